@@ -1,0 +1,1 @@
+"""Pure decisions: no async, clock, random, logging or I/O in here."""

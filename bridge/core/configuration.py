@@ -1,0 +1,98 @@
+"""What an app can be configured with: its source, its build and its environment.
+
+Field names are ours; adapters translate them. The rules are the server's own, checked
+before anything is sent (facts.md, "Inputs"; application-api.txt).
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from bridge.core.watch import SourceType, Trigger
+
+Branch = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._\-/#]+$", max_length=255)]
+WatchPaths = tuple[str, ...] | None
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GithubSource(_Settings):
+    """`application.saveGithubProvider`. Leaving `trigger` out would reset it, so it is required."""
+
+    type: Literal[SourceType.GITHUB] = SourceType.GITHUB
+    owner: str
+    repository: str
+    branch: Branch
+    provider_id: str | None
+    build_path: str = "/"
+    watch_paths: WatchPaths = None
+    submodules: bool = False
+    trigger: Trigger
+
+
+class GitlabSource(_Settings):
+    """`application.saveGitlabProvider`; the server keeps no trigger type for it."""
+
+    type: Literal[SourceType.GITLAB] = SourceType.GITLAB
+    owner: str
+    repository: str
+    branch: Branch
+    provider_id: str
+    project_id: int
+    path: str
+    build_path: str = "/"
+    watch_paths: WatchPaths = None
+    submodules: bool = False
+
+
+class GitSource(_Settings):
+    """`application.saveGitProvider`: any repository by its address."""
+
+    type: Literal[SourceType.GIT] = SourceType.GIT
+    url: str
+    branch: Branch
+    ssh_key_id: str | None = None
+    build_path: str = "/"
+    watch_paths: WatchPaths = None
+    submodules: bool = False
+
+
+class DockerSource(_Settings):
+    """`application.saveDockerProvider`: an image from a registry."""
+
+    type: Literal[SourceType.DOCKER] = SourceType.DOCKER
+    image: str
+    username: str | None = None
+    password: SecretStr | None = None
+    registry_url: str | None = None
+
+
+ProviderSettings = Annotated[
+    GithubSource | GitlabSource | GitSource | DockerSource, Field(discriminator="type")
+]
+
+
+class BuildType(_Settings):
+    """`application.saveBuildType`; the fields that only may be null are sent all the same."""
+
+    build_type: Literal[
+        "dockerfile", "nixpacks", "heroku_buildpacks", "paketo_buildpacks", "railpack", "static"
+    ]
+    dockerfile: str | None = None
+    docker_context_path: str | None = None
+    docker_build_stage: str | None = None
+    publish_directory: str | None = None
+    static_spa: bool | None = None
+    heroku_version: str | None = None
+    railpack_version: str | None = None
+
+
+class Environment(_Settings):
+    """`application.saveEnvironment`; each is newline-separated KEY=VALUE pairs."""
+
+    env: SecretStr | None = None
+    build_args: SecretStr | None = None
+    build_secrets: SecretStr | None = None
+    create_env_file: bool = True

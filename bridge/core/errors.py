@@ -1,0 +1,70 @@
+"""Errors by what to do next.
+
+    BridgeError
+    ├── Rejected          the caller is wrong; never retry
+    │   ├── BadSignature      not authentic                          → 401
+    │   ├── MalformedPayload  authentic, but not what the host sends → delivery failed
+    │   └── NotFound          no such app, delivery, …               → 404
+    ├── Refused           the other side said no: show its words
+    ├── Unreachable       the request never arrived: retry
+    └── Unanswered        it may have arrived: find out before asking again
+
+Each message names the rule, the value received and the remedy, and never holds
+secrets, SQL, tracebacks or bodies.
+"""
+
+
+class BridgeError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class Rejected(BridgeError):
+    """What the caller sent can't be used; sending it again changes nothing."""
+
+
+class BadSignature(Rejected):
+    """The request is not from whom it says it is from."""
+
+
+class MalformedPayload(Rejected):
+    """The sender is authentic, but the body does not have the form it should have."""
+
+
+class NotFound(Rejected):
+    """There is nothing by that name; the message says what there is."""
+
+
+class Refused(BridgeError):
+    """The other side understood and said no.
+
+    Attributes:
+        service: who said it, e.g. "dokploy".
+        status: its HTTP status, e.g. 404; None where there was none.
+    """
+
+    def __init__(self, service: str, words: str, *, status: int | None = None) -> None:
+        super().__init__(f"{service}: {words}")
+        self.service = service
+        self.words = words
+        self.status = status
+
+
+class Unreachable(BridgeError):
+    """The request never arrived, so nothing has happened; asking again is safe.
+
+    Attributes:
+        retry_after: seconds that the other side asked us to wait, if it did.
+    """
+
+    def __init__(self, service: str, why: str, *, retry_after: float | None = None) -> None:
+        super().__init__(f"{service} can't be reached: {why}")
+        self.service = service
+        self.retry_after = retry_after
+
+
+class Unanswered(BridgeError):
+    """The request may have arrived: find out before asking again."""
+
+    def __init__(self, service: str, why: str) -> None:
+        super().__init__(f"{service} did not answer as expected: {why}")
+        self.service = service

@@ -1,0 +1,133 @@
+"""What a delivery means: a ref moved, a person asked for something, or nothing of ours."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from bridge.core.errors import MalformedPayload
+
+ZERO = "0" * 40
+"""The object id for "there is none": `before` of a new ref, `after` of a deleted one."""
+
+
+class RefKind(StrEnum):
+    """The two kinds of refs that hosts send events for."""
+
+    BRANCH = "branch"
+    TAG = "tag"
+
+
+_PREFIXES = {"refs/heads/": RefKind.BRANCH, "refs/tags/": RefKind.TAG}
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A branch or tag by its whole name: `refs/heads/a/b` is the branch `a/b`."""
+
+    kind: RefKind
+    name: str
+
+    @classmethod
+    def parse(cls, full: str) -> Self:
+        """Read a full ref, e.g. `refs/tags/v1.2`.
+
+        Raises:
+            MalformedPayload: it is neither a branch nor a tag.
+        """
+        for prefix, kind in _PREFIXES.items():
+            if full.startswith(prefix) and len(full) > len(prefix):
+                return cls(kind, full.removeprefix(prefix))
+        raise MalformedPayload(f"ref {full[:200]!r} is neither refs/heads/… nor refs/tags/…")
+
+    def __str__(self) -> str:
+        prefix = "refs/heads/" if self.kind is RefKind.BRANCH else "refs/tags/"
+        return prefix + self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository as its host names it.
+
+    Attributes:
+        host: key of the Git host, "github" or "gitlab".
+        id: the host's numeric id as text; it survives renames.
+        name: path with owner, e.g. "my-org/mono" or "group/sub/project".
+        urls: normalised clone addresses (`refs.normalise_url`), for custom Git sources.
+        web_url: where people look at it; None where the payload has none.
+    """
+
+    host: str
+    id: str
+    name: str
+    urls: frozenset[str] = frozenset()
+    web_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The commit that a ref points to after a push."""
+
+    sha: str
+    message: str = ""
+    author: str = ""
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefPushed:
+    """A branch or tag was created, moved or deleted.
+
+    Attributes:
+        before, after: object ids as sent; `after` of an annotated tag is the tag object.
+        commit: the commit that the ref points to now; None when it was deleted or not sent.
+        paths: files that changed, sorted; None when the host sent no complete list.
+        paths_note: why `paths` is None, in words for people; "" otherwise.
+        options: push options (`git push -o …`), GitLab only.
+        pusher: login or name of who pushed, for people to read.
+    """
+
+    repository: Repository
+    ref: Ref
+    before: str
+    after: str
+    commit: Commit | None = None
+    created: bool = False
+    deleted: bool = False
+    forced: bool = False
+    paths: tuple[str, ...] | None = None
+    paths_note: str = ""
+    options: tuple[str, ...] = ()
+    pusher: str = ""
+
+
+class Action(StrEnum):
+    """What a person can ask for; every one enters through the inbox."""
+
+    DEPLOY = "deploy"
+    REDEPLOY = "redeploy"
+    CANCEL = "cancel"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A person asked for something, by command line or chat.
+
+    Attributes:
+        target: an app's id, or a delivery's id for a replay.
+        actor: who asked, for people to read, e.g. "cli: ada".
+    """
+
+    action: Action
+    target: str
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Nothing of ours, and why."""
+
+    reason: str
+
+
+Event = RefPushed | Asked | Ignored
