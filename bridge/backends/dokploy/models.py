@@ -1,0 +1,235 @@
+"""The few fields of Dokploy's answers that the bridge uses.
+
+Everything else, and with it every secret that `compose.one`, `github.one` or `gitlab.one`
+answer with, is dropped while parsing. Values that a newer server may invent (a source, a
+status) are taken as text, so that one unknown word does not hide everything else.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+)
+from pydantic.alias_generators import to_camel
+
+
+def _epoch(value: object) -> object:
+    """Seconds since 1970 from the server's two spellings; one without a zone is UTC."""
+    if not isinstance(value, str) or not value:
+        return None if value == "" else value
+    moment = datetime.fromisoformat(value)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+Epoch = Annotated[float, BeforeValidator(_epoch)]
+MaybeEpoch = Annotated[float | None, BeforeValidator(_epoch)]
+Flag = Annotated[bool, BeforeValidator(bool)]
+"""A boolean column that may be null."""
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        hide_input_in_errors=True,  # what does not fit may be a secret
+    )
+
+
+class Listed(_Answer):
+    """An application or compose stack, as `project.all` lists it: without its source."""
+
+    id: str = Field(validation_alias="applicationId")
+    name: str
+
+
+class ListedCompose(_Answer):
+    """See `Listed`."""
+
+    id: str = Field(validation_alias="composeId")
+    name: str
+
+
+class ProjectEnvironment(_Answer):
+    """An environment of a project."""
+
+    name: str
+    is_default: bool = False
+    applications: tuple[Listed, ...] = ()
+    compose: tuple[ListedCompose, ...] = ()
+
+
+class Project(_Answer):
+    """`project.all`; servers before environments list the services right here."""
+
+    name: str
+    environments: tuple[ProjectEnvironment, ...] = ()
+    applications: tuple[Listed, ...] = ()
+    compose: tuple[ListedCompose, ...] = ()
+
+
+class Service(_Answer):
+    """What `application.one` and `compose.one` say of the source and the trigger."""
+
+    source_type: str | None = None
+    trigger_type: str | None = None
+    watch_paths: tuple[str, ...] | None = None
+    auto_deploy: Flag = False
+    enable_submodules: Flag = False
+
+    repository: str | None = None
+    owner: str | None = None
+    branch: str | None = None
+    build_path: str | None = None
+    github_id: str | None = None
+
+    gitlab_project_id: int | None = None
+    gitlab_repository: str | None = None
+    gitlab_owner: str | None = None
+    gitlab_branch: str | None = None
+    gitlab_build_path: str | None = None
+    gitlab_path_namespace: str | None = None
+    gitlab_id: str | None = None
+
+    bitbucket_owner: str | None = None
+    bitbucket_repository: str | None = None
+    bitbucket_repository_slug: str | None = None
+    bitbucket_branch: str | None = None
+
+    gitea_owner: str | None = None
+    gitea_repository: str | None = None
+    gitea_branch: str | None = None
+
+    custom_git_url: str | None = None
+    custom_git_branch: str | None = None
+    custom_git_build_path: str | None = None
+    custom_git_ssh_key_id: str | None = Field(None, validation_alias="customGitSSHKeyId")
+
+    docker_image: str | None = None
+
+
+class Settings(Service):
+    """`Service` with what a read-merge-write needs besides; values that may be secret stay so."""
+
+    username: str | None = None
+    password: SecretStr | None = None
+    registry_url: str | None = None
+
+    build_type: str | None = None
+    dockerfile: str | None = None
+    docker_context_path: str | None = None
+    docker_build_stage: str | None = None
+    publish_directory: str | None = None
+    is_static_spa: bool | None = None
+    heroku_version: str | None = None
+    railpack_version: str | None = None
+
+    env: SecretStr | None = None
+    build_args: SecretStr | None = None
+    build_secrets: SecretStr | None = None
+    create_env_file: bool | None = None
+
+
+class DeploymentRecord(_Answer):
+    """One of `deployment.all` or `deployment.allByCompose`."""
+
+    id: str = Field(validation_alias="deploymentId")
+    title: str | None = None
+    description: str | None = None
+    status: str | None = None
+    created_at: Epoch
+    started_at: MaybeEpoch = None
+    finished_at: MaybeEpoch = None
+    error_message: str | None = None
+
+
+class JobData(_Answer):
+    """Whose job it is, and our title and description."""
+
+    application_id: str | None = None
+    compose_id: str | None = None
+    application_type: str | None = None
+    title_log: str | None = None
+    description_log: str | None = None
+
+
+class Job(_Answer):
+    """One of `deployment.queueList`."""
+
+    data: JobData
+    state: str
+
+
+class Named(_Answer):
+    """The name of a provider, a repository's branch, …"""
+
+    name: str
+
+
+class GithubProvider(_Answer):
+    """One of `github.githubProviders`."""
+
+    id: str = Field(validation_alias="githubId")
+    git_provider: Named
+
+
+class GitlabProvider(_Answer):
+    """One of `gitlab.gitlabProviders`."""
+
+    id: str = Field(validation_alias="gitlabId")
+    git_provider: Named
+
+
+class GithubOwner(_Answer):
+    """A user or an organisation."""
+
+    login: str
+
+
+class GithubRepository(_Answer):
+    """One of `github.getGithubRepositories`: GitHub's own record, of which this is used."""
+
+    id: int
+    name: str
+    owner: GithubOwner
+
+
+class GitlabOwner(_Answer):
+    """The last part of the namespace, which Dokploy calls the owner."""
+
+    username: str
+
+
+class GitlabRepository(_Answer):
+    """One of `gitlab.getGitlabRepositories`; `url` is the path with its namespace."""
+
+    id: int
+    name: str
+    url: str
+    owner: GitlabOwner
+
+
+class Health(_Answer):
+    """`/api/health`."""
+
+    ok: bool
+
+
+PROJECTS = TypeAdapter(list[Project])
+SERVICE = TypeAdapter(Service)
+SETTINGS = TypeAdapter(Settings)
+DEPLOYMENTS = TypeAdapter(list[DeploymentRecord])
+JOBS = TypeAdapter(list[Job])
+TEXT: TypeAdapter[str] = TypeAdapter(str)
+HEALTH = TypeAdapter(Health)
+GITHUB_PROVIDERS = TypeAdapter(list[GithubProvider])
+GITLAB_PROVIDERS = TypeAdapter(list[GitlabProvider])
+GITHUB_REPOSITORIES = TypeAdapter(list[GithubRepository])
+GITLAB_REPOSITORIES = TypeAdapter(list[GitlabRepository])
+BRANCHES = TypeAdapter(list[Named])

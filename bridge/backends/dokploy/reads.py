@@ -1,0 +1,162 @@
+"""From Dokploy's answers to the bridge's own records. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from bridge.backends.dokploy.models import (
+    DeploymentRecord,
+    Job,
+    Listed,
+    ListedCompose,
+    Project,
+    Service,
+)
+from bridge.core.refs import normalise_url
+from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
+from bridge.ports import BackendDeployment, Progress, QueuedJob
+
+# Only at the very start: a description of ours may mention a commit too, before it is overwritten.
+_COMMIT = re.compile(r"Commit: ([0-9a-f]{64}|[0-9a-f]{40})\s*")
+_WAITS_OR_RUNS = ("active", "waiting", "delayed", "paused", "prioritized")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an app stands: all that `project.all` tells of it."""
+
+    id: str
+    name: str
+    kind: AppKind
+    project: str
+    environment: str | None
+
+
+def places(projects: Iterable[Project]) -> Iterator[Place]:
+    """Every application and compose stack of the projects, in the server's order."""
+    for project in projects:
+        yield from _places(project.name, None, project.applications, project.compose)
+        for env in project.environments:
+            name = None if env.is_default else env.name
+            yield from _places(project.name, name, env.applications, env.compose)
+
+
+def _places(
+    project: str,
+    environment: str | None,
+    applications: Iterable[Listed],
+    stacks: Iterable[ListedCompose],
+) -> Iterator[Place]:
+    for app in applications:
+        yield Place(app.id, app.name, AppKind.APPLICATION, project, environment)
+    for stack in stacks:
+        yield Place(stack.id, stack.name, AppKind.COMPOSE, project, environment)
+
+
+def app_at(place: Place, service: Service, backend: str) -> App:
+    """The app at a place, with its source and what it waits for."""
+    return App(
+        id=place.id,
+        name=place.name,
+        project=place.project,
+        backend=backend,
+        environment=place.environment,
+        kind=place.kind,
+        source=source_of(service),
+        trigger=Trigger.TAG if service.trigger_type == "tag" else Trigger.PUSH,
+        watch_paths=service.watch_paths,
+        auto_deploy=service.auto_deploy,
+    )
+
+
+def source_of(service: Service) -> Source | None:
+    """Where the code comes from; None where nothing is connected, or by a way we don't know.
+
+    A fresh or disconnected app says `github` without a repository.
+    """
+    try:
+        kind = SourceType(service.source_type or "")
+    except ValueError:
+        return None
+    match kind:
+        case SourceType.GIT:
+            if not service.custom_git_url:
+                return None
+            url = normalise_url(service.custom_git_url)
+            return Source(kind, url=url, branch=service.custom_git_branch)
+        case SourceType.DOCKER:
+            return Source(kind, image=service.docker_image) if service.docker_image else None
+        case SourceType.DROP | SourceType.RAW:
+            return Source(kind)
+        case _:
+            return _hosted(kind, service)
+
+
+def _hosted(kind: SourceType, service: Service) -> Source | None:
+    """A source at one of the four hosts, each of which has columns of its own."""
+    number = None
+    match kind:
+        case SourceType.GITLAB:
+            owner, name = service.gitlab_owner, service.gitlab_repository
+            repository = service.gitlab_path_namespace or _path(owner, name)
+            number = service.gitlab_project_id
+            branch = service.gitlab_branch
+        case SourceType.BITBUCKET:
+            name = service.bitbucket_repository_slug or service.bitbucket_repository
+            repository = _path(service.bitbucket_owner, name)
+            branch = service.bitbucket_branch
+        case SourceType.GITEA:
+            repository = _path(service.gitea_owner, service.gitea_repository)
+            branch = service.gitea_branch
+        case _:
+            repository = _path(service.owner, service.repository)
+            branch = service.branch
+    if repository is None:
+        return None
+    return Source(kind, repository, None if number is None else str(number), branch=branch)
+
+
+def _path(owner: str | None, repository: str | None) -> str | None:
+    return f"{owner}/{repository}" if owner and repository else None
+
+
+def deployments_in(records: Iterable[DeploymentRecord]) -> list[BackendDeployment]:
+    """The history, newest first; records of the same moment keep the server's order."""
+    found = [_deployment(record) for record in records]
+    return sorted(found, key=lambda deployment: deployment.created_at, reverse=True)
+
+
+def _deployment(record: DeploymentRecord) -> BackendDeployment:
+    try:
+        status = Progress(record.status or "")
+    except ValueError:
+        status = Progress.RUNNING  # a word we don't know does not say that it has ended
+    description = record.description or ""
+    commit = _COMMIT.fullmatch(description)
+    return BackendDeployment(
+        id=record.id,
+        title=record.title or "",
+        description=description,
+        status=status,
+        created_at=record.created_at,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        error=record.error_message or None,
+        commit=commit[1] if commit else None,
+    )
+
+
+def jobs_in(jobs: Iterable[Job]) -> list[QueuedJob]:
+    """The jobs of apps that wait or run; previews of pull requests are not the app's own."""
+    return [
+        QueuedJob(
+            app=app,
+            title=job.data.title_log or "",
+            description=job.data.description_log or "",
+            active=job.state == "active",
+        )
+        for job in jobs
+        if (app := job.data.application_id or job.data.compose_id)
+        and job.data.application_type != "application-preview"
+        and job.state in _WAITS_OR_RUNS
+    ]
