@@ -1,0 +1,209 @@
+"""GitHub and GitHub Enterprise Server: webhooks of repositories, organisations and Apps.
+
+https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
+"""
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote_to_bytes
+
+from bridge.core.errors import BadSignature, MalformedPayload
+from bridge.core.events import Commit, Event, Ignored, Ref, RefKind, RefPushed, Repository
+from bridge.githosts.commits import Commits, ListedCommit, find, union
+from bridge.githosts.payload import (
+    FullRef,
+    Id,
+    Model,
+    Sha,
+    as_bytes,
+    check,
+    clone_urls,
+    header,
+    live,
+    load,
+    nothing,
+    required,
+    same,
+    web_url,
+)
+from bridge.ports import Envelope
+
+MOST_COMMITS = 2048
+MOST_FILES = 3000
+
+_SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}").fullmatch
+_FORM = "application/x-www-form-urlencoded"
+_WHY_IGNORED = {
+    "ping": "event ping: GitHub says hello, the webhook works",
+    "create": "event create: GitHub sends push for the same ref, which deploys",
+    "delete": "event delete: GitHub sends push for the same ref, which says so",
+}
+
+
+class _Owner(Model):
+    login: str | None = None
+    name: str | None = None
+
+
+class _Repository(Model):
+    id: Id | None = None
+    name: str
+    full_name: str | None = None
+    owner: _Owner | None = None
+    html_url: str | None = None
+    url: str | None = None
+    clone_url: str | None = None
+    ssh_url: str | None = None
+    git_url: str | None = None
+
+
+class _Pusher(Model):
+    name: str | None = None
+
+
+class _Push(Model):
+    ref: FullRef
+    before: Sha
+    after: Sha
+    created: bool = False
+    deleted: bool = False
+    forced: bool = False
+    head_commit: ListedCommit | None = None
+    commits: Commits | None = None
+    repository: _Repository
+    pusher: _Pusher | None = None
+
+
+class GitHub:
+    """Webhooks of GitHub, signed with one of the live secrets."""
+
+    name = "github"
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        """Take the live secrets, several while they are rotated; ValueError if one is empty."""
+        self._secrets = tuple(map(as_bytes, live("GitHub webhook secret", secrets)))
+        if not self._secrets:
+            raise ValueError("GitHub needs at least one webhook secret")
+
+    def open(self, headers: Mapping[str, str], now: float) -> Envelope:  # noqa: ARG002 - GitHub sends no time
+        """Read the headers; see `GitHost.open`."""
+        signature = headers.get("X-Hub-Signature-256")
+        if signature is None:
+            raise BadSignature("X-Hub-Signature-256 is missing: set a secret on GitHub's webhook")
+        if not _SIGNATURE(signature):
+            raise BadSignature("X-Hub-Signature-256 must be sha256= and 64 hex digits")
+        content_type = header(headers, "Content-Type")
+        return Envelope(
+            id=required(headers, "X-GitHub-Delivery"),
+            event=required(headers, "X-GitHub-Event"),
+            proof=(signature[7:],),
+            headers={"content-type": content_type} if content_type else {},
+        )
+
+    def verify(self, envelope: Envelope, body: bytes) -> None:
+        """Check the signature over the raw bytes; raises BadSignature."""
+        given = bytes.fromhex(envelope.proof[0])
+        if not same(given, (hmac.digest(key, body, "sha256") for key in self._secrets)):
+            raise BadSignature(
+                "X-Hub-Signature-256 does not fit the body: is the webhook's secret one of ours?"
+            )
+
+    def parse(self, event: str, headers: Mapping[str, str], body: bytes) -> Event:
+        """Say what a delivery means; see `GitHost.parse`."""
+        if event != "push":
+            other = f"event {event[:100]} is not used, only push is"
+            return Ignored(_WHY_IGNORED.get(event, other))
+        push = check(_Push, load(_json(headers, body), "github push"), "github push")
+        if not push.ref.startswith(("refs/heads/", "refs/tags/")):
+            return Ignored(f"{push.ref[:200]} is neither a branch nor a tag")
+        return _meaning(push)
+
+
+def _json(headers: Mapping[str, str], body: bytes) -> bytes:
+    """The JSON of a body, which may be the form field `payload`: a setting of the webhook."""
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        return body
+    name, _, value = body.partition(b"&")[0].partition(b"=")
+    if name != b"payload":
+        raise MalformedPayload("github push: a form must have the one field `payload`")
+    return unquote_to_bytes(value.replace(b"+", b" "))
+
+
+def _meaning(push: _Push) -> RefPushed:
+    ref = Ref.parse(push.ref)
+    deleted = push.deleted or nothing(push.after)
+    created = not deleted and (push.created or nothing(push.before))
+    paths, note = _paths(push, ref, created=created, deleted=deleted)
+    return RefPushed(
+        repository=_repository(push.repository),
+        ref=ref,
+        before=push.before,
+        after=push.after,
+        commit=None if deleted else _commit(push, ref),
+        created=created,
+        deleted=deleted,
+        forced=push.forced,
+        paths=paths,
+        paths_note=note,
+        pusher=(push.pusher and push.pusher.name) or "",
+    )
+
+
+def _repository(sent: _Repository) -> Repository:
+    name = sent.full_name
+    if not name:
+        owner = sent.owner or _Owner()
+        if not (login := owner.login or owner.name):
+            raise MalformedPayload("github push: repository.full_name is missing")
+        name = f"{login}/{sent.name}"
+    return Repository(
+        host="github",
+        # payloads of 2012 have no id; a name holds a slash, so it is never mistaken for one
+        id=name if sent.id is None else str(sent.id),
+        name=name,
+        urls=clone_urls(sent.clone_url, sent.ssh_url, sent.git_url, sent.html_url or sent.url),
+        web_url=web_url(sent.html_url, sent.url),
+    )
+
+
+def _commit(push: _Push, ref: Ref) -> Commit | None:
+    """The pushed commit; `after` of an annotated tag is the tag object, so it can't stand in."""
+    if push.head_commit:
+        return push.head_commit.meaning(push.head_commit.id)
+    if listed := find(push.commits or [], push.after):
+        return listed.meaning(push.after)
+    return Commit(push.after) if ref.kind is RefKind.BRANCH else None
+
+
+def _paths(
+    push: _Push, ref: Ref, *, created: bool, deleted: bool
+) -> tuple[tuple[str, ...] | None, str]:
+    """The changed files and "", or None and why they are not known."""
+    if deleted:
+        return None, f"the {ref.kind} was deleted"
+    if ref.kind is RefKind.TAG:
+        return None, "a tag push lists no files"
+    if created:
+        return None, "a new branch has nothing to compare with"
+    if push.forced:
+        return None, "a forced push does not list the files that it took back"
+    return _listed(push)
+
+
+def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:
+    if push.commits is None or (not push.commits and push.before != push.after):
+        return None, "GitHub listed no commits although the branch moved"
+    if len(push.commits) >= MOST_COMMITS:
+        return None, f"GitHub lists no more than {MOST_COMMITS} commits"
+    every: list[list[str]] = []
+    for commit in push.commits:
+        if (files := commit.files()) is None:
+            return None, f"GitHub listed no files for commit {commit.id[:7]}"
+        if not files:
+            # "for extremely large commits … this may be empty even if files were added"
+            return None, f"GitHub listed no files for commit {commit.id[:7]}; it may be too large"
+        if len(files) >= MOST_FILES:
+            return None, f"GitHub lists no more than {MOST_FILES} files of a commit"
+        every.append(files)
+    return union(every), ""

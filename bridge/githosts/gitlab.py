@@ -1,0 +1,231 @@
+"""GitLab, hosted and self-managed: webhooks of projects and groups, and system hooks.
+
+https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bridge.core.errors import BadSignature
+from bridge.core.events import Commit, Event, Ignored, Ref, RefKind, RefPushed, Repository
+from bridge.githosts import signing
+from bridge.githosts.commits import Commits, find, union
+from bridge.githosts.payload import (
+    FullRef,
+    Id,
+    Model,
+    Sha,
+    as_bytes,
+    check,
+    clone_urls,
+    header,
+    live,
+    load,
+    nothing,
+    required,
+    same,
+    web_url,
+)
+from bridge.ports import Envelope
+
+MOST_COMMITS = 20
+MOST_OPTIONS = 100
+
+
+class _Project(Model):
+    id: Id | None = None
+    path_with_namespace: str
+    web_url: str | None = None
+    git_http_url: str | None = None
+    git_ssh_url: str | None = None
+    http_url: str | None = None
+    ssh_url: str | None = None
+
+
+class _Push(Model):
+    ref: FullRef
+    before: Sha
+    after: Sha
+    checkout_sha: Sha | None = None
+    user_name: str | None = None
+    user_username: str | None = None
+    project_id: Id
+    project: _Project
+    commits: Commits | None = None
+    total_commits_count: int | None = None
+    push_options: Any = None
+
+
+class _System(Model):
+    event_name: str | None = None
+    object_kind: str | None = None
+
+
+class GitLab:
+    """Webhooks of GitLab, with one of the live tokens or signed with a signing token."""
+
+    name = "gitlab"
+
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        signing_tokens: Sequence[str] = (),
+        tolerance: float = 300.0,
+    ) -> None:
+        """Take the live secrets, several while they are rotated.
+
+        Args:
+            tokens: what GitLab sends in `X-Gitlab-Token`; unused beside signing tokens.
+            signing_tokens: "whsec_…"; with one of them every webhook must be signed.
+            tolerance: seconds that a signed webhook may be older or newer than our clock.
+
+        Raises:
+            ValueError: a secret is empty or malformed, or there is none.
+        """
+        self._tokens = tuple(map(as_bytes, live("GitLab token", tokens)))
+        signing_tokens = live("GitLab signing token", signing_tokens)
+        self._keys = tuple(map(signing.key_of, signing_tokens))
+        self._tolerance = tolerance
+        if not self._tokens and not self._keys:
+            raise ValueError("GitLab needs at least one token or signing token")
+
+    def open(self, headers: Mapping[str, str], now: float) -> Envelope:
+        """Read the headers; a token is checked here already, see `GitHost.open`."""
+        proof: tuple[str, ...] = ()
+        if self._keys:
+            proof = signing.proof_of(headers, now, self._tolerance)
+        else:
+            self._check_token(headers)
+        uuid = header(headers, "X-Gitlab-Event-UUID")
+        return Envelope(
+            id=header(headers, "webhook-id") or header(headers, "Idempotency-Key"),
+            event=required(headers, "X-Gitlab-Event"),
+            proof=proof,
+            headers={"x-gitlab-event-uuid": uuid} if uuid else {},
+        )
+
+    def verify(self, envelope: Envelope, body: bytes) -> None:
+        """Check the signature over the raw bytes, if signing tokens are set: BadSignature."""
+        if not self._keys:
+            return  # a token says nothing about the body; `open` has compared it
+        signing.verify(envelope.proof, body, self._keys)
+
+    def parse(self, event: str, headers: Mapping[str, str], body: bytes) -> Event:  # noqa: ARG002 - the body says it all
+        """Say what a delivery means; see `GitHost.parse`."""
+        if event in ("Push Hook", "Tag Push Hook"):
+            return _read(load(body, "gitlab push"), system=False)
+        if event != "System Hook":
+            return Ignored(f"event {event[:100]} is not used, only pushes of branches and tags are")
+        data = load(body, "gitlab system hook")
+        what = check(_System, data, "gitlab system hook")
+        kind = what.event_name or what.object_kind or "without a name"
+        if kind in ("push", "tag_push"):
+            return _read(data, system=True)
+        return Ignored(f"system hook {kind[:100]} is not used, only push and tag_push are")
+
+    def _check_token(self, headers: Mapping[str, str]) -> None:
+        token = headers.get("X-Gitlab-Token")
+        if token is None:
+            raise BadSignature("X-Gitlab-Token is missing: set the secret token on the webhook")
+        if not same(as_bytes(token), self._tokens):
+            raise BadSignature("X-Gitlab-Token is none of our tokens")
+
+
+def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
+    push = check(_Push, data, "gitlab push")
+    if not push.ref.startswith(("refs/heads/", "refs/tags/")):
+        return Ignored(f"{push.ref[:200]} is neither a branch nor a tag")
+    ref = Ref.parse(push.ref)
+    paths, note = _paths(push, ref, system=system)
+    return RefPushed(
+        repository=_repository(push),
+        ref=ref,
+        before=push.before,
+        after=push.after,
+        commit=_commit(push, ref),
+        created=nothing(push.before) and not nothing(push.after),
+        deleted=nothing(push.after),
+        paths=paths,
+        paths_note=note,
+        options=tuple(_options(push.push_options))[:MOST_OPTIONS],
+        pusher=push.user_username or push.user_name or "",
+    )
+
+
+def _repository(push: _Push) -> Repository:
+    project = push.project
+    return Repository(
+        host="gitlab",
+        id=str(push.project_id),
+        name=project.path_with_namespace,
+        urls=clone_urls(
+            project.git_http_url,
+            project.git_ssh_url,
+            project.http_url,
+            project.ssh_url,
+            project.web_url,
+        ),
+        web_url=web_url(project.web_url),
+    )
+
+
+def _commit(push: _Push, ref: Ref) -> Commit | None:
+    """The pushed commit; `after` of an annotated tag is the tag object, so it can't stand in."""
+    if nothing(push.after):
+        return None
+    sha = push.checkout_sha or (push.after if ref.kind is RefKind.BRANCH else None)
+    if sha is None:
+        return None
+    commits = push.commits or []
+    listed = find(commits, sha) or (commits[-1] if commits else None)
+    return listed.meaning(sha) if listed else Commit(sha)
+
+
+def _paths(push: _Push, ref: Ref, *, system: bool) -> tuple[tuple[str, ...] | None, str]:
+    """The changed files and "", or None and why they are not known."""
+    if nothing(push.after):
+        return None, f"the {ref.kind} was deleted"
+    if ref.kind is RefKind.TAG:
+        return None, "a tag push lists no files"
+    if system:
+        return None, "a system hook lists no files"
+    if nothing(push.before):
+        return None, "a new branch has nothing to compare with"
+    return _listed(push)
+
+
+def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:
+    commits = push.commits or []
+    total = push.total_commits_count
+    if not commits and push.before != push.after:
+        return None, "GitLab listed no commits although the branch moved"
+    if total is None and len(commits) >= MOST_COMMITS:
+        return None, f"GitLab lists no more than {MOST_COMMITS} commits"
+    if total is not None and total > len(commits):
+        return None, f"GitLab listed {len(commits)} of {total} commits"
+    every: list[list[str]] = []
+    for commit in commits:
+        if (files := commit.files()) is None:
+            return None, f"GitLab listed no files for commit {commit.id[:7]}"
+        every.append(files)
+    return union(every), ""
+
+
+def _options(sent: Any, prefix: str = "") -> Iterator[str]:
+    """Push options as they were typed: `{"ci": {"skip": true}}` was `-o ci.skip`."""
+    if isinstance(sent, list):
+        yield from (option for option in sent if isinstance(option, str))
+    elif isinstance(sent, dict):
+        for key, value in sent.items():
+            yield from _option(prefix + key, value)
+
+
+def _option(name: str, value: Any) -> Iterator[str]:
+    if isinstance(value, dict) and "." not in name:
+        yield from _options(value, name + ".")
+    elif isinstance(value, dict):  # given several times: values and how often
+        yield from (f"{name}={one}" for one in value)
+    elif isinstance(value, str):
+        yield f"{name}={value}"
+    else:
+        yield name

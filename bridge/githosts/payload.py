@@ -1,0 +1,136 @@
+"""What every Git host needs to read a webhook that anybody on the internet may have sent."""
+
+import hmac
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import from_json
+
+from bridge.core.errors import MalformedPayload, Rejected
+from bridge.core.refs import normalise_url
+
+LIMIT = 64 * 1024 * 1024
+"""Bytes of JSON that are read at most; hosts send 25 MB at most, self-managed ones can be set."""
+
+LONGEST_URL = 2048
+
+_PLAIN = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?").fullmatch
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+Model_ = TypeVar("Model_", bound="Model")
+
+
+class Model(BaseModel):
+    """The fields of a payload that we use; a host may add whatever it likes."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+
+Sha = Annotated[str, StringConstraints(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")]
+"""A whole object id, of SHA-1 or SHA-256 repositories."""
+
+FullRef = Annotated[
+    str, StringConstraints(pattern=r"^refs/[^\x00-\x20\x7f~^:?*\[\\]+$", max_length=4096)
+]
+"""A ref with none of the characters that git forbids in it (git-check-ref-format)."""
+
+Id = Annotated[int, Field(ge=0, lt=2**63)]
+"""A host's numeric id."""
+
+
+def live(kind: str, given: Sequence[str]) -> Sequence[str]:
+    """The live secrets of a kind, as given; raises ValueError where one is empty."""
+    if isinstance(given, str):  # a text is a sequence too: of secrets one letter long
+        raise ValueError(f"{kind}s must be a list of texts, not one text")  # noqa: TRY004 - as below
+    if not all(secret.strip() for secret in given):
+        raise ValueError(f"a {kind} is empty: whoever knows the address could then deploy")
+    return given
+
+
+def header(headers: Mapping[str, str], name: str) -> str | None:
+    """A header's value, None when it was not sent.
+
+    Raises:
+        Rejected: it is empty, long, or not printable ASCII.
+    """
+    value = headers.get(name)
+    if value is None or _PLAIN(value):
+        return value
+    raise Rejected(f"{name} must be 1 to 200 printable ASCII characters, not {len(value)} of any")
+
+
+def required(headers: Mapping[str, str], name: str) -> str:
+    """A header's value; Rejected when it was not sent, too."""
+    if (value := header(headers, name)) is None:
+        raise Rejected(f"{name} is missing; Git hosts send it with every webhook")
+    return value
+
+
+def as_bytes(text: str) -> bytes:
+    """The bytes that a header's text stood for; never raises, whatever a sender sent.
+
+    `hmac.compare_digest` refuses text that is not ASCII, so secrets are compared as bytes.
+    """
+    return text.encode(errors="surrogatepass")
+
+
+def same(given: bytes, wanted: Iterable[bytes]) -> bool:
+    """Whether `given` is one of `wanted`, in constant time for each."""
+    return any(hmac.compare_digest(given, one) for one in wanted)
+
+
+def load(body: bytes, what: str) -> Any:
+    """JSON, safely: bounded in size and depth, finite numbers, UTF-8.
+
+    Raises:
+        MalformedPayload: it is not; the message tells where, never what stands there.
+    """
+    if len(body) > LIMIT:
+        raise MalformedPayload(f"{what}: {len(body)} bytes, more than {LIMIT}")
+    if b"\\u0000" in body:  # no database keeps NUL in text, and no name in git holds one
+        body = _NUL.sub(rb"\1\\ufffd", body)
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise MalformedPayload(f"{what} is not JSON: {str(error)[:200]}") from None
+
+
+def check(model: type[Model_], data: Any, what: str) -> Model_:
+    """The fields that we use of loaded JSON.
+
+    Raises:
+        MalformedPayload: naming the first bad fields, never their values.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        # not chained: the text of a ValidationError quotes the body
+        raise MalformedPayload(f"{what}: {_bad_fields(error)}") from None
+
+
+def _bad_fields(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    first = "; ".join(
+        f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}"[:200] for one in found[:3]
+    )
+    return first + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+
+
+def nothing(sha: str) -> bool:
+    """Whether an object id says "there is none", in SHA-1 and SHA-256 repositories."""
+    return not sha.strip("0")
+
+
+def clone_urls(*urls: str | None) -> frozenset[str]:
+    """The clone addresses that were sent, in one form."""
+    return frozenset(normalise_url(url) for url in urls if url and len(url) <= LONGEST_URL)
+
+
+def web_url(*urls: str | None) -> str | None:
+    """The first that a browser may safely be sent to."""
+    for url in urls:
+        if url and len(url) <= LONGEST_URL and url.startswith(("https://", "http://")):
+            return url
+    return None
