@@ -140,7 +140,7 @@ class Dokploy:
                 if error.status != 404 and not isinstance(error, Forbidden):
                     raise
                 fields = {"backend": self.name, "app": place.id, "why": error.words}
-                log.warning("app left out", extra=fields)
+                log.info("app_left_out", extra=fields)
                 return None
         return app_at(place, service, self.name)
 

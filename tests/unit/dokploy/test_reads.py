@@ -1,0 +1,196 @@
+"""Dokploy's answers become the bridge's records."""
+
+from typing import Any
+
+import pytest
+
+from bridge.backends.dokploy.models import DEPLOYMENTS, JOBS, PROJECTS, SERVICE
+from bridge.backends.dokploy.reads import deployments_in, jobs_in, places, source_of
+from bridge.core.watch import AppKind, Source, SourceType
+from bridge.ports import Progress
+
+SHA = "b77b1ad92971bac954af3beb8f1a844954dab147"
+
+
+@pytest.mark.parametrize(
+    ("said", "source"),
+    [
+        (
+            {"sourceType": "github", "owner": "my-org", "repository": "mono", "branch": "main"},
+            Source(SourceType.GITHUB, "my-org/mono", branch="main"),
+        ),
+        ({"sourceType": "github", "owner": None, "repository": None}, None),
+        (
+            {
+                "sourceType": "gitlab",
+                "gitlabOwner": "sub",
+                "gitlabRepository": "My Project",
+                "gitlabPathNamespace": "my-group/sub/my-project",
+                "gitlabProjectId": 12345,
+                "gitlabBranch": "feature/a",
+            },
+            Source(SourceType.GITLAB, "my-group/sub/my-project", "12345", branch="feature/a"),
+        ),
+        (
+            {
+                "sourceType": "git",
+                "customGitUrl": "git@Git.example.com:o/R.git",
+                "customGitBranch": "x",
+            },
+            Source(SourceType.GIT, url="git.example.com/o/r", branch="x"),
+        ),
+        ({"sourceType": "git", "customGitUrl": None}, None),
+        (
+            {"sourceType": "docker", "dockerImage": "nginx:1.27"},
+            Source(SourceType.DOCKER, image="nginx:1.27"),
+        ),
+        ({"sourceType": "docker", "dockerImage": None}, None),
+        (
+            {
+                "sourceType": "bitbucket",
+                "bitbucketOwner": "team",
+                "bitbucketRepository": "My Repo",
+                "bitbucketRepositorySlug": "my-repo",
+                "bitbucketBranch": "main",
+            },
+            Source(SourceType.BITBUCKET, "team/my-repo", branch="main"),
+        ),
+        (
+            {
+                "sourceType": "gitea",
+                "giteaOwner": "me",
+                "giteaRepository": "r",
+                "giteaBranch": "main",
+            },
+            Source(SourceType.GITEA, "me/r", branch="main"),
+        ),
+        ({"sourceType": "drop"}, Source(SourceType.DROP)),
+        ({"sourceType": "raw"}, Source(SourceType.RAW)),
+        ({"sourceType": "forgejo"}, None),
+        ({"sourceType": None}, None),
+    ],
+)
+def test_a_source_is_read_from_its_own_columns(said: dict[str, Any], source: Source | None) -> None:
+    assert source_of(SERVICE.validate_python(said)) == source
+
+
+def test_the_default_environment_has_no_name() -> None:
+    app = {"applicationId": "a1", "name": "web", "applicationStatus": "idle"}
+    stack = {"composeId": "c1", "name": "db", "composeStatus": "idle"}
+    projects = PROJECTS.validate_python(
+        [
+            {
+                "name": "shop",
+                "environments": [
+                    {"name": "production", "isDefault": True, "applications": [app]},
+                    {"name": "staging", "isDefault": False, "compose": [stack]},
+                ],
+            }
+        ]
+    )
+
+    assert [(place.id, place.kind, place.environment) for place in places(projects)] == [
+        ("a1", AppKind.APPLICATION, None),
+        ("c1", AppKind.COMPOSE, "staging"),
+    ]
+
+
+def test_projects_of_a_server_before_environments_are_read_too() -> None:
+    projects = PROJECTS.validate_python(
+        [{"name": "old", "applications": [{"applicationId": "a1", "name": "web"}]}]
+    )
+
+    assert [place.id for place in places(projects)] == ["a1"]
+
+
+def record(**fields: Any) -> dict[str, Any]:
+    return {
+        "deploymentId": "d1",
+        "title": "t",
+        "description": "",
+        "status": "done",
+        "createdAt": "2026-11-24T22:40:37.334Z",
+        "startedAt": None,
+        "finishedAt": None,
+        "errorMessage": None,
+    } | fields
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-11-24T22:40:37.334Z", 1795560037.334),
+        ("2026-11-24T22:40:37.334", 1795560037.334),
+        ("2026-11-24 22:40:07.755296+00", 1795560007.755296),
+        ("2026-11-24T23:40:37.334+01:00", 1795560037.334),
+    ],
+)
+def test_times_are_seconds_whatever_their_spelling(text: str, seconds: float) -> None:
+    (deployment,) = deployments_in(DEPLOYMENTS.validate_python([record(createdAt=text)]))
+
+    assert deployment.created_at == pytest.approx(seconds, abs=1e-6)
+    assert deployment.started_at is None
+    assert deployment.finished_at is None
+
+
+@pytest.mark.parametrize(
+    ("description", "commit"),
+    [
+        (f"Commit: {SHA}", SHA),
+        (f"Commit: {SHA}\n", SHA),
+        ("Commit: " + "ab" * 32, "ab" * 32),
+        (f"corr=br-1; Commit: {SHA}", None),
+        (f"Commit: {SHA} by us", None),
+        (f"Commit: {SHA[:12]}", None),
+        (None, None),
+    ],
+)
+def test_the_commit_is_only_what_the_server_writes(
+    description: str | None, commit: str | None
+) -> None:
+    (deployment,) = deployments_in(DEPLOYMENTS.validate_python([record(description=description)]))
+
+    assert deployment.commit == commit
+
+
+def test_deployments_come_newest_first() -> None:
+    found = [
+        record(deploymentId="old", createdAt="2026-11-24T22:40:37.334Z"),
+        record(deploymentId="new", createdAt="2026-11-24T22:40:38.000Z"),
+        record(deploymentId="new too", createdAt="2026-11-24T22:40:38.000Z"),
+    ]
+
+    assert [one.id for one in deployments_in(DEPLOYMENTS.validate_python(found))] == [
+        "new",
+        "new too",
+        "old",
+    ]
+
+
+@pytest.mark.parametrize("status", ["paused", None])
+def test_an_unknown_status_does_not_claim_an_end(status: str | None) -> None:
+    (deployment,) = deployments_in(DEPLOYMENTS.validate_python([record(status=status)]))
+
+    assert deployment.status is Progress.RUNNING
+
+
+def test_the_queue_names_apps_and_stacks_but_no_previews_and_no_finished_jobs() -> None:
+    def job(state: str, **data: Any) -> dict[str, Any]:
+        return {"id": "job-1", "data": {"titleLog": "t", **data}, "state": state}
+
+    jobs = jobs_in(
+        JOBS.validate_python(
+            [
+                job("active", applicationId="a1", descriptionLog="corr=1"),
+                job("waiting", composeId="c1", applicationType="compose"),
+                job("waiting", applicationId="a1", applicationType="application-preview"),
+                job("completed", applicationId="a1"),
+                job("waiting"),
+            ]
+        )
+    )
+
+    assert [(job.app, job.description, job.active) for job in jobs] == [
+        ("a1", "corr=1", True),
+        ("c1", "", False),
+    ]
