@@ -1,0 +1,87 @@
+"""A compiled pattern."""
+
+from bridge.core.globs.automaton import TooCostly
+from bridge.core.globs.dialect import TooDeep, parse
+from bridge.core.globs.errors import GlobUnsupported
+from bridge.core.globs.escapes import BadExpression
+from bridge.core.globs.graph import RefersBack, TooLarge
+from bridge.core.globs.matcher import Matcher
+from bridge.core.globs.syntax import NOTHING, Node
+from bridge.core.globs.translate import Picomatch, translate
+from bridge.core.globs.units import to_units
+
+
+class Glob:
+    """A pattern as micromatch understands it, ready to be asked.
+
+    Attributes:
+        pattern: as written.
+        excludes: a list takes it as an exclusion: `!glob` or `!(glob)…`.
+
+    >>> Glob("apps/**/*.ts").matches("apps/web/index.ts")
+    True
+    """
+
+    __slots__ = ("_expression", "_matcher", "excludes", "pattern", "source")
+
+    def __init__(self, pattern: str, version: Picomatch = "2.3.1") -> None:
+        """Translate `pattern`.
+
+        Raises:
+            GlobThrows: micromatch throws at it.
+            GlobUnsupported: we refuse it; the reason says why.
+        """
+        translation = translate(to_units(pattern), version)
+        self.pattern = pattern
+        self.source = translation.source
+        self.excludes = translation.excludes
+        self._expression: Node | None = None
+        self._matcher: Matcher | None = None
+
+    def __repr__(self) -> str:
+        return f"Glob({self.pattern!r})"
+
+    @property
+    def expression(self) -> Node:
+        """The parsed expression; matches nothing where JavaScript would not compile it.
+
+        Raises:
+            GlobUnsupported: nested too deep.
+        """
+        if self._expression is None:
+            try:
+                self._expression = parse(self.source)
+            except BadExpression:
+                # picomatch swallows the error and puts a never matching expression there.
+                self._expression = NOTHING
+            except TooDeep:
+                raise self._refusal("it is nested too deep", "too_deep") from None
+        return self._expression
+
+    def matches(self, path: str) -> bool:
+        """Tell whether `micromatch.isMatch(path, pattern)`.
+
+        Raises:
+            GlobUnsupported: the answer can't be had at a bounded cost.
+        """
+        if not path or path == self.pattern:
+            return bool(path)
+        if self._matcher is None:
+            self._matcher = self._made_matcher()
+        try:
+            return self._matcher.matches(to_units(path))
+        except TooCostly:
+            why = "deciding it would take too long; write it simpler"
+            raise self._refusal(why, "too_costly") from None
+
+    def _made_matcher(self) -> Matcher:
+        try:
+            return Matcher(self.expression)
+        except TooLarge:
+            raise self._refusal("it stands for too large an expression", "too_costly") from None
+        except RefersBack:
+            why = "it refers back to a group, which can't be decided at a bounded cost"
+            raise self._refusal(why, "refers_back") from None
+
+    def _refusal(self, why: str, code: str) -> GlobUnsupported:
+        return GlobUnsupported(self.pattern, why, code=code)

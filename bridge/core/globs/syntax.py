@@ -1,0 +1,130 @@
+"""The tree of a regular expression: only what decides whether there is a match.
+
+Greedy or lazy makes no difference to that, so it is not kept.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+Ranges: TypeAlias = tuple[tuple[int, int], ...]
+"""Sorted, disjoint, inclusive ranges of code units."""
+
+LAST_UNIT = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Chars:
+    """One code unit out of a set; an empty set matches nothing."""
+
+    ranges: Ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Seq:
+    """One after another; none at all matches the empty text."""
+
+    parts: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Alt:
+    """Any one of them."""
+
+    options: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """`least` to `most` times; None is without end."""
+
+    body: "Node"
+    least: int
+    most: int | None
+
+
+class Place(StrEnum):
+    """A condition on where we are that reads nothing."""
+
+    START = "start"
+    END = "end"
+    WORD_EDGE = "word_edge"
+    NO_WORD_EDGE = "no_word_edge"
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Matches the empty text at such a place only."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Matches the empty text where `body` fits (or, negated, does not fit) from here on.
+
+    Attributes:
+        behind: fits up to here, instead.
+    """
+
+    body: "Node"
+    behind: bool
+    negative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A numbered group; kept only in expressions that refer back to one."""
+
+    number: int
+    body: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """What group `number` has matched."""
+
+    number: int
+
+
+Node: TypeAlias = Chars | Seq | Alt | Repeat | At | Look | Group | Back
+
+NOTHING = Chars(())
+EMPTY = Seq(())
+
+
+def normalised(ranges: Iterable[tuple[int, int]]) -> Ranges:
+    """Sort and merge."""
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return tuple(merged)
+
+
+def complement(ranges: Ranges) -> Ranges:
+    """Give all units that are not in `ranges`."""
+    gaps: list[tuple[int, int]] = []
+    low = 0
+    for start, end in ranges:
+        if low < start:
+            gaps.append((low, start - 1))
+        low = end + 1
+    if low <= LAST_UNIT:
+        gaps.append((low, LAST_UNIT))
+    return tuple(gaps)
+
+
+def of(chars: str) -> Ranges:
+    return normalised((ord(char), ord(char)) for char in chars)
+
+
+def joined(parts: list[Node]) -> Node:
+    return parts[0] if len(parts) == 1 else Seq(tuple(parts))
+
+
+def either(options: list[Node]) -> Node:
+    return options[0] if len(options) == 1 else Alt(tuple(options))

@@ -1,0 +1,127 @@
+"""Does a push touch what an app watches? A list of patterns against a list of files.
+
+Two meanings of a list, both of them the backend's own at some time:
+
+    exclude  `micromatch(files, patterns)`: a `!` pattern takes files away that an earlier
+             pattern has let in; a later pattern may let them in again. A list of nothing
+             but `!` patterns starts from all files.
+    any      `micromatch.some(files, patterns)`: one pattern is enough, each on its own, so
+             `!docs/**` is "anything outside docs". Dokploy up to v0.30.2.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from bridge.core.globs import Glob, GlobError, Picomatch
+
+Semantics: TypeAlias = Literal["exclude", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What decided for a deployment.
+
+    Attributes:
+        pattern: as its owner wrote it, e.g. "apps/web/**".
+        index: its place in the list, from 0.
+        file: the first changed file that it let through.
+    """
+
+    pattern: str
+    index: int
+    file: str
+
+
+class WatchPaths:
+    """The compiled watch paths of one app.
+
+    Attributes:
+        always: there are no patterns, so every push deploys; ask this before `first_match`.
+
+    >>> watch = WatchPaths.compile(["src/**", "!**/*.md"])
+    >>> watch.first_match(["src/a.md", "src/a.py"])
+    Hit(pattern='src/**', index=0, file='src/a.py')
+    """
+
+    __slots__ = ("_globs", "_semantics", "always")
+
+    def __init__(self, globs: Sequence[Glob | GlobError], semantics: Semantics) -> None:
+        """Use `compile`.
+
+        Args:
+            globs: with "any", an error may stand in for a pattern; it is raised when its
+                turn comes.
+        """
+        self._globs = tuple(globs)
+        self._semantics = semantics
+        self.always = not self._globs
+
+    @classmethod
+    def compile(
+        cls,
+        patterns: Sequence[str] | None,
+        semantics: Semantics = "exclude",
+        picomatch: Picomatch = "2.3.1",
+    ) -> "WatchPaths":
+        """Compile a list as it is stored; None and an empty one watch everything.
+
+        Raises:
+            GlobError: one pattern is broken. With "any" only if it is the first one: a
+                broken pattern does no harm there while an earlier one matches.
+        """
+        globs: list[Glob | GlobError] = []
+        for pattern in patterns or ():
+            try:
+                globs.append(Glob(pattern, picomatch))
+            except GlobError as error:
+                if semantics == "exclude" or not globs:
+                    raise
+                globs.append(error)
+        return cls(globs, semantics)
+
+    def first_match(self, files: Iterable[str]) -> Hit | None:
+        """Find the first pattern that lets a file through, and the first such file.
+
+        Where all patterns exclude, the first of them is named, as none of them objected.
+
+        Raises:
+            GlobError: a broken pattern's turn came, or a pattern can't be decided at a
+                bounded cost.
+        """
+        listed = files if isinstance(files, list | tuple) else list(files)
+        if self._semantics == "any":
+            return self._any(listed)
+        return self._unless_excluded(listed)
+
+    def _any(self, files: Sequence[str]) -> Hit | None:
+        for index, glob in enumerate(self._globs):
+            if isinstance(glob, GlobError):
+                raise glob
+            for file in files:
+                if glob.matches(file):
+                    return Hit(glob.pattern, index, file)
+        return None
+
+    def _unless_excluded(self, files: Sequence[str]) -> Hit | None:
+        globs = [glob for glob in self._globs if isinstance(glob, Glob)]
+        if globs and all(glob.excludes for glob in globs):
+            for file in files:
+                if all(glob.matches(file) for glob in globs):
+                    return Hit(globs[0].pattern, 0, file)
+            return None
+        for index, glob in enumerate(globs):
+            if glob.excludes:
+                continue
+            for file in files:
+                if glob.matches(file) and _stays(file, globs[index + 1 :]):
+                    return Hit(glob.pattern, index, file)
+        return None
+
+
+def _stays(file: str, later: Sequence[Glob]) -> bool:
+    """Tell whether a file that was let in still is when the later patterns have spoken."""
+    for glob in reversed(later):
+        if glob.matches(file) is not glob.excludes:
+            return not glob.excludes
+    return True
