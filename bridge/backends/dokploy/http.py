@@ -230,7 +230,8 @@ def _checked_url(service: str, url: str) -> str:
     try:
         parts = urlsplit(url.strip())
         port = parts.port
-    except ValueError as error:
+        _ = httpx.URL(url.strip()).host  # a name that can't be written in a header
+    except (ValueError, httpx.InvalidURL) as error:
         raise Rejected(f"{service}: the url has no valid host and port") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Rejected(f"{service}: the url must look like https://dokploy.example.com")

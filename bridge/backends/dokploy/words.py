@@ -37,6 +37,7 @@ _SECRET = re.compile(
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\s]+")
 _READ_AT_MOST = 5_000
+_SHORTEST_SECRET = 4  # anything shorter is in every text, and hiding it there would betray it
 
 
 def fit(text: str, secrets: Iterable[str] = ()) -> str:
@@ -49,7 +50,7 @@ def fit(text: str, secrets: Iterable[str] = ()) -> str:
     if _UNFIT.search(text):
         return WITHHELD
     for secret in secrets:
-        if secret:
+        if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
     text = _CONTROL.sub(" ", _SECRET.sub("***", text)).strip()
     return text if len(text) <= LIMIT else text[: LIMIT - 1].rstrip() + "…"

@@ -86,7 +86,17 @@ async def test_the_url_may_have_a_path_and_end_in_api(build: Make, table, url: s
 
 @pytest.mark.parametrize(
     "url",
-    ["", "dokploy.test", "ftp://h", "https://", "https://u:p@h", "https://h?x=1", "http://h:x"],
+    [
+        "",
+        "dokploy.test",
+        "ftp://h",
+        "https://",
+        "https://u:p@h",
+        "https://h?x=1",
+        "http://h:x",
+        "http://xn--",
+        "http://h\0",
+    ],
 )
 def test_a_url_that_can_not_be_one_is_rejected(url: str) -> None:
     with pytest.raises(Rejected, match="dokploy: the url"):

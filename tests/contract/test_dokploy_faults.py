@@ -1,0 +1,318 @@
+"""The client against a server and a network that fail, over real HTTP.
+
+Whatever happens to a mutation, it is sent exactly once, and the error says whether it
+may have arrived.
+"""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from bridge.backends.dokploy import Dokploy
+from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
+from bridge.core.watch import App
+
+APP = App("app_1", "web", "shop")
+Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+class Wire:
+    """A server below HTTP: reads one request, then does what the test wants."""
+
+    def __init__(self) -> None:
+        self.behave: Behaviour = answers(b"")
+        self.requests: list[bytes] = []
+        self.arrived = asyncio.Event()
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            for line in head.lower().split(b"\r\n"):
+                if line.startswith(b"content-length:"):
+                    head += await reader.readexactly(int(line.partition(b":")[2]))
+            self.requests.append(head)
+            self.arrived.set()
+            await self.behave(writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # a client that hangs up is part of the game
+        finally:
+            writer.close()
+
+
+def answers(
+    body: bytes, status: str = "200 OK", *headers: str, length: int | None = None
+) -> Behaviour:
+    """Answer; `length` claims another size than the body has."""
+
+    async def behave(writer: asyncio.StreamWriter) -> None:
+        lines = [
+            f"HTTP/1.1 {status}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body) if length is None else length}",
+            "Connection: close",
+            *headers,
+        ]
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        await writer.drain()
+
+    return behave
+
+
+async def resets(writer: asyncio.StreamWriter) -> None:
+    """Close with RST, as a server does that was killed."""
+    wire = writer.get_extra_info("socket")
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    writer.transport.abort()
+
+
+async def hangs_up(writer: asyncio.StreamWriter) -> None:
+    """Close without a word."""
+    writer.close()
+
+
+async def says_nothing(writer: asyncio.StreamWriter) -> None:
+    """Keep the connection, answer nothing, until the client has had enough."""
+    while not writer.is_closing():
+        writer.write(b"")
+        await asyncio.sleep(0.02)
+
+
+async def drips(writer: asyncio.StreamWriter) -> None:
+    """Answer a byte now and then, so that no single read ever times out."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    while not writer.is_closing():
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+async def floods(writer: asyncio.StreamWriter) -> None:
+    """Answer without an end."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[")
+    while not writer.is_closing():
+        writer.write(b" " * 65536)
+        await writer.drain()
+
+
+async def talks_nonsense(writer: asyncio.StreamWriter) -> None:
+    """Speak no HTTP."""
+    writer.write(b"SSH-2.0-OpenSSH_9.6\r\n")
+    await writer.drain()
+
+
+@pytest.fixture
+async def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+async def dokploy(wire: Wire) -> AsyncIterator[Dokploy]:
+    server = await asyncio.start_server(wire.handle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = Dokploy(
+        f"http://127.0.0.1:{port}",
+        "any-key",
+        connect_timeout=2,
+        read_timeout=0.2,
+        total_timeout=0.5,
+        read_retries=2,
+        max_answer_bytes=100_000,
+        pause=at_once,
+    )
+    yield client
+    await client.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def at_once(seconds: float) -> None:
+    """No pause between retries."""
+
+
+def ask(client: Dokploy) -> Awaitable[None]:
+    return client.deploy(APP, title="t", description="d")
+
+
+FAULTS: dict[str, tuple[Behaviour, type[BridgeError], type[BridgeError]]] = {
+    # behaviour, error of a mutation, error of a read
+    "reset after send": (resets, Unanswered, Unreachable),
+    "hang-up after send": (hangs_up, Unanswered, Unreachable),
+    "time-out": (says_nothing, Unanswered, Unreachable),
+    "an answer that never ends": (drips, Unanswered, Unreachable),
+    "an oversized answer": (floods, Unanswered, Unreachable),
+    "no HTTP": (talks_nonsense, Unanswered, Unreachable),
+    "truncated JSON": (answers(b'{"success":tr'), Unanswered, Unreachable),
+    "a cut body": (answers(b'{"succ', length=16), Unanswered, Unreachable),
+    "a broken gzip": (
+        answers(b"not gzip", "200 OK", "Content-Encoding: gzip"),
+        Unanswered,
+        Unreachable,
+    ),
+    "a page": (answers(b"<html>Log in</html>"), Unanswered, Unreachable),
+    "500": (answers(b"", "500 Internal Server Error"), Unanswered, Unreachable),
+    "502": (answers(b"<html>Bad Gateway</html>", "502 Bad Gateway"), Unanswered, Unreachable),
+    "503": (answers(b"", "503 Service Unavailable"), Unanswered, Unreachable),
+    "503 with Retry-After": (
+        answers(b"", "503 Service Unavailable", "Retry-After: 5"),
+        Unreachable,
+        Unreachable,
+    ),
+    "429": (answers(b"", "429 Too Many Requests"), Unreachable, Unreachable),
+    "429 with Retry-After": (
+        answers(b"", "429 Too Many Requests", "Retry-After: 5"),
+        Unreachable,
+        Unreachable,
+    ),
+    "a redirect": (
+        answers(b"", "302 Found", "Location: http://127.0.0.1:1/elsewhere"),
+        Refused,
+        Refused,
+    ),
+    "a proxy's 404": (answers(b"404 page not found\n", "404 Not Found"), Unreachable, Unreachable),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_mutation_is_sent_once_and_its_error_says_whether_it_may_have_arrived(
+    dokploy: Dokploy, wire: Wire, name: str
+) -> None:
+    wire.behave, error, _ = FAULTS[name]
+
+    with pytest.raises(BridgeError) as caught:
+        await ask(dokploy)
+
+    assert type(caught.value) is error
+    assert len(wire.requests) == 1
+    assert b"POST /api/application.deploy HTTP/1.1" in wire.requests[0]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_read_is_never_unanswered(dokploy: Dokploy, wire: Wire, name: str) -> None:
+    wire.behave, _, error = FAULTS[name]
+
+    with pytest.raises(BridgeError) as caught:
+        await dokploy.deployments(APP)
+
+    assert type(caught.value) is error
+    patient = error is Refused or getattr(caught.value, "retry_after", None) is not None
+    assert len(wire.requests) == (1 if patient else 3)
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+async def test_the_wait_that_was_asked_for_is_told(
+    dokploy: Dokploy, wire: Wire, status: str
+) -> None:
+    wire.behave = answers(b"", status, "Retry-After: 5")
+
+    with pytest.raises(Unreachable) as caught:
+        await ask(dokploy)
+    assert caught.value.retry_after == 5
+
+
+async def test_a_read_goes_on_after_a_short_trouble(dokploy: Dokploy, wire: Wire) -> None:
+    async def first_resets(writer: asyncio.StreamWriter) -> None:
+        await (resets if len(wire.requests) == 1 else answers(b"[]"))(writer)
+
+    wire.behave = first_resets
+
+    assert await dokploy.deployments(APP) == []
+    assert len(wire.requests) == 2
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+async def test_without_a_connection_nothing_was_asked(closed_port: int) -> None:
+    client = Dokploy(f"http://127.0.0.1:{closed_port}", "any-key", pause=at_once)
+
+    with pytest.raises(Unreachable, match="ConnectError"):
+        await ask(client)
+    with pytest.raises(Unreachable, match="ConnectError"):
+        await client.apps()
+    assert not await client.healthy()
+    await client.close()
+
+
+async def test_a_name_that_is_not_found_was_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_found(*_args: Any, **_options: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", not_found)
+    client = Dokploy("http://dokploy.invalid", "any-key", pause=at_once)
+
+    with pytest.raises(Unreachable, match="Name or service not known"):
+        await ask(client)
+    await client.close()
+
+
+async def test_a_connection_that_does_not_open_in_time_was_not_used() -> None:
+    with socket.socket() as full:
+        # A full backlog: the kernel leaves further connections unanswered.
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        with socket.socket() as first, socket.socket() as second:
+            for filler in (first, second):
+                filler.setblocking(False)
+                filler.connect_ex(address)
+            client = Dokploy(f"http://127.0.0.1:{address[1]}", "any-key", connect_timeout=0.2)
+            with pytest.raises((Unreachable, Unanswered)) as caught:
+                await asyncio.wait_for(ask(client), 5)
+            await client.close()
+    assert isinstance(caught.value, Unreachable)
+
+
+async def test_a_request_that_waits_for_a_free_connection_was_not_sent(wire: Wire) -> None:
+    server = await asyncio.start_server(wire.handle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    wire.behave = says_nothing
+    client = Dokploy(
+        f"http://127.0.0.1:{port}",
+        "any-key",
+        connect_timeout=0.1,
+        read_timeout=1,
+        max_connections=1,
+        read_retries=0,
+    )
+    first = asyncio.create_task(client.deployments(APP))
+    await asyncio.wait_for(wire.arrived.wait(), 5)
+
+    with pytest.raises(Unreachable, match="PoolTimeout"):
+        await ask(client)
+    with pytest.raises(Unreachable, match="ReadTimeout"):
+        await first
+
+    assert len(wire.requests) == 1
+    await client.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_half_a_list_is_not_given_when_the_server_goes_away(
+    dokploy: Dokploy, wire: Wire
+) -> None:
+    apps: Any = [{"applicationId": f"a{n}", "name": f"a{n}"} for n in range(3)]
+
+    projects = [{"name": "shop", "environments": [{"name": "production", "applications": apps}]}]
+
+    async def dies_later(writer: asyncio.StreamWriter) -> None:
+        asked = wire.requests[-1]
+        if b"project.all" in asked:
+            await answers(json.dumps(projects).encode())(writer)
+        elif b"applicationId=a1" in asked:
+            await resets(writer)
+        else:
+            await answers(b'{"sourceType":"drop"}')(writer)
+
+    wire.behave = dies_later
+
+    with pytest.raises(Unreachable):
+        await dokploy.apps()

@@ -1,0 +1,427 @@
+"""The client against the recorded answers of a real Dokploy v0.30.2, over real HTTP.
+
+The recordings stand beside the repository, not in it: where they are absent, these are skipped.
+"""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from bridge.backends.dokploy import Dokploy
+from bridge.backends.dokploy.answers import Forbidden, KeyRefused
+from bridge.core.configuration import (
+    BuildType,
+    DockerSource,
+    Environment,
+    GithubSource,
+    GitlabSource,
+    GitSource,
+)
+from bridge.core.errors import Refused, Unreachable
+from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
+from bridge.ports import BackendDeployment, Progress
+
+RECORDED = Path(__file__).parents[2].parent / "shared" / "dokploy" / "recorded.jsonl"
+
+pytestmark = pytest.mark.skipif(
+    not RECORDED.exists(), reason="the recordings ../shared/dokploy/recorded.jsonl are not here"
+)
+
+
+def recordings() -> dict[str, Any]:
+    if not RECORDED.exists():
+        return {}
+    rows = [json.loads(line) for line in RECORDED.read_text().splitlines()]
+    return {row["name"]: row for row in rows if "response" in row}
+
+
+ROWS = recordings()
+
+
+class Replay:
+    """Answers each `METHOD path` with its recorded answer, and keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.asked: list[tuple[str, str, Any]] = []
+
+    def play(self, *names: str) -> None:
+        for name in names:
+            request = ROWS[name]["request"]
+            # The query counts, so that each app gets the answer that was its own.
+            self.answers[f"{request['method']} {request['url']}"] = ROWS[name]["response"]
+
+    def always(self, name: str, key: str) -> None:
+        """Play a recording to a request that is not the one it was recorded for."""
+        self.answers[key] = ROWS[name]["response"]
+
+    async def handle(self, request: web.Request) -> web.Response:
+        body = await request.json() if request.can_read_body else None
+        self.asked.append((request.method, request.path_qs, body))
+        answer = (
+            self.answers.get(f"{request.method} {request.path_qs}")
+            or self.answers.get(f"{request.method} {request.path}")
+            or ROWS["22-application.one-unknown"]["response"]
+        )
+        text = answer["text"] or ""
+        if answer["bodyBytes"] and answer["json"] is not None:
+            text = json.dumps(answer["json"], ensure_ascii=False, separators=(",", ":"))
+        kind = answer["headers"].get("Content-Type", "text/plain")
+        headers = {"Content-Type": kind}
+        return web.Response(status=answer["status"], body=text.encode(), headers=headers)
+
+
+@pytest.fixture
+def replay() -> Replay:
+    return Replay()
+
+
+@pytest.fixture
+async def dokploy(replay: Replay, aiohttp_server: Any) -> AsyncIterator[Dokploy]:
+    site = web.Application()
+    site.router.add_route("*", "/{path:.*}", replay.handle)
+    server = await aiohttp_server(site)
+    client = Dokploy(f"http://127.0.0.1:{server.port}", "any-key", read_retries=0)
+    yield client
+    await client.close()
+
+
+def app_of(name: str) -> App:
+    """The app that a recording asked about."""
+    body = ROWS[name]["request"]["body"]
+    if "composeId" in body:
+        return App(body["composeId"], "x", "shop", kind=AppKind.COMPOSE)
+    return App(body["applicationId"], "x", "shop")
+
+
+GITHUB = GithubSource(
+    owner="my-org",
+    repository="mono",
+    branch="main",
+    provider_id="gh_1",
+    watch_paths=("apps/web/**",),
+    trigger=Trigger.PUSH,
+)
+GITLAB = GitlabSource(
+    owner="my-group",
+    repository="my-project",
+    branch="main",
+    provider_id="3fYPgpL9_y2t0T1_94pdp",
+    project_id=12345,
+    path="my-group/my-project",
+    watch_paths=("src/**",),
+)
+GIT = GitSource(url="http://127.0.0.1:18090/demo.git", branch="main", watch_paths=("apps/web/**",))
+BUILD = BuildType(build_type="dockerfile", dockerfile="./Dockerfile")
+ENVIRONMENT = Environment(
+    env=SecretStr("NODE_ENV=production\nPORT=3000"),
+    build_args=SecretStr("A=1"),
+    build_secrets=SecretStr("S=2"),
+)
+
+Act = Callable[[Dokploy, App], Awaitable[object]]
+
+
+def deploy(title: str, description: str) -> Act:
+    return lambda dokploy, app: dokploy.deploy(app, title=title, description=description)
+
+
+def redeploy(title: str, description: str) -> Act:
+    return lambda dokploy, app: dokploy.redeploy(app, title=title, description=description)
+
+
+def provider(settings: Any) -> Act:
+    return lambda dokploy, app: dokploy.save_provider(app, settings)
+
+
+# Recordings that were answered with a yes: ours sends the same, or says a little more.
+ACCEPTED: dict[str, Act] = {
+    "42-deploy": deploy("Deploy v2.1.0 [br-7f3a]", "corr=br-7f3a; by slack:U123"),
+    "100-deploy-empty-title": deploy("", ""),
+    "44-redeploy": redeploy("Rebuild [br-1111]", "corr=br-1111"),
+    "52-cleanQueues": lambda dokploy, app: dokploy.drop_waiting(app),
+    "53-killBuild": lambda dokploy, app: dokploy.kill_build(app),
+    "72-clearDeployments": lambda dokploy, app: dokploy.clear_deployments(app),
+    "73-disconnectGitProvider": lambda dokploy, app: dokploy.disconnect_provider(app),
+    "24-saveGithubProvider": provider(GITHUB),
+    "24-saveGithubProvider-tag": provider(
+        GITHUB.model_copy(update={"trigger": Trigger.TAG, "watch_paths": ()})
+    ),
+    "25-saveGitlabProvider": provider(GITLAB),
+    "26-saveGitProvider": provider(GIT),
+    "27-saveDockerProvider-nulls": provider(DockerSource(image="nginx:alpine")),
+    "28-saveBuildType": lambda dokploy, app: dokploy.save_build_type(app, BUILD),
+    "29-saveEnvironment": lambda dokploy, app: dokploy.save_environment(app, ENVIRONMENT),
+    "81-compose.deploy": deploy("compose [br-c1]", "corr=c1"),
+    "82-compose.redeploy": redeploy("re", ""),
+    "83-compose.cleanQueues": lambda dokploy, app: dokploy.drop_waiting(app),
+    "83-compose.clearDeployments": lambda dokploy, app: dokploy.clear_deployments(app),
+    "83-compose.disconnectGitProvider": lambda dokploy, app: dokploy.disconnect_provider(app),
+    "83-compose.killBuild": lambda dokploy, app: dokploy.kill_build(app),
+    "80-compose.update-git": provider(GIT.model_copy(update={"watch_paths": ("apps/**",)})),
+}
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+async def test_what_was_accepted_is_accepted_and_asked_the_same_way(
+    dokploy: Dokploy, replay: Replay, name: str
+) -> None:
+    replay.play(name)
+    recorded = ROWS[name]["request"]
+
+    await ACCEPTED[name](dokploy, app_of(name))
+
+    ((method, path, sent),) = replay.asked
+    assert (method, path) == (recorded["method"], recorded["url"])
+    # It leaves out the trigger that a compose stack's own update may name.
+    said = {key: value for key, value in recorded["body"].items() if key in sent}
+    assert set(recorded["body"]) - set(sent) <= {"triggerType"}
+    assert {key: sent[key] for key in said} == said
+
+
+SHA = "b77b1ad92971bac954af3beb8f1a844954dab147"
+BAD_BRANCH = GITHUB.model_copy(update={"branch": "feat ure;rm"})
+BAD_BUILD = BUILD.model_copy(update={"build_type": "bazel"})
+UNKNOWN = GITHUB.model_copy(update={"provider_id": "nope"})
+REFUSED: dict[str, tuple[Act, int, str]] = {
+    "41-deploy-unknown": (deploy("", ""), 404, "Application not found"),
+    "44-redeploy-unknown": (redeploy("", ""), 404, "Application not found"),
+    "83-compose.deploy-unknown": (deploy("", ""), 404, "Compose not found"),
+    "52-cancelDeployment": (
+        lambda dokploy, app: dokploy.cancel(app),
+        400,
+        "Deployment cancellation only available in cloud version",
+    ),
+    "83-compose.cancelDeployment": (
+        lambda dokploy, app: dokploy.cancel(app),
+        400,
+        "Deployment cancellation only available in cloud version",
+    ),
+    "24-saveGithubProvider-bad-branch": (provider(BAD_BRANCH), 400, "branch: "),
+    "28-saveBuildType-bad": (
+        lambda dokploy, app: dokploy.save_build_type(app, BAD_BUILD),
+        400,
+        "buildType: ",
+    ),
+    "24-saveGithubProvider-unknown-githubId": (provider(UNKNOWN), 500, "no githubId 'nope'"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_what_was_refused_is_refused_in_words_fit_to_be_shown(
+    dokploy: Dokploy, replay: Replay, name: str
+) -> None:
+    replay.play(name)
+    act, status, words = REFUSED[name]
+
+    with pytest.raises(Refused) as caught:
+        await act(dokploy, app_of(name))
+
+    assert caught.value.status == status
+    assert words in caught.value.words
+    assert len(replay.asked) == 1
+    for sql in ("Failed query", "update", "params", "$1"):
+        assert sql not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["95-member-deploy-no-access", "96-member-access-saveGitProvider"])
+async def test_a_missing_permission_is_named(dokploy: Dokploy, replay: Replay, name: str) -> None:
+    replay.play(name)
+    path = ROWS[name]["request"]["url"].removeprefix("/api/")
+    act = provider(GIT) if "save" in path else deploy("", "")
+
+    with pytest.raises(Forbidden, match=f"lacks a permission for {path}"):
+        await act(dokploy, app_of(name))
+
+
+@pytest.mark.parametrize(
+    "name", ["12-auth-bad-key", "11-auth-bearer-valid-key", "98-disabled-key", "98-expired-key"]
+)
+async def test_a_key_that_is_not_accepted_is_told(
+    dokploy: Dokploy, replay: Replay, name: str
+) -> None:
+    replay.play(name)
+
+    with pytest.raises(KeyRefused, match="wrong, disabled, expired or exhausted"):
+        await dokploy.apps()
+
+
+async def test_the_sixth_request_of_a_default_key_is_told(dokploy: Dokploy, replay: Replay) -> None:
+    replay.play("15-default-key-request-5")
+    assert await dokploy.apps() == []
+
+    replay.play("15-default-key-request-6")
+    with pytest.raises(KeyRefused, match="rateLimitEnabled: false"):
+        await dokploy.apps()
+
+
+async def test_a_plain_text_400_is_refused(dokploy: Dokploy, replay: Replay) -> None:
+    # The real one is "Invalid JSON", which a client that sends JSON can't provoke.
+    replay.answers["POST /api/application.deploy"] = {
+        "status": 400,
+        "headers": {"Content-Type": "text/plain"},
+        "bodyBytes": 12,
+        "json": None,
+        "text": "Invalid JSON",
+    }
+    with pytest.raises(Refused, match="Invalid JSON"):
+        await dokploy.deploy(App("a", "a", "shop"), title="", description="")
+
+
+async def test_all_apps_are_read_with_their_sources(dokploy: Dokploy, replay: Replay) -> None:
+    replay.play(
+        "85-project.all-final",
+        "30-application.one-github",
+        "30-application.one-git",
+        "30-application.one-gitlab",
+        "80-compose.one",
+        "84-compose.one-github",
+    )
+
+    apps = {app.name: app for app in await dokploy.apps()}
+
+    assert set(apps) == {"ghapp", "web", "glapp", "raw", "cgit"}  # the others answer 404 here
+    assert apps["ghapp"].source == Source(SourceType.GITHUB, "my-org/mono", branch="main")
+    assert apps["ghapp"].watch_paths == ("apps/web/**",)
+    assert apps["glapp"].source == Source(
+        SourceType.GITLAB, "my-group/my-project", "12345", branch="main"
+    )
+    assert apps["web"].source == Source(SourceType.GIT, url="127.0.0.1:18090/demo", branch="main")
+    assert apps["raw"].kind is AppKind.COMPOSE
+    assert apps["cgit"].source is None
+    assert {app.label for app in apps.values()} == {f"shop/{name}" for name in apps}
+    assert all(app.auto_deploy for app in apps.values())
+
+
+async def test_a_disconnected_app_has_no_source(dokploy: Dokploy, replay: Replay) -> None:
+    replay.play("85-project.all-final", "73-application.one-after-disconnect")
+
+    (app,) = await dokploy.apps()
+
+    assert (app.name, app.source, app.watch_paths) == ("glapp", None, None)
+
+
+async def test_a_members_list_is_what_it_may_see(dokploy: Dokploy, replay: Replay) -> None:
+    replay.play("96-member-access-project.all", "96-member-access-application.one")
+
+    assert [app.name for app in await dokploy.apps()] == ["web"]
+
+
+async def test_the_history_is_read_with_times_and_commit(dokploy: Dokploy, replay: Replay) -> None:
+    web_app = App("ZT6A95NobTiob085n0lpt", "web", "shop")
+    replay.play("96-member-access-deployment.all", "71-deployment.all-retention")
+
+    running, *rest = await dokploy.deployments(web_app)
+    assert (running.title, running.status) == ("by member", Progress.RUNNING)
+    assert running.finished_at is None
+    assert [one.created_at for one in rest] == sorted(
+        (one.created_at for one in rest), reverse=True
+    )
+    assert SHA in {one.commit for one in rest}
+
+    docker = await dokploy.deployments(App("6nwoQtZn_kZRVuxezn9V1", "dkr", "shop"))
+    assert docker[0].title == "d12"
+    assert docker[0].finished_at is not None
+    assert docker[0].finished_at > docker[0].created_at
+    assert 10 <= len(docker) <= 11  # the newest one may not be counted yet
+
+
+async def test_the_history_of_a_stack_is_its_own(dokploy: Dokploy, replay: Replay) -> None:
+    replay.play("82-allByCompose-git")
+    stack = App("tsT_5rCz7ZDdm27TJTb2E", "cgit", "shop", kind=AppKind.COMPOSE)
+
+    (deployment,) = await dokploy.deployments(stack)
+
+    assert deployment.commit == SHA
+    assert deployment.title.startswith("feat: first commit (demo)\n")
+
+
+async def test_the_queue_is_read(dokploy: Dokploy, replay: Replay) -> None:
+    replay.play("50-queueList-4jobs")
+    assert [(job.title, job.active) for job in await dokploy.queue() or []] == [
+        ("web behind slow", False),
+        ("slow 3", False),
+        ("slow 2", False),
+        ("slow 1", True),
+    ]
+
+    replay.play("81-queueList-compose")
+    (job,) = await dokploy.queue() or []
+    assert (job.app, job.description) == ("PB3D6C6ACCBmTRqc7xpbH", "corr=c1")
+
+
+async def test_an_unknown_procedure_means_an_older_server(dokploy: Dokploy, replay: Replay) -> None:
+    for path in ("deployment.queueList", "settings.getDokployVersion"):
+        replay.always("41-deploy-GET", f"GET /api/{path}")
+
+    assert await dokploy.queue() is None
+    assert await dokploy.version() is None
+
+
+async def test_the_log_is_read_and_is_empty_for_what_went(dokploy: Dokploy, replay: Replay) -> None:
+    replay.play("45-deployment.readLogs")
+    replay.always("45-deployment.readLogs-unknown", "GET /api/deployment.readLogs")
+
+    def deployment(id_: str) -> BackendDeployment:
+        return BackendDeployment(id_, "t", "", Progress.ERROR, 0.0)
+
+    assert "❌ Docker build failed" in await dokploy.log_tail(
+        deployment("Sd4oksr9uswGRppdO7RKK"), 50
+    )
+    assert await dokploy.log_tail(deployment("nope"), 50) == ""
+
+
+async def test_version_and_health_are_read(dokploy: Dokploy, replay: Replay) -> None:
+    replay.play("20-settings.getDokployVersion", "20-health")
+
+    assert await dokploy.version() == "v0.30.2"
+    assert await dokploy.healthy()
+
+
+async def test_git_accounts_are_read_without_their_secrets(
+    dokploy: Dokploy, replay: Replay
+) -> None:
+    replay.play("23-github.githubProviders", "23-gitlab.gitlabProviders")
+
+    accounts = await dokploy.pickers.git_providers()
+    assert [(one.id, one.name) for one in accounts] == [
+        ("gh_1", "gh-app"),
+        ("3fYPgpL9_y2t0T1_94pdp", "gl"),
+    ]
+
+    replay.play("23-github.getGithubRepositories")
+    with pytest.raises(Unreachable, match="secretOrPrivateKey must be an asymmetric key"):
+        await dokploy.pickers.repositories(accounts[0])
+
+
+def details() -> list[str]:
+    """The recordings of a whole application or compose stack."""
+    return [
+        name
+        for name, row in ROWS.items()
+        if row["request"]["url"].startswith(("/api/application.one?", "/api/compose.one?"))
+        and row["response"]["status"] == 200
+    ]
+
+
+@pytest.mark.parametrize("name", details())
+async def test_no_secret_of_a_detailed_answer_passes_the_border(
+    dokploy: Dokploy, replay: Replay, name: str
+) -> None:
+    """What `application.one` and `compose.one` say is kept only as far as it is used."""
+    answer = ROWS[name]["response"]["json"]
+    kind = AppKind.COMPOSE if "composeId" in answer else AppKind.APPLICATION
+    replay.play(name)
+
+    saved = await dokploy.saved(App(answer[f"{kind.value}Id"], "x", "shop", kind=kind))
+
+    shown = repr(saved)
+    for secret in ("csec", "whsecret", "<private key>", "glat", "glrt", answer["refreshToken"]):
+        assert secret not in shown
+    for value in (answer["env"], answer.get("buildArgs"), answer.get("buildSecrets")):
+        assert not value or value not in shown
