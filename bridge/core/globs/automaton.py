@@ -131,7 +131,7 @@ class Automaton:
         if bits is None:
             bits = 0
             for ranges, readers in self._graph.sets.items():
-                if _has(ranges, ord(char)):
+                if has_unit(ranges, ord(char)):
                     bits |= readers
             if len(self._readers) >= MAX_STATES:
                 self._readers = {}
@@ -205,9 +205,11 @@ class Automaton:
         return woken
 
 
-def _has(ranges: Ranges, unit: int) -> bool:
+def has_unit(ranges: Ranges, unit: int) -> bool:
+    """Tell whether `unit` is in one of `ranges`."""
     return any(low <= unit <= high for low, high in ranges)
 
 
 def is_word(char: str) -> bool:
-    return _has(WORDS, ord(char))
+    """Tell whether JavaScript's `\\w` takes `char`."""
+    return has_unit(WORDS, ord(char))

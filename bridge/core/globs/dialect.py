@@ -23,7 +23,7 @@ from bridge.core.globs.syntax import (
 
 MAX_GROUPS_DEEP = 160  # a glob of our greatest nesting, 50, needs three for each `!(`
 
-_QUANTIFIER = re.compile(r"(?:([*+?])|\{([0-9]+)(?:(,)([0-9]*))?\})\??")
+_QUANTIFIER = re.compile(r"(?:([*+?])|\{([0-9]+)(?:(,)([0-9]*))?\})(\??)")
 _BRACED = re.compile(r"\{[0-9]+(?:,[0-9]*)?\}")
 _NAMED = re.compile(r"\(\?<(?![=!])([^>]*)>")
 _DIGITS = re.compile(r"[1-9][0-9]*")
@@ -132,7 +132,7 @@ class _Parser:
         if found:
             self._at = found.end()
             least, most = _counts(found)
-            atom = Repeat(atom, least, most)
+            atom = Repeat(atom, least, most, lazy=found[5] == "?")
         self._stack[-1].parts.append(atom)
 
     def _open(self) -> None:

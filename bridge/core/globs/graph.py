@@ -212,8 +212,8 @@ def mirrored(expression: Node) -> Node:
             return Seq(tuple(mirrored(piece) for piece in reversed(pieces)))
         case Alt(options):
             return Alt(tuple(mirrored(option) for option in options))
-        case Repeat(body, least, most):
-            return Repeat(mirrored(body), least, most)
+        case Repeat(body, least, most, lazy):
+            return Repeat(mirrored(body), least, most, lazy)
         case At(Place.START):
             return At(Place.END)
         case At(Place.END):

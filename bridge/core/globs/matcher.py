@@ -1,8 +1,10 @@
 """Asks a parsed expression whether it matches a path."""
 
 from bridge.core.globs.automaton import Automaton, Meter, is_word
-from bridge.core.globs.graph import PLACE_GATES, Graph, build, mirrored
-from bridge.core.globs.syntax import At, Node, Place, Seq
+from bridge.core.globs.backtrack import Backtracker
+from bridge.core.globs.graph import PLACE_GATES, Graph, RefersBack, build, mirrored
+from bridge.core.globs.references import settled
+from bridge.core.globs.syntax import NOTHING, At, Node, Place, Seq
 
 WORK_LIMIT = 250_000  # node visits, or about 50 ms
 
@@ -14,9 +16,22 @@ class Matcher:
     """An expression that can be asked in time linear in the path."""
 
     def __init__(self, expression: Node) -> None:
-        graph = build(expression, anywhere=not _starts_at_start(expression))
+        self._backtracker: Backtracker | None = None
+        anywhere = not _starts_at_start(expression)
+        try:
+            graph = build(expression, anywhere=anywhere)
+        except RefersBack:
+            graph = self._without_references(expression, anywhere=anywhere)
         self._automaton = Automaton(graph)
         self._surroundings = _Surroundings(graph) if graph.behinds or graph.uses_words else None
+
+    def _without_references(self, expression: Node, *, anywhere: bool) -> Graph:
+        expression = settled(expression)
+        try:
+            return build(expression, anywhere=anywhere)
+        except RefersBack:
+            self._backtracker = Backtracker(expression)
+            return build(NOTHING, anywhere=False)
 
     def matches(self, path: str, meter: Meter | None = None) -> bool:
         """Tell whether the expression matches somewhere in `path` (units, at least one).
@@ -25,6 +40,8 @@ class Matcher:
             TooCostly: this path would need more work than allowed.
         """
         meter = meter or Meter(WORK_LIMIT)
+        if self._backtracker is not None:
+            return self._backtracker.matches(path, meter)
         if self._surroundings is None:
             return self._automaton.holds(path, meter)
         gates = self._surroundings.gates(path, meter)

@@ -1,7 +1,4 @@
-"""The tree of a regular expression: only what decides whether there is a match.
-
-Greedy or lazy makes no difference to that, so it is not kept.
-"""
+"""The tree of a regular expression: what decides whether there is a match."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,11 +34,16 @@ class Alt:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """`least` to `most` times; None is without end."""
+    """`least` to `most` times; None is without end.
+
+    Attributes:
+        lazy: tries few before many. That matters only to what a group has read.
+    """
 
     body: "Node"
     least: int
     most: int | None
+    lazy: bool = False
 
 
 class Place(StrEnum):
