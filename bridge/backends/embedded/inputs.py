@@ -1,0 +1,350 @@
+"""What each procedure accepts, with the real server's rules (facts.md, "Inputs").
+
+Fields have the server's names outside and ours inside. A field without a default must be
+sent, even where it may be null. Unknown fields are ignored, as there.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic.alias_generators import to_camel
+
+from bridge.backends.embedded.words import words
+
+APP_NAME_PATTERN = r"^[a-zA-Z0-9._-]+$"
+BRANCH_PATTERN = r"^[a-zA-Z0-9._\-/#]+$"
+
+
+def _storable(text: str) -> str:
+    """Refuse what neither a database nor a command line can hold."""
+    if "\0" in text:
+        raise ValueError("must not contain a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must not contain half of a surrogate pair") from None
+    return text
+
+
+def _no_option(branch: str) -> str:
+    """Git itself forbids such branches; here they must never be read as an option."""
+    if branch.startswith("-"):
+        raise ValueError("Invalid branch name")
+    return branch
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+Id = Annotated[Text, Field(min_length=1)]
+Name = Annotated[Text, Field(min_length=1)]
+AppName = Annotated[Text, Field(min_length=1, max_length=63, pattern=APP_NAME_PATTERN)]
+Branch = Annotated[Text, Field(min_length=1, pattern=BRANCH_PATTERN), AfterValidator(_no_option)]
+WatchPaths = list[Text] | None
+SourceTypes = Literal["github", "docker", "git", "gitlab", "bitbucket", "gitea", "drop"]
+BuildTypes = Literal[
+    "dockerfile", "heroku_buildpacks", "paketo_buildpacks", "nixpacks", "static", "railpack"
+]
+Triggers = Literal["push", "tag"]
+DeploymentTypes = Literal[
+    "application", "compose", "server", "schedule", "previewDeployment", "backup", "volumeBackup"
+]
+Limit = Annotated[float, Field(ge=1, le=100, strict=False)]
+Offset = Annotated[float, Field(ge=0, strict=False)]
+
+
+class Input(BaseModel):
+    """Base of all inputs; nothing is converted, a number is no string."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="ignore",
+        frozen=True,
+        alias_generator=to_camel,
+        hide_input_in_errors=True,
+    )
+
+
+class Nothing(Input):
+    """A query without parameters."""
+
+
+# ── Applications ─────────────────────────────────────────────────────────────
+
+
+class ApplicationId(Input):
+    """Names one application."""
+
+    application_id: Id
+
+
+class ApplicationCreate(Input):
+    """`application.create`."""
+
+    name: Name
+    app_name: AppName | None = Field(default=None)
+    description: Text | None = None
+    environment_id: Text
+    server_id: Text | None = None
+    source_type: SourceTypes = "github"
+
+
+class ApplicationMove(Input):
+    """`application.move`."""
+
+    application_id: Text
+    target_environment_id: Text
+
+
+class Deploy(Input):
+    """`application.deploy` and `.redeploy`; an empty title means the default one."""
+
+    application_id: Id
+    title: Text = ""
+    description: Text = ""
+
+
+class GithubProvider(Input):
+    """`application.saveGithubProvider`; a trigger type that is left out becomes push."""
+
+    application_id: Text
+    repository: Text | None
+    owner: Text | None
+    build_path: Text | None
+    github_id: Text | None
+    branch: Branch
+    trigger_type: Triggers = "push"
+    enable_submodules: bool = False
+    watch_paths: WatchPaths = None
+
+
+class GitlabProvider(Input):
+    """`application.saveGitlabProvider`."""
+
+    application_id: Text
+    gitlab_build_path: Text | None
+    gitlab_owner: Text | None
+    gitlab_repository: Text | None
+    gitlab_id: Text | None
+    gitlab_project_id: int | None
+    gitlab_path_namespace: Text | None
+    gitlab_branch: Branch
+    enable_submodules: bool = False
+    watch_paths: WatchPaths = None
+
+
+class GitProvider(Input):
+    """`application.saveGitProvider`."""
+
+    application_id: Text
+    custom_git_build_path: Text | None
+    custom_git_url: Text | None
+    watch_paths: WatchPaths
+    enable_submodules: bool = False
+    custom_git_branch: Branch
+    custom_git_ssh_key_id: Text | None = Field(default=None, alias="customGitSSHKeyId")
+
+
+class DockerProvider(Input):
+    """`application.saveDockerProvider`."""
+
+    docker_image: Text | None
+    application_id: Text
+    username: Text | None
+    password: Text | None
+    registry_url: Text | None
+
+
+class BuildTypeInput(Input):
+    """`application.saveBuildType`."""
+
+    application_id: Text
+    build_type: BuildTypes
+    dockerfile: Text | None
+    docker_context_path: Text | None
+    docker_build_stage: Text | None
+    heroku_version: Text | None
+    railpack_version: Text | None
+    publish_directory: Text | None = None
+    is_static_spa: bool | None = None
+
+
+class EnvironmentVariables(Input):
+    """`application.saveEnvironment`."""
+
+    application_id: Text
+    env: Text | None
+    build_args: Text | None
+    build_secrets: Text | None
+    create_env_file: bool
+
+
+_UPDATE_NULLABLE_TEXT = words(
+    "description env previewEnv previewBuildArgs previewBuildSecrets previewWildcard"
+    " previewPath previewCustomCertResolver buildArgs buildSecrets memoryReservation"
+    " memoryLimit cpuReservation cpuLimit title subtitle command icon repository owner branch"
+    " buildPath gitlabRepository gitlabOwner gitlabBranch gitlabBuildPath gitlabPathNamespace"
+    " giteaRepository giteaOwner giteaBranch giteaBuildPath bitbucketRepository"
+    " bitbucketRepositorySlug bitbucketOwner bitbucketBranch bitbucketBuildPath username"
+    " password dockerImage registryUrl customGitUrl customGitBranch customGitBuildPath"
+    " dockerfile dockerContextPath dockerBuildStage dropBuildPath railpackVersion"
+    " herokuVersion publishDirectory githubId gitlabId customGitSSHKeyId"
+)
+_UPDATE_NULLABLE_FLAGS = words(
+    "isPreviewDeploymentsActive previewRequireCollaboratorPermissions rollbackActive enabled"
+    " cleanCache autoDeploy isStaticSpa"
+)
+_UPDATE_REST: dict[str, Any] = {
+    "name": Name,
+    "appName": AppName,
+    "watchPaths": WatchPaths,
+    "previewLabels": list[Text] | None,
+    "previewPort": int | None,
+    "previewHttps": bool,
+    "previewCertificateType": Literal["letsencrypt", "none", "custom"],
+    "previewLimit": int | None,
+    "args": list[Text] | None,
+    "sourceType": SourceTypes,
+    "triggerType": Triggers | None,
+    "gitlabProjectId": int | None,
+    "enableSubmodules": bool,
+    "replicas": int,
+    "applicationStatus": Literal["idle", "running", "done", "error"],
+    "buildType": BuildTypes,
+    "createEnvFile": bool,
+    "environmentId": Text,
+    "networkIds": list[Text] | None,
+    "detachDokployNetwork": bool,
+}
+_UPDATE_TYPES: dict[str, Any] = (
+    dict.fromkeys(_UPDATE_NULLABLE_TEXT, Text | None)
+    | dict.fromkeys(_UPDATE_NULLABLE_FLAGS, bool | None)
+    | _UPDATE_REST
+)
+
+_UPDATE_FIELDS: dict[str, Any] = {
+    # The defaults are never used: only what was sent is written (`model_fields_set`).
+    name: (type_, Field(default=None, alias=name))
+    for name, type_ in _UPDATE_TYPES.items()
+}
+
+ApplicationUpdate: type[ApplicationId] = create_model(
+    "ApplicationUpdate",
+    __base__=ApplicationId,
+    __doc__="`application.update`: changes only what is sent.",
+    **_UPDATE_FIELDS,
+)
+
+
+class ApplicationSearch(Input):
+    """`application.search`."""
+
+    q: Text | None = None
+    name: Text | None = None
+    app_name: Text | None = None
+    description: Text | None = None
+    repository: Text | None = None
+    owner: Text | None = None
+    docker_image: Text | None = None
+    project_id: Text | None = None
+    environment_id: Text | None = None
+    limit: Limit = 20
+    offset: Offset = 0
+
+
+# ── Projects, environments, providers ────────────────────────────────────────
+
+
+class ProjectCreate(Input):
+    """`project.create`."""
+
+    name: Name
+    description: Text | None = None
+    env: Text = ""
+
+
+class ProjectId(Input):
+    """Names one project."""
+
+    project_id: Id
+
+
+class EnvironmentCreate(Input):
+    """`environment.create`."""
+
+    name: Name
+    description: Text = ""
+    project_id: Id
+
+
+class EnvironmentUpdate(Input):
+    """`environment.update`: changes only what is sent."""
+
+    environment_id: Id
+    name: Name = ""
+    description: Text = ""
+    project_id: Text = ""
+    env: Text = ""
+
+
+class EnvironmentId(Input):
+    """Names one environment."""
+
+    environment_id: Id
+
+
+class Search(Input):
+    """`project.search` and `environment.search`."""
+
+    q: Text | None = None
+    name: Text | None = None
+    description: Text | None = None
+    project_id: Text | None = None
+    limit: Limit = 20
+    offset: Offset = 0
+
+
+class GithubId(Input):
+    """Names one GitHub provider."""
+
+    github_id: Id
+
+
+class GitlabId(Input):
+    """Names one GitLab provider."""
+
+    gitlab_id: Id
+
+
+class GitlabCreate(Input):
+    """`gitlab.create`."""
+
+    application_id: Text | None = None
+    secret: Text | None = None
+    group_name: Text | None = None
+    redirect_uri: Text | None = None
+    auth_id: Id
+    name: Name
+    gitlab_url: Id
+    gitlab_internal_url: Text | None = None
+
+
+# ── Deployments ──────────────────────────────────────────────────────────────
+
+
+class DeploymentId(Input):
+    """Names one deployment."""
+
+    deployment_id: Id
+
+
+class DeploymentsByType(Input):
+    """`deployment.allByType`."""
+
+    id: Id
+    type: DeploymentTypes
+
+
+class ReadLogs(Input):
+    """`deployment.readLogs`: the last `tail` lines."""
+
+    deployment_id: Id
+    tail: Annotated[int, Field(ge=1, le=10_000, strict=False)] = 100

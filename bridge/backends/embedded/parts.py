@@ -1,0 +1,31 @@
+"""The parts that procedures work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridge.backends.embedded.catalog import Catalog
+from bridge.backends.embedded.engine import Engine
+from bridge.backends.embedded.history import History
+from bridge.backends.embedded.logs import Growth
+from bridge.backends.embedded.places import Places
+from bridge.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What makes up a running embedded backend.
+
+    Attributes:
+        self_hosted_cancel: answer `cancelDeployment` as a self-hosted Dokploy does: with 400.
+        search_path: where programs are looked up, as in PATH; None means our own PATH.
+    """
+
+    catalog: Catalog
+    history: History
+    engine: Engine
+    places: Places
+    growth: Growth
+    clock: Clock
+    new_id: Callable[[], str]
+    self_hosted_cancel: bool = False
+    search_path: str | None = None
