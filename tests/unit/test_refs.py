@@ -1,0 +1,122 @@
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bridge.core.refs import normalise_url
+
+SAME = "git.example.com/owner/repo"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "git@git.example.com:owner/repo.git",
+        "git@git.example.com:owner/repo",
+        "git@git.example.com:/owner/repo.git",
+        "git.example.com:owner/repo.git",
+        "ssh://git@git.example.com/owner/repo.git",
+        "ssh://git@git.example.com:22/owner/repo.git",
+        "ssh://git@git.example.com:2222/owner/repo.git",
+        "git+ssh://git@git.example.com:2222/owner/repo",
+        "ssh://git.example.com//owner/repo",
+        "git://git.example.com/owner/repo.git",
+        "git://git.example.com:9418/owner/repo.git",
+        "https://git.example.com/owner/repo",
+        "https://git.example.com/owner/repo/",
+        "https://git.example.com/owner/repo.git",
+        "https://git.example.com/owner/repo.git/",
+        "https://git.example.com:443/owner/repo.git",
+        "http://git.example.com:80/owner/repo.git",
+        "http://git.example.com:/owner/repo.git",
+        "https://user@git.example.com/owner/repo.git",
+        "https://user:password@git.example.com/owner/repo.git",
+        "https://user:p@ss:word@git.example.com/owner/repo.git",
+        "HTTPS://Git.Example.COM/Owner/Repo.GIT",
+        "  https://git.example.com/owner/repo.git\n",
+        "git.example.com/owner/repo",
+    ],
+)
+def test_all_ways_to_write_an_address_are_the_same(url):
+    assert normalise_url(url) == SAME
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("https://h:8443/o/r.git", "h:8443/o/r"),
+        ("http://h:443/o/r", "h:443/o/r"),
+        ("https://h:80/o/r", "h:80/o/r"),
+        ("https://h:1443/o/r", "h:1443/o/r"),
+        ("https://[::1]/o/r.git", "[::1]/o/r"),
+        ("https://[2001:DB8::1]:8443/o/r.git", "[2001:db8::1]:8443/o/r"),
+        ("ssh://git@[::1]:22/o/r.git", "[::1]/o/r"),
+        ("git@[::1]:o/r.git", "[::1]/o/r"),
+        ("git@h:8443/r.git", "h/8443/r"),  # a group that is called 8443
+        ("git@h:group/sub/project.git", "h/group/sub/project"),
+        ("git@h:~ada/r.git", "h/~ada/r"),
+        ("https://h/o/r.github", "h/o/r.github"),
+        ("https://h/o/.github.git", "h/o/.github"),
+        ("https://h", "h"),
+    ],
+)
+def test_hosts_ports_and_paths_are_read_exactly(url, wanted):
+    assert normalise_url(url) == wanted
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/srv/git/Repo",
+        "/srv/git/Repo.git",
+        "/srv/git/Repo/",
+        "/srv/git/Repo/.git",
+        "file:///srv/git/Repo.git",
+        "file://localhost/srv/git/Repo.git",
+        "FILE:///srv/git/Repo",
+    ],
+)
+def test_a_local_path_keeps_its_case(url):
+    assert normalise_url(url) == "file:/srv/git/Repo"
+
+
+def test_a_local_path_is_never_a_host():
+    assert normalise_url("/h/o/r") != normalise_url("https://h/o/r")
+    assert normalise_url("./r") != normalise_url("/r")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://h/o/r", "https://h/o/r2"),
+        ("https://h/o/r", "https://h2/o/r"),
+        ("https://h/o/r", "https://h:8443/o/r"),
+        ("https://h/o/r", "https://h/o/sub/r"),
+        ("https://evil.example/@h/o/r", "https://h/o/r"),
+        ("https://evil.example/x@h/o/r", "https://h/o/r"),
+        ("https://evil.example?@h/o/r", "https://h/o/r"),
+        ("https://evil.example#@h/o/r", "https://h/o/r"),
+    ],
+)
+def test_different_repositories_stay_different(one, other):
+    assert normalise_url(one) != normalise_url(other)
+
+
+PIECES = st.sampled_from(
+    [
+        *("https", "ssh", "file", "://", ":", "/", "//", "@", ".git", ".GIT", "[::1]", "[", "]"),
+        *("h", "o", "r", "22", "8443", ".", "..", " ", "\n", "İ", "Σ", "?", "#", "%2f", "\0"),
+        "\ud800",
+    ]
+)
+
+
+@given(st.text() | st.lists(PIECES, max_size=12).map("".join))
+@example("https:///c:d")
+@example("https://h:x:y/o/r")
+@example("//0")
+@example("h:/.git")
+@example("a@b@c:d")
+def test_it_never_raises_and_changes_its_own_results_no_more(url):
+    once = normalise_url(url)
+
+    assert normalise_url(once) == once
