@@ -6,7 +6,6 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import unquote_to_bytes
 
 from bridge.core.errors import BadSignature, MalformedPayload
 from bridge.core.events import Commit, Event, Ignored, Ref, RefKind, RefPushed, Repository
@@ -19,6 +18,7 @@ from bridge.githosts.payload import (
     as_bytes,
     check,
     clone_urls,
+    form_field,
     header,
     live,
     load,
@@ -124,10 +124,7 @@ def _json(headers: Mapping[str, str], body: bytes) -> bytes:
     """The JSON of a body, which may be the form field `payload`: a setting of the webhook."""
     if headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         return body
-    name, _, value = body.partition(b"&")[0].partition(b"=")
-    if name != b"payload":
-        raise MalformedPayload("github push: a form must have the one field `payload`")
-    return unquote_to_bytes(value.replace(b"+", b" "))
+    return form_field(body, "payload", "github push")
 
 
 def _meaning(push: _Push) -> RefPushed:
