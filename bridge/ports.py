@@ -4,14 +4,18 @@ Adapters implement these; the journey knows nothing else of them. What only some
 adapters can do is a capability of its own (`Configures`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from bridge.core.configuration import BuildType, Environment, ProviderSettings
+from bridge.core.decision import Decision
 from bridge.core.events import Event
+from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.watch import App
+
+T = TypeVar("T")
 
 Clock = Callable[[], float]
 """Seconds since 1970; injected, so that tests own the time."""
@@ -108,6 +112,161 @@ class Delivery:
     attempts: int = 0
     error: str | None = None
     body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where a delivery is kept; `duplicate`: it was there before."""
+
+    seq: int
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How far a delivery has come now.
+
+    Attributes:
+        state: KEPT with a later `due_at` means: try again then.
+        error: why it failed or was ignored; why the last try did not work.
+    """
+
+    seq: int
+    host: str
+    id: str
+    state: DeliveryState
+    error: str | None = None
+    attempts: int = 0
+    due_at: float = 0.0
+
+
+class Inbox(Protocol):
+    """Deliveries, each on disk before it is answered."""
+
+    def known(self, host: str, id: str) -> Kept | None:  # noqa: A002 - the field's own name
+        """The answer for a delivery that is surely kept already; None: ask `keep`."""
+
+    async def keep(self, new: NewDelivery) -> Kept:
+        """Write a delivery to disk; returns once it is there. Raises Unreachable."""
+
+    async def finish(self, finished: Sequence[Finished]) -> None:
+        """Record how far deliveries have come, in one transaction."""
+
+    async def due(self, now: float, limit: int) -> list[Delivery]:
+        """Kept deliveries whose turn has come, with bodies, oldest first."""
+
+    async def next_due(self) -> float | None:
+        """When the earliest kept delivery is due; None when there is none."""
+
+    async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
+        """The newest deliveries, newest first, without bodies."""
+
+    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - as above
+        """One delivery by the host's own id, with its body."""
+
+    async def get(self, seq: int) -> Delivery | None:
+        """One delivery by its position, with its body."""
+
+
+# ── What deliveries lead to (the journal) ────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class PushSeen:
+    """What makes two deliveries bring the same push.
+
+    Attributes:
+        ref_key: host, repository id and full ref in one text.
+    """
+
+    ref_key: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one delivery led to, to be recorded at once.
+
+    Attributes:
+        delivery: the host's own delivery id.
+        explicit: a person wants it, whether or not the same push has come before.
+    """
+
+    seq: int
+    delivery: str
+    decisions: tuple[Decision, ...]
+    deployments: tuple[Deployment, ...] = ()
+    push: PushSeen | None = None
+    explicit: bool = False
+
+
+class Journal(Protocol):
+    """Apps, decisions, deployments and every change of them, for good."""
+
+    async def save_apps(self, backend: str, found: Sequence[App]) -> None:
+        """Replace what is known of a backend's apps; those not found any more are gone."""
+
+    async def apps(self) -> list[App]:
+        """The apps that there are, by label."""
+
+    async def app(self, app_id: str) -> App | None:
+        """One app, also when it is gone by now."""
+
+    async def record(self, outcomes: Sequence[Outcome], *, window: float) -> list[str]:
+        """Write what deliveries led to, all or nothing; returns the deployments to start."""
+
+    async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
+        """The decisions of deliveries, by their seq."""
+
+    async def deployment(self, id_: str) -> Deployment | None:
+        """One deployment by its id."""
+
+    async def deployments(
+        self, *, limit: int, app_id: str | None = None, seq: int | None = None
+    ) -> list[Deployment]:
+        """The newest deployments, newest first; of one app or one delivery where given."""
+
+    async def open_deployments(self) -> list[Deployment]:
+        """All that have not ended, oldest first."""
+
+    async def changes(self, id_: str, *, after: int = 0) -> list[Change]:
+        """A deployment's history, oldest first, without its first `after` lines."""
+
+    async def intend(self, id_: str, known_before: Sequence[str]) -> Deployment | None:
+        """Say that the backend is about to be asked; None when it is not waiting any more."""
+
+    async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
+        """Move a deployment on, with what is known now; None when `to` may not follow."""
+
+    async def say(self, id_: str, note: str) -> None:
+        """Add a line to a deployment's history without moving it; a repeated one is left out."""
+
+    async def cancel_waiting(self, app_id: str, seq: int, note: str) -> list[Deployment]:
+        """Cancel what still waits with us for an app and came before `seq`."""
+
+    async def instance(self) -> str:
+        """A random name for this journal, made once: another bridge's tokens are not ours."""
+
+
+# ── Workflows ────────────────────────────────────────────────────────────────
+
+
+class Steps(Protocol):
+    """What a flow's body gets: each step's result is kept, so a finished step never runs again.
+
+    A step that was under way when the process died runs again: at least once, not once.
+    """
+
+    async def run(self, name: str, action: Callable[[], Awaitable[T]]) -> T:
+        """Run one step, or return its kept result."""
+
+
+class Flows(Protocol):
+    """The workflow engine: what is started survives the process."""
+
+    async def start(self, flow: str, id_: str, *, key: str) -> None:
+        """Start a flow unless its id was started before; flows of one key run one at a time."""
 
 
 # ── Backends ─────────────────────────────────────────────────────────────────

@@ -1,6 +1,9 @@
 """The life of a deployment as data: its states, and which may follow which."""
 
+from dataclasses import dataclass
 from enum import StrEnum
+
+from bridge.core.events import Action
 
 
 class State(StrEnum):
@@ -37,3 +40,70 @@ FINAL = frozenset(state for state, following in MOVES.items() if not following)
 def may_move(now: State, to: State) -> bool:
     """Whether `to` may follow `now`; late and repeated news may not."""
     return to in MOVES[now]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One deployment of one app, as far as it has come; all times are seconds since 1970.
+
+    Attributes:
+        id: the workflow's id, `<delivery's seq, 16 digits>.<app's id>`; greater is newer.
+        action: "deploy" clones the head of the branch, "redeploy" builds what is checked out.
+        trigger: "push", "tag", or who asked, e.g. "cli: ada".
+        commit: the pushed commit. What was really deployed is `deployed_commit`, from the backend.
+        note: the newest thing there is to say about it, for people.
+        token: how we find it again in the backend's lists.
+        known_before: the backend's deployment ids of this app just before we asked.
+        intent_at: when we were about to ask; set and no `asked_at`: it may have been asked.
+    """
+
+    id: str
+    seq: int
+    delivery: str
+    app_id: str
+    app: str
+    action: Action
+    trigger: str
+    state: State
+    created_at: float
+    ref: str | None = None
+    commit: str | None = None
+    message: str | None = None
+    author: str | None = None
+    note: str = ""
+    token: str = ""
+    known_before: tuple[str, ...] = ()
+    backend_id: str | None = None
+    deployed_commit: str | None = None
+    superseded_by: str | None = None
+    intent_at: float | None = None
+    asked_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in FINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a deployment's history."""
+
+    at: float
+    state: State
+    note: str
+
+
+def deployment_id(seq: int, app_id: str) -> str:
+    """The id of the deployment that delivery `seq` causes for an app: the same at every try."""
+    return f"{seq:016d}.{app_id}"
+
+
+def makes_moot(newer: Action, older: Action) -> bool:
+    """Whether a newer deployment does all that an older waiting one of the same app would.
+
+    A redeploy fetches nothing, so it never stands in for a deploy.
+    """
+    return newer is Action.DEPLOY or older is Action.REDEPLOY

@@ -1,0 +1,39 @@
+"""SQLAlchemy engines as this project needs them."""
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+WRITES = "bridge_writes"
+"""Execution option: the transaction will write, so it takes the write lock at its start."""
+
+
+def sqlite_engine(path: Path, *, always_writes: bool = False) -> sa.Engine:
+    """An engine on a SQLite file: WAL, `synchronous=FULL`, waits for locks.
+
+    A transaction that reads first and writes later can fail without waiting when another
+    one wrote in between; so writing ones begin with BEGIN IMMEDIATE: all of them with
+    `always_writes`, else those whose connection has the execution option `WRITES`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": 30, "check_same_thread": False},
+        pool_size=8,
+        max_overflow=8,
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        writes = always_writes or connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

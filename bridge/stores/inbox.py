@@ -1,0 +1,354 @@
+"""The inbox on SQLite: every delivery is on disk before it is answered.
+
+Group commit: what arrives while the last transaction is written to disk shares the next
+one and its single fsync. One thread owns the writing connection; requests wait on futures
+that one `call_soon_threadsafe` a batch resolves. The file is the inbox's own, so that no
+other part's writes can delay an answer (durability.md has the measurements).
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import queue
+import sqlite3
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bridge.core.errors import Unreachable
+from bridge.ports import Delivery, DeliveryState, Finished, Kept, NewDelivery
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+log = logging.getLogger(__name__)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS deliveries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    key BLOB NOT NULL UNIQUE,
+    host TEXT NOT NULL,
+    id TEXT NOT NULL,
+    event TEXT NOT NULL,
+    headers TEXT NOT NULL,
+    received_at REAL NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+-- How far each has come stands apart from the bodies, so that moving on rewrites few pages.
+CREATE TABLE IF NOT EXISTS work (
+    seq INTEGER PRIMARY KEY,
+    state TEXT NOT NULL DEFAULT 'kept',
+    due_at REAL NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS work_open ON work (seq) WHERE state = 'kept';
+"""
+
+_FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
+
+
+@dataclass(slots=True)
+class _Keep:
+    new: NewDelivery
+    key: bytes
+    done: asyncio.Future[Kept]
+    answer: Kept | None = None
+
+
+@dataclass(slots=True)
+class _Finish:
+    finished: Sequence[Finished]
+    done: asyncio.Future[None]
+
+
+def delivery_key(host: str, id: str) -> bytes:  # noqa: A002 - the field's own name
+    """Sixteen bytes that stand for a host's delivery id, whatever its form."""
+    return hashlib.blake2b(f"{host}\0{id}".encode(), digest_size=16).digest()
+
+
+class SqliteInbox:
+    """Deliveries in a SQLite file (WAL, `synchronous=FULL`).
+
+    `woken` is called in the event loop after each batch that kept something new.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        woken: Callable[[], None] = lambda: None,
+        batch_rows: int = 256,
+        batch_bytes: int = 8 * 2**20,
+        remembered: int = 100_000,
+    ) -> None:
+        self._path = path
+        self.woken = woken
+        self._batch_rows = batch_rows
+        self._batch_bytes = batch_bytes
+        self._remembered = remembered
+        self._known: OrderedDict[bytes, int] = OrderedDict()
+        self._queue: queue.SimpleQueue[_Keep | _Finish | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._reading = threading.Lock()
+
+    # ── life ──────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Open the file, making it where there is none, and start the writer."""
+        self._loop = asyncio.get_running_loop()
+        writer = await asyncio.to_thread(self._open)
+        self._reader = _connect(self._path)
+        self._thread = threading.Thread(
+            target=self._write, args=(writer,), name="inbox-writer", daemon=True
+        )
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Finish what is being kept, then close."""
+        if self._thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        writer = _connect(self._path)
+        writer.executescript(SCHEMA)
+        return writer
+
+    # ── keeping ───────────────────────────────────────────────────────────
+
+    def known(self, host: str, id: str) -> Kept | None:  # noqa: A002 - the field's own name
+        """The answer for a delivery that is surely kept already; None: ask `keep`."""
+        seq = self._known.get(delivery_key(host, id))
+        return None if seq is None else Kept(seq, duplicate=True)
+
+    async def keep(self, new: NewDelivery) -> Kept:
+        """Write a delivery to disk; returns once it is there.
+
+        A repeated id is a duplicate and changes nothing, unless the first one was parked
+        as `failed`: then it is taken up again.
+
+        Raises:
+            Unreachable: it could not be written (disk full, file gone); nothing is half-kept.
+        """
+        loop = asyncio.get_running_loop()
+        item = _Keep(new, delivery_key(new.host, new.id), loop.create_future())
+        self._queue.put(item)
+        kept = await item.done
+        if not kept.duplicate:
+            self.woken()
+        return kept
+
+    async def finish(self, finished: Sequence[Finished]) -> None:
+        """Record how far deliveries have come, in one transaction."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.put(_Finish(finished, done))
+        await done
+
+    # ── reading ───────────────────────────────────────────────────────────
+
+    async def due(self, now: float, limit: int) -> list[Delivery]:
+        """Kept deliveries whose turn has come, with bodies, oldest first."""
+        return await asyncio.to_thread(
+            self._read,
+            f"SELECT {_FIELDS}, d.body FROM work w JOIN deliveries d ON d.seq = w.seq"
+            " WHERE w.state = 'kept' AND w.due_at <= ? ORDER BY w.seq LIMIT ?",
+            (now, limit),
+        )
+
+    async def next_due(self) -> float | None:
+        """When the earliest kept delivery is due; None when there is none."""
+        rows = await asyncio.to_thread(
+            self._rows, "SELECT min(due_at) FROM work WHERE state = 'kept'", ()
+        )
+        return rows[0][0] if rows else None
+
+    async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
+        """The newest deliveries, newest first, without bodies."""
+        return await asyncio.to_thread(
+            self._read,
+            f"SELECT {_FIELDS}, NULL FROM deliveries d JOIN work w ON w.seq = d.seq"
+            " WHERE d.seq < ? ORDER BY d.seq DESC LIMIT ?",
+            (before if before is not None else sys.maxsize, limit),
+        )
+
+    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - as above
+        """One delivery by the host's own id, with its body."""
+        return await self._one("d.key = ?", delivery_key(host, id))
+
+    async def get(self, seq: int) -> Delivery | None:
+        """One delivery by its position, with its body."""
+        return await self._one("d.seq = ?", seq)
+
+    async def changed(self) -> int:
+        """A number that differs after another process wrote to the file."""
+        rows = await asyncio.to_thread(self._rows, "PRAGMA data_version", ())
+        return int(rows[0][0])
+
+    async def _one(self, where: str, value: Any) -> Delivery | None:
+        found = await asyncio.to_thread(
+            self._read,
+            f"SELECT {_FIELDS}, d.body FROM deliveries d JOIN work w ON w.seq = d.seq"
+            f" WHERE {where}",
+            (value,),
+        )
+        return found[0] if found else None
+
+    def _read(self, sql: str, values: tuple[Any, ...]) -> list[Delivery]:
+        return [_delivery(row) for row in self._rows(sql, values)]
+
+    def _rows(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
+        assert self._reader is not None, "start() comes first"
+        with self._reading:
+            return self._reader.execute(sql, values).fetchall()
+
+    # ── the writer thread ─────────────────────────────────────────────────
+
+    def _write(self, writer: sqlite3.Connection) -> None:
+        running = True
+        while running:
+            batch, running = self._next_batch()
+            if batch:
+                self._settle(batch, self._commit(writer, batch))
+        writer.close()
+
+    def _next_batch(self) -> tuple[list[_Keep | _Finish], bool]:
+        """Wait for one item, then take along all that queued meanwhile."""
+        batch: list[_Keep | _Finish] = []
+        size = 0
+        block = True
+        while len(batch) < self._batch_rows and size < self._batch_bytes:
+            try:
+                item = self._queue.get(block=block)
+            except queue.Empty:
+                break
+            if item is None:
+                return batch, False
+            batch.append(item)
+            size += len(item.new.body) if isinstance(item, _Keep) else 0
+            block = False
+        return batch, True
+
+    def _commit(
+        self, writer: sqlite3.Connection, batch: list[_Keep | _Finish]
+    ) -> Unreachable | None:
+        rows = {id(item): _row(item) for item in batch if isinstance(item, _Keep)}
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            for item in batch:
+                if isinstance(item, _Keep):
+                    item.answer = _insert(writer, item, rows[id(item)])
+                else:
+                    _update(writer, item.finished)
+            writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            if writer.in_transaction:
+                writer.rollback()
+            log.exception("the inbox could not be written")
+            return Unreachable("the inbox", str(error))
+        return None
+
+    def _settle(self, batch: list[_Keep | _Finish], error: Unreachable | None) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._resolve, batch, error)
+
+    def _resolve(self, batch: list[_Keep | _Finish], error: Unreachable | None) -> None:
+        for item in batch:
+            if error is None:
+                self._remember(item)
+            if item.done.done():  # whoever asked has gone; what was written stays
+                continue
+            if error is not None:
+                item.done.set_exception(error)
+            elif isinstance(item, _Keep):
+                assert item.answer is not None
+                item.done.set_result(item.answer)
+            else:
+                item.done.set_result(None)
+
+    def _remember(self, item: _Keep | _Finish) -> None:
+        if isinstance(item, _Keep):
+            assert item.answer is not None
+            self._known[item.key] = item.answer.seq
+            if len(self._known) > self._remembered:
+                self._known.popitem(last=False)
+            return
+        for finished in item.finished:  # a failed one may come again, so it is not "known"
+            if finished.state is DeliveryState.FAILED:
+                self._known.pop(delivery_key(finished.host, finished.id), None)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=64
+    )
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _row(item: _Keep) -> tuple[Any, ...]:
+    new = item.new
+    headers = json.dumps(dict(new.headers), separators=(",", ":"))
+    body = zstd.compress(new.body, level=1)
+    return (item.key, new.host, new.id, new.event, headers, new.received_at, body)
+
+
+def _insert(writer: sqlite3.Connection, item: _Keep, row: tuple[Any, ...]) -> Kept:
+    inserted = writer.execute(
+        "INSERT OR IGNORE INTO deliveries (key, host, id, event, headers, received_at, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING seq",
+        row,
+    ).fetchone()
+    if inserted is not None:
+        writer.execute("INSERT INTO work (seq) VALUES (?)", inserted)
+        return Kept(inserted[0], duplicate=False)
+    (seq,) = writer.execute("SELECT seq FROM deliveries WHERE key = ?", (item.key,)).fetchone()
+    reopened = writer.execute(
+        "UPDATE work SET state = 'kept', due_at = 0, attempts = 0"
+        " WHERE seq = ? AND state = 'failed' RETURNING seq",
+        (seq,),
+    ).fetchone()
+    return Kept(seq, duplicate=reopened is None)
+
+
+def _update(writer: sqlite3.Connection, finished: Sequence[Finished]) -> None:
+    writer.executemany(
+        "UPDATE work SET state = ?, due_at = ?, attempts = ?, error = ? WHERE seq = ?",
+        [(f.state, f.due_at, f.attempts, f.error, f.seq) for f in finished],
+    )
+
+
+def _delivery(row: tuple[Any, ...]) -> Delivery:
+    seq, host, id_, event, headers, received_at, state, attempts, error, body = row
+    return Delivery(
+        seq=seq,
+        host=host,
+        id=id_,
+        event=event,
+        headers=_headers(headers),
+        received_at=received_at,
+        state=DeliveryState(state),
+        attempts=attempts,
+        error=error,
+        body=None if body is None else zstd.decompress(body),
+    )
+
+
+def _headers(text: str) -> Mapping[str, str]:
+    headers: dict[str, str] = json.loads(text)
+    return headers

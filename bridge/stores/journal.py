@@ -1,0 +1,339 @@
+"""The journal: apps, decisions, deployments and every change of them, for good.
+
+SQLAlchemy Core over SQLite or Postgres. The calls are short transactions that run in a
+small pool of threads, so the event loop never waits for the disk.
+"""
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from bridge.core.decision import Decision, Reason
+from bridge.core.lifecycle import FINAL, Change, Deployment, State, makes_moot, may_move
+from bridge.core.watch import App
+from bridge.ports import Outcome, PushSeen
+from bridge.stores import rows, tables
+from bridge.stores.engines import WRITES
+from bridge.stores.migrations import migrate
+
+T = TypeVar("T")
+_WAITING = (tables.deployments.c.state == State.WAITING) & (
+    tables.deployments.c.intent_at.is_(None)
+)
+"""Still with us for sure: not asked, and nobody is about to."""
+
+
+class SqlJournal:
+    """The journal in a SQL database; one schema on SQLite and Postgres."""
+
+    def __init__(self, engine: sa.Engine, *, clock: Callable[[], float], threads: int = 4) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="journal")
+        # SQLite takes one writer at a time: waiting here is cheaper than polling its lock.
+        one_writer = engine.dialect.name == "sqlite"
+        self._writing: Any = threading.Lock() if one_writer else nullcontext()
+
+    async def start(self) -> None:
+        """Bring the tables up to date."""
+        await self._run(lambda: migrate(self._engine))
+
+    async def stop(self) -> None:
+        """Finish what runs, then close."""
+        await asyncio.to_thread(self._pool.shutdown)
+        self._engine.dispose()
+
+    # ── apps ──────────────────────────────────────────────────────────────
+
+    async def save_apps(self, backend: str, found: Sequence[App]) -> None:
+        """Replace what is known of a backend's apps; those not found any more are gone."""
+        await self._write(lambda db: _save_apps(db, backend, found))
+
+    async def apps(self) -> list[App]:
+        """The apps that there are, by label."""
+        t = tables.apps
+        query = sa.select(t).where(~t.c.gone).order_by(t.c.label, t.c.id)
+        return [rows.read_app(row) for row in await self._all(query)]
+
+    async def app(self, app_id: str) -> App | None:
+        """One app, also when it is gone by now."""
+        found = await self._all(sa.select(tables.apps).where(tables.apps.c.id == app_id))
+        return rows.read_app(found[0]) if found else None
+
+    # ── decisions ─────────────────────────────────────────────────────────
+
+    async def record(self, outcomes: Sequence[Outcome], *, window: float) -> list[str]:
+        """Write what deliveries led to, all or nothing; returns the deployments to start.
+
+        Recording a delivery again changes nothing and names its waiting deployments again.
+        A push that another delivery brought within `window` seconds deploys nothing; older
+        waiting deployments of an app are superseded by a newer one.
+        """
+        now = self._clock()
+        return await self._write(
+            lambda db: [id_ for o in outcomes for id_ in _record(db, o, now, window)]
+        )
+
+    async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
+        """The decisions of deliveries, by their seq."""
+        t = tables.decisions
+        query = sa.select(t).where(t.c.seq.in_(seqs)).order_by(t.c.seq, t.c.app)
+        found: dict[int, list[Decision]] = {seq: [] for seq in seqs}
+        for row in await self._all(query):
+            found[row["seq"]].append(rows.read_decision(row))
+        return found
+
+    # ── deployments ───────────────────────────────────────────────────────
+
+    async def deployment(self, id_: str) -> Deployment | None:
+        """One deployment by its id."""
+        t = tables.deployments
+        found = await self._all(sa.select(t).where(t.c.id == id_))
+        return rows.read_deployment(found[0]) if found else None
+
+    async def deployments(
+        self, *, limit: int, app_id: str | None = None, seq: int | None = None
+    ) -> list[Deployment]:
+        """The newest deployments, newest first; of one app or one delivery where given."""
+        t = tables.deployments
+        query = sa.select(t).order_by(t.c.seq.desc(), t.c.app).limit(limit)
+        if app_id is not None:
+            query = query.where(t.c.app_id == app_id)
+        if seq is not None:
+            query = query.where(t.c.seq == seq)
+        return [rows.read_deployment(dict(row)) for row in await self._all(query)]
+
+    async def open_deployments(self) -> list[Deployment]:
+        """All that have not ended, oldest first."""
+        t = tables.deployments
+        going = [state for state in State if state not in FINAL]
+        query = sa.select(t).where(t.c.state.in_(going)).order_by(t.c.seq)
+        return [rows.read_deployment(dict(row)) for row in await self._all(query)]
+
+    async def changes(self, id_: str, *, after: int = 0) -> list[Change]:
+        """A deployment's history, oldest first, without its first `after` lines."""
+        t = tables.changes
+        query = sa.select(t).where(t.c.deployment == id_).order_by(t.c.number).offset(after)
+        return [Change(r["at"], State(r["state"]), r["note"]) for r in await self._all(query)]
+
+    async def intend(self, id_: str, known_before: Sequence[str]) -> Deployment | None:
+        """Say that the backend is about to be asked; None when it is not waiting any more.
+
+        From here on nothing supersedes it. `known_before` are the backend's deployment
+        ids of the app; what comes on top of them may be ours.
+        """
+        at = self._clock()
+        facts = {"intent_at": at, "known_before": rows.as_json(known_before)}
+        return await self._write(lambda db: _change(db, id_, _WAITING, facts))
+
+    async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
+        """Move a deployment on, with what is known now; None when `to` may not follow."""
+        at = self._clock()
+        return await self._write(lambda db: _move(db, id_, to, note, facts, at))
+
+    async def say(self, id_: str, note: str) -> None:
+        """Add a line to a deployment's history without moving it; a repeated one is left out."""
+        at = self._clock()
+        await self._write(lambda db: _say(db, id_, note, at))
+
+    async def cancel_waiting(self, app_id: str, seq: int, note: str) -> list[Deployment]:
+        """Cancel what still waits with us for an app and came before `seq`."""
+        at = self._clock()
+        return await self._write(lambda db: _cancel_waiting(db, app_id, seq, note, at))
+
+    async def instance(self) -> str:
+        """A random name for this journal, made once: another bridge's tokens are not ours."""
+        return await self._write(_instance)
+
+    async def ready(self) -> None:
+        """Raises when the database can't be read."""
+        await self._all(sa.select(tables.meta).limit(1))
+
+    # ── threads and transactions ──────────────────────────────────────────
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def _all(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        def read() -> list[dict[str, Any]]:
+            with self._engine.begin() as db:
+                return [dict(row) for row in db.execute(query).mappings()]
+
+        return await self._run(read)
+
+    async def _write(self, work: Callable[[sa.Connection], T]) -> T:
+        def write() -> T:
+            with self._writing, self._engine.connect() as connection:
+                db = connection.execution_options(**{WRITES: True})
+                with db.begin():
+                    return work(db)
+
+        return await self._run(write)
+
+
+# ── what a transaction does ──────────────────────────────────────────────────
+
+
+def _save_apps(db: sa.Connection, backend: str, found: Sequence[App]) -> None:
+    t = tables.apps
+    db.execute(sa.update(t).where(t.c.backend == backend).values(gone=True))
+    known = set(db.scalars(sa.select(t.c.id)))
+    for app in found:
+        row = rows.app_row(app)
+        if app.id in known:
+            db.execute(sa.update(t).where(t.c.id == app.id).values(row))
+        else:
+            db.execute(sa.insert(t).values(row))
+
+
+def _record(db: sa.Connection, outcome: Outcome, now: float, window: float) -> list[str]:
+    d = tables.decisions
+    seq = outcome.seq
+    if db.scalar(sa.select(sa.func.count()).where(d.c.seq == seq)):
+        return _waiting_of(db, seq)
+    decisions, deployments = outcome.decisions, outcome.deployments
+    if outcome.push is not None:
+        first = None if outcome.explicit else _same_push(db, outcome.push, seq, now - window)
+        if first is not None:
+            decisions, deployments = _all_duplicates(decisions, first), ()
+        _insert(db, tables.pushes, [_push_row(outcome, now)])
+    _insert(db, d, [rows.decision_row(seq, decision, now) for decision in decisions])
+    for deployment in deployments:
+        _add_deployment(db, deployment, now)
+    return _waiting_of(db, seq)
+
+
+def _waiting_of(db: sa.Connection, seq: int) -> list[str]:
+    t = tables.deployments
+    query = sa.select(t.c.id).where((t.c.seq == seq) & (t.c.state == State.WAITING))
+    return list(db.scalars(query.order_by(t.c.id)))
+
+
+def _push_row(outcome: Outcome, now: float) -> dict[str, Any]:
+    assert outcome.push is not None
+    return {
+        "seq": outcome.seq,
+        "ref_key": outcome.push.ref_key,
+        "before": outcome.push.before,
+        "after": outcome.push.after,
+        "delivery": outcome.delivery,
+        "at": now,
+    }
+
+
+def _same_push(db: sa.Connection, push: PushSeen, seq: int, since: float) -> str | None:
+    """The delivery that brought this very push already, if there is one.
+
+    A ref that goes from A to B, back to A and to B again was pushed twice: so the same
+    move counts as new once a push in between has led back to where it starts.
+    """
+    t = tables.pushes
+    of_ref = (t.c.ref_key == push.ref_key) & (t.c.at >= since) & (t.c.seq != seq)
+    same = of_ref & (t.c.before == push.before) & (t.c.after == push.after)
+    first = db.execute(sa.select(t).where(same).order_by(t.c.seq.desc()).limit(1)).mappings()
+    if (row := first.first()) is None:
+        return None
+    back = of_ref & (t.c.seq > row["seq"]) & (t.c.after == push.before)
+    if db.scalar(sa.select(sa.func.count()).where(back)):
+        return None
+    return str(row["delivery"])
+
+
+def _all_duplicates(decisions: Iterable[Decision], first: str) -> tuple[Decision, ...]:
+    evidence = f"delivery {first} brought the same push and has been decided"
+    return tuple(
+        replace(d, reason=Reason.DUPLICATE_PUSH, evidence=evidence) if d.deploy else d
+        for d in decisions
+    )
+
+
+def _add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
+    t = tables.deployments
+    of_app = sa.select(t).where((t.c.app_id == new.app_id) & (t.c.id != new.id))
+    newer = of_app.where((t.c.seq > new.seq) & (t.c.state != State.CANCELLED))
+    for row in db.execute(newer.order_by(t.c.seq.desc()).limit(1)).mappings():
+        moot = rows.read_deployment(dict(row))
+        if makes_moot(moot.action, new.action):
+            new = replace(new, **_superseded(moot.id, now))
+    _insert(db, t, [rows.deployment_row(new)])
+    _insert(db, tables.changes, [_change_row(new.id, now, new.state, new.note)])
+    for row in db.execute(of_app.where((t.c.seq < new.seq) & _WAITING)).mappings().all():
+        old = rows.read_deployment(dict(row))
+        if makes_moot(new.action, old.action):
+            facts = _superseded(new.id, now)
+            _move(db, old.id, State.SUPERSEDED, facts["note"], facts, now)
+
+
+def _superseded(by: str, now: float) -> dict[str, Any]:
+    return {
+        "state": State.SUPERSEDED,
+        "superseded_by": by,
+        "finished_at": now,
+        "note": f"deployment {by} is newer and builds the same branch's head",
+    }
+
+
+def _move(
+    db: sa.Connection, id_: str, to: State, note: str, facts: dict[str, Any], at: float
+) -> Deployment | None:
+    t = tables.deployments
+    row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
+    if row is None or not may_move(State(row["state"]), to):
+        return None
+    moved = _change(db, id_, sa.true(), facts | {"state": to, "note": note})
+    _insert(db, tables.changes, [_change_row(id_, at, to, note)])
+    return moved
+
+
+def _change(
+    db: sa.Connection, id_: str, only: sa.ColumnElement[bool], facts: dict[str, Any]
+) -> Deployment | None:
+    t = tables.deployments
+    query = sa.update(t).where((t.c.id == id_) & only).values(facts).returning(t)
+    row = db.execute(query).mappings().first()
+    return None if row is None else rows.read_deployment(dict(row))
+
+
+def _say(db: sa.Connection, id_: str, note: str, at: float) -> None:
+    t = tables.deployments
+    row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
+    if row is None or row["note"] == note:
+        return
+    db.execute(sa.update(t).where(t.c.id == id_).values(note=note))
+    _insert(db, tables.changes, [_change_row(id_, at, State(row["state"]), note)])
+
+
+def _cancel_waiting(
+    db: sa.Connection, app_id: str, seq: int, note: str, at: float
+) -> list[Deployment]:
+    t = tables.deployments
+    waiting = (t.c.app_id == app_id) & (t.c.seq < seq) & _WAITING
+    ids = list(db.scalars(sa.select(t.c.id).where(waiting)))
+    facts = {"finished_at": at}
+    moved = [_move(db, id_, State.CANCELLED, note, facts, at) for id_ in ids]
+    return [deployment for deployment in moved if deployment is not None]
+
+
+def _change_row(id_: str, at: float, state: State, note: str) -> dict[str, Any]:
+    return {"deployment": id_, "at": at, "state": state, "note": note}
+
+
+def _insert(db: sa.Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
+    if values:
+        db.execute(sa.insert(table), values)
+
+
+def _instance(db: sa.Connection) -> str:
+    t = tables.meta
+    name = db.scalar(sa.select(t.c.value).where(t.c.key == "instance"))
+    if name is None:
+        name = secrets.token_hex(8)
+        db.execute(sa.insert(t).values(key="instance", value=name))
+    return str(name)

@@ -1,0 +1,90 @@
+"""The journal's tables. A change here needs a migration in `migrations/versions`.
+
+Times are seconds since 1970; JSON is kept as text, one schema on SQLite and Postgres.
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+apps = sa.Table(
+    "apps",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("backend", sa.Text, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Column("gone", sa.Boolean, nullable=False, default=False),
+)
+
+pushes = sa.Table(
+    "pushes",
+    metadata,
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("ref_key", sa.Text, nullable=False),
+    sa.Column("before", sa.Text, nullable=False),
+    sa.Column("after", sa.Text, nullable=False),
+    sa.Column("delivery", sa.Text, nullable=False),
+    sa.Column("at", sa.Float(53), nullable=False),
+    sa.Index("pushes_by_ref", "ref_key", "seq"),
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("app_id", sa.Text, primary_key=True),
+    sa.Column("app", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+    sa.Column("at", sa.Float(53), nullable=False),
+    sa.Index("decisions_by_app", "app_id", "seq"),
+)
+
+deployments = sa.Table(
+    "deployments",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("delivery", sa.Text, nullable=False),
+    sa.Column("app_id", sa.Text, nullable=False),
+    sa.Column("app", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("trigger", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("ref", sa.Text),
+    sa.Column("commit", sa.Text),
+    sa.Column("message", sa.Text),
+    sa.Column("author", sa.Text),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("token", sa.Text, nullable=False),
+    sa.Column("known_before", sa.Text, nullable=False),
+    sa.Column("backend_id", sa.Text),
+    sa.Column("deployed_commit", sa.Text),
+    sa.Column("superseded_by", sa.Text),
+    sa.Column("created_at", sa.Float(53), nullable=False),
+    sa.Column("intent_at", sa.Float(53)),
+    sa.Column("asked_at", sa.Float(53)),
+    sa.Column("started_at", sa.Float(53)),
+    sa.Column("finished_at", sa.Float(53)),
+    sa.Index("deployments_by_app", "app_id", "seq"),
+    sa.Index("deployments_by_seq", "seq"),
+)
+
+changes = sa.Table(
+    "changes",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("deployment", sa.Text, nullable=False),
+    sa.Column("at", sa.Float(53), nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Index("changes_by_deployment", "deployment", "number"),
+)
