@@ -344,10 +344,10 @@ async def test_the_history_of_a_stack_is_its_own(dokploy: Dokploy, replay: Repla
 async def test_the_queue_is_read(dokploy: Dokploy, replay: Replay) -> None:
     replay.play("50-queueList-4jobs")
     assert [(job.title, job.active) for job in await dokploy.queue() or []] == [
-        ("web behind slow", False),
-        ("slow 3", False),
-        ("slow 2", False),
         ("slow 1", True),
+        ("slow 2", False),
+        ("slow 3", False),
+        ("web behind slow", False),
     ]
 
     replay.play("81-queueList-compose")

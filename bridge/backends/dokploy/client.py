@@ -215,7 +215,7 @@ class Dokploy:
         return deployments_in(records)
 
     async def queue(self) -> list[QueuedJob] | None:
-        """What waits and runs, of all apps; None where the server is too old (< 0.28.2) to tell."""
+        """What waits and runs, of all apps, oldest first; None on a server before 0.28.2."""
         jobs = await self._read_if_there("deployment.queueList", models.JOBS)
         return None if jobs is None else jobs_in(jobs)
 

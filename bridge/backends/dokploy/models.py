@@ -164,6 +164,7 @@ class Job(_Answer):
 
     data: JobData
     state: str
+    timestamp: float = 0.0  # when it was asked, in milliseconds since 1970
 
 
 class Named(_Answer):

@@ -147,7 +147,11 @@ def _deployment(record: DeploymentRecord) -> BackendDeployment:
 
 
 def jobs_in(jobs: Iterable[Job]) -> list[QueuedJob]:
-    """The jobs of apps that wait or run; previews of pull requests are not the app's own."""
+    """The jobs of apps that wait or run, oldest first, which is the order of their turns.
+
+    Previews of pull requests are not the app's own. The server lists the newest first.
+    """
+    oldest_first = sorted(jobs, key=lambda job: -job.timestamp)[::-1]
     return [
         QueuedJob(
             app=app,
@@ -155,7 +159,7 @@ def jobs_in(jobs: Iterable[Job]) -> list[QueuedJob]:
             description=job.data.description_log or "",
             active=job.state == "active",
         )
-        for job in jobs
+        for job in oldest_first
         if (app := job.data.application_id or job.data.compose_id)
         and job.data.application_type != "application-preview"
         and job.state in _WAITS_OR_RUNS

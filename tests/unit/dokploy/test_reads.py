@@ -191,6 +191,15 @@ def test_the_queue_names_apps_and_stacks_but_no_previews_and_no_finished_jobs() 
     )
 
     assert [(job.app, job.description, job.active) for job in jobs] == [
-        ("a1", "corr=1", True),
         ("c1", "", False),
+        ("a1", "corr=1", True),
     ]
+
+
+def test_the_queue_is_in_the_order_of_its_turns() -> None:
+    def job(id_: str, at: float) -> dict[str, Any]:
+        return {"data": {"applicationId": id_}, "state": "waiting", "timestamp": at}
+
+    jobs = jobs_in(JOBS.validate_python([job("d", 5), job("c", 5), job("a", 1), job("b", 3)]))
+
+    assert [job.app for job in jobs] == ["a", "b", "c", "d"]
