@@ -33,11 +33,15 @@ def _no_option(branch: str) -> str:
     return branch
 
 
-Text = Annotated[str, AfterValidator(_storable)]
-Id = Annotated[Text, Field(min_length=1)]
-Name = Annotated[Text, Field(min_length=1)]
-AppName = Annotated[Text, Field(min_length=1, max_length=63, pattern=APP_NAME_PATTERN)]
-Branch = Annotated[Text, Field(min_length=1, pattern=BRANCH_PATTERN), AfterValidator(_no_option)]
+# Constraints stand before the validators, so that their messages speak of strings.
+_STORABLE = AfterValidator(_storable)
+Text = Annotated[str, _STORABLE]
+Id = Annotated[str, Field(min_length=1), _STORABLE]
+Name = Id
+AppName = Annotated[str, Field(min_length=1, max_length=63, pattern=APP_NAME_PATTERN), _STORABLE]
+Branch = Annotated[
+    str, Field(min_length=1, pattern=BRANCH_PATTERN), _STORABLE, AfterValidator(_no_option)
+]
 WatchPaths = list[Text] | None
 SourceTypes = Literal["github", "docker", "git", "gitlab", "bitbucket", "gitea", "drop"]
 BuildTypes = Literal[

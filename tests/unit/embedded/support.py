@@ -1,0 +1,214 @@
+"""What the tests of the embedded backend share: real repositories, a client, stand-in tools."""
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from bridge.backends.embedded import EmbeddedServer
+
+T = TypeVar("T")
+PATIENCE = 20.0
+
+
+async def until(probe: Callable[[], Awaitable[T]], fits: Callable[[T], object]) -> T:
+    """Ask until the answer fits; the deadline is generous, since the machine may be busy."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while not fits(found := await probe()):
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"it did not come within {PATIENCE:g} s; last was {found!r}")
+        await asyncio.sleep(0.01)
+    return found
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository on disk."""
+
+    path: Path
+
+    @classmethod
+    def make(cls, path: Path, files: dict[str, str] | None = None) -> "Repository":
+        path.mkdir(parents=True)
+        repository = cls(path)
+        repository.git("init", "-q", "-b", "main")
+        repository.commit("feat: first commit", files or {"index.html": "<h1>first</h1>"})
+        return repository
+
+    @property
+    def url(self) -> str:
+        return self.path.as_uri()
+
+    def git(self, *words: str) -> str:
+        who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+        allowed = ["-c", "protocol.file.allow=always"]
+        done = subprocess.run(
+            ["git", *who, *allowed, *words],
+            cwd=self.path,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.strip()
+
+    def commit(self, message: str, files: dict[str, str] | None = None) -> str:
+        for name, text in (files or {}).items():
+            file = self.path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+
+@dataclass(frozen=True)
+class Client:
+    """Speaks to an embedded server over HTTP."""
+
+    server: EmbeddedServer
+    http: httpx.AsyncClient
+
+    async def send(self, method: str, procedure: str, **fields: Any) -> httpx.Response:
+        as_what = "params" if method == "GET" else "json"
+        return await self.http.request(method, f"/api/{procedure}", **{as_what: fields})
+
+    async def ask(self, method: str, procedure: str, **fields: Any) -> Any:
+        answer = await self.send(method, procedure, **fields)
+        assert answer.status_code == 200, answer.text
+        return json.loads(answer.content) if answer.content else None
+
+    async def environment(self, project: str = "shop") -> str:
+        made = await self.ask("POST", "project.create", name=project)
+        return made["environment"]["environmentId"]
+
+    async def app(
+        self, name: str, url: str | None = None, *, environment: str | None = None, **build: Any
+    ) -> dict[str, Any]:
+        """A new application; with an address it is a static site from there."""
+        where = environment or await self.environment()
+        app = await self.ask("POST", "application.create", name=name, environmentId=where)
+        if url is not None:
+            await self.save_git(app["applicationId"], url)
+            await self.save_build(app["applicationId"], **build)
+        return app
+
+    async def save_git(self, id_: str, url: str, **others: Any) -> None:
+        settings = {
+            "customGitUrl": url,
+            "customGitBranch": "main",
+            "customGitBuildPath": "/",
+            "watchPaths": None,
+        }
+        await self.ask(
+            "POST", "application.saveGitProvider", applicationId=id_, **settings | others
+        )
+
+    async def save_build(self, id_: str, **build: Any) -> None:
+        settings = {
+            "buildType": "static",
+            "dockerfile": None,
+            "dockerContextPath": None,
+            "dockerBuildStage": None,
+            "herokuVersion": None,
+            "railpackVersion": None,
+        }
+        await self.ask("POST", "application.saveBuildType", applicationId=id_, **settings | build)
+
+    async def save_env(self, id_: str, env: str = "", **others: Any) -> None:
+        settings = {"env": env, "buildArgs": None, "buildSecrets": None, "createEnvFile": True}
+        await self.ask(
+            "POST", "application.saveEnvironment", applicationId=id_, **settings | others
+        )
+
+    async def deploy(self, id_: str, **words: str) -> None:
+        await self.ask("POST", "application.deploy", applicationId=id_, **words)
+
+    async def deployments(self, id_: str) -> list[dict[str, Any]]:
+        return await self.ask("GET", "deployment.all", applicationId=id_)
+
+    async def queue(self) -> list[dict[str, Any]]:
+        return await self.ask("GET", "deployment.queueList")
+
+    async def ended(self, id_: str, count: int = 1) -> dict[str, Any]:
+        """Wait until so many deployments have ended; returns the newest."""
+        found = await until(
+            lambda: self.deployments(id_),
+            lambda all_: len(all_) == count and all(one["status"] != "running" for one in all_),
+        )
+        return found[0]
+
+    async def running(self, id_: str) -> dict[str, Any]:
+        """Wait until one runs; returns it."""
+        found = await until(
+            lambda: self.deployments(id_), lambda all_: all_ and all_[0]["status"] == "running"
+        )
+        return found[0]
+
+    async def deployed(self, id_: str, **words: str) -> dict[str, Any]:
+        """Deploy and wait for the end."""
+        before = len(await self.deployments(id_))
+        await self.deploy(id_, **words)
+        return await self.ended(id_, min(before + 1, 10))
+
+    async def log(self, deployment: dict[str, Any]) -> str:
+        return await self.ask(
+            "GET", "deployment.readLogs", deploymentId=deployment["deploymentId"], tail=10_000
+        )
+
+    async def page(self, app: dict[str, Any], path: str = "") -> httpx.Response:
+        return await self.http.get(f"/apps/{app['appName']}/{path}")
+
+
+@asynccontextmanager
+async def running_server(data_dir: Path, **settings: Any) -> AsyncIterator[Client]:
+    """A started server and a client of it."""
+    async with EmbeddedServer(data_dir, **settings) as server, client_of(server) as client:
+        yield client
+
+
+@asynccontextmanager
+async def client_of(server: EmbeddedServer) -> AsyncIterator[Client]:
+    headers = {"x-api-key": server.api_key}
+    async with httpx.AsyncClient(
+        base_url=server.url, headers=headers, trust_env=False, timeout=PATIENCE
+    ) as http:
+        yield Client(server, http)
+
+
+def path_with(folder: Path, **tools: str) -> str:
+    """A search path that begins with stand-ins: shell scripts by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, script in tools.items():
+        file = folder / name
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def path_without(folder: Path, *tools: str) -> str:
+    """A search path with git and what it needs, but without some tools."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for directory in os.environ["PATH"].split(os.pathsep):
+        for program in Path(directory).glob("*") if Path(directory).is_dir() else ():
+            link = folder / program.name
+            if program.name not in tools and not link.exists():
+                link.symlink_to(program)
+    return str(folder)
+
+
+def holding(gate: Path) -> str:
+    """A stand-in for docker whose build waits for a file; everything else works at once."""
+    return f"""
+case "$1" in
+  build) echo "building"; while [ ! -e {gate} ]; do sleep 0.02; done;;
+  run) echo 0123456789abcdef;;
+  image) echo null;;
+esac
+"""
