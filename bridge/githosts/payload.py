@@ -20,6 +20,7 @@ LONGEST_URL = 2048
 _PIECE = 65536
 
 _PLAIN = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?").fullmatch
+_WEB = re.compile(r"https?://[^\x00-\x20\x7f\s<>|\"]+").fullmatch
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 Model_ = TypeVar("Model_", bound="Model")
@@ -158,6 +159,6 @@ def clone_urls(*urls: str | None) -> frozenset[str]:
 def web_url(*urls: str | None) -> str | None:
     """The first that a browser may safely be sent to."""
     for url in urls:
-        if url and len(url) <= LONGEST_URL and url.startswith(("https://", "http://")):
+        if url and len(url) <= LONGEST_URL and _WEB(url):
             return url
     return None

@@ -1,0 +1,109 @@
+"""Whole deliveries beside their meaning, see tests/fixtures/*/SOURCES.md."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from multidict import CIMultiDict
+
+from bridge.core.errors import BadSignature
+from bridge.githosts import HOSTS
+from bridge.githosts.gitlab import GitLab
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+SECRET = "It's a Secret to Everybody"
+SIGNING_TOKEN = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SIGNED_AT = 1767225600
+
+
+def names():
+    return [
+        f"{host}/{path.stem}" for host in HOSTS for path in sorted((FIXTURES / host).glob("*.http"))
+    ]
+
+
+def load(name):
+    head, _, body = (FIXTURES / f"{name}.http").read_bytes().partition(b"\n\n")
+    lines = head.decode().splitlines()[1:]
+    return CIMultiDict(line.split(": ", 1) for line in lines), body
+
+
+def host_of(name):
+    if name == "gitlab/push__signed":
+        return GitLab([], [SIGNING_TOKEN])
+    return HOSTS[name.partition("/")[0]]([SECRET])
+
+
+def read(name):
+    headers, body = load(name)
+    host = host_of(name)
+    envelope = host.open(headers, SIGNED_AT)
+    host.verify(envelope, body)
+    return host.parse(envelope.event, envelope.headers, body)
+
+
+def plain(event):
+    found = {"is": type(event).__name__, **asdict(event)}
+    if "ref" in found:
+        found["ref"] = str(event.ref)
+        found["repository"]["urls"] = sorted(event.repository.urls)
+    return json.loads(json.dumps(found))
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_delivery_means_what_its_neighbour_says(name):
+    assert plain(read(name)) == json.loads((FIXTURES / f"{name}.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith("github/")])
+def test_a_changed_body_is_refused(name):
+    headers, body = load(name)
+    host = host_of(name)
+
+    with pytest.raises(BadSignature):
+        host.verify(host.open(headers, SIGNED_AT), body + b" ")
+
+
+@pytest.mark.parametrize("name", names())
+def test_another_secret_is_refused(name):
+    headers, body = load(name)
+    host = HOSTS[name.partition("/")[0]](["another secret"])
+    if name == "gitlab/push__signed":
+        host = GitLab([], ["whsec_" + "A" * 32])
+
+    def check():
+        host.verify(host.open(headers, SIGNED_AT), body)
+
+    with pytest.raises(BadSignature):
+        check()
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("what", ["push", "tag", "deleted branch", "deleted tag or branch"])
+def test_every_host_shows_a_push_a_tag_and_a_deletion(host, what):
+    shown = set()
+    for name in names():
+        event = plain(read(name))
+        if name.startswith(host + "/") and event["is"] == "RefPushed":
+            kind = "tag" if event["ref"].startswith("refs/tags/") else "branch"
+            if event["deleted"]:
+                shown |= {f"deleted {kind}", "deleted tag or branch"}
+            else:
+                shown.add("push" if kind == "branch" else "tag")
+
+    assert what in shown
+
+
+def test_a_signed_delivery_means_the_same_as_one_with_a_token():
+    assert read("gitlab/push__signed") == read("gitlab/push__one_file")
+
+
+def test_a_form_means_the_same_as_json():
+    assert read("github/push__form_encoded") == read("github/push__two_files")
+
+
+def test_every_delivery_is_explained_and_its_source_named():
+    for name in names():
+        sources = (FIXTURES / name.partition("/")[0] / "SOURCES.md").read_text("utf-8")
+        assert f"| {name.partition('/')[2]} |" in sources

@@ -1,0 +1,87 @@
+"""Whatever a sender sends, it gets an answer of the error tree, never a traceback."""
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from bridge.core.errors import BridgeError
+from bridge.githosts.github import GitHub
+from bridge.githosts.gitlab import GitLab
+
+SIGNATURE = "sha256=" + "0" * 64
+HOSTS = {
+    "github": GitHub(["secret"]),
+    "gitlab": GitLab(["token"]),
+    "gitlab signed": GitLab(["token"], ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]),
+}
+EVENTS = ["push", "ping", "Push Hook", "Tag Push Hook", "System Hook", "Note Hook"]
+NAMES = [
+    *("X-Hub-Signature-256", "X-GitHub-Event", "X-GitHub-Delivery", "Content-Type"),
+    *("X-Gitlab-Event", "X-Gitlab-Token", "X-Gitlab-Event-UUID", "Idempotency-Key"),
+    *("webhook-id", "webhook-timestamp", "webhook-signature"),
+]
+VALUES = st.text() | st.sampled_from(
+    [SIGNATURE, "push", "token", "0", "1e9", "v1," + "A" * 43 + "=", "x" * 300, "\udcff", "é"]
+)
+HEADERS = st.dictionaries(st.sampled_from(NAMES), VALUES)
+
+SHA = st.sampled_from(["a" * 40, "0" * 40, "0" * 64, "x"])
+ANY = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+COMMIT = st.fixed_dictionaries(
+    {"id": SHA},
+    optional={
+        **{key: ANY | st.lists(ANY, max_size=2) for key in ("added", "removed", "modified")},
+        **dict.fromkeys(("message", "url"), ANY),
+        "author": ANY | st.dictionaries(st.sampled_from(["name", "username"]), ANY),
+    },
+)
+REPOSITORY_KEYS = ["id", "name", "full_name", "path_with_namespace", "url", "web_url", "clone_url"]
+REPOSITORY = st.dictionaries(st.sampled_from(REPOSITORY_KEYS), ANY | st.just("o/r"))
+NESTED = st.recursive(
+    ANY, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+)
+PUSH = st.fixed_dictionaries(
+    {
+        "ref": st.sampled_from(["refs/heads/a", "refs/tags/v1", "refs/x", "refs/heads/", ""]),
+        "before": SHA,
+        "after": SHA,
+        "repository": REPOSITORY,
+        "project": REPOSITORY,
+        "project_id": st.just(7) | ANY,
+        "event_name": st.sampled_from(["push", "tag_push", "other"]),
+    },
+    optional={
+        "commits": ANY | st.lists(COMMIT | ANY, max_size=3),
+        "head_commit": ANY | COMMIT,
+        "checkout_sha": SHA | ANY,
+        "total_commits_count": ANY,
+        "push_options": NESTED,
+        "pusher": ANY | REPOSITORY,
+        **dict.fromkeys(("created", "deleted", "forced", "user_name", "user_username"), ANY),
+    },
+)
+BODIES = st.binary() | (PUSH | NESTED).map(lambda value: json.dumps(value).encode())
+CONTENT_TYPES = st.sampled_from(["application/json", "application/x-www-form-urlencoded", ""])
+
+
+@pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
+@settings(deadline=None)  # a busy machine is no bug
+@given(headers=HEADERS, body=st.binary(max_size=20), now=st.floats(0, 2e9))
+def test_hostile_headers_raise_nothing_else(host, headers, body, now):
+    with contextlib.suppress(BridgeError):
+        host.verify(host.open(CIMultiDict(headers), now), body)
+
+
+@pytest.mark.parametrize("host", [HOSTS["github"], HOSTS["gitlab"]], ids=["github", "gitlab"])
+@settings(deadline=None)  # a busy machine is no bug
+@given(
+    event=st.sampled_from(EVENTS) | st.text(), body=BODIES, form=st.booleans(), kind=CONTENT_TYPES
+)
+def test_hostile_bodies_raise_nothing_else(host, event, body, form, kind):
+    body = b"payload=" + body if form else body
+    with contextlib.suppress(BridgeError):
+        host.parse(event, {"content-type": kind}, body)

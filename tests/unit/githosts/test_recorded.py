@@ -1,0 +1,123 @@
+"""Every recorded payload against the facts that were noted when it was taken."""
+
+import hmac
+import json
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import pytest
+from multidict import CIMultiDict
+
+from bridge.core.events import Ignored, RefPushed
+from bridge.githosts import HOSTS
+
+PAYLOADS = Path(__file__).resolve().parents[3].parent / "shared" / "payloads"
+SECRET = "any secret"
+
+
+def entries(host, *, pushes):
+    index = PAYLOADS / host / "index.json"
+    if not index.exists():
+        why = "the recorded payloads are not beside the repository (../shared/payloads)"
+        return [pytest.param(None, marks=pytest.mark.skip(reason=why), id="absent")]
+    found = json.loads(index.read_text("utf-8"))
+    return [pytest.param(one, id=one["file"]) for one in found if is_push(one) is pushes]
+
+
+def is_push(entry):
+    if entry["event"] == "System Hook":
+        return entry["facts"]["event_name"] in ("push", "tag_push")
+    return entry["event"] in ("push", "Push Hook", "Tag Push Hook")
+
+
+def body_of(host, entry):
+    return (PAYLOADS / host / entry["file"]).read_bytes()
+
+
+def read(host, entry, body=None, **more):
+    body = body_of(host, entry) if body is None else body
+    git_host = HOSTS[host]([SECRET])
+    signature = "sha256=" + hmac.new(SECRET.encode(), body, "sha256").hexdigest()
+    proof = {"X-Hub-Signature-256": signature, "X-Gitlab-Token": SECRET}
+    headers = CIMultiDict({**entry["headers"], **proof, **more})
+    envelope = git_host.open(headers, 0.0)
+    git_host.verify(envelope, body)
+    assert envelope.event == entry["event"]
+    assert envelope.id == (headers.get("X-GitHub-Delivery") or headers.get("Idempotency-Key"))
+    return git_host.parse(envelope.event, envelope.headers, body)
+
+
+def files(commits):
+    every = set()
+    for commit in commits:
+        every.update(commit["added"], commit["removed"], commit["modified"])
+    return tuple(sorted(every))
+
+
+@pytest.mark.parametrize("entry", entries("github", pushes=True))
+def test_a_github_push_has_its_facts(entry):
+    event, facts, sent = read("github", entry), entry["facts"], json.loads(body_of("github", entry))
+
+    assert isinstance(event, RefPushed)
+    assert str(event.ref) == facts["ref"]
+    assert event.after == facts["after"]
+    assert (event.created, event.deleted, event.forced) == (
+        facts["created"],
+        facts["deleted"],
+        facts["forced"],
+    )
+    assert (event.commit and event.commit.sha) == facts["head_commit"]
+    assert event.repository.name == sent["repository"].get(
+        "full_name", f"{sent['repository']['owner']['name']}/{sent['repository']['name']}"
+    )
+    if "id" in sent["repository"]:
+        assert event.repository.id == str(sent["repository"]["id"])
+    known = facts["commits"] and not (event.created or event.deleted or event.forced)
+    assert event.paths == (files(sent["commits"]) if known else None)
+    assert bool(event.paths_note) is (event.paths is None)
+
+
+@pytest.mark.parametrize("entry", entries("github", pushes=True))
+def test_a_github_push_means_the_same_as_a_form(entry):
+    form = b"payload=" + quote_plus(body_of("github", entry)).encode()
+    content_type = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+
+    assert read("github", entry, form, **content_type) == read("github", entry)
+
+
+@pytest.mark.parametrize("entry", entries("gitlab", pushes=True))
+def test_a_gitlab_push_has_its_facts(entry):
+    event, facts, sent = read("gitlab", entry), entry["facts"], json.loads(body_of("gitlab", entry))
+
+    assert isinstance(event, RefPushed)
+    assert str(event.ref) == facts["ref"]
+    assert (event.created, event.deleted) == (facts["new"], facts["deleted"])
+    assert event.repository.name == facts["project"]
+    assert event.repository.id == str(sent["project_id"])
+    assert (event.commit and event.commit.sha) == sent["checkout_sha"]
+    if event.commit:
+        assert (event.commit.sha == event.after) is facts["checkout_sha_is_after"]
+    complete = facts["commits"] == facts["total_commits_count"] != 0
+    known = complete and entry["event"] == "Push Hook" and not event.created
+    assert event.paths == (files(sent["commits"]) if known else None)
+    assert bool(event.paths_note) is (event.paths is None)
+
+
+@pytest.mark.parametrize("entry", entries("github", pushes=False))
+def test_other_github_events_are_ignored_by_name(entry):
+    event = read("github", entry)
+
+    assert isinstance(event, Ignored)
+    assert entry["event"] in event.reason
+
+
+@pytest.mark.parametrize("entry", entries("gitlab", pushes=False))
+def test_other_gitlab_events_are_ignored_by_name(entry):
+    event = read("gitlab", entry)
+
+    assert isinstance(event, Ignored)
+    facts = entry["facts"]
+    name = entry["event"]
+    if name == "System Hook":
+        name = facts["event_name"] or facts["object_kind"]
+    assert name in event.reason
