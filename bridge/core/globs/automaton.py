@@ -13,7 +13,7 @@ from bridge.core.globs.graph import PLACE_GATES, Graph, Part
 from bridge.core.globs.syntax import Place, Ranges
 
 MAX_STATES = 2_000
-STEP_COST = 20  # against one for each node visited
+STEP_COST = 8  # of one part at one position, against one for each node visited
 
 _START = PLACE_GATES[Place.START]
 _END = PLACE_GATES[Place.END]
@@ -140,7 +140,7 @@ class Automaton:
 
     def _settle(self, hits: int, gates: int, meter: Meter) -> tuple[int, bool]:
         """Work out one position from the char nodes that hold there and its open gates."""
-        meter.spend(STEP_COST)
+        meter.spend(STEP_COST * len(self._graph.parts))
         waiting = 0
         woken = 0
         for number, part in enumerate(self._graph.parts):

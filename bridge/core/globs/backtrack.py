@@ -65,6 +65,7 @@ class _Program:
 
     lines: list[_Line] = field(default_factory=list)
     slots: int = 0
+    written: int = 0
 
     def add(self, line: _Line) -> _Line:
         if len(self.lines) >= MAX_NODES:
@@ -74,9 +75,10 @@ class _Program:
 
     def write(self, node: Node, *, back: bool) -> None:
         """Append the instructions for `node`, reading backwards if `back`."""
+        self.written += 1
+        if self.written > 4 * MAX_NODES:
+            raise TooLarge
         match node:
-            case Chars(ranges):
-                self.add(_Line(_Do.READ, back=back, ranges=ranges))
             case Seq(parts):
                 for part in reversed(parts) if back else parts:
                     self.write(part, back=back)
@@ -84,6 +86,17 @@ class _Program:
                 self._alternatives(options, back=back)
             case Repeat():
                 self._repeat(node, back=back)
+            case Group(number, body):
+                self.add(_Line(_Do.STORE, first=3 * number + 2))
+                self.write(body, back=back)
+                self.add(_Line(_Do.CLOSE, first=3 * number))
+            case _:
+                self._leaf(node, back=back)
+
+    def _leaf(self, node: Chars | At | Look | Back, *, back: bool) -> None:
+        match node:
+            case Chars(ranges):
+                self.add(_Line(_Do.READ, back=back, ranges=ranges))
             case At(place):
                 self.add(_Line(_Do.AT, place=place))
             case Look(body, behind, negative):
@@ -91,10 +104,6 @@ class _Program:
                 self.write(body, back=behind)
                 self.add(_Line(_Do.ACCEPT))
                 look.second = len(self.lines)
-            case Group(number, body):
-                self.add(_Line(_Do.STORE, first=3 * number + 2))
-                self.write(body, back=back)
-                self.add(_Line(_Do.CLOSE, first=3 * number))
             case Back(number):
                 self.add(_Line(_Do.AGAIN, first=3 * number, back=back))
 
@@ -110,19 +119,35 @@ class _Program:
             jump.first = len(self.lines)
 
     def _repeat(self, repeat: Repeat, *, back: bool) -> None:
-        for _ in range(repeat.least):
+        endless = repeat.most is None
+        for _ in range(repeat.least - endless):
             self._round(repeat, back=back)
         if repeat.most is None:
-            start = len(self.lines)
-            split = self._optional_round(repeat, back=back)
-            self.add(_Line(_Do.JUMP, first=start))
-            self._leave(repeat, split)
+            self._loop(repeat, back=back)
             return
         splits = []
         for _ in range(repeat.most - repeat.least):
             splits.append(self._optional_round(repeat, back=back))  # noqa: PERF401 - it writes
         for split in splits:
             self._leave(repeat, split)
+
+    def _loop(self, repeat: Repeat, *, back: bool) -> None:
+        """Write an endless loop; with one copy of its body, or nesting would double each."""
+        mark = self._new_slot()
+        entry = None
+        if repeat.least:
+            # The first round may read nothing: its mark is no position.
+            self.add(_Line(_Do.FORGET, first=mark, second=mark + 1))
+            entry = self.add(_Line(_Do.JUMP))
+        start = len(self.lines)
+        split = self.add(_Line(_Do.SPLIT, first=start + 1))
+        self.add(_Line(_Do.STORE, first=mark))
+        if entry:
+            entry.first = len(self.lines)
+        self._round(repeat, back=back)
+        self.add(_Line(_Do.MOVED, first=mark))
+        self.add(_Line(_Do.JUMP, first=start))
+        self._leave(repeat, split)
 
     def _round(self, repeat: Repeat, *, back: bool) -> None:
         # Each round starts with its groups forgotten.
@@ -134,12 +159,15 @@ class _Program:
     def _optional_round(self, repeat: Repeat, *, back: bool) -> _Line:
         """Write a round that need not be, and that has to read something if it is."""
         split = self.add(_Line(_Do.SPLIT, first=len(self.lines) + 1))
-        mark = self.slots
-        self.slots += 1
+        mark = self._new_slot()
         self.add(_Line(_Do.STORE, first=mark))
         self._round(repeat, back=back)
         self.add(_Line(_Do.MOVED, first=mark))
         return split
+
+    def _new_slot(self) -> int:
+        self.slots += 1
+        return self.slots - 1
 
     def _leave(self, repeat: Repeat, split: _Line) -> None:
         split.second = len(self.lines)
@@ -201,6 +229,7 @@ class Backtracker:
                             break
                         at = moved
                     case _:
+                        meter.spend(len(memory) // 16)
                         memory = _remembered(line_, at, memory)
         return None
 

@@ -4,7 +4,7 @@ from bridge.core.globs.automaton import TooCostly
 from bridge.core.globs.dialect import TooDeep, parse
 from bridge.core.globs.errors import GlobUnsupported
 from bridge.core.globs.escapes import BadExpression
-from bridge.core.globs.graph import RefersBack, TooLarge
+from bridge.core.globs.graph import TooLarge
 from bridge.core.globs.matcher import Matcher
 from bridge.core.globs.syntax import NOTHING, Node
 from bridge.core.globs.translate import Picomatch, translate
@@ -66,22 +66,15 @@ class Glob:
         """
         if not path or path == self.pattern:
             return bool(path)
-        if self._matcher is None:
-            self._matcher = self._made_matcher()
         try:
+            if self._matcher is None:
+                self._matcher = Matcher(self.expression)
             return self._matcher.matches(to_units(path))
         except TooCostly:
             why = "deciding it would take too long; write it simpler"
-            raise self._refusal(why, "too_costly") from None
-
-    def _made_matcher(self) -> Matcher:
-        try:
-            return Matcher(self.expression)
         except TooLarge:
-            raise self._refusal("it stands for too large an expression", "too_costly") from None
-        except RefersBack:
-            why = "it refers back to a group, which can't be decided at a bounded cost"
-            raise self._refusal(why, "refers_back") from None
+            why = "it stands for too large an expression; write it simpler"
+        raise self._refusal(why, "too_costly")
 
     def _refusal(self, why: str, code: str) -> GlobUnsupported:
         return GlobUnsupported(self.pattern, why, code=code)

@@ -12,6 +12,7 @@ equal look-aheads share one part, and a part comes after those that it asks.
 
 from dataclasses import dataclass, field
 
+from bridge.core.globs.references import refers_back
 from bridge.core.globs.syntax import (
     LAST_UNIT,
     Alt,
@@ -105,6 +106,7 @@ class _Builder:
         self.graph = Graph()
         self._gates: dict[Look, int] = {}
         self._next_gate = FIRST_FREE_GATE
+        self._built = 0
 
     def part(self, expression: Node, part: Part) -> None:
         part.accept = self._node()
@@ -134,9 +136,11 @@ class _Builder:
 
     def _build(self, expression: Node, behind: int, part: Part) -> int:
         """Add nodes for `expression` in front of node `behind`; give the first of them."""
+        self._built += 1
+        if self._built > 4 * MAX_NODES:
+            # `(){9999}` in itself makes no nodes, but takes its time.
+            raise TooLarge
         match expression:
-            case Chars(ranges):
-                return self._chars(ranges, behind, part)
             case Seq(pieces):
                 for piece in reversed(pieces):
                     behind = self._build(piece, behind, part)
@@ -145,13 +149,20 @@ class _Builder:
                 return self._join(*[self._build(option, behind, part) for option in options])
             case Repeat():
                 return self._repeat(expression, behind, part)
+            case Group(_, body):
+                return self._build(body, behind, part)
+            case _:
+                return self._leaf(expression, behind, part)
+
+    def _leaf(self, expression: Chars | At | Look | Back, behind: int, part: Part) -> int:
+        match expression:
+            case Chars(ranges):
+                return self._chars(ranges, behind, part)
             case At(place):
                 self.graph.uses_words |= place in (Place.WORD_EDGE, Place.NO_WORD_EDGE)
                 return self._gated(PLACE_GATES[place], behind, part)
             case Look():
                 return self._gated(self._gate_of(expression), behind, part)
-            case Group(_, body):
-                return self._build(body, behind, part)
             case Back():
                 raise RefersBack
 
@@ -174,14 +185,19 @@ class _Builder:
         if repeat.least > MAX_NODES or (repeat.most or 0) > MAX_NODES:
             raise TooLarge
         first = behind
+        copies = repeat.least
         if repeat.most is None:
             first = self._join(behind)
             body = self._build(repeat.body, first, part)
             self.graph.above[body].append((first, 0))
+            if copies:
+                # The loop's own body is one of the copies, or nesting would double each.
+                first = body
+                copies -= 1
         else:
             for _ in range(repeat.most - repeat.least):
                 first = self._join(self._build(repeat.body, first, part), behind)
-        for _ in range(repeat.least):
+        for _ in range(copies):
             first = self._build(repeat.body, first, part)
         return first
 
@@ -194,6 +210,8 @@ class _Builder:
                 self.part(look.body, part)
                 gate = part.gate = self._new_gate()
             else:
+                if refers_back(look.body):
+                    raise RefersBack
                 gate = self._new_gate()
                 self.graph.behinds.append((look, gate))
             self._gates[look] = gate

@@ -28,6 +28,17 @@ def groups_in(node: Node) -> _Groups:
             return frozenset()
 
 
+def refers_back(node: Node) -> bool:
+    """Tell whether there is a reference inside `node`."""
+    match node:
+        case Seq(parts) | Alt(parts):
+            return any(map(refers_back, parts))
+        case Repeat(body) | Look(body) | Group(_, body):
+            return refers_back(body)
+        case _:
+            return isinstance(node, Back)
+
+
 def _settle(node: Node, known: _Groups, *, back: bool) -> tuple[Node, _Groups]:
     """Settle `node`, given the groups that may have read something before it.
 
