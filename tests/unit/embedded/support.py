@@ -1,16 +1,18 @@
 """What the tests of the embedded backend share: real repositories, a client, stand-in tools."""
 
 import asyncio
+import base64
 import json
 import os
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from aiohttp import web
 
 from bridge.backends.embedded import EmbeddedServer
 
@@ -212,3 +214,65 @@ case "$1" in
   image) echo null;;
 esac
 """
+
+
+@dataclass
+class GitServer:
+    """Serves repositories over smart HTTP, and remembers what it was sent.
+
+    Attributes:
+        login: "user:password" that is asked for; None lets everybody in.
+        gate: clones wait until it is set.
+    """
+
+    root: Path
+    url: str = ""
+    login: str | None = None
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: int = 0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        wanted = base64.b64encode((self.login or "").encode()).decode()
+        if self.login is not None and request.headers.get("Authorization") != f"Basic {wanted}":
+            return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="git"'})
+        self.waiting += 1
+        await self.gate.wait()
+        self.waiting -= 1
+        path = self.root / request.match_info["name"]
+        if not path.exists():
+            return web.Response(status=404)
+        words = ["git", "upload-pack", "--stateless-rpc"]
+        head = b""
+        if request.method == "GET":
+            words.append("--advertise-refs")
+            head = b"001e# service=git-upload-pack\n0000"
+        git = await asyncio.create_subprocess_exec(
+            *words,
+            str(path),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await git.communicate(await request.read())
+        what = "advertisement" if request.method == "GET" else "result"
+        return web.Response(
+            body=head + output, content_type=f"application/x-git-upload-pack-{what}"
+        )
+
+
+@asynccontextmanager
+async def git_server(root: Path, *, login: str | None = None) -> AsyncIterator[GitServer]:
+    """A Git host on loopback; its gate is open until a test shuts it."""
+    server = GitServer(root, login=login)
+    server.gate.set()
+    app = web.Application()
+    app.router.add_route("GET", "/{name:.+}/info/refs", server.answer)
+    app.router.add_route("POST", "/{name:.+}/git-upload-pack", server.answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield server
+    finally:
+        server.gate.set()
+        await runner.cleanup()

@@ -1,0 +1,430 @@
+"""Deployments on the embedded server: from a commit to a page, and all that can come between."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge.backends.embedded import EmbeddedServer, Hosts, Limits
+from tests.unit.embedded.support import (
+    Client,
+    GitServer,
+    Repository,
+    client_of,
+    git_server,
+    running_server,
+    until,
+)
+
+
+@pytest.fixture
+async def repository(tmp_path: Path) -> Repository:
+    return Repository.make(tmp_path / "git" / "demo.git", {"site/index.html": "<h1>first</h1>"})
+
+
+@pytest.fixture
+async def git(tmp_path: Path, repository: Repository) -> AsyncIterator[GitServer]:
+    async with git_server(tmp_path / "git") as server:
+        yield server
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    async with running_server(tmp_path / "data") as client:
+        yield client
+
+
+async def held_app(client: Client, git: GitServer, name: str = "web") -> str:
+    """An application whose clones wait for the gate."""
+    git.gate.clear()
+    app = await client.app(name, f"{git.url}/demo.git", publishDirectory="site")
+    return app["applicationId"]
+
+
+# ── From a commit to a page ──────────────────────────────────────────────────
+
+
+async def test_a_deploy_publishes_the_head_of_the_branch(
+    client: Client, repository: Repository
+) -> None:
+    app = await client.app("web", repository.url, publishDirectory="site")
+    first = await client.deployed(app["applicationId"], title="Deploy [br-1]", description="c=1")
+    assert (await client.page(app)).text == "<h1>first</h1>"
+
+    sha = repository.commit("fix: second\n\nwith a body", {"site/index.html": "<h1>second</h1>"})
+    second = await client.deployed(app["applicationId"])
+
+    assert (await client.page(app)).text == "<h1>second</h1>"
+    assert (first["status"], second["status"]) == ("done", "done")
+    assert (second["title"], second["description"]) == (
+        "fix: second\n\nwith a body",
+        f"Commit: {sha}",
+    )
+    one = await client.ask("GET", "application.one", applicationId=app["applicationId"])
+    assert one["applicationStatus"] == "done"
+    assert [line["deploymentId"] for line in one["deployments"]] == [
+        first["deploymentId"],
+        second["deploymentId"],
+    ]
+
+
+async def test_a_redeploy_fetches_nothing(client: Client, repository: Repository) -> None:
+    app = await client.app("web", repository.url, publishDirectory="site")
+    await client.deployed(app["applicationId"])
+    repository.commit("not fetched", {"site/index.html": "<h1>second</h1>"})
+
+    await client.ask("POST", "application.redeploy", applicationId=app["applicationId"])
+    again = await client.ended(app["applicationId"], 2)
+
+    assert (again["status"], again["title"]) == ("done", "Rebuild deployment")
+    assert (await client.page(app)).text == "<h1>first</h1>"
+
+
+async def test_a_redeploy_needs_a_checkout(client: Client, repository: Repository) -> None:
+    app = await client.app("web", repository.url)
+
+    await client.ask("POST", "application.redeploy", applicationId=app["applicationId"])
+    ended = await client.ended(app["applicationId"])
+
+    assert ended["status"] == "error"
+    assert "deploy first" in ended["errorMessage"]
+
+
+async def test_a_failing_clone_keeps_the_given_words(
+    client: Client, repository: Repository
+) -> None:
+    app = await client.app("web")
+    await client.save_git(app["applicationId"], repository.url, customGitBranch="no-such")
+    await client.save_build(app["applicationId"])
+
+    ended = await client.deployed(app["applicationId"], title="mine [br-2]", description="c=2")
+
+    assert (ended["status"], ended["title"], ended["description"]) == (
+        "error",
+        "mine [br-2]",
+        "c=2",
+    )
+    log = await client.log(ended)
+    assert log.startswith("Initializing deployment\n")
+    assert "no-such" in log
+    assert log.rstrip().endswith("Error occurred ❌, check the logs for details.")
+
+
+async def test_a_failing_build_tells_the_commit_and_leaves_the_page(
+    client: Client, repository: Repository
+) -> None:
+    app = await client.app("web", repository.url, publishDirectory="site")
+    await client.deployed(app["applicationId"])
+    repository.git("rm", "-rq", "site")
+    sha = repository.commit("feat: no site any more", {"other/index.html": "x"})
+
+    ended = await client.deployed(app["applicationId"])
+
+    assert (ended["status"], ended["description"]) == ("error", f"Commit: {sha}")
+    assert "'site' does not exist" in ended["errorMessage"]
+    assert (await client.page(app)).text == "<h1>first</h1>"
+
+
+async def test_an_application_without_a_source_says_so(client: Client) -> None:
+    app = await client.app("web")
+
+    ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "error"
+    assert "save a GitHub provider first" in await client.log(ended)
+
+
+async def test_the_build_path_is_honoured(client: Client, repository: Repository) -> None:
+    repository.commit("monorepo", {"apps/docs/out/index.html": "docs"})
+    app = await client.app("web", repository.url, publishDirectory="out")
+    await client.save_git(app["applicationId"], repository.url, customGitBuildPath="/apps/docs")
+
+    await client.deployed(app["applicationId"])
+
+    assert (await client.page(app)).text == "docs"
+
+
+async def test_submodules_come_along_only_when_they_are_wanted(
+    client: Client, repository: Repository, tmp_path: Path
+) -> None:
+    library = Repository.make(tmp_path / "git" / "library.git", {"lib.js": "1"})
+    repository.git("submodule", "--quiet", "add", library.url, "site/lib")
+    repository.commit("feat: a library")
+    app = await client.app("web", repository.url, publishDirectory="site")
+    await client.deployed(app["applicationId"])
+    without = await client.page(app, "lib/lib.js")
+
+    await client.save_git(app["applicationId"], repository.url, enableSubmodules=True)
+    await client.deployed(app["applicationId"])
+
+    assert without.status_code == 404
+    assert (await client.page(app, "lib/lib.js")).text == "1"
+
+
+async def test_github_and_gitlab_are_cloned_from_where_they_are(
+    tmp_path: Path, repository: Repository
+) -> None:
+    Repository.make(tmp_path / "hosts" / "my-org" / "mono", {"index.html": "from github"})
+    Repository.make(tmp_path / "hosts" / "group" / "sub" / "web.git", {"index.html": "from gitlab"})
+    hosts = (tmp_path / "hosts").as_uri()
+    async with running_server(
+        tmp_path / "data", hosts=Hosts(github_url=hosts, gitlab_url=hosts)
+    ) as client:
+        github, gitlab = await client.app("gh"), await client.app("gl")
+        await client.ask(
+            "POST",
+            "application.saveGithubProvider",
+            applicationId=github["applicationId"],
+            owner="my-org",
+            repository="mono",
+            branch="main",
+            buildPath="/",
+            githubId=None,
+        )
+        await client.ask(
+            "POST",
+            "application.saveGitlabProvider",
+            applicationId=gitlab["applicationId"],
+            gitlabOwner="group",
+            gitlabRepository="web",
+            gitlabBranch="main",
+            gitlabBuildPath="/",
+            gitlabId=None,
+            gitlabProjectId=7,
+            gitlabPathNamespace="group/sub/web",
+        )
+        for app in (github, gitlab):
+            await client.save_build(app["applicationId"])
+            await client.deployed(app["applicationId"])
+
+        assert (await client.page(github)).text == "from github"
+        assert (await client.page(gitlab)).text == "from gitlab"
+
+
+async def test_credentials_reach_the_host_and_no_log(
+    client: Client, repository: Repository, tmp_path: Path
+) -> None:
+    async with git_server(tmp_path / "git", login="ada:s3cret-t0ken") as private:
+        address = private.url.replace("//", "//ada:s3cret-t0ken@") + "/demo.git"
+        app = await client.app("web", address, publishDirectory="site")
+        ended = await client.deployed(app["applicationId"])
+        await client.save_git(app["applicationId"], address.replace("s3cret", "wr0ng"))
+        refused = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "done", await client.log(ended)
+    assert refused["status"] == "error"
+    for one in (ended, refused):
+        assert "t0ken" not in await client.log(one)
+        assert "t0ken" not in json.dumps(one)
+
+
+# ── The queue ────────────────────────────────────────────────────────────────
+
+
+async def test_what_waits_has_no_record_and_runs_in_turn(client: Client, git: GitServer) -> None:
+    app = await held_app(client, git)
+    for title in ("one", "two", "three"):
+        await client.deploy(app, title=title)
+    running = await client.running(app)
+
+    queue = await client.queue()
+    assert [(job["data"]["titleLog"], job["state"]) for job in queue] == [
+        ("three", "waiting"),
+        ("two", "waiting"),
+        ("one", "active"),
+    ]
+    assert [one["title"] for one in await client.deployments(app)] == ["one"]
+    assert running["finishedAt"] is None
+
+    git.gate.set()
+    await client.ended(app, 3)
+    assert await client.queue() == []
+
+
+async def test_so_many_build_at_a_time_and_one_of_each_application(
+    tmp_path: Path, git: GitServer
+) -> None:
+    async with running_server(tmp_path / "data", builds_concurrency=2) as client:
+        apps = [await held_app(client, git, name) for name in ("a", "b", "c")]
+        for app in (apps[0], apps[0], apps[1], apps[2]):
+            await client.deploy(app)
+        await client.running(apps[0])
+        await client.running(apps[1])
+
+        active = [job for job in await client.queue() if job["state"] == "active"]
+        assert [job["data"]["applicationId"] for job in active] == [apps[1], apps[0]]
+
+        git.gate.set()
+        for app, count in zip(apps, (2, 1, 1), strict=True):
+            await client.ended(app, count)
+
+
+async def test_ten_deployments_and_their_logs_are_kept(
+    client: Client, repository: Repository, tmp_path: Path
+) -> None:
+    app = (await client.app("web", repository.url))["applicationId"]
+    for number in range(12):
+        await client.ask("POST", "application.redeploy", applicationId=app, title=f"d{number}")
+    found = await until(
+        lambda: client.deployments(app),
+        lambda all_: all_ and all_[0]["title"] == "d11" and all_[0]["status"] != "running",
+    )
+
+    assert [one["title"] for one in found] == [f"d{number}" for number in range(11, 1, -1)]
+    logs = list((tmp_path / "data" / "logs" / app).iterdir())
+    assert {str(log) for log in logs} == {one["logPath"] for one in found}
+
+
+async def test_clean_queues_drops_what_waits(client: Client, git: GitServer) -> None:
+    app = await held_app(client, git)
+    await client.deploy(app, title="one")
+    await client.deploy(app, title="two")
+    await client.running(app)
+
+    await client.ask("POST", "application.cleanQueues", applicationId=app)
+
+    assert [job["data"]["titleLog"] for job in await client.queue()] == ["one"]
+    git.gate.set()
+    assert (await client.ended(app))["status"] == "done"
+
+
+# ── Cancelling, limits ───────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("how", ["cancelDeployment", "killBuild", "killProcess"])
+async def test_a_running_deployment_ends_as_cancelled_and_the_next_one_runs(
+    client: Client, git: GitServer, how: str
+) -> None:
+    app = await held_app(client, git)
+    await client.deploy(app, title="one")
+    await client.deploy(app, title="two")
+    running = await client.running(app)
+    await until(lambda: asyncio.sleep(0, git.waiting), lambda waiting: waiting == 1)
+
+    if how == "killProcess":
+        id_ = running["deploymentId"]
+        await client.ask("POST", "deployment.killProcess", deploymentId=id_)
+    else:
+        answer = await client.ask("POST", f"application.{how}", applicationId=app)
+        words = {"success": True, "message": "Deployment cancellation requested"}
+        assert answer == (words if how == "cancelDeployment" else None)
+    git.gate.set()
+    await client.ended(app, 2)
+
+    second, first = await client.deployments(app)
+    assert (first["status"], first["title"]) == ("cancelled", "one")
+    assert first["finishedAt"] is not None
+    assert second["status"] == "done"
+
+
+async def test_there_must_be_something_to_cancel(client: Client) -> None:
+    app = (await client.app("web"))["applicationId"]
+
+    answer = await client.send("POST", "application.cancelDeployment", applicationId=app)
+
+    assert answer.status_code == 400
+    assert answer.json()["message"] == "No deployment of this application is running"
+
+
+async def test_an_application_is_deleted_in_the_middle_of_a_build(
+    client: Client, git: GitServer, tmp_path: Path
+) -> None:
+    app = await held_app(client, git)
+    await client.deploy(app)
+    await client.deploy(app)
+    await client.running(app)
+
+    await client.ask("POST", "application.delete", applicationId=app)
+
+    assert await client.queue() == []
+    assert not (tmp_path / "data" / "applications" / app).exists()
+
+
+async def test_a_clone_has_its_time_limit(tmp_path: Path, git: GitServer) -> None:
+    limits = Limits(clone_seconds=0.2)
+    async with running_server(tmp_path / "data", limits=limits) as client:
+        app = await held_app(client, git)
+
+        ended = await client.deployed(app)
+
+        assert ended["status"] == "error"
+        assert "longer than its limit of 0.2 s" in ended["errorMessage"]
+
+
+# ── Restarts ─────────────────────────────────────────────────────────────────
+
+
+async def test_a_stopped_server_goes_on_with_what_waited(tmp_path: Path, git: GitServer) -> None:
+    async with running_server(tmp_path / "data") as client:
+        app = await held_app(client, git)
+        await client.deploy(app, title="one")
+        await client.deploy(app, title="two")
+        await client.running(app)
+    git.gate.set()
+
+    async with running_server(tmp_path / "data") as client:
+        await client.ended(app, 2)
+        second, first = await client.deployments(app)
+
+    assert (first["title"], first["status"]) == ("one", "cancelled")
+    assert "stopped" in first["errorMessage"]
+    assert second["status"] == "done"
+
+
+_SERVER = """
+import asyncio, sys
+from bridge.backends.embedded import EmbeddedServer
+
+async def main():
+    async with EmbeddedServer(sys.argv[1]) as server:
+        print(server.url, server.api_key, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_server_goes_on_with_what_waited(tmp_path: Path, git: GitServer) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _SERVER, str(tmp_path / "data"), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    url, key = (await process.stdout.readline()).decode().split()
+    elsewhere = _Elsewhere(url, key)
+    async with client_of(elsewhere) as client:  # type: ignore[arg-type]
+        app = await held_app(client, git)
+        await client.deploy(app, title="one")
+        await client.deploy(app, title="two")
+        before = await client.running(app)
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    git.gate.set()
+
+    async with running_server(tmp_path / "data") as client:
+        await client.ended(app, 2)
+        second, first = await client.deployments(app)
+        assert await client.queue() == []
+
+    assert (first["deploymentId"], first["status"]) == (before["deploymentId"], "cancelled")
+    assert "restarted" in first["errorMessage"]
+    assert second["status"] == "done"
+
+
+class _Elsewhere:
+    """A server in another process."""
+
+    def __init__(self, url: str, api_key: str) -> None:
+        self.url, self.api_key = url, api_key
+
+
+async def test_a_taken_port_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with EmbeddedServer(tmp_path / "one") as server:
+        port = int(server.url.rpartition(":")[2])
+        with pytest.raises(OSError, match="in use"):
+            await EmbeddedServer(tmp_path / "two", port=port).start()
+    async with EmbeddedServer(tmp_path / "two") as server:
+        assert server.running
