@@ -1,0 +1,334 @@
+"""A repository's content, its address and its branch can't get out of the build directory."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.embedded.support import (
+    Client,
+    Repository,
+    git_server,
+    path_with,
+    running_server,
+    until,
+)
+
+SECRET = "secret of the machine"
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    async with running_server(tmp_path / "data") as client:
+        yield client
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    file = tmp_path / "outside.txt"
+    file.write_text(SECRET)
+    return file
+
+
+def linked(tmp_path: Path, name: str, target: str) -> Repository:
+    """A repository with a symbolic link."""
+    repository = Repository.make(tmp_path / "repository", {"site/index.html": "ok"})
+    (repository.path / name).symlink_to(target)
+    repository.commit("feat: a link")
+    return repository
+
+
+# ── Addresses and branches ───────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ext::sh -c 'touch {marker}'",
+        "EXT::sh -c 'touch {marker}'",
+        "fd::17/foo",
+        "transport::address",
+        "--upload-pack=touch {marker}",
+        "-c core.sshCommand='touch {marker}'",
+        "ssh://-oProxyCommand=touch%20{marker}/x",
+        "ftp://127.0.0.1/r.git",
+        "https://example.com/a\nb",
+        "../relative",
+        "",
+        " ",
+    ],
+)
+async def test_an_address_runs_nothing(client: Client, tmp_path: Path, url: str) -> None:
+    marker = tmp_path / "marker"
+    app = await client.app("web")
+    await client.save_git(app["applicationId"], url.format(marker=marker))
+
+    ended = await client.deployed(app["applicationId"], title="mine")
+
+    assert (ended["status"], ended["title"]) == ("error", "mine")
+    assert not marker.exists()
+
+
+async def test_a_transport_that_is_not_allowed_is_named(client: Client) -> None:
+    app = await client.app("web")
+    await client.save_git(app["applicationId"], "ext::sh -c id")
+
+    ended = await client.deployed(app["applicationId"])
+
+    assert "transport 'ext' is not allowed" in ended["errorMessage"]
+    assert "https" in ended["errorMessage"]
+
+
+async def test_a_branch_is_no_option(client: Client, tmp_path: Path) -> None:
+    repository = Repository.make(tmp_path / "repository")
+    marker = tmp_path / "marker"
+    app = await client.app("web", repository.url)
+    # `update` takes any text, as the real server does.
+    await client.ask(
+        "POST",
+        "application.update",
+        applicationId=app["applicationId"],
+        customGitBranch=f"--upload-pack=touch {marker}",
+    )
+
+    ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "error"
+    assert not marker.exists()
+
+
+async def test_a_repository_from_elsewhere_brings_no_repository_of_this_machine(
+    client: Client, tmp_path: Path
+) -> None:
+    private = Repository.make(tmp_path / "private", {"secret.txt": SECRET})
+    repository = Repository.make(tmp_path / "git" / "demo.git")
+    repository.git("submodule", "--quiet", "add", private.url, "stolen")
+    repository.commit("feat: stolen")
+    async with git_server(tmp_path / "git") as git:
+        app = await client.app("web", f"{git.url}/demo.git")
+        await client.save_git(app["applicationId"], f"{git.url}/demo.git", enableSubmodules=True)
+        ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "error"
+    assert "transport 'file' not allowed" in await client.log(ended)
+    assert (await client.page(app, "stolen/secret.txt")).status_code == 404
+
+
+async def test_the_users_own_git_configuration_plays_no_part(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text('[url "file:///nowhere/"]\n\tinsteadOf = file://\n')
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    with monkeypatch.context() as without:
+        without.delenv("GIT_DIR")
+        repository = Repository.make(tmp_path / "repository")
+    app = await client.app("web", repository.url)
+
+    ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "done", await client.log(ended)
+
+
+async def test_a_hook_template_is_not_run(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marker = tmp_path / "marker"
+    template = tmp_path / "template" / "hooks"
+    path_with(template, **{"post-checkout": f"touch {marker}"})
+    repository = Repository.make(tmp_path / "repository")
+    monkeypatch.setenv("GIT_TEMPLATE_DIR", str(template.parent))
+    app = await client.app("web", repository.url)
+
+    ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "done"
+    assert not marker.exists()
+
+
+# ── Paths and links ──────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("path", ["../..", "/../../", "site/../../..", ".git", "/.git/hooks"])
+@pytest.mark.parametrize("field", ["publishDirectory", "customGitBuildPath"])
+async def test_a_path_leads_nowhere_else(
+    client: Client, tmp_path: Path, path: str, field: str
+) -> None:
+    repository = Repository.make(tmp_path / "repository", {"site/index.html": "ok"})
+    app = await client.app("web", repository.url)
+    if field == "publishDirectory":
+        await client.save_build(app["applicationId"], publishDirectory=path)
+    else:
+        await client.save_git(app["applicationId"], repository.url, customGitBuildPath=path)
+
+    ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "error"
+    assert (await client.page(app)).status_code == 404
+
+
+@pytest.mark.parametrize("target", ["{outside}", "../../../../../outside.txt", "/", "/etc"])
+async def test_a_link_out_of_the_repository_is_not_published(
+    client: Client, tmp_path: Path, outside: Path, target: str
+) -> None:
+    repository = linked(tmp_path, "site/link", target.format(outside=outside))
+    app = await client.app("web", repository.url, publishDirectory="site")
+
+    ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "error"
+    assert "'site/link' leads" in ended["errorMessage"]
+    assert (await client.page(app, "link")).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["site/link", "linked-site"])
+async def test_a_link_inside_of_the_repository_is_published(
+    client: Client, tmp_path: Path, name: str
+) -> None:
+    target = "index.html" if name == "site/link" else "site"
+    repository = linked(tmp_path, name, target)
+    publish = "site" if name == "site/link" else name
+    app = await client.app("web", repository.url, publishDirectory=publish)
+
+    await client.deployed(app["applicationId"])
+
+    page = "link" if name == "site/link" else ""
+    assert (await client.page(app, page)).text == "ok"
+
+
+@pytest.mark.parametrize("target", [".", "..", "link"])
+async def test_links_in_a_circle_end(client: Client, tmp_path: Path, target: str) -> None:
+    repository = linked(tmp_path, "site/link", target)
+    app = await client.app("web", repository.url, publishDirectory="site")
+
+    ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "error"
+
+
+async def test_gits_own_folder_is_not_published(client: Client, tmp_path: Path) -> None:
+    repository = linked(tmp_path, "stolen", ".git")
+    app = await client.app("web", repository.url)
+
+    ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "error"
+    (repository.path / "stolen").unlink()
+    repository.commit("fix: no link")
+    assert (await client.deployed(app["applicationId"]))["status"] == "done"
+    assert (await client.page(app, ".git/HEAD")).status_code == 404
+
+
+async def test_an_env_file_does_not_follow_a_link(tmp_path: Path, outside: Path) -> None:
+    repository = Repository.make(tmp_path / "repository", {"Dockerfile": "FROM scratch\n"})
+    (repository.path / ".env").symlink_to(outside)
+    repository.commit("feat: a link")
+    search_path = path_with(tmp_path / "tools", docker="exit 0")
+    async with running_server(tmp_path / "data", search_path=search_path) as client:
+        app = await client.app("web", repository.url, buildType="dockerfile")
+        await client.save_env(app["applicationId"], "A=1")
+        ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "done"
+    assert written(outside) == SECRET
+
+
+@pytest.mark.parametrize("build_type", ["nixpacks", "railpack", "paketo_buildpacks"])
+async def test_tools_that_follow_links_get_none_to_outside(
+    tmp_path: Path, outside: Path, build_type: str
+) -> None:
+    repository = linked(tmp_path, "link", str(outside))
+    tools = dict.fromkeys(("docker", "nixpacks", "railpack", "pack"), "exit 0")
+    search_path = path_with(tmp_path / "tools", **tools)
+    async with running_server(tmp_path / "data", search_path=search_path) as client:
+        app = await client.app("web", repository.url, buildType=build_type)
+        ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "error"
+    assert "leads outside" in ended["errorMessage"]
+
+
+@pytest.mark.parametrize("field", ["dockerfile", "dockerContextPath"])
+async def test_docker_reads_nothing_outside(tmp_path: Path, field: str) -> None:
+    repository = Repository.make(tmp_path / "repository", {"Dockerfile": "FROM scratch\n"})
+    search_path = path_with(tmp_path / "tools", docker="exit 0")
+    async with running_server(tmp_path / "data", search_path=search_path) as client:
+        app = await client.app(
+            "web", repository.url, buildType="dockerfile", **{field: "../../../.."}
+        )
+        ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "error"
+    assert "leads outside" in ended["errorMessage"]
+
+
+# ── Asking for pages ─────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../release.json",
+        "%2e%2e/release.json",
+        "..%2frelease.json",
+        "%2e%2e%2f%2e%2e%2f%2e%2e%2f%2e%2e%2fapi-key",
+        "....//release.json",
+        "index.html%00.txt",
+        "%2fetc%2fpasswd",
+        "a" * 5000,
+    ],
+)
+async def test_no_path_of_a_site_leads_out_of_it(client: Client, tmp_path: Path, path: str) -> None:
+    repository = Repository.make(tmp_path / "repository")
+    app = await client.app("web", repository.url)
+    await client.deployed(app["applicationId"])
+
+    answer = await raw_get(client, f"/apps/{app['appName']}/{path}")
+
+    assert answer.split()[1] in (b"404", b"400"), answer
+    assert b"spa" not in answer
+
+
+async def raw_get(client: Client, target: str) -> bytes:
+    """A request that no client library has tidied up."""
+    host, port = client.server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def test_nothing_of_a_build_is_left_running(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    script = f"sleep 300 & echo $! > {pid_file}; echo started; sleep 300"
+    repository = Repository.make(tmp_path / "repository", {"Dockerfile": "FROM scratch\n"})
+    search_path = path_with(tmp_path / "tools", docker=script)
+    async with running_server(tmp_path / "data", search_path=search_path) as client:
+        app = await client.app("web", repository.url, buildType="dockerfile")
+        await client.deploy(app["applicationId"])
+        await until(lambda: asyncio.to_thread(written, pid_file), bool)
+        await client.ask("POST", "application.cancelDeployment", applicationId=app["applicationId"])
+        ended = await client.ended(app["applicationId"])
+
+    assert ended["status"] == "cancelled"
+    pid = int(pid_file.read_text())
+    assert not running(pid)
+
+
+def written(file: Path) -> str:
+    return file.read_text().strip() if file.exists() else ""
+
+
+def running(pid: int) -> bool:
+    """Whether a process runs; a zombie that nobody has collected yet does not."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False

@@ -1,0 +1,235 @@
+"""What the embedded server publishes, and the logs that it streams."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.unit.embedded.support import Client, Repository, holding, path_with, running_server
+
+FILES = {
+    "index.html": "<h1>home</h1>",
+    "about/index.html": "about",
+    "app.js": "1",
+    "style.css": "a{}",
+    "data.json": "{}",
+    "module.mjs": "2",
+    "grüße.txt": "hallo",
+    "unknown.zzz": "bytes",
+}
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    async with running_server(tmp_path / "data") as client:
+        yield client
+
+
+@pytest.fixture
+async def site(client: Client, tmp_path: Path) -> dict[str, Any]:
+    repository = Repository.make(tmp_path / "repository", FILES)
+    app = await client.app("web", repository.url)
+    await client.deployed(app["applicationId"])
+    return app
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("", "text/html; charset=utf-8"),
+        ("app.js", "text/javascript; charset=utf-8"),
+        ("module.mjs", "text/javascript; charset=utf-8"),
+        ("style.css", "text/css; charset=utf-8"),
+        ("data.json", "application/json; charset=utf-8"),
+        ("gr%C3%BC%C3%9Fe.txt", "text/plain; charset=utf-8"),
+        ("unknown.zzz", "application/octet-stream"),
+    ],
+)
+async def test_files_have_their_types(
+    client: Client, site: dict[str, Any], path: str, kind: str
+) -> None:
+    answer = await client.page(site, path)
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, kind)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-cache"
+
+
+async def test_anybody_may_read_a_site(client: Client, site: dict[str, Any]) -> None:
+    del client.http.headers["x-api-key"]
+
+    assert (await client.page(site)).status_code == 200
+
+
+async def test_folders_get_their_slash(client: Client, site: dict[str, Any]) -> None:
+    name = site["appName"]
+    root = await client.http.get(f"/apps/{name}?a=1")
+    folder = await client.page(site, "about")
+
+    assert (root.status_code, root.headers["Location"]) == (308, f"/apps/{name}/?a=1")
+    assert (folder.status_code, folder.headers["Location"]) == (308, f"/apps/{name}/about/")
+    assert (await client.page(site, "about/")).text == "about"
+
+
+async def test_a_slash_never_leads_to_another_host(client: Client, site: dict[str, Any]) -> None:
+    answer = await client.http.get(
+        f"{client.server.url}//evil.example/..", headers={"Host": f"{site['appName']}.localhost"}
+    )
+
+    assert not answer.headers.get("Location", "/").startswith("//")
+
+
+async def test_only_a_single_page_application_answers_everywhere(
+    client: Client, site: dict[str, Any]
+) -> None:
+    plain = await client.page(site, "some/route")
+
+    await client.save_build(site["applicationId"], isStaticSpa=True)
+    await client.ask("POST", "application.redeploy", applicationId=site["applicationId"])
+    await client.ended(site["applicationId"], 2)
+    spa = await client.page(site, "some/route")
+
+    assert plain.status_code == 404
+    assert (spa.status_code, spa.text) == (200, "<h1>home</h1>")
+    assert spa.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+async def test_a_site_may_have_its_own_page_for_what_is_missing(
+    client: Client, tmp_path: Path
+) -> None:
+    repository = Repository.make(tmp_path / "repository", {"404.html": "nothing here"})
+    app = await client.app("web", repository.url)
+    await client.deployed(app["applicationId"])
+
+    answer = await client.page(app, "missing")
+
+    assert (answer.status_code, answer.text) == (404, "nothing here")
+
+
+async def test_a_site_also_has_a_host_of_its_own(client: Client, site: dict[str, Any]) -> None:
+    port = client.server.url.rpartition(":")[2]
+    host = {"Host": f"{site['appName']}.localhost:{port}"}
+
+    home = await client.http.get("/", headers=host)
+    script = await client.http.get("/app.js", headers=host)
+    api = await client.http.get("/api/project.all", headers=host)
+    post = await client.http.post("/", headers=host)
+
+    assert (home.text, script.text) == ("<h1>home</h1>", "1")
+    assert (api.status_code, post.status_code) == (404, 405)
+
+
+async def test_an_unknown_site_is_not_found(client: Client) -> None:
+    by_path = await client.http.get("/apps/nope/")
+    by_host = await client.http.get("/", headers={"Host": "nope.localhost"})
+
+    assert (by_path.status_code, by_host.status_code) == (404, 404)
+
+
+async def test_what_has_not_changed_is_not_sent_again(client: Client, site: dict[str, Any]) -> None:
+    first = await client.page(site)
+    again = await client.http.get(
+        f"/apps/{site['appName']}/", headers={"If-None-Match": first.headers["ETag"]}
+    )
+    head = await client.http.head(f"/apps/{site['appName']}/")
+
+    assert again.status_code == 304
+    assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_a_page_is_there_at_every_moment_of_a_deploy(client: Client, tmp_path: Path) -> None:
+    repository = Repository.make(tmp_path / "repository", {"index.html": "0"})
+    app = await client.app("web", repository.url)
+    await client.deployed(app["applicationId"])
+    seen: set[tuple[int, str]] = set()
+    done = asyncio.Event()
+
+    async def look() -> None:
+        while not done.is_set():
+            answer = await client.page(app)
+            seen.add((answer.status_code, answer.text))
+
+    looking = asyncio.create_task(look())
+    for number in range(1, 6):
+        repository.commit(str(number), {"index.html": str(number)})
+        await client.deployed(app["applicationId"])
+    done.set()
+    await looking
+
+    assert seen <= {(200, str(number)) for number in range(6)}
+    releases = tmp_path / "data" / "sites" / app["applicationId"] / "releases"
+    assert len(list(releases.iterdir())) == 2
+
+
+# ── Logs over the WebSocket ──────────────────────────────────────────────────
+
+
+async def test_a_log_is_replayed_and_then_followed(tmp_path: Path) -> None:
+    repository = Repository.make(tmp_path / "repository", {"Dockerfile": "FROM scratch\n"})
+    gate = tmp_path / "gate"
+    search_path = path_with(tmp_path / "tools", docker=holding(gate))
+    async with running_server(tmp_path / "data", search_path=search_path) as client:
+        app = await client.app("web", repository.url, buildType="dockerfile")
+        await client.deploy(app["applicationId"])
+        running = await client.running(app["applicationId"])
+        async with aiohttp.ClientSession(headers={"x-api-key": client.server.api_key}) as session:
+            url = f"{client.server.url}/listen-deployment"
+            async with session.ws_connect(url, params={"logPath": running["logPath"]}) as socket:
+                before = await heard(socket, "building")
+                gate.touch()
+                after = await heard(socket, "Docker build completed")
+                await client.ended(app["applicationId"])
+                assert not socket.closed
+
+    assert before.startswith("Initializing deployment\n")
+    assert "building" not in after
+
+
+async def heard(socket: aiohttp.ClientWebSocketResponse, wanted: str) -> str:
+    text = ""
+    async with asyncio.timeout(10):
+        while wanted not in text:
+            text += await socket.receive_str()
+    return text
+
+
+async def test_a_listener_needs_the_key_and_a_log(client: Client, site: dict[str, Any]) -> None:
+    path = (await client.deployments(site["applicationId"]))[0]["logPath"]
+    key = {"x-api-key": client.server.api_key}
+    secret = str(Path(path).parents[2] / "api-key")
+    url = f"{client.server.url}/listen-deployment"
+    async with aiohttp.ClientSession() as session:
+        closed = []
+        for headers, params in (({}, {"logPath": path}), (key, {}), (key, {"logPath": secret})):
+            async with session.ws_connect(url, headers=headers, params=params) as socket:
+                message = await socket.receive(timeout=5)
+                closed.append((message.type, message.data))
+
+    assert [one[0] for one in closed] == [aiohttp.WSMsgType.CLOSE] * 3
+    assert [one[1] for one in closed[1:]] == [4000, 4000]
+
+
+async def test_the_log_route_is_for_websockets(client: Client) -> None:
+    assert (await client.http.get("/listen-deployment")).status_code == 426
+
+
+async def test_a_server_stops_while_somebody_listens(tmp_path: Path) -> None:
+    repository = Repository.make(tmp_path / "repository")
+    async with aiohttp.ClientSession() as session:
+        async with running_server(tmp_path / "data") as client:
+            app = await client.app("web", repository.url)
+            ended = await client.deployed(app["applicationId"])
+            headers = {"x-api-key": client.server.api_key}
+            socket = await session.ws_connect(
+                f"{client.server.url}/listen-deployment",
+                headers=headers,
+                params={"logPath": ended["logPath"]},
+            )
+            await heard(socket, "Published")
+            waiting = asyncio.create_task(socket.receive(timeout=10))
+        message = await waiting
+        assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+        await socket.close()
