@@ -10,12 +10,12 @@ WRITES = "bridge_writes"
 """Execution option: the transaction will write, so it takes the write lock at its start."""
 
 
-def sqlite_engine(path: Path, *, always_writes: bool = False) -> sa.Engine:
+def sqlite_engine(path: Path) -> sa.Engine:
     """An engine on a SQLite file: WAL, `synchronous=FULL`, waits for locks.
 
     A transaction that reads first and writes later can fail without waiting when another
-    one wrote in between; so writing ones begin with BEGIN IMMEDIATE: all of them with
-    `always_writes`, else those whose connection has the execution option `WRITES`.
+    one wrote in between; so those whose connection has the execution option `WRITES`
+    begin with BEGIN IMMEDIATE.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
@@ -33,7 +33,7 @@ def sqlite_engine(path: Path, *, always_writes: bool = False) -> sa.Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        writes = always_writes or connection.get_execution_options().get(WRITES, False)
+        writes = connection.get_execution_options().get(WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine

@@ -1,0 +1,155 @@
+"""The workflow engine: DBOS Transact, configured for this project and kept behind `Flows`.
+
+Each flow has a queue of its own, partitioned by key, so flows of one key run one at a
+time and in the order of their ids. The sharp edges named here are those of
+durability.md, which measured them.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowSerializationFormat
+from sqlalchemy import event
+
+from bridge.ports import Steps
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+VERSION = "1"
+"""Pinned: by default it is a hash of the source, and a new release would strand what
+waits (sharp edge 3). Raise it only with flows that can't replay what older ones recorded."""
+
+Body = Callable[[Steps, str], Awaitable[None]]
+"""A flow's body: its steps, and the id it was started with."""
+
+
+def sqlite_engine(path: Path) -> sa.Engine:
+    """An engine for the workflows' own SQLite file.
+
+    DBOS's default journal mode is five times slower (sharp edge 5); BEGIN IMMEDIATE and
+    foreign keys are as DBOS sets them on engines that it makes itself.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        connection.isolation_level = "IMMEDIATE"
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "busy_timeout=30000",
+            "foreign_keys=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+class _DbosSteps:
+    async def run(self, name: str, action: Callable[[], Awaitable[T]]) -> T:
+        async def step() -> T:
+            return await action()
+
+        return await DBOS.run_step_async({"name": name}, step)
+
+
+class DurableFlows:
+    """Flows that survive the process, in the database behind `engine`.
+
+    DBOS is one per process, so this is too. On SQLite the caller holds a lock on the data
+    directory: two processes under one executor id would repeat each other's effects (sharp
+    edge 2).
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        *,
+        executor_id: str,
+        concurrency: int = 64,
+        poll_seconds: float = 0.05,
+        threads: int = 16,
+    ) -> None:
+        self._engine = engine
+        self._executor_id = executor_id
+        self._concurrency = concurrency
+        self._poll_seconds = poll_seconds
+        self._threads = threads
+        self._bodies: dict[str, Body] = {}
+        self._flows: dict[str, Callable[[str], Awaitable[None]]] = {}
+
+    def register(self, flow: str, body: Body) -> None:
+        """Say what a flow does; before `launch`, and under a name that never changes."""
+        self._bodies[flow] = body
+
+    async def launch(self) -> None:
+        """Start the engine; flows that a dead process left behind go on by themselves."""
+        DBOS(config=self._config())
+        for flow, body in self._bodies.items():
+            self._flows[flow] = _workflow(flow, body)
+        # On this loop's own thread, so that flows run on this loop, beside all the rest.
+        DBOS.launch()
+        for flow in self._bodies:
+            await DBOS.register_queue_async(
+                flow,
+                partition_concurrency=1,
+                # Without it the first poll would claim everything (sharp edge 8).
+                worker_concurrency=self._concurrency,
+                polling_interval_sec=self._poll_seconds,
+                on_conflict="always_update",
+            )
+
+    async def start(self, flow: str, id_: str, *, key: str) -> None:
+        """Start a flow unless its id was started before; flows of one key run one at a time."""
+        # Ids are ordered by time: SQLite stamps whole seconds, so FIFO rests on them (edge 4).
+        with SetWorkflowID(f"{flow}.{id_}"), SetEnqueueOptions(queue_partition_key=key):
+            await DBOS.enqueue_workflow_async(flow, self._flows[flow], id_)  # type: ignore[arg-type]  # DBOS wants a Coroutine, we promise no more than an Awaitable
+
+    async def stop(self) -> None:
+        """Stop the engine; what runs is cut off here and goes on at the next launch."""
+        # In a thread of its own: it joins threads and its executor replaced the loop's (edge 11).
+        done = asyncio.get_running_loop().create_future()
+
+        def destroy() -> None:
+            DBOS.destroy(workflow_completion_timeout_sec=0, destroy_registry=True)
+            loop.call_soon_threadsafe(done.set_result, None)
+
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=destroy, name="flows-stop").start()
+        await done
+        self._engine.dispose()
+
+    def _config(self) -> DBOSConfig:
+        return {
+            "name": "dokploy-bridge",
+            "system_database_url": self._engine.url.render_as_string(hide_password=False),
+            "system_database_engine": self._engine,
+            "executor_id": self._executor_id,
+            "application_version": VERSION,
+            # It replaces the loop's default executor by an unbounded one otherwise (edge 11).
+            "max_executor_threads": self._threads,
+            "log_level": "WARNING",
+            "console_log_level": "WARNING",
+            "enable_otlp": False,
+        }
+
+
+def _workflow(flow: str, body: Body) -> Callable[[str], Awaitable[None]]:
+    # JSON that any release reads, not pickle (edge 9); a flow may be recovered without end,
+    # since the machine may die often and the deployment must still come to its end.
+    @DBOS.workflow(
+        name=flow,
+        serialization_type=WorkflowSerializationFormat.PORTABLE,
+        max_recovery_attempts=None,
+    )
+    async def run(id_: str) -> None:
+        await body(_DbosSteps(), id_)
+
+    return run
