@@ -16,13 +16,9 @@ BRANCH_PATTERN = r"^[a-zA-Z0-9._\-/#]+$"
 
 
 def _storable(text: str) -> str:
-    """Refuse what neither a database nor a command line can hold."""
+    """Refuse what a command line can't hold; pydantic itself refuses halves of surrogates."""
     if "\0" in text:
         raise ValueError("must not contain a NUL character")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("must not contain half of a surrogate pair") from None
     return text
 
 

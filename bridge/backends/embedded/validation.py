@@ -135,6 +135,11 @@ def _value(_model: type[Input], error: ErrorDetails, path: list[Any]) -> Issue:
     return {"code": "custom", "path": path, "message": str(error["ctx"]["error"])}
 
 
+def _no_unicode(_model: type[Input], _error: ErrorDetails, path: list[Any]) -> Issue:
+    message = "must not contain half of a surrogate pair"
+    return {"code": "custom", "path": path, "message": message}
+
+
 _WRITERS: dict[str, Callable[[type[Input], ErrorDetails, list[Any]], Issue]] = {
     "missing": _missing,
     "string_too_short": _too_short,
@@ -144,6 +149,7 @@ _WRITERS: dict[str, Callable[[type[Input], ErrorDetails, list[Any]], Issue]] = {
     "string_pattern_mismatch": _pattern,
     "literal_error": _option,
     "value_error": _value,
+    "string_unicode": _no_unicode,
 }
 
 
