@@ -11,6 +11,7 @@ from bridge.backends.embedded.errors import BuildFailed
 from bridge.backends.embedded.places import Places
 from bridge.backends.embedded.process import Command, Runner
 from bridge.backends.embedded.sources import TRANSPORTS, Clone
+from bridge.backends.embedded.undivided import undivided
 
 _MESSAGE_LIMIT = 16 * 1024
 
@@ -72,7 +73,7 @@ async def swap(fresh: Path, places: Places, application_id: str) -> Path:
     """Make a fresh checkout the application's code; the one before is removed."""
     code = places.code(application_id)
     old = fresh.with_name(fresh.name + ".old")
-    await asyncio.to_thread(_swap, fresh, code, old)
+    await undivided(lambda: _swap(fresh, code, old))
     return code
 
 

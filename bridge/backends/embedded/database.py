@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -52,11 +53,12 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedded-db")
+        self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
 
     async def open(self) -> None:
         """Open the file, making it and its tables where they are missing."""
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedded-db")
         loop = asyncio.get_running_loop()
         self._connection = await loop.run_in_executor(self._thread, _open, self._path)
 
@@ -66,7 +68,9 @@ class Database:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._thread, self._connection.close)
             self._connection = None
-        self._thread.shutdown(wait=False)
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+            self._thread = None
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do `work` in a transaction: all of it or, when it raises, nothing.
@@ -74,13 +78,15 @@ class Database:
         Raises:
             sqlite3.Error: e.g. the disk is full; nothing is changed then.
         """
-        if self._connection is None:
+        if self._connection is None or self._thread is None:
             raise sqlite3.ProgrammingError("the database is closed")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, _within, self._connection, work)
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    # It holds secrets: its owner's eyes only, and so for the files that SQLite puts beside it.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     # The thread is always the same one; Python can't see that through the executor.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row

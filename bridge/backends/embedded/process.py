@@ -104,7 +104,7 @@ class Runner:
         blocks = self.limits.file_bytes // 512
         # sh sets the limit for the program only; setting it in between fork and exec is not
         # safe in a process with threads.
-        argv = ["/bin/sh", "-c", 'ulimit -f "$0" && exec "$@"', str(blocks), program]
+        argv = ["/bin/sh", "-c", 'ulimit -f "$0" 2>/dev/null; exec "$@"', str(blocks), program]
         transport, process = await _start(
             [*argv, *command.argv[1:]], command.cwd, self._env(command)
         )

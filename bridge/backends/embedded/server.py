@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from bridge.backends.embedded import docs
 from bridge.backends.embedded.api import BODY_LIMIT, Api, checks_key
 from bridge.backends.embedded.catalog import Catalog
 from bridge.backends.embedded.database import Database
@@ -138,6 +140,7 @@ class EmbeddedServer:
             if not key:
                 key = await asyncio.to_thread(_kept_key, self._places.key_file)
             self._key = key
+            await asyncio.to_thread(_sweep, self._places.root)
             await self._database.open()
             await self._listen(key)
             await self.parts.engine.start()
@@ -174,6 +177,7 @@ class EmbeddedServer:
         sites = Sites(self.parts.catalog, self._places)
         streaming = Streaming(self.parts, authorised)
         app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_hosts(sites)])
+        app.add_routes(docs.routes())
         app.add_routes(Api(self.parts, authorised).routes())
         app.add_routes(sites.routes())
         app.add_routes(streaming.routes())
@@ -211,6 +215,14 @@ def _lock(root: Path) -> int:
             f"another embedded backend uses {root}; stop it or choose another data directory"
         ) from error
     return handle
+
+
+def _sweep(root: Path) -> None:
+    """Remove what builds of a killed process left half done; some of it holds secrets."""
+    for left in root.glob("applications/*/build-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    for left in root.glob("sites/*/current.*"):
+        left.unlink(missing_ok=True)
 
 
 def _kept_key(file: Path) -> str:

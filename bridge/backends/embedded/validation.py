@@ -67,6 +67,8 @@ def _issue(model: type[Input], error: ErrorDetails) -> Issue:
     if write is not None:
         return write(model, error, path)
     if (expected := _ZOD_TYPES.get(error["type"])) is not None:
+        if expected == "number" and isinstance(error["input"], float):
+            expected = "int"
         return _wrong_type(expected, _zod_name(error["input"]), path)
     return {"code": "custom", "path": path, "message": error["msg"]}
 

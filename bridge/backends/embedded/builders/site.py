@@ -1,15 +1,16 @@
 """Static sites: a folder of the repository becomes what is served, all at once."""
 
-import asyncio
 import json
 import os
 import shutil
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.backends.embedded.builders.work import Work
 from bridge.backends.embedded.errors import BuildFailed
 from bridge.backends.embedded.places import inside
+from bridge.backends.embedded.undivided import undivided
 
 RELEASES_KEPT = 2
 """The served one and the one before, which a request may still be reading."""
@@ -24,7 +25,10 @@ class StaticSite:
         is_spa = bool(work.application["isStaticSpa"])
         log = work.runner.log
         await log.say(f"Publishing {wanted or '/'}")
-        copied = await asyncio.to_thread(_publish, work, wanted, is_spa=is_spa)
+        copied = _Copy(work.checkout, work.runner.limits.site_bytes)
+        await undivided(
+            lambda: _publish(copied, work, wanted, is_spa=is_spa), on_cancel=copied.stop.set
+        )
         await log.say(f"Published {copied.files} files, {copied.size} bytes: ✅")
 
 
@@ -34,6 +38,7 @@ class _Copy:
 
     root: Path
     limit: int
+    stop: threading.Event = field(default_factory=threading.Event)
     files: int = 0
     size: int = 0
     above: list[Path] = field(default_factory=list)
@@ -57,7 +62,13 @@ class _Copy:
         else:
             raise BuildFailed(f"{self._name(path)!r} is neither a file nor a folder")
 
+    def check_wanted(self) -> None:
+        """Raise where the deployment was cancelled meanwhile."""
+        if self.stop.is_set():
+            raise BuildFailed("the deployment was cancelled")
+
     def _file(self, real: Path, target: Path) -> None:
+        self.check_wanted()
         self.size += real.stat().st_size
         self.files += 1
         if self.size > self.limit:
@@ -77,22 +88,21 @@ class _Copy:
         return str(path.relative_to(self.root))
 
 
-def _publish(work: Work, wanted: str | None, *, is_spa: bool) -> _Copy:
-    root = work.checkout.resolve()
+def _publish(copy: _Copy, work: Work, wanted: str | None, *, is_spa: bool) -> None:
+    copy.root = work.checkout.resolve()
     source = inside(work.folder, wanted, what="publish directory")
     if not source.is_dir():
         raise BuildFailed(f"publish directory {wanted!r} is not a folder")
     release = work.site / "releases" / work.deployment_id
-    copy = _Copy(root, work.runner.limits.site_bytes)
     try:
         copy.folder(source, release / "files")
         (release / "release.json").write_text(json.dumps({"spa": is_spa}))
+        copy.check_wanted()
         _turn(work.site, release)
     except BaseException:
         shutil.rmtree(release, ignore_errors=True)
         raise
     _forget_old(work.site, release)
-    return copy
 
 
 def _turn(site: Path, release: Path) -> None:

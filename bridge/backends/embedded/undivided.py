@@ -1,0 +1,27 @@
+"""Work in a thread that must not go on behind the back of whoever was cancelled."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+R = TypeVar("R")
+
+
+async def undivided(work: Callable[[], R], *, on_cancel: Callable[[], object] | None = None) -> R:
+    """Like `asyncio.to_thread`, but a cancellation waits until the thread is done.
+
+    A thread can't be stopped; left alone it would race with the cleaning up that follows.
+
+    Args:
+        on_cancel: tells the thread to come to an end.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if on_cancel is not None:
+            on_cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # seen; the cancellation is what counts
+        raise
