@@ -5,6 +5,7 @@ clone with real git. A gate in the git server holds a build where a test needs i
 """
 
 import asyncio
+import contextlib
 import json
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -56,6 +57,8 @@ class Repository:
     path: Path
     port: int = 0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    clones: set[asyncio.Task[Any]] = field(default_factory=set)
+    over: bool = False
 
     @property
     def url(self) -> str:
@@ -67,7 +70,14 @@ class Repository:
         return f"git://127.0.0.1:{self.port}/{self.path.name}"
 
     def git(self, *words: str) -> str:
-        who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+        who = [
+            "-c",
+            "user.name=Ada",
+            "-c",
+            "user.email=a@example.com",
+            "-c",
+            "commit.gpgsign=false",
+        ]
         done = subprocess.run(
             ["git", *who, *words], cwd=self.path, check=True, capture_output=True, text=True
         )
@@ -82,22 +92,40 @@ class Repository:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """The git protocol: one line that names the repository, then git talks itself."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.clones.add(task)
+        git = None
         try:
             size = int(await reader.readexactly(4), 16)
             await reader.readexactly(size - 4)
             await self.gate.wait()
+            if self.over:
+                return
             git = await asyncio.create_subprocess_exec(
                 "git", "upload-pack", str(self.path),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             )  # fmt: skip
             assert git.stdin is not None
             assert git.stdout is not None
-            await asyncio.gather(_copy(reader, git.stdin), _copy(git.stdout, writer))
-            await git.wait()
-        except (ConnectionError, asyncio.IncompleteReadError):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_copy(reader, git.stdin))
+                group.create_task(_copy(git.stdout, writer))
+        except* (OSError, asyncio.IncompleteReadError):
             pass  # the clone was cancelled
         finally:
             writer.close()
+            if git is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    git.kill()
+                await git.communicate()
+            self.clones.discard(task)
+
+    async def close(self) -> None:
+        """Wait for the clones that a test left, so that none outlives its event loop."""
+        self.over = True
+        self.gate.set()
+        await asyncio.wait_for(asyncio.gather(*self.clones), PATIENCE)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -116,8 +144,8 @@ async def repository(tmp_path: Path) -> AsyncIterator[Repository]:
     server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
     found.port = server.sockets[0].getsockname()[1]
     yield found
-    found.gate.set()
     server.close()
+    await found.close()
 
 
 @dataclass
@@ -211,7 +239,6 @@ async def stage(
     project = await stage.ask("POST", "project.create", name="shop")
     stage.environment = project["environment"]["environmentId"]
     yield stage
-    repository.gate.set()
     await backend.close()
     await server.stop()
 
