@@ -155,9 +155,6 @@ class Inbox(Protocol):
     async def due(self, now: float, limit: int) -> list[Delivery]:
         """Kept deliveries whose turn has come, with bodies, oldest first."""
 
-    async def next_due(self) -> float | None:
-        """When the earliest kept delivery is due; None when there is none."""
-
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
         """The newest deliveries, newest first, without bodies."""
 
@@ -235,6 +232,9 @@ class Journal(Protocol):
 
     async def intend(self, id_: str, known_before: Sequence[str]) -> Deployment | None:
         """Say that the backend is about to be asked; None when it is not waiting any more."""
+
+    async def withdraw(self, id_: str) -> None:
+        """Take the intent back: nothing was asked, so a newer one may supersede it again."""
 
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
         """Move a deployment on, with what is known now; None when `to` may not follow."""

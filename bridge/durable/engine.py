@@ -6,9 +6,11 @@ durability.md, which measured them.
 """
 
 import asyncio
+import functools
 import logging
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +18,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowSerializationFormat
 from sqlalchemy import event
 
+from bridge.core.errors import Unreachable
 from bridge.ports import Steps
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,8 @@ waits (sharp edge 3). Raise it only with flows that can't replay what older ones
 Body = Callable[[Steps, str], Awaitable[None]]
 """A flow's body: its steps, and the id it was started with."""
 
+Flow = Callable[[str], Awaitable[None]]
+
 
 def sqlite_engine(path: Path) -> sa.Engine:
     """An engine for the workflows' own SQLite file.
@@ -35,7 +40,7 @@ def sqlite_engine(path: Path) -> sa.Engine:
     DBOS's default journal mode is five times slower (sharp edge 5); BEGIN IMMEDIATE and
     foreign keys are as DBOS sets them on engines that it makes itself.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
 
     @event.listens_for(engine, "connect")
@@ -83,7 +88,8 @@ class DurableFlows:
         self._poll_seconds = poll_seconds
         self._threads = threads
         self._bodies: dict[str, Body] = {}
-        self._flows: dict[str, Callable[[str], Awaitable[None]]] = {}
+        self._running: set[asyncio.Task[Any]] = set()
+        self._flows: dict[str, Flow] = {}
 
     def register(self, flow: str, body: Body) -> None:
         """Say what a flow does; before `launch`, and under a name that never changes."""
@@ -93,7 +99,7 @@ class DurableFlows:
         """Start the engine; flows that a dead process left behind go on by themselves."""
         DBOS(config=self._config())
         for flow, body in self._bodies.items():
-            self._flows[flow] = _workflow(flow, body)
+            self._flows[flow] = _workflow(flow, functools.partial(self._run, body))
         # On this loop's own thread, so that flows run on this loop, beside all the rest.
         DBOS.launch()
         for flow in self._bodies:
@@ -107,24 +113,50 @@ class DurableFlows:
             )
 
     async def start(self, flow: str, id_: str, *, key: str) -> None:
-        """Start a flow unless its id was started before; flows of one key run one at a time."""
+        """Start a flow unless its id was started before; flows of one key run one at a time.
+
+        Raises:
+            Unreachable: its database can't be written.
+        """
+        try:
+            await self._enqueue(flow, id_, key)
+        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+            raise Unreachable("the workflow engine", str(getattr(error, "orig", error))) from error
+
+    async def _enqueue(self, flow: str, id_: str, key: str) -> None:
         # Ids are ordered by time: SQLite stamps whole seconds, so FIFO rests on them (edge 4).
         with SetWorkflowID(f"{flow}.{id_}"), SetEnqueueOptions(queue_partition_key=key):
             await DBOS.enqueue_workflow_async(flow, self._flows[flow], id_)  # type: ignore[arg-type]  # DBOS wants a Coroutine, we promise no more than an Awaitable
 
     async def stop(self) -> None:
         """Stop the engine; what runs is cut off here and goes on at the next launch."""
-        # In a thread of its own: it joins threads and its executor replaced the loop's (edge 11).
-        done = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
 
         def destroy() -> None:
             DBOS.destroy(workflow_completion_timeout_sec=0, destroy_registry=True)
             loop.call_soon_threadsafe(done.set_result, None)
 
-        loop = asyncio.get_running_loop()
+        # In a thread of its own, since it joins threads; and before the running bodies are
+        # cut off, so that nothing can write down the cut as their end.
         threading.Thread(target=destroy, name="flows-stop").start()
         await done
+        # It made its own executor, closed by now, the loop's default one (sharp edge 11).
+        loop.set_default_executor(ThreadPoolExecutor(self._threads))
+        logging.getLogger("dbos").setLevel(logging.ERROR)  # it warns of each cut, on purpose here
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
         self._engine.dispose()
+
+    async def _run(self, body: Body, id_: str) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            await body(_DbosSteps(), id_)
+        finally:
+            self._running.discard(task)
 
     def _config(self) -> DBOSConfig:
         return {
@@ -141,7 +173,9 @@ class DurableFlows:
         }
 
 
-def _workflow(flow: str, body: Body) -> Callable[[str], Awaitable[None]]:
+def _workflow(
+    flow: str, work: Callable[[str], Awaitable[None]]
+) -> Callable[[str], Awaitable[None]]:
     # JSON that any release reads, not pickle (edge 9); a flow may be recovered without end,
     # since the machine may die often and the deployment must still come to its end.
     @DBOS.workflow(
@@ -150,6 +184,6 @@ def _workflow(flow: str, body: Body) -> Callable[[str], Awaitable[None]]:
         max_recovery_attempts=None,
     )
     async def run(id_: str) -> None:
-        await body(_DbosSteps(), id_)
+        await work(id_)
 
     return run

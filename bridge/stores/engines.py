@@ -17,7 +17,7 @@ def sqlite_engine(path: Path) -> sa.Engine:
     one wrote in between; so those whose connection has the execution option `WRITES`
     begin with BEGIN IMMEDIATE.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = sa.create_engine(
         f"sqlite:///{path}",
         connect_args={"timeout": 30, "check_same_thread": False},

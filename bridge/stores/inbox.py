@@ -124,7 +124,7 @@ class SqliteInbox:
             self._reader = None
 
     def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         writer = _connect(self._path)
         writer.executescript(SCHEMA)
         return writer
@@ -170,13 +170,6 @@ class SqliteInbox:
             (now, limit),
         )
 
-    async def next_due(self) -> float | None:
-        """When the earliest kept delivery is due; None when there is none."""
-        rows = await asyncio.to_thread(
-            self._rows, "SELECT min(due_at) FROM work WHERE state = 'kept'", ()
-        )
-        return rows[0][0] if rows else None
-
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
         """The newest deliveries, newest first, without bodies."""
         return await asyncio.to_thread(
@@ -194,10 +187,9 @@ class SqliteInbox:
         """One delivery by its position, with its body."""
         return await self._one("d.seq = ?", seq)
 
-    async def changed(self) -> int:
-        """A number that differs after another process wrote to the file."""
-        rows = await asyncio.to_thread(self._rows, "PRAGMA data_version", ())
-        return int(rows[0][0])
+    async def ready(self) -> None:
+        """Raises Unreachable when nothing can be kept: an empty transaction goes the whole way."""
+        await self.finish([])
 
     async def _one(self, where: str, value: Any) -> Delivery | None:
         found = await asyncio.to_thread(

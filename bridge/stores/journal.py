@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from bridge.core.decision import Decision, Reason
+from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import FINAL, Change, Deployment, State, makes_moot, may_move
 from bridge.core.watch import App
 from bridge.ports import Outcome, PushSeen
@@ -133,6 +134,11 @@ class SqlJournal:
         facts = {"intent_at": at, "known_before": rows.as_json(known_before)}
         return await self._write(lambda db: _change(db, id_, _WAITING, facts))
 
+    async def withdraw(self, id_: str) -> None:
+        """Take the intent back: nothing was asked, so a newer one may supersede it again."""
+        waiting = tables.deployments.c.state == State.WAITING
+        await self._write(lambda db: _change(db, id_, waiting, {"intent_at": None}))
+
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
         """Move a deployment on, with what is known now; None when `to` may not follow."""
         at = self._clock()
@@ -159,7 +165,11 @@ class SqlJournal:
     # ── threads and transactions ──────────────────────────────────────────
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+            # The driver's words only: SQLAlchemy's own quote the statement and its values.
+            raise Unreachable("the journal", str(getattr(error, "orig", error))) from error
 
     async def _all(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         def read() -> list[dict[str, Any]]:

@@ -1,0 +1,269 @@
+"""The composition root: builds the parts from Settings; the only file that names every part."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from bridge.backends import BACKENDS
+from bridge.core.errors import BridgeError, Rejected
+from bridge.githosts import HOSTS
+from bridge.githosts.github import GitHub
+from bridge.githosts.gitlab import GitLab
+from bridge.journey.cancel import Canceller
+from bridge.journey.catalog import Catalog
+from bridge.journey.delivery import CANCEL_FLOW, DEPLOYMENT_FLOW, Deliveries, Patience
+from bridge.journey.deployment import Deployer, Pace
+from bridge.journey.ingest import Ingest
+from bridge.ports import Backend, GitHost
+from bridge.settings import Settings
+from bridge.stores.engines import sqlite_engine
+from bridge.stores.inbox import SqliteInbox
+from bridge.stores.journal import SqlJournal
+
+log = logging.getLogger(__name__)
+
+EXECUTOR = "solo"
+"""On SQLite one process works, so it takes up what its predecessor left (durability.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What is on disk; enough for every question, and to ask for something."""
+
+    inbox: SqliteInbox
+    journal: SqlJournal
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A running bridge.
+
+    Attributes:
+        url: where webhooks go.
+        backend_url, backend_key: of the embedded backend, where it is the one that deploys.
+    """
+
+    stores: Stores
+    url: str
+    backend_url: str | None
+    backend_key: str | None
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+    """The stores, beside a running bridge or without one."""
+    if os.environ.get("DATABASE_URL"):
+        raise Rejected(
+            "DATABASE_URL is set, but this release keeps everything in SQLite: unset it,"
+            " and mount a volume at BRIDGE_DATA"
+        )
+    data = settings.data
+    inbox = SqliteInbox(data / "inbox.sqlite")
+    journal = SqlJournal(sqlite_engine(data / "journal.sqlite"), clock=time.time)
+    async with AsyncExitStack() as stack:
+        await inbox.start()
+        stack.push_async_callback(inbox.stop)
+        await journal.start()
+        stack.push_async_callback(journal.stop)
+        yield Stores(inbox, journal)
+
+
+@asynccontextmanager
+async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
+    """Everything, started in the order in which data travels and stopped in reverse.
+
+    Raises:
+        Rejected: a setting can't be used, or another process has the data directory.
+    """
+    from bridge.durable.engine import DurableFlows
+    from bridge.durable.engine import sqlite_engine as flows_engine
+    from bridge.web.hooks import BodyLimits
+    from bridge.web.server import WebServer, routes
+
+    hosts = served_hosts(settings)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(only_one(settings.data))
+        stores = await stack.enter_async_context(open_stores(settings))
+        backends, embedded = await _backends(settings, stack)
+        flows = DurableFlows(
+            flows_engine(settings.data / "workflows.sqlite"),
+            executor_id=EXECUTOR,
+            concurrency=settings.journey.deployments_at_a_time,
+        )
+        catalog = Catalog(backends, stores.journal, time.time, every=settings.journey.catalog_every)
+        deployer = Deployer(backends, stores.journal, time.time, _pace(settings))
+        flows.register(DEPLOYMENT_FLOW, deployer.run)
+        flows.register(CANCEL_FLOW, Canceller(backends, stores.journal).run)
+        await flows.launch()
+        stack.push_async_callback(flows.stop)
+        deliveries = Deliveries(
+            stores.inbox,
+            stores.journal,
+            flows,
+            catalog,
+            hosts,
+            time.time,
+            Patience(window=settings.journey.push_window),
+        )
+        stores.inbox.woken = deliveries.wake
+        await catalog.load()
+        await _in_background(stack, "catalog", catalog.run())
+        await _in_background(stack, "deliveries", deliveries.run())
+        limits = BodyLimits(
+            settings.web.max_body, settings.web.max_in_flight, settings.web.body_timeout
+        )
+        app = routes(
+            Ingest(hosts, stores.inbox, time.time),
+            HOSTS,
+            limits,
+            {"inbox": _check(stores.inbox.ready), "journal": _check(stores.journal.ready)},
+        )
+        server = WebServer(app, settings.host, settings.port)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        yield Bridge(stores, server.url, embedded and embedded.url, embedded and embedded.api_key)
+
+
+def served_hosts(settings: Settings) -> dict[str, GitHost]:
+    """The hosts that have a secret; the others are named in the log, with what would serve them.
+
+    Raises:
+        Rejected: a secret can't be one.
+    """
+    found: dict[str, GitHost] = {}
+    github, gitlab = settings.github, settings.gitlab
+    try:
+        if github.webhook_secrets:
+            found["github"] = GitHub(_revealed(github.webhook_secrets))
+        if gitlab.webhook_tokens or gitlab.signing_tokens:
+            found["gitlab"] = GitLab(
+                _revealed(gitlab.webhook_tokens), _revealed(gitlab.signing_tokens)
+            )
+    except ValueError as error:
+        raise Rejected(str(error)) from None
+    setting = {
+        "github": "BRIDGE_GITHUB_WEBHOOK_SECRETS",
+        "gitlab": "BRIDGE_GITLAB_WEBHOOK_TOKENS or BRIDGE_GITLAB_SIGNING_TOKENS",
+    }
+    for host in HOSTS:
+        if host not in found:
+            log.warning("%s is not served (404): set %s", host, setting[host])
+    return found
+
+
+@asynccontextmanager
+async def run_embedded(settings: Settings) -> AsyncIterator[Any]:
+    """The embedded backend alone, as a server."""
+    from bridge.backends.embedded import EmbeddedServer
+    from bridge.backends.embedded.process import Limits
+
+    server = EmbeddedServer(
+        settings.data / "embedded",
+        host=settings.embedded.host,
+        port=settings.embedded.port,
+        builds_concurrency=settings.embedded.builds_concurrency,
+        limits=Limits(build_seconds=settings.embedded.build_timeout),
+    )
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def _backends(settings: Settings, stack: AsyncExitStack) -> tuple[dict[str, Backend], Any]:
+    """The backend that deploys: Dokploy where it is set, else the embedded one."""
+    dokploy = settings.dokploy
+    if dokploy.url is None:
+        server = await stack.enter_async_context(run_embedded(settings))
+        return {"embedded": BACKENDS["embedded"](server=server)}, server
+    if dokploy.api_key is None:
+        raise Rejected("BRIDGE_DOKPLOY_URL is set, but BRIDGE_DOKPLOY_API_KEY is not")
+    backend = BACKENDS["dokploy"](
+        **dokploy.model_dump(exclude={"api_key"}), api_key=dokploy.api_key
+    )
+    stack.push_async_callback(backend.close)
+    return {backend.name: backend}, None
+
+
+def _revealed(secrets: Sequence[SecretStr]) -> list[str]:
+    return [secret.get_secret_value() for secret in secrets]
+
+
+def _pace(settings: Settings) -> Pace:
+    journey = settings.journey
+    return Pace(
+        look=journey.look,
+        look_at_most=journey.look_at_most,
+        adopt=journey.adopt,
+        lost=journey.lost,
+    )
+
+
+@asynccontextmanager
+async def _task(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_end_with_it)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _in_background(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
+    await stack.enter_async_context(_task(name, work))
+
+
+def _end_with_it(task: "asyncio.Task[None]") -> None:
+    """A part that must always run has died: better to end and be restarted than to lie."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("%s has died", task.get_name(), exc_info=error)
+        os.kill(os.getpid(), 15)
+
+
+def _check(ready: Any) -> Any:
+    async def check() -> str | None:
+        try:
+            await ready()
+        except BridgeError as error:
+            return str(error)
+        return None
+
+    return check
+
+
+@contextmanager
+def only_one(data: Path) -> Iterator[None]:
+    """Hold a data directory for this process: SQLite's flows must not run in two.
+
+    Raises:
+        Rejected: another process holds it.
+    """
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (data / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Rejected(
+                f"another bridge is running on {data}; stop it, or choose another BRIDGE_DATA"
+            ) from None
+        yield
+
+
+def is_running(data: Path) -> bool:
+    """Whether a bridge is at work on a data directory."""
+    try:
+        with only_one(data):
+            return False
+    except Rejected:
+        return True

@@ -1,0 +1,157 @@
+"""Which apps there are and what each waits for, at hand without asking anybody.
+
+Read from the backends on a timer and after changes, and kept in the journal, so that the
+bridge starts and decides even while a backend is down.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from bridge.core.errors import BridgeError
+from bridge.core.events import RefPushed, Repository
+from bridge.core.watch import App
+from bridge.ports import Backend, Clock, Journal
+
+log = logging.getLogger(__name__)
+
+Snapshot = Mapping[str, tuple[App, ...]]
+"""Apps by the keys of the repository that they deploy from; never changed once made."""
+
+
+class Catalog:
+    """The apps of all backends, as of the last time each could be read."""
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        clock: Clock,
+        *,
+        every: float = 60.0,
+        eager: float = 3.0,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            every: seconds between two readings.
+            eager: seconds after which a push of an unknown repository is worth another one.
+        """
+        self._backends = backends
+        self._journal = journal
+        self._clock = clock
+        self._every = every
+        self._eager = eager
+        self._apps: dict[str, App] = {}
+        self._snapshot: Snapshot = {}
+        self._read_at = -1e9
+        self._refreshing = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self.ready = asyncio.Event()
+        """Set once there is something to decide by; until then deliveries wait."""
+        self.trouble: dict[str, str] = {}
+        """Backends that could not be read the last time, and why."""
+
+    async def load(self) -> None:
+        """Start from what the journal knows."""
+        apps = await self._journal.apps()
+        if apps:
+            self._take(apps)
+
+    async def run(self) -> None:
+        """Refresh on the timer, and when woken."""
+        while True:
+            await self.refresh()
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), self._pause())
+            except TimeoutError:
+                continue
+
+    def wake(self) -> None:
+        """Something has changed: read again soon."""
+        self._wake.set()
+
+    async def refresh(self) -> None:
+        """Read every backend once; one that can't be read keeps what was known of it."""
+        async with self._refreshing:
+            names = list(self._backends)
+            await asyncio.gather(*(self._refresh_one(name) for name in names))
+            self._take(await self._journal.apps())
+            self._read_at = self._clock()
+            if not self.trouble or self._apps:
+                self.ready.set()
+
+    async def refresh_for(self, push: RefPushed) -> None:
+        """Read again when no app is known for a push: it may have been made just now."""
+        if not self.of(push.repository) and self._clock() - self._read_at > self._eager:
+            await self.refresh()
+
+    def of(self, repository: Repository) -> tuple[App, ...]:
+        """The apps that may deploy from a repository, by label."""
+        return apps_of(self._snapshot, repository)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What `apps_of` needs; safe to read in any thread."""
+        return self._snapshot
+
+    def get(self, app_id: str) -> App | None:
+        """One app by its id."""
+        return self._apps.get(app_id)
+
+    async def _refresh_one(self, name: str) -> None:
+        try:
+            found = await self._backends[name].apps()
+        except BridgeError as error:
+            if self.trouble.get(name) != str(error):
+                log.warning("apps can't be read", extra={"backend": name, "why": str(error)})
+            self.trouble[name] = str(error)
+            return
+        self.trouble.pop(name, None)
+        await self._journal.save_apps(name, found)
+
+    def _take(self, apps: Iterable[App]) -> None:
+        self._apps = {app.id: app for app in apps}
+        self._snapshot = index(self._apps.values())
+        if self._apps:
+            self.ready.set()
+
+    def _pause(self) -> float:
+        return min(self._every, 5.0) if self.trouble else self._every
+
+
+def index(apps: Iterable[App]) -> Snapshot:
+    """Apps by repository, so that a push looks only at those that it may concern."""
+    found: dict[str, list[App]] = defaultdict(list)
+    for app in apps:
+        for key in _keys_of_app(app):
+            found[key].append(app)
+    return {key: tuple(sorted(those, key=lambda app: app.label)) for key, those in found.items()}
+
+
+def apps_of(snapshot: Snapshot, repository: Repository) -> tuple[App, ...]:
+    """The apps that may deploy from a repository, each once, by label."""
+    found = {
+        app.id: app for key in _keys_of_repository(repository) for app in snapshot.get(key, ())
+    }
+    return tuple(sorted(found.values(), key=lambda app: app.label))
+
+
+def _keys_of_app(app: App) -> Iterable[str]:
+    source = app.source
+    if source is None:
+        return
+    if source.url is not None:
+        yield f"url {source.url}"
+    elif source.repository_id is not None:
+        yield f"{source.type} #{source.repository_id}"
+    elif source.repository is not None:
+        yield f"{source.type} {source.repository.lower()}"
+
+
+def _keys_of_repository(repository: Repository) -> Iterable[str]:
+    yield f"{repository.host} #{repository.id}"
+    yield f"{repository.host} {repository.name.lower()}"
+    yield from (f"url {url}" for url in repository.urls)

@@ -1,0 +1,311 @@
+"""Step 2: a kept delivery → what it means → decisions → deployments asked for.
+
+Takes deliveries from the inbox in order, a batch at a time: finds their meaning and decides
+in a thread (pure), records the outcome in one transaction, starts the flows, and only then
+marks the deliveries done. A crash anywhere in between replays harmlessly.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bridge.core.commands import COMMAND_HOST, parse_command
+from bridge.core.decision import Decision, Reason, because, concerns, decide
+from bridge.core.errors import BridgeError, MalformedPayload, Rejected, Unreachable
+from bridge.core.events import Action, Asked, Event, Ignored, RefKind, RefPushed
+from bridge.core.lifecycle import Deployment, State, deployment_id
+from bridge.core.tracking import token_for
+from bridge.core.watch import App
+from bridge.journey.catalog import Catalog, Snapshot, apps_of
+from bridge.ports import (
+    Clock,
+    Delivery,
+    DeliveryState,
+    Finished,
+    Flows,
+    GitHost,
+    Inbox,
+    Journal,
+    Outcome,
+    PushSeen,
+)
+
+log = logging.getLogger(__name__)
+
+DEPLOYMENT_FLOW = "deployment"
+CANCEL_FLOW = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to try.
+
+    Attributes:
+        batch: deliveries that are decided and recorded together.
+        poll: seconds between looks into the inbox for what another process kept.
+        window: seconds in which the same push, brought by two hooks, deploys once.
+        tries: how often a delivery is tried before it is parked as failed.
+        first_pause: seconds before the second try; doubled each time.
+    """
+
+    batch: int = 128
+    poll: float = 0.25
+    window: float = 600.0
+    tries: int = 8
+    first_pause: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A delivery with its event; a replay means what the replayed one meant."""
+
+    delivery: Delivery
+    event: Event
+    asked: Asked | None = None
+
+
+class Deliveries:
+    """Decides what the inbox keeps."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        journal: Journal,
+        flows: Flows,
+        catalog: Catalog,
+        hosts: Mapping[str, GitHost],
+        clock: Clock,
+        patience: Patience | None = None,
+    ) -> None:
+        self._inbox = inbox
+        self._journal = journal
+        self._flows = flows
+        self._catalog = catalog
+        self._hosts = hosts
+        self._clock = clock
+        self._patience = patience or Patience()
+        self._wake = asyncio.Event()
+        self._instance = ""
+
+    def wake(self) -> None:
+        """Something was kept."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Decide as long as the process lives."""
+        await self.resume()
+        await self._catalog.ready.wait()
+        while True:
+            self._wake.clear()  # before the drain: what comes during it wakes again
+            try:
+                await self.drain()
+            except BridgeError as error:
+                log.warning("deliveries can't be decided", extra={"why": str(error)})
+                await asyncio.sleep(self._patience.first_pause)
+                continue
+            try:
+                await asyncio.wait_for(self._wake.wait(), self._patience.poll)
+            except TimeoutError:
+                continue
+
+    async def resume(self) -> None:
+        """Start the flow of every deployment that has not ended; most go on by themselves."""
+        for deployment in await self._journal.open_deployments():
+            await self._flows.start(DEPLOYMENT_FLOW, deployment.id, key=deployment.app_id)
+
+    async def drain(self) -> None:
+        """Decide all that is due."""
+        self._instance = self._instance or await self._journal.instance()
+        while batch := await self._inbox.due(self._clock(), self._patience.batch):
+            await self._handle(batch)
+
+    async def _handle(self, batch: Sequence[Delivery]) -> None:
+        try:
+            await self._inbox.finish(await self._decide(batch))
+        except Unreachable:
+            raise  # our own stores are away: nobody's fault among these, so all of them wait
+        except Exception as error:
+            if len(batch) > 1:
+                for delivery in batch:
+                    await self._handle([delivery])
+                return
+            log.exception("a delivery could not be decided", extra={"delivery": batch[0].id})
+            await self._inbox.finish([self._again(batch[0], error)])
+
+    async def _decide(self, batch: Sequence[Delivery]) -> list[Finished]:
+        finished: list[Finished] = []
+        meanings: list[Meaning] = []
+        for delivery, found in zip(batch, await self._read(batch), strict=True):
+            if isinstance(found, str):
+                finished.append(done(delivery, DeliveryState.FAILED, found))
+            else:
+                meanings.append(found)
+        for push in {m.event for m in meanings if isinstance(m.event, RefPushed)}:
+            await self._catalog.refresh_for(push)
+        outcomes = await asyncio.to_thread(
+            self._outcomes, meanings, self._catalog.snapshot, self._clock()
+        )
+        started = await self._journal.record(
+            [outcome for outcome, _ in outcomes if outcome is not None],
+            window=self._patience.window,
+        )
+        for id_ in started:
+            await self._flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
+        for meaning in meanings:
+            await self._start_cancel(meaning)
+        return finished + [end for _, end in outcomes]
+
+    async def _read(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
+        """What each delivery means, or why that can't be said."""
+        found = await asyncio.to_thread(lambda: [read(d, self._hosts) for d in batch])
+        return [await self._replayed(m) if isinstance(m, Meaning) else m for m in found]
+
+    async def _replayed(self, meaning: Meaning) -> Meaning | str:
+        asked = meaning.event
+        if not isinstance(asked, Asked) or asked.action is not Action.REPLAY:
+            return meaning
+        original = await self._inbox.get(int(asked.target)) if asked.target.isdigit() else None
+        if original is None:
+            return f"there is no delivery {asked.target} to replay"
+        found = await asyncio.to_thread(read, original, self._hosts)
+        if isinstance(found, str):
+            return f"delivery {original.id} can't be replayed: {found}"
+        if isinstance(found.event, Asked):
+            return f"delivery {original.id} is a command; give the command again instead"
+        return Meaning(meaning.delivery, found.event, asked)
+
+    def _outcomes(
+        self, meanings: Sequence[Meaning], snapshot: Snapshot, now: float
+    ) -> list[tuple[Outcome | None, Finished]]:
+        return [self._outcome(meaning, snapshot, now) for meaning in meanings]
+
+    def _outcome(
+        self, meaning: Meaning, snapshot: Snapshot, now: float
+    ) -> tuple[Outcome | None, Finished]:
+        event, delivery = meaning.event, meaning.delivery
+        if isinstance(event, Ignored):
+            return None, done(delivery, DeliveryState.IGNORED, event.reason)
+        if isinstance(event, Asked):
+            return self._obey(delivery, event, now)
+        decisions = [(app, decide(event, app)) for app in apps_of(snapshot, event.repository)]
+        decisions = [pair for pair in decisions if pair[1].reason is not Reason.REPOSITORY_MISMATCH]
+        if not decisions:
+            why = f"no app deploys from {event.repository.name} on {event.repository.host}"
+            return None, done(delivery, DeliveryState.IGNORED, why)
+        outcome = Outcome(
+            seq=delivery.seq,
+            delivery=delivery.id,
+            decisions=tuple(decision for _, decision in decisions),
+            deployments=tuple(
+                self._deployment(delivery, app, Action.DEPLOY, _trigger(meaning), now, event)
+                for app, decision in decisions
+                if decision.deploy
+            ),
+            push=PushSeen(
+                f"{event.repository.host} {event.repository.id} {event.ref}",
+                event.before,
+                event.after,
+            ),
+            explicit=meaning.asked is not None,
+        )
+        return outcome, done(delivery, DeliveryState.DECIDED)
+
+    def _obey(
+        self, delivery: Delivery, asked: Asked, now: float
+    ) -> tuple[Outcome | None, Finished]:
+        app = self._catalog.get(asked.target)
+        if app is None:
+            return None, done(
+                delivery, DeliveryState.FAILED, f"there is no app {asked.target} (any more)"
+            )
+        if asked.action is Action.CANCEL:
+            decision = because(app, Reason.CANCEL_ASKED, f"{asked.actor} asked to cancel")
+            deployments: tuple[Deployment, ...] = ()
+        else:
+            decision = because(app, Reason.ASKED, f"{asked.actor} asked to {asked.action}")
+            deployments = (self._deployment(delivery, app, asked.action, asked.actor, now),)
+        outcome = Outcome(delivery.seq, delivery.id, (decision,), deployments, explicit=True)
+        return outcome, done(delivery, DeliveryState.DECIDED)
+
+    def _deployment(
+        self,
+        delivery: Delivery,
+        app: App,
+        action: Action,
+        trigger: str,
+        now: float,
+        push: RefPushed | None = None,
+    ) -> Deployment:
+        id_ = deployment_id(delivery.seq, app.id)
+        branch = app.source.branch if app.source else None
+        commit = push.commit if push else None
+        return Deployment(
+            id=id_,
+            seq=delivery.seq,
+            delivery=delivery.id,
+            app_id=app.id,
+            app=app.label,
+            action=action,
+            trigger=trigger,
+            state=State.WAITING,
+            created_at=now,
+            ref=str(push.ref) if push else (f"refs/heads/{branch}" if branch else None),
+            commit=commit.sha if commit else None,
+            message=commit.message[:4000] if commit else None,
+            author=commit.author if commit else None,
+            note="waits for its turn",
+            token=token_for(self._instance, id_),
+        )
+
+    async def _start_cancel(self, meaning: Meaning) -> None:
+        asked = meaning.event
+        if isinstance(asked, Asked) and asked.action is Action.CANCEL:
+            id_ = deployment_id(meaning.delivery.seq, asked.target)
+            await self._flows.start(CANCEL_FLOW, id_, key=asked.target)
+
+    def _again(self, delivery: Delivery, error: Exception) -> Finished:
+        """Another try later, or parked when there were enough."""
+        attempts = delivery.attempts + 1
+        why = str(error) if isinstance(error, BridgeError) else type(error).__name__
+        if attempts >= self._patience.tries:
+            why = f"given up after {attempts} tries: {why}"
+            return replace(done(delivery, DeliveryState.FAILED, why), attempts=attempts)
+        pause = self._patience.first_pause * 2 ** (attempts - 1)
+        return replace(
+            done(delivery, DeliveryState.KEPT, why),
+            attempts=attempts,
+            due_at=self._clock() + pause,
+        )
+
+
+def read(delivery: Delivery, hosts: Mapping[str, GitHost]) -> Meaning | str:
+    """What a delivery means, or in words why that can't be said."""
+    assert delivery.body is not None
+    try:
+        if delivery.host == COMMAND_HOST:
+            return Meaning(delivery, parse_command(delivery.event, delivery.body))
+        host = hosts.get(delivery.host)
+        if host is None:
+            return f"{delivery.host} is not served any more: set its secret, then replay"
+        return Meaning(delivery, host.parse(delivery.event, delivery.headers, delivery.body))
+    except (MalformedPayload, Rejected) as error:
+        return str(error)
+
+
+def done(delivery: Delivery, state: DeliveryState, error: str | None = None) -> Finished:
+    """How far a delivery has come."""
+    return Finished(
+        delivery.seq, delivery.host, delivery.id, state, error, attempts=delivery.attempts
+    )
+
+
+def _trigger(meaning: Meaning) -> str:
+    assert isinstance(meaning.event, RefPushed)
+    kind = "tag" if meaning.event.ref.kind is RefKind.TAG else "push"
+    return kind if meaning.asked is None else f"{kind}, replayed by {meaning.asked.actor}"
+
+
+def explain(push: RefPushed, apps: Sequence[App]) -> list[Decision]:
+    """The decision for each app of the push's repository, without acting on any."""
+    return [decide(push, app) for app in apps if concerns(push, app)]

@@ -1,0 +1,247 @@
+"""Settings: `bridge.yaml` and the environment → frozen models, read once.
+
+The environment wins over the file; every setting has a variable, `BRIDGE_<SECTION>_<NAME>`
+(or `BRIDGE_<NAME>` at the top), and every secret may come from a file, `…_FILE`. An unknown
+key or variable is an error that names the nearest known one. pydantic-settings has no
+`*_FILE` and lets unknown variables pass, so the reading is ours and the checking pydantic's.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from bridge.core.errors import Rejected
+
+PREFIX = "BRIDGE_"
+
+
+def _split(value: object) -> object:
+    """A comma-separated text as a list, as it comes from the environment."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+
+
+class Section(BaseModel):
+    """A group of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Github(Section):
+    """GitHub or GitHub Enterprise Server."""
+
+    webhook_secrets: Secrets = Field(
+        (), description="secrets of its webhooks; several while you rotate them"
+    )
+    token: SecretStr | None = Field(None, description="a token, to read and to comment")
+    app_id: int | None = Field(None, description="id of a GitHub App, instead of a token")
+    private_key: SecretStr | None = Field(None, description="the App's private key, PEM")
+    api_url: str = Field("https://api.github.com", description="base of its API (GHES: …/api/v3)")
+
+
+class Gitlab(Section):
+    """GitLab.com or a server of your own."""
+
+    webhook_tokens: Secrets = Field((), description="secret tokens of its webhooks")
+    signing_tokens: Secrets = Field(
+        (), description="signing tokens (whsec_…, GitLab 19.0): unsigned webhooks are refused then"
+    )
+    url: str = Field("https://gitlab.com", description="where your GitLab is")
+    token: SecretStr | None = Field(None, description="a project or group token, to comment")
+
+
+class DokploySettings(Section):
+    """The Dokploy that deploys; without a url the embedded backend does."""
+
+    url: str | None = Field(None, description="e.g. https://dokploy.example.com")
+    api_key: SecretStr | None = Field(None, description="made without a rate limit")
+    auth: Literal["api-key", "bearer"] = Field("api-key", description="how the key is sent")
+    connect_timeout: float = Field(5.0, gt=0, description="seconds to reach it")
+    read_timeout: float = Field(20.0, gt=0, description="seconds until it answers")
+    max_connections: int = Field(16, ge=1, description="connections at a time")
+    read_retries: int = Field(2, ge=0, description="further tries of what only reads")
+    ca: str | None = Field(None, description="a PEM file with its certificate authority")
+
+
+class Embedded(Section):
+    """The embedded backend, used where no Dokploy is set."""
+
+    host: str = Field("127.0.0.1", description="address of its API and of the sites it serves")
+    port: int = Field(8090, ge=0, le=65535, description="its port; 0 takes a free one")
+    builds_concurrency: int = Field(2, ge=1, description="builds at a time")
+    build_timeout: float = Field(1800.0, gt=0, description="seconds a build may take")
+
+
+class Slack(Section):
+    """The team's chat; used by a later release."""
+
+    bot_token: SecretStr | None = Field(None, description="xoxb-…")
+    signing_secret: SecretStr | None = Field(None, description="for HTTP")
+    app_token: SecretStr | None = Field(None, description="xapp-…, for Socket Mode")
+    api_url: str = Field("https://slack.com/api/", description="base of its API")
+
+
+class Web(Section):
+    """The public listener."""
+
+    max_body: int = Field(26 * 2**20, ge=1024, description="bytes of a webhook; GitHub sends 25 MB")
+    max_in_flight: int = Field(
+        256 * 2**20, ge=2**20, description="bytes of all bodies at a time; more is answered 503"
+    )
+    body_timeout: float = Field(10.0, gt=0, description="seconds for a body to arrive")
+
+
+class Journey(Section):
+    """How often to look and how long to wait, in seconds."""
+
+    catalog_every: float = Field(60.0, gt=0, description="between two readings of the apps")
+    push_window: float = Field(600.0, ge=0, description="the same push by two hooks deploys once")
+    look: float = Field(0.25, gt=0, description="first pause between looks at a deployment")
+    look_at_most: float = Field(2.0, gt=0, description="longest pause between looks")
+    adopt: float = Field(10.0, ge=0, description="to find what was asked for before a crash")
+    lost: float = Field(120.0, gt=0, description="unseen at the backend until `unknown`")
+    deployments_at_a_time: int = Field(64, ge=1, description="followed by one process")
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    data: Path = Field(Path(".bridge"), description="where everything is kept")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, JSON elsewhere"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="from here")
+    github: Github = Github()
+    gitlab: Gitlab = Gitlab()
+    dokploy: DokploySettings = DokploySettings()
+    embedded: Embedded = Embedded()
+    slack: Slack = Slack()
+    web: Web = Web()
+    journey: Journey = Journey()
+
+
+PLAIN_VARIABLES = {"PORT": ("port",)}
+"""Variables without our prefix, as platforms set them."""
+
+OTHER_VARIABLES = frozenset({"BRIDGE_CONFIG"})
+"""Variables with our prefix that are no setting."""
+
+
+def read_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Read the file, then the environment over it.
+
+    Args:
+        file: a YAML file; None reads `bridge.yaml` in the working directory, if there is one.
+
+    Raises:
+        Rejected: what is wrong, where, and how to mend it; never with a secret.
+    """
+    values = _read_file(file)
+    for path, value, variable in _from_environment(environment):
+        inner = values
+        for name in path[:-1]:
+            found = inner.setdefault(name, {})
+            if not isinstance(found, dict):
+                raise Rejected(f"{variable} is set, but {name} in the file is no section")
+            inner = found
+        inner[path[-1]] = value
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise Rejected("; ".join(_problems(error))) from None
+
+
+def variables() -> dict[str, tuple[str, ...]]:
+    """Every setting's variable → its path, e.g. `BRIDGE_GITHUB_TOKEN` → (github, token)."""
+    named = {f"{PREFIX}{'_'.join(path).upper()}": path for path, _ in fields(Settings)}
+    return named | PLAIN_VARIABLES
+
+
+def fields(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
+    """Every setting as (path, pydantic's FieldInfo), sections spread out."""
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from fields(inner, (*above, name))
+        else:
+            yield (*above, name), field
+
+
+def is_secret(field: Any) -> bool:
+    """Whether a setting's value must not be shown."""
+    return "SecretStr" in str(field.annotation)
+
+
+def _read_file(file: Path | None) -> dict[str, Any]:
+    path = file or Path("bridge.yaml")
+    if file is None and not path.exists():
+        return {}
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise Rejected(f"{path} can't be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise Rejected(f"{path} is not YAML{line}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise Rejected(f"{path} must hold settings by name, not a {type(values).__name__}")
+    return values
+
+
+def _from_environment(
+    environment: Mapping[str, str],
+) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    known = variables()
+    for variable, value in sorted(environment.items()):
+        name = variable.removesuffix("_FILE")
+        if variable in known:
+            yield known[variable], value, variable
+        elif name in known and name != variable:
+            yield known[name], _secret_file(variable, value), variable
+        elif variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
+            raise Rejected(f"{variable} is no setting{_nearest(variable, known)}")
+
+
+def _secret_file(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Rejected(f"{variable}: {path} can't be read ({type(error).__name__})") from None
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        path = tuple(str(part) for part in problem["loc"])
+        where = ".".join(path)
+        if problem["type"] == "extra_forbidden":
+            yield f"{where} is no setting{_nearest(path[-1], _names_at(path[:-1]))}"
+        else:
+            yield f"{where}: {problem['msg']}"
+
+
+def _names_at(path: tuple[str, ...]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for name in path:
+        inner = model.model_fields[name].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _nearest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""

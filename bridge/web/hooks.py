@@ -1,0 +1,102 @@
+"""`POST /hooks/<host>`: the door for webhooks.
+
+Everything that can be refused without the body is refused before it is read: what the
+headers say, then the size. The hot path has no middleware and parses no JSON.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from bridge.core.errors import BridgeError, Unreachable
+from bridge.journey.ingest import Ingest
+from bridge.web.answers import refusal, status_of
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Bytes and seconds that bodies may take.
+
+    Attributes:
+        max_body: bytes of one body; more is 413.
+        max_in_flight: bytes of all bodies at a time; more is 503.
+        timeout: seconds for a body to arrive.
+    """
+
+    max_body: int = 26 * 2**20
+    max_in_flight: int = 256 * 2**20
+    timeout: float = 10.0
+
+
+class Hooks:
+    """The handlers of all hosts; they share one budget of bytes in flight."""
+
+    def __init__(self, ingest: Ingest, limits: BodyLimits) -> None:
+        self._ingest = ingest
+        self._limits = limits
+        self._in_flight = 0
+
+    def handler(self, host: str) -> Handler:
+        """The handler of one host's address."""
+
+        async def handle(request: web.Request) -> web.Response:
+            try:
+                return await self._receive(host, request)
+            except BridgeError as error:
+                return _refused(host, status_of(error), str(error))
+            except TimeoutError:
+                why = f"the body did not arrive within {self._limits.timeout:.0f} s"
+                return _refused(host, HTTPStatus.REQUEST_TIMEOUT, why)
+            except (ConnectionError, HttpProcessingError, web.HTTPException) as error:
+                why = f"the body could not be read ({type(error).__name__})"
+                return _refused(host, HTTPStatus.BAD_REQUEST, why)
+
+        return handle
+
+    async def _receive(self, host: str, request: web.Request) -> web.Response:
+        if request.method != "POST":
+            return _refused(host, HTTPStatus.METHOD_NOT_ALLOWED, "webhooks are sent with POST")
+        envelope = self._ingest.open(host, request.headers)
+        length = request.content_length
+        if length is None:
+            why = "Content-Length is missing; webhooks are sent with it"
+            return _refused(host, HTTPStatus.LENGTH_REQUIRED, why)
+        if length > self._limits.max_body:
+            why = f"the body has {length} bytes; at most {self._limits.max_body} are taken"
+            return _refused(host, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
+        body = await self._read(request, length)
+        receipt = await self._ingest.take(host, envelope, body)
+        if receipt.duplicate:
+            return _receipt(HTTPStatus.OK, receipt.delivery, "duplicate")
+        return _receipt(HTTPStatus.ACCEPTED, receipt.delivery, "accepted")
+
+    async def _read(self, request: web.Request, length: int) -> bytes:
+        if self._in_flight + length > self._limits.max_in_flight:
+            raise Unreachable("the bridge", "too many large webhooks are arriving at once")
+        self._in_flight += length
+        try:
+            async with asyncio.timeout(self._limits.timeout):
+                return await request.read()
+        finally:
+            self._in_flight -= length
+
+
+def _receipt(status: int, delivery: str, word: str) -> web.Response:
+    # Ids are printable ASCII (checked in `open`); only these two would need escaping.
+    id_ = delivery.replace("\\", "\\\\").replace('"', '\\"')
+    body = f'{{"delivery": "{id_}", "status": "{word}"}}'.encode()
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+def _refused(host: str, status: int, why: str) -> web.Response:
+    log.info("webhook refused", extra={"host": host, "status": int(status), "why": why})
+    return refusal(status, why)

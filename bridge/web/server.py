@@ -1,0 +1,77 @@
+"""The public listener: routes, and how connections are treated."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+
+from bridge.core.errors import Rejected
+from bridge.journey.ingest import Ingest
+from bridge.web.answers import refusal
+from bridge.web.health import Check, healthz, readyz
+from bridge.web.hooks import BodyLimits, Hooks
+
+KEEPALIVE_SECONDS = 15.0
+"""Also bounds how slowly headers may arrive; aiohttp's default is an hour."""
+
+
+def routes(
+    ingest: Ingest, hosts: Iterable[str], limits: BodyLimits, checks: dict[str, Check]
+) -> web.Application:
+    """The public surface; see product.md."""
+    app = web.Application(client_max_size=limits.max_body)
+    hooks = Hooks(ingest, limits)
+    for host in hosts:
+        app.router.add_route("*", f"/hooks/{host}", hooks.handler(host))
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz(checks))
+    app.router.add_route("*", "/{path:.*}", _unknown)
+    return app
+
+
+class WebServer:
+    """Serves `app` on one address until stopped."""
+
+    def __init__(self, app: web.Application, host: str, port: int) -> None:
+        self._app = app
+        self._host = host
+        self._port = port
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Bind and serve; raises Rejected when the address can't be had."""
+        settings: dict[str, Any] = {
+            "access_log": None,  # a quarter of the throughput
+            "keepalive_timeout": KEEPALIVE_SECONDS,
+            "lingering_time": 0,
+            "handle_signals": False,
+        }
+        self._runner = web.AppRunner(self._app, **settings)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port, backlog=1024, shutdown_timeout=5)
+        try:
+            await site.start()
+        except OSError as error:
+            await self.stop()
+            raise Rejected(
+                f"can't listen on {self._host}:{self._port} ({error.strerror});"
+                " choose another with --port or PORT"
+            ) from error
+        self._port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]  # noqa: SLF001
+
+    @property
+    def url(self) -> str:
+        """Where it listens, with the port that it got."""
+        host = "127.0.0.1" if self._host in ("0.0.0.0", "::", "") else self._host  # noqa: S104 - compared, not bound
+        return f"http://{host}:{self._port}"
+
+    async def stop(self) -> None:
+        """Stop taking requests, finish those under way."""
+        if self._runner is not None:
+            await asyncio.shield(self._runner.cleanup())
+            self._runner = None
+
+
+async def _unknown(request: web.Request) -> web.Response:
+    return refusal(404, f"there is nothing at {request.path[:200]}")
