@@ -273,6 +273,19 @@ async def test_a_failing_tool_ends_the_deployment_with_its_words(tmp_path: Path)
     assert "daemon is not running" in log
 
 
+async def test_a_failing_container_tells_no_secret_in_the_record(tmp_path: Path) -> None:
+    repository = Repository.make(tmp_path / "repository", {"Dockerfile": "FROM scratch\n"})
+    script = 'if [ "$1" = run ]; then echo "bad value t0p-secret-token"; exit 125; fi'
+    search_path = path_with(tmp_path / "tools", docker=script)
+    async with running_server(tmp_path / "data", search_path=search_path) as client:
+        app = await client.app("web", repository.url, buildType="dockerfile")
+        await client.save_env(app["applicationId"], ENV)
+        ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "error"
+    assert "bad value ***" in ended["errorMessage"]
+
+
 async def test_references_to_the_project_are_filled_in(tmp_path: Path) -> None:
     repository = Repository.make(tmp_path / "repository", {"Dockerfile": "FROM scratch\n"})
     search_path = path_with(tmp_path / "tools", docker="[ $1 = run ] && echo 0123")

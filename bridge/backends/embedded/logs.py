@@ -62,6 +62,10 @@ class Log:
         """From here on these values are replaced (see `redaction.secret_values`)."""
         self._secrets = tuple(secrets)
 
+    def redacted(self, text: str) -> str:
+        """A text for other places, such as the record, without what is hidden here."""
+        return redact(text, self._secrets)
+
     async def say(self, line: str) -> None:
         """Add a line of our own."""
         await self.flush()

@@ -81,7 +81,8 @@ class Pipeline:
         except asyncio.CancelledError:
             ending = await _ended(runner.log, Ending("cancelled"), "Deployment cancelled")
         except BuildFailed as error:
-            ending = await _ended(runner.log, Ending("error", str(error)), str(error))
+            words = runner.log.redacted(str(error))
+            ending = await _ended(runner.log, Ending("error", words), words)
         except Exception:
             log.exception("a build failed in an unforeseen way", extra={"app": job.application_id})
             words = "An error of the deploy server itself; its own log has the details"

@@ -100,20 +100,22 @@ async def all_by_type(parts: Parts, input_: inputs.DeploymentsByType) -> list[Re
 
 async def all_centralized(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`deployment.allCentralized`: everything, newest first."""
-    applications = await _by_id(parts)
+    deployments = await parts.history.all()
+    applications = await _applications(parts, {one.application_id for one in deployments})
     return [
         shapes.deployment_with_application(one, applications[one.application_id])
-        for one in await parts.history.all()
+        for one in deployments
         if one.application_id in applications
     ]
 
 
 async def queue_list(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`deployment.queueList`: what waits and what is active, newest first."""
-    applications = await _by_id(parts)
+    jobs = await parts.engine.jobs()
+    applications = await _applications(parts, {job.application_id for job in jobs})
     return [
         shapes.job_listed(job, applications[job.application_id])
-        for job in reversed(await parts.engine.jobs())
+        for job in reversed(jobs)
         if job.application_id in applications
     ]
 
@@ -131,8 +133,9 @@ async def _deployment(parts: Parts, id_: str) -> Deployment:
     return deployment
 
 
-async def _by_id(parts: Parts) -> dict[str, Record]:
-    return {one["applicationId"]: one for one in await parts.catalog.applications()}
+async def _applications(parts: Parts, ids: set[str]) -> dict[str, Record]:
+    found = [await parts.catalog.application(id_) for id_ in ids]
+    return {one["applicationId"]: one for one in found if one is not None}
 
 
 def _clear_logs(folder: Path, kept: set[str]) -> None:

@@ -1,0 +1,220 @@
+"""The embedded backend without HTTP: making apps for the command line and the demo; its docs."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
+from bridge.backends.embedded.procedures import PROCEDURES
+from bridge.backends.embedded.undivided import undivided
+from bridge.core.configuration import (
+    BuildType,
+    DockerSource,
+    Environment,
+    GithubSource,
+    GitlabSource,
+    GitSource,
+)
+from bridge.core.errors import NotFound, Refused, Unreachable
+from bridge.core.watch import SourceType, Trigger
+from bridge.ports import Backend, Configures, Progress
+from tests.unit.embedded.support import Repository, until
+
+STATIC = BuildType(build_type="static")
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
+    async with EmbeddedServer(tmp_path / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def backend(server: EmbeddedServer) -> EmbeddedBackend:
+    return EmbeddedBackend(server, name="here")
+
+
+async def test_an_app_is_made_deployed_and_deleted(
+    backend: EmbeddedBackend, tmp_path: Path
+) -> None:
+    repository = Repository.make(tmp_path / "repository")
+    source = GitSource(url=repository.url, branch="main", watch_paths=("src/**",))
+
+    app = await backend.create_app("web", project="shop", source=source, build=STATIC)
+    again = await backend.create_app("api", project="shop")
+    await backend.deploy(app, title="t", description="d")
+    found = await until(
+        lambda: backend.deployments(app), lambda all_: all_ and all_[0].status is Progress.DONE
+    )
+
+    assert isinstance(backend, Configures)
+    as_port: Backend = backend
+    assert as_port.name == app.backend == "here"
+    assert (app.label, again.label) == ("shop/web", "shop/api")
+    assert app.watch_paths == ("src/**",)
+    assert len(found[0].commit or "") == 40
+    async with httpx.AsyncClient(trust_env=False) as http:
+        page = await http.get(await backend.site_url(app))
+    assert page.text == "<h1>first</h1>"
+
+    await backend.delete_app(app)
+
+    assert [one.name for one in await backend.apps()] == ["api"]
+    with pytest.raises(NotFound):
+        await backend.site_url(app)
+    with pytest.raises(Refused) as refused:
+        await backend.deploy(app, title="", description="")
+    assert refused.value.status == 404
+
+
+async def test_every_kind_of_source_is_kept(backend: EmbeddedBackend) -> None:
+    github = await backend.create_github_provider("gh")
+    gitlab = await backend.create_gitlab_provider("gl", "https://git.example.com")
+    sources = [
+        GithubSource(
+            owner="o", repository="r", branch="main", provider_id=github, trigger=Trigger.TAG
+        ),
+        GitlabSource(
+            owner="g",
+            repository="p",
+            branch="main",
+            provider_id=gitlab,
+            project_id=7,
+            path="g/s/p",
+        ),
+        GitSource(url="git@host:o/r.git", branch="main"),
+        DockerSource(image="nginx:1.27", username="ada", password=SecretStr("pw")),
+    ]
+
+    apps = [
+        await backend.create_app(str(number), project="shop", source=source)
+        for number, source in enumerate(sources)
+    ]
+
+    kept = [app.source for app in apps]
+    assert [one and one.type for one in kept] == [
+        SourceType.GITHUB,
+        SourceType.GITLAB,
+        SourceType.GIT,
+        SourceType.DOCKER,
+    ]
+    assert kept[1] is not None
+    assert (kept[1].repository, kept[1].repository_id) == ("g/s/p", "7")
+    assert kept[2] is not None
+    assert kept[2].url == "host/o/r"
+    assert apps[0].trigger is Trigger.TAG
+    await backend.disconnect_provider(apps[0])
+    assert (await backend.app(apps[0].id)).source is None
+
+
+async def test_a_refusal_says_why(backend: EmbeddedBackend) -> None:
+    app = await backend.create_app("web", project="shop")
+    source = GithubSource(
+        owner="o", repository="r", branch="main", provider_id="zz", trigger=Trigger.PUSH
+    )
+
+    with pytest.raises(Refused, match="Github Provider not found"):
+        await backend.save_provider(app, source)
+    with pytest.raises(Refused, match="name: Too small"):
+        await backend.create_project("")
+    with pytest.raises(Refused, match="No deployment of this application is running"):
+        await backend.cancel(app)
+
+
+async def test_the_environment_is_kept(backend: EmbeddedBackend, server: EmbeddedServer) -> None:
+    environment = Environment(env=SecretStr("A=1"), build_secrets=SecretStr("S=2"))
+
+    app = await backend.create_app("web", project="shop", environment=environment)
+
+    record = await server.parts.catalog.application(app.id)
+    assert record is not None
+    assert (record["env"], record["buildArgs"], record["buildSecrets"]) == ("A=1", None, "S=2")
+
+
+async def test_a_stopped_server_is_unreachable_and_starts_again(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path)
+    backend = EmbeddedBackend(server)
+    await server.start()
+    await backend.create_app("web", project="shop")
+    assert await backend.healthy()
+    await server.stop()
+
+    assert not await backend.healthy()
+    with pytest.raises(Unreachable):
+        await backend.apps()
+
+    await server.start()
+    assert [app.name for app in await backend.apps()] == ["web"]
+    await server.stop()
+
+
+async def test_the_rest_of_a_killed_build_is_swept(tmp_path: Path) -> None:
+    left = tmp_path / "applications" / "some-app" / "build-abc" / "secret-TOKEN"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    (tmp_path / "applications" / "some-app" / "code").mkdir()
+
+    async with EmbeddedServer(tmp_path):
+        pass
+
+    assert [one.name for one in (tmp_path / "applications" / "some-app").iterdir()] == ["code"]
+
+
+async def test_other_users_can_not_read_the_records(tmp_path: Path) -> None:
+    async with EmbeddedServer(tmp_path):
+        files = await asyncio.to_thread(lambda: list(tmp_path.glob("embedded.db*")))
+
+        assert files
+        assert {oct(one.stat().st_mode & 0o077) for one in files} == {"0o0"}
+
+
+# ── Documentation ────────────────────────────────────────────────────────────
+
+
+async def test_the_api_describes_itself(server: EmbeddedServer) -> None:
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+        description = (await http.get("/api/openapi.json")).json()
+        page = await http.get("/docs")
+
+    described = {path.removeprefix("/") for path in description["paths"]}
+    assert described == PROCEDURES.keys() | {"health"}
+    assert all(
+        operation["summary"]
+        for methods in description["paths"].values()
+        for operation in methods.values()
+    )
+    schemas = description["components"]["schemas"]
+    assert schemas["GitProvider"]["required"] == [
+        "applicationId",
+        "customGitBuildPath",
+        "customGitUrl",
+        "watchPaths",
+        "customGitBranch",
+    ]
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+
+
+# ── Threads and cancellation ─────────────────────────────────────────────────
+
+
+async def test_a_cancellation_waits_for_its_thread() -> None:
+    started, stop, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        started.set()
+        assert stop.wait(10)
+        ended.set()
+
+    task = asyncio.create_task(undivided(work, on_cancel=stop.set))
+    await asyncio.to_thread(started.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert ended.is_set()
