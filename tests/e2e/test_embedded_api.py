@@ -200,6 +200,15 @@ async def test_a_branch_must_be_a_branch(client: Client, branch: str) -> None:
     assert list(answer.json()["data"]["zodError"]["fieldErrors"]) == ["customGitBranch"]
 
 
+async def test_a_disk_that_fails_is_no_traceback(client: Client) -> None:
+    await client.server._database.close()
+
+    answer = await client.send("POST", "project.create", name="shop")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert "closed" not in answer.text
+
+
 # ── Projects, environments, applications ─────────────────────────────────────
 
 

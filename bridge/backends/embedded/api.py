@@ -76,9 +76,9 @@ class Api:
             return invalid_response(error, name)
         except Failure as error:
             return failure_response(error, name)
-        except sqlite3.Error as error:
-            log.warning("the database says no", extra={"why": str(error), "procedure": name})
-            words = "The deploy server can't reach its own database; try again later"
+        except (sqlite3.Error, OSError) as error:  # a full disk, most of all
+            log.warning("the disk says no", extra={"why": str(error), "procedure": name})
+            words = "The deploy server can't use its own disk now; try again later"
             return failure_response(Failure("SERVICE_UNAVAILABLE", words), name)
 
     async def _call(self, procedure: Procedure, request: web.Request) -> web.Response:

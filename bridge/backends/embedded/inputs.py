@@ -47,8 +47,8 @@ Triggers = Literal["push", "tag"]
 DeploymentTypes = Literal[
     "application", "compose", "server", "schedule", "previewDeployment", "backup", "volumeBackup"
 ]
-Limit = Annotated[float, Field(ge=1, le=100, strict=False)]
-Offset = Annotated[float, Field(ge=0, strict=False)]
+Limit = Annotated[float, Field(ge=1, le=100, strict=False, allow_inf_nan=False)]
+Offset = Annotated[float, Field(ge=0, strict=False, allow_inf_nan=False)]
 
 
 class Input(BaseModel):

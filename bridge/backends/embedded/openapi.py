@@ -43,7 +43,7 @@ _UNAUTHORIZED: Schema = {
 _FAILURES = {
     "404": "There is nothing by that id",
     "409": "It is in conflict with what there is",
-    "503": "The server can't reach its own database",
+    "503": "The server can't use its own disk now",
 }
 _MUTATION_FAILURES = {"413": "The body is too large", "415": "The body is not sent as JSON"}
 

@@ -19,6 +19,9 @@ _PLAIN = frozenset(
     )
 )
 _LONG_ENOUGH = 6
+_TOO_SHORT = 2
+"""So few characters stand everywhere: hiding them would hide the log and no secret."""
+
 _PLAIN_NUMBER = re.compile(r"[\d.]*")
 
 
@@ -36,8 +39,9 @@ def secret_values(env: Mapping[str, str], secrets: Iterable[str]) -> tuple[str, 
     hidden = [value for name, value in env.items() if _is_secret(name, value)]
     hidden.extend(secrets)
     lines = {line.strip() for value in hidden for line in value.splitlines()}
-    forms = {*lines, *(quote(line, safe="") for line in lines)}
-    return tuple(sorted((one for one in forms if one), key=len, reverse=True))
+    long = [line for line in lines if len(line) > _TOO_SHORT]
+    forms = {*long, *(quote(line, safe="") for line in long)}
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

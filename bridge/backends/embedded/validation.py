@@ -69,7 +69,9 @@ def _issue(model: type[Input], error: ErrorDetails) -> Issue:
     if (expected := _ZOD_TYPES.get(error["type"])) is not None:
         if expected == "number" and isinstance(error["input"], float):
             expected = "int"
-        return _wrong_type(expected, _zod_name(error["input"]), path)
+        # A text that should have been a number in a query: what JavaScript makes of it.
+        received = "NaN" if "parsing" in error["type"] else _zod_name(error["input"])
+        return _wrong_type(expected, received, path)
     return {"code": "custom", "path": path, "message": error["msg"]}
 
 

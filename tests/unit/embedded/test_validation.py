@@ -95,12 +95,19 @@ def test_a_fault_inside_of_a_list_is_told_of_the_list() -> None:
     [
         ("0", "Too small: expected number to be >=1"),
         ("10001", "Too big: expected number to be <=10000"),
-        ("many", "Invalid input: expected number, received string"),
-        ("1.5", "Invalid input: expected number, received string"),
+        ("many", "Invalid input: expected number, received NaN"),
+        ("1.5", "Invalid input: expected number, received NaN"),
     ],
 )
 def test_a_tail_has_its_bounds(tail: str, message: str) -> None:
     assert messages(inputs.ReadLogs, {"deploymentId": "d", "tail": tail}) == [message]
+
+
+@pytest.mark.parametrize("offset", ["inf", "nan", "1e400", "-1", "x"])
+def test_an_offset_is_a_number_that_can_be_counted_to(offset: str) -> None:
+    (message,) = messages(inputs.Search, {"offset": offset})
+
+    assert message.startswith(("Invalid input: expected number", "Too small"))
 
 
 def test_a_query_may_leave_out_what_has_a_default() -> None:
