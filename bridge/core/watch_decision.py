@@ -1,9 +1,10 @@
 """One push against the lists of many apps, with all that they share worked out once."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bridge.core.globs import Glob, GlobError, Picomatch
+from bridge.core.globs import Glob, GlobError, Meter, Picomatch
 from bridge.core.globs.anchors import Outline, in_subtree
 from bridge.core.globs.pushed import Pushed
 from bridge.core.watch_paths import Hit, Semantics
@@ -19,23 +20,23 @@ class Entry:
 
     pattern: str
     picomatch: Picomatch
-    outline: Outline | None
+    outline: Outline
     excludes: bool
     glob: Glob | None = None
     users: dict[str, None] = field(default_factory=dict)
 
-    def matches(self, path: str) -> bool:
+    def matches(self, path: str, meter: Meter) -> bool:
         """Tell whether the pattern alone matches.
 
         Raises:
             GlobError: it can't be decided at a bounded cost.
         """
         known = self.outline
-        if known and known.subtree and not known.negated and path.isprintable():
+        if known.subtree and not known.negated and path.isprintable():
             return in_subtree(path, known.subtree) or path == self.pattern
         if self.glob is None:
             self.glob = Glob(self.pattern, self.picomatch)
-        return self.glob.matches(path)
+        return self.glob.matches(path, meter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Decision:
         self._firsts: dict[Entry, int | None] = {}
         self._masks: dict[Entry, int] = {}
         self._errors: dict[Entry, GlobError] = {}
+        self._meters: defaultdict[Entry, Meter] = defaultdict(Meter)
         self._hits: dict[tuple[Entry, int, int], Hit] = {}
 
     def verdict(self, watch: Watch) -> Hit | GlobError | None:
@@ -91,6 +93,26 @@ class Decision:
 
     def _excluding(self, watch: Watch) -> Hit | None:
         entries = [entry for entry in watch.entries if isinstance(entry, Entry)]
+        return self._likely(entries) or self._by_masks(watch, entries)
+
+    def _likely(self, entries: Sequence[Entry]) -> Hit | None:
+        """Try the first file of the first entry that has one: mostly, nothing objects."""
+        for index, entry in enumerate(entries):
+            if entry.excludes or entry not in self._candidates:
+                continue
+            place = self._first(entry)
+            if place is None:
+                continue
+            stays = all(not self._takes_away(later, place) for later in entries[index + 1 :])
+            return self._hit(entry, index, place) if stays else None
+        return None
+
+    def _takes_away(self, entry: Entry, place: int) -> bool:
+        if not entry.excludes or (entry not in self._candidates and place not in self._odd):
+            return False
+        return not self._matches(entry, place)
+
+    def _by_masks(self, watch: Watch, entries: Sequence[Entry]) -> Hit | None:
         left = (1 << len(self._files)) - 1 if watch.only_excludes else 0
         for entry in entries:
             mask = self._mask(entry)
@@ -137,7 +159,7 @@ class Decision:
         if entry in self._errors:
             raise self._errors[entry]
         try:
-            return entry.matches(self._files[at])
+            return entry.matches(self._files[at], self._meters[entry])
         except GlobError as error:
             self._errors[entry] = error
             raise

@@ -102,7 +102,7 @@ class WatchIndex:
         if known:
             return Entry(pattern, self._picomatch, known, known.negated)
         glob = Glob(pattern, self._picomatch)
-        return Entry(pattern, self._picomatch, None, glob.excludes, glob)
+        return Entry(pattern, self._picomatch, glob.outline, glob.excludes, glob)
 
     def _hang(self, entry: Entry) -> None:
         """Put a new entry where a push will find it."""
@@ -111,8 +111,8 @@ class WatchIndex:
 
     def _holders(self, entry: Entry) -> Iterator[dict[Entry, None]]:
         known = entry.outline
-        matches_most = self._semantics == "any" and entry.excludes
-        if known is None or known.anchor is None or matches_most:
+        matches_most = entry.excludes and (self._semantics == "any" or not known.negated)
+        if known.anchor is None or matches_most:
             yield self._unanchored
             return
         for text in known.anchor.texts:
@@ -133,7 +133,7 @@ class WatchIndex:
     def _unhang(self, entry: Entry) -> None:
         for holder in self._holders(entry):
             holder.pop(entry, None)
-        anchor = entry.outline.anchor if entry.outline else None
+        anchor = entry.outline.anchor
         if anchor is None:
             return
         texts = self._anchored[anchor.kind]
@@ -145,10 +145,10 @@ class WatchIndex:
         """Find the entries that may match, each with the places of the files to ask about."""
         found: dict[Entry, Sequence[int]] = {}
         for kind, texts in self._anchored.items():
-            for text, places in pushed.having(kind, texts):
+            for text, places in pushed.having(kind, texts).items():
                 for entry in texts[text]:
                     _add_places(found, entry, places)
-        for pattern, places in pushed.equal(self._entries):
+        for pattern, places in pushed.equal(self._entries).items():
             _add_places(found, self._entries[pattern], places)
         everything = range(len(pushed.files))
         for entry in self._unanchored:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bridge.core.globs import Glob, GlobError, Picomatch
+from bridge.core.globs import Glob, GlobError, Meter, Picomatch
 
 Semantics: TypeAlias = Literal["exclude", "any"]
 
@@ -98,30 +98,31 @@ class WatchPaths:
         for index, glob in enumerate(self._globs):
             if isinstance(glob, GlobError):
                 raise glob
+            meter = Meter()
             for file in files:
-                if glob.matches(file):
+                if glob.matches(file, meter):
                     return Hit(glob.pattern, index, file)
         return None
 
     def _unless_excluded(self, files: Sequence[str]) -> Hit | None:
-        globs = [glob for glob in self._globs if isinstance(glob, Glob)]
-        if globs and all(glob.excludes for glob in globs):
+        metered = [(glob, Meter()) for glob in self._globs if isinstance(glob, Glob)]
+        if metered and all(glob.excludes for glob, _ in metered):
             for file in files:
-                if all(glob.matches(file) for glob in globs):
-                    return Hit(globs[0].pattern, 0, file)
+                if all(glob.matches(file, meter) for glob, meter in metered):
+                    return Hit(metered[0][0].pattern, 0, file)
             return None
-        for index, glob in enumerate(globs):
+        for index, (glob, meter) in enumerate(metered):
             if glob.excludes:
                 continue
             for file in files:
-                if glob.matches(file) and _stays(file, globs[index + 1 :]):
+                if glob.matches(file, meter) and _stays(file, metered[index + 1 :]):
                     return Hit(glob.pattern, index, file)
         return None
 
 
-def _stays(file: str, later: Sequence[Glob]) -> bool:
+def _stays(file: str, later: Sequence[tuple[Glob, Meter]]) -> bool:
     """Tell whether a file that was let in still is when the later patterns have spoken."""
-    for glob in reversed(later):
-        if glob.matches(file) is not glob.excludes:
+    for glob, meter in reversed(later):
+        if glob.matches(file, meter) is not glob.excludes:
             return not glob.excludes
     return True

@@ -6,6 +6,7 @@
 question is answered at a bounded cost or refused with a `GlobError`.
 """
 
+from bridge.core.globs.automaton import Meter
 from bridge.core.globs.errors import GlobError, GlobThrows, GlobUnsupported
 from bridge.core.globs.glob import Glob
 from bridge.core.globs.translate import MAX_LENGTH, MAX_NESTING, Picomatch
@@ -17,5 +18,6 @@ __all__ = [
     "GlobError",
     "GlobThrows",
     "GlobUnsupported",
+    "Meter",
     "Picomatch",
 ]

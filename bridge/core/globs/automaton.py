@@ -13,6 +13,7 @@ from bridge.core.globs.graph import PLACE_GATES, Graph, Part
 from bridge.core.globs.syntax import Place, Ranges
 
 MAX_STATES = 2_000
+PUSH_LIMIT = 2_000_000  # for one pattern and all files of a push: about 0.4 s
 STEP_COST = 8  # of one part at one position, against one for each node visited
 
 _START = PLACE_GATES[Place.START]
@@ -31,7 +32,7 @@ class TooCostly(Exception):
 class Meter:
     """Counts work down; runs out with `TooCostly`."""
 
-    left: int
+    left: int = PUSH_LIMIT
 
     def spend(self, amount: int) -> None:
         self.left -= amount

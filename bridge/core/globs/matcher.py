@@ -44,9 +44,11 @@ class Matcher:
         self._quick = quick(expression) if allow_quick else None
         self._engine: _Engine | None = None if self._quick else _engine(expression)
 
-    def matches(self, path: str) -> bool:
+    def matches(self, path: str, shared: Meter | None = None) -> bool:
         """Tell whether the expression matches somewhere in `path` (units, at least one).
 
+        Args:
+            shared: counts down over many paths.
         Raises:
             TooCostly: this path would need more work than allowed.
             TooLarge.
@@ -55,7 +57,11 @@ class Matcher:
             return self._quick.matches(path)
         if self._engine is None:
             self._engine = _engine(self._expression)
-        return self._engine.matches(path, Meter(WORK_LIMIT))
+        meter = Meter(WORK_LIMIT)
+        answer = self._engine.matches(path, meter)
+        if shared is not None:
+            shared.spend(WORK_LIMIT - meter.left)
+        return answer
 
 
 def _engine(expression: Node) -> _Engine:

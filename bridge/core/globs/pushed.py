@@ -1,6 +1,6 @@
 """The files of one push, looked up by what patterns are anchored to."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 from bridge.core.globs.anchors import AnchorKind
@@ -8,12 +8,15 @@ from bridge.core.globs.anchors import AnchorKind
 Texts: TypeAlias = Mapping[str, Any]
 """The texts of all anchors of one kind; only the keys matter here."""
 
-Found: TypeAlias = Iterator[tuple[str, list[int]]]
+Found: TypeAlias = dict[str, list[int]]
 """Those texts that the push has, each with the places of its files, ascending."""
 
 
 class Pushed:
     """Changed files, by place.
+
+    Every look-up first asks which texts occur at all, with sets, and collects places for
+    those only: of a big push, most files concern nobody.
 
     Attributes:
         files: as listed by the host.
@@ -25,22 +28,9 @@ class Pushed:
     def __init__(self, files: list[str]) -> None:
         self.files = files
         self.place = dict(zip(reversed(files), range(len(files) - 1, -1, -1), strict=True))
-        directories: dict[str, list[int]] = {}
-        names: dict[str, list[int]] = {}
-        for at, path in enumerate(files):
-            directory, _, name = path.rpartition("/")
-            if not name:
-                name = directory.rpartition("/")[2]
-            if directory in directories:
-                directories[directory].append(at)
-            else:
-                directories[directory] = [at]
-            if name in names:
-                names[name].append(at)
-            else:
-                names[name] = [at]
-        self._directories = directories
-        self._names = names
+        splits = [path.rpartition("/") for path in files]
+        self._directories = [split[0] for split in splits]
+        self._names = [split[2] or split[0].rpartition("/")[2] for split in splits]
         self._blob: str | None = None
 
     @property
@@ -55,71 +45,58 @@ class Pushed:
 
     def having(self, kind: AnchorKind, texts: Texts) -> Found:
         """Find the files that have one of `texts` in the place that `kind` says."""
-        return _LOOKUPS[kind](self, texts) if texts and self.files else iter(())
+        return _LOOKUPS[kind](self, texts) if texts and self.files else {}
 
     def equal(self, texts: Texts) -> Found:
         """Find files by their whole path."""
-        for text in self.place.keys() & texts.keys():
-            yield text, [self.place[text]]
+        return {text: [self.place[text]] for text in self.place.keys() & texts.keys()}
 
     def under(self, texts: Texts) -> Found:
         """Find files in, or called as, one of these directories."""
-        below: dict[str, list[list[int]]] = {}
-        for directory, places in self._directories.items():
-            for upper in _upwards(directory):
-                if upper in texts:
-                    below.setdefault(upper, []).append(places)
+        directories = set(self._directories)
+        found = _grouped(self._directories, _uppers_in(directories, texts))
         for text in self.place.keys() & texts.keys():
             # `apps/**` matches `apps` itself.
-            below.setdefault(text, []).append([self.place[text]])
-        return _merged(below)
+            found[text] = sorted({*found.get(text, ()), self.place[text]})
+        return found
 
     def named(self, texts: Texts) -> Found:
         """Find files by their last segment."""
-        for name in self._names.keys() & texts.keys():
-            yield name, self._names[name]
+        return _grouped(self._names, {name: (name,) for name in texts.keys() & self._names})
 
     def with_extension(self, texts: Texts) -> Found:
         """Find files by what is behind the last dot of their last segment."""
-        found: dict[str, list[list[int]]] = {}
-        for name, places in self._names.items():
-            _, dot, extension = name.rpartition(".")
-            if dot and extension in texts:
-                found.setdefault(extension, []).append(places)
-        return _merged(found)
+        extensions = [name.rpartition(".")[2] for name in self._names]
+        return _grouped(extensions, {text: (text,) for text in texts.keys() & extensions})
 
     def starting(self, texts: Texts) -> Found:
         """Find files by how their first segment starts."""
+        firsts = [path.partition("/")[0] for path in self.files]
         lengths = {len(text) for text in texts}
-        found: dict[str, list[list[int]]] = {}
-        for directory, places in self._directories.items():
-            for first, its_places in self._first_segments(directory, places):
-                for text in {first[:length] for length in lengths} & texts.keys():
-                    found.setdefault(text, []).append(its_places)
-        return _merged(found)
-
-    def _first_segments(self, directory: str, places: list[int]) -> Iterable[tuple[str, list[int]]]:
-        if directory:
-            return [(directory.partition("/")[0], places)]
-        return [(self.files[at], [at]) for at in places]
+        starts = {first: {first[:size] for size in lengths} & texts.keys() for first in set(firsts)}
+        return _grouped(firsts, {first: hits for first, hits in starts.items() if hits})
 
     def with_segment(self, texts: Texts) -> Found:
         """Find files by any of their segments."""
-        found: dict[str, list[list[int]]] = {}
-        for directory, places in self._directories.items():
-            for segment in texts.keys() & directory.split("/"):
-                found.setdefault(segment, []).append(places)
-        for name in self._names.keys() & texts.keys():
-            found.setdefault(name, []).append(self._names[name])
-        return _merged(found)
+        segments = {
+            directory: hits
+            for directory in set(self._directories)
+            if (hits := texts.keys() & directory.split("/"))
+        }
+        found = _grouped(self._directories, segments)
+        for name, places in self.named(texts).items():
+            found[name] = sorted({*found.get(name, ()), *places})
+        return found
 
     def holding(self, texts: Texts) -> Found:
         """Find files by any part of their path."""
         if self._blob is None:
             self._blob = "\n".join(self.files)
-        for text in texts:
-            if text in self._blob:
-                yield text, [at for at, path in enumerate(self.files) if text in path]
+        return {
+            text: [at for at, path in enumerate(self.files) if text in path]
+            for text in texts
+            if text in self._blob
+        }
 
 
 _LOOKUPS: dict[AnchorKind, Callable[[Pushed, Texts], Found]] = {
@@ -133,17 +110,37 @@ _LOOKUPS: dict[AnchorKind, Callable[[Pushed, Texts], Found]] = {
 }
 
 
-def _upwards(directory: str) -> Iterator[str]:
-    """Give a directory and all above it; "" is the top."""
-    while directory:
-        yield directory
-        directory = directory.rpartition("/")[0]
-    yield ""
+def _uppers_in(directories: set[str], texts: Texts) -> dict[str, tuple[str, ...]]:
+    """Give for each directory those of `texts` that are it or above it, if there are any."""
+    if len(directories) > len(texts) // 4:
+        # A big push: most of it is in top directories where nobody looks.
+        tops = {text.partition("/")[0] for text in texts}
+        if "" not in tops:
+            directories = {name for name in directories if name.partition("/")[0] in tops}
+    known: dict[str, tuple[str, ...]] = {"": ("",) if "" in texts else ()}
+    for directory in directories:
+        below = []
+        upper = directory
+        while upper not in known:
+            below.append(upper)
+            upper = upper.rpartition("/")[0]
+        hits = known[upper]
+        for name in reversed(below):
+            hits = (*hits, name) if name in texts else hits
+            known[name] = hits
+    return {directory: hits for directory in directories if (hits := known[directory])}
 
 
-def _merged(found: Mapping[str, Collection[list[int]]]) -> Found:
-    for text, lists in found.items():
-        if len(lists) == 1:
-            yield text, next(iter(lists))
-        else:
-            yield text, sorted({place for places in lists for place in places})
+def _grouped(keys: list[str], texts_of: Mapping[str, Collection[str]]) -> Found:
+    """Collect, for each text, the places whose key stands for it."""
+    found: Found = {}
+    if not texts_of:
+        return found
+    for at, key in enumerate(keys):
+        if key in texts_of:
+            for text in texts_of[key]:
+                if text in found:
+                    found[text].append(at)
+                else:
+                    found[text] = [at]
+    return found
