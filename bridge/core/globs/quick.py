@@ -75,6 +75,14 @@ def quick(expression: Node) -> Quick | None:
         return None
 
 
+def harmless(expression: Node, size: int) -> bool:
+    """Tell whether trying out all ways to read a path of `size` is no work worth a word."""
+    try:
+        return ways(expression).for_length(size) <= WAYS_LIMIT
+    except _Unsafe:
+        return False
+
+
 def _longest(number: Ways) -> int:
     """Give the greatest length of path on which the ways stay within the limit."""
     size = 0
