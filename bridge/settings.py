@@ -103,6 +103,11 @@ class Journey(Section):
     """How often to look and how long to wait, in seconds."""
 
     catalog_every: float = Field(60.0, gt=0, description="between two readings of the apps")
+    catalog_eager: float = Field(
+        3.0,
+        ge=0,
+        description="at least, between readings that pushes of unknown repositories cause",
+    )
     push_window: float = Field(600.0, ge=0, description="the same push by two hooks deploys once")
     look: float = Field(0.25, gt=0, description="first pause between looks at a deployment")
     look_at_most: float = Field(2.0, gt=0, description="longest pause between looks")

@@ -170,6 +170,8 @@ class DurableFlows:
             "log_level": "WARNING",
             "console_log_level": "WARNING",
             "enable_otlp": False,
+            # Its listener looks once in this time whether it should end; we send it nothing.
+            "notification_listener_polling_interval_sec": 0.25,
         }
 
 

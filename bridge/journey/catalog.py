@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from bridge.core.errors import BridgeError
-from bridge.core.events import RefPushed, Repository
+from bridge.core.events import Repository
 from bridge.core.watch import App
 from bridge.ports import Backend, Clock, Journal
 
@@ -36,7 +36,7 @@ class Catalog:
 
         Args:
             every: seconds between two readings.
-            eager: seconds after which a push of an unknown repository is worth another one.
+            eager: least seconds between two readings that pushes of unknown repositories cause.
         """
         self._backends = backends
         self._journal = journal
@@ -76,17 +76,26 @@ class Catalog:
     async def refresh(self) -> None:
         """Read every backend once; one that can't be read keeps what was known of it."""
         async with self._refreshing:
+            began = self._clock()
             names = list(self._backends)
             await asyncio.gather(*(self._refresh_one(name) for name in names))
             self._take(await self._journal.apps())
-            self._read_at = self._clock()
+            self._read_at = began
             if not self.trouble or self._apps:
                 self.ready.set()
 
-    async def refresh_for(self, push: RefPushed) -> None:
-        """Read again when no app is known for a push: it may have been made just now."""
-        if not self.of(push.repository) and self._clock() - self._read_at > self._eager:
+    async def newer_than(self, moment: float) -> float | None:
+        """See to it that the apps were read after `moment`, as when a push knows none of them.
+
+        An app may have been made just before its first push. Reading all apps for every
+        push of a repository that nobody deploys would be dear, so it is done once in
+        `eager` seconds; returns when to come again, or None when the reading is newer now.
+        """
+        if self._read_at <= moment:
+            if self._clock() - self._read_at < self._eager:
+                return self._read_at + self._eager
             await self.refresh()
+        return None
 
     def of(self, repository: Repository) -> tuple[App, ...]:
         """The apps that may deploy from a repository, by label."""

@@ -141,8 +141,7 @@ class Deliveries:
                 finished.append(done(delivery, DeliveryState.FAILED, found))
             else:
                 meanings.append(found)
-        for push in {m.event for m in meanings if isinstance(m.event, RefPushed)}:
-            await self._catalog.refresh_for(push)
+        meanings, postponed = await self._with_known_apps(meanings)
         outcomes = await asyncio.to_thread(
             self._outcomes, meanings, self._catalog.snapshot, self._clock()
         )
@@ -154,7 +153,30 @@ class Deliveries:
             await self._flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
         for meaning in meanings:
             await self._start_cancel(meaning)
-        return finished + [end for _, end in outcomes]
+        return finished + postponed + [end for _, end in outcomes]
+
+    async def _with_known_apps(
+        self, meanings: Sequence[Meaning]
+    ) -> tuple[list[Meaning], list[Finished]]:
+        """Those that can be decided now, and those that wait until the apps are read again."""
+        ready: list[Meaning] = []
+        postponed: list[Finished] = []
+        for meaning in meanings:
+            come_again = None
+            if not self._knows(meaning.event):
+                come_again = await self._catalog.newer_than(meaning.delivery.received_at)
+            if come_again is None:
+                ready.append(meaning)
+            else:
+                later = done(meaning.delivery, DeliveryState.KEPT)
+                postponed.append(replace(later, due_at=come_again))
+        return ready, postponed
+
+    def _knows(self, event: Event) -> bool:
+        """Whether an app is known for it; what needs none is known, too."""
+        if isinstance(event, RefPushed):
+            return bool(self._catalog.of(event.repository))
+        return not isinstance(event, Asked) or self._catalog.get(event.target) is not None
 
     async def _read(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
         """What each delivery means, or why that can't be said."""

@@ -46,10 +46,11 @@ class WebServer:
             "keepalive_timeout": KEEPALIVE_SECONDS,
             "lingering_time": 0,
             "handle_signals": False,
+            "shutdown_timeout": 5.0,
         }
         self._runner = web.AppRunner(self._app, **settings)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, backlog=1024, shutdown_timeout=5)
+        site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
         try:
             await site.start()
         except OSError as error:

@@ -1,0 +1,23 @@
+"""Fixtures of the end-to-end tier."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.embedded.support import Repository
+from tests.world import Origin, World, running_world
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """A running bridge with the embedded backend inside."""
+    async with running_world(tmp_path / "bridge") as running:
+        yield running
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Origin:
+    """A repository with a site in `web/` and some documents."""
+    files = {"web/index.html": "<h1>first</h1>", "docs/read.md": "read me"}
+    return Origin(Repository.make(tmp_path / "origin", files))

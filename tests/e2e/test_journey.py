@@ -1,0 +1,418 @@
+"""A push deploys: the whole journey through the public doors."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.core.events import Action
+from tests.unit.embedded.support import Repository, git_server, holding, path_with, until
+from tests.world import ZERO, Origin, World, running_world
+
+
+async def make_site(world: World, origin: Origin, **others: Any) -> dict[str, Any]:
+    """An app that publishes `web/` from the origin's main branch."""
+    assert world.backend is not None
+    app = await world.backend.app("web", origin.clone_url, publishDirectory="web")
+    watch = others.pop("watch", None)
+    await world.backend.save_git(app["applicationId"], origin.clone_url, watchPaths=watch)
+    return app
+
+
+async def page(world: World, app: dict[str, Any]) -> str:
+    assert world.backend is not None
+    return (await world.backend.page(app)).text
+
+
+async def test_a_push_changes_the_published_page(world: World, origin: Origin) -> None:
+    app = await make_site(world, origin)
+
+    id_ = await world.commit(origin, "feat: second", {"web/index.html": "<h1>second</h1>"})
+    (deployment,) = await world.ended(1)
+
+    assert deployment.state == "done", deployment.note
+    assert deployment.deployed_commit == deployment.commit == origin.head()
+    assert deployment.delivery == id_
+    assert await page(world, app) == "<h1>second</h1>"
+    assert await world.reasons(id_) == {"shop/web": "no_watch_paths"}
+    changes = await world.stores.journal.changes(deployment.id)
+    states = [str(change.state) for change in changes]
+    assert states[0] == "waiting"
+    assert states[1] == "asked"
+    assert states[-1] == "done"
+
+
+async def test_a_push_outside_the_watch_paths_says_why_it_does_not_deploy(
+    world: World, origin: Origin
+) -> None:
+    await make_site(world, origin, watch=["web/**"])
+
+    id_ = await world.commit(origin, "docs: more", {"docs/read.md": "more"})
+
+    assert await world.reasons(id_) == {"shop/web": "no_path_hit"}
+    assert await world.deployments() == []
+    delivery = await world.delivery(id_)
+    (decision,) = (await world.stores.journal.decisions([delivery.seq]))[delivery.seq]
+    assert decision.evidence == "1 file changed, none matches web/**"
+
+
+async def test_a_push_inside_the_watch_paths_names_file_and_pattern(
+    world: World, origin: Origin
+) -> None:
+    await make_site(world, origin, watch=["web/**"])
+
+    id_ = await world.commit(origin, "feat: page", {"web/about.html": "about"})
+    await world.ended(1)
+
+    delivery = await world.delivery(id_)
+    (decision,) = (await world.stores.journal.decisions([delivery.seq]))[delivery.seq]
+    assert (decision.reason, decision.evidence) == ("path_hit", "web/about.html matches web/**")
+
+
+async def test_a_duplicate_delivery_deploys_once(world: World, origin: Origin) -> None:
+    await make_site(world, origin)
+    before = origin.head()
+    after = origin.repository.commit("feat: second", {"web/index.html": "2"})
+    payload = origin.payload("refs/heads/main", before, after)
+
+    first = await world.hook("github", payload, id_="11111111-2222-3333-4444-555555555555")
+    second = await world.hook("github", payload, id_="11111111-2222-3333-4444-555555555555")
+
+    assert (first.status_code, first.json()["status"]) == (202, "accepted")
+    assert (second.status_code, second.json()["status"]) == (200, "duplicate")
+    await world.ended(1)
+
+
+async def test_two_hooks_for_one_push_deploy_once(world: World, origin: Origin) -> None:
+    await make_site(world, origin)
+    before = origin.head()
+    after = origin.repository.commit("feat: second", {"web/index.html": "2"})
+
+    await world.push(origin, "refs/heads/main", before, after)
+    twin = await world.push(origin, "refs/heads/main", before, after)
+
+    assert await world.reasons(twin) == {"shop/web": "duplicate_push"}
+    await world.ended(1)
+
+
+async def test_forth_back_and_forth_again_deploys_three_times(world: World, origin: Origin) -> None:
+    await make_site(world, origin)
+    one = origin.head()
+    two = origin.repository.commit("feat: second", {"web/index.html": "2"})
+
+    for count, (before, after) in enumerate([(one, two), (two, one), (one, two)], start=1):
+        await world.push(origin, "refs/heads/main", before, after)
+        await world.ended(count)
+
+    assert await world.states() == ["done", "done", "done"]
+
+
+async def test_a_tag_deploys_the_app_that_waits_for_tags(world: World, origin: Origin) -> None:
+    app = await make_site(world, origin)
+    assert world.backend is not None
+    await world.backend.ask(
+        "POST", "application.update", applicationId=app["applicationId"], triggerType="tag"
+    )
+    pushed = await world.commit(origin, "feat: second", {"web/index.html": "2"})
+    origin.repository.git("tag", "v1.0.0")
+
+    tagged = await world.push(origin, "refs/tags/v1.0.0", ZERO, origin.head("v1.0.0"))
+    (deployment,) = await world.ended(1)
+
+    assert await world.reasons(pushed) == {"shop/web": "trigger_mismatch"}
+    assert await world.reasons(tagged) == {"shop/web": "tag_pushed"}
+    assert (deployment.state, deployment.ref) == ("done", "refs/tags/v1.0.0")
+    assert deployment.deployed_commit == origin.head("main")
+    assert await page(world, app) == "2"
+
+
+async def test_a_deleted_tag_deploys_nothing(world: World, origin: Origin) -> None:
+    app = await make_site(world, origin)
+    assert world.backend is not None
+    await world.backend.ask(
+        "POST", "application.update", applicationId=app["applicationId"], triggerType="tag"
+    )
+
+    id_ = await world.push(origin, "refs/tags/v1.0.0", origin.head(), ZERO)
+
+    assert await world.reasons(id_) == {"shop/web": "ref_deleted"}
+    assert await world.deployments() == []
+
+
+async def test_a_deleted_branch_deploys_nothing(world: World, origin: Origin) -> None:
+    await make_site(world, origin)
+
+    id_ = await world.push(origin, "refs/heads/main", origin.head(), ZERO)
+
+    assert await world.reasons(id_) == {"shop/web": "ref_deleted"}
+    assert await world.deployments() == []
+
+
+async def test_another_branch_and_a_skip_directive_deploy_nothing(
+    world: World, origin: Origin
+) -> None:
+    await make_site(world, origin)
+    before = origin.head()
+
+    skipped = await world.commit(origin, "docs: typo [skip ci]", {"web/index.html": "2"})
+    other = await world.push(origin, "refs/heads/feature/main", before, origin.head())
+
+    assert await world.reasons(skipped) == {"shop/web": "skip_directive"}
+    assert await world.reasons(other) == {"shop/web": "branch_mismatch"}
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A docker whose builds wait for this file."""
+    file = tmp_path / "gate"
+    monkeypatch.setenv("PATH", path_with(tmp_path / "tools", docker=holding(file)))
+    return file
+
+
+async def make_image(world: World, origin: Origin) -> dict[str, Any]:
+    """An app that is built by (a stand-in for) docker."""
+    assert world.backend is not None
+    return await world.backend.app(
+        "api",
+        origin.clone_url,
+        buildType="dockerfile",
+        dockerfile="Dockerfile",
+        dockerContextPath="",
+        dockerBuildStage="",
+    )
+
+
+async def test_two_pushes_during_a_build_give_one_more_deployment(
+    gate: Path, world: World, origin: Origin
+) -> None:
+    await make_image(world, origin)
+    await world.commit(origin, "feat: one", {"Dockerfile": "FROM scratch"})
+    await until(world.states, lambda states: states == ["running"])
+
+    await world.commit(origin, "feat: two", {"a": "2"})
+    await world.commit(origin, "feat: three", {"a": "3"})
+    await until(world.states, lambda states: states == ["running", "superseded", "waiting"])
+    gate.touch()
+    first, second, third = await world.ended(3)
+
+    assert [first.state, second.state, third.state] == ["done", "superseded", "done"]
+    assert second.superseded_by == third.id
+    assert third.deployed_commit == third.commit == origin.head()
+    assert second.asked_at is None
+
+
+async def test_a_cancel_ends_what_runs_and_what_waits(
+    gate: Path, world: World, origin: Origin
+) -> None:
+    app = await make_image(world, origin)
+    await world.commit(origin, "feat: one", {"Dockerfile": "FROM scratch"})
+    await until(world.states, lambda states: states == ["running"])
+    await world.commit(origin, "feat: two", {"a": "2"})
+    await until(world.states, lambda states: states == ["running", "waiting"])
+
+    id_ = await world.ask(Action.CANCEL, app["applicationId"])
+    running, waiting = await world.ended(2)
+
+    assert [running.state, waiting.state] == ["cancelled", "cancelled"]
+    assert waiting.note == "cancelled before the backend was asked"
+    assert await world.reasons(id_, "cli") == {"shop/api": "cancel_asked"}
+
+
+async def test_a_person_deploys_and_redeploys(world: World, origin: Origin) -> None:
+    app = await make_site(world, origin)
+    await world.commit(origin, "feat: second", {"web/index.html": "2"})
+    await world.ended(1)
+    origin.repository.commit("feat: third, not pushed to the bridge", {"web/index.html": "3"})
+
+    await world.ask(Action.REDEPLOY, app["applicationId"])
+    redeployed = (await world.ended(2))[-1]
+    assert (redeployed.state, await page(world, app)) == ("done", "2")
+    assert "nothing was fetched" in redeployed.note
+
+    id_ = await world.ask(Action.DEPLOY, app["applicationId"])
+    deployed = (await world.ended(3))[-1]
+    assert (deployed.state, await page(world, app)) == ("done", "3")
+    assert deployed.trigger == "cli: ada"
+    assert deployed.deployed_commit == origin.head()
+    assert await world.reasons(id_, "cli") == {"shop/web": "asked"}
+
+
+async def test_a_replay_deploys_the_same_push_again(world: World, origin: Origin) -> None:
+    await make_site(world, origin)
+    id_ = await world.commit(origin, "feat: second", {"web/index.html": "2"})
+    await world.ended(1)
+    original = await world.delivery(id_)
+
+    replayed = await world.ask(Action.REPLAY, str(original.seq))
+    again = (await world.ended(2))[-1]
+
+    assert again.state == "done"
+    assert again.trigger == "push, replayed by cli: ada"
+    assert await world.reasons(replayed, "cli") == {"shop/web": "no_watch_paths"}
+
+
+async def test_a_failing_build_ends_failed_and_the_next_push_deploys(
+    world: World, origin: Origin
+) -> None:
+    app = await make_site(world, origin)
+    before = origin.head()
+    origin.repository.git("mv", "web", "elsewhere")
+    after = origin.repository.commit("fix: break it")
+    await world.push(origin, "refs/heads/main", before, after)
+    (failed,) = await world.ended(1)
+    assert failed.state == "failed"
+    assert failed.note
+
+    origin.repository.git("mv", "elsewhere", "web")
+    await world.commit(origin, "fix: mend it", {"web/index.html": "mended"})
+    await world.ended(2)
+
+    assert await page(world, app) == "mended"
+
+
+async def test_an_app_on_gitlab_deploys_the_same(tmp_path: Path, world: World) -> None:
+    assert world.backend is not None
+    root = tmp_path / "gitlab"
+    repository = Repository.make(root / "group/site.git", {"web/index.html": "first"})
+    async with git_server(root) as server:
+        origin = Origin(repository, "gitlab", "group/site", 42, f"{server.url}/group/site.git")
+        await world.backend.ask(
+            "POST",
+            "gitlab.create",
+            name="gl",
+            authId="x",
+            gitlabUrl=server.url,
+        )
+        (provider,) = await world.backend.ask("GET", "gitlab.gitlabProviders")
+        app = await world.backend.app("web")
+        await world.backend.ask(
+            "POST",
+            "application.saveGitlabProvider",
+            applicationId=app["applicationId"],
+            gitlabBranch="main",
+            gitlabBuildPath="/",
+            gitlabOwner="group",
+            gitlabRepository="site",
+            gitlabId=provider["gitlabId"],
+            gitlabProjectId=42,
+            gitlabPathNamespace="group/renamed-since",
+            watchPaths=["web/**"],
+            enableSubmodules=False,
+        )
+        await world.backend.ask(
+            "POST",
+            "application.saveGitlabProvider",
+            applicationId=app["applicationId"],
+            gitlabBranch="main",
+            gitlabBuildPath="/",
+            gitlabOwner="group",
+            gitlabRepository="site",
+            gitlabId=provider["gitlabId"],
+            gitlabProjectId=42,
+            gitlabPathNamespace="group/site",
+            watchPaths=["web/**"],
+            enableSubmodules=False,
+        )
+        await world.backend.save_build(app["applicationId"], publishDirectory="web")
+
+        skipped = await world.commit(origin, "docs", {"docs/a.md": "a"})
+        pushed = await world.commit(origin, "feat", {"web/index.html": "second"})
+        (deployment,) = await world.ended(1)
+        deleted = await world.push(origin, "refs/heads/main", origin.head(), ZERO)
+
+        assert await world.reasons(skipped, "gitlab") == {"shop/web": "no_path_hit"}
+        assert await world.reasons(pushed, "gitlab") == {"shop/web": "path_hit"}
+        assert await world.reasons(deleted, "gitlab") == {"shop/web": "ref_deleted"}
+        assert deployment.state == "done", deployment.note
+        assert deployment.deployed_commit == origin.head()
+        assert await page(world, app) == "second"
+
+
+async def test_the_same_journey_over_http_to_a_dokploy(tmp_path: Path, origin: Origin) -> None:
+    from tests.unit.embedded.support import running_server
+
+    async with (
+        running_server(tmp_path / "dokploy") as dokploy,
+        running_world(
+            tmp_path / "bridge",
+            BRIDGE_DOKPLOY_URL=dokploy.server.url,
+            BRIDGE_DOKPLOY_API_KEY=dokploy.server.api_key,
+        ) as world,
+    ):
+        world.backend = dokploy
+        app = await make_site(world, origin)
+
+        await world.commit(origin, "feat: second", {"web/index.html": "second"})
+        (deployment,) = await world.ended(1)
+
+        assert deployment.state == "done", deployment.note
+        assert deployment.deployed_commit == origin.head()
+        assert await page(world, app) == "second"
+
+
+async def test_what_is_nothing_of_ours_is_ignored_with_its_reason(
+    world: World, origin: Origin
+) -> None:
+    id_ = await world.push(origin, "refs/heads/main", origin.head(), origin.head())
+
+    delivery = await world.delivery(id_)
+
+    assert delivery.state == "ignored"
+    assert delivery.error == "no app deploys from my-org/mono on github"
+
+
+async def test_a_malformed_body_fails_and_blocks_nothing(world: World, origin: Origin) -> None:
+    await make_site(world, origin)
+    broken = await world.hook("github", {"ref": 7}, id_="11111111-2222-3333-4444-555555555555")
+    await world.commit(origin, "feat: second", {"web/index.html": "2"})
+    await world.ended(1)
+
+    delivery = await world.delivery("11111111-2222-3333-4444-555555555555")
+
+    assert broken.status_code == 202
+    assert delivery.state == "failed"
+    assert "ref" in (delivery.error or "")
+
+
+async def test_deployments_wait_for_the_backend_and_go_on_when_it_is_back(
+    tmp_path: Path, origin: Origin
+) -> None:
+    from bridge.backends.embedded import EmbeddedServer
+    from tests.unit.embedded.support import client_of
+
+    server = EmbeddedServer(tmp_path / "dokploy")
+    await server.start()
+    port = int(server.url.rpartition(":")[2])
+    async with running_world(
+        tmp_path / "bridge",
+        BRIDGE_DOKPLOY_URL=server.url,
+        BRIDGE_DOKPLOY_API_KEY=server.api_key,
+        BRIDGE_DOKPLOY_READ_RETRIES="0",
+    ) as world:
+        async with client_of(server) as client:
+            world.backend = client
+            await make_site(world, origin)
+            await world.commit(origin, "feat: second", {"web/index.html": "2"})
+            await world.ended(1)
+        await server.stop()
+
+        pushed = await world.commit(origin, "feat: third", {"web/index.html": "3"})
+        assert await world.reasons(pushed) == {"shop/web": "no_watch_paths"}
+        await until(world.deployments, lambda those: "can't be reached" in those[-1].note)
+
+        server = EmbeddedServer(tmp_path / "dokploy", port=port)
+        await server.start()
+        try:
+            last = (await world.ended(2))[-1]
+            assert (last.state, last.deployed_commit) == ("done", origin.head())
+        finally:
+            await server.stop()
+
+
+async def test_the_bridge_is_ready_and_alive(world: World) -> None:
+    alive, ready = await asyncio.gather(world.web.get("/healthz"), world.web.get("/readyz"))
+
+    assert (alive.status_code, ready.status_code) == (200, 200)
+    assert json.loads(ready.text) == {"status": "ready"}

@@ -1,0 +1,244 @@
+"""A whole bridge to test through its doors: real HTTP, real git, the embedded backend."""
+
+import hashlib
+import hmac
+import json
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bridge.app import Bridge, Stores, run_bridge
+from bridge.core.commands import COMMAND_HOST, write_command
+from bridge.core.events import Action, Asked
+from bridge.core.lifecycle import Deployment
+from bridge.ports import Delivery, DeliveryState, NewDelivery
+from bridge.settings import Settings, read_settings
+from tests.unit.embedded.support import Client, Repository, until
+
+SECRET = "a secret of the tests"
+TOKEN = "a token of the tests"
+ZERO = "0" * 40
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A repository that is pushed to, and what its host would say of a push."""
+
+    repository: Repository
+    host: str = "github"
+    name: str = "my-org/mono"
+    id: int = 4711
+    url: str = ""
+
+    @property
+    def clone_url(self) -> str:
+        return self.url or self.repository.url
+
+    def head(self, ref: str = "HEAD") -> str:
+        return self.repository.git("rev-parse", ref)
+
+    def payload(self, ref: str, before: str, after: str) -> dict[str, Any]:
+        return (github_push if self.host == "github" else gitlab_push)(self, ref, before, after)
+
+    def commits(self, before: str, after: str) -> list[dict[str, Any]]:
+        """What a host lists for a push, from git's own account of it."""
+        if ZERO in (before, after):
+            return []
+        listed = self.repository.git("rev-list", "--reverse", f"{before}..{after}").split()
+        return [self.commit(sha) for sha in listed]
+
+    def commit(self, sha: str) -> dict[str, Any]:
+        message = self.repository.git("log", "-1", "--format=%B", sha)
+        files: dict[str, list[str]] = {"A": [], "M": [], "D": []}
+        shown = self.repository.git("show", "--format=", "--no-renames", "--name-status", sha)
+        for line in shown.splitlines():
+            kind, _, path = line.partition("\t")
+            files[kind].append(path)
+        return {
+            "id": sha,
+            "message": message,
+            "author": {"name": "Ada", "email": "ada@example.com", "username": "ada"},
+            "added": files["A"],
+            "modified": files["M"],
+            "removed": files["D"],
+            "url": f"https://example.com/{sha}",
+        }
+
+
+def github_push(origin: Origin, ref: str, before: str, after: str) -> dict[str, Any]:
+    gone = after == ZERO
+    return {
+        "ref": ref,
+        "before": before,
+        "after": after,
+        "created": before == ZERO,
+        "deleted": gone,
+        "forced": False,
+        "repository": {
+            "id": origin.id,
+            "name": origin.name.rpartition("/")[2],
+            "full_name": origin.name,
+            "owner": {"login": origin.name.partition("/")[0]},
+            "html_url": f"https://github.com/{origin.name}",
+            "clone_url": origin.clone_url,
+        },
+        "pusher": {"name": "ada"},
+        "head_commit": None if gone else origin.commit(origin.head(after + "^{commit}")),
+        "commits": [] if ref.startswith("refs/tags/") else origin.commits(before, after),
+    }
+
+
+def gitlab_push(origin: Origin, ref: str, before: str, after: str) -> dict[str, Any]:
+    commits = origin.commits(before, after)
+    kind = "tag_push" if ref.startswith("refs/tags/") else "push"
+    gone = after == ZERO
+    return {
+        "object_kind": kind,
+        "event_name": kind,
+        "ref": ref,
+        "before": before,
+        "after": after,
+        "checkout_sha": None if gone else origin.head(after + "^{commit}"),
+        "user_username": "ada",
+        "project_id": origin.id,
+        "project": {
+            "id": origin.id,
+            "path_with_namespace": origin.name,
+            "web_url": f"https://gitlab.example.com/{origin.name}",
+            "git_http_url": origin.clone_url,
+        },
+        "commits": commits,
+        "total_commits_count": len(commits),
+    }
+
+
+@dataclass
+class World:
+    """A running bridge and everything around it."""
+
+    bridge: Bridge
+    web: httpx.AsyncClient
+    backend: Client | None = None
+    deliveries_sent: list[str] = field(default_factory=list)
+
+    @property
+    def stores(self) -> Stores:
+        return self.bridge.stores
+
+    async def hook(
+        self, host: str, payload: Mapping[str, Any], *, id_: str | None = None
+    ) -> httpx.Response:
+        """Deliver a webhook as the host would."""
+        body = json.dumps(payload).encode()
+        return await self.web.post(
+            f"/hooks/{host}", content=body, headers=hook_headers(host, payload, body, id_)
+        )
+
+    async def push(
+        self, origin: Origin, ref: str, before: str, after: str, *, id_: str | None = None
+    ) -> str:
+        """Deliver a push's webhook; returns its delivery id."""
+        answer = await self.hook(origin.host, origin.payload(ref, before, after), id_=id_)
+        assert answer.status_code in (200, 202), answer.text
+        return str(answer.json()["delivery"])
+
+    async def commit(self, origin: Origin, message: str, files: dict[str, str]) -> str:
+        """Commit to main and deliver the push; returns the delivery id."""
+        before = origin.head("main")
+        after = origin.repository.commit(message, files)
+        return await self.push(origin, "refs/heads/main", before, after)
+
+    async def ask(self, action: Action, target: str) -> str:
+        """Ask by the command line's road; returns the delivery id."""
+        asked = Asked(action, target, "cli: ada")
+        id_ = f"cli-{uuid.uuid4().hex}"
+        new = NewDelivery(COMMAND_HOST, id_, action, {}, write_command(asked), 0.0)
+        await self.stores.inbox.keep(new)
+        return id_
+
+    async def delivery(self, id_: str, host: str = "github") -> Delivery:
+        """A delivery, once it is decided."""
+        found = await until(
+            lambda: self.stores.inbox.find(host, id_),
+            lambda d: d is not None and d.state is not DeliveryState.KEPT,
+        )
+        assert found is not None
+        return found
+
+    async def reasons(self, id_: str, host: str = "github") -> dict[str, str]:
+        """Reason by app of a delivery, once it is decided."""
+        delivery = await self.delivery(id_, host)
+        decided = (await self.stores.journal.decisions([delivery.seq]))[delivery.seq]
+        return {decision.app: str(decision.reason) for decision in decided}
+
+    async def deployments(self) -> list[Deployment]:
+        """All of them, oldest first."""
+        return (await self.stores.journal.deployments(limit=1000))[::-1]
+
+    async def states(self) -> list[str]:
+        return [str(deployment.state) for deployment in await self.deployments()]
+
+    async def ended(self, count: int) -> list[Deployment]:
+        """All deployments, oldest first, once there are so many and none goes on."""
+        return await until(
+            self.deployments, lambda those: len(those) == count and all(d.final for d in those)
+        )
+
+
+def hook_headers(
+    host: str, payload: Mapping[str, Any], body: bytes, id_: str | None = None
+) -> dict[str, str]:
+    """The headers that a host would send with a body."""
+    id_ = id_ or str(uuid.uuid4())
+    if host == "github":
+        signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+        return {
+            "X-GitHub-Event": "push",
+            "X-GitHub-Delivery": id_,
+            "X-Hub-Signature-256": f"sha256={signature}",
+            "Content-Type": "application/json",
+        }
+    tag = str(payload.get("object_kind")) == "tag_push"
+    return {
+        "X-Gitlab-Event": "Tag Push Hook" if tag else "Push Hook",
+        "X-Gitlab-Token": TOKEN,
+        "Idempotency-Key": id_,
+        "Content-Type": "application/json",
+    }
+
+
+def settings_for(data: Path, **others: str) -> Settings:
+    """Settings of a bridge for tests: everything on free ports of loopback, and quick."""
+    environment = {
+        "BRIDGE_DATA": str(data),
+        "BRIDGE_PORT": "0",
+        "BRIDGE_EMBEDDED_PORT": "0",
+        "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
+        "BRIDGE_GITLAB_WEBHOOK_TOKENS": TOKEN,
+        "BRIDGE_JOURNEY_LOOK": "0.05",
+        "BRIDGE_JOURNEY_LOOK_AT_MOST": "0.2",
+        "BRIDGE_JOURNEY_CATALOG_EVERY": "3600",
+        "BRIDGE_JOURNEY_CATALOG_EAGER": "0",
+    }
+    return read_settings(None, environment | others)
+
+
+@asynccontextmanager
+async def running_world(data: Path, **others: str) -> AsyncIterator[World]:
+    """A bridge in this process; DBOS allows one at a time."""
+    async with (
+        run_bridge(settings_for(data, **others)) as bridge,
+        httpx.AsyncClient(base_url=bridge.url, trust_env=False, timeout=20) as web,
+        httpx.AsyncClient(
+            base_url=bridge.backend_url or bridge.url,
+            headers={"x-api-key": bridge.backend_key or "none"},
+            trust_env=False,
+            timeout=20,
+        ) as http,
+    ):
+        yield World(bridge, web, Client(bridge, http))  # type: ignore[arg-type]  # only its http is used here
