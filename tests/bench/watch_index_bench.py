@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "contract" / "globs")]
+sys.path.insert(0, str(ROOT))
 
-from micromatch_in_node import Node, unavailable  # noqa: E402 - needs the path above
-
-from bridge.core.watch_index import WatchIndex  # noqa: E402
+from bridge.core.watch_index import WatchIndex  # noqa: E402 - needs the path above
 from bridge.core.watch_paths import Semantics  # noqa: E402
+from tests.contract.globs.micromatch_in_node import Node, unavailable  # noqa: E402
 
 PATTERNS_PER_APP = 10
 SHARED = ("package.json", "**/Dockerfile", "**/*.proto", "tools/*.{js,mjs}", "config/**/*.y*ml")

@@ -1,0 +1,163 @@
+"""Many apps together are decided as each alone."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.core.globs import Glob, GlobError, GlobThrows
+from bridge.core.globs.anchors import Anchor, AnchorKind, outline
+from bridge.core.watch_index import WatchIndex
+from bridge.core.watch_paths import Hit, WatchPaths
+
+SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+WORDS = ["a", "b", "ab", ".a", "a.b", "src", "md", "x.md", "..", "é", "a b"]
+SEGMENTS = st.one_of(
+    st.sampled_from([*WORDS, "**", "*", "*.md", "*.{md,x}", "a*", "{a,b}", "?", "*a*", "[ab]"]),
+    st.sampled_from(["@(a|b)", "!(a)", "+(a|b).md", "", "{a,b}*", "*.a.b", "(a|b)"]),
+)
+PATTERNS = st.builds(
+    lambda sign, segments: sign + "/".join(segments),
+    st.sampled_from(["", "", "", "", "!", "./", "!./", "/"]),
+    st.lists(SEGMENTS, min_size=1, max_size=4),
+)
+PATHS = st.builds(
+    lambda segments, end: "/".join(segments) + end,
+    st.lists(st.sampled_from([*WORDS, "b.md", "aa", "*"]), min_size=1, max_size=4),
+    st.sampled_from(["", "", "", "", "/", "\n"]),
+)
+
+
+def alone(patterns, semantics, files):
+    try:
+        return WatchPaths.compile(patterns, semantics).first_match(files)
+    except GlobError as error:
+        return str(error)
+
+
+@SETTINGS
+@given(
+    st.lists(st.lists(PATTERNS, min_size=1, max_size=4), min_size=1, max_size=12),
+    st.lists(PATHS, max_size=8),
+    st.sampled_from(["any", "exclude"]),
+)
+def test_an_index_decides_as_each_list_alone(lists, files, semantics):
+    index = WatchIndex(semantics)
+    for number, patterns in enumerate(lists):
+        index.add(str(number), patterns)
+
+    verdicts = index.decide(files)
+
+    for number, patterns in enumerate(lists):
+        verdict = verdicts.get(str(number))
+        plain = str(verdict) if isinstance(verdict, GlobError) else verdict
+        assert plain == alone(patterns, semantics, files), patterns
+
+
+@SETTINGS
+@given(st.lists(PATTERNS, min_size=1, max_size=8))
+def test_what_is_added_and_removed_leaves_nothing(patterns):
+    index = WatchIndex()
+    for number in range(3):
+        index.add(str(number), patterns)
+    for number in range(3):
+        index.remove(str(number))
+
+    assert len(index) == 0
+    assert not index._entries
+    assert not index._unanchored
+    assert not any(index._anchored.values())
+
+
+def test_adding_again_replaces():
+    index = WatchIndex()
+    index.add("web", ["a/**"])
+    index.add("web", ["b/**"])
+
+    assert index.decide(["a/x"]) == {}
+    assert index.decide(["b/x"]) == {"web": Hit("b/**", 0, "b/x")}
+    index.remove("web")
+    index.remove("web")
+    assert index.decide(["b/x"]) == {}
+
+
+def test_apps_without_patterns_are_known_and_left_out():
+    index = WatchIndex()
+    index.add("all", None)
+    index.add("also", [])
+    index.add("web", ["a"])
+
+    assert index.always == {"all", "also"}
+    assert index.decide(["a"]) == {"web": Hit("a", 0, "a")}
+
+
+def test_a_broken_pattern_is_the_verdict_of_its_app_only():
+    index = WatchIndex()
+    index.add("broken", ["src/**", ""])
+    index.add("web", ["src/**"])
+
+    verdicts = index.decide(["src/a"])
+
+    assert isinstance(verdicts["broken"], GlobThrows)
+    assert verdicts["web"] == Hit("src/**", 0, "src/a")
+    assert isinstance(index.decide(["x"])["broken"], GlobThrows)
+
+
+def test_with_any_a_broken_pattern_waits_for_its_turn():
+    index = WatchIndex("any")
+    index.add("web", ["src/**", ""])
+
+    assert index.decide(["src/a"]) == {"web": Hit("src/**", 0, "src/a")}
+    assert isinstance(index.decide(["x"])["web"], GlobThrows)
+
+
+def test_the_index_may_change_while_it_decides():
+    index = WatchIndex()
+
+    def work(number):
+        for turn in range(30):
+            index.add(f"app{number}", [f"dir{number}/**", "shared/*", f"*/{turn}.md"])
+            verdicts = index.decide([f"dir{number}/a", "shared/b"])
+            assert verdicts[f"app{number}"] == Hit(f"dir{number}/**", 0, f"dir{number}/a")
+            if turn % 3 == 0:
+                index.remove(f"app{number}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(8)))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kind", "texts"),
+    [
+        ("package.json", AnchorKind.WHOLE, ("package.json",)),
+        ("apps/web/**", AnchorKind.UNDER, ("apps/web",)),
+        ("{a,b}/c/*.ts", AnchorKind.UNDER, ("a/c", "b/c")),
+        ("**/package.json", AnchorKind.NAMED, ("package.json",)),
+        ("Dockerfile*", AnchorKind.STARTS, ("Dockerfile",)),
+        ("**/*.{ts,d.tsx}", AnchorKind.EXTENSION, ("ts", "tsx")),
+        ("**/test/**", AnchorKind.SEGMENT, ("test",)),
+        ("*lib*", AnchorKind.HOLDS, ("lib",)),
+    ],
+)
+def test_a_pattern_hangs_on_its_most_telling_part(pattern, kind, texts):
+    known = outline(pattern)
+
+    assert known
+    assert known.anchor == Anchor(kind, texts)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kind", "texts"),
+    [
+        ("apps/web/!(*.test).ts", AnchorKind.UNDER, ("apps/web",)),
+        ("@(core|db)/**", AnchorKind.STARTS, ("core", "db")),
+        ("+(a|b)*.md", AnchorKind.STARTS, ("a", "b")),
+        ("*/[a-z]*.md", AnchorKind.EXTENSION, ("md",)),
+        ("[z-a]", AnchorKind.WHOLE, ()),
+    ],
+)
+def test_patterns_that_are_not_plain_hang_somewhere_too(pattern, kind, texts):
+    assert outline(pattern) is None
+    assert Glob(pattern).outline.anchor == Anchor(kind, texts)
