@@ -198,6 +198,36 @@ class Outcome:
     explicit: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A recorded decision with what it was about.
+
+    Attributes:
+        delivery, ref, commit: of the push; None where a person asked instead.
+        at: when it was decided.
+    """
+
+    seq: int
+    at: float
+    decision: Decision
+    delivery: str | None = None
+    ref: str | None = None
+    commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What follows from recorded outcomes.
+
+    Attributes:
+        start: deployments to start.
+        drop: deployments that a newer one has superseded; their flows need not run.
+    """
+
+    start: tuple[str, ...]
+    drop: tuple[str, ...]
+
+
 class Journal(Protocol):
     """Apps, decisions, deployments and every change of them, for good."""
 
@@ -210,8 +240,8 @@ class Journal(Protocol):
     async def app(self, app_id: str) -> App | None:
         """One app, also when it is gone by now."""
 
-    async def record(self, outcomes: Sequence[Outcome], *, window: float) -> list[str]:
-        """Write what deliveries led to, all or nothing; returns the deployments to start."""
+    async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
+        """Write what deliveries led to, all or nothing."""
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         """The decisions of deliveries, by their seq."""
@@ -267,6 +297,9 @@ class Flows(Protocol):
 
     async def start(self, flow: str, id_: str, *, key: str) -> None:
         """Start a flow unless its id was started before; flows of one key run one at a time."""
+
+    async def drop(self, flow: str, ids: Sequence[str]) -> None:
+        """Take waiting flows out of the queue, where others would wait behind them."""
 
 
 # ── Backends ─────────────────────────────────────────────────────────────────

@@ -9,13 +9,15 @@ import asyncio
 import functools
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowSerializationFormat
+from dbos._error import DBOSAwaitedWorkflowCancelledError
 from sqlalchemy import event
 
 from bridge.core.errors import Unreachable
@@ -57,6 +59,28 @@ def sqlite_engine(path: Path) -> sa.Engine:
     return engine
 
 
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        raise Unreachable("the workflow engine", str(getattr(error, "orig", error))) from error
+
+
+class _Dropped(logging.Filter):
+    """Leaves out what DBOS says of a flow that was dropped just as it began: we dropped it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info and record.exc_info[1]
+        if isinstance(error, DBOSAwaitedWorkflowCancelledError):
+            return False
+        message = record.getMessage()
+        return not (
+            "was cancelled during execution" in message
+            or "is no longer owned by this execution" in message
+        )
+
+
 class _DbosSteps:
     async def run(self, name: str, action: Callable[[], Awaitable[T]]) -> T:
         async def step() -> T:
@@ -88,6 +112,7 @@ class DurableFlows:
         self._poll_seconds = poll_seconds
         self._threads = threads
         self._bodies: dict[str, Body] = {}
+        self._dropped = _Dropped()
         self._running: set[asyncio.Task[Any]] = set()
         self._flows: dict[str, Flow] = {}
 
@@ -98,6 +123,7 @@ class DurableFlows:
     async def launch(self) -> None:
         """Start the engine; flows that a dead process left behind go on by themselves."""
         DBOS(config=self._config())
+        logging.getLogger("dbos").addFilter(self._dropped)
         for flow, body in self._bodies.items():
             self._flows[flow] = _workflow(flow, functools.partial(self._run, body))
         # On this loop's own thread, so that flows run on this loop, beside all the rest.
@@ -118,10 +144,20 @@ class DurableFlows:
         Raises:
             Unreachable: its database can't be written.
         """
-        try:
+        with _translated():
             await self._enqueue(flow, id_, key)
-        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
-            raise Unreachable("the workflow engine", str(getattr(error, "orig", error))) from error
+
+    async def drop(self, flow: str, ids: Sequence[str]) -> None:
+        """Take waiting flows out of the queue, where others would wait behind them.
+
+        One of them that has just begun is cut off at its next step.
+
+        Raises:
+            Unreachable: the database can't be written.
+        """
+        if ids:
+            with _translated():
+                await DBOS.cancel_workflows_async([f"{flow}.{id_}" for id_ in ids])
 
     async def _enqueue(self, flow: str, id_: str, key: str) -> None:
         # Ids are ordered by time: SQLite stamps whole seconds, so FIFO rests on them (edge 4).
@@ -143,10 +179,11 @@ class DurableFlows:
         await done
         # It made its own executor, closed by now, the loop's default one (sharp edge 11).
         loop.set_default_executor(ThreadPoolExecutor(self._threads))
-        logging.getLogger("dbos").setLevel(logging.ERROR)  # it warns of each cut, on purpose here
+        logging.getLogger("dbos").setLevel(logging.CRITICAL)  # it would tell of each cut below
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        logging.getLogger("dbos").removeFilter(self._dropped)
         self._engine.dispose()
 
     async def _run(self, body: Body, id_: str) -> None:

@@ -145,11 +145,12 @@ class Deliveries:
         outcomes = await asyncio.to_thread(
             self._outcomes, meanings, self._catalog.snapshot, self._clock()
         )
-        started = await self._journal.record(
+        recorded = await self._journal.record(
             [outcome for outcome, _ in outcomes if outcome is not None],
             window=self._patience.window,
         )
-        for id_ in started:
+        await self._flows.drop(DEPLOYMENT_FLOW, recorded.drop)
+        for id_ in recorded.start:
             await self._flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
         for meaning in meanings:
             await self._start_cancel(meaning)

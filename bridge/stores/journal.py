@@ -19,7 +19,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import FINAL, Change, Deployment, State, makes_moot, may_move
 from bridge.core.watch import App
-from bridge.ports import Outcome, PushSeen
+from bridge.ports import Explained, Outcome, PushSeen, Recorded
 from bridge.stores import rows, tables
 from bridge.stores.engines import WRITES
 from bridge.stores.migrations import migrate
@@ -70,17 +70,15 @@ class SqlJournal:
 
     # ── decisions ─────────────────────────────────────────────────────────
 
-    async def record(self, outcomes: Sequence[Outcome], *, window: float) -> list[str]:
-        """Write what deliveries led to, all or nothing; returns the deployments to start.
+    async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
+        """Write what deliveries led to, all or nothing; says what follows from it.
 
-        Recording a delivery again changes nothing and names its waiting deployments again.
+        Recording a delivery again changes nothing and says the same again.
         A push that another delivery brought within `window` seconds deploys nothing; older
         waiting deployments of an app are superseded by a newer one.
         """
         now = self._clock()
-        return await self._write(
-            lambda db: [id_ for o in outcomes for id_ in _record(db, o, now, window)]
-        )
+        return await self._write(lambda db: _record_all(db, outcomes, now, window))
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         """The decisions of deliveries, by their seq."""
@@ -90,6 +88,16 @@ class SqlJournal:
         for row in await self._all(query):
             found[row["seq"]].append(rows.read_decision(row))
         return found
+
+    async def explained(
+        self, app_id: str, *, commit: str | None = None, limit: int
+    ) -> list[Explained]:
+        """What was decided for an app, newest first; only of pushes of a commit where given.
+
+        Args:
+            commit: an object id or the beginning of one; a tag's own counts too.
+        """
+        return [rows.read_explained(r) for r in await self._all(_explained(app_id, commit, limit))]
 
     # ── deployments ───────────────────────────────────────────────────────
 
@@ -110,6 +118,15 @@ class SqlJournal:
         if seq is not None:
             query = query.where(t.c.seq == seq)
         return [rows.read_deployment(dict(row)) for row in await self._all(query)]
+
+    async def last_deployments(self) -> dict[str, Deployment]:
+        """The newest deployment of every app that has one, by the app's id."""
+        t = tables.deployments
+        newest = sa.select(t.c.app_id, sa.func.max(t.c.seq).label("seq")).group_by(t.c.app_id)
+        last = newest.subquery()
+        query = sa.select(t).join(last, (t.c.app_id == last.c.app_id) & (t.c.seq == last.c.seq))
+        found = [rows.read_deployment(dict(row)) for row in await self._all(query)]
+        return {deployment.app_id: deployment for deployment in found}
 
     async def open_deployments(self) -> list[Deployment]:
         """All that have not ended, oldest first."""
@@ -188,6 +205,24 @@ class SqlJournal:
         return await self._run(write)
 
 
+def _explained(app_id: str, commit: str | None, limit: int) -> sa.Select[Any]:
+    d, p, t = tables.decisions, tables.pushes, tables.deployments
+    of_app = (t.c.seq == d.c.seq) & (t.c.app_id == d.c.app_id)
+    query = (
+        sa.select(d, p.c.delivery, p.c.ref_key, p.c.after, t.c.commit)
+        .select_from(d.outerjoin(p, p.c.seq == d.c.seq).outerjoin(t, of_app))
+        .where(d.c.app_id == app_id)
+        .order_by(d.c.seq.desc())
+        .limit(limit)
+    )
+    if commit is None:
+        return query
+    begins = [
+        column.startswith(commit.lower(), autoescape=True) for column in (p.c.after, t.c.commit)
+    ]
+    return query.where(sa.or_(*begins))
+
+
 # ── what a transaction does ──────────────────────────────────────────────────
 
 
@@ -203,11 +238,22 @@ def _save_apps(db: sa.Connection, backend: str, found: Sequence[App]) -> None:
             db.execute(sa.insert(t).values(row))
 
 
-def _record(db: sa.Connection, outcome: Outcome, now: float, window: float) -> list[str]:
+def _record_all(
+    db: sa.Connection, outcomes: Sequence[Outcome], now: float, window: float
+) -> Recorded:
+    for outcome in outcomes:
+        _record(db, outcome, now, window)
+    # Looked up after all are in: a newer one of the same batch may have superseded an older.
+    seqs = [outcome.seq for outcome in outcomes]
+    start = tuple(id_ for seq in seqs for id_ in _waiting_of(db, seq))
+    return Recorded(start, _superseded_by(db, start))
+
+
+def _record(db: sa.Connection, outcome: Outcome, now: float, window: float) -> None:
     d = tables.decisions
     seq = outcome.seq
     if db.scalar(sa.select(sa.func.count()).where(d.c.seq == seq)):
-        return _waiting_of(db, seq)
+        return
     decisions, deployments = outcome.decisions, outcome.deployments
     if outcome.push is not None:
         first = None if outcome.explicit else _same_push(db, outcome.push, seq, now - window)
@@ -217,7 +263,11 @@ def _record(db: sa.Connection, outcome: Outcome, now: float, window: float) -> l
     _insert(db, d, [rows.decision_row(seq, decision, now) for decision in decisions])
     for deployment in deployments:
         _add_deployment(db, deployment, now)
-    return _waiting_of(db, seq)
+
+
+def _superseded_by(db: sa.Connection, ids: Sequence[str]) -> tuple[str, ...]:
+    t = tables.deployments
+    return tuple(db.scalars(sa.select(t.c.id).where(t.c.superseded_by.in_(ids))))
 
 
 def _waiting_of(db: sa.Connection, seq: int) -> list[str]:

@@ -9,6 +9,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
+from bridge.ports import Explained
 
 
 def as_json(ids: Sequence[str]) -> str:
@@ -76,3 +77,16 @@ def decision_row(seq: int, decision: Decision, at: float) -> dict[str, Any]:
 def read_decision(row: Mapping[str, Any]) -> Decision:
     """A decision from a row of `decisions`."""
     return Decision(row["app_id"], row["app"], Reason(row["reason"]), row["evidence"])
+
+
+def read_explained(row: Mapping[str, Any]) -> Explained:
+    """A decision with the push that it was about, where there was one."""
+    ref = None if row["ref_key"] is None else str(row["ref_key"]).rpartition(" ")[2]
+    return Explained(
+        seq=row["seq"],
+        at=row["at"],
+        decision=read_decision(row),
+        delivery=row["delivery"],
+        ref=ref,
+        commit=row["commit"] or row["after"],
+    )
