@@ -173,7 +173,14 @@ async def run_embedded(settings: Settings) -> AsyncIterator[Any]:
         builds_concurrency=settings.embedded.builds_concurrency,
         limits=Limits(build_seconds=settings.embedded.build_timeout),
     )
-    await server.start()
+    try:
+        await server.start()
+    except OSError as error:
+        where = f"{settings.embedded.host}:{settings.embedded.port}"
+        raise Rejected(
+            f"the embedded backend can't listen on {where} ({error.strerror});"
+            " choose another port with BRIDGE_EMBEDDED_PORT"
+        ) from error
     try:
         yield server
     finally:

@@ -1,0 +1,182 @@
+"""`deploy`, `redeploy`, `cancel`, `replay`: a person's wish, kept in the inbox like a webhook."""
+
+import getpass
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bridge.cli.deliveries import decision_line, find_delivery
+from bridge.cli.deployments import AppName
+from bridge.cli.exits import ENDED_BADLY
+from bridge.cli.following import Progress, Watchman, decided, followed
+from bridge.cli.forms import delivery_form, deployment_form
+from bridge.cli.show import clean, say, say_error, say_json
+from bridge.cli.using import Config, Follow, Json, kept_in, run, settings_of
+from bridge.core.errors import Rejected
+
+if TYPE_CHECKING:
+    from bridge.app import Stores
+    from bridge.core.events import Action
+    from bridge.core.lifecycle import Deployment
+    from bridge.ports import Delivery
+    from bridge.settings import Settings
+
+REBUILDS = "a redeploy builds the existing checkout again and fetches nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asks for.
+
+    Attributes:
+        target: an app's id, or a delivery's number for a replay.
+        shown: how people call the target.
+    """
+
+    action: "Action"
+    target: str
+    shown: str
+
+
+def deploy(app: AppName, config: Config = None, follow: Follow = False, json: Json = False) -> None:
+    """Deploy the head of an app's branch."""
+    _ask("deploy", app, config, follow=follow, json=json)
+
+
+def redeploy(
+    app: AppName, config: Config = None, follow: Follow = False, json: Json = False
+) -> None:
+    """Build an app's existing checkout once more; nothing is fetched."""
+    _ask("redeploy", app, config, follow=follow, json=json)
+
+
+def cancel(app: AppName, config: Config = None, follow: Follow = False, json: Json = False) -> None:
+    """Cancel what waits and runs for an app."""
+    _ask("cancel", app, config, follow=follow, json=json)
+
+
+def replay(
+    delivery: Annotated[str, typer.Argument(metavar="ID", help="Its id, or the beginning of it.")],
+    config: Config = None,
+    follow: Follow = False,
+    json: Json = False,
+) -> None:
+    """Decide a delivery again, as if it had just come; what deploys deploys again."""
+    _ask("replay", delivery, config, follow=follow, json=json)
+
+
+def _ask(action: str, name: str, config: Path | None, *, follow: bool, json: bool) -> None:
+    code = run(_asked(settings_of(config), action, name, follow=follow, json=json))
+    if code:
+        raise typer.Exit(code)
+
+
+async def _asked(settings: "Settings", action: str, name: str, *, follow: bool, json: bool) -> int:
+    from bridge.app import is_running
+
+    async with kept_in(settings) as stores:
+        wish = await _wish(stores, action, name)
+        # Those that a cancel is about are there already; a later one is not cancelled.
+        before = await _going(stores, wish) if action == "cancel" else []
+        id_ = await _keep(stores, wish)
+        running = is_running(settings.data)
+        if not running:
+            where = f"no bridge is running on {settings.data}: it is kept as {id_} and will be"
+            return _left(wish, id_, f"{where} done when `dokploy-bridge serve` runs", follow, json)
+        if not follow:
+            words = f"{wish.action} of {wish.shown} asked for ({id_})"
+            if wish.action == "redeploy":
+                words += f"; {REBUILDS}"
+            return _left(wish, id_, words, False, json)
+        return await _follow(stores, wish, id_, before, Watchman(settings.data), json=json)
+
+
+def _left(wish: Wish, id_: str, words: str, wanted_more: bool, json: bool) -> int:
+    """Say that it is kept; a failure only where somebody wanted to see its end."""
+    if json:
+        say_json({"delivery": id_, "action": str(wish.action), "target": wish.shown})
+    if wanted_more:
+        say_error(words)
+    elif not json:
+        say(clean(words))
+    return 1 if wanted_more else 0
+
+
+async def _wish(stores: "Stores", action: str, name: str) -> Wish:
+    from bridge.core.commands import COMMAND_HOST
+    from bridge.core.events import Action
+    from bridge.core.naming import find_app
+
+    if action == Action.REPLAY:
+        delivery = await find_delivery(stores, name)
+        if delivery.host == COMMAND_HOST:
+            raise Rejected(f"{delivery.id} is no webhook: give its command again instead")
+        return Wish(Action.REPLAY, str(delivery.seq), delivery.id)
+    app = find_app(await stores.journal.apps(), name)
+    return Wish(Action(action), app.id, app.label)
+
+
+async def _keep(stores: "Stores", wish: Wish) -> str:
+    from bridge.core.commands import COMMAND_HOST, write_command
+    from bridge.core.events import Asked
+    from bridge.ports import NewDelivery
+
+    id_ = f"cli-{secrets.token_hex(8)}"
+    body = write_command(Asked(wish.action, wish.target, f"cli: {_who()}"))
+    await stores.inbox.keep(NewDelivery(COMMAND_HOST, id_, wish.action, {}, body, time.time()))
+    return id_
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user often has no name
+        return "somebody"
+
+
+async def _going(stores: "Stores", wish: Wish) -> "list[Deployment]":
+    found = await stores.journal.open_deployments()
+    return [deployment for deployment in found if deployment.app_id == wish.target]
+
+
+async def _follow(
+    stores: "Stores",
+    wish: Wish,
+    id_: str,
+    before: "list[Deployment]",
+    watch: Watchman,
+    *,
+    json: bool,
+) -> int:
+    from bridge.core.commands import COMMAND_HOST
+
+    progress = Progress(quiet=json)
+    if wish.action == "redeploy":
+        progress.line(REBUILDS)
+    with progress.shown():
+        delivery = await decided(stores, COMMAND_HOST, id_, watch)
+        decisions = (await stores.journal.decisions([delivery.seq]))[delivery.seq]
+        for decision in decisions:
+            progress.line(decision_line(decision))
+        if wish.action == "cancel" and not before:
+            progress.line(f"nothing waits or runs for {wish.shown}")
+        asked_for = await stores.journal.deployments(limit=1000, seq=delivery.seq)
+        ended = [
+            await followed(stores, one, progress, watch) for one in (before or asked_for[::-1])
+        ]
+    if json:
+        form: dict[str, Any] = delivery_form(delivery, decisions)
+        say_json(form | {"deployments": [deployment_form(one) for one in ended]})
+    return _code(wish, delivery, ended)
+
+
+def _code(wish: Wish, delivery: "Delivery", ended: "list[Deployment]") -> int:
+    if delivery.state in ("failed", "ignored"):
+        say_error(f"{wish.action} of {wish.shown}: {delivery.error}")
+        return 1
+    well = "cancelled" if wish.action == "cancel" else "done"
+    return 0 if all(one.state == well for one in ended) else ENDED_BADLY

@@ -1,0 +1,249 @@
+"""`demo`: a push deploys, for real, on this machine: git, HTTP, the bridge, a deploy server."""
+
+import asyncio
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bridge.cli.deliveries import decision_line
+from bridge.cli.demo_repository import BRANCH, Shop, signed
+from bridge.cli.demo_stage import BAD, GOOD, QUIET, Stage, farewell
+from bridge.cli.using import run
+from bridge.core.errors import BridgeError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from bridge.app import Bridge
+    from bridge.core.decision import Decision
+    from bridge.core.lifecycle import Deployment
+    from bridge.settings import Settings
+
+SECONDS = 60.0
+"""The whole demo; it takes a tenth of it on a quick machine."""
+
+LOOK = 0.05
+
+PAGE = "<!doctype html>\n<title>Shop</title>\n<h1>{}</h1>\n"
+
+
+class DemoFailed(BridgeError):
+    """A step did not come out as it should have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that runs during the demo."""
+
+    stage: Stage
+    bridge: "Bridge"
+    shop: Shop
+    http: "httpx.AsyncClient"
+    secret: str
+    page: str
+
+
+def demo() -> None:
+    """Watch a push deploy, for real, on this machine: about ten seconds, nothing to set up."""
+    _hush()
+    began = time.monotonic()
+    stage = Stage()
+    stage.title("dokploy-bridge demo: everything real, on this machine, in a temporary folder")
+    run(_demo(stage))
+    stage.fact("took", f"{time.monotonic() - began:.1f} s; the temporary folder is gone", QUIET)
+    stage.lines(farewell(_command()))
+
+
+async def _demo(stage: Stage) -> None:
+    try:
+        async with asyncio.timeout(SECONDS):
+            with tempfile.TemporaryDirectory(prefix="bridge-demo-") as folder:
+                async with _scene(stage, Path(folder)) as scene:
+                    await _play(scene)
+    except TimeoutError:
+        raise DemoFailed(f"the demo was not over after {SECONDS:.0f} s") from None
+
+
+async def _play(scene: Scene) -> None:
+    stage = scene.stage
+    stage.act("The first push: nothing is published yet")
+    files = {"web/index.html": PAGE.format("Opening soon"), "docs/read.md": "# Shop\n"}
+    await _deploys(scene, "feat: open the shop", files, "Opening soon")
+
+    stage.act("A push that changes web/: the page changes")
+    files = {"web/index.html": PAGE.format("Open!")}
+    await _deploys(scene, "feat: we are open", files, "Open!")
+
+    stage.act("A push that changes only docs/: nothing to deploy, and it says why")
+    await _skips(scene, "docs: tell the hours", {"docs/read.md": "# Shop\n\nOpen 9 to 5.\n"})
+
+    stage.act("Somebody else's webhook: wrong signature, nothing happens")
+    await _refuses(scene)
+
+
+async def _deploys(scene: Scene, message: str, files: dict[str, str], wanted: str) -> None:
+    before = await _title(scene)
+    decision, deployment = await _push(scene, message, files)
+    if deployment is None:
+        raise DemoFailed(f"it should have deployed: {decision_line(decision)}")
+    if deployment.state != "done":
+        raise DemoFailed(f"the deployment ended {deployment.state}: {deployment.note}")
+    after = await _title(scene)
+    scene.stage.fact("page", f"{before} → {after}", GOOD)
+    scene.stage.fact("", scene.page, QUIET)
+    if after != wanted:
+        raise DemoFailed(f"the page should say {wanted!r}, but it says {after!r}")
+
+
+async def _skips(scene: Scene, message: str, files: dict[str, str]) -> None:
+    decision, deployment = await _push(scene, message, files)
+    if deployment is not None or decision.reason != "no_path_hit":
+        raise DemoFailed(f"it should have been skipped: {decision_line(decision)}")
+
+
+async def _refuses(scene: Scene) -> None:
+    body = b'{"ref": "refs/heads/main"}'
+    headers = signed(body, "not the secret")
+    answer = await scene.http.post(
+        f"{scene.bridge.url}/hooks/github", content=body, headers=headers
+    )
+    scene.stage.fact("answer", f"{answer.status_code} {answer.json()['error']}", GOOD)
+    if answer.status_code != 401:
+        raise DemoFailed("a webhook with a wrong signature was let in")
+
+
+async def _push(
+    scene: Scene, message: str, files: dict[str, str]
+) -> "tuple[Decision, Deployment | None]":
+    """Push with git, deliver the webhook, show what comes of it."""
+    stage, stores = scene.stage, scene.bridge.stores
+    with stage.waiting("git push"):
+        push = await scene.shop.push(message, files)
+        body = await scene.shop.payload(push)
+    stage.fact("git push", f"{push.before[:7]}..{push.after[:7]} {BRANCH}  {message}")
+    delivery_id = await _deliver(scene, body)
+    with stage.waiting("the bridge decides"):
+        while True:
+            delivery = await stores.inbox.find("github", delivery_id)
+            if delivery is not None and delivery.state != "kept":
+                break
+            await asyncio.sleep(LOOK)
+    decisions = (await stores.journal.decisions([delivery.seq]))[delivery.seq]
+    if not decisions:
+        raise DemoFailed(f"the delivery was {delivery.state}: {delivery.error}")
+    stage.fact("decision", decision_line(decisions[0]), GOOD if decisions[0].deploy else "yellow")
+    found = await stores.journal.deployments(limit=1, seq=delivery.seq)
+    return decisions[0], await _ended(scene, found[0].id) if found else None
+
+
+async def _deliver(scene: Scene, body: bytes) -> str:
+    began = time.monotonic()
+    headers = signed(body, scene.secret)
+    answer = await scene.http.post(
+        f"{scene.bridge.url}/hooks/github", content=body, headers=headers
+    )
+    took = (time.monotonic() - began) * 1000
+    words = f"signed, kept on disk, answered {answer.status_code} in {took:.0f} ms"
+    scene.stage.fact("webhook", words, "" if answer.status_code == 202 else BAD)
+    if answer.status_code != 202:
+        raise DemoFailed(f"the webhook was answered {answer.status_code}: {answer.text.strip()}")
+    return str(answer.json()["delivery"])
+
+
+async def _ended(scene: Scene, id_: str) -> "Deployment":
+    journal = scene.bridge.stores.journal
+    seen = 0
+    with scene.stage.waiting("it deploys"):
+        while True:
+            deployment = await journal.deployment(id_)
+            changes = await journal.changes(id_, after=seen)
+            seen += len(changes)
+            for change in changes:
+                scene.stage.change(change)
+            if deployment is not None and deployment.final and not changes:
+                return deployment
+            await asyncio.sleep(LOOK)
+
+
+async def _title(scene: Scene) -> str:
+    """The page's heading, as a browser would get it."""
+    answer = await scene.http.get(scene.page)
+    if answer.status_code == 404:
+        return "nothing there"
+    return answer.text.partition("<h1>")[2].partition("</h1>")[0]
+
+
+@asynccontextmanager
+async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
+    import httpx
+
+    from bridge.app import run_bridge
+    from bridge.cli.embedded import NewSite, connected, make_site
+
+    secret, shop = secrets.token_hex(16), Shop(folder)
+    stage.act("A bridge, a deploy backend and a Git repository")
+    with stage.waiting("starting"):
+        await shop.make()
+        running = run_bridge(demo_settings(folder / "data", secret))
+        bridge = await running.__aenter__()
+    try:
+        assert bridge.backend_url is not None
+        assert bridge.backend_key is not None
+        stage.fact("bridge", f"{bridge.url}/hooks/github")
+        stage.fact("backend", f"{bridge.backend_url}/api (embedded, speaks Dokploy's API)")
+        stage.fact("git", f"{shop.name}: a small monorepo with web/ and docs/")
+        async with (
+            httpx.AsyncClient(timeout=20, trust_env=False, follow_redirects=True) as http,
+            connected(bridge.backend_url, bridge.backend_key) as api,
+        ):
+            site = NewSite("web", shop.url, BRANCH, "web", ("web/**",), "shop")
+            app, page = await make_site(api, site)
+            words = f"{app.label}: serves web/, deploys when web/** changes on {BRANCH}"
+            stage.fact("app", words)
+            yield Scene(stage, bridge, shop, http, secret, page)
+    finally:
+        with stage.waiting("stopping"):
+            await running.__aexit__(*sys.exc_info())
+
+
+def demo_settings(data: Path, secret: str) -> "Settings":
+    """Settings of the demo's bridge: its own data, free ports, and quick to look."""
+    from bridge.settings import Settings
+
+    values: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": 0,
+        "data": data,
+        "github": {"webhook_secrets": secret},
+        "embedded": {"host": "127.0.0.1", "port": 0},
+        "journey": {"look": 0.1, "look_at_most": 0.5},
+    }
+    return Settings.model_validate(values)
+
+
+def _hush() -> None:
+    """The demo shows what happens; logs would only come in between. And it has its own data."""
+    import logging
+
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    logging.getLogger("bridge").setLevel(logging.ERROR)
+    os.environ.pop("DATABASE_URL", None)
+
+
+def _command() -> str:
+    """How this command is called from here."""
+    here = Path.cwd()
+    if Path(sys.argv[0]).name == "dokploy-bridge":
+        return _from(here, Path(sys.argv[0]))
+    return f"{_from(here, Path(sys.executable))} -m bridge"
+
+
+def _from(here: Path, program: Path) -> str:
+    return str(program.relative_to(here)) if program.is_relative_to(here) else program.name

@@ -1,0 +1,251 @@
+"""`deployments` and `why`: what was deployed, and why or why not."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bridge.cli.deliveries import decision_line, decision_table
+from bridge.cli.forms import change_form, decision_form, deployment_form
+from bridge.cli.show import (
+    MARKS,
+    STYLES,
+    ago,
+    clean,
+    clock,
+    console,
+    hint,
+    iso,
+    on_terminal,
+    say_json,
+    say_table,
+)
+from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
+from bridge.core.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.app import Stores
+    from bridge.core.lifecycle import Change, Deployment
+    from bridge.ports import Explained
+    from bridge.settings import Settings
+
+AppName = Annotated[
+    str, typer.Argument(metavar="APP", help="Its label (project/app), name, or id.")
+]
+
+group = typer.Typer(help="What was deployed, newest first.")
+
+
+@group.callback(invoke_without_command=True)
+def deployments(
+    ctx: typer.Context,
+    config: Config = None,
+    json: Json = False,
+    app: Annotated[str | None, typer.Option("--app", "-a", help="Only of this app.")] = None,
+    limit: Limit = 20,
+) -> None:
+    """List what was deployed, newest first."""
+    if ctx.invoked_subcommand is None:
+        run(_list(settings_of(config), app, limit, json))
+
+
+@group.command()
+def show(
+    deployment: Annotated[
+        str, typer.Argument(metavar="ID", help="Its id, the beginning of it, or its number.")
+    ],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show one deployment with everything that happened."""
+    run(_show(settings_of(config), deployment, json))
+
+
+def why(
+    app: AppName,
+    commit: Annotated[
+        str | None, typer.Argument(metavar="COMMIT", help="Only for this commit.")
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+    limit: Limit = 10,
+) -> None:
+    """Say why an app was deployed, or why it was not."""
+    run(_why(settings_of(config), app, commit, limit, json))
+
+
+async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -> None:
+    from bridge.core.naming import find_app
+
+    found: list[Deployment] = []
+    try:
+        async with kept_in(settings) as stores:
+            app_id = find_app(await stores.journal.apps(), app).id if app else None
+            found = await stores.journal.deployments(limit=limit, app_id=app_id)
+    except NotFound as error:
+        if app:
+            raise
+        hint(str(error))
+    if json:
+        say_json([deployment_form(one) for one in found])
+        return
+    say_table(
+        ("created", "number", "app", "state", "commit", "trigger", "*note"),
+        [_row(one, time.time()) for one in found],
+        [_line(one) for one in found],
+    )
+
+
+async def _show(settings: "Settings", id_: str, json: bool) -> None:
+    async with kept_in(settings) as stores:
+        found = await _find(stores, id_)
+        changes = await stores.journal.changes(found.id)
+    if json:
+        say_json(deployment_form(found) | {"changes": [change_form(one) for one in changes]})
+    elif on_terminal():
+        console().print(_page(found, changes))
+    else:
+        for name, value in _facts(found).items():
+            typer.echo(clean(f"{name}: {value}"))
+        for change in changes:
+            typer.echo(change_line(change))
+
+
+async def _why(settings: "Settings", name: str, commit: str | None, limit: int, json: bool) -> None:
+    from bridge.core.naming import find_app
+
+    async with kept_in(settings) as stores:
+        app = find_app(await stores.journal.apps(), name)
+        found = await stores.journal.explained(app.id, commit=commit, limit=limit)
+    if not found:
+        what = f"commit {commit}" if commit else "anything"
+        raise NotFound(
+            f"no delivery has brought {what} for {app.label}; `dokploy-bridge deliveries`"
+            f" lists what came, and {app.label} deploys from {source_of(app)}"
+        )
+    if json:
+        say_json([_explained_form(one) for one in found])
+    elif on_terminal():
+        for one in found:
+            console().print(clean(_heading(one)), style="bold")
+            console().print(decision_table([decision_form(one.decision)]))
+    else:
+        for one in found:
+            typer.echo(clean(f"{iso(one.at)} {_subject(one)} {decision_line(one.decision)}"))
+
+
+async def _find(stores: "Stores", id_: str) -> "Deployment":
+    if (found := await stores.journal.deployment(id_)) is not None:
+        return found
+    number = id_.partition(".")[0]
+    fits = []
+    if number.isdigit():
+        of_delivery = await stores.journal.deployments(limit=1000, seq=int(number))
+        fits = [d for d in of_delivery if id_ == number or d.id.startswith(id_)]
+    if len(fits) == 1:
+        return fits[0]
+    if fits:
+        ids = ", ".join(f"{d.id} ({d.app})" for d in fits[:5])
+        raise NotFound(f"{id_!r} fits {len(fits)} deployments: {ids}; say which")
+    raise NotFound(f"there is no deployment {id_!r}; `dokploy-bridge deployments` lists them")
+
+
+# ── what they look like ──────────────────────────────────────────────────────
+
+
+def source_of(app: Any) -> str:
+    """Where an app's code comes from, in a few words."""
+    source = app.source
+    if source is None:
+        return "nowhere (no source is set)"
+    what = source.image or source.url or source.repository or source.repository_id or "?"
+    return f"{what}" if source.type in ("git", "docker") else f"{source.type} {what}"
+
+
+def _row(deployment: "Deployment", now: float) -> list[str]:
+    commit = deployment.deployed_commit or deployment.commit or ""
+    return [
+        ago(deployment.created_at, now),
+        str(deployment.seq),
+        deployment.app,
+        str(deployment.state),
+        commit[:7],
+        deployment.trigger,
+        deployment.note,
+    ]
+
+
+def _line(deployment: "Deployment") -> str:
+    return f"{deployment.id} {deployment.app} {deployment.state}: {deployment.note}"
+
+
+def change_line(change: "Change") -> str:
+    """E.g. `12:00:01 running    builds`."""
+    return f"{clock(change.at)} {change.state:<10} {clean(change.note)}".rstrip()
+
+
+def change_text(change: "Change") -> Any:
+    """The same in colours, for a terminal."""
+    from rich.text import Text
+
+    style = STYLES.get(change.state, "")
+    return Text.assemble(
+        (f"{clock(change.at)} ", "dim"),
+        (f"{MARKS[change.state]} {change.state:<10} ", style),
+        clean(change.note),
+    )
+
+
+def _facts(deployment: "Deployment") -> dict[str, str]:
+    seconds = (deployment.finished_at or 0) - (deployment.started_at or 0)
+    timed = deployment.started_at and deployment.finished_at
+    facts = {
+        "deployment": deployment.id,
+        "app": deployment.app,
+        "state": str(deployment.state),
+        "trigger": deployment.trigger,
+        "action": str(deployment.action),
+        "ref": deployment.ref or "",
+        "commit": deployment.commit or "",
+        "deployed": deployment.deployed_commit or "",
+        "message": (deployment.message or "").partition("\n")[0],
+        "author": deployment.author or "",
+        "delivery": deployment.delivery,
+        "took": f"{seconds:.1f} s" if timed else "",
+        "superseded": f"by {deployment.superseded_by}" if deployment.superseded_by else "",
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _page(deployment: "Deployment", changes: "Sequence[Change]") -> Any:
+    from rich.console import Group
+    from rich.text import Text
+
+    facts = [
+        Text.assemble((f"{name:<11}", "bold"), (clean(value), STYLES.get(value, "")))
+        for name, value in _facts(deployment).items()
+    ]
+    return Group(*facts, Text(""), *(change_text(change) for change in changes))
+
+
+def _explained_form(one: "Explained") -> dict[str, Any]:
+    return decision_form(one.decision) | {
+        "delivery": one.delivery,
+        "seq": one.seq,
+        "at": iso(one.at),
+        "ref": one.ref,
+        "commit": one.commit,
+    }
+
+
+def _subject(one: "Explained") -> str:
+    if one.ref is None:
+        return one.delivery or f"#{one.seq}"
+    return f"{one.ref.removeprefix('refs/heads/')}@{(one.commit or '')[:7]}"
+
+
+def _heading(one: "Explained") -> str:
+    moment = time.strftime("%Y-%m-%d ", time.localtime(one.at)) + clock(one.at)
+    return f"{moment}  {_subject(one)}"

@@ -1,0 +1,164 @@
+"""Apps of the embedded backend: over its HTTP API, which is started where it does not run."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bridge.core.configuration import BuildType, GitSource
+from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
+from bridge.core.naming import find_app
+from bridge.core.watch import App
+
+if TYPE_CHECKING:
+    import httpx
+
+    from bridge.backends.dokploy.client import Dokploy
+    from bridge.settings import Settings
+
+NAME = "embedded"
+
+
+@dataclass(frozen=True, slots=True)
+class NewSite:
+    """A static site that is to be made."""
+
+    name: str
+    repo: str
+    branch: str
+    publish: str
+    watch: tuple[str, ...]
+    project: str
+    spa: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A connection to an embedded backend."""
+
+    url: str
+    http: "httpx.AsyncClient"
+    client: "Dokploy"
+
+    async def ask(self, method: str, procedure: str, **fields: Any) -> Any:
+        """Call a procedure that only the embedded backend is asked for."""
+        import httpx
+
+        how: dict[str, Any] = {"params": fields} if method == "GET" else {"json": fields}
+        try:
+            answer = await self.http.request(method, f"/api/{procedure}", **how)
+        except httpx.ConnectError:
+            raise Unreachable("the embedded backend", f"nothing answers at {self.url}") from None
+        except httpx.HTTPError as error:
+            raise Unanswered("the embedded backend", type(error).__name__) from None
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        words = answer.json().get("message") if answer.content else None
+        raise Refused("the embedded backend", str(words), status=answer.status_code)
+
+
+async def create_site(settings: "Settings", site: NewSite) -> tuple[App, str]:
+    """Make a static site; returns the app and where it will be served."""
+    async with api_of(settings) as api:
+        made, url = await make_site(api, site)
+        await _tell_journal(settings, api)
+    return made, url
+
+
+async def delete_app(settings: "Settings", name: str) -> App:
+    """Delete an app; returns what it was."""
+    async with api_of(settings) as api:
+        app = find_app(await api.client.apps(), name)
+        await api.ask("POST", "application.delete", applicationId=app.id)
+        await _tell_journal(settings, api)
+    return app
+
+
+async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
+    """Make a static site over the API, as any client of Dokploy would."""
+    known = await api.client.apps()
+    if any((app.project, app.name) == (site.project, site.name) for app in known):
+        raise Rejected(f"there is an app {site.project}/{site.name} already")
+    environment = await _environment(api, site.project)
+    record = await api.ask("POST", "application.create", name=site.name, environmentId=environment)
+    app = App(record["applicationId"], site.name, site.project, backend=NAME)
+    try:
+        source = GitSource(
+            url=_address(site.repo), branch=site.branch, watch_paths=site.watch or None
+        )
+    except ValueError:
+        raise Rejected(f"{site.branch!r} can't be a branch") from None
+    await api.client.save_provider(app, source)
+    build = BuildType(build_type="static", publish_directory=site.publish, static_spa=site.spa)
+    await api.client.save_build_type(app, build)
+    made = find_app(await api.client.apps(), app.id)
+    return made, f"{api.url}/apps/{record['appName']}/"
+
+
+@asynccontextmanager
+async def api_of(settings: "Settings") -> AsyncIterator[Api]:
+    """The embedded backend of a data directory; started on a free port where none runs."""
+    from bridge.app import is_running, run_embedded
+
+    embedded = settings.embedded
+    data = settings.data / NAME
+    async with AsyncExitStack() as stack:
+        if data.exists() and is_running(data):
+            url, key = f"http://{embedded.host}:{embedded.port}", _key(data / "api-key")
+        else:
+            free = embedded.model_copy(update={"port": 0})
+            alone = settings.model_copy(update={"embedded": free})
+            server = await stack.enter_async_context(run_embedded(alone))
+            url, key = server.url, server.api_key
+        yield await stack.enter_async_context(connected(url, key))
+
+
+@asynccontextmanager
+async def connected(url: str, key: str) -> AsyncIterator[Api]:
+    """A connection that is closed at the end."""
+    import httpx
+
+    from bridge.backends.dokploy.client import Dokploy
+
+    client = Dokploy(url, key, name=NAME)
+    headers = {"x-api-key": key}
+    try:
+        async with httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=20, trust_env=False
+        ) as http:
+            yield Api(url, http, client)
+    finally:
+        await client.close()
+
+
+def _key(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise NotFound(f"the key of the embedded backend is not in {file}: {error}") from None
+
+
+def _address(repo: str) -> str:
+    """A clone address; a folder on this machine becomes one."""
+    path = Path(repo).expanduser()
+    return path.resolve().as_uri() if path.is_dir() else repo
+
+
+async def _environment(api: Api, project: str) -> str:
+    for one in await api.ask("GET", "project.all"):
+        if one["name"] == project:
+            environments = one["environments"]
+            return str(next(e["environmentId"] for e in environments if e["isDefault"]))
+    made = await api.ask("POST", "project.create", name=project)
+    return str(made["environment"]["environmentId"])
+
+
+async def _tell_journal(settings: "Settings", api: Api) -> None:
+    """Let the next command know the app, before the bridge reads the apps again."""
+    from bridge.app import open_stores
+
+    if settings.dokploy.url is not None:
+        return  # this bridge deploys elsewhere
+    async with open_stores(settings) as stores:
+        await stores.journal.save_apps(NAME, await api.client.apps())

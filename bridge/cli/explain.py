@@ -1,0 +1,276 @@
+"""`explain`: what a payload means and what would be decided, without acting on it."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bridge.cli.deliveries import decision_table, find_delivery
+from bridge.cli.forms import decision_form
+from bridge.cli.payloads import Payload, read_payload
+from bridge.cli.show import clean, console, hint, on_terminal, say, say_json
+from bridge.cli.using import Config, Json, kept_in, run, settings_of
+from bridge.core.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.core.decision import Decision
+    from bridge.core.events import Event, RefPushed
+    from bridge.core.watch import App
+    from bridge.settings import Settings
+
+
+class HostName(StrEnum):
+    """The Git hosts."""
+
+    GITHUB = "github"
+    GITLAB = "gitlab"
+
+
+class TriggerName(StrEnum):
+    """What makes an app deploy."""
+
+    PUSH = "push"
+    TAG = "tag"
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """An app that there is not, or not like this.
+
+    Attributes:
+        app: its label, or an app of the journal whose other settings it has.
+    """
+
+    app: str | None
+    paths: tuple[str, ...]
+    branch: str | None
+    trigger: str | None
+
+    @property
+    def asked(self) -> bool:
+        """Whether anything differs from the apps that there are."""
+        return bool(self.paths or self.branch or self.trigger)
+
+
+def explain(
+    payload: Annotated[
+        str,
+        typer.Argument(
+            metavar="PAYLOAD",
+            help="A file with a webhook's body (or a whole request, .http), - for standard"
+            " input, or the id of a kept delivery.",
+        ),
+    ],
+    host: Annotated[
+        HostName | None, typer.Option("--host", help="Who sent it.", show_default="guessed")
+    ] = None,
+    event: Annotated[
+        str | None,
+        typer.Option("--event", help="As its header names it.", show_default="guessed"),
+    ] = None,
+    app: Annotated[str | None, typer.Option("--app", "-a", help="Only for this app.")] = None,
+    path: Annotated[
+        list[str] | None,
+        typer.Option("--path", help="What if an app watched this? Repeatable: 'web/**'."),
+    ] = None,
+    branch: Annotated[
+        str | None, typer.Option("--branch", help="What if an app deployed this branch?")
+    ] = None,
+    trigger: Annotated[
+        TriggerName | None, typer.Option("--trigger", help="What if an app waited for this?")
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Say what a webhook means and what each app would do, and why. Changes nothing.
+
+    With --path, --branch or --trigger, or where no app is known, an app is made up that
+    deploys from the payload's own repository. Signatures are not checked.
+    """
+    what_if = WhatIf(app, tuple(path or ()), branch, trigger)
+    is_file = payload == "-" or Path(payload).is_file()
+    given = read_payload(payload, host, event) if is_file else None
+    run(_explain(settings_of(config), payload, given, what_if, json))
+
+
+async def _explain(
+    settings: "Settings",
+    source: str,
+    payload: Payload | None,
+    what_if: WhatIf,
+    json: bool,
+) -> None:
+    payload, known = await _gather(settings, source, payload)
+    meaning = meaning_of(payload)
+    apps, made_up = apps_for(meaning, known, what_if)
+    form = explained(payload, meaning, apps, made_up)
+    if json:
+        say_json(form)
+        return
+    for assumed in form["assumed"]:
+        hint(f"assumed: {assumed}")
+    _show(form)
+
+
+async def _gather(
+    settings: "Settings", source: str, payload: Payload | None
+) -> "tuple[Payload, list[App]]":
+    """The payload, from the inbox where it is no file, and the apps that are known."""
+    from bridge.cli.payloads import of_delivery
+
+    try:
+        async with kept_in(settings) as stores:
+            if payload is None:
+                payload = of_delivery(await find_delivery(stores, source))
+            return payload, await stores.journal.apps()
+    except NotFound as error:
+        if payload is None:
+            raise NotFound(f"{source!r} is no file, and {error}") from None
+        return payload, []
+
+
+def meaning_of(payload: Payload) -> "Event":
+    """What it means; raises MalformedPayload."""
+    from bridge.core.commands import COMMAND_HOST, parse_command
+    from bridge.githosts import HOSTS
+
+    if payload.host == COMMAND_HOST:
+        return parse_command(payload.event, payload.body)
+    # The parser does not look at secrets, but a host can't be made without one.
+    return HOSTS[payload.host](["none"]).parse(payload.event, payload.headers, payload.body)
+
+
+def apps_for(
+    meaning: "Event", known: "Sequence[App]", what_if: WhatIf
+) -> "tuple[list[App], str | None]":
+    """The apps to decide for, and how one was made up, if one was."""
+    from bridge.core.events import RefPushed
+    from bridge.core.naming import find_app
+
+    if not isinstance(meaning, RefPushed):
+        return [], None
+    base: App | None = None
+    if what_if.app is not None:
+        try:
+            base = find_app(known, what_if.app)
+        except NotFound:
+            if known and not what_if.asked:
+                raise
+    if known and not what_if.asked:
+        return [base] if base else list(known), None
+    made = _made_up(meaning, base, what_if)
+    source = made.source
+    words = (
+        f"an app that deploys {source.branch if source else '?'} of {meaning.repository.name}"
+        f" on {made.trigger}, watching {' '.join(made.watch_paths or ()) or 'everything'}"
+    )
+    return [made], words if base is None else f"{base.label} as if it were {words}"
+
+
+def _made_up(push: "RefPushed", base: "App | None", what_if: WhatIf) -> "App":
+    from bridge.core.events import RefKind
+    from bridge.core.watch import App, Source, SourceType, Trigger
+
+    if base is None:
+        branch = push.ref.name if push.ref.kind is RefKind.BRANCH else "main"
+        repository = push.repository
+        source = Source(SourceType(repository.host), repository=repository.name, branch=branch)
+        base = App("what-if", what_if.app or "what-if", "", source=source)
+    source = base.source or Source(SourceType(push.repository.host))
+    return replace(
+        base,
+        source=replace(source, branch=what_if.branch or source.branch),
+        trigger=Trigger(what_if.trigger) if what_if.trigger else base.trigger,
+        watch_paths=what_if.paths or base.watch_paths,
+    )
+
+
+def explained(
+    payload: Payload, meaning: "Event", apps: "Sequence[App]", made_up: str | None
+) -> dict[str, Any]:
+    """The explanation as it is printed for scripts."""
+    from bridge.core.events import Asked, RefPushed
+
+    form: dict[str, Any] = {
+        "host": payload.host,
+        "event": payload.event,
+        "assumed": [*payload.assumed, *([made_up] if made_up else [])],
+        "ignored": None,
+        "decisions": [],
+    }
+    if isinstance(meaning, RefPushed):
+        return form | _push_form(meaning) | {"decisions": _decisions(meaning, apps)}
+    if isinstance(meaning, Asked):
+        words = f"{meaning.actor or 'somebody'} asked to {meaning.action} {meaning.target}"
+        return form | {"ignored": f"no webhook: {words}"}
+    return form | {"ignored": meaning.reason}
+
+
+def _decisions(push: "RefPushed", apps: "Sequence[App]") -> list[dict[str, Any]]:
+    from bridge.core.decision import decide
+    from bridge.journey.delivery import explain as explain_all
+
+    # One app that was asked for is told about even where it is not concerned.
+    found: Sequence[Decision] = (
+        [decide(push, apps[0])] if len(apps) == 1 else explain_all(push, apps)
+    )
+    return [decision_form(one) for one in found]
+
+
+def _push_form(push: "RefPushed") -> dict[str, Any]:
+    return {
+        "repository": push.repository.name,
+        "ref": str(push.ref),
+        "before": push.before,
+        "after": push.after,
+        "commit": push.commit.sha if push.commit else None,
+        "pusher": push.pusher,
+        "paths": None if push.paths is None else list(push.paths),
+        "paths_note": push.paths_note,
+    }
+
+
+def _show(form: dict[str, Any]) -> None:
+    if form["ignored"] is not None:
+        say(clean(f"ignored: {form['ignored']}"))
+        return
+    if not on_terminal():
+        for line in lines_of(form):
+            typer.echo(clean(line))
+        return
+    console().print(clean(heading(form)), style="bold")
+    if form["decisions"]:
+        console().print(decision_table(form["decisions"]))
+    else:
+        console().print(nobody(form), style="yellow")
+
+
+def heading(form: dict[str, Any]) -> str:
+    """E.g. `github push of main in my-org/mono by ada: 2 files changed`."""
+    ref = form["ref"].removeprefix("refs/heads/").replace("refs/tags/", "tag ")
+    files = form["paths"]
+    count = form["paths_note"] if files is None else f"{len(files)} files changed"
+    count = "1 file changed" if files is not None and len(files) == 1 else count
+    by = f" by {form['pusher']}" if form["pusher"] else ""
+    return f"{form['host']} push of {ref} in {form['repository']}{by}: {count}"
+
+
+def lines_of(form: dict[str, Any]) -> list[str]:
+    """One line for each app, as in `skip web: no_path_hit (2 files changed, …)`."""
+    lines = [
+        f"{'deploy' if one['deploy'] else 'skip'} {one['app']}: {one['reason']} ({one['evidence']})"
+        for one in form["decisions"]
+    ]
+    return lines or [nobody(form)]
+
+
+def nobody(form: dict[str, Any]) -> str:
+    """When no app deploys from there."""
+    return (
+        f"no app deploys from {form['repository']} on {form['host']};"
+        " --path, --branch or --trigger show what an app would do"
+    )

@@ -1,0 +1,90 @@
+"""The machine forms: what `--json` prints. Pure; the names are stable (see the README)."""
+
+from typing import TYPE_CHECKING, Any
+
+from bridge.cli.show import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.core.decision import Decision
+    from bridge.core.lifecycle import Change, Deployment
+    from bridge.core.watch import App
+    from bridge.ports import Delivery
+
+
+def decision_form(decision: "Decision") -> dict[str, Any]:
+    """A decision for one app."""
+    return {
+        "app": decision.app,
+        "app_id": decision.app_id,
+        "deploy": decision.deploy,
+        "reason": str(decision.reason),
+        "evidence": decision.evidence,
+    }
+
+
+def delivery_form(delivery: "Delivery", decisions: "Sequence[Decision]") -> dict[str, Any]:
+    """A delivery with what was decided."""
+    return {
+        "id": delivery.id,
+        "seq": delivery.seq,
+        "host": delivery.host,
+        "event": delivery.event,
+        "state": str(delivery.state),
+        "received_at": iso(delivery.received_at),
+        "attempts": delivery.attempts,
+        "error": delivery.error,
+        "decisions": [decision_form(decision) for decision in decisions],
+    }
+
+
+def deployment_form(deployment: "Deployment") -> dict[str, Any]:
+    """A deployment, as far as it has come."""
+    return {
+        "id": deployment.id,
+        "app": deployment.app,
+        "app_id": deployment.app_id,
+        "action": str(deployment.action),
+        "state": str(deployment.state),
+        "trigger": deployment.trigger,
+        "ref": deployment.ref,
+        "commit": deployment.commit,
+        "deployed_commit": deployment.deployed_commit,
+        "delivery": deployment.delivery,
+        "created_at": iso(deployment.created_at),
+        "asked_at": iso(deployment.asked_at),
+        "started_at": iso(deployment.started_at),
+        "finished_at": iso(deployment.finished_at),
+        "note": deployment.note,
+        "superseded_by": deployment.superseded_by,
+    }
+
+
+def change_form(change: "Change") -> dict[str, Any]:
+    """One line of a deployment's history."""
+    return {"at": iso(change.at), "state": str(change.state), "note": change.note}
+
+
+def app_form(app: "App", last: "Deployment | None") -> dict[str, Any]:
+    """An app with its newest deployment."""
+    source = app.source
+    return {
+        "id": app.id,
+        "app": app.label,
+        "backend": app.backend,
+        "kind": str(app.kind),
+        "source": source
+        and {
+            "type": str(source.type),
+            "repository": source.repository,
+            "repository_id": source.repository_id,
+            "url": source.url,
+            "image": source.image,
+        },
+        "branch": source.branch if source else None,
+        "trigger": str(app.trigger),
+        "watch_paths": list(app.watch_paths or ()),
+        "auto_deploy": app.auto_deploy,
+        "last_deployment": last and deployment_form(last),
+    }

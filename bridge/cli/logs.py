@@ -1,0 +1,118 @@
+"""Structured logs: one JSON object a line for machines, a readable line on a terminal.
+
+What a record says is its static message and the fields given as `extra`; both come out on
+one line whatever is in them, so that nobody can forge a line. Values that look like secrets
+are hidden by the name of their field.
+"""
+
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+QUIET = ("alembic", "dbos", "httpx", "httpcore", "aiohttp", "sqlalchemy", "asyncio")
+"""Loggers of libraries: from a warning on they are heard."""
+
+HIDDEN = "***"
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_SECRET = re.compile(r"(?i)secret|token|passw|api_?key|authorization|signature|private_?key")
+_IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+@")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def set_up_logs(format_: str, level: str, stream: TextIO | None = None) -> bool:
+    """Send all logs to standard error (or `stream`); True where they are for people.
+
+    Args:
+        format_: "json", "console", or "auto": console on a terminal.
+    """
+    stream = stream or sys.stderr
+    for_people = format_ == "console" or (format_ == "auto" and stream.isatty())
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(ConsoleLines(colours=stream.isatty()) if for_people else JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    return for_people
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, event, and the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as one line."""
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line: dict[str, Any] = {
+            "time": moment.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": _without_logins(record.getMessage()),
+        }
+        line |= {name: value for name, value in fields_of(record).items() if name not in line}
+        if record.exc_info:
+            line["exception"] = _without_logins(self.formatException(record.exc_info))
+        return json.dumps(line, default=str)
+
+
+class ConsoleLines(logging.Formatter):
+    """A line for people: time, level, event, fields as name=value; a traceback below it."""
+
+    COLOURS: Mapping[int, str] = {
+        logging.DEBUG: "\x1b[2m",
+        logging.WARNING: "\x1b[33m",
+        logging.ERROR: "\x1b[31m",
+        logging.CRITICAL: "\x1b[1;31m",
+    }
+
+    def __init__(self, *, colours: bool) -> None:
+        super().__init__()
+        self._colours = colours
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as one line."""
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        head = f"{clock} {record.levelname.lower():<8}"
+        event = escaped(_without_logins(record.getMessage()))
+        line = f"{self._painted(head, record.levelno)} {event}"
+        for name, value in fields_of(record).items():
+            line += f" {self._dim(f'{name}=')}{escaped(str(value))}"
+        if record.exc_info:
+            line += "\n" + _without_logins(self.formatException(record.exc_info))
+        return line
+
+    def _painted(self, text: str, level: int) -> str:
+        colour = self.COLOURS.get(level, "")
+        return f"{colour}{text}\x1b[0m" if self._colours and colour else text
+
+    def _dim(self, text: str) -> str:
+        return f"\x1b[2m{text}\x1b[0m" if self._colours else text
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """What was given as `extra`, with secrets hidden."""
+    return {
+        name: _shown(name, value) for name, value in vars(record).items() if name not in _STANDARD
+    }
+
+
+def escaped(text: str) -> str:
+    """Text on one line: control characters as Python writes them."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def _shown(name: str, value: Any) -> Any:
+    if _SECRET.search(name):
+        return HIDDEN
+    return _without_logins(value) if isinstance(value, str) else value
+
+
+def _without_logins(text: str) -> str:
+    """Addresses without the user and password that they may hold."""
+    return _IN_ADDRESS.sub(f"{HIDDEN}@", text)

@@ -1,0 +1,78 @@
+"""All commands put together, and what becomes of errors."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from bridge import __version__
+from bridge.cli import (
+    apps,
+    asking,
+    configuration,
+    deliveries,
+    demo,
+    deployments,
+    explain,
+    serve,
+)
+from bridge.cli.exits import EXIT_CODES, exit_code_of
+from bridge.cli.show import say_error
+from bridge.core.errors import BridgeError
+
+EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
+
+
+class Cli(TyperGroup):
+    """The whole command line; what a user can cause is one red line, never a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command, and turn our errors into a line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except BridgeError as error:
+            say_error(str(error))
+            raise typer.Exit(exit_code_of(error)) from None
+
+
+app = typer.Typer(
+    cls=Cli,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog=EPILOG,
+    help="The bridge between Git hosts, Dokploy and your team's chat: a push deploys, and"
+    " everybody sees what happened.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dokploy-bridge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
+START, LOOK, ACT, SET_UP = "Start", "Look", "Act", "Set up"
+
+app.command(rich_help_panel=START)(serve.serve)
+app.command(rich_help_panel=START)(demo.demo)
+app.command(rich_help_panel=START)(serve.backend)
+app.command("apps", rich_help_panel=LOOK)(apps.apps)
+app.add_typer(deliveries.group, name="deliveries", rich_help_panel=LOOK)
+app.add_typer(deployments.group, name="deployments", rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK)(deployments.why)
+app.command(rich_help_panel=LOOK)(explain.explain)
+app.command(rich_help_panel=ACT)(asking.deploy)
+app.command(rich_help_panel=ACT)(asking.redeploy)
+app.command(rich_help_panel=ACT)(asking.cancel)
+app.command(rich_help_panel=ACT)(asking.replay)
+app.add_typer(configuration.group, name="config", rich_help_panel=SET_UP)
+app.add_typer(apps.group, name="app", rich_help_panel=SET_UP)

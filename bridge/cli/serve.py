@@ -1,0 +1,189 @@
+"""`serve` and `backend`: run until told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bridge.cli.logs import set_up_logs
+from bridge.cli.show import console, on_terminal
+from bridge.cli.using import Config, settings_of
+from bridge.core.errors import Rejected
+
+if TYPE_CHECKING:
+    from bridge.app import Bridge
+    from bridge.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Role(StrEnum):
+    """What a process does."""
+
+    ALL = "all"
+    WEB = "web"
+    WORKER = "worker"
+
+
+def serve(
+    config: Config = None,
+    role: Annotated[Role, typer.Option(help="web receives, worker deploys.")] = Role.ALL,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Port; 0 takes a free one.", show_default="PORT, or 8080"
+        ),
+    ] = None,
+) -> None:
+    """Receive webhooks and deploy, until told to stop."""
+    settings = settings_of(config)
+    if role is not Role.ALL:
+        raise Rejected(
+            f"--role {role} needs several processes on one Postgres (DATABASE_URL), which this"
+            " release does not have yet: run `serve` without --role, one process does it all"
+        )
+    given = {"host": host, "port": port}
+    settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
+    for_people = set_up_logs(settings.log_format, settings.log_level)
+    _run(_serve(settings, for_people))
+
+
+def backend(
+    config: Config = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port; 0 takes a free one.", show_default="8090"),
+    ] = None,
+) -> None:
+    """Run the embedded deploy backend alone, as a server with Dokploy's HTTP API."""
+    settings = settings_of(config)
+    given = {"host": host, "port": port}
+    embedded = settings.embedded.model_copy(
+        update={k: v for k, v in given.items() if v is not None}
+    )
+    settings = settings.model_copy(update={"embedded": embedded})
+    for_people = set_up_logs(settings.log_format, settings.log_level)
+    _run(_backend(settings, for_people))
+
+
+async def _serve(settings: "Settings", for_people: bool) -> int:
+    from bridge.app import run_bridge
+
+    stop = _told_to_stop()
+    async with run_bridge(settings) as bridge:
+        hosts = hosts_of(settings)
+        if for_people:
+            for line in welcome(settings, bridge, hosts):
+                console().print(line)
+        log.info(
+            "serving",
+            extra={
+                "url": bridge.url,
+                "hosts": hosts,
+                "backend": settings.dokploy.url or bridge.backend_url,
+                "data": str(settings.data),
+            },
+        )
+        code = await stop
+        log.info("stopping")
+    return code
+
+
+async def _backend(settings: "Settings", for_people: bool) -> int:
+    from bridge.app import run_embedded
+
+    stop = _told_to_stop()
+    async with run_embedded(settings) as server:
+        key_file = settings.data / "embedded" / "api-key"
+        if for_people:
+            console().print(f"embedded backend  {server.url}/api", style="bold")
+            console().print(f"key               {key_file}")
+        if on_terminal():  # never into a log
+            console().print(f"x-api-key         {server.api_key}")
+        log.info("backend serves", extra={"url": f"{server.url}/api", "key_in": str(key_file)})
+        return await stop
+
+
+def hosts_of(settings: "Settings") -> list[str]:
+    """The hosts that have a secret."""
+    github, gitlab = settings.github, settings.gitlab
+    served = {
+        "github": bool(github.webhook_secrets),
+        "gitlab": bool(gitlab.webhook_tokens or gitlab.signing_tokens),
+    }
+    return [host for host, has_secret in served.items() if has_secret]
+
+
+def welcome(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> list[str]:
+    """What a person wants to know at the start, and what to do next. Pure."""
+    lines = ["", f"The bridge listens on {bridge.url}, data in {settings.data}"]
+    lines += [f"  webhooks  {bridge.url}/hooks/{host}" for host in hosts]
+    if bridge.backend_url is None:
+        lines.append(f"  deploys   on Dokploy, {settings.dokploy.url}")
+    else:
+        lines.append(f"  deploys   on the embedded backend, {bridge.backend_url}/api")
+        lines.append(f"            its key: {settings.data}/embedded/api-key")
+    steps = _next_steps(settings, bridge, hosts)
+    if steps:
+        lines += ["", "Next:", *(f"  {step}" for step in steps)]
+    return [*lines, ""]
+
+
+def _next_steps(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> list[str]:
+    steps: list[str] = []
+    if not hosts:
+        steps += [
+            "Let a Git host in: choose a secret and start again with it in the environment:",
+            "    BRIDGE_GITHUB_WEBHOOK_SECRETS=…  for GitHub",
+            "    BRIDGE_GITLAB_WEBHOOK_TOKENS=…   for GitLab",
+            "  Then add a webhook there with the same secret. Its address:",
+            "    https://YOUR-ADDRESS/hooks/github  content type application/json, push events",
+            "    https://YOUR-ADDRESS/hooks/gitlab  push events and tag push events",
+            f"  YOUR-ADDRESS is what leads to {bridge.url} from there.",
+        ]
+    if bridge.backend_url is not None:
+        steps += [
+            "Make an app here:    dokploy-bridge app create web --repo ADDRESS --publish FOLDER",
+            "or use your Dokploy: BRIDGE_DOKPLOY_URL=https://… BRIDGE_DOKPLOY_API_KEY=…",
+        ]
+    if settings.host == "127.0.0.1" and not hosts:
+        steps.append("In a container:      --host 0.0.0.0, and a volume at BRIDGE_DATA")
+    return steps
+
+
+def _told_to_stop() -> "asyncio.Future[int]":
+    """Done when SIGTERM or SIGINT comes, with the exit code that it means."""
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[int] = loop.create_future()
+
+    def told(code: int) -> None:
+        if not stop.done():
+            stop.set_result(code)
+
+    loop.add_signal_handler(signal.SIGTERM, told, 0)
+    loop.add_signal_handler(signal.SIGINT, told, 130)
+    return stop
+
+
+def _run(work: Coroutine[Any, Any, int]) -> None:
+    """Run on uvloop where it is installed (extra `fast`)."""
+    make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with contextlib.suppress(ImportError):
+        from uvloop import new_event_loop as make_loop
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        code = runner.run(work)
+    sys.stdout.flush()
+    if code:
+        raise typer.Exit(code)

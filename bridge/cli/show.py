@@ -1,0 +1,158 @@
+"""How things are shown: tables on a terminal, plain lines in a pipe, JSON where asked for.
+
+Whatever came from outside is cleaned first: a commit message must not steer a terminal.
+"""
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Control characters, and those that turn the direction of text around.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+STYLES = {
+    "done": "green",
+    "decided": "green",
+    "deploy": "green",
+    "running": "cyan",
+    "asked": "cyan",
+    "queued": "cyan",
+    "waiting": "yellow",
+    "kept": "yellow",
+    "unknown": "yellow",
+    "failed": "red",
+    "cancelled": "magenta",
+    "superseded": "dim",
+    "ignored": "dim",
+    "skip": "dim",
+}
+"""How words that say a state look on a terminal."""
+
+MARKS = {
+    "waiting": "…",
+    "asked": "→",
+    "queued": "…",
+    "running": "●",
+    "done": "✓",
+    "failed": "✗",
+    "cancelled": "⊘",
+    "superseded": "»",
+    "unknown": "?",
+}
+"""One sign for each state of a deployment."""
+
+
+def clean(text: str) -> str:
+    """Text on one line and without control characters."""
+    return _UNSAFE.sub(" ", text).strip()
+
+
+def on_terminal() -> bool:
+    """Whether a person reads our output."""
+    return sys.stdout.isatty()
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """Where to show things; made anew, since tests and pipes replace the streams."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def say(text: str, style: str = "") -> None:
+    """One line on standard output, whole in a pipe, wrapped on a terminal."""
+    if on_terminal():
+        console().print(text, style=style or None)
+    else:
+        typer.echo(text)
+
+
+def hint(text: str) -> None:
+    """A line for a person, beside the output that a script reads."""
+    if sys.stderr.isatty():
+        console(stderr=True).print(text, style="dim")
+    else:
+        typer.echo(text, err=True)
+
+
+def say_error(text: str) -> None:
+    """What went wrong and how to mend it, on one line."""
+    typer.secho(f"error: {clean(text)}", fg="red", err=True)
+
+
+def say_json(value: Any) -> None:
+    """A value for a script."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=not _writes_utf8()))
+
+
+def _writes_utf8() -> bool:
+    return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+
+
+def say_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    lines: Iterable[str],
+) -> None:
+    """A table on a terminal, else one line for each row.
+
+    Args:
+        columns: their titles; one that starts with "*" may be folded, the others stay whole.
+    """
+    if not on_terminal():
+        for line in lines:
+            typer.echo(clean(line))
+        return
+    console().print(table(columns, rows))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
+    """A table for a terminal; see `say_table`."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=False)
+    for column in columns:
+        foldable = column.startswith("*")
+        shown.add_column(
+            column.removeprefix("*"), no_wrap=not foldable, overflow="fold", ratio=None
+        )
+    for row in rows:
+        shown.add_row(*(Text(clean(cell), style=STYLES.get(cell, "")) for cell in row))
+    return shown
+
+
+def iso(seconds: float | None) -> str | None:
+    """A time as scripts read it, e.g. "2026-01-31T12:00:00.123Z"."""
+    if seconds is None:
+        return None
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def clock(seconds: float) -> str:
+    """The time of day here, e.g. "12:00:01"."""
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
+def ago(seconds: float, now: float) -> str:
+    """How long ago, in one unit: "12 s ago"."""
+    age = max(0.0, now - seconds)
+    steps = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    size, unit = next(((size, unit) for size, unit in steps if age >= size), (1, "s"))
+    return f"{int(age / size)} {unit} ago"
+
+
+def first(found: Iterable[Any], fits: Callable[[Any], bool]) -> Any:
+    """The first that fits; None when none does."""
+    return next((one for one in found if fits(one)), None)
