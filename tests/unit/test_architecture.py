@@ -1,0 +1,205 @@
+"""The floor plan of the design, held over the imports: arrows only point down.
+
+    cli → app → web → journey → ports → core
+    githosts, backends, chats, stores, durable → ports, core
+
+Every import counts, also those inside functions and for type checkers only.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bridge
+
+PACKAGE = Path(bridge.__file__).parent
+ADAPTERS = {"githosts", "backends", "chats", "stores", "durable"}
+BELOW_APP = {"web", "journey", "ports", "core", "settings"} | ADAPTERS
+
+MAY_IMPORT = {
+    "__main__": {"cli"},
+    "cli": {"app"} | BELOW_APP,
+    "app": BELOW_APP,
+    "settings": {"core"},
+    "web": {"journey", "ports", "core"},
+    "journey": {"ports", "core"},
+    **{adapter: {"ports", "core"} for adapter in ADAPTERS},
+    "ports": {"core"},
+    "core": set[str](),
+}
+"""Which layers each may import besides itself; only `cli` and `app` see the settings."""
+
+INSIDE_JOURNEY = {
+    "ingest": {"delivery", "deployment", "feedback"},
+    "delivery": {"deployment", "feedback", "catalog"},
+    "deployment": {"feedback"},
+    "feedback": set[str](),
+    "catalog": set[str](),
+    "cancel": {"deployment"},
+}
+"""A step imports only later steps, and helpers; upstream it reaches through the stores."""
+
+GIT_HOSTS = {"github", "gitlab"}
+
+PURE = {
+    "__future__", "abc", "array", "base64", "bisect", "collections", "dataclasses", "difflib",
+    "enum", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac", "itertools", "json",
+    "math", "operator", "pydantic", "re", "string", "textwrap", "threading", "types", "typing",
+    "unicodedata", "urllib.parse",
+}  # fmt: skip
+"""What `core` may import: nothing that knows the time, chance, the disk, the network or a log."""
+
+ACTING_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
+ACTING_METHODS = {"now", "utcnow", "today"}
+
+
+def modules() -> Iterator[tuple[str, str]]:
+    """Every module of the package by its dotted name, with its source."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        parts = ("bridge", *file.relative_to(PACKAGE).with_suffix("").parts)
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        yield name, file.read_text()
+
+
+def imported(source: str) -> Iterator[str]:
+    """The dotted names that a source imports; `from a import b` counts as `a.b`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            here = "." * node.level + (node.module or "")
+            yield from (f"{here}.{alias.name}" for alias in node.names)
+
+
+def against_the_plan(module: str, source: str) -> Iterator[str]:
+    """Every import of a module that the floor plan does not have."""
+    for target in imported(source):
+        if target.startswith("."):
+            yield f"{module} imports {target}: write it whole"
+        elif target.startswith("bridge.") and (why := _forbidden(module, target)):
+            yield f"{module} imports {target}: {why}"
+
+
+def _forbidden(module: str, target: str) -> str | None:
+    layer, below = (_part(name, 1) for name in (module, target))
+    if target == "bridge.__version__":
+        return None
+    if layer not in MAY_IMPORT:
+        return f"{layer} has no place in the floor plan"
+    if below != layer:
+        fits = below in MAY_IMPORT[layer]
+        return None if fits else f"{layer} does not see {below}"
+    step, later = (_part(name, 2) for name in (module, target))
+    if step in (later, "") or layer not in {"journey", "githosts", "backends", "chats"}:
+        return None
+    if layer == "journey":
+        return _out_of_order(step, later)
+    siblings = GIT_HOSTS if layer == "githosts" else {step, later}
+    return "adapters do not know their siblings" if {step, later} <= siblings else None
+
+
+def _out_of_order(step: str, later: str) -> str | None:
+    if step not in INSIDE_JOURNEY:
+        return f"say in this test which steps of the journey {step} may use"
+    return None if later in INSIDE_JOURNEY[step] else f"{step} does not come before {later}"
+
+
+def _part(name: str, place: int) -> str:
+    parts = name.split(".")
+    return parts[place] if len(parts) > place else ""
+
+
+def impure(module: str, source: str) -> Iterator[str]:
+    """Everything in a module of `core` that touches the world."""
+    for target in imported(source):
+        if not target.startswith("bridge.core.") and not _is_pure(target):
+            yield f"{module} imports {target}, which is not known to be pure"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
+            yield f"{module}:{node.lineno} is async"
+        elif isinstance(node, ast.Call) and _acts(node.func):
+            yield f"{module}:{node.lineno} calls {ast.unparse(node.func)}"
+
+
+def _is_pure(target: str) -> bool:
+    return any(target == pure or target.startswith(f"{pure}.") for pure in PURE)
+
+
+def _acts(called: ast.expr) -> bool:
+    if isinstance(called, ast.Name):
+        return called.id in ACTING_CALLS
+    return isinstance(called, ast.Attribute) and called.attr in ACTING_METHODS
+
+
+def test_arrows_only_point_down() -> None:
+    assert [fault for name, source in modules() for fault in against_the_plan(name, source)] == []
+
+
+def test_core_is_pure() -> None:
+    core = [(name, source) for name, source in modules() if _part(name, 1) == "core"]
+
+    assert len(core) > 10
+    assert [fault for name, source in core for fault in impure(name, source)] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "why"),
+    [
+        ("bridge.core.events", "from bridge.ports import Inbox", "core does not see ports"),
+        ("bridge.ports", "import bridge.journey.ingest", "ports does not see journey"),
+        ("bridge.journey.ingest", "from bridge import stores", "journey does not see stores"),
+        ("bridge.stores.inbox", "import bridge.journey", "stores does not see journey"),
+        ("bridge.stores.inbox", "from bridge.durable import x", "stores does not see durable"),
+        ("bridge.web.hooks", "from bridge.settings import Web", "web does not see settings"),
+        ("bridge.web.hooks", "import bridge.stores.inbox", "web does not see stores"),
+        ("bridge.app", "def late():\n    import bridge.cli", "app does not see cli"),
+        ("bridge.settings", "from bridge.ports import Clock", "settings does not see ports"),
+        (
+            "bridge.journey.deployment",
+            "if TYPE_CHECKING:\n    from bridge.journey.delivery import Deliveries",
+            "deployment does not come before delivery",
+        ),
+        ("bridge.journey.cancel", "from bridge.journey import catalog", "cancel does not come"),
+        ("bridge.journey.catchup", "from bridge.journey import catalog", "say in this test"),
+        ("bridge.backends.dokploy.x", "import bridge.backends.embedded.y", "their siblings"),
+        ("bridge.githosts.github", "from bridge.githosts.gitlab import z", "their siblings"),
+        ("bridge.core.events", "from .. import ports", "write it whole"),
+        ("bridge.elsewhere", "import bridge.core.events", "has no place in the floor plan"),
+    ],
+)
+def test_a_planted_arrow_that_points_up_is_found(module: str, source: str, why: str) -> None:
+    (fault,) = against_the_plan(module, source)
+
+    assert why in fault
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("bridge.cli.serve", "from bridge.app import run_bridge\nfrom bridge import __version__"),
+        ("bridge.githosts.github", "from bridge.githosts.payload import load"),
+        ("bridge.backends", "def later():\n    from bridge.backends.dokploy import Dokploy"),
+        ("bridge.journey.delivery", "from bridge.journey.catalog import Catalog"),
+        ("bridge.web.hooks", "import asyncio, aiohttp\nfrom bridge.core.errors import Rejected"),
+    ],
+)
+def test_what_the_plan_has_is_left_alone(module: str, source: str) -> None:
+    assert list(against_the_plan(module, source)) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import asyncio", "import time", "from random import choice", "import secrets",
+        "import logging", "import os.path", "from pathlib import Path", "import sqlite3",
+        "import httpx", "from aiohttp import web", "import subprocess", "import socket",
+        "import uuid", "import urllib.request", "from datetime import datetime",
+        "async def late(): ...", "when = clock.now()", "text = open('x').read()", "print('x')",
+    ],
+)  # fmt: skip
+def test_a_planted_touch_of_the_world_is_found(source: str) -> None:
+    (fault,) = impure("bridge.core.events", source)
+
+    assert fault.startswith("bridge.core.events")
