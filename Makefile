@@ -1,0 +1,80 @@
+# Every target does its own set-up: all it needs is Python 3.11 or newer, and git.
+# Works with GNU make from 3.81 (macOS) on.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEVELOPMENT := $(VENV)/.development
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test unit check format bench chaos requirements clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME) ## Watch a push deploy, for real, on this machine
+	@$(BIN)/python -m bridge demo
+
+run: $(RUNTIME) ## Start the bridge; PORT and BRIDGE_* are honoured
+	@$(BIN)/python -m bridge serve
+
+test: $(DEVELOPMENT) ## Run all tests
+	$(BIN)/python -m pytest
+
+unit: $(DEVELOPMENT) ## Run the quick tests only
+	$(BIN)/python -m pytest tests/unit -m "not slow"
+
+check: $(DEVELOPMENT) ## Check format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(DEVELOPMENT) ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(DEVELOPMENT) ## Measure what must be quick
+	@for bench in tests/bench/*_bench.py; do $(BIN)/python $$bench || exit 1; done
+
+chaos: $(DEVELOPMENT) ## Kill the bridge under load, again and again
+	$(BIN)/python -m pytest tests/chaos
+
+requirements: $(DEVELOPMENT) ## Lock anew what pyproject.toml asks for (on Python 3.11)
+	@$(BIN)/python -m pip --quiet install "pip-tools>=7.5,<8"
+	CUSTOM_COMPILE_COMMAND="make requirements" \
+		$(COMPILE) --extra fast -o requirements.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make requirements" \
+		$(COMPILE) --extra fast --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+
+clean: ## Remove what the other targets have made, but no data
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# ── Set-up ──────────────────────────────────────────────────────────────────────────────
+
+# The first Python that is new enough makes the environment; the others are not looked at.
+$(BIN)/python:
+	@for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "making $(VENV) with $$($$python --version)"; \
+			$$python -m venv $(VENV) && exit 0; \
+			rm -rf $(VENV); \
+			echo "error: $$python can't make a virtual environment (on Debian: apt install python3-venv)" >&2; \
+			exit 1; \
+		fi; \
+	done; \
+	echo "error: Python 3.11 or newer is needed, and none is in PATH (https://www.python.org/downloads/)" >&2; \
+	exit 1
+
+$(RUNTIME): requirements.txt pyproject.toml | $(BIN)/python
+	@echo "installing what the bridge needs into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --no-deps -e .
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
+	@echo "installing what development needs into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
