@@ -87,14 +87,27 @@ class Process:
 
 
 @dataclass
+class Push:
+    """What the sender knows of one push."""
+
+    id: str
+    after: str
+    apps: set[str]
+    answered: bool = False
+
+
+@dataclass
 class Sender:
     """Sends one push after the other and keeps its own ledger of what was answered."""
 
     url: str
     random: random.Random
     head: str = "0" * 40
-    accepted: list[tuple[str, str, set[str]]] = field(default_factory=list)
-    unanswered: int = 0
+    sent: list[Push] = field(default_factory=list)
+
+    @property
+    def answered(self) -> set[str]:
+        return {push.id for push in self.sent if push.answered}
 
     async def run(self) -> None:
         async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=10) as web:
@@ -108,14 +121,14 @@ class Sender:
         payload = push_payload(before, after, apps)
         content = httpx.Request("POST", self.url, json=payload).content
         headers = hook_headers("github", payload, content)
+        self.head = after
+        self.sent.append(push := Push(headers["X-GitHub-Delivery"], after, apps))
         try:
             answer = await web.post("/hooks/github", content=content, headers=headers)
         except httpx.TransportError:
-            self.unanswered += 1
             return
         assert answer.status_code == 202, answer.text
-        self.head = after
-        self.accepted.append((headers["X-GitHub-Delivery"], after, apps))
+        push.answered = True
 
 
 def push_payload(before: str, after: str, apps: set[str]) -> dict[str, Any]:
@@ -183,37 +196,36 @@ async def test_kills_under_load_lose_nothing_and_repeat_nothing(
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
 
-    deployments = await all_ended(process, sender)
+    kept, deployments = await all_ended(process, sender.answered)
 
     asked = Counter(entry.token for entry in backend.ledger)
     twice = {token: count for token, count in asked.items() if count > 1}
     overlapping = [entry for entry in backend.ledger if entry.overlapped]
     sys.stdout.write(
-        f"seed {SEED}: {KILLS} kills, {len(sender.accepted)} answered, {sender.unanswered} cut off,"
-        f" {len(deployments)} deployments, {len(backend.ledger)} asked, lost 0,"
-        f" twice {len(twice)}, overlapping {len(overlapping)}\n"
+        f"seed {SEED}: {KILLS} kills, {len(sender.sent)} sent, {len(sender.answered)} answered,"
+        f" {len(kept)} kept, {len(deployments)} deployments, {len(backend.ledger)} asked,"
+        f" lost 0, twice {len(twice)}, overlapping {len(overlapping)}\n"
     )
     assert not twice
     assert not overlapping
     assert {deployment.state for deployment in deployments} <= {"done", "superseded"}
-    for app in {app for _, _, apps in sender.accepted for app in apps}:
-        newest = [after for _, after, apps in sender.accepted if app in apps][-1]
+    # One that was kept and cut off before its answer counts as well.
+    for app in {app for push in sender.sent if push.id in kept for app in push.apps}:
+        newest = [p.after for p in sender.sent if p.id in kept and app in p.apps][-1]
         assert [entry.commit for entry in backend.ledger if entry.app == app][-1] == newest
 
 
-async def all_ended(process: Process, sender: Sender) -> list[Deployment]:
-    """Every answered delivery decided and every deployment at its end; else it fails here."""
+async def all_ended(process: Process, answered: set[str]) -> tuple[set[str], list[Deployment]]:
+    """What is kept, and every deployment, once all is decided and has ended; else it fails."""
     async with open_stores(settings_for(process.data)) as stores:
         deadline = time.monotonic() + 60
         while True:
             kept = {d.id: d.state for d in await stores.inbox.newest(100_000)}
-            lost = [id_ for id_, _, _ in sender.accepted if id_ not in kept]
+            lost = answered - set(kept)
             assert not lost, f"answered, but not kept: {lost}"
-            undecided = [
-                id_ for id_, _, _ in sender.accepted if kept[id_] is not DeliveryState.DECIDED
-            ]
+            undecided = [id_ for id_ in kept if kept[id_] is not DeliveryState.DECIDED]
             open_ones = await stores.journal.open_deployments()
             if not undecided and not open_ones:
-                return await stores.journal.deployments(limit=100_000)
+                return set(kept), await stores.journal.deployments(limit=100_000)
             assert time.monotonic() < deadline, (undecided[:5], open_ones[:5])
             await asyncio.sleep(0.1)
