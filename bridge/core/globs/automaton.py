@@ -7,6 +7,7 @@ seen. What is new is counted against a limit, so no pattern can hold us up.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 
 from bridge.core.globs.escapes import WORDS
 from bridge.core.globs.graph import PLACE_GATES, Graph, Part
@@ -42,10 +43,13 @@ class Meter:
 
 @dataclass(slots=True, eq=False)
 class State:
-    """Which char nodes wait, whether the whole expression holds here, and known steps."""
+    """Which char nodes wait, and the steps from here that are known.
+
+    Attributes:
+        last_steps: for the first unit of a path: does the whole expression hold?
+    """
 
     waiting: int
-    holds: bool
     steps: "dict[str, State]" = field(default_factory=dict)
     last_steps: dict[str, bool] = field(default_factory=dict)
 
@@ -69,10 +73,11 @@ class _Spread:
 
 
 class Automaton:
-    """Decides for one expression. Safe under threads: what races is computed twice."""
+    """Decides for one expression. Safe under threads: only what is new needs the lock."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
+        self._lock = Lock()
         self._spreads: dict[tuple[int, int], _Spread] = {}
         self._readers: dict[str, int] = {}
         self._states: dict[int, State] = {}
@@ -111,18 +116,17 @@ class Automaton:
         return answers
 
     def _at_end(self, meter: Meter) -> State:
-        waiting, holds = self._settle(0, _END, meter)
-        self._end = State(waiting, holds)
+        self._end = State(self._settle(0, _END, meter)[0])
         return self._end
 
     def _step(self, state: State, char: str, meter: Meter) -> State:
-        waiting, holds = self._settle(state.waiting & self._read_by(char), 0, meter)
+        waiting, _ = self._settle(state.waiting & self._read_by(char), 0, meter)
         following = self._states.get(waiting)
         if following is None:
             if len(self._states) >= MAX_STATES:
                 self._states = {}
                 self._end = None
-            following = State(waiting, holds)
+            following = State(waiting)
             self._states[waiting] = following
         state.steps[char] = following
         return following
@@ -144,11 +148,12 @@ class Automaton:
         meter.spend(STEP_COST * len(self._graph.parts))
         waiting = 0
         woken = 0
-        for number, part in enumerate(self._graph.parts):
-            woken = self._woken(number, part, hits & part.chars, gates & part.asks, meter)
-            waiting |= woken
-            if part.gate and bool(woken & part.root) is not part.negative:
-                gates |= part.gate
+        with self._lock:
+            for number, part in enumerate(self._graph.parts):
+                woken = self._woken(number, part, hits & part.chars, gates & part.asks, meter)
+                waiting |= woken
+                if part.gate and bool(woken & part.root) is not part.negative:
+                    gates |= part.gate
         return waiting, bool(woken & self._graph.parts[-1].root)
 
     def _woken(self, number: int, part: Part, hits: int, gates: int, meter: Meter) -> int:
@@ -161,7 +166,7 @@ class Automaton:
         if fresh := hits & ~spread.known:
             self._learn(spread, fresh, gates, meter)
         woken = spread.always
-        for shape, group in list(spread.shifts.items()):
+        for shape, group in spread.shifts.items():
             if members := hits & group:
                 meter.spend(1)
                 for distance in _DISTANCES[shape]:

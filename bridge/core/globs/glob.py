@@ -35,7 +35,7 @@ class Glob:
             GlobThrows: micromatch throws at it.
             GlobUnsupported: we refuse it; the reason says why.
         """
-        translation = translate(to_units(pattern), version)
+        translation = translate(to_units(pattern), version, written=pattern)
         self.pattern = pattern
         self.source = translation.source
         self.excludes = translation.excludes

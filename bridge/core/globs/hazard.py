@@ -36,12 +36,11 @@ def freezes(expression: Node) -> bool:
 
 def _hurtful_paths(expression: Node) -> Iterator[str]:
     """Give paths that start as asked for, go on as liked, and end in disappointment."""
-    beginning = lead(expression).texts[0][:PATH_LENGTH]
+    beginning = lead(expression).texts[0]
     literals = list(dict.fromkeys(_literals(expression)))[:MAX_LITERALS] or ["a"]
     rows = [*literals, "".join(literals), *(f"{literal}/" for literal in literals)]
     for row in dict.fromkeys(rows):
-        repeated = (row * PATH_LENGTH)[: PATH_LENGTH - len(beginning)]
-        yield f"{beginning}{repeated}\u00ff"
+        yield f"{beginning}{(row * PATH_LENGTH)[:PATH_LENGTH]}\u00ff"
 
 
 def _literals(node: Node) -> Iterator[str]:

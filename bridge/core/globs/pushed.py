@@ -1,11 +1,11 @@
 """The files of one push, looked up by what patterns are anchored to."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from bridge.core.globs.anchors import AnchorKind
 
-Texts: TypeAlias = Mapping[str, Any]
+Texts: TypeAlias = Mapping[str, object]
 """The texts of all anchors of one kind; only the keys matter here."""
 
 Found: TypeAlias = dict[str, list[int]]

@@ -28,8 +28,7 @@ _COMMON = {
 }
 
 # The earliest dot behind which only word characters follow; `.` is no newline in JavaScript.
-_EXTENSION = re.compile(r"([^\n\r\u2028\u2029]*?)\.([A-Za-z0-9_]+)")
-_EXTENSION_AT_END = re.compile(rf"{_EXTENSION.pattern}\Z")
+_EXTENSION = re.compile(r"([^\n\r\u2028\u2029]*?)\.([A-Za-z0-9_]+)\Z")
 
 _NEEDS_TOKENS = re.compile(r"\A[*!]|[/()\[\]{}\"]")
 _SYMBOL_RUN = re.compile(r"(\\?)(([^A-Za-z0-9_])(\3*))")
@@ -45,7 +44,7 @@ def common_glob(glob: str) -> str | None:
 def _with_extensions(glob: str) -> str | None:
     endings = []
     while glob not in _COMMON:
-        found = _EXTENSION_AT_END.match(glob)
+        found = _EXTENSION.match(glob)
         if found is None:
             return None
         glob = found[1]
@@ -62,7 +61,7 @@ def plain_glob(glob: str) -> str | None:
     if _NEEDS_TOKENS.search(glob):
         return None
     output = _SYMBOL_RUN.sub(_symbols, glob)
-    if _SYMBOL_RUN.search(glob) and any(run[3] == "\\" for run in _SYMBOL_RUN.finditer(glob)):
+    if any(run[3] == "\\" for run in _SYMBOL_RUN.finditer(glob)):
         output = _BACKSLASHES.sub(_halved, output)
     return f"^(?:{output})$"
 

@@ -12,7 +12,7 @@ from bridge.core.globs.pieces import (
 )
 
 
-def star(draft: Draft) -> None:
+def star(draft: Draft, _char: str) -> None:
     """Handle `*`."""
     last = draft.last
     if last.kind is Kind.GLOBSTAR or last.run:
