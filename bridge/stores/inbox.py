@@ -7,6 +7,7 @@ other part's writes can delay an answer (durability.md has the measurements).
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import logging
@@ -148,10 +149,7 @@ class SqliteInbox:
         loop = asyncio.get_running_loop()
         item = _Keep(new, delivery_key(new.host, new.id), loop.create_future())
         self._queue.put(item)
-        kept = await item.done
-        if not kept.duplicate:
-            self.woken()
-        return kept
+        return await item.done
 
     async def finish(self, finished: Sequence[Finished]) -> None:
         """Record how far deliveries have come, in one transaction."""
@@ -185,7 +183,7 @@ class SqliteInbox:
 
     async def get(self, seq: int) -> Delivery | None:
         """One delivery by its position, with its body."""
-        return await self._one("d.seq = ?", seq)
+        return await self._one("d.seq = ?", min(seq, sys.maxsize))
 
     async def ready(self) -> None:
         """Raises Unreachable when nothing can be kept: an empty transaction goes the whole way."""
@@ -205,8 +203,11 @@ class SqliteInbox:
 
     def _rows(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
         assert self._reader is not None, "start() comes first"
-        with self._reading:
-            return self._reader.execute(sql, values).fetchall()
+        try:
+            with self._reading:
+                return self._reader.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise Unreachable("the inbox", str(error)) from error
 
     # ── the writer thread ─────────────────────────────────────────────────
 
@@ -238,8 +239,8 @@ class SqliteInbox:
     def _commit(
         self, writer: sqlite3.Connection, batch: list[_Keep | _Finish]
     ) -> Unreachable | None:
-        rows = {id(item): _row(item) for item in batch if isinstance(item, _Keep)}
         try:
+            rows = {id(item): _row(item) for item in batch if isinstance(item, _Keep)}
             writer.execute("BEGIN IMMEDIATE")
             for item in batch:
                 if isinstance(item, _Keep):
@@ -247,10 +248,10 @@ class SqliteInbox:
                 else:
                     _update(writer, item.finished)
             writer.execute("COMMIT")
-        except sqlite3.Error as error:
-            if writer.in_transaction:
-                writer.rollback()
+        except Exception as error:  # whatever it is: without this thread nothing is ever answered
             log.exception("the inbox could not be written")
+            with contextlib.suppress(sqlite3.Error):
+                writer.rollback()
             return Unreachable("the inbox", str(error))
         return None
 
@@ -271,6 +272,8 @@ class SqliteInbox:
                 item.done.set_result(item.answer)
             else:
                 item.done.set_result(None)
+        if error is None and any(isinstance(i, _Keep) and _is_new(i) for i in batch):
+            self.woken()
 
     def _remember(self, item: _Keep | _Finish) -> None:
         if isinstance(item, _Keep):
@@ -282,6 +285,10 @@ class SqliteInbox:
         for finished in item.finished:  # a failed one may come again, so it is not "known"
             if finished.state is DeliveryState.FAILED:
                 self._known.pop(delivery_key(finished.host, finished.id), None)
+
+
+def _is_new(item: _Keep) -> bool:
+    return item.answer is not None and not item.answer.duplicate
 
 
 def _connect(path: Path) -> sqlite3.Connection:

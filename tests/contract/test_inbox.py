@@ -1,0 +1,366 @@
+"""One suite for the `Inbox` port: what is kept is on disk, once, and in order."""
+
+import asyncio
+import random
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.core.errors import Unreachable
+from bridge.ports import DeliveryState, Finished, Inbox
+from bridge.stores import inbox as sqlite_inbox
+from bridge.stores.inbox import SqliteInbox
+from tests.fakes import delivery
+
+Opened = Callable[[], Awaitable[Any]]
+
+
+async def open_sqlite(folder: Path) -> SqliteInbox:
+    inbox = SqliteInbox(folder / "inbox.sqlite")
+    await inbox.start()
+    return inbox
+
+
+IMPLEMENTATIONS = {"sqlite": open_sqlite}
+
+
+@pytest.fixture(params=sorted(IMPLEMENTATIONS))
+async def reopened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Opened]:
+    """Opens the inbox on the same place each time, closing what was open before."""
+    last: list[Any] = []
+
+    async def opened() -> Any:
+        while last:
+            await last.pop().stop()
+        last.append(await IMPLEMENTATIONS[request.param](tmp_path))
+        return last[0]
+
+    yield opened
+    while last:
+        await last.pop().stop()
+
+
+@pytest.fixture
+async def inbox(reopened: Opened) -> Any:
+    return await reopened()
+
+
+def finished(inbox_seq: int, id_: str, state: DeliveryState, **others: Any) -> Finished:
+    return Finished(inbox_seq, "github", id_, state, **others)
+
+
+async def due_ids(inbox: Inbox, now: float = 0.0) -> list[str]:
+    return [found.id for found in await inbox.due(now, 1000)]
+
+
+async def test_kept_means_on_disk(reopened: Opened) -> None:
+    inbox = await reopened()
+    new = delivery("one", event="push", headers={"content-type": "application/json"}, body=b"body")
+    kept = await inbox.keep(new)
+
+    found = await (await reopened()).find("github", "one")
+
+    assert (found.seq, kept.duplicate) == (kept.seq, False)
+    assert (found.host, found.id, found.event) == ("github", "one", "push")
+    assert (found.headers, found.body) == (new.headers, b"body")
+    assert (found.received_at, found.state) == (new.received_at, DeliveryState.KEPT)
+    assert (found.attempts, found.error) == (0, None)
+
+
+async def test_many_at_once_are_each_kept_once_and_in_the_order_of_their_coming(inbox: Any) -> None:
+    ids = [f"id-{number % 50}" for number in range(200)]
+
+    answers = await asyncio.gather(*(inbox.keep(delivery(id_)) for id_ in ids))
+
+    new = [id_ for id_, kept in zip(ids, answers, strict=True) if not kept.duplicate]
+    assert new == [f"id-{number}" for number in range(50)]
+    seqs = {id_: kept.seq for id_, kept in zip(ids, answers, strict=True)}
+    assert [seqs[id_] for id_ in new] == sorted(seqs.values())
+    assert all(seqs[id_] == kept.seq for id_, kept in zip(ids, answers, strict=True))
+    assert await due_ids(inbox) == new
+
+
+async def test_different_ids_at_once_keep_their_order(inbox: Any) -> None:
+    answers = await asyncio.gather(*(inbox.keep(delivery(f"id-{n}")) for n in range(200)))
+
+    seqs = [kept.seq for kept in answers]
+    assert seqs == sorted(set(seqs))
+    assert not any(kept.duplicate for kept in answers)
+
+
+async def test_the_same_id_of_another_host_is_another_delivery(inbox: Any) -> None:
+    first = await inbox.keep(delivery("same"))
+    second = await inbox.keep(delivery("same", host="gitlab"))
+
+    assert not second.duplicate
+    assert second.seq > first.seq
+    assert (await inbox.find("gitlab", "same")).seq == second.seq
+
+
+async def test_a_duplicate_changes_nothing(inbox: Any) -> None:
+    first = await inbox.keep(delivery("one", body=b"first"))
+    second = await inbox.keep(delivery("one", body=b"second"))
+
+    assert (second.seq, second.duplicate) == (first.seq, True)
+    assert (await inbox.get(first.seq)).body == b"first"
+
+
+async def test_only_what_is_surely_kept_is_known(inbox: Any) -> None:
+    assert inbox.known("github", "one") is None
+    kept = await inbox.keep(delivery("one"))
+
+    known = inbox.known("github", "one")
+
+    assert (known.seq, known.duplicate) == (kept.seq, True)
+    assert inbox.known("gitlab", "one") is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\0", bytes(range(256)) * 40, "ü€𝄞".encode(), b"\xff\xfe", b"a" * 2_000_000],
+    ids=["empty", "nul", "every byte", "text", "no text", "large"],
+)
+async def test_a_body_comes_back_byte_by_byte(reopened: Opened, body: bytes) -> None:
+    kept = await (await reopened()).keep(delivery(body=body))
+
+    inbox = await reopened()
+
+    assert (await inbox.get(kept.seq)).body == body
+    assert [found.body for found in await inbox.due(0.0, 1)] == [body]
+
+
+async def test_a_failed_one_is_taken_up_again_when_it_is_delivered_again(reopened: Opened) -> None:
+    inbox = await reopened()
+    kept = await inbox.keep(delivery("one"))
+    await inbox.finish(
+        [finished(kept.seq, "one", DeliveryState.FAILED, error="no JSON", attempts=8)]
+    )
+    assert inbox.known("github", "one") is None
+    assert (await inbox.get(kept.seq)).state is DeliveryState.FAILED
+
+    again = await inbox.keep(delivery("one"))
+
+    assert (again.seq, again.duplicate) == (kept.seq, False)
+    (due,) = await inbox.due(0.0, 10)
+    assert (due.id, due.attempts) == ("one", 0)
+    assert (await inbox.keep(delivery("one"))).duplicate
+
+
+@pytest.mark.parametrize("state", [DeliveryState.DECIDED, DeliveryState.IGNORED])
+async def test_a_finished_one_that_is_delivered_again_stays_finished(
+    reopened: Opened, state: DeliveryState
+) -> None:
+    inbox = await reopened()
+    kept = await inbox.keep(delivery("one"))
+    await inbox.finish([finished(kept.seq, "one", state)])
+
+    for _ in range(2):
+        assert (await inbox.keep(delivery("one"))).duplicate
+        assert await due_ids(inbox) == []
+        inbox = await reopened()
+
+
+async def test_due_gives_the_oldest_first_and_no_more_than_asked_for(inbox: Any) -> None:
+    await asyncio.gather(*(inbox.keep(delivery(f"id-{n}")) for n in range(5)))
+
+    assert [found.id for found in await inbox.due(0.0, 3)] == ["id-0", "id-1", "id-2"]
+
+
+async def test_one_that_waits_for_its_next_try_is_due_only_then(inbox: Any) -> None:
+    kept = await inbox.keep(delivery("one"))
+    await inbox.keep(delivery("two"))
+    later = finished(kept.seq, "one", DeliveryState.KEPT, error="disk", attempts=3, due_at=50.0)
+    await inbox.finish([later])
+
+    assert await due_ids(inbox, 49.9) == ["two"]
+    assert await due_ids(inbox, 50.0) == ["one", "two"]
+    found = await inbox.get(kept.seq)
+    assert (found.attempts, found.error) == (3, "disk")
+
+
+async def test_finish_moves_all_that_it_is_given(reopened: Opened) -> None:
+    inbox = await reopened()
+    seqs = [(await inbox.keep(delivery(f"id-{n}"))).seq for n in range(3)]
+    states = [DeliveryState.DECIDED, DeliveryState.IGNORED, DeliveryState.FAILED]
+    await inbox.finish(
+        [
+            finished(seq, f"id-{n}", state, error=f"because {n}")
+            for n, (seq, state) in enumerate(zip(seqs, states, strict=True))
+        ]
+    )
+
+    found = await (await reopened()).newest(10)
+
+    assert [one.state for one in found] == states[::-1]
+    assert [one.error for one in found] == ["because 2", "because 1", "because 0"]
+
+
+async def test_newest_goes_backwards_page_by_page_and_leaves_the_bodies_out(inbox: Any) -> None:
+    for number in range(5):
+        await inbox.keep(delivery(f"id-{number}", body=b"x"))
+
+    first = await inbox.newest(2)
+    second = await inbox.newest(2, before=first[-1].seq)
+
+    assert [found.id for found in first + second] == ["id-4", "id-3", "id-2", "id-1"]
+    assert {found.body for found in first} == {None}
+
+
+async def test_what_is_not_there_is_not_found(inbox: Any) -> None:
+    assert await inbox.find("github", "nothing") is None
+    assert await inbox.get(12345) is None
+    assert await inbox.get(2**70) is None
+    assert await inbox.newest(5) == []
+
+
+async def test_whoever_decides_is_woken_by_what_is_new_only(inbox: Any) -> None:
+    woken: list[int] = []
+    inbox.woken = lambda: woken.append(1)
+
+    await inbox.keep(delivery("one"))
+    await inbox.keep(delivery("one"))
+
+    assert woken == [1]
+
+
+async def test_whoever_asked_and_has_gone_leaves_a_kept_delivery(inbox: Any) -> None:
+    woken = asyncio.Event()
+    inbox.woken = woken.set
+    asking = asyncio.create_task(inbox.keep(delivery("one")))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+    assert (await inbox.keep(delivery("one"))).duplicate
+    assert await due_ids(inbox) == ["one"]
+    await asyncio.wait_for(woken.wait(), 5)
+
+
+async def test_keeping_never_holds_the_event_loop(inbox: Any) -> None:
+    await inbox.keep(delivery("warm"))
+    bodies = [bytes([n]) * 2_000_000 for n in range(8)]
+    lags: list[float] = []
+    done = asyncio.Event()
+
+    async def watch() -> None:
+        while not done.is_set():
+            before = time.perf_counter()
+            await asyncio.sleep(0)
+            lags.append(time.perf_counter() - before)
+
+    watching = asyncio.create_task(watch())
+    keeps = [inbox.keep(delivery(f"large-{n}", body=body)) for n, body in enumerate(bodies)]
+    await asyncio.gather(*keeps, *(inbox.keep(delivery(f"small-{n}")) for n in range(200)))
+    done.set()
+    await watching
+
+    lags.sort()
+    # The longest few are the machine's own doing where it is shared.
+    assert lags[-3] < 0.020
+
+
+# ── SQLite alone: a full disk ────────────────────────────────────────────────
+
+
+@pytest.fixture
+def quota(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
+    """Sets how many pages the database may have, as a full disk would."""
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite_inbox._connect
+
+    def remembering(path: Path) -> sqlite3.Connection:
+        opened.append(connect(path))
+        return opened[-1]
+
+    def limit(pages: int | None) -> None:
+        for connection in opened:
+            connection.execute(f"PRAGMA max_page_count = {pages or 2**30}")
+
+    monkeypatch.setattr(sqlite_inbox, "_connect", remembering)
+    return limit
+
+
+def noise(size: int, seed: int = 7) -> bytes:
+    """Bytes that no compression makes smaller."""
+    return random.Random(seed).randbytes(size)
+
+
+async def test_a_full_disk_refuses_keeps_nothing_and_works_again_afterwards(
+    quota: Callable[[int | None], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    inbox = await open_sqlite(tmp_path)
+    await inbox.keep(delivery("before"))
+    quota(16)
+
+    answers = await asyncio.gather(
+        *(inbox.keep(delivery(f"id-{n}", body=noise(40_000, n + 3))) for n in range(8)),
+        return_exceptions=True,
+    )
+
+    refused = [n for n, answer in enumerate(answers) if isinstance(answer, Unreachable)]
+    assert refused
+    assert not any(isinstance(a, Exception) and not isinstance(a, Unreachable) for a in answers)
+    for number in refused:
+        assert inbox.known("github", f"id-{number}") is None
+        assert await inbox.find("github", f"id-{number}") is None
+    kept = ["before", *(f"id-{n}" for n in range(8) if n not in refused)]
+    assert await due_ids(inbox) == kept
+    assert "full" in str(answers[refused[0]])
+
+    quota(None)
+    again = await inbox.keep(delivery(f"id-{refused[0]}", body=noise(40_000)))
+    await inbox.stop()
+    reopened = await open_sqlite(tmp_path)
+
+    assert not again.duplicate
+    assert await due_ids(reopened) == [*kept, f"id-{refused[0]}"]
+    await reopened.stop()
+
+
+async def test_an_inbox_that_has_just_what_it_needs_is_ready(inbox: Any) -> None:
+    await inbox.ready()
+
+
+async def test_what_no_database_takes_is_refused_and_stops_nobody_else(
+    inbox: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = await inbox.keep(delivery("one"))
+    impossible = finished(2**70, "one", DeliveryState.DECIDED)
+
+    with pytest.raises(Unreachable):
+        await asyncio.wait_for(inbox.finish([impossible]), 5)
+
+    await asyncio.wait_for(inbox.finish([replace(impossible, seq=kept.seq)]), 5)
+    assert (await inbox.get(kept.seq)).state is DeliveryState.DECIDED
+
+
+async def test_a_file_that_is_gone_bad_is_unreachable(tmp_path: Path) -> None:
+    inbox = await open_sqlite(tmp_path)
+    await inbox.keep(delivery("one"))
+    with sqlite3.connect(tmp_path / "inbox.sqlite") as other:
+        other.execute("DROP TABLE work")
+    other.close()
+
+    with pytest.raises(Unreachable):
+        await inbox.due(0.0, 10)
+    with pytest.raises(Unreachable):
+        await inbox.keep(delivery("two"))
+    await inbox.stop()
+
+
+async def test_others_that_wait_for_the_same_file_wait_their_turn(tmp_path: Path) -> None:
+    """Another process keeps there too: a command while the bridge runs."""
+    first, second = await open_sqlite(tmp_path), await open_sqlite(tmp_path)
+
+    answers = await asyncio.gather(
+        *(inbox.keep(delivery(f"id-{n}")) for n in range(40) for inbox in (first, second))
+    )
+
+    assert sum(not kept.duplicate for kept in answers) == 40
+    await first.stop()
+    await second.stop()

@@ -1,0 +1,412 @@
+"""Stand-ins for the world, one set for all tests: time, a backend, flows, and sudden death.
+
+`FakeBackend` behaves as facts.md tells: a waiting job has no record, titles are ours until a
+Git deploy ends, the commit comes a little later. It does not run in the contract suite, which
+drives real servers over HTTP and clones with real git; `tests/unit/test_fakes.py` holds its
+form against the port instead, and its behaviour against the same facts.
+"""
+
+import asyncio
+import inspect
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.pool import StaticPool
+
+from bridge.core.errors import BridgeError, Refused, Unreachable
+from bridge.core.events import Action, Commit, Ref, RefKind, RefPushed, Repository
+from bridge.core.lifecycle import Deployment, State, deployment_id
+from bridge.core.tracking import token_for
+from bridge.core.watch import App, Source, SourceType
+from bridge.ports import BackendDeployment, NewDelivery, Progress, QueuedJob
+from bridge.stores.journal import SqlJournal
+from bridge.stores.tables import metadata
+
+T = TypeVar("T")
+
+HEAD = "c" * 40
+"""The commit that the branch points to, so what a Git deploy builds."""
+
+
+# ── time ─────────────────────────────────────────────────────────────────────
+
+
+class ManualClock:
+    """Time that passes only where somebody sleeps, and then at once."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self.now = now
+        self.slept: list[float] = []
+        self._planned: list[tuple[float, Callable[[], Awaitable[object] | None]]] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def after(self, seconds: float, action: Callable[[], Awaitable[object] | None]) -> None:
+        """Do something once so much time has passed."""
+        self._planned.append((self.now + seconds, action))
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass, with all that was planned for it."""
+        until = self.now + seconds
+        self.slept.append(seconds)
+        while due := sorted((p for p in self._planned if p[0] <= until), key=lambda p: p[0]):
+            at, action = due[0]
+            self._planned.remove(due[0])
+            self.now = max(self.now, at)
+            if (done := action()) is not None:
+                await done
+        self.now = until
+        await asyncio.sleep(0)
+
+
+# ── a backend ────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Job:
+    """One deployment inside the fake backend; where it stands follows from the clock."""
+
+    id: str
+    app: str
+    title: str
+    description: str
+    asked_at: float
+    begins_at: float
+    ends_at: float
+    ending: Progress
+    clones: bool
+    head: str
+    error: str | None = None
+
+
+@dataclass
+class FakeBackend:
+    """A backend that does what the test says, and records every call.
+
+    Attributes:
+        waits, builds: seconds a job waits at least, and how long it runs.
+        listed_after: seconds until a new job shows in any list.
+        tells_after: seconds after the end until title and commit are overwritten; None: never.
+        ending, error: how the next jobs end.
+        away: nothing is reachable.
+        tells_queue: False for a backend too old to list what waits.
+        cancels: False as when self-hosted: what runs can't be cancelled.
+    """
+
+    clock: Callable[[], float]
+    found: list[App] = field(default_factory=list)
+    waits: float = 1.0
+    builds: float = 5.0
+    listed_after: float = 0.0
+    tells_after: float | None = 0.3
+    ending: Progress = Progress.DONE
+    error: str | None = None
+    head: str = HEAD
+    away: bool = False
+    tells_queue: bool = True
+    cancels: bool = True
+    log: str = ""
+    name: str = "dokploy"
+    calls: list[str] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    scripted: dict[str, list[tuple[BridgeError, bool]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def next(self, call: str, error: BridgeError, *, arrives: bool = False) -> None:
+        """The next such call fails; `arrives`: what it asked for happens all the same."""
+        self.scripted[call].append((error, arrives))
+
+    def count(self, *names: str) -> int:
+        return sum(call in names for call in self.calls)
+
+    @property
+    def asked(self) -> int:
+        """How often it was asked to deploy or redeploy, whether or not that arrived."""
+        return self.count("deploy", "redeploy")
+
+    def foreign(
+        self, app: App, *, title: str = "feat: theirs", running: bool = False, head: str = HEAD
+    ) -> Job:
+        """Somebody else has deployed the app, or does so now."""
+        job = self._add(app, title, "Manual deployment", clones=True)
+        job.head = head
+        if running:
+            job.begins_at, job.ends_at = self.clock(), self.clock() + self.builds
+        else:
+            job.begins_at, job.ends_at = self.clock() - 2, self.clock() - 1
+        return job
+
+    # the port
+
+    async def apps(self) -> list[App]:
+        return await self._do("apps", lambda: list(self.found))
+
+    async def deploy(self, app: App, *, title: str, description: str) -> None:
+        await self._do("deploy", lambda: self._add(app, title, description, clones=True))
+
+    async def redeploy(self, app: App, *, title: str, description: str) -> None:
+        await self._do("redeploy", lambda: self._add(app, title, description, clones=False))
+
+    async def deployments(self, app: App) -> list[BackendDeployment]:
+        return await self._do("deployments", lambda: self._records(app))
+
+    async def queue(self) -> list[QueuedJob] | None:
+        return await self._do("queue", self._queued)
+
+    async def log_tail(self, deployment: BackendDeployment, lines: int) -> str:
+        return await self._do(
+            "log_tail", lambda: "\n".join(self.log.splitlines()[-lines:]) if lines else ""
+        )
+
+    async def drop_waiting(self, app: App) -> None:
+        await self._do("drop_waiting", lambda: self._drop(app))
+
+    async def cancel(self, app: App) -> str:
+        return await self._do("cancel", lambda: self._cancel(app))
+
+    async def version(self) -> str | None:
+        return await self._do("version", lambda: "v0.30.2")
+
+    async def healthy(self) -> bool:
+        return not self.away
+
+    async def close(self) -> None:
+        self.calls.append("close")
+
+    # behind it
+
+    async def _do(self, call: str, action: Callable[[], T]) -> T:
+        self.calls.append(call)
+        await asyncio.sleep(0)
+        if self.away:
+            raise Unreachable(self.name, "ConnectError")
+        if self.scripted[call]:
+            error, arrives = self.scripted[call].pop(0)
+            if arrives:
+                action()
+            raise error
+        return action()
+
+    def _add(self, app: App, title: str, description: str, *, clones: bool) -> Job:
+        now = self.clock()
+        free_at = max((job.ends_at for job in self.jobs if job.app == app.id), default=now)
+        begins = max(now + self.waits, free_at)
+        job = Job(
+            id=f"dep-{len(self.jobs) + 1}",
+            app=app.id,
+            title=title,
+            description=description,
+            asked_at=now,
+            begins_at=begins,
+            ends_at=begins + self.builds,
+            ending=self.ending,
+            clones=clones,
+            head=self.head,
+            error=self.error,
+        )
+        self.jobs.append(job)
+        return job
+
+    def _listed(self) -> Iterator[Job]:
+        now = self.clock()
+        return (job for job in self.jobs if now >= job.asked_at + self.listed_after)
+
+    def _records(self, app: App) -> list[BackendDeployment]:
+        now = self.clock()
+        begun = [job for job in self._listed() if job.app == app.id and job.begins_at <= now]
+        newest_first = sorted(begun, key=lambda job: job.begins_at, reverse=True)
+        return [self._record(job, now) for job in newest_first][:10]
+
+    def _record(self, job: Job, now: float) -> BackendDeployment:
+        ended = job.ends_at <= now
+        told = (
+            ended
+            and job.clones
+            and job.ending is Progress.DONE
+            and self.tells_after is not None
+            and job.ends_at + self.tells_after <= now
+        )
+        return BackendDeployment(
+            id=job.id,
+            title="feat: the whole commit message" if told else job.title,
+            description=f"Commit: {job.head}" if told else job.description,
+            status=job.ending if ended else Progress.RUNNING,
+            created_at=job.begins_at,
+            started_at=job.begins_at,
+            finished_at=job.ends_at if ended else None,
+            error=job.error if ended else None,
+            commit=job.head if told else None,
+        )
+
+    def _queued(self) -> list[QueuedJob] | None:
+        if not self.tells_queue:
+            return None
+        now = self.clock()
+        return [
+            QueuedJob(job.app, job.title, job.description, active=job.begins_at <= now)
+            for job in self._listed()
+            if now < job.ends_at
+        ]
+
+    def _drop(self, app: App) -> None:
+        now = self.clock()
+        self.jobs = [job for job in self.jobs if job.app != app.id or job.begins_at <= now]
+
+    def _cancel(self, app: App) -> str:
+        if not self.cancels:
+            raise Refused(self.name, "Deployment cancellation only available in cloud version")
+        now = self.clock()
+        for job in self.jobs:
+            if job.app == app.id and job.begins_at <= now < job.ends_at:
+                job.ends_at, job.ending = now, Progress.CANCELLED
+        return "cancelled"
+
+
+# ── flows ────────────────────────────────────────────────────────────────────
+
+
+class FakeFlows:
+    """Flows that never run; they only remember what was started, in order and once."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, str, str]] = []
+        self.dropped: list[tuple[str, str]] = []
+        self.away = False
+
+    async def start(self, flow: str, id_: str, *, key: str) -> None:
+        if self.away:
+            raise Unreachable("the workflow engine", "database is locked")
+        if (flow, id_, key) not in self.started:
+            self.started.append((flow, id_, key))
+
+    async def drop(self, flow: str, ids: Sequence[str]) -> None:
+        if self.away:
+            raise Unreachable("the workflow engine", "database is locked")
+        self.dropped += [(flow, id_) for id_ in ids]
+
+    def ids(self, flow: str) -> list[str]:
+        return [id_ for name, id_, _ in self.started if name == flow]
+
+
+class KeptSteps:
+    """Steps of one flow: a finished one is not run again, also not after a death."""
+
+    def __init__(self) -> None:
+        self.finished: dict[str, Any] = {}
+
+    async def run(self, name: str, action: Callable[[], Awaitable[T]]) -> T:
+        if name not in self.finished:
+            self.finished[name] = await action()
+        result: T = self.finished[name]
+        return result
+
+
+# ── death ────────────────────────────────────────────────────────────────────
+
+
+class Death(BaseException):
+    """The process is gone; nothing that handles errors may catch it."""
+
+
+class Lifetime:
+    """Counts the moments at which a process may die, and dies at one of them.
+
+    Each call of a port has two: before it has arrived, and after it was done.
+    """
+
+    def __init__(self, until: int | None = None) -> None:
+        self.moments = 0
+        self._until = until
+
+    def passes(self) -> None:
+        self.moments += 1
+        if self.moments == self._until:
+            raise Death
+
+    def mortal(self, port: T) -> T:
+        """The port as the dying process sees it."""
+        mortal: Any = _Mortal(port, self)
+        return mortal
+
+
+class _Mortal:
+    def __init__(self, port: Any, life: Lifetime) -> None:
+        self._port = port
+        self._life = life
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+        if not inspect.iscoroutinefunction(found):
+            return found
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self._life.passes()
+            result = await found(*args, **kwargs)
+            self._life.passes()
+            return result
+
+        return call
+
+
+# ── records ──────────────────────────────────────────────────────────────────
+
+
+def app(id_: str = "app-web", **others: Any) -> App:
+    """An app that deploys `main` of `my-org/mono` on GitHub."""
+    source = Source(SourceType.GITHUB, repository="my-org/mono", branch="main")
+    return replace(
+        App(id=id_, name=id_.removeprefix("app-"), project="shop", source=source), **others
+    )
+
+
+def push(name: str = "main", *, kind: RefKind = RefKind.BRANCH, **others: Any) -> RefPushed:
+    """A push to a branch of `my-org/mono` on GitHub that changed one file."""
+    pushed = RefPushed(
+        repository=Repository("github", "4711", "my-org/mono"),
+        ref=Ref(kind, name),
+        before="a" * 40,
+        after="b" * 40,
+        commit=Commit("b" * 40, "feat: something"),
+        paths=("web/index.html",),
+    )
+    return replace(pushed, **others)
+
+
+def delivery(id_: str = "delivery-1", **others: Any) -> NewDelivery:
+    """A delivery before it is kept."""
+    return replace(NewDelivery("github", id_, "push", {}, b"{}", 1_700_000_000.0), **others)
+
+
+def deployment(seq: int = 1, app_id: str = "app-web", **others: Any) -> Deployment:
+    """A deployment that waits for its turn."""
+    id_ = deployment_id(seq, app_id)
+    waiting = Deployment(
+        id=id_,
+        seq=seq,
+        delivery=f"delivery-{seq}",
+        app_id=app_id,
+        app=f"shop/{app_id.removeprefix('app-')}",
+        action=Action.DEPLOY,
+        trigger="push",
+        state=State.WAITING,
+        created_at=1_700_000_000.0,
+        ref="refs/heads/main",
+        commit=HEAD,
+        note="waits for its turn",
+        token=token_for("this bridge", id_),
+    )
+    return replace(waiting, **others)
+
+
+def journal_in_memory(clock: Callable[[], float]) -> SqlJournal:
+    """The real journal, on a database that is gone with it; it needs no start."""
+    engine = sa.create_engine(
+        "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+    )
+    metadata.create_all(engine)
+    return SqlJournal(engine, clock=clock, threads=1)
