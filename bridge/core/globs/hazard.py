@@ -5,6 +5,7 @@ hurt, and the steps are counted.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from bridge.core.globs.automaton import Meter, TooCostly
 from bridge.core.globs.backtrack import STEP_COST, Backtracker
@@ -38,7 +39,8 @@ def _hurtful_paths(expression: Node) -> Iterator[str]:
     """Give paths that start as asked for, go on as liked, and end in disappointment."""
     beginning = lead(expression).texts[0]
     literals = list(dict.fromkeys(_literals(expression)))[:MAX_LITERALS] or ["a"]
-    rows = [*literals, "".join(literals), *(f"{literal}/" for literal in literals)]
+    pairs = ["".join(pair) for pair in pairwise(literals)]
+    rows = [*literals, *pairs, "".join(literals), *(f"{literal}/" for literal in literals)]
     for row in dict.fromkeys(rows):
         yield f"{beginning}{(row * PATH_LENGTH)[:PATH_LENGTH]}\u00ff"
 

@@ -1,7 +1,9 @@
 """The ways to decide an expression agree, and none of them runs away."""
 
 import gc
+import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -115,3 +117,25 @@ def test_no_pattern_takes_long_or_raises_anything_but_a_glob_error(pattern, path
 @pytest.mark.parametrize("path", ["a" * 4096, "ab" * 2048, "a/" * 2048, "/aab" * 1024])
 def test_hostile_patterns_are_answered_or_refused_in_time(pattern, path):
     answer_in_time(pattern, path)
+
+
+def test_the_work_on_many_paths_together_has_its_own_limit():
+    glob = Glob("**/a/" * 40 + "b")
+    meter = Meter(20_000)
+    chance = random.Random(1)
+
+    with pytest.raises(GlobError, match="too long"):
+        for _ in range(1_000):
+            glob.matches("/".join(chance.choices("ab", k=100)), meter)
+
+
+def test_threads_may_share_a_pattern():
+    chance = random.Random(2)
+    pattern = "*(*a*|b?)+(a|b)*/" * 3 + "**"
+    paths = ["".join(chance.choices("ab/", k=30)) for _ in range(400)]
+    alone = [Matcher(Glob(pattern).expression).matches(path) for path in paths]
+
+    for _ in range(5):
+        shared = Matcher(Glob(pattern).expression, allow_quick=False)
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(shared.matches, paths)) == alone
