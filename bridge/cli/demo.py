@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,45 +184,48 @@ async def _title(scene: Scene) -> str:
 async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
     import httpx
 
-    from bridge.app import run_bridge
+    from bridge.app import run_bridge, run_embedded
     from bridge.cli.embedded import NewSite, connected, make_site
 
     secret, shop = secrets.token_hex(16), Shop(folder)
-    stage.act("A bridge, a deploy backend and a Git repository")
-    with stage.waiting("starting"):
-        await shop.make()
-        running = run_bridge(demo_settings(folder / "data", secret))
-        bridge = await running.__aenter__()
-    try:
-        assert bridge.backend_url is not None
-        assert bridge.backend_key is not None
-        stage.fact("bridge", f"{bridge.url}/hooks/github")
-        stage.fact("backend", f"{bridge.backend_url}/api (embedded, speaks Dokploy's API)")
-        stage.fact("git", f"{shop.name}: a small monorepo with web/ and docs/")
-        async with (
-            httpx.AsyncClient(timeout=20, trust_env=False, follow_redirects=True) as http,
-            connected(bridge.backend_url, bridge.backend_key) as api,
-        ):
+    stage.act("A Git repository, a deploy backend and the bridge between them")
+    async with AsyncExitStack() as stack:
+        with stage.waiting("starting"):
+            await shop.make()
+            stage.fact("git", f"{shop.name}: a small monorepo with web/ and docs/")
+            backend = await stack.enter_async_context(run_embedded(_backend_settings(folder)))
+            stage.fact("backend", f"{backend.url}/api (embedded, speaks Dokploy's API)")
+            api = await stack.enter_async_context(connected(backend.url, backend.api_key))
             site = NewSite("web", shop.url, BRANCH, "web", ("web/**",), "shop")
             app, page = await make_site(api, site)
             words = f"{app.label}: serves web/, deploys when web/** changes on {BRANCH}"
             stage.fact("app", words)
-            yield Scene(stage, bridge, shop, http, secret, page)
-    finally:
-        with stage.waiting("stopping"):
-            await running.__aexit__(*sys.exc_info())
+            settings = demo_settings(folder, secret, backend.url, backend.api_key)
+            bridge = await stack.enter_async_context(run_bridge(settings))
+            stage.fact("bridge", f"{bridge.url}/hooks/github")
+        http = httpx.AsyncClient(timeout=20, trust_env=False, follow_redirects=True)
+        await stack.enter_async_context(http)
+        yield Scene(stage, bridge, shop, http, secret, page)
 
 
-def demo_settings(data: Path, secret: str) -> "Settings":
-    """Settings of the demo's bridge: its own data, free ports, and quick to look."""
+def _backend_settings(folder: Path) -> "Settings":
+    from bridge.settings import Settings
+
+    return Settings.model_validate({"data": folder, "embedded": {"port": 0}})
+
+
+def demo_settings(folder: Path, secret: str, url: str, key: str) -> "Settings":
+    """Settings of the demo's bridge: its own data, a free port, and quick to look.
+
+    It reaches its backend as it would reach a Dokploy, over HTTP.
+    """
     from bridge.settings import Settings
 
     values: dict[str, Any] = {
-        "host": "127.0.0.1",
         "port": 0,
-        "data": data,
+        "data": folder / "bridge",
         "github": {"webhook_secrets": secret},
-        "embedded": {"host": "127.0.0.1", "port": 0},
+        "dokploy": {"url": url, "api_key": key},
         "journey": {"look": 0.1, "look_at_most": 0.5},
     }
     return Settings.model_validate(values)
