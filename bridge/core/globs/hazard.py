@@ -39,8 +39,9 @@ def _hurtful_paths(expression: Node) -> Iterator[str]:
     """Give paths that start as asked for, go on as liked, and end in disappointment."""
     beginning = lead(expression).texts[0]
     literals = list(dict.fromkeys(_literals(expression)))[:MAX_LITERALS] or ["a"]
-    pairs = ["".join(pair) for pair in pairwise(literals)]
-    rows = [*literals, *pairs, "".join(literals), *(f"{literal}/" for literal in literals)]
+    rows = [*literals, "".join(literals), *(f"{literal}/" for literal in literals)]
+    for one, other in pairwise(literals):
+        rows += [one + other, one + other + one]
     for row in dict.fromkeys(rows):
         yield f"{beginning}{(row * PATH_LENGTH)[:PATH_LENGTH]}\u00ff"
 
