@@ -41,10 +41,18 @@ class Github(Section):
     webhook_secrets: Secrets = Field(
         (), description="secrets of its webhooks; several while you rotate them"
     )
-    token: SecretStr | None = Field(None, description="a token, to read and to comment")
-    app_id: int | None = Field(None, description="id of a GitHub App, instead of a token")
-    private_key: SecretStr | None = Field(None, description="the App's private key, PEM")
-    api_url: str = Field("https://api.github.com", description="base of its API (GHES: …/api/v3)")
+    token: SecretStr | None = Field(
+        None, description="a token; for feedback, not used by this release"
+    )
+    app_id: int | None = Field(
+        None, description="id of a GitHub App, instead of a token; not used yet"
+    )
+    private_key: SecretStr | None = Field(
+        None, description="the App's private key, PEM; not used yet"
+    )
+    api_url: str = Field(
+        "https://api.github.com", description="base of its API (GHES: …/api/v3); not used yet"
+    )
 
 
 class Gitlab(Section):
@@ -54,8 +62,10 @@ class Gitlab(Section):
     signing_tokens: Secrets = Field(
         (), description="signing tokens (whsec_…, GitLab 19.0): unsigned webhooks are refused then"
     )
-    url: str = Field("https://gitlab.com", description="where your GitLab is")
-    token: SecretStr | None = Field(None, description="a project or group token, to comment")
+    url: str = Field("https://gitlab.com", description="where your GitLab is; not used yet")
+    token: SecretStr | None = Field(
+        None, description="a project or group token; for feedback, not used yet"
+    )
 
 
 class DokploySettings(Section):
@@ -83,10 +93,10 @@ class Embedded(Section):
 class Slack(Section):
     """The team's chat; used by a later release."""
 
-    bot_token: SecretStr | None = Field(None, description="xoxb-…")
-    signing_secret: SecretStr | None = Field(None, description="for HTTP")
-    app_token: SecretStr | None = Field(None, description="xapp-…, for Socket Mode")
-    api_url: str = Field("https://slack.com/api/", description="base of its API")
+    bot_token: SecretStr | None = Field(None, description="xoxb-…; chat comes with a later release")
+    signing_secret: SecretStr | None = Field(None, description="for HTTP; not used yet")
+    app_token: SecretStr | None = Field(None, description="xapp-…, for Socket Mode; not used yet")
+    api_url: str = Field("https://slack.com/api/", description="base of its API; not used yet")
 
 
 class Web(Section):
@@ -125,7 +135,9 @@ class Settings(Section):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, JSON elsewhere"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="from here")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least level that is logged"
+    )
     github: Github = Github()
     gitlab: Gitlab = Gitlab()
     dokploy: DokploySettings = DokploySettings()
