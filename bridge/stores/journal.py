@@ -7,7 +7,7 @@ small pool of threads, so the event loop never waits for the disk.
 import asyncio
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -230,7 +230,7 @@ def _save_apps(db: sa.Connection, backend: str, found: Sequence[App]) -> None:
     t = tables.apps
     db.execute(sa.update(t).where(t.c.backend == backend).values(gone=True))
     known = set(db.scalars(sa.select(t.c.id)))
-    for app in found:
+    for app in {app.id: app for app in found}.values():
         row = rows.app_row(app)
         if app.id in known:
             db.execute(sa.update(t).where(t.c.id == app.id).values(row))
@@ -258,7 +258,7 @@ def _record(db: sa.Connection, outcome: Outcome, now: float, window: float) -> N
     if outcome.push is not None:
         first = None if outcome.explicit else _same_push(db, outcome.push, seq, now - window)
         if first is not None:
-            decisions, deployments = _all_duplicates(decisions, first), ()
+            decisions, deployments = _without_decided(db, outcome, first)
         _insert(db, tables.pushes, [_push_row(outcome, now)])
     _insert(db, d, [rows.decision_row(seq, decision, now) for decision in decisions])
     for deployment in deployments:
@@ -288,8 +288,8 @@ def _push_row(outcome: Outcome, now: float) -> dict[str, Any]:
     }
 
 
-def _same_push(db: sa.Connection, push: PushSeen, seq: int, since: float) -> str | None:
-    """The delivery that brought this very push already, if there is one.
+def _same_push(db: sa.Connection, push: PushSeen, seq: int, since: float) -> sa.RowMapping | None:
+    """The row of the delivery that brought this very push already, if there is one.
 
     A ref that goes from A to B, back to A and to B again was pushed twice: so the same
     move counts as new once a push in between has led back to where it starts.
@@ -303,22 +303,30 @@ def _same_push(db: sa.Connection, push: PushSeen, seq: int, since: float) -> str
     back = of_ref & (t.c.seq > row["seq"]) & (t.c.after == push.before)
     if db.scalar(sa.select(sa.func.count()).where(back)):
         return None
-    return str(row["delivery"])
+    return row
 
 
-def _all_duplicates(decisions: Iterable[Decision], first: str) -> tuple[Decision, ...]:
-    evidence = f"delivery {first} brought the same push and has been decided"
-    return tuple(
-        replace(d, reason=Reason.DUPLICATE_PUSH, evidence=evidence) if d.deploy else d
-        for d in decisions
+def _without_decided(
+    db: sa.Connection, outcome: Outcome, first: sa.RowMapping
+) -> tuple[tuple[Decision, ...], tuple[Deployment, ...]]:
+    """What is left where `first` has brought the same push: apps that it did not know."""
+    d = tables.decisions
+    decided = set(db.scalars(sa.select(d.c.app_id).where(d.c.seq == first["seq"])))
+    evidence = f"delivery {first['delivery']} brought the same push and has been decided"
+    decisions = tuple(
+        replace(one, reason=Reason.DUPLICATE_PUSH, evidence=evidence)
+        if one.deploy and one.app_id in decided
+        else one
+        for one in outcome.decisions
     )
+    return decisions, tuple(new for new in outcome.deployments if new.app_id not in decided)
 
 
 def _add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
     t = tables.deployments
     of_app = sa.select(t).where((t.c.app_id == new.app_id) & (t.c.id != new.id))
     newer = of_app.where((t.c.seq > new.seq) & (t.c.state != State.CANCELLED))
-    for row in db.execute(newer.order_by(t.c.seq.desc()).limit(1)).mappings():
+    for row in db.execute(newer.order_by(t.c.seq)).mappings():  # so that the newest stays
         moot = rows.read_deployment(dict(row))
         if makes_moot(moot.action, new.action):
             new = replace(new, **_superseded(moot.id, now))

@@ -76,6 +76,8 @@ deployments = sa.Table(
     sa.Column("finished_at", sa.Float(53)),
     sa.Index("deployments_by_app", "app_id", "seq"),
     sa.Index("deployments_by_seq", "seq"),
+    sa.Index("deployments_by_state", "state", "seq"),
+    sa.Index("deployments_by_successor", "superseded_by"),
     sa.Index("deployments_superseded", "superseded_by"),
 )
 

@@ -8,14 +8,26 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from bridge.core.errors import Rejected
+
 HEAD = "0001"
-"""The newest revision in `versions/`; a test holds them together."""
+"""The newest revision in `versions/`, whose names count up; a test holds them together."""
 
 
 def migrate(engine: sa.Engine) -> bool:
-    """Bring the journal's tables to `HEAD`; True when something was done."""
-    if _revision(engine) == HEAD:
+    """Bring the journal's tables to `HEAD`; True when something was done.
+
+    Raises:
+        Rejected: a newer release has made them.
+    """
+    revision = _revision(engine)
+    if revision == HEAD:
         return False
+    if revision is not None and revision > HEAD:
+        raise Rejected(
+            f"the journal was written by a newer release (its tables are at {revision}, this"
+            f" release knows {HEAD}): run that release, or choose another BRIDGE_DATA"
+        )
     from alembic import command
     from alembic.config import Config
 

@@ -1,0 +1,587 @@
+"""One suite for the `Journal` port: what was decided and done, for good and without doubles."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from bridge.core.decision import Decision, Reason
+from bridge.core.errors import Rejected, Unreachable
+from bridge.core.events import Action
+from bridge.core.lifecycle import MOVES, Deployment, State
+from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
+from bridge.ports import Outcome, PushSeen, Recorded
+from bridge.stores import migrations, tables
+from bridge.stores.engines import sqlite_engine
+from bridge.stores.journal import SqlJournal
+from tests.fakes import ManualClock, app, deployment
+
+WINDOW = 600.0
+A, B = "a" * 40, "b" * 40
+
+Opened = Callable[[], Awaitable[Any]]
+
+
+async def open_sqlite(folder: Path, clock: ManualClock) -> SqlJournal:
+    journal = SqlJournal(sqlite_engine(folder / "journal.sqlite"), clock=clock)
+    await journal.start()
+    return journal
+
+
+IMPLEMENTATIONS = {"sqlite": open_sqlite}
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(params=sorted(IMPLEMENTATIONS))
+async def reopened(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
+) -> AsyncIterator[Opened]:
+    """Opens the journal on the same place each time, closing what was open before."""
+    last: list[Any] = []
+
+    async def opened() -> Any:
+        while last:
+            await last.pop().stop()
+        last.append(await IMPLEMENTATIONS[request.param](tmp_path, clock))
+        return last[0]
+
+    yield opened
+    while last:
+        await last.pop().stop()
+
+
+@pytest.fixture
+async def journal(reopened: Opened) -> Any:
+    return await reopened()
+
+
+def decision(app_id: str = "app-web", reason: Reason = Reason.NO_WATCH_PATHS) -> Decision:
+    return Decision(app_id, f"shop/{app_id.removeprefix('app-')}", reason, "because")
+
+
+def outcome(seq: int, *deployments: Deployment, **others: Any) -> Outcome:
+    """What a delivery led to: one decision for each of its deployments."""
+    decisions = tuple(decision(one.app_id) for one in deployments) or (decision(),)
+    return replace(Outcome(seq, f"delivery-{seq}", decisions, deployments), **others)
+
+
+def pushed(before: str = A, after: str = B, ref: str = "github 1 refs/heads/main") -> PushSeen:
+    return PushSeen(ref, before, after)
+
+
+async def record(journal: Any, *outcomes: Outcome) -> Recorded:
+    found: Recorded = await journal.record(outcomes, window=WINDOW)
+    return found
+
+
+async def push(journal: Any, seq: int, before: str, after: str, **others: Any) -> str:
+    """A delivery that brings a push; returns the reason of its one decision."""
+    await record(journal, outcome(seq, deployment(seq), push=pushed(before, after), **others))
+    (found,) = (await journal.decisions([seq]))[seq]
+    return str(found.reason)
+
+
+async def states(journal: Any, app_id: str = "app-web") -> dict[int, str]:
+    found = await journal.deployments(limit=100, app_id=app_id)
+    return {one.seq: str(one.state) for one in found}
+
+
+# ── recording ────────────────────────────────────────────────────────────────
+
+
+async def test_what_is_recorded_is_there_after_a_restart(reopened: Opened) -> None:
+    new = deployment(7, message="feat: ü\n\nmore", author="Ada")
+    recorded = await record(await reopened(), outcome(7, new))
+
+    journal = await reopened()
+
+    assert recorded == Recorded(start=(new.id,), drop=())
+    assert await journal.deployment(new.id) == new
+    assert await journal.decisions([7, 8]) == {7: [decision()], 8: []}
+    assert [change.state for change in await journal.changes(new.id)] == [State.WAITING]
+
+
+async def test_recording_again_changes_nothing_and_says_the_same_again(journal: Any) -> None:
+    both = (outcome(1, deployment(1)), outcome(2, deployment(2)))
+    first = await record(journal, *both)
+    changes = await journal.changes(deployment(2).id)
+
+    assert await record(journal, *both) == first == Recorded((deployment(2).id,), first.drop)
+    assert first.drop == (deployment(1).id,)
+    assert await states(journal) == {1: "superseded", 2: "waiting"}
+    assert await journal.changes(deployment(2).id) == changes
+
+
+async def test_recording_again_after_the_deployment_has_begun_starts_nothing(journal: Any) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.move(deployment(1).id, State.ASKED)
+
+    assert (await record(journal, outcome(1, deployment(1)))).start == ()
+
+
+async def test_a_batch_is_recorded_whole_or_not_at_all(journal: Any) -> None:
+    twice = outcome(2, deployment(2, "app-api"), decisions=(decision("app-api"),) * 2)
+
+    with pytest.raises(sa.exc.IntegrityError):
+        await record(journal, outcome(1, deployment(1)), twice)
+
+    assert await journal.decisions([1, 2]) == {1: [], 2: []}
+    assert await journal.deployments(limit=10) == []
+    assert (await record(journal, outcome(1, deployment(1)))).start == (deployment(1).id,)
+
+
+async def test_nothing_to_record_is_nothing_to_start(journal: Any) -> None:
+    assert await record(journal) == Recorded((), ())
+
+
+async def test_more_apps_than_one_statement_can_name_are_recorded(journal: Any) -> None:
+    ids = [f"app-{number}" for number in range(1100)]
+    await record(journal, outcome(1, *(deployment(1, id_) for id_ in ids)))
+
+    found = await record(journal, outcome(2, *(deployment(2, id_) for id_ in ids)))
+
+    assert (len(found.start), len(found.drop)) == (1100, 1100)
+
+
+# ── newer and older deployments of an app ────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "superseded"),
+    [
+        (Action.DEPLOY, Action.DEPLOY, True),
+        (Action.REDEPLOY, Action.DEPLOY, True),
+        (Action.REDEPLOY, Action.REDEPLOY, True),
+        (Action.DEPLOY, Action.REDEPLOY, False),  # it fetches nothing, so it can't stand in
+    ],
+)
+async def test_a_newer_one_supersedes_an_older_one_that_it_can_stand_in_for(
+    journal: Any, older: Action, newer: Action, superseded: bool
+) -> None:
+    first, second = deployment(1, action=older), deployment(2, action=newer)
+    await record(journal, outcome(1, first))
+
+    recorded = await record(journal, outcome(2, second))
+
+    assert await states(journal) == {2: "waiting", 1: "superseded" if superseded else "waiting"}
+    assert recorded.drop == ((first.id,) if superseded else ())
+    found = await journal.deployment(first.id)
+    assert found.superseded_by == (second.id if superseded else None)
+    assert (found.finished_at is not None) is superseded
+
+
+async def test_three_of_one_batch_leave_only_the_newest(journal: Any) -> None:
+    recorded = await record(journal, *(outcome(seq, deployment(seq)) for seq in (1, 2, 3)))
+
+    assert recorded.start == (deployment(3).id,)
+    assert await states(journal) == {1: "superseded", 2: "superseded", 3: "waiting"}
+
+
+async def test_other_apps_are_none_of_its_business(journal: Any) -> None:
+    await record(journal, outcome(1, deployment(1, "app-api")))
+    await record(journal, outcome(2, deployment(2, "app-web")))
+
+    assert await states(journal, "app-api") == {1: "waiting"}
+
+
+@pytest.mark.parametrize("begun", [State.ASKED, State.QUEUED, State.RUNNING])
+async def test_what_the_backend_has_is_not_superseded(journal: Any, begun: State) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.move(deployment(1).id, begun)
+
+    await record(journal, outcome(2, deployment(2)))
+
+    assert await states(journal) == {1: str(begun), 2: "waiting"}
+
+
+async def test_what_may_have_been_asked_is_superseded_only_once_that_is_taken_back(
+    journal: Any,
+) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.intend(deployment(1).id, ["old"])
+    await record(journal, outcome(2, deployment(2)))
+    assert await states(journal) == {1: "waiting", 2: "waiting"}
+
+    await journal.withdraw(deployment(1).id)
+    await record(journal, outcome(3, deployment(3)))
+
+    assert await states(journal) == {1: "superseded", 2: "superseded", 3: "waiting"}
+
+
+@pytest.mark.parametrize(
+    ("newer", "moot"),
+    [
+        (State.WAITING, True), (State.RUNNING, True), (State.DONE, True), (State.FAILED, True),
+        (State.CANCELLED, False),
+    ],
+)  # fmt: skip
+async def test_a_late_older_delivery_deploys_only_where_no_newer_one_has_done_its_work(
+    journal: Any, newer: State, moot: bool
+) -> None:
+    await record(journal, outcome(2, deployment(2)))
+    if newer is not State.WAITING:
+        await journal.move(deployment(2).id, newer)
+
+    recorded = await record(journal, outcome(1, deployment(1)))
+
+    assert recorded.start == (() if moot else (deployment(1).id,))
+    assert (await states(journal))[1] == ("superseded" if moot else "waiting")
+    assert (await states(journal))[2] == str(newer)
+
+
+async def test_a_late_older_delivery_is_moot_though_a_redeploy_came_last(journal: Any) -> None:
+    await record(journal, outcome(2, deployment(2)))
+    await record(journal, outcome(3, deployment(3, action=Action.REDEPLOY)))
+
+    recorded = await record(journal, outcome(1, deployment(1)))
+
+    assert recorded.start == ()
+    assert (await journal.deployment(deployment(1).id)).superseded_by == deployment(2).id
+
+
+async def test_a_late_deploy_is_not_moot_where_only_a_redeploy_is_newer(journal: Any) -> None:
+    await record(journal, outcome(2, deployment(2, action=Action.REDEPLOY)))
+
+    recorded = await record(journal, outcome(1, deployment(1)))
+
+    assert recorded.start == (deployment(1).id,)
+
+
+# ── the same push by two hooks ───────────────────────────────────────────────
+
+
+async def test_the_same_push_within_the_window_deploys_once(
+    journal: Any, clock: ManualClock
+) -> None:
+    assert await push(journal, 1, A, B) == "no_watch_paths"
+    clock.now += WINDOW - 1
+    assert await push(journal, 2, A, B) == "duplicate_push"
+
+    assert await states(journal) == {1: "waiting"}
+    (found,) = (await journal.decisions([2]))[2]
+    assert found.evidence == "delivery delivery-1 brought the same push and has been decided"
+
+
+async def test_the_same_push_after_the_window_is_a_new_one(
+    journal: Any, clock: ManualClock
+) -> None:
+    await push(journal, 1, A, B)
+    clock.now += WINDOW + 1
+
+    assert await push(journal, 2, A, B) == "no_watch_paths"
+
+
+async def test_forth_and_back_and_forth_again_are_three_pushes_also_with_two_hooks(
+    journal: Any,
+) -> None:
+    moves = [(A, B), (A, B), (B, A), (B, A), (A, B), (A, B)]
+
+    found = [await push(journal, seq, *move) for seq, move in enumerate(moves, start=1)]
+
+    assert found == ["no_watch_paths", "duplicate_push"] * 3
+
+
+async def test_a_person_gets_the_same_push_again(journal: Any) -> None:
+    await push(journal, 1, A, B)
+
+    assert await push(journal, 2, A, B, explicit=True) == "no_watch_paths"
+
+
+async def test_another_ref_that_moves_alike_is_another_push(journal: Any) -> None:
+    await push(journal, 1, A, B)
+    other = pushed(ref="github 1 refs/heads/release")
+    await record(journal, outcome(2, deployment(2), push=other))
+
+    assert (await journal.decisions([2]))[2] == [decision()]
+
+
+async def test_what_would_not_deploy_keeps_its_reason_as_a_duplicate(journal: Any) -> None:
+    no = decision("app-api", Reason.NO_PATH_HIT)
+    both = (decision(), no)
+    await record(journal, outcome(1, deployment(1), decisions=both, push=pushed()))
+    await record(journal, outcome(2, deployment(2), decisions=both, push=pushed()))
+
+    found = {one.app_id: one.reason for one in (await journal.decisions([2]))[2]}
+    assert found == {"app-web": Reason.DUPLICATE_PUSH, "app-api": Reason.NO_PATH_HIT}
+
+
+async def test_an_app_that_the_first_hook_did_not_decide_deploys_with_the_second(
+    journal: Any,
+) -> None:
+    """It was made, or moved to that repository, between the two."""
+    await record(journal, outcome(1, deployment(1), push=pushed()))
+    both = (deployment(2), deployment(2, "app-new"))
+
+    recorded = await record(journal, outcome(2, *both, push=pushed()))
+
+    assert recorded.start == (deployment(2, "app-new").id,)
+    found = {one.app_id: one.reason for one in (await journal.decisions([2]))[2]}
+    assert found == {"app-web": Reason.DUPLICATE_PUSH, "app-new": Reason.NO_WATCH_PATHS}
+
+
+# ── a deployment's way ───────────────────────────────────────────────────────
+
+
+async def test_only_the_moves_of_the_lifecycle_are_made(journal: Any) -> None:
+    seq = 0
+    for now, following in MOVES.items():
+        for to in State:
+            seq += 1
+            new = deployment(seq, f"app-{seq}", state=now)
+            await record(journal, outcome(seq, new))
+            moved = await journal.move(new.id, to, "a note")
+            assert (moved is not None) is (to in following), (now, to)
+            found = await journal.deployment(new.id)
+            assert found == (moved or new)
+
+
+async def test_a_move_writes_its_facts_and_a_line_of_history(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    clock.now += 5
+
+    moved = await journal.move(
+        deployment(1).id, State.RUNNING, "builds", backend_id="dep-1", started_at=clock.now
+    )
+
+    assert moved == replace(
+        deployment(1), state=State.RUNNING, note="builds", backend_id="dep-1", started_at=clock.now
+    )
+    last = (await journal.changes(deployment(1).id))[-1]
+    assert (last.at, last.state, last.note) == (clock.now, State.RUNNING, "builds")
+    assert await journal.changes(deployment(1).id, after=1) == [last]
+
+
+async def test_a_deployment_that_is_not_there_is_none(journal: Any) -> None:
+    assert await journal.deployment("nothing") is None
+    assert await journal.move("nothing", State.DONE) is None
+    assert await journal.intend("nothing", []) is None
+    await journal.withdraw("nothing")
+    await journal.say("nothing", "words")
+    assert await journal.changes("nothing") == []
+
+
+async def test_an_intent_is_written_once_and_only_while_it_waits(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    intended = await journal.intend(deployment(1).id, ["old-1", "old-2"])
+    assert (intended.intent_at, intended.known_before) == (clock.now, ("old-1", "old-2"))
+    assert await journal.intend(deployment(1).id, []) is None
+
+    await journal.withdraw(deployment(1).id)
+    assert (await journal.deployment(deployment(1).id)).intent_at is None
+    await journal.move(deployment(1).id, State.SUPERSEDED)
+    assert await journal.intend(deployment(1).id, []) is None
+
+
+async def test_an_intent_of_what_was_asked_is_not_taken_back(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.intend(deployment(1).id, [])
+    await journal.move(deployment(1).id, State.ASKED)
+
+    await journal.withdraw(deployment(1).id)
+
+    assert (await journal.deployment(deployment(1).id)).intent_at == clock.now
+
+
+async def test_what_is_said_twice_stands_there_once(journal: Any) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    for note in ("the backend is away", "the backend is away", "it is back"):
+        await journal.say(deployment(1).id, note)
+
+    notes = [change.note for change in await journal.changes(deployment(1).id, after=1)]
+    assert notes == ["the backend is away", "it is back"]
+    found = await journal.deployment(deployment(1).id)
+    assert (found.state, found.note) == (State.WAITING, "it is back")
+
+
+async def test_a_cancel_takes_what_waits_and_came_before_it(
+    journal: Any, clock: ManualClock
+) -> None:
+    before = deployment(2)
+    await record(journal, outcome(1, deployment(1, "app-api")), outcome(2, before))
+    await record(journal, outcome(4, deployment(4, "app-later")))
+
+    cancelled = await journal.cancel_waiting("app-web", 3, "cancelled by ada")
+    nothing = await journal.cancel_waiting("app-later", 3, "cancelled by ada")
+
+    assert [one.id for one in cancelled] == [before.id]
+    assert nothing == []
+    assert (cancelled[0].state, cancelled[0].note) == (State.CANCELLED, "cancelled by ada")
+    assert cancelled[0].finished_at == clock.now
+    assert await states(journal, "app-api") == {1: "waiting"}
+    assert (await journal.changes(before.id))[-1].state is State.CANCELLED
+
+
+async def test_a_cancel_leaves_what_may_have_been_asked(journal: Any) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.intend(deployment(1).id, [])
+
+    assert await journal.cancel_waiting("app-web", 3, "cancelled") == []
+    assert await states(journal) == {1: "waiting"}
+
+
+async def test_open_deployments_are_those_that_go_on_oldest_first(journal: Any) -> None:
+    for seq, state in enumerate(State, start=1):
+        await record(journal, outcome(seq, deployment(seq, f"app-{seq}", state=state)))
+
+    found = await journal.open_deployments()
+
+    assert [str(one.state) for one in found] == ["waiting", "asked", "queued", "running"]
+
+
+async def test_deployments_are_listed_newest_first_of_one_app_or_one_delivery(
+    journal: Any,
+) -> None:
+    both = (deployment(1, "app-a"), deployment(1, "app-b"))
+    await record(journal, outcome(1, *both), outcome(2, deployment(2, "app-a")))
+
+    every = await journal.deployments(limit=10)
+    of_app = await journal.deployments(limit=10, app_id="app-a")
+    of_delivery = await journal.deployments(limit=10, seq=1)
+
+    assert [(one.seq, one.app_id) for one in every] == [(2, "app-a"), (1, "app-a"), (1, "app-b")]
+    assert [one.seq for one in of_app] == [2, 1]
+    assert [one.app_id for one in of_delivery] == ["app-a", "app-b"]
+    assert len(await journal.deployments(limit=1)) == 1
+
+
+# ── apps ─────────────────────────────────────────────────────────────────────
+
+EVERYTHING = App(
+    id="app-full",
+    name="full",
+    project="shop",
+    backend="dokploy",
+    environment="staging",
+    kind=AppKind.COMPOSE,
+    source=Source(SourceType.GITLAB, "group/sub/x", "42", "host/x", "feature/a", "nginx"),
+    trigger=Trigger.TAG,
+    watch_paths=("web/**", "!docs/**"),
+    auto_deploy=True,
+)
+
+
+async def test_apps_come_back_as_they_were_by_label(reopened: Opened) -> None:
+    bare = App(id="app-bare", name="bare", project="shop", watch_paths=())
+    await (await reopened()).save_apps("dokploy", [EVERYTHING, app(), bare])
+
+    journal = await reopened()
+
+    assert await journal.apps() == [bare, EVERYTHING, app()]
+    assert await journal.app("app-full") == EVERYTHING
+    assert await journal.app("nothing") is None
+
+
+async def test_an_app_that_is_gone_is_still_known_and_may_come_back(journal: Any) -> None:
+    await journal.save_apps("dokploy", [app("app-a"), app("app-b")])
+    await journal.save_apps("dokploy", [app("app-b", name="renamed")])
+    assert [one.label for one in await journal.apps()] == ["shop/renamed"]
+    assert await journal.app("app-a") == app("app-a")
+
+    await journal.save_apps("dokploy", [app("app-a", name="back"), app("app-b")])
+    assert [one.label for one in await journal.apps()] == ["shop/b", "shop/back"]
+
+
+async def test_apps_of_another_backend_stay(journal: Any) -> None:
+    other = app("app-b", backend="embedded")
+    await journal.save_apps("dokploy", [app("app-a")])
+    await journal.save_apps("embedded", [other])
+
+    await journal.save_apps("dokploy", [])
+
+    assert await journal.apps() == [other]
+
+
+async def test_an_app_that_is_listed_twice_is_one(journal: Any) -> None:
+    await journal.save_apps("dokploy", [app(), app(name="again")])
+
+    assert [one.name for one in await journal.apps()] == ["again"]
+
+
+# ── the whole ────────────────────────────────────────────────────────────────
+
+
+async def test_the_name_of_a_journal_stays_and_is_its_own(
+    reopened: Opened, tmp_path: Path, clock: ManualClock
+) -> None:
+    journal = await reopened()
+    names = await asyncio.gather(*(journal.instance() for _ in range(8)))
+    other = await open_sqlite(tmp_path / "other", clock)
+
+    assert set(names) == {await (await reopened()).instance()}
+    assert await other.instance() not in names
+    await other.stop()
+
+
+async def test_many_writers_at_once_lose_nothing(journal: Any) -> None:
+    await asyncio.gather(
+        *(record(journal, outcome(seq, deployment(seq, f"app-{seq % 7}"))) for seq in range(1, 60))
+    )
+
+    found = await journal.deployments(limit=100)
+    waiting = [one.seq for one in found if one.state is State.WAITING]
+    assert len(found) == 59
+    assert sorted(waiting) == list(range(53, 60))
+
+
+async def test_a_database_that_is_gone_is_unreachable(tmp_path: Path, clock: ManualClock) -> None:
+    journal = await open_sqlite(tmp_path, clock)
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'journal.sqlite'}")
+    with engine.begin() as db:
+        db.execute(sa.text("DROP TABLE deployments"))
+    engine.dispose()
+
+    with pytest.raises(Unreachable) as caught:
+        await journal.deployment("secret-id")
+
+    assert "secret-id" not in str(caught.value)
+    await journal.stop()
+
+
+# ── migrations ───────────────────────────────────────────────────────────────
+
+
+async def test_every_start_ends_with_the_tables_as_they_are_described(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    engine = sqlite_engine(tmp_path / "journal.sqlite")
+    for first in (True, False):
+        assert migrations.migrate(engine) is first
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection)
+            assert context.get_current_revision() == migrations.HEAD
+            assert compare_metadata(context, tables.metadata) == []
+    engine.dispose()
+
+
+def test_head_names_the_newest_migration() -> None:
+    folder = ScriptDirectory(str(Path(migrations.__file__).parent))
+
+    assert folder.get_heads() == [migrations.HEAD]
+
+
+def test_a_journal_of_a_newer_release_is_left_alone_and_says_so(tmp_path: Path) -> None:
+    engine = sqlite_engine(tmp_path / "journal.sqlite")
+    migrations.migrate(engine)
+    with engine.begin() as db:
+        db.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(Rejected, match="9999"):
+        migrations.migrate(engine)
+    engine.dispose()
