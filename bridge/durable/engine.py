@@ -1,8 +1,8 @@
 """The workflow engine: DBOS Transact, configured for this project and kept behind `Flows`.
 
-Each flow has a queue of its own, partitioned by key, so flows of one key run one at a
-time and in the order of their ids. The sharp edges named here are those of
-durability.md, which measured them.
+There is one queue, since each costs a poll; it is partitioned by flow and key, so that
+flows of one key run one at a time and in the order of their ids. The sharp edges named
+here are those of durability.md, which measured them.
 """
 
 import asyncio
@@ -29,6 +29,8 @@ T = TypeVar("T")
 VERSION = "1"
 """Pinned: by default it is a hash of the source, and a new release would strand what
 waits (sharp edge 3). Raise it only with flows that can't replay what older ones recorded."""
+
+QUEUE = "flows"
 
 Body = Callable[[Steps, str], Awaitable[None]]
 """A flow's body: its steps, and the id it was started with."""
@@ -128,15 +130,14 @@ class DurableFlows:
             self._flows[flow] = _workflow(flow, functools.partial(self._run, body))
         # On this loop's own thread, so that flows run on this loop, beside all the rest.
         DBOS.launch()
-        for flow in self._bodies:
-            await DBOS.register_queue_async(
-                flow,
-                partition_concurrency=1,
-                # Without it the first poll would claim everything (sharp edge 8).
-                worker_concurrency=self._concurrency,
-                polling_interval_sec=self._poll_seconds,
-                on_conflict="always_update",
-            )
+        await DBOS.register_queue_async(
+            QUEUE,
+            partition_concurrency=1,
+            # Without it the first poll would claim everything (sharp edge 8).
+            worker_concurrency=self._concurrency,
+            polling_interval_sec=self._poll_seconds,
+            on_conflict="always_update",
+        )
 
     async def start(self, flow: str, id_: str, *, key: str) -> None:
         """Start a flow unless its id was started before; flows of one key run one at a time.
@@ -161,8 +162,8 @@ class DurableFlows:
 
     async def _enqueue(self, flow: str, id_: str, key: str) -> None:
         # Ids are ordered by time: SQLite stamps whole seconds, so FIFO rests on them (edge 4).
-        with SetWorkflowID(f"{flow}.{id_}"), SetEnqueueOptions(queue_partition_key=key):
-            await DBOS.enqueue_workflow_async(flow, self._flows[flow], id_)  # type: ignore[arg-type]  # DBOS wants a Coroutine, we promise no more than an Awaitable
+        with SetWorkflowID(f"{flow}.{id_}"), SetEnqueueOptions(queue_partition_key=f"{flow}.{key}"):
+            await DBOS.enqueue_workflow_async(QUEUE, self._flows[flow], id_)  # type: ignore[arg-type]  # DBOS wants a Coroutine, we promise no more than an Awaitable
 
     async def stop(self) -> None:
         """Stop the engine; what runs is cut off here and goes on at the next launch."""
