@@ -31,7 +31,7 @@ def apps(config: Config = None, json: Json = False) -> None:
 
 @group.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Its name, e.g. web.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, e.g. web.")],
     repo: Annotated[
         str, typer.Option("--repo", help="Clone address, or a folder with a Git repository.")
     ],

@@ -1,5 +1,6 @@
 """`config`: are the settings right, what can be set, and what is set."""
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import typer
 
-from bridge.cli.show import say, say_json
+from bridge.cli.show import hint, say, say_json
 from bridge.cli.using import Config, settings_of
 
 MASKED = "********"
@@ -19,9 +20,14 @@ group = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 def check(config: Config = None) -> None:
     """Say ok, or what is wrong with the settings."""
     from bridge.app import served_hosts
+    from bridge.cli.serve import hosts_of
 
-    served_hosts(settings_of(config))
+    logging.getLogger("bridge").setLevel(logging.ERROR)  # the line below says it shorter
+    settings = settings_of(config)
+    served_hosts(settings)
+    backend = settings.dokploy.url or "the embedded backend"
     say("ok")
+    hint(f"hosts served: {', '.join(hosts_of(settings)) or 'none yet'}; deploys on {backend}")
 
 
 @group.command()

@@ -105,9 +105,7 @@ async def _explain(
     json: bool,
 ) -> None:
     payload, known = await _gather(settings, source, payload)
-    meaning = meaning_of(payload)
-    apps, made_up = apps_for(meaning, known, what_if)
-    form = explained(payload, meaning, apps, made_up)
+    form = explained(payload, meaning_of(payload), known, what_if)
     if json:
         say_json(form)
         return
@@ -144,31 +142,65 @@ def meaning_of(payload: Payload) -> "Event":
     return HOSTS[payload.host](["none"]).parse(payload.event, payload.headers, payload.body)
 
 
-def apps_for(
-    meaning: "Event", known: "Sequence[App]", what_if: WhatIf
-) -> "tuple[list[App], str | None]":
-    """The apps to decide for, and how one was made up, if one was."""
-    from bridge.core.events import RefPushed
-    from bridge.core.naming import find_app
+def explained(
+    payload: Payload, meaning: "Event", known: "Sequence[App]", what_if: WhatIf
+) -> dict[str, Any]:
+    """The explanation as it is printed for scripts; NotFound where an app is unknown."""
+    from bridge.core.events import Asked, RefPushed
 
-    if not isinstance(meaning, RefPushed):
-        return [], None
+    form: dict[str, Any] = {
+        "host": payload.host,
+        "event": payload.event,
+        "assumed": list(payload.assumed),
+        "ignored": None,
+        "decisions": [],
+    }
+    if isinstance(meaning, RefPushed):
+        decisions, assumed = decisions_for(meaning, known, what_if)
+        return (
+            form
+            | push_form(meaning)
+            | {
+                "assumed": form["assumed"] + assumed,
+                "decisions": [decision_form(one) for one in decisions],
+            }
+        )
+    if isinstance(meaning, Asked):
+        words = f"{meaning.actor or 'somebody'} asked to {meaning.action} {meaning.target}"
+        return form | {"ignored": f"no webhook: {words}"}
+    return form | {"ignored": meaning.reason}
+
+
+def decisions_for(
+    push: "RefPushed", known: "Sequence[App]", what_if: WhatIf
+) -> "tuple[list[Decision], list[str]]":
+    """What is decided for which apps, and what was assumed where one was made up."""
+    from bridge.core.decision import concerns, decide
+    from bridge.core.naming import find_app
+    from bridge.journey.delivery import explain as explain_all
+
     base: App | None = None
-    if what_if.app is not None:
+    if what_if.app is not None and known:
         try:
             base = find_app(known, what_if.app)
         except NotFound:
-            if known and not what_if.asked:
+            if not what_if.asked:
                 raise
     if known and not what_if.asked:
-        return [base] if base else list(known), None
-    made = _made_up(meaning, base, what_if)
-    source = made.source
-    words = (
-        f"an app that deploys {source.branch if source else '?'} of {meaning.repository.name}"
-        f" on {made.trigger}, watching {' '.join(made.watch_paths or ()) or 'everything'}"
-    )
-    return [made], words if base is None else f"{base.label} as if it were {words}"
+        # The one that was asked for is told about even where the push is not its own.
+        return ([decide(push, base)] if base else explain_all(push, known)), []
+    if base is not None and not concerns(push, base):
+        base = None
+    made = _made_up(push, base, what_if)
+    return [decide(push, made)], [_assumed(push, made, base)]
+
+
+def _assumed(push: "RefPushed", made: "App", base: "App | None") -> str:
+    branch = made.source.branch if made.source else "?"
+    watched = " ".join(made.watch_paths or ()) or "everything"
+    deploys = {"push": f"pushes to {branch}", "tag": "tags"}[made.trigger]
+    words = f"deploys {deploys} of {push.repository.name}, watching {watched}"
+    return f"an app that {words}" if base is None else f"{base.label} {words}"
 
 
 def _made_up(push: "RefPushed", base: "App | None", what_if: WhatIf) -> "App":
@@ -189,39 +221,8 @@ def _made_up(push: "RefPushed", base: "App | None", what_if: WhatIf) -> "App":
     )
 
 
-def explained(
-    payload: Payload, meaning: "Event", apps: "Sequence[App]", made_up: str | None
-) -> dict[str, Any]:
-    """The explanation as it is printed for scripts."""
-    from bridge.core.events import Asked, RefPushed
-
-    form: dict[str, Any] = {
-        "host": payload.host,
-        "event": payload.event,
-        "assumed": [*payload.assumed, *([made_up] if made_up else [])],
-        "ignored": None,
-        "decisions": [],
-    }
-    if isinstance(meaning, RefPushed):
-        return form | _push_form(meaning) | {"decisions": _decisions(meaning, apps)}
-    if isinstance(meaning, Asked):
-        words = f"{meaning.actor or 'somebody'} asked to {meaning.action} {meaning.target}"
-        return form | {"ignored": f"no webhook: {words}"}
-    return form | {"ignored": meaning.reason}
-
-
-def _decisions(push: "RefPushed", apps: "Sequence[App]") -> list[dict[str, Any]]:
-    from bridge.core.decision import decide
-    from bridge.journey.delivery import explain as explain_all
-
-    # One app that was asked for is told about even where it is not concerned.
-    found: Sequence[Decision] = (
-        [decide(push, apps[0])] if len(apps) == 1 else explain_all(push, apps)
-    )
-    return [decision_form(one) for one in found]
-
-
-def _push_form(push: "RefPushed") -> dict[str, Any]:
+def push_form(push: "RefPushed") -> dict[str, Any]:
+    """What a push says of itself."""
     return {
         "repository": push.repository.name,
         "ref": str(push.ref),

@@ -1,0 +1,241 @@
+"""The command line as a person uses it: processes beside a running bridge."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.unit.embedded.support import Repository
+
+ROOT = Path(__file__).parents[2]
+SECRET = "a secret of the tests"
+PATIENCE = 30.0
+
+
+@dataclass
+class Shell:
+    """Runs commands with one data directory."""
+
+    folder: Path
+    url: str = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("BRIDGE_")}
+        port = (self.folder / "port").read_text() if (self.folder / "port").exists() else "0"
+        return kept | {
+            "PYTHONPATH": str(ROOT),
+            "BRIDGE_DATA": str(self.folder / "data"),
+            "BRIDGE_EMBEDDED_PORT": port,
+            "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
+            "PORT": "0",
+        }
+
+    async def start(self, *words: str, **pipes: Any) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bridge", *words),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            **pipes,
+        )
+
+    async def run(self, *words: str, code: int = 0) -> str:
+        process = await self.start(*words)
+        async with asyncio.timeout(PATIENCE):
+            output, errors = await process.communicate()
+        assert process.returncode == code, (words, output.decode(), errors.decode())
+        assert b"Traceback" not in errors
+        return output.decode()
+
+    async def json(self, *words: str) -> Any:
+        return json.loads(await self.run(*words, "--json"))
+
+    async def until(self, *words: str, fits: Any) -> Any:
+        async with asyncio.timeout(PATIENCE):
+            while not fits(found := await self.json(*words)):
+                continue
+        return found
+
+
+async def event(process: asyncio.subprocess.Process, name: str) -> dict[str, Any]:
+    """The log line with that event, once it comes."""
+    assert process.stderr is not None
+    async with asyncio.timeout(PATIENCE):
+        while line := await process.stderr.readline():
+            if (found := json.loads(line))["event"] == name:
+                return found
+    raise AssertionError(f"it ended without saying {name!r}")
+
+
+@asynccontextmanager
+async def serving(shell: Shell) -> AsyncIterator[Shell]:
+    process = await shell.start("serve")
+    try:
+        started = await event(process, "serving")
+        shell.url = started["url"]
+        (shell.folder / "port").write_text(started["backend"].rpartition(":")[2])
+        yield shell
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE):
+            output, _ = await process.communicate()
+        assert (process.returncode, output) == (0, b"")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+@pytest.fixture
+async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
+    """A bridge that serves, and a shell beside it."""
+    async with serving(Shell(tmp_path)) as running:
+        yield running
+
+
+async def deliver(shell: Shell, repository: Repository, before: str, file: str) -> str:
+    after = repository.git("rev-parse", "HEAD")
+    commit = {"id": after, "message": "x", "added": [file], "removed": [], "modified": []}
+    payload = {
+        "ref": "refs/heads/main",
+        "before": before,
+        "after": after,
+        "repository": {
+            "id": 1,
+            "name": "mono",
+            "full_name": "my-org/mono",
+            "clone_url": repository.url,
+        },
+        "head_commit": commit,
+        "commits": [commit],
+    }
+    body = json.dumps(payload).encode()
+    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    headers = {
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": hashlib.md5(body).hexdigest(),
+        "X-Hub-Signature-256": f"sha256={signature}",
+        "Content-Type": "application/json",
+    }
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
+        answer = await http.post(f"{shell.url}/hooks/github", content=body, headers=headers)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["delivery"])
+
+
+async def test_a_newcomer_makes_an_app_deploys_it_and_asks_why(
+    shell: Shell, tmp_path: Path
+) -> None:
+    repository = Repository.make(tmp_path / "mono", {"web/index.html": "first"})
+
+    made = await shell.run(
+        *("app", "create", "web", "--repo", str(repository.path)),
+        *("--publish", "web", "--watch", "web/**", "--project", "shop"),
+    )
+    followed = await shell.run("deploy", "shop/web", "--follow")
+
+    assert made.startswith("made shop/web")
+    assert followed.splitlines()[0].startswith("deploy shop/web: asked (cli: ")
+    assert followed.splitlines()[-1].split()[1] == "done"
+    async with httpx.AsyncClient(trust_env=False) as http:
+        page = await http.get(made.split()[-1])
+    assert page.text == "first"
+
+    before = repository.git("rev-parse", "HEAD")
+    repository.commit("docs", {"docs/a.md": "a"})
+    skipped = await deliver(shell, repository, before, "docs/a.md")
+    decided = await shell.until(
+        "deliveries", fits=lambda found: found[0]["id"] == skipped and found[0]["decisions"]
+    )
+    assert decided[0]["decisions"][0]["reason"] == "no_path_hit"
+    assert "skip shop/web: no_path_hit" in await shell.run("why", "web")
+
+    replayed = await shell.run("replay", skipped, "--follow")
+    assert replayed.startswith("skip shop/web: no_path_hit")
+    rebuilt = await shell.run("redeploy", "web", "--follow")
+    assert "fetches nothing" in rebuilt.splitlines()[0]
+    states = [one["state"] for one in await shell.json("deployments", "--app", "web")]
+    assert states == ["done", "done"]
+
+    assert await shell.run("app", "delete", "web") == "deleted shop/web\n"
+    await shell.run("deploy", "web", code=4)
+
+
+async def test_a_failed_deployment_is_code_three_and_a_cancel_ends_nothing_that_is_not_there(
+    shell: Shell, tmp_path: Path
+) -> None:
+    repository = Repository.make(tmp_path / "mono", {"web/index.html": "first"})
+    await shell.run("app", "create", "web", "--repo", str(repository.path), "--publish", "gone")
+
+    failed = await shell.run("deploy", "web", "--follow", code=3)
+    cancelled = await shell.run("cancel", "web", "--follow")
+
+    assert failed.splitlines()[-1].split()[1] == "failed"
+    assert "nothing waits or runs for default/web" in cancelled
+
+
+async def test_what_is_asked_while_nobody_serves_is_done_afterwards(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    repository = Repository.make(tmp_path / "mono", {"index.html": "first"})
+    await shell.run("app", "create", "web", "--repo", str(repository.path))
+
+    waits = await shell.run("deploy", "web")
+
+    assert "no bridge is running" in waits
+    async with serving(shell):
+        done = await shell.until(
+            "deployments", fits=lambda found: found and found[0]["state"] == "done"
+        )
+        assert done[0]["trigger"].startswith("cli: ")
+
+
+async def test_a_second_bridge_on_the_same_data_is_refused(shell: Shell) -> None:
+    (shell.folder / "port").unlink()
+
+    process = await shell.start("serve")
+    _, errors = await process.communicate()
+
+    assert process.returncode == 2
+    assert b"error: another bridge is running" in errors
+
+
+async def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    taken = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0)
+    async with taken:
+        port = str(taken.sockets[0].getsockname()[1])
+        serve = await shell.start("serve", "--port", port)
+        _, errors = await serve.communicate()
+        assert (serve.returncode, b"can't listen on" in errors) == (2, True)
+
+        backend = await shell.start("backend", "--port", port)
+        _, errors = await backend.communicate()
+        assert (backend.returncode, b"BRIDGE_EMBEDDED_PORT" in errors) == (2, True)
+
+
+async def test_the_backend_alone_keeps_its_key_to_itself_in_a_pipe(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    process = await shell.start("backend", "--port", "0")
+
+    told = await event(process, "backend serves")
+    key = Path(told["key_in"]).read_text().strip()
+    async with httpx.AsyncClient(trust_env=False, headers={"x-api-key": key}) as http:
+        answer = await http.get(f"{told['url']}/project.all")
+    process.send_signal(signal.SIGINT)
+    output, errors = await process.communicate()
+
+    assert answer.status_code == 200
+    assert process.returncode == 130
+    assert key not in (output + errors).decode() + json.dumps(told)

@@ -1,0 +1,122 @@
+"""What a payload means, from a file, a pipe or the inbox."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bridge.cli.payloads import parse_payload
+from bridge.cli.root import app
+from bridge.core.errors import Rejected
+from tests.unit.cli.conftest import GUID, Cli, push
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+TWO_FILES = str(FIXTURES / "github" / "push__two_files.http")
+
+
+def test_a_skip_says_why_on_one_line(cli: Cli) -> None:
+    result = cli("explain", TWO_FILES, "--path", "apps/api/**", "--app", "app_def456")
+
+    assert result.stdout == (
+        "skip app_def456: no_path_hit (2 files changed, none matches apps/api/**)\n"
+    )
+
+
+def test_apps_of_the_journal_are_explained(filled: Cli) -> None:
+    Path("push.json").write_text(json.dumps(push()))
+
+    told = filled.json("explain", "push.json")
+
+    assert [(one["app"], one["reason"]) for one in told["decisions"]] == [
+        ("shop/docs", "no_path_hit"),
+        ("shop/web", "path_hit"),
+    ]
+    assert told["paths"] == ["web/index.html"]
+    assert [line.split(",")[0] for line in told["assumed"]] == ["--host github", "--event 'push'"]
+
+
+def test_a_kept_delivery_is_explained_by_its_id(filled: Cli) -> None:
+    lines = filled("explain", GUID).stdout.splitlines()
+
+    assert lines[1] == "deploy shop/web: path_hit (web/index.html matches web/**)"
+
+
+def test_a_known_app_can_be_changed_in_thought(filled: Cli) -> None:
+    told = filled.json("explain", GUID, "--app", "docs", "--path", "web/*.html")
+
+    assert [one["reason"] for one in told["decisions"]] == ["path_hit"]
+    assert told["assumed"] == [
+        "shop/docs deploys pushes to main of my-org/mono, watching web/*.html"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--branch", "other"], "branch_mismatch"),
+        (["--trigger", "tag"], "trigger_mismatch"),
+        ([], "no_watch_paths"),
+    ],
+)
+def test_an_app_is_made_up_where_none_is_known(cli: Cli, options, reason) -> None:
+    (decision,) = cli.json("explain", TWO_FILES, *options)["decisions"]
+
+    assert (decision["app"], decision["reason"]) == ("what-if", reason)
+
+
+def test_a_payload_can_come_through_a_pipe(cli: Cli) -> None:
+    body = json.dumps(push())
+
+    result = CliRunner().invoke(app, ["explain", "-", "--path", "web/**"], input=body)
+
+    assert result.stdout == "deploy what-if: path_hit (web/index.html matches web/**)\n"
+    assert "assumed: --host github" in result.stderr
+
+
+@pytest.mark.parametrize("file", sorted(FIXTURES.glob("git*/*.http")), ids=lambda file: file.stem)
+def test_every_fixture_is_explained(cli: Cli, file: Path) -> None:
+    told = cli.json("explain", str(file))
+
+    meaning = json.loads(file.with_suffix(".json").read_text())
+    assert (told["ignored"] is not None) == (meaning["is"] == "Ignored")
+
+
+@pytest.mark.parametrize(
+    ("body", "host", "event"),
+    [
+        ({"object_kind": "push"}, "gitlab", "Push Hook"),
+        ({"object_kind": "tag_push"}, "gitlab", "Tag Push Hook"),
+        ({"event_name": "project_rename"}, "gitlab", "System Hook"),
+        ({"zen": "Keep it simple"}, "github", "ping"),
+        (push(), "github", "push"),
+    ],
+)
+def test_host_and_event_are_guessed_from_the_shape(body, host, event) -> None:
+    payload = parse_payload(json.dumps(body).encode(), None, None)
+
+    assert (payload.host, payload.event) == (host, event)
+    assert len(payload.assumed) == 2
+
+
+def test_a_form_is_read_without_its_header() -> None:
+    assert parse_payload(b"payload=%7B%22zen%22%3A1%7D", None, None).event == "ping"
+
+
+def test_what_is_told_is_not_guessed() -> None:
+    payload = parse_payload(b"{}", "github", "push")
+
+    assert payload.assumed == ()
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"no json", b"", b"\xff\xfe"])
+def test_what_can_not_be_told_is_refused(body) -> None:
+    with pytest.raises(Rejected):
+        parse_payload(body, None, None)
+
+
+def test_what_is_no_payload_is_one_line(cli: Cli) -> None:
+    Path("x.json").write_text("{")
+
+    assert "is it the right file?" in cli("explain", "x.json", code=2).stderr
+    assert "is no file" in cli("explain", "y.json", code=4).stderr

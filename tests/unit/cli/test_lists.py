@@ -1,0 +1,152 @@
+"""What is listed, for people in a pipe and for scripts."""
+
+import json
+
+from bridge.core.lifecycle import State
+from bridge.ports import NewDelivery
+from tests.unit.cli.conftest import GUID, SHA, Cli
+
+
+def test_deliveries_have_the_promised_fields(filled: Cli) -> None:
+    (delivery,) = filled.json("deliveries")
+
+    decisions = delivery.pop("decisions")
+    assert delivery == {
+        "id": GUID,
+        "seq": 1,
+        "host": "github",
+        "event": "push",
+        "state": "decided",
+        "received_at": "2026-01-01T00:00:00.250Z",
+        "attempts": 0,
+        "error": None,
+    }
+    assert [(one["app"], one["deploy"], one["reason"]) for one in decisions] == [
+        ("shop/docs", False, "no_path_hit"),
+        ("shop/web", True, "path_hit"),
+    ]
+    assert decisions[0]["evidence"] == "1 file changed, none matches docs/**"
+
+
+def test_deliveries_come_newest_first_and_no_more_than_asked_for(filled: Cli) -> None:
+    async def keep(stores):
+        for number in range(3):
+            await stores.inbox.keep(
+                NewDelivery("gitlab", f"g{number}", "Push Hook", {}, b"{}", 2e9)
+            )
+
+    filled.with_stores(keep)
+
+    assert [one["id"] for one in filled.json("deliveries", "--limit", "2")] == ["g2", "g1"]
+
+
+def test_deployments_have_the_promised_fields(filled: Cli) -> None:
+    (deployment,) = filled.json("deployments")
+
+    for time in ("created_at", "asked_at", "started_at", "finished_at"):
+        assert time in deployment
+    assert deployment["id"] == "0000000000000001.app_web"
+    assert deployment["app"] == "shop/web"
+    assert deployment["state"] == "waiting"
+    assert deployment["trigger"] == "push"
+    assert deployment["ref"] == "refs/heads/main"
+    assert deployment["commit"] == SHA
+    assert deployment["deployed_commit"] is None
+    assert deployment["delivery"] == GUID
+
+
+def test_apps_have_the_promised_fields(filled: Cli) -> None:
+    docs, web = filled.json("apps")
+
+    assert (docs["app"], docs["last_deployment"]) == ("shop/docs", None)
+    assert web["last_deployment"]["state"] == "waiting"
+    del web["last_deployment"]
+    assert web == {
+        "id": "app_web",
+        "app": "shop/web",
+        "backend": "dokploy",
+        "kind": "application",
+        "source": {
+            "type": "github",
+            "repository": "my-org/mono",
+            "repository_id": None,
+            "url": None,
+            "image": None,
+        },
+        "branch": "main",
+        "trigger": "push",
+        "watch_paths": ["web/**"],
+        "auto_deploy": True,
+    }
+
+
+def test_an_app_that_deploys_by_itself_too_is_warned_of(filled: Cli) -> None:
+    docs, web = filled("apps").stdout.splitlines()
+
+    assert "every push deploys twice" in web
+    assert "twice" not in docs
+
+
+def test_lists_in_a_pipe_are_one_line_each_and_never_cut(filled: Cli) -> None:
+    (delivery,) = filled("deliveries").stdout.splitlines()
+    (deployment,) = filled("deployments", "--app", "web").stdout.splitlines()
+
+    assert delivery == (
+        f"{GUID} github push decided: deploys shop/web (path_hit); skips shop/docs (no_path_hit)"
+    )
+    assert deployment == "0000000000000001.app_web shop/web waiting: waits for its turn"
+
+
+def test_lists_without_any_data_are_empty_and_say_what_to_do(cli: Cli) -> None:
+    for command in ("deliveries", "deployments", "apps"):
+        result = cli(command, "--json")
+        assert json.loads(result.stdout) == []
+        assert "dokploy-bridge serve" in result.stderr
+    assert not cli.data.exists()
+
+
+def test_one_delivery_is_found_by_id_beginning_and_number(filled: Cli) -> None:
+    for name in (GUID, "11111", "1"):
+        shown = filled.json("deliveries", "show", name)
+        assert shown["id"] == GUID
+        assert [one["id"] for one in shown["deployments"]] == ["0000000000000001.app_web"]
+        assert "body" not in shown
+
+    assert json.loads(filled("deliveries", "show", GUID, "--body").stdout)["after"] == SHA
+
+
+def test_a_deployment_shows_all_that_happened(filled: Cli) -> None:
+    async def go_on(stores):
+        await stores.journal.move("0000000000000001.app_web", State.RUNNING, "builds")
+
+    filled.with_stores(go_on)
+
+    shown = filled.json("deployments", "show", "1")
+    assert [one["state"] for one in shown["changes"]] == ["waiting", "running"]
+    assert filled("deployments", "show", "1").stdout.splitlines()[-1].endswith("running    builds")
+
+
+def test_why_tells_the_decision_of_a_commit(filled: Cli) -> None:
+    (docs,) = filled.json("why", "docs", SHA[:7])
+    assert (docs["deploy"], docs["reason"], docs["commit"]) == (False, "no_path_hit", SHA)
+
+    line = filled("why", "web").stdout
+    assert "deploy shop/web: path_hit (web/index.html matches web/**)" in line
+    assert f"main@{SHA[:7]}" in line
+
+
+def test_why_of_a_commit_that_never_came_says_so(filled: Cli) -> None:
+    result = filled("why", "web", "0123abc", code=4)
+
+    assert "no delivery has brought commit 0123abc for shop/web" in result.stderr
+
+
+def test_what_came_from_outside_does_not_steer_the_terminal(filled: Cli) -> None:
+    async def say(stores):
+        await stores.journal.say("0000000000000001.app_web", "\x1b[2Jforged\nline\u202e")
+
+    filled.with_stores(say)
+
+    shown = filled("deployments").stdout + filled("deployments", "show", "1").stdout
+    assert not {"\x1b", "\u202e"} & set(shown)
+    assert len(filled("deployments").stdout.splitlines()) == 1

@@ -1,0 +1,94 @@
+"""Logs: one record is one line, and holds no secrets."""
+
+import io
+import json
+import logging
+
+import pytest
+
+from bridge.cli.logs import ConsoleLines, JsonLines, set_up_logs
+
+
+def record(event: str = "kept", level: int = logging.INFO, **fields) -> logging.LogRecord:
+    one = logging.LogRecord("bridge.web", level, __file__, 1, event, (), None)
+    one.created = 1_767_225_600.25
+    vars(one).update(fields)
+    return one
+
+
+def test_a_record_is_a_json_object_with_its_fields() -> None:
+    line = JsonLines().format(record(delivery="1", seconds=0.5))
+
+    assert json.loads(line) == {
+        "time": "2026-01-01T00:00:00.250Z",
+        "level": "info",
+        "logger": "bridge.web",
+        "event": "kept",
+        "delivery": "1",
+        "seconds": 0.5,
+    }
+
+
+@pytest.mark.parametrize("formatter", [JsonLines(), ConsoleLines(colours=False)])
+def test_nobody_forges_a_line(formatter) -> None:
+    shown = formatter.format(record("a\nb", why='x\r\n{"level": "error"}\u2028\x1b[2J'))
+
+    assert len(shown.splitlines()) == 1
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("formatter", [JsonLines(), ConsoleLines(colours=False)])
+def test_secrets_are_hidden_by_their_names_and_in_addresses(formatter) -> None:
+    shown = formatter.format(
+        record(
+            "clone of https://ada:hunter2@git.example.com/a failed",
+            api_key="hunter2",
+            webhook_secret="hunter2",
+            x_gitlab_token="hunter2",
+            url="https://oauth2:hunter2@git.example.com/a.git",
+        )
+    )
+
+    assert "hunter2" not in shown
+    assert "git.example.com/a.git" in shown
+
+
+def test_an_exception_stays_within_its_json_line() -> None:
+    error = ValueError("two\nlines of https://u:hunter2@h/")
+    one = record()
+    one.exc_info = (type(error), error, None)
+    line = JsonLines().format(one)
+
+    assert len(line.splitlines()) == 1
+    assert "ValueError" in json.loads(line)["exception"]
+    assert "hunter2" not in line
+
+
+def test_a_console_line_reads_well() -> None:
+    shown = ConsoleLines(colours=False).format(record("decided", app="shop/web"))
+
+    assert shown.endswith(" info     decided app=shop/web")
+
+
+@pytest.fixture
+def loggers():
+    root = logging.getLogger()
+    kept = (root.handlers[:], root.level)
+    yield
+    root.handlers[:], root.level = kept
+
+
+def test_a_pipe_gets_json_and_libraries_are_quiet(loggers) -> None:
+    stream = io.StringIO()
+
+    for_people = set_up_logs("auto", "debug", stream)
+    logging.getLogger("httpx").info("HTTP Request: POST https://dokploy")
+    logging.getLogger("bridge.here").debug("told", extra={"app": "a"})
+
+    assert not for_people
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line)["event"] == "told"
+
+
+def test_the_console_form_can_be_asked_for(loggers) -> None:
+    assert set_up_logs("console", "info", io.StringIO())

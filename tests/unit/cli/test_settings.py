@@ -1,0 +1,131 @@
+"""Settings: what wins, what is refused, and what is never shown."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.settings import fields, is_secret, read_settings, variables
+from tests.unit.cli.conftest import Cli
+
+SECRETS = [
+    "BRIDGE_GITHUB_WEBHOOK_SECRETS",
+    "BRIDGE_GITHUB_TOKEN",
+    "BRIDGE_GITHUB_PRIVATE_KEY",
+    "BRIDGE_GITLAB_WEBHOOK_TOKENS",
+    "BRIDGE_GITLAB_TOKEN",
+    "BRIDGE_DOKPLOY_API_KEY",
+    "BRIDGE_SLACK_BOT_TOKEN",
+    "BRIDGE_SLACK_SIGNING_SECRET",
+    "BRIDGE_SLACK_APP_TOKEN",
+]
+
+
+def test_the_environment_wins_over_the_file_over_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "bridge.yaml"
+    file.write_text("port: 1\nhost: 1.2.3.4\ndokploy: {url: https://file, read_timeout: 3}\n")
+
+    settings = read_settings(file, {"PORT": "2", "BRIDGE_DOKPLOY_URL": "https://environment"})
+
+    assert (settings.port, settings.host) == (2, "1.2.3.4")
+    assert settings.dokploy.url == "https://environment"
+    assert settings.dokploy.read_timeout == 3
+    assert settings.web.max_body == 26 * 2**20
+
+
+def test_several_secrets_are_separated_by_commas() -> None:
+    settings = read_settings(None, {"BRIDGE_GITHUB_WEBHOOK_SECRETS": "new, old"})
+
+    found = [secret.get_secret_value() for secret in settings.github.webhook_secrets]
+    assert found == ["new", "old"]
+
+
+def test_a_secret_can_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("hunter2\n")
+
+    settings = read_settings(None, {"BRIDGE_DOKPLOY_API_KEY_FILE": str(tmp_path / "key")})
+
+    assert settings.dokploy.api_key is not None
+    assert settings.dokploy.api_key.get_secret_value() == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("BRIDGE_GITHUB_WEBHOOK_SECRET", "BRIDGE_GITHUB_WEBHOOK_SECRETS"),
+        ("BRIDGE_DOKPLOY_KEY", "BRIDGE_DOKPLOY_API_KEY"),
+    ],
+)
+def test_an_unknown_variable_names_the_nearest(cli: Cli, variable: str, nearest: str) -> None:
+    result = cli("config", "check", code=2, **{variable: "hunter2"})
+
+    assert result.stderr == f"error: {variable} is no setting; did you mean {nearest}?\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("prot: 1", "prot is no setting; did you mean port?"),
+        ("dokploy: {ulr: x}", "dokploy.ulr is no setting; did you mean url?"),
+        ("port: high", "port: Input should be a valid integer"),
+        ("[1]", "must hold settings by name, not a list"),
+        ("a: [", "is not YAML, line 1"),
+    ],
+)
+def test_a_wrong_file_says_where_and_how_to_mend_it(cli: Cli, text: str, words: str) -> None:
+    Path("bridge.yaml").write_text(text)
+
+    result = cli("config", "check", code=2)
+
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_file_that_is_not_there_is_an_error(cli: Cli) -> None:
+    assert "none.yaml can't be read" in cli("config", "check", "-c", "none.yaml", code=2).stderr
+    result = cli("config", "check", code=2, BRIDGE_DOKPLOY_API_KEY_FILE="none")
+    assert "BRIDGE_DOKPLOY_API_KEY_FILE: none can't be read" in result.stderr
+
+
+def test_no_secret_is_ever_shown(cli: Cli) -> None:
+    environment = dict.fromkeys(SECRETS, "hunter2")
+    environment["BRIDGE_GITLAB_SIGNING_TOKENS"] = "whsec_hunter2"
+
+    shown = cli("config", "show", **environment).output
+
+    assert "hunter2" not in shown
+    assert 'api_key: "********"  # BRIDGE_DOKPLOY_API_KEY' in shown
+    assert 'webhook_secrets: ["********"]' in shown
+
+
+def test_every_setting_that_sounds_secret_is_one() -> None:
+    from bridge.settings import Settings
+
+    words = ("secret", "token", "api_key", "private_key")
+    for path, field in fields(Settings):
+        assert is_secret(field) == any(word in path[-1] for word in words), path
+
+
+def test_show_says_where_values_come_from(cli: Cli) -> None:
+    Path("bridge.yaml").write_text("host: 0.0.0.0\nweb: {max_body: 2048}\n")
+
+    lines = cli("config", "show", PORT="99").stdout.splitlines()
+
+    assert 'host: "0.0.0.0"  # bridge.yaml' in lines
+    assert "port: 99  # PORT" in lines
+    assert "  max_body: 2048  # bridge.yaml" in lines
+    assert "  body_timeout: 10.0  # default" in lines
+
+
+def test_what_is_shown_can_be_read_again(cli: Cli) -> None:
+    Path("bridge.yaml").write_text(cli("config", "show").stdout)
+
+    assert cli("config", "check").stdout == "ok\n"
+
+
+def test_the_schema_names_every_section(cli: Cli) -> None:
+    import json
+
+    schema = json.loads(cli("config", "schema").stdout)
+
+    sections = {path[0] for path in variables().values()}
+    assert sections <= set(schema["properties"])

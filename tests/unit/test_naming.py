@@ -1,0 +1,61 @@
+import pytest
+
+from bridge.core.errors import NotFound
+from bridge.core.naming import find_app
+from bridge.core.watch import App
+
+APPS = [
+    App("id1", "web", "shop"),
+    App("id2", "api", "shop"),
+    App("id3", "api", "blog"),
+    App("id4", "website", "blog"),
+    App("id5", "web", "shop", environment="staging"),
+    App("id6", "API", "Old"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("id3", "id3"),
+        ("shop/web", "id1"),
+        ("SHOP/WEB", "id1"),
+        ("shop/staging/web", "id5"),
+        ("website", "id4"),
+        ("webs", "id4"),
+        ("shop/a", "id2"),
+        ("shop/st", "id5"),
+        ("old/api", "id6"),
+    ],
+)
+def test_an_app_is_found_by_id_label_name_and_beginning(name, wanted):
+    assert find_app(APPS, name).id == wanted
+
+
+def test_several_that_fit_are_named():
+    with pytest.raises(NotFound, match="'api' fits several apps: shop/api, blog/api, Old/API"):
+        find_app(APPS, "api")
+
+
+def test_two_of_the_same_label_are_told_apart_by_id():
+    twins = [App("id1", "web", "shop"), App("id2", "web", "shop")]
+    with pytest.raises(NotFound, match=r"shop/web \(id1\), shop/web \(id2\)"):
+        find_app(twins, "shop/web")
+
+
+def test_near_misses_are_named():
+    with pytest.raises(NotFound, match="did you mean blog/website"):
+        find_app(APPS, "webiste")
+
+
+def test_far_misses_name_what_there_is():
+    with pytest.raises(NotFound, match=r"there are: shop/web, .* and 1 more"):
+        find_app(APPS, "qqqq")
+    with pytest.raises(NotFound, match="no app is known yet"):
+        find_app([], "web")
+
+
+@pytest.mark.parametrize("name", ["", " ", "/"])
+def test_an_empty_name_is_no_app(name):
+    with pytest.raises(NotFound):
+        find_app(APPS, name)
