@@ -54,13 +54,14 @@ clean: ## Remove what the other targets have made, but no data
 
 # ── Set-up ──────────────────────────────────────────────────────────────────────────────
 
-# The first Python that is new enough makes the environment; the others are not looked at.
+# The first Python that is new enough makes the environment. Looked for from the root folder,
+# since version managers would insist on the very version that .python-version names for platforms.
 $(BIN)/python:
-	@for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	@cd /; for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 			echo "making $(VENV) with $$($$python --version)"; \
-			$$python -m venv $(VENV) && exit 0; \
-			rm -rf $(VENV); \
+			$$python -m venv "$(abspath $(VENV))" && exit 0; \
+			rm -rf "$(abspath $(VENV))"; \
 			echo "error: $$python can't make a virtual environment (on Debian: apt install python3-venv)" >&2; \
 			exit 1; \
 		fi; \

@@ -80,8 +80,6 @@ async def _asked(settings: "Settings", action: str, name: str, *, follow: bool, 
 
     async with kept_in(settings) as stores:
         wish = await _wish(stores, action, name)
-        # Those that a cancel is about are there already; a later one is not cancelled.
-        before = await _going(stores, wish) if action == "cancel" else []
         id_ = await _keep(stores, wish)
         running = is_running(settings.data)
         if not running:
@@ -92,7 +90,7 @@ async def _asked(settings: "Settings", action: str, name: str, *, follow: bool, 
             if wish.action == "redeploy":
                 words += f"; {REBUILDS}"
             return _left(wish, id_, words, False, json)
-        return await _follow(stores, wish, id_, before, Watchman(settings.data), json=json)
+        return await _follow(stores, wish, id_, Watchman(settings.data), json=json)
 
 
 def _left(wish: Wish, id_: str, words: str, wanted_more: bool, json: bool) -> int:
@@ -138,16 +136,25 @@ def _who() -> str:
         return "somebody"
 
 
-async def _going(stores: "Stores", wish: Wish) -> "list[Deployment]":
-    found = await stores.journal.open_deployments()
-    return [deployment for deployment in found if deployment.app_id == wish.target]
+async def _concerned(stores: "Stores", wish: Wish, delivery: "Delivery") -> "list[Deployment]":
+    """The deployments that a wish is about, oldest first: those that it makes, or ends."""
+    if wish.action != "cancel":
+        return (await stores.journal.deployments(limit=1000, seq=delivery.seq))[::-1]
+    newest = await stores.journal.deployments(limit=1000, app_id=wish.target)
+    return [one for one in newest[::-1] if _cancelled_by(delivery, one)]
+
+
+def _cancelled_by(delivery: "Delivery", deployment: "Deployment") -> bool:
+    """Whether it came before the wish and was not over by then."""
+    ended = deployment.finished_at
+    going = ended is None or ended >= delivery.received_at
+    return deployment.seq < delivery.seq and going and deployment.superseded_by is None
 
 
 async def _follow(
     stores: "Stores",
     wish: Wish,
     id_: str,
-    before: "list[Deployment]",
     watch: Watchman,
     *,
     json: bool,
@@ -162,12 +169,14 @@ async def _follow(
         decisions = (await stores.journal.decisions([delivery.seq]))[delivery.seq]
         for decision in decisions:
             progress.line(decision_line(decision))
-        if wish.action == "cancel" and not before:
+        concerned = await _concerned(stores, wish, delivery)
+        if wish.action == "cancel" and not concerned:
             progress.line(f"nothing waits or runs for {wish.shown}")
-        asked_for = await stores.journal.deployments(limit=1000, seq=delivery.seq)
-        ended = [
-            await followed(stores, one, progress, watch) for one in (before or asked_for[::-1])
-        ]
+        ended = []
+        for one in concerned:
+            if len(concerned) > 1:
+                progress.line(f"deployment {one.id} of {one.app}")
+            ended.append(await followed(stores, one, progress, watch))
     if json:
         form: dict[str, Any] = delivery_form(delivery, decisions)
         say_json(form | {"deployments": [deployment_form(one) for one in ended]})

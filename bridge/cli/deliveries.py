@@ -84,6 +84,7 @@ async def find_delivery(stores: "Stores", id_: str) -> "Delivery":
     from bridge.core.commands import COMMAND_HOST
     from bridge.githosts import HOSTS
 
+    id_ = id_.removesuffix("…")  # as the list shows it
     for host in (*HOSTS, COMMAND_HOST):
         if (found := await stores.inbox.find(host, id_)) is not None:
             return found

@@ -1,12 +1,11 @@
-"""`deployments` and `why`: what was deployed, and why or why not."""
+"""`deployments`: what was deployed, and how it went."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.deliveries import decision_line, decision_table
-from bridge.cli.forms import change_form, decision_form, deployment_form
+from bridge.cli.forms import change_form, deployment_form
 from bridge.cli.show import (
     MARKS,
     STYLES,
@@ -15,7 +14,6 @@ from bridge.cli.show import (
     clock,
     console,
     hint,
-    iso,
     on_terminal,
     say_json,
     say_table,
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
     from bridge.app import Stores
     from bridge.core.lifecycle import Change, Deployment
-    from bridge.ports import Explained
     from bridge.settings import Settings
 
 AppName = Annotated[
@@ -61,19 +58,6 @@ def show(
 ) -> None:
     """Show one deployment with everything that happened."""
     run(_show(settings_of(config), deployment, json))
-
-
-def why(
-    app: AppName,
-    commit: Annotated[
-        str | None, typer.Argument(metavar="COMMIT", help="Only for this commit.")
-    ] = None,
-    config: Config = None,
-    json: Json = False,
-    limit: Limit = 10,
-) -> None:
-    """Say why an app was deployed, or why it was not."""
-    run(_why(settings_of(config), app, commit, limit, json))
 
 
 async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -> None:
@@ -111,29 +95,6 @@ async def _show(settings: "Settings", id_: str, json: bool) -> None:
             typer.echo(clean(f"{name}: {value}"))
         for change in changes:
             typer.echo(change_line(change))
-
-
-async def _why(settings: "Settings", name: str, commit: str | None, limit: int, json: bool) -> None:
-    from bridge.core.naming import find_app
-
-    async with kept_in(settings) as stores:
-        app = find_app(await stores.journal.apps(), name)
-        found = await stores.journal.explained(app.id, commit=commit, limit=limit)
-    if not found:
-        what = f"commit {commit}" if commit else "anything"
-        raise NotFound(
-            f"no delivery has brought {what} for {app.label}; `dokploy-bridge deliveries`"
-            f" lists what came, and {app.label} deploys from {source_of(app)}"
-        )
-    if json:
-        say_json([_explained_form(one) for one in found])
-    elif on_terminal():
-        for one in found:
-            console().print(clean(_heading(one)), style="bold")
-            console().print(decision_table([decision_form(one.decision)]))
-    else:
-        for one in found:
-            typer.echo(clean(f"{iso(one.at)} {_subject(one)} {decision_line(one.decision)}"))
 
 
 async def _find(stores: "Stores", id_: str) -> "Deployment":
@@ -228,24 +189,3 @@ def _page(deployment: "Deployment", changes: "Sequence[Change]") -> Any:
         for name, value in _facts(deployment).items()
     ]
     return Group(*facts, Text(""), *(change_text(change) for change in changes))
-
-
-def _explained_form(one: "Explained") -> dict[str, Any]:
-    return decision_form(one.decision) | {
-        "delivery": one.delivery,
-        "seq": one.seq,
-        "at": iso(one.at),
-        "ref": one.ref,
-        "commit": one.commit,
-    }
-
-
-def _subject(one: "Explained") -> str:
-    if one.ref is None:
-        return one.delivery or f"#{one.seq}"
-    return f"{one.ref.removeprefix('refs/heads/')}@{(one.commit or '')[:7]}"
-
-
-def _heading(one: "Explained") -> str:
-    moment = time.strftime("%Y-%m-%d ", time.localtime(one.at)) + clock(one.at)
-    return f"{moment}  {_subject(one)}"

@@ -15,6 +15,7 @@ from bridge.cli import (
     deployments,
     explain,
     serve,
+    why,
 )
 from bridge.cli.exits import EXIT_CODES, exit_code_of
 from bridge.cli.show import say_error
@@ -68,7 +69,7 @@ app.command(rich_help_panel=START)(serve.backend)
 app.command("apps", rich_help_panel=LOOK)(apps.apps)
 app.add_typer(deliveries.group, name="deliveries", rich_help_panel=LOOK)
 app.add_typer(deployments.group, name="deployments", rich_help_panel=LOOK)
-app.command(rich_help_panel=LOOK)(deployments.why)
+app.command(rich_help_panel=LOOK)(why.why)
 app.command(rich_help_panel=LOOK)(explain.explain)
 app.command(rich_help_panel=ACT)(asking.deploy)
 app.command(rich_help_panel=ACT)(asking.redeploy)
