@@ -14,7 +14,6 @@ from bridge.cli.what_if import WhatIf, explained
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
-
     from bridge.core.events import Event
     from bridge.core.watch import App
     from bridge.settings import Settings
