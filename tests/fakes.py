@@ -8,9 +8,12 @@ form against the port instead, and its behaviour against the same facts.
 
 import asyncio
 import inspect
+import sqlite3
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -405,8 +408,34 @@ def deployment(seq: int = 1, app_id: str = "app-web", **others: Any) -> Deployme
 
 def journal_in_memory(clock: Callable[[], float]) -> SqlJournal:
     """The real journal, on a database that is gone with it; it needs no start."""
-    engine = sa.create_engine(
-        "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
-    )
+    journal = SqlJournal(_engine_in_memory(), clock=clock, threads=1)
+    journal._pool = _AtOnce()  # type: ignore[assignment]  # no thread: nothing here waits for a disk
+    return journal
+
+
+class _AtOnce(Executor):
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
+            future.set_exception(error)
+        return future
+
+
+def _engine_in_memory() -> sa.Engine:
+    """A copy of one made once; statements are compiled once for all, too."""
+    first, made = _first_engine()
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    made.backup(connection)
+    engine = sa.create_engine("sqlite://", poolclass=StaticPool, creator=lambda: connection)
+    engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
+    return engine
+
+
+@lru_cache(1)
+def _first_engine() -> tuple[sa.Engine, sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    engine = sa.create_engine("sqlite://", poolclass=StaticPool, creator=lambda: connection)
     metadata.create_all(engine)
-    return SqlJournal(engine, clock=clock, threads=1)
+    return engine, connection

@@ -53,6 +53,12 @@ def description_of(deployment: Deployment) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def marked(deployment: Deployment, record: Seen) -> bool:
+    """Whether a record is ours for sure: by its pinned id or our token, not by inference."""
+    has_token = bool(deployment.token) and deployment.token in record.text
+    return has_token or record.id == deployment.backend_id
+
+
 def ours(deployment: Deployment, records: Sequence[Seen]) -> Seen | None:
     """Our record among the app's newest, or None when it is not there (yet).
 
@@ -61,7 +67,7 @@ def ours(deployment: Deployment, records: Sequence[Seen]) -> Seen | None:
     title is somebody else's, since ours would still bear the token.
     """
     for record in records:
-        if record.id == deployment.backend_id or deployment.token in record.text:
+        if marked(deployment, record):
             return record
     if deployment.backend_id is not None:
         return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.tracking import Seen, description_of, ours, title_of
+from bridge.core.tracking import Seen, description_of, marked, ours, title_of
 from bridge.core.watch import App
 from bridge.ports import (
     Backend,
@@ -63,7 +63,8 @@ class _Attempt:
 
     Attributes:
         may_be_there: it may have been asked already, so look before asking. True at first,
-            because an intent found in the journal may be from before a crash.
+            because an intent found in the journal may be from before a crash, or from before
+            the journal itself could not be written.
     """
 
     pause: float
@@ -132,21 +133,25 @@ class Deployer:
                 attempt.may_be_there = True
                 await self._journal.say(id_, f"{error}; looking whether it arrived")
             except Refused as error:
-                await self._end(id_, State.FAILED, f"refused by {error}")
+                if attempt.may_be_there:
+                    await self._end(id_, State.UNKNOWN, f"maybe asked, outcome unknown: {error}")
+                else:
+                    await self._end(id_, State.FAILED, f"refused by {error}")
 
     async def _ask_once(self, deployment: Deployment, attempt: "_Attempt") -> bool:
         """One move towards "accepted"; True when there is no more to do."""
         app = await self._app(deployment)
         if deployment.intent_at is None:
-            await self._intend(deployment, app)
             attempt.may_be_there = False
+            await self._intend(deployment, app)
             return False
         if attempt.may_be_there and await self._adopted(deployment, app):
             return True
         if attempt.unanswered > 1:
             await self._give_up(deployment.id)
         else:
-            await self._ask_now(deployment, app)
+            attempt.may_be_there = attempt.unanswered > 0
+            await self._ask_now(deployment, app, attempt)
         return True
 
     async def _wait_for_backend(self, id_: str, error: Unreachable, attempt: "_Attempt") -> None:
@@ -167,10 +172,16 @@ class Deployer:
         records = await self._backend(app).deployments(app)
         await self._journal.intend(deployment.id, [record.id for record in records])
 
-    async def _ask_now(self, deployment: Deployment, app: App) -> None:
+    async def _ask_now(self, deployment: Deployment, app: App, attempt: "_Attempt") -> None:
         backend = self._backend(app)
         send = backend.redeploy if deployment.action is Action.REDEPLOY else backend.deploy
-        await send(app, title=title_of(deployment), description=description_of(deployment))
+        before, attempt.may_be_there = attempt.may_be_there, True
+        try:
+            await send(app, title=title_of(deployment), description=description_of(deployment))
+        except (Unreachable, Refused):
+            attempt.may_be_there = before
+            raise
+        # Should the journal be away now, then what is asked stays asked: it is looked for.
         await self._journal.move(
             deployment.id, State.ASKED, "the backend accepted it", asked_at=self._clock()
         )
@@ -291,7 +302,7 @@ class Deployer:
 
     async def _why_failed(self, app: App, record: BackendDeployment) -> str:
         if record.error:
-            return record.error
+            return record.error[:500]
         try:
             tail = await self._backend(app).log_tail(record, self._pace.log_lines)
         except BridgeError:
@@ -315,9 +326,11 @@ class Deployer:
         backend = self._backend(app)
         records = await backend.deployments(app)
         found = ours(deployment, [_seen(record) for record in records])
-        if found is not None:
-            return next(record for record in records if record.id == found.id), None
-        return None, _job(deployment, await backend.queue())
+        if found is None or not marked(deployment, found):
+            job = _job(deployment, await backend.queue())
+            if found is None or job is not None:  # what still waits or runs has not ended
+                return None, job
+        return next(record for record in records if record.id == found.id), None
 
     async def _end(self, id_: str, state: State, note: str, **facts: object) -> None:
         facts.setdefault("finished_at", self._clock())

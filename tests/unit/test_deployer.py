@@ -1,0 +1,595 @@
+"""One deployment from the wish to its real end: asked once, whatever fails in between."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.core.decision import Decision, Reason
+from bridge.core.errors import Refused, Unanswered, Unreachable
+from bridge.core.events import Action
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.watch import App
+from bridge.journey.deployment import Deployer, Pace
+from bridge.ports import Outcome, Progress
+from bridge.stores.journal import SqlJournal
+from tests.fakes import (
+    HEAD,
+    Death,
+    FakeBackend,
+    KeptSteps,
+    Lifetime,
+    ManualClock,
+    app,
+    deployment,
+    journal_in_memory,
+)
+
+PACE = Pace(look=0.8, look_at_most=2.0, adopt=10.0, settle=1.5, lost=120.0, failures=3)
+AWAY = Unreachable("dokploy", "ConnectError")
+SILENT = Unanswered("dokploy", "ReadTimeout")
+NO = Refused("dokploy", "Application not found", status=404)
+
+
+@dataclass
+class Stage:
+    """A deployer, and all that it meets."""
+
+    clock: ManualClock
+    backend: FakeBackend
+    journal: SqlJournal
+    app: App = field(default_factory=app)
+    ended: list[int] = field(default_factory=list)
+
+    @classmethod
+    def make(cls, **backend: Any) -> "Stage":
+        clock = ManualClock()
+        return cls(clock, FakeBackend(clock, **backend), journal_in_memory(clock))
+
+    def deployer(self, life: Lifetime | None = None) -> Deployer:
+        """A new one, as after every start; `life` says when its process dies."""
+        life = life or Lifetime()
+        backends = {"dokploy": life.mortal(self.backend)}
+        return Deployer(
+            backends, life.mortal(self.journal), self.clock, PACE,
+            changed=lambda: self.ended.append(1), sleep=self.clock.sleep,
+        )  # fmt: skip
+
+    async def wish(self, seq: int = 1, **others: Any) -> Deployment:
+        """A deployment that waits for its turn."""
+        await self.journal.save_apps("dokploy", [self.app])
+        new = deployment(seq, **others)
+        because = Decision(self.app.id, self.app.label, Reason.NO_WATCH_PATHS, "because")
+        outcome = Outcome(seq, f"delivery-{seq}", (because,), (new,))
+        await self.journal.record([outcome], window=0)
+        return new
+
+    async def run(self, new: Deployment | None = None) -> Deployment:
+        """The whole flow; returns how it ended."""
+        new = new or await self.wish()
+        await self.deployer().run(KeptSteps(), new.id)
+        return await self.now(new)
+
+    async def now(self, new: Deployment) -> Deployment:
+        found = await self.journal.deployment(new.id)
+        assert found is not None
+        return found
+
+    async def history(self, new: Deployment) -> list[tuple[str, str]]:
+        changes = await self.journal.changes(new.id)
+        return [(str(change.state), change.note) for change in changes]
+
+    async def states(self, new: Deployment) -> list[str]:
+        return [state for state, _ in await self.history(new)]
+
+
+@pytest.fixture
+async def staged() -> AsyncIterator[Callable[..., Stage]]:
+    made: list[Stage] = []
+
+    def make(**backend: Any) -> Stage:
+        made.append(Stage.make(**backend))
+        return made[-1]
+
+    yield make
+    for stage in made:
+        await stage.journal.stop()
+
+
+@pytest.fixture
+def stage(staged: Callable[..., Stage]) -> Stage:
+    return staged()
+
+
+# ── the plain way ────────────────────────────────────────────────────────────
+
+
+async def test_it_is_asked_once_and_followed_to_its_real_end(stage: Stage) -> None:
+    ended = await stage.run()
+
+    assert stage.backend.asked == 1
+    assert (ended.state, ended.note) == (State.DONE, "commit ccccccc is live")
+    assert (ended.deployed_commit, ended.backend_id) == (HEAD, "dep-1")
+    assert await stage.states(ended) == ["waiting", "asked", "queued", "running", "done"]
+    assert ended.intent_at is not None
+    assert ended.asked_at is not None
+    assert ended.started_at is not None
+    assert ended.finished_at is not None
+    assert ended.intent_at <= ended.asked_at < ended.started_at < ended.finished_at
+    assert stage.ended == [1]
+
+
+async def test_the_backend_reads_whence_the_wish_came(stage: Stage) -> None:
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+
+    (job,) = stage.backend.jobs
+    assert job.title == f"Deploy main@ccccccc {new.token}"
+    assert job.description == f"commit {HEAD}; by push; delivery delivery-1; {new.token}"
+
+
+async def test_a_redeploy_asks_for_one_and_claims_no_commit(stage: Stage) -> None:
+    ended = await stage.run(await stage.wish(action=Action.REDEPLOY, trigger="cli: ada"))
+
+    assert stage.backend.count("redeploy") == 1
+    assert stage.backend.count("deploy") == 0
+    assert ended.note == "rebuilt what was checked out; nothing was fetched"
+    assert ended.deployed_commit is None
+
+
+async def test_a_quick_build_that_nobody_saw_running_is_done(staged: Callable[..., Stage]) -> None:
+    stage = staged(waits=0.0, builds=0.1)
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.deployed_commit) == (State.DONE, HEAD)
+
+
+async def test_the_commit_that_settles_late_is_waited_for(staged: Callable[..., Stage]) -> None:
+    ended = await staged(tells_after=1.2).run()
+
+    assert ended.deployed_commit == HEAD
+
+
+async def test_a_commit_that_never_comes_is_not_made_up(staged: Callable[..., Stage]) -> None:
+    ended = await staged(tells_after=None).run()
+
+    assert (ended.state, ended.deployed_commit) == (State.DONE, None)
+    assert ended.note == "done; the backend does not tell which commit"
+
+
+async def test_another_commit_than_the_pushed_one_is_said(staged: Callable[..., Stage]) -> None:
+    ended = await staged(head="d" * 40).run()
+
+    assert (ended.commit, ended.deployed_commit) == (HEAD, "d" * 40)
+    assert "commit ddddddd is live, not ccccccc" in ended.note
+
+
+async def test_a_failed_build_says_the_backends_words(staged: Callable[..., Stage]) -> None:
+    ended = await staged(ending=Progress.ERROR, error="npm ci: lock file missing").run()
+
+    assert (ended.state, ended.note) == (State.FAILED, "npm ci: lock file missing")
+
+
+@pytest.mark.parametrize(
+    ("log", "note"),
+    [
+        ("step 1\nerror: no space left\n\n", "error: no space left"),
+        ("", "the build failed; the backend's log says why"),
+    ],
+)
+async def test_a_failed_build_without_words_says_the_logs_last_line(
+    staged: Callable[..., Stage], log: str, note: str
+) -> None:
+    ended = await staged(ending=Progress.ERROR, log=log).run()
+
+    assert (ended.state, ended.note) == (State.FAILED, note)
+
+
+async def test_a_log_that_can_not_be_read_changes_no_outcome(staged: Callable[..., Stage]) -> None:
+    stage = staged(ending=Progress.ERROR)
+    stage.backend.next("log_tail", AWAY)
+
+    assert (await stage.run()).state is State.FAILED
+
+
+async def test_what_the_backend_cancelled_is_cancelled(staged: Callable[..., Stage]) -> None:
+    ended = await staged(ending=Progress.CANCELLED).run()
+
+    assert (ended.state, ended.note) == (State.CANCELLED, "the backend cancelled it")
+
+
+# ── the backend says no, is away, or does not answer ─────────────────────────
+
+
+@pytest.mark.parametrize("call", ["deploy", "deployments"])
+async def test_a_refusal_fails_with_its_words(stage: Stage, call: str) -> None:
+    stage.backend.next(call, NO)
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.note) == (State.FAILED, "refused by dokploy: Application not found")
+    assert len(stage.backend.jobs) == 0
+    assert ended.finished_at is not None
+
+
+@pytest.mark.parametrize("call", ["deploy", "deployments"])
+async def test_while_the_backend_is_away_it_waits_longer_each_time(stage: Stage, call: str) -> None:
+    for _ in range(7):
+        stage.backend.next(call, AWAY)
+
+    ended = await stage.run()
+
+    assert ended.state is State.DONE
+    assert len(stage.backend.jobs) == 1
+    pauses = [pause for pause in stage.clock.slept if pause >= 1.0][:7]
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    notes = [note for state, note in await stage.history(ended) if state == "waiting"]
+    assert notes[1:] == ["waits for the backend: dokploy can't be reached: ConnectError"]
+
+
+async def test_it_comes_again_when_the_backend_asks_it_to(stage: Stage) -> None:
+    stage.backend.next("deploy", Unreachable("dokploy", "429", retry_after=42.0))
+
+    assert (await stage.run()).state is State.DONE
+    assert 42.0 in stage.clock.slept
+
+
+@pytest.mark.parametrize("call", ["deploy", "deployments"])
+async def test_what_waits_for_an_absent_backend_gives_way_to_a_newer_push(
+    stage: Stage, call: str
+) -> None:
+    for _ in range(20):
+        stage.backend.next(call, AWAY)
+    first = await stage.wish(1)
+    stage.clock.after(20, lambda: stage.wish(2))
+
+    ended = await stage.run(first)
+
+    assert ended.state is State.SUPERSEDED
+    assert ended.superseded_by == deployment(2).id
+    assert stage.backend.jobs == []
+    assert (await stage.run(deployment(2))).state is State.DONE
+    assert len(stage.backend.jobs) == 1
+
+
+async def test_what_was_left_by_a_crash_gives_way_too_once_it_is_surely_not_there(
+    stage: Stage,
+) -> None:
+    first = await stage.wish(1)
+    await stage.journal.intend(first.id, [])  # and here the process died
+    for _ in range(20):
+        stage.backend.next("deploy", AWAY)
+    stage.clock.after(30, lambda: stage.wish(2))
+
+    assert (await stage.run(first)).state is State.SUPERSEDED
+    assert (await stage.run(deployment(2))).state is State.DONE
+    assert len(stage.backend.jobs) == 1
+
+
+async def test_what_may_have_been_asked_never_gives_way(stage: Stage) -> None:
+    first = await stage.wish(1)
+    stage.backend.next("deploy", SILENT, arrives=True)
+    for _ in range(5):
+        stage.backend.next("queue", AWAY)
+    stage.clock.after(3, lambda: stage.wish(2))
+
+    assert (await stage.run(first)).state is State.DONE
+    assert (await stage.now(deployment(2))).state is State.WAITING
+
+
+@pytest.mark.parametrize("late", [0.0, 8.0])
+async def test_an_unanswered_one_that_arrived_is_adopted(
+    staged: Callable[..., Stage], late: float
+) -> None:
+    stage = staged(listed_after=late)
+    stage.backend.next("deploy", SILENT, arrives=True)
+
+    ended = await stage.run()
+
+    assert (stage.backend.asked, len(stage.backend.jobs)) == (1, 1)
+    assert ended.state is State.DONE
+    assert ("asked", "the backend had accepted it already") in await stage.history(ended)
+
+
+async def test_an_unanswered_one_that_is_not_there_is_asked_for_once_more(stage: Stage) -> None:
+    stage.backend.next("deploy", SILENT)
+
+    ended = await stage.run()
+
+    assert (stage.backend.asked, ended.state) == (2, State.DONE)
+
+
+async def test_twice_unanswered_and_not_there_is_unknown(stage: Stage) -> None:
+    stage.backend.next("deploy", SILENT)
+    stage.backend.next("deploy", SILENT)
+
+    ended = await stage.run()
+
+    assert (stage.backend.asked, ended.state) == (2, State.UNKNOWN)
+    assert "asked twice" in ended.note
+
+
+async def test_unanswered_and_then_away_is_still_asked_for_once_more_only(stage: Stage) -> None:
+    stage.backend.next("deploy", SILENT)
+    stage.backend.next("deploy", AWAY)
+
+    ended = await stage.run()
+
+    assert ended.state is State.DONE
+    assert len(stage.backend.jobs) == 1
+
+
+@pytest.mark.parametrize("call", ["deployments", "queue"])
+async def test_a_refusal_while_looking_for_what_may_be_there_leaves_it_unknown(
+    staged: Callable[..., Stage], call: str
+) -> None:
+    stage = staged(waits=60.0)
+    new = await stage.wish()
+    await stage.journal.intend(new.id, [])
+    await stage.backend.deploy(stage.app, title=new.token, description="")  # and here it died
+    stage.backend.next(call, NO)
+
+    ended = await stage.run(new)
+
+    assert ended.state is State.UNKNOWN
+    assert ended.note == "maybe asked, outcome unknown: dokploy: Application not found"
+    assert stage.backend.asked == 1
+
+
+async def test_a_journal_that_fails_just_after_the_call_asks_no_second_time(stage: Stage) -> None:
+    new = await stage.wish()
+    move, failures = stage.journal.move, [Unreachable("the journal", "disk full")]
+
+    async def failing(*args: Any, **facts: Any) -> Deployment | None:
+        if failures:
+            raise failures.pop()
+        return await move(*args, **facts)
+
+    stage.journal.move = failing  # type: ignore[method-assign]
+
+    assert (await stage.run(new)).state is State.DONE
+    assert (stage.backend.asked, len(stage.backend.jobs)) == (1, 1)
+
+
+async def test_a_backend_that_is_configured_no_more_fails_it_with_words(stage: Stage) -> None:
+    new = await stage.wish()
+    deployer = Deployer({}, stage.journal, stage.clock, PACE, sleep=stage.clock.sleep)
+
+    await deployer.run(KeptSteps(), new.id)
+
+    ended = await stage.now(new)
+    assert ended.state is State.FAILED
+    assert "no backend 'dokploy' is configured any more" in ended.note
+
+
+async def test_a_fault_of_our_own_ends_unknown_and_not_in_a_loop(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    new = await stage.wish()
+    stage.backend.deploy = None  # type: ignore[assignment, method-assign]
+
+    ended = await stage.run(new)
+
+    assert ended.state is State.UNKNOWN
+    assert ended.note == "outcome unknown: the bridge failed inside (TypeError)"
+
+
+# ── superseded and cancelled ─────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("state", [State.SUPERSEDED, State.CANCELLED])
+async def test_what_is_not_wanted_any_more_is_not_asked_for(stage: Stage, state: State) -> None:
+    new = await stage.wish()
+    await stage.journal.move(new.id, state)
+
+    assert (await stage.run(new)).state is state
+    assert stage.backend.calls == []
+
+
+async def test_what_is_superseded_between_the_look_and_the_intent_is_not_asked_for(
+    stage: Stage,
+) -> None:
+    first = await stage.wish(1)
+    listing = stage.backend.deployments
+
+    async def overtaken(of: App) -> Any:
+        stage.backend.deployments = listing  # type: ignore[method-assign]
+        await stage.wish(2)
+        return await listing(of)
+
+    stage.backend.deployments = overtaken  # type: ignore[method-assign]
+
+    assert (await stage.run(first)).state is State.SUPERSEDED
+    assert stage.backend.asked == 0
+
+
+# ── following ────────────────────────────────────────────────────────────────
+
+
+async def test_what_the_backend_never_shows_is_unknown_in_the_end(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(listed_after=1e9)
+
+    ended = await stage.run()
+
+    assert ended.state is State.UNKNOWN
+    assert ended.note.startswith("accepted, outcome unknown: for 120 s the backend has shown")
+    assert stage.backend.asked == 1
+
+
+async def test_a_long_wait_in_the_backends_queue_is_not_lost(staged: Callable[..., Stage]) -> None:
+    assert (await staged(waits=900.0).run()).state is State.DONE
+
+
+async def test_a_job_that_the_backend_dropped_is_unknown(staged: Callable[..., Stage]) -> None:
+    stage = staged(waits=3600.0)
+    stage.clock.after(60, stage.backend.jobs.clear)
+
+    ended = await stage.run()
+
+    assert ended.state is State.UNKNOWN
+    assert await stage.states(ended) == ["waiting", "asked", "queued", "unknown"]
+
+
+async def test_a_backend_that_is_away_while_it_builds_loses_nothing(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(builds=30.0)
+    stage.clock.after(5, lambda: setattr(stage.backend, "away", True))
+    stage.clock.after(900, lambda: setattr(stage.backend, "away", False))
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.DONE, 1)
+    assert any("watched as soon as that ends" in note for _, note in await stage.history(ended))
+
+
+async def test_a_refusal_while_following_is_accepted_outcome_unknown(stage: Stage) -> None:
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    stage.backend.next("deployments", NO)
+
+    ended = await stage.run(new)
+
+    assert ended.state is State.UNKNOWN
+    assert ended.note == "accepted, outcome unknown: dokploy: Application not found"
+
+
+async def test_looks_grow_rarer_while_nothing_changes(staged: Callable[..., Stage]) -> None:
+    stage = staged(builds=600.0)
+
+    await stage.run()
+
+    assert stage.backend.count("deployments") < 330
+    assert max(stage.clock.slept) == PACE.look_at_most
+
+
+async def test_a_foreign_build_that_ends_while_ours_waits_is_not_taken_for_ours(
+    stage: Stage,
+) -> None:
+    """Somebody pressed the backend's own button just before us; both are of the same app."""
+    theirs = stage.backend.foreign(stage.app, title="by hand")
+    theirs.begins_at, theirs.ends_at = stage.clock.now + 1, stage.clock.now + 6
+
+    def held_back() -> None:  # another app builds in between
+        stage.backend.jobs[1].begins_at += 20
+        stage.backend.jobs[1].ends_at += 20
+
+    stage.clock.after(3, held_back)
+
+    ended = await stage.run()
+
+    assert ended.backend_id == "dep-2"
+    assert await stage.states(ended) == ["waiting", "asked", "queued", "running", "done"]
+
+
+async def test_a_backend_too_old_to_list_its_queue_is_followed_by_its_records(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(tells_queue=False)
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.DONE, 1)
+    assert await stage.states(ended) == ["waiting", "asked", "running", "done"]
+
+
+# ── death and restart ────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("down", [0.0, 2.0, 60.0])
+async def test_a_crash_after_the_call_and_before_the_record_adopts(
+    stage: Stage, down: float
+) -> None:
+    """After two seconds it builds; after sixty it has ended, and its title was overwritten."""
+    stage.backend.foreign(stage.app)
+    new = await stage.wish()
+    life = Lifetime()
+    deployer = stage.deployer(life)
+    stage.backend.next("deploy", SILENT, arrives=True)
+    stage.journal.say = _dying  # type: ignore[method-assign]
+    with pytest.raises(Death):
+        await deployer.run(KeptSteps(), new.id)
+    del stage.journal.say
+    stage.clock.now += down
+
+    ended = await stage.run(new)
+
+    assert stage.backend.asked == 1
+    assert (ended.state, ended.backend_id) == (State.DONE, "dep-2")
+
+
+async def _dying(*_args: Any) -> None:
+    raise Death
+
+
+SCENARIOS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "listed late": {"listed_after": 6.0},
+    "over at once": {"waits": 0.0, "builds": 0.1},
+    "fails": {"ending": Progress.ERROR, "error": "no"},
+    "too old to list its queue": {"tells_queue": False},
+    "does not answer": {},
+}
+
+
+def scene(name: str) -> Stage:
+    stage = Stage.make(**{"waits": 0.5, "builds": 1.0} | SCENARIOS[name])
+    if name == "does not answer":
+        stage.backend.next("deploy", SILENT, arrives=True)
+    return stage
+
+
+async def lives(stage: Stage, deaths: list[int], down: float = 3.0) -> Deployment:
+    """The flow through several lives, each of which ends at its moment; the last one does not."""
+    new, steps = await stage.wish(), KeptSteps()
+    for moment in deaths:
+        try:
+            await stage.deployer(Lifetime(moment)).run(steps, new.id)
+        except Death:
+            stage.clock.now += down
+    await stage.deployer().run(steps, new.id)
+    return await stage.now(new)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_death_at_any_moment_never_asks_twice(name: str) -> None:
+    whole = scene(name)
+    life = Lifetime()
+    new = await whole.wish()
+    await whole.deployer(life).run(KeptSteps(), new.id)
+    expected = await whole.now(new)
+    await whole.journal.stop()
+    assert life.moments > 15
+
+    for moment in range(1, life.moments + 1):
+        stage = scene(name)
+        ended = await lives(stage, [moment])
+        await stage.journal.stop()
+
+        assert stage.backend.asked == 1, moment
+        assert (ended.state, ended.deployed_commit) == (expected.state, expected.deployed_commit)
+
+
+@given(
+    deaths=st.lists(st.integers(1, 24), min_size=2, max_size=6),
+    down=st.sampled_from([0.0, 1.0, 30.0]),
+    name=st.sampled_from(sorted(SCENARIOS)),
+)
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+async def test_death_again_and_again_never_asks_twice(
+    deaths: list[int], down: float, name: str
+) -> None:
+    stage = scene(name)
+    ended = await lives(stage, deaths, down)
+    await stage.journal.stop()
+
+    assert stage.backend.asked == 1
+    assert ended.state in (State.DONE, State.FAILED)
