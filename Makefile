@@ -62,8 +62,7 @@ $(BIN)/python:
 			echo "making $(VENV) with $$($$python --version)"; \
 			$$python -m venv "$(abspath $(VENV))" && exit 0; \
 			rm -rf "$(abspath $(VENV))"; \
-			echo "error: $$python can't make a virtual environment (on Debian: apt install python3-venv)" >&2; \
-			exit 1; \
+			echo "$$python can't make virtual environments (Debian: apt install python3-venv)" >&2; \
 		fi; \
 	done; \
 	echo "error: Python 3.11 or newer is needed, and none is in PATH (https://www.python.org/downloads/)" >&2; \
