@@ -5,16 +5,22 @@ cancelled where the backend can. Each rung says what it did in the deployment's 
 """
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
-from bridge.journey.deployment import Sleep
-from bridge.ports import Backend, Journal, Steps
+from bridge.journey.deployment import Sleep, look
+from bridge.ports import Backend, Journal, Progress, Steps
+
+log = logging.getLogger(__name__)
 
 PAUSE = 0.5
 """Seconds between two tries, and between two looks at one that is being asked for."""
+
+LATE_LOOKS = 4
+"""How often to look for one that was just asked for: a backend may list it late."""
 
 
 class Canceller:
@@ -33,9 +39,19 @@ class Canceller:
 
     async def run(self, steps: Steps, id_: str) -> None:
         """The flow; `id_` holds the cancelling delivery's seq and the app."""
-        seq, _, app_id = id_.partition(".")
-        await steps.run("drop ours", lambda: self._drop_ours(app_id, int(seq)))
-        await steps.run("drop theirs", lambda: self._drop_theirs(app_id, int(seq)))
+        text, _, app_id = id_.partition(".")
+        seq = int(text)
+        await steps.run("drop ours", lambda: self._surely(lambda: self._drop_ours(app_id, seq)))
+        await steps.run("drop theirs", lambda: self._surely(lambda: self._drop_theirs(app_id, seq)))
+
+    async def _surely(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it again while our own journal is away: a cancel must not get lost."""
+        while True:
+            try:
+                return await work()
+            except Unreachable as error:
+                log.warning("cancel waits", extra={"why": str(error)})
+                await self._sleep(PAUSE)
 
     async def _drop_ours(self, app_id: str, seq: int) -> None:
         note = "cancelled before the backend was asked"
@@ -44,44 +60,55 @@ class Canceller:
     async def _drop_theirs(self, app_id: str, seq: int) -> None:
         app = await self._journal.app(app_id)
         while (deployment := await self._going(app_id, seq)) is not None and app is not None:
-            if deployment.state is State.WAITING:  # it is being asked for just now
+            if deployment.state is State.WAITING:
+                # It is being asked for just now. Where that fails, it waits with us again.
                 await self._sleep(PAUSE)
+                await self._drop_ours(app_id, seq)
                 continue
             try:
-                if await self._cancel(app, deployment):
-                    return
+                await self._cancel(app, deployment)
             except Refused as error:
                 await self._journal.say(deployment.id, f"can't be cancelled: {error}")
                 return
             except (Unreachable, Unanswered) as error:
                 await self._journal.say(deployment.id, f"cancel waits: {error}")
-            await self._sleep(PAUSE)
+                await self._sleep(PAUSE)
+            else:
+                return
 
     async def _going(self, app_id: str, seq: int) -> Deployment | None:
-        """The app's one deployment that the backend has, if it came before the cancel."""
+        """The app's oldest deployment that goes on and came before the cancel."""
         for deployment in await self._journal.open_deployments():
-            theirs = deployment.state is not State.WAITING or deployment.intent_at is not None
-            if deployment.app_id == app_id and deployment.seq < seq and theirs:
+            if deployment.app_id == app_id and deployment.seq < seq:
                 return deployment
         return None
 
-    async def _cancel(self, app: App, deployment: Deployment) -> bool:
-        """Take it out of the backend's queue, or cancel its build; True when that is said."""
-        backend = self._backends[app.backend]
+    async def _cancel(self, app: App, deployment: Deployment) -> None:
+        """Take it out of the backend's queue, or cancel its build."""
+        backend = self._backends.get(app.backend)
+        if backend is None:
+            raise Refused(app.backend, "no such backend is configured any more")
         if deployment.state is not State.RUNNING:
             await backend.drop_waiting(app)
-            if not await self._shown(backend, app, deployment):
-                note = "cancelled: dropped from the backend's queue"
-                await self._journal.move(deployment.id, State.CANCELLED, note)
-                return True
+        shown, ended = await self._shown(backend, app, deployment)
+        if ended:
+            return  # whoever follows it says how; what runs now is somebody else's
+        if not shown and deployment.state is not State.RUNNING:
+            note = "cancelled: dropped from the backend's queue"
+            await self._journal.move(deployment.id, State.CANCELLED, note)
+            return
         words = await backend.cancel(app)
         await self._journal.say(deployment.id, f"cancel asked for: {words}")
-        return True
 
-    async def _shown(self, backend: Backend, app: App, deployment: Deployment) -> bool:
-        """Whether the backend still has it, in its queue or as a record."""
-        jobs = await backend.queue() or []
-        records = await backend.deployments(app)
-        texts = [f"{job.title} {job.description}" for job in jobs]
-        texts += [f"{record.title} {record.description}" for record in records]
-        return any(deployment.token in text for text in texts)
+    async def _shown(self, backend: Backend, app: App, deployment: Deployment) -> tuple[bool, bool]:
+        """Whether the backend still has it, as a job or a record, and whether it has ended."""
+        looks = LATE_LOOKS if deployment.state is State.ASKED else 1
+        for left in reversed(range(looks)):
+            record, job = await look(backend, app, deployment)
+            if record is not None:
+                return True, record.status is not Progress.RUNNING
+            if job is not None:
+                return True, False
+            if left:
+                await self._sleep(PAUSE)
+        return False, False

@@ -322,15 +322,7 @@ class Deployer:
     async def _look(
         self, deployment: Deployment, app: App
     ) -> tuple[BackendDeployment | None, QueuedJob | None]:
-        """Our record and our waiting job, as far as the backend shows them."""
-        backend = self._backend(app)
-        records = await backend.deployments(app)
-        found = ours(deployment, [_seen(record) for record in records])
-        if found is None or not marked(deployment, found):
-            job = _job(deployment, await backend.queue())
-            if found is None or job is not None:  # what still waits or runs has not ended
-                return None, job
-        return next(record for record in records if record.id == found.id), None
+        return await look(self._backend(app), app, deployment)
 
     async def _end(self, id_: str, state: State, note: str, **facts: object) -> None:
         facts.setdefault("finished_at", self._clock())
@@ -351,6 +343,19 @@ class Deployer:
         except KeyError:
             why = f"no backend {app.backend!r} is configured any more"
             raise Refused(app.backend, why) from None
+
+
+async def look(
+    backend: Backend, app: App, deployment: Deployment
+) -> tuple[BackendDeployment | None, QueuedJob | None]:
+    """Our record or our waiting job, as far as the backend shows them."""
+    records = await backend.deployments(app)
+    found = ours(deployment, [_seen(record) for record in records])
+    if found is None or not marked(deployment, found):
+        job = _job(deployment, await backend.queue())
+        if found is None or job is not None:  # what still waits or runs has not ended
+            return None, job
+    return next(record for record in records if record.id == found.id), None
 
 
 def _seen(record: BackendDeployment) -> Seen:

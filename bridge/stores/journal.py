@@ -355,7 +355,8 @@ def _move(
     row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
     if row is None or not may_move(State(row["state"]), to):
         return None
-    moved = _change(db, id_, sa.true(), facts | {"state": to, "note": note})
+    ended = {"finished_at": at} if to in FINAL else {}
+    moved = _change(db, id_, sa.true(), ended | facts | {"state": to, "note": note})
     _insert(db, tables.changes, [_change_row(id_, at, to, note)])
     return moved
 

@@ -1,0 +1,319 @@
+"""A person's cancel: what waits is dropped, what runs is cancelled where that can be done."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bridge.core.errors import Unanswered, Unreachable
+from bridge.core.lifecycle import Deployment, State
+from bridge.journey.cancel import Canceller
+from bridge.journey.deployment import Deployer
+from bridge.ports import Progress
+from tests.fakes import Death, KeptSteps, Lifetime
+from tests.unit.test_deployer import PACE, Stage
+
+CANCEL = f"{9:016d}.app-web"
+"""The ninth delivery cancels: what came before it is meant."""
+
+AWAY = Unreachable("dokploy", "ConnectError")
+
+
+@pytest.fixture
+async def staged() -> Any:
+    made: list[Stage] = []
+
+    def make(**backend: Any) -> Stage:
+        made.append(Stage.make(**backend))
+        return made[-1]
+
+    yield make
+    for stage in made:
+        await stage.journal.stop()
+
+
+@pytest.fixture
+def stage(staged: Callable[..., Stage]) -> Stage:
+    return staged()
+
+
+def canceller(stage: Stage, life: Lifetime | None = None) -> Canceller:
+    life = life or Lifetime()
+    backends = {"dokploy": life.mortal(stage.backend)}
+    return Canceller(backends, life.mortal(stage.journal), sleep=stage.clock.sleep)
+
+
+async def cancel(stage: Stage) -> None:
+    await canceller(stage).run(KeptSteps(), CANCEL)
+
+
+async def asked_for(stage: Stage) -> Deployment:
+    """A deployment that the backend has just accepted."""
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    return new
+
+
+async def followed(stage: Stage, new: Deployment, state: State) -> None:
+    """Follow it until it has come so far, and no further."""
+    deployer = Deployer(
+        {"dokploy": stage.backend}, stage.journal, stage.clock, PACE, sleep=stage.clock.sleep
+    )
+    sleep = stage.clock.sleep
+
+    async def stopping(seconds: float) -> None:
+        if (await stage.now(new)).state is state:
+            raise Death
+        await sleep(seconds)
+
+    deployer._sleep = stopping
+    with pytest.raises(Death):
+        await deployer.follow(new.id)
+
+
+async def test_what_waits_with_us_is_dropped_and_the_backend_not_asked(stage: Stage) -> None:
+    new = await stage.wish()
+
+    await cancel(stage)
+
+    found = await stage.now(new)
+    assert (found.state, found.note) == (
+        State.CANCELLED,
+        "cancelled before the backend was asked",
+    )
+    assert found.finished_at == stage.clock.now
+    assert stage.backend.calls == []
+
+
+async def test_what_came_after_the_cancel_goes_on(stage: Stage) -> None:
+    later = await stage.wish(10)
+
+    await cancel(stage)
+
+    assert (await stage.now(later)).state is State.WAITING
+
+
+async def test_where_nothing_goes_on_nothing_happens(stage: Stage) -> None:
+    await stage.run()
+    calls = len(stage.backend.calls)
+
+    await cancel(stage)
+
+    assert len(stage.backend.calls) == calls
+
+
+async def test_an_app_that_nobody_knows_is_no_fault(stage: Stage) -> None:
+    await canceller(stage).run(KeptSteps(), f"{9:016d}.no.such.app")
+
+
+async def test_what_waits_in_the_backends_queue_is_dropped_there(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=60.0)
+    new = await asked_for(stage)
+    await followed(stage, new, State.QUEUED)
+
+    await cancel(stage)
+
+    found = await stage.now(new)
+    assert (found.state, found.note) == (
+        State.CANCELLED,
+        "cancelled: dropped from the backend's queue",
+    )
+    assert found.finished_at is not None
+    assert stage.backend.jobs == []
+    assert stage.backend.count("cancel") == 0
+
+
+async def test_what_runs_is_cancelled_and_its_follower_sees_the_end(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(builds=60.0)
+    new = await asked_for(stage)
+    await followed(stage, new, State.RUNNING)
+
+    await cancel(stage)
+    await stage.deployer().follow(new.id)
+
+    assert (await stage.now(new)).state is State.CANCELLED
+    assert ("running", "cancel asked for: cancelled") in await stage.history(new)
+    assert stage.backend.count("drop_waiting") == 0
+
+
+async def test_a_backend_that_can_not_cancel_says_so_and_the_build_goes_on(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(cancels=False)
+    new = await asked_for(stage)
+    await followed(stage, new, State.RUNNING)
+
+    await cancel(stage)
+
+    found = await stage.now(new)
+    assert found.state is State.RUNNING
+    assert found.note.startswith("can't be cancelled: dokploy: Deployment cancellation only")
+    assert (await stage.run(new)).state is State.DONE
+
+
+async def test_one_that_has_begun_though_nobody_saw_it_yet_is_cancelled(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=0.0, builds=60.0)
+    new = await asked_for(stage)
+
+    await cancel(stage)
+    await stage.deployer().follow(new.id)
+
+    assert (await stage.now(new)).state is State.CANCELLED
+    assert stage.backend.jobs[0].ending is Progress.CANCELLED
+
+
+async def test_one_that_is_listed_late_is_not_called_dropped_while_it_runs(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=0.0, builds=60.0, listed_after=1.0)
+    new = await asked_for(stage)
+
+    await cancel(stage)
+
+    assert (await stage.now(new)).state is State.ASKED
+    assert stage.backend.jobs[0].ending is Progress.CANCELLED
+
+
+async def test_one_that_has_ended_meanwhile_is_not_called_cancelled(
+    staged: Callable[..., Stage],
+) -> None:
+    """Its title is overwritten by then, so its token is gone."""
+    stage = staged(waits=0.0, builds=0.1)
+    new = await asked_for(stage)
+    stage.clock.now += 5
+
+    await cancel(stage)
+
+    assert stage.backend.count("cancel") == 0
+    assert (await stage.run(new)).state is State.DONE
+
+
+async def test_somebody_elses_build_is_not_cancelled_in_place_of_an_ended_one(
+    stage: Stage,
+) -> None:
+    new = await asked_for(stage)
+    await followed(stage, new, State.RUNNING)
+    stage.clock.now += 60
+    theirs = stage.backend.foreign(stage.app, running=True)
+
+    await cancel(stage)
+
+    assert stage.backend.count("cancel") == 0
+    assert theirs.ending is Progress.DONE
+
+
+@pytest.mark.parametrize("error", [AWAY, Unanswered("dokploy", "ReadTimeout")])
+@pytest.mark.parametrize("call", ["drop_waiting", "deployments"])
+async def test_a_backend_that_is_away_is_asked_again(
+    staged: Callable[..., Stage], call: str, error: Any
+) -> None:
+    stage = staged(waits=60.0)
+    new = await asked_for(stage)
+    stage.backend.next(call, error)
+    stage.backend.next(call, error)
+
+    await cancel(stage)
+
+    assert (await stage.now(new)).state is State.CANCELLED
+    assert any("cancel waits" in note for _, note in await stage.history(new))
+
+
+async def test_a_backend_that_is_configured_no_more_is_said(stage: Stage) -> None:
+    new = await asked_for(stage)
+
+    await Canceller({}, stage.journal, sleep=stage.clock.sleep).run(KeptSteps(), CANCEL)
+
+    assert "no such backend is configured" in (await stage.now(new)).note
+
+
+async def test_one_that_is_being_asked_for_is_cancelled_once_the_backend_has_it(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=60.0)
+    new = await stage.wish()
+    await stage.journal.intend(new.id, [])
+    stage.clock.after(2, lambda: stage.deployer().ask(new.id))
+
+    await cancel(stage)
+
+    assert (await stage.now(new)).state is State.CANCELLED
+    assert stage.backend.jobs == []
+
+
+async def test_one_that_could_not_be_asked_for_is_cancelled_all_the_same(stage: Stage) -> None:
+    """The intent stands while the cancel comes, and is taken back after it."""
+    new = await stage.wish()
+    await stage.journal.intend(new.id, [])
+    stage.clock.after(2, lambda: stage.journal.withdraw(new.id))
+
+    await cancel(stage)
+
+    assert (await stage.now(new)).state is State.CANCELLED
+    assert stage.backend.asked == 0
+
+
+async def test_an_intent_that_is_taken_back_between_two_looks_loses_no_cancel(
+    stage: Stage,
+) -> None:
+    new = await stage.wish()
+    await stage.journal.intend(new.id, [])
+    cancel_waiting = stage.journal.cancel_waiting
+
+    async def overtaken(*args: Any) -> Any:
+        found = await cancel_waiting(*args)
+        await stage.journal.withdraw(new.id)
+        return found
+
+    stage.journal.cancel_waiting = overtaken  # type: ignore[method-assign]
+
+    await cancel(stage)
+
+    assert (await stage.now(new)).state is State.CANCELLED
+
+
+async def test_a_journal_that_is_away_for_a_while_loses_no_cancel(stage: Stage) -> None:
+    new = await stage.wish()
+    cancel_waiting, failures = stage.journal.cancel_waiting, [1, 2, 3]
+
+    async def failing(*args: Any) -> Any:
+        if failures:
+            failures.pop()
+            raise Unreachable("the journal", "disk full")
+        return await cancel_waiting(*args)
+
+    stage.journal.cancel_waiting = failing  # type: ignore[method-assign]
+
+    await cancel(stage)
+
+    assert (await stage.now(new)).state is State.CANCELLED
+
+
+@pytest.mark.parametrize("state", ["ours", "queued", "running"])
+async def test_death_at_any_moment_leaves_a_cancel_that_goes_on(state: str) -> None:
+    moment = 0
+    while True:
+        moment += 1
+        stage = Stage.make(waits=0.0 if state == "running" else 60.0, builds=60.0)
+        new = await (stage.wish() if state == "ours" else asked_for(stage))
+        if state == "queued":
+            await stage.journal.move(new.id, State.QUEUED)
+        steps, life = KeptSteps(), Lifetime(moment)
+        try:
+            await canceller(stage, life).run(steps, CANCEL)
+        except Death:
+            await canceller(stage).run(steps, CANCEL)
+        else:
+            await stage.journal.stop()
+            break
+        await stage.deployer().run(KeptSteps(), new.id)
+        ended = await stage.now(new)
+        await stage.journal.stop()
+        assert ended.state is State.CANCELLED, moment
+        assert len(stage.backend.jobs) == (1 if state == "running" else 0)
+    assert moment > 5
