@@ -24,7 +24,7 @@ from bridge.journey.delivery import CANCEL_FLOW, DEPLOYMENT_FLOW, Deliveries, Pa
 from bridge.journey.deployment import Deployer, Pace
 from bridge.journey.ingest import Ingest
 from bridge.ports import Backend, GitHost
-from bridge.settings import Settings
+from bridge.settings import Settings, book_of, policy_of
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal
@@ -99,7 +99,16 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             executor_id=EXECUTOR,
             concurrency=settings.journey.deployments_at_a_time,
         )
-        catalog = Catalog(backends, stores.journal, time.time, every=settings.journey.catalog_every)
+        policy = policy_of(settings)
+        catalog = Catalog(
+            backends,
+            stores.journal,
+            time.time,
+            policy=policy,
+            book=book_of(settings),
+            every=settings.journey.catalog_every,
+            eager=settings.journey.catalog_eager,
+        )
         deployer = Deployer(backends, stores.journal, time.time, _pace(settings))
         flows.register(DEPLOYMENT_FLOW, deployer.run)
         flows.register(CANCEL_FLOW, Canceller(backends, stores.journal).run)
@@ -113,6 +122,7 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             hosts,
             time.time,
             Patience(window=settings.journey.push_window),
+            policy,
         )
         stores.inbox.woken = deliveries.wake
         await catalog.load()

@@ -246,6 +246,9 @@ class Journal(Protocol):
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         """The decisions of deliveries, by their seq."""
 
+    async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
+        """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
+
     async def deployment(self, id_: str) -> Deployment | None:
         """One deployment by its id."""
 

@@ -12,9 +12,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
+from bridge.core.decision import SKIP_DIRECTIVES, Policy
 from bridge.core.errors import Rejected
+from bridge.core.rules import RuleBook
+from bridge.core.versions import BadRange, Range
+from bridge.core.watch import Prereleases, Rules, Trigger
 
 PREFIX = "BRIDGE_"
 
@@ -109,6 +121,53 @@ class Web(Section):
     body_timeout: float = Field(10.0, gt=0, description="seconds for a body to arrive")
 
 
+class Watch(Section):
+    """How watch paths and skip directives are read, for all apps."""
+
+    semantics: Literal["exclude", "any"] = Field(
+        "exclude", description="exclude: `!` excludes; any: as Dokploy up to v0.30.2, each alone"
+    )
+    picomatch: Literal["2.3.1", "2.3.2"] = Field(
+        "2.3.1", description="the matcher's version, whose quirks patterns have"
+    )
+    skip_directives: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+        SKIP_DIRECTIVES,
+        description="texts in the head commit's message that prevent a deploy",
+    )
+
+
+class Rule(Section):
+    """What the bridge itself says of some apps, where Dokploy's record can't hold it."""
+
+    apps: str = Field(description="a label or a glob over labels, e.g. shop/*")
+    trigger: Trigger | None = Field(None, description="push or tag, on any host")
+    branch: str | None = Field(None, description="a name or glob in place of the backend's branch")
+    watch_paths: tuple[str, ...] | None = Field(None, description="in place of the backend's")
+    tags: str | None = Field(None, description="a glob that tags must match, e.g. v*")
+    versions: str | None = Field(None, description="a range that versions must be in: >=1.2 <2")
+    tag_prefix: str | None = Field(None, description="what stands before a version, e.g. api-v")
+    prereleases: Prereleases | None = Field(
+        None, description="deploy, skip or only; skip where versions is set, else deploy"
+    )
+    only_newer: bool | None = Field(None, description="never an older version after a newer one")
+    skip_directives: bool | None = Field(None, description="false deploys even with [skip ci]")
+
+    @field_validator("versions")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                Range.parse(value)
+            except BadRange as error:
+                raise ValueError(str(error)) from None
+        return value
+
+
+def _yaml(value: object) -> object:
+    """A text as YAML, as it comes from the environment."""
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
 class Journey(Section):
     """How often to look and how long to wait, in seconds."""
 
@@ -144,7 +203,21 @@ class Settings(Section):
     embedded: Embedded = Embedded()
     slack: Slack = Slack()
     web: Web = Web()
+    watch: Watch = Watch()
+    rules: Annotated[tuple[Rule, ...], BeforeValidator(_yaml)] = Field(
+        (), description="our own rules for apps, see below; in the environment as YAML"
+    )
     journey: Journey = Journey()
+
+
+def policy_of(settings: Settings) -> Policy:
+    """How watch paths and skip directives are read."""
+    return Policy(**settings.watch.model_dump())
+
+
+def book_of(settings: Settings) -> RuleBook:
+    """Our own rules for apps."""
+    return [(rule.apps, Rules(**rule.model_dump(exclude={"apps"}))) for rule in settings.rules]
 
 
 PLAIN_VARIABLES = {"PORT": ("port",)}

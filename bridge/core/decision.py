@@ -4,15 +4,16 @@ Pure and total: the first rule that says no decides, in the order of `decide`. R
 a closed list; evidence is for people and names the value that decided.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
 from bridge.core.events import RefKind, RefPushed
-from bridge.core.globs import GlobError
+from bridge.core.globs import GlobError, Picomatch
+from bridge.core.rules import names, tag_problem
 from bridge.core.watch import App, SourceType, Trigger
-from bridge.core.watch_paths import WatchPaths
+from bridge.core.watch_paths import Hit, Semantics, WatchPaths
 
 SKIP_DIRECTIVES = (
     "[skip ci]",
@@ -40,6 +41,8 @@ class Reason(StrEnum):
     BRANCH_MISMATCH = "branch_mismatch"
     REF_DELETED = "ref_deleted"
     SKIP_DIRECTIVE = "skip_directive"
+    TAG_MISMATCH = "tag_mismatch"
+    TAG_TOO_OLD = "tag_too_old"
     NO_PATH_HIT = "no_path_hit"
     WATCH_PATHS_BROKEN = "watch_paths_broken"
     DUPLICATE_PUSH = "duplicate_push"
@@ -77,16 +80,49 @@ def because(app: App, reason: Reason, evidence: str) -> Decision:
     return Decision(app.id, app.label, reason, evidence)
 
 
-def decide(push: RefPushed, app: App) -> Decision:
-    """Whether `push` deploys `app`; the first rule that has something to say decides."""
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What holds for all apps.
+
+    Attributes:
+        semantics: "exclude": `!` in watch paths excludes; "any": each pattern alone, as
+            Dokploy up to v0.30.2.
+        picomatch: the version whose quirks watch paths have.
+        skip_directives: texts in the head commit's message that keep a push from deploying.
+    """
+
+    semantics: Semantics = "exclude"
+    picomatch: Picomatch = "2.3.1"
+    skip_directives: tuple[str, ...] = SKIP_DIRECTIVES
+
+
+Matcher = Callable[[App], Hit | GlobError | None]
+"""The verdict on an app's watch paths for one push: what hit, what is broken, or nothing."""
+
+
+def decide(
+    push: RefPushed,
+    app: App,
+    policy: Policy = Policy(),
+    *,
+    deployed_tags: Iterable[str] = (),
+    matcher: Matcher | None = None,
+) -> Decision:
+    """Whether `push` deploys `app`; the first rule that has something to say decides.
+
+    Args:
+        deployed_tags: tags that the app has been deployed for; only `only_newer` asks.
+        matcher: knows the verdict on watch paths already; without it they are compiled here.
+    """
     if (why := _other_repository(push, app)) is not None:
         return because(app, Reason.REPOSITORY_MISMATCH, why)
     for rule in (_trigger, _branch, _deleted, _skipped):
-        if (no := rule(push, app)) is not None:
+        if (no := rule(push, app, policy)) is not None:
             return because(app, *no)
     if push.ref.kind is RefKind.TAG:
-        return because(app, Reason.TAG_PUSHED, f"tag {push.ref.name} was pushed")
-    return because(app, *_paths(push, app))
+        return because(app, *_tag(push, app, deployed_tags))
+    matcher = matcher or (lambda app: _first_match(push, app, policy))
+    return because(app, *_paths(push, app, matcher))
 
 
 def concerns(push: RefPushed, app: App) -> bool:
@@ -116,58 +152,75 @@ def _other_repository(push: RefPushed, app: App) -> str | None:
     return f"{app.label} deploys from {source.repository}, not {repository.name}"
 
 
-def _trigger(push: RefPushed, app: App) -> Verdict | None:
+def _trigger(push: RefPushed, app: App, _policy: Policy) -> Verdict | None:
     arrived = Trigger.TAG if push.ref.kind is RefKind.TAG else Trigger.PUSH
-    if arrived is app.trigger:
+    if arrived is app.waits_for:
         return None
     what = {Trigger.TAG: "a tag", Trigger.PUSH: "a push to a branch"}
-    evidence = f"{what[arrived]} ({push.ref.name}) arrived, it waits for {what[app.trigger]}"
+    evidence = f"{what[arrived]} ({push.ref.name}) arrived, it waits for {what[app.waits_for]}"
     return Reason.TRIGGER_MISMATCH, evidence
 
 
-def _branch(push: RefPushed, app: App) -> Verdict | None:
-    assert app.source is not None
-    if push.ref.kind is RefKind.TAG or push.ref.name == app.source.branch:
+def _branch(push: RefPushed, app: App, _policy: Policy) -> Verdict | None:
+    if push.ref.kind is RefKind.TAG or (app.branch and names(app.branch, push.ref.name)):
         return None
-    evidence = f"branch {push.ref.name} was pushed, it deploys {app.source.branch or 'no branch'}"
+    evidence = f"branch {push.ref.name} was pushed, it deploys {app.branch or 'no branch'}"
     return Reason.BRANCH_MISMATCH, evidence
 
 
-def _deleted(push: RefPushed, _app: App) -> Verdict | None:
+def _deleted(push: RefPushed, _app: App, _policy: Policy) -> Verdict | None:
     if not push.deleted:
         return None
     return Reason.REF_DELETED, f"{push.ref.kind} {push.ref.name} was deleted"
 
 
-def _skipped(push: RefPushed, _app: App) -> Verdict | None:
-    for directive in skip_directives(push):
+def _skipped(push: RefPushed, app: App, policy: Policy) -> Verdict | None:
+    if app.rules.skip_directives is False:
+        return None
+    for directive in skip_directives(push, policy):
         return Reason.SKIP_DIRECTIVE, f"the push says {directive}"
     return None
 
 
-def skip_directives(push: RefPushed) -> Iterator[str]:
+def skip_directives(push: RefPushed, policy: Policy) -> Iterator[str]:
     """The skip directives in the head commit's message and the push options, as written."""
     message = push.commit.message if push.commit else ""
-    yield from (directive for directive in SKIP_DIRECTIVES if directive in message)
+    yield from (directive for directive in policy.skip_directives if directive in message)
     yield from (f"-o {option}" for option in SKIP_OPTIONS if option in push.options)
 
 
-def _paths(push: RefPushed, app: App) -> Verdict:
-    if not app.watch_paths:
+def _tag(push: RefPushed, app: App, deployed_tags: Iterable[str]) -> Verdict:
+    problem = tag_problem(push.ref.name, app.rules, deployed_tags)
+    if problem is None:
+        return Reason.TAG_PUSHED, f"tag {push.ref.name} was pushed"
+    too_old, why = problem
+    return (Reason.TAG_TOO_OLD if too_old else Reason.TAG_MISMATCH), why
+
+
+def _paths(push: RefPushed, app: App, matcher: Matcher) -> Verdict:
+    watched = app.watched
+    if not watched:
         return Reason.NO_WATCH_PATHS, f"every push to {push.ref.name} deploys it"
     if push.paths is None:
         return Reason.PATHS_UNKNOWN, f"{push.paths_note or 'changed files unknown'}, so it deploys"
-    try:
-        hit = _compiled(app.watch_paths).first_match(push.paths)
-    except GlobError as error:
-        return Reason.WATCH_PATHS_BROKEN, str(error)
-    if hit is not None:
-        return Reason.PATH_HIT, f"{hit.file} matches {hit.pattern}"
-    watched = ", ".join(app.watch_paths[:3]) + (", …" if len(app.watch_paths) > 3 else "")
+    match = matcher(app)
+    if isinstance(match, GlobError):
+        return Reason.WATCH_PATHS_BROKEN, str(match)
+    if match is not None:
+        return Reason.PATH_HIT, f"{match.file} matches {match.pattern}"
+    listed = ", ".join(watched[:3]) + (", …" if len(watched) > 3 else "")
     files = "1 file" if len(push.paths) == 1 else f"{len(push.paths)} files"
-    return Reason.NO_PATH_HIT, f"{files} changed, none matches {watched}"
+    return Reason.NO_PATH_HIT, f"{files} changed, none matches {listed}"
+
+
+def _first_match(push: RefPushed, app: App, policy: Policy) -> Hit | GlobError | None:
+    try:
+        compiled = _compiled(app.watched or (), policy.semantics, policy.picomatch)
+        return compiled.first_match(push.paths or ())
+    except GlobError as error:
+        return error
 
 
 @lru_cache(maxsize=4096)
-def _compiled(patterns: tuple[str, ...]) -> WatchPaths:
-    return WatchPaths.compile(patterns)
+def _compiled(patterns: tuple[str, ...], semantics: Semantics, picomatch: Picomatch) -> WatchPaths:
+    return WatchPaths.compile(patterns, semantics, picomatch)

@@ -1,6 +1,6 @@
 """What there is to deploy, and what each app waits for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
 
@@ -51,6 +51,50 @@ class Source:
     image: str | None = None
 
 
+class Prereleases(StrEnum):
+    """What becomes of versions such as 2.0.0-rc.1."""
+
+    DEPLOY = "deploy"
+    SKIP = "skip"
+    ONLY = "only"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is said of an app beyond its backend's record; None says nothing.
+
+    Attributes:
+        trigger: in place of the backend's.
+        branch: a name or glob in place of the backend's branch.
+        watch_paths: in place of the backend's.
+        tags: a glob that a tag must match, e.g. "v*".
+        versions: a range that a tag's version must be in, e.g. ">=1.2 <2".
+        tag_prefix: what stands before a tag's version, e.g. "api-v".
+        prereleases: "skip" where `versions` is said, else "deploy".
+        only_newer: never deploy an older version after a newer one.
+        skip_directives: False deploys whatever the commit message says.
+    """
+
+    trigger: Trigger | None = None
+    branch: str | None = None
+    watch_paths: tuple[str, ...] | None = None
+    tags: str | None = None
+    versions: str | None = None
+    tag_prefix: str | None = None
+    prereleases: Prereleases | None = None
+    only_newer: bool | None = None
+    skip_directives: bool | None = None
+
+    def over(self, other: "Rules") -> "Rules":
+        """These rules, and where they say nothing the others."""
+        said = {
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not None
+        }
+        return replace(other, **said)
+
+
 @dataclass(frozen=True, slots=True)
 class App:
     """An application or compose stack of a backend.
@@ -60,6 +104,7 @@ class App:
         backend: which of our backends has it.
         environment: its name; None when it is its project's default one.
         watch_paths: as stored; None or empty deploys on every push.
+        rules: what the bridge's own rules say of it.
         auto_deploy: the backend deploys pushes by itself too (then every push deploys twice).
     """
 
@@ -73,6 +118,22 @@ class App:
     trigger: Trigger = Trigger.PUSH
     watch_paths: tuple[str, ...] | None = None
     auto_deploy: bool = False
+    rules: Rules = Rules()
+
+    @property
+    def waits_for(self) -> Trigger:
+        """What makes it deploy, by our rules or else the backend's record."""
+        return self.rules.trigger or self.trigger
+
+    @property
+    def branch(self) -> str | None:
+        """The name or glob of the branches whose pushes deploy it."""
+        return self.rules.branch or (self.source.branch if self.source else None)
+
+    @property
+    def watched(self) -> tuple[str, ...] | None:
+        """Its watch paths, by our rules or else the backend's record."""
+        return self.watch_paths if self.rules.watch_paths is None else self.rules.watch_paths
 
     @property
     def label(self) -> str:

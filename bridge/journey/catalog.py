@@ -8,16 +8,65 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import cache
 
+from bridge.core.decision import Matcher, Policy
 from bridge.core.errors import BridgeError
-from bridge.core.events import Repository
+from bridge.core.events import RefPushed, Repository
+from bridge.core.globs import GlobError
+from bridge.core.rules import RuleBook, ruled
 from bridge.core.watch import App
+from bridge.core.watch_index import WatchIndex
+from bridge.core.watch_paths import Hit
 from bridge.ports import Backend, Clock, Journal
 
 log = logging.getLogger(__name__)
 
 Snapshot = Mapping[str, tuple[App, ...]]
 """Apps by the keys of the repository that they deploy from; never changed once made."""
+
+
+class Watched:
+    """The watch paths of all apps, compiled together by repository and kept warm.
+
+    Safe to ask in any thread while another updates it.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._indexes: dict[str, WatchIndex] = {}
+        self._added: dict[str, dict[str, tuple[str, ...] | None]] = {}
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Take what has changed: a few apps cost as little as they are."""
+        for key in [key for key in self._indexes if key not in snapshot]:
+            del self._indexes[key], self._added[key]
+        for key, apps in snapshot.items():
+            index = self._indexes.setdefault(
+                key, WatchIndex(self._policy.semantics, self._policy.picomatch)
+            )
+            added = self._added.setdefault(key, {})
+            wanted = {app.id: app.watched for app in apps}
+            for id_ in [id_ for id_ in added if id_ not in wanted]:
+                index.remove(id_)
+                del added[id_]
+            for id_, patterns in wanted.items():
+                if id_ not in added or added[id_] != patterns:
+                    index.add(id_, patterns)
+                    added[id_] = patterns
+
+    def matcher(self, push: RefPushed) -> Matcher:
+        """The verdicts for one push, worked out for all apps when the first one asks."""
+
+        @cache
+        def verdicts() -> dict[str, Hit | GlobError]:
+            found: dict[str, Hit | GlobError] = {}
+            for key in _keys_of_repository(push.repository):
+                if (index := self._indexes.get(key)) is not None:
+                    found |= index.decide(push.paths or ())
+            return found
+
+        return lambda app: verdicts().get(app.id)
 
 
 class Catalog:
@@ -29,18 +78,23 @@ class Catalog:
         journal: Journal,
         clock: Clock,
         *,
+        policy: Policy | None = None,
+        book: RuleBook = (),
         every: float = 60.0,
         eager: float = 3.0,
     ) -> None:
         """Take the parts.
 
         Args:
+            book: our own rules, laid over what the backends say.
             every: seconds between two readings.
             eager: least seconds between two readings that pushes of unknown repositories cause.
         """
         self._backends = backends
         self._journal = journal
         self._clock = clock
+        self._book = book
+        self.watched = Watched(policy or Policy())
         self._every = every
         self._eager = eager
         self._apps: dict[str, App] = {}
@@ -57,7 +111,7 @@ class Catalog:
         """Start from what the journal knows."""
         apps = await self._journal.apps()
         if apps:
-            self._take(apps)
+            await self._take(apps)
 
     async def run(self) -> None:
         """Refresh on the timer, and when woken."""
@@ -79,7 +133,7 @@ class Catalog:
             began = self._clock()
             names = list(self._backends)
             await asyncio.gather(*(self._refresh_one(name) for name in names))
-            self._take(await self._journal.apps())
+            await self._take(await self._journal.apps())
             self._read_at = began
             if not self.trouble or self._apps:
                 self.ready.set()
@@ -121,9 +175,11 @@ class Catalog:
         self.trouble.pop(name, None)
         await self._journal.save_apps(name, found)
 
-    def _take(self, apps: Iterable[App]) -> None:
-        self._apps = {app.id: app for app in apps}
-        self._snapshot = index(self._apps.values())
+    async def _take(self, apps: Iterable[App]) -> None:
+        self._apps = {app.id: ruled(app, self._book) for app in apps}
+        snapshot = index(self._apps.values())
+        await asyncio.to_thread(self.watched.update, snapshot)
+        self._snapshot = snapshot
         if self._apps:
             self.ready.set()
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core.commands import COMMAND_HOST, parse_command
-from bridge.core.decision import Decision, Reason, because, concerns, decide
+from bridge.core.decision import Decision, Policy, Reason, because, concerns, decide
 from bridge.core.errors import BridgeError, MalformedPayload, Rejected, Unreachable
 from bridge.core.events import Action, Asked, Event, Ignored, RefKind, RefPushed
 from bridge.core.lifecycle import Deployment, State, deployment_id
@@ -32,6 +32,9 @@ from bridge.ports import (
 )
 
 log = logging.getLogger(__name__)
+
+Tags = dict[str, list[str]]
+"""Names of tags by app id."""
 
 DEPLOYMENT_FLOW = "deployment"
 CANCEL_FLOW = "cancel"
@@ -77,6 +80,7 @@ class Deliveries:
         hosts: Mapping[str, GitHost],
         clock: Clock,
         patience: Patience | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self._inbox = inbox
         self._journal = journal
@@ -85,6 +89,7 @@ class Deliveries:
         self._hosts = hosts
         self._clock = clock
         self._patience = patience or Patience()
+        self._policy = policy or Policy()
         self._wake = asyncio.Event()
         self._instance = ""
 
@@ -142,8 +147,9 @@ class Deliveries:
             else:
                 meanings.append(found)
         meanings, postponed = await self._with_known_apps(meanings)
+        tags = await self._deployed_tags(meanings)
         outcomes = await asyncio.to_thread(
-            self._outcomes, meanings, self._catalog.snapshot, self._clock()
+            self._outcomes, meanings, self._catalog.snapshot, tags, self._clock()
         )
         recorded = await self._journal.record(
             [outcome for outcome, _ in outcomes if outcome is not None],
@@ -198,21 +204,48 @@ class Deliveries:
             return f"delivery {original.id} is a command; give the command again instead"
         return Meaning(meaning.delivery, found.event, asked)
 
+    async def _deployed_tags(self, meanings: Sequence[Meaning]) -> Tags:
+        """The tags that apps which take only newer ones have been deployed for."""
+        apps = {
+            app.id
+            for meaning in meanings
+            if isinstance(meaning.event, RefPushed) and meaning.event.ref.kind is RefKind.TAG
+            for app in self._catalog.of(meaning.event.repository)
+            if app.rules.only_newer
+        }
+        return await self._journal.deployed_tags(sorted(apps)) if apps else {}
+
     def _outcomes(
-        self, meanings: Sequence[Meaning], snapshot: Snapshot, now: float
+        self, meanings: Sequence[Meaning], snapshot: Snapshot, tags: Tags, now: float
     ) -> list[tuple[Outcome | None, Finished]]:
-        return [self._outcome(meaning, snapshot, now) for meaning in meanings]
+        return [self._outcome(meaning, snapshot, tags, now) for meaning in meanings]
+
+    def _decisions(
+        self, push: RefPushed, snapshot: Snapshot, tags: Tags
+    ) -> list[tuple[App, Decision]]:
+        """The decision for each app of the repository; `tags` learns what is decided."""
+        matcher = self._catalog.watched.matcher(push)
+        found = []
+        for app in apps_of(snapshot, push.repository):
+            decision = decide(
+                push, app, self._policy, deployed_tags=tags.get(app.id, ()), matcher=matcher
+            )
+            if decision.reason is Reason.REPOSITORY_MISMATCH:
+                continue
+            if decision.deploy and push.ref.kind is RefKind.TAG:
+                tags.setdefault(app.id, []).append(push.ref.name)
+            found.append((app, decision))
+        return found
 
     def _outcome(
-        self, meaning: Meaning, snapshot: Snapshot, now: float
+        self, meaning: Meaning, snapshot: Snapshot, tags: Tags, now: float
     ) -> tuple[Outcome | None, Finished]:
         event, delivery = meaning.event, meaning.delivery
         if isinstance(event, Ignored):
             return None, done(delivery, DeliveryState.IGNORED, event.reason)
         if isinstance(event, Asked):
             return self._obey(delivery, event, now)
-        decisions = [(app, decide(event, app)) for app in apps_of(snapshot, event.repository)]
-        decisions = [pair for pair in decisions if pair[1].reason is not Reason.REPOSITORY_MISMATCH]
+        decisions = self._decisions(event, snapshot, tags)
         if not decisions:
             why = f"no app deploys from {event.repository.name} on {event.repository.host}"
             return None, done(delivery, DeliveryState.IGNORED, why)
@@ -329,6 +362,6 @@ def _trigger(meaning: Meaning) -> str:
     return kind if meaning.asked is None else f"{kind}, replayed by {meaning.asked.actor}"
 
 
-def explain(push: RefPushed, apps: Sequence[App]) -> list[Decision]:
+def explain(push: RefPushed, apps: Sequence[App], policy: Policy | None = None) -> list[Decision]:
     """The decision for each app of the push's repository, without acting on any."""
-    return [decide(push, app) for app in apps if concerns(push, app)]
+    return [decide(push, app, policy or Policy()) for app in apps if concerns(push, app)]

@@ -99,6 +99,19 @@ class SqlJournal:
         """
         return [rows.read_explained(r) for r in await self._all(_explained(app_id, commit, limit))]
 
+    async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
+        """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
+        t = tables.deployments
+        query = sa.select(t.c.app_id, t.c.ref).where(
+            t.c.app_id.in_(app_ids),
+            t.c.ref.startswith("refs/tags/"),
+            t.c.state.not_in([State.FAILED, State.CANCELLED]),
+        )
+        found: dict[str, list[str]] = {}
+        for row in await self._all(query.distinct()):
+            found.setdefault(row["app_id"], []).append(row["ref"].removeprefix("refs/tags/"))
+        return found
+
     # ── deployments ───────────────────────────────────────────────────────
 
     async def deployment(self, id_: str) -> Deployment | None:

@@ -23,9 +23,16 @@ def app_row(app: App) -> dict[str, Any]:
         "id": app.id,
         "backend": app.backend,
         "label": app.label,
-        "data": json.dumps(asdict(app), sort_keys=True),
+        "data": json.dumps(_record(app), sort_keys=True),
         "gone": False,
     }
+
+
+def _record(app: App) -> dict[str, Any]:
+    """What the backend says; our own rules come from the settings, always as they are now."""
+    record = asdict(app)
+    del record["rules"]
+    return record
 
 
 def read_app(row: Mapping[str, Any]) -> App:
