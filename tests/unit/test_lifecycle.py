@@ -1,0 +1,81 @@
+"""The life of a deployment as data."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core.events import Action
+from bridge.core.lifecycle import FINAL, MOVES, State, deployment_id, makes_moot, may_move
+from tests.fakes import deployment
+
+states = st.sampled_from(State)
+
+
+def test_every_state_has_its_moves() -> None:
+    assert set(MOVES) == set(State)
+    assert State.WAITING not in set().union(*MOVES.values())
+
+
+def test_the_ends_are_ends() -> None:
+    assert {str(state) for state in FINAL} == {
+        "done", "failed", "cancelled", "superseded", "unknown",
+    }  # fmt: skip
+    assert all(deployment(state=state).final == (state in FINAL) for state in State)
+
+
+@pytest.mark.parametrize(
+    ("now", "to"),
+    [
+        ("waiting", "superseded"), ("waiting", "asked"), ("waiting", "cancelled"),
+        ("asked", "queued"), ("asked", "running"), ("asked", "done"), ("asked", "unknown"),
+        ("queued", "running"), ("queued", "cancelled"), ("running", "failed"),
+    ],
+)  # fmt: skip
+def test_a_deployment_goes_on_its_way_and_may_skip_what_nobody_saw(now: str, to: str) -> None:
+    assert may_move(State(now), State(to))
+
+
+@pytest.mark.parametrize(
+    ("now", "to"),
+    [
+        ("running", "queued"), ("queued", "asked"), ("asked", "waiting"), ("running", "running"),
+        ("done", "running"), ("unknown", "done"), ("cancelled", "done"),
+        ("asked", "superseded"), ("queued", "superseded"), ("running", "superseded"),
+    ],
+)  # fmt: skip
+def test_late_and_repeated_news_and_ways_back_are_refused(now: str, to: str) -> None:
+    assert not may_move(State(now), State(to))
+
+
+@given(start=states, wishes=st.lists(states, max_size=40))
+def test_whatever_news_comes_a_life_is_short_and_its_end_stays(
+    start: State, wishes: list[State]
+) -> None:
+    lived = [start]
+    for wish in wishes:
+        if may_move(lived[-1], wish):
+            lived.append(wish)
+
+    assert len(lived) == len(set(lived)) <= 5
+    assert not any(state in FINAL for state in lived[:-1])
+
+
+@given(seq=st.integers(0, 10**15), later=st.integers(1, 10**6), app=st.text(min_size=1))
+def test_ids_of_later_deliveries_sort_later_and_hold_the_app(
+    seq: int, later: int, app: str
+) -> None:
+    first, second = deployment_id(seq, app), deployment_id(seq + later, app)
+
+    assert first < second
+    assert (int(first.partition(".")[0]), first.partition(".")[2]) == (seq, app)
+    assert deployment_id(seq, app) == first
+
+
+def test_only_a_redeploy_never_stands_in_for_a_deploy() -> None:
+    moot = {
+        (newer, older): makes_moot(newer, older)
+        for newer in (Action.DEPLOY, Action.REDEPLOY)
+        for older in (Action.DEPLOY, Action.REDEPLOY)
+    }
+
+    assert [pair for pair, made in moot.items() if not made] == [(Action.REDEPLOY, Action.DEPLOY)]

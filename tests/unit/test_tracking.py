@@ -1,0 +1,161 @@
+"""Which of the backend's records is the deployment that we asked for."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core.events import Action
+from bridge.core.tracking import Seen, description_of, marked, ours, title_of, token_for
+from tests.fakes import HEAD, deployment
+
+OURS = deployment(known_before=("old-1", "old-2"))
+TOKEN = OURS.token
+OTHERS = token_for("another bridge", OURS.id)
+
+
+def record(id_: str = "new", **others: Any) -> Seen:
+    """A record that has ended and whose title was overwritten."""
+    seen = Seen(id_, f"feat: a commit Commit: {HEAD}", running=False, commit=HEAD, created_at=1.0)
+    return replace(seen, **others)
+
+
+def running(id_: str = "new", text: str = f"Deploy main {TOKEN}", **others: Any) -> Seen:
+    return record(id_, text=text, running=True, commit=None, **others)
+
+
+OLD = [record("old-2", created_at=0.5), record("old-1", created_at=0.1)]
+
+
+@pytest.mark.parametrize(
+    ("point", "records", "found"),
+    [
+        ("nothing is there", [], None),
+        ("only what was there before", OLD, None),
+        ("our token while it runs", [running(), *OLD], "new"),
+        ("our token in the description", [running(text=f"x; {TOKEN} y")], "new"),
+        ("our token after the end", [record(text=f"Deploy {TOKEN}", commit=None)], "new"),
+        ("our token on a failed clone", [record(text=TOKEN, commit=None), record("b")], "new"),
+        ("an overwritten title with our commit", [record(), *OLD], "new"),
+        ("our commit before an older other", [record("b", commit="d" * 40), record()], "new"),
+        ("a single new one of another commit", [record(commit="d" * 40), *OLD], "new"),
+        ("a single new one without commit", [record(commit=None), *OLD], "new"),
+        (
+            "the oldest of several new ones",
+            [
+                record("b", commit="d" * 40, created_at=3.0),
+                record("a", commit="e" * 40, created_at=2.0),
+            ],
+            "a",
+        ),
+        ("what runs under another title", [running(text="by hand"), *OLD], None),
+        ("what runs for another bridge", [running(text=f"Deploy {OTHERS}")], None),
+        ("what another bridge asked for and has ended", [record(text=OTHERS)], None),
+        (
+            "ours beside a foreign one that runs",
+            [running("theirs", text="by hand"), record("ours")],
+            "ours",
+        ),
+        ("our token though it was known before", [record("old-1", text=TOKEN)], "old-1"),
+    ],
+)
+def test_ours_is_found_by(point: str, records: list[Seen], found: str | None) -> None:
+    seen = ours(OURS, records)
+
+    assert (seen and seen.id) == found, point
+
+
+def test_a_pinned_one_is_found_whatever_its_title_says() -> None:
+    pinned = replace(OURS, backend_id="mine")
+
+    assert ours(pinned, [record("other"), record("mine", commit="d" * 40)]) == record(
+        "mine", commit="d" * 40
+    )
+
+
+def test_a_pinned_one_that_is_gone_is_not_replaced_by_another() -> None:
+    assert ours(replace(OURS, backend_id="mine"), [record("other")]) is None
+
+
+def test_without_a_token_nothing_is_ours_for_sure() -> None:
+    assert not marked(replace(OURS, token=""), record())
+    assert not marked(OURS, record())
+    assert marked(OURS, running())
+    assert marked(replace(OURS, backend_id="new"), record())
+
+
+ids = st.sampled_from(["old-1", "old-2", "a", "b", "c", "d"])
+texts = st.sampled_from(
+    ["", "by hand", f"Deploy {OTHERS}", f"Commit: {HEAD}", "[br-", "[br-xyz]"]
+) | st.text(max_size=20)
+seen = st.builds(
+    Seen,
+    ids,
+    texts,
+    st.booleans(),
+    st.sampled_from([None, HEAD, "d" * 40]),
+    st.floats(0, 100),
+)
+listings = st.lists(seen, max_size=8, unique_by=lambda one: one.id)
+
+
+@given(listings)
+def test_what_was_there_before_or_runs_unmarked_or_is_anothers_is_never_ours(
+    records: list[Seen],
+) -> None:
+    found = ours(OURS, records)
+
+    if found is not None:
+        assert found in records
+        assert found.id not in OURS.known_before
+        assert not found.running
+        assert OTHERS not in found.text
+
+
+@given(listings, st.integers(0, 8), st.booleans(), texts, texts)
+def test_our_token_wins_over_everything_else(
+    records: list[Seen], place: int, runs: bool, before: str, after: str
+) -> None:
+    mine = Seen("mine", f"{before}{TOKEN}{after}", runs, None, 50.0)
+
+    assert ours(OURS, [*records[:place], mine, *records[place:]]) == mine
+
+
+@given(listings)
+def test_the_order_of_a_listing_decides_nothing(records: list[Seen]) -> None:
+    distinct = {one.created_at: one for one in records}
+    commits = [one for one in distinct.values() if one.commit == HEAD]
+    if len(commits) < 2:
+        forwards, backwards = list(distinct.values()), list(distinct.values())[::-1]
+        assert ours(OURS, forwards) == ours(OURS, backwards)
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_a_token_is_the_same_at_every_try_and_no_one_elses(
+    bridge: str, other: str, one: str, two: str
+) -> None:
+    token = token_for(bridge, one)
+
+    assert token == token_for(bridge, one)
+    assert token.isascii()
+    assert (token == token_for(other, one)) == (bridge == other)
+    assert (token == token_for(bridge, two)) == (one == two)
+
+
+@given(ref=st.none() | st.text(max_size=300), commit=st.none() | st.just(HEAD))
+def test_title_and_description_always_hold_the_token(ref: str | None, commit: str | None) -> None:
+    asked = replace(OURS, ref=ref, commit=commit)
+
+    assert title_of(asked).endswith(TOKEN)
+    assert description_of(asked).endswith(TOKEN)
+    assert len(title_of(asked)) < 250
+
+
+def test_title_and_description_tell_people_what_it_is() -> None:
+    tagged = replace(OURS, ref="refs/tags/v1", action=Action.REDEPLOY, trigger="cli: ada")
+
+    assert title_of(OURS) == f"Deploy main@ccccccc {TOKEN}"
+    assert title_of(tagged) == f"Rebuild v1@ccccccc {TOKEN}"
+    assert description_of(tagged) == f"commit {HEAD}; by cli: ada; delivery delivery-1; {TOKEN}"
