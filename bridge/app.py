@@ -4,6 +4,8 @@ import asyncio
 import fcntl
 import logging
 import os
+import signal
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
+from sqlalchemy.exc import DatabaseError
 
 from bridge.backends import BACKENDS
 from bridge.core.errors import BridgeError, Rejected
@@ -70,11 +73,18 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     inbox = SqliteInbox(data / "inbox.sqlite")
     journal = SqlJournal(sqlite_engine(data / "journal.sqlite"), clock=time.time)
     async with AsyncExitStack() as stack:
-        await inbox.start()
-        stack.push_async_callback(inbox.stop)
-        await journal.start()
-        stack.push_async_callback(journal.stop)
+        for store in (inbox, journal):
+            stack.push_async_callback(store.stop)
+            await _opened(store, data)
         yield Stores(inbox, journal)
+
+
+async def _opened(store: SqliteInbox | SqlJournal, data: Path) -> None:
+    try:
+        await store.start()
+    except (OSError, sqlite3.DatabaseError, DatabaseError) as error:
+        why = str(getattr(error, "orig", error))
+        raise Rejected(f"the data in {data} can't be used: {why}; is it a bridge's?") from error
 
 
 @asynccontextmanager
@@ -242,10 +252,14 @@ async def _in_background(stack: AsyncExitStack, name: str, work: Coroutine[Any, 
 
 
 def _end_with_it(task: "asyncio.Task[None]") -> None:
-    """A part that must always run has died: better to end and be restarted than to lie."""
+    """A part that must always run has died: better to end and be restarted than to lie.
+
+    By a signal of its own, so that `serve` ends as gracefully as after SIGTERM, but with an
+    exit code that a supervisor restarts after.
+    """
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("%s has died", task.get_name(), exc_info=error)
-        os.kill(os.getpid(), 15)
+        os.kill(os.getpid(), signal.SIGUSR1)
 
 
 def _check(ready: Any) -> Any:
@@ -259,19 +273,30 @@ def _check(ready: Any) -> Any:
     return check
 
 
+class InUse(Rejected):
+    """Another process holds a data directory."""
+
+
 @contextmanager
 def only_one(data: Path) -> Iterator[None]:
     """Hold a data directory for this process: SQLite's flows must not run in two.
 
     Raises:
-        Rejected: another process holds it.
+        InUse: another process holds it.
+        Rejected: it can't be one.
     """
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (data / "lock").open("a+") as file:
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (data / "lock").open("a+")
+    except OSError as error:
+        raise Rejected(
+            f"{data} can't hold the data ({error.strerror}); choose another with BRIDGE_DATA"
+        ) from error
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Rejected(
+            raise InUse(
                 f"another bridge is running on {data}; stop it, or choose another BRIDGE_DATA"
             ) from None
         yield
@@ -282,5 +307,5 @@ def is_running(data: Path) -> bool:
     try:
         with only_one(data):
             return False
-    except Rejected:
+    except InUse:
         return True

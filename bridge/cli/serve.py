@@ -164,7 +164,7 @@ def _next_steps(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> lis
 
 
 def _told_to_stop() -> "asyncio.Future[int]":
-    """Done when SIGTERM or SIGINT comes, with the exit code that it means."""
+    """Done when a signal to stop comes, with the exit code that it means."""
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
 
@@ -174,6 +174,7 @@ def _told_to_stop() -> "asyncio.Future[int]":
 
     loop.add_signal_handler(signal.SIGTERM, told, 0)
     loop.add_signal_handler(signal.SIGINT, told, 130)
+    loop.add_signal_handler(signal.SIGUSR1, told, 1)  # a part has died, see bridge/app.py
     return stop
 
 

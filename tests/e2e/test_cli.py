@@ -201,6 +201,18 @@ async def test_what_is_asked_while_nobody_serves_is_done_afterwards(tmp_path: Pa
         assert done[0]["trigger"].startswith("cli: ")
 
 
+async def test_a_part_that_dies_ends_it_with_a_code_to_restart_after(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    process = await shell.start("serve")
+    await event(process, "serving")
+
+    process.send_signal(signal.SIGUSR1)
+    async with asyncio.timeout(PATIENCE):
+        await process.communicate()
+
+    assert process.returncode == 1
+
+
 async def test_a_second_bridge_on_the_same_data_is_refused(shell: Shell) -> None:
     (shell.folder / "port").unlink()
 

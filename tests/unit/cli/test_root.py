@@ -67,6 +67,26 @@ def test_postgres_is_refused_in_a_sentence(cli: Cli) -> None:
     assert "hunter2" not in result.stderr
 
 
+def test_a_data_directory_that_can_not_be_one_is_a_sentence(cli: Cli) -> None:
+    (cli.folder / "file").write_text("x")
+
+    result = cli("serve", "--port", "0", code=2, BRIDGE_DATA="file")
+
+    assert "file can't hold the data (File exists)" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["inbox.sqlite", "journal.sqlite"])
+def test_data_of_something_else_is_a_sentence(filled: Cli, name: str) -> None:
+    for file in filled.data.glob(f"{name}*"):
+        file.unlink()
+    (filled.data / name).write_text("no database, but long enough to look like one")
+
+    result = filled("deliveries", code=2)
+
+    assert "can't be used: file is not a database" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_help_and_version_import_nothing_heavy() -> None:
     heavy = "aiohttp sqlalchemy dbos httpx pydantic yaml alembic"
     script = (
