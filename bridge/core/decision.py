@@ -26,6 +26,8 @@ SKIP_DIRECTIVES = (
 )
 SKIP_OPTIONS = ("ci.skip", "deploy.skip")
 
+LONGEST_EVIDENCE = 500
+
 
 class Reason(StrEnum):
     """Why an app deploys, or why it does not. Every one is explained in the README."""
@@ -77,7 +79,15 @@ class Decision:
 
 def because(app: App, reason: Reason, evidence: str) -> Decision:
     """The decision for `app`, with its evidence in one sentence for people."""
-    return Decision(app.id, app.label, reason, evidence)
+    return Decision(app.id, app.label, reason, one_line(evidence))
+
+
+def one_line(text: str) -> str:
+    """One short line of a text that holds others' words, as file names are: nothing in it can
+    break the line, colour a terminal or turn the direction of reading."""
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return text if len(text) <= LONGEST_EVIDENCE else f"{text[: LONGEST_EVIDENCE - 1]}…"
 
 
 @dataclass(frozen=True, slots=True)
