@@ -180,10 +180,11 @@ async def _follow(
     if json:
         form: dict[str, Any] = delivery_form(delivery, decisions)
         say_json(form | {"deployments": [deployment_form(one) for one in ended]})
-    return _code(wish, delivery, ended)
+    return exit_code_for(wish, delivery, ended)
 
 
-def _code(wish: Wish, delivery: "Delivery", ended: "list[Deployment]") -> int:
+def exit_code_for(wish: Wish, delivery: "Delivery", ended: "list[Deployment]") -> int:
+    """How it went, as an exit code; says why where the wish was not granted."""
     if delivery.state in ("failed", "ignored"):
         say_error(f"{wish.action} of {wish.shown}: {delivery.error}")
         return 1

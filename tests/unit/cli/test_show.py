@@ -1,0 +1,58 @@
+"""What people see: whole, harmless, and never wider than their terminal."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from bridge.cli.demo_stage import farewell
+from bridge.cli.show import ago, clean, iso, table
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_table_fits_and_takes_nothing_for_markup(width: int) -> None:
+    rows = [["deploy", "shop/web", "path_hit", "[bold]x[/] matches " + "very/long/" * 30]]
+    out = io.StringIO()
+
+    Console(file=out, width=width, force_terminal=False).print(
+        table(("", "app", "reason", "*evidence"), rows)
+    )
+
+    lines = out.getvalue().splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert "[bold]x[/] matches" in " ".join(out.getvalue().split())
+    assert "…" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a\r\nb", "a b"),
+        ("\x1b[31mred", "[31mred"),
+        ("left\u202eright", "left right"),
+        ("ümlaut ✓", "ümlaut ✓"),
+    ],
+)
+def test_text_from_outside_is_cleaned(text: str, wanted: str) -> None:
+    assert clean(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted"),
+    [(0, "0 s ago"), (59.9, "59 s ago"), (61, "1 min ago"), (7300, "2 h ago"), (2e5, "2 d ago")],
+)
+def test_ages_have_one_unit(seconds: float, wanted: str) -> None:
+    assert ago(1000.0, 1000.0 + seconds) == wanted
+
+
+def test_a_clock_that_went_back_makes_no_negative_age() -> None:
+    assert ago(1000.0, 990.0) == "0 s ago"
+
+
+def test_times_for_scripts_are_utc() -> None:
+    assert iso(1_767_225_600.25) == "2026-01-01T00:00:00.250Z"
+    assert iso(None) is None
+
+
+def test_the_farewell_fits_a_terminal() -> None:
+    assert all(len(line) <= 80 for line in farewell(".venv/bin/python -m bridge"))
