@@ -2,8 +2,15 @@
 
 A range is what npm users write: comparators side by side must all fit, `||` is "or".
 `>=1.2 <2`, `^1.4`, `~1.4.2`, `1.x`, `1.2 - 1.4`, `*`. A bound that leaves parts out stands
-for all that they could be: `<2` ends before 2.0.0 and its pre-releases, `>1.2` begins at 1.3.0.
-Whether pre-releases are wanted is no matter of the range; see `rules.Prereleases`.
+for all that they could be, pre-releases too: `<2` ends before 2.0.0-0, where `>=2` begins.
+A bound that is whole stands for itself: `>=1.2.3` does not contain 1.2.3-rc.1.
+
+Whether pre-releases are wanted is no matter of the range (see `rules.Prereleases`), so it is
+npm's `semver` with `includePrerelease: true` that ranges agree with, but for three things:
+
+- `1.2.3 - 2` begins at 1.2.3, as `>=1.2.3` does; npm begins at 1.2.3-0 in this form only.
+- A number or a pre-release after an `x` (`1.x.3`, `1.2.x-rc`) is refused, as is `==1`.
+- A part may have more digits than JavaScript counts exactly.
 """
 
 import re
@@ -17,11 +24,11 @@ from bridge.core.errors import Rejected
 
 Test: TypeAlias = Callable[[Version], bool]
 
-_PART = r"(0|[1-9]\d*|[xX*])"
+_PART = r"(0|[1-9][0-9]*|[xX*])"
 _PARTIAL = re.compile(
     rf"v?{_PART}(?:\.{_PART}(?:\.{_PART}(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?)?)?"
 )
-_COMPARATOR = re.compile(r"\s*(>=|<=|>|<|=|\^|~>?|)\s*([^\s<>=~^|]+)")
+_COMPARATOR = re.compile(r"\s*(>=|<=|>|<|=|\^|~>?|)\s*(\S+)")
 _HYPHEN = re.compile(r"\s*(\S+)\s+-\s+(\S+)\s*")
 LONGEST = 256
 
@@ -79,8 +86,10 @@ class _Bound:
 
     @property
     def floor(self) -> Version:
-        """The lowest release that it stands for; with its own pre-release if it names one."""
-        return Version(self.major or 0, self.minor or 0, self.patch or 0, self.prerelease)
+        """The lowest version that it stands for: itself where it is whole."""
+        if self.patch is None:
+            return _before_all(self.major or 0, self.minor or 0, 0)
+        return Version(self.major or 0, self.minor or 0, self.patch, self.prerelease)
 
     @property
     def after(self) -> Version | None:
@@ -104,25 +113,22 @@ def _tests(text: str) -> Iterator[Test]:
         yield from _compared(">=", _bound(hyphen[1]))
         yield from _compared("<=", _bound(hyphen[2]))
         return
-    at = 0
-    while text[at:].strip():
-        found = _COMPARATOR.match(text, at)
-        if found is None:
-            raise BadRange(f"{text[at:].strip()[:40]!r} is no part of a range of versions")
+    for found in _COMPARATOR.finditer(text):
         yield from _compared(found[1], _bound(found[2]))
-        at = found.end()
 
 
 def _bound(text: str) -> _Bound:
     found = _PARTIAL.fullmatch(text)
     if found is None:
         raise BadRange(f"{text[:40]!r} is no version; write e.g. 1.2.3, 1.2 or 1.x")
-    major = _number(found[1])
-    minor = None if major is None else _number(found[2])
-    patch = None if minor is None else _number(found[3])
+    major, minor, patch = (_number(part) for part in found.group(1, 2, 3))
     prerelease = found[4]
-    if prerelease is not None and (patch is None or not Version.is_valid(f"0.0.0-{prerelease}")):
-        raise BadRange(f"{text[:40]!r} is no version")
+    if (major is None and minor is not None) or (minor is None and patch is not None):
+        raise BadRange(f"{text[:40]!r} has a number after an x; leave it out")
+    if prerelease is not None and patch is None:
+        raise BadRange(f"{text[:40]!r} has a pre-release after an x; leave it out")
+    if prerelease is not None and not Version.is_valid(f"0.0.0-{prerelease}"):
+        raise BadRange(f"{text[:40]!r} is no version: {prerelease[:40]!r} is no pre-release")
     return _Bound(major, minor, patch, prerelease)
 
 
