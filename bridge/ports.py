@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from bridge.core.configuration import BuildType, Environment, ProviderSettings
+from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.decision import Decision
 from bridge.core.events import Event
 from bridge.core.lifecycle import Change, Deployment, State
@@ -266,6 +266,11 @@ class Journal(Protocol):
     async def intend(self, id_: str, known_before: Sequence[str]) -> Deployment | None:
         """Say that the backend is about to be asked; None when it is not waiting any more."""
 
+    async def ask_again(
+        self, id_: str, known_before: Sequence[str], note: str
+    ) -> Deployment | None:
+        """Say that the backend has lost it and is about to be asked again, from the start."""
+
     async def withdraw(self, id_: str) -> None:
         """Take the intent back: nothing was asked, so a newer one may supersede it again."""
 
@@ -395,6 +400,9 @@ class Backend(Protocol):
 @runtime_checkable
 class Configures(Protocol):
     """A backend whose apps can be configured; each call is sent as it is, nothing is merged."""
+
+    async def saved(self, app: App) -> Saved:
+        """How the app is configured now; what is secret stays sealed."""
 
     async def save_provider(self, app: App, settings: ProviderSettings) -> None:
         """Set where the app's code comes from."""

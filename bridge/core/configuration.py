@@ -4,6 +4,7 @@ Field names are ours; adapters translate them. The rules are the server's own, c
 before anything is sent (facts.md, "Inputs"; application-api.txt).
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -96,3 +97,22 @@ class Environment(_Settings):
     build_args: SecretStr | None = None
     build_secrets: SecretStr | None = None
     create_env_file: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How an app is configured at this moment, in the forms that a save takes.
+
+    Attributes:
+        provider: None where it has no source, or one that can't be saved from here.
+        build: None for a compose stack.
+        watch_paths, submodules, trigger: what the backend has of these, whatever the source:
+            it keeps one of each for all kinds of source.
+    """
+
+    provider: ProviderSettings | None
+    build: BuildType | None
+    environment: Environment
+    watch_paths: WatchPaths = None
+    submodules: bool = False
+    trigger: Trigger = Trigger.PUSH

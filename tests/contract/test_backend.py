@@ -500,6 +500,64 @@ async def test_a_provider_is_saved_and_read_back(stage: Stage, repository: Repos
     assert (await stage.one(app))["registryUrl"] == "https://registry.example.com"
 
 
+SOURCES = {
+    "github": GithubSource(
+        owner="my-org",
+        repository="mono",
+        branch="feature/a",
+        provider_id=None,
+        build_path="/apps/web",
+        watch_paths=("apps/web/**", "!**/*.md"),
+        submodules=True,
+        trigger=Trigger.TAG,
+    ),
+    "git": GitSource(url="https://me:pw@example.com/a.git", branch="main", watch_paths=()),
+    "docker": DockerSource(image="web:2", username="me", password=SecretStr("pw")),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+async def test_what_was_saved_can_be_saved_again(stage: Stage, name: str) -> None:
+    app = await stage.app("web")
+    build = BuildType(build_type="dockerfile", dockerfile="Dockerfile", docker_build_stage="prod")
+    environment = Environment(
+        env=SecretStr("# ours\nA=1\n"), build_secrets=SecretStr("D=4"), create_env_file=False
+    )
+    await stage.backend.save_provider(app, SOURCES[name])
+    await stage.backend.save_build_type(app, build)
+    await stage.backend.save_environment(app, environment)
+
+    saved = await stage.backend.saved(app)
+
+    assert saved.provider == SOURCES[name]
+    assert saved.environment == environment
+    assert saved.build is not None
+    assert saved.build.docker_build_stage == "prod"
+    await stage.backend.save_provider(app, saved.provider)
+    await stage.backend.save_build_type(app, saved.build)
+    await stage.backend.save_environment(app, saved.environment)
+    assert await stage.backend.saved(app) == saved
+    assert "pw" not in repr(saved.environment) + repr(getattr(saved.provider, "password", ""))
+
+
+async def test_what_all_sources_share_is_known_also_without_a_source(stage: Stage) -> None:
+    app = await stage.app("web")
+    fresh = await stage.backend.saved(app)
+    assert (fresh.provider, fresh.watch_paths, fresh.trigger) == (None, None, Trigger.PUSH)
+
+    await stage.backend.save_provider(app, SOURCES["github"])
+    await stage.backend.save_provider(app, SOURCES["docker"])
+    saved = await stage.backend.saved(app)
+
+    assert saved.provider == SOURCES["docker"]
+    assert saved.watch_paths == ("apps/web/**", "!**/*.md")
+    assert saved.submodules is True
+    assert saved.trigger is Trigger.TAG
+
+    await stage.backend.disconnect_provider(app)
+    assert (await stage.backend.saved(app)).provider is None
+
+
 async def test_an_unknown_git_account_is_refused_without_sql(stage: Stage) -> None:
     app = await stage.app("web")
     settings = GithubSource(
@@ -584,6 +642,7 @@ ASKS: dict[str, Callable[[Any], Awaitable[Any]]] = {
     "redeploy": lambda backend: backend.redeploy(UNKNOWN, title="t", description="d"),
     "cancel": lambda backend: backend.cancel(UNKNOWN),
     "drop_waiting": lambda backend: backend.drop_waiting(UNKNOWN),
+    "saved": lambda backend: backend.saved(UNKNOWN),
     "save_provider": lambda backend: backend.save_provider(UNKNOWN, DockerSource(image="x")),
     "disconnect_provider": lambda backend: backend.disconnect_provider(UNKNOWN),
     "save_build_type": lambda backend: backend.save_build_type(UNKNOWN, STATIC),

@@ -11,7 +11,6 @@ from pydantic import SecretStr, TypeAdapter
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden
 from bridge.backends.dokploy.configure import (
-    Saved,
     build_call,
     environment_call,
     id_of,
@@ -21,7 +20,7 @@ from bridge.backends.dokploy.configure import (
 from bridge.backends.dokploy.http import Auth, Http, Limits, Pause, Query, T
 from bridge.backends.dokploy.pickers import Pickers
 from bridge.backends.dokploy.reads import Place, app_at, deployments_in, jobs_in, places
-from bridge.core.configuration import BuildType, Environment, ProviderSettings
+from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.watch import App, AppKind
 from bridge.ports import BackendDeployment, Clock, QueuedJob

@@ -4,7 +4,6 @@ A save replaces or resets what it does not name, so every field is named each ti
 Field tables: facts.md, "Inputs"; openapi-subset.json.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
@@ -18,26 +17,13 @@ from bridge.core.configuration import (
     GitlabSource,
     GitSource,
     ProviderSettings,
+    Saved,
 )
 from bridge.core.errors import Refused
-from bridge.core.watch import App, AppKind
+from bridge.core.watch import App, AppKind, Trigger
 
 _PROVIDER: TypeAdapter[ProviderSettings] = TypeAdapter(ProviderSettings)
 _NO_BUILD = "a compose stack has no build settings; its compose file says how it is built"
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """How an app is configured at this moment, in the forms that a save takes.
-
-    Attributes:
-        provider: None where it has no source, or one that can't be saved from here.
-        build: None for a compose stack.
-    """
-
-    provider: ProviderSettings | None
-    build: BuildType | None
-    environment: Environment
 
 
 def id_of(app: App) -> dict[str, str]:
@@ -110,6 +96,9 @@ def saved_in(app: App, settings: Settings) -> Saved:
             build_secrets=settings.build_secrets if application else None,
             create_env_file=settings.create_env_file is not False,
         ),
+        watch_paths=settings.watch_paths,
+        submodules=settings.enable_submodules,
+        trigger=Trigger.TAG if settings.trigger_type == Trigger.TAG else Trigger.PUSH,
     )
 
 

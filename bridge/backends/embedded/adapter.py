@@ -19,7 +19,7 @@ from bridge.backends.embedded.procedures import (
     sources,
 )
 from bridge.backends.embedded.procedures.server import VERSION
-from bridge.backends.embedded.reading import read_app, read_deployment
+from bridge.backends.embedded.reading import read_app, read_deployment, read_saved
 from bridge.backends.embedded.server import EmbeddedServer
 from bridge.backends.embedded.validation import InvalidInput, parse
 from bridge.core.configuration import (
@@ -30,6 +30,7 @@ from bridge.core.configuration import (
     GitlabSource,
     GitSource,
     ProviderSettings,
+    Saved,
 )
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.watch import App
@@ -115,6 +116,11 @@ class EmbeddedBackend:
         """Nothing to let go of: the server is stopped by whoever started it."""
 
     # ── Configures ───────────────────────────────────────────────────────────
+
+    async def saved(self, app: App) -> Saved:
+        """How the app is configured now; secrets stay sealed."""
+        data = {"applicationId": app.id}
+        return read_saved(await self._call(applications.one, inputs.ApplicationId, data))
 
     async def save_provider(self, app: App, settings: ProviderSettings) -> None:
         """Set where the app's code comes from."""
