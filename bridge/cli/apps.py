@@ -75,11 +75,15 @@ def delete(
 
 
 async def _list(settings: "Settings", json: bool) -> None:
+    from bridge.core.rules import ruled
+    from bridge.settings import book_of
+
     found: list[App] = []
     last: dict[str, Deployment] = {}
     try:
         async with kept_in(settings) as stores:
-            found = await stores.journal.apps()
+            book = book_of(settings)
+            found = [ruled(app, book) for app in await stores.journal.apps()]
             last = await stores.journal.last_deployments()
     except NotFound as error:
         hint(str(error))
@@ -104,16 +108,16 @@ def _row(app: "App", last: "Deployment | None") -> list[str]:
     return [
         app.label,
         source_of(app),
-        (app.source and app.source.branch) or "",
-        str(app.trigger),
-        " ".join(app.watch_paths or ("all",)),
+        app.branch or "",
+        str(app.waits_for),
+        " ".join(app.watched or ("all",)),
         str(last.state) if last else "never",
     ]
 
 
 def _line(app: "App", last: "Deployment | None") -> str:
-    branch = (app.source and app.source.branch) or "no branch"
-    watched = " ".join(app.watch_paths or ("everything",))
+    branch = app.branch or "no branch"
+    watched = " ".join(app.watched or ("everything",))
     state = f"last {last.state}" if last else "never deployed"
-    line = f"{app.label}: {app.trigger} of {branch} from {source_of(app)}, watches {watched}"
+    line = f"{app.label}: {app.waits_for} of {branch} from {source_of(app)}, watches {watched}"
     return f"{line}, {state}" + (f"; warning: {TWICE}" if app.auto_deploy else "")

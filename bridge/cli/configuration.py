@@ -61,10 +61,19 @@ def shown(settings: Any, config: Path | None, environment: Mapping[str, str]) ->
         if len(path) > 1 and path[0] != section:
             section = path[0]
             lines.append(f"{section}:")
-        text = _masked(value) if is_secret(field) else json.dumps(value, default=str)
+        text = _masked(value) if is_secret(field) else json.dumps(value, default=_plain)
         indent = "  " * (len(path) - 1)
         lines.append(f"{indent}{path[-1]}: {text}  # {origins.get(path, 'default')}")
     return lines
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know: paths, and a list's own records, without what they do not say."""
+    from pydantic import BaseModel
+
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_none=True)
+    return str(value)
 
 
 def _masked(value: Any) -> str:

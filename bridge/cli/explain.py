@@ -10,12 +10,12 @@ from bridge.cli.deliveries import decision_table, find_delivery
 from bridge.cli.payloads import Payload, read_payload
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_json
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
-from bridge.cli.what_if import WhatIf, explained
+from bridge.cli.what_if import Known, WhatIf, explained
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
+    from bridge.app import Stores
     from bridge.core.events import Event
-    from bridge.core.watch import App
     from bridge.settings import Settings
 
 
@@ -92,19 +92,31 @@ async def _explain(
 
 async def _gather(
     settings: "Settings", source: str, payload: Payload | None
-) -> "tuple[Payload, list[App]]":
-    """The payload, from the inbox where it is no file, and the apps that are known."""
+) -> tuple[Payload, Known]:
+    """The payload, from the inbox where it is no file, and what decisions rest on."""
     from bridge.cli.payloads import of_delivery
+    from bridge.settings import policy_of
 
     try:
         async with kept_in(settings) as stores:
             if payload is None:
                 payload = of_delivery(await find_delivery(stores, source))
-            return payload, await stores.journal.apps()
+            return payload, await _known(settings, stores)
     except NotFound as error:
         if payload is None:
             raise NotFound(f"{source!r} is no file, and {error}") from None
-        return payload, []
+        return payload, Known(policy_of(settings))
+
+
+async def _known(settings: "Settings", stores: "Stores") -> Known:
+    from bridge.core.rules import ruled
+    from bridge.settings import book_of, policy_of
+
+    book = book_of(settings)
+    apps = [ruled(app, book) for app in await stores.journal.apps()]
+    careful = [app.id for app in apps if app.rules.only_newer]
+    tags = await stores.journal.deployed_tags(careful) if careful else {}
+    return Known(policy_of(settings), apps, tags)
 
 
 def meaning_of(payload: Payload) -> "Event":

@@ -67,7 +67,7 @@ def change_form(change: "Change") -> dict[str, Any]:
 
 
 def app_form(app: "App", last: "Deployment | None") -> dict[str, Any]:
-    """An app with its newest deployment."""
+    """An app as it deploys, our own rules over the backend's record, with its newest deployment."""
     source = app.source
     return {
         "id": app.id,
@@ -82,9 +82,9 @@ def app_form(app: "App", last: "Deployment | None") -> dict[str, Any]:
             "url": source.url,
             "image": source.image,
         },
-        "branch": source.branch if source else None,
-        "trigger": str(app.trigger),
-        "watch_paths": list(app.watch_paths or ()),
+        "branch": app.branch,
+        "trigger": str(app.waits_for),
+        "watch_paths": list(app.watched or ()),
         "auto_deploy": app.auto_deploy,
         "last_deployment": last and deployment_form(last),
     }

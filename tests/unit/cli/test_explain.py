@@ -120,3 +120,19 @@ def test_what_is_no_payload_is_one_line(cli: Cli) -> None:
 
     assert "is it the right file?" in cli("explain", "x.json", code=2).stderr
     assert "is no file" in cli("explain", "y.json", code=4).stderr
+
+
+def test_the_rules_and_the_policy_of_the_settings_count(filled: Cli) -> None:
+    rules = "[{apps: shop/docs, watch_paths: ['web/**']}, {apps: shop/web, branch: release/*}]"
+
+    told = filled.json("explain", GUID, BRIDGE_RULES=rules)
+
+    assert [(one["app"], one["reason"]) for one in told["decisions"]] == [
+        ("shop/docs", "path_hit"),
+        ("shop/web", "branch_mismatch"),
+    ]
+    apps = filled.json("apps", BRIDGE_RULES=rules)
+    assert [(one["branch"], one["watch_paths"]) for one in apps] == [
+        ("main", ["web/**"]),
+        ("release/*", ["web/**"]),
+    ]

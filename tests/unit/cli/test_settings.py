@@ -1,5 +1,6 @@
 """Settings: what wins, what is refused, and what is never shown."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -117,9 +118,16 @@ def test_show_says_where_values_come_from(cli: Cli) -> None:
 
 
 def test_what_is_shown_can_be_read_again(cli: Cli) -> None:
-    Path("bridge.yaml").write_text(cli("config", "show").stdout)
+    rules = "[{apps: 'shop/*', tags: v*, only_newer: true}]"
+
+    shown = cli("config", "show", BRIDGE_RULES=rules).stdout
+    Path("bridge.yaml").write_text(shown)
 
     assert cli("config", "check").stdout == "ok\n"
+    assert (
+        read_settings(None, {}).rules
+        == read_settings(Path(os.devnull), {"BRIDGE_RULES": rules}).rules
+    )
 
 
 def test_the_schema_names_every_section(cli: Cli) -> None:
