@@ -5,6 +5,7 @@ bridge starts and decides even while a backend is down.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,9 @@ from bridge.core.watch_paths import Hit
 from bridge.ports import Backend, Clock, Journal
 
 log = logging.getLogger(__name__)
+
+TROUBLE_PAUSE = 5.0
+"""Seconds between two readings while a backend can't be read."""
 
 Snapshot = Mapping[str, tuple[App, ...]]
 """Apps by the keys of the repository that they deploy from; never changed once made."""
@@ -116,12 +120,15 @@ class Catalog:
     async def run(self) -> None:
         """Refresh on the timer, and when woken."""
         while True:
-            await self.refresh()
-            self._wake.clear()
+            self._wake.clear()  # before the reading: what changes during it wakes again
             try:
-                await asyncio.wait_for(self._wake.wait(), self._pause())
-            except TimeoutError:
-                continue
+                await self.refresh()
+            except BridgeError as error:  # our own journal: what was known stays
+                log.warning("apps can't be kept", extra={"why": str(error)})
+            # Not wait_for: in Python 3.11 it swallows a cancel that comes together with a wake.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause()):
+                    await self._wake.wait()
 
     def wake(self) -> None:
         """Something has changed: read again soon."""
@@ -134,7 +141,8 @@ class Catalog:
             names = list(self._backends)
             await asyncio.gather(*(self._refresh_one(name) for name in names))
             await self._take(await self._journal.apps())
-            self._read_at = began
+            if not self.trouble:
+                self._read_at = began
             if not self.trouble or self._apps:
                 self.ready.set()
 
@@ -144,12 +152,17 @@ class Catalog:
         An app may have been made just before its first push. Reading all apps for every
         push of a repository that nobody deploys would be dear, so it is done once in
         `eager` seconds; returns when to come again, or None when the reading is newer now.
+        While a backend can't be read nobody can say that it has no such app.
         """
-        if self._read_at <= moment:
-            if self._clock() - self._read_at < self._eager:
-                return self._read_at + self._eager
-            await self.refresh()
-        return None
+        if self._read_at > moment:
+            return None
+        now = self._clock()
+        if self.trouble:  # the timer reads again; to wait for it here would hold up all others
+            return now + TROUBLE_PAUSE
+        if 0 <= now - self._read_at < self._eager:
+            return self._read_at + self._eager
+        await self.refresh()
+        return now + TROUBLE_PAUSE if self.trouble else None
 
     def of(self, repository: Repository) -> tuple[App, ...]:
         """The apps that may deploy from a repository, by label."""
@@ -172,6 +185,10 @@ class Catalog:
                 log.warning("apps can't be read", extra={"backend": name, "why": str(error)})
             self.trouble[name] = str(error)
             return
+        except Exception as error:
+            log.exception("apps can't be read", extra={"backend": name})
+            self.trouble[name] = f"the bridge failed inside ({type(error).__name__})"
+            return
         self.trouble.pop(name, None)
         await self._journal.save_apps(name, found)
 
@@ -184,7 +201,7 @@ class Catalog:
             self.ready.set()
 
     def _pause(self) -> float:
-        return min(self._every, 5.0) if self.trouble else self._every
+        return min(self._every, TROUBLE_PAUSE) if self.trouble else self._every
 
 
 def index(apps: Iterable[App]) -> Snapshot:

@@ -6,6 +6,7 @@ marks the deliveries done. A crash anywhere in between replays harmlessly.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -109,10 +110,10 @@ class Deliveries:
                 log.warning("deliveries can't be decided", extra={"why": str(error)})
                 await asyncio.sleep(self._patience.first_pause)
                 continue
-            try:
-                await asyncio.wait_for(self._wake.wait(), self._patience.poll)
-            except TimeoutError:
-                continue
+            # Not wait_for: in Python 3.11 it swallows a cancel that comes together with a wake.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._patience.poll):
+                    await self._wake.wait()
 
     async def resume(self) -> None:
         """Start the flow of every deployment that has not ended; most go on by themselves."""

@@ -1,0 +1,279 @@
+"""Which apps there are: at hand without asking, also while a backend is down."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from bridge.core.errors import Unreachable
+from bridge.core.events import Repository
+from bridge.core.watch import App, Source, SourceType
+from bridge.journey.catalog import TROUBLE_PAUSE, Catalog
+from bridge.stores.journal import SqlJournal
+from tests.fakes import FakeBackend, ManualClock, app, journal_in_memory
+from tests.unit.embedded.support import until
+
+AWAY = Unreachable("dokploy", "ConnectError")
+MONO = Repository("github", "4711", "my-org/mono")
+EAGER = 3.0
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def journal(clock: ManualClock) -> AsyncIterator[SqlJournal]:
+    journal = journal_in_memory(clock)
+    yield journal
+    await journal.stop()
+
+
+@pytest.fixture
+def backend(clock: ManualClock) -> FakeBackend:
+    return FakeBackend(clock, found=[app()])
+
+
+@pytest.fixture
+def catalog(backend: FakeBackend, journal: SqlJournal, clock: ManualClock) -> Catalog:
+    return Catalog({"dokploy": backend}, journal, clock, every=60.0, eager=EAGER)
+
+
+async def test_after_a_reading_it_knows_the_apps_of_a_repository(catalog: Catalog) -> None:
+    assert catalog.of(MONO) == ()
+    await catalog.refresh()
+
+    assert catalog.of(MONO) == (app(),)
+    assert catalog.get("app-web") == app()
+    assert catalog.get("nothing") is None
+    assert catalog.ready.is_set()
+
+
+async def test_it_starts_from_what_the_journal_knows_while_the_backend_is_down(
+    catalog: Catalog, backend: FakeBackend, journal: SqlJournal
+) -> None:
+    await journal.save_apps("dokploy", [app()])
+    backend.away = True
+
+    await catalog.load()
+    await catalog.refresh()
+
+    assert catalog.of(MONO) == (app(),)
+    assert catalog.ready.is_set()
+    assert catalog.trouble == {"dokploy": "dokploy can't be reached: ConnectError"}
+
+
+async def test_with_nothing_known_and_nobody_to_ask_it_is_not_ready(
+    catalog: Catalog, backend: FakeBackend
+) -> None:
+    backend.away = True
+    await catalog.load()
+    await catalog.refresh()
+    assert not catalog.ready.is_set()
+
+    backend.away = False
+    await catalog.refresh()
+    assert catalog.ready.is_set()
+    assert catalog.trouble == {}
+
+
+async def test_a_backend_without_apps_is_ready_to_decide_by(
+    catalog: Catalog, backend: FakeBackend
+) -> None:
+    backend.found = []
+
+    await catalog.refresh()
+
+    assert catalog.ready.is_set()
+
+
+async def test_apps_that_change_move_or_go_are_followed(
+    catalog: Catalog, backend: FakeBackend
+) -> None:
+    await catalog.refresh()
+    moved = app(source=Source(SourceType.GITHUB, repository="my-org/other", branch="main"))
+    backend.found = [moved]
+    await catalog.refresh()
+    assert catalog.of(MONO) == ()
+    assert catalog.of(replace(MONO, id="1", name="My-Org/Other")) == (moved,)
+
+    backend.found = []
+    await catalog.refresh()
+    assert catalog.get("app-web") is None
+
+
+async def test_one_backend_that_is_away_keeps_its_apps_and_the_others_go_on(
+    backend: FakeBackend, journal: SqlJournal, clock: ManualClock
+) -> None:
+    other = FakeBackend(clock, found=[app("app-api", backend="embedded")])
+    catalog = Catalog({"dokploy": backend, "embedded": other}, journal, clock)
+    await catalog.refresh()
+    backend.away, other.found = True, []
+
+    await catalog.refresh()
+
+    assert catalog.of(MONO) == (app(),)
+
+
+@pytest.mark.parametrize(
+    ("source", "repository"),
+    [
+        (
+            Source(SourceType.GITLAB, "group/site", repository_id="42"),
+            Repository("gitlab", "42", "renamed/since"),
+        ),
+        (
+            Source(SourceType.GITHUB, repository="My-Org/Mono"),
+            Repository("github", "1", "my-org/mono"),
+        ),
+        (
+            Source(SourceType.GIT, url="git.example.com/o/r"),
+            Repository("gitlab", "7", "o/r", frozenset({"git.example.com/o/r", "x/y"})),
+        ),
+    ],
+)
+async def test_a_repository_is_found_by_id_name_or_address(
+    catalog: Catalog, backend: FakeBackend, source: Source, repository: Repository
+) -> None:
+    backend.found = [app(source=source), app("app-none", source=None)]
+    await catalog.refresh()
+
+    assert [one.id for one in catalog.of(repository)] == ["app-web"]
+
+
+async def test_apps_are_in_the_order_of_their_labels_each_once(
+    catalog: Catalog, backend: FakeBackend
+) -> None:
+    by_url = Source(SourceType.GIT, url="h/my-org/mono", branch="main")
+    backend.found = [app("app-c"), app("app-a", source=by_url), app("app-b")]
+    await catalog.refresh()
+
+    found = catalog.of(replace(MONO, urls=frozenset({"h/my-org/mono"})))
+
+    assert [one.id for one in found] == ["app-a", "app-b", "app-c"]
+
+
+# ── a push that knows no app ─────────────────────────────────────────────────
+
+
+async def test_a_push_after_the_last_reading_has_the_apps_read_again(
+    catalog: Catalog, backend: FakeBackend, clock: ManualClock
+) -> None:
+    await catalog.refresh()
+    clock.now += EAGER + 1
+    received = clock.now
+    clock.now += 0.01
+
+    assert await catalog.newer_than(received) is None
+    assert backend.count("apps") == 2
+    assert await catalog.newer_than(received) is None
+    assert backend.count("apps") == 2
+
+
+async def test_many_such_pushes_have_them_read_once_in_a_while(
+    catalog: Catalog, backend: FakeBackend, clock: ManualClock
+) -> None:
+    await catalog.refresh()
+    read_at = clock.now
+    clock.now += 1
+
+    assert await catalog.newer_than(clock.now) == read_at + EAGER
+    assert backend.count("apps") == 1
+
+
+async def test_while_the_backend_is_down_such_a_push_waits_and_holds_up_nobody(
+    catalog: Catalog, backend: FakeBackend, clock: ManualClock
+) -> None:
+    await catalog.refresh()
+    clock.now += EAGER + 1
+    received, backend.away = clock.now, True
+    clock.now += 1
+
+    assert await catalog.newer_than(received) == clock.now + TROUBLE_PAUSE
+    assert await catalog.newer_than(received) == clock.now + TROUBLE_PAUSE
+    assert backend.count("apps") == 2  # the second push did not wait for a third reading
+
+    backend.away = False
+    await catalog.refresh()
+    assert await catalog.newer_than(received) is None
+
+
+async def test_a_clock_that_was_set_back_holds_up_nobody(
+    catalog: Catalog, clock: ManualClock
+) -> None:
+    await catalog.refresh()
+    clock.now -= 7200
+
+    assert await catalog.newer_than(clock.now + 3600) is None
+
+
+# ── on its timer ─────────────────────────────────────────────────────────────
+
+
+async def read_so_often(backend: FakeBackend, count: int) -> None:
+    async def so_far() -> int:
+        return backend.count("apps")
+
+    await until(so_far, lambda found: found >= count)
+
+
+async def test_a_wake_during_a_reading_is_not_lost(catalog: Catalog, backend: FakeBackend) -> None:
+    listing = backend.apps
+
+    async def changed_meanwhile() -> list[App]:
+        found = await listing()
+        if backend.count("apps") == 1:
+            catalog.wake()
+        return found
+
+    backend.apps = changed_meanwhile  # type: ignore[method-assign]
+    running = asyncio.create_task(catalog.run())
+
+    await read_so_often(backend, 2)
+    await ended(running)
+
+
+async def ended(running: "asyncio.Task[None]") -> None:
+    running.cancel()
+    await asyncio.wait([running], timeout=5)
+    assert running.cancelled()
+
+
+async def test_a_cancel_that_comes_together_with_a_wake_ends_it(
+    catalog: Catalog, backend: FakeBackend
+) -> None:
+    running = asyncio.create_task(catalog.run())
+    await read_so_often(backend, 1)
+    await asyncio.sleep(0.01)  # until it waits for its timer
+
+    catalog.wake()
+    await ended(running)
+
+
+@pytest.mark.parametrize("fault", ["backend", "journal", "adapter"])
+async def test_no_fault_ends_the_timer(
+    catalog: Catalog,
+    backend: FakeBackend,
+    journal: SqlJournal,
+    fault: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def away(*_args: object) -> None:
+        raise Unreachable("the journal", "disk full")
+
+    if fault == "backend":
+        backend.next("apps", AWAY)
+    elif fault == "journal":
+        journal.save_apps = away  # type: ignore[method-assign]
+    else:
+        backend.found = None  # type: ignore[assignment]
+    running = asyncio.create_task(catalog.run())
+
+    for count in (1, 2, 3):
+        await read_so_often(backend, count)
+        await asyncio.sleep(0.01)  # until it waits for its timer
+        catalog.wake()
+    assert not running.done()
+    await ended(running)
