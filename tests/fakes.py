@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import sqlite3
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -20,11 +20,11 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from bridge.core.errors import BridgeError, Refused, Unreachable
-from bridge.core.events import Action, Commit, Ref, RefKind, RefPushed, Repository
+from bridge.core.events import Action, Commit, Event, Ref, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.tracking import token_for
 from bridge.core.watch import App, Source, SourceType
-from bridge.ports import BackendDeployment, NewDelivery, Progress, QueuedJob
+from bridge.ports import BackendDeployment, Envelope, NewDelivery, Progress, QueuedJob
 from bridge.stores.journal import SqlJournal
 from bridge.stores.tables import metadata
 
@@ -84,6 +84,7 @@ class Job:
     clones: bool
     head: str
     error: str | None = None
+    restarted: bool = False
 
 
 @dataclass
@@ -241,7 +242,7 @@ class FakeBackend:
             status=job.ending if ended else Progress.RUNNING,
             created_at=job.begins_at,
             started_at=job.begins_at,
-            finished_at=job.ends_at if ended else None,
+            finished_at=job.ends_at if ended and not job.restarted else None,
             error=job.error if ended else None,
             commit=job.head if told else None,
         )
@@ -268,6 +269,30 @@ class FakeBackend:
             if job.app == app.id and job.begins_at <= now < job.ends_at:
                 job.ends_at, job.ending = now, Progress.CANCELLED
         return "cancelled"
+
+
+# ── a Git host ───────────────────────────────────────────────────────────────
+
+
+class FakeHost:
+    """A Git host whose bodies mean what the test says; what is an error is raised."""
+
+    name = "github"
+
+    def __init__(self) -> None:
+        self.meanings: dict[bytes, Event | Exception] = {}
+
+    def open(self, headers: Mapping[str, str], now: float) -> Envelope:
+        return Envelope(headers.get("id"), headers.get("event", "push"), (), {})
+
+    def verify(self, envelope: Envelope, body: bytes) -> None:
+        """Everything is authentic here."""
+
+    def parse(self, event: str, headers: Mapping[str, str], body: bytes) -> Event:
+        found = self.meanings[body]
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 # ── flows ────────────────────────────────────────────────────────────────────

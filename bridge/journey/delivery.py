@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 Tags = dict[str, list[str]]
 """Names of tags by app id."""
 
+LONGEST_NUMBER = 20
+"""Digits of a delivery's number; more name none that there is."""
+
 DEPLOYMENT_FLOW = "deployment"
 CANCEL_FLOW = "cancel"
 
@@ -100,11 +103,14 @@ class Deliveries:
 
     async def run(self) -> None:
         """Decide as long as the process lives."""
-        await self.resume()
-        await self._catalog.ready.wait()
+        resumed = False
         while True:
             self._wake.clear()  # before the drain: what comes during it wakes again
             try:
+                if not resumed:
+                    await self.resume()
+                    resumed = True
+                    await self._catalog.ready.wait()
                 await self.drain()
             except BridgeError as error:
                 log.warning("deliveries can't be decided", extra={"why": str(error)})
@@ -176,7 +182,8 @@ class Deliveries:
             if come_again is None:
                 ready.append(meaning)
             else:
-                later = done(meaning.delivery, DeliveryState.KEPT)
+                why = "; ".join(self._catalog.trouble.values()) or None
+                later = done(meaning.delivery, DeliveryState.KEPT, why)
                 postponed.append(replace(later, due_at=come_again))
         return ready, postponed
 
@@ -195,7 +202,8 @@ class Deliveries:
         asked = meaning.event
         if not isinstance(asked, Asked) or asked.action is not Action.REPLAY:
             return meaning
-        original = await self._inbox.get(int(asked.target)) if asked.target.isdigit() else None
+        number = asked.target if asked.target.isdecimal() else "0"
+        original = await self._inbox.get(int(number[:LONGEST_NUMBER]))
         if original is None:
             return f"there is no delivery {asked.target} to replay"
         found = await asyncio.to_thread(read, original, self._hosts)

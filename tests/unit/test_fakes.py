@@ -5,8 +5,8 @@ import inspect
 import pytest
 
 from bridge.core.errors import Refused, Unanswered, Unreachable
-from bridge.ports import Backend, Flows, Progress
-from tests.fakes import HEAD, FakeBackend, FakeFlows, ManualClock, app
+from bridge.ports import Backend, Flows, GitHost, Progress
+from tests.fakes import HEAD, FakeBackend, FakeFlows, FakeHost, ManualClock, app
 
 
 @pytest.fixture
@@ -19,7 +19,9 @@ def backend(clock: ManualClock) -> FakeBackend:
     return FakeBackend(clock)
 
 
-@pytest.mark.parametrize(("fake", "port"), [(FakeBackend, Backend), (FakeFlows, Flows)])
+@pytest.mark.parametrize(
+    ("fake", "port"), [(FakeBackend, Backend), (FakeFlows, Flows), (FakeHost, GitHost)]
+)
 def test_a_fake_has_every_method_of_its_port_in_the_same_form(fake: type, port: type) -> None:
     for name, method in inspect.getmembers(port, inspect.isfunction):
         if not name.startswith("_"):

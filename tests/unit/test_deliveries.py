@@ -1,0 +1,472 @@
+"""From a kept delivery to decisions and deployments: nothing lost, nothing twice, nothing stuck."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.core.commands import COMMAND_HOST, write_command
+from bridge.core.errors import MalformedPayload, Unreachable
+from bridge.core.events import Action, Asked, Event, Ignored, Repository
+from bridge.core.lifecycle import State
+from bridge.journey.catalog import TROUBLE_PAUSE, Catalog
+from bridge.journey.delivery import CANCEL_FLOW, DEPLOYMENT_FLOW, Deliveries, Patience
+from bridge.ports import Delivery, DeliveryState, NewDelivery
+from bridge.stores.inbox import SqliteInbox
+from bridge.stores.journal import SqlJournal
+from tests.fakes import (
+    Death,
+    FakeBackend,
+    FakeFlows,
+    FakeHost,
+    Lifetime,
+    ManualClock,
+    app,
+    delivery,
+    deployment,
+    journal_in_memory,
+    push,
+)
+from tests.unit.embedded.support import until
+
+PATIENCE = Patience(batch=16, poll=60.0, tries=4, first_pause=1.0)
+ELSEWHERE = push(repository=Repository("github", "1", "my-org/other"))
+
+
+@dataclass
+class Desk:
+    """Deliveries and all that they meet."""
+
+    inbox: SqliteInbox
+    journal: SqlJournal
+    clock: ManualClock
+    backend: FakeBackend
+    catalog: Catalog
+    flows: FakeFlows = field(default_factory=FakeFlows)
+    host: FakeHost = field(default_factory=FakeHost)
+
+    def deliveries(self, life: Lifetime | None = None) -> Deliveries:
+        """A new one, as after every start."""
+        life = life or Lifetime()
+        return Deliveries(
+            life.mortal(self.inbox), life.mortal(self.journal), life.mortal(self.flows),
+            self.catalog, {"github": self.host}, self.clock, PATIENCE,
+        )  # fmt: skip
+
+    async def drain(self) -> None:
+        await self.deliveries().drain()
+
+    async def keep(self, id_: str, meaning: Event | Exception, **others: Any) -> int:
+        body = others.pop("body", id_.encode())
+        self.host.meanings[body] = meaning
+        new = delivery(id_, body=body, received_at=self.clock.now, **others)
+        return (await self.inbox.keep(new)).seq
+
+    async def ask(self, action: str, target: str, *, body: bytes | None = None) -> int:
+        """A person's command."""
+        body = write_command(Asked(Action.DEPLOY, target, "cli: ada")) if body is None else body
+        id_ = f"cli-{action}-{target}"
+        new = NewDelivery(COMMAND_HOST, id_, action, {}, body, self.clock.now)
+        return (await self.inbox.keep(new)).seq
+
+    async def one(self, seq: int) -> Delivery:
+        found = await self.inbox.get(seq)
+        assert found is not None
+        return found
+
+    async def reasons(self, seq: int) -> dict[str, str]:
+        return {one.app_id: str(one.reason) for one in (await self.journal.decisions([seq]))[seq]}
+
+    async def states(self) -> dict[int, str]:
+        return {one.seq: str(one.state) for one in await self.journal.deployments(limit=100)}
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    clock = ManualClock()
+    inbox, journal = SqliteInbox(tmp_path / "inbox.sqlite"), journal_in_memory(clock)
+    await inbox.start()
+    backend = FakeBackend(clock, found=[app()])
+    catalog = Catalog({"dokploy": backend}, journal, clock, eager=3.0)
+    await catalog.refresh()
+    clock.now += 10
+    yield Desk(inbox, journal, clock, backend, catalog)
+    await inbox.stop()
+    await journal.stop()
+
+
+# ── what a delivery leads to ─────────────────────────────────────────────────
+
+
+async def test_a_push_is_decided_and_its_deployment_started(desk: Desk) -> None:
+    seq = await desk.keep("one", push())
+
+    await desk.drain()
+
+    assert (await desk.one(seq)).state is DeliveryState.DECIDED
+    assert await desk.reasons(seq) == {"app-web": "no_watch_paths"}
+    (new,) = await desk.journal.deployments(limit=10)
+    assert (new.seq, new.delivery, new.trigger, new.ref) == (
+        seq, "one", "push", "refs/heads/main",
+    )  # fmt: skip
+    assert (new.commit, new.message) == ("b" * 40, "feat: something")
+    assert new.token
+    assert desk.flows.started == [(DEPLOYMENT_FLOW, new.id, "app-web")]
+
+
+async def test_every_app_of_the_repository_is_decided_on_its_own(desk: Desk) -> None:
+    desk.backend.found = [app(), app("app-docs", watch_paths=("docs/**",)), app("app-z")]
+    await desk.catalog.refresh()
+    seq = await desk.keep("one", push())
+
+    await desk.drain()
+
+    assert await desk.reasons(seq) == {
+        "app-web": "no_watch_paths", "app-docs": "no_path_hit", "app-z": "no_watch_paths",
+    }  # fmt: skip
+    assert [key for _, _, key in desk.flows.started] == ["app-web", "app-z"]
+
+
+@pytest.mark.parametrize(
+    ("meaning", "state", "error"),
+    [
+        (Ignored("event ping: hello"), DeliveryState.IGNORED, "event ping: hello"),
+        (MalformedPayload("ref: missing"), DeliveryState.FAILED, "ref: missing"),
+        (ELSEWHERE, DeliveryState.IGNORED, "no app deploys from my-org/other on github"),
+    ],
+)
+async def test_what_deploys_nothing_ends_with_its_reason(
+    desk: Desk, meaning: Any, state: DeliveryState, error: str
+) -> None:
+    seq = await desk.keep("one", meaning)
+    await desk.drain()
+
+    found = await desk.one(seq)
+    assert (found.state, found.error) == (state, error)
+    assert await desk.journal.deployments(limit=10) == []
+
+
+async def test_a_delivery_of_a_host_that_is_served_no_more_says_what_to_do(desk: Desk) -> None:
+    seq = await desk.keep("one", push(), host="gitlab")
+    await desk.drain()
+
+    found = await desk.one(seq)
+    assert found.state is DeliveryState.FAILED
+    assert found.error == "gitlab is not served any more: set its secret, then replay"
+
+
+async def test_the_oldest_comes_first_and_of_one_app_only_the_newest_deploys(desk: Desk) -> None:
+    seqs = [await desk.keep(f"id-{n}", push(before=f"{n}" * 40)) for n in range(20)]
+
+    await desk.drain()
+
+    states = await desk.states()
+    assert states == dict.fromkeys(seqs[:-1], "superseded") | {seqs[-1]: "waiting"}
+    assert desk.flows.ids(DEPLOYMENT_FLOW)[-1] == deployment(seqs[-1]).id
+
+
+# ── faults ───────────────────────────────────────────────────────────────────
+
+
+async def test_a_poison_one_is_tried_again_ever_later_then_parked_and_blocks_nobody(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = await desk.keep("before", push(before="1" * 40))
+    poison = await desk.keep("poison", RuntimeError("a secret of the body"))
+    behind = await desk.keep("behind", push(before="2" * 40))
+    pauses = []
+
+    await desk.drain()
+    assert await desk.states() == {before: "superseded", behind: "waiting"}
+    while (found := await desk.one(poison)).state is DeliveryState.KEPT:
+        assert found.error == "RuntimeError"
+        began = desk.clock.now
+        while not await desk.inbox.due(desk.clock.now, 10):
+            desk.clock.now += 0.5
+        pauses.append(desk.clock.now - began)
+        await desk.drain()
+
+    assert pauses == [1.0, 2.0, 4.0]
+    assert (found.state, found.attempts) == (DeliveryState.FAILED, 4)
+    assert found.error == "given up after 4 tries: RuntimeError"
+
+
+async def test_a_poison_one_that_recovers_is_decided(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    seq = await desk.keep("one", RuntimeError("not yet"))
+    await desk.drain()
+    desk.host.meanings[b"one"] = push()
+    desk.clock.now += 1
+
+    await desk.drain()
+
+    assert await desk.reasons(seq) == {"app-web": "no_watch_paths"}
+    assert (await desk.one(seq)).error is None
+
+
+@pytest.mark.parametrize("store", ["record", "start", "drop", "finish"])
+async def test_stores_that_are_away_park_nothing_and_lose_nothing(desk: Desk, store: str) -> None:
+    seqs = [await desk.keep(f"id-{n}", push(before=f"{n}" * 40)) for n in range(3)]
+    port = {"record": desk.journal, "finish": desk.inbox}.get(store, desk.flows)
+
+    async def away(*_args: Any, **_others: Any) -> None:
+        raise Unreachable("the store", "disk full")
+
+    setattr(port, store, away)
+    for _ in range(PATIENCE.tries + 1):
+        with pytest.raises(Unreachable):
+            await desk.drain()
+    found = [await desk.one(seq) for seq in seqs]
+    assert {(one.state, one.attempts) for one in found} == {(DeliveryState.KEPT, 0)}
+
+    delattr(port, store)
+    await desk.drain()
+
+    assert await desk.states() == dict(
+        zip(seqs, ["superseded", "superseded", "waiting"], strict=True)
+    )
+    assert desk.flows.ids(DEPLOYMENT_FLOW)[-1] == deployment(seqs[-1]).id
+
+
+async def test_death_at_any_moment_decides_and_starts_everything_once(tmp_path: Path) -> None:
+    moment, died = 0, True
+    while died:
+        moment, died = moment + 1, False
+        clock = ManualClock()
+        inbox, journal = SqliteInbox(tmp_path / f"{moment}.sqlite"), journal_in_memory(clock)
+        await inbox.start()
+        backend = FakeBackend(clock, found=[app(), app("app-api")])
+        desk = Desk(inbox, journal, clock, backend, Catalog({"dokploy": backend}, journal, clock))
+        await desk.catalog.refresh()
+        seq = await desk.keep("one", push())
+        cancel = await desk.ask("cancel", "app-api")
+        try:
+            await desk.deliveries(Lifetime(moment)).drain()
+        except Death:
+            died = True
+            await desk.drain()
+
+        assert [found.state for found in await inbox.newest(5)] == [DeliveryState.DECIDED] * 2
+        assert desk.flows.ids(DEPLOYMENT_FLOW) == [
+            deployment(seq, "app-api").id, deployment(seq).id,
+        ]  # fmt: skip
+        assert desk.flows.ids(CANCEL_FLOW) == [deployment(cancel, "app-api").id]
+        assert len(await journal.deployments(limit=10)) == 2
+        await inbox.stop()
+        await journal.stop()
+    assert moment > 10
+
+
+# ── an app that is not known yet ─────────────────────────────────────────────
+
+
+async def test_an_app_made_just_before_its_first_push_deploys(desk: Desk) -> None:
+    other = app("app-new", source=replace(app().source, repository="my-org/other"))
+    desk.backend.found = [app(), other]
+    seq = await desk.keep("one", ELSEWHERE)
+
+    await desk.drain()
+
+    assert await desk.reasons(seq) == {"app-new": "no_watch_paths"}
+
+
+async def test_a_push_of_an_unknown_repository_waits_for_a_newer_reading(desk: Desk) -> None:
+    await desk.catalog.refresh()
+    seq = await desk.keep("one", ELSEWHERE)
+    await desk.drain()
+    assert (await desk.one(seq)).state is DeliveryState.KEPT
+    assert await desk.inbox.due(desk.clock.now, 10) == []
+
+    desk.clock.now += 3.0
+    await desk.drain()
+
+    found = await desk.one(seq)
+    assert (found.state, found.attempts) == (DeliveryState.IGNORED, 0)
+
+
+async def test_while_the_apps_can_not_be_read_it_waits_says_why_and_holds_up_nobody(
+    desk: Desk,
+) -> None:
+    desk.backend.away = True
+    unknown = await desk.keep("unknown", ELSEWHERE)
+    known = await desk.keep("known", push())
+
+    await desk.drain()
+
+    assert await desk.states() == {known: "waiting"}
+    found = await desk.one(unknown)
+    assert found.state is DeliveryState.KEPT
+    assert found.error == "dokploy can't be reached: ConnectError"
+
+    desk.backend.away = False
+    other = app("app-new", source=replace(app().source, repository="my-org/other"))
+    desk.backend.found = [app(), other]
+    desk.clock.now += TROUBLE_PAUSE
+    await desk.catalog.refresh()
+    await desk.drain()
+    assert await desk.reasons(unknown) == {"app-new": "no_watch_paths"}
+
+
+# ── what people ask for ──────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("action", ["deploy", "redeploy"])
+async def test_a_person_deploys_and_redeploys(desk: Desk, action: str) -> None:
+    seq = await desk.ask(action, "app-web")
+    await desk.drain()
+
+    assert await desk.reasons(seq) == {"app-web": "asked"}
+    (new,) = await desk.journal.deployments(limit=10)
+    assert (new.action, new.trigger, new.commit) == (Action(action), "cli: ada", None)
+    assert new.ref == "refs/heads/main"
+    (found,) = (await desk.journal.decisions([seq]))[seq]
+    assert found.evidence == f"cli: ada asked to {action}"
+
+
+async def test_a_persons_cancel_starts_its_flow_and_no_deployment(desk: Desk) -> None:
+    seq = await desk.ask("cancel", "app-web")
+    await desk.drain()
+
+    assert await desk.reasons(seq) == {"app-web": "cancel_asked"}
+    assert desk.flows.started == [(CANCEL_FLOW, deployment(seq).id, "app-web")]
+
+
+async def test_a_command_for_an_app_that_is_not_there_fails_with_words(desk: Desk) -> None:
+    seq = await desk.ask("deploy", "app-none")
+    await desk.drain()
+
+    found = await desk.one(seq)
+    assert (found.state, found.error) == (
+        DeliveryState.FAILED,
+        "there is no app app-none (any more)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("action", "body"),
+    [("deploy", b"[]"), ("deploy", b"{}"), ("explode", b'{"target": "a", "actor": "b"}'),
+     ("deploy", b"\xff"), ("deploy", b"")],
+)  # fmt: skip
+async def test_a_command_that_can_not_be_read_fails_at_once(
+    desk: Desk, action: str, body: bytes
+) -> None:
+    seq = await desk.ask(action, "x", body=body)
+    await desk.drain()
+
+    found = await desk.one(seq)
+    assert (found.state, found.attempts) == (DeliveryState.FAILED, 0)
+    assert f"command '{action}' can't be read" in (found.error or "")
+
+
+async def test_a_replay_deploys_the_same_push_again(desk: Desk) -> None:
+    first = await desk.keep("one", push())
+    await desk.drain()
+    await desk.journal.move(deployment(first).id, State.DONE)
+
+    seq = await desk.ask("replay", str(first))
+    await desk.drain()
+
+    assert await desk.reasons(seq) == {"app-web": "no_watch_paths"}
+    assert await desk.states() == {first: "done", seq: "waiting"}
+    new = await desk.journal.deployment(deployment(seq).id)
+    assert new is not None
+    assert (new.trigger, new.commit) == ("push, replayed by cli: ada", "b" * 40)
+
+
+@pytest.mark.parametrize(
+    "target", ["0", "999", "-1", "one", "", "²", "٣٣٣", "1.5", "9" * 30, "9" * 6000]
+)
+async def test_a_replay_of_what_is_not_there_fails_at_once(desk: Desk, target: str) -> None:
+    seq = await desk.ask("replay", target)
+    await desk.drain()
+
+    found = await desk.one(seq)
+    assert (found.state, found.attempts) == (DeliveryState.FAILED, 0)
+    assert found.error == f"there is no delivery {target} to replay"
+
+
+async def test_a_replay_of_a_command_or_of_nonsense_fails_with_words(desk: Desk) -> None:
+    command = await desk.ask("deploy", "app-web")
+    nonsense = await desk.keep("two", MalformedPayload("ref: missing"))
+    await desk.drain()
+    first, second = await desk.ask("replay", str(command)), await desk.ask("replay", str(nonsense))
+    await desk.drain()
+
+    assert "is a command; give the command again" in ((await desk.one(first)).error or "")
+    assert (await desk.one(second)).error == "delivery two can't be replayed: ref: missing"
+
+
+# ── as long as the process lives ─────────────────────────────────────────────
+
+
+async def ended(running: "asyncio.Task[None]") -> None:
+    running.cancel()
+    await asyncio.wait([running], timeout=5)
+    assert running.cancelled()
+
+
+async def test_what_did_not_end_is_started_again_and_what_is_kept_is_decided_at_once(
+    desk: Desk,
+) -> None:
+    first = await desk.keep("one", push())
+    await desk.drain()
+    desk.flows = FakeFlows()
+    deliveries = desk.deliveries()
+    desk.inbox.woken = deliveries.wake
+    running = asyncio.create_task(deliveries.run())
+
+    second = await desk.keep("two", push(before="c" * 40))
+    await until(desk.states, lambda states: second in states)
+    await ended(running)
+
+    assert deployment(first).id in desk.flows.ids(DEPLOYMENT_FLOW)
+    assert deployment(second).id in desk.flows.ids(DEPLOYMENT_FLOW)
+
+
+async def test_until_there_is_something_to_decide_by_deliveries_wait(desk: Desk) -> None:
+    desk.catalog.ready.clear()
+    running = asyncio.create_task(desk.deliveries().run())
+    seq = await desk.keep("one", push())
+    await asyncio.sleep(0.02)
+    assert (await desk.one(seq)).state is DeliveryState.KEPT
+
+    desk.catalog.ready.set()
+    await until(lambda: desk.one(seq), lambda found: found.state is DeliveryState.DECIDED)
+    await ended(running)
+
+
+@pytest.mark.parametrize("store", ["open_deployments", "record"])
+async def test_stores_that_are_away_for_a_while_do_not_end_it(
+    desk: Desk, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.unit.test_deliveries.PATIENCE", replace(PATIENCE, first_pause=0.01))
+    working, failures = getattr(desk.journal, store), [1, 2]
+
+    async def failing(*args: Any, **others: Any) -> Any:
+        if failures:
+            failures.pop()
+            raise Unreachable("the journal", "disk full")
+        return await working(*args, **others)
+
+    setattr(desk.journal, store, failing)
+    seq = await desk.keep("one", push())
+    running = asyncio.create_task(desk.deliveries().run())
+
+    await until(lambda: desk.one(seq), lambda found: found.state is DeliveryState.DECIDED)
+    await ended(running)
+
+
+async def test_a_cancel_that_comes_together_with_a_wake_ends_it(desk: Desk) -> None:
+    deliveries = desk.deliveries()
+    running = asyncio.create_task(deliveries.run())
+    seq = await desk.keep("one", push())
+    deliveries.wake()
+    await until(lambda: desk.one(seq), lambda found: found.state is DeliveryState.DECIDED)
+    await asyncio.sleep(0.02)  # until it waits for its next wake
+
+    deliveries.wake()
+    await ended(running)
