@@ -24,7 +24,8 @@ from bridge.githosts.gitlab import GitLab
 from bridge.journey.cancel import Canceller
 from bridge.journey.catalog import Catalog
 from bridge.journey.delivery import CANCEL_FLOW, DEPLOYMENT_FLOW, Deliveries, Patience
-from bridge.journey.deployment import Deployer, Pace
+from bridge.journey.deployment import Deployer
+from bridge.journey.following import Pace
 from bridge.journey.ingest import Ingest
 from bridge.ports import Backend, GitHost
 from bridge.settings import Settings, book_of, policy_of

@@ -267,7 +267,7 @@ class Journal(Protocol):
         """Say that the backend is about to be asked; None when it is not waiting any more."""
 
     async def ask_again(
-        self, id_: str, known_before: Sequence[str], note: str
+        self, id_: str, known_before: Sequence[str], token: str, note: str
     ) -> Deployment | None:
         """Say that the backend has lost it and is about to be asked again, from the start."""
 

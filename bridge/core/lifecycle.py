@@ -34,6 +34,9 @@ MOVES: dict[State, set[State]] = {
     State.UNKNOWN: set(),
 }
 
+LOSABLE = frozenset({State.ASKED, State.QUEUED, State.RUNNING})
+"""Where the backend can lose it; then it may be asked for again, and is ASKED once more."""
+
 FINAL = frozenset(state for state, following in MOVES.items() if not following)
 
 

@@ -33,6 +33,11 @@ def token_for(instance: str, deployment_id: str) -> str:
     return f"[br-{digest}]"
 
 
+def token_after(token: str) -> str:
+    """The token for asking once more: what still bears the old one is not what we look for."""
+    return token_for("again", token)
+
+
 def title_of(deployment: Deployment) -> str:
     """The title that the backend shows while it waits and runs."""
     what = {Action.REDEPLOY: "Rebuild"}.get(deployment.action, "Deploy")

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
-from bridge.journey.deployment import Sleep, look
+from bridge.journey.watching import Sleep, look
 from bridge.ports import Backend, Journal, Progress, Steps
 
 log = logging.getLogger(__name__)

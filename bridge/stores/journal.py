@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Unreachable
-from bridge.core.lifecycle import FINAL, Change, Deployment, State, makes_moot, may_move
+from bridge.core.lifecycle import FINAL, LOSABLE, Change, Deployment, State, makes_moot, may_move
 from bridge.core.watch import App
 from bridge.ports import Explained, Outcome, PushSeen, Recorded
 from bridge.stores import rows, tables
@@ -163,6 +163,23 @@ class SqlJournal:
         at = self._clock()
         facts = {"intent_at": at, "known_before": rows.as_json(known_before)}
         return await self._write(lambda db: _change(db, id_, _WAITING, facts))
+
+    async def ask_again(
+        self, id_: str, known_before: Sequence[str], token: str, note: str
+    ) -> Deployment | None:
+        """Say that the backend has lost it and is about to be asked again, from the start."""
+        at = self._clock()
+        facts = {
+            "known_before": rows.as_json(known_before),
+            "token": token,
+            "state": State.ASKED,
+            "note": note,
+            "intent_at": at,
+            "asked_at": at,
+            "backend_id": None,
+            "started_at": None,
+        }
+        return await self._write(lambda db: _ask_again(db, id_, facts))
 
     async def withdraw(self, id_: str) -> None:
         """Take the intent back: nothing was asked, so a newer one may supersede it again."""
@@ -372,6 +389,15 @@ def _move(
     moved = _change(db, id_, sa.true(), ended | facts | {"state": to, "note": note})
     _insert(db, tables.changes, [_change_row(id_, at, to, note)])
     return moved
+
+
+def _ask_again(db: sa.Connection, id_: str, facts: dict[str, Any]) -> Deployment | None:
+    losable = tables.deployments.c.state.in_(LOSABLE)
+    changed = _change(db, id_, losable, facts)
+    if changed is not None:
+        change = _change_row(id_, facts["asked_at"], State.ASKED, facts["note"])
+        _insert(db, tables.changes, [change])
+    return changed
 
 
 def _change(

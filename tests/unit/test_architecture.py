@@ -34,10 +34,12 @@ MAY_IMPORT = {
 INSIDE_JOURNEY = {
     "ingest": {"delivery", "deployment", "feedback"},
     "delivery": {"deployment", "feedback", "catalog"},
-    "deployment": {"feedback"},
+    "deployment": {"feedback", "following", "watching"},
+    "following": {"feedback", "watching"},
+    "watching": set[str](),
     "feedback": set[str](),
     "catalog": set[str](),
-    "cancel": {"deployment"},
+    "cancel": {"deployment", "watching"},
 }
 """A step imports only later steps, and helpers; upstream it reaches through the stores."""
 

@@ -56,17 +56,15 @@ async def asked_for(stage: Stage) -> Deployment:
 
 async def followed(stage: Stage, new: Deployment, state: State) -> None:
     """Follow it until it has come so far, and no further."""
-    deployer = Deployer(
-        {"dokploy": stage.backend}, stage.journal, stage.clock, PACE, sleep=stage.clock.sleep
-    )
-    sleep = stage.clock.sleep
 
     async def stopping(seconds: float) -> None:
         if (await stage.now(new)).state is state:
             raise Death
-        await sleep(seconds)
+        await stage.clock.sleep(seconds)
 
-    deployer._sleep = stopping
+    deployer = Deployer(
+        {"dokploy": stage.backend}, stage.journal, stage.clock, PACE, sleep=stopping
+    )
     with pytest.raises(Death):
         await deployer.follow(new.id)
 

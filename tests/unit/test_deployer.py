@@ -13,7 +13,8 @@ from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
-from bridge.journey.deployment import Deployer, Pace
+from bridge.journey.deployment import Deployer
+from bridge.journey.following import Pace
 from bridge.ports import Outcome, Progress
 from bridge.stores.journal import SqlJournal
 from tests.fakes import (
@@ -327,7 +328,7 @@ async def test_unanswered_and_then_away_is_still_asked_for_once_more_only(stage:
 async def test_a_refusal_while_looking_for_what_may_be_there_leaves_it_unknown(
     staged: Callable[..., Stage], call: str
 ) -> None:
-    stage = staged(waits=60.0)
+    stage = staged(waits=60.0 if call == "queue" else 0.0)
     new = await stage.wish()
     await stage.journal.intend(new.id, [])
     await stage.backend.deploy(stage.app, title=new.token, description="")  # and here it died
@@ -410,7 +411,7 @@ async def test_what_is_superseded_between_the_look_and_the_intent_is_not_asked_f
 # ── following ────────────────────────────────────────────────────────────────
 
 
-async def test_what_the_backend_never_shows_is_unknown_in_the_end(
+async def test_what_the_backend_never_shows_is_asked_once_more_and_then_unknown(
     staged: Callable[..., Stage],
 ) -> None:
     stage = staged(listed_after=1e9)
@@ -419,21 +420,105 @@ async def test_what_the_backend_never_shows_is_unknown_in_the_end(
 
     assert ended.state is State.UNKNOWN
     assert ended.note.startswith("accepted, outcome unknown: for 120 s the backend has shown")
-    assert stage.backend.asked == 1
+    assert stage.backend.asked == 2
+    assert await stage.states(ended) == ["waiting", "asked", "asked", "unknown"]
+
+
+async def test_where_the_backend_lists_no_queue_what_it_never_shows_is_not_asked_again(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(listed_after=1e9, tells_queue=False)
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.UNKNOWN, 1)
 
 
 async def test_a_long_wait_in_the_backends_queue_is_not_lost(staged: Callable[..., Stage]) -> None:
     assert (await staged(waits=900.0).run()).state is State.DONE
 
 
-async def test_a_job_that_the_backend_dropped_is_unknown(staged: Callable[..., Stage]) -> None:
-    stage = staged(waits=3600.0)
+async def test_a_job_that_the_backend_dropped_is_asked_for_once_more(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=300.0)
     stage.clock.after(60, stage.backend.jobs.clear)
 
     ended = await stage.run()
 
-    assert ended.state is State.UNKNOWN
-    assert await stage.states(ended) == ["waiting", "asked", "queued", "unknown"]
+    assert (ended.state, stage.backend.asked) == (State.DONE, 2)
+    assert await stage.states(ended) == [
+        "waiting", "asked", "queued", "asked", "queued", "running", "done",
+    ]  # fmt: skip
+    assert any("asked again" in note for _, note in await stage.history(ended))
+
+
+async def test_a_build_that_a_restart_interrupts_is_asked_for_once_more(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(builds=600.0)
+
+    def restart() -> None:
+        job = stage.backend.jobs[-1]
+        job.ends_at, job.ending, job.restarted = stage.clock(), Progress.CANCELLED, True
+        stage.backend.builds = 5.0
+
+    stage.clock.after(30, restart)
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.DONE, 2)
+    assert ended.backend_id == stage.backend.jobs[-1].id
+    assert any("restarted while it built" in note for _, note in await stage.history(ended))
+
+
+async def test_a_second_restart_ends_it_cancelled(staged: Callable[..., Stage]) -> None:
+    stage = staged(builds=600.0)
+
+    def restart() -> None:
+        job = stage.backend.jobs[-1]
+        job.ends_at, job.ending, job.restarted = stage.clock(), Progress.CANCELLED, True
+
+    stage.clock.after(30, restart)
+    stage.clock.after(90, restart)
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.CANCELLED, 2)
+    assert ended.note == "the backend was restarted while it built"
+
+
+async def test_a_process_that_dies_while_asking_again_does_not_ask_a_third_time(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=300.0)
+    stage.clock.after(60, stage.backend.jobs.clear)
+    new = await stage.wish()
+    deploy, calls = stage.backend.deploy, []
+
+    async def dying(*args: Any, **facts: Any) -> None:
+        calls.append(1)
+        await deploy(*args, **facts)
+        if len(calls) == 2:
+            raise Death
+
+    stage.backend.deploy = dying  # type: ignore[method-assign]
+    with pytest.raises(Death):
+        await stage.run(new)
+
+    ended = await stage.run(new)
+
+    assert (ended.state, len(calls)) == (State.DONE, 2)
+
+
+async def test_a_build_that_takes_very_long_is_said_once(staged: Callable[..., Stage]) -> None:
+    stage = staged(builds=7200.0)
+
+    ended = await stage.run()
+
+    notes = [note for _, note in await stage.history(ended)]
+    assert ended.state is State.DONE
+    assert notes.count("has been building for more than 60 minutes") == 1
 
 
 async def test_a_backend_that_is_away_while_it_builds_loses_nothing(

@@ -1,0 +1,146 @@
+"""What a backend shows of what is going on, read once for all who ask at a time.
+
+Five hundred deployments may be followed at once. The queue is one answer for all of them,
+so it is read at most so often and shared; and whoever still waits in it needs no look at
+its app's records. What remains is spaced out.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from bridge.core.errors import Refused
+from bridge.core.lifecycle import Deployment
+from bridge.core.tracking import Seen, marked, ours
+from bridge.core.watch import App
+from bridge.ports import Backend, BackendDeployment, Clock, Progress, QueuedJob
+
+Sleep = Callable[[float], Awaitable[None]]
+Look = tuple[BackendDeployment | None, QueuedJob | None]
+"""Our record and our job, as far as the backend shows them."""
+
+
+class Watching:
+    """Looks at one backend on behalf of all deployments that are followed.
+
+    Args:
+        per_second: reads of records that are made at most, after a burst of as many.
+        queue_age: seconds that the queue may be old when few ask; it grows with their number.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        clock: Clock,
+        *,
+        sleep: Sleep = asyncio.sleep,
+        per_second: float = 8.0,
+        queue_age: float = 0.2,
+    ) -> None:
+        self.backend = backend
+        self._clock = clock
+        self._sleep = sleep
+        self._per_second = per_second
+        self._queue_age = queue_age
+        self._free_at = -1e9
+        self._queue: list[QueuedJob] | None = None
+        self._queue_at = -1e9
+        self._reading = asyncio.Lock()
+        self._followed = 0
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """While a deployment is followed; the more there are, the older the queue may be."""
+        self._followed += 1
+        try:
+            yield
+        finally:
+            self._followed -= 1
+
+    async def look(self, deployment: Deployment, app: App) -> Look:
+        """Where a deployment stands, as of a moment ago."""
+        return await look_into(deployment, self._recent_queue, lambda: self._spaced(app))
+
+    async def tells_queue(self) -> bool:
+        """Whether the backend is new enough to list what waits."""
+        return await self._recent_queue() is not None
+
+    async def _recent_queue(self) -> list[QueuedJob] | None:
+        age = min(2.0, self._queue_age * (1 + self._followed / 50))
+        async with self._reading:
+            if self._clock() - self._queue_at >= age:
+                self._queue = await self.backend.queue()
+                self._queue_at = self._clock()
+            return self._queue
+
+    async def _spaced(self, app: App) -> list[BackendDeployment]:
+        now = self._clock()
+        burst = 1.0  # second
+        self._free_at = max(self._free_at + 1 / self._per_second, now - burst)
+        if self._free_at > now:
+            await self._sleep(self._free_at - now)
+        return await self.backend.deployments(app)
+
+
+class Watchings:
+    """One `Watching` for each backend."""
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        clock: Clock,
+        *,
+        sleep: Sleep = asyncio.sleep,
+        per_second: float = 8.0,
+    ) -> None:
+        self._all = {
+            name: Watching(backend, clock, sleep=sleep, per_second=per_second)
+            for name, backend in backends.items()
+        }
+
+    def of(self, app: App) -> Watching:
+        """That of an app's backend; raises Refused where it is configured no more."""
+        if (found := self._all.get(app.backend)) is None:
+            why = f"no backend {app.backend!r} is configured any more"
+            raise Refused(app.backend, why)
+        return found
+
+
+async def look(backend: Backend, app: App, deployment: Deployment) -> Look:
+    """Where a deployment stands this very moment."""
+    return await look_into(deployment, backend.queue, lambda: backend.deployments(app))
+
+
+async def look_into(
+    deployment: Deployment,
+    queue: Callable[[], Awaitable[list[QueuedJob] | None]],
+    records: Callable[[], Awaitable[list[BackendDeployment]]],
+) -> Look:
+    """Our record or our job, as far as queue and records show them."""
+    job = job_of(deployment, await queue())
+    if job is not None and not job.active:
+        return None, job  # what waits has no record yet
+    listed = await records()
+    found = ours(deployment, [seen(record) for record in listed])
+    if found is None or (job is not None and not marked(deployment, found)):
+        return None, job  # what still runs has not ended, whatever else has
+    return next(record for record in listed if record.id == found.id), None
+
+
+def seen(record: BackendDeployment) -> Seen:
+    """A record as far as finding ours needs it."""
+    return Seen(
+        id=record.id,
+        text=f"{record.title} {record.description}",
+        running=record.status is Progress.RUNNING,
+        commit=record.commit,
+        created_at=record.created_at,
+    )
+
+
+def job_of(deployment: Deployment, jobs: Sequence[QueuedJob] | None) -> QueuedJob | None:
+    """Our job among those of the queue."""
+    for job in jobs or ():
+        if deployment.token in job.title or deployment.token in job.description:
+            return job
+    return None
