@@ -9,7 +9,7 @@ key or variable is an error that names the nearest known one. pydantic-settings 
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -165,7 +165,12 @@ class Rule(Section):
 
 def _yaml(value: object) -> object:
     """A text as YAML, as it comes from the environment."""
-    return yaml.safe_load(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_load(value) or ()
+    except yaml.YAMLError as error:
+        raise ValueError(f"it is not YAML{_line_of(error)}") from None
 
 
 class Journey(Section):
@@ -281,14 +286,17 @@ def _read_file(file: Path | None) -> dict[str, Any]:
     except OSError as error:
         raise Rejected(f"{path} can't be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        raise Rejected(f"{path} is not YAML{line}") from None
+        raise Rejected(f"{path} is not YAML{_line_of(error)}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise Rejected(f"{path} must hold settings by name, not a {type(values).__name__}")
     return values
+
+
+def _line_of(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f", line {mark.line + 1}" if mark else ""
 
 
 def _from_environment(
@@ -312,6 +320,15 @@ def _secret_file(variable: str, path: str) -> str:
         raise Rejected(f"{variable}: {path} can't be read ({type(error).__name__})") from None
 
 
+_PLAINER = {
+    "missing": "it is missing",
+    "model_type": "it must hold settings by name",
+    "string_type": "it must be a text (in quotes, if it looks like a number)",
+    "tuple_type": "it must be a list",
+}
+"""What pydantic says in Python's words, in those of YAML."""
+
+
 def _problems(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         path = tuple(str(part) for part in problem["loc"])
@@ -319,13 +336,17 @@ def _problems(error: ValidationError) -> Iterator[str]:
         if problem["type"] == "extra_forbidden":
             yield f"{where} is no setting{_nearest(path[-1], _names_at(path[:-1]))}"
         else:
-            yield f"{where}: {problem['msg']}"
+            words = _PLAINER.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+            yield f"{where}: {words}"
 
 
 def _names_at(path: tuple[str, ...]) -> list[str]:
     model: type[BaseModel] = Settings
     for name in path:
-        inner = model.model_fields[name].annotation
+        if name.isdecimal():
+            continue  # a place in a list of sections
+        annotation = model.model_fields[name].annotation
+        inner = next(iter(get_args(annotation)), annotation)
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return []
         model = inner

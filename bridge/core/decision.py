@@ -172,7 +172,11 @@ def _trigger(push: RefPushed, app: App, _policy: Policy) -> Verdict | None:
 
 
 def _branch(push: RefPushed, app: App, _policy: Policy) -> Verdict | None:
-    if push.ref.kind is RefKind.TAG or (app.branch and names(app.branch, push.ref.name)):
+    if push.ref.kind is RefKind.TAG:
+        return None
+    if app.rules.branch is not None and names(app.rules.branch, push.ref.name):
+        return None
+    if app.rules.branch is None and app.branch == push.ref.name:  # `!a` and `a{b,c}` are names too
         return None
     evidence = f"branch {push.ref.name} was pushed, it deploys {app.branch or 'no branch'}"
     return Reason.BRANCH_MISMATCH, evidence

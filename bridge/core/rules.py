@@ -52,20 +52,27 @@ def tag_problem(tag: str, rules: Rules, before: Iterable[str]) -> tuple[bool, st
     """
     if rules.tags is not None and not names(rules.tags, tag):
         return False, f"tag {tag} does not match {rules.tags}"
-    if rules.versions is None and rules.prereleases is None and not rules.only_newer:
+    if not _asks_for_versions(rules):
         return None
     version = version_of(tag, rules.tag_prefix)
     if version is None:
-        wanted = f"{rules.tag_prefix}1.2.3" if rules.tag_prefix else "1.2.3 or v1.2.3"
+        prefix = rules.tag_prefix
+        wanted = "1.2.3 or v1.2.3" if prefix is None else f"{prefix}1.2.3"
         return False, f"tag {tag} names no version; it waits for tags like {wanted}"
     if rules.versions is not None and version not in _range(rules.versions):
         return False, f"version {version} is not in {rules.versions}"
-    policy = rules.prereleases or (Prereleases.SKIP if rules.versions else Prereleases.DEPLOY)
+    unsaid = Prereleases.DEPLOY if rules.versions is None else Prereleases.SKIP
+    policy = rules.prereleases or unsaid
     if version.prerelease and policy is Prereleases.SKIP:
         return False, f"version {version} is a pre-release, and those are skipped"
     if not version.prerelease and policy is Prereleases.ONLY:
         return False, f"version {version} is a release, and only pre-releases deploy"
     return _too_old(tag, rules, before) if rules.only_newer else None
+
+
+def _asks_for_versions(rules: Rules) -> bool:
+    said = (rules.versions, rules.tag_prefix, rules.prereleases)
+    return bool(rules.only_newer) or any(one is not None for one in said)
 
 
 def _too_old(tag: str, rules: Rules, before: Iterable[str]) -> tuple[bool, str] | None:

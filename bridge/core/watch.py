@@ -69,7 +69,7 @@ class Rules:
         watch_paths: in place of the backend's.
         tags: a glob that a tag must match, e.g. "v*".
         versions: a range that a tag's version must be in, e.g. ">=1.2 <2".
-        tag_prefix: what stands before a tag's version, e.g. "api-v".
+        tag_prefix: what stands before a tag's version, e.g. "api-v"; other tags don't deploy.
         prereleases: "skip" where `versions` is said, else "deploy".
         only_newer: never deploy an older version after a newer one.
         skip_directives: False deploys whatever the commit message says.
@@ -127,7 +127,7 @@ class App:
 
     @property
     def branch(self) -> str | None:
-        """The name or glob of the branches whose pushes deploy it."""
+        """The branch whose pushes deploy it: the backend's name, or our rules' name or glob."""
         return self.rules.branch or (self.source.branch if self.source else None)
 
     @property
