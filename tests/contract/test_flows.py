@@ -1,0 +1,191 @@
+"""One suite for the `Flows` port: what is started runs, once, in order, whatever happens."""
+
+import asyncio
+import threading
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.durable.engine import DurableFlows, sqlite_engine
+from bridge.ports import Steps
+from tests.unit.embedded.support import until
+
+Body = Callable[[Steps, str], Awaitable[None]]
+Launched = Callable[..., Awaitable[Any]]
+
+
+async def launch_dbos(folder: Path, bodies: dict[str, Body]) -> DurableFlows:
+    flows = DurableFlows(
+        sqlite_engine(folder / "workflows.sqlite"), executor_id="solo", poll_seconds=0.01
+    )
+    for name, body in bodies.items():
+        flows.register(name, body)
+    await flows.launch()
+    return flows
+
+
+IMPLEMENTATIONS = {"dbos on sqlite": launch_dbos}
+
+
+@pytest.fixture(params=sorted(IMPLEMENTATIONS))
+async def launched(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Launched]:
+    """Launches the engine on the same place each time, stopping what ran before."""
+    last: list[Any] = []
+
+    async def launch(**bodies: Body) -> Any:
+        while last:
+            await last.pop().stop()
+        last.append(await IMPLEMENTATIONS[request.param](tmp_path, bodies))
+        return last[0]
+
+    yield launch
+    while last:
+        await last.pop().stop()
+
+
+class Ledger:
+    """What the flows did; each waits at its gate, if there is one for it."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.gates: dict[str, asyncio.Event] = {}
+        self.at_once: dict[str, int] = defaultdict(int)
+        self.most_at_once: dict[str, int] = defaultdict(int)
+
+    async def body(self, steps: Steps, id_: str) -> None:
+        key = id_.partition(".")[2]
+        self.at_once[key] += 1
+        self.most_at_once[key] = max(self.most_at_once[key], self.at_once[key])
+        await steps.run("one", lambda: self.step(id_, "one"))
+        await steps.run("two", lambda: self.step(id_, "two"))
+        self.at_once[key] -= 1
+        self.lines.append(f"{id_} end")
+
+    async def step(self, id_: str, name: str) -> str:
+        self.lines.append(f"{id_} {name}")
+        if (gate := self.gates.get(f"{id_} {name}")) is not None:
+            await gate.wait()
+        return name
+
+    def gate(self, line: str) -> asyncio.Event:
+        return self.gates.setdefault(line, asyncio.Event())
+
+    async def written(self, *lines: str) -> None:
+        async def so_far() -> list[str]:
+            return self.lines
+
+        await until(so_far, lambda found: set(lines) <= set(found))
+
+
+async def test_each_runs_once_in_order_within_its_key_and_beside_other_keys(
+    launched: Launched,
+) -> None:
+    ledger = Ledger()
+    gate = ledger.gate("0001.a one")
+    flows = await launched(work=ledger.body)
+
+    for id_ in ("0001.a", "0002.a", "0001.a", "0003.a", "0001.b", "0002.a"):
+        await flows.start("work", id_, key=id_[-1])
+    await ledger.written("0001.b end", "0001.a one")
+    assert not any(line.startswith(("0002.a", "0003.a")) for line in ledger.lines)
+    gate.set()
+    await ledger.written("0003.a end")
+    await flows.start("work", "0001.a", key="a")
+    await flows.start("work", "0004.a", key="a")
+    await ledger.written("0004.a end")
+
+    of_a = [line for line in ledger.lines if ".a" in line]
+    assert of_a == [f"000{n}.a {what}" for n in (1, 2, 3, 4) for what in ("one", "two", "end")]
+    assert ledger.most_at_once == {"a": 1, "b": 1}
+
+
+async def test_a_stop_in_a_step_runs_that_step_again_and_no_finished_one(
+    launched: Launched,
+) -> None:
+    first, second = Ledger(), Ledger()
+    first.gate("0001.a two")
+    flows = await launched(work=first.body)
+    await flows.start("work", "0001.a", key="a")
+    await flows.start("work", "0002.a", key="a")
+    await first.written("0001.a two")
+
+    await launched(work=second.body)
+    await second.written("0002.a end")
+
+    assert first.lines == ["0001.a one", "0001.a two"]
+    assert second.lines == [
+        "0001.a two", "0001.a end", "0002.a one", "0002.a two", "0002.a end",
+    ]  # fmt: skip
+
+
+async def test_what_a_step_gave_is_given_again_after_a_stop(launched: Launched) -> None:
+    given: list[Any] = []
+    stopped = asyncio.Event()
+
+    def body(value: Any, gate: asyncio.Event) -> Body:
+        async def find() -> Any:
+            return value
+
+        async def work(steps: Steps, _id: str) -> None:
+            given.append(await steps.run("find", find))
+            await steps.run("wait", gate.wait)
+
+        return work
+
+    flows = await launched(work=body({"a": [1, None, "ü"]}, stopped))
+    await flows.start("work", "0001.a", key="a")
+
+    async def so_far() -> list[Any]:
+        return given
+
+    await until(so_far, lambda found: len(found) == 1)
+    open_gate = asyncio.Event()
+    open_gate.set()
+    await launched(work=body("another", open_gate))
+    await until(so_far, lambda found: len(found) == 2)
+
+    assert given == [{"a": [1, None, "ü"]}] * 2
+
+
+async def test_a_flow_that_fails_or_is_dropped_holds_up_nobody(
+    launched: Launched, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = Ledger()
+    gate = ledger.gate("0001.a one")
+
+    async def body(steps: Steps, id_: str) -> None:
+        await ledger.body(steps, id_)
+        if id_ == "0002.a":
+            raise RuntimeError("a fault of our own")
+
+    flows = await launched(work=body)
+    for id_ in ("0001.a", "0002.a", "0003.a", "0004.a"):
+        await flows.start("work", id_, key="a")
+    await ledger.written("0001.a one")
+    await flows.drop("work", ["0003.a"])
+    await flows.drop("work", [])
+    gate.set()
+
+    await ledger.written("0004.a end")
+
+    assert not any(line.startswith("0003.a") for line in ledger.lines)
+
+
+async def test_a_stop_leaves_no_thread_behind_and_the_loop_still_has_some(
+    launched: Launched, tmp_path: Path
+) -> None:
+    before = set(threading.enumerate())
+    ledger = Ledger()
+    ledger.gate("0001.a one")
+    flows = await launch_dbos(tmp_path, {"work": ledger.body})
+    await flows.start("work", "0001.a", key="a")
+    await ledger.written("0001.a one")
+
+    await flows.stop()
+
+    left = [thread for thread in set(threading.enumerate()) - before if thread.is_alive()]
+    assert [thread.name for thread in left if not thread.name.startswith("asyncio_")] == []
+    assert await asyncio.to_thread(lambda: 42) == 42
