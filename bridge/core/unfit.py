@@ -1,0 +1,94 @@
+"""Why a field can't be what was asked: the rule, the value and the remedy; never a secret."""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from bridge.core.difference import masked
+from bridge.core.errors import Rejected
+from bridge.core.globs import Glob, GlobError
+from bridge.core.versions import Range
+from bridge.core.watch import Prereleases, Trigger
+
+_REMEDIES = {
+    "branch": "a branch that is built has letters, digits and . _ - / #;"
+    " for a pattern of branches whose pushes deploy, set `branches`",
+    "project_id": "it is GitLab's number of the project, shown on the project's page",
+    "build_type": "it is one of dockerfile, nixpacks, railpack, heroku_buildpacks,"
+    " paketo_buildpacks, static",
+    "trigger": "it is push or tag",
+}
+
+_SECRET = {"password"}
+
+
+def problem(error: ValidationError, what: str, given: Mapping[str, Any]) -> Rejected:
+    """The first thing that does not fit, for people."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    name = next((str(part) for part in first["loc"] if str(part) in given), str(first["loc"][-1]))
+    remedy = _REMEDIES.get(name, first["msg"])
+    return Rejected(f"{name} of the {what} can't be {_shown(name, given.get(name))}: {remedy}")
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in _SECRET or isinstance(value, SecretStr):
+        return "what was given"
+    if value is None or isinstance(value, str | int):
+        return repr(masked(value))[:120]
+    return f"a {type(value).__name__}"
+
+
+def unknown(name: str, what: str, known: Sequence[str]) -> Rejected:
+    """There is no such field here."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return Rejected(f"{name[:40]} is no field of a {what}; {remedy}")
+
+
+def checked_rule(name: str, value: Any) -> Any:
+    """A field of our own rules as `Rules` has it; None takes it away. Raises Rejected."""
+    if value is None:
+        return None
+    try:
+        return _RULES[name](value)
+    except GlobError as error:
+        raise Rejected(
+            f"{name} can't be {str(value)[:120]!r}: {error.reason}; write a glob such as v* or"
+            " release/*"
+        ) from None
+    except Rejected as error:
+        raise Rejected(f"{name} can't be {str(value)[:120]!r}: {error}") from None
+    except ValueError:
+        words = " or ".join(_WORDS.get(name, ("true", "false")))
+        raise Rejected(f"{name} can't be {str(value)[:120]!r}: it is {words}") from None
+
+
+def _glob(value: str) -> str:
+    Glob(value)
+    return value
+
+
+def _range(value: str) -> str:
+    Range.parse(value)
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError
+
+
+_RULES: dict[str, Callable[[Any], Any]] = {
+    "trigger": Trigger,
+    "branches": _glob,
+    "tags": _glob,
+    "versions": _range,
+    "tag_prefix": str,
+    "prereleases": Prereleases,
+    "only_newer": _flag,
+    "skip_directives": _flag,
+}
+_WORDS = {"trigger": tuple(Trigger), "prereleases": tuple(Prereleases)}

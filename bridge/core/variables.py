@@ -1,0 +1,117 @@
+"""Variables as people write them, lines of KEY=VALUE: read, and changed without touching others.
+
+What is written here is read the same by dotenv, which Dokploy uses, and by the embedded
+backend; comments, order and spelling of all other lines stay as they are.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from bridge.core.errors import Rejected
+
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_QUOTES = ("'", '"', "`")
+
+
+def variables_in(text: str | None) -> dict[str, str]:
+    """The variables of a text with their values, quotes taken off; later ones win."""
+    return {key: _unquoted(raw.partition("=")[2].strip()) for key, raw in _statements(text) if key}
+
+
+def assignments_in(text: str | None) -> dict[str, str]:
+    """The variables of a text, each as it is written there: `KEY=VALUE`, quotes and all."""
+    return {key: raw for key, raw in _statements(text) if key}
+
+
+def key_of(name: str) -> str:
+    """The name, if it can be a variable's; raises Rejected."""
+    if not _KEY.fullmatch(name):
+        raise Rejected(
+            f"{name[:40]!r} can't be a variable's name: use letters, digits and _,"
+            " and begin with no digit"
+        )
+    return name
+
+
+def assignment(key: str, value: str) -> str:
+    """A variable as it is written, in quotes where it needs them; raises Rejected."""
+    key_of(key)
+    if "\0" in value:
+        raise Rejected(f"the value of {key} holds a zero byte, which no environment can carry")
+    plain = value == value.strip() and not re.search(r"[#\r\n]", value)
+    if plain and not value.startswith(_QUOTES):
+        return f"{key}={value}"
+    if not re.search(r"['\r\n]", value):
+        return f"{key}='{value}'"
+    if not re.search(r'["\\]', value):
+        escaped = value.replace("\r", "\\r").replace("\n", "\\n")
+        return f'{key}="{escaped}"'
+    raise Rejected(
+        f"the value of {key} can't be quoted so that every reader takes it back: it holds a line"
+        " break or ' beside \" or \\; write it on one line and without '"
+    )
+
+
+def edited(text: str | None, changes: Mapping[str, str | None]) -> str | None:
+    """A text with some variables set, by their assignments, or taken out where None.
+
+    A variable that stands there several times stays at its last place, which is the one
+    that counts. Returns None when nothing is left.
+    """
+    if not changes:
+        return text
+    statements = list(_statements(text))
+    last = {key: place for place, (key, _) in enumerate(statements)}
+    lines = []
+    for place, (key, raw) in enumerate(statements):
+        if key is None or key not in changes:
+            lines.append(raw)
+        elif (new := changes[key]) is not None and last[key] == place:
+            lines.append(new)
+    while lines and not lines[-1]:
+        lines.pop()
+    lines += [new for key, new in changes.items() if new is not None and key not in last]
+    return "\n".join(lines) or None
+
+
+def _statements(text: str | None) -> Iterator[tuple[str | None, str]]:
+    """Every statement as its key and its text; None is the key of what assigns nothing."""
+    lines = (text or "").split("\n")
+    place = 0
+    while place < len(lines):
+        key = _key(lines[place])
+        end = place + (_length(lines[place:]) if key else 1)
+        yield key, "\n".join(lines[place:end])
+        place = end
+
+
+def _key(line: str) -> str | None:
+    name, equals, _ = line.strip().removeprefix("export ").partition("=")
+    return name.strip() if equals and _KEY.fullmatch(name.strip()) else None
+
+
+def _length(lines: list[str]) -> int:
+    """How many lines an assignment takes: a quoted value may go over several."""
+    value = lines[0].partition("=")[2].strip()
+    if not value.startswith(_QUOTES):
+        return 1
+    quote = value[0]
+    closed = re.compile(rf"(?<!\\)(?:\\\\)*{quote}")
+    if closed.search(value[1:]):
+        return 1
+    for count, line in enumerate(lines[1:], start=2):
+        if closed.search(line):
+            return count
+    return 1  # never closed, so the quote is a part of the value
+
+
+def _unquoted(value: str) -> str:
+    if len(value) < 2 or value[0] not in _QUOTES or value[-1] != value[0]:
+        return value
+    inner = value[1:-1]
+    return inner.replace("\\n", "\n").replace("\\r", "\r") if value[0] == '"' else inner
+
+
+def lines_besides(text: str | None) -> str:
+    """The lines of a text that assign nothing, such as comments; without empty ones."""
+    return "\n".join(raw for key, raw in _statements(text) if key is None and raw.strip())

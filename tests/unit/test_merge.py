@@ -1,0 +1,314 @@
+"""What was asked, laid over what is saved: only that changes, and no secret is ever told."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from bridge.core.configuration import (
+    BuildType,
+    DockerSource,
+    Environment,
+    GithubSource,
+    GitlabSource,
+    GitSource,
+    Saved,
+)
+from bridge.core.difference import Changed, Configured, difference, shown
+from bridge.core.errors import Rejected
+from bridge.core.merge import NoSource, Wanted, WantedBuild, WantedSource, WantedVariables, merge
+from bridge.core.variables import assignment
+from bridge.core.watch import Prereleases, Rules, SourceType, Trigger
+
+PATHS = ("apps/web/**", "!**/*.md")
+GITHUB = GithubSource(
+    owner="my-org",
+    repository="mono",
+    branch="main",
+    provider_id="gh_1",
+    watch_paths=PATHS,
+    submodules=True,
+    trigger=Trigger.TAG,
+)
+GITLAB = GitlabSource(
+    owner="sub", repository="mono", branch="main", provider_id="gl", project_id=7, path="g/sub/mono"
+)
+GIT = GitSource(url="https://me:hunter2@example.com/a.git", branch="main", watch_paths=("a/**",))
+DOCKER = DockerSource(image="web:1", username="me", password=SecretStr("hunter2"))
+STATIC = BuildType(build_type="static", publish_directory="dist")
+ENV = "# ours\nA=1\nB='two words'\nC=\"x\ny\"\nA=2\n"
+
+
+def configured(provider: Any = GITHUB, rules: Rules | None = None, **others: Any) -> Configured:
+    saved = Saved(
+        provider,
+        STATIC,
+        Environment(env=SecretStr(ENV)),
+        watch_paths=getattr(provider, "watch_paths", None),
+        submodules=getattr(provider, "submodules", False),
+        trigger=getattr(provider, "trigger", Trigger.PUSH),
+    )
+    return Configured(replace(saved, **others), rules or Rules())
+
+
+def source(type_: SourceType | None = None, /, **fields: Any) -> WantedSource:
+    return WantedSource(type_, fields)
+
+
+# ── where the code comes from ────────────────────────────────────────────────
+
+
+def test_another_branch_keeps_all_else() -> None:
+    now = configured()
+
+    new = merge(now, source(branch="dev"))
+
+    assert new.saved.provider == GITHUB.model_copy(update={"branch": "dev"})
+    assert difference(now, new) == (Changed("branch", "main", "dev"),)
+
+
+def test_another_kind_of_source_keeps_what_all_kinds_share() -> None:
+    now = configured()
+
+    new = merge(now, source(SourceType.GIT, url="https://example.com/b", branch="main"))
+
+    assert new.saved.provider == GitSource(
+        url="https://example.com/b", branch="main", watch_paths=PATHS, submodules=True
+    )
+    assert new.saved.trigger is Trigger.TAG
+    assert difference(now, new) == (
+        Changed("source", "github", "git"),
+        Changed("owner", "my-org", None),
+        Changed("repository", "mono", None),
+        Changed("provider_id", "gh_1", None),
+        Changed("url", None, "https://example.com/b"),
+    )
+
+
+def test_an_image_in_between_loses_no_watch_paths() -> None:
+    image = merge(configured(), source(SourceType.DOCKER, image="web:2"))
+
+    fields = {"owner": "my-org", "repository": "mono", "branch": "main", "provider_id": "gh_1"}
+    assert merge(image, WantedSource(SourceType.GITHUB, fields)).saved.provider == GITHUB
+
+
+def test_another_kind_of_source_needs_all_its_fields() -> None:
+    with pytest.raises(Rejected, match="a gitlab source needs owner, provider_id, project_id, pat"):
+        merge(configured(), source(SourceType.GITLAB, repository="mono", branch="main"))
+    with pytest.raises(Rejected, match="say which kind"):
+        merge(configured(None), source(branch="main"))
+
+
+def test_an_empty_value_takes_what_is_optional_away() -> None:
+    new = merge(configured(), source(watch_paths=None, provider_id="", build_path=None))
+
+    assert new.saved.provider == GITHUB.model_copy(
+        update={"watch_paths": None, "provider_id": None}
+    )
+
+
+def test_disconnecting_forgets_what_the_backend_forgets_and_our_rules() -> None:
+    now = configured(rules=Rules(tags="v*"))
+
+    new = merge(now, NoSource())
+
+    assert (new.saved.provider, new.saved.watch_paths, new.rules) == (None, None, Rules())
+    assert Changed("rules.tags", "v*", None) in difference(now, new)
+    assert new.saved.environment == now.saved.environment
+
+
+# ── our own rules ────────────────────────────────────────────────────────────
+
+
+def test_a_trigger_goes_to_the_backend_where_that_can_hold_it() -> None:
+    new = merge(configured(rules=Rules(trigger=Trigger.PUSH)), source(trigger="push"))
+
+    assert new.saved.trigger is Trigger.PUSH
+    assert new.rules == Rules()
+
+
+@pytest.mark.parametrize("provider", [GITLAB, GIT])
+def test_a_trigger_goes_to_our_rules_where_the_backend_has_none(provider: Any) -> None:
+    now = configured(provider)
+
+    new = merge(now, source(trigger="tag"))
+
+    assert new == replace(now, rules=Rules(trigger=Trigger.TAG))
+    assert merge(new, source(trigger="push")) == now  # as the backend has it, so nothing to say
+
+
+def test_what_no_backend_can_hold_goes_to_our_rules() -> None:
+    asked = {
+        "branches": "release/*",
+        "tags": "v*",
+        "versions": ">=1 <2",
+        "tag_prefix": "v",
+        "prereleases": "skip",
+        "only_newer": True,
+        "skip_directives": False,
+    }
+
+    new = merge(configured(), WantedSource(None, {"branch": "dev", **asked}))
+
+    assert new.rules == Rules(
+        branch="release/*",
+        tags="v*",
+        versions=">=1 <2",
+        tag_prefix="v",
+        prereleases=Prereleases.SKIP,
+        only_newer=True,
+        skip_directives=False,
+    )
+    assert new.saved.provider == GITHUB.model_copy(update={"branch": "dev"})
+    assert merge(new, WantedSource(None, dict.fromkeys(asked))).rules == Rules()
+
+
+# ── build and variables ──────────────────────────────────────────────────────
+
+
+def test_one_field_of_the_build_changes() -> None:
+    now = configured()
+
+    new = merge(now, WantedBuild({"publish_directory": "out"}))
+
+    assert difference(now, new) == (Changed("publish_directory", "dist", "out"),)
+    with pytest.raises(Rejected, match="compose"):
+        merge(configured(build=None), WantedBuild({"publish_directory": "out"}))
+
+
+def test_one_variable_changes_and_all_other_lines_stay() -> None:
+    now = configured()
+    changes = {"env": {"A": "A=3", "B": None, "D": "D=4"}}
+
+    new = merge(now, WantedVariables(changes))
+
+    assert new.saved.environment.env == SecretStr('# ours\nC="x\ny"\nA=3\nD=4')
+    assert difference(now, new) == (
+        Changed("env.A", "set", "changed"),
+        Changed("env.B", "set", "removed"),
+        Changed("env.D", None, "set"),
+    )
+
+
+def test_a_whole_text_takes_the_place_of_another() -> None:
+    now = configured()
+
+    new = merge(now, WantedVariables(replaced={"env": "Z=1", "build_args": None}))
+
+    assert new.saved.environment.env == SecretStr("Z=1")
+    assert {one.field for one in difference(now, new)} == {
+        "env.A", "env.B", "env.C", "env (comments)", "env.Z",
+    }  # fmt: skip
+
+
+def test_a_stack_has_no_build_arguments() -> None:
+    with pytest.raises(Rejected, match="compose"):
+        merge(configured(build=None), WantedVariables({"build_args": {"A": "A=1"}}))
+
+
+# ── what is refused, and in which words ──────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (
+            source(branch="release/*"),
+            "branch of the github source can't be 'release/\\*': .*set `b",
+        ),
+        (source(brunch="dev"), "brunch is no field of a github source; did you mean branch"),
+        (source(image="web:1"), "image is no field of a github source"),
+        (source(trigger="never"), "trigger of the github source can't be 'never': it is push or t"),
+        (source(owner=None), "owner of the github source can't be None"),
+        (source(versions="one"), "versions can't be 'one'"),
+        (source(tags="[" * 2000), "tags can't be .*glob"),
+        (source(prereleases="no"), "prereleases can't be 'no': it is deploy or skip or only"),
+        (source(only_newer="perhaps"), "only_newer can't be 'perhaps': it is true or false"),
+        (source(SourceType.DOCKER, image="w", tags="v*"), "tags is no field of a docker source"),
+        (
+            WantedBuild({"build_type": "bazel"}),
+            "build_type of the build can't be 'bazel': it is on",
+        ),
+        (WantedBuild({"dockerfil": "x"}), "did you mean dockerfile"),
+        (WantedVariables({"envs": {}}), "envs is no field"),
+    ],
+)
+def test_what_can_not_be_is_rejected_with_its_remedy(wanted: Wanted, words: str) -> None:
+    with pytest.raises(Rejected, match=words):
+        merge(configured(), wanted)
+
+
+def test_a_secret_that_can_not_be_is_not_repeated() -> None:
+    with pytest.raises(Rejected) as caught:
+        merge(configured(DOCKER), source(password=["hunter2"]))
+    with pytest.raises(Rejected) as address:
+        merge(configured(GIT), source(url=["https://me:hunter2@example.com"], branch="a b"))
+
+    assert "hunter2" not in str(caught.value) + str(address.value)
+
+
+# ── promises for all ─────────────────────────────────────────────────────────
+
+NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{0,8}", fullmatch=True)
+SECRETS = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0\r\n'\"\\"), min_size=6, max_size=20
+).map(lambda text: f"s3cret{text}")
+VARIABLES = st.dictionaries(NAMES, SECRETS, max_size=4)
+SOURCES = st.sampled_from([GITHUB, GITLAB, GIT, DOCKER, None])
+
+
+def text_of(variables: dict[str, str]) -> SecretStr | None:
+    lines = [assignment(key, value) for key, value in variables.items()]
+    return SecretStr("\n".join(lines)) if lines else None
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> Configured:
+    texts = [text_of(draw(VARIABLES)) for _ in range(3)]
+    env = Environment(env=texts[0], build_args=texts[1], build_secrets=texts[2])
+    rules = Rules(tags=draw(st.sampled_from([None, "v*"])))
+    return configured(draw(SOURCES), rules, environment=env)
+
+
+@given(configurations())
+def test_merging_nothing_changes_nothing(now: Configured) -> None:
+    for wanted in (WantedSource(), WantedBuild(), WantedVariables()):
+        assert merge(now, wanted) == now
+    assert difference(now, now) == ()
+
+
+@given(configurations(), configurations())
+def test_what_is_told_holds_no_secret(before: Configured, after: Configured) -> None:
+    told = repr(difference(before, after)) + repr(shown(before)) + repr(shown(after))
+
+    assert "s3cret" not in told
+    assert "hunter2" not in told
+    assert (difference(before, after) == ()) == (before == after)
+
+
+@given(configurations(), VARIABLES)
+def test_only_the_variables_that_were_asked_for_change(
+    now: Configured, variables: dict[str, str]
+) -> None:
+    assignments = {key: assignment(key, value) for key, value in variables.items()}
+
+    new = merge(now, WantedVariables({"env": assignments}))
+
+    assert {one.field for one in difference(now, new)} <= {f"env.{key}" for key in variables}
+    assert merge(new, WantedVariables({"env": assignments})) == new
+    assert new.saved.environment.build_args == now.saved.environment.build_args
+
+
+def test_an_address_that_changes_only_in_its_secret_part_is_told_as_changed() -> None:
+    now = configured(GIT)
+
+    (change,) = difference(now, merge(now, source(url="https://me:other@example.com/a.git")))
+
+    assert change == Changed(
+        "url",
+        "https://***@example.com/a.git",
+        "https://***@example.com/a.git (its credentials changed)",
+    )

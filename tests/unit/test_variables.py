@@ -1,0 +1,60 @@
+"""Variables are written so that every reader takes them back, and others are left alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.backends.embedded.variables import parse_variables
+from bridge.core.errors import Rejected
+from bridge.core.variables import assignment, assignments_in, edited, variables_in
+
+KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,5}", fullmatch=True)
+LINES = st.sampled_from(
+    ["A=1", "export A='x'", "# note", "", 'B="x\ny"', "C=it's", "no line", 'D="never closed']
+)
+
+
+@given(KEYS, st.text())
+def test_what_is_written_is_read_back_also_by_the_embedded_backend(key: str, value: str) -> None:
+    try:
+        written = assignment(key, value)
+    except Rejected:
+        return
+
+    text = edited("Z=0\n", {key: written})
+    assert variables_in(text)[key] == value
+    if value.splitlines() in ([], [value]):  # other line ends than \n are a matter of each reader
+        assert parse_variables(text)[key] == value
+
+
+@given(st.lists(LINES), KEYS)
+def test_a_change_leaves_all_other_lines_and_can_be_taken_back(lines: list[str], key: str) -> None:
+    text = "\n".join(lines)
+    others = {name: raw for name, raw in assignments_in(text).items() if name != key}
+
+    with_it = edited(text, {key: f"{key}=new"})
+    without = edited(with_it, {key: None})
+
+    assert assignments_in(with_it) == others | {key: f"{key}=new"}
+    assert assignments_in(without) == others
+
+
+def test_the_last_of_several_counts_and_the_others_go() -> None:
+    assert edited("A=1\nB=2\nA=3", {"A": "A=4"}) == "B=2\nA=4"
+    assert edited("A=1", {"A": None}) is None
+    assert edited(None, {"A": "A=1"}) == "A=1"
+    assert edited("A=1\n\n", {}) == "A=1\n\n"
+
+
+@pytest.mark.parametrize("name", ["", "1A", "A B", "A=", "ä"])
+def test_a_name_that_no_shell_takes_is_rejected(name: str) -> None:
+    with pytest.raises(Rejected, match="variable's name"):
+        assignment(name, "x")
+
+
+@pytest.mark.parametrize("value", ["both ' and \"#", 'two\nlines "quoted"', "zero \0 byte"])
+def test_a_value_that_not_every_reader_takes_back_is_rejected(value: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        assignment("KEY", value)
+
+    assert value not in str(caught.value)
