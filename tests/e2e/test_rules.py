@@ -1,0 +1,127 @@
+"""The bridge's own rules, end to end: tags on GitLab, by version."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.app import open_stores
+from bridge.ports import NewDelivery
+from tests.unit.embedded.support import Repository, git_server
+from tests.world import ZERO, Origin, World, running_world, settings_for
+
+RULES = """
+- apps: shop/*
+  trigger: tag
+- apps: shop/web
+  versions: ">=1.2 <2"
+  only_newer: true
+"""
+
+
+@pytest.fixture
+async def origin(tmp_path: Path) -> AsyncIterator[Origin]:
+    """A project of a GitLab that can be cloned from."""
+    root = tmp_path / "gitlab"
+    repository = Repository.make(root / "group/site.git", {"web/index.html": "first"})
+    async with git_server(root) as server:
+        yield Origin(repository, "gitlab", "group/site", 42, f"{server.url}/group/site.git")
+
+
+async def make_app(world: World, origin: Origin) -> dict[str, Any]:
+    """An app that publishes `web/` from the project's main branch, with watch paths."""
+    assert world.backend is not None
+    ask = world.backend.ask
+    url = origin.url.removesuffix("/group/site.git")
+    await ask("POST", "gitlab.create", name="gl", authId="x", gitlabUrl=url)
+    (provider,) = await ask("GET", "gitlab.gitlabProviders")
+    app = await world.backend.app("web")
+    await ask(
+        "POST",
+        "application.saveGitlabProvider",
+        applicationId=app["applicationId"],
+        gitlabBranch="main",
+        gitlabBuildPath="/",
+        gitlabOwner="group",
+        gitlabRepository="site",
+        gitlabId=provider["gitlabId"],
+        gitlabProjectId=42,
+        gitlabPathNamespace="group/site",
+        watchPaths=["nothing/that/changes/**"],
+        enableSubmodules=False,
+    )
+    await world.backend.save_build(app["applicationId"], publishDirectory="web")
+    return app
+
+
+async def tag(world: World, origin: Origin, name: str) -> str:
+    """Make a tag and deliver its webhook; returns the delivery id."""
+    origin.repository.git("tag", name)
+    return await world.push(origin, f"refs/tags/{name}", ZERO, origin.head(name))
+
+
+async def decided(world: World, id_: str) -> tuple[str, str]:
+    """Reason and evidence."""
+    delivery = await world.delivery(id_, "gitlab")
+    (decision,) = (await world.stores.journal.decisions([delivery.seq]))[delivery.seq]
+    return str(decision.reason), decision.evidence
+
+
+async def test_a_gitlab_app_deploys_the_versions_of_its_range_and_never_an_older_one(
+    tmp_path: Path, origin: Origin
+) -> None:
+    async with running_world(tmp_path / "bridge", BRIDGE_RULES=RULES) as world:
+        app = await make_app(world, origin)
+        pushed = await world.commit(origin, "feat: second", {"web/index.html": "second"})
+        released = await tag(world, origin, "v1.2.0")
+        (deployment,) = await world.ended(1)
+        assert (deployment.state, deployment.ref) == ("done", "refs/tags/v1.2.0"), deployment.note
+        assert world.backend is not None
+        assert (await world.backend.page(app)).text == "second"
+
+        candidate = await tag(world, origin, "v2.0.0-rc.1")
+        higher = await tag(world, origin, "v1.3.0")
+        await world.ended(2)
+        older = await tag(world, origin, "v1.2.1")
+        nightly = await tag(world, origin, "nightly")
+
+        assert [await decided(world, id_) for id_ in (pushed, released, candidate)] == [
+            ("trigger_mismatch", "a push to a branch (main) arrived, it waits for a tag"),
+            ("tag_pushed", "tag v1.2.0 was pushed"),
+            ("tag_mismatch", "version 2.0.0-rc.1 is not in >=1.2 <2"),
+        ]
+        assert [await decided(world, id_) for id_ in (higher, older)] == [
+            ("tag_pushed", "tag v1.3.0 was pushed"),
+            ("tag_too_old", "tag v1.2.1 is older than v1.3.0, which has been deployed"),
+        ]
+        assert (await decided(world, nightly))[0] == "tag_mismatch"
+        refs = [deployment.ref for deployment in await world.deployments()]
+        assert refs == ["refs/tags/v1.2.0", "refs/tags/v1.3.0"]
+
+
+async def test_of_tags_in_one_batch_the_older_is_too_old(tmp_path: Path, origin: Origin) -> None:
+    """What came in while no bridge worked is decided together once one starts."""
+    data = tmp_path / "bridge"
+    async with running_world(data, BRIDGE_RULES=RULES) as world:
+        await make_app(world, origin)
+        known = await world.commit(origin, "feat: second", {"web/index.html": "second"})
+        assert (await decided(world, known))[0] == "trigger_mismatch"
+    names = ["v1.4.0", "v1.3.9", "v1.5.0"]
+    async with open_stores(settings_for(data, BRIDGE_RULES=RULES)) as stores:
+        for name in names:
+            origin.repository.git("tag", name)
+            payload = origin.payload(f"refs/tags/{name}", ZERO, origin.head(name))
+            body = json.dumps(payload).encode()
+            await stores.inbox.keep(NewDelivery("gitlab", name, "Tag Push Hook", {}, body, 1.0))
+
+    async with running_world(data, BRIDGE_RULES=RULES) as world:
+        reasons = [(await decided(world, name))[0] for name in names]
+        deployments = await world.ended(2)
+
+    assert reasons == ["tag_pushed", "tag_too_old", "tag_pushed"]
+    assert [(one.ref, str(one.state)) for one in deployments] == [
+        ("refs/tags/v1.4.0", "superseded"),
+        ("refs/tags/v1.5.0", "done"),
+    ]
