@@ -11,9 +11,10 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.decision import Decision
+from bridge.core.difference import Changed
 from bridge.core.events import Event
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.watch import App
+from bridge.core.watch import App, Rules
 
 T = TypeVar("T")
 
@@ -228,6 +229,32 @@ class Recorded:
     drop: tuple[str, ...]
 
 
+BEGUN = "begun"
+"""The outcome of a change while it is made; that of one which was cut off stays so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """That somebody changes how an app is configured.
+
+    Attributes:
+        by: e.g. "cli: ada".
+        what: e.g. "provider set".
+        difference: secrets are not in it.
+        outcome: `BEGUN`, "done", or why not.
+        number: counts up; 0 while it is not kept.
+    """
+
+    at: float
+    by: str
+    what: str
+    app_id: str
+    app: str
+    difference: tuple[Changed, ...]
+    outcome: str = BEGUN
+    number: int = 0
+
+
 class Journal(Protocol):
     """Apps, decisions, deployments and every change of them, for good."""
 
@@ -235,10 +262,25 @@ class Journal(Protocol):
         """Replace what is known of a backend's apps; those not found any more are gone."""
 
     async def apps(self) -> list[App]:
-        """The apps that there are, by label."""
+        """The apps that there are, by label, each with the rules that were set for it."""
 
     async def app(self, app_id: str) -> App | None:
         """One app, also when it is gone by now."""
+
+    async def rules(self, app_id: str) -> Rules:
+        """Our own rules that were set for an app."""
+
+    async def save_rules(self, app_id: str, rules: Rules, *, by: str) -> None:
+        """Set them, in place of those before."""
+
+    async def audit(self, new: Audited) -> int:
+        """Note that somebody changes something; returns its number."""
+
+    async def settle(self, number: int, outcome: str) -> None:
+        """Note what became of it."""
+
+    async def audited(self, *, limit: int, app_id: str | None = None) -> list[Audited]:
+        """The newest changes, newest first; of one app where given."""
 
     async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
         """Write what deliveries led to, all or nothing."""

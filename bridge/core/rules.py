@@ -27,8 +27,8 @@ def rules_for(label: str, book: RuleBook) -> Rules:
 
 
 def ruled(app: App, book: RuleBook) -> App:
-    """An app with what the book says of it."""
-    return replace(app, rules=rules_for(app.label, book))
+    """An app with what the book says of it; where that says nothing, what was set for it."""
+    return replace(app, rules=rules_for(app.label, book).over(app.rules))
 
 
 def names(pattern: str, name: str) -> bool:

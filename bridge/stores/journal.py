@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import FINAL, LOSABLE, Change, Deployment, State, makes_moot, may_move
-from bridge.core.watch import App
-from bridge.ports import Explained, Outcome, PushSeen, Recorded
-from bridge.stores import rows, tables
+from bridge.core.watch import App, Rules
+from bridge.ports import Audited, Explained, Outcome, PushSeen, Recorded
+from bridge.stores import ledger, rows, tables
 from bridge.stores.engines import WRITES
 from bridge.stores.migrations import migrate
 
@@ -58,15 +58,48 @@ class SqlJournal:
         await self._write(lambda db: _save_apps(db, backend, found))
 
     async def apps(self) -> list[App]:
-        """The apps that there are, by label."""
+        """The apps that there are, by label, each with the rules that were set for it."""
         t = tables.apps
-        query = sa.select(t).where(~t.c.gone).order_by(t.c.label, t.c.id)
+        query = ledger.APPS.where(~t.c.gone).order_by(t.c.label, t.c.id)
         return [rows.read_app(row) for row in await self._all(query)]
 
     async def app(self, app_id: str) -> App | None:
         """One app, also when it is gone by now."""
-        found = await self._all(sa.select(tables.apps).where(tables.apps.c.id == app_id))
+        found = await self._all(ledger.APPS.where(tables.apps.c.id == app_id))
         return rows.read_app(found[0]) if found else None
+
+    # ── configuring ───────────────────────────────────────────────────────
+
+    async def rules(self, app_id: str) -> Rules:
+        """Our own rules that were set for an app."""
+        t = tables.rules
+        found = await self._all(sa.select(t.c.data).where(t.c.app_id == app_id))
+        return rows.read_rules(found[0]["data"] if found else None)
+
+    async def save_rules(self, app_id: str, rules: Rules, *, by: str) -> None:
+        """Set them, in place of those before."""
+        at = self._clock()
+        await self._write(lambda db: ledger.save_rules(db, app_id, rules, by, at))
+
+    async def audit(self, new: Audited) -> int:
+        """Note that somebody changes something; returns its number."""
+        insert = sa.insert(tables.audit).values(rows.audit_row(new))
+        query = insert.returning(tables.audit.c.number)
+        return await self._write(lambda db: int(db.execute(query).scalar_one()))
+
+    async def settle(self, number: int, outcome: str) -> None:
+        """Note what became of it."""
+        t = tables.audit
+        update = sa.update(t).where(t.c.number == number).values(outcome=outcome)
+        await self._write(lambda db: db.execute(update))
+
+    async def audited(self, *, limit: int, app_id: str | None = None) -> list[Audited]:
+        """The newest changes, newest first; of one app where given."""
+        t = tables.audit
+        query = sa.select(t).order_by(t.c.number.desc()).limit(limit)
+        if app_id is not None:
+            query = query.where(t.c.app_id == app_id)
+        return [rows.read_audited(row) for row in await self._all(query)]
 
     # ── decisions ─────────────────────────────────────────────────────────
 

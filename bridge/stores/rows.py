@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from bridge.core.decision import Decision, Reason
+from bridge.core.difference import Changed
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
-from bridge.ports import Explained
+from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
+from bridge.ports import Audited, Explained
 
 
 def as_json(ids: Sequence[str]) -> str:
@@ -29,14 +30,14 @@ def app_row(app: App) -> dict[str, Any]:
 
 
 def _record(app: App) -> dict[str, Any]:
-    """What the backend says; our own rules come from the settings, always as they are now."""
+    """What the backend says; our own rules have a table, and the settings, of their own."""
     record = asdict(app)
     del record["rules"]
     return record
 
 
 def read_app(row: Mapping[str, Any]) -> App:
-    """An app from a row of `apps`."""
+    """An app from a row of `apps`, with the rules that were set for it."""
     data = json.loads(row["data"])
     source = data.pop("source")
     paths = data.pop("watch_paths")
@@ -47,8 +48,51 @@ def read_app(row: Mapping[str, Any]) -> App:
             "trigger": Trigger(data["trigger"]),
             "source": source and Source(**source | {"type": SourceType(source["type"])}),
             "watch_paths": None if paths is None else tuple(paths),
+            "rules": read_rules(row["rules"]),
         }
     )
+
+
+def rules_text(rules: Rules) -> str:
+    """The rules that are said, as they stand in a row."""
+    said = {one.name: getattr(rules, one.name) for one in fields(rules)}
+    return json.dumps({name: value for name, value in said.items() if value is not None})
+
+
+def read_rules(text: str | None) -> Rules:
+    """Rules from a row of `rules`; none where there is none."""
+    said = json.loads(text) if text else {}
+    if "trigger" in said:
+        said["trigger"] = Trigger(said["trigger"])
+    if "prereleases" in said:
+        said["prereleases"] = Prereleases(said["prereleases"])
+    if "watch_paths" in said:
+        said["watch_paths"] = tuple(said["watch_paths"])
+    return Rules(**said)
+
+
+def audit_row(new: Audited) -> dict[str, Any]:
+    """What somebody changes, as a row of `audit`; the database numbers it."""
+    return {
+        "at": new.at,
+        "by": new.by,
+        "what": new.what,
+        "app_id": new.app_id,
+        "app": new.app,
+        "difference": json.dumps([[one.field, one.before, one.after] for one in new.difference]),
+        "outcome": new.outcome,
+    }
+
+
+def read_audited(row: Mapping[str, Any]) -> Audited:
+    """What somebody changed, from a row of `audit`."""
+    changes = json.loads(row["difference"])
+    difference = tuple(Changed(name, _value(old), _value(new)) for name, old, new in changes)
+    return Audited(**dict(row) | {"difference": difference})
+
+
+def _value(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def deployment_row(deployment: Deployment) -> dict[str, Any]:

@@ -91,3 +91,28 @@ changes = sa.Table(
     sa.Column("note", sa.Text, nullable=False),
     sa.Index("changes_by_deployment", "deployment", "number"),
 )
+
+rules = sa.Table(
+    "rules",
+    metadata,
+    sa.Column("app_id", sa.Text, primary_key=True),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", sa.Float(53), nullable=False),
+)
+"""Our own rules for single apps, as people set them; `bridge.yaml` wins (docs/notes/0009)."""
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Float(53), nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("app_id", sa.Text, nullable=False),
+    sa.Column("app", sa.Text, nullable=False),
+    sa.Column("difference", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Index("audit_by_app", "app_id", "number"),
+)
+"""Who has changed what; secrets are not in it."""

@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from bridge.core.decision import Decision, Reason
+from bridge.core.difference import Changed
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import MOVES, Deployment, State
-from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
-from bridge.ports import Outcome, PushSeen, Recorded
+from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
+from bridge.ports import BEGUN, Audited, Outcome, PushSeen, Recorded
 from bridge.stores import migrations, tables
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.journal import SqlJournal
@@ -514,6 +517,61 @@ async def test_an_app_that_is_listed_twice_is_one(journal: Any) -> None:
     assert [one.name for one in await journal.apps()] == ["again"]
 
 
+# ── configuring ──────────────────────────────────────────────────────────────
+
+RULES = Rules(
+    trigger=Trigger.TAG,
+    branch="release/*",
+    watch_paths=("a/**",),
+    tags="v*",
+    versions=">=1",
+    tag_prefix="",
+    prereleases=Prereleases.ONLY,
+    only_newer=False,
+    skip_directives=False,
+)
+
+
+async def test_rules_that_were_set_stay_and_come_with_their_app(reopened: Opened) -> None:
+    journal = await reopened()
+    await journal.save_apps("dokploy", [app("app-a"), app("app-b")])
+    await journal.save_rules("app-a", Rules(tags="old"), by="cli: ada")
+    await journal.save_rules("app-a", RULES, by="cli: ada")
+    await journal.save_apps("dokploy", [app("app-a"), app("app-b")])
+
+    journal = await reopened()
+
+    assert await journal.rules("app-a") == RULES
+    assert await journal.rules("app-b") == Rules()
+    assert await journal.apps() == [app("app-a", rules=RULES), app("app-b")]
+    assert await journal.app("app-a") == app("app-a", rules=RULES)
+
+
+async def test_rules_that_say_nothing_are_no_rules(journal: Any) -> None:
+    await journal.save_rules("app-a", RULES, by="cli: ada")
+    await journal.save_rules("app-a", Rules(), by="cli: ada")
+
+    assert await journal.rules("app-a") == Rules()
+
+
+async def test_changes_are_noted_before_they_are_made_and_settled_after(
+    reopened: Opened, clock: ManualClock
+) -> None:
+    journal = await reopened()
+    changes = (Changed("branch", "main", None), Changed("watch_paths", None, ("ä/**",)))
+    first = Audited(clock(), "cli: ada", "provider set", "app-a", "shop/a", changes)
+    second = replace(first, what="clear", app_id="app-b", difference=())
+    numbers = [await journal.audit(new) for new in (first, second)]
+    await journal.settle(numbers[0], "done")
+
+    journal = await reopened()
+
+    done = replace(first, outcome="done", number=numbers[0])
+    assert await journal.audited(limit=9) == [replace(second, number=numbers[1]), done]
+    assert await journal.audited(limit=9, app_id="app-a") == [done]
+    assert (await journal.audited(limit=1))[0].outcome == BEGUN
+
+
 # ── the whole ────────────────────────────────────────────────────────────────
 
 
@@ -568,6 +626,37 @@ async def test_every_start_ends_with_the_tables_as_they_are_described(
             assert context.get_current_revision() == migrations.HEAD
             assert compare_metadata(context, tables.metadata) == []
     engine.dispose()
+
+
+def test_a_journal_of_the_first_release_ends_as_a_fresh_one(tmp_path: Path) -> None:
+    old, fresh = (sqlite_engine(tmp_path / name) for name in ("old.sqlite", "fresh.sqlite"))
+    with old.connect() as connection:
+        _upgrade(connection, "0001")
+        assert not sa.inspect(connection).has_table("rules")
+    with old.begin() as connection:
+        connection.execute(sa.text("INSERT INTO meta VALUES ('instance', 'kept')"))
+
+    for engine in (old, fresh):
+        migrations.migrate(engine)
+
+    assert _schema(old) == _schema(fresh)
+    with old.connect() as connection:
+        assert connection.scalar(sa.text("SELECT value FROM meta")) == "kept"
+    old.dispose()
+    fresh.dispose()
+
+
+def _upgrade(connection: sa.Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _schema(engine: sa.Engine) -> list[tuple[str, str]]:
+    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
 def test_head_names_the_newest_migration() -> None:
