@@ -6,7 +6,8 @@ headers say, then the size. The hot path has no middleware and parses no JSON.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -54,7 +55,7 @@ class Hooks:
             except BridgeError as error:
                 return _refused(host, status_of(error), str(error))
             except TimeoutError:
-                why = f"the body did not arrive within {self._limits.timeout:.0f} s"
+                why = f"the body did not arrive within {self._limits.timeout:g} s"
                 return _refused(host, HTTPStatus.REQUEST_TIMEOUT, why)
             except (ConnectionError, HttpProcessingError, web.HTTPException) as error:
                 why = f"the body could not be read ({type(error).__name__})"
@@ -64,7 +65,8 @@ class Hooks:
 
     async def _receive(self, host: str, request: web.Request) -> web.Response:
         if request.method != "POST":
-            return _refused(host, HTTPStatus.METHOD_NOT_ALLOWED, "webhooks are sent with POST")
+            why = "webhooks are sent with POST"
+            return _refused(host, HTTPStatus.METHOD_NOT_ALLOWED, why, Allow="POST")
         envelope = self._ingest.open(host, request.headers)
         length = request.content_length
         if length is None:
@@ -73,21 +75,33 @@ class Hooks:
         if length > self._limits.max_body:
             why = f"the body has {length} bytes; at most {self._limits.max_body} are taken"
             return _refused(host, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
-        body = await self._read(request, length)
-        receipt = await self._ingest.take(host, envelope, body)
+        with self._room_for(length):
+            receipt = await self._ingest.take(host, envelope, await self._read(request))
         if receipt.duplicate:
             return _receipt(HTTPStatus.OK, receipt.delivery, "duplicate")
         return _receipt(HTTPStatus.ACCEPTED, receipt.delivery, "accepted")
 
-    async def _read(self, request: web.Request, length: int) -> bytes:
+    @contextmanager
+    def _room_for(self, length: int) -> Iterator[None]:
+        """Count a body from before it is read until it is kept: so long it is in memory."""
         if self._in_flight + length > self._limits.max_in_flight:
             raise Unreachable("the bridge", "too many large webhooks are arriving at once")
         self._in_flight += length
         try:
-            async with asyncio.timeout(self._limits.timeout):
-                return await request.read()
+            yield
         finally:
             self._in_flight -= length
+
+    async def _read(self, request: web.Request) -> bytes:
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # as aiohttp does it: the answer itself has not begun
+        async with asyncio.timeout(self._limits.timeout):
+            return await request.read()
+
+
+async def expect_later(_request: web.Request) -> None:
+    """Ask nobody for a body before the headers were looked at; `Hooks` does it then."""
 
 
 def _receipt(status: int, delivery: str, word: str) -> web.Response:
@@ -97,6 +111,8 @@ def _receipt(status: int, delivery: str, word: str) -> web.Response:
     return web.Response(status=status, body=body, content_type="application/json")
 
 
-def _refused(host: str, status: int, why: str) -> web.Response:
+def _refused(host: str, status: int, why: str, **headers: str) -> web.Response:
     log.info("webhook refused", extra={"host": host, "status": int(status), "why": why})
-    return refusal(status, why)
+    response = refusal(status, why)
+    response.headers.update(headers)
+    return response

@@ -1,16 +1,20 @@
 """The public listener: routes, and how connections are treated."""
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.errors import Rejected
 from bridge.journey.ingest import Ingest
 from bridge.web.answers import refusal
 from bridge.web.health import Check, healthz, readyz
-from bridge.web.hooks import BodyLimits, Hooks
+from bridge.web.hooks import BodyLimits, Hooks, expect_later
+
+log = logging.getLogger(__name__)
 
 KEEPALIVE_SECONDS = 15.0
 """Also bounds how slowly headers may arrive; aiohttp's default is an hour."""
@@ -23,10 +27,11 @@ def routes(
     app = web.Application(client_max_size=limits.max_body)
     hooks = Hooks(ingest, limits)
     for host in hosts:
-        app.router.add_route("*", f"/hooks/{host}", hooks.handler(host))
+        path, handler = f"/hooks/{host}", hooks.handler(host)
+        app.router.add_route("*", path, handler, expect_handler=expect_later)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz(checks))
-    app.router.add_route("*", "/{path:.*}", _unknown)
+    app.router.add_route("*", r"/{path:[\s\S]*}", _unknown, expect_handler=expect_later)
     return app
 
 
@@ -43,6 +48,8 @@ class WebServer:
         """Bind and serve; raises Rejected when the address can't be had."""
         settings: dict[str, Any] = {
             "access_log": None,  # a quarter of the throughput
+            "auto_decompress": False,  # signatures are over the bytes as sent, and so are limits
+            "logger": _quiet_logger(),
             "keepalive_timeout": KEEPALIVE_SECONDS,
             "lingering_time": 0,
             "handle_signals": False,
@@ -72,6 +79,24 @@ class WebServer:
         if self._runner is not None:
             await asyncio.shield(self._runner.cleanup())
             self._runner = None
+
+
+def _quiet_logger() -> logging.Logger:
+    """For aiohttp: what is no HTTP is its sender's fault, and no reason for a traceback.
+
+    Nor may the log hold it: it quotes the line at fault, which may be a secret's.
+    """
+    logger = logging.getLogger("bridge.web.http")
+    logger.addFilter(_is_ours)
+    return logger
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        log.info("what came is no HTTP", extra={"status": error.code})
+        return False
+    return True
 
 
 async def _unknown(request: web.Request) -> web.Response:

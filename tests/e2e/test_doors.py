@@ -1,0 +1,537 @@
+"""The HTTP door, over real HTTP: who gets in, who does not, and what each is told."""
+
+import asyncio
+import gzip
+import hashlib
+import hmac
+import http.client
+import json
+import logging
+import random
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.githosts import HOSTS
+from bridge.githosts.github import GitHub
+from bridge.githosts.gitlab import GitLab
+from bridge.journey.ingest import Ingest
+from bridge.ports import DeliveryState, GitHost
+from bridge.stores import inbox as sqlite_inbox
+from bridge.stores.inbox import SqliteInbox
+from bridge.web.hooks import BodyLimits
+from bridge.web.server import WebServer, routes
+from tests.e2e.test_journey import make_site
+from tests.unit.embedded.support import until
+from tests.world import SECRET, TOKEN, ZERO, Origin, World, hook_headers
+
+BODY = b'{"ref": "refs/heads/main", "note": "what only the body knows"}'
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, and whether the server closed the connection after it."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    closed: bool = True
+
+    @property
+    def error(self) -> str:
+        """Why it was refused, once the refusal has the right form."""
+        said = json.loads(self.body)
+        assert set(said) == {"error"}, said
+        assert b"\n" not in self.body
+        assert self.headers["content-type"].startswith("application/json")
+        assert self.headers.get("connection") == "close"
+        assert self.closed
+        return str(said["error"])
+
+
+@dataclass
+class Door:
+    """A listener, its inbox, and plain sockets to knock with."""
+
+    inbox: SqliteInbox
+    server: WebServer
+
+    @property
+    def port(self) -> int:
+        return int(self.server.url.rpartition(":")[2])
+
+    async def knock(self, head: bytes, body: bytes = b"", *, after: float = 0.0) -> Answer:
+        """Send these very bytes and read to the end; the body goes out `after` seconds later."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(head)
+            if after:
+                await asyncio.sleep(after)
+            writer.write(body)
+            await writer.drain()
+            async with asyncio.timeout(10):
+                return await _read(reader)
+        finally:
+            writer.close()
+
+    async def post(
+        self, path: str, headers: dict[str, Any], body: bytes = BODY, *, method: str = "POST"
+    ) -> Answer:
+        lines = {"Content-Length": str(len(body))} | headers
+        return await self.knock(head_of(f"{method} {path}", lines), body)
+
+    async def kept(self) -> list[str]:
+        return [found.id for found in await self.inbox.newest(100)]
+
+
+async def _read(reader: asyncio.StreamReader) -> Answer:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.rstrip("\r\n").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    status = int(first.split()[1])
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    closed = headers.get("connection") == "close" and await reader.read() == b""
+    return Answer(status, headers, body, closed)
+
+
+def head_of(request: str, headers: dict[str, Any]) -> bytes:
+    """A request's head; None leaves a header out."""
+    lines = [f"{request} HTTP/1.1", "Host: 127.0.0.1"]
+    raw = "".join(f"{line}\r\n" for line in lines).encode()
+    for name, value in headers.items():
+        if value is not None:
+            raw += name.encode() + b": " + (value if isinstance(value, bytes) else value.encode())
+            raw += b"\r\n"
+    return raw + b"\r\n"
+
+
+def signed(body: bytes = BODY, *, id_: str = "delivery-1", **others: Any) -> dict[str, Any]:
+    """GitHub's headers for a body, with others in place."""
+    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    headers = {
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": id_,
+        "X-Hub-Signature-256": f"sha256={signature}",
+        "Content-Type": "application/json",
+    }
+    return headers | {name.replace("_", "-"): value for name, value in others.items()}
+
+
+def with_token(**others: Any) -> dict[str, Any]:
+    """GitLab's headers, with others in place."""
+    headers = {
+        "X-Gitlab-Event": "Push Hook",
+        "X-Gitlab-Token": TOKEN,
+        "Idempotency-Key": "delivery-1",
+        "Content-Type": "application/json",
+    }
+    return headers | {name.replace("_", "-"): value for name, value in others.items()}
+
+
+Opened = Callable[..., Awaitable[Door]]
+
+
+@pytest.fixture
+async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
+    """Opens the one door with limits and hosts of choice."""
+    made: list[Door] = []
+
+    async def open_door(hosts: dict[str, GitHost] | None = None, **limits: Any) -> Door:
+        served = {"github": GitHub([SECRET]), "gitlab": GitLab([TOKEN])} if hosts is None else hosts
+        inbox = SqliteInbox(tmp_path / "inbox.sqlite")
+        await inbox.start()
+        app = routes(Ingest(served, inbox, time.time), HOSTS, BodyLimits(**limits), {})
+        door = Door(inbox, WebServer(app, "127.0.0.1", 0))
+        made.append(door)
+        await door.server.start()
+        return door
+
+    yield open_door
+    for door in made:
+        await door.server.stop()
+        await door.inbox.stop()
+
+
+@pytest.fixture
+async def door(opened: Opened) -> Door:
+    return await opened()
+
+
+# ── in ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("host", "headers"), [("github", signed()), ("gitlab", with_token())])
+async def test_what_is_authentic_is_kept_and_the_second_time_known(
+    door: Door, host: str, headers: dict[str, Any]
+) -> None:
+    first = await door.post(f"/hooks/{host}", headers | {"Connection": "close"})
+    second = await door.post(f"/hooks/{host}", headers | {"Connection": "close"})
+
+    assert (first.status, json.loads(first.body)) == (
+        202, {"delivery": "delivery-1", "status": "accepted"},
+    )  # fmt: skip
+    assert (second.status, json.loads(second.body)) == (
+        200, {"delivery": "delivery-1", "status": "duplicate"},
+    )  # fmt: skip
+    found = await door.inbox.find(host, "delivery-1")
+    assert found is not None
+    assert (found.body, found.state) == (BODY, DeliveryState.KEPT)
+
+
+async def test_gitlab_without_any_id_is_known_by_its_body(door: Door) -> None:
+    headers = with_token(Idempotency_Key=None)
+    first = await door.post("/hooks/gitlab", headers)
+    second = await door.post("/hooks/gitlab", headers)
+
+    assert (first.status, second.status) == (202, 200)
+
+
+async def test_quotes_in_an_id_come_back_as_json(door: Door) -> None:
+    answer = await door.post("/hooks/github", signed(id_='a"b\\c'))
+
+    assert json.loads(answer.body) == {"delivery": 'a"b\\c', "status": "accepted"}
+
+
+async def test_one_connection_brings_several(door: Door) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    for number in range(3):
+        headers = signed(id_=f"delivery-{number}") | {"Content-Length": str(len(BODY))}
+        writer.write(head_of("POST /hooks/github", headers) + BODY)
+        assert (await _read(reader)).status == 202
+    writer.close()
+
+    assert await door.kept() == ["delivery-2", "delivery-1", "delivery-0"]
+
+
+# ── not in ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        None, "", "garbage", "sha256=", "sha256=" + "0" * 64, "sha1=" + "0" * 40,
+        "sha256=" + "g" * 64, b"sha256=\xe9\xff", "sha256=" + "ü" * 64, "sha256=" + "0" * 65,
+    ],
+)  # fmt: skip
+async def test_a_signature_that_does_not_fit_is_401(door: Door, signature: Any) -> None:
+    answer = await door.post("/hooks/github", signed() | {"X-Hub-Signature-256": signature})
+
+    assert answer.status == 401
+    assert "X-Hub-Signature-256" in answer.error
+    assert await door.kept() == []
+
+
+async def test_a_signature_of_another_body_is_401(door: Door) -> None:
+    assert (await door.post("/hooks/github", signed(b"another"))).status == 401
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong", TOKEN + "x", b"\xe9\xff", "ü"])
+async def test_a_token_that_is_none_of_ours_is_401(door: Door, token: Any) -> None:
+    answer = await door.post("/hooks/gitlab", with_token(X_Gitlab_Token=token))
+
+    assert answer.status == 401
+    assert "X-Gitlab-Token" in answer.error
+    assert await door.kept() == []
+
+
+@pytest.mark.parametrize(
+    ("host", "header"),
+    [
+        ("github", "X-GitHub-Event"), ("github", "X-GitHub-Delivery"), ("gitlab", "X-Gitlab-Event"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("value", [None, "", b"\xff", "x" * 201])
+async def test_a_header_that_must_be_there_is_400_when_it_is_not(
+    door: Door, host: str, header: str, value: Any
+) -> None:
+    headers = signed() if host == "github" else with_token()
+    answer = await door.post(f"/hooks/{host}", headers | {header: value})
+
+    assert answer.status == 400
+    assert header in answer.error
+    assert await door.kept() == []
+
+
+@pytest.mark.parametrize("encoding", [None, "chunked"])
+async def test_a_body_without_length_is_411(door: Door, encoding: str | None) -> None:
+    headers = signed() | {"Transfer-Encoding": encoding}
+    answer = await door.knock(head_of("POST /hooks/github", headers))
+
+    assert answer.status == 411
+    assert "Content-Length" in answer.error
+
+
+@pytest.mark.parametrize("expect", [None, "100-continue"])
+async def test_a_body_over_the_limit_is_413_before_any_of_it_is_read(
+    door: Door, expect: str | None
+) -> None:
+    headers = signed() | {"Content-Length": str(26 * MIB + 1), "Expect": expect}
+    answer = await door.knock(head_of("POST /hooks/github", headers))
+
+    assert answer.status == 413
+    assert str(26 * MIB) in answer.error
+
+
+async def test_who_waits_to_be_asked_for_the_body_is_asked_for_it(door: Door) -> None:
+    headers = signed() | {"Content-Length": str(len(BODY)), "Expect": "100-continue"}
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    writer.write(head_of("POST /hooks/github", headers))
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+    writer.write(BODY)
+
+    assert (await _read(reader)).status == 202
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/hooks", "/hooks/github/", "/hooks/gitea", "/%0d%0ax", "//"]
+)
+async def test_an_unknown_route_is_404(door: Door, path: str) -> None:
+    answer = await door.post(path, signed())
+
+    assert answer.status == 404
+    assert answer.error.startswith("there is nothing at /")
+
+
+async def test_a_host_without_a_secret_is_not_served(opened: Opened) -> None:
+    door = await opened({"github": GitHub([SECRET])})
+    answer = await door.post("/hooks/gitlab", with_token())
+
+    assert answer.status == 404
+    assert answer.error == "gitlab is not served here: no secret is set for it"
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
+async def test_another_method_is_405(door: Door, method: str) -> None:
+    answer = await door.post("/hooks/github", signed(), method=method)
+
+    assert answer.status == 405
+    assert answer.headers["allow"] == "POST"
+    assert "POST" in answer.error
+
+
+async def test_a_body_that_does_not_come_is_408(opened: Opened) -> None:
+    door = await opened(timeout=0.1)
+    head = head_of("POST /hooks/github", signed() | {"Content-Length": str(len(BODY))})
+
+    silent = await door.knock(head, BODY[:10])
+    late = await door.knock(head, BODY, after=0.3)
+
+    assert (silent.status, late.status) == (408, 408)
+    assert silent.error == late.error == "the body did not arrive within 0.1 s"
+    assert await door.kept() == []
+
+
+async def test_who_hangs_up_in_the_middle_leaves_nothing_behind(
+    opened: Opened, caplog: pytest.LogCaptureFixture
+) -> None:
+    door = await opened(max_in_flight=2 * MIB)
+    headers = signed() | {"Content-Length": str(2 * MIB)}
+    for _ in range(3):
+        _, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(head_of("POST /hooks/github", headers) + b"half")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    large = b"x" * (2 * MIB)
+
+    async def status() -> int:
+        return (await door.post("/hooks/github", signed(large), large)).status
+
+    await until(status, lambda found: found == 202)
+    assert await door.kept() == ["delivery-1"]
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+# ── full ─────────────────────────────────────────────────────────────────────
+
+
+async def test_too_much_at_once_is_503_and_comes_again_later(opened: Opened) -> None:
+    door = await opened(max_in_flight=3 * MIB)
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    first = b"1" * (2 * MIB)
+    headers = signed(first, id_="first") | {"Content-Length": str(len(first))}
+    writer.write(head_of("POST /hooks/github", headers))
+    await writer.drain()
+    large = b"2" * (2 * MIB)
+
+    busy = await until(
+        lambda: door.knock(
+            head_of("POST /hooks/github", signed(large) | {"Content-Length": str(len(large))})
+        ),
+        lambda found: found.status == 503,
+    )
+    writer.write(first)
+    assert (await _read(reader)).status == 202
+    writer.close()
+
+    assert int(busy.headers["retry-after"]) > 0
+    assert "too many large webhooks" in busy.error
+    assert (await door.post("/hooks/github", signed(large), large)).status == 202
+
+
+async def test_a_full_disk_is_503_keeps_nothing_and_is_over_when_there_is_room(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    connections: list[sqlite3.Connection] = []
+    connect = sqlite_inbox._connect
+
+    def remembering(path: Path) -> sqlite3.Connection:
+        connections.append(connect(path))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite_inbox, "_connect", remembering)
+    door = await opened()
+    for connection in connections:
+        connection.execute("PRAGMA max_page_count = 8")
+    body = random.Random(7).randbytes(200_000)
+
+    full = await door.post("/hooks/github", signed(body), body)
+    assert full.status == 503
+    assert "full" in full.error
+    assert int(full.headers["retry-after"]) > 0
+    assert await door.kept() == []
+
+    for connection in connections:
+        connection.execute("PRAGMA max_page_count = 1000000")
+    assert (await door.post("/hooks/github", signed(body), body)).status == 202
+
+
+# ── large and strange ────────────────────────────────────────────────────────
+
+
+async def test_25_mb_are_taken_and_hold_nobody_up(door: Door) -> None:
+    body = b'{"a": "' + bytes(range(32, 127)).replace(b'"', b"") * 278_000
+    headers = signed(body)
+    assert len(body) > 25 * 10**6
+
+    def send() -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=20)
+        connection.request("POST", "/hooks/github", body, headers)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    sending = asyncio.create_task(asyncio.to_thread(send))
+    lags = []
+    while not sending.done():
+        before = time.perf_counter()
+        await asyncio.sleep(0)
+        lags.append(time.perf_counter() - before)
+
+    assert await sending == 202
+    found = await door.inbox.find("github", "delivery-1")
+    assert found is not None
+    assert found.body == body
+    # The longest is one copy of the body; the next ones are the machine's own doing.
+    assert sorted(lags)[-3] < 0.05
+
+
+async def test_a_packed_body_is_not_unpacked(door: Door) -> None:
+    """It would be a way around every limit; the signature is over the bytes as sent."""
+    packed = gzip.compress(b"0" * (200 * MIB // 8))
+    headers = signed(packed, Content_Encoding="gzip")
+
+    assert (await door.post("/hooks/github", headers, packed)).status == 202
+    found = await door.inbox.find("github", "delivery-1")
+    assert found is not None
+    assert found.body == packed
+
+
+NAMES = st.sampled_from(
+    [
+        "X-Hub-Signature-256", "X-GitHub-Delivery", "X-GitHub-Event", "Content-Type",
+        "Content-Length", "Expect", "Transfer-Encoding", "Content-Encoding", "Host", "Connection",
+        "Upgrade", "X-Gitlab-Token", "X-Gitlab-Event", "X-Gitlab-Event-UUID", "Idempotency-Key",
+        "webhook-id", "webhook-signature", "Cookie", "Range", "If-None-Match",
+    ]
+)  # fmt: skip
+VALUES = (
+    st.binary(max_size=40).map(lambda raw: raw.translate(None, b"\r\n\0"))
+    | st.sampled_from([b"-1", b"1e3", b"+62", b"9" * 20, b"x" * 9000, b"100-continue"])
+)  # fmt: skip
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=4), st.sampled_from(["github", "gitlab"]))
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+async def test_absurd_headers_never_give_a_500(
+    door: Door, caplog: pytest.LogCaptureFixture, absurd: dict[str, bytes], host: str
+) -> None:
+    headers = {"Content-Length": str(len(BODY))} | (signed() if host == "github" else with_token())
+    head = head_of(f"POST /hooks/{host}", headers | absurd | {"Connection": b"close"})
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    writer.write(head + BODY)
+    writer.write_eof()
+    try:
+        async with asyncio.timeout(5):
+            answered = await reader.read()
+    except ConnectionError:  # it has closed on us, which is an answer too
+        answered = b""
+    writer.close()
+
+    assert b" 500 " not in answered[:20]
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_no_secret_and_no_body_ever_gets_into_the_log(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    wrong = "sha256=" + "ab" * 32
+    await door.post("/hooks/github", signed())
+    await door.post("/hooks/github", signed() | {"X-Hub-Signature-256": wrong})
+    await door.post("/hooks/gitlab", with_token(X_Gitlab_Token="a wrong token"))
+    await door.post("/hooks/gitlab", with_token(X_Gitlab_Event=None))
+    await door.post("/nowhere", signed() | {"Cookie": "a cookie"})
+    await door.post("/hooks/gitlab", with_token(X_Gitlab_Token=b"a wrong token\x01"))
+
+    logged = caplog.text + "".join(repr(vars(record)) for record in caplog.records)
+    assert "webhook refused" in logged
+    secrets = (SECRET, TOKEN, wrong[7:], "a wrong token", "a cookie", "what only the body knows")
+    assert [secret for secret in secrets if secret in logged] == []
+
+
+# ── what becomes of it ───────────────────────────────────────────────────────
+
+
+async def test_the_ends_of_deliveries_and_a_form_stand_in_the_inbox(
+    world: World, origin: Origin
+) -> None:
+    await make_site(world, origin)
+    before = origin.head()
+    after = origin.repository.commit("feat: second", {"web/index.html": "2"})
+    payload = origin.payload("refs/heads/main", before, after)
+    form = b"payload=" + quote_plus(json.dumps(payload)).encode()
+    headers = hook_headers("github", payload, form, "as-a-form")
+    headers["Content-Type"] = "application/x-www-form-urlencoded"
+
+    answer = await world.web.post("/hooks/github", content=form, headers=headers)
+    ping = hook_headers("github", {}, b"{}", "ping") | {"X-GitHub-Event": "ping"}
+    await world.web.post("/hooks/github", content=b"{}", headers=ping)
+    broken = hook_headers("github", {}, b"{", "broken")
+    await world.web.post("/hooks/github", content=b"{", headers=broken)
+    gone = await world.push(origin, "refs/heads/main", after, ZERO)
+
+    assert answer.status_code == 202
+    assert await world.reasons("as-a-form") == {"shop/web": "no_watch_paths"}
+    assert await world.reasons(gone) == {"shop/web": "ref_deleted"}
+    found = {one.id: one for one in await world.stores.inbox.newest(10)}
+    states = {id_: str(one.state) for id_, one in found.items()}
+    assert states == {
+        "as-a-form": "decided", gone: "decided", "ping": "ignored", "broken": "failed",
+    }  # fmt: skip
+    assert found["ping"].error == "event ping: GitHub says hello, the webhook works"
+    assert "not JSON" in (found["broken"].error or "")
+    assert found["as-a-form"].error is None
+    await world.ended(1)
