@@ -40,6 +40,7 @@ INSIDE_JOURNEY = {
     "feedback": set[str](),
     "catalog": set[str](),
     "cancel": {"deployment", "watching"},
+    "configure": set[str](),
 }
 """A step imports only later steps, and helpers; upstream it reaches through the stores."""
 

@@ -1,0 +1,313 @@
+"""Changing how an app is configured: what was shown is written, or nothing is."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
+from bridge.core.configuration import DockerSource, GithubSource, GitSource
+from bridge.core.difference import Changed
+from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
+from bridge.core.merge import NoSource, WantedBuild, WantedSource, WantedVariables
+from bridge.core.watch import App, Rules, SourceType, Trigger
+from bridge.journey.configure import Configurer, NotKept, Overtaken
+from bridge.ports import BEGUN
+from bridge.stores.journal import SqlJournal
+from tests.fakes import ManualClock, journal_in_memory
+
+BY = "cli: ada"
+GIT = GitSource(url="https://example.com/a.git", branch="main", watch_paths=("web/**",))
+DEV = WantedSource(None, {"branch": "dev"})
+
+
+@dataclass
+class Meddled:
+    """The embedded backend, with what a test lets happen around its calls."""
+
+    inner: EmbeddedBackend
+    before: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    after: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.inner, name)
+        if not callable(found):
+            return found
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append(name)
+            if (first := self.before.pop(name, None)) is not None:
+                await first()
+            result = await found(*args, **kwargs)
+            if (then := self.after.pop(name, None)) is not None:
+                await then()
+            return result
+
+        return call
+
+    @property
+    def writes(self) -> list[str]:
+        return [call for call in self.calls if call.startswith(("save_", "disc", "clear"))]
+
+
+def failing(error: Exception) -> Callable[[], Awaitable[None]]:
+    async def fail() -> None:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+async def backend(tmp_path: Path) -> AsyncIterator[Meddled]:
+    async with EmbeddedServer(tmp_path / "data", host="127.0.0.1", port=0) as server:
+        yield Meddled(EmbeddedBackend(server))
+
+
+@pytest.fixture
+async def journal() -> AsyncIterator[SqlJournal]:
+    journal = journal_in_memory(ManualClock())
+    yield journal
+    await journal.stop()
+
+
+@pytest.fixture
+async def app(backend: Meddled) -> App:
+    return await backend.inner.create_app("web", project="shop", source=GIT)
+
+
+@pytest.fixture
+def configurer(backend: Meddled, journal: SqlJournal) -> Configurer:
+    return Configurer(backend, journal, ManualClock())  # type: ignore[arg-type]
+
+
+async def test_what_was_shown_is_written_and_noted(
+    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    plan = await configurer.plan(app, DEV)
+    assert plan.difference == (Changed("branch", "main", "dev"),)
+    assert (await backend.inner.saved(app)).provider == GIT  # planning writes nothing
+
+    found = await configurer.apply(plan, by=BY)
+
+    assert found.saved.provider == GIT.model_copy(update={"branch": "dev"})
+    assert backend.writes == ["save_provider"]
+    (note,) = await journal.audited(limit=9)
+    assert (note.by, note.what, note.app_id, note.app) == (BY, "provider set", app.id, "shop/web")
+    assert (note.difference, note.outcome) == (plan.difference, "done")
+
+
+async def test_nothing_to_change_writes_and_notes_nothing(
+    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    plan = await configurer.plan(app, WantedSource(SourceType.GIT, {"branch": "main"}))
+
+    await configurer.apply(plan, by=BY)
+
+    assert plan.empty
+    assert (backend.writes, await journal.audited(limit=9)) == ([], [])
+
+
+@pytest.mark.parametrize("theirs", ["branch", "environment", "rules"])
+async def test_a_change_in_between_is_refused_with_what_it_was(
+    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App, theirs: str
+) -> None:
+    plan = await configurer.plan(app, DEV)
+    if theirs == "branch":
+        await backend.inner.save_provider(app, GIT.model_copy(update={"branch": "theirs"}))
+    elif theirs == "environment":
+        new = await configurer.plan(app, WantedVariables({"env": {"KEY": "KEY=hunter2"}}))
+        await backend.inner.save_environment(app, new.after.saved.environment)
+    else:
+        await journal.save_rules(app.id, Rules(tags="v*"), by="cli: bob")
+
+    with pytest.raises(Overtaken, match="nothing was written") as caught:
+        await configurer.apply(plan, by=BY)
+
+    (changed,) = caught.value.changed
+    expected = {
+        "branch": Changed("branch", "main", "theirs"),
+        "environment": Changed("env.KEY", None, "set"),
+        "rules": Changed("rules.tags", None, "v*"),
+    }
+    assert changed == expected[theirs]
+    assert changed.field in str(caught.value)
+    assert backend.writes == []
+
+
+async def test_what_reads_back_differently_is_told(
+    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    plan = await configurer.plan(app, DEV)
+    other = GIT.model_copy(update={"branch": "other"})
+    backend.after["save_provider"] = lambda: backend.inner.save_provider(app, other)
+
+    with pytest.raises(NotKept, match=r"reads back differently \(branch\)") as caught:
+        await configurer.apply(plan, by=BY)
+
+    assert caught.value.changed == (Changed("branch", "dev", "other"),)
+    (note,) = await journal.audited(limit=9)
+    assert note.outcome.startswith("NotKept: shop/web was written")
+
+
+async def test_what_the_backend_refuses_is_noted_with_its_words(
+    configurer: Configurer, journal: SqlJournal, app: App
+) -> None:
+    asked = {"owner": "o", "repository": "r", "branch": "main", "provider_id": "nope"}
+    plan = await configurer.plan(
+        app, WantedSource(SourceType.GITHUB, {**asked, "branches": "release/*"})
+    )
+
+    with pytest.raises(Refused, match="Github Provider"):
+        await configurer.apply(plan, by=BY)
+
+    (note,) = await journal.audited(limit=9)
+    assert note.outcome.startswith("Refused: embedded: Github Provider")
+    assert await journal.rules(app.id) == Rules()
+
+
+async def test_without_an_answer_it_looks_instead_of_asking_again(
+    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    plan = await configurer.plan(app, DEV)
+    backend.after["save_provider"] = failing(Unanswered("embedded", "ReadTimeout"))
+    await configurer.apply(plan, by=BY)  # it had arrived
+
+    back = await configurer.plan(app, WantedSource(None, {"branch": "main"}))
+    backend.before["save_provider"] = failing(Unanswered("embedded", "ReadTimeout"))
+    with pytest.raises(Unanswered):
+        await configurer.apply(back, by=BY)
+
+    assert backend.writes == ["save_provider", "save_provider"]
+    assert [note.outcome.partition(":")[0] for note in await journal.audited(limit=9)] == [
+        "Unanswered",
+        "done",
+    ]
+
+
+async def test_what_can_not_be_read_back_is_unanswered(
+    configurer: Configurer, backend: Meddled, app: App
+) -> None:
+    plan = await configurer.plan(app, DEV)
+
+    async def next_reading_fails() -> None:
+        backend.before["saved"] = failing(Unreachable("embedded", "ConnectError"))
+
+    backend.after["save_provider"] = next_reading_fails
+    with pytest.raises(Unanswered, match="was sent, but can't be read back"):
+        await configurer.apply(plan, by=BY)
+
+
+async def test_a_change_that_is_cut_off_stays_begun(
+    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    plan = await configurer.plan(app, DEV)
+    backend.before["save_provider"] = failing(RuntimeError("the process is gone"))
+
+    with pytest.raises(RuntimeError):
+        await configurer.apply(plan, by=BY)
+
+    assert [note.outcome for note in await journal.audited(limit=9)] == [BEGUN]
+
+
+async def test_rules_go_where_they_can_be_held(
+    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    plan = await configurer.plan(app, WantedSource(None, {"trigger": "tag", "tags": "v*"}))
+    await configurer.apply(plan, by=BY)
+
+    assert backend.writes == []
+    assert await journal.rules(app.id) == Rules(trigger=Trigger.TAG, tags="v*")
+
+    fields = {"owner": "o", "repository": "r", "branch": "main", "provider_id": None}
+    plan = await configurer.plan(app, WantedSource(SourceType.GITHUB, {**fields, "trigger": "tag"}))
+    found = await configurer.apply(plan, by=BY)
+
+    assert isinstance(found.saved.provider, GithubSource)
+    assert found.saved.provider.trigger is Trigger.TAG
+    assert found.saved.provider.watch_paths == GIT.watch_paths
+    assert await journal.rules(app.id) == Rules(tags="v*")
+
+
+async def test_disconnecting_takes_the_rules_away_and_wakes_the_catalog(
+    backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    woken: list[bool] = []
+    configurer = Configurer(
+        backend,  # type: ignore[arg-type]
+        journal,
+        ManualClock(),
+        wake=lambda: woken.append(True),
+    )
+    await journal.save_rules(app.id, Rules(tags="v*"), by=BY)
+
+    found = await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
+
+    assert (found.saved.provider, found.rules) == (None, Rules())
+    assert backend.writes == ["disconnect_provider"]
+    assert woken == [True]
+
+
+async def test_build_and_variables_are_written_alone(
+    configurer: Configurer, backend: Meddled, app: App
+) -> None:
+    build = WantedBuild({"build_type": "static", "publish_directory": "dist"})
+    variables = WantedVariables({"env": {"KEY": "KEY=hunter2"}})
+    for wanted in (build, variables):
+        await configurer.apply(await configurer.plan(app, wanted), by=BY)
+
+    assert backend.writes == ["save_build_type", "save_environment"]
+    saved = await backend.inner.saved(app)
+    assert saved.environment.env == SecretStr("KEY=hunter2")
+    assert saved.build is not None
+    assert saved.build.publish_directory == "dist"
+
+
+async def test_no_secret_is_noted(
+    configurer: Configurer, journal: SqlJournal, backend: Meddled, app: App
+) -> None:
+    image = {"image": "web:1", "username": "me", "password": SecretStr("hunter2")}
+    plan = await configurer.plan(app, WantedSource(SourceType.DOCKER, image))
+    await configurer.apply(plan, by=BY)
+
+    assert (await backend.inner.saved(app)).provider == DockerSource(**image)
+    assert "hunter2" not in repr(await journal.audited(limit=9)) + repr(plan)
+
+
+async def test_doubtful_watch_paths_and_overruled_rules_are_told(
+    backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    book = [("shop/*", Rules(tags="release-*", watch_paths=("a/**",), trigger=Trigger.TAG))]
+    configurer = Configurer(backend, journal, ManualClock(), book=book)  # type: ignore[arg-type]
+
+    asked = {"watch_paths": ("/web/**",), "tags": "v*", "trigger": "tag"}
+    plan = await configurer.plan(app, WantedSource(None, asked))
+
+    assert [one.code for one in plan.findings] == ["leading_slash"]
+    assert plan.remarks == (
+        "bridge.yaml says watch_paths: a/** for shop/web, and wins",
+        "bridge.yaml says trigger: tag for shop/web, and wins",
+        "bridge.yaml says tags: release-* for shop/web, and wins",
+    )
+    assert (await configurer.plan(app, DEV)).findings == ()
+
+
+async def test_what_can_not_be_is_rejected_before_anything_is_written(
+    configurer: Configurer, backend: Meddled, app: App
+) -> None:
+    with pytest.raises(Rejected, match="set `branches`"):
+        await configurer.plan(app, WantedSource(None, {"branch": "release/*"}))
+
+    assert backend.writes == []
+
+
+async def test_clearing_says_which_logs_it_removed(
+    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    assert await configurer.clear(app, by=BY) == await configurer.clear(app, by=BY)
+
+    (note, _) = await journal.audited(limit=9)
+    assert (note.what, note.difference, note.outcome) == ("clear", (), "done")
