@@ -331,6 +331,20 @@ async def test_a_body_that_does_not_come_is_408(opened: Opened) -> None:
     assert await door.kept() == []
 
 
+@pytest.mark.parametrize("begun", [b"", b"POST /hooks/github HTTP/1.1\r\nHost: x\r\nX-Hub"])
+async def test_headers_that_do_not_come_end_the_connection(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr("bridge.web.server.KEEPALIVE_SECONDS", 0.1)
+    door = await opened()
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    writer.write(begun)
+
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+
+
 async def test_who_hangs_up_in_the_middle_leaves_nothing_behind(
     opened: Opened, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,6 +1,7 @@
 """From a kept delivery to decisions and deployments: nothing lost, nothing twice, nothing stuck."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -84,9 +85,24 @@ class Desk:
         return {one.seq: str(one.state) for one in await self.journal.deployments(limit=100)}
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An inbox's file without deliveries: to make one takes longer than most tests."""
+    file = tmp_path_factory.mktemp("empty") / "inbox.sqlite"
+
+    async def made() -> None:
+        inbox = SqliteInbox(file)
+        await inbox.start()
+        await inbox.stop()
+
+    asyncio.run(made())
+    return file
+
+
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(tmp_path: Path, empty: Path) -> AsyncIterator[Desk]:
     clock = ManualClock()
+    shutil.copy(empty, tmp_path)
     inbox, journal = SqliteInbox(tmp_path / "inbox.sqlite"), journal_in_memory(clock)
     await inbox.start()
     backend = FakeBackend(clock, found=[app()])

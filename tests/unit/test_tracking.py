@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.events import Action
@@ -98,9 +98,11 @@ seen = st.builds(
     st.sampled_from([None, HEAD, "d" * 40]),
     st.floats(0, 100),
 )
-listings = st.lists(seen, max_size=8, unique_by=lambda one: one.id)
+listings = st.lists(seen, max_size=6, unique_by=lambda one: one.id)
+enough = settings(max_examples=50)
 
 
+@enough
 @given(listings)
 def test_what_was_there_before_or_runs_unmarked_or_is_anothers_is_never_ours(
     records: list[Seen],
@@ -114,6 +116,7 @@ def test_what_was_there_before_or_runs_unmarked_or_is_anothers_is_never_ours(
         assert OTHERS not in found.text
 
 
+@enough
 @given(listings, st.integers(0, 8), st.booleans(), texts, texts)
 def test_our_token_wins_over_everything_else(
     records: list[Seen], place: int, runs: bool, before: str, after: str
@@ -123,6 +126,7 @@ def test_our_token_wins_over_everything_else(
     assert ours(OURS, [*records[:place], mine, *records[place:]]) == mine
 
 
+@enough
 @given(listings)
 def test_the_order_of_a_listing_decides_nothing(records: list[Seen]) -> None:
     distinct = {one.created_at: one for one in records}
