@@ -222,7 +222,7 @@ class Follower:
 
     async def _send_surely(self, backend: Backend, deployment: Deployment, app: App) -> None:
         pause = self._pace.retry
-        while True:
+        while await self._still_open(deployment.id) is not None:  # it may be cancelled meanwhile
             try:
                 return await send(backend, deployment, app)
             except Unreachable as error:  # nothing was asked, so asking again is safe
@@ -233,6 +233,7 @@ class Follower:
                 return await self._journal.say(deployment.id, f"{error}; looking for it")
             except Refused as error:
                 return await self.end(deployment.id, State.FAILED, f"refused by {error}")
+        return None
 
     async def _settled(
         self, backend: Backend, deployment: Deployment, app: App, record: BackendDeployment

@@ -59,16 +59,20 @@ class Watching:
 
     async def look(self, deployment: Deployment, app: App) -> Look:
         """Where a deployment stands, as of a moment ago."""
-        return await look_into(deployment, self._recent_queue, lambda: self._spaced(app))
+        asked_at = deployment.asked_at or 0.0
+        return await look_into(
+            deployment, lambda: self._recent_queue(asked_at), lambda: self._spaced(app)
+        )
 
     async def tells_queue(self) -> bool:
         """Whether the backend is new enough to list what waits."""
         return await self._recent_queue() is not None
 
-    async def _recent_queue(self) -> list[QueuedJob] | None:
+    async def _recent_queue(self, asked_at: float = 0.0) -> list[QueuedJob] | None:
+        """The queue, read after `asked_at`: an older one says nothing of what was asked then."""
         age = min(2.0, self._queue_age * (1 + self._followed / 50))
         async with self._reading:
-            if self._clock() - self._queue_at >= age:
+            if self._clock() - self._queue_at >= age or self._queue_at <= asked_at:
                 self._queue = await self.backend.queue()
                 self._queue_at = self._clock()
             return self._queue

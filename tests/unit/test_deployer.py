@@ -573,6 +573,41 @@ async def test_a_foreign_build_that_ends_while_ours_waits_is_not_taken_for_ours(
     assert await stage.states(ended) == ["waiting", "asked", "queued", "running", "done"]
 
 
+async def test_a_queue_that_was_read_before_we_asked_proves_nothing(
+    staged: Callable[..., Stage],
+) -> None:
+    """Others that are followed share it; a foreign build may begin and end meanwhile."""
+    stage = staged(waits=20.0)
+    theirs = stage.backend.foreign(stage.app, title="by hand")
+    theirs.begins_at, theirs.ends_at = stage.clock.now + 0.05, stage.clock.now + 0.1
+    new = await stage.wish()
+    deployer = stage.deployer()
+    await deployer._watchings.of(stage.app).tells_queue()
+    await deployer.ask(new.id)
+    stage.clock.now += 0.15
+
+    await deployer.follow(new.id)
+
+    ended = await stage.now(new)
+    assert (ended.state, ended.backend_id) == (State.DONE, "dep-2")
+
+
+async def test_what_is_cancelled_while_it_waits_to_be_asked_again_is_not_asked_again(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(listed_after=1e9)
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    for _ in range(5):
+        stage.backend.next("deploy", AWAY)
+    stage.clock.after(PACE.lost + 5, lambda: stage.journal.move(new.id, State.CANCELLED))
+
+    ended = await stage.run(new)
+
+    assert ended.state is State.CANCELLED
+    assert len(stage.backend.jobs) == 1
+
+
 async def test_a_backend_too_old_to_list_its_queue_is_followed_by_its_records(
     staged: Callable[..., Stage],
 ) -> None:
