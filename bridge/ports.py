@@ -440,6 +440,14 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class KillsBuilds(Protocol):
+    """A backend that can interrupt builds, but not single ones."""
+
+    async def kill_build(self, app: App) -> None:
+        """Interrupt every Docker build on the app's host, whosever it is."""
+
+
+@runtime_checkable
 class Configures(Protocol):
     """A backend whose apps can be configured; each call is sent as it is, nothing is merged."""
 

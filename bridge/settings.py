@@ -38,6 +38,16 @@ def _split(value: object) -> object:
     return value
 
 
+def _yaml(value: object) -> object:
+    """A text as YAML, as it comes from the environment."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_load(value) or ()
+    except yaml.YAMLError as error:
+        raise ValueError(f"it is not YAML{_line_of(error)}") from None
+
+
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
 
 
@@ -91,6 +101,9 @@ class DokploySettings(Section):
     max_connections: int = Field(16, ge=1, description="connections at a time")
     read_retries: int = Field(2, ge=0, description="further tries of what only reads")
     ca: str | None = Field(None, description="a PEM file with its certificate authority")
+    allow_kill_build: bool = Field(
+        False, description="cancel may interrupt all Docker builds on its host, other apps' too"
+    )
 
 
 class Embedded(Section):
@@ -163,16 +176,6 @@ class Rule(Section):
         return value
 
 
-def _yaml(value: object) -> object:
-    """A text as YAML, as it comes from the environment."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return yaml.safe_load(value) or ()
-    except yaml.YAMLError as error:
-        raise ValueError(f"it is not YAML{_line_of(error)}") from None
-
-
 class Journey(Section):
     """How often to look and how long to wait, in seconds."""
 
@@ -186,7 +189,10 @@ class Journey(Section):
     look: float = Field(0.25, gt=0, description="first pause between looks at a deployment")
     look_at_most: float = Field(2.0, gt=0, description="longest pause between looks")
     adopt: float = Field(10.0, ge=0, description="to find what was asked for before a crash")
-    lost: float = Field(120.0, gt=0, description="unseen at the backend until `unknown`")
+    lost: float = Field(
+        120.0, gt=0, description="unseen at the backend until asked again once, then `unknown`"
+    )
+    long: float = Field(3600.0, gt=0, description="a build takes until that is said")
     deployments_at_a_time: int = Field(64, ge=1, description="followed by one process")
 
 
@@ -205,6 +211,9 @@ class Settings(Section):
     github: Github = Github()
     gitlab: Gitlab = Gitlab()
     dokploy: DokploySettings = DokploySettings()
+    backends: Annotated[dict[str, DokploySettings], BeforeValidator(_yaml)] = Field(
+        {}, description="further Dokploys by name, each as `dokploy`; in the environment as YAML"
+    )
     embedded: Embedded = Embedded()
     slack: Slack = Slack()
     web: Web = Web()

@@ -173,6 +173,9 @@ class FakeBackend:
     async def cancel(self, app: App) -> str:
         return await self._do("cancel", lambda: self._cancel(app))
 
+    async def kill_build(self, app: App) -> None:
+        await self._do("kill_build", self._kill_all)
+
     async def version(self) -> str | None:
         return await self._do("version", lambda: "v0.30.2")
 
@@ -195,6 +198,12 @@ class FakeBackend:
                 action()
             raise error
         return action()
+
+    def _kill_all(self) -> None:
+        now = self.clock()
+        for job in self.jobs:
+            if job.begins_at <= now < job.ends_at:
+                job.ends_at, job.ending, job.error = now, Progress.ERROR, "killed"
 
     def _add(self, app: App, title: str, description: str, *, clones: bool) -> Job:
         now = self.clock()

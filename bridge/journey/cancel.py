@@ -6,13 +6,13 @@ cancelled where the backend can. Each rung says what it did in the deployment's 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
 from bridge.journey.watching import Sleep, look
-from bridge.ports import Backend, Journal, Progress, Steps
+from bridge.ports import Backend, Journal, KillsBuilds, Progress, Steps
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +31,12 @@ class Canceller:
         backends: Mapping[str, Backend],
         journal: Journal,
         *,
+        may_kill: Container[str] = (),
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        """Take the parts; `may_kill`: backends on whose hosts all builds may be interrupted."""
         self._backends = backends
+        self._may_kill = may_kill
         self._journal = journal
         self._sleep = sleep
 
@@ -97,7 +100,13 @@ class Canceller:
             note = "cancelled: dropped from the backend's queue"
             await self._journal.move(deployment.id, State.CANCELLED, note)
             return
-        words = await backend.cancel(app)
+        try:
+            words = await backend.cancel(app)
+        except Refused:
+            if app.backend not in self._may_kill or not isinstance(backend, KillsBuilds):
+                raise
+            await backend.kill_build(app)
+            words = "every Docker build on that host was interrupted, other apps' too"
         await self._journal.say(deployment.id, f"cancel asked for: {words}")
 
     async def _shown(self, backend: Backend, app: App, deployment: Deployment) -> tuple[bool, bool]:

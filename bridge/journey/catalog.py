@@ -173,6 +173,10 @@ class Catalog:
         """What `apps_of` needs; safe to read in any thread."""
         return self._snapshot
 
+    def all(self) -> tuple[App, ...]:
+        """Every app there is."""
+        return tuple(self._apps.values())
+
     def get(self, app_id: str) -> App | None:
         """One app by its id."""
         return self._apps.get(app_id)

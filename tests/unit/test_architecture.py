@@ -39,6 +39,7 @@ INSIDE_JOURNEY = {
     "watching": set[str](),
     "feedback": set[str](),
     "catalog": set[str](),
+    "probe": {"catalog", "watching"},
     "cancel": {"deployment", "watching"},
     "configure": set[str](),
 }

@@ -153,6 +153,24 @@ async def test_a_backend_that_can_not_cancel_says_so_and_the_build_goes_on(
     assert (await stage.run(new)).state is State.DONE
 
 
+async def test_all_builds_of_the_host_are_interrupted_only_where_that_is_allowed(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(cancels=False)
+    new = await asked_for(stage)
+    await followed(stage, new, State.RUNNING)
+    backends = {"dokploy": stage.backend}
+
+    allowed = Canceller(backends, stage.journal, may_kill={"dokploy"}, sleep=stage.clock.sleep)
+    await allowed.run(KeptSteps(), CANCEL)
+
+    found = await stage.now(new)
+    assert found.note == (
+        "cancel asked for: every Docker build on that host was interrupted, other apps' too"
+    )
+    assert (await stage.run(new)).state is State.FAILED
+
+
 async def test_one_that_has_begun_though_nobody_saw_it_yet_is_cancelled(
     staged: Callable[..., Stage],
 ) -> None:
