@@ -1,6 +1,5 @@
 """`deploy`, `redeploy`, `cancel`, `replay`: a person's wish, kept in the inbox like a webhook."""
 
-import getpass
 import secrets
 import time
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from bridge.cli.deployments import AppName
 from bridge.cli.exits import ENDED_BADLY
 from bridge.cli.following import Progress, Watchman, decided, followed
 from bridge.cli.forms import delivery_form, deployment_form
+from bridge.cli.reaching import person
 from bridge.cli.show import clean, say, say_error, say_json
 from bridge.cli.using import Config, Follow, Json, kept_in, run, settings_of
 from bridge.core.errors import Rejected
@@ -124,16 +124,9 @@ async def _keep(stores: "Stores", wish: Wish) -> str:
     from bridge.ports import NewDelivery
 
     id_ = f"cli-{secrets.token_hex(8)}"
-    body = write_command(Asked(wish.action, wish.target, f"cli: {_who()}"))
+    body = write_command(Asked(wish.action, wish.target, person()))
     await stores.inbox.keep(NewDelivery(COMMAND_HOST, id_, wish.action, {}, body, time.time()))
     return id_
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user often has no name
-        return "somebody"
 
 
 async def _concerned(stores: "Stores", wish: Wish, delivery: "Delivery") -> "list[Deployment]":

@@ -9,11 +9,15 @@ from bridge import __version__
 from bridge.cli import (
     apps,
     asking,
+    build,
+    build_logs,
     configuration,
     deliveries,
     demo,
     deployments,
+    env,
     explain,
+    provider,
     serve,
     why,
 )
@@ -71,9 +75,14 @@ app.add_typer(deliveries.group, name="deliveries", rich_help_panel=LOOK)
 app.add_typer(deployments.group, name="deployments", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(why.why)
 app.command(rich_help_panel=LOOK)(explain.explain)
+app.command(rich_help_panel=LOOK)(build_logs.logs)
 app.command(rich_help_panel=ACT)(asking.deploy)
 app.command(rich_help_panel=ACT)(asking.redeploy)
 app.command(rich_help_panel=ACT)(asking.cancel)
 app.command(rich_help_panel=ACT)(asking.replay)
+app.command(rich_help_panel=ACT)(build_logs.clear)
+app.add_typer(provider.group, name="provider", rich_help_panel=SET_UP)
+app.add_typer(build.group, name="build", rich_help_panel=SET_UP)
+app.add_typer(env.group, name="env", rich_help_panel=SET_UP)
 app.add_typer(configuration.group, name="config", rich_help_panel=SET_UP)
 app.add_typer(apps.group, name="app", rich_help_panel=SET_UP)

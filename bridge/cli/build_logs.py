@@ -1,0 +1,121 @@
+"""`logs` and `clear`: what the backend wrote down while it deployed."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bridge.cli.changing import How, Yes, agree
+from bridge.cli.deployments import AppName
+from bridge.cli.exits import ENDED_BADLY
+from bridge.cli.reaching import Reach, person, reached
+from bridge.cli.show import hint, iso, say, say_json
+from bridge.cli.using import Config, Json, run, settings_of
+from bridge.core.errors import NotFound
+from bridge.core.log_text import lines_of, news
+
+if TYPE_CHECKING:
+    from bridge.core.watch import App
+    from bridge.ports import BackendDeployment
+
+LOOK = 0.5
+"""Seconds between two looks at a log that grows."""
+
+WHOLE = 10_000
+"""Lines of a log that can be read at once."""
+
+
+def logs(
+    app: AppName,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, max=WHOLE, help="At most so many, the last.")
+    ] = 200,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the deployment ends.")
+    ] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Show the log of an app's newest deployment, as the backend wrote it."""
+    code = run(_logs(app, config, lines, follow=follow, json=json))
+    if code:
+        raise typer.Exit(code)
+
+
+def clear(app: AppName, config: Config = None, json: Json = False, yes: Yes = False) -> None:
+    """Remove the logs of an app's old deployments; that they were is not forgotten."""
+    run(_clear(app, How(config, json, yes)))
+
+
+async def _clear(name: str, how: How) -> None:
+    async with reached(settings_of(how.config)) as reach:
+        app = await reach.app(name)
+        agree(f"remove the logs of {app.label}'s old deployments?", how)
+        done = await reach.configurer.clear(app, by=person())
+    if how.json:
+        form = {"removed_logs": list(done.removed), "kept_logs": list(done.kept)}
+        say_json({"app": app.label, "app_id": app.id} | form)
+        return
+    count = len(done.removed)
+    kept = f"; {len(done.kept)} still have theirs" if done.kept else ""
+    what = "the log of 1 deployment" if count == 1 else f"the logs of {count} deployments"
+    say(f"removed {what} of {app.label}{kept}; their records stay")
+
+
+async def _logs(name: str, config: Path | None, lines: int, *, follow: bool, json: bool) -> int:
+    async with reached(settings_of(config)) as reach:
+        app = await reach.app(name)
+        newest = await _newest(reach, app)
+        text = await reach.backend.log_tail(newest, lines)
+        if not json:
+            hint(f"deployment {newest.id} of {app.label}: {newest.status}")
+            _print(lines_of(text))
+        if follow:
+            newest, text = await _follow(reach, app, newest, text, quiet=json)
+    if json:
+        say_json(_form(app, newest, text))
+    return ENDED_BADLY if follow and newest.status in ("error", "cancelled") else 0
+
+
+async def _newest(reach: Reach, app: "App") -> "BackendDeployment":
+    found = await reach.backend.deployments(app)
+    if not found:
+        raise NotFound(f"{app.label} has no deployments yet, so there is no log")
+    return found[0]
+
+
+async def _follow(
+    reach: Reach, app: "App", deployment: "BackendDeployment", text: str, *, quiet: bool
+) -> "tuple[BackendDeployment, str]":
+    """Print what comes, until the deployment has ended; returns its end and its whole log."""
+    while True:
+        now = {one.id: one for one in await reach.backend.deployments(app)}
+        current = now.get(deployment.id)
+        # Read after the status: what an ended one wrote is whole.
+        whole = await reach.backend.log_tail(deployment, WHOLE)
+        if not quiet:
+            _print(news(text, whole))
+        text = whole or text
+        if current is None or current.status != "running":
+            return current or deployment, text
+        await asyncio.sleep(LOOK)
+
+
+def _print(lines: list[str]) -> None:
+    from bridge.cli.show import clean
+
+    for line in lines:
+        typer.echo(clean(line) if line.strip() else "")
+
+
+def _form(app: "App", deployment: "BackendDeployment", text: str) -> dict[str, Any]:
+    return {
+        "app": app.label,
+        "app_id": app.id,
+        "deployment": deployment.id,
+        "status": str(deployment.status),
+        "created_at": iso(deployment.created_at),
+        "finished_at": iso(deployment.finished_at),
+        "log": lines_of(text),
+    }

@@ -1,0 +1,144 @@
+"""Changing how an app is configured: show the difference, ask, write, tell."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bridge.cli.reaching import Reach, person, reached
+from bridge.cli.show import clean, hint, say, say_json, say_table
+from bridge.cli.using import run, settings_of
+from bridge.core.errors import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bridge.core.difference import Changed
+    from bridge.core.merge import Wanted
+    from bridge.journey.configure import Plan
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; scripts need it.")]
+Reveal = Annotated[bool, typer.Option("--reveal", help="Show secret values as they are.")]
+
+CUT_OFF = "nothing was changed"
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a command was called."""
+
+    config: Path | None
+    json: bool = False
+    yes: bool = False
+
+
+def change(name: str, wanted: "Wanted", how: How) -> None:
+    """Change an app, once its difference was shown and agreed to."""
+    run(_change(name, wanted, how))
+
+
+async def _change(name: str, wanted: "Wanted", how: How) -> None:
+    from bridge.journey.configure import NotKept, Overtaken
+
+    async with reached(settings_of(how.config)) as reach:
+        app = await reach.app(name)
+        configurer = reach.configurer
+        plan = await configurer.plan(app, wanted)
+        _tell(plan, how)
+        if plan.empty:
+            return
+        agree(f"{plan.what} of {app.label}?", how)
+        try:
+            await configurer.apply(plan, by=person())
+        except (Overtaken, NotKept) as error:
+            for line in difference_lines(error.changed):
+                hint(clean(line))
+            raise
+        await reach.remember()
+        if not how.json:
+            say(f"changed {clean(app.label)}{_seen_when(reach)}")
+
+
+def agree(question: str, how: How) -> None:
+    """Go on only where somebody agrees; raises Rejected where nobody can be asked."""
+    if how.yes:
+        return
+    if not sys.stdin.isatty():
+        raise Rejected(f"{question} Nobody can be asked here: give --yes to do it; {CUT_OFF}")
+    if not typer.confirm(clean(question), err=True):
+        hint(CUT_OFF)
+        raise typer.Exit(1)
+
+
+def _tell(plan: "Plan", how: How) -> None:
+    if how.json:
+        say_json(_form(plan))
+    elif plan.empty:
+        say(f"{clean(plan.app.label)} is configured like that already")
+    else:
+        say(f"{plan.what} of {clean(plan.app.label)}:")
+        say_table(
+            ("field", "*before", "*after"),
+            [(one.field, text_of(one.before), text_of(one.after)) for one in plan.difference],
+            [f"  {line}" for line in difference_lines(plan.difference)],
+        )
+    for finding in plan.findings:
+        hint(clean(f"watch path {finding.pattern!r}: {finding.sentence} {finding.remedy}"))
+    for remark in plan.remarks:
+        hint(clean(f"note: {remark}"))
+
+
+def _form(plan: "Plan") -> dict[str, Any]:
+    return {
+        "app": plan.app.label,
+        "app_id": plan.app.id,
+        "action": plan.what,
+        "difference": [
+            {"field": one.field, "before": one.before, "after": one.after}
+            for one in plan.difference
+        ],
+        "findings": [
+            {
+                "code": one.code,
+                "level": one.level,
+                "pattern": one.pattern,
+                "sentence": one.sentence,
+                "remedy": one.remedy,
+            }
+            for one in plan.findings
+        ],
+        "remarks": list(plan.remarks),
+    }
+
+
+def difference_lines(changed: "Iterable[Changed]") -> list[str]:
+    """Each field that changes, e.g. `branch: main → dev`."""
+    return [f"{one.field}: {text_of(one.before)} → {text_of(one.after)}" for one in changed]
+
+
+def text_of(value: Any) -> str:
+    """A value for people."""
+    if value is None or value == ():
+        return "(nothing)"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _seen_when(reach: Reach) -> str:
+    from bridge.app import is_running
+
+    if not is_running(reach.settings.data):
+        return ""
+    return f"; the running bridge sees it within {reach.settings.journey.catalog_every:g} s"
+
+
+def say_fields(title: str, fields: dict[str, Any]) -> None:
+    """Fields of an app that say something, one on a line."""
+    said = {name: text_of(value) for name, value in fields.items() if value is not None}
+    if not said:
+        say(f"{clean(title)}: nothing is set")
+        return
+    say_table(("field", "*value"), list(said.items()), [f"{n}: {v}" for n, v in said.items()])

@@ -1,0 +1,277 @@
+"""`provider`, `build`, `env`, `logs` and `clear`, against the embedded backend of a folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bridge.cli.root import app
+from tests.unit.cli.conftest import Cli
+from tests.unit.embedded.support import Repository
+
+URL = "https://me:hunter2@example.com/a.git"
+
+
+@pytest.fixture
+def web(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """With one app of the embedded backend, which no process serves."""
+    monkeypatch.setenv("BRIDGE_EMBEDDED_PORT", "0")
+    repository = Repository.make(tmp_path / "origin", {"web/index.html": "first"})
+    cli("app", "create", "web", "--repo", str(repository.path), "--publish", "web", "--watch", "a")
+    return cli
+
+
+def piped(*words: str, stdin: str, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, list(words), input=stdin)
+    assert result.exit_code == code, (result.output, result.stderr, result.exception)
+    assert "hunter2" not in result.output + result.stderr
+    return result
+
+
+def audits(cli: Cli) -> Any:
+    return cli.with_stores(lambda stores: stores.journal.audited(limit=99))
+
+
+def test_another_branch_keeps_all_else_and_shows_the_difference(web: Cli) -> None:
+    told = web("provider", "set", "git", "web", "--branch", "dev", "--yes").stdout
+
+    assert told == "provider set of default/web:\nbranch: main → dev\nchanged default/web\n"
+    now = web.json("provider", "show", "web")
+    assert (now["source"], now["branch"], now["watch_paths"]) == ("git", "dev", ["a"])
+    (note,) = audits(web)
+    assert (note.what, note.app, note.outcome) == ("provider set", "default/web", "done")
+    assert note.by.startswith("cli: ")
+
+
+def test_the_journal_knows_the_change_at_once(web: Cli) -> None:
+    web("provider", "set", "git", "web", "--branch", "dev", "--yes")
+
+    (listed,) = web.json("apps")
+    assert listed["branch"] == "dev"
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_written(web: Cli) -> None:
+    for words in (
+        ("provider", "set", "git", "web", "--branch", "dev"),
+        ("provider", "disconnect", "web"),
+        ("build", "set", "web", "--spa"),
+        ("env", "set", "web", "A=1"),
+        ("clear", "web"),
+    ):
+        result = web(*words, code=2)
+        assert "give --yes to do it; nothing was changed" in result.stderr
+
+    assert web.json("provider", "show", "web")["branch"] == "main"
+    assert audits(web) == []
+
+
+def test_a_person_is_asked_and_may_say_no(web: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.cli.changing.sys", _Terminal())
+    words = ("provider", "set", "git", "web", "--branch", "dev")
+
+    assert "nothing was changed" in piped(*words, stdin="n\n", code=1).stderr
+    assert web.json("provider", "show", "web")["branch"] == "main"
+    assert "changed default/web" in piped(*words, stdin="y\n").stdout
+
+
+class _Terminal:
+    """A standard input that is a terminal."""
+
+    class stdin:  # noqa: N801 - stands in for a module's attribute
+        isatty = staticmethod(lambda: True)
+
+
+def test_what_is_configured_already_is_not_written(web: Cli) -> None:
+    told = web("provider", "set", "git", "web", "--branch", "main").stdout
+
+    assert told == "default/web is configured like that already\n"
+
+
+def test_an_empty_value_and_forget_take_away(web: Cli) -> None:
+    web("provider", "set", "git", "web", "--tags", "v*", "--only-newer", "--yes")
+    assert web.json("provider", "show", "web")["rules"]["set"] == {"tags": "v*", "only_newer": True}
+
+    web("provider", "set", "git", "web", "--watch", "", "--forget", "only-newer", "--yes")
+
+    now = web.json("provider", "show", "web")
+    assert (now["watch_paths"], now["rules"]["set"]) == (None, {"tags": "v*"})
+    refused = web("provider", "set", "git", "web", "--tags", "w*", "--forget", "tags", code=2)
+    assert "can't be set and forgotten at once" in refused.stderr
+
+
+def test_the_difference_as_json_holds_findings_and_what_the_file_overrules(web: Cli) -> None:
+    Path("bridge.yaml").write_text("rules: [{apps: 'default/*', tags: release-*}]")
+
+    told = json.loads(
+        web(
+            *("provider", "set", "git", "web", "--watch", "/web/**", "--tags", "v*"),
+            *("--yes", "--json"),
+        ).stdout
+    )
+
+    assert [one["field"] for one in told["difference"]] == ["watch_paths", "rules.tags"]
+    assert told["difference"][0] == {
+        "field": "watch_paths",
+        "before": ["a"],
+        "after": ["/web/**"],
+    }
+    assert [one["code"] for one in told["findings"]] == ["leading_slash"]
+    assert told["remarks"] == ["bridge.yaml says tags: release-* for default/web, and wins"]
+    shown = web("provider", "show", "web").stdout
+    assert "tags (the bridge's rule): v*" in shown
+    assert "tags (bridge.yaml): release-*" in shown
+
+
+def test_another_kind_of_source_says_what_it_needs(web: Cli) -> None:
+    result = web("provider", "set", "gitlab", "web", "--branch", "main", code=2)
+
+    assert result.stderr == (
+        "error: a gitlab source needs owner, repository, provider_id, project_id, path too:"
+        " the app has none of those yet\n"
+    )
+
+
+def test_github_is_set_with_what_it_needs(web: Cli) -> None:
+    web(
+        *("provider", "set", "github", "web", "--owner", "my-org", "--repository", "mono"),
+        *("--branch", "main", "--account", "", "--trigger", "tag", "--yes"),
+    )
+
+    now = web.json("provider", "show", "web")
+    assert (now["source"], now["owner"], now["trigger"]) == ("github", "my-org", "tag")
+    assert now["watch_paths"] == ["a"]
+
+
+def test_a_registrys_password_comes_from_standard_input_and_is_shown_only_when_asked(
+    web: Cli,
+) -> None:
+    piped(
+        *("provider", "set", "docker", "web", "--image", "w:1", "--username", "me"),
+        *("--password-stdin", "--yes"),
+        stdin="hunter2\n",
+    )
+
+    assert web.json("provider", "show", "web")["password"] == "set"
+    assert web.json("provider", "show", "web", "--reveal")["password"] == "hunter2"
+    assert "hunter2" not in repr(audits(web))
+    none = piped("provider", "set", "docker", "web", "--password-stdin", stdin="", code=2)
+    assert "no value for password" in none.stderr
+
+
+def test_credentials_in_an_address_are_masked(web: Cli) -> None:
+    told = web("provider", "set", "git", "web", "--url", URL, "--yes").stdout
+
+    assert "https://***@example.com/a.git" in told
+    assert "hunter2" not in told + web("provider", "show", "web").stdout + repr(audits(web))
+    assert web.json("provider", "show", "web", "--reveal")["url"] == URL
+
+
+def test_disconnecting_leaves_no_source(web: Cli) -> None:
+    web("provider", "disconnect", "web", "--yes")
+
+    assert web.json("provider", "show", "web")["source"] is None
+    assert "it has no source" in web("provider", "show", "web").stderr
+
+
+def test_one_field_of_the_build_changes(web: Cli) -> None:
+    web("build", "set", "web", "--publish", "dist", "--yes")
+
+    assert "publish_directory: dist" in web("build", "show", "web").stdout
+    now = web.json("build", "show", "web")
+    assert (now["build_type"], now["publish_directory"]) == ("static", "dist")
+    assert "build_type of the build" in web("build", "set", "web", "--type", "x", code=2).stderr
+
+
+# ── variables ────────────────────────────────────────────────────────────────
+
+
+def test_variables_are_set_one_by_one_and_masked(web: Cli) -> None:
+    told = piped(
+        *("env", "set", "web", "A=1", "B=two words", "--secret", "KEY", "--build-arg", "C=3"),
+        *("--build-secret", "D", "--yes"),
+        stdin="hunter2\nhunter2 too\n",
+    ).stdout
+    web("env", "set", "web", "A=2", "--unset", "B", "--no-env-file", "--yes")
+
+    assert "env.KEY: (nothing) → set" in told
+    assert web("env", "show", "web").stdout == (
+        "A=********\nKEY=********\nbuild argument C=********\nbuild secret D=********\n"
+    )
+    assert web.json("env", "show", "web", "--reveal") == {
+        "app": "default/web",
+        "app_id": web.json("apps")[0]["id"],
+        "env": {"A": "2", "KEY": "hunter2"},
+        "build_args": {"C": "3"},
+        "build_secrets": {"D": "hunter2 too"},
+        "create_env_file": False,
+    }
+
+
+def test_a_value_of_many_lines_comes_whole_from_standard_input(web: Cli) -> None:
+    piped("env", "set", "web", "PEM", "--yes", stdin="-----BEGIN\nhunter2\n-----END\n")
+
+    values = web.json("env", "show", "web", "--reveal")["env"]
+    assert values == {"PEM": "-----BEGIN\nhunter2\n-----END"}
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "said"),
+    [
+        (("--secret", "KEY=hunter2"), "", "give 'KEY' alone"),
+        (("--build-secret", "KEY=hunter2"), "", "give 'KEY' alone"),
+        (("1A=hunter2",), "", "can't be a variable's name"),
+        (("A", "B"), "hunter2\n", "has 1 lines, but A, B need one each"),
+        (("A", "--build-secret", "A"), "hunter2\n", "named twice"),
+        (("A=1", "--unset", "A"), "", "set and taken out at once"),
+    ],
+)
+def test_what_can_not_be_set_is_refused_without_the_value(
+    web: Cli, words: tuple[str, ...], stdin: str, said: str
+) -> None:
+    assert said in piped("env", "set", "web", *words, "--yes", stdin=stdin, code=2).stderr
+
+
+def test_a_file_of_variables_is_laid_over_or_takes_the_place(web: Cli) -> None:
+    web("env", "set", "web", "OLD=1", "A=old", "--yes")
+    Path("vars").write_text("# ours\r\nA='new'\r\nB=\"x\ny\"\r\n")
+
+    web("env", "import", "web", "vars", "--yes")
+    first = web.json("env", "show", "web", "--reveal")["env"]
+    web("env", "import", "web", "vars", "--replace", "--yes")
+    second = web.json("env", "show", "web", "--reveal")["env"]
+
+    assert first == {"OLD": "1", "A": "new", "B": "x\ny"}
+    assert second == {"A": "new", "B": "x\ny"}
+
+
+def test_a_file_without_variables_is_refused(web: Cli) -> None:
+    Path("empty").write_text("nothing here")
+    Path("binary").write_bytes(b"A=\xff")
+
+    assert "holds no variables" in web("env", "import", "web", "empty", code=2).stderr
+    assert "can't be read" in web("env", "import", "web", "gone", code=2).stderr
+    assert "no text in UTF-8" in web("env", "import", "web", "binary", code=2).stderr
+    assert "has no variables" in web("env", "show", "web").stdout
+
+
+# ── logs ─────────────────────────────────────────────────────────────────────
+
+
+def test_an_app_that_never_deployed_has_no_log(web: Cli) -> None:
+    assert "has no deployments yet" in web("logs", "web", code=4).stderr
+    cleared = web("clear", "web", "--yes").stdout
+    assert cleared == "removed the logs of 0 deployments of default/web; their records stay\n"
+
+
+def test_an_app_that_is_not_there_names_the_nearest(web: Cli) -> None:
+    assert "did you mean default/web?" in web("provider", "show", "wbe", code=4).stderr
+
+
+def test_a_dokploy_without_its_key_or_its_server_says_so(cli: Cli) -> None:
+    url = {"BRIDGE_DOKPLOY_URL": "http://127.0.0.1:9"}
+    assert "BRIDGE_DOKPLOY_API_KEY is not" in cli("env", "show", "web", code=2, **url).stderr
+
+    away = cli("env", "show", "web", code=1, BRIDGE_DOKPLOY_API_KEY="k", **url)
+    assert "dokploy can't be reached" in away.stderr

@@ -1,0 +1,33 @@
+"""A log is told line by line, each once."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core.log_text import lines_of, news
+
+LINES = st.lists(st.text("ab", max_size=2), max_size=12)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [("", []), ("\n", [""]), ("a\r\nb\n", ["a", "b"]), ("1%\r50%\r100%\nend", ["100%", "end"])],
+)
+def test_lines_are_as_a_terminal_would_show_them(text: str, lines: list[str]) -> None:
+    assert lines_of(text) == lines
+
+
+@given(LINES, st.lists(st.integers(), unique=True, max_size=12))
+def test_only_new_lines_are_told(old: list[str], numbers: list[int]) -> None:
+    new = [f"line {number}" for number in numbers]
+    before = "".join(f"{line}\n" for line in old)
+
+    assert news(before, before + "".join(f"{line}\n" for line in new)) == new
+
+
+def test_what_was_seen_is_found_also_when_the_tail_begins_elsewhere() -> None:
+    log = [f"line {number}" for number in range(100)]
+
+    assert news("\n".join(log[40:80]), "\n".join(log)) == log[80:]
+    assert news("\n".join(log[:80]), "\n".join(log[20:])) == log[80:]
+    assert news("\n".join(log[:10]), "\n".join(log[50:])) == log[50:]
