@@ -28,8 +28,12 @@ def sqlite_engine(path: Path) -> sa.Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+                connection.execute(f"PRAGMA {pragma}")
+        except Exception:
+            connection.close()  # the pool never gets to know it
+            raise
 
     @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:

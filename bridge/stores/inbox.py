@@ -127,7 +127,11 @@ class SqliteInbox:
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         writer = _connect(self._path)
-        writer.executescript(SCHEMA)
+        try:
+            writer.executescript(SCHEMA)
+        except sqlite3.Error:
+            writer.close()
+            raise
         return writer
 
     # ── keeping ───────────────────────────────────────────────────────────
@@ -295,8 +299,12 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=64
     )
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:  # no database, or one that can't be written
+        connection.close()
+        raise
     return connection
 
 

@@ -5,6 +5,7 @@ import random
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -342,7 +343,7 @@ async def test_what_no_database_takes_is_refused_and_stops_nobody_else(
 async def test_a_file_that_is_gone_bad_is_unreachable(tmp_path: Path) -> None:
     inbox = await open_sqlite(tmp_path)
     await inbox.keep(delivery("one"))
-    with sqlite3.connect(tmp_path / "inbox.sqlite") as other:
+    with closing(sqlite3.connect(tmp_path / "inbox.sqlite")) as other:
         other.execute("DROP TABLE work")
     other.close()
 

@@ -1,6 +1,7 @@
 """What a backend is said to be, and what is warned of: each once."""
 
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -8,15 +9,23 @@ import pytest
 from bridge.core.errors import Unreachable
 from bridge.journey.catalog import Catalog
 from bridge.journey.probe import Probe
+from bridge.stores.journal import SqlJournal
 from tests.fakes import FakeBackend, ManualClock, app, journal_in_memory
 
 
+@pytest.fixture
+async def journal() -> AsyncIterator[SqlJournal]:
+    journal = journal_in_memory(ManualClock())
+    yield journal
+    await journal.stop()
+
+
 async def test_a_version_and_auto_deploy_are_each_told_once(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, journal: SqlJournal
 ) -> None:
     clock = ManualClock()
     backend = FakeBackend(clock, found=[replace(app(), auto_deploy=True)])
-    catalog = Catalog({"dokploy": backend}, journal_in_memory(clock), clock)
+    catalog = Catalog({"dokploy": backend}, journal, clock)
     await catalog.refresh()
     probe = Probe({"dokploy": backend}, catalog)
 
@@ -31,10 +40,10 @@ async def test_a_version_and_auto_deploy_are_each_told_once(
     ]
 
 
-async def test_a_backend_that_is_away_keeps_nobody_from_working() -> None:
+async def test_a_backend_that_is_away_keeps_nobody_from_working(journal: SqlJournal) -> None:
     clock = ManualClock()
     backend = FakeBackend(clock, found=[app()])
-    catalog = Catalog({"dokploy": backend}, journal_in_memory(clock), clock)
+    catalog = Catalog({"dokploy": backend}, journal, clock)
     await catalog.refresh()
     backend.next("version", Unreachable("dokploy", "ConnectError"))
     probe = Probe({"dokploy": backend}, catalog)
