@@ -27,8 +27,9 @@ from bridge.journey.delivery import CANCEL_FLOW, DEPLOYMENT_FLOW, Deliveries, Pa
 from bridge.journey.deployment import Deployer
 from bridge.journey.following import Pace
 from bridge.journey.ingest import Ingest
+from bridge.journey.probe import Probe
 from bridge.ports import Backend, GitHost
-from bridge.settings import Settings, book_of, policy_of
+from bridge.settings import DokploySettings, Settings, book_of, policy_of
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal
@@ -122,7 +123,9 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
         )
         deployer = Deployer(backends, stores.journal, time.time, _pace(settings))
         flows.register(DEPLOYMENT_FLOW, deployer.run)
-        flows.register(CANCEL_FLOW, Canceller(backends, stores.journal).run)
+        may_kill = {name for name, one in dokploys(settings).items() if one.allow_kill_build}
+        canceller = Canceller(backends, stores.journal, may_kill=may_kill)
+        flows.register(CANCEL_FLOW, canceller.run)
         await flows.launch()
         stack.push_async_callback(flows.stop)
         deliveries = Deliveries(
@@ -139,6 +142,7 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
         await catalog.load()
         await _in_background(stack, "catalog", catalog.run())
         await _in_background(stack, "deliveries", deliveries.run())
+        await _in_background(stack, "probe", Probe(backends, catalog).run())
         limits = BodyLimits(
             settings.web.max_body, settings.web.max_in_flight, settings.web.body_timeout
         )
@@ -209,21 +213,33 @@ async def run_embedded(settings: Settings) -> AsyncIterator[Any]:
 
 
 async def _backends(settings: Settings, stack: AsyncExitStack) -> tuple[dict[str, Backend], Any]:
-    """The backend that deploys: Dokploy where it is set, else the embedded one."""
-    if settings.dokploy.url is None:
+    """The backends that deploy: every Dokploy that is set, else the embedded one."""
+    found = {name: dokploy_of(settings, name) for name in dokploys(settings)}
+    if not found:
         server = await stack.enter_async_context(run_embedded(settings))
         return {"embedded": BACKENDS["embedded"](server=server)}, server
-    backend = dokploy_of(settings)
-    stack.push_async_callback(backend.close)
-    return {backend.name: backend}, None
+    for backend in found.values():
+        stack.push_async_callback(backend.close)
+    return found, None
 
 
-def dokploy_of(settings: Settings) -> Backend:
-    """The Dokploy of these settings; raises Rejected where its key is missing."""
-    dokploy = settings.dokploy
+def dokploys(settings: Settings) -> dict[str, DokploySettings]:
+    """The Dokploys that are set, by name."""
+    named = {"dokploy": settings.dokploy} | settings.backends
+    return {name: dokploy for name, dokploy in named.items() if dokploy.url is not None}
+
+
+def dokploy_of(settings: Settings, name: str = "dokploy") -> Backend:
+    """The Dokploy of that name; raises Rejected where its key is missing."""
+    dokploy = dokploys(settings)[name]
     if dokploy.api_key is None:
-        raise Rejected("BRIDGE_DOKPLOY_URL is set, but BRIDGE_DOKPLOY_API_KEY is not")
-    return BACKENDS["dokploy"](**dokploy.model_dump(exclude={"api_key"}), api_key=dokploy.api_key)
+        where = "BRIDGE_DOKPLOY_API_KEY" if name == "dokploy" else f"backends.{name}.api_key"
+        raise Rejected(f"the url of the Dokploy {name!r} is set, but {where} is not")
+    return BACKENDS["dokploy"](
+        name=name,
+        **dokploy.model_dump(exclude={"api_key", "allow_kill_build"}),
+        api_key=dokploy.api_key,
+    )
 
 
 def _revealed(secrets: Sequence[SecretStr]) -> list[str]:
@@ -237,6 +253,7 @@ def _pace(settings: Settings) -> Pace:
         look_at_most=journey.look_at_most,
         adopt=journey.adopt,
         lost=journey.lost,
+        long=journey.long,
     )
 
 
