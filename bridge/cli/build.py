@@ -75,8 +75,8 @@ def set_(
 
 
 async def _show(name: str, config: "Path | None", *, json: bool) -> None:
-    async with reached(settings_of(config)) as reach:
-        app = await reach.app(name)
+    async with reached(settings_of(config), name) as reach:
+        app = reach.app
         build = (await reach.configurer.now(app)).saved.build
     if build is None:
         raise Rejected(f"{app.label} is a compose stack: its compose file says how it is built")

@@ -49,8 +49,8 @@ def clear(app: AppName, config: Config = None, json: Json = False, yes: Yes = Fa
 
 
 async def _clear(name: str, how: How) -> None:
-    async with reached(settings_of(how.config)) as reach:
-        app = await reach.app(name)
+    async with reached(settings_of(how.config), name) as reach:
+        app = reach.app
         agree(f"remove the logs of {app.label}'s old deployments?", how)
         done = await reach.configurer.clear(app, by=person())
     if how.json:
@@ -64,8 +64,8 @@ async def _clear(name: str, how: How) -> None:
 
 
 async def _logs(name: str, config: Path | None, lines: int, *, follow: bool, json: bool) -> int:
-    async with reached(settings_of(config)) as reach:
-        app = await reach.app(name)
+    async with reached(settings_of(config), name) as reach:
+        app = reach.app
         newest = await _newest(reach, app)
         text = await reach.backend.log_tail(newest, lines)
         if not json:

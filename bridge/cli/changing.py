@@ -42,8 +42,8 @@ def change(name: str, wanted: "Wanted", how: How) -> None:
 async def _change(name: str, wanted: "Wanted", how: How) -> None:
     from bridge.journey.configure import NotKept, Overtaken
 
-    async with reached(settings_of(how.config)) as reach:
-        app = await reach.app(name)
+    async with reached(settings_of(how.config), name) as reach:
+        app = reach.app
         configurer = reach.configurer
         plan = await configurer.plan(app, wanted)
         _tell(plan, how)

@@ -156,9 +156,9 @@ async def _environment(api: Api, project: str) -> str:
 
 async def _tell_journal(settings: "Settings", api: Api) -> None:
     """Let the next command know the app, before the bridge reads the apps again."""
-    from bridge.app import open_stores
+    from bridge.app import dokploys, open_stores
 
-    if settings.dokploy.url is not None:
+    if dokploys(settings):
         return  # this bridge deploys elsewhere
     async with open_stores(settings) as stores:
         await stores.journal.save_apps(NAME, await api.client.apps())

@@ -143,8 +143,8 @@ def _assignments(wishes: list[tuple[str, str]]) -> dict[str, dict[str, str | Non
 
 
 async def _show(name: str, config: Path | None, *, json: bool, reveal: bool) -> None:
-    async with reached(settings_of(config)) as reach:
-        app = await reach.app(name)
+    async with reached(settings_of(config), name) as reach:
+        app = reach.app
         environment = (await reach.configurer.now(app)).saved.environment
     found = _values(environment, reveal=reveal)
     if json:

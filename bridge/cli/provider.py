@@ -234,8 +234,8 @@ async def _show(name: str, config: "Path | None", *, json: bool, reveal: bool) -
     from bridge.settings import book_of
 
     settings = settings_of(config)
-    async with reached(settings) as reach:
-        app = await reach.app(name)
+    async with reached(settings, name) as reach:
+        app = reach.app
         now = await reach.configurer.now(app)
     fields = _fields(now, reveal=reveal)
     file = _said(rules_for(app.label, book_of(settings)))

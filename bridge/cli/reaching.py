@@ -1,12 +1,12 @@
-"""The backend that deploys, reached directly: over HTTP, with its journal beside it."""
+"""The backend that has an app, reached directly: over HTTP, with the journal beside it."""
 
 import getpass
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from bridge.core.errors import NotFound
+from bridge.core.errors import BridgeError, NotFound
 from bridge.core.naming import find_app
 
 if TYPE_CHECKING:
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """A backend within reach."""
+    """An app within reach."""
 
     settings: "Settings"
-    backend: "Configurable"
     stores: "Stores"
+    backend: "Configurable"
+    app: "App"
 
     @property
     def configurer(self) -> "Configurer":
@@ -40,46 +41,57 @@ class Reach:
             semantics=self.settings.watch.semantics,
         )
 
-    async def app(self, name: str) -> "App":
-        """The app that a person means.
-
-        What the journal knows is at hand, but may be old: it is enough only for a whole name.
-        """
-        known = [
-            app for app in await self.stores.journal.apps() if app.backend == self.backend.name
-        ]
-        try:
-            found = find_app(known, name)
-        except NotFound:
-            found = None
-        if found is not None and name in (found.id, found.label):
-            return found
-        return find_app(await self.backend.apps(), name)
-
     async def remember(self) -> None:
         """Let the next command know what has changed, where reading all apps costs little."""
-        if self.settings.dokploy.url is None:
+        from bridge.app import dokploys
+
+        if not dokploys(self.settings):
             await self.stores.journal.save_apps(self.backend.name, await self.backend.apps())
 
 
 @asynccontextmanager
-async def reached(settings: "Settings") -> AsyncIterator[Reach]:
-    """The backend of these settings; the embedded one is started where it does not run."""
+async def reached(settings: "Settings", name: str) -> AsyncIterator[Reach]:
+    """The app that a person means, and its backend; the embedded one is started if need be."""
     from bridge.app import open_stores
 
     async with AsyncExitStack() as stack:
-        if settings.dokploy.url is None:
-            from bridge.cli.embedded import api_of
-
-            api = await stack.enter_async_context(api_of(settings))
-            backend: Configurable = api.client
-        else:
-            from bridge.app import dokploy_of
-
-            backend = cast("Configurable", dokploy_of(settings))
-            stack.push_async_callback(backend.close)
+        backends = await _backends(settings, stack)
         stores = await stack.enter_async_context(open_stores(settings))
-        yield Reach(settings, backend, stores)
+        app = await _found(backends, stores, name)
+        yield Reach(settings, stores, backends[app.backend], app)
+
+
+async def _backends(settings: "Settings", stack: AsyncExitStack) -> "dict[str, Configurable]":
+    from bridge.app import dokploy_of, dokploys
+    from bridge.cli.embedded import NAME, api_of
+
+    found = {name: cast("Configurable", dokploy_of(settings, name)) for name in dokploys(settings)}
+    if not found:
+        return {NAME: (await stack.enter_async_context(api_of(settings))).client}
+    for backend in found.values():
+        stack.push_async_callback(backend.close)
+    return found
+
+
+async def _found(backends: "Mapping[str, Configurable]", stores: "Stores", name: str) -> "App":
+    """What the journal knows is at hand, but may be old: it is enough only for a whole name."""
+    known = [app for app in await stores.journal.apps() if app.backend in backends]
+    fits = [app for app in known if name in (app.id, app.label)]
+    if len(fits) == 1:
+        return fits[0]
+    apps: list[App] = []
+    trouble: list[BridgeError] = []
+    for backend in backends.values():
+        try:
+            apps += await backend.apps()
+        except BridgeError as error:
+            trouble.append(error)
+    try:
+        return find_app(apps, name)
+    except NotFound:
+        if trouble:  # it may be where nobody answers
+            raise trouble[0] from None
+        raise
 
 
 def person() -> str:

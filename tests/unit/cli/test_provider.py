@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bridge.cli.root import app
+from bridge.core.watch import App
 from tests.unit.cli.conftest import Cli
 from tests.unit.embedded.support import Repository
 
@@ -267,6 +268,16 @@ def test_an_app_that_never_deployed_has_no_log(web: Cli) -> None:
 
 def test_an_app_that_is_not_there_names_the_nearest(web: Cli) -> None:
     assert "did you mean default/web?" in web("provider", "show", "wbe", code=4).stderr
+
+
+def test_an_app_is_found_at_each_of_several_dokploys(cli: Cli) -> None:
+    there = App("app_there", "there", "shop", backend="second")
+    cli.with_stores(lambda stores: stores.journal.save_apps("second", [there]))
+    backends = "{second: {url: 'http://127.0.0.1:9', api_key: k}}"
+
+    away = cli("env", "show", "shop/there", code=1, BRIDGE_BACKENDS=backends)
+
+    assert "second can't be reached" in away.stderr
 
 
 def test_a_dokploy_without_its_key_or_its_server_says_so(cli: Cli) -> None:
