@@ -1,21 +1,37 @@
 """`apps`: which there are; `app create` and `app delete` at the embedded backend."""
 
+from dataclasses import asdict
+from json import dumps
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bridge.cli.deployments import source_of
-from bridge.cli.forms import app_form
-from bridge.cli.show import console, hint, on_terminal, say, say_json, say_table
+from bridge.cli.forms import app_form, finding_words, said, tag_words
+from bridge.cli.show import (
+    NARROW,
+    clean,
+    console,
+    hint,
+    on_terminal,
+    say,
+    say_json,
+    say_table,
+    stacked,
+)
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bridge.core.lifecycle import Deployment
     from bridge.core.watch import App
     from bridge.settings import Settings
 
 TWICE = "auto-deploy is on at the backend, so every push deploys twice: turn it off there"
+
+RULED = "† by our own rules, not by the backend's record"
 
 group = typer.Typer(
     no_args_is_help=True,
@@ -25,7 +41,7 @@ group = typer.Typer(
 
 
 def apps(config: Config = None, json: Json = False) -> None:
-    """List the apps and what each of them waits for."""
+    """List the apps and what each of them waits for, our own rules included."""
     run(_list(settings_of(config), json))
 
 
@@ -52,6 +68,7 @@ def create(
 ) -> None:
     """Make a static site of the embedded backend from a Git repository."""
     from bridge.cli.embedded import NewSite, create_site
+    from bridge.core.watch_lint import lint
 
     site = NewSite(name, repo, branch, publish, tuple(watch or ()), project, spa)
     made, url = run(create_site(settings_of(config), site))
@@ -59,6 +76,9 @@ def create(
         say_json(app_form(made, None) | {"url": url})
         return
     say(f"made {made.label}; after its first deployment it is at {url}")
+    for finding in lint(made.watched):
+        if finding.level != "note":
+            hint(clean(f"{finding.level}: {finding_words(asdict(finding))}"))
     hint(f"deploy it now: dokploy-bridge deploy {made.label} --follow")
 
 
@@ -90,34 +110,63 @@ async def _list(settings: "Settings", json: bool) -> None:
     if json:
         say_json([app_form(app, last.get(app.id)) for app in found])
         return
-    say_table(
-        ("app", "*source", "branch", "trigger", "*watch paths", "last"),
-        [_row(app, last.get(app.id)) for app in found],
-        [_line(app, last.get(app.id)) for app in found],
-    )
+    if on_terminal() and console().width < NARROW:
+        _say_stacked(found, last)
+    else:
+        say_table(
+            ("app", "*source", "branch", "*trigger", "*watch paths", "last"),
+            [_row(app, last.get(app.id)) for app in found],
+            [_line(app, last.get(app.id)) for app in found],
+        )
     _warn(found)
 
 
+def _say_stacked(found: "list[App]", last: "Mapping[str, Deployment]") -> None:
+    rows = [_row(app, last.get(app.id)) for app in found]
+    heads = [[app, branch, state] for app, _, branch, _, _, state in rows]
+    notes = [
+        [f"{trigger} from {source}, watches {watched}"]
+        for _, source, _, trigger, watched, _ in rows
+    ]
+    console().print(stacked(heads, notes))
+
+
 def _warn(found: "list[App]") -> None:
+    if not on_terminal():
+        return
+    if any(said(app.rules) for app in found):
+        console().print(RULED, style="dim")
     twice = [app.label for app in found if app.auto_deploy]
-    if twice and on_terminal():
+    if twice:
         console().print(f"⚠ {', '.join(twice)}: {TWICE}", style="yellow")
 
 
 def _row(app: "App", last: "Deployment | None") -> list[str]:
+    rules = said(app.rules)
+    trigger = _marked(str(app.waits_for), "trigger" in rules)
     return [
         app.label,
         source_of(app),
-        app.branch or "",
-        str(app.waits_for),
-        " ".join(app.watched or ("all",)),
+        _marked(app.branch or "", "branch" in rules),
+        " ".join([trigger, ", ".join(f"{one}†" for one in tag_words(app.rules))]).strip(),
+        _marked(" ".join(app.watched or ("all",)), "watch_paths" in rules),
         str(last.state) if last else "never",
     ]
 
 
+def _marked(text: str, by_rule: bool) -> str:
+    return f"{text}†" if by_rule else text
+
+
 def _line(app: "App", last: "Deployment | None") -> str:
-    branch = app.branch or "no branch"
-    watched = " ".join(app.watched or ("everything",))
     state = f"last {last.state}" if last else "never deployed"
-    line = f"{app.label}: {app.waits_for} of {branch} from {source_of(app)}, watches {watched}"
-    return f"{line}, {state}" + (f"; warning: {TWICE}" if app.auto_deploy else "")
+    line = f"{waits_in_words(app)}, {state}"
+    return line + (f"; warning: {TWICE}" if app.auto_deploy else "")
+
+
+def waits_in_words(app: "App") -> str:
+    """What an app deploys and when, and which of that our own rules say."""
+    watched = " ".join(app.watched or ("everything",))
+    line = f"{app.label}: {app.waits_for} of {app.branch or 'no branch'} from {source_of(app)}"
+    rules = ", ".join(f"{name}={dumps(value)}" for name, value in said(app.rules).items())
+    return f"{line}, watches {watched}" + (f", by our rules {rules}" if rules else "")

@@ -3,13 +3,22 @@
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bridge.cli.show import hint, say, say_json
+from bridge.cli.exits import exit_code_of
+from bridge.cli.forms import finding_words
+from bridge.cli.show import clean, hint, say, say_error, say_json
 from bridge.cli.using import Config, settings_of
+from bridge.core.errors import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.settings import Settings
 
 MASKED = "********"
 
@@ -18,16 +27,60 @@ group = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 
 @group.command()
 def check(config: Config = None) -> None:
-    """Say ok, or what is wrong with the settings."""
+    """Say ok, or what is wrong with the settings, the patterns of our own rules included."""
     from bridge.app import served_hosts
     from bridge.cli.serve import hosts_of
 
     logging.getLogger("bridge").setLevel(logging.ERROR)  # the line below says it shorter
     settings = settings_of(config)
     served_hosts(settings)
+    remarks = list(remarks_on_rules(settings))
+    errors = [words for level, words in remarks if level == "error"]
+    for level, words in remarks:
+        if level != "error":
+            hint(clean(f"{level}: {words}"))
+    for words in errors:
+        say_error(words)
+    if errors:
+        raise typer.Exit(exit_code_of(Rejected("")))
     backend = settings.dokploy.url or "the embedded backend"
     say("ok")
     hint(f"hosts served: {', '.join(hosts_of(settings)) or 'none yet'}; deploys on {backend}")
+
+
+OF_NAMES = ("never_matches", "unclosed", "bang_class")
+"""What can be wrong with a glob over names as well as with one over paths."""
+
+
+def remarks_on_rules(settings: "Settings") -> "Iterator[tuple[str, str]]":
+    """Levels and words: what of our own rules can't be read, or hardly says what is meant."""
+    from bridge.core.watch_lint import lint
+
+    for place, rule in enumerate(settings.rules):
+        for name, pattern in (("apps", rule.apps), ("branch", rule.branch), ("tags", rule.tags)):
+            for level, words in _remarks_on_names(pattern):
+                yield level, f"rules.{place}.{name}: {words}"
+        for one in lint(rule.watch_paths, settings.watch.semantics, settings.watch.picomatch):
+            if one.level != "note":
+                yield one.level, f"rules.{place}.watch_paths: {finding_words(asdict(one))}"
+
+
+def _remarks_on_names(pattern: str | None) -> "Iterator[tuple[str, str]]":
+    from bridge.core.globs import Glob, GlobError
+    from bridge.core.watch_lint import lint
+
+    if pattern is None:
+        return
+    try:
+        Glob(pattern)
+    except GlobError as error:
+        shown = pattern if len(pattern) < 40 else f"{pattern[:40]}…"
+        why = f"{error.reason}; write a name, or a simpler glob"
+        yield "error", f"`{shown}` can't be read as a glob: {why}"
+        return
+    for one in lint([pattern]):
+        if one.code in OF_NAMES:
+            yield one.level, finding_words(asdict(one))
 
 
 @group.command()

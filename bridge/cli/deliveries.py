@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.forms import decision_form, delivery_form, deployment_form
-from bridge.cli.show import ago, clean, clock, console, hint, on_terminal, say_json, say_table
+from bridge.cli.show import (
+    STYLES,
+    ago,
+    clean,
+    clock,
+    console,
+    hint,
+    on_terminal,
+    say_json,
+    say_table,
+    table,
+)
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
+from bridge.cli.verdicts import say_decisions
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
@@ -73,7 +85,12 @@ async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> No
         form = delivery_form(found, decisions) | {"headers": dict(found.headers)}
         say_json(form | {"deployments": [deployment_form(one) for one in deployments]})
     elif on_terminal():
-        console().print(_page(found, decisions, deployments))
+        console().print(_facts_page(found))
+        if decisions:
+            say_decisions([decision_form(one) for one in decisions])
+        if deployments:
+            rows = [[d.id, d.app, str(d.state), d.note] for d in deployments]
+            console().print(table(("deployment", "app", "state", "*note"), rows))
     else:
         for line in page_lines(found, decisions, deployments):
             typer.echo(clean(line))
@@ -166,15 +183,9 @@ def _facts(delivery: "Delivery") -> Mapping[str, str]:
     return {name: value for name, value in facts.items() if value}
 
 
-def _page(
-    delivery: "Delivery",
-    decisions: "Sequence[Decision]",
-    deployments: "Sequence[Deployment]",
-) -> Any:
+def _facts_page(delivery: "Delivery") -> Any:
     from rich.console import Group
     from rich.text import Text
-
-    from bridge.cli.show import STYLES, table
 
     parts: list[Any] = []
     for name, value in _facts(delivery).items():
@@ -182,20 +193,4 @@ def _page(
         parts.append(Text.assemble((f"{name:<10}", "bold"), (clean(value), style)))
     for name, value in delivery.headers.items():
         parts.append(Text.assemble((f"{name}: ", "dim"), clean(value)))
-    if decisions:
-        parts.append(decision_table([decision_form(one) for one in decisions]))
-    if deployments:
-        rows = [[d.id, d.app, str(d.state), d.note] for d in deployments]
-        parts.append(table(("deployment", "app", "state", "*note"), rows))
     return Group(*parts)
-
-
-def decision_table(forms: Sequence[Mapping[str, Any]]) -> Any:
-    """Decisions as a table for a terminal."""
-    from bridge.cli.show import table
-
-    rows = [
-        ["deploy" if one["deploy"] else "skip", one["app"], one["reason"], one["evidence"]]
-        for one in forms
-    ]
-    return table(("", "app", "reason", "*evidence"), rows)

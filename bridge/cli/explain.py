@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.deliveries import decision_table, find_delivery
+from bridge.cli.deliveries import find_delivery
 from bridge.cli.payloads import Payload, read_payload
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_json
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
+from bridge.cli.verdicts import misses_of, say_decisions
 from bridge.cli.what_if import Known, WhatIf, explained
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
     from bridge.app import Stores
     from bridge.core.events import Event
+    from bridge.core.watch import Rules
     from bridge.settings import Settings
 
 
@@ -50,15 +52,25 @@ def explain(
         typer.Option("--event", help="As its header names it.", show_default="guessed"),
     ] = None,
     app: Annotated[str | None, typer.Option("--app", "-a", help="Only for this app.")] = None,
-    path: Annotated[
+    watch_path: Annotated[
         list[str] | None,
-        typer.Option("--path", help="What if an app watched this? Repeatable: 'web/**'."),
+        typer.Option(
+            "--watch-path", "--path", help="What if an app watched this? Repeatable: 'web/**'."
+        ),
     ] = None,
     branch: Annotated[
-        str | None, typer.Option("--branch", help="What if an app deployed this branch?")
+        str | None,
+        typer.Option("--branch", help="What if it deployed this branch? A name or glob."),
     ] = None,
     trigger: Annotated[
-        TriggerName | None, typer.Option("--trigger", help="What if an app waited for this?")
+        TriggerName | None, typer.Option("--trigger", help="What if it waited for this?")
+    ] = None,
+    tag_pattern: Annotated[
+        str | None, typer.Option("--tag-pattern", help="What if it deployed such tags? 'v*'.")
+    ] = None,
+    versions: Annotated[
+        str | None,
+        typer.Option("--versions", help="What if it deployed such versions? '>=1.2 <2'."),
     ] = None,
     config: Config = None,
     json: Json = False,
@@ -67,10 +79,35 @@ def explain(
 
     Where no app is known, one is made up that deploys from the payload's own repository.
     """
-    what_if = WhatIf(app, tuple(path or ()), branch, trigger)
+    rules = _rules(tuple(watch_path or ()), branch, trigger, tag_pattern, versions)
+    what_if = WhatIf(app, rules)
     is_file = payload == "-" or Path(payload).is_file()
     given = read_payload(payload, host, event) if is_file else None
     run(_explain(settings_of(config), payload, given, what_if, json))
+
+
+def _rules(
+    watch_paths: tuple[str, ...],
+    branch: str | None,
+    trigger: TriggerName | None,
+    tags: str | None,
+    versions: str | None,
+) -> "Rules":
+    """What is to be tried; patterns for tags mean that tags are waited for. Raises BadRange."""
+    from bridge.core.versions import Range
+    from bridge.core.watch import Rules, Trigger
+
+    if versions is not None:
+        Range.parse(versions)
+    if trigger is None and (tags is not None or versions is not None):
+        trigger = TriggerName.TAG
+    return Rules(
+        trigger=None if trigger is None else Trigger(trigger),
+        branch=branch,
+        watch_paths=watch_paths or None,
+        tags=tags,
+        versions=versions,
+    )
 
 
 async def _explain(
@@ -137,10 +174,13 @@ def _show(form: dict[str, Any]) -> None:
     if not on_terminal():
         for line in lines_of(form):
             typer.echo(clean(line))
+        for one in form["decisions"]:
+            for miss in misses_of(one):
+                hint(clean(f"{one['app']}: {miss}"))
         return
     console().print(clean(heading(form)), style="bold")
     if form["decisions"]:
-        console().print(decision_table(form["decisions"]))
+        say_decisions(form["decisions"])
     else:
         console().print(nobody(form), style="yellow")
 
@@ -168,5 +208,5 @@ def nobody(form: dict[str, Any]) -> str:
     """When no app deploys from there."""
     return (
         f"no app deploys from {form['repository']} on {form['host']};"
-        " --path, --branch or --trigger show what an app would do"
+        " --watch-path, --branch or --trigger show what an app would do"
     )

@@ -1,15 +1,16 @@
 """The machine forms: what `--json` prints. Pure; the names are stable (see the README)."""
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from bridge.cli.show import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bridge.core.decision import Decision
     from bridge.core.lifecycle import Change, Deployment
-    from bridge.core.watch import App
+    from bridge.core.watch import App, Rules
     from bridge.ports import Delivery
 
 
@@ -82,9 +83,41 @@ def app_form(app: "App", last: "Deployment | None") -> dict[str, Any]:
             "url": source.url,
             "image": source.image,
         },
-        "branch": app.branch,
-        "trigger": str(app.waits_for),
-        "watch_paths": list(app.watched or ()),
+        **waits_form(app),
         "auto_deploy": app.auto_deploy,
         "last_deployment": last and deployment_form(last),
     }
+
+
+def waits_form(app: "App") -> dict[str, Any]:
+    """What an app waits for, and which of that our own rules say."""
+    return {
+        "branch": app.branch,
+        "trigger": str(app.waits_for),
+        "watch_paths": list(app.watched or ()),
+        "rules": said(app.rules),
+    }
+
+
+def said(rules: "Rules") -> dict[str, Any]:
+    """What our own rules say of an app, without what they do not say."""
+    given = {field.name: getattr(rules, field.name) for field in fields(rules)}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in given.items()
+        if value is not None
+    }
+
+
+def tag_words(rules: "Rules") -> list[str]:
+    """Which tags deploy, in few words: `v*`, `>=1.2 <2`, `pre-releases: skip`, `only newer`."""
+    prefix = rules.tag_prefix and f"{rules.tag_prefix}…"
+    prereleases = rules.prereleases and f"pre-releases: {rules.prereleases}"
+    newer = "only newer" if rules.only_newer else None
+    return [one for one in (rules.tags, prefix, rules.versions, prereleases, newer) if one]
+
+
+def finding_words(finding: "Mapping[str, Any]") -> str:
+    """A finding about a watch path, in a sentence and its remedy."""
+    sentence = finding["sentence"]
+    return f"`{finding['pattern']}`: {sentence[0].lower()}{sentence[1:]} {finding['remedy']}"

@@ -15,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 # Control characters, and those that turn the direction of text around.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
@@ -54,6 +55,10 @@ MARKS = {
 def clean(text: str) -> str:
     """Text on one line and without control characters."""
     return _UNSAFE.sub(" ", text).strip()
+
+
+NARROW = 110
+"""Columns of a terminal below which what is long gets lines of its own."""
 
 
 def on_terminal() -> bool:
@@ -115,11 +120,10 @@ def say_table(
     console().print(table(columns, rows))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
-    """A table for a terminal; see `say_table`."""
+def table(columns: Sequence[str], rows: "Iterable[Sequence[str | Text]]") -> Any:
+    """A table for a terminal; see `say_table`. Text is shown as it is, so clean it before."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
-    from rich.text import Text
 
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=False)
     for column in columns:
@@ -128,8 +132,36 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
             column.removeprefix("*"), no_wrap=not foldable, overflow="fold", ratio=None
         )
     for row in rows:
-        shown.add_row(*(Text(clean(cell), style=STYLES.get(cell, "")) for cell in row))
+        shown.add_row(*map(_cell, row))
     return shown
+
+
+def stacked(
+    rows: "Iterable[Sequence[str]]", notes: "Iterable[Sequence[str | Text]]", indent: int = 4
+) -> Any:
+    """Rows for a narrow terminal: their cells side by side, what is long on lines of its own."""
+    from rich.cells import cell_len
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    widths = [max(cell_len(cell.plain) for cell in column) for column in zip(*cells, strict=True)]
+    parts: list[Any] = []
+    for row, those in zip(cells, notes, strict=True):
+        for cell, width in zip(row, widths, strict=True):
+            cell.pad_right(width - cell_len(cell.plain))
+        head = Text("   ").join(row)
+        head.rstrip()
+        parts.append(head)
+        parts += [Padding(_cell(note), (0, 0, 0, indent)) for note in those if note]
+    return Group(*parts)
+
+
+def _cell(cell: "str | Text") -> "Text":
+    from rich.text import Text
+
+    return cell if isinstance(cell, Text) else Text(clean(cell), style=STYLES.get(cell, ""))
 
 
 def iso(seconds: float | None) -> str | None:

@@ -1,9 +1,9 @@
 """What a push would do to apps as they are, or to one as it might be. Pure."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from bridge.cli.forms import decision_form
+from bridge.cli.forms import decision_form, said, tag_words
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from bridge.cli.payloads import Payload
     from bridge.core.decision import Decision, Policy
     from bridge.core.events import Event, RefPushed
-    from bridge.core.watch import App
+    from bridge.core.watch import App, Rules
+
+
+MOST = 200
+"""For so many apps of one push it is looked for what came nearest; --app asks for any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +25,16 @@ class WhatIf:
 
     Attributes:
         app: its label, or an app of the journal whose other settings it has.
+        rules: what differs from the apps that there are; they say nothing where nothing does.
     """
 
     app: str | None
-    paths: tuple[str, ...]
-    branch: str | None
-    trigger: str | None
+    rules: "Rules"
 
     @property
     def asked(self) -> bool:
         """Whether anything differs from the apps that there are."""
-        return bool(self.paths or self.branch or self.trigger)
+        return said(self.rules) != {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +71,17 @@ def explained(
         "decisions": [],
     }
     if isinstance(meaning, RefPushed):
-        decisions, assumed = decisions_for(meaning, known, what_if)
+        decided, assumed = decisions_for(meaning, known, what_if)
         return (
             form
             | push_form(meaning)
             | {
                 "assumed": form["assumed"] + assumed,
-                "decisions": [decision_form(one) for one in decisions],
+                "decisions": [
+                    decision_form(decision)
+                    | _nearness(meaning, app, decision, known.policy if place < MOST else None)
+                    for place, (app, decision) in enumerate(decided)
+                ],
             }
         )
     if isinstance(meaning, Asked):
@@ -83,9 +90,32 @@ def explained(
     return form | {"ignored": meaning.reason}
 
 
+def _nearness(
+    push: "RefPushed", app: "App", decision: "Decision", policy: "Policy | None"
+) -> dict[str, Any]:
+    """What is probably not meant in an app's watch paths, and what came nearest to them.
+
+    Args:
+        policy: None where that is not looked for.
+    """
+    if policy is None:
+        return {"findings": None, "near_miss": None}
+    from bridge.core.decision import Reason
+    from bridge.core.near_miss import near_miss
+    from bridge.core.watch_lint import lint
+
+    how = policy.semantics, policy.picomatch
+    missed = decision.reason is Reason.NO_PATH_HIT
+    miss = near_miss(app.watched, push.paths, *how) if missed else None
+    return {
+        "findings": [asdict(one) for one in lint(app.watched, *how)],
+        "near_miss": miss and asdict(miss),
+    }
+
+
 def decisions_for(
     push: "RefPushed", known: Known, what_if: WhatIf
-) -> "tuple[list[Decision], list[str]]":
+) -> "tuple[list[tuple[App, Decision]], list[str]]":
     """What is decided for which apps, and what was assumed where one was made up."""
     from bridge.core.decision import concerns
     from bridge.core.naming import find_app
@@ -100,35 +130,32 @@ def decisions_for(
     if known.apps and not what_if.asked:
         # The one that was asked for is told about even where the push is not its own.
         apps = [base] if base else [app for app in known.apps if concerns(push, app)]
-        return [known.decide(push, app) for app in apps], []
+        return [(app, known.decide(push, app)) for app in apps], []
     if base is not None and not concerns(push, base):
         base = None
     made = _made_up(push, base, what_if)
-    return [known.decide(push, made)], [_assumed(push, made, base)]
+    return [(made, known.decide(push, made))], [_assumed(push, made, base)]
 
 
 def _assumed(push: "RefPushed", made: "App", base: "App | None") -> str:
-    watched = " ".join(made.watched or ()) or "everything"
-    deploys = {"push": f"pushes to {made.branch}", "tag": "tags"}[made.waits_for]
-    words = f"deploys {deploys} of {push.repository.name}, watching {watched}"
-    return f"an app that {words}" if base is None else f"{base.label} {words}"
+    if made.waits_for == "tag":
+        deploys = f"{' '.join(['tags', *tag_words(made.rules)])} of {push.repository.name}"
+    else:
+        watched = " ".join(made.watched or ()) or "everything"
+        deploys = f"pushes to {made.branch} of {push.repository.name}, watching {watched}"
+    return f"{'an app that' if base is None else base.label} deploys {deploys}"
 
 
 def _made_up(push: "RefPushed", base: "App | None", what_if: WhatIf) -> "App":
     from bridge.core.events import RefKind
-    from bridge.core.watch import App, Rules, Source, SourceType, Trigger
+    from bridge.core.watch import App, Source, SourceType
 
     if base is None:
         branch = push.ref.name if push.ref.kind is RefKind.BRANCH else "main"
         repository = push.repository
         source = Source(SourceType(repository.host), repository=repository.name, branch=branch)
         base = App("what-if", what_if.app or "what-if", "", source=source)
-    rules = Rules(
-        trigger=Trigger(what_if.trigger) if what_if.trigger else None,
-        branch=what_if.branch,
-        watch_paths=what_if.paths or None,
-    )
-    return replace(base, rules=rules.over(base.rules))
+    return replace(base, rules=what_if.rules.over(base.rules))
 
 
 def push_form(push: "RefPushed") -> dict[str, Any]:

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.deliveries import decision_line, decision_table
+from bridge.cli.apps import waits_in_words
+from bridge.cli.deliveries import decision_line
 from bridge.cli.deployments import AppName, source_of
-from bridge.cli.forms import decision_form
-from bridge.cli.show import clean, clock, console, iso, on_terminal, say_json
+from bridge.cli.forms import decision_form, waits_form
+from bridge.cli.show import clean, clock, console, hint, iso, on_terminal, say_json
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
+from bridge.cli.verdicts import say_decisions
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
@@ -32,9 +34,11 @@ def why(
 
 async def _why(settings: "Settings", name: str, commit: str | None, limit: int, json: bool) -> None:
     from bridge.core.naming import find_app
+    from bridge.core.rules import ruled
+    from bridge.settings import book_of
 
     async with kept_in(settings) as stores:
-        app = find_app(await stores.journal.apps(), name)
+        app = ruled(find_app(await stores.journal.apps(), name), book_of(settings))
         found = await stores.journal.explained(app.id, commit=commit, limit=limit)
     if not found:
         what = f"commit {commit}" if commit else "anything"
@@ -43,11 +47,14 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
             f" lists what came, and {app.label} deploys from {source_of(app)}"
         )
     if json:
-        say_json([_explained_form(one) for one in found])
-    elif on_terminal():
+        now = waits_form(app)
+        say_json([_explained_form(one) | {"now": now} for one in found])
+        return
+    hint(clean(f"now {waits_in_words(app)}"))
+    if on_terminal():
         for one in found:
             console().print(clean(_heading(one)), style="bold")
-            console().print(decision_table([decision_form(one.decision)]))
+            say_decisions([decision_form(one.decision)])
     else:
         for one in found:
             typer.echo(clean(f"{iso(one.at)} {_subject(one)} {decision_line(one.decision)}"))

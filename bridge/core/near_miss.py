@@ -18,6 +18,8 @@ MOST_PATTERNS = 50
 MOST_FILES = 30
 """So many of each are compared closely."""
 
+_PLAIN_NAME = re.compile(r"[\w@.-]+")
+
 ALIKE = 0.6
 """How alike, from 0 to 1, a file must look for it to be worth naming."""
 
@@ -57,7 +59,11 @@ def near_miss(
         for pattern, those in near.items():
             for file in those:
                 found = cause(pattern, file)
-                if found is not None and asked.matches(found.pattern, found.file):
+                if (
+                    found is not None
+                    and found.can_match
+                    and asked.matches(found.pattern, found.file)
+                ):
                     return NearMiss(found.code, pattern, file, f"`{file}` {found.words}.")
     return _most_alike(near)
 
@@ -123,6 +129,12 @@ class _Without:
     file: str
     words: str
 
+    @property
+    def can_match(self) -> bool:
+        """False where a name in the pattern is none of the file's: spares compiling it."""
+        names = {part for part in self.pattern.split("/") if _PLAIN_NAME.fullmatch(part)}
+        return names <= set(self.file.split("/"))
+
 
 def _case(pattern: str, file: str) -> _Without | None:
     words = f"differs from `{pattern}` only in upper and lower case"
@@ -163,7 +175,7 @@ def _level_too_many(pattern: str, file: str) -> _Without | None:
     first, _, rest = pattern.partition("/")
     words = f"does not lie in `{first}`, as `{pattern}` asks for: write `{rest}`"
     # without words of its own the rest would match nearly everything
-    telling = rest.strip("*/") and re.fullmatch(r"[\w@.-]+", first)
+    telling = rest.strip("*/") and _PLAIN_NAME.fullmatch(first)
     return _Without("level", rest, file, words) if telling else None
 
 

@@ -16,7 +16,7 @@ TWO_FILES = str(FIXTURES / "github" / "push__two_files.http")
 
 
 def test_a_skip_says_why_on_one_line(cli: Cli) -> None:
-    result = cli("explain", TWO_FILES, "--path", "apps/api/**", "--app", "app_def456")
+    result = cli("explain", TWO_FILES, "--watch-path", "apps/api/**", "--app", "app_def456")
 
     assert result.stdout == (
         "skip app_def456: no_path_hit (2 files changed, none matches apps/api/**)\n"
@@ -63,6 +63,92 @@ def test_an_app_is_made_up_where_none_is_known(cli: Cli, options, reason) -> Non
     (decision,) = cli.json("explain", TWO_FILES, *options)["decisions"]
 
     assert (decision["app"], decision["reason"]) == ("what-if", reason)
+
+
+TAG = push(ref="refs/tags/v1.3.0-rc.1", before="0" * 40, commits=[])
+
+
+@pytest.mark.parametrize(
+    ("options", "reason", "assumed"),
+    [
+        (["--trigger", "tag"], "tag_pushed", "tags of my-org/mono"),
+        (["--tag-pattern", "v*"], "tag_pushed", "tags v* of my-org/mono"),
+        (["--tag-pattern", "api-*"], "tag_mismatch", "tags api-* of my-org/mono"),
+        (["--versions", ">=1.2 <2"], "tag_mismatch", "tags >=1.2 <2 of my-org/mono"),
+        (["--versions", "1", "--trigger", "push"], "trigger_mismatch", "pushes to main of"),
+    ],
+)
+def test_rules_for_tags_can_be_tried(cli: Cli, options, reason, assumed) -> None:
+    Path("tag.json").write_text(json.dumps(TAG))
+
+    told = cli.json("explain", "tag.json", *options)
+
+    assert [one["reason"] for one in told["decisions"]] == [reason]
+    assert told["assumed"][-1].startswith(f"an app that deploys {assumed}")
+
+
+def test_a_range_that_can_not_be_read_is_wrong_usage(cli: Cli) -> None:
+    told = cli("explain", TWO_FILES, "--versions", ">=1,<2", code=2).stderr
+
+    assert told == "error: '1,<2' is no version; write e.g. 1.2.3, 1.2 or 1.x\n"
+
+
+def test_a_branch_can_be_tried_by_glob(cli: Cli) -> None:
+    (decision,) = cli.json("explain", TWO_FILES, "--branch", "{main,release/**}")["decisions"]
+
+    assert decision["reason"] == "no_watch_paths"
+
+
+def test_the_bridges_own_rules_and_policy_are_taken(filled: Cli) -> None:
+    rules = "- {apps: shop/web, watch_paths: ['**', '!**/*.html']}"
+
+    def reason(**environment: str) -> str:
+        told = filled.json("explain", GUID, "--app", "web", BRIDGE_RULES=rules, **environment)
+        return told["decisions"][0]["reason"]
+
+    assert reason() == "no_path_hit"
+    assert reason(BRIDGE_WATCH_SEMANTICS="any") == "path_hit"
+
+
+def test_what_is_wrong_with_watch_paths_is_said_with_its_remedy(cli: Cli) -> None:
+    patterns = ["--watch-path", "/web/**", "--watch-path", "docs"]
+    Path("push.json").write_text(json.dumps(push()))
+
+    (decision,) = cli.json("explain", "push.json", *patterns)["decisions"]
+    told = cli("explain", "push.json", *patterns)
+
+    assert [(one["code"], one["level"]) for one in decision["findings"]] == [
+        ("leading_slash", "error"),
+        ("bare_directory", "warning"),
+    ]
+    assert len(told.stdout.splitlines()) == 1
+    assert (
+        "what-if: `/web/**`: it never matches: paths in Git do not start with a slash."
+        " Write `web/**`.\n"
+    ) in told.stderr
+
+
+def test_the_nearest_miss_is_named_where_nothing_is_wrong(cli: Cli) -> None:
+    Path("push.json").write_text(json.dumps(push()))
+
+    (decision,) = cli.json("explain", "push.json", "--watch-path", "Web/**")["decisions"]
+    told = cli("explain", "push.json", "--watch-path", "Web/**").stderr
+
+    assert decision["near_miss"] == {
+        "code": "case",
+        "pattern": "Web/**",
+        "file": "web/index.html",
+        "sentence": "`web/index.html` differs from `Web/**` only in upper and lower case.",
+    }
+    assert f"what-if: {decision['near_miss']['sentence']}\n" in told
+
+
+def test_a_hit_has_no_near_miss(filled: Cli) -> None:
+    docs, web = filled.json("explain", GUID)["decisions"]
+
+    assert (web["reason"], web["near_miss"]) == ("path_hit", None)
+    assert (docs["reason"], docs["near_miss"]) == ("no_path_hit", None)
+    assert [one["level"] for one in web["findings"]] == ["note"]
 
 
 def test_a_payload_can_come_through_a_pipe(cli: Cli) -> None:

@@ -76,8 +76,34 @@ def test_apps_have_the_promised_fields(filled: Cli) -> None:
         "branch": "main",
         "trigger": "push",
         "watch_paths": ["web/**"],
+        "rules": {},
         "auto_deploy": True,
     }
+
+
+RULES = "- {apps: shop/docs, trigger: tag, versions: '>=1 <2', only_newer: true}"
+
+
+def test_apps_tell_what_our_own_rules_say(filled: Cli) -> None:
+    docs, web = filled.json("apps", BRIDGE_RULES=RULES)
+
+    assert (docs["trigger"], docs["watch_paths"]) == ("tag", ["docs/**"])
+    assert docs["rules"] == {"trigger": "tag", "versions": ">=1 <2", "only_newer": True}
+    assert web["rules"] == {}
+
+    line, _ = filled("apps", BRIDGE_RULES=RULES).stdout.splitlines()
+    assert line == (
+        "shop/docs: tag of main from github my-org/mono, watches docs/**,"
+        ' by our rules trigger="tag", versions=">=1 <2", only_newer=true, never deployed'
+    )
+
+
+def test_why_tells_what_the_app_waits_for_now(filled: Cli) -> None:
+    (told,) = filled.json("why", "docs", BRIDGE_RULES=RULES)
+
+    assert told["now"]["trigger"] == "tag"
+    assert told["now"]["rules"]["versions"] == ">=1 <2"
+    assert "now shop/docs: tag of main" in filled("why", "docs", BRIDGE_RULES=RULES).stderr
 
 
 def test_an_app_that_deploys_by_itself_too_is_warned_of(filled: Cli) -> None:

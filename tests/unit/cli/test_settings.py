@@ -137,3 +137,43 @@ def test_the_schema_names_every_section(cli: Cli) -> None:
 
     sections = {path[0] for path in variables().values()}
     assert sections <= set(schema["properties"])
+
+
+def test_rules_whose_patterns_can_not_be_read_are_errors(cli: Cli) -> None:
+    Path("bridge.yaml").write_text(
+        """
+        rules:
+          - {apps: "[z-a]", branch: "", tags: "v[!0-9]*"}
+          - {apps: shop/*, watch_paths: [/web/**, docs, "web/**"]}
+        """
+    )
+
+    result = cli("config", "check", code=2)
+
+    told = [line.split(": ")[:3] for line in result.stderr.splitlines()]
+    assert told == [
+        ["warning", "rules.0.tags", "`v[!0-9]*`"],
+        ["warning", "rules.1.watch_paths", "`docs`"],
+        ["error", "rules.0.apps", "`[z-a]`"],
+        ["error", "rules.0.branch", "`` can't be read as a glob"],
+        ["error", "rules.1.watch_paths", "`/web/**`"],
+    ]
+    assert result.stderr.endswith("Write `web/**`.\n")
+    assert "ok" not in result.stdout
+
+
+def test_what_may_be_meant_is_only_a_warning(cli: Cli) -> None:
+    rules = "- {apps: shop/*, watch_paths: [docs, 'web/**', '!web/**/*.md'], branch: release/*}"
+
+    result = cli("config", "check", BRIDGE_RULES=rules)
+
+    assert result.stdout == "ok\n"
+    assert result.stderr.startswith("warning: rules.0.watch_paths: `docs`: it matches only")
+
+
+def test_the_meaning_of_watch_paths_decides_what_is_wrong_with_them(cli: Cli) -> None:
+    rules = "- {apps: shop/*, watch_paths: ['web/**', '!web/**/*.md']}"
+
+    result = cli("config", "check", code=2, BRIDGE_RULES=rules, BRIDGE_WATCH_SEMANTICS="any")
+
+    assert "excludes nothing" in result.stderr

@@ -7,6 +7,35 @@ from rich.console import Console
 
 from bridge.cli.demo_stage import farewell
 from bridge.cli.show import ago, clean, iso, table
+from bridge.cli.verdicts import say_decisions
+
+FORMS = [
+    {
+        "app": "platform-services/staging/worker",
+        "deploy": False,
+        "reason": "no_path_hit",
+        "evidence": "3 files changed, none matches apps/worker/**, !**/*.md",
+        "findings": [],
+        "near_miss": {"sentence": "`apps/[red]a.md` matches `apps/**`, but \x1b[1m excludes it."},
+    },
+    {"app": "shop/web", "deploy": True, "reason": "path_hit", "evidence": "a matches **"},
+]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_decisions_fit_and_tell_what_came_nearest(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+
+    say_decisions(FORMS)
+
+    shown = capsys.readouterr().out
+    assert all(len(line) <= width for line in shown.splitlines())
+    words = " ".join(shown.split())
+    assert "none matches apps/worker/**, !**/*.md ↳ `apps/[red]a.md` matches `apps/**`" in words
+    assert "\x1b" not in shown
+    assert words.index("platform-services/staging/worker no_path_hit") < words.index("shop/web")
 
 
 @pytest.mark.parametrize("width", [80, 120])
