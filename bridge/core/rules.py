@@ -86,11 +86,11 @@ def _too_old(tag: str, rules: Rules, before: Iterable[str]) -> tuple[bool, str] 
     return True, f"tag {tag} is older than {newest}, which has been deployed"
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def _glob(pattern: str) -> Glob:
     return Glob(pattern)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def _range(text: str) -> Range:
     return Range.parse(text)

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from bridge.core.decision import Matcher, Policy
@@ -197,12 +197,16 @@ class Catalog:
         await self._journal.save_apps(name, found)
 
     async def _take(self, apps: Iterable[App]) -> None:
-        self._apps = {app.id: ruled(app, self._book) for app in apps}
-        snapshot = index(self._apps.values())
-        await asyncio.to_thread(self.watched.update, snapshot)
-        self._snapshot = snapshot
+        self._apps, self._snapshot = await asyncio.to_thread(self._prepared, list(apps))
         if self._apps:
             self.ready.set()
+
+    def _prepared(self, apps: Sequence[App]) -> tuple[dict[str, App], Snapshot]:
+        """Lay our rules over the apps and compile what they watch; slow where there are many."""
+        known = {app.id: ruled(app, self._book) for app in apps}
+        snapshot = index(known.values())
+        self.watched.update(snapshot)
+        return known, snapshot
 
     def _pause(self) -> float:
         return min(self._every, TROUBLE_PAUSE) if self.trouble else self._every
