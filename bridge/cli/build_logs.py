@@ -69,7 +69,8 @@ async def _logs(name: str, config: Path | None, lines: int, *, follow: bool, jso
         newest = await _newest(reach, app)
         text = await reach.backend.log_tail(newest, lines)
         if not json:
-            hint(f"deployment {newest.id} of {app.label}: {newest.status}")
+            none = "" if lines_of(text) else "; it has no log, or no longer"
+            hint(f"deployment {newest.id} of {app.label}: {newest.status}{none}")
             _print(lines_of(text))
         if follow:
             newest, text = await _follow(reach, app, newest, text, quiet=json)

@@ -5,8 +5,10 @@ _ENOUGH = 50
 
 def lines_of(text: str) -> list[str]:
     """The lines; of one that was written over and over (a progress bar) how it ends."""
+    if not text.strip():
+        return []  # the server answers with a line break where it has no log
     lines = text.replace("\r\n", "\n").split("\n")
-    if lines and not lines[-1]:
+    if not lines[-1]:
         lines.pop()
     return [line.rstrip("\r").rpartition("\r")[2] for line in lines]
 
