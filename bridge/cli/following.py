@@ -106,12 +106,11 @@ async def _news(
     while (current := await stores.journal.deployment(id_)) is not None:
         changes = await stores.journal.changes(id_, after=seen)
         seen += len(changes)
-        # Its end is written together with the last change, so one read after it has all.
-        if current.final and not changes:
-            return
         yield current, changes
-        if not current.final:
-            await watch.wait()
+        # Its end is written together with the last change, so changes read after it are all.
+        if current.final:
+            return
+        await watch.wait()
 
 
 class Watchman:
