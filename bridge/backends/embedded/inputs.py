@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 from bridge.backends.embedded.words import words
 
@@ -29,14 +30,23 @@ def _no_option(branch: str) -> str:
     return branch
 
 
-# Constraints stand before the validators, so that their messages speak of strings.
+# Constraints stand before the validators, so that their messages speak of strings. What only
+# a validator knows is told to the API's description beside it.
 _STORABLE = AfterValidator(_storable)
-Text = Annotated[str, _STORABLE]
-Id = Annotated[str, Field(min_length=1), _STORABLE]
+_NO_NUL: JsonDict = {"pattern": r"^[^\u0000]*$"}
+Text = Annotated[str, _STORABLE, Field(json_schema_extra=_NO_NUL)]
+Id = Annotated[str, Field(min_length=1, json_schema_extra=_NO_NUL), _STORABLE]
 Name = Id
 AppName = Annotated[str, Field(min_length=1, max_length=63, pattern=APP_NAME_PATTERN), _STORABLE]
 Branch = Annotated[
-    str, Field(min_length=1, pattern=BRANCH_PATTERN), _STORABLE, AfterValidator(_no_option)
+    str,
+    Field(
+        min_length=1,
+        pattern=BRANCH_PATTERN,
+        json_schema_extra={"pattern": r"^[a-zA-Z0-9._/#][a-zA-Z0-9._\-/#]*$"},
+    ),
+    _STORABLE,
+    AfterValidator(_no_option),
 ]
 WatchPaths = list[Text] | None
 SourceTypes = Literal["github", "docker", "git", "gitlab", "bitbucket", "gitea", "drop"]
