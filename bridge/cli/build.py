@@ -30,18 +30,25 @@ def set_(
         str | None,
         typer.Option(
             "--type",
+            "--build-type",
             help="dockerfile, nixpacks, railpack, heroku_buildpacks, paketo_buildpacks, static.",
         ),
     ] = None,
     dockerfile: Annotated[str | None, typer.Option("--dockerfile", help="Its path.")] = None,
     docker_context_path: Annotated[
-        str | None, typer.Option("--docker-context", help="Folder that docker builds in.")
+        str | None,
+        typer.Option(
+            "--docker-context", "--docker-context-path", help="Folder that docker builds in."
+        ),
     ] = None,
     docker_build_stage: Annotated[
-        str | None, typer.Option("--docker-stage", help="Stage to build; the last, when empty.")
+        str | None,
+        typer.Option(
+            "--docker-stage", "--docker-build-stage", help="Stage to build; the last, when empty."
+        ),
     ] = None,
     publish_directory: Annotated[
-        str | None, typer.Option("--publish", help="Folder that is served.")
+        str | None, typer.Option("--publish", "--publish-directory", help="Folder that is served.")
     ] = None,
     static_spa: Annotated[
         bool | None, typer.Option("--spa/--no-spa", help="Unknown addresses get the front page.")

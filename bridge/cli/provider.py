@@ -6,8 +6,8 @@ import typer
 
 from bridge.cli.changing import How, Reveal, Yes, change, say_fields
 from bridge.cli.deployments import AppName
-from bridge.cli.reaching import reached
-from bridge.cli.show import hint, say_json
+from bridge.cli.reaching import backends_of, reached
+from bridge.cli.show import hint, say_json, say_table
 from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.errors import Rejected
 
@@ -36,7 +36,10 @@ def _here(name: str, help_: str) -> Any:
 
 
 Account = Annotated[
-    str | None, typer.Option("--account", help="Id of the Git account that Dokploy clones with.")
+    str | None,
+    typer.Option(
+        "--account", "--provider-id", help="Id of the Git account; `provider accounts` lists them."
+    ),
 ]
 Owner = Annotated[str | None, typer.Option("--owner", help="User, organisation or group.")]
 Repository = Annotated[str | None, typer.Option("--repository", help="Its name, e.g. mono.")]
@@ -46,7 +49,11 @@ BuildPath = Annotated[
 ]
 Watch = Annotated[
     list[str] | None,
-    typer.Option("--watch", help="Deploy only when a file matches, e.g. 'web/**'. Repeatable."),
+    typer.Option(
+        "--watch",
+        "--watch-paths",
+        help="Deploy only when a file matches, e.g. 'web/**'. Repeatable.",
+    ),
 ]
 Submodules = Annotated[
     bool | None, typer.Option("--submodules/--no-submodules", help="Clone submodules too.")
@@ -74,6 +81,22 @@ Forget = Annotated[
 def show(app: AppName, config: Config = None, json: Json = False, reveal: Reveal = False) -> None:
     """Show where an app's code comes from, and the rules that the bridge has for it."""
     run(_show(app, config, json=json, reveal=reveal))
+
+
+@group.command()
+def accounts(config: Config = None, json: Json = False) -> None:
+    """List the Git accounts that a backend has, with the ids that `--account` wants."""
+    found = run(_accounts(config))
+    if json:
+        say_json(found)
+        return
+    if not found:
+        hint("the backend has no Git account; connect one there: Settings, Git")
+    say_table(
+        ("id", "type", "*name", "backend"),
+        [list(one.values()) for one in found],
+        ["{id} {type} {name} ({backend})".format(**one) for one in found],
+    )
 
 
 @group.command()
@@ -150,7 +173,10 @@ def git(
     url: Annotated[str | None, typer.Option("--url", help="Its clone address.")] = None,
     branch: Branch = None,
     ssh_key: Annotated[
-        str | None, typer.Option("--ssh-key", help="Id of the SSH key that Dokploy clones with.")
+        str | None,
+        typer.Option(
+            "--ssh-key", "--ssh-key-id", help="Id of the SSH key that Dokploy clones with."
+        ),
     ] = None,
     build_path: BuildPath = None,
     watch: Watch = None,
@@ -227,6 +253,15 @@ def _set(
         if asked.setdefault(name, None) is not None:
             raise Rejected(f"{name[:40]} can't be set and forgotten at once")
     change(app, WantedSource(SourceType(kind), asked), how)
+
+
+async def _accounts(config: "Path | None") -> list[dict[str, str]]:
+    async with backends_of(settings_of(config)) as backends:
+        return [
+            {"id": one.id, "type": str(one.type), "name": one.name, "backend": name}
+            for name, backend in backends.items()
+            for one in await backend.pickers.git_providers()
+        ]
 
 
 async def _show(name: str, config: "Path | None", *, json: bool, reveal: bool) -> None:

@@ -11,8 +11,9 @@ from bridge.core.naming import find_app
 
 if TYPE_CHECKING:
     from bridge.app import Stores
+    from bridge.backends.dokploy.client import Dokploy
     from bridge.core.watch import App
-    from bridge.journey.configure import Configurable, Configurer
+    from bridge.journey.configure import Configurer
     from bridge.settings import Settings
 
 
@@ -22,7 +23,7 @@ class Reach:
 
     settings: "Settings"
     stores: "Stores"
-    backend: "Configurable"
+    backend: "Dokploy"
     app: "App"
 
     @property
@@ -54,26 +55,27 @@ async def reached(settings: "Settings", name: str) -> AsyncIterator[Reach]:
     """The app that a person means, and its backend; the embedded one is started if need be."""
     from bridge.app import open_stores
 
-    async with AsyncExitStack() as stack:
-        backends = await _backends(settings, stack)
-        stores = await stack.enter_async_context(open_stores(settings))
+    async with backends_of(settings) as backends, open_stores(settings) as stores:
         app = await _found(backends, stores, name)
         yield Reach(settings, stores, backends[app.backend], app)
 
 
-async def _backends(settings: "Settings", stack: AsyncExitStack) -> "dict[str, Configurable]":
+@asynccontextmanager
+async def backends_of(settings: "Settings") -> "AsyncIterator[Mapping[str, Dokploy]]":
+    """Every Dokploy that is set, by name; else the embedded backend, which speaks the same."""
     from bridge.app import dokploy_of, dokploys
     from bridge.cli.embedded import NAME, api_of
 
-    found = {name: cast("Configurable", dokploy_of(settings, name)) for name in dokploys(settings)}
-    if not found:
-        return {NAME: (await stack.enter_async_context(api_of(settings))).client}
-    for backend in found.values():
-        stack.push_async_callback(backend.close)
-    return found
+    async with AsyncExitStack() as stack:
+        found = {name: cast("Dokploy", dokploy_of(settings, name)) for name in dokploys(settings)}
+        for backend in found.values():
+            stack.push_async_callback(backend.close)
+        if not found:
+            found[NAME] = (await stack.enter_async_context(api_of(settings))).client
+        yield found
 
 
-async def _found(backends: "Mapping[str, Configurable]", stores: "Stores", name: str) -> "App":
+async def _found(backends: "Mapping[str, Dokploy]", stores: "Stores", name: str) -> "App":
     """What the journal knows is at hand, but may be old: it is enough only for a whole name."""
     known = [app for app in await stores.journal.apps() if app.backend in backends]
     fits = [app for app in known if name in (app.id, app.label)]

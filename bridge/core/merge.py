@@ -22,7 +22,7 @@ from bridge.core.configuration import (
 )
 from bridge.core.difference import RULES, SECTIONS, Configured
 from bridge.core.errors import Rejected
-from bridge.core.unfit import checked_rule, problem, unknown
+from bridge.core.unfit import checked_address, checked_rule, incomplete, problem, unknown
 from bridge.core.variables import edited
 from bridge.core.watch import Rules, SourceType, Trigger
 
@@ -158,14 +158,12 @@ def _source(now: Configured, kind: SourceType, asked: dict[str, Any]) -> Provide
         if its.is_required() and name not in known | asked
     ]
     if missing:
-        raise Rejected(
-            f"a {kind} source needs {', '.join(missing)} too: the app has none of"
-            f" {'that' if len(missing) == 1 else 'those'} yet"
-        )
+        raise incomplete(str(kind), missing)
     empty = {"build_path": "/", "submodules": False}
     filled = {
         name: empty.get(name) if value in (None, "") else value for name, value in asked.items()
     }
+    checked_address(filled.get("url"))
     try:
         return model.model_validate(known | filled | {"type": kind})
     except ValidationError as error:  # not chained: it repeats what it was given

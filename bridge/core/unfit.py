@@ -1,6 +1,7 @@
 """Why a field can't be what was asked: the rule, the value and the remedy; never a secret."""
 
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,27 @@ def _shown(name: str, value: Any) -> str:
     if value is None or isinstance(value, str | int):
         return repr(masked(value))[:120]
     return f"a {type(value).__name__}"
+
+
+def incomplete(kind: str, missing: Sequence[str]) -> Rejected:
+    """A kind of source needs more than the app has and than was asked."""
+    those = "that" if len(missing) == 1 else "those"
+    where = ""
+    if "provider_id" in missing:
+        where = "; provider_id is the id of a Git account that the backend has"
+    return Rejected(
+        f"a {kind} source needs {', '.join(missing)} too: the app has none of {those} yet{where}"
+    )
+
+
+def checked_address(url: object) -> None:
+    """A clone address that git would take for an option or a command; raises Rejected."""
+    if isinstance(url, str) and re.search(r"\s|[\x00-\x1f\x7f]|^-|^\w+::", url):
+        raise Rejected(
+            "url can't be a clone address: it holds white space, begins with a dash, or names a"
+            " transport that runs commands; write https://host/owner/repo.git or"
+            " git@host:owner/repo.git"
+        )
 
 
 def unknown(name: str, what: str, known: Sequence[str]) -> Rejected:

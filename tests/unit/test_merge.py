@@ -96,7 +96,7 @@ def test_an_image_in_between_loses_no_watch_paths() -> None:
 
 
 def test_another_kind_of_source_needs_all_its_fields() -> None:
-    with pytest.raises(Rejected, match="a gitlab source needs owner, provider_id, project_id, pat"):
+    with pytest.raises(Rejected, match="needs owner, provider_id, project_id, path too"):
         merge(configured(), source(SourceType.GITLAB, repository="mono", branch="main"))
     with pytest.raises(Rejected, match="say which kind"):
         merge(configured(None), source(branch="main"))
@@ -239,6 +239,12 @@ def test_a_stack_has_no_build_arguments() -> None:
 def test_what_can_not_be_is_rejected_with_its_remedy(wanted: Wanted, words: str) -> None:
     with pytest.raises(Rejected, match=words):
         merge(configured(), wanted)
+
+
+@pytest.mark.parametrize("url", ["--upload-pack=x", "ext::sh -c x", "https://a/b c", "a\nb"])
+def test_an_address_that_git_would_not_take_for_one_is_rejected(url: str) -> None:
+    with pytest.raises(Rejected, match="url can't be a clone address"):
+        merge(configured(GIT), source(url=url))
 
 
 def test_a_secret_that_can_not_be_is_not_repeated() -> None:

@@ -1,14 +1,19 @@
 """`provider`, `build`, `env`, `logs` and `clear`, against the embedded backend of a folder."""
 
+import asyncio
 import json
+import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from bridge.cli.embedded import Api, api_of
 from bridge.cli.root import app
 from bridge.core.watch import App
+from bridge.settings import read_settings
 from tests.unit.cli.conftest import Cli
 from tests.unit.embedded.support import Repository
 
@@ -128,10 +133,46 @@ def test_the_difference_as_json_holds_findings_and_what_the_file_overrules(web: 
 def test_another_kind_of_source_says_what_it_needs(web: Cli) -> None:
     result = web("provider", "set", "gitlab", "web", "--branch", "main", code=2)
 
-    assert result.stderr == (
+    assert result.stderr.startswith(
         "error: a gitlab source needs owner, repository, provider_id, project_id, path too:"
-        " the app has none of those yet\n"
+        " the app has none of those yet; provider_id is the id of a Git account that"
     )
+
+
+def test_accounts_are_listed_with_the_ids_that_a_source_needs(web: Cli) -> None:
+    assert web.json("provider", "accounts") == []
+    assert "no Git account" in web("provider", "accounts").stderr
+
+    async def connect(api: Api) -> None:
+        await api.ask(
+            "POST", "gitlab.create", name="ours", authId="x", gitlabUrl="https://gitlab.com"
+        )
+
+    at_backend(connect)
+
+    (account,) = web.json("provider", "accounts")
+    assert (account["backend"], account["type"], account["name"]) == ("embedded", "gitlab", "ours")
+    listed = web("provider", "accounts").stdout
+    assert listed == f"{account['id']} gitlab ours (embedded)\n"
+
+    web(
+        *("provider", "set", "gitlab", "web", "--owner", "g", "--repository", "a", "--path", "g/a"),
+        *("--branch", "main", "--project-id", "7", "--account", account["id"]),
+        *("--trigger", "tag", "--yes"),
+    )
+    now = web.json("provider", "show", "web")
+    assert (now["provider_id"], now["project_id"]) == (account["id"], 7)
+    assert now["rules"]["set"] == {"trigger": "tag"}
+
+
+def at_backend(work: Callable[[Api], Awaitable[None]]) -> None:
+    """Do something over the embedded backend's API."""
+
+    async def run() -> None:
+        async with api_of(read_settings(None, os.environ)) as api:
+            await work(api)
+
+    asyncio.run(run())
 
 
 def test_github_is_set_with_what_it_needs(web: Cli) -> None:
