@@ -110,11 +110,12 @@ def said(rules: "Rules") -> dict[str, Any]:
 
 
 def tag_words(rules: "Rules") -> list[str]:
-    """Which tags deploy, in few words: `v*`, `>=1.2 <2`, `pre-releases: skip`, `only newer`."""
+    """Which tags deploy, in few words: `v*`, `versions >=1.2 <2`, `only newer`."""
     prefix = rules.tag_prefix and f"{rules.tag_prefix}…"
     prereleases = rules.prereleases and f"pre-releases: {rules.prereleases}"
+    versions = rules.versions and f"versions {rules.versions}"
     newer = "only newer" if rules.only_newer else None
-    return [one for one in (rules.tags, prefix, rules.versions, prereleases, newer) if one]
+    return [one for one in (rules.tags, prefix, versions, prereleases, newer) if one]
 
 
 def finding_words(finding: "Mapping[str, Any]") -> str:

@@ -139,7 +139,8 @@ def decisions_for(
 
 def _assumed(push: "RefPushed", made: "App", base: "App | None") -> str:
     if made.waits_for == "tag":
-        deploys = f"{' '.join(['tags', *tag_words(made.rules)])} of {push.repository.name}"
+        which = ", ".join(tag_words(made.rules))
+        deploys = f"tags{f' ({which})' if which else ''} of {push.repository.name}"
     else:
         watched = " ".join(made.watched or ()) or "everything"
         deploys = f"pushes to {made.branch} of {push.repository.name}, watching {watched}"

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from semver import Version
+
 from bridge.core.globs import Glob, GlobError
-from bridge.core.versions import Range, version_of
+from bridge.core.versions import BadRange, Range, version_of
 from bridge.core.watch import App, Prereleases, Rules
 
 RuleBook = Sequence[tuple[str, Rules]]
@@ -59,8 +61,8 @@ def tag_problem(tag: str, rules: Rules, before: Iterable[str]) -> tuple[bool, st
         prefix = rules.tag_prefix
         wanted = "1.2.3 or v1.2.3" if prefix is None else f"{prefix}1.2.3"
         return False, f"tag {tag} names no version; it waits for tags like {wanted}"
-    if rules.versions is not None and version not in _range(rules.versions):
-        return False, f"version {version} is not in {rules.versions}"
+    if rules.versions is not None and (why := _outside(version, rules.versions)) is not None:
+        return False, why
     unsaid = Prereleases.DEPLOY if rules.versions is None else Prereleases.SKIP
     policy = rules.prereleases or unsaid
     if version.prerelease and policy is Prereleases.SKIP:
@@ -73,6 +75,13 @@ def tag_problem(tag: str, rules: Rules, before: Iterable[str]) -> tuple[bool, st
 def _asks_for_versions(rules: Rules) -> bool:
     said = (rules.versions, rules.tag_prefix, rules.prereleases)
     return bool(rules.only_newer) or any(one is not None for one in said)
+
+
+def _outside(version: Version, versions: str) -> str | None:
+    try:
+        return None if version in _range(versions) else f"version {version} is not in {versions}"
+    except BadRange as error:  # settings are checked; this keeps decisions total all the same
+        return f"the versions it waits for can't be read: {error}"
 
 
 def _too_old(tag: str, rules: Rules, before: Iterable[str]) -> tuple[bool, str] | None:

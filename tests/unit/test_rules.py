@@ -109,7 +109,16 @@ TAGS: list[tuple[Rules, str, tuple[str, ...], str | None]] = [
         "version 1.3.0-rc.1 is a pre-release, and those are skipped",
     ),
     (Rules(versions=RANGE, prereleases=Prereleases.DEPLOY), "v1.3.0-rc.1", (), None),
-    (Rules(versions="", prereleases=None), "v1.0.0", (), None),
+    (
+        Rules(versions="latest"),
+        "v1.2.0",
+        (),
+        (
+            "the versions it waits for can't be read:"
+            " 'latest' is no version; write e.g. 1.2.3, 1.2 or 1.x"
+        ),
+    ),
+    (Rules(versions=""), "v1.0.0", (), None),
     (
         Rules(versions=""),
         "v1.0.0-rc.1",

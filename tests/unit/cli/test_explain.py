@@ -72,9 +72,9 @@ TAG = push(ref="refs/tags/v1.3.0-rc.1", before="0" * 40, commits=[])
     ("options", "reason", "assumed"),
     [
         (["--trigger", "tag"], "tag_pushed", "tags of my-org/mono"),
-        (["--tag-pattern", "v*"], "tag_pushed", "tags v* of my-org/mono"),
-        (["--tag-pattern", "api-*"], "tag_mismatch", "tags api-* of my-org/mono"),
-        (["--versions", ">=1.2 <2"], "tag_mismatch", "tags >=1.2 <2 of my-org/mono"),
+        (["--tag-pattern", "v*"], "tag_pushed", "tags (v*) of my-org/mono"),
+        (["--tag-pattern", "api-*"], "tag_mismatch", "tags (api-*) of my-org/mono"),
+        (["--versions", ">=1.2 <2"], "tag_mismatch", "tags (versions >=1.2 <2) of my-org/mono"),
         (["--versions", "1", "--trigger", "push"], "trigger_mismatch", "pushes to main of"),
     ],
 )
