@@ -1,6 +1,7 @@
 """`logs` and `clear`: what the backend wrote down while it deployed."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ from bridge.core.log_text import lines_of, news
 
 if TYPE_CHECKING:
     from bridge.core.watch import App
-    from bridge.ports import BackendDeployment
+    from bridge.ports import Backend, BackendDeployment
 
 LOOK = 0.5
 """Seconds between two looks at a log that grows."""
@@ -67,15 +68,16 @@ async def _logs(name: str, config: Path | None, lines: int, *, follow: bool, jso
     async with reached(settings_of(config), name) as reach:
         app = reach.app
         newest = await _newest(reach, app)
-        text = await reach.backend.log_tail(newest, lines)
+        text = await reach.backend.log_tail(newest, WHOLE if follow else lines)
         if not json:
             none = "" if lines_of(text) else "; it has no log, or no longer"
             hint(f"deployment {newest.id} of {app.label}: {newest.status}{none}")
-            _print(lines_of(text))
+            _print(lines_of(text)[-lines:])
         if follow:
-            newest, text = await _follow(reach, app, newest, text, quiet=json)
+            say_line = None if json else _print
+            newest, text = await followed(reach.backend, app, newest, text, say_line)
     if json:
-        say_json(_form(app, newest, text))
+        say_json(_form(app, newest, lines_of(text)[-lines:]))
     return ENDED_BADLY if follow and newest.status in ("error", "cancelled") else 0
 
 
@@ -86,21 +88,30 @@ async def _newest(reach: Reach, app: "App") -> "BackendDeployment":
     return found[0]
 
 
-async def _follow(
-    reach: Reach, app: "App", deployment: "BackendDeployment", text: str, *, quiet: bool
+async def followed(
+    backend: "Backend",
+    app: "App",
+    deployment: "BackendDeployment",
+    text: str,
+    tell: Callable[[list[str]], None] | None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> "tuple[BackendDeployment, str]":
-    """Print what comes, until the deployment has ended; returns its end and its whole log."""
+    """Tell what comes, until the deployment has ended; returns its end and its whole log.
+
+    Args:
+        text: as much as has been told already.
+    """
     while True:
-        now = {one.id: one for one in await reach.backend.deployments(app)}
+        now = {one.id: one for one in await backend.deployments(app)}
         current = now.get(deployment.id)
         # Read after the status: what an ended one wrote is whole.
-        whole = await reach.backend.log_tail(deployment, WHOLE)
-        if not quiet:
-            _print(news(text, whole))
+        whole = await backend.log_tail(deployment, WHOLE)
+        if tell is not None:
+            tell(news(text, whole))
         text = whole or text
         if current is None or current.status != "running":
             return current or deployment, text
-        await asyncio.sleep(LOOK)
+        await sleep(LOOK)
 
 
 def _print(lines: list[str]) -> None:
@@ -110,7 +121,7 @@ def _print(lines: list[str]) -> None:
         typer.echo(clean(line) if line.strip() else "")
 
 
-def _form(app: "App", deployment: "BackendDeployment", text: str) -> dict[str, Any]:
+def _form(app: "App", deployment: "BackendDeployment", log: list[str]) -> dict[str, Any]:
     return {
         "app": app.label,
         "app_id": app.id,
@@ -118,5 +129,5 @@ def _form(app: "App", deployment: "BackendDeployment", text: str) -> dict[str, A
         "status": str(deployment.status),
         "created_at": iso(deployment.created_at),
         "finished_at": iso(deployment.finished_at),
-        "log": lines_of(text),
+        "log": log,
     }

@@ -85,6 +85,14 @@ def _changed(name: str, old: Any, new: Any) -> Changed:
 
 
 def _fields(configured: Configured) -> Iterator[tuple[str, Any]]:
+    """All fields in order; "" and an empty list say what None says, to every backend."""
+    yield from ((name, None if value in ("", ()) else value) for name, value in _saved(configured))
+    for name, spoken in RULES.items():
+        value = getattr(configured.rules, name)
+        yield f"rules.{spoken}", str(value) if isinstance(value, str) else value
+
+
+def _saved(configured: Configured) -> Iterator[tuple[str, Any]]:
     saved = configured.saved
     provider = {} if saved.provider is None else saved.provider.model_dump()
     yield "source", str(provider.pop("type")) if provider else None
@@ -99,9 +107,6 @@ def _fields(configured: Configured) -> Iterator[tuple[str, Any]]:
     for section in SECTIONS:
         yield from _variables(section, getattr(saved.environment, section))
     yield "create_env_file", saved.environment.create_env_file
-    for name, spoken in RULES.items():
-        value = getattr(configured.rules, name)
-        yield f"rules.{spoken}", str(value) if isinstance(value, str) else value
 
 
 def _variables(section: str, text: SecretStr | None) -> Iterator[tuple[str, SecretStr]]:

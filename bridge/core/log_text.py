@@ -14,11 +14,13 @@ def lines_of(text: str) -> list[str]:
 
 
 def news(before: str, now: str) -> list[str]:
-    """The lines of a tail that an earlier, perhaps shorter, tail did not have.
+    """The lines of a tail that an earlier one did not have.
 
-    A tail begins anywhere, so what was seen is looked for by its end; what can't be found
-    any more has scrolled away, and all is new.
+    Once a log is longer than a tail, its beginning moves: then what was seen is looked for by
+    its end, and when that has scrolled away, all is new.
     """
+    if now.startswith(before):
+        return lines_of(now[len(before) :])
     old, new = lines_of(before), lines_of(now)
     seen = old[-_ENOUGH:]
     if not seen:

@@ -14,10 +14,12 @@ from bridge.core.difference import Changed
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.merge import NoSource, WantedBuild, WantedSource, WantedVariables
 from bridge.core.watch import App, Rules, SourceType, Trigger
-from bridge.journey.configure import Configurer, NotKept, Overtaken
-from bridge.ports import BEGUN
+from bridge.journey.catalog import Catalog
+from bridge.journey.configure import Cleared, Configurer, NotKept, Overtaken
+from bridge.ports import BEGUN, Progress
 from bridge.stores.journal import SqlJournal
 from tests.fakes import ManualClock, journal_in_memory
+from tests.unit.embedded.support import until
 
 BY = "cli: ada"
 GIT = GitSource(url="https://example.com/a.git", branch="main", watch_paths=("web/**",))
@@ -232,6 +234,22 @@ async def test_rules_go_where_they_can_be_held(
     assert await journal.rules(app.id) == Rules(tags="v*")
 
 
+async def test_rules_that_were_set_decide_and_the_file_wins_where_it_says_something(
+    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    plan = await configurer.plan(app, WantedSource(None, {"trigger": "tag", "tags": "v*"}))
+    await configurer.apply(plan, by=BY)
+    book = [("shop/web", Rules(tags="release-*"))]
+    catalog = Catalog({"embedded": backend.inner}, journal, ManualClock(), book=book)
+
+    await catalog.refresh()
+
+    known = catalog.get(app.id)
+    assert known is not None
+    assert known.rules == Rules(trigger=Trigger.TAG, tags="release-*")
+    assert known.waits_for is Trigger.TAG
+
+
 async def test_disconnecting_takes_the_rules_away_and_wakes_the_catalog(
     backend: Meddled, journal: SqlJournal, app: App
 ) -> None:
@@ -307,7 +325,17 @@ async def test_what_can_not_be_is_rejected_before_anything_is_written(
 async def test_clearing_says_which_logs_it_removed(
     configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
 ) -> None:
-    assert await configurer.clear(app, by=BY) == await configurer.clear(app, by=BY)
+    nowhere = GIT.model_copy(update={"url": "file:///nowhere"})
+    await backend.inner.save_provider(app, nowhere)
+    await backend.inner.deploy(app, title="t", description="d")
+    (failed,) = await until(
+        lambda: backend.inner.deployments(app),
+        lambda found: found and found[0].status is Progress.ERROR,
+    )
 
+    assert await configurer.clear(app, by=BY) == Cleared((failed.id,), ())
+    assert await configurer.clear(app, by=BY) == Cleared((), ())
+
+    assert await backend.inner.deployments(app) == [failed]
     (note, _) = await journal.audited(limit=9)
     assert (note.what, note.difference, note.outcome) == ("clear", (), "done")

@@ -17,12 +17,15 @@ def test_lines_are_as_a_terminal_would_show_them(text: str, lines: list[str]) ->
     assert lines_of(text) == lines
 
 
-@given(LINES, st.lists(st.integers(), unique=True, max_size=12))
-def test_only_new_lines_are_told(old: list[str], numbers: list[int]) -> None:
-    new = [f"line {number}" for number in numbers]
+@given(LINES, LINES)
+def test_only_new_lines_are_told(old: list[str], new: list[str]) -> None:
     before = "".join(f"{line}\n" for line in old)
 
     assert news(before, before + "".join(f"{line}\n" for line in new)) == new
+
+
+def test_a_line_that_was_cut_goes_on() -> None:
+    assert news("one\nbuil", "one\nbuilding\nend\n") == ["ding", "end"]
 
 
 def test_what_was_seen_is_found_also_when_the_tail_begins_elsewhere() -> None:

@@ -308,6 +308,13 @@ def test_only_the_variables_that_were_asked_for_change(
     assert new.saved.environment.build_args == now.saved.environment.build_args
 
 
+def test_empty_and_none_are_no_difference_since_they_are_none_to_a_backend() -> None:
+    bare = configured(DOCKER.model_copy(update={"username": ""}), watch_paths=())
+    none = configured(DOCKER.model_copy(update={"username": None}), watch_paths=None)
+
+    assert difference(bare, none) == ()
+
+
 def test_an_address_that_changes_only_in_its_secret_part_is_told_as_changed() -> None:
     now = configured(GIT)
 
