@@ -442,9 +442,18 @@ def deployment(seq: int = 1, app_id: str = "app-web", **others: Any) -> Deployme
 
 def journal_in_memory(clock: Callable[[], float]) -> SqlJournal:
     """The real journal, on a database that is gone with it; it needs no start."""
-    journal = SqlJournal(_engine_in_memory(), clock=clock, threads=1)
-    journal._pool = _AtOnce()  # type: ignore[assignment]  # no thread: nothing here waits for a disk
-    return journal
+    return _JournalInMemory(clock)
+
+
+class _JournalInMemory(SqlJournal):
+    def __init__(self, clock: Callable[[], float]) -> None:
+        engine, self._connection = _engine_in_memory()
+        super().__init__(engine, clock=clock, threads=1)
+        self._pool = _AtOnce()  # type: ignore[assignment]  # no thread: nothing here waits for a disk
+
+    async def stop(self) -> None:
+        await super().stop()
+        self._connection.close()  # the pool knows of it only once it was used
 
 
 class _AtOnce(Executor):
@@ -457,14 +466,14 @@ class _AtOnce(Executor):
         return future
 
 
-def _engine_in_memory() -> sa.Engine:
+def _engine_in_memory() -> tuple[sa.Engine, sqlite3.Connection]:
     """A copy of one made once; statements are compiled once for all, too."""
     first, made = _first_engine()
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     made.backup(connection)
     engine = sa.create_engine("sqlite://", poolclass=StaticPool, creator=lambda: connection)
     engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
-    return engine
+    return engine, connection
 
 
 @lru_cache(1)
