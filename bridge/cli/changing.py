@@ -85,6 +85,8 @@ def _tell(plan: "Plan", how: How) -> None:
             [f"  {line}" for line in difference_lines(plan.difference)],
         )
     for finding in plan.findings:
+        if finding.level == "note":  # true of most patterns; scripts get it
+            continue
         hint(clean(f"watch path {finding.pattern!r}: {finding.sentence} {finding.remedy}"))
     for remark in plan.remarks:
         hint(clean(f"note: {remark}"))

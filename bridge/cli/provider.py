@@ -1,5 +1,6 @@
 """`provider`: where an app's code comes from, and when it deploys."""
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,6 +9,24 @@ from bridge.cli.changing import How, Reveal, Yes, change, say_fields
 from bridge.cli.deployments import AppName
 from bridge.cli.reaching import backends_of, reached
 from bridge.cli.show import hint, say_json, say_table
+from bridge.cli.source_options import (
+    Account,
+    Branch,
+    Branches,
+    BuildPath,
+    Forget,
+    OnlyNewer,
+    Owner,
+    Prereleases,
+    Repository,
+    SkipDirectives,
+    Submodules,
+    TagPrefix,
+    Tags,
+    Triggers,
+    Versions,
+    Watch,
+)
 from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.errors import Rejected
 
@@ -26,55 +45,8 @@ setting = typer.Typer(
 )
 group.add_typer(setting, name="set")
 
-HELD_HERE = "When it deploys"
 NAMES = {"account": "provider_id", "ssh_key": "ssh_key_id", "watch": "watch_paths"}
 """Options that are shorter than their fields."""
-
-
-def _here(name: str, help_: str) -> Any:
-    return typer.Option(name, help=help_, rich_help_panel=HELD_HERE)
-
-
-Account = Annotated[
-    str | None,
-    typer.Option(
-        "--account", "--provider-id", help="Id of the Git account; `provider accounts` lists them."
-    ),
-]
-Owner = Annotated[str | None, typer.Option("--owner", help="User, organisation or group.")]
-Repository = Annotated[str | None, typer.Option("--repository", help="Its name, e.g. mono.")]
-Branch = Annotated[str | None, typer.Option("--branch", help="The branch that is built.")]
-BuildPath = Annotated[
-    str | None, typer.Option("--build-path", help="Folder of the repository that is built.")
-]
-Watch = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--watch",
-        "--watch-paths",
-        help="Deploy only when a file matches, e.g. 'web/**'. Repeatable.",
-    ),
-]
-Submodules = Annotated[
-    bool | None, typer.Option("--submodules/--no-submodules", help="Clone submodules too.")
-]
-Triggers = Annotated[str | None, _here("--trigger", "push or tag.")]
-Branches = Annotated[
-    str | None, _here("--branches", "Pushes to these branches deploy, e.g. 'release/*'.")
-]
-Tags = Annotated[str | None, _here("--tags", "Only tags like this deploy, e.g. 'v*'.")]
-Versions = Annotated[str | None, _here("--versions", "Only versions in it, e.g. '>=1.2 <2'.")]
-TagPrefix = Annotated[str | None, _here("--tag-prefix", "What stands before a version.")]
-Prereleases = Annotated[str | None, _here("--prereleases", "deploy, skip or only.")]
-OnlyNewer = Annotated[
-    bool | None, _here("--only-newer/--no-only-newer", "Never an older version after a newer one.")
-]
-SkipDirectives = Annotated[
-    bool | None, _here("--skip-directives/--no-skip-directives", "Whether [skip ci] counts.")
-]
-Forget = Annotated[
-    list[str] | None, typer.Option("--forget", help="Take this field away, e.g. only_newer.")
-]
 
 
 @group.command()
@@ -171,6 +143,9 @@ def gitlab(
 def git(
     app: AppName,
     url: Annotated[str | None, typer.Option("--url", help="Its clone address.")] = None,
+    url_stdin: Annotated[
+        bool, typer.Option("--url-stdin", help="Ask for an address that holds a password.")
+    ] = False,
     branch: Branch = None,
     ssh_key: Annotated[
         str | None,
@@ -195,7 +170,8 @@ def git(
     yes: Yes = False,
 ) -> None:
     """Any Git repository, by its address."""
-    _set("git", app, _fields_of(locals()), forget, How(config, json, yes))
+    fields = _fields_of(locals()) | {"url": _address(url, asked=url_stdin)}
+    _set("git", app, fields, forget, How(config, json, yes))
 
 
 @setting.command()
@@ -230,8 +206,22 @@ def docker(
 
 def _fields_of(given: dict[str, Any]) -> dict[str, Any]:
     """The fields among a command's arguments."""
-    others = {"app", "forget", "config", "json", "yes"}
+    others = {"app", "forget", "config", "json", "yes", "url_stdin"}
     return {name: value for name, value in given.items() if name not in others}
+
+
+def _address(url: str | None, *, asked: bool) -> str | None:
+    """The clone address; one with a password is never a word of the command line."""
+    if asked:
+        from bridge.cli.hidden import ask_hidden
+
+        return ask_hidden(["url"])["url"]
+    if url is not None and re.match(r"https?://[^/]*@|\w+://[^/@]*:[^/@]*@", url):
+        raise Rejected(
+            "an address with a password or a token is a secret, and a command line is no place"
+            " for it: give it with --url-stdin"
+        )
+    return url
 
 
 def _set(

@@ -203,7 +203,11 @@ def test_a_registrys_password_comes_from_standard_input_and_is_shown_only_when_a
 
 
 def test_credentials_in_an_address_are_masked(web: Cli) -> None:
-    told = web("provider", "set", "git", "web", "--url", URL, "--yes").stdout
+    refused = piped("provider", "set", "git", "web", "--url", URL, "--yes", stdin="", code=2)
+    assert "give it with --url-stdin" in refused.stderr
+
+    words = ("provider", "set", "git", "web", "--url-stdin", "--yes")
+    told = piped(*words, stdin=f"{URL}\n").stdout
 
     assert "https://***@example.com/a.git" in told
     assert "hunter2" not in told + web("provider", "show", "web").stdout + repr(audits(web))
