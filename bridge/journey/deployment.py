@@ -117,12 +117,24 @@ class Deployer:
             return False
         if attempt.may_be_there and await self._adopted(deployment, app):
             return True
-        if attempt.unanswered > 1:
-            await self._give_up(deployment.id)
-        else:
-            attempt.may_be_there = attempt.unanswered > 0
-            await self._ask_now(deployment, app, attempt)
+        if attempt.unanswered and not await self._may_ask_again(deployment, app, attempt):
+            return True
+        attempt.may_be_there = attempt.unanswered > 0
+        await self._ask_now(deployment, app, attempt)
         return True
+
+    async def _may_ask_again(self, deployment: Deployment, app: App, attempt: "_Attempt") -> bool:
+        """After a silence, and where nothing shows: once, if the backend shows what waits."""
+        if attempt.unanswered > 1:
+            why = "the backend was asked twice and never answered; it shows no such deployment"
+        elif not await self._watchings.of(app).tells_queue():
+            why = "maybe asked, outcome unknown: no answer came, and the backend lists no queue"
+        else:
+            note = f"for {self._pace.adopt:g} s the backend has shown no sign of it; asked again"
+            await self._journal.say(deployment.id, note)
+            return True
+        await self._follower.end(deployment.id, State.UNKNOWN, why)
+        return False
 
     async def _wait_for_backend(self, id_: str, error: Unreachable, attempt: "_Attempt") -> None:
         if not attempt.may_be_there:
@@ -166,13 +178,6 @@ class Deployer:
             if self._clock() >= until:
                 return False
             await self._sleep(self._pace.look)
-
-    async def _give_up(self, id_: str) -> None:
-        await self._follower.end(
-            id_,
-            State.UNKNOWN,
-            "the backend was asked twice and never answered; it shows no such deployment",
-        )
 
     async def _look(self, deployment: Deployment, app: App) -> Look:
         return await look(self._backend(app), app, deployment)

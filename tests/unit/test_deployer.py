@@ -302,6 +302,22 @@ async def test_an_unanswered_one_that_is_not_there_is_asked_for_once_more(stage:
     ended = await stage.run()
 
     assert (stage.backend.asked, ended.state) == (2, State.DONE)
+    note = "for 10 s the backend has shown no sign of it; asked again"
+    assert ("waiting", note) in await stage.history(ended)
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_where_no_queue_is_listed_an_unanswered_one_is_not_asked_for_again(
+    staged: Callable[..., Stage], arrives: bool
+) -> None:
+    """It may wait behind another app's build, where nobody can see it."""
+    stage = staged(tells_queue=False, waits=60.0)
+    stage.backend.next("deploy", SILENT, arrives=arrives)
+
+    ended = await stage.run()
+
+    assert (stage.backend.asked, ended.state) == (1, State.UNKNOWN)
+    assert ended.note.startswith("maybe asked, outcome unknown: no answer came")
 
 
 async def test_twice_unanswered_and_not_there_is_unknown(stage: Stage) -> None:
