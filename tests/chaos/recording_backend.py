@@ -1,21 +1,29 @@
 """A backend that is not idempotent and keeps a ledger of every deployment it was asked for.
 
 Speaks as much of Dokploy's API as a journey needs, behaves as facts.md tells (no id in the
-answer, titles overwritten at the end), and lists its jobs a little late.
+answer, titles overwritten at the end), and lists its jobs a little late. It can be made to
+fail, to go away, and to restart in the middle.
 """
 
 import asyncio
 import itertools
+import os
+import random
 import re
+import socket
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Fault = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+"""What happens to one request instead; it may still let the request through."""
 
 TOKEN = re.compile(r"\[br-[0-9a-f]+\]")
 COMMIT = re.compile(r"commit ([0-9a-f]{40})")
@@ -29,6 +37,7 @@ class Asked:
     token: str
     commit: str
     overlapped: bool
+    job: "Job"
 
 
 @dataclass
@@ -41,10 +50,20 @@ class Job:
     status: str = "waiting"
     finished: float | None = None
 
+    @property
+    def going(self) -> bool:
+        return self.status in ("waiting", "running")
+
 
 @dataclass
 class RecordingBackend:
-    """Applications `app-0` … and everything that happens to them."""
+    """Applications `app-0` … and everything that happens to them.
+
+    Attributes:
+        may_start, may_end: while one is not set, no build begins or ends.
+        faults: by procedure and app ("" where it names none), one for each request.
+        arrivals: every request: procedure, app, when.
+    """
 
     apps: int
     build_seconds: float
@@ -54,17 +73,76 @@ class RecordingBackend:
     jobs: dict[str, list[Job]] = field(default_factory=lambda: defaultdict(list))
     numbers: Any = field(default_factory=itertools.count)
     building: set[asyncio.Task[None]] = field(default_factory=set)
-    down: bool = False
+    may_start: asyncio.Event = field(default_factory=asyncio.Event)
+    may_end: asyncio.Event = field(default_factory=asyncio.Event)
+    faults: dict[tuple[str, str], list[Fault]] = field(default_factory=lambda: defaultdict(list))
+    arrivals: list[tuple[str, str, float]] = field(default_factory=list)
+    away: bool = True
+    runner: web.AppRunner | None = None
+    site: web.BaseSite | None = None
+
+    def __post_init__(self) -> None:
+        self.may_start.set()
+        self.may_end.set()
+
+    # ── what a test does to it ────────────────────────────────────────────
+
+    def fail(self, procedure: str, faults: Iterable[Fault], app: str = "") -> None:
+        """Have the next requests fail, one after the other."""
+        self.faults[procedure, app] += faults
+
+    async def go_away(self) -> None:
+        """Refuse connections, and drop those that there are."""
+        assert self.site is not None
+        assert self.runner is not None
+        assert self.runner.server is not None
+        self.away = True
+        await self.site.stop()
+        for connection in list(self.runner.server.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    async def come_back(self) -> None:
+        """Listen, under the same address as ever."""
+        assert self.runner is not None
+        port = int(self.url.rpartition(":")[2]) if self.url else free_port()
+        self.site = web.TCPSite(self.runner, "127.0.0.1", port)
+        await self.site.start()
+        self.url = f"http://127.0.0.1:{port}"
+        self.away = False
+
+    async def forget(self) -> None:
+        """What a restart does: waiting jobs are gone, the running one is `cancelled`, endless."""
+        for task in self.building:
+            task.cancel()
+        await asyncio.gather(*self.building, return_exceptions=True)
+        for app, jobs in self.jobs.items():
+            self.jobs[app] = [job for job in jobs if job.status != "waiting"]
+            for job in self.jobs[app]:
+                job.status = "cancelled" if job.status == "running" else job.status
+
+    # ── what it does ──────────────────────────────────────────────────────
+
+    async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Fail where a fault is due, else answer."""
+        if self.away:  # its connection was being made when the others were dropped
+            return await resets(arrives=False)(request, handler)
+        procedure = request.path.removeprefix("/api/")
+        body = await request.json() if request.method == "POST" else {}
+        app = str(body.get("applicationId") or request.query.get("applicationId") or "")
+        self.arrivals.append((procedure, app, time.monotonic()))
+        due = self.faults.get((procedure, app))
+        return await (due.pop(0)(request, handler) if due else handler(request))
 
     async def deploy(self, request: web.Request) -> web.Response:
         asked = await request.json()
         app, text = asked["applicationId"], asked["title"] + asked["description"]
-        going = [job for job in self.jobs[app] if job.finished is None]
+        going = any(job.going for job in self.jobs[app])
         token, commit = TOKEN.search(text), COMMIT.search(text)
         assert token is not None
         assert commit is not None
-        self.ledger.append(Asked(app, token[0], commit[1], bool(going)))
         job = Job(f"d{next(self.numbers)}", app, asked["title"], asked["description"], time.time())
+        self.ledger.append(Asked(app, token[0], commit[1], going, job))
         self.jobs[app].append(job)
         task = asyncio.create_task(self.build(job, commit[1]))
         self.building.add(task)
@@ -73,8 +151,10 @@ class RecordingBackend:
 
     async def build(self, job: Job, commit: str) -> None:
         await asyncio.sleep(self.build_seconds / 4)
+        await self.may_start.wait()
         job.status, job.created = "running", time.time()
         await asyncio.sleep(self.build_seconds)
+        await self.may_end.wait()
         job.status, job.finished = "done", time.time()
         job.title, job.description = "a commit message", f"Commit: {commit}"
 
@@ -128,6 +208,61 @@ class RecordingBackend:
         )
 
 
+# ── faults ───────────────────────────────────────────────────────────────────
+
+
+def resets(*, arrives: bool) -> Fault:
+    """The connection is reset after the request was sent."""
+
+    async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if arrives:
+            await handler(request)
+        assert request.transport is not None
+        wire = request.transport.get_extra_info("socket")
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        request.transport.abort()
+        return web.Response()
+
+    return fault
+
+
+def says_nothing(*, arrives: bool) -> Fault:
+    """No answer comes, ever."""
+
+    async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if arrives:
+            await handler(request)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    return fault
+
+
+def cuts_json(*, arrives: bool) -> Fault:
+    """The answer ends in the middle of its JSON."""
+
+    async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if arrives:
+            await handler(request)
+        return web.Response(body=b'[{"success":tr', content_type="application/json")
+
+    return fault
+
+
+def says(status: int, *, after: str | None = None, arrives: bool = False) -> Fault:
+    """Another status; `after`: with that Retry-After."""
+
+    async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if arrives:
+            await handler(request)
+        return web.Response(status=status, headers={"Retry-After": after} if after else {})
+
+    return fault
+
+
+# ── its words ────────────────────────────────────────────────────────────────
+
+
 def record(job: Job) -> dict[str, Any]:
     return {
         "deploymentId": job.id,
@@ -162,22 +297,59 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
+def free_port() -> int:
+    """A port below the ephemeral range, so that no outgoing connection takes it meanwhile."""
+    for port in random.Random(os.getpid()).sample(range(20000, 32000), 200):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
+
+
+def push_payload(before: str, after: str, apps: set[str]) -> dict[str, Any]:
+    """What GitHub says of a push that changed files of some apps."""
+    commit = {
+        "id": after,
+        "message": "feat: change",
+        "added": [],
+        "modified": sorted(f"{app}/file" for app in apps),
+        "removed": [],
+    }
+    return {
+        "ref": "refs/heads/main",
+        "before": before,
+        "after": after,
+        "repository": {
+            "id": 4711,
+            "name": "mono",
+            "full_name": "my-org/mono",
+            "clone_url": "https://git.example.com/my-org/mono.git",
+        },
+        "head_commit": commit,
+        "commits": [commit],
+    }
+
+
 @asynccontextmanager
 async def recording_backend(
     *, apps: int, build_seconds: float, listing_delay: float
 ) -> AsyncIterator[RecordingBackend]:
     """A running one, on loopback."""
     backend = RecordingBackend(apps, build_seconds, listing_delay)
-    app = web.Application()
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await backend.answer(request, handler)
+
+    app = web.Application(middlewares=[answer])
     app.router.add_post("/api/application.deploy", backend.deploy)
     app.router.add_get("/api/deployment.all", backend.deployments)
     app.router.add_get("/api/deployment.queueList", backend.queue)
     app.router.add_get("/api/project.all", backend.projects)
     app.router.add_get("/api/application.one", backend.application)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    backend.runner = runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    backend.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await backend.come_back()
     try:
         yield backend
     finally:

@@ -8,14 +8,12 @@ import asyncio
 import contextlib
 import os
 import random
-import socket
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -23,22 +21,18 @@ import pytest
 from bridge.app import open_stores
 from bridge.core.lifecycle import Deployment
 from bridge.ports import DeliveryState
-from tests.chaos.recording_backend import RecordingBackend, recording_backend
+from tests.chaos.recording_backend import (
+    RecordingBackend,
+    free_port,
+    push_payload,
+    recording_backend,
+)
 from tests.unit.embedded.support import until
 from tests.world import SECRET, hook_headers, settings_for
 
 APPS = 6
 KILLS = int(os.environ.get("CHAOS_KILLS", "5"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(10**9)
-
-
-def free_port() -> int:
-    """A port below the ephemeral range, so that no outgoing connection takes it meanwhile."""
-    for port in random.Random(os.getpid()).sample(range(20000, 32000), 200):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port")
 
 
 @dataclass
@@ -129,29 +123,6 @@ class Sender:
             return
         assert answer.status_code == 202, answer.text
         push.answered = True
-
-
-def push_payload(before: str, after: str, apps: set[str]) -> dict[str, Any]:
-    commit = {
-        "id": after,
-        "message": "feat: change",
-        "added": [],
-        "modified": sorted(f"{app}/file" for app in apps),
-        "removed": [],
-    }
-    return {
-        "ref": "refs/heads/main",
-        "before": before,
-        "after": after,
-        "repository": {
-            "id": 4711,
-            "name": "mono",
-            "full_name": "my-org/mono",
-            "clone_url": "https://git.example.com/my-org/mono.git",
-        },
-        "head_commit": commit,
-        "commits": [commit],
-    }
 
 
 @pytest.fixture
