@@ -11,14 +11,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bridge.core.commands import COMMAND_HOST, parse_command
-from bridge.core.decision import Decision, Policy, Reason, because, concerns, decide
-from bridge.core.errors import BridgeError, MalformedPayload, Rejected, Unreachable
+from bridge.core.decision import Decision, Policy, Reason, because, decide
+from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.events import Action, Asked, Event, Ignored, RefKind, RefPushed
-from bridge.core.lifecycle import Deployment, State, deployment_id
-from bridge.core.tracking import token_for
+from bridge.core.lifecycle import Deployment, deployment_id
 from bridge.core.watch import App
 from bridge.journey.catalog import Catalog, Snapshot, apps_of
+from bridge.journey.meaning import Meaning, read, trigger_of, wished
 from bridge.ports import (
     Clock,
     Delivery,
@@ -61,15 +60,6 @@ class Patience:
     window: float = 600.0
     tries: int = 8
     first_pause: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """A delivery with its event; a replay means what the replayed one meant."""
-
-    delivery: Delivery
-    event: Event
-    asked: Asked | None = None
 
 
 class Deliveries:
@@ -258,12 +248,15 @@ class Deliveries:
         if not decisions:
             why = f"no app deploys from {event.repository.name} on {event.repository.host}"
             return None, done(delivery, DeliveryState.IGNORED, why)
+        trigger = trigger_of(meaning)
         outcome = Outcome(
             seq=delivery.seq,
             delivery=delivery.id,
             decisions=tuple(decision for _, decision in decisions),
             deployments=tuple(
-                self._deployment(delivery, app, Action.DEPLOY, _trigger(meaning), now, event)
+                wished(
+                    delivery, app, Action.DEPLOY, trigger_of(meaning), self._instance, now, event
+                )
                 for app, decision in decisions
                 if decision.deploy
             ),
@@ -289,39 +282,9 @@ class Deliveries:
             deployments: tuple[Deployment, ...] = ()
         else:
             decision = because(app, Reason.ASKED, f"{asked.actor} asked to {asked.action}")
-            deployments = (self._deployment(delivery, app, asked.action, asked.actor, now),)
+            deployments = (wished(delivery, app, asked.action, asked.actor, self._instance, now),)
         outcome = Outcome(delivery.seq, delivery.id, (decision,), deployments, explicit=True)
         return outcome, done(delivery, DeliveryState.DECIDED)
-
-    def _deployment(
-        self,
-        delivery: Delivery,
-        app: App,
-        action: Action,
-        trigger: str,
-        now: float,
-        push: RefPushed | None = None,
-    ) -> Deployment:
-        id_ = deployment_id(delivery.seq, app.id)
-        branch = app.source.branch if app.source else None
-        commit = push.commit if push else None
-        return Deployment(
-            id=id_,
-            seq=delivery.seq,
-            delivery=delivery.id,
-            app_id=app.id,
-            app=app.label,
-            action=action,
-            trigger=trigger,
-            state=State.WAITING,
-            created_at=now,
-            ref=str(push.ref) if push else (f"refs/heads/{branch}" if branch else None),
-            commit=commit.sha if commit else None,
-            message=commit.message[:4000] if commit else None,
-            author=commit.author if commit else None,
-            note="waits for its turn",
-            token=token_for(self._instance, id_),
-        )
 
     async def _start_cancel(self, meaning: Meaning) -> None:
         asked = meaning.event
@@ -344,33 +307,8 @@ class Deliveries:
         )
 
 
-def read(delivery: Delivery, hosts: Mapping[str, GitHost]) -> Meaning | str:
-    """What a delivery means, or in words why that can't be said."""
-    assert delivery.body is not None
-    try:
-        if delivery.host == COMMAND_HOST:
-            return Meaning(delivery, parse_command(delivery.event, delivery.body))
-        host = hosts.get(delivery.host)
-        if host is None:
-            return f"{delivery.host} is not served any more: set its secret, then replay"
-        return Meaning(delivery, host.parse(delivery.event, delivery.headers, delivery.body))
-    except (MalformedPayload, Rejected) as error:
-        return str(error)
-
-
 def done(delivery: Delivery, state: DeliveryState, error: str | None = None) -> Finished:
     """How far a delivery has come."""
     return Finished(
         delivery.seq, delivery.host, delivery.id, state, error, attempts=delivery.attempts
     )
-
-
-def _trigger(meaning: Meaning) -> str:
-    assert isinstance(meaning.event, RefPushed)
-    kind = "tag" if meaning.event.ref.kind is RefKind.TAG else "push"
-    return kind if meaning.asked is None else f"{kind}, replayed by {meaning.asked.actor}"
-
-
-def explain(push: RefPushed, apps: Sequence[App], policy: Policy | None = None) -> list[Decision]:
-    """The decision for each app of the push's repository, without acting on any."""
-    return [decide(push, app, policy or Policy()) for app in apps if concerns(push, app)]

@@ -82,7 +82,7 @@ class Follower:
         except Refused as error:
             await self.end(id_, State.UNKNOWN, f"accepted, outcome unknown: {error}")
             return
-        with watching.following():
+        with watching.following(id_):
             await self._watch(id_, app, watching)
 
     async def app_of(self, deployment: Deployment) -> App:

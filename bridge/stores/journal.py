@@ -5,30 +5,25 @@ small pool of threads, so the event loop never waits for the disk.
 """
 
 import asyncio
-import secrets
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from bridge.core.decision import Decision, Reason
+from bridge.core.decision import Decision
 from bridge.core.errors import Unreachable
-from bridge.core.lifecycle import FINAL, LOSABLE, Change, Deployment, State, makes_moot, may_move
+from bridge.core.lifecycle import FINAL, Change, Deployment, State
 from bridge.core.watch import App, Rules
-from bridge.ports import Audited, Explained, Outcome, PushSeen, Recorded
+from bridge.ports import Audited, Explained, Outcome, Recorded
 from bridge.stores import ledger, rows, tables
+from bridge.stores import transactions as tx
 from bridge.stores.engines import WRITES
 from bridge.stores.migrations import migrate
 
 T = TypeVar("T")
-_WAITING = (tables.deployments.c.state == State.WAITING) & (
-    tables.deployments.c.intent_at.is_(None)
-)
-"""Still with us for sure: not asked, and nobody is about to."""
 
 
 class SqlJournal:
@@ -55,7 +50,7 @@ class SqlJournal:
 
     async def save_apps(self, backend: str, found: Sequence[App]) -> None:
         """Replace what is known of a backend's apps; those not found any more are gone."""
-        await self._write(lambda db: _save_apps(db, backend, found))
+        await self._write(lambda db: tx.save_apps(db, backend, found))
 
     async def apps(self) -> list[App]:
         """The apps that there are, by label, each with the rules that were set for it."""
@@ -111,7 +106,7 @@ class SqlJournal:
         waiting deployments of an app are superseded by a newer one.
         """
         now = self._clock()
-        return await self._write(lambda db: _record_all(db, outcomes, now, window))
+        return await self._write(lambda db: tx.record_all(db, outcomes, now, window))
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         """The decisions of deliveries, by their seq."""
@@ -130,7 +125,9 @@ class SqlJournal:
         Args:
             commit: an object id or the beginning of one; a tag's own counts too.
         """
-        return [rows.read_explained(r) for r in await self._all(_explained(app_id, commit, limit))]
+        return [
+            rows.read_explained(r) for r in await self._all(tx.explained(app_id, commit, limit))
+        ]
 
     async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
         """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
@@ -195,7 +192,7 @@ class SqlJournal:
         """
         at = self._clock()
         facts = {"intent_at": at, "known_before": rows.as_json(known_before)}
-        return await self._write(lambda db: _change(db, id_, _WAITING, facts))
+        return await self._write(lambda db: tx.change(db, id_, tx.WAITING, facts))
 
     async def ask_again(
         self, id_: str, known_before: Sequence[str], token: str, note: str
@@ -212,31 +209,31 @@ class SqlJournal:
             "backend_id": None,
             "started_at": None,
         }
-        return await self._write(lambda db: _ask_again(db, id_, facts))
+        return await self._write(lambda db: tx.ask_again(db, id_, facts))
 
     async def withdraw(self, id_: str) -> None:
         """Take the intent back: nothing was asked, so a newer one may supersede it again."""
         waiting = tables.deployments.c.state == State.WAITING
-        await self._write(lambda db: _change(db, id_, waiting, {"intent_at": None}))
+        await self._write(lambda db: tx.change(db, id_, waiting, {"intent_at": None}))
 
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
         """Move a deployment on, with what is known now; None when `to` may not follow."""
         at = self._clock()
-        return await self._write(lambda db: _move(db, id_, to, note, facts, at))
+        return await self._write(lambda db: tx.move(db, id_, to, note, facts, at))
 
     async def say(self, id_: str, note: str) -> None:
         """Add a line to a deployment's history without moving it; a repeated one is left out."""
         at = self._clock()
-        await self._write(lambda db: _say(db, id_, note, at))
+        await self._write(lambda db: tx.say(db, id_, note, at))
 
     async def cancel_waiting(self, app_id: str, seq: int, note: str) -> list[Deployment]:
         """Cancel what still waits with us for an app and came before `seq`."""
         at = self._clock()
-        return await self._write(lambda db: _cancel_waiting(db, app_id, seq, note, at))
+        return await self._write(lambda db: tx.cancel_waiting(db, app_id, seq, note, at))
 
     async def instance(self) -> str:
         """A random name for this journal, made once: another bridge's tokens are not ours."""
-        return await self._write(_instance)
+        return await self._write(tx.instance)
 
     async def ready(self) -> None:
         """Raises when the database can't be read."""
@@ -266,215 +263,3 @@ class SqlJournal:
                     return work(db)
 
         return await self._run(write)
-
-
-def _explained(app_id: str, commit: str | None, limit: int) -> sa.Select[Any]:
-    d, p, t = tables.decisions, tables.pushes, tables.deployments
-    of_app = (t.c.seq == d.c.seq) & (t.c.app_id == d.c.app_id)
-    query = (
-        sa.select(d, p.c.delivery, p.c.ref_key, p.c.after, t.c.commit)
-        .select_from(d.outerjoin(p, p.c.seq == d.c.seq).outerjoin(t, of_app))
-        .where(d.c.app_id == app_id)
-        .order_by(d.c.seq.desc())
-        .limit(limit)
-    )
-    if commit is None:
-        return query
-    begins = [
-        column.startswith(commit.lower(), autoescape=True) for column in (p.c.after, t.c.commit)
-    ]
-    return query.where(sa.or_(*begins))
-
-
-# ── what a transaction does ──────────────────────────────────────────────────
-
-
-def _save_apps(db: sa.Connection, backend: str, found: Sequence[App]) -> None:
-    t = tables.apps
-    db.execute(sa.update(t).where(t.c.backend == backend).values(gone=True))
-    known = set(db.scalars(sa.select(t.c.id)))
-    for app in {app.id: app for app in found}.values():
-        row = rows.app_row(app)
-        if app.id in known:
-            db.execute(sa.update(t).where(t.c.id == app.id).values(row))
-        else:
-            db.execute(sa.insert(t).values(row))
-
-
-def _record_all(
-    db: sa.Connection, outcomes: Sequence[Outcome], now: float, window: float
-) -> Recorded:
-    for outcome in outcomes:
-        _record(db, outcome, now, window)
-    # Looked up after all are in: a newer one of the same batch may have superseded an older.
-    seqs = [outcome.seq for outcome in outcomes]
-    start = tuple(id_ for seq in seqs for id_ in _waiting_of(db, seq))
-    return Recorded(start, _superseded_by(db, start))
-
-
-def _record(db: sa.Connection, outcome: Outcome, now: float, window: float) -> None:
-    d = tables.decisions
-    seq = outcome.seq
-    if db.scalar(sa.select(sa.func.count()).where(d.c.seq == seq)):
-        return
-    decisions, deployments = outcome.decisions, outcome.deployments
-    if outcome.push is not None:
-        first = None if outcome.explicit else _same_push(db, outcome.push, seq, now - window)
-        if first is not None:
-            decisions, deployments = _without_decided(db, outcome, first)
-        _insert(db, tables.pushes, [_push_row(outcome, now)])
-    _insert(db, d, [rows.decision_row(seq, decision, now) for decision in decisions])
-    for deployment in deployments:
-        _add_deployment(db, deployment, now)
-
-
-def _superseded_by(db: sa.Connection, ids: Sequence[str]) -> tuple[str, ...]:
-    t = tables.deployments
-    return tuple(db.scalars(sa.select(t.c.id).where(t.c.superseded_by.in_(ids))))
-
-
-def _waiting_of(db: sa.Connection, seq: int) -> list[str]:
-    t = tables.deployments
-    query = sa.select(t.c.id).where((t.c.seq == seq) & (t.c.state == State.WAITING))
-    return list(db.scalars(query.order_by(t.c.id)))
-
-
-def _push_row(outcome: Outcome, now: float) -> dict[str, Any]:
-    assert outcome.push is not None
-    return {
-        "seq": outcome.seq,
-        "ref_key": outcome.push.ref_key,
-        "before": outcome.push.before,
-        "after": outcome.push.after,
-        "delivery": outcome.delivery,
-        "at": now,
-    }
-
-
-def _same_push(db: sa.Connection, push: PushSeen, seq: int, since: float) -> sa.RowMapping | None:
-    """The row of the delivery that brought this very push already, if there is one.
-
-    A ref that goes from A to B, back to A and to B again was pushed twice: so the same
-    move counts as new once a push in between has led back to where it starts.
-    """
-    t = tables.pushes
-    of_ref = (t.c.ref_key == push.ref_key) & (t.c.at >= since) & (t.c.seq != seq)
-    same = of_ref & (t.c.before == push.before) & (t.c.after == push.after)
-    first = db.execute(sa.select(t).where(same).order_by(t.c.seq.desc()).limit(1)).mappings()
-    if (row := first.first()) is None:
-        return None
-    back = of_ref & (t.c.seq > row["seq"]) & (t.c.after == push.before)
-    if db.scalar(sa.select(sa.func.count()).where(back)):
-        return None
-    return row
-
-
-def _without_decided(
-    db: sa.Connection, outcome: Outcome, first: sa.RowMapping
-) -> tuple[tuple[Decision, ...], tuple[Deployment, ...]]:
-    """What is left where `first` has brought the same push: apps that it did not know."""
-    d = tables.decisions
-    decided = set(db.scalars(sa.select(d.c.app_id).where(d.c.seq == first["seq"])))
-    evidence = f"delivery {first['delivery']} brought the same push and has been decided"
-    decisions = tuple(
-        replace(one, reason=Reason.DUPLICATE_PUSH, evidence=evidence)
-        if one.deploy and one.app_id in decided
-        else one
-        for one in outcome.decisions
-    )
-    return decisions, tuple(new for new in outcome.deployments if new.app_id not in decided)
-
-
-def _add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
-    t = tables.deployments
-    of_app = sa.select(t).where((t.c.app_id == new.app_id) & (t.c.id != new.id))
-    newer = of_app.where((t.c.seq > new.seq) & (t.c.state != State.CANCELLED))
-    for row in db.execute(newer.order_by(t.c.seq)).mappings():  # so that the newest stays
-        moot = rows.read_deployment(dict(row))
-        if makes_moot(moot.action, new.action):
-            new = replace(new, **_superseded(moot.id, now))
-    _insert(db, t, [rows.deployment_row(new)])
-    _insert(db, tables.changes, [_change_row(new.id, now, new.state, new.note)])
-    for row in db.execute(of_app.where((t.c.seq < new.seq) & _WAITING)).mappings().all():
-        old = rows.read_deployment(dict(row))
-        if makes_moot(new.action, old.action):
-            facts = _superseded(new.id, now)
-            _move(db, old.id, State.SUPERSEDED, facts["note"], facts, now)
-
-
-def _superseded(by: str, now: float) -> dict[str, Any]:
-    return {
-        "state": State.SUPERSEDED,
-        "superseded_by": by,
-        "finished_at": now,
-        "note": f"deployment {by} is newer and builds the same branch's head",
-    }
-
-
-def _move(
-    db: sa.Connection, id_: str, to: State, note: str, facts: dict[str, Any], at: float
-) -> Deployment | None:
-    t = tables.deployments
-    row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
-    if row is None or not may_move(State(row["state"]), to):
-        return None
-    ended = {"finished_at": at} if to in FINAL else {}
-    moved = _change(db, id_, sa.true(), ended | facts | {"state": to, "note": note})
-    _insert(db, tables.changes, [_change_row(id_, at, to, note)])
-    return moved
-
-
-def _ask_again(db: sa.Connection, id_: str, facts: dict[str, Any]) -> Deployment | None:
-    losable = tables.deployments.c.state.in_(LOSABLE)
-    changed = _change(db, id_, losable, facts)
-    if changed is not None:
-        change = _change_row(id_, facts["asked_at"], State.ASKED, facts["note"])
-        _insert(db, tables.changes, [change])
-    return changed
-
-
-def _change(
-    db: sa.Connection, id_: str, only: sa.ColumnElement[bool], facts: dict[str, Any]
-) -> Deployment | None:
-    t = tables.deployments
-    query = sa.update(t).where((t.c.id == id_) & only).values(facts).returning(t)
-    row = db.execute(query).mappings().first()
-    return None if row is None else rows.read_deployment(dict(row))
-
-
-def _say(db: sa.Connection, id_: str, note: str, at: float) -> None:
-    t = tables.deployments
-    row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
-    if row is None or row["note"] == note:
-        return
-    db.execute(sa.update(t).where(t.c.id == id_).values(note=note))
-    _insert(db, tables.changes, [_change_row(id_, at, State(row["state"]), note)])
-
-
-def _cancel_waiting(
-    db: sa.Connection, app_id: str, seq: int, note: str, at: float
-) -> list[Deployment]:
-    t = tables.deployments
-    waiting = (t.c.app_id == app_id) & (t.c.seq < seq) & _WAITING
-    ids = list(db.scalars(sa.select(t.c.id).where(waiting)))
-    facts = {"finished_at": at}
-    moved = [_move(db, id_, State.CANCELLED, note, facts, at) for id_ in ids]
-    return [deployment for deployment in moved if deployment is not None]
-
-
-def _change_row(id_: str, at: float, state: State, note: str) -> dict[str, Any]:
-    return {"deployment": id_, "at": at, "state": state, "note": note}
-
-
-def _insert(db: sa.Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
-    if values:
-        db.execute(sa.insert(table), values)
-
-
-def _instance(db: sa.Connection) -> str:
-    t = tables.meta
-    name = db.scalar(sa.select(t.c.value).where(t.c.key == "instance"))
-    if name is None:
-        name = secrets.token_hex(8)
-        db.execute(sa.insert(t).values(key="instance", value=name))
-    return str(name)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.cli.conftest import cli  # noqa: F401 - a fixture of this tier, too
 from tests.unit.embedded.support import Repository
 from tests.world import Origin, World, running_world
 

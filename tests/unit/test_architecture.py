@@ -33,7 +33,8 @@ MAY_IMPORT = {
 
 INSIDE_JOURNEY = {
     "ingest": {"delivery", "deployment", "feedback"},
-    "delivery": {"deployment", "feedback", "catalog"},
+    "delivery": {"deployment", "feedback", "catalog", "meaning"},
+    "meaning": set[str](),
     "deployment": {"feedback", "following", "watching"},
     "following": {"feedback", "watching"},
     "watching": set[str](),

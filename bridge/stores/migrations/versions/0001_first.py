@@ -82,7 +82,6 @@ sa.Table(
     sa.Index("deployments_by_seq", "seq"),
     sa.Index("deployments_by_state", "state", "seq"),
     sa.Index("deployments_by_successor", "superseded_by"),
-    sa.Index("deployments_superseded", "superseded_by"),
 )
 
 sa.Table(

@@ -1,0 +1,79 @@
+"""What a kept delivery means, and the deployment that it wishes for. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge.core.commands import COMMAND_HOST, parse_command
+from bridge.core.errors import MalformedPayload, Rejected
+from bridge.core.events import Action, Asked, Event, RefKind, RefPushed
+from bridge.core.lifecycle import Deployment, State, deployment_id
+from bridge.core.tracking import token_for
+from bridge.core.watch import App
+from bridge.ports import Delivery, GitHost
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A delivery with its event; a replay means what the replayed one meant."""
+
+    delivery: Delivery
+    event: Event
+    asked: Asked | None = None
+
+
+def read(delivery: Delivery, hosts: Mapping[str, GitHost]) -> Meaning | str:
+    """What a delivery means, or in words why that can't be said."""
+    assert delivery.body is not None
+    try:
+        if delivery.host == COMMAND_HOST:
+            return Meaning(delivery, parse_command(delivery.event, delivery.body))
+        host = hosts.get(delivery.host)
+        if host is None:
+            return f"{delivery.host} is not served any more: set its secret, then replay"
+        return Meaning(delivery, host.parse(delivery.event, delivery.headers, delivery.body))
+    except (MalformedPayload, Rejected) as error:
+        return str(error)
+
+
+def trigger_of(meaning: Meaning) -> str:
+    """What the deployments of a push are caused by, for people."""
+    assert isinstance(meaning.event, RefPushed)
+    kind = "tag" if meaning.event.ref.kind is RefKind.TAG else "push"
+    return kind if meaning.asked is None else f"{kind}, replayed by {meaning.asked.actor}"
+
+
+def wished(
+    delivery: Delivery,
+    app: App,
+    action: Action,
+    trigger: str,
+    instance: str,
+    now: float,
+    push: RefPushed | None = None,
+) -> Deployment:
+    """The deployment that a delivery wishes for an app, before anything was done for it.
+
+    Args:
+        trigger: "push", "tag", or who asked.
+        instance: the journal's name, which makes its token ours.
+    """
+    id_ = deployment_id(delivery.seq, app.id)
+    branch = app.source.branch if app.source else None
+    commit = push.commit if push else None
+    return Deployment(
+        id=id_,
+        seq=delivery.seq,
+        delivery=delivery.id,
+        app_id=app.id,
+        app=app.label,
+        action=action,
+        trigger=trigger,
+        state=State.WAITING,
+        created_at=now,
+        ref=str(push.ref) if push else (f"refs/heads/{branch}" if branch else None),
+        commit=commit.sha if commit else None,
+        message=commit.message[:4000] if commit else None,
+        author=commit.author if commit else None,
+        note="waits for its turn",
+        token=token_for(instance, id_),
+    )

@@ -1,0 +1,238 @@
+"""What the journal's transactions do: plain functions of an open connection.
+
+A caller commits all that one of them has written, or nothing.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.decision import Decision, Reason
+from bridge.core.lifecycle import FINAL, LOSABLE, Deployment, State, makes_moot, may_move
+from bridge.core.watch import App
+from bridge.ports import Outcome, PushSeen, Recorded
+from bridge.stores import rows, tables
+
+WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
+"""Still with us for sure: not asked, and nobody is about to."""
+
+
+def explained(app_id: str, commit: str | None, limit: int) -> sa.Select[Any]:
+    """The query for decisions about an app, newest first."""
+    d, p, t = tables.decisions, tables.pushes, tables.deployments
+    of_app = (t.c.seq == d.c.seq) & (t.c.app_id == d.c.app_id)
+    query = (
+        sa.select(d, p.c.delivery, p.c.ref_key, p.c.after, t.c.commit)
+        .select_from(d.outerjoin(p, p.c.seq == d.c.seq).outerjoin(t, of_app))
+        .where(d.c.app_id == app_id)
+        .order_by(d.c.seq.desc())
+        .limit(limit)
+    )
+    if commit is None:
+        return query
+    begins = [
+        column.startswith(commit.lower(), autoescape=True) for column in (p.c.after, t.c.commit)
+    ]
+    return query.where(sa.or_(*begins))
+
+
+def save_apps(db: sa.Connection, backend: str, found: Sequence[App]) -> None:
+    """Replace what is known of a backend's apps."""
+    t = tables.apps
+    db.execute(sa.update(t).where(t.c.backend == backend).values(gone=True))
+    known = set(db.scalars(sa.select(t.c.id)))
+    for app in {app.id: app for app in found}.values():
+        row = rows.app_row(app)
+        if app.id in known:
+            db.execute(sa.update(t).where(t.c.id == app.id).values(row))
+        else:
+            db.execute(sa.insert(t).values(row))
+
+
+def record_all(
+    db: sa.Connection, outcomes: Sequence[Outcome], now: float, window: float
+) -> Recorded:
+    """Write what deliveries led to; what is written already stays as it is."""
+    for outcome in outcomes:
+        _record(db, outcome, now, window)
+    # Looked up after all are in: a newer one of the same batch may have superseded an older.
+    seqs = [outcome.seq for outcome in outcomes]
+    start = tuple(id_ for seq in seqs for id_ in _waiting_of(db, seq))
+    return Recorded(start, _superseded_by(db, start))
+
+
+def _record(db: sa.Connection, outcome: Outcome, now: float, window: float) -> None:
+    d = tables.decisions
+    seq = outcome.seq
+    if db.scalar(sa.select(sa.func.count()).where(d.c.seq == seq)):
+        return
+    decisions, deployments = outcome.decisions, outcome.deployments
+    if outcome.push is not None:
+        first = None if outcome.explicit else _same_push(db, outcome.push, seq, now - window)
+        if first is not None:
+            decisions, deployments = _without_decided(db, outcome, first)
+        _insert(db, tables.pushes, [_push_row(outcome, now)])
+    _insert(db, d, [rows.decision_row(seq, decision, now) for decision in decisions])
+    for deployment in deployments:
+        _add_deployment(db, deployment, now)
+
+
+def _superseded_by(db: sa.Connection, ids: Sequence[str]) -> tuple[str, ...]:
+    t = tables.deployments
+    return tuple(db.scalars(sa.select(t.c.id).where(t.c.superseded_by.in_(ids))))
+
+
+def _waiting_of(db: sa.Connection, seq: int) -> list[str]:
+    t = tables.deployments
+    query = sa.select(t.c.id).where((t.c.seq == seq) & (t.c.state == State.WAITING))
+    return list(db.scalars(query.order_by(t.c.id)))
+
+
+def _push_row(outcome: Outcome, now: float) -> dict[str, Any]:
+    assert outcome.push is not None
+    return {
+        "seq": outcome.seq,
+        "ref_key": outcome.push.ref_key,
+        "before": outcome.push.before,
+        "after": outcome.push.after,
+        "delivery": outcome.delivery,
+        "at": now,
+    }
+
+
+def _same_push(db: sa.Connection, push: PushSeen, seq: int, since: float) -> sa.RowMapping | None:
+    """The row of the delivery that brought this very push already, if there is one.
+
+    A ref that goes from A to B, back to A and to B again was pushed twice: so the same
+    move counts as new once a push in between has led back to where it starts.
+    """
+    t = tables.pushes
+    of_ref = (t.c.ref_key == push.ref_key) & (t.c.at >= since) & (t.c.seq != seq)
+    same = of_ref & (t.c.before == push.before) & (t.c.after == push.after)
+    first = db.execute(sa.select(t).where(same).order_by(t.c.seq.desc()).limit(1)).mappings()
+    if (row := first.first()) is None:
+        return None
+    back = of_ref & (t.c.seq > row["seq"]) & (t.c.after == push.before)
+    if db.scalar(sa.select(sa.func.count()).where(back)):
+        return None
+    return row
+
+
+def _without_decided(
+    db: sa.Connection, outcome: Outcome, first: sa.RowMapping
+) -> tuple[tuple[Decision, ...], tuple[Deployment, ...]]:
+    """What is left where `first` has brought the same push: apps that it did not know."""
+    d = tables.decisions
+    decided = set(db.scalars(sa.select(d.c.app_id).where(d.c.seq == first["seq"])))
+    evidence = f"delivery {first['delivery']} brought the same push and has been decided"
+    decisions = tuple(
+        replace(one, reason=Reason.DUPLICATE_PUSH, evidence=evidence)
+        if one.deploy and one.app_id in decided
+        else one
+        for one in outcome.decisions
+    )
+    return decisions, tuple(new for new in outcome.deployments if new.app_id not in decided)
+
+
+def _add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
+    t = tables.deployments
+    of_app = sa.select(t).where((t.c.app_id == new.app_id) & (t.c.id != new.id))
+    newer = of_app.where((t.c.seq > new.seq) & (t.c.state != State.CANCELLED))
+    for row in db.execute(newer.order_by(t.c.seq)).mappings():  # so that the newest stays
+        moot = rows.read_deployment(dict(row))
+        if makes_moot(moot.action, new.action):
+            new = replace(new, **_superseded(moot.id, now))
+    _insert(db, t, [rows.deployment_row(new)])
+    _insert(db, tables.changes, [_change_row(new.id, now, new.state, new.note)])
+    for row in db.execute(of_app.where((t.c.seq < new.seq) & WAITING)).mappings().all():
+        old = rows.read_deployment(dict(row))
+        if makes_moot(new.action, old.action):
+            facts = _superseded(new.id, now)
+            move(db, old.id, State.SUPERSEDED, facts["note"], facts, now)
+
+
+def _superseded(by: str, now: float) -> dict[str, Any]:
+    return {
+        "state": State.SUPERSEDED,
+        "superseded_by": by,
+        "finished_at": now,
+        "note": f"deployment {by} is newer and builds the same branch's head",
+    }
+
+
+def move(
+    db: sa.Connection, id_: str, to: State, note: str, facts: dict[str, Any], at: float
+) -> Deployment | None:
+    """Move a deployment on and add a line to its history; None when that may not be."""
+    t = tables.deployments
+    row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
+    if row is None or not may_move(State(row["state"]), to):
+        return None
+    ended = {"finished_at": at} if to in FINAL else {}
+    moved = change(db, id_, sa.true(), ended | facts | {"state": to, "note": note})
+    _insert(db, tables.changes, [_change_row(id_, at, to, note)])
+    return moved
+
+
+def ask_again(db: sa.Connection, id_: str, facts: dict[str, Any]) -> Deployment | None:
+    """Back to ASKED, where the backend can have lost it."""
+    losable = tables.deployments.c.state.in_(LOSABLE)
+    changed = change(db, id_, losable, facts)
+    if changed is not None:
+        line = _change_row(id_, facts["asked_at"], State.ASKED, facts["note"])
+        _insert(db, tables.changes, [line])
+    return changed
+
+
+def change(
+    db: sa.Connection, id_: str, only: sa.ColumnElement[bool], facts: dict[str, Any]
+) -> Deployment | None:
+    """Change a deployment where `only` holds of it; None when it does not."""
+    t = tables.deployments
+    query = sa.update(t).where((t.c.id == id_) & only).values(facts).returning(t)
+    row = db.execute(query).mappings().first()
+    return None if row is None else rows.read_deployment(dict(row))
+
+
+def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
+    """Add a line to its history; a repeated one is left out."""
+    t = tables.deployments
+    row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
+    if row is None or row["note"] == note:
+        return
+    db.execute(sa.update(t).where(t.c.id == id_).values(note=note))
+    _insert(db, tables.changes, [_change_row(id_, at, State(row["state"]), note)])
+
+
+def cancel_waiting(
+    db: sa.Connection, app_id: str, seq: int, note: str, at: float
+) -> list[Deployment]:
+    """Cancel what waits with us for an app and came before `seq`."""
+    t = tables.deployments
+    waiting = (t.c.app_id == app_id) & (t.c.seq < seq) & WAITING
+    ids = list(db.scalars(sa.select(t.c.id).where(waiting)))
+    facts = {"finished_at": at}
+    moved = [move(db, id_, State.CANCELLED, note, facts, at) for id_ in ids]
+    return [deployment for deployment in moved if deployment is not None]
+
+
+def _change_row(id_: str, at: float, state: State, note: str) -> dict[str, Any]:
+    return {"deployment": id_, "at": at, "state": state, "note": note}
+
+
+def _insert(db: sa.Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
+    if values:
+        db.execute(sa.insert(table), values)
+
+
+def instance(db: sa.Connection) -> str:
+    """This journal's name, made when it is first asked for."""
+    t = tables.meta
+    name = db.scalar(sa.select(t.c.value).where(t.c.key == "instance"))
+    if name is None:
+        name = secrets.token_hex(8)
+        db.execute(sa.insert(t).values(key="instance", value=name))
+    return str(name)
