@@ -254,9 +254,7 @@ class Deliveries:
             delivery=delivery.id,
             decisions=tuple(decision for _, decision in decisions),
             deployments=tuple(
-                wished(
-                    delivery, app, Action.DEPLOY, trigger_of(meaning), self._instance, now, event
-                )
+                wished(delivery, app, Action.DEPLOY, trigger, self._instance, now, event)
                 for app, decision in decisions
                 if decision.deploy
             ),
