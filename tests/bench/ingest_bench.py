@@ -2,6 +2,7 @@
 
     python tests/bench/ingest_bench.py [--json FILE]
 
+The bridge goes on to decide what it has kept, in the same process, while it is measured.
 Rounds of floor and bridge alternate; each server has a process of its own. The floor reads
 the body and answers 202. What the bridge acknowledged is read back from its inbox afterwards.
 """
@@ -27,12 +28,17 @@ SECRET = "a secret of the bench"
 FLOOR = """
 import sys
 from aiohttp import web
+try:
+    from uvloop import new_event_loop
+except ImportError:
+    from asyncio import new_event_loop
 async def hook(request):
     await request.read()
     return web.Response(status=202, body=b'{}', content_type='application/json')
 app = web.Application(client_max_size=2**26)
 app.router.add_post('/hooks/github', hook)
-web.run_app(app, host='127.0.0.1', port=int(sys.argv[1]), access_log=None, print=None)
+web.run_app(app, host='127.0.0.1', port=int(sys.argv[1]), access_log=None, print=None,
+            loop=new_event_loop())
 """
 
 
