@@ -60,7 +60,7 @@ class Watching:
         try:
             yield
         finally:
-            del self._followed[id_]
+            self._followed.pop(id_, None)
 
     async def look(self, deployment: Deployment, app: App) -> Look:
         """Where a deployment stands, as of a moment ago."""

@@ -169,7 +169,7 @@ class RecordingBackend:
         return web.json_response([record(job) for job in reversed(started[-10:])])
 
     async def queue(self, _request: web.Request) -> web.Response:
-        return web.json_response([queued(job) for job in self.visible() if job.status == "waiting"])
+        return web.json_response([queued(job) for job in self.visible() if job.going])
 
     async def projects(self, _request: web.Request) -> web.Response:
         applications = [
@@ -289,7 +289,7 @@ def queued(job: Job) -> dict[str, Any]:
             "applicationType": "application",
         },
         "timestamp": int(job.created * 1000),
-        "state": "waiting",
+        "state": "active" if job.status == "running" else "waiting",
     }
 
 

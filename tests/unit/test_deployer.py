@@ -561,6 +561,18 @@ async def test_a_refusal_while_following_is_accepted_outcome_unknown(stage: Stag
     assert ended.note == "accepted, outcome unknown: dokploy: Application not found"
 
 
+async def test_while_its_job_is_active_its_records_are_hardly_read(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(builds=100.0)
+
+    ended = await stage.run()
+
+    assert ended.state is State.DONE
+    # Before it was asked, when it began, every half minute, and at its end until its commit came.
+    assert stage.backend.count("deployments") <= 1 + 1 + 3 + 3
+
+
 async def test_looks_grow_rarer_while_nothing_changes(staged: Callable[..., Stage]) -> None:
     stage = staged(builds=200.0)
 
