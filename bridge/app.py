@@ -196,7 +196,10 @@ async def run_embedded(settings: Settings) -> AsyncIterator[Any]:
         host=settings.embedded.host,
         port=settings.embedded.port,
         builds_concurrency=settings.embedded.builds_concurrency,
-        limits=Limits(build_seconds=settings.embedded.build_timeout),
+        limits=Limits(
+            build_seconds=settings.embedded.build_timeout,
+            memory_bytes=settings.embedded.build_memory * 2**20,
+        ),
     )
     try:
         await server.start()

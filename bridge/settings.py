@@ -113,6 +113,9 @@ class Embedded(Section):
     port: int = Field(8090, ge=0, le=65535, description="its port; 0 takes a free one")
     builds_concurrency: int = Field(2, ge=1, description="builds at a time")
     build_timeout: float = Field(1800.0, gt=0, description="seconds a build may take")
+    build_memory: int = Field(
+        8192, ge=256, description="MiB for any one program of a build; Docker has its own limits"
+    )
 
 
 class Slack(Section):

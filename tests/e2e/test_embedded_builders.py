@@ -5,11 +5,13 @@ own documentation.
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.backends.embedded.process import Limits
 from tests.unit.embedded.support import Client, Repository, path_with, path_without, running_server
 
 ENV = 'API_TOKEN=t0p-secret-token\nPORT=3000\nMULTI="first line\\nsecond line"'
@@ -271,6 +273,24 @@ async def test_a_failing_tool_ends_the_deployment_with_its_words(tmp_path: Path)
     assert ended["status"] == "error"
     assert "docker ended with exit code 125" in ended["errorMessage"]
     assert "daemon is not running" in log
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS limits no address space")
+async def test_a_program_has_its_memory_limit(tmp_path: Path) -> None:
+    greedy = f"exec {sys.executable} -c 'bytearray(600 * 2**20); print(\"got it\")'"
+    tools = path_with(tmp_path / "tools", nixpacks=greedy, docker="exit 0")
+    repository = Repository.make(tmp_path / "origin")
+    for mebibytes, status in ((300, "error"), (2048, "done")):
+        limits = Limits(memory_bytes=mebibytes * 2**20)
+        data = tmp_path / str(mebibytes)
+        async with running_server(data, search_path=tools, limits=limits) as client:
+            app = await client.app("web", repository.url, buildType="nixpacks")
+
+            ended = await client.deployed(app["applicationId"])
+
+            assert ended["status"] == status, await client.log(ended)
+            said = "MemoryError" if status == "error" else "got it"
+            assert said in await client.log(ended)
 
 
 async def test_a_failing_container_tells_no_secret_in_the_record(tmp_path: Path) -> None:

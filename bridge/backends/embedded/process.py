@@ -40,6 +40,8 @@ class Limits:
     Attributes:
         clone_seconds, build_seconds: time for getting the code and for building it.
         file_bytes: size of any one file that a program writes.
+        memory_bytes: address space of any one program that we start: git, nixpacks, railpack,
+            pack. What Docker builds runs in its own daemon, under its limits.
         log_bytes: size of a log; what comes after is left out.
         site_bytes: size of a published site.
     """
@@ -47,6 +49,7 @@ class Limits:
     clone_seconds: float = 300.0
     build_seconds: float = 1800.0
     file_bytes: int = 4 * 1024**3
+    memory_bytes: int = 8 * 1024**3
     log_bytes: int = 10 * 1024**2
     site_bytes: int = 2 * 1024**3
 
@@ -101,13 +104,8 @@ class Runner:
     async def attempt(self, command: Command) -> tuple[int, str]:
         """Run a command to its end; returns its exit code and, when quiet, its output."""
         program = await self.require(command.argv[0])
-        blocks = self.limits.file_bytes // 512
-        # sh sets the limit for the program only; setting it in between fork and exec is not
-        # safe in a process with threads.
-        argv = ["/bin/sh", "-c", 'ulimit -f "$0" 2>/dev/null; exec "$@"', str(blocks), program]
-        transport, process = await _start(
-            [*argv, *command.argv[1:]], command.cwd, self._env(command)
-        )
+        argv = [*_limited(self.limits), program, *command.argv[1:]]
+        transport, process = await _start(argv, command.cwd, self._env(command))
         output: list[str] = []
         reader = asyncio.create_task(self._read(process, None if not command.quiet else output))
         try:
@@ -140,6 +138,16 @@ class Runner:
     def _env(self, command: Command) -> dict[str, str]:
         env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         return {"HOME": str(Path.home()), **env, **command.env, "PATH": self._path()}
+
+
+def _limited(limits: Limits) -> list[str]:
+    """What stands before a program: sh sets its limits.
+
+    Setting them in between fork and exec is not safe in a process with threads. macOS knows
+    no limit of address space; what can't be set is left out.
+    """
+    script = f'ulimit -v {limits.memory_bytes // 1024} 2>/dev/null; ulimit -f "$0" 2>/dev/null; '
+    return ["/bin/sh", "-c", script + 'exec "$@"', str(limits.file_bytes // 512)]
 
 
 @contextlib.asynccontextmanager
