@@ -59,6 +59,7 @@ IMPOSSIBLE = {
 
 NEVER_200 = {
     "GET /github.one": "only a callback of GitHub makes one",
+    "GET /github.getGithubRepositories": "as above",
     "POST /application.cancelDeployment": "no build lasts long enough",
     "POST /deployment.killProcess": "no build lasts long enough",
 }

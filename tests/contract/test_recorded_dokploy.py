@@ -37,7 +37,7 @@ DIFFERENT = {
     "15-default-key-request-[67]": "the key has no rate limit",
     "20-organization.all": "there are no organisations",
     "20-user.*": "there are no users",
-    "2?-github.getGithub*": "no pickers; the original answers with a failure of its key",
+    "2?-github.getGithub*": "empty lists; the original answers with a failure of its key",
     "24-saveGithubProvider-unknown-githubId": "404 instead of 500 with SQL",
     "6[0-4]-*": "no webhooks: those are the bridge's own business",
     "61-previewDeployment.*": "there are no previews",

@@ -7,7 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bridge.backends.dokploy import Dokploy
+from bridge.backends.dokploy.pickers import Repository as PickedRepository
 from bridge.backends.embedded import EmbeddedServer
+from bridge.backends.embedded.procedures.providers import add_github
 from bridge.core.errors import Rejected
 from tests.unit.embedded.support import Client, Repository, running_server
 
@@ -298,3 +301,26 @@ async def test_removing_a_project_removes_its_applications(client: Client, tmp_p
 
     assert await client.ask("GET", "project.all") == []
     assert (await client.page(app)).status_code == 404
+
+
+# ── Pickers ──────────────────────────────────────────────────────────────────
+
+
+async def test_pickers_offer_the_accounts_and_nothing_of_what_a_host_would_tell(
+    client: Client,
+) -> None:
+    gitlab = {"name": "ours", "authId": "x", "gitlabUrl": "https://gitlab.example.com"}
+    await client.ask("POST", "gitlab.create", **gitlab)
+    await add_github(client.server.parts, "theirs", "https://github.com")
+    dokploy = Dokploy(client.server.url, client.server.api_key)
+
+    accounts = await dokploy.pickers.git_providers()
+    found = [await dokploy.pickers.repositories(account) for account in accounts]
+    repository = PickedRepository(1, "my-org", "mono", "my-org/mono")
+    branches = [await dokploy.pickers.branches(account, repository) for account in accounts]
+    unknown = await client.send("GET", "github.getGithubRepositories", githubId="nope")
+    await dokploy.close()
+
+    assert [account.name for account in accounts] == ["theirs", "ours"]
+    assert (found, branches) == ([[], []], [[], []])
+    assert (unknown.status_code, unknown.json()["message"]) == (404, "Github Provider not found")

@@ -324,6 +324,23 @@ class GitlabId(Input):
     gitlab_id: Id
 
 
+class GithubRepository(Input):
+    """`github.getGithubBranches`."""
+
+    repo: Id
+    owner: Id
+    github_id: Text | None = None
+
+
+class GitlabRepository(Input):
+    """`gitlab.getGitlabBranches`."""
+
+    id: Annotated[float, Field(strict=False, allow_inf_nan=False)] | None = None
+    owner: Text
+    repo: Text
+    gitlab_id: Text | None = None
+
+
 class GitlabCreate(Input):
     """`gitlab.create`."""
 

@@ -61,6 +61,32 @@ async def gitlab_one(parts: Parts, input_: inputs.GitlabId) -> Record:
     return provider
 
 
+async def github_repositories(parts: Parts, input_: inputs.GithubId) -> list[Record]:
+    """`github.getGithubRepositories`: none, since nothing here asks a Git host."""
+    await github_one(parts, input_)
+    return []
+
+
+async def github_branches(parts: Parts, input_: inputs.GithubRepository) -> list[Record]:
+    """`github.getGithubBranches`: none, as above."""
+    if input_.github_id:
+        await github_one(parts, inputs.GithubId(githubId=input_.github_id))
+    return []
+
+
+async def gitlab_repositories(parts: Parts, input_: inputs.GitlabId) -> list[Record]:
+    """`gitlab.getGitlabRepositories`: none, as above."""
+    await gitlab_one(parts, input_)
+    return []
+
+
+async def gitlab_branches(parts: Parts, input_: inputs.GitlabRepository) -> list[Record]:
+    """`gitlab.getGitlabBranches`: none, as above."""
+    if input_.gitlab_id:
+        await gitlab_one(parts, inputs.GitlabId(gitlabId=input_.gitlab_id))
+    return []
+
+
 async def gitlab_create(parts: Parts, input_: inputs.GitlabCreate) -> Empty:
     """`gitlab.create`: the answer has no id; `gitlab.gitlabProviders` tells it."""
     await add_gitlab(parts, input_)
