@@ -63,7 +63,14 @@ async def create_site(settings: "Settings", site: NewSite) -> tuple[App, str]:
     async with api_of(settings) as api:
         made, url = await make_site(api, site)
         await _tell_journal(settings, api)
-    return made, url
+    return made, url.replace(api.url, _later(settings, api.url))
+
+
+def _later(settings: "Settings", url: str) -> str:
+    """Where the backend will listen, if it was started just for this command."""
+    embedded = settings.embedded
+    runs = (settings.data / NAME / "url").exists()
+    return url if runs or not embedded.port else f"http://{embedded.host}:{embedded.port}"
 
 
 async def delete_app(settings: "Settings", name: str) -> App:
@@ -105,7 +112,7 @@ async def api_of(settings: "Settings") -> AsyncIterator[Api]:
     data = settings.data / NAME
     async with AsyncExitStack() as stack:
         if data.exists() and is_running(data):
-            url, key = f"http://{embedded.host}:{embedded.port}", _key(data / "api-key")
+            url, key = _kept(data / "url"), _kept(data / "api-key")
         else:
             free = embedded.model_copy(update={"port": 0})
             alone = settings.model_copy(update={"embedded": free})
@@ -132,11 +139,12 @@ async def connected(url: str, key: str) -> AsyncIterator[Api]:
         await client.close()
 
 
-def _key(file: Path) -> str:
+def _kept(file: Path) -> str:
     try:
         return file.read_text().strip()
     except OSError as error:
-        raise NotFound(f"the key of the embedded backend is not in {file}: {error}") from None
+        why = f"the embedded backend runs, but {file} can't be read ({error.strerror})"
+        raise NotFound(why) from None
 
 
 def _address(repo: str) -> str:

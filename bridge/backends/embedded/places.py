@@ -23,6 +23,11 @@ class Places:
         return self.root / "api-key"
 
     @property
+    def url_file(self) -> Path:
+        """Where the running server listens, for commands beside it; else it is not there."""
+        return self.root / "url"
+
+    @property
     def logs(self) -> Path:
         """All logs; nothing outside is ever streamed."""
         return self.root / "logs"

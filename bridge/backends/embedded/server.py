@@ -143,6 +143,7 @@ class EmbeddedServer:
             await asyncio.to_thread(_sweep, self._places.root)
             await self._database.open()
             await self._listen(key)
+            await asyncio.to_thread(self._places.url_file.write_text, self.url)
             await self.parts.engine.start()
         except BaseException:
             await self.stop()
@@ -150,6 +151,8 @@ class EmbeddedServer:
 
     async def stop(self) -> None:
         """Stop listening, end what runs, close the data; what waits is kept."""
+        if self._bound is not None:
+            self._places.url_file.unlink(missing_ok=True)
         self._bound = None
         if self._runner is not None:
             await self._runner.cleanup()
