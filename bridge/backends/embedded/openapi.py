@@ -1,11 +1,13 @@
 """The API's description as OpenAPI 3.1, made from the procedures themselves. Pure."""
 
-from typing import Any
+from typing import Any, get_type_hints
 
+from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from bridge.backends.embedded.inputs import Input
 from bridge.backends.embedded.procedures import PROCEDURES, Procedure
+from bridge.backends.embedded.procedures.procedure import Empty
 from bridge.backends.embedded.procedures.server import VERSION
 
 Schema = dict[str, Any]
@@ -114,13 +116,21 @@ def _responses(procedure: Procedure) -> Schema:
         invalid["text/plain"] = {"schema": {"type": "string"}}
         others |= _MUTATION_FAILURES
     responses: Schema = {
-        "200": {"description": "Done; deploy and a few others answer with no bytes at all"},
+        "200": _answer(procedure),
         "400": {"description": "The input is invalid, or it can't be done now", "content": invalid},
         "401": {"description": "The key is missing or wrong", "content": unauthorized},
     }
     return responses | {
         status: {"description": why, "content": failure} for status, why in others.items()
     }
+
+
+def _answer(procedure: Procedure) -> Schema:
+    """What comes when it is done, as far as the procedure's own annotation says."""
+    kind = get_type_hints(procedure.run)["return"]
+    if kind is Empty:
+        return {"description": "Done; the answer has no bytes at all"}
+    return {"description": "Done", "content": {_JSON: {"schema": TypeAdapter(kind).json_schema()}}}
 
 
 def _health() -> Schema:
