@@ -76,14 +76,14 @@ async def there(client: Client, repository: Repository) -> dict[str, list[str]]:
     # What is read stays: its apps are none that may be deleted.
     kept_deployments, deployments = done[:3], done[3:]
     ids = [app["applicationId"] for app in apps[3:]]
-    gone = [await client.ask("POST", "project.create", name=f"gone-{n}") for n in range(10)]
+    gone = [await client.ask("POST", "project.create", name=f"gone-{n}") for n in range(40)]
     environments = [
         (
             await client.ask(
                 "POST", "environment.create", name=f"e{n}", projectId=kept["project"]["projectId"]
             )
         )["environmentId"]
-        for n in range(10)
+        for n in range(40)
     ]
     gitlab = {"authId": "a", "name": "ours", "gitlabUrl": "https://gitlab.example.com"}
     await client.ask("POST", "gitlab.create", **gitlab)
