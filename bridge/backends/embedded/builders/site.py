@@ -29,7 +29,8 @@ class StaticSite:
         await undivided(
             lambda: _publish(copied, work, wanted, is_spa=is_spa), on_cancel=copied.stop.set
         )
-        await log.say(f"Published {copied.files} files, {copied.size} bytes: ✅")
+        files = "1 file" if copied.files == 1 else f"{copied.files} files"
+        await log.say(f"Published {files}, {copied.size} bytes: ✅")
 
 
 @dataclass(slots=True)
