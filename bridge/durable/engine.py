@@ -169,6 +169,7 @@ class DurableFlows:
         """Stop the engine; what runs is cut off here and goes on at the next launch."""
         loop = asyncio.get_running_loop()
         done = loop.create_future()
+        logging.getLogger("dbos").setLevel(logging.CRITICAL)  # it would tell of each cut below
 
         def destroy() -> None:
             DBOS.destroy(workflow_completion_timeout_sec=0, destroy_registry=True)
@@ -180,7 +181,6 @@ class DurableFlows:
         await done
         # It made its own executor, closed by now, the loop's default one (sharp edge 11).
         loop.set_default_executor(ThreadPoolExecutor(self._threads))
-        logging.getLogger("dbos").setLevel(logging.CRITICAL)  # it would tell of each cut below
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -20,11 +20,16 @@ Look = tuple[BackendDeployment | None, QueuedJob | None]
 """Our record and our job, as far as the backend shows them."""
 
 
+MANY = 500
+"""Deployments followed at once from which a backend is asked at its slowest rate."""
+
+
 class Watching:
     """Looks at one backend on behalf of all deployments that are followed.
 
     Args:
-        per_second: reads that are made at most, after a burst of as many.
+        quick, per_second: reads a second that are made at most while few are followed, and
+            while `MANY` are; in between in proportion. A second's worth may come at once.
         queue_age: seconds that the queue may be old when few ask; it grows with their number.
         record_age: seconds that the record of a running one may be old while its job is active;
             it grows so that these looks are one a second at most.
@@ -36,6 +41,7 @@ class Watching:
         clock: Clock,
         *,
         sleep: Sleep = asyncio.sleep,
+        quick: float = 40.0,
         per_second: float = 8.0,
         queue_age: float = 0.2,
         record_age: float = 30.0,
@@ -43,6 +49,7 @@ class Watching:
         self.backend = backend
         self._clock = clock
         self._sleep = sleep
+        self._quick = quick
         self._per_second = per_second
         self._queue_age = queue_age
         self._record_age = record_age
@@ -97,8 +104,10 @@ class Watching:
     def _take_turn(self) -> float:
         """Seconds until the next read is due."""
         now = self._clock()
+        few = max(0.0, 1 - len(self._followed) / MANY)
+        per_second = self._per_second + few * max(0.0, self._quick - self._per_second)
         burst = 1.0  # second
-        self._free_at = max(self._free_at + 1 / self._per_second, now - burst)
+        self._free_at = max(self._free_at + 1 / per_second, now - burst)
         return self._free_at - now
 
     def _known_to_run(self, deployment: Deployment) -> bool:

@@ -1,0 +1,26 @@
+"""How often a backend is asked on behalf of all deployments that are followed."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from bridge.journey.watching import MANY, Watching
+from tests.fakes import FakeBackend, ManualClock, app, deployment
+
+
+@pytest.mark.parametrize(("followed", "a_second"), [(1, 40), (MANY // 2, 24), (MANY, 8)])
+async def test_the_more_are_followed_the_slower_each_is_asked_for(
+    followed: int, a_second: int
+) -> None:
+    clock = ManualClock()
+    backend = FakeBackend(clock)
+    watching = Watching(backend, clock, sleep=clock.sleep)
+    began = clock.now
+    with ExitStack() as stack:
+        for number in range(followed):
+            stack.enter_context(watching.following(f"{number}"))
+        while clock.now - began < 60:
+            await watching.look(deployment(), app())
+
+    asked = backend.count("deployments", "queue") / (clock.now - began)
+    assert asked == pytest.approx(a_second, rel=0.1)
