@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,6 @@ class World:
     bridge: Bridge
     web: httpx.AsyncClient
     backend: Client | None = None
-    deliveries_sent: list[str] = field(default_factory=list)
 
     @property
     def stores(self) -> Stores:

@@ -66,7 +66,7 @@ class WebServer:
                 f"can't listen on {self._host}:{self._port} ({error.strerror});"
                 " choose another with --port or PORT"
             ) from error
-        self._port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]  # noqa: SLF001
+        self._port = self._runner.addresses[0][1]
 
     @property
     def url(self) -> str:
