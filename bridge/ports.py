@@ -4,8 +4,8 @@ Adapters implement these; the journey knows nothing else of them. What only some
 adapters can do is a capability of its own (`Configures`).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -67,6 +67,119 @@ class GitHost(Protocol):
         Raises:
             MalformedPayload: the body is not what the host sends.
         """
+
+
+# ── A Git host's API ─────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """A pull or merge request.
+
+    Attributes:
+        number: GitHub's number, GitLab's iid.
+        head: the branch it comes from; `head_sha` is where that stands.
+        open: neither merged nor closed.
+        merge_sha: the commit that merging it has made; None while there is none.
+        own: comes from the repository itself, not from a fork.
+    """
+
+    number: int
+    head: str
+    head_sha: str
+    open: bool
+    merge_sha: str | None = None
+    own: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment on a pull request; `ours`: written by the account whose credential we use."""
+
+    id: str
+    body: str
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """Which files differ between two commits.
+
+    Attributes:
+        paths: sorted, with the old names of renamed files; None where the host can't tell
+            all of them.
+        note: why `paths` is None, or how it was found, in words for people.
+    """
+
+    paths: tuple[str, ...] | None
+    note: str = ""
+
+
+class CommitState(StrEnum):
+    """What a commit status says, in the words that both hosts share."""
+
+    PENDING = "pending"
+    RUNNING = "running"  # GitHub knows only pending
+    SUCCESS = "success"
+    FAILURE = "failure"
+    CANCELLED = "cancelled"  # GitHub has error
+
+
+class HostApi(Protocol):
+    """What the bridge asks of a Git host, and writes there, with a credential of its own.
+
+    Every method raises `NotFound` (no such thing, or not for us), `Refused` (the host says
+    no), `Unreachable` (nothing was done; `retry_after` where the host names it) or
+    `Unanswered` (it may have been done).
+    """
+
+    name: str
+
+    async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
+        """Those that a commit belongs to, in any state."""
+
+    async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
+        """All comments of a pull request, every page, oldest first."""
+
+    async def comment(self, repository: str, number: int, body: str) -> str:
+        """Write a comment; returns its id."""
+
+    async def edit_comment(self, repository: str, number: int, id_: str, body: str) -> None:
+        """Replace a comment; NotFound when somebody has deleted it."""
+
+    async def set_status(
+        self,
+        repository: str,
+        commit: str,
+        context: str,
+        state: CommitState,
+        description: str,
+        url: str | None = None,
+    ) -> None:
+        """Set a commit's status under a context; the same state again is no error."""
+
+    async def create_deployment(
+        self, repository: str, commit: str, ref: str, environment: str, description: str
+    ) -> str:
+        """Make a deployment object, without merging anything or asking for checks; its id."""
+
+    async def set_deployment(
+        self,
+        repository: str,
+        id_: str,
+        state: CommitState,
+        description: str,
+        *,
+        environment_url: str | None = None,
+        log_url: str | None = None,
+    ) -> None:
+        """Say how a deployment object stands."""
+
+    async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
+        """Which files differ between two commits: two-dot, so a rollback shows as well."""
+
+    async def close(self) -> None:
+        """Let go of connections and threads."""
 
 
 # ── Deliveries (the inbox) ───────────────────────────────────────────────────
@@ -189,6 +302,7 @@ class Outcome:
     Attributes:
         delivery: the host's own delivery id.
         explicit: a person wants it, whether or not the same push has come before.
+        targets: the places that will show what becomes of it.
     """
 
     seq: int
@@ -197,6 +311,7 @@ class Outcome:
     deployments: tuple[Deployment, ...] = ()
     push: PushSeen | None = None
     explicit: bool = False
+    targets: tuple["Target", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +442,134 @@ class Journal(Protocol):
 
     async def instance(self) -> str:
         """A random name for this journal, made once: another bridge's tokens are not ours."""
+
+    async def want(self, targets: Sequence[Target]) -> None:
+        """Have them shown from now on; one that is wanted already follows what is new as well."""
+
+    async def raised(self, now: float, limit: int, *, busy: Sequence[str] = ()) -> list[Raised]:
+        """Targets whose turn has come, the longest waiting first; none of the lanes in `busy`."""
+
+    async def story(self, target: Target) -> Story:
+        """What there is to show of what it follows."""
+
+    async def remember(self, target_id: str, memory: Memory) -> None:
+        """Keep what a place remembers of itself."""
+
+    async def showed(self, target_id: str, wanted: int) -> None:
+        """It shows what was so at `wanted`; what has changed since raises it again."""
+
+    async def not_shown(
+        self, target_id: str, error: str, *, due_at: float, parked: bool = False
+    ) -> None:
+        """It could not be shown; again at `due_at`, or parked."""
+
+    async def feedback(self, *, limit: int, failing: bool = False) -> list[Raised]:
+        """Targets, the newest first; only those that fail or are parked where asked for."""
+
+    async def hold(self, name: str, owner: str, seconds: float) -> bool:
+        """Hold a lease, or renew it: what must run once in a cluster runs with its holder."""
+
+    async def release(self, name: str, owner: str) -> None:
+        """Give a lease back, if it is held."""
+
+
+# ── Feedback ─────────────────────────────────────────────────────────────────
+
+Memory = Mapping[str, Any]
+"""What a place remembers of itself, JSON: the message's ts, the comment's id, what it shows."""
+
+Remember = Callable[[Memory], Awaitable[None]]
+"""Keeps a target's memory, on disk once it returns: before a thing is made, that it is about
+to be; then its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place that shows something, as a card in a channel, a comment or a status.
+
+    Attributes:
+        id: the same for the same place, so wanting it again changes nothing.
+        kind: which `Shows` brings it up to date, e.g. "slack.card", "github.comment".
+        lane: what shares a rate limit; targets of one lane go one at a time.
+        follows: what raises it when it changes: `about_deployment`, `about_delivery`.
+        place: where it is, in its adapter's own words; JSON.
+    """
+
+    id: str
+    kind: str
+    lane: str
+    follows: tuple[str, ...]
+    place: Mapping[str, Any]
+
+
+def about_deployment(id_: str) -> str:
+    """Raises what shows one deployment."""
+    return f"deployment {id_}"
+
+
+def about_delivery(seq: int) -> str:
+    """Raises what shows all that one delivery has led to."""
+    return f"delivery {seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A target whose place may show something old.
+
+    Attributes:
+        wanted: counts up with every change; what was read under it is shown up to it.
+        attempts: how often it has failed in a row; `failing_since`, `error` belong to that.
+        parked: given up for now; the next change tries it again.
+    """
+
+    target: Target
+    memory: Memory
+    wanted: int
+    due_at: float
+    attempts: int = 0
+    failing_since: float | None = None
+    error: str | None = None
+    parked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that is known about what a target follows, read in one moment, for it to be shown.
+
+    Attributes:
+        explained: the decisions of its deliveries, newest first.
+        deployments: of those deliveries, or the one deployment; newest first.
+        history: the changes of each deployment, oldest first, by its id.
+        apps: by id.
+        beside: what other targets about the same deployments remember, by target id, so that
+            a comment can link to the card.
+    """
+
+    explained: tuple[Explained, ...] = ()
+    deployments: tuple[Deployment, ...] = ()
+    history: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
+    apps: Mapping[str, App] = field(default_factory=dict)
+    beside: Mapping[str, Memory] = field(default_factory=dict)
+
+
+class Shows(Protocol):
+    """Brings one kind of place up to what is so: level, not edge, and newest wins."""
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Bring the place up to the story; where it shows that already, nothing is sent.
+
+        May be called again for the same story, also after the process died halfway: what
+        can't be repeated is announced with `remember` before, and looked for first after.
+
+        Returns:
+            Further targets that are wanted from now on, as when a push's pull requests are found.
+
+        Raises:
+            Refused: the place said no; it is parked.
+            Unreachable, Unanswered: it is tried again later, after `retry_after` where given.
+        """
 
 
 # ── Workflows ────────────────────────────────────────────────────────────────

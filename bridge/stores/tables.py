@@ -115,3 +115,42 @@ audit = sa.Table(
     sa.Index("audit_by_app", "app_id", "number"),
 )
 """Who has changed what; secrets are not in it."""
+
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("lane", sa.Text, nullable=False),
+    sa.Column("place", sa.Text, nullable=False),
+    sa.Column("memory", sa.Text, nullable=False),
+    sa.Column("wanted", sa.BigInteger, nullable=False),
+    sa.Column("shown", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.Float(53), nullable=False),
+    sa.Column("due_at", sa.Float(53)),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("failing_since", sa.Float(53)),
+    sa.Column("error", sa.Text),
+    sa.Column("parked", sa.Boolean, nullable=False),
+    sa.Index("feedback_due", "due_at"),
+)
+"""Places that show something. `wanted` counts changes, `shown` is the count that the place is
+up to; `due_at` is None where there is nothing to do."""
+
+follows = sa.Table(
+    "follows",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Index("follows_by_target", "target"),
+)
+"""What raises a target: `ports.about_deployment`, `ports.about_delivery`."""
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("until", sa.Float(53), nullable=False),
+)
+"""What runs once in a cluster, and who runs it."""
