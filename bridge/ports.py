@@ -370,6 +370,108 @@ class Audited:
     number: int = 0
 
 
+# ── Feedback ─────────────────────────────────────────────────────────────────
+
+Memory = Mapping[str, Any]
+"""What a place remembers of itself, JSON: the message's ts, the comment's id, what it shows."""
+
+Remember = Callable[[Memory], Awaitable[None]]
+"""Keeps a target's memory, on disk once it returns: before a thing is made, that it is about
+to be; then its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place that shows something, as a card in a channel, a comment or a status.
+
+    Attributes:
+        id: the same for the same place, so wanting it again changes nothing.
+        kind: which `Shows` brings it up to date, e.g. "slack.card", "github.comment".
+        lane: what shares a rate limit; targets of one lane go one at a time.
+        follows: what raises it when it changes: `about_deployment`, `about_delivery`.
+        place: where it is, in its adapter's own words; JSON.
+    """
+
+    id: str
+    kind: str
+    lane: str
+    follows: tuple[str, ...]
+    place: Mapping[str, Any]
+
+
+def about_deployment(id_: str) -> str:
+    """Raises what shows one deployment."""
+    return f"deployment {id_}"
+
+
+def about_delivery(seq: int) -> str:
+    """Raises what shows all that one delivery has led to."""
+    return f"delivery {seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A target whose place may show something old.
+
+    Attributes:
+        wanted: counts up with every change; what was read under it is shown up to it.
+        attempts: how often it has failed in a row; `failing_since`, `error` belong to that.
+        parked: given up for now; the next change tries it again.
+    """
+
+    target: Target
+    memory: Memory
+    wanted: int
+    due_at: float
+    attempts: int = 0
+    failing_since: float | None = None
+    error: str | None = None
+    parked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that is known about what a target follows, read in one moment, for it to be shown.
+
+    Attributes:
+        explained: the decisions of its deliveries, newest first.
+        deployments: of those deliveries, or the one deployment; newest first.
+        history: the changes of each deployment, oldest first, by its id.
+        apps: by id.
+        beside: what other targets about the same deployments remember, by target id, so that
+            a comment can link to the card.
+    """
+
+    explained: tuple[Explained, ...] = ()
+    deployments: tuple[Deployment, ...] = ()
+    history: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
+    apps: Mapping[str, App] = field(default_factory=dict)
+    beside: Mapping[str, Memory] = field(default_factory=dict)
+
+
+class Shows(Protocol):
+    """Brings one kind of place up to what is so: level, not edge, and newest wins."""
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Bring the place up to the story; where it shows that already, nothing is sent.
+
+        May be called again for the same story, also after the process died halfway: what
+        can't be repeated is announced with `remember` before, and looked for first after.
+
+        Returns:
+            Further targets that are wanted from now on, as when a push's pull requests are found.
+
+        Raises:
+            Refused: the place said no; it is parked.
+            Unreachable, Unanswered: it is tried again later, after `retry_after` where given.
+        """
+
+
+# ── The journal ──────────────────────────────────────────────────────────────
+
+
 class Journal(Protocol):
     """Apps, decisions, deployments and every change of them, for good."""
 
@@ -471,105 +573,6 @@ class Journal(Protocol):
 
     async def release(self, name: str, owner: str) -> None:
         """Give a lease back, if it is held."""
-
-
-# ── Feedback ─────────────────────────────────────────────────────────────────
-
-Memory = Mapping[str, Any]
-"""What a place remembers of itself, JSON: the message's ts, the comment's id, what it shows."""
-
-Remember = Callable[[Memory], Awaitable[None]]
-"""Keeps a target's memory, on disk once it returns: before a thing is made, that it is about
-to be; then its id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One place that shows something, as a card in a channel, a comment or a status.
-
-    Attributes:
-        id: the same for the same place, so wanting it again changes nothing.
-        kind: which `Shows` brings it up to date, e.g. "slack.card", "github.comment".
-        lane: what shares a rate limit; targets of one lane go one at a time.
-        follows: what raises it when it changes: `about_deployment`, `about_delivery`.
-        place: where it is, in its adapter's own words; JSON.
-    """
-
-    id: str
-    kind: str
-    lane: str
-    follows: tuple[str, ...]
-    place: Mapping[str, Any]
-
-
-def about_deployment(id_: str) -> str:
-    """Raises what shows one deployment."""
-    return f"deployment {id_}"
-
-
-def about_delivery(seq: int) -> str:
-    """Raises what shows all that one delivery has led to."""
-    return f"delivery {seq}"
-
-
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """A target whose place may show something old.
-
-    Attributes:
-        wanted: counts up with every change; what was read under it is shown up to it.
-        attempts: how often it has failed in a row; `failing_since`, `error` belong to that.
-        parked: given up for now; the next change tries it again.
-    """
-
-    target: Target
-    memory: Memory
-    wanted: int
-    due_at: float
-    attempts: int = 0
-    failing_since: float | None = None
-    error: str | None = None
-    parked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """All that is known about what a target follows, read in one moment, for it to be shown.
-
-    Attributes:
-        explained: the decisions of its deliveries, newest first.
-        deployments: of those deliveries, or the one deployment; newest first.
-        history: the changes of each deployment, oldest first, by its id.
-        apps: by id.
-        beside: what other targets about the same deployments remember, by target id, so that
-            a comment can link to the card.
-    """
-
-    explained: tuple[Explained, ...] = ()
-    deployments: tuple[Deployment, ...] = ()
-    history: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
-    apps: Mapping[str, App] = field(default_factory=dict)
-    beside: Mapping[str, Memory] = field(default_factory=dict)
-
-
-class Shows(Protocol):
-    """Brings one kind of place up to what is so: level, not edge, and newest wins."""
-
-    async def show(
-        self, target: Target, story: Story, memory: Memory, remember: Remember
-    ) -> Sequence[Target]:
-        """Bring the place up to the story; where it shows that already, nothing is sent.
-
-        May be called again for the same story, also after the process died halfway: what
-        can't be repeated is announced with `remember` before, and looked for first after.
-
-        Returns:
-            Further targets that are wanted from now on, as when a push's pull requests are found.
-
-        Raises:
-            Refused: the place said no; it is parked.
-            Unreachable, Unanswered: it is tried again later, after `retry_after` where given.
-        """
 
 
 # ── Workflows ────────────────────────────────────────────────────────────────

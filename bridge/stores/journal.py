@@ -17,8 +17,17 @@ from bridge.core.decision import Decision
 from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import FINAL, Change, Deployment, State
 from bridge.core.watch import App, Rules
-from bridge.ports import Audited, Explained, Outcome, Recorded
-from bridge.stores import ledger, rows, tables
+from bridge.ports import (
+    Audited,
+    Explained,
+    Memory,
+    Outcome,
+    Raised,
+    Recorded,
+    Story,
+    Target,
+)
+from bridge.stores import feedback, ledger, queries, rows, tables
 from bridge.stores import transactions as tx
 from bridge.stores.engines import WRITES
 from bridge.stores.migrations import migrate
@@ -126,7 +135,8 @@ class SqlJournal:
             commit: an object id or the beginning of one; a tag's own counts too.
         """
         return [
-            rows.read_explained(r) for r in await self._all(tx.explained(app_id, commit, limit))
+            rows.read_explained(r)
+            for r in await self._all(queries.explained(app_id, commit, limit))
         ]
 
     async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -235,6 +245,57 @@ class SqlJournal:
         """A random name for this journal, made once: another bridge's tokens are not ours."""
         return await self._write(tx.instance)
 
+    # ── feedback ──────────────────────────────────────────────────────────
+
+    async def want(self, targets: Sequence[Target]) -> None:
+        """Have them shown from now on; one that is wanted already follows what is new as well."""
+        at = self._clock()
+        await self._write(lambda db: feedback.want(db, targets, at))
+
+    async def raised(self, now: float, limit: int, *, busy: Sequence[str] = ()) -> list[Raised]:
+        """Targets whose turn has come, the longest waiting first; none of the lanes in `busy`."""
+        return await self._targets(feedback.raised(limit, now, busy))
+
+    async def story(self, target: Target) -> Story:
+        """What there is to show of what it follows."""
+        return await self._read(lambda db: feedback.story(db, target))
+
+    async def remember(self, target_id: str, memory: Memory) -> None:
+        """Keep what a place remembers of itself."""
+        await self._write(lambda db: feedback.remember(db, target_id, memory))
+
+    async def showed(self, target_id: str, wanted: int) -> None:
+        """It shows what was so at `wanted`; what has changed since raises it again."""
+        at = self._clock()
+        await self._write(lambda db: feedback.showed(db, target_id, wanted, at))
+
+    async def not_shown(
+        self, target_id: str, error: str, *, due_at: float, parked: bool = False
+    ) -> None:
+        """It could not be shown; again at `due_at`, or parked."""
+        at = self._clock()
+        await self._write(
+            lambda db: feedback.not_shown(db, target_id, error, at, due_at, parked=parked)
+        )
+
+    async def feedback(self, *, limit: int, failing: bool = False) -> list[Raised]:
+        """Targets, the newest first; only those that fail or are parked where asked for."""
+        t = tables.feedback
+        query = sa.select(t).order_by(t.c.at.desc(), t.c.id).limit(limit)
+        return await self._targets(query.where(t.c.attempts > 0) if failing else query)
+
+    async def hold(self, name: str, owner: str, seconds: float) -> bool:
+        """Hold a lease, or renew it: what must run once in a cluster runs with its holder."""
+        now = self._clock()
+        return await self._write(lambda db: feedback.hold(db, name, owner, now, seconds))
+
+    async def release(self, name: str, owner: str) -> None:
+        """Give a lease back, if it is held."""
+        await self._write(lambda db: feedback.release(db, name, owner))
+
+    async def _targets(self, query: sa.Select[Any]) -> list[Raised]:
+        return await self._read(lambda db: feedback.read(db, db.execute(query).mappings()))
+
     async def ready(self) -> None:
         """Raises when the database can't be read."""
         await self._all(sa.select(tables.meta).limit(1))
@@ -249,9 +310,12 @@ class SqlJournal:
             raise Unreachable("the journal", str(getattr(error, "orig", error))) from error
 
     async def _all(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
-        def read() -> list[dict[str, Any]]:
+        return await self._read(lambda db: [dict(row) for row in db.execute(query).mappings()])
+
+    async def _read(self, work: Callable[[sa.Connection], T]) -> T:
+        def read() -> T:
             with self._engine.begin() as db:
-                return [dict(row) for row in db.execute(query).mappings()]
+                return work(db)
 
         return await self._run(read)
 

@@ -10,7 +10,7 @@ from bridge.core.difference import Changed
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
-from bridge.ports import Audited, Explained
+from bridge.ports import Audited, Explained, Raised, Target
 
 
 def as_json(ids: Sequence[str]) -> str:
@@ -140,4 +140,29 @@ def read_explained(row: Mapping[str, Any]) -> Explained:
         delivery=row["delivery"],
         ref=ref,
         commit=row["commit"] or row["after"],
+    )
+
+
+def place_text(value: Mapping[str, Any]) -> str:
+    """A place, or what it remembers, as it stands in a row."""
+    return json.dumps(dict(value), sort_keys=True)
+
+
+def read_place(text: str) -> dict[str, Any]:
+    """A place, or what it remembers, from a row."""
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def read_raised(row: Mapping[str, Any], follows: tuple[str, ...]) -> Raised:
+    """A target from a row of `feedback`, with what it follows."""
+    return Raised(
+        Target(row["id"], row["kind"], row["lane"], follows, read_place(row["place"])),
+        read_place(row["memory"]),
+        wanted=row["wanted"],
+        due_at=row["due_at"] or 0.0,
+        attempts=row["attempts"],
+        failing_since=row["failing_since"],
+        error=row["error"],
+        parked=row["parked"],
     )

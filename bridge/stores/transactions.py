@@ -13,30 +13,11 @@ import sqlalchemy as sa
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import FINAL, LOSABLE, Deployment, State, makes_moot, may_move
 from bridge.core.watch import App
-from bridge.ports import Outcome, PushSeen, Recorded
-from bridge.stores import rows, tables
+from bridge.ports import Outcome, PushSeen, Recorded, about_delivery, about_deployment
+from bridge.stores import feedback, rows, tables
 
 WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
 """Still with us for sure: not asked, and nobody is about to."""
-
-
-def explained(app_id: str, commit: str | None, limit: int) -> sa.Select[Any]:
-    """The query for decisions about an app, newest first."""
-    d, p, t = tables.decisions, tables.pushes, tables.deployments
-    of_app = (t.c.seq == d.c.seq) & (t.c.app_id == d.c.app_id)
-    query = (
-        sa.select(d, p.c.delivery, p.c.ref_key, p.c.after, t.c.commit)
-        .select_from(d.outerjoin(p, p.c.seq == d.c.seq).outerjoin(t, of_app))
-        .where(d.c.app_id == app_id)
-        .order_by(d.c.seq.desc())
-        .limit(limit)
-    )
-    if commit is None:
-        return query
-    begins = [
-        column.startswith(commit.lower(), autoescape=True) for column in (p.c.after, t.c.commit)
-    ]
-    return query.where(sa.or_(*begins))
 
 
 def save_apps(db: sa.Connection, backend: str, found: Sequence[App]) -> None:
@@ -78,6 +59,9 @@ def _record(db: sa.Connection, outcome: Outcome, now: float, window: float) -> N
     _insert(db, d, [rows.decision_row(seq, decision, now) for decision in decisions])
     for deployment in deployments:
         _add_deployment(db, deployment, now)
+    dropped = {about_deployment(one.id) for one in outcome.deployments}
+    dropped -= {about_deployment(one.id) for one in deployments}
+    feedback.want(db, [one for one in outcome.targets if dropped.isdisjoint(one.follows)], now)
 
 
 def _superseded_by(db: sa.Connection, ids: Sequence[str]) -> tuple[str, ...]:
@@ -146,7 +130,7 @@ def _add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
         if makes_moot(moot.action, new.action):
             new = replace(new, **_superseded(moot.id, now))
     _insert(db, t, [rows.deployment_row(new)])
-    _insert(db, tables.changes, [_change_row(new.id, now, new.state, new.note)])
+    _note(db, new.id, new.seq, now, new.state, new.note)
     for row in db.execute(of_app.where((t.c.seq < new.seq) & WAITING)).mappings().all():
         old = rows.read_deployment(dict(row))
         if makes_moot(new.action, old.action):
@@ -173,7 +157,7 @@ def move(
         return None
     ended = {"finished_at": at} if to in FINAL else {}
     moved = change(db, id_, sa.true(), ended | facts | {"state": to, "note": note})
-    _insert(db, tables.changes, [_change_row(id_, at, to, note)])
+    _note(db, id_, row["seq"], at, to, note)
     return moved
 
 
@@ -182,8 +166,7 @@ def ask_again(db: sa.Connection, id_: str, facts: dict[str, Any]) -> Deployment 
     losable = tables.deployments.c.state.in_(LOSABLE)
     changed = change(db, id_, losable, facts)
     if changed is not None:
-        line = _change_row(id_, facts["asked_at"], State.ASKED, facts["note"])
-        _insert(db, tables.changes, [line])
+        _note(db, id_, changed.seq, facts["asked_at"], State.ASKED, facts["note"])
     return changed
 
 
@@ -204,7 +187,7 @@ def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
     if row is None or row["note"] == note:
         return
     db.execute(sa.update(t).where(t.c.id == id_).values(note=note))
-    _insert(db, tables.changes, [_change_row(id_, at, State(row["state"]), note)])
+    _note(db, id_, row["seq"], at, State(row["state"]), note)
 
 
 def cancel_waiting(
@@ -219,8 +202,11 @@ def cancel_waiting(
     return [deployment for deployment in moved if deployment is not None]
 
 
-def _change_row(id_: str, at: float, state: State, note: str) -> dict[str, Any]:
-    return {"deployment": id_, "at": at, "state": state, "note": note}
+def _note(db: sa.Connection, id_: str, seq: int, at: float, state: State, note: str) -> None:
+    """Add a line to a deployment's history, and raise all that shows it."""
+    line = {"deployment": id_, "at": at, "state": state, "note": note}
+    _insert(db, tables.changes, [line])
+    feedback.changed(db, (about_deployment(id_), about_delivery(seq)), at)
 
 
 def _insert(db: sa.Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
