@@ -28,6 +28,7 @@ from bridge.journey.deployment import Deployer
 from bridge.journey.following import Pace
 from bridge.journey.ingest import Ingest
 from bridge.journey.probe import Probe
+from bridge.journey.retention import Keeping, Retention
 from bridge.ports import Backend, GitHost
 from bridge.settings import DokploySettings, Settings, book_of, policy_of
 from bridge.stores.engines import sqlite_engine
@@ -143,6 +144,15 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
         await _in_background(stack, "catalog", catalog.run())
         await _in_background(stack, "deliveries", deliveries.run())
         await _in_background(stack, "probe", Probe(backends, catalog).run())
+        retention = Retention(
+            stores.inbox,
+            stores.journal,
+            flows,
+            time.time,
+            EXECUTOR,
+            Keeping(**settings.retention.model_dump()),
+        )
+        await _in_background(stack, "retention", retention.run())
         limits = BodyLimits(
             settings.web.max_body, settings.web.max_in_flight, settings.web.body_timeout
         )

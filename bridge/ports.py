@@ -213,7 +213,7 @@ class Delivery:
     Attributes:
         seq: position in the inbox; greater is newer.
         attempts: how often it was tried; `error` is the last reason it did not work.
-        body: None in listings.
+        body: None in listings, and where it was forgotten (`Inbox.forget_bodies`).
     """
 
     seq: int
@@ -277,6 +277,12 @@ class Inbox(Protocol):
 
     async def get(self, seq: int) -> Delivery | None:
         """One delivery by its position, with its body."""
+
+    async def forget_bodies(self, before: float, limit: int) -> int:
+        """Forget the bodies of some decided deliveries from before then; how many."""
+
+    async def forget(self, before: float, limit: int) -> int:
+        """Forget some decided deliveries from before then, their ids too; how many."""
 
 
 # ── What deliveries lead to (the journal) ────────────────────────────────────
@@ -545,6 +551,15 @@ class Journal(Protocol):
     async def instance(self) -> str:
         """A random name for this journal, made once: another bridge's tokens are not ours."""
 
+    async def forget(self, before: float, limit: int) -> int:
+        """Forget what some deliveries from before then led to, if all of it has ended.
+
+        An app's newest deployment stays. Returns how many deliveries.
+        """
+
+    async def forget_audit(self, before: float, limit: int) -> int:
+        """Forget some of who changed what before then; how many."""
+
     async def want(self, targets: Sequence[Target]) -> None:
         """Have them shown from now on; one that is wanted already follows what is new as well."""
 
@@ -596,6 +611,9 @@ class Flows(Protocol):
 
     async def drop(self, flow: str, ids: Sequence[str]) -> None:
         """Take waiting flows out of the queue, where others would wait behind them."""
+
+    async def forget(self, before: float, limit: int) -> int:
+        """Forget some flows that ended before then; how many. Starting one again would run it."""
 
 
 # ── Backends ─────────────────────────────────────────────────────────────────

@@ -199,6 +199,18 @@ class Journey(Section):
     deployments_at_a_time: int = Field(64, ge=1, description="followed by one process")
 
 
+class Retention(Section):
+    """How long things are kept, in days; what has not ended is never forgotten."""
+
+    bodies: float = Field(30.0, gt=0, description="bodies of webhooks; replay needs them")
+    deliveries: float = Field(
+        60.0, ge=4, description="ids of webhooks, by which repeated ones are known"
+    )
+    decisions: float = Field(365.0, gt=0, description="decisions and deployments")
+    audit: float = Field(730.0, gt=0, description="who changed what")
+    flows: float = Field(7.0, ge=1, description="ended workflows, the engine's own record")
+
+
 class Settings(Section):
     """Everything that can be set."""
 
@@ -225,6 +237,7 @@ class Settings(Section):
         (), description="our own rules for apps, see below; in the environment as YAML"
     )
     journey: Journey = Journey()
+    retention: Retention = Retention()
 
 
 def policy_of(settings: Settings) -> Policy:

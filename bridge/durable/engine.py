@@ -12,6 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +32,9 @@ VERSION = "1"
 waits (sharp edge 3). Raise it only with flows that can't replay what older ones recorded."""
 
 QUEUE = "flows"
+
+_OVER = ("SUCCESS", "ERROR", "CANCELLED")
+"""The engine's words for flows that have ended."""
 
 Body = Callable[[Steps, str], Awaitable[None]]
 """A flow's body: its steps, and the id it was started with."""
@@ -159,6 +163,26 @@ class DurableFlows:
         if ids:
             with _translated():
                 await DBOS.cancel_workflows_async([f"{flow}.{id_}" for id_ in ids])
+
+    async def forget(self, before: float, limit: int) -> int:
+        """Forget some flows that ended before then (sharp edge 10); how many.
+
+        Raises:
+            Unreachable: the database can't be written.
+        """
+        with _translated():
+            over = await DBOS.list_workflows_async(
+                status=list(_OVER),
+                end_time=datetime.fromtimestamp(before, UTC).isoformat(),
+                completed_before=datetime.fromtimestamp(before, UTC).isoformat(),
+                limit=limit,
+                load_input=False,
+                load_output=False,
+            )
+            ids = [flow.workflow_id for flow in over]
+            if ids:
+                await DBOS.delete_workflows_async(ids)
+        return len(ids)
 
     async def _enqueue(self, flow: str, id_: str, key: str) -> None:
         # Ids are ordered by time: SQLite stamps whole seconds, so FIFO rests on them (edge 4).

@@ -23,7 +23,8 @@ class Meaning:
 
 def read(delivery: Delivery, hosts: Mapping[str, GitHost]) -> Meaning | str:
     """What a delivery means, or in words why that can't be said."""
-    assert delivery.body is not None
+    if delivery.body is None:
+        return "its body was forgotten by now (see retention): push again, or deploy by command"
     try:
         if delivery.host == COMMAND_HOST:
             return Meaning(delivery, parse_command(delivery.event, delivery.body))

@@ -65,6 +65,13 @@ class _Keep:
 
 
 @dataclass(slots=True)
+class _Forget:
+    seqs: Sequence[int]
+    wholly: bool
+    done: asyncio.Future[None]
+
+
+@dataclass(slots=True)
 class _Finish:
     finished: Sequence[Finished]
     done: asyncio.Future[None]
@@ -96,7 +103,7 @@ class SqliteInbox:
         self._batch_bytes = batch_bytes
         self._remembered = remembered
         self._known: OrderedDict[bytes, int] = OrderedDict()
-        self._queue: queue.SimpleQueue[_Keep | _Finish | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Keep | _Finish | _Forget | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reader: sqlite3.Connection | None = None
@@ -161,6 +168,36 @@ class SqliteInbox:
         self._queue.put(_Finish(finished, done))
         await done
 
+    async def forget_bodies(self, before: float, limit: int) -> int:
+        """Forget the bodies of some decided deliveries from before then; how many."""
+        return await self._forget(before, limit, "AND length(d.body) > 0", wholly=False)
+
+    async def forget(self, before: float, limit: int) -> int:
+        """Forget some decided deliveries from before then, their ids too; how many."""
+        return await self._forget(before, limit, "", wholly=True)
+
+    async def _forget(self, before: float, limit: int, more: str, *, wholly: bool) -> int:
+        """Found on a connection of its own, so that neither writing nor reading waits for it."""
+        seqs = await asyncio.to_thread(self._old, before, limit, more)
+        if seqs:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._queue.put(_Forget(seqs, wholly, done))
+            await done
+        return len(seqs)
+
+    def _old(self, before: float, limit: int, more: str) -> list[int]:
+        with contextlib.closing(_connect(self._path)) as connection:
+            try:
+                found = connection.execute(
+                    "SELECT d.seq FROM deliveries d JOIN work w ON w.seq = d.seq"
+                    f" WHERE d.received_at < ? AND w.state <> 'kept' {more}"
+                    " ORDER BY d.seq LIMIT ?",
+                    (before, limit),
+                ).fetchall()
+            except sqlite3.Error as error:
+                raise Unreachable("the inbox", str(error)) from error
+        return [seq for (seq,) in found]
+
     # ── reading ───────────────────────────────────────────────────────────
 
     async def due(self, now: float, limit: int) -> list[Delivery]:
@@ -223,9 +260,9 @@ class SqliteInbox:
                 self._settle(batch, self._commit(writer, batch))
         writer.close()
 
-    def _next_batch(self) -> tuple[list[_Keep | _Finish], bool]:
+    def _next_batch(self) -> tuple[list[_Keep | _Finish | _Forget], bool]:
         """Wait for one item, then take along all that queued meanwhile."""
-        batch: list[_Keep | _Finish] = []
+        batch: list[_Keep | _Finish | _Forget] = []
         size = 0
         block = True
         while len(batch) < self._batch_rows and size < self._batch_bytes:
@@ -241,7 +278,7 @@ class SqliteInbox:
         return batch, True
 
     def _commit(
-        self, writer: sqlite3.Connection, batch: list[_Keep | _Finish]
+        self, writer: sqlite3.Connection, batch: list[_Keep | _Finish | _Forget]
     ) -> Unreachable | None:
         try:
             rows = {id(item): _row(item) for item in batch if isinstance(item, _Keep)}
@@ -249,8 +286,10 @@ class SqliteInbox:
             for item in batch:
                 if isinstance(item, _Keep):
                     item.answer = _insert(writer, item, rows[id(item)])
-                else:
+                elif isinstance(item, _Finish):
                     _update(writer, item.finished)
+                else:
+                    _remove(writer, item)
             writer.execute("COMMIT")
         except Exception as error:  # whatever it is: without this thread nothing is ever answered
             log.exception("the inbox could not be written")
@@ -259,11 +298,11 @@ class SqliteInbox:
             return Unreachable("the inbox", str(error))
         return None
 
-    def _settle(self, batch: list[_Keep | _Finish], error: Unreachable | None) -> None:
+    def _settle(self, batch: list[_Keep | _Finish | _Forget], error: Unreachable | None) -> None:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._resolve, batch, error)
 
-    def _resolve(self, batch: list[_Keep | _Finish], error: Unreachable | None) -> None:
+    def _resolve(self, batch: list[_Keep | _Finish | _Forget], error: Unreachable | None) -> None:
         for item in batch:
             if error is None:
                 self._remember(item)
@@ -279,12 +318,14 @@ class SqliteInbox:
         if error is None and any(isinstance(i, _Keep) and _is_new(i) for i in batch):
             self.woken()
 
-    def _remember(self, item: _Keep | _Finish) -> None:
+    def _remember(self, item: _Keep | _Finish | _Forget) -> None:
         if isinstance(item, _Keep):
             assert item.answer is not None
             self._known[item.key] = item.answer.seq
             if len(self._known) > self._remembered:
                 self._known.popitem(last=False)
+            return
+        if isinstance(item, _Forget):
             return
         for finished in item.finished:  # a failed one may come again, so it is not "known"
             if finished.state is DeliveryState.FAILED:
@@ -340,6 +381,15 @@ def _update(writer: sqlite3.Connection, finished: Sequence[Finished]) -> None:
     )
 
 
+def _remove(writer: sqlite3.Connection, item: _Forget) -> None:
+    seqs = [(seq,) for seq in item.seqs]
+    if not item.wholly:
+        writer.executemany("UPDATE deliveries SET body = x'' WHERE seq = ?", seqs)
+        return
+    writer.executemany("DELETE FROM work WHERE seq = ?", seqs)
+    writer.executemany("DELETE FROM deliveries WHERE seq = ?", seqs)
+
+
 def _delivery(row: tuple[Any, ...]) -> Delivery:
     seq, host, id_, event, headers, received_at, state, attempts, error, body = row
     return Delivery(
@@ -352,7 +402,7 @@ def _delivery(row: tuple[Any, ...]) -> Delivery:
         state=DeliveryState(state),
         attempts=attempts,
         error=error,
-        body=None if body is None else zstd.decompress(body),
+        body=zstd.decompress(body) if body else None,
     )
 
 

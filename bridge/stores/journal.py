@@ -27,7 +27,7 @@ from bridge.ports import (
     Story,
     Target,
 )
-from bridge.stores import feedback, ledger, queries, rows, tables
+from bridge.stores import feedback, ledger, queries, retention, rows, tables
 from bridge.stores import transactions as tx
 from bridge.stores.engines import WRITES
 from bridge.stores.migrations import migrate
@@ -244,6 +244,19 @@ class SqlJournal:
     async def instance(self) -> str:
         """A random name for this journal, made once: another bridge's tokens are not ours."""
         return await self._write(tx.instance)
+
+    # ── forgetting ────────────────────────────────────────────────────────
+
+    async def forget(self, before: float, limit: int) -> int:
+        """Forget what some deliveries from before then led to, if all of it has ended.
+
+        An app's newest deployment stays. Returns how many deliveries.
+        """
+        return await self._write(lambda db: retention.forget(db, before, limit))
+
+    async def forget_audit(self, before: float, limit: int) -> int:
+        """Forget some of who changed what before then; how many."""
+        return await self._write(lambda db: retention.forget_audit(db, before, limit))
 
     # ── feedback ──────────────────────────────────────────────────────────
 

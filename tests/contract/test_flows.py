@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -189,3 +190,27 @@ async def test_a_stop_leaves_no_thread_behind_and_the_loop_still_has_some(
     left = [thread for thread in set(threading.enumerate()) - before if thread.is_alive()]
     assert [thread.name for thread in left if not thread.name.startswith("asyncio_")] == []
     assert await asyncio.to_thread(lambda: 42) == 42
+
+
+async def test_old_flows_that_have_ended_are_forgotten_and_no_others(launched: Launched) -> None:
+    ledger = Ledger()
+    ledger.gates["3.b one"] = asyncio.Event()
+    flows = await launched(work=ledger.body)
+    for id_ in ("1.a", "2.a", "3.b"):
+        await flows.start("work", id_, key=id_[2:])
+    await until(lambda: "2.a end" in ledger.lines and "3.b one" in ledger.lines)
+    later = time.time() + 60
+
+    async def forgotten() -> int:
+        return sum([await flows.forget(later, 1) for _ in range(3)])
+
+    await until(lambda: ledger.at_once["a"] == 0)
+    assert await flows.forget(time.time() - 60, 10) == 0
+    count = 0
+    async with asyncio.timeout(10):
+        while count < 2:  # the engine writes an end down a little after it
+            count += await forgotten()
+    assert await forgotten() == 0
+
+    ledger.gates["3.b one"].set()
+    await until(lambda: "3.b end" in ledger.lines)

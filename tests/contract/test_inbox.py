@@ -365,3 +365,36 @@ async def test_others_that_wait_for_the_same_file_wait_their_turn(tmp_path: Path
     assert sum(not kept.duplicate for kept in answers) == 40
     await first.stop()
     await second.stop()
+
+
+async def test_an_old_body_is_forgotten_once_it_is_decided(reopened: Opened) -> None:
+    inbox = await reopened()
+    for id_, at in (("decided", 10.0), ("undecided", 11.0), ("young", 50.0)):
+        await inbox.keep(delivery(id_, body=b"body", received_at=at))
+    await inbox.finish(
+        [finished(seq, id_, DeliveryState.DECIDED) for seq, id_ in ((1, "decided"), (3, "young"))]
+    )
+
+    assert await inbox.forget_bodies(50.0, 10) == 1
+    assert await inbox.forget_bodies(50.0, 10) == 0
+
+    bodies = {
+        id_: (await inbox.find("github", id_)).body for id_ in ("decided", "undecided", "young")
+    }
+    assert bodies == {"decided": None, "undecided": b"body", "young": b"body"}
+    assert (await inbox.keep(delivery("decided"))).duplicate
+
+
+async def test_an_old_delivery_is_forgotten_a_few_at_a_time(reopened: Opened) -> None:
+    inbox = await reopened()
+    for number in range(5):
+        await inbox.keep(delivery(f"id-{number}", received_at=float(number)))
+    await inbox.finish(
+        [finished(seq, f"id-{seq - 1}", DeliveryState.IGNORED) for seq in (1, 2, 3, 5)]
+    )
+
+    assert [await inbox.forget(4.0, 2) for _ in range(3)] == [2, 1, 0]
+
+    assert [one.id for one in await inbox.newest(10)] == ["id-4", "id-3"]
+    assert await due_ids(inbox) == ["id-3"]
+    assert not (await (await reopened()).keep(delivery("id-0"))).duplicate

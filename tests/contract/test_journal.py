@@ -20,7 +20,7 @@ from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import MOVES, Deployment, State
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
-from bridge.ports import BEGUN, Audited, Outcome, PushSeen, Recorded
+from bridge.ports import BEGUN, Audited, Outcome, PushSeen, Recorded, Target, about_deployment
 from bridge.stores import migrations, tables
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.journal import SqlJournal
@@ -674,3 +674,43 @@ def test_a_journal_of_a_newer_release_is_left_alone_and_says_so(tmp_path: Path) 
     with pytest.raises(Rejected, match="9999"):
         migrations.migrate(engine)
     engine.dispose()
+
+
+# ── forgetting ───────────────────────────────────────────────────────────────
+
+
+async def test_what_is_old_and_over_is_forgotten_but_an_apps_newest_deployment_stays(
+    journal: Any, clock: ManualClock
+) -> None:
+    target = Target("card 1", "card", "slack", (about_deployment(deployment(1).id),), {})
+    await journal.record([outcome(1, deployment(1), targets=(target,))], window=WINDOW)
+    await journal.move(deployment(1).id, State.DONE)
+    for seq in (2, 3):
+        await journal.record([outcome(seq, deployment(seq))], window=WINDOW)
+    await journal.move(deployment(3).id, State.DONE)
+    await journal.record([outcome(4, deployment(4, "app-api"))], window=WINDOW)
+    clock.now += 10
+
+    assert [await journal.forget(clock.now, 1) for _ in range(3)] == [1, 1, 0]
+
+    assert [one.seq for one in await journal.deployments(limit=10)] == [4, 3]
+    assert await journal.decisions([1, 2]) == {1: [], 2: []}
+    assert await journal.changes(deployment(1).id) == []
+    assert await journal.feedback(limit=10) == []
+    assert await journal.forget(clock.now - 20, 10) == 0
+
+
+async def test_what_still_goes_on_is_not_forgotten(journal: Any, clock: ManualClock) -> None:
+    await journal.record([outcome(1, deployment(1))], window=WINDOW)
+    await journal.intend(deployment(1).id, [])
+    await journal.record([outcome(2, deployment(2))], window=WINDOW)
+
+    assert await journal.forget(clock.now + 10, 10) == 0
+
+
+async def test_old_entries_of_the_audit_are_forgotten(journal: Any, clock: ManualClock) -> None:
+    for at in (1.0, 2.0, 3.0):
+        await journal.audit(Audited(at, "cli: ada", "provider set", "app-web", "shop/web", ()))
+
+    assert [await journal.forget_audit(3.0, 10), await journal.forget_audit(3.0, 10)] == [2, 0]
+    assert [one.at for one in await journal.audited(limit=10)] == [3.0]

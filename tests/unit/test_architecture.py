@@ -43,6 +43,7 @@ INSIDE_JOURNEY = {
     "probe": {"catalog", "watching"},
     "cancel": {"deployment", "watching"},
     "configure": set[str](),
+    "retention": set[str](),
 }
 """A step imports only later steps, and helpers; upstream it reaches through the stores."""
 

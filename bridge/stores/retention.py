@@ -1,0 +1,59 @@
+"""What the journal forgets: plain functions of an open connection, a few rows a call.
+
+Small bites, since whoever writes waits for them on SQLite.
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from bridge.core.lifecycle import FINAL
+from bridge.ports import about_delivery, about_deployment
+from bridge.stores import tables
+
+
+def forget(db: sa.Connection, before: float, limit: int) -> int:
+    """Forget what the oldest deliveries led to; how many deliveries."""
+    seqs = _over(db, before, limit)
+    if not seqs:
+        return 0
+    t = tables.deployments
+    ids = list(db.scalars(sa.select(t.c.id).where(t.c.seq.in_(seqs))))
+    db.execute(sa.delete(tables.changes).where(tables.changes.c.deployment.in_(ids)))
+    for table in (tables.deployments, tables.decisions, tables.pushes):
+        db.execute(sa.delete(table).where(table.c.seq.in_(seqs)))
+    _forget_feedback(db, [*map(about_deployment, ids), *map(about_delivery, seqs)])
+    return len(seqs)
+
+
+def forget_audit(db: sa.Connection, before: float, limit: int) -> int:
+    """Forget the oldest of who changed what; how many."""
+    t = tables.audit
+    numbers = sa.select(t.c.number).where(t.c.at < before).order_by(t.c.number).limit(limit)
+    old = list(db.scalars(numbers))
+    db.execute(sa.delete(t).where(t.c.number.in_(old)))
+    return len(old)
+
+
+def _over(db: sa.Connection, before: float, limit: int) -> list[int]:
+    """Old deliveries of which nothing goes on, and nothing is the last that an app has."""
+    d, t = tables.decisions, tables.deployments
+    newest = sa.select(sa.func.max(t.c.seq)).group_by(t.c.app_id)
+    going = sa.select(t.c.seq).where(t.c.state.not_in(FINAL))
+    query = (
+        sa.select(d.c.seq)
+        .distinct()
+        .where(d.c.at < before, d.c.seq.not_in(newest), d.c.seq.not_in(going))
+        .order_by(d.c.seq)
+        .limit(limit)
+    )
+    return list(db.scalars(query))
+
+
+def _forget_feedback(db: sa.Connection, keys: Sequence[str]) -> None:
+    """Places that show nothing any more; one that follows something younger stays."""
+    t, f = tables.feedback, tables.follows
+    concerned = list(db.scalars(sa.select(f.c.target).where(f.c.key.in_(keys)).distinct()))
+    db.execute(sa.delete(f).where(f.c.key.in_(keys)))
+    still = sa.select(f.c.target).where(f.c.target.in_(concerned))
+    db.execute(sa.delete(t).where(t.c.id.in_(concerned), t.c.id.not_in(still)))

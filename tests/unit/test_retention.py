@@ -1,0 +1,44 @@
+from bridge.journey.retention import DAY, Keeping, Retention
+from tests.fakes import ManualClock
+
+
+class Shelf:
+    """Something that forgets; remembers what it was asked."""
+
+    def __init__(self, *old: int) -> None:
+        self.old = list(old)
+        self.asked: list[tuple[float, int]] = []
+
+    async def forget(self, before: float, limit: int) -> int:
+        self.asked.append((before, limit))
+        gone, self.old = self.old[:limit], self.old[limit:]
+        return len(gone)
+
+    forget_bodies = forget_audit = forget
+
+
+def retention(inbox: Shelf, journal: Shelf, flows: Shelf, clock: ManualClock) -> Retention:
+    keeping = Keeping(bite=2)
+    parts: list[object] = [inbox, journal, flows]
+    return Retention(*parts, clock, "one", keeping, sleep=clock.sleep)  # type: ignore[arg-type]
+
+
+async def test_all_that_is_too_old_goes_in_small_bites_with_pauses_between() -> None:
+    clock, flows = ManualClock(), Shelf(1, 2, 3, 4, 5)
+    now = clock.now
+
+    forgotten = await retention(Shelf(), Shelf(), flows, clock).round()
+
+    assert forgotten == {"flows": 5, "bodies": 0, "deliveries": 0, "decisions": 0, "audit": 0}
+    assert flows.asked == [(now - 7 * DAY, 2)] * 4
+    assert clock.slept == [Keeping().pause] * 3
+
+
+async def test_each_thing_is_kept_for_its_own_time() -> None:
+    clock, inbox, journal = ManualClock(), Shelf(), Shelf()
+    start = clock.now
+
+    await retention(inbox, journal, Shelf(), clock).round()
+
+    assert [round((start - before) / DAY) for before, _ in inbox.asked] == [30, 60]
+    assert [round((start - before) / DAY) for before, _ in journal.asked] == [365, 730]
