@@ -7,9 +7,17 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +33,14 @@ from bridge.journey.cancel import Canceller
 from bridge.journey.catalog import Catalog
 from bridge.journey.delivery import CANCEL_FLOW, DEPLOYMENT_FLOW, Deliveries, Patience
 from bridge.journey.deployment import Deployer
+from bridge.journey.feedback import Feedback, together
 from bridge.journey.following import Pace
 from bridge.journey.ingest import Ingest
 from bridge.journey.probe import Probe
 from bridge.journey.retention import Keeping, Retention
-from bridge.ports import Backend, GitHost
+from bridge.journey.showing import Persistence
+from bridge.journey.turns import Turns
+from bridge.ports import Backend, GitHost, Planner, Shows
 from bridge.settings import DokploySettings, Settings, book_of, policy_of
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.inbox import SqliteInbox
@@ -62,6 +73,26 @@ class Bridge:
     url: str
     backend_url: str | None
     backend_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where what happens is shown.
+
+    Attributes:
+        planners: which targets a delivery's outcome gets.
+        shows: what brings a target up to date, by its kind.
+    """
+
+    planners: tuple[Planner, ...] = ()
+    shows: Mapping[str, Shows] = field(default_factory=dict)
+
+
+OpenPlaces = Callable[[Settings, Turns, AsyncExitStack], Awaitable[Places]]
+"""Opens the places of one chat or Git host where the settings name them; closed by the stack."""
+
+PLACES: list[OpenPlaces] = []
+"""Every chat and Git host that can show something."""
 
 
 @asynccontextmanager
@@ -112,6 +143,8 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             executor_id=EXECUTOR,
             concurrency=settings.journey.deployments_at_a_time,
         )
+        turns = Turns(time.time)
+        places = await _places(settings, turns, stack)
         policy = policy_of(settings)
         catalog = Catalog(
             backends,
@@ -138,6 +171,7 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             time.time,
             Patience(window=settings.journey.push_window),
             policy,
+            together(places.planners),
         )
         stores.inbox.woken = deliveries.wake
         await catalog.load()
@@ -153,6 +187,17 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             Keeping(**settings.retention.model_dump()),
         )
         await _in_background(stack, "retention", retention.run())
+        if settings.feedback.enabled:
+            feedback = Feedback(
+                stores.journal,
+                places.shows,
+                time.time,
+                Persistence(**settings.feedback.model_dump(exclude={"enabled"})),
+                turns=turns,
+                owner=EXECUTOR,
+            )
+            stores.journal.woken = feedback.wake
+            await _in_background(stack, "feedback", feedback.run())
         limits = BodyLimits(
             settings.web.max_body, settings.web.max_in_flight, settings.web.body_timeout
         )
@@ -252,6 +297,15 @@ def dokploy_of(settings: Settings, name: str = "dokploy") -> Backend:
         name=name,
         **dokploy.model_dump(exclude={"api_key", "allow_kill_build"}),
         api_key=dokploy.api_key,
+    )
+
+
+async def _places(settings: Settings, turns: Turns, stack: AsyncExitStack) -> Places:
+    """All places that the settings name; none where feedback is off."""
+    found = [await opened(settings, turns, stack) for opened in PLACES if settings.feedback.enabled]
+    return Places(
+        tuple(planner for places in found for planner in places.planners),
+        {kind: shows for places in found for kind, shows in places.shows.items()},
     )
 
 

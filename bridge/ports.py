@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.decision import Decision
 from bridge.core.difference import Changed
-from bridge.core.events import Event
+from bridge.core.events import Asked, Event, RefPushed
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.watch import App, Rules
 
@@ -379,11 +379,25 @@ class Audited:
 # ── Feedback ─────────────────────────────────────────────────────────────────
 
 Memory = Mapping[str, Any]
-"""What a place remembers of itself, JSON: the message's ts, the comment's id, what it shows."""
+"""What a place remembers of itself, JSON: the message's ts, the comment's id, what it shows.
+
+One name has a meaning for all: `LINK`.
+"""
+
+LINK = "link"
+"""Where in a memory a place's own address for people stands, as a card's permalink. When it
+becomes known or another one, what may link to it is raised: all that shows the same deployments
+or their deliveries, or a deployment that one of them has superseded (`Story.beside`)."""
 
 Remember = Callable[[Memory], Awaitable[None]]
-"""Keeps a target's memory, on disk once it returns: before a thing is made, that it is about
-to be; then its id."""
+"""Keeps a target's memory, in place of what it was, on disk once it returns: before a thing is
+made, that it is about to be; then its id."""
+
+Turn = Callable[[str], Awaitable[None]]
+"""Waits until a lane may be written to again. Await it with the lane right before every single
+write to a service that counts them, so that nothing else is counted: a card's update and a line
+in its thread are two. Raises Unreachable where that would be long. Made by `Turns.within` from
+the service's limits, and given to a `Shows` when it is built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,7 +407,8 @@ class Target:
     Attributes:
         id: the same for the same place, so wanting it again changes nothing.
         kind: which `Shows` brings it up to date, e.g. "slack.card", "github.comment".
-        lane: what shares a rate limit; targets of one lane go one at a time.
+        lane: what shares a rate limit, as a channel or a credential; targets of one lane go one
+            at a time, and an answer "too many" makes all of them wait.
         follows: what raises it when it changes: `about_deployment`, `about_delivery`.
         place: where it is, in its adapter's own words; JSON.
     """
@@ -421,6 +436,9 @@ class Raised:
 
     Attributes:
         wanted: counts up with every change; what was read under it is shown up to it.
+        shown: the count that the place is up to; 0 while it has never been shown.
+        due_at: since when it waits for its turn, or when it is tried again; None: it is up to
+            date, or parked.
         attempts: how often it has failed in a row; `failing_since`, `error` belong to that.
         parked: given up for now; the next change tries it again.
     """
@@ -428,7 +446,8 @@ class Raised:
     target: Target
     memory: Memory
     wanted: int
-    due_at: float
+    due_at: float | None
+    shown: int = 0
     attempts: int = 0
     failing_since: float | None = None
     error: str | None = None
@@ -442,10 +461,10 @@ class Story:
     Attributes:
         explained: the decisions of its deliveries, newest first.
         deployments: of those deliveries, or the one deployment; newest first.
-        history: the changes of each deployment, oldest first, by its id.
+        history: the changes, oldest first, of each deployment that it follows by its id.
         apps: by id.
-        beside: what other targets about the same deployments remember, by target id, so that
-            a comment can link to the card.
+        beside: what other targets about the same deployments remember, and about those that
+            have superseded them, by target id; so that a comment can link to the card.
     """
 
     explained: tuple[Explained, ...] = ()
@@ -465,14 +484,40 @@ class Shows(Protocol):
 
         May be called again for the same story, also after the process died halfway: what
         can't be repeated is announced with `remember` before, and looked for first after.
+        Writes wait for their `Turn`. It is cut off after `feedback.longest` seconds.
 
         Returns:
             Further targets that are wanted from now on, as when a push's pull requests are found.
 
         Raises:
-            Refused: the place said no; it is parked.
-            Unreachable, Unanswered: it is tried again later, after `retry_after` where given.
+            Refused, Rejected: the place said no, or is gone; it is parked until the next change.
+            Unreachable, Unanswered: it is tried again later, after `retry_after` where given,
+                and so is everything in its lane.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What a delivery has led to, for planners to say who shall see it.
+
+    Attributes:
+        event: the push, or what a person asked for.
+        asked: what a person asked, also where it was to replay a push; None for a push by itself.
+        outcome: the decisions and deployments that are about to be recorded; some deployments
+            may be dropped as duplicates, and their targets with them.
+        apps: those that were decided about, by id.
+    """
+
+    event: RefPushed | Asked
+    asked: Asked | None
+    outcome: Outcome
+    apps: Mapping[str, App]
+
+
+Planner = Callable[[Occasion], Sequence[Target]]
+"""Says where what an occasion leads to is shown: pure, quick, and without looking anywhere. A chat
+makes a target of each deployment (`about_deployment`) and channel; a Git host one of each push
+(`about_delivery`), whose `Shows` then finds the pull requests and returns further targets."""
 
 
 # ── The journal ──────────────────────────────────────────────────────────────
@@ -563,25 +608,34 @@ class Journal(Protocol):
     async def want(self, targets: Sequence[Target]) -> None:
         """Have them shown from now on; one that is wanted already follows what is new as well."""
 
-    async def raised(self, now: float, limit: int, *, busy: Sequence[str] = ()) -> list[Raised]:
-        """Targets whose turn has come, the longest waiting first; none of the lanes in `busy`."""
+    async def raised(self, until: float, limit: int, *, busy: Sequence[str] = ()) -> list[Raised]:
+        """Targets that are due by `until`, of each lane the one that has waited longest.
+
+        In the order in which they are due; none of the lanes in `busy`, none that is parked.
+        """
 
     async def story(self, target: Target) -> Story:
         """What there is to show of what it follows."""
 
     async def remember(self, target_id: str, memory: Memory) -> None:
-        """Keep what a place remembers of itself."""
+        """Keep what a place remembers of itself; a new `LINK` raises what may show it."""
 
     async def showed(self, target_id: str, wanted: int) -> None:
         """It shows what was so at `wanted`; what has changed since raises it again."""
 
     async def not_shown(
-        self, target_id: str, error: str, *, due_at: float, parked: bool = False
+        self, target_id: str, wanted: int, error: str, *, due_at: float | None
     ) -> None:
-        """It could not be shown; again at `due_at`, or parked."""
+        """It could not be shown; again at `due_at`; None parks it until something changes.
+
+        What has changed since `wanted` was read counts: then it is due again at once.
+        """
 
     async def feedback(self, *, limit: int, failing: bool = False) -> list[Raised]:
         """Targets, the newest first; only those that fail or are parked where asked for."""
+
+    async def show_again(self, target_id: str | None = None) -> int:
+        """Have one that fails or is parked tried again at once, or all; returns how many."""
 
     async def hold(self, name: str, owner: str, seconds: float) -> bool:
         """Hold a lease, or renew it: what must run once in a cluster runs with its holder."""

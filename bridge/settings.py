@@ -211,6 +211,26 @@ class Retention(Section):
     flows: float = Field(7.0, ge=1, description="ended workflows, the engine's own record")
 
 
+class Feedback(Section):
+    """How cards, comments and statuses are kept up to date; in seconds."""
+
+    enabled: bool = Field(True, description="false shows nothing anywhere; deployments go on")
+    debounce: float = Field(
+        0.3, ge=0, description="from a change until it is shown, with what else changes by then"
+    )
+    poll: float = Field(1.0, gt=0, description="between looks for what other processes changed")
+    retry: float = Field(1.0, gt=0, description="first pause where a place can't be reached")
+    retry_at_most: float = Field(60.0, gt=0, description="longest pause between two tries")
+    park_after: float = Field(
+        86400.0, gt=0, description="of failing, then it is left until something changes"
+    )
+    longest: float = Field(120.0, gt=0, description="one place may take to be brought up to date")
+    lease: float = Field(15.0, gt=0, description="until another process shows for one that died")
+    lanes: int = Field(
+        32, ge=1, description="channels and accounts that are written to at the same time"
+    )
+
+
 class Settings(Section):
     """Everything that can be set."""
 
@@ -237,6 +257,7 @@ class Settings(Section):
         (), description="our own rules for apps, see below; in the environment as YAML"
     )
     journey: Journey = Journey()
+    feedback: Feedback = Feedback()
     retention: Retention = Retention()
 
 

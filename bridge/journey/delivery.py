@@ -27,7 +27,9 @@ from bridge.ports import (
     GitHost,
     Inbox,
     Journal,
+    Occasion,
     Outcome,
+    Planner,
     PushSeen,
 )
 
@@ -75,7 +77,9 @@ class Deliveries:
         clock: Clock,
         patience: Patience | None = None,
         policy: Policy | None = None,
+        plan: Planner = lambda _: (),
     ) -> None:
+        """Take the parts; `plan` says where what deliveries lead to is shown."""
         self._inbox = inbox
         self._journal = journal
         self._flows = flows
@@ -84,6 +88,7 @@ class Deliveries:
         self._clock = clock
         self._patience = patience or Patience()
         self._policy = policy or Policy()
+        self._plan = plan
         self._wake = asyncio.Event()
         self._instance = ""
 
@@ -217,7 +222,21 @@ class Deliveries:
     def _outcomes(
         self, meanings: Sequence[Meaning], snapshot: Snapshot, tags: Tags, now: float
     ) -> list[tuple[Outcome | None, Finished]]:
-        return [self._outcome(meaning, snapshot, tags, now) for meaning in meanings]
+        found = [self._outcome(meaning, snapshot, tags, now) for meaning in meanings]
+        return [
+            (outcome and self._with_targets(meaning, outcome), end)
+            for meaning, (outcome, end) in zip(meanings, found, strict=True)
+        ]
+
+    def _with_targets(self, meaning: Meaning, outcome: Outcome) -> Outcome:
+        """The outcome with the places that will show it."""
+        event = meaning.event
+        assert not isinstance(event, Ignored)
+        asked = event if isinstance(event, Asked) else meaning.asked
+        found = (self._catalog.get(decision.app_id) for decision in outcome.decisions)
+        apps = {app.id: app for app in found if app is not None}
+        targets = self._plan(Occasion(event, asked, outcome, apps))
+        return replace(outcome, targets=tuple(targets))
 
     def _decisions(
         self, push: RefPushed, snapshot: Snapshot, tags: Tags

@@ -10,87 +10,123 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.ports import Memory, Raised, Story, Target, about_deployment
+from bridge.ports import LINK, Memory, Raised, Story, Target, about_delivery, about_deployment
 from bridge.stores import ledger, queries, rows, tables
+from bridge.stores.inserts import add_new, batched
 
-DEBOUNCE = 0.3
-"""Seconds from a change until it is shown: what else changes in between is shown with it."""
+ABOUT = about_deployment("")
 
 
 def want(db: sa.Connection, targets: Sequence[Target], at: float) -> None:
     """Have targets shown; one that is wanted already only follows what is new."""
     t, f = tables.feedback, tables.follows
-    for target in {one.id: one for one in targets}.values():
-        known = db.scalar(sa.select(t.c.id).where(t.c.id == target.id))
-        if known is None:
-            db.execute(sa.insert(t).values(_row(target, at)))
-        held = set(db.scalars(sa.select(f.c.key).where(f.c.target == target.id)))
-        new = [key for key in dict.fromkeys(target.follows) if key not in held]
-        if new:
-            db.execute(sa.insert(f), [{"key": key, "target": target.id} for key in new])
-        if known is not None and new:
-            _raise(db, t.c.id == target.id, at)
+    wanted = {one.id: one for one in targets}
+    known: set[str] = set()
+    held: set[tuple[str, str]] = set()
+    for some in batched(list(wanted)):
+        known |= set(db.scalars(sa.select(t.c.id).where(t.c.id.in_(some))))
+        of_some = sa.select(f.c.key, f.c.target).where(f.c.target.in_(some))
+        held |= {(key, target) for key, target in db.execute(of_some)}
+    add_new(db, t, [_row(one, at) for id_, one in wanted.items() if id_ not in known])
+    pairs = {(key, one.id) for one in wanted.values() for key in one.follows}
+    new = sorted(pairs - held)
+    add_new(db, f, [{"key": key, "target": target} for key, target in new])
+    _raise(db, sorted({target for _, target in new} & known), at)
 
 
-def changed(db: sa.Connection, keys: Iterable[str], at: float) -> None:
-    """Raise all that follows one of these."""
+def changed(db: sa.Connection, keys: Iterable[str], at: float, *, but: str = "") -> None:
+    """Raise all that follows one of these, except for one."""
     f = tables.follows
-    targets = sa.select(f.c.target).where(f.c.key.in_(list(keys)))
-    _raise(db, tables.feedback.c.id.in_(targets), at)
+    query = sa.select(f.c.target).where(f.c.key.in_(list(keys)) & (f.c.target != but))
+    _raise(db, sorted(set(db.scalars(query))), at)
 
 
-def _raise(db: sa.Connection, which: sa.ColumnElement[bool], at: float) -> None:
-    """One that waits for its turn already keeps it: a burst of changes can't put it off."""
+def _raise(db: sa.Connection, ids: Sequence[str], at: float) -> None:
+    """One that waits for its turn already keeps it: a burst of changes can't put it off.
+
+    One that failed keeps its pause, so that changes do not hammer a host that is away; one that
+    is parked begins anew.
+    """
     t = tables.feedback
-    # One that failed keeps its pause, so that changes do not hammer a host that is away.
-    again = sa.case((t.c.parked | t.c.due_at.is_(None), at + DEBOUNCE), else_=t.c.due_at)
-    db.execute(sa.update(t).where(which).values(wanted=t.c.wanted + 1, due_at=again, parked=False))
+    values = {
+        "wanted": t.c.wanted + 1,
+        "due_at": sa.func.coalesce(t.c.due_at, at),
+        "attempts": sa.case((t.c.parked, 0), else_=t.c.attempts),
+        "failing_since": sa.case((t.c.parked, sa.null()), else_=t.c.failing_since),
+        "parked": False,
+    }
+    for some in batched(ids):  # in their order, so that two transactions never wait crosswise
+        db.execute(sa.update(t).where(t.c.id.in_(some)).values(values))
 
 
-def raised(limit: int, now: float, busy: Sequence[str]) -> sa.Select[Any]:
-    """The query for targets whose turn has come: of each lane the one that waits longest."""
+def raised(limit: int, until: float, busy: Sequence[str]) -> sa.Select[Any]:
+    """The query for targets that are due: of each lane the one that has waited longest."""
     t = tables.feedback
-    due = sa.select(
-        t,
-        sa.func.row_number().over(partition_by=t.c.lane, order_by=(t.c.due_at, t.c.id)).label("n"),
-    ).where(t.c.due_at <= now, ~t.c.parked, t.c.lane.not_in(list(busy)))
-    one = due.subquery()
-    return sa.select(one).where(one.c.n == 1).order_by(one.c.due_at).limit(limit)
+    turn = sa.func.row_number().over(partition_by=t.c.lane, order_by=(t.c.due_at, t.c.id))
+    due = sa.select(t, turn.label("turn")).where(t.c.due_at <= until)
+    first = (due.where(t.c.lane.not_in(list(busy))) if busy else due).subquery()
+    return sa.select(first).where(first.c.turn == 1).order_by(first.c.due_at).limit(limit)
 
 
-def remember(db: sa.Connection, target_id: str, memory: Memory) -> None:
-    """Keep what a place remembers of itself."""
+def remember(db: sa.Connection, target_id: str, memory: Memory, at: float) -> None:
+    """Keep what a place remembers of itself; a new link is news for what may show it."""
     t = tables.feedback
+    before = db.scalar(sa.select(t.c.memory).where(t.c.id == target_id))
     db.execute(sa.update(t).where(t.c.id == target_id).values(memory=rows.place_text(memory)))
+    if before is not None and rows.read_place(before).get(LINK) != memory.get(LINK):
+        changed(db, _linking(db, target_id), at, but=target_id)
+
+
+def _linking(db: sa.Connection, target_id: str) -> list[str]:
+    """What is followed by all that may link to a target: see `ports.LINK`."""
+    t, f = tables.deployments, tables.follows
+    followed = db.scalars(sa.select(f.c.key).where(f.c.target == target_id))
+    ids = [key.removeprefix(ABOUT) for key in followed if key.startswith(ABOUT)]
+    query = sa.select(t.c.id, t.c.seq).where(t.c.id.in_(ids) | t.c.superseded_by.in_(ids))
+    found = db.execute(query).all()
+    return [key for id_, seq in found for key in (about_deployment(id_), about_delivery(seq))]
 
 
 def showed(db: sa.Connection, target_id: str, wanted: int, at: float) -> None:
     """It is up to `wanted`; if more has changed by now, it is due again."""
     t = tables.feedback
-    still = sa.case((t.c.wanted > wanted, at + DEBOUNCE), else_=sa.null())
-    db.execute(
-        sa.update(t)
-        .where(t.c.id == target_id)
-        .values(shown=wanted, due_at=still, attempts=0, failing_since=None, error=None)
-    )
+    values = {
+        "shown": wanted,
+        "due_at": sa.case((t.c.wanted > wanted, at), else_=sa.null()),
+        "attempts": 0,
+        "failing_since": None,
+        "error": None,
+        "parked": False,
+    }
+    db.execute(sa.update(t).where(t.c.id == target_id).values(values))
 
 
 def not_shown(
-    db: sa.Connection, target_id: str, error: str, at: float, due_at: float, *, parked: bool
+    db: sa.Connection, failed: tuple[str, int], error: str, at: float, due_at: float | None
 ) -> None:
-    """It could not be shown."""
+    """A target, as it was wanted, could not be shown; without `due_at` it is parked.
+
+    But what has changed while it was tried counts as the change that takes it up again.
+    """
     t = tables.feedback
-    db.execute(
-        sa.update(t)
-        .where(t.c.id == target_id)
-        .values(
-            attempts=t.c.attempts + 1,
-            failing_since=sa.func.coalesce(t.c.failing_since, at),
-            error=error,
-            due_at=due_at,
-            parked=parked,
-        )
-    )
+    target_id, wanted = failed
+    parks = t.c.wanted <= wanted if due_at is None else sa.false()
+    values = {
+        "attempts": t.c.attempts + 1,
+        "failing_since": sa.func.coalesce(t.c.failing_since, at),
+        "error": error,
+        "due_at": sa.case((parks, sa.null()), else_=at if due_at is None else due_at),
+        "parked": parks,
+    }
+    db.execute(sa.update(t).where(t.c.id == target_id).values(values))
+
+
+def show_again(db: sa.Connection, target_id: str | None, at: float) -> int:
+    """Try one that fails or is parked at once, or all of them."""
+    t = tables.feedback
+    which = t.c.error.is_not(None) if target_id is None else t.c.id == target_id
+    again = {"due_at": at, "attempts": 0, "failing_since": None, "parked": False}
+    return db.execute(sa.update(t).where(which & t.c.error.is_not(None)).values(again)).rowcount
 
 
 def read(db: sa.Connection, found: Iterable[sa.RowMapping]) -> list[Raised]:
@@ -155,10 +191,7 @@ def hold(db: sa.Connection, name: str, owner: str, now: float, seconds: float) -
     taken = db.execute(sa.update(t).where(mine_or_over).values(owner=owner, until=now + seconds))
     if taken.rowcount:
         return True
-    if db.scalar(sa.select(t.c.name).where(t.c.name == name)):
-        return False
-    db.execute(sa.insert(t).values(name=name, owner=owner, until=now + seconds))
-    return True
+    return add_new(db, t, [{"name": name, "owner": owner, "until": now + seconds}]) == 1
 
 
 def release(db: sa.Connection, name: str, owner: str) -> None:

@@ -36,11 +36,22 @@ T = TypeVar("T")
 
 
 class SqlJournal:
-    """The journal in a SQL database; one schema on SQLite and Postgres."""
+    """The journal in a SQL database; one schema on SQLite and Postgres.
 
-    def __init__(self, engine: sa.Engine, *, clock: Callable[[], float], threads: int = 4) -> None:
+    `woken` is called in the event loop after each transaction that may have raised a target.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        *,
+        clock: Callable[[], float],
+        threads: int = 4,
+        woken: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
         self._clock = clock
+        self.woken = woken
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="journal")
         # SQLite takes one writer at a time: waiting here is cheaper than polling its lock.
         one_writer = engine.dialect.name == "sqlite"
@@ -115,7 +126,7 @@ class SqlJournal:
         waiting deployments of an app are superseded by a newer one.
         """
         now = self._clock()
-        return await self._write(lambda db: tx.record_all(db, outcomes, now, window))
+        return await self._change(lambda db: tx.record_all(db, outcomes, now, window))
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         """The decisions of deliveries, by their seq."""
@@ -219,7 +230,7 @@ class SqlJournal:
             "backend_id": None,
             "started_at": None,
         }
-        return await self._write(lambda db: tx.ask_again(db, id_, facts))
+        return await self._change(lambda db: tx.ask_again(db, id_, facts))
 
     async def withdraw(self, id_: str) -> None:
         """Take the intent back: nothing was asked, so a newer one may supersede it again."""
@@ -229,17 +240,17 @@ class SqlJournal:
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
         """Move a deployment on, with what is known now; None when `to` may not follow."""
         at = self._clock()
-        return await self._write(lambda db: tx.move(db, id_, to, note, facts, at))
+        return await self._change(lambda db: tx.move(db, id_, to, note, facts, at))
 
     async def say(self, id_: str, note: str) -> None:
         """Add a line to a deployment's history without moving it; a repeated one is left out."""
         at = self._clock()
-        await self._write(lambda db: tx.say(db, id_, note, at))
+        await self._change(lambda db: tx.say(db, id_, note, at))
 
     async def cancel_waiting(self, app_id: str, seq: int, note: str) -> list[Deployment]:
         """Cancel what still waits with us for an app and came before `seq`."""
         at = self._clock()
-        return await self._write(lambda db: tx.cancel_waiting(db, app_id, seq, note, at))
+        return await self._change(lambda db: tx.cancel_waiting(db, app_id, seq, note, at))
 
     async def instance(self) -> str:
         """A random name for this journal, made once: another bridge's tokens are not ours."""
@@ -263,19 +274,20 @@ class SqlJournal:
     async def want(self, targets: Sequence[Target]) -> None:
         """Have them shown from now on; one that is wanted already follows what is new as well."""
         at = self._clock()
-        await self._write(lambda db: feedback.want(db, targets, at))
+        await self._change(lambda db: feedback.want(db, targets, at))
 
-    async def raised(self, now: float, limit: int, *, busy: Sequence[str] = ()) -> list[Raised]:
-        """Targets whose turn has come, the longest waiting first; none of the lanes in `busy`."""
-        return await self._targets(feedback.raised(limit, now, busy))
+    async def raised(self, until: float, limit: int, *, busy: Sequence[str] = ()) -> list[Raised]:
+        """Targets that are due by `until`, of each lane the one that has waited longest."""
+        return await self._targets(feedback.raised(limit, until, busy))
 
     async def story(self, target: Target) -> Story:
         """What there is to show of what it follows."""
         return await self._read(lambda db: feedback.story(db, target))
 
     async def remember(self, target_id: str, memory: Memory) -> None:
-        """Keep what a place remembers of itself."""
-        await self._write(lambda db: feedback.remember(db, target_id, memory))
+        """Keep what a place remembers of itself; a new `LINK` raises what may show it."""
+        at = self._clock()
+        await self._change(lambda db: feedback.remember(db, target_id, memory, at))
 
     async def showed(self, target_id: str, wanted: int) -> None:
         """It shows what was so at `wanted`; what has changed since raises it again."""
@@ -283,19 +295,23 @@ class SqlJournal:
         await self._write(lambda db: feedback.showed(db, target_id, wanted, at))
 
     async def not_shown(
-        self, target_id: str, error: str, *, due_at: float, parked: bool = False
+        self, target_id: str, wanted: int, error: str, *, due_at: float | None
     ) -> None:
-        """It could not be shown; again at `due_at`, or parked."""
+        """It could not be shown; again at `due_at`; None parks it until something changes."""
         at = self._clock()
-        await self._write(
-            lambda db: feedback.not_shown(db, target_id, error, at, due_at, parked=parked)
-        )
+        failed = (target_id, wanted)
+        await self._write(lambda db: feedback.not_shown(db, failed, error, at, due_at))
+
+    async def show_again(self, target_id: str | None = None) -> int:
+        """Have one that fails or is parked tried again at once, or all; returns how many."""
+        at = self._clock()
+        return await self._change(lambda db: feedback.show_again(db, target_id, at))
 
     async def feedback(self, *, limit: int, failing: bool = False) -> list[Raised]:
         """Targets, the newest first; only those that fail or are parked where asked for."""
         t = tables.feedback
         query = sa.select(t).order_by(t.c.at.desc(), t.c.id).limit(limit)
-        return await self._targets(query.where(t.c.attempts > 0) if failing else query)
+        return await self._targets(query.where(t.c.error.is_not(None)) if failing else query)
 
     async def hold(self, name: str, owner: str, seconds: float) -> bool:
         """Hold a lease, or renew it: what must run once in a cluster runs with its holder."""
@@ -331,6 +347,12 @@ class SqlJournal:
                 return work(db)
 
         return await self._run(read)
+
+    async def _change(self, work: Callable[[sa.Connection], T]) -> T:
+        """Write what may raise a target."""
+        result = await self._write(work)
+        self.woken()
+        return result
 
     async def _write(self, work: Callable[[sa.Connection], T]) -> T:
         def write() -> T:

@@ -59,9 +59,10 @@ def _record(db: sa.Connection, outcome: Outcome, now: float, window: float) -> N
     _insert(db, d, [rows.decision_row(seq, decision, now) for decision in decisions])
     for deployment in deployments:
         _add_deployment(db, deployment, now)
-    dropped = {about_deployment(one.id) for one in outcome.deployments}
-    dropped -= {about_deployment(one.id) for one in deployments}
-    feedback.want(db, [one for one in outcome.targets if dropped.isdisjoint(one.follows)], now)
+    if deployments or not outcome.deployments:  # else it only repeats what is shown already
+        dropped = {about_deployment(one.id) for one in outcome.deployments}
+        dropped -= {about_deployment(one.id) for one in deployments}
+        feedback.want(db, [one for one in outcome.targets if dropped.isdisjoint(one.follows)], now)
 
 
 def _superseded_by(db: sa.Connection, ids: Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,189 @@
+"""Step 4: every change reaches every place that shows it: cards, comments, statuses.
+
+Level, not edge: the journal raises a target in the transaction that changes what it follows
+(docs/notes/0010), and here it is shown as everything stands by then. However much has changed,
+it is one showing. A lane, which shares a rate limit, goes on by itself: a place that is slow or
+dead holds up neither another lane nor a deployment.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.core.errors import BridgeError, Unanswered, Unreachable
+from bridge.journey.showing import Persistence, Showing
+from bridge.journey.turns import Turns
+from bridge.ports import Clock, Journal, Occasion, Planner, Raised, Shows, Target
+
+log = logging.getLogger(__name__)
+
+LEASE = "feedback"
+
+
+@dataclass(slots=True)
+class _Lane:
+    """How a lane fares: until when it is left alone, and how often in a row it was away."""
+
+    free_at: float = 0.0
+    away: int = 0
+
+
+class Feedback:
+    """Shows what is raised, of each lane one target at a time."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        shows: Mapping[str, Shows],
+        clock: Clock,
+        persistence: Persistence | None = None,
+        *,
+        turns: Turns | None = None,
+        owner: str = "solo",
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            shows: by kind of target.
+            turns: the same that the `shows` wait for.
+            owner: this process; of those that share a journal, one at a time shows.
+            chance: numbers in [0, 1), which spread the tries.
+        """
+        self._journal = journal
+        self._clock = clock
+        self._persistence = persistence or Persistence()
+        self._turns = turns or Turns(clock)
+        self._owner = owner
+        self._showing = Showing(journal, shows, clock, self._persistence, chance)
+        self._wake = asyncio.Event()
+        self._lanes: dict[str, _Lane] = {}
+        self._at_work: dict[str, asyncio.Task[None]] = {}
+        self._held_until = 0.0
+        self._renew_at = 0.0
+
+    def wake(self) -> None:
+        """Something may have been raised."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Show as long as the process lives."""
+        try:
+            while True:
+                self._wake.clear()  # before the look: what comes during it wakes again
+                pause = await self._look_surely()
+                # Not wait_for: in Python 3.11 it swallows a cancel that comes together with a wake.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._wake.wait()
+        finally:
+            await self._stop()
+
+    async def look(self) -> float:
+        """Begin to show what is due; returns in how many seconds to look again at the latest."""
+        now, poll = self._clock(), self._persistence.poll
+        free = self._persistence.lanes - len(self._at_work)
+        if not await self._holds(now) or free <= 0:
+            return poll  # a lane that ends its work wakes us
+        ready = now - self._persistence.debounce
+        resting = self._resting(now)
+        next_at = [now + poll, *resting.values()]
+        busy = [*self._at_work, *resting]
+        for raised in await self._journal.raised(ready + poll, free, busy=busy):
+            assert raised.due_at is not None
+            if raised.due_at <= ready:
+                self._begin(raised)
+            else:
+                next_at.append(raised.due_at + self._persistence.debounce)
+        return min(next_at) - now
+
+    async def settled(self) -> None:
+        """Wait until all that was begun has come to its end."""
+        await asyncio.gather(*self._at_work.values())
+
+    async def _look_surely(self) -> float:
+        try:
+            return await self.look()
+        except BridgeError as error:
+            log.warning("feedback can't be read", extra={"why": str(error)})
+            return self._persistence.retry
+
+    async def _stop(self) -> None:
+        """What was cut off is still raised: it is shown again, by whoever comes next."""
+        for task in self._at_work.values():
+            task.cancel()
+        await asyncio.gather(*self._at_work.values(), return_exceptions=True)
+        try:
+            await self._journal.release(LEASE, self._owner)
+        except BridgeError as error:
+            log.warning("the lease runs out by itself", extra={"why": str(error)})
+
+    # ── one process at a time ─────────────────────────────────────────────
+
+    async def _holds(self, now: float) -> bool:
+        """Whether this process is the one that shows; asked early enough to stay it."""
+        if now >= self._renew_at:
+            lease = self._persistence.lease
+            if await self._journal.hold(LEASE, self._owner, lease):
+                self._held_until = now + lease
+                self._renew_at = now + lease / 3
+            else:
+                self._held_until = 0.0
+        return now < self._held_until
+
+    # ── lanes ─────────────────────────────────────────────────────────────
+
+    def _resting(self, now: float) -> dict[str, float]:
+        """The lanes that are left alone for now, and until when."""
+        free_at = {
+            name: max(lane.free_at, self._turns.free_at(name))
+            for name, lane in self._lanes.items()
+            if name not in self._at_work
+        }
+        return {name: at for name, at in free_at.items() if at > now}
+
+    def _begin(self, raised: Raised) -> None:
+        lane = raised.target.lane
+        work = self._work(raised, self._lanes.setdefault(lane, _Lane()))
+        self._at_work[lane] = asyncio.create_task(work, name=f"feedback on {lane}")
+
+    async def _work(self, raised: Raised, lane: _Lane) -> None:
+        try:
+            self._rest(lane, await self._showing.show(raised))
+        except Exception as error:  # our own stores; what they don't keep is shown again
+            log.warning("feedback can't be kept", extra={"why": str(error)}, exc_info=error)
+            self._rest(lane, Unreachable("the journal", type(error).__name__))
+        finally:
+            del self._at_work[raised.target.lane]
+            self.wake()
+
+    def _rest(self, lane: _Lane, trouble: Exception | None) -> None:
+        """A place that can't be reached is left alone for a while, whatever is due there.
+
+        Others of its lane are tried soon all the same: it may be this one that is broken.
+        """
+        if not isinstance(trouble, Unreachable | Unanswered):
+            lane.away = 0
+            return
+        lane.away += 1
+        asked = trouble.retry_after if isinstance(trouble, Unreachable) else None
+        pause = self._persistence.pause(lane.away) if asked is None else max(0.0, asked)
+        lane.free_at = self._clock() + pause
+
+
+def together(planners: Sequence[Planner]) -> Planner:
+    """One planner of many; where one fails, what it wanted is not shown, and that is all."""
+
+    def plan(occasion: Occasion) -> list[Target]:
+        found: list[Target] = []
+        for planner in planners:
+            try:
+                found += planner(occasion)
+            except Exception:  # nothing about feedback may delay a deployment
+                log.exception("feedback can't be planned", extra={"seq": occasion.outcome.seq})
+        return found
+
+    return plan

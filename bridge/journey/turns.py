@@ -1,0 +1,54 @@
+"""Whose turn it is to write: each lane as fast as its service allows, and no faster."""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from bridge.core.errors import Unreachable
+from bridge.core.pacing import Limit, next_turn
+from bridge.ports import Clock, Turn
+
+LONG = 5.0
+"""Seconds that a write waits for its turn at most; after more, what it says would be old."""
+
+
+class Turns:
+    """Counts the writes of every lane, in memory: after a restart the service says if it is much.
+
+    One for all who write to a service, so that their writes are counted together.
+    """
+
+    def __init__(
+        self, clock: Clock, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._written: dict[str, deque[float]] = {}
+        self._limits: dict[str, tuple[Limit, ...]] = {}
+        self._order: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def within(self, limits: Sequence[Limit]) -> Turn:
+        """The `Turn` of a service with such limits for each of its lanes."""
+
+        async def turn(lane: str) -> None:
+            self._limits[lane] = tuple(limits)
+            async with self._order[lane]:
+                await self._take(lane)
+
+        return turn
+
+    def free_at(self, lane: str) -> float:
+        """When a lane may be written to again; not later than now where it is free."""
+        return next_turn(self._limits.get(lane, ()), self._written.get(lane, ()), 0.0)
+
+    async def _take(self, lane: str) -> None:
+        limits = self._limits[lane]
+        most = max((limit.writes for limit in limits), default=1)
+        written = self._written.setdefault(lane, deque(maxlen=most))
+        now = self._clock()
+        if (wait := next_turn(limits, written, now) - now) > LONG:
+            why = f"we have written as often as it allows, for {wait:.0f} s more"
+            raise Unreachable(lane, why, retry_after=wait)
+        if wait > 0:
+            await self._sleep(wait)
+        written.append(self._clock())
