@@ -1,0 +1,1 @@
+"""Slack: its door, and what it shows."""

@@ -1,0 +1,161 @@
+"""Untrusted text in Slack: whatever it says, it mentions nobody, links nowhere, breaks nothing.
+
+Slack reads `& < >` as control characters in every text, formats words between `* _ ~` and
+backticks, and has no escape for these, so they become letters that look alike. Characters
+that can't be seen (control, zero width, those that turn the direction of reading) are left
+out. Lengths count as Slack's servers may count them at worst: UTF-16 units, after escaping.
+Source: https://docs.slack.dev/messaging/formatting-message-text
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+ELLIPSIS = "…"
+NOTHING = "-"
+"""Stands where nothing of a text can be seen, since no text of Slack may be empty."""
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_LOOK_ALIKES = {
+    "*": "\N{ASTERISK OPERATOR}",
+    "~": "\N{TILDE OPERATOR}",
+    "`": "\N{MODIFIER LETTER GRAVE ACCENT}",
+}
+_ANGLES = {
+    "<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}",
+    ">": "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
+}
+
+_EVERYBODY = re.compile(r"@(?=(?:channel|here|everyone|group)\b)", re.IGNORECASE)
+_LOOSE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+"""One inside a word, as in snake_case, formats nothing."""
+_SPACE = re.compile(r"\s+")
+_LAST_SECOND = 253402300799
+"""Of the year 9999, where calendars end."""
+
+_LONGEST_LINE = 800
+_STACKED = 3
+"""So many marks may stand on one letter; more would climb over the lines above."""
+
+
+def clean(text: str) -> str:
+    """One line of what can be seen of a text."""
+    return _SPACE.sub(" ", _visible(text)).strip()
+
+
+def clean_lines(text: str) -> str:
+    """The same, line by line."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ").split("\n")
+    return "\n".join(_visible(line).rstrip() for line in lines)
+
+
+def plain(text: str, limit: int) -> str:
+    """Untrusted text for a `plain_text` object, where nothing is read as markup."""
+    return _cut(clean(text), limit, lambda char: _ANGLES.get(char, char))
+
+
+def plain_middle(text: str, limit: int) -> str:
+    """The same, but what is too long is left out in the middle: an app's name stands last."""
+    cleaned = clean(text)
+    if _units(cleaned) <= limit:
+        return plain(cleaned, limit)
+    tail = plain(cleaned[::-1], limit * 2 // 3).removesuffix(ELLIPSIS)[::-1]
+    return plain(cleaned, limit - _units(tail)) + tail
+
+
+def escape(text: str, limit: int) -> str:
+    """Untrusted text for mrkdwn and for a message's `text`: one line, at most `limit` long."""
+    calm = _EVERYBODY.sub("\N{FULLWIDTH COMMERCIAL AT}", clean(text))
+    calm = _LOOSE_UNDERSCORE.sub("\N{MODIFIER LETTER LOW MACRON}", calm)
+    return _cut(calm, limit, lambda char: _ENTITIES.get(char) or _LOOK_ALIKES.get(char, char))
+
+
+def code(text: str, limit: int) -> str:
+    """Untrusted text as inline code; "" where nothing of it can be seen."""
+    inside = _cut(clean(text).replace("`", _LOOK_ALIKES["`"]), limit - 2, _entity)
+    return f"`{inside}`" if inside else ""
+
+
+def code_block(text: str, limit: int) -> str:
+    """The end of an untrusted text as a block of code; its beginning is left out where too long."""
+    return code_blocks(text, limit, 1)[0]
+
+
+def code_blocks(text: str, limit: int, most: int) -> list[str]:
+    """The same in several blocks of code, at most `most`, each within the limit."""
+    lines = clean_lines(text).replace("`", _LOOK_ALIKES["`"]).strip("\n").split("\n")
+    room = limit - _units("```\n\n```")
+    chunks: list[list[str]] = [[]]
+    left = room - 2  # where something is left out, the first line says so
+    while lines:
+        escaped = _cut(lines.pop(), _LONGEST_LINE, _entity)
+        left -= _units(escaped) + 1
+        if left < 0 and len(chunks) == most:
+            chunks[-1].append(ELLIPSIS)
+            break
+        if left < 0:
+            chunks.append([])
+            left = room - 2 - _units(escaped) - 1
+        chunks[-1].append(escaped)
+    return ["```\n" + "\n".join(reversed(chunk)) + "\n```" for chunk in reversed(chunks)]
+
+
+def link(url: str | None, label: str) -> str:
+    """A link to an address of ours around a label that is escaped already; None: no link."""
+    if url is None or not re.match(r"https?://", url):
+        return label
+    address = re.sub(r"[\s<>|\x00-\x1f]", lambda found: f"%{ord(found[0]):02X}", url)
+    return f"<{address.replace('&', '&amp;')}|{label.replace('|', '¦')}>"
+
+
+def mention(user_id: str) -> str:
+    """Call a Slack user by id; "" where it is none."""
+    return f"<@{user_id}>" if re.fullmatch(r"[UW][A-Z0-9]{2,30}", user_id) else ""
+
+
+def moment(at: float, form: str = "{date_short_pretty} at {time}") -> str:
+    """A time that Slack shows in the reader's own zone and words; else it is in UTC."""
+    whole = min(max(int(at), 0), _LAST_SECOND)
+    fallback = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"<!date^{whole}^{form}|{fallback}>"
+
+
+def _entity(char: str) -> str:
+    return _ENTITIES.get(char, char)
+
+
+def _cut(text: str, limit: int, form: Callable[[str], str]) -> str:
+    """Put each character into its form, as many as fit; no form is ever split."""
+    pieces: list[str] = []
+    length, room = 0, 0
+    for char in text:
+        piece = form(char)
+        length += _units(piece)
+        if length > limit:
+            return "".join(pieces[:room]).rstrip() + ELLIPSIS if limit > 0 else ""
+        pieces.append(piece)
+        if length < limit:
+            room = len(pieces)
+    return "".join(pieces)
+
+
+def _units(text: str) -> int:
+    return len(text) + sum(char > "\uffff" for char in text)
+
+
+def _visible(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    seen: list[str] = []
+    marks = 0
+    for char in text:
+        kind = unicodedata.category(char)
+        marks = marks + 1 if kind in ("Mn", "Me") else 0
+        if kind in ("Zl", "Zp") or char in "\n\r\t\v\f\x85":
+            seen.append(" ")
+        elif kind == "Cs":
+            seen.append("\N{REPLACEMENT CHARACTER}")
+        elif kind[0] != "C" and marks <= _STACKED:
+            seen.append(char)
+    return "".join(seen)

@@ -1,0 +1,36 @@
+"""Keeps what looks like a secret out of logs that are shown to people.
+
+The backend masks what it knows to be secret; this catches what a build prints by itself.
+"""
+
+import re
+
+HIDDEN = "***"
+
+_NAMES = (
+    r"[\w.-]*(?:token|secret|passw(?:or)?d|passwd|pwd|api[_-]?key|private[_-]?key"
+    r"|credential|dsn)[\w.-]*"
+)
+_ASSIGNED = re.compile(
+    rf"(?P<name>\b{_NAMES}[\"']?\s{{0,3}}(?:=|:\s)\s{{0,3}})(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;&]+)",
+    re.IGNORECASE,
+)
+_IN_ADDRESS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{0,20}://)[^\s/@'\"]+@")
+_BEARER = re.compile(r"\b(authorization:?\s+)?(bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
+_TOKENS = re.compile(
+    r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|gl[a-z]{2,6}-[\w-]{20,}"
+    r"|xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}|(?:AKIA|ASIA)[A-Z0-9]{16}|sk_live_\w{10,}|npm_\w{30,}"
+    r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,})"
+)
+_KEY_BLOCK = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+)
+
+
+def redact(text: str) -> str:
+    """The text with what looks like a password, token or key hidden."""
+    text = _KEY_BLOCK.sub(HIDDEN, text)
+    text = _IN_ADDRESS.sub(rf"\1{HIDDEN}@", text)
+    text = _BEARER.sub(rf"\2 {HIDDEN}", text)
+    text = _TOKENS.sub(HIDDEN, text)
+    return _ASSIGNED.sub(lambda found: found["name"] + HIDDEN, text)
