@@ -45,6 +45,7 @@ from bridge.settings import DokploySettings, Settings, book_of, policy_of
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal
+from bridge.stores.seal import FernetSeal, key_in
 
 log = logging.getLogger(__name__)
 
@@ -211,6 +212,12 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
         await server.start()
         stack.push_async_callback(server.stop)
         yield Bridge(stores, server.url, embedded and embedded.url, embedded and embedded.api_key)
+
+
+def seal_of(settings: Settings) -> FernetSeal:
+    """What seals the secrets that must be kept for a while."""
+    keys = _revealed(settings.secret_key)
+    return FernetSeal(lambda: keys or [key_in(settings.data / "secret.key")])
 
 
 def served_hosts(settings: Settings) -> dict[str, GitHost]:

@@ -353,6 +353,10 @@ class Recorded:
 BEGUN = "begun"
 """The outcome of a change while it is made; that of one which was cut off stays so."""
 
+DONE = "done"
+WAITS = "waits for "
+"""How the outcome of a change begins that will be made once its backend is there again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Audited:
@@ -362,8 +366,11 @@ class Audited:
         by: e.g. "cli: ada".
         what: e.g. "provider set".
         difference: secrets are not in it.
-        outcome: `BEGUN`, "done", or why not.
+        outcome: `BEGUN`, "done", "waits for …", or why not.
         number: counts up; 0 while it is not kept.
+        seq: of the delivery that asked for it; None where nobody did by chat.
+        undoing: what was before and after, sealed, so that it can be undone; "" where it can't.
+        undoes: number of the change that this one takes back.
     """
 
     at: float
@@ -374,6 +381,14 @@ class Audited:
     difference: tuple[Changed, ...]
     outcome: str = BEGUN
     number: int = 0
+    seq: int | None = None
+    undoing: str = field(default="", repr=False)
+    undoes: int | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether it was made, or never will be."""
+        return self.outcome != BEGUN and not self.outcome.startswith(WAITS)
 
 
 # ── Feedback ─────────────────────────────────────────────────────────────────
@@ -425,6 +440,11 @@ def about_deployment(id_: str) -> str:
     return f"deployment {id_}"
 
 
+def about_change(number: int) -> str:
+    """Raises what shows how an app was configured differently."""
+    return f"change {number}"
+
+
 def about_delivery(seq: int) -> str:
     """Raises what shows all that one delivery has led to."""
     return f"delivery {seq}"
@@ -465,6 +485,8 @@ class Story:
         apps: by id.
         beside: what other targets about the same deployments remember, and about those that
             have superseded them, by target id; so that a comment can link to the card.
+        audited: the changes that it follows, and those that its deliveries asked for, with
+            those that take them back; oldest first.
     """
 
     explained: tuple[Explained, ...] = ()
@@ -472,6 +494,7 @@ class Story:
     history: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
     apps: Mapping[str, App] = field(default_factory=dict)
     beside: Mapping[str, Memory] = field(default_factory=dict)
+    audited: tuple[Audited, ...] = ()
 
 
 class Shows(Protocol):
@@ -542,13 +565,22 @@ class Journal(Protocol):
         """Set them, in place of those before."""
 
     async def audit(self, new: Audited) -> int:
-        """Note that somebody changes something; returns its number."""
+        """Note that somebody changes something; returns its number.
+
+        A note of the same delivery is written anew instead.
+        """
 
     async def settle(self, number: int, outcome: str) -> None:
         """Note what became of it."""
 
     async def audited(self, *, limit: int, app_id: str | None = None) -> list[Audited]:
         """The newest changes, newest first; of one app where given."""
+
+    async def change(self, number: int) -> Audited | None:
+        """One change by its number."""
+
+    async def change_of(self, seq: int) -> Audited | None:
+        """The change that a delivery asked for, once it is noted."""
 
     async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
         """Write what deliveries led to, all or nothing."""
@@ -668,6 +700,19 @@ class Flows(Protocol):
 
     async def forget(self, before: float, limit: int) -> int:
         """Forget some flows that ended before then; how many. Starting one again would run it."""
+
+
+# ── Secrets ──────────────────────────────────────────────────────────────────
+
+
+class Seal(Protocol):
+    """Keeps secrets that must be written down from being read there (docs/notes/0011)."""
+
+    def close(self, text: str) -> str:
+        """Seal a text."""
+
+    def open(self, sealed: str) -> str:
+        """The text again; raises Rejected where it was sealed with a key that is gone."""
 
 
 # ── Backends ─────────────────────────────────────────────────────────────────

@@ -29,6 +29,7 @@ from bridge.core.versions import BadRange, Range
 from bridge.core.watch import Prereleases, Rules, Trigger
 
 PREFIX = "BRIDGE_"
+SHORTEST_KEY = 32
 
 
 def _split(value: object) -> object:
@@ -237,6 +238,11 @@ class Settings(Section):
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     data: Path = Field(Path(".bridge"), description="where everything is kept")
+    secret_key: Secrets = Field(
+        (),
+        description="seals what must be kept secret for a while; without it a key file in `data`"
+        " does. The first seals, all open: several while you rotate them",
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, JSON elsewhere"
     )
@@ -259,6 +265,16 @@ class Settings(Section):
     journey: Journey = Journey()
     feedback: Feedback = Feedback()
     retention: Retention = Retention()
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < SHORTEST_KEY for key in value):
+            raise ValueError(
+                f"a key has at least {SHORTEST_KEY} characters: take what `openssl rand -hex 32`"
+                " prints"
+            )
+        return value
 
 
 def policy_of(settings: Settings) -> Policy:

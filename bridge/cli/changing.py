@@ -13,11 +13,15 @@ from bridge.cli.using import run, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from bridge.core.difference import Changed
     from bridge.core.merge import Wanted
-    from bridge.journey.configure import Plan
+    from bridge.core.plan import Plan
+    from bridge.core.watch import App
+    from bridge.journey.configure import Configurer
+
+    Planned = Callable[[Configurer, App], Awaitable[Plan]]
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; scripts need it.")]
 Reveal = Annotated[bool, typer.Option("--reveal", help="Show secret values as they are.")]
@@ -36,21 +40,26 @@ class How:
 
 def change(name: str, wanted: "Wanted", how: How) -> None:
     """Change an app, once its difference was shown and agreed to."""
-    run(_change(name, wanted, how))
+    run(_change(name, lambda configurer, app: configurer.plan(app, wanted), how))
 
 
-async def _change(name: str, wanted: "Wanted", how: How) -> None:
+def undo(name: str, how: How) -> None:
+    """Undo an app's newest change, once its difference was shown and agreed to."""
+    run(_change(name, lambda configurer, app: configurer.plan_undo(app), how))
+
+
+async def _change(name: str, planned: "Planned", how: How) -> None:
     from bridge.journey.configure import NotKept, Overtaken
 
     async with reached(settings_of(how.config), name) as reach:
         app = reach.app
         configurer = reach.configurer
-        plan = await configurer.plan(app, wanted)
-        _tell(plan, how)
-        if plan.empty:
-            return
-        agree(f"{plan.what} of {app.label}?", how)
         try:
+            plan = await planned(configurer, app)
+            _tell(plan, how)
+            if plan.empty:
+                return
+            agree(f"{plan.what} of {app.label}?", how)
             await configurer.apply(plan, by=person())
         except (Overtaken, NotKept) as error:
             for line in difference_lines(error.changed):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli import changing
 from bridge.cli.changing import How, Reveal, Yes, change, say_fields
 from bridge.cli.deployments import AppName
 from bridge.cli.reaching import backends_of, reached
@@ -77,6 +78,15 @@ def disconnect(app: AppName, config: Config = None, json: Json = False, yes: Yes
     from bridge.core.merge import NoSource
 
     change(app, NoSource(), How(config, json, yes))
+
+
+@group.command()
+def undo(app: AppName, config: Config = None, json: Json = False, yes: Yes = False) -> None:
+    """Undo the newest change of an app, by whomever; once more does it again.
+
+    It is refused, with the difference, where somebody has changed the same in between.
+    """
+    changing.undo(app, How(config, json, yes))
 
 
 @setting.command()

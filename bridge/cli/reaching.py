@@ -31,6 +31,7 @@ class Reach:
         """Changes apps of this backend; a bridge that runs sees it at its next reading."""
         import time
 
+        from bridge.app import seal_of
         from bridge.journey.configure import Configurer
         from bridge.settings import book_of
 
@@ -40,6 +41,7 @@ class Reach:
             time.time,
             book=book_of(self.settings),
             semantics=self.settings.watch.semantics,
+            seal=seal_of(self.settings),
         )
 
     async def remember(self) -> None:

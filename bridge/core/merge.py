@@ -22,9 +22,10 @@ from bridge.core.configuration import (
 )
 from bridge.core.difference import RULES, SECTIONS, Configured
 from bridge.core.errors import Rejected
+from bridge.core.restoring import FORGOTTEN, Part, WantedBack, put_back
 from bridge.core.unfit import checked_address, checked_rule, incomplete, problem, unknown
 from bridge.core.variables import edited
-from bridge.core.watch import Rules, SourceType, Trigger
+from bridge.core.watch import Rules, SourceType
 
 _SOURCES: dict[SourceType, type[GithubSource | GitlabSource | GitSource | DockerSource]] = {
     SourceType.GITHUB: GithubSource,
@@ -79,7 +80,20 @@ class WantedVariables:
     create_env_file: bool | None = None
 
 
-Wanted: TypeAlias = WantedSource | NoSource | WantedBuild | WantedVariables
+Wanted: TypeAlias = WantedSource | NoSource | WantedBuild | WantedVariables | WantedBack
+
+
+def part_of(wanted: Wanted) -> Part:
+    """The part of a configuration that is changed."""
+    match wanted:
+        case WantedSource() | NoSource():
+            return Part.SOURCE
+        case WantedBuild():
+            return Part.BUILD
+        case WantedVariables():
+            return Part.ENVIRONMENT
+        case WantedBack():
+            return wanted.part
 
 
 def merge(now: Configured, wanted: Wanted) -> Configured:
@@ -92,18 +106,13 @@ def merge(now: Configured, wanted: Wanted) -> Configured:
         case WantedSource():
             return _with_source(now, wanted)
         case NoSource():
-            saved = replace(
-                now.saved,
-                provider=None,
-                watch_paths=None,
-                submodules=False,
-                trigger=Trigger.PUSH,
-            )
-            return Configured(saved, Rules())
+            return put_back(now, FORGOTTEN)
         case WantedBuild():
             return _with_build(now, wanted.fields)
         case WantedVariables():
             return _with_variables(now, wanted)
+        case WantedBack():
+            return put_back(now, wanted)
 
 
 def _with_source(now: Configured, wanted: WantedSource) -> Configured:

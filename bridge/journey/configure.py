@@ -5,48 +5,37 @@ time could undo each other's work unseen. What is written is what was shown, on 
 was read; whatever has changed in between is refused with the difference.
 """
 
+import json
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from bridge.core.difference import RULES, Changed, Configured, difference
-from bridge.core.errors import BridgeError, Rejected, Unanswered
-from bridge.core.merge import NoSource, Wanted, WantedBuild, WantedSource, merge
-from bridge.core.rules import RuleBook, rules_for
+from bridge.core.difference import Changed, Configured, difference
+from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered
+from bridge.core.merge import NoSource, Wanted, merge
+from bridge.core.plan import Plan, back_to, going_on, overruled, stray, words_of
+from bridge.core.restoring import Undoing, only, read_undoing, written
+from bridge.core.rules import RuleBook
 from bridge.core.watch import App
-from bridge.core.watch_lint import Finding, lint
+from bridge.core.watch_lint import lint
 from bridge.core.watch_paths import Semantics
-from bridge.ports import Audited, Backend, BackendDeployment, Clock, Configures, Journal, Wake
+from bridge.ports import (
+    DONE,
+    Audited,
+    Backend,
+    BackendDeployment,
+    Clock,
+    Configures,
+    Journal,
+    Seal,
+    Wake,
+)
+
+NEWEST = 20
+"""Changes of an app among which the one to undo is looked for."""
 
 
 class Configurable(Backend, Configures, Protocol):
     """A backend whose apps can be configured."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A change before it is made.
-
-    Attributes:
-        what: in a few words, for the audit.
-        before, after: the app's whole configuration; secrets are sealed.
-        difference: what would change, fit to be shown.
-        findings: what is probably not meant in new watch paths.
-        remarks: what else a person should know before saying yes.
-    """
-
-    app: App
-    what: str
-    wanted: Wanted
-    before: Configured
-    after: Configured
-    difference: tuple[Changed, ...]
-    findings: tuple[Finding, ...] = ()
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to do."""
-        return not self.difference and not isinstance(self.wanted, NoSource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +94,14 @@ class Configurer:
         *,
         book: RuleBook = (),
         semantics: Semantics = "exclude",
+        seal: Seal | None = None,
         wake: Wake = lambda: None,
     ) -> None:
         """Take the parts.
 
         Args:
             book: the rules of `bridge.yaml`, which win over those that are set here.
+            seal: what keeps a change to be undone; without it none can be.
             wake: called after a change, where a catalog in this process wants to know.
         """
         self._backend = backend
@@ -118,6 +109,7 @@ class Configurer:
         self._clock = clock
         self._book = book
         self._semantics = semantics
+        self._seal = seal
         self._wake = wake
 
     async def now(self, app: App) -> Configured:
@@ -136,14 +128,43 @@ class Configurer:
         new_paths = any(one.field == "watch_paths" for one in changed)
         return Plan(
             app=app,
-            what=_words(wanted),
+            what=words_of(wanted),
             wanted=wanted,
             before=before,
             after=after,
             difference=changed,
             findings=tuple(lint(after.saved.watch_paths, self._semantics)) if new_paths else (),
-            remarks=tuple(self._overruled(app, changed)),
+            remarks=tuple(overruled(app, changed, self._book)),
         )
+
+    async def plan_undo(self, app: App, number: int | None = None) -> Plan:
+        """How a change of an app would be undone: that one, or its newest; nothing is written.
+
+        Raises:
+            NotFound: there is nothing to undo.
+            Rejected: what was kept of it is not enough, and why.
+            Overtaken: somebody has changed the same part since, and what.
+        """
+        note = await self._to_undo(app, number)
+        undoing = self.undoing_of(note)
+        now = await self.now(app)
+        if between := difference(undoing.after, only(now, undoing.part)):
+            raise Overtaken(app, between)
+        return back_to(app, undoing, now, note.number)
+
+    def undoing_of(self, note: Audited) -> Undoing:
+        """What a change has made of what; raises Rejected where that is not known (any more)."""
+        if not note.undoing or self._seal is None:
+            raise Rejected(
+                f"the change {note.number} of {note.app} was kept without what was before"
+            )
+        undoing = read_undoing(json.loads(self._seal.open(note.undoing)))
+        if not undoing.savable:
+            raise Rejected(
+                f"the source that {note.app} had before can't be saved from here: set it in the"
+                " backend"
+            )
+        return undoing
 
     async def apply(self, plan: Plan, *, by: str) -> Configured:
         """Write what was planned; returns what the backend has now.
@@ -157,15 +178,52 @@ class Configurer:
             return plan.before
         if between := difference(plan.before, await self.now(plan.app)):
             raise Overtaken(plan.app, between)
-        async with _Noted(self._journal, self._note(plan.app, plan.what, by, plan.difference)):
-            try:
-                await self._write(plan, by)
-            except Unanswered:  # it may have arrived: look instead of asking again
-                if difference(plan.after, await self._read_back(plan, strict=False)):
-                    raise
-            found = await self._read_back(plan)
+        async with _Noted(self._journal, self.note(plan, by=by)):
+            return await self._make(plan, by)
+
+    def note(self, plan: Plan, *, by: str, seq: int | None = None) -> Audited:
+        """The note of a change, before it is made."""
+        note = self._note(plan.app, plan.what, by, plan.difference)
+        return replace(note, undoing=self.sealed(plan.undoing), undoes=plan.undoes, seq=seq)
+
+    def sealed(self, undoing: Undoing) -> str:
+        """What makes a change, and undoes it, in a form that may be kept; "" without a seal."""
+        return "" if self._seal is None else self._seal.close(json.dumps(written(undoing)))
+
+    async def carry_out(self, app: App, undoing: Undoing, *, by: str) -> Configured:
+        """Make a change that was noted before, or what of it is not made yet.
+
+        Raises:
+            As `apply`; Overtaken where something is neither as it was nor as it shall be.
+        """
+        now = await self.now(app)
+        if others := stray(undoing, now):
+            raise Overtaken(app, others)
+        plan = going_on(app, undoing, now)
+        return now if plan.empty else await self._make(plan, by)
+
+    async def _make(self, plan: Plan, by: str) -> Configured:
+        try:
+            await self._write(plan, by)
+        except Unanswered:  # it may have arrived: look instead of asking again
+            if difference(plan.after, await self._read_back(plan, strict=False)):
+                raise
+        found = await self._read_back(plan)
         self._wake()
         return found
+
+    async def _to_undo(self, app: App, number: int | None) -> Audited:
+        newest = await self._journal.audited(limit=NEWEST, app_id=app.id)
+        if number is None:
+            fits = [note for note in newest if note.outcome == DONE and note.what != "clear"]
+        else:
+            found = await self._journal.change(number)
+            fits = [found] if found is not None and found.app_id == app.id else []
+        if not fits:
+            raise NotFound(f"there is no change of {app.label} to undo")
+        if fits[0].outcome != DONE:
+            raise Rejected(f"the change {fits[0].number} of {app.label} was never made")
+        return fits[0]
 
     async def clear(self, app: App, *, by: str) -> Cleared:
         """Remove the logs of old deployments, and say of which."""
@@ -184,7 +242,8 @@ class Configurer:
     async def _write(self, plan: Plan, by: str) -> None:
         app, old, new = plan.app, plan.before.saved, plan.after.saved
         backend = self._backend
-        if isinstance(plan.wanted, NoSource):
+        gone = new.provider is None and old.provider is not None
+        if gone or isinstance(plan.wanted, NoSource):
             await backend.disconnect_provider(app)
         elif new.provider != old.provider and new.provider is not None:
             await backend.save_provider(app, new.provider)
@@ -207,22 +266,6 @@ class Configurer:
             raise NotKept(plan.app, unkept)
         return found
 
-    def _overruled(self, app: App, changed: tuple[Changed, ...]) -> list[str]:
-        """What `bridge.yaml` says of the very fields that change."""
-        file = rules_for(app.label, self._book)
-        says = {
-            f"rules.{spoken}" if name != "watch_paths" else name: getattr(file, name)
-            for name, spoken in RULES.items()
-        }
-        if file.trigger is not None:
-            says["trigger"] = file.trigger
-        return [
-            f"bridge.yaml says {one.field.removeprefix('rules.')}: {_plain(says[one.field])} for"
-            f" {app.label}, and wins"
-            for one in changed
-            if says.get(one.field) is not None
-        ]
-
     async def _with_logs(self, app: App) -> list[str]:
         found: list[BackendDeployment] = await self._backend.deployments(app)
         return [one.id for one in found if (await self._backend.log_tail(one, 1)).strip()]
@@ -244,19 +287,3 @@ class _Noted:
         elif isinstance(error, BridgeError):
             await self._journal.settle(self._note.number, f"{type(error).__name__}: {error}")
         # Anything else cuts it off: the note stays as begun, which is what is known.
-
-
-def _words(wanted: Wanted) -> str:
-    match wanted:
-        case WantedSource():
-            return "provider set"
-        case NoSource():
-            return "provider disconnect"
-        case WantedBuild():
-            return "build set"
-        case _:
-            return "env set"
-
-
-def _plain(value: object) -> str:
-    return " ".join(value) if isinstance(value, tuple) else str(value).lower()

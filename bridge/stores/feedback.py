@@ -148,7 +148,10 @@ def story(db: sa.Connection, target: Target) -> Story:
     deployments = _deployments(db, ids, seqs)
     query = queries.explained_of(seqs)
     explained = tuple(rows.read_explained(dict(row)) for row in db.execute(query).mappings())
+    changed_apps = queries.audited([int(w[1]) for w in words if w[0] == "change"], seqs)
+    audited = tuple(rows.read_audited(dict(row)) for row in db.execute(changed_apps).mappings())
     app_ids = {one.app_id for one in deployments} | {one.decision.app_id for one in explained}
+    app_ids |= {one.app_id for one in audited}
     apps = db.execute(ledger.APPS.where(tables.apps.c.id.in_(app_ids))).mappings()
     newer = [one.superseded_by for one in deployments if one.superseded_by]
     return Story(
@@ -157,6 +160,7 @@ def story(db: sa.Connection, target: Target) -> Story:
         history={id_: _history(db, id_) for id_ in ids},
         apps={row["id"]: rows.read_app(dict(row)) for row in apps},
         beside=_beside(db, target.id, [*(one.id for one in deployments), *newer]),
+        audited=audited,
     )
 
 

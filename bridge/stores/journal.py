@@ -27,7 +27,7 @@ from bridge.ports import (
     Story,
     Target,
 )
-from bridge.stores import feedback, ledger, queries, retention, rows, tables
+from bridge.stores import auditing, feedback, ledger, queries, retention, rows, tables
 from bridge.stores import transactions as tx
 from bridge.stores.engines import WRITES
 from bridge.stores.migrations import migrate
@@ -98,15 +98,13 @@ class SqlJournal:
 
     async def audit(self, new: Audited) -> int:
         """Note that somebody changes something; returns its number."""
-        insert = sa.insert(tables.audit).values(rows.audit_row(new))
-        query = insert.returning(tables.audit.c.number)
-        return await self._write(lambda db: int(db.execute(query).scalar_one()))
+        at = self._clock()
+        return await self._write(lambda db: auditing.audit(db, new, at))
 
     async def settle(self, number: int, outcome: str) -> None:
         """Note what became of it."""
-        t = tables.audit
-        update = sa.update(t).where(t.c.number == number).values(outcome=outcome)
-        await self._write(lambda db: db.execute(update))
+        at = self._clock()
+        await self._write(lambda db: auditing.settle(db, number, outcome, at))
 
     async def audited(self, *, limit: int, app_id: str | None = None) -> list[Audited]:
         """The newest changes, newest first; of one app where given."""
@@ -115,6 +113,18 @@ class SqlJournal:
         if app_id is not None:
             query = query.where(t.c.app_id == app_id)
         return [rows.read_audited(row) for row in await self._all(query)]
+
+    async def change(self, number: int) -> Audited | None:
+        """One change by its number."""
+        t = tables.audit
+        found = await self._all(sa.select(t).where(t.c.number == number))
+        return rows.read_audited(found[0]) if found else None
+
+    async def change_of(self, seq: int) -> Audited | None:
+        """The change that a delivery asked for, once it is noted."""
+        t = tables.audit
+        found = await self._all(sa.select(t).where(t.c.seq == seq))
+        return rows.read_audited(found[0]) if found else None
 
     # ── decisions ─────────────────────────────────────────────────────────
 

@@ -41,3 +41,10 @@ def explained_of(seqs: Sequence[int]) -> sa.Select[Any]:
     """The query for all decisions of deliveries, newest delivery first."""
     d = tables.decisions
     return _EXPLAINED.where(d.c.seq.in_(seqs)).order_by(d.c.seq.desc(), d.c.app)
+
+
+def audited(numbers: Sequence[int], seqs: Sequence[int]) -> sa.Select[Any]:
+    """The query for changes by number or asking delivery, and what undoes them; oldest first."""
+    t = tables.audit
+    those = t.c.number.in_(numbers) | t.c.seq.in_(seqs) | t.c.undoes.in_(numbers)
+    return sa.select(t).where(those).order_by(t.c.number)

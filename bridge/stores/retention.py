@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from bridge.core.lifecycle import FINAL
-from bridge.ports import about_delivery, about_deployment
+from bridge.ports import about_change, about_delivery, about_deployment
 from bridge.stores import tables
 
 
@@ -32,6 +32,7 @@ def forget_audit(db: sa.Connection, before: float, limit: int) -> int:
     numbers = sa.select(t.c.number).where(t.c.at < before).order_by(t.c.number).limit(limit)
     old = list(db.scalars(numbers))
     db.execute(sa.delete(t).where(t.c.number.in_(old)))
+    _forget_feedback(db, [about_change(number) for number in old])
     return len(old)
 
 

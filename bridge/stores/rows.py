@@ -81,6 +81,9 @@ def audit_row(new: Audited) -> dict[str, Any]:
         "app": new.app,
         "difference": json.dumps([[one.field, one.before, one.after] for one in new.difference]),
         "outcome": new.outcome,
+        "seq": new.seq,
+        "undoing": new.undoing,
+        "undoes": new.undoes,
     }
 
 

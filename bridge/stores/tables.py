@@ -112,9 +112,13 @@ audit = sa.Table(
     sa.Column("app", sa.Text, nullable=False),
     sa.Column("difference", sa.Text, nullable=False),
     sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("seq", sa.BigInteger),
+    sa.Column("undoing", sa.Text, nullable=False, server_default=""),
+    sa.Column("undoes", sa.Integer),
     sa.Index("audit_by_app", "app_id", "number"),
+    sa.Index("audit_by_seq", "seq", unique=True),
 )
-"""Who has changed what; secrets are not in it."""
+"""Who has changed what. Secrets are only in `undoing`, which is sealed (docs/notes/0011)."""
 
 feedback = sa.Table(
     "feedback",

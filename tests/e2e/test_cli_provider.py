@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from bridge.cli.embedded import Api, api_of
 from bridge.cli.root import app
+from bridge.core.configuration import GitSource
 from bridge.core.watch import App
 from bridge.settings import read_settings
 from tests.unit.cli.conftest import Cli
@@ -331,3 +332,34 @@ def test_a_dokploy_without_its_key_or_its_server_says_so(cli: Cli) -> None:
 
     away = cli("env", "show", "web", code=1, BRIDGE_DOKPLOY_API_KEY="k", **url)
     assert "dokploy can't be reached" in away.stderr
+
+
+def test_the_newest_change_is_undone_with_its_secrets_and_its_own_difference(web: Cli) -> None:
+    words = ("provider", "set", "git", "web", "--url-stdin", "--yes")
+    piped(*words, stdin=f"{URL}\n")
+    web("provider", "disconnect", "web", "--yes")
+
+    told = web("provider", "undo", "web", "--yes").stdout
+
+    assert told.startswith("provider undo of default/web:\nsource: (nothing) → git\n")
+    assert "url: (nothing) → https://***@example.com/a.git" in told
+    revealed = web.json("provider", "show", "web", "--reveal")
+    assert (revealed["url"], revealed["watch_paths"]) == (URL, ["a"])
+    assert [note.what for note in audits(web)][:2] == ["provider undo", "provider disconnect"]
+
+
+def test_undo_is_refused_with_what_somebody_has_changed_since(web: Cli) -> None:
+    web("provider", "set", "git", "web", "--branch", "dev", "--yes")
+    web("provider", "undo", "web", code=2)  # nobody can be asked
+
+    async def theirs(api: Api) -> None:
+        (app,) = await api.client.apps()
+        git = GitSource(url="https://example.com/a.git", branch="theirs", watch_paths=("a",))
+        await api.client.save_provider(app, git)
+
+    at_backend(theirs)
+
+    told = web("provider", "undo", "web", "--yes", code=2).stderr
+
+    assert "branch: dev → theirs" in told  # among the rest of it
+    assert "nothing was written" in told

@@ -1,0 +1,93 @@
+"""Sealing with Fernet (AES-128-CBC and HMAC-SHA256), as docs/notes/0011 says.
+
+The library is imported when something is first sealed or opened: most processes never do.
+"""
+
+import base64
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.core.errors import Rejected
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
+
+BYTES = 32
+"""Of chance in a key that is made here."""
+
+
+class FernetSeal:
+    """Seals with the first of several keys and opens with any, so that keys can be rotated.
+
+    Args:
+        keys: asked for when first needed; texts of any form, long and random.
+    """
+
+    def __init__(self, keys: Callable[[], Sequence[str]]) -> None:
+        self._keys = keys
+
+    def close(self, text: str) -> str:
+        """Seal a text."""
+        return self._fernet.encrypt(text.encode()).decode()
+
+    def open(self, sealed: str) -> str:
+        """The text again; raises Rejected where it was sealed with a key that is gone."""
+        from cryptography.fernet import InvalidToken
+
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken:
+            raise Rejected(
+                "what was kept sealed can't be opened: its key is gone; add the key from before"
+                " to BRIDGE_SECRET_KEY"
+            ) from None
+
+    @cached_property
+    def _fernet(self) -> "MultiFernet":
+        from cryptography.fernet import Fernet, MultiFernet
+
+        return MultiFernet([Fernet(_fernet_key(key)) for key in self._keys()])
+
+
+def _fernet_key(text: str) -> bytes:
+    return base64.urlsafe_b64encode(
+        hashlib.sha256(b"dokploy-bridge seal\0" + text.encode()).digest()
+    )
+
+
+def key_in(file: Path) -> str:
+    """The key in a file that only its owner may read; made where there is none.
+
+    Raises:
+        Rejected: the file can't be read or written.
+    """
+    try:
+        if not file.exists():
+            _make(file)
+        return file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Rejected(
+            f"{file} can't hold the key that seals secrets ({type(error).__name__}); set"
+            " BRIDGE_SECRET_KEY instead"
+        ) from error
+
+
+def _make(file: Path) -> None:
+    """Whole or not at all, and the same for two processes that begin at once."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
+        new.write(secrets.token_urlsafe(BYTES) + "\n")
+        new.flush()
+        os.fsync(new.fileno())
+    try:
+        os.link(draft, file)
+    except FileExistsError:  # the other process was faster, and its key counts
+        return
+    finally:
+        draft.unlink()

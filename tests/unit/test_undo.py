@@ -1,0 +1,197 @@
+"""Undoing a change: what was before comes back, or it is said why not."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
+from bridge.core.configuration import DockerSource, Environment
+from bridge.core.difference import Changed
+from bridge.core.errors import NotFound, Rejected
+from bridge.core.merge import NoSource, WantedBuild, WantedSource, WantedVariables
+from bridge.core.restoring import read_undoing
+from bridge.core.watch import App, Rules, Source, SourceType
+from bridge.journey.configure import Configurer, Overtaken
+from bridge.stores.journal import SqlJournal
+from bridge.stores.seal import FernetSeal, key_in
+from tests.fakes import ManualClock, journal_in_memory
+
+BY = "cli: ada"
+SECRET = "hunter2 of the tests"
+DOCKER = DockerSource(image="web:1", username="me", password=SecretStr(SECRET))
+
+
+@pytest.fixture
+async def backend(tmp_path: Path) -> AsyncIterator[EmbeddedBackend]:
+    async with EmbeddedServer(tmp_path / "data", host="127.0.0.1", port=0) as server:
+        yield EmbeddedBackend(server)
+
+
+@pytest.fixture
+async def journal() -> AsyncIterator[SqlJournal]:
+    journal = journal_in_memory(ManualClock())
+    yield journal
+    await journal.stop()
+
+
+@pytest.fixture
+async def app(backend: EmbeddedBackend) -> App:
+    environment = Environment(env=SecretStr(f"KEY={SECRET}"))
+    return await backend.create_app("web", project="shop", source=DOCKER, environment=environment)
+
+
+@pytest.fixture
+def configurer(backend: EmbeddedBackend, journal: SqlJournal) -> Configurer:
+    return Configurer(backend, journal, ManualClock(), seal=FernetSeal(lambda: ["a key"]))
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        NoSource(),
+        WantedSource(SourceType.GIT, {"url": "https://example.com/a.git", "branch": "main"}),
+        WantedSource(None, {"password": SecretStr("another")}),
+        WantedBuild({"build_type": "static", "publish_directory": "dist"}),
+        WantedVariables({"env": {"KEY": None, "OTHER": "OTHER=1"}}),
+    ],
+)
+async def test_what_was_before_comes_back_with_its_secrets(
+    configurer: Configurer, journal: SqlJournal, app: App, wanted: object
+) -> None:
+    before = await configurer.now(app)
+    made = await configurer.plan(app, wanted)  # type: ignore[arg-type]  # one of `Wanted`
+    changed = await configurer.apply(made, by=BY)
+
+    plan = await configurer.plan_undo(app)
+    assert {one.field for one in plan.difference} == {one.field for one in made.difference}
+    assert await configurer.apply(plan, by=BY) == before
+    again = await configurer.plan_undo(app)
+
+    assert await configurer.apply(again, by=BY) == changed  # an undo can be undone
+    notes = await journal.audited(limit=9)
+    assert [note.undoes for note in notes] == [2, 1, None]
+    assert [note.what.rpartition(" ")[2] for note in notes[:2]] == ["undo", "undo"]
+    assert SECRET not in repr(notes) + "".join(note.undoing for note in notes)
+
+
+async def test_only_the_part_that_was_changed_goes_back(
+    configurer: Configurer, backend: EmbeddedBackend, app: App
+) -> None:
+    await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
+    await backend.save_environment(app, Environment(env=SecretStr("NEW=1")))
+
+    found = await configurer.apply(await configurer.plan_undo(app), by=BY)
+
+    assert found.saved.provider == DOCKER
+    assert found.saved.environment.env == SecretStr("NEW=1")
+
+
+async def test_a_change_since_is_not_undone_along_with_it(
+    configurer: Configurer, backend: EmbeddedBackend, app: App
+) -> None:
+    await configurer.apply(
+        await configurer.plan(app, WantedSource(None, {"image": "web:2"})), by=BY
+    )
+    await backend.save_provider(app, DOCKER.model_copy(update={"image": "web:3"}))
+
+    with pytest.raises(Overtaken, match="image") as caught:
+        await configurer.plan_undo(app)
+
+    assert caught.value.changed == (Changed("image", "web:2", "web:3"),)
+
+
+async def test_what_can_not_be_undone_is_said(
+    configurer: Configurer, backend: EmbeddedBackend, journal: SqlJournal, app: App
+) -> None:
+    with pytest.raises(NotFound, match="no change of shop/web to undo"):
+        await configurer.plan_undo(app)
+    await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
+
+    other = Configurer(backend, journal, ManualClock(), seal=FernetSeal(lambda: ["another key"]))
+    with pytest.raises(Rejected, match="add the key from before to BRIDGE_SECRET_KEY"):
+        await other.plan_undo(app)
+    bare = Configurer(backend, journal, ManualClock())
+    with pytest.raises(Rejected, match="was kept without what was before"):
+        await bare.plan_undo(app)
+    with pytest.raises(NotFound):
+        await configurer.plan_undo(replace(app, id="another"), 1)
+
+
+async def test_a_source_that_only_the_backend_knows_does_not_come_back(
+    configurer: Configurer, backend: EmbeddedBackend, app: App
+) -> None:
+    await backend.disconnect_provider(app)  # to the bridge, Bitbucket looks like this
+    drop = replace(app, source=Source(SourceType.BITBUCKET))
+    await configurer.apply(
+        await configurer.plan(drop, WantedSource(SourceType.DOCKER, {"image": "a"})), by=BY
+    )
+
+    with pytest.raises(Rejected, match="can't be saved from here"):
+        await configurer.plan_undo(drop)
+
+
+async def test_a_change_that_was_cut_off_is_finished_and_others_are_not_touched(
+    configurer: Configurer, backend: EmbeddedBackend, app: App
+) -> None:
+    plan = await configurer.plan(app, WantedSource(None, {"image": "web:2", "username": "you"}))
+    half = DOCKER.model_copy(update={"image": "web:2"})
+    await backend.save_provider(app, half)  # as if it had died halfway
+
+    found = await configurer.carry_out(app, plan.undoing, by=BY)
+    assert found.saved.provider == half.model_copy(update={"username": "you"})
+    assert await configurer.carry_out(app, plan.undoing, by=BY) == found
+
+    await backend.save_provider(app, half.model_copy(update={"image": "web:3"}))
+    with pytest.raises(Overtaken, match="image"):
+        await configurer.carry_out(app, plan.undoing, by=BY)
+
+
+async def test_disconnecting_is_carried_out_with_the_rules(
+    configurer: Configurer, journal: SqlJournal, app: App
+) -> None:
+    await journal.save_rules(app.id, Rules(tags="v*"), by=BY)
+    undoing = (await configurer.plan(app, NoSource())).undoing
+
+    for _ in range(2):
+        found = await configurer.carry_out(app, undoing, by=BY)
+        assert (found.saved.provider, found.rules) == (None, Rules())
+
+
+def test_what_another_release_kept_is_refused_without_repeating_it() -> None:
+    with pytest.raises(Rejected, match="can't be read by this release") as caught:
+        read_undoing({"part": "moon", "secret": SECRET})
+
+    assert SECRET not in repr(caught.value)
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+# ── the seal ─────────────────────────────────────────────────────────────────
+
+
+def test_any_of_the_keys_opens_and_the_first_one_seals() -> None:
+    old, both, new = (FernetSeal(lambda keys=keys: keys) for keys in (["a"], ["b", "a"], ["b"]))  # type: ignore[misc]
+
+    assert both.open(old.close(SECRET)) == SECRET
+    assert new.open(both.close(SECRET)) == SECRET
+    assert SECRET not in old.close(SECRET)
+    with pytest.raises(Rejected, match="its key is gone"):
+        new.open(old.close(SECRET))
+    with pytest.raises(Rejected, match="its key is gone"):
+        new.open("no seal at all")
+
+
+def test_the_key_file_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "data" / "secret.key"
+
+    key = key_in(file)
+
+    assert key_in(file) == key
+    assert len(key) > 40
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in file.parent.iterdir()] == ["secret.key"]
+    (tmp_path / "plain").write_text("")
+    with pytest.raises(Rejected, match="set BRIDGE_SECRET_KEY instead"):
+        key_in(tmp_path / "plain" / "secret.key")
