@@ -40,7 +40,7 @@ from bridge.journey.probe import Probe
 from bridge.journey.retention import Keeping, Retention
 from bridge.journey.showing import Persistence
 from bridge.journey.turns import Turns
-from bridge.ports import Backend, GitHost, Planner, Shows
+from bridge.ports import Backend, GitHost, Observe, Planner, Shows
 from bridge.settings import DokploySettings, Settings, book_of, policy_of
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.inbox import SqliteInbox
@@ -132,13 +132,16 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
     from bridge.durable.engine import DurableFlows
     from bridge.durable.engine import sqlite_engine as flows_engine
     from bridge.web.hooks import BodyLimits
+    from bridge.web.metrics import Metrics
     from bridge.web.server import WebServer, routes
 
     hosts = served_hosts(settings)
     async with AsyncExitStack() as stack:
         stack.enter_context(only_one(settings.data))
         stores = await stack.enter_async_context(open_stores(settings))
-        backends, embedded = await _backends(settings, stack)
+        metrics = Metrics(stores.inbox, stores.journal, lambda: _sizes(settings.data), time.time)
+        await metrics.start()
+        backends, embedded = await _backends(settings, stack, metrics.backend_request)
         flows = DurableFlows(
             flows_engine(settings.data / "workflows.sqlite"),
             executor_id=EXECUTOR,
@@ -199,6 +202,8 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             )
             stores.journal.woken = feedback.wake
             await _in_background(stack, "feedback", feedback.run())
+        await _in_background(stack, "lag", metrics.watch_lag())
+        token = settings.web.metrics_token
         limits = BodyLimits(
             settings.web.max_body, settings.web.max_in_flight, settings.web.body_timeout
         )
@@ -206,7 +211,13 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             Ingest(hosts, stores.inbox, time.time),
             HOSTS,
             limits,
-            {"inbox": _check(stores.inbox.ready), "journal": _check(stores.journal.ready)},
+            {
+                "inbox": _check(stores.inbox.ready),
+                "journal": _check(stores.journal.ready),
+                "workflows": _check(flows.ready),
+            },
+            metrics,
+            token.get_secret_value() if token else None,
         )
         server = WebServer(app, settings.host, settings.port)
         await server.start()
@@ -277,9 +288,11 @@ async def run_embedded(settings: Settings) -> AsyncIterator[Any]:
         await server.stop()
 
 
-async def _backends(settings: Settings, stack: AsyncExitStack) -> tuple[dict[str, Backend], Any]:
+async def _backends(
+    settings: Settings, stack: AsyncExitStack, observe: Observe
+) -> tuple[dict[str, Backend], Any]:
     """The backends that deploy: every Dokploy that is set, else the embedded one."""
-    found = {name: dokploy_of(settings, name) for name in dokploys(settings)}
+    found = {name: dokploy_of(settings, name, observe=observe) for name in dokploys(settings)}
     if not found:
         server = await stack.enter_async_context(run_embedded(settings))
         return {"embedded": BACKENDS["embedded"](server=server)}, server
@@ -294,7 +307,7 @@ def dokploys(settings: Settings) -> dict[str, DokploySettings]:
     return {name: dokploy for name, dokploy in named.items() if dokploy.url is not None}
 
 
-def dokploy_of(settings: Settings, name: str = "dokploy") -> Backend:
+def dokploy_of(settings: Settings, name: str = "dokploy", **others: Any) -> Backend:
     """The Dokploy of that name; raises Rejected where its key is missing."""
     dokploy = dokploys(settings)[name]
     if dokploy.api_key is None:
@@ -304,6 +317,7 @@ def dokploy_of(settings: Settings, name: str = "dokploy") -> Backend:
         name=name,
         **dokploy.model_dump(exclude={"api_key", "allow_kill_build"}),
         api_key=dokploy.api_key,
+        **others,
     )
 
 
@@ -314,6 +328,15 @@ async def _places(settings: Settings, turns: Turns, stack: AsyncExitStack) -> Pl
         tuple(planner for places in found for planner in places.planners),
         {kind: shows for places in found for kind, shows in places.shows.items()},
     )
+
+
+def _sizes(data: Path) -> dict[str, int]:
+    """Bytes of each store's file and of those that SQLite keeps beside it."""
+    sizes: dict[str, int] = {}
+    for store in ("inbox", "journal", "workflows"):
+        files = (data / f"{store}.sqlite{end}" for end in ("", "-wal"))
+        sizes[store] = sum(file.stat().st_size for file in files if file.exists())
+    return sizes
 
 
 def _revealed(secrets: Sequence[SecretStr]) -> list[str]:

@@ -136,6 +136,9 @@ class Web(Section):
         256 * 2**20, ge=2**20, description="bytes of all bodies at a time; more is answered 503"
     )
     body_timeout: float = Field(10.0, gt=0, description="seconds for a body to arrive")
+    metrics_token: SecretStr | None = Field(
+        None, description="a Bearer token that may read /metrics from other machines"
+    )
 
 
 class Watch(Section):

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from bridge.core.trace import current
+
 QUIET = ("alembic", "dbos", "httpx", "httpcore", "aiohttp", "sqlalchemy", "asyncio")
 """Loggers of libraries: from a warning on they are heard."""
 
@@ -96,10 +98,12 @@ class ConsoleLines(logging.Formatter):
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """What was given as `extra`, with secrets hidden."""
-    return {
+    """What was given as `extra`, with secrets hidden, and which delivery it is about."""
+    given = {
         name: _shown(name, value) for name, value in vars(record).items() if name not in _STANDARD
     }
+    trace = current()
+    return given | {"trace": trace} if trace else given
 
 
 def escaped(text: str) -> str:

@@ -189,6 +189,11 @@ class DurableFlows:
         with SetWorkflowID(f"{flow}.{id_}"), SetEnqueueOptions(queue_partition_key=f"{flow}.{key}"):
             await DBOS.enqueue_workflow_async(QUEUE, self._flows[flow], id_)  # type: ignore[arg-type]  # DBOS wants a Coroutine, we promise no more than an Awaitable
 
+    async def ready(self) -> None:
+        """Raises Unreachable when its database can't be read."""
+        with _translated():
+            await DBOS.list_workflows_async(limit=1, load_input=False, load_output=False)
+
     async def stop(self) -> None:
         """Stop the engine; what runs is cut off here and goes on at the next launch."""
         loop = asyncio.get_running_loop()

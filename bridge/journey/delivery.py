@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bridge.core import trace
 from bridge.core.decision import Decision, Policy, Reason, because, decide
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.events import Action, Asked, Event, Ignored, RefKind, RefPushed
@@ -137,7 +138,8 @@ class Deliveries:
                 for delivery in batch:
                     await self._handle([delivery])
                 return
-            log.exception("a delivery could not be decided", extra={"delivery": batch[0].id})
+            with trace.about(batch[0].id):
+                log.exception("a delivery could not be decided")
             await self._inbox.finish([self._again(batch[0], error)])
 
     async def _decide(self, batch: Sequence[Delivery]) -> list[Finished]:
@@ -157,6 +159,9 @@ class Deliveries:
             [outcome for outcome, _ in outcomes if outcome is not None],
             window=self._patience.window,
         )
+        for outcome, _ in outcomes:
+            if outcome is not None:
+                _tell(outcome)
         await self._flows.drop(DEPLOYMENT_FLOW, recorded.drop)
         for id_ in recorded.start:
             await self._flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
@@ -329,3 +334,12 @@ def done(delivery: Delivery, state: DeliveryState, error: str | None = None) -> 
     return Finished(
         delivery.seq, delivery.host, delivery.id, state, error, attempts=delivery.attempts
     )
+
+
+def _tell(outcome: Outcome) -> None:
+    """Say in the log what was decided; that something is left alone only to who wants it all."""
+    with trace.about(outcome.delivery):
+        for one in outcome.decisions:
+            level = logging.INFO if one.deploy else logging.DEBUG
+            if log.isEnabledFor(level):
+                log.log(level, "decided", extra={"app": one.app, "reason": str(one.reason)})

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from bridge.core import trace
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
@@ -146,8 +147,10 @@ class Deployer:
 
     async def _still_waiting(self, id_: str) -> Deployment | None:
         deployment = await self._journal.deployment(id_)
-        waiting = deployment is not None and deployment.state is State.WAITING
-        return deployment if waiting else None
+        if deployment is None or deployment.state is not State.WAITING:
+            return None
+        trace.follow(deployment.delivery)
+        return deployment
 
     async def _intend(self, deployment: Deployment, app: App) -> None:
         """Write down that we are about to ask, and what was there before."""
@@ -161,6 +164,7 @@ class Deployer:
         except (Unreachable, Refused):
             attempt.may_be_there = before
             raise
+        log.info("deployment asked for", extra={"deployment": deployment.id})
         # Should the journal be away now, then what is asked stays asked: it is looked for.
         await self._journal.move(
             deployment.id, State.ASKED, "the backend accepted it", asked_at=self._clock()

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from bridge.core import trace
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
@@ -76,6 +77,7 @@ class Follower:
         deployment = await self._still_open(id_)
         if deployment is None:
             return
+        trace.follow(deployment.delivery)
         app = await self.app_of(deployment)
         try:
             watching = self._watchings.of(app)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bridge.core import trace
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
 from bridge.ports import Clock, Journal, Memory, Raised, Shows, Story, Target
 
@@ -68,6 +69,7 @@ class Showing:
         """
         target = raised.target
         story = await self._journal.story(target)
+        trace.follow(_delivery(story))
         try:
             async with asyncio.timeout(self._persistence.longest):
                 further = await self._bring_up_to(story, raised)
@@ -86,6 +88,7 @@ class Showing:
         shows = self._shows.get(target.kind)
         if shows is None:
             raise Rejected(f"nothing here shows {target.kind}: its settings are gone")
+        log.debug("feedback is shown", extra={"target": target.id})
         return await shows.show(target, story, raised.memory, remember)
 
     async def _failed(self, raised: Raised, error: Exception) -> Exception:
@@ -125,3 +128,10 @@ class Showing:
                 extra=what,
                 exc_info=error if unexpected else None,
             )
+
+
+def _delivery(story: Story) -> str | None:
+    """The newest delivery that it is about."""
+    told = [(one.seq, one.delivery) for one in story.deployments]
+    told += [(one.seq, one.delivery) for one in story.explained if one.delivery is not None]
+    return max(told)[1] if told else None

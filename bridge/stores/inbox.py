@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.errors import Unreachable
-from bridge.ports import Delivery, DeliveryState, Finished, Kept, NewDelivery
+from bridge.ports import Delivery, DeliveryState, Finished, InboxFigures, Kept, NewDelivery
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -225,6 +225,16 @@ class SqliteInbox:
     async def get(self, seq: int) -> Delivery | None:
         """One delivery by its position, with its body."""
         return await self._one("d.seq = ?", min(seq, sys.maxsize))
+
+    async def figures(self) -> InboxFigures:
+        """How full it is now; read from the index of what waits."""
+        rows = await asyncio.to_thread(
+            self._rows,
+            "SELECT count(*), (SELECT received_at FROM deliveries WHERE seq ="
+            " (SELECT min(seq) FROM work WHERE state = 'kept')) FROM work WHERE state = 'kept'",
+            (),
+        )
+        return InboxFigures(*rows[0])
 
     async def ready(self) -> None:
         """Raises Unreachable when nothing can be kept: an empty transaction goes the whole way."""

@@ -19,7 +19,9 @@ from bridge.core.lifecycle import FINAL, Change, Deployment, State
 from bridge.core.watch import App, Rules
 from bridge.ports import (
     Audited,
+    Ended,
     Explained,
+    JournalFigures,
     Memory,
     Outcome,
     Raised,
@@ -27,7 +29,7 @@ from bridge.ports import (
     Story,
     Target,
 )
-from bridge.stores import auditing, feedback, ledger, queries, retention, rows, tables
+from bridge.stores import auditing, feedback, figures, ledger, queries, retention, rows, tables
 from bridge.stores import transactions as tx
 from bridge.stores.engines import WRITES
 from bridge.stores.migrations import migrate
@@ -334,6 +336,20 @@ class SqlJournal:
 
     async def _targets(self, query: sa.Select[Any]) -> list[Raised]:
         return await self._read(lambda db: feedback.read(db, db.execute(query).mappings()))
+
+    # ── for those who watch over it ───────────────────────────────────────
+
+    async def figures(self) -> JournalFigures:
+        """How much is going on now."""
+        return await self._read(figures.figures)
+
+    async def newest_change(self) -> int:
+        """The number of the newest change; 0 where there is none."""
+        return await self._read(figures.newest_change)
+
+    async def ended(self, after: int) -> list[Ended]:
+        """What has ended by a change with a number above `after`, each deployment once."""
+        return [figures.read_ended(row) for row in await self._all(figures.ended(after))]
 
     async def ready(self) -> None:
         """Raises when the database can't be read."""

@@ -1,5 +1,6 @@
 """`/healthz` and `/readyz`: alive, and able to store and work."""
 
+import json
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -16,12 +17,19 @@ async def healthz(_request: web.Request) -> web.Response:
 
 
 def readyz(checks: dict[str, Check]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """A handler that runs every check and says what is wrong; 503 when something is."""
+    """A handler that runs every check and says how each part is; 503 when something is wrong.
+
+    It is JSON with one line for each part, so that `grep` and people can read it as well.
+    """
 
     async def handle(_request: web.Request) -> web.Response:
-        wrong = {name: why for name, check in checks.items() if (why := await check())}
-        if wrong:
-            return answer(503, status="not ready", wrong=wrong)
-        return answer(200, status="ready")
+        wrong = {name: await check() for name, check in checks.items()}
+        parts = {name: why or "ok" for name, why in wrong.items()}
+        ready = not any(wrong.values())
+        status = {"status": "ready" if ready else "not ready"}
+        body = json.dumps(status | parts, indent=0, ensure_ascii=False) + "\n"
+        return web.Response(
+            status=200 if ready else 503, text=body, content_type="application/json"
+        )
 
     return handle

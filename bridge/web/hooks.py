@@ -14,6 +14,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.journey.ingest import Ingest
 from bridge.web.answers import refusal, status_of
@@ -21,6 +22,29 @@ from bridge.web.answers import refusal, status_of
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+Count = Callable[[str, str, str], None]
+"""Is told of each webhook: its host, its event ("" where unknown), and how it was answered."""
+
+OUTCOMES: dict[int, str] = {
+    202: "accepted",
+    200: "duplicate",
+    400: "malformed",
+    401: "unauthorized",
+    404: "not_served",
+    405: "wrong_method",
+    408: "too_slow",
+    411: "no_length",
+    413: "too_large",
+    503: "not_kept",
+}
+"""What the status of an answer is called in the metrics."""
+
+EVENT_HEADERS = {"github": "X-GitHub-Event", "gitlab": "X-Gitlab-Event"}
+
+
+def count_nothing(_host: str, _event: str, _outcome: str) -> None:
+    """For those who don't count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +65,23 @@ class BodyLimits:
 class Hooks:
     """The handlers of all hosts; they share one budget of bytes in flight."""
 
-    def __init__(self, ingest: Ingest, limits: BodyLimits) -> None:
+    def __init__(self, ingest: Ingest, limits: BodyLimits, count: Count = count_nothing) -> None:
         self._ingest = ingest
         self._limits = limits
+        self._count = count
         self._in_flight = 0
 
     def handler(self, host: str) -> Handler:
         """The handler of one host's address."""
 
         async def handle(request: web.Request) -> web.Response:
+            trace.follow(None)  # the connection may have brought another before
+            response = await answered(request)
+            event = request.headers.get(EVENT_HEADERS[host], "")
+            self._count(host, event, OUTCOMES.get(response.status, "failed"))
+            return response
+
+        async def answered(request: web.Request) -> web.Response:
             try:
                 return await self._receive(host, request)
             except BridgeError as error:
@@ -75,6 +107,7 @@ class Hooks:
         if length > self._limits.max_body:
             why = f"the body has {length} bytes; at most {self._limits.max_body} are taken"
             return _refused(host, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
+        trace.follow(envelope.id)
         with self._room_for(length):
             receipt = await self._ingest.take(host, envelope, await self._read(request))
         if receipt.duplicate:

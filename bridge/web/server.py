@@ -12,7 +12,8 @@ from bridge.core.errors import Rejected
 from bridge.journey.ingest import Ingest
 from bridge.web.answers import refusal
 from bridge.web.health import Check, healthz, readyz
-from bridge.web.hooks import BodyLimits, Hooks, expect_later
+from bridge.web.hooks import BodyLimits, Hooks, count_nothing, expect_later
+from bridge.web.metrics import Metrics, metrics_route
 
 log = logging.getLogger(__name__)
 
@@ -21,16 +22,23 @@ KEEPALIVE_SECONDS = 15.0
 
 
 def routes(
-    ingest: Ingest, hosts: Iterable[str], limits: BodyLimits, checks: dict[str, Check]
+    ingest: Ingest,
+    hosts: Iterable[str],
+    limits: BodyLimits,
+    checks: dict[str, Check],
+    metrics: Metrics | None = None,
+    metrics_token: str | None = None,
 ) -> web.Application:
     """The public surface; see product.md."""
     app = web.Application(client_max_size=limits.max_body)
-    hooks = Hooks(ingest, limits)
+    hooks = Hooks(ingest, limits, metrics.webhook if metrics else count_nothing)
     for host in hosts:
         path, handler = f"/hooks/{host}", hooks.handler(host)
         app.router.add_route("*", path, handler, expect_handler=expect_later)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz(checks))
+    if metrics is not None:
+        app.router.add_get("/metrics", metrics_route(metrics, metrics_token))
     app.router.add_route("*", r"/{path:[\s\S]*}", _unknown, expect_handler=expect_later)
     return app
 

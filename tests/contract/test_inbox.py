@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.ports import DeliveryState, Finished, Inbox
+from bridge.ports import DeliveryState, Finished, Inbox, InboxFigures
 from bridge.stores import inbox as sqlite_inbox
 from bridge.stores.inbox import SqliteInbox
 from tests.fakes import delivery
@@ -398,3 +398,13 @@ async def test_an_old_delivery_is_forgotten_a_few_at_a_time(reopened: Opened) ->
     assert [one.id for one in await inbox.newest(10)] == ["id-4", "id-3"]
     assert await due_ids(inbox) == ["id-3"]
     assert not (await (await reopened()).keep(delivery("id-0"))).duplicate
+
+
+async def test_it_tells_how_full_it_is(inbox: Any) -> None:
+    assert await inbox.figures() == InboxFigures(0, None)
+    first = await inbox.keep(replace(delivery("1"), received_at=10.0))
+    await inbox.keep(replace(delivery("2"), received_at=20.0))
+    assert await inbox.figures() == InboxFigures(2, 10.0)
+
+    await inbox.finish([finished(first.seq, "1", DeliveryState.DECIDED)])
+    assert await inbox.figures() == InboxFigures(1, 20.0)

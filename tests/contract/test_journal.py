@@ -20,7 +20,16 @@ from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import MOVES, Deployment, State
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
-from bridge.ports import BEGUN, Audited, Outcome, PushSeen, Recorded, Target, about_deployment
+from bridge.ports import (
+    BEGUN,
+    Audited,
+    JournalFigures,
+    Outcome,
+    PushSeen,
+    Recorded,
+    Target,
+    about_deployment,
+)
 from bridge.stores import migrations, tables
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.journal import SqlJournal
@@ -714,3 +723,46 @@ async def test_old_entries_of_the_audit_are_forgotten(journal: Any, clock: Manua
 
     assert [await journal.forget_audit(3.0, 10), await journal.forget_audit(3.0, 10)] == [2, 0]
     assert [one.at for one in await journal.audited(limit=10)] == [3.0]
+
+
+# ── for those who watch over it ──────────────────────────────────────────────
+
+
+async def test_it_tells_how_much_is_going_on(journal: Any, clock: ManualClock) -> None:
+    assert await journal.figures() == JournalFigures({}, 0, 0, None)
+    late, parked = (
+        Target(f"card {n}", "card", f"lane {n}", (about_deployment(deployment(1).id),), {})
+        for n in (1, 2)
+    )
+    await journal.record([outcome(1, deployment(1), targets=(late, parked))], window=WINDOW)
+    await journal.record([outcome(2, deployment(2, "app-api"))], window=WINDOW)
+    await journal.not_shown(parked.id, 1, "gone", due_at=None)
+    await journal.not_shown(late.id, 1, "away", due_at=clock.now + 70)
+    await journal.move(deployment(2, "app-api").id, State.ASKED)
+
+    found = await journal.figures()
+
+    assert found.open == {State.WAITING: 1, State.ASKED: 1}
+    assert (found.raised, found.parked, found.overdue) == (1, 1, clock.now + 70)
+
+
+async def test_what_has_ended_is_told_once(journal: Any, clock: ManualClock) -> None:
+    await journal.record([outcome(1, deployment(1))], window=WINDOW)
+    before = await journal.newest_change()
+    assert await journal.ended(0) == []
+
+    await journal.move(deployment(1).id, State.RUNNING, started_at=clock.now)
+    clock.now += 12
+    await journal.move(deployment(1).id, State.DONE)
+    await journal.say(deployment(1).id, "said after its end")
+    await journal.record([outcome(2, deployment(2))], window=WINDOW)
+    await journal.record([outcome(3, deployment(3))], window=WINDOW)
+
+    ended = await journal.ended(before)
+    label = deployment(1).app
+    assert [(one.app, one.result, one.seconds) for one in ended] == [
+        (label, State.DONE, 12.0),
+        (label, State.SUPERSEDED, None),
+    ]
+    assert await journal.ended(ended[-1].number) == []
+    assert await journal.newest_change() >= ended[-1].number

@@ -52,10 +52,10 @@ INSIDE_JOURNEY = {
 GIT_HOSTS = {"github", "gitlab"}
 
 PURE = {
-    "__future__", "abc", "array", "base64", "bisect", "collections", "dataclasses", "difflib",
-    "enum", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac", "itertools", "json",
-    "math", "operator", "pydantic", "re", "semver", "string", "textwrap", "threading", "types",
-    "typing", "unicodedata", "urllib.parse",
+    "__future__", "abc", "array", "base64", "bisect", "collections", "contextvars", "dataclasses",
+    "difflib", "enum", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac",
+    "itertools", "json", "math", "operator", "pydantic", "re", "semver", "string", "textwrap",
+    "threading", "types", "typing", "unicodedata", "urllib.parse",
 }  # fmt: skip
 """What `core` may import: nothing that knows the time, chance, the disk, the network or a log."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bridge.core import trace
 from bridge.core.lifecycle import State
 from bridge.journey.feedback import Feedback
 from bridge.journey.showing import Persistence
@@ -181,3 +182,16 @@ async def test_what_changes_while_it_is_shown_is_shown_after(stage: Stage) -> No
     await stage.quiet()
 
     assert stage.place.shown[f"card {id_}"] == ["waiting", "asked"]
+
+
+async def test_what_is_done_to_show_it_is_about_its_delivery(stage: Stage) -> None:
+    id_ = await stage.deployed()
+    seen: list[str] = []
+
+    async def look() -> None:
+        seen.append(trace.current())
+
+    stage.place.during[f"card {id_}"] = look
+    await stage.quiet()
+
+    assert seen == [deployment(1).delivery]

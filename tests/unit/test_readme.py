@@ -11,6 +11,7 @@ from bridge.core.lifecycle import State
 from bridge.settings import variables
 
 ROOT = Path(__file__).parents[2]
+ROUTES = ["/hooks/github", "/hooks/gitlab", "/healthz", "/readyz", "/metrics"]
 README = (ROOT / "README.md").read_text()
 
 
@@ -34,7 +35,7 @@ def test_every_command_is_listed(command: str) -> None:
     assert f"`{command}" in README
 
 
-@pytest.mark.parametrize("route", ["/hooks/github", "/hooks/gitlab", "/healthz", "/readyz"])
+@pytest.mark.parametrize("route", ROUTES)
 def test_every_route_is_listed(route: str) -> None:
     assert route in README
 

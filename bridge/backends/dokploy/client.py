@@ -23,7 +23,7 @@ from bridge.backends.dokploy.reads import Place, app_at, deployments_in, jobs_in
 from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.watch import App, AppKind
-from bridge.ports import BackendDeployment, Clock, QueuedJob
+from bridge.ports import BackendDeployment, Clock, Observe, QueuedJob
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Dokploy:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock = time.time,
         pause: Pause = asyncio.sleep,
+        observe: Observe = lambda _backend, _asked, _seconds: None,
     ) -> None:
         """Keep the settings; nothing is opened before the first request.
 
@@ -80,6 +81,7 @@ class Dokploy:
             read_retries: how often a read is tried again after the first time.
             verify, ca: whether to check the server's certificate, and a PEM file to trust.
             transport, clock, pause: for tests.
+            observe: is told how long each request took.
 
         Raises:
             Rejected: the url or the key can't be one.
@@ -104,6 +106,7 @@ class Dokploy:
             transport=transport,
             clock=clock,
             pause=pause,
+            observe=observe,
         )
         self.pickers = Pickers(self._http)
 

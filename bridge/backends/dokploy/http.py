@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from bridge.backends.dokploy.answers import Call, error_in, refusal_in
 from bridge.backends.dokploy.words import fit
 from bridge.core.errors import Rejected, Unreachable
-from bridge.ports import Clock
+from bridge.ports import Clock, Observe
 
 Auth = Literal["api-key", "bearer"]
 Query = Mapping[str, str | int]
@@ -64,6 +65,7 @@ class Http:
         transport: httpx.AsyncBaseTransport | None,
         clock: Clock,
         pause: Pause,
+        observe: Observe,
     ) -> None:
         self.origin = _checked_url(service, url)
         self._key = _checked_key(service, api_key)
@@ -75,6 +77,7 @@ class Http:
         self._transport = transport
         self._clock = clock
         self._pause = pause
+        self._observe = observe
         self._client: httpx.AsyncClient | None = None
         self._closed = False
         self._key_worked = False
@@ -136,6 +139,13 @@ class Http:
 
     async def _exchange(self, call: Call, query: Query, *, with_key: bool = True) -> bytes:
         """Send once and return the body of a 2xx; anything else is raised."""
+        began = time.perf_counter()
+        try:
+            return await self._sent(call, query, with_key=with_key)
+        finally:
+            self._observe(self._service, call.path, time.perf_counter() - began)
+
+    async def _sent(self, call: Call, query: Query, *, with_key: bool) -> bytes:
         client = self._opened()
         headers = self._key_header() if with_key else {}
         method = "GET" if call.reads else "POST"

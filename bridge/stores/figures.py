@@ -1,0 +1,48 @@
+"""Figures of the journal, for those who watch over it. Plain functions, as in `transactions`."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.lifecycle import FINAL, State
+from bridge.ports import Ended, JournalFigures
+from bridge.stores import tables
+
+
+def figures(db: sa.Connection) -> JournalFigures:
+    """How much is going on now; each part is read from an index."""
+    d, f = tables.deployments, tables.feedback
+    count = sa.func.count()
+    going = [state for state in State if state not in FINAL]
+    by_state = sa.select(d.c.state, count).where(d.c.state.in_(going)).group_by(d.c.state)
+    waiting = sa.select(count, sa.func.min(f.c.due_at)).where(f.c.due_at.is_not(None))
+    raised, overdue = db.execute(waiting).one()
+    parked = db.scalar(sa.select(count).where(f.c.parked))
+    counted = {State(state): number for state, number in db.execute(by_state)}
+    return JournalFigures(counted, raised, parked or 0, overdue)
+
+
+def newest_change(db: sa.Connection) -> int:
+    """The number of the newest change; 0 where there is none."""
+    return db.scalar(sa.select(sa.func.max(tables.changes.c.number))) or 0
+
+
+def ended(after: int) -> sa.Select[Any]:
+    """The query for what has ended since; what was said after an end is no second one."""
+    c, d = tables.changes, tables.deployments
+    earlier = tables.changes.alias()
+    before = (earlier.c.deployment == c.c.deployment) & (earlier.c.number < c.c.number)
+    again = sa.exists().where(before & earlier.c.state.in_(FINAL))
+    return (
+        sa.select(c.c.number, d.c.app, c.c.state, d.c.started_at, d.c.finished_at)
+        .join(d, d.c.id == c.c.deployment)
+        .where(c.c.number > after, c.c.state.in_(FINAL), ~again)
+        .order_by(c.c.number)
+    )
+
+
+def read_ended(row: dict[str, Any]) -> Ended:
+    """A row of `ended`."""
+    began, finished = row["started_at"], row["finished_at"]
+    seconds = None if began is None or finished is None else max(0.0, finished - began)
+    return Ended(row["number"], row["app"], State(row["state"]), seconds)

@@ -1,0 +1,197 @@
+"""`GET /metrics`: what this process has counted, and what the stores hold, for Prometheus.
+
+What happens on the hot path only adds to a dict; prometheus_client is imported and the
+stores are read when somebody asks. Labels are few and bounded: never a commit, never a
+person, and what a stranger may send (an event's name) only where it is known.
+"""
+
+import asyncio
+import hmac
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from bridge import __version__
+from bridge.core.errors import Unreachable
+from bridge.ports import Clock, Ended, InboxMeter, JournalMeter
+from bridge.web.answers import refusal
+from bridge.web.exposition import Timings, counter, gauge, histogram, of_stores, written
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+KNOWN_EVENTS = frozenset(
+    {
+        "push", "create", "delete", "ping", "pull_request", "release", "issue_comment", "status",
+        "check_run", "check_suite", "workflow_run", "deployment", "deployment_status",
+        "Push Hook", "Tag Push Hook", "System Hook", "Merge Request Hook", "Note Hook",
+        "Issue Hook", "Pipeline Hook", "Job Hook", "Release Hook", "Deployment Hook",
+    }
+)  # fmt: skip
+"""Events that are counted by their name; anything else is "other"."""
+
+MOST_APPS = 2000
+"""Apps that are counted by their name; further ones are "other"."""
+
+OVERLAP = 1000
+"""Changes that are looked at again: on Postgres a smaller number may be committed later."""
+
+REQUEST_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+DEPLOY_BOUNDS = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0)
+LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+LAG_EVERY = 0.25
+"""Seconds between two looks at how late the event loop is."""
+
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+"""Headers of proxies: behind one on the same machine everybody seems to come from it."""
+
+
+class Metrics:
+    """Counts what happens in this process, and reads the rest from the stores when asked."""
+
+    def __init__(
+        self,
+        inbox: InboxMeter,
+        journal: JournalMeter,
+        sizes: Callable[[], Mapping[str, int]],
+        clock: Clock,
+    ) -> None:
+        """Take the stores; `sizes` tells the bytes that each takes on disk."""
+        self._inbox = inbox
+        self._journal = journal
+        self._sizes = sizes
+        self._clock = clock
+        self._webhooks: Counter[tuple[str, str, str]] = Counter()
+        self._requests: dict[tuple[str, str], Timings] = {}
+        self._deploys: Counter[tuple[str, str]] = Counter()
+        self._durations: dict[str, Timings] = {}
+        self._lag = Timings(LAG_BOUNDS)
+        self._after = 0
+        self._counted: set[int] = set()
+        self._reading = asyncio.Lock()
+
+    async def start(self) -> None:
+        """From here on, what ends is counted."""
+        self._after = await self._journal.newest_change()
+        self._counted = {one.number for one in await self._journal.ended(self._after - OVERLAP)}
+
+    def webhook(self, host: str, event: str, outcome: str) -> None:
+        """A webhook was answered."""
+        self._webhooks[host, event if event in KNOWN_EVENTS else "other", outcome] += 1
+
+    def backend_request(self, backend: str, asked: str, seconds: float) -> None:
+        """A backend was asked for something; fits `ports.Observe`."""
+        of = self._requests.get((backend, asked))
+        if of is None:
+            of = self._requests[backend, asked] = Timings(REQUEST_BOUNDS)
+        of.add(seconds)
+
+    async def watch_lag(self) -> None:
+        """Look how late the event loop wakes who sleeps, as long as the process lives."""
+        while True:
+            due = time.monotonic() + LAG_EVERY
+            await asyncio.sleep(LAG_EVERY)
+            self._lag.add(max(0.0, time.monotonic() - due))
+
+    async def text(self) -> tuple[bytes, str]:
+        """Everything in Prometheus' text format, and its content type.
+
+        Raises:
+            Unreachable: a store can't be read.
+        """
+        async with self._reading:
+            inbox, journal = await self._inbox.figures(), await self._journal.figures()
+            ended = await self._journal.ended(self._after - OVERLAP)
+            self._count(ended)
+            # Put together here, in the loop, where the counts change; only written in a thread.
+            families = [*self._of_process(), *of_stores(inbox, journal, self._clock())]
+        return await asyncio.to_thread(written, families, self._sizes)
+
+    def _count(self, ended: Iterable[Ended]) -> None:
+        for one in ended:
+            if one.number in self._counted:
+                continue
+            self._counted.add(one.number)
+            self._after = max(self._after, one.number)
+            self._deploys[self._app(one.app), str(one.result)] += 1
+            if one.seconds is not None:
+                of = self._durations.setdefault(str(one.result), Timings(DEPLOY_BOUNDS))
+                of.add(one.seconds)
+        self._counted = {number for number in self._counted if number > self._after - OVERLAP}
+
+    def _app(self, app: str) -> str:
+        known = {name for name, _ in self._deploys}
+        return app if app in known or len(known) < MOST_APPS else "other"
+
+    def _of_process(self) -> "Iterator[Metric]":
+        yield gauge("bridge_info", "The release that runs.", "version", {__version__: 1})
+        yield counter(
+            "bridge_webhooks_received",
+            "Webhooks that were answered.",
+            ("provider", "event", "outcome"),
+            self._webhooks,
+        )
+        yield counter(
+            "bridge_deploys", "Deployments that have ended.", ("app", "result"), self._deploys
+        )
+        yield histogram(
+            "bridge_deploy_duration_seconds",
+            "From the start of a build to its end.",
+            ("result",),
+            {(result,): of for result, of in self._durations.items()},
+        )
+        yield histogram(
+            "bridge_backend_request_duration_seconds",
+            "Requests to the backend.",
+            ("backend", "request"),
+            self._requests,
+        )
+        yield histogram(
+            "bridge_loop_lag_seconds",
+            "How late the event loop wakes who sleeps.",
+            (),
+            {(): self._lag},
+        )
+
+
+def metrics_route(
+    metrics: Metrics, token: str | None
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of `/metrics`; who may not read it gets 403."""
+
+    async def handle(request: web.Request) -> web.Response:
+        if not (_with_token(request, token) or _from_this_machine(request)):
+            return refusal(
+                403,
+                "metrics are for this machine, or with the token of BRIDGE_WEB_METRICS_TOKEN"
+                " (Authorization: Bearer …)",
+            )
+        try:
+            body, content_type = await metrics.text()
+        except Unreachable as error:
+            return refusal(503, str(error))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    return handle
+
+
+def _with_token(request: web.Request, token: str | None) -> bool:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if token is None or scheme.lower() != "bearer":
+        return False
+    return hmac.compare_digest(
+        given.strip().encode(errors="surrogatepass"), token.encode(errors="surrogatepass")
+    )
+
+
+def _from_this_machine(request: web.Request) -> bool:
+    if any(name in request.headers for name in FORWARDED):
+        return False
+    try:
+        return ip_address(request.remote or "").is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,178 @@
+"""What those who watch over a bridge see: its metrics, its readiness, and the trail in its logs."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from prometheus_client.parser import text_string_to_metric_families
+
+from bridge.cli.logs import JsonLines
+from bridge.web.health import readyz
+from tests.e2e.test_journey import make_site
+from tests.world import Origin, World, hook_headers, running_world
+
+TOKEN = "a token of the watchers"
+
+
+async def figures(world: World) -> dict[tuple[str, ...], float]:
+    """Every sample by its name and its labels' values, in the order of the labels' names."""
+    answer = await world.web.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    return {
+        (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+async def send(world: World, event: str, id_: str, **others: str) -> int:
+    headers = hook_headers("github", {}, b"{}", id_) | {"X-GitHub-Event": event} | others
+    return (await world.web.post("/hooks/github", content=b"{}", headers=headers)).status_code
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """All that is logged, as JSON lines."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines())
+    ours = logging.getLogger("bridge")
+    before = ours.level
+    ours.setLevel(logging.INFO)
+    ours.addHandler(handler)
+    yield stream
+    ours.removeHandler(handler)
+    ours.setLevel(before)
+
+
+async def test_webhooks_are_counted_by_how_they_were_answered(world: World) -> None:
+    wrong = {"X-Hub-Signature-256": "sha256=" + "0" * 64}
+    assert await send(world, "ping", "1") == 202
+    assert await send(world, "ping", "1") == 200
+    assert await send(world, "invented", "2") == 202
+    assert await send(world, "push", "3", **wrong) == 401
+
+    found = await figures(world)
+    counted = {key[1:]: n for key, n in found.items() if key[0] == "bridge_webhooks_received_total"}
+    assert counted == {
+        ("ping", "accepted", "github"): 1,
+        ("ping", "duplicate", "github"): 1,
+        ("other", "accepted", "github"): 1,
+        ("push", "unauthorized", "github"): 1,
+    }
+
+
+async def test_a_stranger_can_not_make_up_labels(world: World) -> None:
+    before = len(await figures(world))
+    for number in range(50):
+        await send(world, f"event-{number}", str(number))
+
+    assert len(await figures(world)) == before + 1
+
+
+async def test_what_ends_is_counted_once(world: World, origin: Origin) -> None:
+    before = await figures(world)
+    await make_site(world, origin)
+    await world.commit(origin, "feat: second", {"web/index.html": "2"})
+    (ended,) = await world.ended(1)
+    await world.stores.journal.say(ended.id, "said after its end")
+
+    found = await figures(world)
+    again = await figures(world)
+
+    assert not [key for key in before if key[0] == "bridge_deploys_total"]
+    for one in (found, again):
+        assert one["bridge_deploys_total", "shop/web", "done"] == 1
+        assert one["bridge_deploy_duration_seconds_count", "done"] == 1
+        assert one["bridge_queue_depth", "deployments"] == 0
+        assert one["bridge_queue_depth", "deliveries"] == 0
+    assert found["bridge_store_bytes", "inbox"] > 0
+    assert found["process_resident_memory_bytes",] > 10 * 2**20
+
+
+async def test_a_bridge_counts_from_its_start(tmp_path: Path, origin: Origin) -> None:
+    async with running_world(tmp_path / "bridge") as world:
+        await make_site(world, origin)
+        await world.commit(origin, "feat: second", {"web/index.html": "2"})
+        await world.ended(1)
+    async with running_world(tmp_path / "bridge") as world:
+        found = await figures(world)
+
+    assert not [key for key in found if key[0] == "bridge_deploys_total"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"X-Forwarded-For": "203.0.113.7"}, 403),
+        ({"Forwarded": "for=203.0.113.7"}, 403),
+        ({"X-Forwarded-For": "203.0.113.7", "Authorization": f"Bearer {TOKEN}"}, 200),
+        ({"X-Forwarded-For": "203.0.113.7", "Authorization": f"bearer {TOKEN}"}, 200),
+        ({"X-Forwarded-For": "203.0.113.7", "Authorization": f"Basic {TOKEN}"}, 403),
+        ({"X-Forwarded-For": "203.0.113.7", "Authorization": "Bearer x"}, 403),
+    ],
+)
+async def test_who_may_read_the_metrics(
+    watched: World, headers: dict[str, str], status: int
+) -> None:
+    answer = await watched.web.get("/metrics", headers=headers)
+
+    assert answer.status_code == status
+    assert ("BRIDGE_WEB_METRICS_TOKEN" in answer.text) == (status == 403)
+    assert TOKEN not in answer.text
+
+
+@pytest.fixture
+async def watched(tmp_path: Path) -> Any:
+    async with running_world(tmp_path / "bridge", BRIDGE_WEB_METRICS_TOKEN=TOKEN) as running:
+        yield running
+
+
+async def test_without_a_token_no_token_opens(world: World) -> None:
+    headers = {"X-Forwarded-For": "203.0.113.7", "Authorization": "Bearer"}
+
+    assert (await world.web.get("/metrics", headers=headers)).status_code == 403
+
+
+async def test_one_id_leads_from_the_delivery_to_the_end(
+    world: World, origin: Origin, lines: io.StringIO
+) -> None:
+    await make_site(world, origin)
+    pushed = await world.commit(origin, "feat: second", {"web/index.html": "2"})
+    await world.ended(1)
+    await send(world, "push", "refused", **{"X-Hub-Signature-256": "sha256=" + "0" * 64})
+
+    logged = [json.loads(line) for line in lines.getvalue().splitlines()]
+    trail = [line["event"] for line in logged if line.get("trace") == pushed]
+    assert trail == ["decided", "deployment asked for", "deployment ended"]
+    assert [line["event"] for line in logged if line.get("trace") == "refused"] == [
+        "webhook refused"
+    ]
+
+
+async def test_a_part_that_does_not_work_has_its_line(aiohttp_client: Any) -> None:
+    async def well() -> None:
+        return None
+
+    async def ill() -> str:
+        return "the inbox can't be reached: disk full"
+
+    app = web.Application()
+    app.router.add_get("/readyz", readyz({"inbox": ill, "journal": well}))
+    answer = await (await aiohttp_client(app)).get("/readyz")
+
+    assert answer.status == 503
+    assert (await answer.text()).splitlines() == [
+        "{",
+        '"status": "not ready",',
+        '"inbox": "the inbox can\'t be reached: disk full",',
+        '"journal": "ok"',
+        "}",
+    ]
