@@ -555,6 +555,9 @@ class Journal(Protocol):
     async def apps(self) -> list[App]:
         """The apps that there are, by label, each with the rules that were set for it."""
 
+    async def apps_version(self) -> int:
+        """Counts up whenever `apps` would say something new."""
+
     async def app(self, app_id: str) -> App | None:
         """One app, also when it is gone by now."""
 

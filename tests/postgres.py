@@ -21,6 +21,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from bridge.stores.engines import postgres_engine
+from bridge.stores.migrations import migrate
 from tests.chaos.recording_backend import free_port
 
 START_SECONDS = 30
@@ -71,6 +73,7 @@ class Server:
     port: int = field(default_factory=free_port)
     running: "subprocess.Popen[bytes] | None" = None
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    templates: set[str] = field(default_factory=set)
 
     @classmethod
     def make(cls) -> "Server":
@@ -136,6 +139,14 @@ class Server:
         self.execute("CREATE DATABASE {} TEMPLATE {}", name, template)
         return self.url(name)
 
+    def prepared(self) -> str:
+        """A new database with all tables of ours; returns its url."""
+        if "prepared" not in self.templates:
+            self.execute("CREATE DATABASE {} TEMPLATE template0", "prepared")
+            prepare(self.url("prepared"))
+            self.templates.add("prepared")
+        return self.fresh("prepared")
+
     def drop(self, url: str) -> None:
         """Forget a database, whoever is still connected."""
         self.execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", url.rpartition("/")[2])
@@ -173,6 +184,15 @@ class Server:
             raise NoPostgres(f"{program} fails: {done.stderr.decode(errors='replace')[-500:]}")
 
 
+def prepare(url: str) -> None:
+    """Make all tables of ours."""
+    engine = postgres_engine(url)
+    try:
+        migrate(engine)
+    finally:
+        engine.dispose()
+
+
 @cache
 def _server() -> Server | str:
     """The session's server, or why there is none."""
@@ -204,9 +224,18 @@ def _no_server_stays() -> Iterator[None]:
 
 
 @pytest.fixture
-def postgres() -> Iterator[str]:
+def empty_postgres() -> Iterator[str]:
     """The url of an empty database of the test's own."""
     server = the_server()
     url = server.fresh()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """The url of a database of the test's own, with our tables in it."""
+    server = the_server()
+    url = server.prepared()
     yield url
     server.drop(url)

@@ -6,6 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from bridge.core.database import connect_arguments
+
 WRITES = "bridge_writes"
 """Execution option: the transaction will write, so it takes the write lock at its start."""
 
@@ -41,3 +43,37 @@ def sqlite_engine(path: Path) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def postgres_engine(url: str, *, connections: int = 4) -> sa.Engine:
+    """An engine on a Postgres; `url` as libpq reads it, see `core.database.SCHEMES`."""
+    import psycopg
+
+    engine = sa.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(url, **connect_arguments("journal")),
+        pool_size=connections,
+        max_overflow=0,
+        pool_pre_ping=True,  # a restart of the server fails nobody's first question
+    )
+
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def clean(
+        _db: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool
+    ) -> tuple[str, Any]:
+        rows = values if isinstance(values, dict) else [_without_nul(row) for row in values]
+        return statement, _without_nul(rows)
+
+    return engine
+
+
+def _without_nul(values: Any) -> Any:
+    """Postgres has no NUL in texts; a commit message may."""
+    if not isinstance(values, dict) or not any(
+        isinstance(value, str) and "\0" in value for value in values.values()
+    ):
+        return values
+    return {
+        name: value.replace("\0", "\ufffd") if isinstance(value, str) else value
+        for name, value in values.items()
+    }

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports import LINK, Memory, Raised, Story, Target, about_delivery, about_deployment
-from bridge.stores import ledger, queries, rows, tables
+from bridge.stores import dialects, ledger, queries, rows, tables
+from bridge.stores.dialects import on_postgres
 from bridge.stores.inserts import add_new, batched
 
 ABOUT = about_deployment("")
@@ -21,17 +22,33 @@ def want(db: sa.Connection, targets: Sequence[Target], at: float) -> None:
     """Have targets shown; one that is wanted already only follows what is new."""
     t, f = tables.feedback, tables.follows
     wanted = {one.id: one for one in targets}
+    _hold_still(db, [key for one in wanted.values() for key in one.follows])
     known: set[str] = set()
     held: set[tuple[str, str]] = set()
     for some in batched(list(wanted)):
         known |= set(db.scalars(sa.select(t.c.id).where(t.c.id.in_(some))))
         of_some = sa.select(f.c.key, f.c.target).where(f.c.target.in_(some))
         held |= {(key, target) for key, target in db.execute(of_some)}
-    add_new(db, t, [_row(one, at) for id_, one in wanted.items() if id_ not in known])
+    unknown = sorted(wanted.keys() - known)
+    fresh = {id_ for (id_,) in add_new(db, t, [_row(wanted[id_], at) for id_ in unknown])}
     pairs = {(key, one.id) for one in wanted.values() for key in one.follows}
-    new = sorted(pairs - held)
-    add_new(db, f, [{"key": key, "target": target} for key, target in new])
-    _raise(db, sorted({target for _, target in new} & known), at)
+    rows_ = [{"key": key, "target": target} for key, target in sorted(pairs - held)]
+    new = add_new(db, f, rows_)
+    _raise(db, sorted({target for _, target in new} - fresh), at)
+
+
+def _hold_still(db: sa.Connection, keys: Sequence[str]) -> None:
+    """Wait for changes of these that are not committed yet: they can't know who follows them."""
+    if keys and on_postgres(db):
+        t = tables.deployments
+        seqs = [int(seq) for seq in _named(keys, "delivery")]
+        concerned = t.c.id.in_(_named(keys, "deployment")) | t.c.seq.in_(seqs)
+        db.execute(sa.select(t.c.id).where(concerned).order_by(t.c.id).with_for_update(read=True))
+
+
+def _named(keys: Iterable[str], kind: str) -> list[str]:
+    words = [key.split(" ", 1) for key in keys]
+    return [word[1] for word in words if word[0] == kind]
 
 
 def changed(db: sa.Connection, keys: Iterable[str], at: float, *, but: str = "") -> None:
@@ -56,6 +73,9 @@ def _raise(db: sa.Connection, ids: Sequence[str], at: float) -> None:
         "parked": False,
     }
     for some in batched(ids):  # in their order, so that two transactions never wait crosswise
+        if on_postgres(db):
+            in_order = sa.select(t.c.id).where(t.c.id.in_(some)).order_by(t.c.id)
+            db.execute(in_order.with_for_update())
         db.execute(sa.update(t).where(t.c.id.in_(some)).values(values))
 
 
@@ -142,13 +162,12 @@ def read(db: sa.Connection, found: Iterable[sa.RowMapping]) -> list[Raised]:
 
 def story(db: sa.Connection, target: Target) -> Story:
     """What there is to show of what a target follows, in one moment."""
-    words = [key.split(" ", 1) for key in target.follows]
-    ids = [word[1] for word in words if word[0] == "deployment"]
-    seqs = [int(word[1]) for word in words if word[0] == "delivery"]
+    ids = _named(target.follows, "deployment")
+    seqs = [int(seq) for seq in _named(target.follows, "delivery")]
     deployments = _deployments(db, ids, seqs)
     query = queries.explained_of(seqs)
     explained = tuple(rows.read_explained(dict(row)) for row in db.execute(query).mappings())
-    changed_apps = queries.audited([int(w[1]) for w in words if w[0] == "change"], seqs)
+    changed_apps = queries.audited([int(n) for n in _named(target.follows, "change")], seqs)
     audited = tuple(rows.read_audited(dict(row)) for row in db.execute(changed_apps).mappings())
     app_ids = {one.app_id for one in deployments} | {one.decision.app_id for one in explained}
     app_ids |= {one.app_id for one in audited}
@@ -188,14 +207,15 @@ def _beside(db: sa.Connection, target_id: str, ids: Sequence[str]) -> dict[str, 
     return {id_: rows.read_place(memory) for id_, memory in db.execute(query)}
 
 
-def hold(db: sa.Connection, name: str, owner: str, now: float, seconds: float) -> bool:
+def hold(db: sa.Connection, name: str, owner: str, clock: float, seconds: float) -> bool:
     """Take a lease that nobody holds any more, or renew one's own."""
     t = tables.leases
+    now = dialects.now(db, clock)
     mine_or_over = (t.c.name == name) & ((t.c.owner == owner) | (t.c.until < now))
     taken = db.execute(sa.update(t).where(mine_or_over).values(owner=owner, until=now + seconds))
     if taken.rowcount:
         return True
-    return add_new(db, t, [{"name": name, "owner": owner, "until": now + seconds}]) == 1
+    return bool(add_new(db, t, [{"name": name, "owner": owner, "until": now + seconds}]))
 
 
 def release(db: sa.Connection, name: str, owner: str) -> None:

@@ -31,10 +31,22 @@ from bridge.ports import (
 )
 from bridge.stores import auditing, feedback, figures, ledger, queries, retention, rows, tables
 from bridge.stores import transactions as tx
+from bridge.stores.dialects import RETRIED
 from bridge.stores.engines import WRITES
 from bridge.stores.migrations import migrate
 
 T = TypeVar("T")
+
+AWAY = (
+    sa.exc.OperationalError,
+    sa.exc.InterfaceError,
+    sa.exc.InternalError,  # e.g. a server that only reads, or has ended an idle transaction
+    sa.exc.TimeoutError,
+)
+"""What says that the database can't do it now, whoever asks."""
+
+TRIES = 5
+"""Of a transaction that others stand in the way of."""
 
 
 class SqlJournal:
@@ -58,6 +70,9 @@ class SqlJournal:
         # SQLite takes one writer at a time: waiting here is cheaper than polling its lock.
         one_writer = engine.dialect.name == "sqlite"
         self._writing: Any = threading.Lock() if one_writer else nullcontext()
+        # What is read in several questions is of one moment; SQLite's transactions are anyway.
+        moment = {} if one_writer else {"isolation_level": "REPEATABLE READ"}
+        self._reading = engine.execution_options(**moment)
 
     async def start(self) -> None:
         """Bring the tables up to date."""
@@ -79,6 +94,10 @@ class SqlJournal:
         t = tables.apps
         query = ledger.APPS.where(~t.c.gone).order_by(t.c.label, t.c.id)
         return [rows.read_app(row) for row in await self._all(query)]
+
+    async def apps_version(self) -> int:
+        """Counts up whenever `apps` would say something new."""
+        return await self._read(ledger.apps_version)
 
     async def app(self, app_id: str) -> App | None:
         """One app, also when it is gone by now."""
@@ -360,7 +379,7 @@ class SqlJournal:
     async def _run(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        except AWAY as error:
             # The driver's words only: SQLAlchemy's own quote the statement and its values.
             raise Unreachable("the journal", str(getattr(error, "orig", error))) from error
 
@@ -369,7 +388,7 @@ class SqlJournal:
 
     async def _read(self, work: Callable[[sa.Connection], T]) -> T:
         def read() -> T:
-            with self._engine.begin() as db:
+            with self._reading.begin() as db:
                 return work(db)
 
         return await self._run(read)
@@ -387,4 +406,15 @@ class SqlJournal:
                 with db.begin():
                     return work(db)
 
-        return await self._run(write)
+        return await self._run(lambda: _again(write))
+
+
+def _again(write: Callable[[], T]) -> T:
+    """Once more where the database had to choose between two that waited for each other."""
+    for _ in range(TRIES - 1):
+        try:
+            return write()
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) not in RETRIED:
+                raise
+    return write()

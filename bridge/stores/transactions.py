@@ -14,29 +14,44 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import FINAL, LOSABLE, Deployment, State, makes_moot, may_move
 from bridge.core.watch import App
 from bridge.ports import Outcome, PushSeen, Recorded, about_delivery, about_deployment
-from bridge.stores import feedback, rows, tables
+from bridge.stores import feedback, ledger, rows, tables
+from bridge.stores.dialects import lock
+from bridge.stores.inserts import add_new
 
 WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
 """Still with us for sure: not asked, and nobody is about to."""
 
 
 def save_apps(db: sa.Connection, backend: str, found: Sequence[App]) -> None:
-    """Replace what is known of a backend's apps."""
+    """Replace what is known of a backend's apps; writes only what has changed."""
     t = tables.apps
-    db.execute(sa.update(t).where(t.c.backend == backend).values(gone=True))
-    known = set(db.scalars(sa.select(t.c.id)))
-    for app in {app.id: app for app in found}.values():
-        row = rows.app_row(app)
-        if app.id in known:
-            db.execute(sa.update(t).where(t.c.id == app.id).values(row))
-        else:
-            db.execute(sa.insert(t).values(row))
+    lock(db, "apps")
+    known = {row["id"]: dict(row) for row in db.execute(sa.select(t)).mappings()}
+    rows_now = {app.id: rows.app_row(app) for app in found}
+    gone = [
+        id_
+        for id_, row in known.items()
+        if row["backend"] == backend and not row["gone"] and id_ not in rows_now
+    ]
+    changed = [row for id_, row in rows_now.items() if id_ in known and row != known[id_]]
+    new = [row for id_, row in rows_now.items() if id_ not in known]
+    for id_ in gone:
+        db.execute(sa.update(t).where(t.c.id == id_).values(gone=True))
+    for row in changed:
+        db.execute(sa.update(t).where(t.c.id == row["id"]).values(row))
+    _insert(db, t, new)
+    if gone or changed or new:
+        ledger.apps_changed(db)
 
 
 def record_all(
     db: sa.Connection, outcomes: Sequence[Outcome], now: float, window: float
 ) -> Recorded:
-    """Write what deliveries led to; what is written already stays as it is."""
+    """Write what deliveries led to; what is written already stays as it is.
+
+    One process at a time: each must see what the others have decided before.
+    """
+    lock(db, "record")
     for outcome in outcomes:
         _record(db, outcome, now, window)
     # Looked up after all are in: a newer one of the same batch may have superseded an older.
@@ -125,6 +140,9 @@ def _without_decided(
 def _add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
     t = tables.deployments
     of_app = sa.select(t).where((t.c.app_id == new.app_id) & (t.c.id != new.id))
+    if _cancelled_since(db, new):
+        note = "cancelled before the backend was asked"
+        new = replace(new, state=State.CANCELLED, finished_at=now, note=note)
     newer = of_app.where((t.c.seq > new.seq) & (t.c.state != State.CANCELLED))
     for row in db.execute(newer.order_by(t.c.seq)).mappings():  # so that the newest stays
         moot = rows.read_deployment(dict(row))
@@ -132,11 +150,22 @@ def _add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
             new = replace(new, **_superseded(moot.id, now))
     _insert(db, t, [rows.deployment_row(new)])
     _note(db, new.id, new.seq, now, new.state, new.note)
-    for row in db.execute(of_app.where((t.c.seq < new.seq) & WAITING)).mappings().all():
+    if new.state is State.CANCELLED:
+        return
+    older = of_app.where((t.c.seq < new.seq) & WAITING).order_by(t.c.id).with_for_update()
+    for row in db.execute(older).mappings().all():
         old = rows.read_deployment(dict(row))
         if makes_moot(new.action, old.action):
             facts = _superseded(new.id, now)
             move(db, old.id, State.SUPERSEDED, facts["note"], facts, now)
+
+
+def _cancelled_since(db: sa.Connection, new: Deployment) -> bool:
+    """Whether a person's cancel came after it, but was decided before: by another process."""
+    d = tables.decisions
+    of_app = (d.c.app_id == new.app_id) & (d.c.seq > new.seq)
+    later = sa.select(d.c.seq).where(of_app & (d.c.reason == Reason.CANCEL_ASKED))
+    return db.scalar(later.limit(1)) is not None
 
 
 def _superseded(by: str, now: float) -> dict[str, Any]:
@@ -153,7 +182,7 @@ def move(
 ) -> Deployment | None:
     """Move a deployment on and add a line to its history; None when that may not be."""
     t = tables.deployments
-    row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
+    row = db.execute(sa.select(t).where(t.c.id == id_).with_for_update()).mappings().first()
     if row is None or not may_move(State(row["state"]), to):
         return None
     ended = {"finished_at": at} if to in FINAL else {}
@@ -184,7 +213,7 @@ def change(
 def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
     """Add a line to its history; a repeated one is left out."""
     t = tables.deployments
-    row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
+    row = db.execute(sa.select(t).where(t.c.id == id_).with_for_update()).mappings().first()
     if row is None or row["note"] == note:
         return
     db.execute(sa.update(t).where(t.c.id == id_).values(note=note))
@@ -197,7 +226,8 @@ def cancel_waiting(
     """Cancel what waits with us for an app and came before `seq`."""
     t = tables.deployments
     waiting = (t.c.app_id == app_id) & (t.c.seq < seq) & WAITING
-    ids = list(db.scalars(sa.select(t.c.id).where(waiting)))
+    query = sa.select(t.c.id).where(waiting).order_by(t.c.id).with_for_update()
+    ids = list(db.scalars(query))
     facts = {"finished_at": at}
     moved = [move(db, id_, State.CANCELLED, note, facts, at) for id_ in ids]
     return [deployment for deployment in moved if deployment is not None]
@@ -218,8 +248,5 @@ def _insert(db: sa.Connection, table: sa.Table, values: list[dict[str, Any]]) ->
 def instance(db: sa.Connection) -> str:
     """This journal's name, made when it is first asked for."""
     t = tables.meta
-    name = db.scalar(sa.select(t.c.value).where(t.c.key == "instance"))
-    if name is None:
-        name = secrets.token_hex(8)
-        db.execute(sa.insert(t).values(key="instance", value=name))
-    return str(name)
+    add_new(db, t, [{"key": "instance", "value": secrets.token_hex(8)}])
+    return str(db.scalar(sa.select(t.c.value).where(t.c.key == "instance")))

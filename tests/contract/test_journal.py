@@ -31,7 +31,7 @@ from bridge.ports import (
     about_deployment,
 )
 from bridge.stores import migrations, tables
-from bridge.stores.engines import sqlite_engine
+from bridge.stores.engines import postgres_engine, sqlite_engine
 from bridge.stores.journal import SqlJournal
 from tests.fakes import ManualClock, app, deployment
 
@@ -47,7 +47,13 @@ async def open_sqlite(folder: Path, clock: ManualClock) -> SqlJournal:
     return journal
 
 
-IMPLEMENTATIONS = {"sqlite": open_sqlite}
+async def open_postgres(url: str, clock: ManualClock) -> SqlJournal:
+    journal = SqlJournal(postgres_engine(url), clock=clock)
+    await journal.start()
+    return journal
+
+
+IMPLEMENTATIONS: dict[str, Any] = {"sqlite": open_sqlite, "postgres": open_postgres}
 
 
 @pytest.fixture
@@ -61,11 +67,12 @@ async def reopened(
 ) -> AsyncIterator[Opened]:
     """Opens the journal on the same place each time, closing what was open before."""
     last: list[Any] = []
+    place = request.getfixturevalue("postgres") if request.param == "postgres" else tmp_path
 
     async def opened() -> Any:
         while last:
             await last.pop().stop()
-        last.append(await IMPLEMENTATIONS[request.param](tmp_path, clock))
+        last.append(await IMPLEMENTATIONS[request.param](place, clock))
         return last[0]
 
     yield opened
@@ -624,10 +631,14 @@ async def test_a_database_that_is_gone_is_unreachable(tmp_path: Path, clock: Man
 # ── migrations ───────────────────────────────────────────────────────────────
 
 
-async def test_every_start_ends_with_the_tables_as_they_are_described(
-    tmp_path: Path, clock: ManualClock
+@pytest.mark.parametrize("where", ["sqlite", "postgres"])
+def test_every_start_ends_with_the_tables_as_they_are_described(
+    request: pytest.FixtureRequest, tmp_path: Path, where: str
 ) -> None:
-    engine = sqlite_engine(tmp_path / "journal.sqlite")
+    if where == "postgres":
+        engine = postgres_engine(request.getfixturevalue("empty_postgres"))
+    else:
+        engine = sqlite_engine(tmp_path / "journal.sqlite")
     for first in (True, False):
         assert migrations.migrate(engine) is first
         with engine.connect() as connection:

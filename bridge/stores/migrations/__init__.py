@@ -9,6 +9,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from bridge.core.errors import Rejected
+from bridge.stores.dialects import lock
+from bridge.stores.engines import WRITES
 
 HEAD = "0004"
 """The newest revision in `versions/`, whose names count up; a test holds them together."""
@@ -17,31 +19,46 @@ HEAD = "0004"
 def migrate(engine: sa.Engine) -> bool:
     """Bring the journal's tables to `HEAD`; True when something was done.
 
+    Safe from any number of processes at once: one does it, the others wait.
+
     Raises:
         Rejected: a newer release has made them.
     """
-    revision = _revision(engine)
-    if revision == HEAD:
-        return False
-    if revision is not None and revision > HEAD:
-        raise Rejected(
-            f"the journal was written by a newer release (its tables are at {revision}, this"
-            f" release knows {HEAD}): run that release, or choose another BRIDGE_DATA"
-        )
+    with engine.connect() as connection:
+        if _done(connection):
+            return False
+    with engine.connect() as connection:
+        db = connection.execution_options(**{WRITES: True})
+        with db.begin():
+            lock(db, "migrate")
+            if _done(db):  # another was faster
+                return False
+            _upgrade(db)
+    return True
+
+
+def _upgrade(db: sa.Connection) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    return True
+    config.attributes["connection"] = db
+    command.upgrade(config, "head")
 
 
-def _revision(engine: sa.Engine) -> str | None:
-    if not sa.inspect(engine).has_table("alembic_version"):
+def _done(db: sa.Connection) -> bool:
+    revision = _revision(db)
+    if revision is not None and revision > HEAD:
+        raise Rejected(
+            f"the journal was written by a newer release (its tables are at {revision}, this"
+            f" release knows {HEAD}): run that release, or choose another BRIDGE_DATA"
+        )
+    return revision == HEAD
+
+
+def _revision(db: sa.Connection) -> str | None:
+    if not sa.inspect(db).has_table("alembic_version"):
         return None
-    with engine.connect() as connection:
-        revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    revision: str | None = db.scalar(sa.text("SELECT version_num FROM alembic_version"))
     return revision

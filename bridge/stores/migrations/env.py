@@ -1,11 +1,8 @@
-"""Alembic's entry point; the connection comes from `migrate`."""
+"""Alembic's entry point; the connection, in its transaction, comes from `migrate`."""
 
 from alembic import context
 
-from bridge.stores.engines import WRITES
 from bridge.stores.tables import metadata
 
-connection = context.config.attributes["connection"].execution_options(**{WRITES: True})
-context.configure(connection=connection, target_metadata=metadata)
-with context.begin_transaction():
-    context.run_migrations()
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()

@@ -1,0 +1,301 @@
+"""Several processes write one journal on Postgres at once: what holds for one holds for all.
+
+Each journal here has connections of its own, as another process would.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from bridge.core.decision import Decision, Reason
+from bridge.core.errors import Unreachable
+from bridge.core.lifecycle import Deployment, State
+from bridge.ports import Outcome, PushSeen, Target, about_deployment
+from bridge.stores import feedback, migrations, tables
+from bridge.stores import transactions as tx
+from bridge.stores.engines import postgres_engine
+from bridge.stores.journal import SqlJournal
+from tests.fakes import ManualClock, app, deployment
+from tests.unit.embedded.support import until
+
+WINDOW = 600.0
+ROUNDS = 25
+
+
+@pytest.fixture
+async def journals(postgres: str) -> AsyncIterator[list[SqlJournal]]:
+    clock = ManualClock()
+    opened = [SqlJournal(postgres_engine(postgres), clock=clock) for _ in range(3)]
+    for journal in opened:
+        await journal.start()
+    yield opened
+    for journal in opened:
+        await journal.stop()
+
+
+@pytest.fixture
+def engine(postgres: str) -> Any:
+    engine = postgres_engine(postgres)
+    yield engine
+    engine.dispose()
+
+
+def outcome(seq: int, *deployments: Deployment, **others: Any) -> Outcome:
+    decisions = tuple(
+        Decision(one.app_id, one.app, Reason.NO_WATCH_PATHS, "because") for one in deployments
+    )
+    return replace(Outcome(seq, f"delivery-{seq}", decisions, deployments), **others)
+
+
+def target(name: str, *deployments: str) -> Target:
+    follows = tuple(map(about_deployment, deployments))
+    return Target(name, "a kind", "a lane", follows, {"where": name})
+
+
+async def test_one_is_superseded_or_asked_for_but_never_both(journals: list[SqlJournal]) -> None:
+    first, second, _ = journals
+    for number in range(1, 2 * ROUNDS, 2):
+        old = deployment(number)
+        await first.record([outcome(number, old)], window=WINDOW)
+
+        _, intended = await asyncio.gather(
+            first.record([outcome(number + 1, deployment(number + 1))], window=WINDOW),
+            second.intend(old.id, []),
+        )
+
+        now = await first.deployment(old.id)
+        assert now is not None
+        assert (now.state is State.SUPERSEDED) == (intended is None)
+        assert (now.intent_at is None) == (intended is None)
+        for seq in (number, number + 1):  # out of the way of the next round
+            await first.move(deployment(seq).id, State.DONE)
+
+
+async def test_the_same_deliveries_recorded_twice_at_once_are_recorded_once(
+    journals: list[SqlJournal],
+) -> None:
+    outcomes = [outcome(seq, deployment(seq, f"app-{seq}")) for seq in range(1, 30)]
+
+    said = await asyncio.gather(*(one.record(outcomes, window=WINDOW) for one in journals))
+
+    assert len(set(said)) == 1
+    assert len(await journals[0].deployments(limit=100)) == 29
+    changes = await journals[0].changes(deployment(1, "app-1").id)
+    assert len(changes) == 1
+
+
+async def test_the_same_push_by_two_hooks_at_once_deploys_once(journals: list[SqlJournal]) -> None:
+    first, second, _ = journals
+    for number in range(1, 2 * ROUNDS, 2):
+        push = PushSeen(f"github {number} refs/heads/main", "a" * 40, "b" * 40)
+        app_id = f"app-{number}"
+
+        await asyncio.gather(
+            *(
+                journal.record([outcome(seq, deployment(seq, app_id), push=push)], window=WINDOW)
+                for journal, seq in ((first, number), (second, number + 1))
+            )
+        )
+
+        found = await first.decisions([number, number + 1])
+        reasons = [decision.reason for decisions in found.values() for decision in decisions]
+        assert sorted(reasons) == [Reason.DUPLICATE_PUSH, Reason.NO_WATCH_PATHS]
+        assert len(await first.deployments(limit=9, app_id=app_id)) == 1
+
+
+async def test_whoever_records_when_only_the_newest_of_an_app_stays(
+    journals: list[SqlJournal],
+) -> None:
+    await asyncio.gather(
+        *(
+            journals[seq % 3].record([outcome(seq, deployment(seq, f"app-{seq % 4}"))], window=9.0)
+            for seq in range(60, 0, -1)
+        )
+    )
+
+    found = await journals[0].deployments(limit=100)
+    waiting = sorted(one.seq for one in found if one.state is State.WAITING)
+    assert waiting == [57, 58, 59, 60]
+    assert {one.state for one in found} == {State.WAITING, State.SUPERSEDED}
+
+
+async def test_a_cancel_that_was_decided_first_ends_an_older_push_too(
+    journals: list[SqlJournal],
+) -> None:
+    first, second, _ = journals
+    cancel = Decision("app-web", "shop/web", Reason.CANCEL_ASKED, "ada asked to cancel")
+    waits = deployment(1)
+    await first.record([outcome(1, waits)], window=WINDOW)
+    await first.record([Outcome(3, "cli-3", (cancel,), explicit=True)], window=WINDOW)
+
+    late = await second.record([outcome(2, deployment(2))], window=WINDOW)
+
+    assert late.start == ()
+    found = {one.seq: one.state for one in await first.deployments(limit=9)}
+    assert found == {1: State.WAITING, 2: State.CANCELLED}  # the cancel's flow ends the first
+
+
+async def test_a_place_that_is_wanted_while_its_deployment_changes_shows_the_change(
+    journals: list[SqlJournal], engine: sa.Engine
+) -> None:
+    journal = journals[0]
+    one = deployment(1)
+    await journal.record([outcome(1, one)], window=WINDOW)
+    with engine.connect() as db:
+        with db.begin():
+            tx.move(db, one.id, State.ASKED, "asked", {}, 1.0)
+            wanting = asyncio.create_task(journal.want([target("card", one.id)]))
+
+            async def blocked() -> int:
+                query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                return int(db.scalar(sa.text(query)) or 0)
+
+            await until(blocked, lambda count: count == 1)
+            assert not wanting.done()
+        await wanting
+
+    (raised,) = await journal.raised(1e12, 9)
+    story = await journal.story(raised.target)
+    assert [found.state for found in story.deployments] == [State.ASKED]
+
+
+async def test_many_changes_at_once_raise_what_shows_them_without_blocking_each_other(
+    journals: list[SqlJournal],
+) -> None:
+    ids = [deployment(seq, f"app-{seq}").id for seq in range(1, 7)]
+    for seq, id_ in enumerate(ids, 1):
+        await journals[0].record([outcome(seq, deployment(seq, f"app-{seq}"))], window=WINDOW)
+        assert id_ == deployment(seq, f"app-{seq}").id
+    places = [target(f"place-{n}", *(ids if n % 2 else ids[::-1])) for n in range(6)]
+    await journals[0].want(places)
+
+    await asyncio.gather(
+        *(
+            journals[number % 3].say(id_, f"line {number}")
+            for number in range(12)
+            for id_ in (ids if number % 2 else ids[::-1])
+        ),
+        *(journal.want(places[::-1]) for journal in journals),
+    )
+
+    for id_ in ids:
+        assert len(await journals[0].changes(id_)) == 13
+    found = await journals[0].feedback(limit=99)
+    assert {raised.wanted for raised in found} == {1 + 12 * len(ids)}
+
+
+async def test_a_lease_has_one_holder(journals: list[SqlJournal]) -> None:
+    owners = [f"owner-{number}" for number in range(12)]
+
+    held = await asyncio.gather(
+        *(journals[n % 3].hold("timer", owner, 60.0) for n, owner in enumerate(owners))
+    )
+
+    assert held.count(True) == 1
+    holder = owners[held.index(True)]
+    assert await journals[0].hold("timer", holder, 0.0)
+    assert await journals[1].hold("timer", "another", 60.0)
+    assert not await journals[0].hold("timer", holder, 60.0)
+    await journals[0].release("timer", holder)
+    assert not await journals[0].hold("timer", holder, 60.0)
+    await journals[0].release("timer", "another")
+    assert await journals[0].hold("timer", holder, 60.0)
+
+
+async def test_apps_that_several_save_at_once_are_saved_and_counted_once(
+    journals: list[SqlJournal],
+) -> None:
+    found = [app(f"app-{number}") for number in range(40)]
+
+    await asyncio.gather(*(journal.save_apps("dokploy", found) for journal in journals))
+
+    assert await journals[0].apps_version() == 1
+    assert len(await journals[1].apps()) == 40
+
+
+async def test_the_name_is_the_same_for_all(journals: list[SqlJournal]) -> None:
+    names = await asyncio.gather(*(journal.instance() for journal in journals * 4))
+
+    assert len(set(names)) == 1
+
+
+async def test_all_start_at_once_on_an_empty_database(empty_postgres: str) -> None:
+    engines = [postgres_engine(empty_postgres, connections=1) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        did = list(pool.map(migrations.migrate, engines))
+
+    assert did.count(True) == 1
+    with engines[0].connect() as db:
+        assert sa.inspect(db).has_table("deployments")
+    for engine in engines:
+        engine.dispose()
+
+
+async def test_a_connection_that_was_cut_fails_nobody(
+    journals: list[SqlJournal], postgres: str
+) -> None:
+    journal = journals[0]
+    await journal.save_apps("dokploy", [app()])
+    with psycopg.connect(postgres, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    assert await journal.apps() == [app()]
+
+
+async def test_texts_may_hold_what_postgres_can_not(journals: list[SqlJournal]) -> None:
+    new = deployment(1, message="fix:\0\0 it", author="\0")
+
+    await journals[0].record([outcome(1, new)], window=WINDOW)
+
+    found = await journals[0].deployment(new.id)
+    assert found is not None
+    assert (found.message, found.author) == ("fix:\ufffd\ufffd it", "\ufffd")
+
+
+async def test_a_server_that_is_away_is_unreachable_and_says_no_secret() -> None:
+    url = "postgresql://ada:hunter2@127.0.0.1:1/none"
+    journal = SqlJournal(postgres_engine(url), clock=ManualClock())
+
+    with pytest.raises(Unreachable) as caught:
+        await journal.apps()
+
+    assert "hunter2" not in str(caught.value)
+    await journal.stop()
+
+
+async def test_deadlocks_are_tried_again(journals: list[SqlJournal], engine: sa.Engine) -> None:
+    """Two who raise two places in opposite orders: the database chooses one, which comes again."""
+    one, two = deployment(1, "app-1"), deployment(2, "app-2")
+    await journals[0].record([outcome(1, one), outcome(2, two)], window=WINDOW)
+    await journals[0].want([target("a", one.id), target("b", two.id)])
+    t = tables.feedback
+    with engine.connect() as db:
+        with db.begin():
+            db.execute(sa.select(t.c.id).where(t.c.id == "b").with_for_update())
+            both = [target("a", one.id, two.id), target("b", two.id, one.id)]
+            wanting = asyncio.create_task(journals[0].want(both))
+
+            async def blocked() -> int:
+                query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                return int(db.scalar(sa.text(query)) or 0)
+
+            await until(blocked, lambda count: count == 1)
+            # Whichever of the two the database ends: ours must come through in the end.
+            with suppress(sa.exc.OperationalError):
+                feedback.remember(db, "a", {"by": "the other"}, 1.0)
+        await wanting
+
+    follows = {
+        one.target.id: set(one.target.follows) for one in await journals[0].feedback(limit=9)
+    }
+    assert follows["a"] == follows["b"] == {about_deployment(one.id), about_deployment(two.id)}
