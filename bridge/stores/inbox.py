@@ -1,35 +1,30 @@
 """The inbox on SQLite: every delivery is on disk before it is answered.
 
-Group commit: what arrives while the last transaction is written to disk shares the next
-one and its single fsync. One thread owns the writing connection; requests wait on futures
-that one `call_soon_threadsafe` a batch resolves. The file is the inbox's own, so that no
-other part's writes can delay an answer (durability.md has the measurements).
+The file is the inbox's own, so that no other part's writes can delay an answer
+(durability.md has the measurements).
 """
 
 import asyncio
 import contextlib
-import hashlib
-import json
-import logging
-import queue
 import sqlite3
 import sys
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bridge.core.errors import Unreachable
-from bridge.ports import Delivery, DeliveryState, Finished, InboxFigures, Kept, NewDelivery
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-log = logging.getLogger(__name__)
+from bridge.ports import Delivery, Finished, InboxFigures, Kept
+from bridge.stores.batches import (
+    BatchedInbox,
+    Finish,
+    Forget,
+    Item,
+    Keep,
+    delivery_key,
+    delivery_row,
+    read_delivery,
+)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS deliveries (
@@ -56,56 +51,12 @@ CREATE INDEX IF NOT EXISTS work_open ON work (seq) WHERE state = 'kept';
 _FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
 
 
-@dataclass(slots=True)
-class _Keep:
-    new: NewDelivery
-    key: bytes
-    done: asyncio.Future[Kept]
-    answer: Kept | None = None
+class SqliteInbox(BatchedInbox):
+    """Deliveries in a SQLite file (WAL, `synchronous=FULL`)."""
 
-
-@dataclass(slots=True)
-class _Forget:
-    seqs: Sequence[int]
-    wholly: bool
-    done: asyncio.Future[None]
-
-
-@dataclass(slots=True)
-class _Finish:
-    finished: Sequence[Finished]
-    done: asyncio.Future[None]
-
-
-def delivery_key(host: str, id: str) -> bytes:  # noqa: A002 - the field's own name
-    """Sixteen bytes that stand for a host's delivery id, whatever its form."""
-    return hashlib.blake2b(f"{host}\0{id}".encode(), digest_size=16).digest()
-
-
-class SqliteInbox:
-    """Deliveries in a SQLite file (WAL, `synchronous=FULL`).
-
-    `woken` is called in the event loop after each batch that kept something new.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        woken: Callable[[], None] = lambda: None,
-        batch_rows: int = 256,
-        batch_bytes: int = 8 * 2**20,
-        remembered: int = 100_000,
-    ) -> None:
+    def __init__(self, path: Path, **batching: Any) -> None:
+        super().__init__(**batching)
         self._path = path
-        self.woken = woken
-        self._batch_rows = batch_rows
-        self._batch_bytes = batch_bytes
-        self._remembered = remembered
-        self._known: OrderedDict[bytes, int] = OrderedDict()
-        self._queue: queue.SimpleQueue[_Keep | _Finish | _Forget | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._reader: sqlite3.Connection | None = None
         self._reading = threading.Lock()
 
@@ -113,60 +64,17 @@ class SqliteInbox:
 
     async def start(self) -> None:
         """Open the file, making it where there is none, and start the writer."""
-        self._loop = asyncio.get_running_loop()
-        writer = await asyncio.to_thread(self._open)
+        await self.start_writer(lambda: _Writer(self._path))
         self._reader = _connect(self._path)
-        self._thread = threading.Thread(
-            target=self._write, args=(writer,), name="inbox-writer", daemon=True
-        )
-        self._thread.start()
 
     async def stop(self) -> None:
         """Finish what is being kept, then close."""
-        if self._thread is not None:
-            self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None
+        await self.stop_writer()
         if self._reader is not None:
             self._reader.close()
             self._reader = None
 
-    def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        writer = _connect(self._path)
-        try:
-            writer.executescript(SCHEMA)
-        except sqlite3.Error:
-            writer.close()
-            raise
-        return writer
-
-    # ── keeping ───────────────────────────────────────────────────────────
-
-    def known(self, host: str, id: str) -> Kept | None:  # noqa: A002 - the field's own name
-        """The answer for a delivery that is surely kept already; None: ask `keep`."""
-        seq = self._known.get(delivery_key(host, id))
-        return None if seq is None else Kept(seq, duplicate=True)
-
-    async def keep(self, new: NewDelivery) -> Kept:
-        """Write a delivery to disk; returns once it is there.
-
-        A repeated id is a duplicate and changes nothing, unless the first one was parked
-        as `failed`: then it is taken up again.
-
-        Raises:
-            Unreachable: it could not be written (disk full, file gone); nothing is half-kept.
-        """
-        loop = asyncio.get_running_loop()
-        item = _Keep(new, delivery_key(new.host, new.id), loop.create_future())
-        self._queue.put(item)
-        return await item.done
-
-    async def finish(self, finished: Sequence[Finished]) -> None:
-        """Record how far deliveries have come, in one transaction."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Finish(finished, done))
-        await done
+    # ── forgetting ────────────────────────────────────────────────────────
 
     async def forget_bodies(self, before: float, limit: int) -> int:
         """Forget the bodies of some decided deliveries from before then; how many."""
@@ -180,9 +88,7 @@ class SqliteInbox:
         """Found on a connection of its own, so that neither writing nor reading waits for it."""
         seqs = await asyncio.to_thread(self._old, before, limit, more)
         if seqs:
-            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._queue.put(_Forget(seqs, wholly, done))
-            await done
+            await self.remove(seqs, wholly=wholly)
         return len(seqs)
 
     def _old(self, before: float, limit: int, more: str) -> list[int]:
@@ -236,10 +142,6 @@ class SqliteInbox:
         )
         return InboxFigures(*rows[0])
 
-    async def ready(self) -> None:
-        """Raises Unreachable when nothing can be kept: an empty transaction goes the whole way."""
-        await self.finish([])
-
     async def _one(self, where: str, value: Any) -> Delivery | None:
         found = await asyncio.to_thread(
             self._read,
@@ -250,7 +152,7 @@ class SqliteInbox:
         return found[0] if found else None
 
     def _read(self, sql: str, values: tuple[Any, ...]) -> list[Delivery]:
-        return [_delivery(row) for row in self._rows(sql, values)]
+        return [read_delivery(row) for row in self._rows(sql, values)]
 
     def _rows(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
         assert self._reader is not None, "start() comes first"
@@ -260,90 +162,39 @@ class SqliteInbox:
         except sqlite3.Error as error:
             raise Unreachable("the inbox", str(error)) from error
 
-    # ── the writer thread ─────────────────────────────────────────────────
 
-    def _write(self, writer: sqlite3.Connection) -> None:
-        running = True
-        while running:
-            batch, running = self._next_batch()
-            if batch:
-                self._settle(batch, self._commit(writer, batch))
-        writer.close()
+class _Writer:
+    """The writing connection."""
 
-    def _next_batch(self) -> tuple[list[_Keep | _Finish | _Forget], bool]:
-        """Wait for one item, then take along all that queued meanwhile."""
-        batch: list[_Keep | _Finish | _Forget] = []
-        size = 0
-        block = True
-        while len(batch) < self._batch_rows and size < self._batch_bytes:
-            try:
-                item = self._queue.get(block=block)
-            except queue.Empty:
-                break
-            if item is None:
-                return batch, False
-            batch.append(item)
-            size += len(item.new.body) if isinstance(item, _Keep) else 0
-            block = False
-        return batch, True
-
-    def _commit(
-        self, writer: sqlite3.Connection, batch: list[_Keep | _Finish | _Forget]
-    ) -> Unreachable | None:
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._connection = _connect(path)
         try:
-            rows = {id(item): _row(item) for item in batch if isinstance(item, _Keep)}
+            self._connection.executescript(SCHEMA)
+        except sqlite3.Error:
+            self._connection.close()
+            raise
+
+    def commit(self, batch: Sequence[Item]) -> None:
+        rows = {id(item): delivery_row(item) for item in batch if isinstance(item, Keep)}
+        writer = self._connection
+        try:
             writer.execute("BEGIN IMMEDIATE")
             for item in batch:
-                if isinstance(item, _Keep):
+                if isinstance(item, Keep):
                     item.answer = _insert(writer, item, rows[id(item)])
-                elif isinstance(item, _Finish):
+                elif isinstance(item, Finish):
                     _update(writer, item.finished)
                 else:
                     _remove(writer, item)
             writer.execute("COMMIT")
-        except Exception as error:  # whatever it is: without this thread nothing is ever answered
-            log.exception("the inbox could not be written")
+        except Exception:
             with contextlib.suppress(sqlite3.Error):
                 writer.rollback()
-            return Unreachable("the inbox", str(error))
-        return None
+            raise
 
-    def _settle(self, batch: list[_Keep | _Finish | _Forget], error: Unreachable | None) -> None:
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._resolve, batch, error)
-
-    def _resolve(self, batch: list[_Keep | _Finish | _Forget], error: Unreachable | None) -> None:
-        for item in batch:
-            if error is None:
-                self._remember(item)
-            if item.done.done():  # whoever asked has gone; what was written stays
-                continue
-            if error is not None:
-                item.done.set_exception(error)
-            elif isinstance(item, _Keep):
-                assert item.answer is not None
-                item.done.set_result(item.answer)
-            else:
-                item.done.set_result(None)
-        if error is None and any(isinstance(i, _Keep) and _is_new(i) for i in batch):
-            self.woken()
-
-    def _remember(self, item: _Keep | _Finish | _Forget) -> None:
-        if isinstance(item, _Keep):
-            assert item.answer is not None
-            self._known[item.key] = item.answer.seq
-            if len(self._known) > self._remembered:
-                self._known.popitem(last=False)
-            return
-        if isinstance(item, _Forget):
-            return
-        for finished in item.finished:  # a failed one may come again, so it is not "known"
-            if finished.state is DeliveryState.FAILED:
-                self._known.pop(delivery_key(finished.host, finished.id), None)
-
-
-def _is_new(item: _Keep) -> bool:
-    return item.answer is not None and not item.answer.duplicate
+    def close(self) -> None:
+        self._connection.close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -359,14 +210,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _row(item: _Keep) -> tuple[Any, ...]:
-    new = item.new
-    headers = json.dumps(dict(new.headers), separators=(",", ":"))
-    body = zstd.compress(new.body, level=1)
-    return (item.key, new.host, new.id, new.event, headers, new.received_at, body)
-
-
-def _insert(writer: sqlite3.Connection, item: _Keep, row: tuple[Any, ...]) -> Kept:
+def _insert(writer: sqlite3.Connection, item: Keep, row: tuple[Any, ...]) -> Kept:
     inserted = writer.execute(
         "INSERT OR IGNORE INTO deliveries (key, host, id, event, headers, received_at, body)"
         " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING seq",
@@ -391,31 +235,10 @@ def _update(writer: sqlite3.Connection, finished: Sequence[Finished]) -> None:
     )
 
 
-def _remove(writer: sqlite3.Connection, item: _Forget) -> None:
+def _remove(writer: sqlite3.Connection, item: Forget) -> None:
     seqs = [(seq,) for seq in item.seqs]
     if not item.wholly:
         writer.executemany("UPDATE deliveries SET body = x'' WHERE seq = ?", seqs)
         return
     writer.executemany("DELETE FROM work WHERE seq = ?", seqs)
     writer.executemany("DELETE FROM deliveries WHERE seq = ?", seqs)
-
-
-def _delivery(row: tuple[Any, ...]) -> Delivery:
-    seq, host, id_, event, headers, received_at, state, attempts, error, body = row
-    return Delivery(
-        seq=seq,
-        host=host,
-        id=id_,
-        event=event,
-        headers=_headers(headers),
-        received_at=received_at,
-        state=DeliveryState(state),
-        attempts=attempts,
-        error=error,
-        body=zstd.decompress(body) if body else None,
-    )
-
-
-def _headers(text: str) -> Mapping[str, str]:
-    headers: dict[str, str] = json.loads(text)
-    return headers

@@ -1,0 +1,260 @@
+"""Group commit: what any inbox of ours does with what is to be written.
+
+What arrives while the last transaction is written to disk shares the next one and its
+single fsync. One thread owns the writing connection; requests wait on futures that one
+`call_soon_threadsafe` a batch resolves.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import queue
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bridge.core.errors import Unreachable
+from bridge.ports import Delivery, DeliveryState, Finished, Kept, NewDelivery
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Keep:
+    """A delivery to be kept; `answer` is the writer's."""
+
+    new: NewDelivery
+    key: bytes
+    done: asyncio.Future[Kept]
+    answer: Kept | None = None
+
+
+@dataclass(slots=True)
+class Finish:
+    """How far deliveries have come."""
+
+    finished: Sequence[Finished]
+    done: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class Forget:
+    """Deliveries whose bodies, or all of them, are forgotten."""
+
+    seqs: Sequence[int]
+    wholly: bool
+    done: asyncio.Future[None]
+
+
+Item = Keep | Finish | Forget
+
+
+class Writer(Protocol):
+    """Owns the writing connection; lives in the writer's thread."""
+
+    def commit(self, batch: Sequence[Item]) -> None:
+        """Write all of it, on disk once this returns, or nothing and raise."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+def delivery_key(host: str, id: str) -> bytes:  # noqa: A002 - the field's own name
+    """Sixteen bytes that stand for a host's delivery id, whatever its form."""
+    return hashlib.blake2b(f"{host}\0{id}".encode(), digest_size=16).digest()
+
+
+class BatchedInbox:
+    """The writing half of an inbox.
+
+    `woken` is called in the event loop after each batch that kept something new.
+    """
+
+    def __init__(
+        self,
+        *,
+        woken: Callable[[], None] = lambda: None,
+        batch_rows: int = 256,
+        batch_bytes: int = 8 * 2**20,
+        remembered: int = 100_000,
+    ) -> None:
+        self.woken = woken
+        self._batch_rows = batch_rows
+        self._batch_bytes = batch_bytes
+        self._remembered = remembered
+        self._known: OrderedDict[bytes, int] = OrderedDict()
+        self._queue: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # ── life ──────────────────────────────────────────────────────────────
+
+    async def start_writer(self, open_writer: Callable[[], Writer]) -> None:
+        """Open the writer in a thread, since that waits for the disk, and start it."""
+        self._loop = asyncio.get_running_loop()
+        writer = await asyncio.to_thread(open_writer)
+        self._thread = threading.Thread(
+            target=self._write, args=(writer,), name="inbox-writer", daemon=True
+        )
+        self._thread.start()
+
+    async def stop_writer(self) -> None:
+        """Finish what is being written."""
+        if self._thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+
+    # ── asking for it ─────────────────────────────────────────────────────
+
+    def known(self, host: str, id: str) -> Kept | None:  # noqa: A002 - the field's own name
+        """The answer for a delivery that is surely kept already; None: ask `keep`."""
+        seq = self._known.get(delivery_key(host, id))
+        return None if seq is None else Kept(seq, duplicate=True)
+
+    async def keep(self, new: NewDelivery) -> Kept:
+        """Write a delivery to disk; returns once it is there.
+
+        A repeated id is a duplicate and changes nothing, unless the first one was parked
+        as `failed`: then it is taken up again.
+
+        Raises:
+            Unreachable: it could not be written (disk full, database gone); nothing is half-kept.
+        """
+        loop = asyncio.get_running_loop()
+        item = Keep(new, delivery_key(new.host, new.id), loop.create_future())
+        self._queue.put(item)
+        return await item.done
+
+    async def finish(self, finished: Sequence[Finished]) -> None:
+        """Record how far deliveries have come, in one transaction."""
+        item = Finish(finished, asyncio.get_running_loop().create_future())
+        self._queue.put(item)
+        await item.done
+
+    async def remove(self, seqs: Sequence[int], *, wholly: bool) -> None:
+        """Forget the bodies of deliveries, or all that there is of them."""
+        item = Forget(seqs, wholly, asyncio.get_running_loop().create_future())
+        self._queue.put(item)
+        await item.done
+
+    async def ready(self) -> None:
+        """Raises Unreachable when nothing can be kept: an empty transaction goes the whole way."""
+        await self.finish([])
+
+    # ── the writer's thread ───────────────────────────────────────────────
+
+    def _write(self, writer: Writer) -> None:
+        running = True
+        while running:
+            batch, running = self._next_batch()
+            if batch:
+                self._settle(batch, _committed(writer, batch))
+        writer.close()
+
+    def _next_batch(self) -> tuple[list[Item], bool]:
+        """Wait for one item, then take along all that queued meanwhile."""
+        batch: list[Item] = []
+        size = 0
+        block = True
+        while len(batch) < self._batch_rows and size < self._batch_bytes:
+            try:
+                item = self._queue.get(block=block)
+            except queue.Empty:
+                break
+            if item is None:
+                return batch, False
+            batch.append(item)
+            size += len(item.new.body) if isinstance(item, Keep) else 0
+            block = False
+        return batch, True
+
+    def _settle(self, batch: list[Item], error: Unreachable | None) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._resolve, batch, error)
+
+    # ── back in the event loop ────────────────────────────────────────────
+
+    def _resolve(self, batch: list[Item], error: Unreachable | None) -> None:
+        for item in batch:
+            if error is None:
+                self._remember(item)
+            if item.done.done():  # whoever asked has gone; what was written stays
+                continue
+            if error is not None:
+                item.done.set_exception(error)
+            elif isinstance(item, Keep):
+                assert item.answer is not None
+                item.done.set_result(item.answer)
+            else:
+                item.done.set_result(None)
+        if error is None and any(isinstance(i, Keep) and _is_new(i) for i in batch):
+            self.woken()
+
+    def _remember(self, item: Item) -> None:
+        if isinstance(item, Keep):
+            assert item.answer is not None
+            self._known[item.key] = item.answer.seq
+            if len(self._known) > self._remembered:
+                self._known.popitem(last=False)
+        elif isinstance(item, Finish):
+            for finished in item.finished:  # a failed one may come again, so it is not "known"
+                if finished.state is DeliveryState.FAILED:
+                    self._known.pop(delivery_key(finished.host, finished.id), None)
+
+
+def _committed(writer: Writer, batch: Sequence[Item]) -> Unreachable | None:
+    try:
+        writer.commit(batch)
+    except Unreachable as error:
+        return error
+    except Exception as error:  # whatever it is: without this thread nothing is ever answered
+        log.exception("the inbox could not be written")
+        return Unreachable("the inbox", str(error))
+    return None
+
+
+def _is_new(item: Keep) -> bool:
+    return item.answer is not None and not item.answer.duplicate
+
+
+# ── rows ─────────────────────────────────────────────────────────────────────
+
+
+def delivery_row(item: Keep) -> tuple[Any, ...]:
+    """What is kept of a delivery: key, host, id, event, headers, received_at, body."""
+    new = item.new
+    headers = json.dumps(dict(new.headers), separators=(",", ":"))
+    body = zstd.compress(new.body, level=1)
+    return (item.key, new.host, new.id, new.event, headers, new.received_at, body)
+
+
+def read_delivery(row: tuple[Any, ...]) -> Delivery:
+    """A delivery from a row: seq, host, id, event, headers, received_at, state, attempts, …"""
+    seq, host, id_, event, headers, received_at, state, attempts, error, body = row
+    return Delivery(
+        seq=seq,
+        host=host,
+        id=id_,
+        event=event,
+        headers=_headers(headers),
+        received_at=received_at,
+        state=DeliveryState(state),
+        attempts=attempts,
+        error=error,
+        body=zstd.decompress(body) if body else None,
+    )
+
+
+def _headers(text: str) -> Mapping[str, str]:
+    headers: dict[str, str] = json.loads(text)
+    return headers
