@@ -26,7 +26,7 @@ from sqlalchemy.exc import DatabaseError
 
 from bridge.backends import BACKENDS
 from bridge.core.errors import BridgeError, Rejected
-from bridge.githosts import HOSTS
+from bridge.githosts import APIS, HOSTS
 from bridge.githosts.github import GitHub
 from bridge.githosts.gitlab import GitLab
 from bridge.journey.cancel import Canceller
@@ -40,7 +40,7 @@ from bridge.journey.probe import Probe
 from bridge.journey.retention import Keeping, Retention
 from bridge.journey.showing import Persistence
 from bridge.journey.turns import Turns
-from bridge.ports import Backend, GitHost, Observe, Planner, Shows
+from bridge.ports import Backend, GitHost, HostApi, Observe, Planner, Shows
 from bridge.settings import DokploySettings, Settings, book_of, policy_of
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.inbox import SqliteInbox
@@ -256,6 +256,18 @@ def served_hosts(settings: Settings) -> dict[str, GitHost]:
         if host not in found:
             log.warning("%s is not served (404): set %s", host, setting[host])
     return found
+
+
+def host_apis(settings: Settings) -> dict[str, HostApi]:
+    """The API of each host for which a credential is set; nothing is asked of it yet.
+
+    Raises:
+        Rejected: a setting can't be used.
+    """
+    github = settings.github.model_dump(exclude={"webhook_secrets"})
+    gitlab = settings.gitlab.model_dump(exclude={"webhook_tokens", "signing_tokens"})
+    made = {"github": APIS["github"](**github), "gitlab": APIS["gitlab"](**gitlab)}
+    return {host: api for host, api in made.items() if api is not None}
 
 
 @asynccontextmanager

@@ -128,6 +128,8 @@ class CommitState(StrEnum):
 class HostApi(Protocol):
     """What the bridge asks of a Git host, and writes there, with a credential of its own.
 
+    A repository is named as `Repository.name`; GitLab takes `Repository.id` as well.
+
     Every method raises `NotFound` (no such thing, or not for us), `Refused` (the host says
     no), `Unreachable` (nothing was done; `retry_after` where the host names it) or
     `Unanswered` (it may have been done).
@@ -138,8 +140,8 @@ class HostApi(Protocol):
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
         """Those that a commit belongs to, in any state."""
 
-    async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
-        """All comments of a pull request, every page, oldest first."""
+    def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
+        """All comments of a pull request, page after page as they are asked for, oldest first."""
 
     async def comment(self, repository: str, number: int, body: str) -> str:
         """Write a comment; returns its id."""
@@ -161,7 +163,19 @@ class HostApi(Protocol):
     async def create_deployment(
         self, repository: str, commit: str, ref: str, environment: str, description: str
     ) -> str:
-        """Make a deployment object, without merging anything or asking for checks; its id."""
+        """Make a deployment object, without merging anything or asking for checks; its id.
+
+        Args:
+            ref: in full, e.g. "refs/heads/main".
+        """
+
+    async def find_deployment(
+        self, repository: str, commit: str, environment: str, description: str
+    ) -> str | None:
+        """The newest deployment object that `create_deployment` has made with the same words.
+
+        GitLab keeps no description, so there it is the newest of the commit and environment.
+        """
 
     async def set_deployment(
         self,
@@ -180,6 +194,93 @@ class HostApi(Protocol):
 
     async def close(self) -> None:
         """Let go of connections and threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A webhook as its Git host keeps it.
+
+    Attributes:
+        place: whose it is, in the adapter's own words, e.g. "repos/my-org/mono", "app".
+        url: where it sends; None where the host does not tell.
+        trouble: why the host sends nothing at present, in words for people.
+    """
+
+    place: str
+    id: str
+    url: str | None
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One try of a host to deliver.
+
+    Attributes:
+        id: the host's number for it, for `Redelivers`.
+        delivery: what the webhook itself calls it; the same for every try. None where the
+            host lists no such id: the payload's headers tell it then.
+        event: as the host names it, e.g. "push".
+        at: seconds since 1970.
+        answered: we have answered with a 2xx.
+        words: what the host says of it, e.g. "timed out".
+    """
+
+    id: str
+    delivery: str | None
+    event: str
+    at: float
+    answered: bool
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What a host has sent or tried to send: headers, names in lower case, and body.
+
+    The signature that is among the headers need not fit the body any more; that it comes from
+    the host's API proves it.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TagAt:
+    """A tag and the commit that it stands at."""
+
+    name: str
+    commit: str
+
+
+@runtime_checkable
+class Redelivers(Protocol):
+    """A Git host that tells what it could not deliver, and where branches and tags stand.
+
+    Errors are those of `HostApi`.
+    """
+
+    async def hooks(self, repository: str) -> list[Hook]:
+        """The webhooks that send this repository's events, as far as the credential may see."""
+
+    def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:
+        """The tries of a webhook since then, newest first, page after page as asked for."""
+
+    async def payload(self, hook: Hook, id_: str) -> Payload:
+        """What one try has sent."""
+
+    async def redeliver(self, hook: Hook, id_: str) -> None:
+        """Have the host send it again; returns once the host has accepted that."""
+
+    async def head(self, repository: str, branch: str) -> str | None:
+        """The commit that a branch stands at; None when there is no such branch.
+
+        Asked conditionally: while nothing has moved it costs nothing of GitHub's rate limit.
+        """
+
+    async def tags(self, repository: str, limit: int) -> list[TagAt]:
+        """Tags of a repository: the newest on GitLab, on GitHub the last by name."""
 
 
 # ── Deliveries (the inbox) ───────────────────────────────────────────────────

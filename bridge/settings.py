@@ -65,17 +65,14 @@ class Github(Section):
         (), description="secrets of its webhooks; several while you rotate them"
     )
     token: SecretStr | None = Field(
-        None, description="a token; for feedback, not used by this release"
+        None, description="a token: comments, statuses, changed files; or a GitHub App, below"
     )
-    app_id: int | None = Field(
-        None, description="id of a GitHub App, instead of a token; not used yet"
-    )
-    private_key: SecretStr | None = Field(
-        None, description="the App's private key, PEM; not used yet"
-    )
+    app_id: int | None = Field(None, gt=0, description="id of a GitHub App, instead of a token")
+    private_key: SecretStr | None = Field(None, description="the App's private key, PEM")
     api_url: str = Field(
-        "https://api.github.com", description="base of its API (GHES: …/api/v3); not used yet"
+        "https://api.github.com", description="base of its API; GHES: https://HOST/api/v3"
     )
+    ca: str | None = Field(None, description="a PEM file with its certificate authority")
 
 
 class Gitlab(Section):
@@ -85,10 +82,11 @@ class Gitlab(Section):
     signing_tokens: Secrets = Field(
         (), description="signing tokens (whsec_…, GitLab 19.0): unsigned webhooks are refused then"
     )
-    url: str = Field("https://gitlab.com", description="where your GitLab is; not used yet")
+    url: str = Field("https://gitlab.com", description="where your GitLab is")
     token: SecretStr | None = Field(
-        None, description="a project or group token; for feedback, not used yet"
+        None, description="a project or group token: comments, statuses, changed files"
     )
+    ca: str | None = Field(None, description="a PEM file with its certificate authority")
 
 
 class DokploySettings(Section):

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
+from bridge.githosts.apis import github_api, gitlab_api
 from bridge.githosts.github import GitHub
 from bridge.githosts.gitlab import GitLab
-from bridge.ports import GitHost
+from bridge.ports import GitHost, HostApi
 
 HOSTS: dict[str, Callable[[Sequence[str]], GitHost]] = {"github": GitHub, "gitlab": GitLab}
 """Each host by its key, made from the secrets that its webhooks carry."""
+
+APIS: dict[str, Callable[..., HostApi | None]] = {"github": github_api, "gitlab": gitlab_api}
+"""Each host's API by its key, made from its settings; None where no credential is set."""

@@ -1,0 +1,274 @@
+"""GitHub's REST API, github.com and GitHub Enterprise Server from 3.9 on: what people see there.
+
+https://docs.github.com/en/rest
+"""
+
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from bridge.core.errors import NotFound, Refused
+from bridge.githosts.answers import NOTHING, Answer
+from bridge.githosts.client import Client, checked_base, read
+from bridge.githosts.github_changes import changes
+from bridge.githosts.github_credentials import Credential
+from bridge.githosts.payload import Model
+from bridge.githosts.pool import Bounds
+from bridge.ports import ChangeSet, Clock, Comment, CommitState, PullRequest
+
+SERVICE = "github"
+
+_NAME = re.compile(r"[\w.-]+/[\w.-]+").fullmatch
+_DESCRIPTION = 140
+
+_STATUS = {
+    CommitState.PENDING: "pending",
+    CommitState.RUNNING: "pending",
+    CommitState.SUCCESS: "success",
+    CommitState.FAILURE: "failure",
+    CommitState.CANCELLED: "error",
+}
+_DEPLOYMENT = _STATUS | {CommitState.PENDING: "queued", CommitState.RUNNING: "in_progress"}
+
+
+class GithubAccess:
+    """Requests about repositories, each with the token that is good for it."""
+
+    def __init__(
+        self,
+        credential: Credential,
+        *,
+        api_url: str = "https://api.github.com",
+        ca: str | None = None,
+        bounds: Bounds | None = None,
+        clock: Clock = time.time,
+    ) -> None:
+        base, bounds = checked_base(SERVICE, api_url), bounds or Bounds()
+
+        def wire() -> Any:
+            from bridge.githosts.github_wire import GithubWire
+
+            return GithubWire(base, ca=ca, silence=bounds.silence)
+
+        remedy = "set BRIDGE_GITHUB_TOKEN, or BRIDGE_GITHUB_APP_ID and its key, to what is valid"
+        self.client = Client(SERVICE, base, wire, remedy=remedy, bounds=bounds, clock=clock)
+        self.credential = credential
+
+    async def ask(
+        self,
+        repository: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] = NOTHING,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] = NOTHING,
+    ) -> Answer:
+        """Send one request about a repository; `path` is under it, e.g. "/hooks"."""
+        whole = f"/repos/{named(repository)}{path}"
+
+        async def once() -> Answer:
+            token = await self.credential.token(self.client, repository)
+            return await self.client.ask(
+                token, method, whole, query=query, body=body, headers=headers
+            )
+
+        try:
+            return await once()
+        except Refused as error:
+            # An installation's token ends early when the App's permissions change.
+            if error.status != 401 or not self.credential.forget(repository):
+                raise
+        return await once()
+
+    async def pages(
+        self, repository: str, path: str, *, query: Mapping[str, Any] = NOTHING
+    ) -> AsyncIterator[Answer]:
+        """The pages of a list of a repository."""
+        token = await self.credential.token(self.client, repository)
+        async for answer in self.client.pages(
+            token, f"/repos/{named(repository)}{path}", query=query
+        ):
+            yield answer
+
+
+class GithubApi:
+    """What the bridge asks of GitHub, and writes there; a `HostApi`."""
+
+    name = SERVICE
+
+    def __init__(self, access: GithubAccess) -> None:
+        self._access = access
+
+    async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
+        path, found = f"/commits/{commit}/pulls", list[PullRequest]()
+        async for answer in self._access.pages(repository, path):
+            pulls = read(_PULLS, path, answer, SERVICE, reads=True)
+            found += [_pull_request(pull) for pull in pulls]
+        return found
+
+    async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
+        path = f"/issues/{number}/comments"
+        login = await self._access.credential.login(self._access.client)
+        async for answer in self._access.pages(repository, path):
+            for one in read(_COMMENTS, path, answer, SERVICE, reads=True):
+                ours = one.user is not None and one.user.login == login
+                yield Comment(str(one.id), one.body or "", ours)
+
+    async def comment(self, repository: str, number: int, body: str) -> str:
+        return await self._made(repository, f"/issues/{number}/comments", {"body": body})
+
+    async def edit_comment(self, repository: str, number: int, id_: str, body: str) -> None:  # noqa: ARG002 - GitLab needs the number
+        path = f"/issues/comments/{_number(id_)}"
+        await self._access.ask(repository, "PATCH", path, body={"body": body})
+
+    async def set_status(
+        self,
+        repository: str,
+        commit: str,
+        context: str,
+        state: CommitState,
+        description: str,
+        url: str | None = None,
+    ) -> None:
+        body = {
+            "state": _STATUS[state],
+            "context": context,
+            "description": cut(description, _DESCRIPTION),
+            **({"target_url": url} if url else {}),
+        }
+        await self._access.ask(repository, "POST", f"/statuses/{commit}", body=body)
+
+    async def create_deployment(
+        self,
+        repository: str,
+        commit: str,
+        ref: str,  # noqa: ARG002 - a branch may have moved on; the commit is what is deployed
+        environment: str,
+        description: str,
+    ) -> str:
+        body = {
+            "ref": commit,
+            "environment": environment,
+            "description": cut(description, _DESCRIPTION),
+            # Without these GitHub merges the default branch into it, or refuses.
+            "auto_merge": False,
+            "required_contexts": [],
+            "transient_environment": False,
+        }
+        return await self._made(repository, "/deployments", body)
+
+    async def find_deployment(
+        self, repository: str, commit: str, environment: str, description: str
+    ) -> str | None:
+        query = {"sha": commit, "environment": environment}
+        said = cut(description, _DESCRIPTION)
+        async for answer in self._access.pages(repository, "/deployments", query=query):
+            for one in read(_DEPLOYMENTS, "/deployments", answer, SERVICE, reads=True):
+                if one.description == said:
+                    return str(one.id)
+        return None
+
+    async def set_deployment(
+        self,
+        repository: str,
+        id_: str,
+        state: CommitState,
+        description: str,
+        *,
+        environment_url: str | None = None,
+        log_url: str | None = None,
+    ) -> None:
+        body = {
+            "state": _DEPLOYMENT[state],
+            "description": cut(description, _DESCRIPTION),
+            "auto_inactive": True,
+            **({"environment_url": environment_url} if environment_url else {}),
+            **({"log_url": log_url} if log_url else {}),
+        }
+        path = f"/deployments/{_number(id_)}/statuses"
+        await self._access.ask(repository, "POST", path, body=body)
+
+    async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
+        return await changes(self._access.ask, repository, base, head)
+
+    async def close(self) -> None:
+        await self._access.client.close()
+
+    async def _made(self, repository: str, path: str, body: Mapping[str, Any]) -> str:
+        answer = await self._access.ask(repository, "POST", path, body=body)
+        return str(read(_MADE, path, answer, SERVICE, reads=False).id)
+
+
+def named(repository: str) -> str:
+    """A repository's name, safe in a path; NotFound for what can't be one."""
+    if not _NAME(repository) or ".." in repository.split("/"):
+        raise NotFound(f"github: {repository[:200]!r} is no repository; it has the form owner/name")
+    return repository
+
+
+def cut(text: str, limit: int) -> str:
+    """A text of at most `limit` characters, with a sign where something is missing."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def _number(id_: str) -> str:
+    if not id_.isdecimal():
+        raise NotFound(f"github: {id_[:50]!r} is no id of GitHub's")
+    return id_
+
+
+class _Repository(Model):
+    id: int
+
+
+class _Branch(Model):
+    ref: str
+    sha: str
+    repo: _Repository | None = None  # a fork that was deleted
+
+
+class _Pull(Model):
+    number: int
+    state: str
+    head: _Branch
+    base: _Branch
+    merged_at: str | None = None
+    merge_commit_sha: str | None = None  # of one that is open, that of a merge on trial
+
+
+class _User(Model):
+    login: str
+
+
+class _Comment(Model):
+    id: int
+    body: str | None = None
+    user: _User | None = None  # an account that was deleted
+
+
+class _Deployment(Model):
+    id: int
+    description: str | None = None
+
+
+class _Made(Model):
+    id: int
+
+
+_PULLS, _COMMENTS = TypeAdapter(list[_Pull]), TypeAdapter(list[_Comment])
+_DEPLOYMENTS, _MADE = TypeAdapter(list[_Deployment]), TypeAdapter(_Made)
+
+
+def _pull_request(pull: _Pull) -> PullRequest:
+    return PullRequest(
+        number=pull.number,
+        head=pull.head.ref,
+        head_sha=pull.head.sha,
+        open=pull.state == "open",
+        merge_sha=pull.merge_commit_sha if pull.merged_at else None,
+        own=bool(pull.head.repo and pull.base.repo and pull.head.repo.id == pull.base.repo.id),
+    )

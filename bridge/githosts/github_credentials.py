@@ -1,0 +1,164 @@
+"""Who we are at GitHub: a token, or a GitHub App with a token for each of its installations."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Annotated, Protocol
+
+from pydantic import AwareDatetime, Field, SecretStr, TypeAdapter
+
+from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
+from bridge.githosts.client import Client, checked_token, read
+from bridge.githosts.payload import Model
+from bridge.ports import Clock
+
+PERMISSIONS: Mapping[str, str] = {
+    "contents": "read",
+    "deployments": "write",
+    "metadata": "read",
+    "pull_requests": "write",
+    "statuses": "write",
+}
+"""All that the bridge needs of a repository; also what `manifests/github-app.json` asks for."""
+
+_RENEW_BEFORE = 300.0
+"""Seconds of its hour that an installation's token has left when it is renewed."""
+
+
+class Credential(Protocol):
+    """Proves to GitHub who we are."""
+
+    async def token(self, client: Client, repository: str) -> str:
+        """What proves it for a repository; errors are those of `HostApi`."""
+
+    async def login(self, client: Client) -> str:
+        """The account that our comments are by, e.g. "my-app[bot]"; looked up once."""
+
+    def forget(self, repository: str) -> bool:
+        """Take a new token next time, as this one was not taken; False when there is no other."""
+
+
+class TokenCredential:
+    """A personal access token, classic or fine-grained."""
+
+    def __init__(self, token: SecretStr) -> None:
+        self._token = SecretStr(checked_token("github", token.get_secret_value()))
+        self._login: str | None = None
+
+    async def token(self, client: Client, repository: str) -> str:  # noqa: ARG002 - the port's
+        return self._token.get_secret_value()
+
+    async def login(self, client: Client) -> str:
+        if self._login is None:
+            answer = await client.ask(self._token.get_secret_value(), "GET", "/user")
+            self._login = read(_USER, "/user", answer, client.service, reads=True).login
+        return self._login
+
+    def forget(self, repository: str) -> bool:  # noqa: ARG002 - the port's
+        return False
+
+
+class AppCredential:
+    """A GitHub App: finds its installation for each repository, and renews tokens in time."""
+
+    def __init__(self, app_id: int, private_key: SecretStr, *, clock: Clock = time.time) -> None:
+        from bridge.githosts.github_wire import app_jwt
+
+        self.app_id = app_id
+        try:
+            self.jwt = app_jwt(app_id, private_key.get_secret_value())
+        except ValueError as error:
+            raise Rejected(
+                "github: the App's private key is no RSA key in PEM, as GitHub gives it for"
+                f" download ({error}); set BRIDGE_GITHUB_PRIVATE_KEY_FILE to that file"
+            ) from None
+        self._clock = clock
+        self._installations: dict[str, _Installation] = {}
+        self._tokens: dict[int, _Token] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._login: str | None = None
+
+    async def token(self, client: Client, repository: str) -> str:
+        async with self._one_at_a_time:
+            installation = await self._installation(client, repository)
+            held = self._tokens.get(installation.id)
+            if held is None or held.expires_at.timestamp() - self._clock() < _RENEW_BEFORE:
+                held = await self._renewed(client, repository, installation)
+            return held.token
+
+    async def login(self, client: Client) -> str:
+        if self._login is None:
+            answer = await client.ask(self.jwt(), "GET", "/app")
+            app = read(_APP, "/app", answer, client.service, reads=True)
+            self._login = f"{app.slug}[bot]"
+        return self._login
+
+    async def _installation(self, client: Client, repository: str) -> "_Installation":
+        key = repository.lower()
+        if (known := self._installations.get(key)) is not None:
+            return known
+        path = f"/repos/{repository}/installation"
+        try:
+            answer = await client.ask(self.jwt(), "GET", path)
+        except NotFound:
+            raise NotFound(
+                f"github: the App is not installed for {repository}; install it there, or add"
+                " the repository to its installation"
+            ) from None
+        found = read(_INSTALLATION, path, answer, client.service, reads=True)
+        self._installations[key] = found
+        return found
+
+    async def _renewed(
+        self, client: Client, repository: str, installation: "_Installation"
+    ) -> "_Token":
+        path = f"/app/installations/{installation.id}/access_tokens"
+        # It may have less than it should: then what needs more fails, with GitHub's words.
+        body = {"permissions": _at_most(PERMISSIONS, installation.permissions)}
+        try:
+            answer = await client.ask(self.jwt(), "POST", path, body=body)
+            held = read(_TOKEN, path, answer, client.service, reads=False)
+        except (NotFound, Refused):
+            self.forget(repository)  # it was removed or changed: look for it anew next time
+            raise
+        except Unanswered as error:
+            # A token too many harms nobody, and of what it is for nothing was asked.
+            raise Unreachable(client.service, f"no token for {repository}: {error}") from error
+        self._tokens[installation.id] = held
+        return held
+
+    def forget(self, repository: str) -> bool:
+        if (found := self._installations.pop(repository.lower(), None)) is not None:
+            self._tokens.pop(found.id, None)
+        return True
+
+
+def _at_most(wanted: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """What we want, as far as the installation has it: GitHub refuses to give out more."""
+    return {
+        name: "read" if given[name] == "read" else level
+        for name, level in wanted.items()
+        if name in given
+    }
+
+
+class _User(Model):
+    login: str
+
+
+class _App(Model):
+    slug: str
+
+
+class _Installation(Model):
+    id: int
+    permissions: dict[str, str]
+
+
+class _Token(Model):
+    token: str
+    expires_at: Annotated[AwareDatetime, Field(strict=False)]  # a text, in JSON
+
+
+_USER, _APP = TypeAdapter(_User), TypeAdapter(_App)
+_INSTALLATION, _TOKEN = TypeAdapter(_Installation), TypeAdapter(_Token)

@@ -1,0 +1,101 @@
+"""PyGithub on the wire; imported only where GitHub's API is used, as it takes a while to load."""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from github import Auth, Github
+from pydantic_core import from_json
+
+from bridge.githosts.answers import Answer, Request
+
+_AGENT = "dokploy-bridge"
+_VERSION = "2022-11-28"
+"""https://docs.github.com/en/rest/about-the-rest-api/api-versions"""
+
+
+class _Bearer(Auth.Auth):
+    """The token of the request that is being sent."""
+
+    def __init__(self) -> None:
+        self.current = ""
+
+    @property
+    def token_type(self) -> str:
+        return "Bearer"
+
+    @property
+    def token(self) -> str:
+        return self.current
+
+
+class GithubWire:
+    """One PyGithub client, for one thread at a time: it keeps the request it sends in itself."""
+
+    def __init__(self, api_url: str, *, ca: str | None, silence: float) -> None:
+        self._auth = _Bearer()
+        self._github = Github(
+            base_url=api_url,
+            auth=self._auth,
+            timeout=max(1, round(silence)),
+            user_agent=_AGENT,
+            verify=ca or True,
+            lazy=True,
+            # It must neither sleep nor repeat: both are decided by whoever knows what it is for.
+            retry=None,
+            seconds_between_requests=None,
+            seconds_between_writes=None,
+        )
+
+    def ask(self, request: Request) -> Answer:
+        answer = self._send(request, request.path)
+        if answer.status in (307, 308):  # a renamed repository, for what is no GET; 301 it follows
+            # Of an address only its path counts for PyGithub: the token stays with our host.
+            answer = self._send(
+                request, urlsplit(answer.headers.get("location", ""))._replace(query="").geturl()
+            )
+        return answer
+
+    def close(self) -> None:
+        self._github.close()
+
+    def _send(self, request: Request, path: str) -> Answer:
+        self._auth.current = request.token
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": _VERSION,
+            **request.headers,
+        }
+        body = None if request.body is None else dict(request.body)
+        status, answered, text = self._github.requester.requestJson(
+            request.method, path, dict(request.query), headers, body
+        )
+        return Answer(status, answered, _loaded(text, status))
+
+
+def _loaded(text: str, status: int) -> object:
+    if not text.strip():
+        return None
+    try:
+        return from_json(text)
+    except ValueError:
+        if status < 300:
+            raise
+        return None  # an error that is no JSON, as of a proxy, says all by its status
+
+
+def app_jwt(app_id: int, private_key: str) -> Callable[[], str]:
+    """What makes the tokens by which an App proves itself, good for nine minutes.
+
+    Raises:
+        ValueError: the key is no RSA key in PEM.
+    """
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(private_key.strip().encode(), password=None)
+    except (ValueError, TypeError) as error:
+        raise ValueError(type(error).__name__) from None
+    if not isinstance(key, RSAPrivateKey):
+        raise ValueError("no RSA key")  # noqa: TRY004 - it is about the text that was given
+    return Auth.AppAuth(app_id, private_key.strip(), jwt_expiry=540).create_jwt
