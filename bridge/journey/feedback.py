@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 LEASE = "feedback"
 
+GRAIN = 0.05
+"""Seconds until the next look at least, however close together things become due."""
+
 
 @dataclass(slots=True)
 class _Lane:
@@ -60,13 +63,23 @@ class Feedback:
         self._owner = owner
         self._showing = Showing(journal, shows, clock, self._persistence, chance)
         self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         self._lanes: dict[str, _Lane] = {}
         self._at_work: dict[str, asyncio.Task[None]] = {}
         self._held_until = 0.0
         self._renew_at = 0.0
 
     def wake(self) -> None:
-        """Something may have been raised."""
+        """Something may have been raised: it is due once the debounce has passed.
+
+        So a thousand changes are some looks and not a thousand.
+        """
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._persistence.debounce, self._look_now)
+
+    def _look_now(self) -> None:
+        self._timer = None
         self._wake.set()
 
     async def run(self) -> None:
@@ -87,10 +100,10 @@ class Feedback:
         now, poll = self._clock(), self._persistence.poll
         free = self._persistence.lanes - len(self._at_work)
         if not await self._holds(now) or free <= 0:
-            return poll  # a lane that ends its work wakes us
+            return poll  # where all lanes are at work, the next one to end wakes us
         ready = now - self._persistence.debounce
         resting = self._resting(now)
-        next_at = [now + poll, *resting.values()]
+        next_at = [now + poll, self._renew_at, *resting.values()]
         busy = [*self._at_work, *resting]
         for raised in await self._journal.raised(ready + poll, free, busy=busy):
             assert raised.due_at is not None
@@ -98,7 +111,7 @@ class Feedback:
                 self._begin(raised)
             else:
                 next_at.append(raised.due_at + self._persistence.debounce)
-        return min(next_at) - now
+        return max(GRAIN, min(next_at) - now)
 
     async def settled(self) -> None:
         """Wait until all that was begun has come to its end."""
@@ -110,9 +123,14 @@ class Feedback:
         except BridgeError as error:
             log.warning("feedback can't be read", extra={"why": str(error)})
             return self._persistence.retry
+        except Exception:  # a bug; to end the process for it would keep it from deploying
+            log.exception("feedback can't be read")
+            return self._persistence.retry_at_most
 
     async def _stop(self) -> None:
-        """What was cut off is still raised: it is shown again, by whoever comes next."""
+        """What is cut off is still raised: it is shown again, by whoever comes next."""
+        if self._timer is not None:
+            self._timer.cancel()
         for task in self._at_work.values():
             task.cancel()
         await asyncio.gather(*self._at_work.values(), return_exceptions=True)
@@ -127,11 +145,9 @@ class Feedback:
         """Whether this process is the one that shows; asked early enough to stay it."""
         if now >= self._renew_at:
             lease = self._persistence.lease
-            if await self._journal.hold(LEASE, self._owner, lease):
-                self._held_until = now + lease
-                self._renew_at = now + lease / 3
-            else:
-                self._held_until = 0.0
+            held = await self._journal.hold(LEASE, self._owner, lease)
+            self._held_until = now + lease if held else 0.0
+            self._renew_at = now + (lease / 3 if held else self._persistence.poll)
         return now < self._held_until
 
     # ── lanes ─────────────────────────────────────────────────────────────
@@ -158,7 +174,7 @@ class Feedback:
             self._rest(lane, Unreachable("the journal", type(error).__name__))
         finally:
             del self._at_work[raised.target.lane]
-            self.wake()
+            self._wake.set()
 
     def _rest(self, lane: _Lane, trouble: Exception | None) -> None:
         """A place that can't be reached is left alone for a while, whatever is due there.

@@ -1,0 +1,94 @@
+"""Killed at any moment, and beside another process, feedback loses nothing."""
+
+import asyncio
+
+import pytest
+
+from bridge.core.lifecycle import State
+from bridge.journey.feedback import Feedback
+from tests.fakes import Death, Lifetime
+from tests.feedback_stage import PERSISTENCE, Stage, until
+
+# ── death, and several processes ─────────────────────────────────────────────
+
+
+async def test_dying_at_any_moment_loses_nothing_and_remembers_what_was_kept(
+    stage: Stage,
+) -> None:
+    """Each moment: before and after every call of the journal and of the place."""
+    for moment in range(1, 100):
+        id_ = await stage.deployed(moment, f"app-{moment}", lane=f"C{moment}")
+        await stage.journal.move(id_, State.ASKED)
+        await stage.clock.sleep(1)
+        life = Lifetime(until=moment)
+        died = await dies(stage, stage.loop(life))
+        await stage.quiet(seconds=5)
+        assert stage.place.shown[f"card {id_}"][-1] == "asked", moment
+        assert (await stage.of(f"card {id_}")).due_at is None
+        if not died:
+            assert moment > 10
+            return
+    raise AssertionError("it never came to the end of its life")
+
+
+async def dies(stage: Stage, feedback: Feedback) -> bool:
+    try:
+        await stage.once(feedback)
+    except Death:
+        return True
+    return False
+
+
+async def test_what_was_remembered_before_death_is_there_when_it_is_shown_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = await stage.deployed()
+    await stage.clock.sleep(1)
+
+    async def dead(*_: object) -> None:
+        raise Death
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stage.journal, "showed", dead)
+        assert await dies(stage, stage.loop())
+    await stage.quiet()
+
+    assert stage.place.memories[0] == {}
+    assert stage.place.memories[1]["state"] == "waiting"
+    assert stage.place.shown[f"card {id_}"] == ["waiting"]
+
+
+async def test_two_loops_on_one_journal_never_show_the_same_target_at_once(stage: Stage) -> None:
+    ids = [await stage.deployed(n, f"app-{n}", lane=f"C{n % 3}") for n in range(1, 10)]
+    one, two = stage.loop(owner="one"), stage.loop(owner="two")
+
+    for _ in range(200):
+        await stage.clock.sleep(0.1)
+        await asyncio.gather(stage.once(one), stage.once(two))
+
+    assert [stage.place.shown[f"card {id_}"] for id_ in ids] == [["waiting"]] * len(ids)
+
+
+async def test_another_process_goes_on_once_the_lease_of_a_dead_one_is_over(stage: Stage) -> None:
+    one, two = stage.loop(owner="one"), stage.loop(owner="two")
+    await stage.once(one)
+    id_ = await stage.deployed()
+
+    await stage.quiet(two, seconds=PERSISTENCE.lease - 1)
+    assert stage.place.stories == []
+    await stage.quiet(two, seconds=3)
+
+    assert stage.place.shown[f"card {id_}"] == ["waiting"]
+
+
+async def test_one_that_ends_gives_the_lease_to_the_next(stage: Stage) -> None:
+    running = asyncio.create_task(stage.loop(owner="one").run())
+
+    async def held() -> bool:
+        return not await stage.journal.hold("feedback", "two", -1.0)
+
+    await until(held)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert await stage.journal.hold("feedback", "two", 1.0)

@@ -1,0 +1,228 @@
+"""Places that are slow, dead, full or say no hold up nobody else, and are right in the end."""
+
+import logging
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
+from bridge.core.lifecycle import State
+from bridge.journey.feedback import Feedback
+from bridge.journey.showing import Persistence
+from bridge.ports import (
+    Target,
+    about_deployment,
+)
+from bridge.stores.journal import SqlJournal
+from tests.feedback_stage import Stage, until
+
+DAY = 24 * 3600.0
+
+
+# ── places that are slow, dead, or say no ────────────────────────────────────
+
+
+async def test_a_place_that_hangs_holds_up_no_other_lane(stage: Stage) -> None:
+    hanging, other = await stage.deployed(1, "app-a"), await stage.deployed(2, "app-b", lane="C2")
+    stage.place.hangs.add(f"card {hanging}")
+    await stage.clock.sleep(1)
+    await stage.feedback.look()
+    await stage.rests(f"card {other}")
+
+    await stage.journal.move(other, State.ASKED)
+    await stage.clock.sleep(1)
+    await stage.feedback.look()
+    await stage.rests(f"card {other}")
+
+    assert stage.place.shown == {f"card {other}": ["waiting", "asked"]}
+    stage.place.let_go.set()
+    await stage.feedback.settled()
+    assert stage.place.shown[f"card {hanging}"] == ["waiting"]
+
+
+async def test_a_place_that_hangs_for_too_long_is_cut_off_and_tried_again(stage: Stage) -> None:
+    id_ = await stage.deployed()
+    stage.place.hangs.add(f"card {id_}")
+    impatient = stage.loop(persistence=Persistence(longest=0.001))
+    await stage.clock.sleep(1)
+
+    await stage.once(impatient)
+
+    assert "nothing came back within 0 s" in str((await stage.of(f"card {id_}")).error)
+    stage.place.hangs.clear()
+    await stage.quiet()
+    assert stage.place.shown[f"card {id_}"] == ["waiting"]
+    assert (await stage.of(f"card {id_}")).error is None
+
+
+async def test_an_unreachable_place_is_tried_again_in_growing_pauses(stage: Stage) -> None:
+    id_ = await stage.deployed()
+    away = [Unreachable("slack", "ConnectError") for _ in range(10)]
+    stage.place.fails[f"card {id_}"] = away
+    await stage.quiet(stage.loop(persistence=Persistence(poll=60)), seconds=400)
+
+    pauses = [later - sooner for sooner, later in pairwise(stage.place.times)]
+    assert pauses == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60, 60], abs=0.4)
+    assert stage.place.shown[f"card {id_}"] == ["waiting"]
+
+
+async def test_too_many_requests_make_the_whole_lane_wait_as_long_as_asked(stage: Stage) -> None:
+    limited = await stage.deployed(1, "app-a")
+    await stage.clock.sleep(0.1)
+    same, other = await stage.deployed(2, "app-b"), await stage.deployed(3, "app-c", lane="C2")
+    stage.place.fails[f"card {limited}"] = [Unreachable("slack", "429", retry_after=30)]
+
+    await stage.quiet(seconds=29)
+
+    assert stage.place.shown == {f"card {other}": ["waiting"]}
+    assert len(stage.place.stories) == 2
+    await stage.quiet(seconds=5)
+    assert stage.place.shown[f"card {limited}"] == ["waiting"]
+    assert stage.place.shown[f"card {same}"] == ["waiting"]
+
+
+async def test_one_that_is_broken_does_not_keep_its_lane_for_itself(stage: Stage) -> None:
+    broken = await stage.deployed(1, "app-a")
+    await stage.clock.sleep(0.1)
+    well = await stage.deployed(2, "app-b")
+    stage.place.fails[f"card {broken}"] = [Unanswered("slack", "500") for _ in range(100)]
+
+    await stage.quiet(seconds=3)
+
+    assert stage.place.shown == {f"card {well}": ["waiting"]}
+
+
+@pytest.mark.parametrize("no", [Refused("slack", "channel_not_found"), NotFound("no such channel")])
+async def test_what_is_refused_is_parked_until_something_changes(
+    stage: Stage, no: Exception
+) -> None:
+    id_ = await stage.deployed()
+    stage.place.fails[f"card {id_}"] = [no]
+
+    await stage.quiet(seconds=100)
+
+    parked = await stage.of(f"card {id_}")
+    assert (parked.parked, parked.error) == (True, str(no))
+    assert len(stage.place.stories) == 1
+    await stage.journal.move(id_, State.ASKED)
+    await stage.quiet()
+    assert stage.place.shown[f"card {id_}"] == ["asked"]
+    assert not (await stage.of(f"card {id_}")).parked
+
+
+async def test_a_refusal_of_what_was_so_before_does_not_park_what_is_so_now(stage: Stage) -> None:
+    id_ = await stage.deployed()
+    stage.place.fails[f"card {id_}"] = [Refused("slack", "invalid_blocks")]
+    stage.place.hangs.add(f"card {id_}")
+    await stage.clock.sleep(1)
+    await stage.feedback.look()
+    await until(stage.begun)
+    await stage.journal.move(id_, State.ASKED)
+    stage.place.let_go.set()
+
+    await stage.quiet()
+
+    assert stage.place.shown[f"card {id_}"] == ["asked"]
+
+
+async def test_after_a_day_of_failing_it_is_parked_and_the_next_change_begins_anew(
+    stage: Stage,
+) -> None:
+    id_ = await stage.deployed()
+    failing = stage.place.fails[f"card {id_}"]
+    failing += [Unreachable("slack", "ConnectError") for _ in range(5000)]
+    patient = stage.loop(persistence=Persistence(poll=600, lease=3600, retry_at_most=1800))
+
+    await stage.quiet(patient, seconds=DAY - 3600)
+    assert not (await stage.of(f"card {id_}")).parked
+    await stage.quiet(patient, seconds=2 * 3600)
+    parked = await stage.of(f"card {id_}")
+    assert parked.parked
+    assert "can't be reached" in str(parked.error)
+    tries = len(stage.place.stories)
+    await stage.quiet(patient, seconds=DAY)
+    assert len(stage.place.stories) == tries
+
+    await stage.journal.move(id_, State.ASKED)
+    await stage.quiet(patient, seconds=3600)
+    again = await stage.of(f"card {id_}")
+    assert not again.parked
+    assert len(stage.place.stories) > tries
+    failing.clear()
+    await stage.quiet(patient, seconds=3600)
+    assert stage.place.shown[f"card {id_}"] == ["asked"]
+
+
+async def test_a_parked_one_is_tried_at_once_where_somebody_asks(stage: Stage) -> None:
+    id_ = await stage.deployed()
+    stage.place.fails[f"card {id_}"] = [Refused("slack", "not_in_channel")]
+    await stage.quiet(seconds=2)
+
+    assert await stage.journal.show_again("no such target") == 0
+    assert await stage.journal.show_again() == 1
+    await stage.quiet(seconds=2)
+
+    assert stage.place.shown[f"card {id_}"] == ["waiting"]
+    assert await stage.journal.show_again() == 0
+
+
+async def test_a_bug_in_one_place_is_told_once_and_kept_with_the_target(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    id_ = await stage.deployed()
+    stage.place.fails[f"card {id_}"] = [KeyError("ts"), KeyError("ts"), KeyError("ts")]
+    with caplog.at_level(logging.WARNING):
+        await stage.quiet(seconds=2)
+        assert (await stage.of(f"card {id_}")).error == "a bug: KeyError"
+        await stage.quiet()
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "feedback can't be shown; it is tried again"
+    ]
+    assert caplog.records[0].exc_info is not None
+    assert stage.place.shown[f"card {id_}"] == ["waiting"]
+
+
+async def test_a_kind_that_nothing_shows_any_more_is_parked_and_named(stage: Stage) -> None:
+    gone = Target("gone", "pigeon", "P", (about_deployment("1.x"),), {})
+    await stage.journal.want([gone])
+
+    await stage.quiet(seconds=2)
+
+    assert "nothing here shows pigeon" in str((await stage.of("gone")).error)
+
+
+async def test_our_own_journal_being_away_is_no_fault_of_a_target(stage: Stage) -> None:
+    id_ = await stage.deployed()
+    await stage.clock.sleep(1)
+    forgetful = Forgetful(stage.journal)
+    feedback = Feedback(
+        forgetful,  # type: ignore[arg-type]  # a journal that fails once in a while
+        {"card": stage.place},
+        stage.clock,
+        chance=lambda: 0.5,
+    )
+
+    await stage.quiet(feedback, seconds=5)
+
+    assert forgetful.failed
+    assert stage.place.shown[f"card {id_}"] == ["waiting"]
+    assert (await stage.of(f"card {id_}")).error is None
+
+
+class Forgetful:
+    """A journal whose disk is full when the first target was shown."""
+
+    def __init__(self, journal: SqlJournal) -> None:
+        self._journal = journal
+        self.failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+    async def showed(self, target_id: str, wanted: int) -> None:
+        if not self.failed:
+            self.failed = True
+            raise Unreachable("the journal", "database or disk is full")
+        await self._journal.showed(target_id, wanted)

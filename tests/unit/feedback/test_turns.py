@@ -1,0 +1,63 @@
+"""Each lane is written to as fast as its service allows, and no faster."""
+
+import pytest
+
+from bridge.core.errors import Unreachable
+from bridge.core.pacing import Limit, next_turn
+from bridge.journey.turns import Turns
+from tests.fakes import ManualClock
+from tests.feedback_stage import Stage
+
+# ── how fast ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("written", "turn"),
+    [
+        ([], 100.0),
+        ([98.0], 100.0),
+        ([99.5], 100.5),
+        ([70.0, 80.0, 98.0], 130.0),
+        ([10.0, 80.0, 98.0], 100.0),
+    ],
+)
+def test_the_next_turn_keeps_every_limit(written: list[float], turn: float) -> None:
+    assert next_turn([Limit(1, 1.0), Limit(3, 60.0)], written, 100.0) == turn
+
+
+async def test_writes_of_a_lane_are_spaced_and_other_lanes_do_not_wait(clock: ManualClock) -> None:
+    turns = Turns(clock, sleep=clock.sleep)
+    turn = turns.within([Limit(1, 1.0)])
+    began = clock()
+
+    for lane in ("C1", "C1", "C1", "C2"):
+        await turn(lane)
+
+    assert clock() - began == 2.0
+    assert turns.free_at("C1") == turns.free_at("C2") + 0.0 == clock() + 1.0
+
+
+async def test_a_long_wait_is_given_back_to_the_loop_instead(clock: ManualClock) -> None:
+    turns = Turns(clock, sleep=clock.sleep)
+    turn = turns.within([Limit(2, 3600.0)])
+    await turn("github")
+    await turn("github")
+
+    with pytest.raises(Unreachable, match="written as often") as caught:
+        await turn("github")
+
+    assert caught.value.retry_after == 3600.0
+    assert clock.slept == []
+
+
+async def test_a_lane_that_may_not_be_written_to_is_not_even_read(stage: Stage) -> None:
+    stage.place.turn = stage.turns.within([Limit(1, 10.0)])
+    for number in range(1, 4):
+        await stage.deployed(number, f"app-{number}")
+
+    await stage.quiet(seconds=12)
+    assert len(stage.place.stories) == 2
+    await stage.quiet(seconds=12)
+
+    assert len(stage.place.stories) == 3
+    assert stage.clock.slept.count(10.0) == 0
