@@ -125,7 +125,7 @@ class SqlJournal:
     async def settle(self, number: int, outcome: str) -> None:
         """Note what became of it."""
         at = self._clock()
-        await self._write(lambda db: auditing.settle(db, number, outcome, at))
+        await self._change(lambda db: auditing.settle(db, number, outcome, at))
 
     async def audited(self, *, limit: int, app_id: str | None = None) -> list[Audited]:
         """The newest changes, newest first; of one app where given."""

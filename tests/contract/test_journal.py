@@ -22,12 +22,15 @@ from bridge.core.lifecycle import MOVES, Deployment, State
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
 from bridge.ports import (
     BEGUN,
+    LINK,
     Audited,
     JournalFigures,
     Outcome,
     PushSeen,
+    Raised,
     Recorded,
     Target,
+    about_delivery,
     about_deployment,
 )
 from bridge.stores import migrations, tables
@@ -694,6 +697,283 @@ def test_a_journal_of_a_newer_release_is_left_alone_and_says_so(tmp_path: Path) 
     with pytest.raises(Rejected, match="9999"):
         migrations.migrate(engine)
     engine.dispose()
+
+
+# ── feedback ─────────────────────────────────────────────────────────────────
+
+
+def card(seq: int = 1, *, lane: str = "C1", name: str = "", app_id: str = "app-web") -> Target:
+    """A card about a deployment."""
+    id_ = deployment(seq, app_id).id
+    name = name or f"card {seq}"
+    return Target(name, "card", lane, (about_deployment(id_),), {"channel": lane})
+
+
+async def due(journal: Any, clock: ManualClock, **others: Any) -> list[Raised]:
+    found: list[Raised] = await journal.raised(clock.now, 100, **others)
+    return found
+
+
+async def ids(journal: Any, clock: ManualClock, **others: Any) -> list[str]:
+    return [one.target.id for one in await due(journal, clock, **others)]
+
+
+async def one_of(journal: Any, target_id: str) -> Raised:
+    (found,) = [one for one in await journal.feedback(limit=100) if one.target.id == target_id]
+    return found  # type: ignore[no-any-return]
+
+
+async def test_a_target_is_there_with_the_deployment_that_it_shows(
+    reopened: Opened, clock: ManualClock
+) -> None:
+    target = replace(card(), follows=(about_delivery(1), about_deployment(deployment(1).id)))
+    await record(await reopened(), outcome(1, deployment(1), targets=(target,)))
+
+    (raised,) = await due(await reopened(), clock)
+
+    assert raised == Raised(target, {}, wanted=1, due_at=clock.now)
+
+
+async def test_wanting_again_changes_nothing_and_following_more_raises(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.want([card()])
+    (raised,) = await due(journal, clock)
+    await journal.showed("card 1", raised.wanted)
+    await journal.want([card(), card()])
+    assert await due(journal, clock) == []
+
+    more = replace(card(), follows=(about_delivery(7),))
+    await journal.want([more])
+
+    (raised,) = await due(journal, clock)
+    assert set(raised.target.follows) == {about_delivery(7), *card().follows}
+
+
+async def test_wanting_many_is_one_step_and_each_is_there(journal: Any, clock: ManualClock) -> None:
+    await journal.want([card(n, lane=f"C{n}") for n in range(1, 1201)])
+
+    assert len(await journal.raised(clock.now, 5000)) == 1200
+    assert len(await journal.raised(clock.now, 7)) == 7
+
+
+async def test_each_change_raises_what_follows_it_and_nothing_else(
+    journal: Any, clock: ManualClock
+) -> None:
+    targets = (card(), Target("push 1", "push", "G", (about_delivery(1),), {}))
+    await record(journal, outcome(1, deployment(1), targets=targets))
+    other = card(2, lane="C2", app_id="app-api")
+    await record(journal, outcome(2, deployment(2, "app-api"), targets=(other,)))
+    id_ = deployment(1).id
+
+    async def raised_by(change: Awaitable[object]) -> list[str]:
+        for raised in await due(journal, clock):
+            await journal.showed(raised.target.id, raised.wanted)
+        await change
+        return sorted(await ids(journal, clock))
+
+    for change in (
+        journal.move(id_, State.ASKED),
+        journal.say(id_, "waits for the backend"),
+        journal.ask_again(id_, (), "token", "asked again"),
+        journal.move(id_, State.DONE),
+    ):
+        assert await raised_by(change) == ["card 1", "push 1"]
+    assert await raised_by(journal.move(id_, State.ASKED)) == []  # may not follow: no change
+    assert await raised_by(journal.cancel_waiting("app-api", 99, "by ada")) == ["card 2"]
+
+
+async def test_of_each_lane_the_longest_waiting_goes_first_and_busy_lanes_wait(
+    journal: Any, clock: ManualClock
+) -> None:
+    for name, lane in (("b", "C1"), ("a", "C2"), ("c", "C1"), ("d", "C3")):
+        await journal.want([card(name=name, lane=lane)])
+        clock.now += 1
+
+    assert await ids(journal, clock) == ["b", "a", "d"]
+    assert await ids(journal, clock, busy=["C1", "C4"]) == ["a", "d"]
+    assert [one.target.id for one in await journal.raised(clock.now - 3, 100)] == ["b", "a"]
+
+
+async def test_a_burst_does_not_put_off_what_waits_already(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1), targets=(card(),)))
+    began = clock.now
+    for number in range(3):
+        clock.now += 1
+        await journal.say(deployment(1).id, f"line {number}")
+
+    (raised,) = await due(journal, clock)
+    assert (raised.wanted, raised.due_at) == (4, began)
+
+
+async def test_what_has_changed_since_it_was_read_is_due_again(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1), targets=(card(),)))
+    (raised,) = await due(journal, clock)
+    await journal.say(deployment(1).id, "news")
+
+    await journal.showed("card 1", raised.wanted)
+    (again,) = await due(journal, clock)
+    await journal.showed("card 1", again.wanted)
+
+    assert (raised.wanted, again.wanted, again.shown) == (1, 2, 1)
+    assert await due(journal, clock) == []
+
+
+async def test_what_fails_keeps_its_pause_and_its_reason_until_it_works(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1), targets=(card(),)))
+    failed_at = clock.now
+    await journal.not_shown("card 1", 1, "away", due_at=clock.now + 60)
+    clock.now += 10
+    await journal.say(deployment(1).id, "news")
+    await journal.not_shown("card 1", 2, "still away", due_at=failed_at + 90)
+
+    assert await ids(journal, clock) == []
+    (failing,) = await journal.feedback(limit=10, failing=True)
+    assert (failing.attempts, failing.failing_since, failing.error, failing.due_at) == (
+        2, failed_at, "still away", failed_at + 90,
+    )  # fmt: skip
+    await journal.showed("card 1", failing.wanted)
+    assert await journal.feedback(limit=10, failing=True) == []
+    well = await one_of(journal, "card 1")
+    assert (well.attempts, well.failing_since, well.error) == (0, None, None)
+
+
+async def test_what_is_parked_is_taken_up_by_the_next_change_and_begins_anew(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1), targets=(card(),)))
+    await journal.not_shown("card 1", 1, "channel_not_found", due_at=None)
+    assert await ids(journal, clock) == []
+    assert (await one_of(journal, "card 1")).parked
+
+    clock.now += 5
+    await journal.say(deployment(1).id, "news")
+
+    (again,) = await due(journal, clock)
+    assert (again.attempts, again.failing_since, again.parked) == (0, None, False)
+    assert (again.due_at, again.error) == (clock.now, "channel_not_found")
+
+
+async def test_a_change_while_it_was_tried_keeps_it_from_being_parked(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1), targets=(card(),)))
+    await journal.say(deployment(1).id, "news")
+
+    await journal.not_shown("card 1", 1, "invalid_blocks", due_at=None)
+
+    assert await ids(journal, clock) == ["card 1"]
+
+
+async def test_one_or_all_that_fail_are_tried_at_once_where_asked(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.want([card(n, lane=f"C{n}") for n in (1, 2, 3)])
+    await journal.showed("card 1", 1)
+    await journal.not_shown("card 2", 1, "gone", due_at=None)
+    await journal.not_shown("card 3", 1, "away", due_at=clock.now + 600)
+
+    assert await journal.show_again("card 1") == 0
+    assert await journal.show_again("card 2") == 1
+    assert await ids(journal, clock) == ["card 2"]
+    assert await journal.show_again() == 2
+    assert await ids(journal, clock) == ["card 2", "card 3"]
+
+
+async def test_a_place_remembers_across_restarts(reopened: Opened, clock: ManualClock) -> None:
+    journal = await reopened()
+    await journal.want([card()])
+    await journal.remember("card 1", {"ts": "1.2", "shown": ["ü"]})
+    await journal.remember("no such target", {"ts": "0"})
+
+    (raised,) = await due(await reopened(), clock)
+
+    assert raised.memory == {"ts": "1.2", "shown": ["ü"]}
+
+
+async def test_a_new_link_raises_what_may_link_to_it_and_only_once(
+    journal: Any, clock: ManualClock
+) -> None:
+    """The superseded card, the push's own comment, and another card of the deployment."""
+    comment = Target("comment", "push", "G", (about_delivery(2),), {})
+    unlinked = card(3, lane="C9", app_id="app-api")
+    second = card(2, name="second", lane="C2")
+    await record(
+        journal,
+        outcome(1, deployment(1), targets=(card(1, lane="C3"),)),
+        outcome(2, deployment(2), targets=(card(2), second, comment)),
+        outcome(3, deployment(3, "app-api"), targets=(unlinked,)),
+    )
+    for raised in await due(journal, clock):
+        await journal.showed(raised.target.id, raised.wanted)
+
+    await journal.remember("card 2", {"ts": "1.2"})
+    assert await ids(journal, clock) == []
+    await journal.remember("card 2", {"ts": "1.2", LINK: "https://chat.example/1.2"})
+
+    assert sorted(await ids(journal, clock)) == ["card 1", "comment", "second"]
+    for raised in await due(journal, clock):
+        story = await journal.story(raised.target)
+        assert story.beside["card 2"] == {"ts": "1.2", LINK: "https://chat.example/1.2"}
+        await journal.showed(raised.target.id, raised.wanted)
+    await journal.remember("card 2", {"ts": "1.2", "more": 1, LINK: "https://chat.example/1.2"})
+    assert await ids(journal, clock) == []
+
+
+async def test_a_story_tells_all_that_a_target_follows(journal: Any, clock: ManualClock) -> None:
+    await journal.save_apps("dokploy", [app(), app("app-api")])
+    both = (decision(), decision("app-api"))
+    await record(journal, outcome(1, deployment(1), decisions=both, push=pushed()))
+    await journal.move(deployment(1).id, State.ASKED, "asked")
+
+    about_all = await journal.story(Target("t", "push", "G", (about_delivery(1),), {}))
+    about_one = await journal.story(card())
+    about_none = await journal.story(card(9))
+
+    assert [one.decision.app_id for one in about_all.explained] == ["app-api", "app-web"]
+    assert [one.id for one in about_all.deployments] == [deployment(1).id]
+    assert set(about_all.apps) == {"app-web", "app-api"}
+    assert [change.state for change in about_one.history[deployment(1).id]] == ["waiting", "asked"]
+    assert about_one.deployments[0].state is State.ASKED
+    assert (about_none.explained, about_none.deployments, about_none.apps) == ((), (), {})
+
+
+async def test_what_is_raised_wakes_and_what_only_shows_does_not(
+    journal: Any, clock: ManualClock
+) -> None:
+    woken: list[float] = []
+    journal.woken = lambda: woken.append(clock.now)
+    await record(journal, outcome(1, deployment(1), targets=(card(),)))
+    await journal.move(deployment(1).id, State.ASKED)
+    assert len(woken) == 2
+
+    await due(journal, clock)
+    await journal.story(card())
+    await journal.showed("card 1", 2)
+    await journal.hold("feedback", "one", 5)
+
+    assert len(woken) == 2
+
+
+async def test_a_lease_is_held_until_it_is_over_or_given_back(
+    journal: Any, clock: ManualClock
+) -> None:
+    assert await journal.hold("feedback", "one", 60)
+    assert await journal.hold("feedback", "one", 60)
+    assert not await journal.hold("feedback", "two", 60)
+    assert await journal.hold("retention", "two", 60)
+
+    await journal.release("feedback", "two")
+    assert not await journal.hold("feedback", "two", 60)
+    await journal.release("feedback", "one")
+    assert await journal.hold("feedback", "two", -1)
+    assert await journal.hold("feedback", "one", 60)
 
 
 # ── forgetting ───────────────────────────────────────────────────────────────

@@ -15,7 +15,16 @@ from bridge.core.events import Action, Asked, Event, Ignored, Repository
 from bridge.core.lifecycle import State
 from bridge.journey.catalog import TROUBLE_PAUSE, Catalog
 from bridge.journey.delivery import CANCEL_FLOW, DEPLOYMENT_FLOW, Deliveries, Patience
-from bridge.ports import Delivery, DeliveryState, NewDelivery
+from bridge.ports import (
+    Delivery,
+    DeliveryState,
+    NewDelivery,
+    Occasion,
+    Planner,
+    Target,
+    about_delivery,
+    about_deployment,
+)
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal
 from tests.fakes import (
@@ -48,6 +57,7 @@ class Desk:
     catalog: Catalog
     flows: FakeFlows = field(default_factory=FakeFlows)
     host: FakeHost = field(default_factory=FakeHost)
+    plan: Planner = lambda _: ()
 
     def deliveries(self, life: Lifetime | None = None) -> Deliveries:
         """A new one, as after every start."""
@@ -55,6 +65,7 @@ class Desk:
         return Deliveries(
             life.mortal(self.inbox), life.mortal(self.journal), life.mortal(self.flows),
             self.catalog, {"github": self.host}, self.clock, PATIENCE,
+            plan=self.plan,
         )  # fmt: skip
 
     async def drain(self) -> None:
@@ -486,3 +497,57 @@ async def test_a_cancel_that_comes_together_with_a_wake_ends_it(desk: Desk) -> N
 
     deliveries.wake()
     await ended(running)
+
+
+# ── where it is shown ────────────────────────────────────────────────────────
+
+
+def cards(occasion: Occasion) -> list[Target]:
+    """One for the delivery, and one for each of its deployments."""
+    outcome = occasion.outcome
+    push = Target(f"push {outcome.seq}", "push", "G", (about_delivery(outcome.seq),), {})
+    return [push] + [
+        Target(f"card {one.id}", "card", "C", (about_deployment(one.id),), {"app": one.app})
+        for one in outcome.deployments
+    ]
+
+
+async def shown_at(desk: Desk) -> list[str]:
+    return sorted(one.target.id for one in await desk.journal.feedback(limit=100))
+
+
+async def test_what_is_decided_is_recorded_with_where_it_will_be_shown(desk: Desk) -> None:
+    occasions: list[Occasion] = []
+
+    def plan(occasion: Occasion) -> list[Target]:
+        occasions.append(occasion)
+        return cards(occasion)
+
+    desk.plan = plan
+    pushed = await desk.keep("one", push())
+    asked = await desk.ask("deploy", "app-web")
+    replayed = await desk.ask(
+        "replay", "one", body=write_command(Asked(Action.REPLAY, str(pushed), "cli: ada"))
+    )
+    await desk.keep("elsewhere", ELSEWHERE)
+    await desk.keep("ignored", Ignored("nothing"))
+    await desk.drain()
+
+    assert [one.outcome.seq for one in occasions] == [pushed, asked, replayed]
+    assert [str(one.asked and one.asked.action) for one in occasions] == [
+        "None", "deploy", "replay",
+    ]  # fmt: skip
+    assert [set(one.apps) for one in occasions] == [{"app-web"}] * 3
+    seqs = (pushed, asked, replayed)
+    assert await shown_at(desk) == sorted(
+        [f"push {seq}" for seq in seqs] + [f"card {seq:016d}.app-web" for seq in seqs]
+    )
+
+
+async def test_a_second_hook_for_the_same_push_is_shown_nowhere_again(desk: Desk) -> None:
+    desk.plan = cards
+    first = await desk.keep("one", push())
+    await desk.keep("two", push())
+    await desk.drain()
+
+    assert await shown_at(desk) == [f"card {first:016d}.app-web", f"push {first}"]
