@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.decision import Decision
 from bridge.core.difference import Changed
-from bridge.core.events import Asked, Event, RefPushed
+from bridge.core.events import Asked, Commit, Event, RefPushed, Repository
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.watch import App, Rules
 
@@ -136,6 +136,12 @@ class HostApi(Protocol):
     """
 
     name: str
+
+    async def repository(self, name: str) -> Repository:
+        """A repository by its path, on GitLab also by its numeric id."""
+
+    async def commit(self, repository: str, sha: str) -> Commit:
+        """A commit, with its message and author."""
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
         """Those that a commit belongs to, in any state."""

@@ -11,11 +11,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
+from bridge.core.events import Commit, Repository
 from bridge.githosts.answers import NOTHING, Answer
 from bridge.githosts.client import Client, checked_base, read
 from bridge.githosts.github_changes import changes
 from bridge.githosts.github_credentials import Credential
-from bridge.githosts.payload import Model
+from bridge.githosts.payload import Model, clone_urls, web_url
 from bridge.githosts.pool import Bounds
 from bridge.ports import ChangeSet, Clock, Comment, CommitState, PullRequest
 
@@ -102,6 +103,25 @@ class GithubApi:
 
     def __init__(self, access: GithubAccess) -> None:
         self._access = access
+
+    async def repository(self, name: str) -> Repository:
+        found = read(_WHOLE, "", await self._access.ask(name, "GET", ""), SERVICE, reads=True)
+        return Repository(
+            SERVICE,
+            str(found.id),
+            found.full_name,
+            clone_urls(found.clone_url, found.ssh_url, found.git_url),
+            web_url(found.html_url),
+        )
+
+    async def commit(self, repository: str, sha: str) -> Commit:
+        path = f"/commits/{sha}"
+        query = {"per_page": 1}  # of its files, which are not asked for here
+        answer = await self._access.ask(repository, "GET", path, query=query)
+        found = read(_COMMIT, path, answer, SERVICE, reads=True)
+        author = found.commit.author
+        name = author.name if author and author.name else ""
+        return Commit(found.sha, found.commit.message, name, web_url(found.html_url))
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
         path, found = f"/commits/{commit}/pulls", list[PullRequest]()
@@ -225,6 +245,30 @@ class _Repository(Model):
     id: int
 
 
+class _Whole(Model):
+    id: int
+    full_name: str
+    html_url: str | None = None
+    clone_url: str | None = None
+    ssh_url: str | None = None
+    git_url: str | None = None
+
+
+class _Author(Model):
+    name: str | None = None
+
+
+class _Written(Model):
+    message: str = ""
+    author: _Author | None = None
+
+
+class _Commit(Model):
+    sha: str
+    html_url: str | None = None
+    commit: _Written
+
+
 class _Branch(Model):
     ref: str
     sha: str
@@ -259,6 +303,7 @@ class _Made(Model):
     id: int
 
 
+_WHOLE, _COMMIT = TypeAdapter(_Whole), TypeAdapter(_Commit)
 _PULLS, _COMMENTS = TypeAdapter(list[_Pull]), TypeAdapter(list[_Comment])
 _DEPLOYMENTS, _MADE = TypeAdapter(list[_Deployment]), TypeAdapter(_Made)
 

@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import SecretStr, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
+from bridge.core.events import Commit, Repository
 from bridge.githosts.answers import NOTHING, Answer
 from bridge.githosts.client import Client, checked_base, checked_token, part, read
-from bridge.githosts.payload import Model
+from bridge.githosts.payload import Model, clone_urls, web_url
 from bridge.githosts.pool import Bounds
 from bridge.ports import ChangeSet, Clock, Comment, CommitState, PullRequest
 
@@ -97,6 +98,22 @@ class GitlabApi:
 
     def __init__(self, access: GitlabAccess) -> None:
         self._access = access
+
+    async def repository(self, name: str) -> Repository:
+        found = read(_WHOLE, "", await self._access.ask(name, "GET", ""), SERVICE, reads=True)
+        return Repository(
+            SERVICE,
+            str(found.id),
+            found.path_with_namespace,
+            clone_urls(found.http_url_to_repo, found.ssh_url_to_repo),
+            web_url(found.web_url),
+        )
+
+    async def commit(self, repository: str, sha: str) -> Commit:
+        path = f"/repository/commits/{part(sha)}"
+        answer = await self._access.ask(repository, "GET", path)
+        found = read(_COMMIT, path, answer, SERVICE, reads=True)
+        return Commit(found.id, found.message, found.author_name, web_url(found.web_url))
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
         path, found = f"/repository/commits/{part(commit)}/merge_requests", list[PullRequest]()
@@ -240,6 +257,21 @@ class _User(Model):
     id: int
 
 
+class _Whole(Model):
+    id: int
+    path_with_namespace: str
+    web_url: str | None = None
+    http_url_to_repo: str | None = None
+    ssh_url_to_repo: str | None = None
+
+
+class _Commit(Model):
+    id: str
+    message: str = ""
+    author_name: str = ""
+    web_url: str | None = None
+
+
 class _Merge(Model):
     iid: int
     state: str
@@ -287,6 +319,7 @@ class _Comparison(Model):
     overflow: bool = False
 
 
+_WHOLE, _COMMIT = TypeAdapter(_Whole), TypeAdapter(_Commit)
 _USER, _MADE = TypeAdapter(_User), TypeAdapter(_Made)
 _MERGES, _NOTES = TypeAdapter(list[_Merge]), TypeAdapter(list[_Note])
 _DEPLOYMENTS, _DEPLOYED = TypeAdapter(list[_Deployment]), TypeAdapter(_Deployed)
