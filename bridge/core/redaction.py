@@ -7,14 +7,12 @@ import re
 
 HIDDEN = "***"
 
-_NAMES = (
-    r"[\w.-]*(?:token|secret|passw(?:or)?d|passwd|pwd|api[_-]?key|private[_-]?key"
-    r"|credential|dsn)[\w.-]*"
+_NAME = (
+    r"\b[\w.-]{0,60}(?:token|secret|passw(?:or)?d|passwd|pwd|api[_-]?key|private[_-]?key"
+    r"|credential|dsn)[\w.-]{0,60}[\"']?[ \t]{0,3}"
 )
-_ASSIGNED = re.compile(
-    rf"(?P<name>\b{_NAMES}[\"']?\s{{0,3}}(?:=|:\s)\s{{0,3}})(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;&]+)",
-    re.IGNORECASE,
-)
+_VALUE = r"""(?:"[^"\n]{3,}"|'[^'\n]{3,}'|[^\s,;&"']{3,})"""
+_ASSIGNED = re.compile(rf"({_NAME}(?:=[ \t]{{0,3}}|:[ \t]{{1,3}})){_VALUE}", re.IGNORECASE)
 _IN_ADDRESS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{0,20}://)[^\s/@'\"]+@")
 _BEARER = re.compile(r"\b(authorization:?\s+)?(bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
 _TOKENS = re.compile(
@@ -23,7 +21,10 @@ _TOKENS = re.compile(
     r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,})"
 )
 _KEY_BLOCK = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)"
+    # a log's tail may begin inside of one
+    r"|(?:^[ \t]*[A-Za-z0-9+/=]{16,}[ \t]*\n)+[ \t]*-----END [A-Z ]{0,30}PRIVATE KEY-----",
+    re.DOTALL | re.MULTILINE,
 )
 
 
@@ -33,4 +34,4 @@ def redact(text: str) -> str:
     text = _IN_ADDRESS.sub(rf"\1{HIDDEN}@", text)
     text = _BEARER.sub(rf"\2 {HIDDEN}", text)
     text = _TOKENS.sub(HIDDEN, text)
-    return _ASSIGNED.sub(lambda found: found["name"] + HIDDEN, text)
+    return _ASSIGNED.sub(rf"\1{HIDDEN}", text)

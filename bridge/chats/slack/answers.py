@@ -12,6 +12,7 @@ from bridge.chats.slack.blocks import (
     context,
     divider,
     modal,
+    paragraphs,
     section,
 )
 from bridge.chats.slack.facts import (
@@ -27,6 +28,7 @@ from bridge.chats.slack.facts import (
     source_of,
     took,
 )
+from bridge.chats.slack.lines import MOST_CHARACTERS
 from bridge.chats.slack.messages import Block, Message, View
 from bridge.chats.slack.mrkdwn import (
     clean_lines,
@@ -66,8 +68,8 @@ def status_of(app: App, deployments: Sequence[Deployment], links: Links) -> Mess
     if newest:
         lines.append(brief(newest, app, links, said=100))
     blocks: list[Block] = [section("\n".join(lines))]
-    if newest and newest.note:
-        blocks.append(context(sentence(newest.note)))
+    if newest and (note := sentence(newest.note)):
+        blocks.append(context(note))
     blocks.append(context(_waits(app)))
     blocks.append(actions(*_app_buttons(app, newest)))
     text = f"{escape(app.label, 200)} {verdict}"
@@ -160,7 +162,7 @@ def list_apps(
     page = min(max(page, 1), pages)
     shown = found[(page - 1) * PAGE : page * PAGE]
     lines = [_app_line(one, links) for one in standings(shown, deployments)]
-    blocks = [section("\n".join(lines[at : at + 5])) for at in range(0, len(lines), 5)]
+    blocks = paragraphs(lines)
     first = (page - 1) * PAGE + 1
     place = f"{first} to {first + len(shown) - 1} of {len(found)}"
     if pages > 1:
@@ -190,7 +192,7 @@ def log_view(deployment: Deployment, tail: str) -> View:
     """A modal with the end of a deployment's log, redacted."""
     head = f"{ICONS[deployment.state]}  *{escape(deployment.app, 200)}*"
     blocks: list[Block] = [section(f"{head} {VERDICTS[deployment.state]}")]
-    shown = clean_lines(redact(tail)).strip()
+    shown = clean_lines(redact(tail[-MOST_CHARACTERS:])).strip()
     if shown:
         blocks += [section(text) for text in code_blocks(shown, SECTION_TEXT, LOG_BLOCKS)]
         blocks.append(context("The end of the log; what looks like a secret is hidden."))

@@ -8,11 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bridge.chats.slack.messages import Block, View
-from bridge.chats.slack.mrkdwn import (
-    NOTHING,
-    plain,
-    plain_middle,
-)
+from bridge.chats.slack.mrkdwn import NOTHING, plain, plain_middle, units
 
 Element = dict[str, Any]
 
@@ -46,6 +42,19 @@ def section(text: str, accessory: Element | None = None) -> Block:
     if accessory is not None:
         block["accessory"] = accessory
     return block
+
+
+def paragraphs(lines: Sequence[str], most: int = 5) -> list[Block]:
+    """Lines in as few sections as hold them, some lines each."""
+    made: list[list[str]] = []
+    length = 0
+    for line in lines:
+        length += units(line) + 1
+        if not made or len(made[-1]) == most or length > SECTION_TEXT:
+            made.append([])
+            length = units(line) + 1
+        made[-1].append(line)
+    return [section("\n".join(those)) for those in made]
 
 
 def context(*texts: str) -> Block:

@@ -47,6 +47,7 @@ FIRST_LINE = 120
 PERSON = 60
 REF_NAME = 100
 NOTE = 500
+LONGEST_ADDRESS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Links:
         if home is None:
             return None
         page, separator = home
-        return f"{page}{separator}{sha}"
+        return f"{page}{separator}{sha}" if len(page) < LONGEST_ADDRESS else None
 
     def _repository(self, app: App | None) -> tuple[str, str] | None:
         source = app.source if app else None

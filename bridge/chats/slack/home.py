@@ -19,10 +19,7 @@ from bridge.chats.slack.blocks import (
 )
 from bridge.chats.slack.facts import ICONS, Links
 from bridge.chats.slack.messages import Block, View
-from bridge.chats.slack.mrkdwn import (
-    NOTHING,
-    escape,
-)
+from bridge.chats.slack.mrkdwn import NOTHING, escape, plain
 from bridge.chats.slack.standing import (
     Standing,
     brief,
@@ -50,7 +47,7 @@ class Shown:
 
     def write(self) -> str:
         """For `private_metadata`."""
-        return json.dumps({"page": self.page, "project": self.project}, ensure_ascii=False)
+        return json.dumps({"page": self.page, "project": plain(self.project, 150)})
 
 
 def read_shown(metadata: str) -> Shown:
@@ -169,7 +166,8 @@ def _apps(
             "There is no app that you may see here yet. `/dokploy whoami` tells what you may do."
         )
         return [section(nothing)], 1
-    projects = sorted({one.app.project for one in standing}, key=str.lower)
+    by_key = {_key(one.app.project): one.app.project for one in standing}
+    projects = sorted(by_key.values(), key=str.lower)
     chosen = [one for one in standing if shown.project in (EVERYTHING, _key(one.app.project))]
     pages = max(1, -(-len(chosen) // PAGE))
     page = min(max(shown.page, 1), pages)
@@ -211,4 +209,5 @@ def _near(page: int, pages: int) -> range:
 
 
 def _key(project: str) -> str:
-    return project[:150] or NOTHING
+    """A project as an option's value."""
+    return plain(project, 150) or NOTHING

@@ -19,6 +19,8 @@ from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.redaction import redact
 
 TAIL_LINES = 20
+MOST_CHARACTERS = 50_000
+"""Of a log's end; more is not looked at."""
 
 LOUD = frozenset({State.FAILED, State.UNKNOWN})
 """What the whole channel hears: it needs somebody. All else only stands in the thread."""
@@ -67,5 +69,5 @@ def _loud(deployment: Deployment, change: Change, log_tail: str, author_id: str 
 
 
 def _tail(log: str) -> str:
-    lines = clean_lines(redact(log)).strip("\n").split("\n")
+    lines = clean_lines(redact(log[-MOST_CHARACTERS:])).strip("\n").split("\n")
     return "\n".join(lines[-TAIL_LINES:]).strip("\n")

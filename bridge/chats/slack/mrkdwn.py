@@ -58,10 +58,10 @@ def plain(text: str, limit: int) -> str:
 def plain_middle(text: str, limit: int) -> str:
     """The same, but what is too long is left out in the middle: an app's name stands last."""
     cleaned = clean(text)
-    if _units(cleaned) <= limit:
+    if units(cleaned) <= limit:
         return plain(cleaned, limit)
     tail = plain(cleaned[::-1], limit * 2 // 3).removesuffix(ELLIPSIS)[::-1]
-    return plain(cleaned, limit - _units(tail)) + tail
+    return plain(cleaned, limit - units(tail)) + tail
 
 
 def escape(text: str, limit: int) -> str:
@@ -85,18 +85,18 @@ def code_block(text: str, limit: int) -> str:
 def code_blocks(text: str, limit: int, most: int) -> list[str]:
     """The same in several blocks of code, at most `most`, each within the limit."""
     lines = clean_lines(text).replace("`", _LOOK_ALIKES["`"]).strip("\n").split("\n")
-    room = limit - _units("```\n\n```")
+    room = limit - units("```\n\n```")
     chunks: list[list[str]] = [[]]
     left = room - 2  # where something is left out, the first line says so
     while lines:
         escaped = _cut(lines.pop(), _LONGEST_LINE, _entity)
-        left -= _units(escaped) + 1
+        left -= units(escaped) + 1
         if left < 0 and len(chunks) == most:
             chunks[-1].append(ELLIPSIS)
             break
         if left < 0:
             chunks.append([])
-            left = room - 2 - _units(escaped) - 1
+            left = room - 2 - units(escaped) - 1
         chunks[-1].append(escaped)
     return ["```\n" + "\n".join(reversed(chunk)) + "\n```" for chunk in reversed(chunks)]
 
@@ -131,7 +131,7 @@ def _cut(text: str, limit: int, form: Callable[[str], str]) -> str:
     length, room = 0, 0
     for char in text:
         piece = form(char)
-        length += _units(piece)
+        length += units(piece)
         if length > limit:
             return "".join(pieces[:room]).rstrip() + ELLIPSIS if limit > 0 else ""
         pieces.append(piece)
@@ -140,7 +140,8 @@ def _cut(text: str, limit: int, form: Callable[[str], str]) -> str:
     return "".join(pieces)
 
 
-def _units(text: str) -> int:
+def units(text: str) -> int:
+    """How long a text is where it is counted worst: in UTF-16."""
     return len(text) + sum(char > "\uffff" for char in text)
 
 

@@ -132,8 +132,8 @@ def refused(right: str, target: str, *, why: str = "", grant: str = "") -> Messa
     """
     what = f"{escape(right, 40)} {escape(target, 200)}".strip()
     said = f":lock:  *You may not {what}.*"
-    if why:
-        said += f"\n{escape(why, 1000)}"
+    if shown := escape(why, 1000):
+        said += f"\n{shown}"
     blocks: list[Block] = [section(said)]
     if grant:
         blocks.append(context("Whoever keeps `bridge.yaml` can allow it with these lines:"))
@@ -145,8 +145,8 @@ def problem(said: str, *, remedy: str = "") -> Message:
     """That something did not work, and how to mend it."""
     shown = escape(said, 1500) or "Something went wrong."
     blocks: list[Block] = [section(f":warning:  {_capital(shown)}")]
-    if remedy:
-        blocks.append(context(escape(remedy, 1000)))
+    if mending := escape(remedy, 1000):
+        blocks.append(context(mending))
     return Message(_capital(shown), tuple(blocks))
 
 
@@ -162,7 +162,7 @@ def did_you_mean(said: str, commands: Sequence[str]) -> Message:
     Args:
         commands: whole texts after the slash command, e.g. "deploy shop/web".
     """
-    shown = _capital(escape(said, 1000))
+    shown = _capital(escape(said, 1000)) or NOTHING
     fitting = [one for one in commands if clean(one) == one and 0 < len(one) <= 200]
     blocks: list[Block] = [section(f":thinking_face:  {shown}")]
     if fitting:

@@ -1,0 +1,138 @@
+"""What Slack is shown, by Slack's own rules: its SDK, its types, its limits."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.node_tools import Unavailable, node_bin, node_home
+from tests.slack_rules import faults
+from tests.slack_scenes import GOLDEN
+
+FILES = sorted(GOLDEN.glob("*.json"))
+
+
+def golden(file: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(file.read_text())
+    return loaded
+
+
+def remade(sent: dict[str, Any]) -> dict[str, Any]:
+    """The same through the models of Slack's SDK, which drop what they do not know."""
+    from slack_sdk.models.blocks import Block, Option, OptionGroup
+    from slack_sdk.models.views import View
+
+    if "type" in sent:
+        return View(**sent).to_dict()
+    if "blocks" in sent:
+        return sent | {"blocks": [block.to_dict() for block in Block.parse_all(sent["blocks"])]}
+    if "options" in sent:
+        return {"options": [one.to_dict() for one in Option.parse_all(sent["options"])]}
+    return {
+        "option_groups": [one.to_dict() for one in OptionGroup.parse_all(sent["option_groups"])]
+    }
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_models_of_the_sdk_keep_all_of_it(file: Path) -> None:
+    sent = golden(file)
+
+    assert remade(sent) == sent
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_it_is_within_the_limits_and_calls_nobody(file: Path) -> None:
+    assert faults(golden(file)) == []
+
+
+def as_typescript(sent: dict[str, Any], number: int) -> str:
+    kind = {"modal": "ModalView", "home": "HomeView"}.get(
+        sent.get("type", ""), "Sent" if "blocks" in sent else "Offered"
+    )
+    return f"export const golden{number}: {kind} = {json.dumps(sent)}\n"
+
+
+HEAD = """import type {
+  HomeView, KnownBlock, ModalView, PlainTextElement, PlainTextOption,
+} from "@slack/types"
+type Sent = { text: string, blocks: KnownBlock[] }
+type Offered =
+  | { options: PlainTextOption[] }
+  | { option_groups: { label: PlainTextElement, options: PlainTextOption[] }[] }
+"""
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder from which TypeScript finds Slack's types."""
+    try:
+        home = node_home("slack-types")
+    except Unavailable as why:
+        pytest.skip(str(why))
+    with tempfile.TemporaryDirectory(dir=home) as made:
+        yield Path(made)
+
+
+def compiled(folder: Path, source: str) -> str:
+    """What the TypeScript compiler has to say."""
+    file = folder / "golden.ts"
+    file.write_text(HEAD + source)
+    tsc = node_bin("slack-types", "tsc")
+    options = ["--strict", "--noEmit", "--skipLibCheck", "--pretty", "false"]
+    options += ["--module", "nodenext"]
+    done = subprocess.run(
+        [str(tsc), *options, str(file)], capture_output=True, text=True, check=False, timeout=120
+    )
+    return done.stdout + done.stderr
+
+
+def test_slacks_types_fit_all_of_it(folder: Path) -> None:
+    source = "".join(as_typescript(golden(file), number) for number, file in enumerate(FILES))
+
+    assert compiled(folder, source) == ""
+
+
+def test_slacks_types_would_find_planted_faults(folder: Path) -> None:
+    planted = [
+        {"type": "paragraph"},
+        {"type": "header", "text": {"type": "mrkdwn", "text": "a"}},
+        {"type": "divider", "colour": "red"},
+    ]
+
+    said = compiled(folder, as_typescript({"text": "a", "blocks": planted}, 0))
+
+    assert all(fault in said for fault in ("paragraph", "mrkdwn", "colour"))
+
+
+def section(**fields: Any) -> dict[str, Any]:
+    text = {"type": "mrkdwn", "text": "a", "verbatim": True}
+    return {"type": "section", "text": text} | fields
+
+
+def button(**fields: Any) -> dict[str, Any]:
+    text = {"type": "plain_text", "text": "a"}
+    return {"type": "button", "text": text, "action_id": "a", "value": "b"} | fields
+
+
+@pytest.mark.parametrize(
+    ("blocks", "why"),
+    [
+        ([section()] * 51, "51 blocks"),
+        ([], "0 blocks"),
+        ([section(block_id="a"), section(block_id="a")], "stands 2 times"),
+        ([{"type": "actions", "elements": [button(), button()]}], "action_id 'a' stands 2 times"),
+        ([section(accessory=button(value="a" * 2001))], "value is 2001 long"),
+        ([section(text={"type": "mrkdwn", "text": "<!here>", "verbatim": True})], "foreign"),
+        ([section(text={"type": "mrkdwn", "text": "a < b", "verbatim": True})], "a loose angle"),
+        ([section(text={"type": "mrkdwn", "text": "a &am", "verbatim": True})], "broken entity"),
+        ([section(text={"type": "mrkdwn", "text": "a"})], "verbatim"),
+        ([section(text={"type": "mrkdwn", "text": "🚀" * 1501, "verbatim": True})], "3002 long"),
+        ([section(text={"type": "mrkdwn", "text": "", "verbatim": True})], "is empty"),
+    ],
+)
+def test_the_limits_would_find_a_planted_fault(blocks: list[dict[str, Any]], why: str) -> None:
+    assert why in "\n".join(faults({"text": "a", "blocks": blocks}))

@@ -1,0 +1,147 @@
+"""Whatever people, hosts and builds write: what is shown is within all limits and calls nobody."""
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
+
+from bridge.chats.slack import answers, home, names, pickers, replies
+from bridge.chats.slack.cards import render_card
+from bridge.chats.slack.facts import Links
+from bridge.chats.slack.lines import render_line
+from bridge.core.decision import Decision, Reason
+from bridge.core.events import Action
+from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.watch import App, Source, SourceType
+from bridge.ports import Explained
+from tests.slack_rules import faults
+from tests.slack_scenes import HOSTILE
+
+GENTLY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+LINKS = Links("https://git.example/", "https://gitlab.example")
+LONG = st.builds(lambda text, times: text * times, st.text(max_size=30), st.integers(1, 400))
+WORDS = st.text(max_size=40) | LONG | st.sampled_from([HOSTILE, "", " ", "\u200b", "🚀" * 900])
+SHAS = st.none() | st.from_regex(r"[0-9a-f]{40}", fullmatch=True) | WORDS
+TIMES = st.none() | st.floats(0, 4e9)
+IDS = st.from_regex(r"[A-Za-z0-9_-]{1,60}", fullmatch=True)
+
+SOURCES = st.builds(
+    Source,
+    type=st.sampled_from(SourceType),
+    repository=st.none() | WORDS,
+    url=st.none() | WORDS | WORDS.map(lambda text: f"git.example/{text}"),
+    branch=st.none() | WORDS,
+    image=st.none() | WORDS,
+)
+APPS = st.builds(
+    App,
+    id=IDS,
+    name=WORDS,
+    project=WORDS,
+    environment=st.none() | WORDS,
+    source=st.none() | SOURCES,
+    watch_paths=st.none() | st.lists(WORDS, max_size=5).map(tuple),
+    auto_deploy=st.booleans(),
+)
+DEPLOYMENTS = st.builds(
+    Deployment,
+    id=IDS,
+    seq=st.integers(0, 10**15),
+    delivery=WORDS,
+    app_id=IDS,
+    app=WORDS,
+    action=st.sampled_from([Action.DEPLOY, Action.REDEPLOY]),
+    trigger=st.sampled_from(["push", "tag"]) | WORDS.map(lambda who: f"slack: {who}") | WORDS,
+    state=st.sampled_from(State),
+    created_at=st.floats(0, 4e9),
+    ref=st.none() | WORDS | WORDS.map(lambda name: f"refs/tags/{name}"),
+    commit=SHAS,
+    message=st.none() | WORDS,
+    author=st.none() | WORDS,
+    note=WORDS,
+    backend_id=st.none() | WORDS,
+    deployed_commit=SHAS,
+    asked_at=TIMES,
+    started_at=TIMES,
+    finished_at=TIMES,
+)
+
+
+def fits(*shown: object) -> None:
+    """All of it keeps the rules, and Slack's SDK takes it."""
+    for one in shown:
+        sent = one if isinstance(one, dict) else one.body()  # type: ignore[attr-defined]
+        assert faults(sent) == []
+        if "type" in sent:
+            assert View(**sent).to_dict() == sent
+        elif "blocks" in sent:
+            assert [block.to_dict() for block in Block.parse_all(sent["blocks"])] == sent["blocks"]
+
+
+@given(deployment=DEPLOYMENTS, app=st.none() | APPS, can_cancel=st.booleans(), link=WORDS)
+@GENTLY
+def test_any_deployment_has_its_card(
+    deployment: Deployment, app: App | None, can_cancel: bool, link: str
+) -> None:
+    by = f"https://acme.slack.com/{link[:200]}"
+
+    fits(render_card(deployment, app, links=LINKS, can_cancel=can_cancel, superseded_by=by))
+
+
+@given(deployment=DEPLOYMENTS, note=WORDS, log=WORDS, author=WORDS, state=st.sampled_from(State))
+@GENTLY
+def test_any_change_has_its_line(
+    deployment: Deployment, note: str, log: str, author: str, state: State
+) -> None:
+    change = Change(0, state, note)
+
+    fits(
+        render_line(deployment, change, log_tail=log, author_id=author).message,
+        answers.log_view(deployment, log),
+    )
+
+
+@given(app=APPS, deployments=st.lists(DEPLOYMENTS, max_size=4), reason=st.sampled_from(Reason))
+@GENTLY
+def test_any_app_has_its_answers(app: App, deployments: list[Deployment], reason: Reason) -> None:
+    text = deployments[0].note if deployments else ""
+    one = Explained(1, 0, Decision(app.id, app.label, reason, text), "d", text, text)
+
+    fits(
+        answers.status_of(app, deployments, LINKS),
+        answers.history(app, deployments, LINKS),
+        answers.why(app, [one], LINKS, [text]),
+        pickers.picker(names.PICK_DEPLOY, chosen=app),
+    )
+
+
+@given(apps=st.lists(APPS, max_size=6, unique_by=lambda app: app.id), data=st.data())
+@settings(GENTLY, max_examples=40)
+def test_any_apps_have_their_lists(apps: list[App], data: st.DataObject) -> None:
+    found = data.draw(st.lists(DEPLOYMENTS, max_size=6))
+    of_them = [replace(one, app_id=apps[n % len(apps)].id) for n, one in enumerate(found) if apps]
+    text = data.draw(WORDS)
+    shown = home.Shown(data.draw(st.integers(-2, 9)), text)
+
+    fits(
+        home.render_home(apps, of_them, shown=shown, warnings=[text], links=LINKS),
+        answers.status_all(apps, of_them, LINKS),
+        answers.list_apps(apps, of_them, typed=text, page=3, links=LINKS),
+        pickers.offered(apps, text),
+    )
+
+
+@given(text=WORDS, other=WORDS)
+@GENTLY
+def test_any_words_have_their_reply(text: str, other: str) -> None:
+    fits(
+        replies.refused(text, other, why=text, grant=other),
+        replies.problem(text, remedy=other),
+        replies.notice(text),
+        replies.did_you_mean(text, [other, text]),
+        replies.whoami(text, {other: [text], text: []}, 1),
+        replies.help_about(text),
+    )

@@ -1,0 +1,379 @@
+"""What Slack is shown, scene by scene: the golden files in `tests/fixtures/slack/golden`.
+
+After a change of what is shown, write them anew, and look at the difference:
+
+    python -m tests.slack_scenes
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bridge.chats.slack import answers, home, names, pickers, replies
+from bridge.chats.slack.cards import render_card
+from bridge.chats.slack.facts import Links
+from bridge.chats.slack.lines import render_line
+from bridge.chats.slack.messages import Message
+from bridge.core.decision import Decision, Reason
+from bridge.core.events import Action
+from bridge.core.lifecycle import Change, Deployment, State, deployment_id
+from bridge.core.watch import App, Source, SourceType, Trigger
+from bridge.ports import Explained
+
+GOLDEN = Path(__file__).parent / "fixtures" / "slack" / "golden"
+
+Scene = Callable[[], Message | dict[str, Any]]
+
+NOON = 1_780_000_000.0
+PUSHED = "13dfa1f0c5b1d7a3c9c1b1a7de2f5a6b7c8d9e0f"
+OTHER = "9ab41c7e0d1f2a3b4c5d6e7f8091a2b3c4d5e6f7"
+LINKS = Links()
+
+WEB = App(
+    id="web0000000000000000ap",
+    name="web",
+    project="shop",
+    source=Source(SourceType.GITHUB, repository="acme/shop", branch="main"),
+    watch_paths=("apps/web/**", "packages/**"),
+)
+API = App(
+    id="api0000000000000000ap",
+    name="api",
+    project="shop",
+    environment="staging",
+    source=Source(SourceType.GITLAB, repository="acme/platform/api", branch="develop"),
+    trigger=Trigger.TAG,
+)
+DOCS = App(
+    id="docs000000000000000ap",
+    name="docs",
+    project="site",
+    source=Source(SourceType.DOCKER, image="ghcr.io/acme/docs:1.4"),
+    auto_deploy=True,
+)
+
+HOSTILE = (
+    "<!channel> <@U0123ABC> <https://evil.example|click> @here *bold `code` ~gone~ _it_ & "
+    "\u202egnp.exe\u202c \u200bzero\ufeff \x1b[31mred\x07"
+    " z\u0335\u0336\u0337\u0338\u0321algo ``` fence"
+)
+LONGEST = App(
+    id="long000000000000000ap",
+    name="a-very-long-name-" * 12,
+    project="a project whose name goes on and on " * 6,
+    environment="an environment " * 12,
+    source=Source(
+        SourceType.GITHUB, repository=f"acme/{'long-' * 40}", branch=f"feature/{'deep/' * 40}end"
+    ),
+)
+LOG = """#12 [build 5/6] RUN npm run build
+> shop-web@4.2.0 build
+> vite build
+vite v7.1.2 building for production...
+transforming (412) src/pages/checkout.tsx
+error during build:
+src/pages/checkout.tsx (41:17): "formatPrice" is not exported by "src/money.ts"
+39: export function Total({ cart }: Props) {
+40:   const total = useTotal(cart)
+41:   return <b>{formatPrice(total)}</b>
+                 ^
+    at getRollupError (node_modules/rollup/dist/es/parseAst.js:406:41)
+npm error code ELIFECYCLE, with NPM_TOKEN=npm_0123456789abcdefghijABCDEFGHIJ012345
+ERROR: process "/bin/sh -c npm run build" did not complete successfully: exit code: 1
+"""
+
+
+def deployment(
+    state: State = State.DONE, app: App = WEB, seq: int = 41, **fields: Any
+) -> Deployment:
+    """A push to main that has come as far as `state`."""
+    began = state in (State.RUNNING, State.DONE, State.FAILED)
+    over = state in (State.DONE, State.FAILED, State.CANCELLED, State.UNKNOWN)
+    facts: dict[str, Any] = {
+        "ref": "refs/heads/main",
+        "commit": PUSHED,
+        "message": "Open the shop on Sundays\n\nThe manager wants it.",
+        "author": "Ada Lovelace",
+        "backend_id": "dep00000000000000000d" if began else None,
+        "started_at": NOON + 4 if began else None,
+        "asked_at": None if state is State.WAITING else NOON + 2,
+        "finished_at": NOON + 76 if over else None,
+        "note": NOTES[state],
+        "deployed_commit": PUSHED if state is State.DONE else None,
+    }
+    made = Deployment(
+        id=deployment_id(seq, app.id),
+        seq=seq,
+        delivery="72d3162e-cc78-11e3-81ab-4c9367dc0958",
+        app_id=app.id,
+        app=app.label,
+        action=Action.DEPLOY,
+        trigger="push",
+        state=state,
+        created_at=NOON,
+    )
+    return replace(made, **(facts | fields))
+
+
+NOTES = {
+    State.WAITING: "waits for its turn",
+    State.ASKED: "the backend accepted it",
+    State.QUEUED: "waits in the backend's queue",
+    State.RUNNING: "builds",
+    State.DONE: "commit 13dfa1f is live",
+    State.FAILED: 'process "/bin/sh -c npm run build" did not complete successfully: exit code: 1',
+    State.CANCELLED: "cancelled by Grace Hopper while it waited",
+    State.SUPERSEDED: "superseded by a newer push",
+    State.UNKNOWN: "accepted, outcome unknown: for 120 s the backend has shown neither a waiting"
+    " job nor a deployment of it",
+}
+
+HARD = deployment(
+    State.RUNNING,
+    LONGEST,
+    ref=f"refs/heads/feature/{'deep/' * 60}end",
+    message=f"{HOSTILE} {'and so on ' * 300}",
+    author=HOSTILE,
+    note=HOSTILE * 5,
+)
+
+
+def _card(one: Deployment, app: App | None = WEB, **more: Any) -> Scene:
+    return lambda: render_card(one, app, links=LINKS, **more)
+
+
+def cards() -> Iterator[tuple[str, Scene]]:
+    """The live card, in every state and where it is hard to keep in form."""
+    for state in State:
+        yield f"card_{state}", _card(deployment(state), can_cancel=True)
+    yield (
+        "card_superseded_with_link",
+        _card(
+            deployment(State.SUPERSEDED),
+            superseded_by="https://acme.slack.com/archives/C0123ABCD/p1780000000000100",
+        ),
+    )
+    note = "waits for the backend: dokploy can't be reached (ConnectError)"
+    yield "card_waits_for_the_backend", _card(deployment(State.WAITING, note=note), can_cancel=True)
+    yield "card_running_without_cancel", _card(deployment(State.RUNNING))
+    other = deployment(deployed_commit=OTHER, note="commit 9ab41c7 is live, not 13dfa1f")
+    yield "card_other_commit_is_live", _card(other)
+    tag = deployment(
+        app=API, ref="refs/tags/v2.4.0", trigger="tag", message="Release 2.4.0", author="Grace"
+    )
+    yield "card_tag", _card(tag, API)
+    asked = {"ref": None, "commit": None, "message": None, "author": None}
+    by_chat = deployment(
+        action=Action.REDEPLOY,
+        trigger="slack: Grace Hopper",
+        deployed_commit=None,
+        note="rebuilt what was checked out; nothing was fetched",
+        **asked,
+    )
+    yield "card_redeploy_from_chat", _card(by_chat)
+    yield "card_app_is_gone", _card(deployment(), None)
+    yield "card_hardest", _card(HARD, LONGEST, can_cancel=True)
+
+
+def lines() -> Iterator[tuple[str, Scene]]:
+    """The thread."""
+    for state in State:
+        one, change = deployment(state), Change(NOON + 76, state, NOTES[state])
+        yield f"line_{state}", lambda one=one, change=change: render_line(one, change).message
+    failed = deployment(State.FAILED)
+    change = Change(NOON + 76, State.FAILED, NOTES[State.FAILED])
+    yield (
+        "line_failed_with_log",
+        lambda: render_line(failed, change, log_tail=LOG, author_id="U0123ABCD").message,
+    )
+    hard = replace(HARD, state=State.FAILED)
+    yield (
+        "line_hardest",
+        lambda: (
+            render_line(
+                hard,
+                Change(NOON, State.FAILED, HOSTILE * 9),
+                log_tail=f"{HOSTILE * 40}\n" * 400,
+                author_id="<!channel>",
+            ).message
+        ),
+    )
+
+
+def many(number: int) -> list[App]:
+    """So many apps, in projects of ten."""
+    return [
+        replace(WEB, id=f"app{n:018d}", name=f"service-{n:03d}", project=f"team-{n // 10:02d}")
+        for n in range(number)
+    ]
+
+
+def busy(apps: list[App]) -> list[Deployment]:
+    """Deployments of these apps, newest first: every third is at rest, some move, some fail."""
+    states = [State.DONE, State.RUNNING, State.FAILED, State.WAITING, State.UNKNOWN]
+    found = [
+        deployment(states[n % 5] if n % 17 < 5 else State.DONE, app, 1000 - n)
+        for n, app in enumerate(apps)
+        if n % 3
+    ]
+    return sorted(found, key=lambda one: one.id, reverse=True)
+
+
+def modals() -> Iterator[tuple[str, Scene]]:
+    """Modals and what their picker offers."""
+    for id_ in (names.PICK_DEPLOY, names.PICK_REDEPLOY, names.PICK_CANCEL, names.PICK_PROVIDER):
+        yield f"modal_{id_.replace('.', '_')}", lambda id_=id_: pickers.picker(id_)
+    yield "modal_pick_deploy_chosen", lambda: pickers.picker(names.PICK_DEPLOY, chosen=LONGEST)
+    yield "options_three", lambda: pickers.offered([WEB, API, DOCS])
+    yield "options_of_200", lambda: pickers.offered(many(200))
+    yield "options_typed", lambda: pickers.offered(many(200), "service-01")
+    yield "options_none", lambda: pickers.offered(many(3), "zzz")
+    yield "options_longest", lambda: pickers.offered([LONGEST])
+    yield "modal_log", lambda: answers.log_view(deployment(State.FAILED), LOG)
+    yield "modal_log_long", lambda: answers.log_view(HARD, f"{HOSTILE}\n" * 900)
+    yield "modal_log_empty", lambda: answers.log_view(deployment(State.RUNNING), "\n")
+
+
+def explained() -> list[Explained]:
+    """Three decisions about one app."""
+
+    def one(n: int, reason: Reason, evidence: str, **fields: Any) -> Explained:
+        about = {"delivery": "d", "ref": "refs/heads/main", "commit": PUSHED} | fields
+        return Explained(n, NOON - n, Decision(WEB.id, WEB.label, reason, evidence), **about)
+
+    return [
+        one(3, Reason.PATH_HIT, "apps/web/index.html matches apps/web/**"),
+        one(2, Reason.NO_PATH_HIT, "1 file changed, none matches apps/web/**, packages/**"),
+        one(1, Reason.ASKED, "slack: Grace Hopper asked for a deploy", ref=None, commit=None),
+    ]
+
+
+def answered() -> Iterator[tuple[str, Scene]]:
+    """What commands are answered with."""
+    newest = [deployment(State.DONE), deployment(State.FAILED, seq=40)]
+    crowd = many(200)
+    yield "status_done", lambda: answers.status_of(WEB, newest, LINKS)
+    yield "status_running", lambda: answers.status_of(WEB, [deployment(State.RUNNING)], LINKS)
+    yield "status_never", lambda: answers.status_of(API, [], LINKS)
+    yield "status_hardest", lambda: answers.status_of(LONGEST, [HARD], LINKS)
+    yield "status_all", lambda: answers.status_all(crowd, busy(crowd), LINKS)
+    yield "status_all_quiet", lambda: answers.status_all([WEB, API], newest[:1], LINKS)
+    yield "status_all_none", lambda: answers.status_all([], [], LINKS)
+    yield "history", lambda: answers.history(WEB, newest, LINKS)
+    yield "history_long", lambda: answers.history(LONGEST, [HARD] * 40, LINKS)
+    yield "history_none", lambda: answers.history(DOCS, [], LINKS)
+    miss = "`Apps/web/a.ts` differs from `apps/web/**` only in upper and lower case."
+    yield "why", lambda: answers.why(WEB, explained(), LINKS, [miss])
+    yield "why_nothing", lambda: answers.why(API, [], LINKS)
+    yield "apps", lambda: answers.list_apps([WEB, API, DOCS], newest, links=LINKS)
+    yield "apps_200_page_2", lambda: answers.list_apps(crowd, busy(crowd), page=2, links=LINKS)
+    yield "apps_none_fits", lambda: answers.list_apps(crowd, [], typed=HOSTILE, links=LINKS)
+    yield "apps_longest", lambda: answers.list_apps([LONGEST] * 30, [HARD], links=LINKS)
+
+
+GRANT = """rights:
+  - who: [ada@acme.example]
+    may: [deploy]
+    apps: [shop/*]
+"""
+
+
+def replied() -> Iterator[tuple[str, Scene]]:
+    """What the door says by itself."""
+    yield "help", replies.help_about
+    for command in replies.HELP:
+        yield f"help_{command}", lambda command=command: replies.help_about(command)
+    rights = {"view": ["shop/web", "shop/staging/api", "site/docs"], "deploy": ["shop/web"]}
+    rights["cancel"], rights["configure"] = ["shop/web"], []
+    yield "whoami", lambda: replies.whoami("Ada Lovelace", rights, 3)
+    lots = {"view": [app.label for app in many(200)], "deploy": [LONGEST.label] * 20}
+    yield "whoami_of_200", lambda: replies.whoami(HOSTILE, lots, 200)
+    yield (
+        "refused",
+        lambda: replies.refused(
+            "deploy", "shop/web", why="No rule gives you the right deploy for it.", grant=GRANT
+        ),
+    )
+    yield "refused_hardest", lambda: replies.refused(HOSTILE, HOSTILE, why=HOSTILE, grant=HOSTILE)
+    yield (
+        "problem",
+        lambda: replies.problem(
+            "shop/web deploys main, so feature/x can't be deployed.",
+            remedy="Change its branch with /provider shop/web, or leave @feature/x out.",
+        ),
+    )
+    yield "notice", lambda: replies.notice("kept; it waits for the backend")
+    yield (
+        "did_you_mean",
+        lambda: replies.did_you_mean(
+            "there is no app 'wbe'.", ["deploy shop/web", "deploy shop/staging/api"]
+        ),
+    )
+    yield "did_you_mean_hardest", lambda: replies.did_you_mean(HOSTILE, [HOSTILE, "deploy a"] * 9)
+
+
+def homes() -> Iterator[tuple[str, Scene]]:
+    """App Home."""
+    three, crowd = [WEB, API, DOCS], many(200)
+    now = [
+        deployment(State.RUNNING, DOCS, 44, message="Explain refunds", author="Grace Hopper"),
+        deployment(State.FAILED, API, 43, ref="refs/tags/v2.4.0", message="Release 2.4.0"),
+        deployment(State.DONE, WEB, 42),
+    ]
+    yield "home_none", lambda: home.render_home([], [], links=LINKS)
+    yield "home_quiet", lambda: home.render_home([WEB], [deployment()], links=LINKS)
+    yield (
+        "home_3",
+        lambda: home.render_home(
+            three, now, warnings=["No push of acme/shop has come for 30 days."], links=LINKS
+        ),
+    )
+    yield (
+        "home_may_only_look",
+        lambda: home.render_home(three, now, deployable=(), configurable=(), links=LINKS),
+    )
+    yield (
+        "home_200_page_3",
+        lambda: home.render_home(crowd, busy(crowd), shown=home.Shown(3), links=LINKS),
+    )
+    yield (
+        "home_200_one_project",
+        lambda: home.render_home(crowd, busy(crowd), shown=home.Shown(9, "team-07"), links=LINKS),
+    )
+    longest = [replace(LONGEST, id=f"long{n}", auto_deploy=True) for n in range(40)]
+    hardest = [replace(HARD, id=f"hard{n}", app_id=app.id) for n, app in enumerate(longest)]
+    yield (
+        "home_hardest",
+        lambda: home.render_home(longest, hardest, warnings=[HOSTILE] * 9, links=LINKS),
+    )
+
+
+def scenes() -> dict[str, Scene]:
+    """All scenes by name."""
+    parts = (cards, lines, modals, answered, replied, homes)
+    return {name: scene for part in parts for name, scene in part()}
+
+
+def plain(shown: Message | dict[str, Any]) -> dict[str, Any]:
+    """What is sent, as JSON has it."""
+    return shown.body() if isinstance(shown, Message) else shown
+
+
+def written(shown: Message | dict[str, Any]) -> str:
+    """A golden file's text."""
+    return json.dumps(plain(shown), indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Write all golden files anew."""
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for old in GOLDEN.glob("*.json"):
+        old.unlink()
+    for name, scene in scenes().items():
+        (GOLDEN / f"{name}.json").write_text(written(scene()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""What Slack is shown is what the golden files have; `python -m tests.slack_scenes` writes them."""
+
+import pytest
+
+from tests.slack_scenes import GOLDEN, scenes, written
+
+SCENES = scenes()
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_a_scene_is_as_its_golden_file_has_it(name: str) -> None:
+    assert written(SCENES[name]()) == (GOLDEN / f"{name}.json").read_text()
+
+
+def test_each_golden_file_has_its_scene() -> None:
+    assert sorted(file.stem for file in GOLDEN.glob("*.json")) == sorted(SCENES)

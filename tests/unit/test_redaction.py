@@ -1,0 +1,45 @@
+"""What looks like a secret is not shown."""
+
+import pytest
+
+from bridge.core.redaction import redact
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("NPM_TOKEN=abc123 next", "NPM_TOKEN=*** next"),
+        ('"password": "hunter2", "user": "ada"', '"password": ***, "user": "ada"'),
+        ("export API_KEY='a b c'", "export API_KEY=***"),
+        ("clone https://ada:ghp_secret@github.com/a/b", "clone https://***@github.com/a/b"),
+        ("postgres://u:p@db:5432/x", "postgres://***@db:5432/x"),
+        ("Authorization: Bearer abcdefgh12345", "Bearer ***"),
+        ("token ghp_0123456789abcdefghij0123", "token ***"),
+        ("glpat-0123456789abcdefghij", "***"),
+        ("xoxb-1234567890-abc", "***"),
+        ("AKIAIOSFODNN7EXAMPLE", "***"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nx", "***\nx"),
+        (
+            "MIIEvQIBADANBgkqhkiG9w0B\nAQEFAASCBKcwggSjAgEAAoIB\n-----END PRIVATE KEY-----\nx",
+            "***\nx",
+        ),
+        ("-----BEGIN PRIVATE KEY-----\nthe log ends here", "***"),
+    ],
+)
+def test_a_secret_is_hidden(text: str, shown: str) -> None:
+    assert redact(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "error: unexpected token: ';' in line 3",
+        "Step 3/7 : RUN npm run build",
+        "see https://example.com/docs?page=2",
+        "the secret of good coffee",
+        "keyboard=qwerty",
+        "",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redact(text) == text
