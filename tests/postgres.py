@@ -21,8 +21,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from bridge.stores import migrations, postgres_inbox
 from bridge.stores.engines import postgres_engine
-from bridge.stores.migrations import migrate
 from tests.chaos.recording_backend import free_port
 
 START_SECONDS = 30
@@ -188,9 +188,11 @@ def prepare(url: str) -> None:
     """Make all tables of ours."""
     engine = postgres_engine(url)
     try:
-        migrate(engine)
+        migrations.migrate(engine)
     finally:
         engine.dispose()
+    with psycopg.connect(url, autocommit=True) as db:
+        postgres_inbox.migrate(db)
 
 
 @cache

@@ -21,8 +21,12 @@ def on_postgres(db: sa.Connection) -> bool:
 def lock(db: sa.Connection, what: str) -> None:
     """Wait until nobody else holds it; held to the end of this transaction."""
     if on_postgres(db):
-        key = int.from_bytes(hashlib.blake2b(what.encode(), digest_size=8).digest(), signed=True)
-        db.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+        db.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(what))))
+
+
+def lock_key(what: str) -> int:
+    """The number by which Postgres knows a lock."""
+    return int.from_bytes(hashlib.blake2b(what.encode(), digest_size=8).digest(), signed=True)
 
 
 def now(db: sa.Connection, clock: float) -> float:
