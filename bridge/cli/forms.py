@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bridge.core.decision import Decision
     from bridge.core.lifecycle import Change, Deployment
     from bridge.core.watch import App, Rules
-    from bridge.ports import Delivery
+    from bridge.ports import Audited, Delivery, Raised
 
 
 def decision_form(decision: "Decision") -> dict[str, Any]:
@@ -65,6 +65,51 @@ def deployment_form(deployment: "Deployment") -> dict[str, Any]:
 def change_form(change: "Change") -> dict[str, Any]:
     """One line of a deployment's history."""
     return {"at": iso(change.at), "state": str(change.state), "note": change.note}
+
+
+def standing(raised: "Raised") -> str:
+    """How a place that shows something stands, in a word."""
+    if raised.parked:
+        return "parked"
+    if raised.error is not None:
+        return "failing"
+    return "shown" if raised.due_at is None else "due"
+
+
+def target_form(raised: "Raised") -> dict[str, Any]:
+    """A place that shows something, and whether it is up to date."""
+    target = raised.target
+    return {
+        "id": target.id,
+        "kind": target.kind,
+        "lane": target.lane,
+        "place": dict(target.place),
+        "link": raised.memory.get("link"),
+        "follows": list(target.follows),
+        "state": standing(raised),
+        "due_at": iso(raised.due_at),
+        "attempts": raised.attempts,
+        "failing_since": iso(raised.failing_since),
+        "error": raised.error,
+    }
+
+
+def audited_form(change: "Audited") -> dict[str, Any]:
+    """That somebody changed something."""
+    return {
+        "number": change.number,
+        "at": iso(change.at),
+        "by": change.by,
+        "app": change.app,
+        "app_id": change.app_id,
+        "action": change.what,
+        "difference": [
+            {"field": one.field, "before": one.before, "after": one.after}
+            for one in change.difference
+        ],
+        "outcome": change.outcome,
+        "undoes": change.undoes,
+    }
 
 
 def app_form(app: "App", last: "Deployment | None") -> dict[str, Any]:

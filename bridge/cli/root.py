@@ -9,6 +9,7 @@ from bridge import __version__
 from bridge.cli import (
     apps,
     asking,
+    audit,
     build,
     build_logs,
     configuration,
@@ -17,6 +18,7 @@ from bridge.cli import (
     deployments,
     env,
     explain,
+    feedback,
     provider,
     serve,
     why,
@@ -73,6 +75,8 @@ app.command(rich_help_panel=START)(serve.backend)
 app.command("apps", rich_help_panel=LOOK)(apps.apps)
 app.add_typer(deliveries.group, name="deliveries", rich_help_panel=LOOK)
 app.add_typer(deployments.group, name="deployments", rich_help_panel=LOOK)
+app.add_typer(feedback.group, name="feedback", rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK)(audit.audit)
 app.command(rich_help_panel=LOOK)(why.why)
 app.command(rich_help_panel=LOOK)(explain.explain)
 app.command(rich_help_panel=LOOK)(build_logs.logs)

@@ -22,6 +22,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 
 STYLES = {
     "done": "green",
+    "shown": "green",
     "decided": "green",
     "deploy": "green",
     "running": "cyan",
@@ -29,6 +30,9 @@ STYLES = {
     "queued": "cyan",
     "waiting": "yellow",
     "kept": "yellow",
+    "due": "yellow",
+    "failing": "yellow",
+    "parked": "red",
     "unknown": "yellow",
     "failed": "red",
     "cancelled": "magenta",

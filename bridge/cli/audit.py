@@ -1,0 +1,80 @@
+"""`audit`: who changed what, and what became of it."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bridge.cli.changing import difference_lines
+from bridge.cli.forms import audited_form
+from bridge.cli.show import ago, hint, say_json, say_table
+from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
+from bridge.core.errors import NotFound
+
+if TYPE_CHECKING:
+    from bridge.app import Stores
+    from bridge.ports import Audited
+    from bridge.settings import Settings
+
+SEARCHED = 10_000
+"""So many of the newest changes are searched for an app that is gone."""
+
+
+def audit(
+    config: Config = None,
+    json: Json = False,
+    app: Annotated[str | None, typer.Option("--app", "-a", help="Only of this app.")] = None,
+    limit: Limit = 20,
+) -> None:
+    """List who changed what, newest first; secrets are never in it."""
+    run(_list(settings_of(config), app, limit, json))
+
+
+async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -> None:
+    found: list[Audited] = []
+    try:
+        async with kept_in(settings) as stores:
+            app_id = await _id_of(stores, app) if app else None
+            found = await stores.journal.audited(limit=limit, app_id=app_id)
+    except NotFound as error:
+        if app:
+            raise
+        hint(str(error))
+    if json:
+        say_json([audited_form(one) for one in found])
+        return
+    say_table(
+        ("when", "by", "app", "what", "*changed", "*outcome"),
+        [_row(one, time.time()) for one in found],
+        [_line(one) for one in found],
+    )
+
+
+async def _id_of(stores: "Stores", name: str) -> str:
+    """The id of an app, also of one that is gone by now."""
+    from bridge.core.naming import find_app
+
+    try:
+        return find_app(await stores.journal.apps(), name).id
+    except NotFound:
+        for one in await stores.journal.audited(limit=SEARCHED):
+            if name in (one.app, one.app_id):
+                return one.app_id
+        raise
+
+
+def _row(change: "Audited", now: float) -> list[str]:
+    return [
+        ago(change.at, now),
+        change.by,
+        change.app,
+        change.what,
+        "; ".join(difference_lines(change.difference)),
+        change.outcome,
+    ]
+
+
+def _line(change: "Audited") -> str:
+    changed = "; ".join(difference_lines(change.difference))
+    line = f"{change.number} {change.by} {change.what} {change.app} {change.outcome}"
+    return f"{line}: {changed}" if changed else line
