@@ -106,6 +106,7 @@ class App:
         watch_paths: as stored; None or empty deploys on every push.
         rules: what the bridge's own rules say of it.
         auto_deploy: the backend deploys pushes by itself too (then every push deploys twice).
+        page: where people look at it and its logs; None where the backend does not tell.
     """
 
     id: str
@@ -118,6 +119,7 @@ class App:
     trigger: Trigger = Trigger.PUSH
     watch_paths: tuple[str, ...] | None = None
     auto_deploy: bool = False
+    page: str | None = None
     rules: Rules = Rules()
 
     @property

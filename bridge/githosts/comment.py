@@ -1,0 +1,186 @@
+"""The one comment of a pull request: every app that its pushes concern, as it stands now. Pure.
+
+The first line is hidden and finds the comment again. Deployed commits stand as plain hex,
+which both hosts turn into links themselves.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from bridge.core.lifecycle import Deployment, State
+from bridge.githosts.markdown import NOTHING, cell, code, link, row
+from bridge.githosts.standing import GOING, WHY_NOT, Standing, standings
+from bridge.ports import Story
+
+LONGEST = 65_536
+"""What GitHub takes, in characters; counted in bytes here, so that it holds however one counts."""
+
+_HEAD = ("App", "Environment", "State", "Deployed commit", "Duration", "Updated")
+_ICON = {
+    State.WAITING: "⏳",
+    State.ASKED: "⏳",
+    State.QUEUED: "⏳",
+    State.RUNNING: "🔨",
+    State.DONE: "✅",
+    State.FAILED: "❌",
+    State.CANCELLED: "🚫",
+    State.SUPERSEDED: "⏩",
+    State.UNKNOWN: "❔",
+}
+_FOOT = "<sub>dokploy-bridge edits this comment in place · `dokploy-bridge why APP` says more</sub>"
+LINK = "link"
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?").fullmatch
+_ROOM_FOR_NOTES = 400
+
+
+def marker(instance: str) -> str:
+    """The hidden line that says whose comment it is; `instance` is the journal's name."""
+    return f"<!-- dokploy-bridge:{instance} -->"
+
+
+def is_marked(body: str, instance: str) -> bool:
+    """Whether a comment is the one of this bridge, however its host has kept the line ends."""
+    return body.lstrip().partition("\n")[0].strip() == marker(instance)
+
+
+def render_comment(story: Story, instance: str, *, longest: int = LONGEST) -> str:
+    """The whole comment; the same story makes the same text.
+
+    Args:
+        longest: bytes; rows that do not fit are left out whole, and counted.
+    """
+    found = standings(story)
+    head = [marker(instance), _summary(story, found), ""]
+    left = longest - _size([*head, _FOOT]) - _ROOM_FOR_NOTES
+    shown = [_row(one.deployment, one, story) for one in found if one.deployment]
+    table, left = _fitting(shown, left, "", "apps more; there is no room for them here.", _TABLE)
+    folded = [f"- {cell(one.label)}: {_why_not(one)}" for one in found if one.skipped]
+    opening = [_summary_of(len(folded)), ""]
+    skipped, left = _fitting(folded, left, "- ", "more.", opening, ["", "</details>", ""])
+    return "\n".join([*head, *table, *skipped, _FOOT])
+
+
+_TABLE = [row(_HEAD), row("---" for _ in _HEAD)]
+
+
+def _fitting(
+    lines: Sequence[str],
+    room: int,
+    bullet: str,
+    note: str,
+    opening: Sequence[str],
+    closing: Sequence[str] = ("",),
+) -> tuple[list[str], int]:
+    """As many whole lines as there is room for, with how many are missing; and the room left."""
+    if not lines:
+        return [], room
+    room -= _size([*opening, *closing])
+    kept: list[str] = []
+    for line in lines:
+        if _size([line]) > room:
+            break
+        room -= _size([line])
+        kept.append(line)
+    missing = len(lines) - len(kept)
+    said = [] if not missing else ([] if bullet else [""]) + [f"{bullet}… {missing} {note}"]
+    return [*opening, *kept, *said, *closing], room
+
+
+def _size(lines: Iterable[str]) -> int:
+    return sum(len(line.encode()) + 1 for line in lines)
+
+
+def _summary(story: Story, found: Sequence[Standing]) -> str:
+    """One line that says it all, also in a mail or a notification."""
+    states = Counter(
+        GOING[one.deployment.state] for one in found if one.deployment and not one.skipped
+    )
+    said = [f"{states[word]} {word}" for word in dict.fromkeys(GOING.values()) if states[word]]
+    if skipped := sum(one.skipped for one in found):
+        said.append(f"{skipped} not deployed")
+    newest = story.explained[0] if story.explained else None
+    if newest is None:
+        return f"**Deployments**: {', '.join(said)}"
+    what = _commit(newest.commit)
+    where = code((newest.ref or "").removeprefix("refs/heads/").removeprefix("refs/tags/"))
+    return f"**Deployments** of {what} on {where}: {', '.join(said)}"
+
+
+def _summary_of(count: int) -> str:
+    apps = "1 app was" if count == 1 else f"{count} apps were"
+    return f"<details><summary>{apps} not deployed by the newest push</summary>"
+
+
+def _row(deployment: Deployment, one: Standing, story: Story) -> str:
+    state = f"{_ICON[deployment.state]} {GOING[deployment.state]}"
+    app = story.apps.get(one.app_id)
+    links = [
+        link("log", app.page) if app and app.page else "",
+        link("thread", url) if (url := _thread(deployment, story)) else "",
+    ]
+    return row(
+        (
+            cell(one.label),
+            cell(one.environment),
+            " · ".join([state, *(made for made in links if made.startswith("["))]),
+            _deployed(deployment),
+            _duration(deployment),
+            _moment(_updated(deployment)),
+        )
+    )
+
+
+def _why_not(one: Standing) -> str:
+    assert one.newest is not None
+    decision = one.newest.decision
+    words = WHY_NOT.get(decision.reason, decision.reason.replace("_", " "))
+    return f"{words} ({code(decision.evidence, 300)})"
+
+
+def _thread(deployment: Deployment, story: Story) -> str | None:
+    """Where people talk about it, as its chat remembers: of what took its place, too."""
+    for id_ in (deployment.id, deployment.superseded_by):
+        for target, memory in sorted(story.beside.items()):
+            if id_ and target.startswith("slack") and id_ in target and memory.get(LINK):
+                return str(memory[LINK])
+    return None
+
+
+def _deployed(deployment: Deployment) -> str:
+    """The commit that the backend has told; that pushed may be another, and says so."""
+    if deployment.state is not State.DONE:
+        return NOTHING
+    live, pushed = deployment.deployed_commit, deployment.commit
+    if live is None:
+        return "not told"
+    return _commit(live) + (f" (pushed {_commit(pushed)})" if pushed not in (None, live) else "")
+
+
+def _commit(sha: str | None) -> str:
+    """Seven digits, which the host makes a link; code where it is no object id."""
+    if sha is None:
+        return NOTHING
+    return sha[:7] if _SHA(sha) else cell(sha, 12)
+
+
+def _updated(deployment: Deployment) -> float:
+    times = (deployment.finished_at, deployment.started_at, deployment.asked_at)
+    return next((at for at in times if at is not None), deployment.created_at)
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _duration(deployment: Deployment) -> str:
+    """How long it was built; never of what has not ended, which would change all the time."""
+    began, ended = deployment.started_at, deployment.finished_at
+    if not deployment.final or began is None or ended is None:
+        return NOTHING
+    seconds = max(0, round(ended - began))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
+    return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,86 @@
+"""What a commit status and a deployment object say. Pure.
+
+Nothing is claimed that is not known: a deployment whose outcome the backend can't tell is
+"cancelled" (GitHub shows an error), never success or failure. A skipped app is a success with
+its reason, so that it holds up no merge; so is one that a newer push has superseded.
+"""
+
+from dataclasses import dataclass
+
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.watch import App
+from bridge.githosts.markdown import one_line
+from bridge.githosts.standing import GOING, PRODUCTION, WHY_NOT, Standing, environment_of
+from bridge.ports import CommitState
+
+LONGEST = 140
+"""Characters that GitHub takes in a description."""
+
+_STATES = {
+    State.WAITING: CommitState.PENDING,
+    State.ASKED: CommitState.PENDING,
+    State.QUEUED: CommitState.PENDING,
+    State.RUNNING: CommitState.RUNNING,
+    State.DONE: CommitState.SUCCESS,
+    State.FAILED: CommitState.FAILURE,
+    State.CANCELLED: CommitState.CANCELLED,
+    State.SUPERSEDED: CommitState.SUCCESS,
+    State.UNKNOWN: CommitState.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of an app under a commit."""
+
+    state: CommitState
+    description: str
+
+
+def context_of(label: str) -> str:
+    """The name of a status, e.g. "dokploy/shop/web"; the hosts take 255 characters."""
+    return f"dokploy/{_plain(label, 200)}"
+
+
+def environment_name(app: App | None, label: str) -> str:
+    """The environment of an app's deployment objects, e.g. "production/shop/web".
+
+    One of its own: a host takes a newer deployment of an environment for the successor of all
+    older ones, and GitLab folds what stands before the first slash into one group. GitLab takes
+    letters, digits, spaces and `-_/${}.`, and no slash at either end.
+    """
+    project, name = (app.project, app.name) if app else ("", label)
+    whole = "/".join(part for part in (environment_of(app), project, name) if part)
+    kept = "".join(char if char.isalnum() or char in " -_/." else "-" for char in whole)
+    return (
+        kept.encode("ascii", "replace").decode().replace("?", "-").strip("/ ")[:255].rstrip("/ ")
+        or PRODUCTION
+    )
+
+
+def status_of(one: Standing) -> Said | None:
+    """What the commit of the newest push shows for an app; None: nothing."""
+    if one.skipped:
+        assert one.newest is not None
+        decision = one.newest.decision
+        words = WHY_NOT.get(decision.reason, decision.reason.replace("_", " "))
+        return Said(CommitState.SUCCESS, _plain(f"skipped: {words} ({decision.evidence})"))
+    return None if one.deployment is None else deployment_status(one.deployment)
+
+
+def deployment_status(deployment: Deployment) -> Said:
+    """How a deployment stands; without its note, which may quote a build's log."""
+    words = GOING[deployment.state]
+    live = deployment.deployed_commit
+    if deployment.state is State.DONE:
+        words = (
+            f"deployed {live[:7]}" if live else "deployed; the backend does not tell which commit"
+        )
+        if live and deployment.commit and live != deployment.commit:
+            words += ", the head of the branch when the build began"
+    return Said(_STATES[deployment.state], _plain(words))
+
+
+def _plain(text: str, most: int = LONGEST) -> str:
+    """One line that every host keeps: some refuse characters of four bytes."""
+    return one_line("".join(char if ord(char) < 0x10000 else "\ufffd" for char in text), most)

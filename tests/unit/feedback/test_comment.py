@@ -1,0 +1,281 @@
+"""The comment of a pull request: what it says, and that others' words stay words."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from bridge.core.decision import Decision, Reason
+from bridge.core.lifecycle import Deployment, State
+from bridge.githosts.comment import is_marked, marker, render_comment
+from bridge.githosts.markdown import NOTHING, cell, code, link
+from bridge.ports import Explained, Story
+from tests.fakes import app, deployment
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "feedback"
+AT = 1_700_000_000.0
+LIVE = "5d6e7f8" + "0" * 33
+
+
+def explained(
+    app_id: str = "app-web", reason: Reason = Reason.PATH_HIT, **others: Any
+) -> Explained:
+    evidence = others.pop("evidence", "web/index.html matches web/**")
+    label = others.pop("label", f"shop/{app_id.removeprefix('app-')}")
+    decision = Decision(app_id, label, reason, evidence)
+    seen = Explained(1, AT, decision, "delivery-1", "refs/heads/main", "b" * 40)
+    return replace(seen, **others)
+
+
+def skip(app_id: str, **others: Any) -> Explained:
+    evidence = others.pop("evidence", "3 files changed, none matches apps/api/**")
+    return explained(app_id, others.pop("reason", Reason.NO_PATH_HIT), evidence=evidence, **others)
+
+
+def done(seq: int = 1, **others: Any) -> Deployment:
+    ended = {"started_at": AT + 2, "finished_at": AT + 44.4, "deployed_commit": "b" * 40}
+    return deployment(seq, state=State.DONE, commit="b" * 40, **ended | others)
+
+
+def story(*those: Explained | Deployment, **others: Any) -> Story:
+    """Both lists newest first, as the journal gives them."""
+    newest = sorted(those, key=lambda one: -one.seq)
+    return Story(
+        explained=tuple(one for one in newest if isinstance(one, Explained)),
+        deployments=tuple(one for one in newest if isinstance(one, Deployment)),
+        apps=others.pop("apps", {}),
+        **others,
+    )
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of the table's rows."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    return [[one.strip() for one in line.strip("| ").split(" | ")] for line in lines]
+
+
+# ── what it says ─────────────────────────────────────────────────────────────
+
+
+def everything() -> Story:
+    """One app in each state, one that an older push deployed, and three that were skipped."""
+    states = [one for one in State if one is not State.DONE]
+    others = [
+        deployment(2, f"app-{state}", state=state, started_at=AT + 5, finished_at=AT + 65)
+        for state in states
+    ]
+    apps = [
+        app("app-web", page="https://dokploy.example.com/dashboard/project/p1"),
+        app("app-failed", environment="staging"),
+    ]
+    return story(
+        *(explained(f"app-{state}", seq=2) for state in states),
+        explained(seq=2),
+        done(2, deployed_commit=LIVE),
+        *others,
+        explained("app-old"),
+        replace(done(app_id="app-old"), deployed_commit=None),
+        skip("app-old", seq=2),
+        skip("app-api", seq=2),
+        skip(
+            "app-ios",
+            seq=2,
+            reason=Reason.BRANCH_MISMATCH,
+            evidence="main was pushed, it deploys ios",
+        ),
+        apps={one.id: one for one in apps},
+        beside={f"slack.card {others[0].id}": {"link": "https://team.slack.com/archives/C1/p1"}},
+    )
+
+
+def test_the_comment_looks_as_in_its_picture() -> None:
+    text = render_comment(everything(), "0123456789abcdef")
+
+    assert text == (FIXTURES / "comment__every_state.md").read_text()
+
+
+def test_the_newest_push_counts_and_what_an_older_one_deployed_stays() -> None:
+    text = render_comment(
+        story(explained(seq=1), done(1), skip("app-web", seq=2, commit="c" * 40)), "i"
+    )
+
+    assert "of ccccccc on `main`: 1 not deployed" in text
+    assert [one[:4] for one in rows(text)] == [
+        ["`shop/web`", "`production`", "✅ deployed", "bbbbbbb"]
+    ]
+    assert "- `shop/web`: no watched path changed" in text
+
+
+def test_a_second_hook_for_the_same_push_hides_nothing() -> None:
+    twice = skip("app-web", seq=2, reason=Reason.DUPLICATE_PUSH)
+
+    assert render_comment(story(explained(), done(), twice), "i") == render_comment(
+        story(explained(), done()), "i"
+    )
+
+
+def test_a_deployment_of_a_failed_build_shows_no_line_of_its_log() -> None:
+    failed = deployment(state=State.FAILED, note="npm ERR! token=hunter2")
+
+    assert "hunter2" not in render_comment(story(explained(), failed), "i")
+
+
+def test_nothing_of_the_clock_is_in_it_while_nothing_changes() -> None:
+    running = deployment(state=State.RUNNING, started_at=AT)
+
+    (found,) = rows(render_comment(story(explained(), running), "i"))
+    assert found[3:] == [NOTHING, NOTHING, "2023-11-14 22:13 UTC"]
+
+
+def test_a_thread_is_linked_also_when_another_deployment_took_its_place() -> None:
+    old = deployment(state=State.SUPERSEDED, superseded_by="0000000000000002.app-web")
+    beside = {"slack.card 0000000000000002.app-web": {"link": "https://team.slack.com/x"}}
+
+    text = render_comment(story(explained(), old, beside=beside), "i")
+
+    assert "⏩ superseded by a newer push · [thread](https://team.slack.com/x)" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.4, "0 s"), (59.4, "59 s"), (61, "1 min 1 s"), (3700, "1 h 1 min")]
+)
+def test_a_duration_reads_as_people_say_it(seconds: float, shown: str) -> None:
+    text = render_comment(story(explained(), done(finished_at=AT + 2 + seconds)), "i")
+
+    assert rows(text)[0][4] == shown
+
+
+def test_what_has_no_room_is_left_out_whole_and_counted() -> None:
+    many = [deployment(1, f"app-{n:04}", state=State.RUNNING) for n in range(900)]
+    skipped = [skip(f"app-s{n:04}", evidence="x" * 300) for n in range(300)]
+
+    text = render_comment(story(*many, *skipped), "i")
+
+    shown = len(rows(text))
+    assert 500 < shown < 900
+    assert f"… {900 - shown} apps more" in text
+    assert len(text.encode()) <= 65_536
+    assert text.endswith("</sub>")
+    # with few rows, the skipped ones are cut
+    text = render_comment(story(*many[:10], *skipped), "i")
+    assert len(rows(text)) == 10
+    assert re.search(r"^- … [0-9]+ more\.$\n\n</details>", text, re.MULTILINE)
+    assert len(text.encode()) <= 65_536
+
+
+def test_our_comment_is_known_again_whatever_a_host_does_to_its_lines() -> None:
+    text = render_comment(story(explained(), done()), "0123")
+
+    assert is_marked(text, "0123")
+    assert is_marked(text.replace("\n", "\r\n"), "0123")
+    assert not is_marked(text, "4567")
+    assert not is_marked(f"> {text}", "0123")
+    assert not is_marked(f"look: {marker('0123')}", "0123")
+
+
+# ── others' words stay words ─────────────────────────────────────────────────
+
+NASTY = [
+    "@ada", "@org/team", "@all", "#1", "!2", "~bug", "&3", "%v1", "$4", "[[wiki]]", ":tada:",
+    "<b>", "</details>", "<!--", "-->", "<img src=x onerror=y>", "https://evil.example", "www.e.co",
+    "a@e.co", "![x](https://e.co/x.png)", "[x](https://e.co)", "[^1]", "[x]: https://e.co",
+    "/merge", "\n/close", "\r/approve", "\u2028/label ~x", "|", "\\|", "\\", "`", "``", "```",
+    "~~~", "*", "_", "~~", "\u202e", "\u200b", "\x00", "\x1b[31m", "\ud800", "&lt;", "&#64;ada",
+    "$`x`$", "GH-1", "o/r#1", "0123456789abcdef0123456789abcdef01234567", "\n\n# big", "\n- [ ] x", "- ",
+]  # fmt: skip
+hostile = st.lists(st.sampled_from(NASTY) | st.text(max_size=5), max_size=6).map("".join)
+
+MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+
+def skeleton(text: str) -> list[tuple[str, str]]:
+    """Everything that a reader of Markdown makes of it, except for what stands in code."""
+    found = []
+    for token in MARKDOWN.parse(text):
+        for one in token.children if token.children is not None else [token]:
+            if one.type == "code_inline":
+                found.append((one.type, ""))
+            else:
+                found.append((one.type, one.content + "".join(str(v) for v in one.attrs.values())))
+    return found
+
+
+def hostile_story(words: str) -> Story:
+    return story(
+        explained(label=words, evidence=words, ref=f"refs/heads/{words}"),
+        done(1, app=words, message=words, author=words, note=words, ref=words),
+        skip("app-api", label=words, evidence=words),
+        deployment(1, "app-ci", app=words, state=State.FAILED, note=words),
+        apps={"app-web": app(environment=words, page="https://dokploy.example.com/")},
+        beside={f"slack.card {done().id}": {"link": "https://team.slack.com/x"}},
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(hostile)
+def test_whatever_the_words_are_the_markdown_around_them_stays_the_same(words: str) -> None:
+    text = render_comment(hostile_story(f"x{words}"), "i")
+
+    assert skeleton(text) == skeleton(render_comment(hostile_story("calm"), "i"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(hostile)
+def test_no_line_begins_with_words_that_are_not_ours(words: str) -> None:
+    text = render_comment(hostile_story(words), "i")
+
+    begins = {line[:3] for line in text.split("\n")}
+    assert begins <= {
+        "",
+        "<!-",
+        "**D",
+        "| A",
+        "| -",
+        "| `",
+        f"| {NOTHING}",
+        "<de",
+        "- `",
+        "</d",
+        "<su",
+        f"- {NOTHING}",
+    }
+    assert all(char == "\n" or char.isprintable() for char in text)
+
+
+@given(hostile)
+def test_code_is_one_span_with_the_words_in_it(words: str) -> None:
+    (paragraph,) = [one for one in MARKDOWN.parse("a " + code(words, 500)) if one.type == "inline"]
+    kinds = [one.type for one in paragraph.children or []]
+
+    if code(words) == NOTHING:
+        assert kinds == ["text"]
+    else:
+        assert kinds == ["text", "code_inline"]
+        line = next(line.strip() for line in words.splitlines() if line.strip())
+        wanted = "".join(c if c.isprintable() else "\ufffd" for c in line)
+        assert (paragraph.children or [])[1].content == wanted
+
+
+@given(hostile)
+def test_a_cell_holds_no_pipe(words: str) -> None:
+    assert "|" not in cell(words)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["javascript:alert(1)", "https://a.co/x y", "https://a.co/)![", "https://a@b.co", "//a.co", "",
+     "https://a.co/\n", "https://a.co/`", "https://a.co/<b>", "https://a.co/[x]", None],
+)  # fmt: skip
+def test_what_is_no_plain_address_is_no_link(url: str | None) -> None:
+    assert link("log", url) == "log"
+
+
+def test_an_address_is_a_link() -> None:
+    url = "https://dokploy.example.com:3000/dashboard/a?tab=logs#x"
+
+    assert link("log", url) == f"[log]({url})"
