@@ -7,6 +7,7 @@
     │   └── NotFound          no such app, delivery, …               → 404
     ├── Refused           the other side said no: show its words
     ├── Unreachable       the request never arrived: retry
+    │   └── TooEarly          what it is about is not there yet: nothing is wrong
     └── Unanswered        it may have arrived: find out before asking again
 
 Each message names the rule, the value received and the remedy, and never holds
@@ -60,6 +61,10 @@ class Unreachable(BridgeError):
         super().__init__(f"{service} can't be reached: {why}")
         self.service = service
         self.retry_after = retry_after
+
+
+class TooEarly(Unreachable):
+    """The other side does not know yet what it is asked about, as just after a push."""
 
 
 class Unanswered(BridgeError):

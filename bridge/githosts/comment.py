@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from bridge.core.lifecycle import Deployment, State
 from bridge.githosts.markdown import NOTHING, cell, code, link, row
 from bridge.githosts.standing import GOING, WHY_NOT, Standing, standings
-from bridge.ports import Story
+from bridge.ports import LINK, Story
 
 LONGEST = 65_536
 """What GitHub takes, in characters; counted in bytes here, so that it holds however one counts."""
@@ -30,7 +30,6 @@ _ICON = {
     State.UNKNOWN: "❔",
 }
 _FOOT = "<sub>dokploy-bridge edits this comment in place · `dokploy-bridge why APP` says more</sub>"
-LINK = "link"
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?").fullmatch
 _ROOM_FOR_NOTES = 400
 

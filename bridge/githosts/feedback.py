@@ -1,0 +1,178 @@
+"""Which places on a Git host show a push: planned at once, and those that have to be looked for.
+
+A push that an app waits for gets a status of each such app and a deployment object of each
+deployment. Its pull requests have to be asked for, so the push is a target itself: shown once,
+it wants the comment of each of them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.core.decision import Decision
+from bridge.core.errors import NotFound, TooEarly
+from bridge.core.events import RefKind, RefPushed
+from bridge.githosts.standing import ELSEWHERE, SILENT, watches
+from bridge.githosts.statuses import environment_name
+from bridge.ports import (
+    HostApi,
+    Memory,
+    Occasion,
+    PullRequest,
+    Remember,
+    Story,
+    Target,
+    about_delivery,
+    about_deployment,
+)
+
+LOOKS_AGAIN = (2.0, 5.0)
+"""Seconds until a commit without pull requests is looked at again: hosts know them a bit later
+than they send the push."""
+
+Lane = Callable[[str], str]
+"""Which lane writes to a repository share, by its name."""
+
+
+class Use(StrEnum):
+    """What of a host shows what happened."""
+
+    COMMENT = "comment"
+    STATUS = "status"
+    DEPLOYMENT = "deployment"
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """Plans the places of pushes to one host."""
+
+    host: str
+    uses: frozenset[Use]
+    lane: Lane
+
+    def __call__(self, occasion: Occasion) -> list[Target]:
+        """The targets of what a delivery led to; none where no app waits for what was pushed."""
+        push, outcome = occasion.event, occasion.outcome
+        if not isinstance(push, RefPushed) or push.repository.host != self.host:
+            return []
+        if push.deleted or push.commit is None:
+            return []
+        if not watches(decision.reason for decision in outcome.decisions):
+            return []
+        found: list[Target] = []
+        if Use.COMMENT in self.uses:
+            found.append(self._push(push, outcome.seq))
+        if Use.STATUS in self.uses:
+            found += self._statuses(push, occasion)
+        if Use.DEPLOYMENT in self.uses:
+            found += self._deployments(push, occasion)
+        return found
+
+    def _target(self, kind: str, id_: str, push: RefPushed, follows: str, **place: object) -> Target:
+        repository = push.repository
+        return Target(
+            id=f"{self.host}.{kind} {id_}",
+            kind=f"{self.host}.{kind}",
+            lane=self.lane(repository.name),
+            follows=(follows,) if follows else (),
+            place={"repository": repository.name, "repository_id": repository.id, **place},
+        )
+
+    def _push(self, push: RefPushed, seq: int) -> Target:
+        assert push.commit is not None
+        branch = push.ref.name if push.ref.kind is RefKind.BRANCH else None
+        return self._target(
+            "push", f"{seq}", push, "", commit=push.commit.sha, branch=branch, delivery=seq
+        )
+
+    def _statuses(self, push: RefPushed, occasion: Occasion) -> list[Target]:
+        assert push.commit is not None
+        sha, outcome = push.commit.sha, occasion.outcome
+        deployed = {one.app_id: one.id for one in outcome.deployments}
+
+        def follows(decision: Decision) -> str:
+            id_ = deployed.get(decision.app_id)
+            return about_deployment(id_) if id_ else about_delivery(outcome.seq)
+
+        return [
+            self._target(
+                "status",
+                f"{push.repository.id} {sha} {decision.app_id}",
+                push,
+                follows(decision),
+                commit=sha,
+                app=decision.app_id,
+            )
+            for decision in outcome.decisions
+            if decision.reason not in SILENT | ELSEWHERE
+        ]
+
+    def _deployments(self, push: RefPushed, occasion: Occasion) -> list[Target]:
+        assert push.commit is not None
+        return [
+            self._target(
+                "deployment",
+                one.id,
+                push,
+                about_deployment(one.id),
+                commit=push.commit.sha,
+                ref=str(push.ref),
+                environment=environment_name(occasion.apps.get(one.app_id), one.app),
+            )
+            for one in occasion.outcome.deployments
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class FindsPullRequests:
+    """Shows a push: finds its pull requests, whose comments then show it."""
+
+    api: HostApi
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """The comments that are wanted; see `Shows`.
+
+        Raises:
+            TooEarly: the host does not know the commit or its pull requests yet.
+        """
+        place = target.place
+        try:
+            known = await self.api.pull_requests(place["repository"], place["commit"])
+        except NotFound as error:
+            await _look_again(memory, remember, str(error))
+            return ()
+        found = [one for one in known if concerns(one, place["branch"], place["commit"])]
+        if not found:
+            await _look_again(memory, remember, "no pull request has this commit")
+        return [self._comment(target, one.number) for one in found]
+
+    def _comment(self, target: Target, number: int) -> Target:
+        place, host = target.place, target.kind.partition(".")[0]
+        return Target(
+            id=f"{host}.comment {place['repository_id']} {number}",
+            kind=f"{host}.comment",
+            lane=target.lane,
+            follows=(about_delivery(place["delivery"]),),
+            place={"repository": place["repository"], "number": number},
+        )
+
+
+async def _look_again(memory: Memory, remember: Remember, why: str) -> None:
+    """Have it looked at again a little later, unless that was often enough."""
+    looks = int(memory.get("looks", 0))
+    if looks < len(LOOKS_AGAIN):
+        await remember({"looks": looks + 1})
+        raise TooEarly("the Git host", why, retry_after=LOOKS_AGAIN[looks])
+
+
+def concerns(one: PullRequest, branch: str | None, commit: str) -> bool:
+    """Whether a push of `commit` to `branch` is a pull request's: of its head, or its merge.
+
+    A branch of a fork may have the same name. A merge without a commit of its own (fast
+    forward) pushes the very head of the request.
+    """
+    if one.open:
+        return one.own and branch is not None and one.head == branch
+    return commit in (one.merge_sha, one.head_sha)

@@ -1,0 +1,185 @@
+"""Brings comments, commit statuses and deployment objects up to what is so."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from bridge.core.errors import NotFound, TooEarly
+from bridge.core.lifecycle import Deployment, State
+from bridge.githosts.comment import is_marked, render_comment
+from bridge.githosts.standing import standings
+from bridge.githosts.statuses import Said, context_of, deployment_status, status_of
+from bridge.ports import Comment, HostApi, Memory, Remember, Story, Target, Turn
+
+FRESH_COMMIT_TRIES = 3
+"""How often a commit that the host does not know is tried: its API lags behind its pushes."""
+
+FRESH_COMMIT_PAUSE = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShowsComment:
+    """The one comment of a pull request.
+
+    Its id is remembered. Without one, all comments are looked through before one is written:
+    a process may have died, or another may be at work, between writing and remembering.
+    """
+
+    api: HostApi
+    turn: Turn
+    instance: str
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Write or edit it; see `Shows`."""
+        body = render_comment(story, self.instance)
+        shown = hashlib.sha256(body.encode()).hexdigest()[:16]
+        if memory.get("shown") == shown or memory.get("unwanted"):
+            return ()
+        id_ = memory.get("comment")
+        if id_ is None or not await self._edited(target, id_, body):
+            if id_ is not None and memory.get("again"):
+                await remember({"unwanted": True})  # deleted twice: somebody means it
+                return ()
+            memory = {"again": True} if id_ is not None or memory.get("again") else {}
+            id_ = await self._posted(target, body, memory, remember)
+        await remember({**memory, "comment": id_, "shown": shown})
+        return ()
+
+    async def _edited(self, target: Target, id_: str, body: str) -> bool:
+        place = target.place
+        await self.turn(target.lane)
+        try:
+            await self.api.edit_comment(place["repository"], place["number"], id_, body)
+        except NotFound:
+            return False
+        return True
+
+    async def _posted(
+        self, target: Target, body: str, memory: Memory, remember: Remember
+    ) -> str:
+        place = target.place
+        there = await self._there(target)
+        if there is not None:
+            if there.body != body:
+                await self.turn(target.lane)
+                await self.api.edit_comment(place["repository"], place["number"], there.id, body)
+            return there.id
+        await remember({**memory, "posting": True})
+        await self.turn(target.lane)
+        return await self.api.comment(place["repository"], place["number"], body)
+
+    async def _there(self, target: Target) -> Comment | None:
+        """The oldest comment that is ours and marked as this bridge's."""
+        place = target.place
+        async for one in self.api.comments(place["repository"], place["number"]):
+            if one.ours and is_marked(one.body, self.instance):
+                return one
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowsStatus:
+    """The status of one app under one commit."""
+
+    api: HostApi
+    turn: Turn
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Set it where it is another; see `Shows`."""
+        place = target.place
+        found = [one for one in standings(story) if one.app_id == place["app"]]
+        said = status_of(found[0]) if found else None
+        if said is None or memory.get("shown") == _text(said):
+            return ()
+        app = story.apps.get(place["app"])
+        await self.turn(target.lane)
+        try:
+            await self.api.set_status(
+                place["repository"],
+                place["commit"],
+                context_of(found[0].label),
+                said.state,
+                said.description,
+                app.page if app else None,
+            )
+        except NotFound as error:
+            await _too_early(memory, remember, error)
+        await remember({"shown": _text(said)})
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShowsDeployment:
+    """The deployment object of one deployment; there is none before the backend was asked."""
+
+    api: HostApi
+    turn: Turn
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Make it where it is missing, and say how it stands; see `Shows`."""
+        deployment = story.deployments[0] if story.deployments else None
+        if deployment is None or (_never_asked(deployment) and "deployment" not in memory):
+            return ()
+        said = deployment_status(deployment)
+        if memory.get("shown") == _text(said):
+            return ()
+        id_ = memory.get("deployment") or await self._made(target, deployment, memory, remember)
+        app = story.apps.get(deployment.app_id)
+        await self.turn(target.lane)
+        await self.api.set_deployment(
+            target.place["repository"],
+            id_,
+            said.state,
+            said.description,
+            log_url=app.page if app else None,
+        )
+        await remember({"deployment": id_, "shown": _text(said)})
+        return ()
+
+    async def _made(
+        self, target: Target, deployment: Deployment, memory: Memory, remember: Remember
+    ) -> str:
+        place = target.place
+        words = f"{deployment.app} by dokploy-bridge, deployment {deployment.id}"[:140]
+        what = (place["repository"], place["commit"])
+        id_ = None
+        if memory.get("making"):  # it may have been made already
+            id_ = await self.api.find_deployment(*what, place["environment"], words)
+        if id_ is None:
+            await remember({**memory, "making": True})
+            await self.turn(target.lane)
+            try:
+                id_ = await self.api.create_deployment(
+                    *what, place["ref"], place["environment"], words
+                )
+            except NotFound as error:
+                await _too_early(memory, remember, error)
+        await remember({"deployment": id_})
+        return id_
+
+
+def _never_asked(deployment: Deployment) -> bool:
+    """Whether nothing was deployed and nothing is, as when a newer push came first."""
+    return deployment.state is State.WAITING or (
+        deployment.asked_at is None and deployment.state in (State.SUPERSEDED, State.CANCELLED)
+    )
+
+
+async def _too_early(memory: Memory, remember: Remember, error: NotFound) -> NoReturn:
+    """Have it tried again a little later; raises the error itself after that was done enough."""
+    tries = int(memory.get("tries", 0)) + 1
+    if tries >= FRESH_COMMIT_TRIES:
+        raise error
+    await remember({**memory, "tries": tries})
+    raise TooEarly("the Git host", str(error), retry_after=FRESH_COMMIT_PAUSE) from error
+
+
+def _text(said: Said) -> str:
+    return f"{said.state} {said.description}"
