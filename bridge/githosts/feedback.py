@@ -68,7 +68,9 @@ class Plans:
             found += self._deployments(push, occasion)
         return found
 
-    def _target(self, kind: str, id_: str, push: RefPushed, follows: str, **place: object) -> Target:
+    def _target(
+        self, kind: str, id_: str, push: RefPushed, follows: str, **place: object
+    ) -> Target:
         repository = push.repository
         return Target(
             id=f"{self.host}.{kind} {id_}",
@@ -130,7 +132,11 @@ class FindsPullRequests:
     api: HostApi
 
     async def show(
-        self, target: Target, story: Story, memory: Memory, remember: Remember
+        self,
+        target: Target,
+        story: Story,  # noqa: ARG002 - the comments tell it
+        memory: Memory,
+        remember: Remember,
     ) -> Sequence[Target]:
         """The comments that are wanted; see `Shows`.
 

@@ -57,9 +57,7 @@ class ShowsComment:
             return False
         return True
 
-    async def _posted(
-        self, target: Target, body: str, memory: Memory, remember: Remember
-    ) -> str:
+    async def _posted(self, target: Target, body: str, memory: Memory, remember: Remember) -> str:
         place = target.place
         there = await self._there(target)
         if there is not None:

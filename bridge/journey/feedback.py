@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.core.errors import BridgeError, Unanswered, Unreachable
+from bridge.core.errors import BridgeError, TooEarly, Unanswered, Unreachable
 from bridge.journey.showing import Persistence, Showing
 from bridge.journey.turns import Turns
 from bridge.ports import Clock, Journal, Occasion, Planner, Raised, Shows, Target
@@ -181,7 +181,7 @@ class Feedback:
 
         Others of its lane are tried soon all the same: it may be this one that is broken.
         """
-        if not isinstance(trouble, Unreachable | Unanswered):
+        if not isinstance(trouble, Unreachable | Unanswered) or isinstance(trouble, TooEarly):
             lane.away = 0
             return
         lane.away += 1

@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core import trace
-from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
+from bridge.core.errors import (
+    BridgeError,
+    Refused,
+    Rejected,
+    TooEarly,
+    Unanswered,
+    Unreachable,
+)
 from bridge.ports import Clock, Journal, Memory, Raised, Shows, Story, Target
 
 log = logging.getLogger(__name__)
@@ -117,9 +124,14 @@ class Showing:
         return now + pause * (0.75 + self._chance() / 2)
 
     def _tell(self, raised: Raised, error: Exception, *, parks: bool) -> None:
-        """In the log once, however often it fails; in the journal it stands until it works."""
+        """In the log once, however often it fails; in the journal it stands until it works.
+
+        What comes too early is no trouble: it is tried again and that is all.
+        """
         what = {"target": raised.target.id, "why": str(error)}
         unexpected = not isinstance(error, BridgeError)
+        if isinstance(error, TooEarly):
+            return
         if parks:
             log.warning("feedback is parked until the next change", extra=what)
         elif raised.attempts == 0:

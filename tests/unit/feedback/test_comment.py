@@ -186,7 +186,8 @@ NASTY = [
     "a@e.co", "![x](https://e.co/x.png)", "[x](https://e.co)", "[^1]", "[x]: https://e.co",
     "/merge", "\n/close", "\r/approve", "\u2028/label ~x", "|", "\\|", "\\", "`", "``", "```",
     "~~~", "*", "_", "~~", "\u202e", "\u200b", "\x00", "\x1b[31m", "\ud800", "&lt;", "&#64;ada",
-    "$`x`$", "GH-1", "o/r#1", "0123456789abcdef0123456789abcdef01234567", "\n\n# big", "\n- [ ] x", "- ",
+    "$`x`$", "GH-1", "o/r#1", "0123456789abcdef0123456789abcdef01234567", "\n\n# big", "\n- [ ] x",
+    "- ",
 ]  # fmt: skip
 hostile = st.lists(st.sampled_from(NASTY) | st.text(max_size=5), max_size=6).map("".join)
 
