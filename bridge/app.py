@@ -26,11 +26,14 @@ from sqlalchemy.exc import DatabaseError
 
 from bridge.backends import BACKENDS
 from bridge.core.errors import BridgeError, Rejected
+from bridge.core.pacing import Limit
 from bridge.githosts import APIS, HOSTS
+from bridge.githosts.feedback import Plans, Use, shows_of
 from bridge.githosts.github import GitHub
 from bridge.githosts.gitlab import GitLab
 from bridge.journey.cancel import Canceller
 from bridge.journey.catalog import Catalog
+from bridge.journey.changes import Changes
 from bridge.journey.delivery import CANCEL_FLOW, DEPLOYMENT_FLOW, Deliveries, Patience
 from bridge.journey.deployment import Deployer
 from bridge.journey.feedback import Feedback, together
@@ -40,6 +43,7 @@ from bridge.journey.probe import Probe
 from bridge.journey.retention import Keeping, Retention
 from bridge.journey.showing import Persistence
 from bridge.journey.turns import Turns
+from bridge.journey.views import Views
 from bridge.ports import Backend, GitHost, HostApi, Observe, Planner, Shows
 from bridge.settings import DokploySettings, Settings, book_of, policy_of
 from bridge.stores.engines import sqlite_engine
@@ -148,7 +152,14 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             concurrency=settings.journey.deployments_at_a_time,
         )
         turns = Turns(time.time)
+        apis = host_apis(settings)
+        for api in apis.values():
+            stack.push_async_callback(api.close)
+        changes = Changes(apis, time.time, patience=settings.journey.changes_patience)
+        stack.push_async_callback(changes.close)
         places = await _places(settings, turns, stack)
+        if settings.feedback.enabled:
+            places = _on_hosts(settings, apis, turns, await stores.journal.instance(), places)
         policy = policy_of(settings)
         catalog = Catalog(
             backends,
@@ -176,6 +187,7 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             Patience(window=settings.journey.push_window),
             policy,
             together(places.planners),
+            Views(changes, stores.journal),
         )
         stores.inbox.woken = deliveries.wake
         await catalog.load()
@@ -264,8 +276,8 @@ def host_apis(settings: Settings) -> dict[str, HostApi]:
     Raises:
         Rejected: a setting can't be used.
     """
-    github = settings.github.model_dump(exclude={"webhook_secrets"})
-    gitlab = settings.gitlab.model_dump(exclude={"webhook_tokens", "signing_tokens"})
+    github = settings.github.model_dump(exclude={"webhook_secrets", "feedback"})
+    gitlab = settings.gitlab.model_dump(exclude={"webhook_tokens", "signing_tokens", "feedback"})
     made = {"github": APIS["github"](**github), "gitlab": APIS["gitlab"](**gitlab)}
     return {host: api for host, api in made.items() if api is not None}
 
@@ -349,6 +361,27 @@ def _sizes(data: Path) -> dict[str, int]:
         files = (data / f"{store}.sqlite{end}" for end in ("", "-wal"))
         sizes[store] = sum(file.stat().st_size for file in files if file.exists())
     return sizes
+
+
+WRITES_TO = {
+    "github": (Limit(1, 1.0), Limit(80, 60.0)),
+    "gitlab": (Limit(1, 1.0), Limit(60, 60.0)),
+}
+"""How often a credential may write to each Git host."""
+
+
+def _on_hosts(
+    settings: Settings, apis: Mapping[str, HostApi], turns: Turns, instance: str, places: Places
+) -> Places:
+    """The places, with those on the Git hosts for which a credential is set."""
+    planners, shows = [*places.planners], dict(places.shows)
+    for host, api in apis.items():
+        uses = frozenset(map(Use, getattr(settings, host).feedback))
+        # Each installation of a GitHub App has limits of its own.
+        apart = host == "github" and settings.github.app_id is not None
+        planners.append(Plans(host, uses, apart=apart))
+        shows |= shows_of(api, turns.within(WRITES_TO[host]), instance)
+    return Places(tuple(planners), shows)
 
 
 def _revealed(secrets: Sequence[SecretStr]) -> list[str]:

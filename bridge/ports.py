@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from bridge.core.change_sets import Live
 from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.decision import Decision
 from bridge.core.difference import Changed
@@ -700,6 +701,9 @@ class Journal(Protocol):
 
     async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
         """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
+
+    async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
+        """What apps run, by id; none for those that no deployment has brought up yet."""
 
     async def deployment(self, id_: str) -> Deployment | None:
         """One deployment by its id."""

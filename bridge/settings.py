@@ -58,6 +58,10 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Uses = Annotated[tuple[Literal["comment", "status", "deployment"], ...], BeforeValidator(_split)]
+"""What of a Git host shows what became of a push."""
+
+
 class Github(Section):
     """GitHub or GitHub Enterprise Server."""
 
@@ -73,6 +77,10 @@ class Github(Section):
         "https://api.github.com", description="base of its API; GHES: https://HOST/api/v3"
     )
     ca: str | None = Field(None, description="a PEM file with its certificate authority")
+    feedback: Uses = Field(
+        ("comment", "status", "deployment"),
+        description="what shows there how a push went; empty: nothing",
+    )
 
 
 class Gitlab(Section):
@@ -87,6 +95,10 @@ class Gitlab(Section):
         None, description="a project or group token: comments, statuses, changed files"
     )
     ca: str | None = Field(None, description="a PEM file with its certificate authority")
+    feedback: Uses = Field(
+        ("comment", "deployment"),
+        description="the same; a status makes an external pipeline, which may hold up merges",
+    )
 
 
 class DokploySettings(Section):
@@ -191,6 +203,9 @@ class Journey(Section):
         description="at least, between readings that pushes of unknown repositories cause",
     )
     push_window: float = Field(600.0, ge=0, description="the same push by two hooks deploys once")
+    changes_patience: float = Field(
+        10.0, ge=0, description="for a Git host to tell what a push changed; then it deploys"
+    )
     look: float = Field(0.25, gt=0, description="first pause between looks at a deployment")
     look_at_most: float = Field(2.0, gt=0, description="longest pause between looks")
     adopt: float = Field(10.0, ge=0, description="to find what was asked for before a crash")

@@ -220,11 +220,12 @@ def _paths(push: RefPushed, app: App, matcher: Matcher) -> Verdict:
     match = matcher(app)
     if isinstance(match, GlobError):
         return Reason.WATCH_PATHS_BROKEN, str(match)
+    found = f" ({push.paths_note})" if push.paths_note else ""
     if match is not None:
-        return Reason.PATH_HIT, f"{match.file} matches {match.pattern}"
+        return Reason.PATH_HIT, f"{match.file} matches {match.pattern}{found}"
     listed = ", ".join(watched[:3]) + (", …" if len(watched) > 3 else "")
     files = "1 file" if len(push.paths) == 1 else f"{len(push.paths)} files"
-    return Reason.NO_PATH_HIT, f"{files} changed, none matches {listed}"
+    return Reason.NO_PATH_HIT, f"{files} changed, none matches {listed}{found}"
 
 
 def _first_match(push: RefPushed, app: App, policy: Policy) -> Hit | GlobError | None:

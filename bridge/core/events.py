@@ -81,7 +81,8 @@ class RefPushed:
         before, after: object ids as sent; `after` of an annotated tag is the tag object.
         commit: the commit that the ref points to now; None when it was deleted or not sent.
         paths: files that changed, sorted; None when the host sent no complete list.
-        paths_note: why `paths` is None, in words for people; "" otherwise.
+        paths_note: why `paths` is None, or how they were found where the host's API was asked,
+            in words for people; "" where the host has listed them.
         options: push options (`git push -o …`), GitLab only.
         pusher: login or name of who pushed, for people to read.
     """

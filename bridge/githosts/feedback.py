@@ -5,13 +5,14 @@ deployment. Its pull requests have to be asked for, so the push is a target itse
 it wants the comment of each of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
 from bridge.core.events import RefKind, RefPushed
+from bridge.githosts.shows import ShowsComment, ShowsDeployment, ShowsStatus
 from bridge.githosts.standing import ELSEWHERE, SILENT, watches
 from bridge.githosts.statuses import environment_name
 from bridge.ports import (
@@ -20,8 +21,10 @@ from bridge.ports import (
     Occasion,
     PullRequest,
     Remember,
+    Shows,
     Story,
     Target,
+    Turn,
     about_delivery,
     about_deployment,
 )
@@ -29,9 +32,6 @@ from bridge.ports import (
 LOOKS_AGAIN = (2.0, 5.0)
 """Seconds until a commit without pull requests is looked at again: hosts know them a bit later
 than they send the push."""
-
-Lane = Callable[[str], str]
-"""Which lane writes to a repository share, by its name."""
 
 
 class Use(StrEnum):
@@ -44,11 +44,15 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plans:
-    """Plans the places of pushes to one host."""
+    """Plans the places of pushes to one host.
+
+    Attributes:
+        apart: the repositories of each owner have a rate limit of their own.
+    """
 
     host: str
     uses: frozenset[Use]
-    lane: Lane
+    apart: bool = False
 
     def __call__(self, occasion: Occasion) -> list[Target]:
         """The targets of what a delivery led to; none where no app waits for what was pushed."""
@@ -72,12 +76,15 @@ class Plans:
         self, kind: str, id_: str, push: RefPushed, follows: str, **place: object
     ) -> Target:
         repository = push.repository
+        owner = repository.name.rpartition("/")[0].lower()
+        # GitLab's numbers survive renames; GitHub's API knows names only.
+        name = repository.id if self.host == "gitlab" else repository.name
         return Target(
             id=f"{self.host}.{kind} {id_}",
             kind=f"{self.host}.{kind}",
-            lane=self.lane(repository.name),
+            lane=f"{self.host} {owner}" if self.apart else self.host,
             follows=(follows,) if follows else (),
-            place={"repository": repository.name, "repository_id": repository.id, **place},
+            place={"repository": name, "repository_id": repository.id, **place},
         )
 
     def _push(self, push: RefPushed, seq: int) -> Target:
@@ -176,9 +183,18 @@ async def _look_again(memory: Memory, remember: Remember, why: str) -> None:
 def concerns(one: PullRequest, branch: str | None, commit: str) -> bool:
     """Whether a push of `commit` to `branch` is a pull request's: of its head, or its merge.
 
-    A branch of a fork may have the same name. A merge without a commit of its own (fast
-    forward) pushes the very head of the request.
+    A branch of a fork may have the same name, and is another branch.
     """
     if one.open:
         return one.own and branch is not None and one.head == branch
-    return commit in (one.merge_sha, one.head_sha)
+    return one.merge_sha == commit
+
+
+def shows_of(api: HostApi, turn: Turn, instance: str) -> dict[str, Shows]:
+    """What brings the places of a host up to date, by their kinds."""
+    return {
+        f"{api.name}.push": FindsPullRequests(api),
+        f"{api.name}.comment": ShowsComment(api, turn, instance),
+        f"{api.name}.status": ShowsStatus(api, turn),
+        f"{api.name}.deployment": ShowsDeployment(api, turn),
+    }

@@ -12,13 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core import trace
-from bridge.core.decision import Decision, Policy, Reason, because, decide
+from bridge.core.decision import Decision, Matcher, Policy, Reason, because, decide
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.events import Action, Asked, Event, Ignored, RefKind, RefPushed
 from bridge.core.lifecycle import Deployment, deployment_id
 from bridge.core.watch import App
 from bridge.journey.catalog import Catalog, Snapshot, apps_of
 from bridge.journey.meaning import Meaning, read, trigger_of, wished
+from bridge.journey.views import Decided as ByItsList
+from bridge.journey.views import Views
 from bridge.ports import (
     Clock,
     Delivery,
@@ -38,6 +40,9 @@ log = logging.getLogger(__name__)
 
 Tags = dict[str, list[str]]
 """Names of tags by app id."""
+
+Decided = tuple[Outcome | None, Finished]
+"""What a delivery led to, if to anything, and how far it has come."""
 
 LONGEST_NUMBER = 20
 """Digits of a delivery's number; more name none that there is."""
@@ -79,8 +84,14 @@ class Deliveries:
         patience: Patience | None = None,
         policy: Policy | None = None,
         plan: Planner = lambda _: (),
+        views: Views | None = None,
     ) -> None:
-        """Take the parts; `plan` says where what deliveries lead to is shown."""
+        """Take the parts.
+
+        Args:
+            plan: says where what deliveries lead to is shown.
+            views: finds the files that pushes do not list; None: they stay unknown.
+        """
         self._inbox = inbox
         self._journal = journal
         self._flows = flows
@@ -90,6 +101,7 @@ class Deliveries:
         self._patience = patience or Patience()
         self._policy = policy or Policy()
         self._plan = plan
+        self._views = views
         self._wake = asyncio.Event()
         self._instance = ""
 
@@ -152,9 +164,12 @@ class Deliveries:
                 meanings.append(found)
         meanings, postponed = await self._with_known_apps(meanings)
         tags = await self._deployed_tags(meanings)
+        snapshot = self._catalog.snapshot
         outcomes = await asyncio.to_thread(
-            self._outcomes, meanings, self._catalog.snapshot, tags, self._clock()
+            self._outcomes, meanings, snapshot, tags, self._clock(), {}
         )
+        if self._views is not None:
+            outcomes = await self._seen_exactly(self._views, meanings, outcomes, snapshot)
         recorded = await self._journal.record(
             [outcome for outcome, _ in outcomes if outcome is not None],
             window=self._patience.window,
@@ -224,10 +239,46 @@ class Deliveries:
         }
         return await self._journal.deployed_tags(sorted(apps)) if apps else {}
 
+    async def _seen_exactly(
+        self,
+        views: Views,
+        meanings: Sequence[Meaning],
+        outcomes: Sequence[Decided],
+        snapshot: Snapshot,
+    ) -> list[Decided]:
+        """The outcomes, decided again where a push's own list of files is not enough.
+
+        Those whose host has to be asked first come again a little later.
+        """
+        pushes = [
+            ByItsList(meaning.delivery.seq, meaning.event, outcome.decisions)
+            for meaning, (outcome, _) in zip(meanings, outcomes, strict=True)
+            if isinstance(meaning.event, RefPushed) and outcome is not None
+        ]
+        seen, now = await views.of(pushes), self._clock()
+        found = {outcome[1].seq: outcome for outcome in outcomes}
+        again = [meaning for meaning in meanings if meaning.delivery.seq in seen.views]
+        # Only pushes to branches are among these, so no tag is learned twice.
+        for outcome in await asyncio.to_thread(
+            self._outcomes, again, snapshot, {}, now, seen.views
+        ):
+            found[outcome[1].seq] = outcome
+        for meaning in meanings:
+            if (pause := seen.waiting.get(meaning.delivery.seq)) is not None:
+                why = f"asking {meaning.delivery.host} which files have changed"
+                later = done(meaning.delivery, DeliveryState.KEPT, why)
+                found[later.seq] = None, replace(later, due_at=now + pause)
+        return list(found.values())
+
     def _outcomes(
-        self, meanings: Sequence[Meaning], snapshot: Snapshot, tags: Tags, now: float
-    ) -> list[tuple[Outcome | None, Finished]]:
-        found = [self._outcome(meaning, snapshot, tags, now) for meaning in meanings]
+        self,
+        meanings: Sequence[Meaning],
+        snapshot: Snapshot,
+        tags: Tags,
+        now: float,
+        views: Mapping[int, Mapping[str, RefPushed]],
+    ) -> list[Decided]:
+        found = [self._outcome(meaning, snapshot, tags, now, views) for meaning in meanings]
         return [
             (outcome and self._with_targets(meaning, outcome), end)
             for meaning, (outcome, end) in zip(meanings, found, strict=True)
@@ -244,14 +295,25 @@ class Deliveries:
         return replace(outcome, targets=tuple(targets))
 
     def _decisions(
-        self, push: RefPushed, snapshot: Snapshot, tags: Tags
+        self,
+        push: RefPushed,
+        snapshot: Snapshot,
+        tags: Tags,
+        views: Mapping[str, RefPushed],
     ) -> list[tuple[App, Decision]]:
-        """The decision for each app of the repository; `tags` learns what is decided."""
-        matcher = self._catalog.watched.matcher(push)
+        """The decision for each app of the repository; `tags` learns what is decided.
+
+        Args:
+            views: the push as single apps see it.
+        """
+        matchers: dict[int, Matcher] = {}
         found = []
         for app in apps_of(snapshot, push.repository):
+            seen = views.get(app.id, push)
+            if (matcher := matchers.get(id(seen))) is None:
+                matcher = matchers[id(seen)] = self._catalog.watched.matcher(seen)
             decision = decide(
-                push, app, self._policy, deployed_tags=tags.get(app.id, ()), matcher=matcher
+                seen, app, self._policy, deployed_tags=tags.get(app.id, ()), matcher=matcher
             )
             if decision.reason is Reason.REPOSITORY_MISMATCH:
                 continue
@@ -261,14 +323,19 @@ class Deliveries:
         return found
 
     def _outcome(
-        self, meaning: Meaning, snapshot: Snapshot, tags: Tags, now: float
-    ) -> tuple[Outcome | None, Finished]:
+        self,
+        meaning: Meaning,
+        snapshot: Snapshot,
+        tags: Tags,
+        now: float,
+        views: Mapping[int, Mapping[str, RefPushed]],
+    ) -> Decided:
         event, delivery = meaning.event, meaning.delivery
         if isinstance(event, Ignored):
             return None, done(delivery, DeliveryState.IGNORED, event.reason)
         if isinstance(event, Asked):
             return self._obey(delivery, event, now)
-        decisions = self._decisions(event, snapshot, tags)
+        decisions = self._decisions(event, snapshot, tags, views.get(delivery.seq, {}))
         if not decisions:
             why = f"no app deploys from {event.repository.name} on {event.repository.host}"
             return None, done(delivery, DeliveryState.IGNORED, why)
@@ -291,9 +358,7 @@ class Deliveries:
         )
         return outcome, done(delivery, DeliveryState.DECIDED)
 
-    def _obey(
-        self, delivery: Delivery, asked: Asked, now: float
-    ) -> tuple[Outcome | None, Finished]:
+    def _obey(self, delivery: Delivery, asked: Asked, now: float) -> Decided:
         app = self._catalog.get(asked.target)
         if app is None:
             return None, done(

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from bridge.core.change_sets import Live
 from bridge.core.decision import Decision
 from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import FINAL, Change, Deployment, State
@@ -193,6 +194,10 @@ class SqlJournal:
         for row in await self._all(query.distinct()):
             found.setdefault(row["app_id"], []).append(row["ref"].removeprefix("refs/tags/"))
         return found
+
+    async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
+        """What apps run, by id; none for those that no deployment has brought up yet."""
+        return await self._read(lambda db: queries.live(db, app_ids))
 
     # ── deployments ───────────────────────────────────────────────────────
 

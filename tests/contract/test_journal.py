@@ -14,6 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from bridge.core.change_sets import Live
 from bridge.core.decision import Decision, Reason
 from bridge.core.difference import Changed
 from bridge.core.errors import Rejected, Unreachable
@@ -465,6 +466,32 @@ async def test_open_deployments_are_those_that_go_on_oldest_first(journal: Any) 
     found = await journal.open_deployments()
 
     assert [str(one.state) for one in found] == ["waiting", "asked", "queued", "running"]
+
+
+@pytest.mark.parametrize(
+    ("after", "live"),
+    [
+        ([], Live(A)),
+        ([State.FAILED], Live(A, failed=True)),
+        ([State.FAILED, State.CANCELLED], Live(A, failed=True)),
+        ([State.CANCELLED, State.SUPERSEDED], Live(A)),
+        ([State.UNKNOWN], Live(A, certain=False)),
+        ([State.FAILED, State.UNKNOWN], Live(A, certain=False)),
+        ([State.FAILED, State.RUNNING], Live(A, certain=False, failed=True)),
+        ([State.DONE], Live(None)),
+    ],
+)
+async def test_what_an_app_runs_is_what_was_done_last(
+    journal: Any, after: list[State], live: Live
+) -> None:
+    await journal.save_apps("dokploy", [app(), app("app-api"), app("app-new")])
+    states = [State.DONE, State.DONE, *after]
+    made = [deployment(n, state=state) for n, state in enumerate(states, start=1)]
+    made[1] = replace(made[1], deployed_commit=A)
+    for one in [*made, deployment(3, "app-api", state=State.FAILED)]:
+        await journal.record([Outcome(one.seq * 10 + len(one.app_id), "d", (), (one,))], window=0)
+
+    assert await journal.live(["app-web", "app-api", "app-new", "nobody"]) == {"app-web": live}
 
 
 async def test_deployments_are_listed_newest_first_of_one_app_or_one_delivery(

@@ -33,7 +33,9 @@ MAY_IMPORT = {
 
 INSIDE_JOURNEY = {
     "ingest": {"delivery", "deployment", "feedback"},
-    "delivery": {"deployment", "feedback", "catalog", "meaning"},
+    "delivery": {"deployment", "feedback", "catalog", "meaning", "views"},
+    "views": {"changes"},
+    "changes": set[str](),
     "meaning": set[str](),
     "deployment": {"feedback", "following", "watching"},
     "following": {"feedback", "watching"},

@@ -1,0 +1,153 @@
+"""A Git host's API in memory: comments, statuses, deployment objects, and differing commits."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from bridge.core.errors import BridgeError, NotFound
+from bridge.ports import ChangeSet, Comment, CommitState, PullRequest
+
+T = TypeVar("T")
+
+
+@dataclass
+class FakeHostApi:
+    """An API that keeps what is written, and records every call.
+
+    Attributes:
+        pulls: pull requests by commit.
+        written: comments by pull request, oldest first.
+        statuses: what each commit shows, by (commit, context).
+        deployments: how each deployment object stands, by its id.
+        differing: paths by (base, head); what is missing is a NotFound, as of a fresh commit.
+        hangs: calls that never come back, until it is set.
+    """
+
+    name: str = "github"
+    pulls: dict[str, list[PullRequest]] = field(default_factory=lambda: defaultdict(list))
+    written: dict[int, list[Comment]] = field(default_factory=lambda: defaultdict(list))
+    statuses: dict[tuple[str, str], tuple[CommitState, str]] = field(default_factory=dict)
+    deployments: dict[str, list[object]] = field(default_factory=dict)
+    differing: dict[tuple[str, str], ChangeSet] = field(default_factory=dict)
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+    scripted: dict[str, list[tuple[BridgeError, bool]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    hangs: asyncio.Event | None = None
+
+    def next(self, call: str, error: BridgeError, *, arrives: bool = False) -> None:
+        """The next such call fails; `arrives`: what it asked for happens all the same."""
+        self.scripted[call].append((error, arrives))
+
+    def count(self, *names: str) -> int:
+        return sum(call[0] in names for call in self.calls)
+
+    def ours(self, number: int) -> list[str]:
+        """The comments that the bridge has on a pull request."""
+        return [one.body for one in self.written[number] if one.ours]
+
+    # the port
+
+    async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
+        return await self._do(("pull_requests", repository, commit), lambda: [*self.pulls[commit]])
+
+    async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
+        for one in await self._do(
+            ("comments", repository, number), lambda: [*self.written[number]]
+        ):
+            yield one
+
+    async def comment(self, repository: str, number: int, body: str) -> str:
+        return await self._do(("comment", repository, number), lambda: self._post(number, body))
+
+    async def edit_comment(self, repository: str, number: int, id_: str, body: str) -> None:
+        await self._do(
+            ("edit_comment", repository, number, id_), lambda: self._edit(number, id_, body)
+        )
+
+    async def set_status(
+        self,
+        repository: str,
+        commit: str,
+        context: str,
+        state: CommitState,
+        description: str,
+        url: str | None = None,
+    ) -> None:
+        def set_() -> None:
+            self.statuses[commit, context] = (state, description)
+
+        await self._do(("set_status", repository, commit, context, state), set_)
+
+    async def create_deployment(
+        self, repository: str, commit: str, ref: str, environment: str, description: str
+    ) -> str:
+        def create() -> str:
+            id_ = str(len(self.deployments) + 1)
+            self.deployments[id_] = [commit, environment, description, None]
+            return id_
+
+        return await self._do(("create_deployment", repository, commit, ref), create)
+
+    async def find_deployment(
+        self, repository: str, commit: str, environment: str, description: str
+    ) -> str | None:
+        wanted = [commit, environment, description]
+        return await self._do(
+            ("find_deployment", repository),
+            lambda: next((i for i, one in self.deployments.items() if one[:3] == wanted), None),
+        )
+
+    async def set_deployment(
+        self,
+        repository: str,
+        id_: str,
+        state: CommitState,
+        description: str,
+        *,
+        environment_url: str | None = None,
+        log_url: str | None = None,
+    ) -> None:
+        def set_() -> None:
+            self.deployments[id_][3] = state
+
+        await self._do(("set_deployment", repository, id_, state, log_url), set_)
+
+    async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
+        def differing() -> ChangeSet:
+            if (base, head) not in self.differing:
+                raise NotFound(f"{self.name} has no {head[:7]}")
+            return self.differing[base, head]
+
+        return await self._do(("compare", repository, base, head), differing)
+
+    async def close(self) -> None:
+        self.calls.append(("close",))
+
+    # behind it
+
+    async def _do(self, call: tuple[object, ...], action: Callable[[], T]) -> T:
+        self.calls.append(call)
+        await asyncio.sleep(0)
+        if self.hangs is not None:
+            await self.hangs.wait()
+        if self.scripted[str(call[0])]:
+            error, arrives = self.scripted[str(call[0])].pop(0)
+            if arrives:
+                action()
+            raise error
+        return action()
+
+    def _post(self, number: int, body: str) -> str:
+        id_ = str(1000 + sum(map(len, self.written.values())))
+        self.written[number].append(Comment(id_, body, ours=True))
+        return id_
+
+    def _edit(self, number: int, id_: str, body: str) -> None:
+        for at, one in enumerate(self.written[number]):
+            if one.id == id_:
+                self.written[number][at] = Comment(id_, body, ours=True)
+                return
+        raise NotFound(f"{self.name} has no comment {id_}")
