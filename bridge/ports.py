@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from bridge.core.access import Person, Right
 from bridge.core.change_sets import Live
+from bridge.core.chat_commands import Command, Unclear
 from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.decision import Decision
 from bridge.core.difference import Changed
-from bridge.core.events import Asked, Commit, Event, RefPushed, Repository
+from bridge.core.events import Action, Asked, Commit, Event, RefPushed, Repository
 from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.replies import Reply
 from bridge.core.watch import App, Rules
 
 T = TypeVar("T")
@@ -699,6 +702,11 @@ class Journal(Protocol):
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         """The decisions of deliveries, by their seq."""
 
+    async def explained(
+        self, app_id: str, *, commit: str | None = None, limit: int
+    ) -> list[Explained]:
+        """What was decided for an app, newest first; only of pushes of a commit where given."""
+
     async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
         """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
 
@@ -712,6 +720,9 @@ class Journal(Protocol):
         self, *, limit: int, app_id: str | None = None, seq: int | None = None
     ) -> list[Deployment]:
         """The newest deployments, newest first; of one app or one delivery where given."""
+
+    async def last_deployments(self) -> dict[str, Deployment]:
+        """The newest deployment of every app that has one, by the app's id."""
 
     async def open_deployments(self) -> list[Deployment]:
         """All that have not ended, oldest first."""
@@ -859,6 +870,76 @@ class JournalMeter(Protocol):
 
 Observe = Callable[[str, str, float], None]
 """Is told of each request to a backend: its name, what was asked, and seconds it took."""
+
+# ── Chats ────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a chat somebody is; a channel's id, and a thread's where they are in one."""
+
+    channel: str = ""
+    thread: str = ""
+
+
+class Commands(Protocol):
+    """What people can ask for by chat. Rights are checked at every call; nothing is cached."""
+
+    async def answer(
+        self, person: Person, place: Place, typed: Command | Unclear, id_: str
+    ) -> Reply:
+        """Do or answer what somebody typed.
+
+        Args:
+            id_: of the delivery that an action is kept as; the same one acts once.
+
+        Raises:
+            Unreachable: it could not be kept, so nothing will happen.
+        """
+
+    async def ask(
+        self, person: Person, place: Place, action: Action, app_id: str, id_: str
+    ) -> Reply:
+        """Do what somebody clicked or picked; raises as `answer`."""
+
+    def apps(self, person: Person, place: Place, right: Right) -> list[App]:
+        """The apps to which somebody has a right, by label."""
+
+    async def log_of(self, person: Person, place: Place, deployment_id: str) -> "LogTail | Reply":
+        """The end of a deployment's log, without secrets."""
+
+    async def why(self, person: Person, place: Place, deployment_id: str) -> Reply:
+        """Why a deployment was made."""
+
+    async def note(self, person: Person, what: str, reply: Reply) -> None:
+        """Keep in the audit log that somebody asked for something, where that is worth it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogTail:
+    """The end of a deployment's log; "" where there is none, or none any more."""
+
+    deployment: Deployment
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What a chat's request is answered with."""
+
+    status: int
+    body: str = ""
+    content_type: str = "text/plain"
+
+
+class ChatDoor(Protocol):
+    """A chat that sends requests by HTTP."""
+
+    def open(self, headers: Mapping[str, str]) -> Any:
+        """Read the headers, before the body; what `take` needs. Raises BadSignature."""
+
+    async def take(self, opened: Any, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+        """Check and handle a request. Raises BadSignature."""
 
 
 # ── Workflows ────────────────────────────────────────────────────────────────

@@ -105,13 +105,13 @@ def _left(wish: Wish, id_: str, words: str, wanted_more: bool, json: bool) -> in
 
 
 async def _wish(stores: "Stores", action: str, name: str) -> Wish:
-    from bridge.core.commands import COMMAND_HOST
+    from bridge.core.commands import ASKING_HOSTS
     from bridge.core.events import Action
     from bridge.core.naming import find_app
 
     if action == Action.REPLAY:
         delivery = await find_delivery(stores, name)
-        if delivery.host == COMMAND_HOST:
+        if delivery.host in ASKING_HOSTS:
             raise Rejected(f"{delivery.id} is no webhook: give its command again instead")
         return Wish(Action.REPLAY, str(delivery.seq), delivery.id)
     app = find_app(await stores.journal.apps(), name)

@@ -98,11 +98,11 @@ async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> No
 
 async def find_delivery(stores: "Stores", id_: str) -> "Delivery":
     """One delivery by its id, the beginning of it, or its number; raises NotFound."""
-    from bridge.core.commands import COMMAND_HOST
+    from bridge.core.commands import ASKING_HOSTS
     from bridge.githosts import HOSTS
 
     id_ = id_.removesuffix("…")  # as the list shows it
-    for host in (*HOSTS, COMMAND_HOST):
+    for host in (*HOSTS, *sorted(ASKING_HOSTS)):
         if (found := await stores.inbox.find(host, id_)) is not None:
             return found
     if id_.isdigit() and (found := await stores.inbox.get(int(id_))) is not None:

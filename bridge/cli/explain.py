@@ -158,10 +158,10 @@ async def _known(settings: "Settings", stores: "Stores") -> Known:
 
 def meaning_of(payload: Payload) -> "Event":
     """What it means; raises MalformedPayload."""
-    from bridge.core.commands import COMMAND_HOST, parse_command
+    from bridge.core.commands import ASKING_HOSTS, parse_command
     from bridge.githosts import HOSTS
 
-    if payload.host == COMMAND_HOST:
+    if payload.host in ASKING_HOSTS:
         return parse_command(payload.event, payload.body)
     # The parser does not look at secrets, but a host can't be made without one.
     return HOSTS[payload.host](["none"]).parse(payload.event, payload.headers, payload.body)

@@ -1,4 +1,4 @@
-"""What a person asks for, as a delivery: by command line today, by chat as well."""
+"""What a person asks for, as a delivery: by command line or by chat."""
 
 import json
 
@@ -8,16 +8,26 @@ from bridge.core.events import Action, Asked
 COMMAND_HOST = "cli"
 """The `host` of deliveries that the command line brings."""
 
+CHAT_HOST = "slack"
+"""That of those which come by chat."""
+
+ASKING_HOSTS = frozenset({COMMAND_HOST, CHAT_HOST})
+
+_FROM_A_CHAT = ("person", "channel", "thread", "app")
+
 
 def write_command(asked: Asked) -> bytes:
     """The body of a command's delivery."""
-    return json.dumps({"target": asked.target, "actor": asked.actor}).encode()
+    fields = {"target": asked.target, "actor": asked.actor}
+    fields |= {name: value for name in _FROM_A_CHAT if (value := getattr(asked, name))}
+    return json.dumps(fields).encode()
 
 
 def parse_command(event: str, body: bytes) -> Asked:
     """Read a command's delivery back; raises MalformedPayload."""
     try:
         fields = json.loads(body)
-        return Asked(Action(event), str(fields["target"]), str(fields["actor"]))
-    except (ValueError, KeyError, TypeError) as error:
+        more = {name: str(fields.get(name, "")) for name in _FROM_A_CHAT}
+        return Asked(Action(event), str(fields["target"]), str(fields["actor"]), **more)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MalformedPayload(f"command {event[:40]!r} can't be read: {error}") from None

@@ -65,12 +65,13 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """The commit that a ref points to after a push."""
+    """The commit that a ref points to after a push; `email` is its author's, as committed."""
 
     sha: str
     message: str = ""
     author: str = ""
     url: str | None = None
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +118,18 @@ class Asked:
     Attributes:
         target: an app's id, or a delivery's id for a replay.
         actor: who asked, for people to read, e.g. "cli: ada".
+        person: their id in the chat; "" by command line, as `channel` and `thread`, which say
+            where in the chat it was asked.
+        app: how people call the target; what is told should it be gone by then.
     """
 
     action: Action
     target: str
     actor: str = ""
+    person: str = ""
+    channel: str = ""
+    thread: str = ""
+    app: str = ""
 
 
 @dataclass(frozen=True, slots=True)

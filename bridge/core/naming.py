@@ -15,6 +15,26 @@ def find_app(apps: Sequence[App], name: str) -> App:
     Raises:
         NotFound: none or several fit; the message names those that come near.
     """
+    fits = _fitting(apps, name)
+    if len(fits) == 1:
+        return fits[0]
+    if fits:
+        raise NotFound(f"{name!r} fits several apps: {_named(fits)}; say which")
+    raise NotFound(f"there is no app {name!r}{_near(apps, name)}")
+
+
+def apps_like(apps: Sequence[App], name: str) -> list[App]:
+    """What may have been meant by a name that names no single app, the likeliest first."""
+    fits = _fitting(apps, name)
+    if fits:
+        return fits[:MOST_NAMED]
+    by_word = {word.lower(): app for app in apps for word in (app.name, app.label)}
+    words = difflib.get_close_matches(name.strip().lower(), by_word, n=3, cutoff=0.5)
+    return list({by_word[word].id: by_word[word] for word in words}.values())
+
+
+def _fitting(apps: Sequence[App], name: str) -> list[App]:
+    """All that fit in the strictest way in which any fits."""
     wanted = name.strip().lower()
     for fits in (
         [app for app in apps if app.id == name],
@@ -23,11 +43,9 @@ def find_app(apps: Sequence[App], name: str) -> App:
         [app for app in apps if app.name.lower() == wanted],
         [app for app in apps if wanted and _begins(app, wanted)],
     ):
-        if len(fits) == 1:
-            return fits[0]
         if fits:
-            raise NotFound(f"{name!r} fits several apps: {_named(fits)}; say which")
-    raise NotFound(f"there is no app {name!r}{_near(apps, wanted)}")
+            return fits
+    return []
 
 
 def _begins(app: App, wanted: str) -> bool:
@@ -42,12 +60,10 @@ def _named(apps: Sequence[App]) -> str:
     return ", ".join(labels[:MOST_NAMED]) + more
 
 
-def _near(apps: Sequence[App], wanted: str) -> str:
+def _near(apps: Sequence[App], name: str) -> str:
     if not apps:
         return "; no app is known yet"
-    by_word = {word.lower(): app.label for app in apps for word in (app.name, app.label)}
-    words = difflib.get_close_matches(wanted, by_word, n=3, cutoff=0.5)
-    labels = list(dict.fromkeys(by_word[word] for word in words))
+    labels = [app.label for app in apps_like(apps, name)]
     if labels:
         return f"; did you mean {' or '.join(labels)}?"
     return f"; there are: {_named(apps)}"

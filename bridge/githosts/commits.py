@@ -18,6 +18,7 @@ class Author(Model):
 
     name: str | None = None
     username: str | None = None
+    email: str | None = None
 
 
 class ListedCommit(Model):
@@ -45,6 +46,7 @@ class ListedCommit(Model):
             message=self.message or "",
             author=author.name or author.username or "",
             url=web_url(self.url) if sha == self.id else None,
+            email=(author.email or "") if sha == self.id else "",
         )
 
 

@@ -361,9 +361,10 @@ class Deliveries:
     def _obey(self, delivery: Delivery, asked: Asked, now: float) -> Decided:
         app = self._catalog.get(asked.target)
         if app is None:
-            return None, done(
-                delivery, DeliveryState.FAILED, f"there is no app {asked.target} (any more)"
-            )
+            why = f"there is no app {asked.app or asked.target} (any more)"
+            # Recorded all the same: whoever asked by chat has been told that it will be done.
+            outcome = Outcome(delivery.seq, delivery.id, (), explicit=True)
+            return outcome, done(delivery, DeliveryState.FAILED, why)
         if asked.action is Action.CANCEL:
             decision = because(app, Reason.CANCEL_ASKED, f"{asked.actor} asked to cancel")
             deployments: tuple[Deployment, ...] = ()

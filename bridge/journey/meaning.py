@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.core.commands import COMMAND_HOST, parse_command
+from bridge.core.commands import ASKING_HOSTS, parse_command
 from bridge.core.errors import MalformedPayload, Rejected
 from bridge.core.events import Action, Asked, Event, RefKind, RefPushed
 from bridge.core.lifecycle import Deployment, State, deployment_id
@@ -26,7 +26,7 @@ def read(delivery: Delivery, hosts: Mapping[str, GitHost]) -> Meaning | str:
     if delivery.body is None:
         return "its body was forgotten by now (see retention): push again, or deploy by command"
     try:
-        if delivery.host == COMMAND_HOST:
+        if delivery.host in ASKING_HOSTS:
             return Meaning(delivery, parse_command(delivery.event, delivery.body))
         host = hosts.get(delivery.host)
         if host is None:

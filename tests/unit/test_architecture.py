@@ -47,6 +47,9 @@ INSIDE_JOURNEY = {
     "probe": {"catalog", "watching"},
     "cancel": {"deployment", "watching"},
     "configure": set[str](),
+    "commands": {"build_log"},
+    "build_log": set[str](),
+    "authors": {"meaning"},
     "retention": set[str](),
 }
 """A step imports only later steps, and helpers; upstream it reaches through the stores."""

@@ -1,0 +1,158 @@
+"""The Slack door: Bolt behind our own checks, by HTTP and by Socket Mode alike.
+
+Handlers keep what acts, then acknowledge, then go on: Bolt runs with `process_before_response`,
+so what a handler returns is what Slack gets. Who is let in is settled before any handler runs:
+the signature (HTTP), and the one workspace that is served.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.chats.slack import actions, commands, shortcuts
+from bridge.chats.slack.client import SLACK
+from bridge.chats.slack.parts import Parts
+from bridge.chats.slack.signing import Proof, opened, verify
+from bridge.core.errors import BridgeError, MalformedPayload
+from bridge.ports import Clock, HttpAnswer
+
+log = logging.getLogger(__name__)
+
+PASSED_ON = ("content-type", "x-slack-retry-num", "x-slack-retry-reason")
+"""Headers that Bolt gets to see; it has some of its own that steer it."""
+
+ELSEWHERE = "This bridge serves another Slack workspace, so it does nothing here."
+NOT_YET = (
+    "The bridge does not know its Slack workspace yet, since Slack can't be reached. Set"
+    " `slack.team_id`, or try again in a minute."
+)
+
+
+class SlackDoor:
+    """`POST /slack/events`: everything that Slack sends by HTTP."""
+
+    def __init__(self, bolt: Any, secret: str, clock: Clock) -> None:
+        """Take the parts; raises ValueError for an empty secret, which would let everybody in."""
+        if not secret:
+            raise ValueError("an empty signing secret would let everybody in")
+        self._bolt = bolt
+        self._secret = secret.encode()
+        self._clock = clock
+
+    def open(self, headers: Mapping[str, str]) -> Proof:
+        """Read the headers, before the body; raises BadSignature."""
+        return opened(headers, self._clock())
+
+    async def take(self, opened: Proof, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+        """Check and handle a request.
+
+        Raises:
+            BadSignature: it is not from Slack.
+            MalformedPayload: it is, but not what Slack sends.
+        """
+        verify(self._secret, opened, body)
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            raise MalformedPayload("the body is no UTF-8") from None
+        passed_on = {k.lower(): v for k, v in headers.items() if k.lower() in PASSED_ON}
+        return await self._dispatched(text, passed_on)
+
+    async def _dispatched(self, text: str, headers: dict[str, str]) -> HttpAnswer:
+        from slack_bolt.request.async_request import AsyncBoltRequest
+
+        try:
+            request = AsyncBoltRequest(body=text, headers=headers)  # type: ignore[arg-type]
+        except ValueError:  # what stands for JSON is none
+            raise MalformedPayload("the body can't be read") from None
+        answer = await self._bolt.async_dispatch(request)
+        kind = answer.first_headers().get("content-type", "text/plain").partition(";")[0]
+        return HttpAnswer(answer.status, answer.body or "", kind)
+
+
+def build_bolt(parts: Parts) -> Any:
+    """The Bolt app with all handlers."""
+    from slack_bolt.async_app import AsyncApp
+    from slack_bolt.authorization import AuthorizeResult
+
+    async def authorize(**_: Any) -> AuthorizeResult:
+        """One workspace, known: Bolt need not ask Slack before it handles anything."""
+        return AuthorizeResult(
+            enterprise_id=None, team_id=parts.workspace.team, bot_user_id=parts.workspace.bot_user
+        )
+
+    bolt = AsyncApp(
+        name="dokploy-bridge",
+        logger=logging.getLogger("bridge.chats.slack.bolt"),
+        process_before_response=True,
+        authorize=authorize,
+        request_verification_enabled=False,  # `SlackDoor.take` has done it
+        ssl_check_enabled=False,
+        attaching_function_token_enabled=False,
+        ignoring_self_events_enabled=True,
+    )
+    bolt.use(_workspace(parts))
+    bolt.error(_told)
+    for handlers in (commands, actions, shortcuts):
+        handlers.register(bolt, parts)
+    _ignore_the_rest(bolt)
+    return bolt
+
+
+def team_of(body: Mapping[str, Any]) -> str:
+    """The workspace that a request comes from."""
+    team = body.get("team")
+    if isinstance(team, dict):
+        return str(team.get("id") or "")
+    view = body.get("view")
+    found = body.get("team_id") or (view.get("team_id") if isinstance(view, dict) else None)
+    return str(found or "")
+
+
+def _workspace(parts: Parts) -> Any:
+    """Lets in the one workspace that is served."""
+    from slack_bolt.response import BoltResponse
+
+    async def one_workspace(body: dict[str, Any], next: Any) -> Any:  # noqa: A002 - Bolt's name
+        ours = parts.workspace.team
+        if ours and team_of(body) == ours:
+            return await next()
+        why = ELSEWHERE if ours else NOT_YET
+        log.warning("refused", extra={"chat": SLACK, "team": team_of(body)[:40], "why": why})
+        if body.get("command"):
+            return BoltResponse(status=200, body={"response_type": "ephemeral", "text": why})
+        return BoltResponse(status=200, body="")
+
+    return one_workspace
+
+
+async def _told(error: Exception, body: dict[str, Any]) -> Any:
+    """A handler has failed: Slack gets an answer, and the log the reason."""
+    from slack_bolt.response import BoltResponse
+
+    if isinstance(error, BridgeError):
+        log.warning("a request of slack failed", extra={"why": str(error)})
+        said = f"That did not work: {error}"
+    else:
+        log.error("a request of slack failed", exc_info=error)
+        said = "That did not work: the bridge failed inside, and its log says more."
+    if not body.get("command"):
+        return BoltResponse(status=200, body="")
+    return BoltResponse(
+        status=200,
+        body=json.dumps({"response_type": "ephemeral", "text": said}),
+        headers={"content-type": ["application/json"]},
+    )
+
+
+def _ignore_the_rest(bolt: Any) -> None:
+    """What nobody handles is taken all the same: refused, Slack would send it again."""
+    anything = re.compile("")
+
+    async def ignored(ack: Any) -> Any:
+        return await ack()
+
+    for listen in (bolt.event, bolt.action, bolt.options, bolt.view, bolt.shortcut, bolt.command):
+        listen(anything)(ignored)

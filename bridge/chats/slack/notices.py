@@ -1,0 +1,35 @@
+"""A word to one person: what they asked for turned out to be impossible."""
+
+from collections.abc import Sequence
+
+from bridge.chats.slack.client import SlackClient
+from bridge.chats.slack.replies import problem
+from bridge.core.errors import Refused
+from bridge.ports import Memory, Remember, Story, Target, Turn
+
+
+class Notices:
+    """Says it where it was asked, to who asked; of kind `planning.NOTICE`."""
+
+    def __init__(self, client: SlackClient, turn: Turn) -> None:
+        self._client = client
+        self._turn = turn
+
+    async def show(
+        self, target: Target, _story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Say it once; where the bridge is not in the channel, in their own conversation."""
+        if memory.get("said"):
+            return ()
+        place = target.place
+        person, channel = str(place["person"]), str(place["channel"])
+        said = problem(str(place["text"])).body()
+        await self._turn(target.lane)
+        try:
+            if not channel:
+                raise Refused("slack", "channel_not_found")
+            await self._client.call("chat.postEphemeral", channel=channel, user=person, **said)
+        except Refused:
+            await self._client.call("chat.postMessage", channel=person, **said)
+        await remember({"said": True})
+        return ()

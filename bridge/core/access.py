@@ -1,0 +1,167 @@
+"""Who may do what to which app, from which channel. Pure; denied unless a grant says otherwise."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from bridge.core.decision import one_line
+from bridge.core.rules import names
+from bridge.core.watch import App
+
+EVERYONE = "everyone"
+"""In `who`: all members of the workspace, but neither guests nor people of connected ones."""
+
+
+class Right(StrEnum):
+    """What can be granted; each of the others brings `view` with it."""
+
+    VIEW = "view"
+    DEPLOY = "deploy"  # and redeploy
+    CANCEL = "cancel"
+    CONFIGURE = "configure"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who asks, as the chat knows them.
+
+    Attributes:
+        id: the chat's own, e.g. "U012AB3CD".
+        name: for people to read; never decides anything.
+        email: None where it is not known.
+        groups: ids of the user groups that they are in, as far as grants name them.
+        stranger: a guest, or of a connected workspace; grants count only by their id.
+        unsure: why that could not be found out; then they are taken for a stranger.
+    """
+
+    id: str
+    name: str = ""
+    email: str | None = None
+    groups: frozenset[str] = frozenset()
+    stranger: bool = False
+    unsure: str = ""
+
+    @property
+    def called(self) -> str:
+        """What people call them."""
+        return self.name or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What some people may do to some apps.
+
+    Attributes:
+        who: user ids (U…, W…), user groups (S…), email domains (@example.com) or "everyone".
+        apps: labels or globs over them; "*" is every app.
+        channels: from where only; empty: from everywhere.
+    """
+
+    who: tuple[str, ...]
+    may: frozenset[Right]
+    apps: tuple[str, ...] = ("*",)
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """All grants together."""
+
+    grants: Sequence[Grant] = ()
+
+    def rights(self, person: Person, label: str, channel: str | None) -> frozenset[Right]:
+        """Everything that somebody may do to the app of that label from a channel."""
+        found: set[Right] = set()
+        for grant in self.grants:
+            if _counts(grant, channel) and _covers(grant, label) and _names(grant, person):
+                found |= grant.may
+        return frozenset(found | {Right.VIEW}) if found else frozenset()
+
+    def may(self, person: Person, right: Right, app: App, channel: str | None) -> bool:
+        """Whether somebody has a right to an app; only what they ask from `channel` counts."""
+        return right in self.rights(person, app.label, channel)
+
+    def visible(self, person: Person, apps: Iterable[App], channel: str | None) -> list[App]:
+        """The apps that somebody may know of; nothing else may ever be named to them."""
+        return [app for app in apps if self.may(person, Right.VIEW, app, channel)]
+
+    def having(
+        self, person: Person, right: Right, apps: Iterable[App], channel: str | None
+    ) -> list[App]:
+        """The apps to which somebody has a right."""
+        return [app for app in apps if self.may(person, right, app, channel)]
+
+    @property
+    def by_email(self) -> bool:
+        """Whether any grant asks for an email address."""
+        return any(one.startswith("@") for grant in self.grants for one in grant.who)
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The user groups that grants name."""
+        return frozenset(one for grant in self.grants for one in grant.who if one.startswith("S"))
+
+    def by_id(self, user: str) -> bool:
+        """Whether a grant names this very person."""
+        return any(user in grant.who for grant in self.grants)
+
+
+def missing(access: Access, person: Person, right: Right, app: str) -> str:
+    """What to tell somebody who has not got a right, with the lines that would grant it.
+
+    Args:
+        app: the label of an app that they may see, or what they have called it.
+    """
+    why = f"You may not {right} {app}: no grant in `access` gives you `{right}` for it"
+    if elsewhere := _elsewhere(person, right, app, access):
+        why += f" here; one does in {' and '.join(elsewhere)}"
+    if person.unsure:
+        why += f". Who you are could not be found out ({person.unsure}), so only grants that name"
+        why += " you count"
+    elif person.stranger:
+        why += ". You are a guest here or from another workspace, so only grants that name you"
+        why += " count"
+    return why + "."
+
+
+def granting(person: Person, right: Right, app: str) -> str:
+    """The very lines of `bridge.yaml` that give somebody a right to an app."""
+    name = one_line(" ".join(person.called.split()))
+    return "\n".join(
+        (
+            "access:",
+            f"  - who: [{person.id}]" + (f"  # {name}" if name and name != person.id else ""),
+            f"    may: [{right}]",
+            f"    apps: [{json.dumps(one_line(app), ensure_ascii=False)}]",
+        )
+    )
+
+
+def _elsewhere(person: Person, right: Right, app: str, access: Access) -> list[str]:
+    """Channels from which they have the right."""
+    found: dict[str, None] = {}
+    for grant in access.grants:
+        anywhere = Access([replace(grant, channels=())])
+        if grant.channels and right in anywhere.rights(person, app, None):
+            found |= dict.fromkeys(grant.channels)
+    return list(found)
+
+
+def _counts(grant: Grant, channel: str | None) -> bool:
+    return not grant.channels or channel in grant.channels
+
+
+def _covers(grant: Grant, label: str) -> bool:
+    return any(pattern == "*" or names(pattern, label) for pattern in grant.apps)
+
+
+def _names(grant: Grant, person: Person) -> bool:
+    if person.id in grant.who:
+        return True
+    if person.stranger or person.unsure:
+        return False
+    if EVERYONE in grant.who or not person.groups.isdisjoint(grant.who):
+        return True
+    domain = (person.email or "").rpartition("@")[2].lower()
+    return bool(domain) and f"@{domain}" in {one.lower() for one in grant.who}

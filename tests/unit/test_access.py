@@ -1,0 +1,92 @@
+"""Who may do what: denied unless a grant says otherwise."""
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core.access import Access, Grant, Person, Right, granting, missing
+from tests.fakes import app
+
+WEB = app("app-web")
+ADA = Person("U0ADA", "Ada", "ada@example.com", frozenset({"S0DEV"}))
+ALL = frozenset(Right)
+
+
+def access(*who: str, **others: object) -> Access:
+    return Access([Grant(who, frozenset({Right.DEPLOY}), **others)])  # type: ignore[arg-type]
+
+
+def test_without_grants_nobody_may_anything() -> None:
+    assert Access().rights(ADA, WEB.label, "C1") == frozenset()
+
+
+@pytest.mark.parametrize("who", ["U0ADA", "S0DEV", "@example.com", "@EXAMPLE.com", "everyone"])
+def test_a_grant_names_people_in_four_ways(who: str) -> None:
+    assert access(who).may(ADA, Right.DEPLOY, WEB, None)
+
+
+@pytest.mark.parametrize("who", ["U0BOB", "S0OPS", "@example.org", "@ample.com", "u0ada", "Ada"])
+def test_a_grant_to_others_is_none(who: str) -> None:
+    assert not access(who).may(ADA, Right.DEPLOY, WEB, None)
+
+
+def test_an_email_domain_is_the_whole_domain() -> None:
+    eve = Person("U0EVE", email="eve@evil.example.com.attacker.net")
+
+    assert not access("@example.com").may(eve, Right.DEPLOY, WEB, None)
+    assert not access("@").may(Person("U0X", email=""), Right.DEPLOY, WEB, None)
+
+
+def test_what_may_be_done_may_be_seen_but_nothing_else_follows() -> None:
+    assert access("everyone").rights(ADA, WEB.label, None) == {Right.DEPLOY, Right.VIEW}
+
+
+@pytest.mark.parametrize("odd", [{"stranger": True}, {"unsure": "slack can't be reached"}])
+@pytest.mark.parametrize("who", ["S0DEV", "@example.com", "everyone"])
+def test_guests_and_strangers_count_only_by_their_id(odd: dict[str, object], who: str) -> None:
+    guest = Person("U0ADA", "Ada", "ada@example.com", frozenset({"S0DEV"}), **odd)  # type: ignore[arg-type]
+
+    assert not access(who).may(guest, Right.DEPLOY, WEB, None)
+    assert access("U0ADA").may(guest, Right.DEPLOY, WEB, None)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "label", "covered"),
+    [
+        ("*", "shop/web", True),
+        ("shop/*", "shop/web", True),
+        ("shop/*", "shop/staging/web", False),
+        ("shop/**", "shop/staging/web", True),
+        ("shop/web", "shop/web", True),
+        ("shop/web", "shop/web2", False),
+        ("web", "shop/web", False),
+    ],
+)
+def test_apps_are_named_by_globs_over_labels(pattern: str, label: str, covered: bool) -> None:
+    granted = access("everyone", apps=(pattern,)).rights(ADA, label, None)
+
+    assert bool(granted) is covered
+
+
+def test_a_grant_with_channels_counts_only_there() -> None:
+    ops = access("everyone", channels=("C0OPS",))
+
+    assert ops.may(ADA, Right.DEPLOY, WEB, "C0OPS")
+    assert not ops.may(ADA, Right.DEPLOY, WEB, "C0ELSE")
+    assert not ops.may(ADA, Right.DEPLOY, WEB, None)
+    assert "one does in C0OPS" in missing(ops, ADA, Right.DEPLOY, WEB.label)
+
+
+@given(st.text(), st.sampled_from(Right))
+def test_the_lines_that_an_answer_shows_grant_just_that(name: str, right: Right) -> None:
+    person = Person("U0BOB", name)
+    read = yaml.safe_load(granting(person, right, "shop/web"))
+    grants = [
+        Grant(tuple(one["who"]), frozenset(map(Right, one["may"])), tuple(one["apps"]))
+        for one in read["access"]
+    ]
+
+    assert Access(grants).rights(person, "shop/web", None) == {right, Right.VIEW}
+    assert Access(grants).rights(person, "shop/api", None) == frozenset()
+    assert Access(grants).rights(ADA, "shop/web", None) == frozenset()
