@@ -31,9 +31,12 @@ from bridge.githosts import APIS, HOSTS
 from bridge.githosts.feedback import Plans, Use, shows_of
 from bridge.githosts.github import GitHub
 from bridge.githosts.gitlab import GitLab
+from bridge.journey.authors import Authors
+from bridge.journey.build_log import BuildLogs
 from bridge.journey.cancel import Canceller
 from bridge.journey.catalog import Catalog
 from bridge.journey.changes import Changes
+from bridge.journey.commands import ChatCommands, Known
 from bridge.journey.delivery import CANCEL_FLOW, DEPLOYMENT_FLOW, Deliveries, Patience
 from bridge.journey.deployment import Deployer
 from bridge.journey.feedback import Feedback, together
@@ -44,8 +47,15 @@ from bridge.journey.retention import Keeping, Retention
 from bridge.journey.showing import Persistence
 from bridge.journey.turns import Turns
 from bridge.journey.views import Views
-from bridge.ports import Backend, GitHost, HostApi, Observe, Planner, Shows
-from bridge.settings import DokploySettings, Settings, book_of, policy_of
+from bridge.ports import Backend, ChatDoor, GitHost, HostApi, Observe, Planner, Shows
+from bridge.settings import (
+    DokploySettings,
+    Settings,
+    access_of,
+    book_of,
+    channels_of,
+    policy_of,
+)
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal
@@ -170,6 +180,7 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             every=settings.journey.catalog_every,
             eager=settings.journey.catalog_eager,
         )
+        slack = await _slack(settings, stack, stores, backends, hosts, catalog, turns)
         deployer = Deployer(backends, stores.journal, time.time, _pace(settings))
         flows.register(DEPLOYMENT_FLOW, deployer.run)
         may_kill = {name for name, one in dokploys(settings).items() if one.allow_kill_build}
@@ -186,7 +197,7 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             time.time,
             Patience(window=settings.journey.push_window),
             policy,
-            together(places.planners),
+            together([*places.planners, *slack.planners]),
             Views(changes, stores.journal),
         )
         stores.inbox.woken = deliveries.wake
@@ -206,7 +217,7 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
         if settings.feedback.enabled:
             feedback = Feedback(
                 stores.journal,
-                places.shows,
+                {**places.shows, **slack.shows},
                 time.time,
                 Persistence(**settings.feedback.model_dump(exclude={"enabled"})),
                 turns=turns,
@@ -230,11 +241,77 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             },
             metrics,
             token.get_secret_value() if token else None,
+            slack.doors,
         )
         server = WebServer(app, settings.host, settings.port)
         await server.start()
         stack.push_async_callback(server.stop)
         yield Bridge(stores, server.url, embedded and embedded.url, embedded and embedded.api_key)
+
+
+@dataclass(frozen=True, slots=True)
+class SlackParts(Places):
+    """Slack, as far as the rest needs to know; empty where it is not set."""
+
+    doors: Mapping[str, ChatDoor] = field(default_factory=dict)
+
+
+async def _slack(
+    settings: Settings,
+    stack: AsyncExitStack,
+    stores: Stores,
+    backends: Mapping[str, Backend],
+    hosts: Mapping[str, GitHost],
+    catalog: Catalog,
+    turns: Turns,
+) -> SlackParts:
+    """Slack, where a bot token is set; what it lacks is named in the log."""
+    if settings.slack.bot_token is None:
+        return SlackParts()
+    from bridge.chats.slack.opening import LIMITS, Slack, Wiring
+    from bridge.chats.slack.planning import Cards, Channels
+
+    given = settings.slack
+    channels = Channels(channels_of(settings), given.channel)
+    access = access_of(settings)
+    logs = BuildLogs(backends, stores.journal)
+    known = Known(
+        catalog.all, lambda: catalog.trouble, lambda app, here: channels.of(app.label, here)
+    )
+    slack = Slack(
+        Wiring(
+            _shown(given.bot_token),
+            given.api_url,
+            _shown(given.signing_secret),
+            _shown(given.app_token),
+            given.team_id,
+            given.people_every,
+        ),
+        commands=ChatCommands(stores.inbox, stores.journal, known, access, logs, time.time),
+        access=access,
+        journal=stores.journal,
+        inbox=stores.inbox,
+        configurers={},
+        turn=turns.within(LIMITS),
+        tail=logs.tail,
+        email_of=Authors(stores.inbox, hosts).email_of,
+        clock=time.time,
+    )
+    stack.push_async_callback(slack.stop)
+    if slack.door is None and slack.socket is None:
+        log.warning(
+            "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET (HTTP) or"
+            " BRIDGE_SLACK_APP_TOKEN (Socket Mode)"
+        )
+    if not access.grants:
+        log.warning("nobody may do anything by slack: say who in `access` of bridge.yaml")
+    await _in_background(stack, "slack", slack.run())
+    doors = {"slack": slack.door} if slack.door else {}
+    return SlackParts((Cards(channels),), slack.shows, doors)
+
+
+def _shown(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 def seal_of(settings: Settings) -> FernetSeal:

@@ -7,6 +7,7 @@ key or variable is an error that names the nearest known one. pydantic-settings 
 """
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -22,6 +23,8 @@ from pydantic import (
     field_validator,
 )
 
+from bridge.core import access
+from bridge.core.access import EVERYONE, Access, Right
 from bridge.core.decision import SKIP_DIRECTIVES, Policy
 from bridge.core.errors import Rejected
 from bridge.core.rules import RuleBook
@@ -48,6 +51,9 @@ def _yaml(value: object) -> object:
     except yaml.YAMLError as error:
         raise ValueError(f"it is not YAML{_line_of(error)}") from None
 
+
+_WHO = re.compile(r"[UWS][A-Z0-9]{2,}|@[\w-]+(\.[\w-]+)+")
+_CHANNEL = re.compile(r"[CGD][A-Z0-9]{2,}")
 
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
 
@@ -130,12 +136,21 @@ class Embedded(Section):
 
 
 class Slack(Section):
-    """The team's chat; used by a later release."""
+    """The team's chat, by HTTP (a signing secret) or by Socket Mode (an app token)."""
 
-    bot_token: SecretStr | None = Field(None, description="xoxb-…; chat comes with a later release")
-    signing_secret: SecretStr | None = Field(None, description="for HTTP; not used yet")
-    app_token: SecretStr | None = Field(None, description="xapp-…, for Socket Mode; not used yet")
-    api_url: str = Field("https://slack.com/api/", description="base of its API; not used yet")
+    bot_token: SecretStr | None = Field(None, description="xoxb-…; without it there is no chat")
+    signing_secret: SecretStr | None = Field(
+        None, description="for HTTP: what Slack signs its requests with"
+    )
+    app_token: SecretStr | None = Field(
+        None, description="xapp-…, for Socket Mode: no public address is needed then"
+    )
+    team_id: str = Field("", description="the workspace (T…) that is served; else the token's")
+    channel: str = Field("", description="where cards of apps go for which no rule names channels")
+    api_url: str = Field("https://slack.com/api/", description="base of its API")
+    people_every: float = Field(
+        300.0, gt=0, description="seconds until a person's groups and email are asked for again"
+    )
 
 
 class Web(Section):
@@ -181,6 +196,9 @@ class Rule(Section):
     )
     only_newer: bool | None = Field(None, description="never an older version after a newer one")
     skip_directives: bool | None = Field(None, description="false deploys even with [skip ci]")
+    channels: tuple[str, ...] | None = Field(
+        None, description="Slack channels for its cards, ids or #names, in place of slack.channel"
+    )
 
     @field_validator("versions")
     @classmethod
@@ -190,6 +208,36 @@ class Rule(Section):
                 Range.parse(value)
             except BadRange as error:
                 raise ValueError(str(error)) from None
+        return value
+
+
+class Grant(Section):
+    """What some people may do by chat; what no grant allows is refused."""
+
+    who: tuple[str, ...] = Field(
+        description="user ids (U…), user groups (S…), email domains (@example.com), or everyone"
+    )
+    may: tuple[Right, ...] = Field(description="view, deploy, cancel, configure")
+    apps: tuple[str, ...] = Field(("*",), description="labels or globs over them; * is every app")
+    channels: tuple[str, ...] = Field((), description="only from these (C…); else from everywhere")
+
+    @field_validator("who")
+    @classmethod
+    def _somebody(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if one != EVERYONE and not _WHO.fullmatch(one):
+                raise ValueError(
+                    f"{one!r} is nobody: write a user id (U…), a user group's id (S…),"
+                    " an email domain (@example.com) or everyone"
+                )
+        return value
+
+    @field_validator("channels")
+    @classmethod
+    def _by_id(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not _CHANNEL.fullmatch(one):
+                raise ValueError(f"{one!r} is no channel's id, which looks like C024BE91L")
         return value
 
 
@@ -278,6 +326,9 @@ class Settings(Section):
     rules: Annotated[tuple[Rule, ...], BeforeValidator(_yaml)] = Field(
         (), description="our own rules for apps, see below; in the environment as YAML"
     )
+    access: Annotated[tuple[Grant, ...], BeforeValidator(_yaml)] = Field(
+        (), description="who may do what by chat, see below; in the environment as YAML"
+    )
     journey: Journey = Journey()
     feedback: Feedback = Feedback()
     retention: Retention = Retention()
@@ -300,7 +351,25 @@ def policy_of(settings: Settings) -> Policy:
 
 def book_of(settings: Settings) -> RuleBook:
     """Our own rules for apps."""
-    return [(rule.apps, Rules(**rule.model_dump(exclude={"apps"}))) for rule in settings.rules]
+    return [
+        (rule.apps, Rules(**rule.model_dump(exclude={"apps", "channels"})))
+        for rule in settings.rules
+    ]
+
+
+def channels_of(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
+    """The channels that rules name for apps."""
+    return [(rule.apps, rule.channels) for rule in settings.rules if rule.channels is not None]
+
+
+def access_of(settings: Settings) -> Access:
+    """Who may do what by chat."""
+    return Access(
+        [
+            access.Grant(grant.who, frozenset(grant.may), grant.apps, grant.channels)
+            for grant in settings.access
+        ]
+    )
 
 
 PLAIN_VARIABLES = {"PORT": ("port",)}

@@ -7,7 +7,6 @@ Total: whatever is typed is either a `Command` or an `Unclear` that says what wo
 """
 
 import difflib
-import html
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -124,7 +123,8 @@ def written(command: Command) -> str:
 
 def _plain(text: str) -> str:
     """What was typed, without what the chat has made of it: entities, links, smart quotes."""
-    text = html.unescape(_LINK.sub(lambda m: m[2] or m[1], text[: LONGEST * 8]))
+    text = _LINK.sub(lambda m: m[2] or m[1], text[: LONGEST * 8])
+    text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     text = unicodedata.normalize("NFC", text).translate(_QUOTES)
     return "".join(c if c.isprintable() else " " for c in text)[:LONGEST]
 

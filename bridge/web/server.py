@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -10,7 +10,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.errors import Rejected
 from bridge.journey.ingest import Ingest
+from bridge.ports import ChatDoor
 from bridge.web.answers import refusal
+from bridge.web.chat import chat_route
 from bridge.web.health import Check, healthz, readyz
 from bridge.web.hooks import BodyLimits, Hooks, count_nothing, expect_later
 from bridge.web.metrics import Metrics, metrics_route
@@ -28,6 +30,7 @@ def routes(
     checks: dict[str, Check],
     metrics: Metrics | None = None,
     metrics_token: str | None = None,
+    chats: Mapping[str, ChatDoor] | None = None,
 ) -> web.Application:
     """The public surface; see product.md."""
     app = web.Application(client_max_size=limits.max_body)
@@ -35,6 +38,9 @@ def routes(
     for host in hosts:
         path, handler = f"/hooks/{host}", hooks.handler(host)
         app.router.add_route("*", path, handler, expect_handler=expect_later)
+    for chat, door in (chats or {}).items():
+        path, handle = f"/{chat}/events", chat_route(chat, door)
+        app.router.add_route("*", path, handle, expect_handler=expect_later)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz(checks))
     if metrics is not None:

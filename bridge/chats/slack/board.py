@@ -249,7 +249,8 @@ class Board:
         Where the app may not read the thread they are said again.
         """
         found = await self._found(target, known, known.ts, known.saying)
-        known = replace(known, **({"said": known.saying} if found else {"saying": known.said}))
+        said = known.saying if found else known.said
+        known = replace(known, said=said, saying=said)
         await remember(known.memory())
         return known
 
@@ -313,5 +314,3 @@ def _newer(target: Target, story: Story, deployment: Deployment) -> str | None:
     wanted = card(deployment.superseded_by, str(target.place["channel"])).id
     link = beside.get(wanted, {}).get(LINK)
     return str(link) if link else None
-
-

@@ -116,6 +116,12 @@ class SlackClient:
             self._session = aiohttp.ClientSession(timeout=timeout)
         return self._session
 
+    def plain(self) -> Any:
+        """slack_sdk's own client, for what keeps a connection of its own."""
+        from slack_sdk.web.async_client import AsyncWebClient
+
+        return AsyncWebClient(base_url=self._api_url, timeout=int(TIMEOUT))
+
     def _client(self) -> Any:
         if self._web is None:
             from slack_sdk.web.async_client import AsyncWebClient

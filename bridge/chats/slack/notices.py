@@ -1,6 +1,7 @@
 """A word to one person: what they asked for turned out to be impossible."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from bridge.chats.slack.client import SlackClient
 from bridge.chats.slack.replies import problem
@@ -25,11 +26,16 @@ class Notices:
         person, channel = str(place["person"]), str(place["channel"])
         said = problem(str(place["text"])).body()
         await self._turn(target.lane)
-        try:
-            if not channel:
-                raise Refused("slack", "channel_not_found")
-            await self._client.call("chat.postEphemeral", channel=channel, user=person, **said)
-        except Refused:
+        if not await self._said_there(channel, person, said):
             await self._client.call("chat.postMessage", channel=person, **said)
         await remember({"said": True})
         return ()
+
+    async def _said_there(self, channel: str, person: str, said: dict[str, Any]) -> bool:
+        if not channel:
+            return False
+        try:
+            await self._client.call("chat.postEphemeral", channel=channel, user=person, **said)
+        except Refused:
+            return False
+        return True

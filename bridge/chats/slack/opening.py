@@ -1,0 +1,140 @@
+"""Slack put together: its door, its socket, what it shows, and who it is."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.chats.slack.board import Board, Tells
+from bridge.chats.slack.clicks import Clicks
+from bridge.chats.slack.client import SlackClient
+from bridge.chats.slack.door import SlackDoor, build_bolt
+from bridge.chats.slack.facts import Links, source_of
+from bridge.chats.slack.notices import Notices
+from bridge.chats.slack.outgoing import Outgoing
+from bridge.chats.slack.parts import Background, Parts, Workspace
+from bridge.chats.slack.people import People
+from bridge.chats.slack.planning import CARD, NOTICE
+from bridge.chats.slack.replies import notice
+from bridge.chats.slack.socket import Socket
+from bridge.core.access import Access
+from bridge.core.errors import BridgeError
+from bridge.core.pacing import Limit
+from bridge.core.watch import App
+from bridge.ports import Clock, Commands, Inbox, Journal, Shows, Turn
+
+log = logging.getLogger(__name__)
+
+LIMITS = (Limit(1, 1.0),)
+"""Of each lane, a channel: a message a second (docs.slack.dev/apis/web-api/rate-limits)."""
+
+ASK_AGAIN = 10.0
+"""Seconds until Slack is asked again who we are, while it can't be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What is set of Slack.
+
+    Attributes:
+        signing_secret: serves HTTP; "" does not.
+        app_token: serves Socket Mode; "" does not.
+        team: the workspace that is served; "": the token's.
+    """
+
+    bot_token: str
+    api_url: str
+    signing_secret: str = ""
+    app_token: str = ""
+    team: str = ""
+    people_every: float = 300.0
+    links: Links = field(default_factory=Links)
+
+
+class Slack:
+    """Slack, as the composition root has it."""
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        *,
+        commands: Commands,
+        access: Access,
+        journal: Journal,
+        inbox: Inbox,
+        configurers: Mapping[str, Any],
+        turn: Turn,
+        tail: Tells,
+        email_of: Tells,
+        clock: Clock,
+    ) -> None:
+        """Take the parts; nothing is sent."""
+        client = SlackClient(wiring.bot_token, wiring.api_url)
+        people = People(client, access, ttl=wiring.people_every)
+        self.parts = Parts(
+            client=client,
+            workspace=Workspace(wiring.team),
+            people=people,
+            access=access,
+            commands=commands,
+            journal=journal,
+            inbox=inbox,
+            configurers=configurers,
+            configure=_show_source,
+            links=wiring.links,
+            clicks=Clicks(inbox, clock),
+            background=Background(),
+            clock=clock,
+        )
+        bolt = build_bolt(self.parts)
+        secret = wiring.signing_secret
+        self.door = SlackDoor(bolt, secret, clock) if secret else None
+        self.socket = Socket(bolt, client, wiring.app_token) if wiring.app_token else None
+        self.shows: Mapping[str, Shows] = {
+            CARD: Board(client, people, turn, wiring.links, tail=tail, email_of=email_of),
+            NOTICE: Notices(client, turn),
+        }
+
+    async def run(self) -> None:
+        """Find out who we are; then serve Socket Mode, where that is set."""
+        await self._learn()
+        if self.socket is not None:
+            await self.socket.run()
+
+    async def stop(self) -> None:
+        """Finish what goes on, and let go."""
+        await self.parts.background.stop()
+        await self.parts.people.close()
+        await self.parts.client.close()
+
+    async def _learn(self) -> None:
+        """Ask Slack whose the token is; as long as it takes, if no workspace is set."""
+        told = ""
+        while True:
+            try:
+                answer = await self.parts.client.call("auth.test")
+            except BridgeError as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.warning("slack does not tell who we are", extra={"why": told})
+                await asyncio.sleep(ASK_AGAIN)
+                continue
+            self._recognise(str(answer["team_id"]), str(answer.get("user_id") or ""))
+            return
+
+    def _recognise(self, team: str, bot_user: str) -> None:
+        workspace = self.parts.workspace
+        if workspace.team and workspace.team != team:
+            log.error(
+                "the bot token is of another workspace than slack.team_id names",
+                extra={"set": workspace.team, "token": team},
+            )
+        workspace.team = workspace.team or team
+        workspace.bot_user = bot_user
+        log.info("slack is served", extra={"team": workspace.team})
+
+
+async def _show_source(_parts: Parts, _body: Mapping[str, Any], app: App) -> Outgoing:
+    """Where an app's code comes from."""
+    return Outgoing(notice(f"{app.label} deploys from {source_of(app)}."))
