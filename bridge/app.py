@@ -35,6 +35,7 @@ from bridge.journey.authors import Authors
 from bridge.journey.build_log import BuildLogs
 from bridge.journey.cancel import Canceller
 from bridge.journey.catalog import Catalog
+from bridge.journey.catchup import Diligence, catchup
 from bridge.journey.changes import Changes
 from bridge.journey.commands import ChatCommands, Known
 from bridge.journey.delivery import CANCEL_FLOW, DEPLOYMENT_FLOW, Deliveries, Patience
@@ -43,6 +44,7 @@ from bridge.journey.feedback import Feedback, together
 from bridge.journey.following import Pace
 from bridge.journey.ingest import Ingest
 from bridge.journey.probe import Probe
+from bridge.journey.reconcile import ReadsRefs
 from bridge.journey.retention import Keeping, Retention
 from bridge.journey.showing import Persistence
 from bridge.journey.turns import Turns
@@ -214,6 +216,19 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             Keeping(**settings.retention.model_dump()),
         )
         await _in_background(stack, "retention", retention.run())
+        if able := {host: api for host, api in apis.items() if isinstance(api, ReadsRefs)}:
+            diligence = Diligence(**settings.catchup.model_dump())
+            behind = catchup(
+                able,
+                hosts,
+                stores.inbox,
+                stores.journal,
+                catalog,
+                time.time,
+                diligence,
+                owner=EXECUTOR,
+            )
+            await _in_background(stack, "catchup", behind.run())
         if settings.feedback.enabled:
             feedback = Feedback(
                 stores.journal,

@@ -62,6 +62,16 @@ class GitHost(Protocol):
             BadSignature: the signature can't be right, whatever the body.
         """
 
+    def fetched(self, headers: Mapping[str, str]) -> Envelope:
+        """Read the headers of a delivery that the host's API has handed out: nothing to prove.
+
+        Args:
+            headers: names in lower case.
+
+        Raises:
+            Rejected: a header that must be there is missing.
+        """
+
     def verify(self, envelope: Envelope, body: bytes) -> None:
         """Check the signature over the raw bytes; raises BadSignature."""
 
@@ -405,11 +415,13 @@ class PushSeen:
 
     Attributes:
         ref_key: host, repository id and full ref in one text.
+        found: by reconciliation, so a webhook may still bring it, with another `before`.
     """
 
     ref_key: str
     before: str
     after: str
+    found: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -761,6 +773,15 @@ class Journal(Protocol):
 
     async def forget_audit(self, before: float, limit: int) -> int:
         """Forget some of who changed what before then; how many."""
+
+    async def newest_push(self, ref_key: str) -> str | None:
+        """Where the newest decided push of a ref has led to; None where none was decided."""
+
+    async def note(self, key: str, value: str) -> None:
+        """Keep a small fact of the bridge's own, in place of the one before."""
+
+    async def recall(self, key: str) -> str | None:
+        """A fact that was noted."""
 
     async def want(self, targets: Sequence[Target]) -> None:
         """Have them shown from now on; one that is wanted already follows what is new as well."""

@@ -264,6 +264,18 @@ class Journey(Section):
     deployments_at_a_time: int = Field(64, ge=1, description="followed by one process")
 
 
+class Catchup(Section):
+    """What hosts failed to deliver; works where their API may be asked (`github.token`, …)."""
+
+    sweep: bool = Field(True, description="fetch deliveries that a host could not make")
+    reconcile: bool = Field(
+        True, description="find branches and tags that have moved without any webhook"
+    )
+    every: float = Field(300.0, gt=0, description="seconds between two rounds")
+    grace: float = Field(90.0, ge=0, description="seconds that a webhook may take")
+    hourly: float = Field(1200.0, gt=0, description="requests to the hosts an hour, at most")
+
+
 class Retention(Section):
     """How long things are kept, in days; what has not ended is never forgotten."""
 
@@ -331,6 +343,7 @@ class Settings(Section):
     )
     journey: Journey = Journey()
     feedback: Feedback = Feedback()
+    catchup: Catchup = Catchup()
     retention: Retention = Retention()
 
     @field_validator("secret_key")

@@ -86,6 +86,7 @@ class RefPushed:
             in words for people; "" where the host has listed them.
         options: push options (`git push -o …`), GitLab only.
         pusher: login or name of who pushed, for people to read.
+        found: no webhook has told of it; the ref was found to have moved.
     """
 
     repository: Repository
@@ -100,6 +101,7 @@ class RefPushed:
     paths_note: str = ""
     options: tuple[str, ...] = ()
     pusher: str = ""
+    found: bool = False
 
 
 class Action(StrEnum):

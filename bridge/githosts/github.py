@@ -7,6 +7,8 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 
+from multidict import CIMultiDict
+
 from bridge.core.errors import BadSignature, MalformedPayload
 from bridge.core.events import Commit, Event, Ignored, Ref, RefKind, RefPushed, Repository
 from bridge.githosts.commits import Commits, ListedCommit, find, union
@@ -93,11 +95,18 @@ class GitHub:
             raise BadSignature("X-Hub-Signature-256 is missing: set a secret on GitHub's webhook")
         if not _SIGNATURE(signature):
             raise BadSignature("X-Hub-Signature-256 must be sha256= and 64 hex digits")
+        return self._envelope(headers, (signature[7:],))
+
+    def fetched(self, headers: Mapping[str, str]) -> Envelope:
+        """Read the headers of a delivery that GitHub's API has handed out."""
+        return self._envelope(CIMultiDict(headers), ())
+
+    def _envelope(self, headers: Mapping[str, str], proof: tuple[str, ...]) -> Envelope:
         content_type = header(headers, "Content-Type")
         return Envelope(
             id=required(headers, "X-GitHub-Delivery"),
             event=required(headers, "X-GitHub-Event"),
-            proof=(signature[7:],),
+            proof=proof,
             headers={"content-type": content_type} if content_type else {},
         )
 

@@ -6,6 +6,8 @@ https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from multidict import CIMultiDict
+
 from bridge.core.errors import BadSignature
 from bridge.core.events import Commit, Event, Ignored, Ref, RefKind, RefPushed, Repository
 from bridge.githosts import signing
@@ -96,6 +98,13 @@ class GitLab:
             proof = signing.proof_of(headers, now, self._tolerance)
         else:
             self._check_token(headers)
+        return self._envelope(headers, proof)
+
+    def fetched(self, headers: Mapping[str, str]) -> Envelope:
+        """Read the headers of a delivery that GitLab's API has handed out."""
+        return self._envelope(CIMultiDict(headers), ())
+
+    def _envelope(self, headers: Mapping[str, str], proof: tuple[str, ...]) -> Envelope:
         uuid = header(headers, "X-Gitlab-Event-UUID")
         return Envelope(
             id=header(headers, "webhook-id") or header(headers, "Idempotency-Key"),

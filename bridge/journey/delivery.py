@@ -353,6 +353,7 @@ class Deliveries:
                 f"{event.repository.host} {event.repository.id} {event.ref}",
                 event.before,
                 event.after,
+                event.found,
             ),
             explicit=meaning.asked is not None,
         )

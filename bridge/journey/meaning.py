@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bridge.core.commands import ASKING_HOSTS, parse_command
 from bridge.core.errors import MalformedPayload, Rejected
 from bridge.core.events import Action, Asked, Event, RefKind, RefPushed
+from bridge.core.found import FOUND_EVENT, parse_found
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.tracking import token_for
 from bridge.core.watch import App
@@ -31,6 +32,8 @@ def read(delivery: Delivery, hosts: Mapping[str, GitHost]) -> Meaning | str:
         host = hosts.get(delivery.host)
         if host is None:
             return f"{delivery.host} is not served any more: set its secret, then replay"
+        if delivery.event == FOUND_EVENT:
+            return Meaning(delivery, parse_found(delivery.body))
         return Meaning(delivery, host.parse(delivery.event, delivery.headers, delivery.body))
     except (MalformedPayload, Rejected) as error:
         return str(error)
@@ -40,6 +43,8 @@ def trigger_of(meaning: Meaning) -> str:
     """What the deployments of a push are caused by, for people."""
     assert isinstance(meaning.event, RefPushed)
     kind = "tag" if meaning.event.ref.kind is RefKind.TAG else "push"
+    if meaning.event.found:
+        kind += ", found by reconciliation"
     return kind if meaning.asked is None else f"{kind}, replayed by {meaning.asked.actor}"
 
 

@@ -292,6 +292,25 @@ class SqlJournal:
         """A random name for this journal, made once: another bridge's tokens are not ours."""
         return await self._write(tx.instance)
 
+    # ── catching up ───────────────────────────────────────────────────────
+
+    async def newest_push(self, ref_key: str) -> str | None:
+        """Where the newest decided push of a ref has led to; None where none was decided."""
+        t = tables.pushes
+        query = sa.select(t.c.after).where(t.c.ref_key == ref_key).order_by(t.c.seq.desc())
+        found = await self._all(query.limit(1))
+        return str(found[0]["after"]) if found else None
+
+    async def note(self, key: str, value: str) -> None:
+        """Keep a small fact of the bridge's own, in place of the one before."""
+        await self._write(lambda db: ledger.note(db, key, value))
+
+    async def recall(self, key: str) -> str | None:
+        """A fact that was noted."""
+        t = tables.meta
+        found = await self._all(sa.select(t.c.value).where(t.c.key == key))
+        return str(found[0]["value"]) if found else None
+
     # ── forgetting ────────────────────────────────────────────────────────
 
     async def forget(self, before: float, limit: int) -> int:

@@ -39,3 +39,10 @@ def apps_version(db: sa.Connection) -> int:
     """Counts up with every change of the apps or of the rules that were set for them."""
     found = db.scalar(sa.select(tables.meta.c.value).where(tables.meta.c.key == _VERSION))
     return int(found or 0)
+
+
+def note(db: sa.Connection, key: str, value: str) -> None:
+    """Keep a small fact, in place of the one before."""
+    t = tables.meta
+    if not add_new(db, t, [{"key": key, "value": value}]):
+        db.execute(sa.update(t).where(t.c.key == key).values(value=value))

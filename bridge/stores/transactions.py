@@ -96,7 +96,7 @@ def _push_row(outcome: Outcome, now: float) -> dict[str, Any]:
     return {
         "seq": outcome.seq,
         "ref_key": outcome.push.ref_key,
-        "before": outcome.push.before,
+        "before": _FOUND if outcome.push.found else outcome.push.before,
         "after": outcome.push.after,
         "delivery": outcome.delivery,
         "at": now,
@@ -110,6 +110,8 @@ def _same_push(db: sa.Connection, push: PushSeen, seq: int, since: float) -> sa.
     move counts as new once a push in between has led back to where it starts.
     """
     t = tables.pushes
+    if (found := _found(db, push, seq)) is not None:
+        return found
     of_ref = (t.c.ref_key == push.ref_key) & (t.c.at >= since) & (t.c.seq != seq)
     same = of_ref & (t.c.before == push.before) & (t.c.after == push.after)
     first = db.execute(sa.select(t).where(same).order_by(t.c.seq.desc()).limit(1)).mappings()
@@ -119,6 +121,25 @@ def _same_push(db: sa.Connection, push: PushSeen, seq: int, since: float) -> sa.
     if db.scalar(sa.select(sa.func.count()).where(back)):
         return None
     return row
+
+
+_FOUND = "found"
+"""In place of `before` where reconciliation has found a push: it may have been several."""
+
+
+def _found(db: sa.Connection, push: PushSeen, seq: int) -> sa.RowMapping | None:
+    """The row that led to the same place, where either of the two was found by reconciliation.
+
+    A webhook may be days late, so this knows no window; but only the ref's newest push counts.
+    """
+    t = tables.pushes
+    newest = sa.select(t).where((t.c.ref_key == push.ref_key) & (t.c.seq != seq))
+    row = db.execute(newest.order_by(t.c.seq.desc()).limit(1)).mappings().first()
+    if row is None or not (push.found or row["before"] == _FOUND):
+        return None
+    # Of an annotated tag a webhook names the tag object, reconciliation the commit.
+    same = row["after"] == push.after or " refs/tags/" in push.ref_key
+    return row if same else None
 
 
 def _without_decided(

@@ -1,0 +1,219 @@
+"""What the hosts could not deliver: asked for after an outage, and on a timer.
+
+GitHub never tries again by itself, GitLab gives a webhook up after some failures; both list
+what they have sent. A delivery that never arrived is fetched and kept as if it had; what was
+never even sent is found by `reconcile`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from bridge.core.errors import BridgeError, Rejected
+from bridge.core.watch import App
+from bridge.journey.budget import Budget
+from bridge.journey.catalog import Catalog
+from bridge.journey.reconcile import ReadsRefs, Reconciler, wanted_of
+from bridge.ports import Clock, GitHost, Hook, Inbox, Journal, NewDelivery, Redelivers, Sending
+
+log = logging.getLogger(__name__)
+
+LEASE = "catchup"
+DAY = 86_400.0
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Diligence:
+    """How much is caught up with, and how often.
+
+    Attributes:
+        sweep: fetch what the hosts could not deliver.
+        reconcile: compare branches and tags with what was decided.
+        every: seconds between two rounds.
+        window: seconds that a sweep looks back at first; GitHub lists three days.
+        overlap: seconds that later sweeps look back further than the last one.
+        grace: seconds that a host has for its own tries.
+        hourly, burst: requests.
+    """
+
+    sweep: bool = True
+    reconcile: bool = True
+    every: float = 300.0
+    window: float = 3 * DAY
+    overlap: float = 900.0
+    grace: float = 90.0
+    hourly: float = 1200.0
+    burst: float = 200.0
+
+
+class Sweeper:
+    """Fetches what a host has sent and we have never got."""
+
+    def __init__(
+        self,
+        apis: Mapping[str, Redelivers],
+        hosts: Mapping[str, GitHost],
+        inbox: Inbox,
+        journal: Journal,
+        clock: Clock,
+        budget: Budget,
+        diligence: Diligence,
+    ) -> None:
+        self._apis = apis
+        self._hosts = hosts
+        self._inbox = inbox
+        self._journal = journal
+        self._clock = clock
+        self._budget = budget
+        self._diligence = diligence
+        self.trouble: dict[str, str] = {}
+        """Webhooks that send nothing at present, and why, by host, repository and hook."""
+
+    async def round(self, apps: Iterable[App]) -> int:
+        """Look once at all webhooks of the apps' repositories; how many were fetched."""
+        fetched, swept = 0, set[tuple[str, str, str]]()
+        for host, name in wanted_of(apps):
+            api = self._apis.get(host)
+            if api is None or host not in self._hosts:
+                continue
+            try:
+                await self._budget.spend()
+                for hook in await api.hooks(name):
+                    place = (host, hook.place, hook.id)
+                    if place in swept or not _ours(host, hook):
+                        continue
+                    swept.add(place)
+                    self._notice(host, name, hook)
+                    fetched += await self._hook(api, host, hook)
+            except BridgeError as error:
+                why = {"repository": f"{host} {name}", "why": str(error)}
+                log.warning("webhooks can't be looked at", extra=why)
+        return fetched
+
+    def _notice(self, host: str, name: str, hook: Hook) -> None:
+        key = f"{host} {name} webhook {hook.id}"
+        if hook.trouble is None:
+            self.trouble.pop(key, None)
+        elif self.trouble.get(key) != hook.trouble:
+            self.trouble[key] = hook.trouble
+            log.warning("a webhook sends nothing", extra={"hook": key, "why": hook.trouble})
+
+    async def _hook(self, api: Redelivers, host: str, hook: Hook) -> int:
+        key, now = f"swept {host} {hook.place} {hook.id}", self._clock()
+        last = await self._journal.recall(key)
+        since = now - self._diligence.window
+        if last is not None:
+            since = max(since, float(last) - self._diligence.overlap)
+        fetched = 0
+        for sending in (await self._missed(api, hook, since, now))[::-1]:  # the oldest first
+            fetched += await self._fetch(api, host, hook, sending)
+        await self._journal.note(key, str(now))
+        return fetched
+
+    async def _missed(self, api: Redelivers, hook: Hook, since: float, now: float) -> list[Sending]:
+        """The last try of each delivery of which none was answered."""
+        tries: dict[str, Sending] = {}
+        answered: set[str] = set()
+        await self._budget.spend()
+        async for sending in api.sendings(hook, since):
+            if "push" not in sending.event.lower():
+                continue
+            delivery = sending.delivery or sending.id
+            tries.setdefault(delivery, sending)
+            if sending.answered:
+                answered.add(delivery)
+        early = now - self._diligence.grace
+        return [
+            sending
+            for delivery, sending in tries.items()
+            if delivery not in answered and sending.at <= early
+        ]
+
+    async def _fetch(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> bool:
+        """Keep one as if it had arrived; False where it is there already."""
+        if sending.delivery and await self._inbox.find(host, sending.delivery) is not None:
+            return False
+        await self._budget.spend()
+        payload = await api.payload(hook, sending.id)
+        try:
+            envelope = self._hosts[host].fetched(payload.headers)
+        except Rejected as error:
+            log.warning("a missed delivery can't be read", extra={"why": str(error)})
+            return False
+        id_ = envelope.id or f"fetched-{hook.id}-{sending.id}"
+        new = NewDelivery(host, id_, envelope.event, envelope.headers, payload.body, self._clock())
+        kept = await self._inbox.keep(new)
+        if not kept.duplicate:
+            log.warning("a missed delivery was fetched", extra={"delivery": id_, "host": host})
+        return not kept.duplicate
+
+
+class Catchup:
+    """Both, on a timer; of several processes one does it."""
+
+    def __init__(
+        self,
+        sweeper: Sweeper,
+        reconciler: Reconciler,
+        catalog: Catalog,
+        journal: Journal,
+        diligence: Diligence,
+        *,
+        owner: str,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Take the parts; `owner` names this process among others."""
+        self._sweeper = sweeper
+        self._reconciler = reconciler
+        self._catalog = catalog
+        self._journal = journal
+        self._diligence = diligence
+        self._owner = owner
+        self._sleep = sleep
+
+    async def run(self) -> None:
+        """Catch up as long as the process lives."""
+        await self._catalog.ready.wait()
+        while True:
+            try:
+                if await self._journal.hold(LEASE, self._owner, 2 * self._diligence.every):
+                    await self.round()
+            except BridgeError as error:
+                log.warning("nothing can be caught up with", extra={"why": str(error)})
+            except Exception:  # a host's answer that nobody foresaw must not end the bridge
+                log.exception("catching up failed inside")
+            await self._sleep(self._diligence.every)
+
+    async def round(self) -> None:
+        """Sweep first: what a webhook tells is better than what is found."""
+        apps = self._catalog.all()
+        if self._diligence.sweep:
+            await self._sweeper.round(apps)
+        if self._diligence.reconcile:
+            await self._reconciler.round(apps)
+
+
+def catchup(
+    apis: Mapping[str, ReadsRefs],
+    hosts: Mapping[str, GitHost],
+    inbox: Inbox,
+    journal: Journal,
+    catalog: Catalog,
+    clock: Clock,
+    diligence: Diligence,
+    *,
+    owner: str,
+) -> Catchup:
+    """Put together what catches up."""
+    budget = Budget(clock, hourly=diligence.hourly, burst=diligence.burst)
+    sweeper = Sweeper(apis, hosts, inbox, journal, clock, budget, diligence)
+    reconciler = Reconciler(apis, inbox, journal, clock, budget, grace=diligence.grace)
+    return Catchup(sweeper, reconciler, catalog, journal, diligence, owner=owner)
+
+
+def _ours(host: str, hook: Hook) -> bool:
+    """Whether a webhook may be the one that leads here: by the path that we serve."""
+    return hook.url is None or hook.url.split("?")[0].rstrip("/").endswith(f"/hooks/{host}")

@@ -1,0 +1,186 @@
+"""Branches and tags as they stand, against what was decided last: what moved without any event.
+
+Hosts send nothing for more than three tags pushed at once, for a payload over 25 MB, or while
+their webhook is gone. What is found goes through the inbox like a webhook.
+"""
+
+import hashlib
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from bridge.core.errors import BridgeError, NotFound
+from bridge.core.events import ZERO, Commit, Ref, RefKind, RefPushed, Repository
+from bridge.core.found import FOUND_EVENT, write_found
+from bridge.core.watch import App, SourceType, Trigger
+from bridge.journey.budget import Budget
+from bridge.ports import Clock, HostApi, Inbox, Journal, NewDelivery, Redelivers
+
+log = logging.getLogger(__name__)
+
+MOST_TAGS = 100
+"""How many of a repository's tags are looked at."""
+
+_HOSTS = {SourceType.GITHUB: "github", SourceType.GITLAB: "gitlab"}
+_GLOB = frozenset("*?[]{}!()+@")
+
+
+@runtime_checkable
+class ReadsRefs(HostApi, Redelivers, Protocol):
+    """A host whose branches and tags can be read."""
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What apps wait for in one repository."""
+
+    branches: set[str] = field(default_factory=set)
+    tags: bool = False
+
+
+class Reconciler:
+    """Finds pushes that no event has told of."""
+
+    def __init__(
+        self,
+        apis: Mapping[str, ReadsRefs],
+        inbox: Inbox,
+        journal: Journal,
+        clock: Clock,
+        budget: Budget,
+        *,
+        grace: float = 90.0,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            grace: seconds that a webhook may take; what nobody has told of by then is taken.
+        """
+        self._apis = apis
+        self._inbox = inbox
+        self._journal = journal
+        self._clock = clock
+        self._budget = budget
+        self._grace = grace
+        self._repositories: dict[tuple[str, str], Repository] = {}
+        self._first_seen: dict[str, float] = {}
+
+    async def round(self, apps: Iterable[App]) -> int:
+        """Look once at all that apps wait for; how many pushes were found."""
+        found = 0
+        for (host, name), wanted in wanted_of(apps).items():
+            api = self._apis.get(host)
+            if api is None:
+                continue
+            try:
+                found += await self._repository(api, host, name, wanted)
+            except BridgeError as error:
+                why = {"repository": f"{host} {name}", "why": str(error)}
+                log.warning("a repository can't be reconciled", extra=why)
+        return found
+
+    async def _repository(self, api: ReadsRefs, host: str, name: str, wanted: Wanted) -> int:
+        repository = await self._known(api, host, name)
+        found = 0
+        for branch in sorted(wanted.branches):
+            await self._budget.spend()
+            head = await api.head(name, branch)
+            if head is not None:
+                ref = Ref(RefKind.BRANCH, branch)
+                found += await self._branch(api, repository, ref, head)
+        if wanted.tags:
+            found += await self._tags(api, repository)
+        return found
+
+    async def _known(self, api: ReadsRefs, host: str, name: str) -> Repository:
+        """A repository with its id, asked for once in the life of the process."""
+        if (host, name) not in self._repositories:
+            await self._budget.spend()
+            self._repositories[host, name] = await api.repository(name)
+        return self._repositories[host, name]
+
+    async def _branch(self, api: ReadsRefs, repository: Repository, ref: Ref, head: str) -> int:
+        key = ref_key(repository, ref)
+        last = await self._journal.newest_push(key) or await self._journal.recall(f"head {key}")
+        if last is None:  # seen for the first time: what was there before is nobody's push
+            await self._journal.note(f"head {key}", head)
+            return 0
+        if last == head:
+            self._first_seen.pop(key, None)
+            return 0
+        return await self._found(api, repository, ref, last, head)
+
+    async def _tags(self, api: ReadsRefs, repository: Repository) -> int:
+        key = f"tags {repository.host} {repository.id}"
+        await self._budget.spend()
+        listed = {tag.name: tag.commit for tag in await api.tags(repository.name, MOST_TAGS)}
+        text = await self._journal.recall(key)
+        known: set[str] = set(json.loads(text)) if text else set()
+        found = 0
+        for name, commit in sorted(listed.items()):
+            ref = Ref(RefKind.TAG, name)
+            if text is None or name in known:
+                continue
+            if await self._journal.newest_push(ref_key(repository, ref)) is not None:
+                known.add(name)
+            elif await self._found(api, repository, ref, ZERO, commit):
+                known.add(name)
+                found += 1
+        now_known = json.dumps(sorted(known & set(listed) if text else listed))
+        if now_known != text:
+            await self._journal.note(key, now_known)
+        return found
+
+    async def _found(
+        self, api: ReadsRefs, repository: Repository, ref: Ref, before: str, after: str
+    ) -> bool:
+        """Keep it as a push, once a webhook has had its time; whether that was done."""
+        key, now = f"{ref_key(repository, ref)} {after}", self._clock()
+        if now - self._first_seen.setdefault(key, now) < self._grace:
+            return False
+        await self._budget.spend()
+        push = RefPushed(
+            repository, ref, before, after, commit=await self._commit(api, repository, after)
+        )
+        id_ = f"found-{hashlib.sha256(f'{key} {before}'.encode()).hexdigest()[:24]}"
+        kept = await self._inbox.keep(
+            NewDelivery(repository.host, id_, FOUND_EVENT, {}, write_found(push), now)
+        )
+        if not kept.duplicate:
+            log.warning(
+                "a push without an event was found",
+                extra={"delivery": id_, "repository": repository.name, "ref": str(ref)},
+            )
+        del self._first_seen[key]
+        return not kept.duplicate
+
+    async def _commit(self, api: ReadsRefs, repository: Repository, sha: str) -> Commit:
+        try:
+            return await api.commit(repository.name, sha)
+        except NotFound:
+            return Commit(sha)
+
+
+def wanted_of(apps: Iterable[App]) -> dict[tuple[str, str], Wanted]:
+    """What to look at, by host and repository. A glob over branches names none to look at."""
+    found: dict[tuple[str, str], Wanted] = defaultdict(Wanted)
+    for app in apps:
+        source = app.source
+        host = source and _HOSTS.get(source.type)
+        name = source and (source.repository or source.repository_id)
+        if not host or not name:
+            continue
+        wanted = found[host, name]
+        if app.waits_for is Trigger.TAG:
+            wanted.tags = True
+        elif app.branch and (app.rules.branch is None or _GLOB.isdisjoint(app.rules.branch)):
+            wanted.branches.add(app.branch)
+    return dict(found)
+
+
+def ref_key(repository: Repository, ref: Ref) -> str:
+    """How the journal names a ref, see `PushSeen`."""
+    return f"{repository.host} {repository.id} {ref}"

@@ -1,0 +1,358 @@
+"""What no webhook has brought: fetched from the host's list, or found where a ref has moved."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.core.errors import NotFound, Unreachable
+from bridge.core.events import Commit, Ref, RefKind, Repository
+from bridge.core.found import FOUND_EVENT, parse_found
+from bridge.core.watch import App, Rules, Source, SourceType, Trigger
+from bridge.githosts.github import GitHub
+from bridge.journey.budget import Budget
+from bridge.journey.catchup import Diligence, Sweeper
+from bridge.journey.reconcile import Reconciler, wanted_of
+from bridge.ports import Hook, Outcome, Payload, PushSeen, Sending, TagAt
+from bridge.stores.inbox import SqliteInbox
+from tests.fakes import ManualClock, app, delivery, journal_in_memory
+
+A, B, C = "a" * 40, "b" * 40, "c" * 40
+MAIN = "github 4711 refs/heads/main"
+TAGGED = app("app-tagged", trigger=Trigger.TAG)
+
+
+@dataclass
+class FakeApi:
+    """A GitHub that shows what the test says."""
+
+    heads: dict[str, str | None] = field(default_factory=dict)
+    tagged: dict[str, str] = field(default_factory=dict)
+    listed: list[Hook] = field(default_factory=list)
+    tries: list[Sending] = field(default_factory=list)
+    payloads: dict[str, Payload] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    away: bool = False
+
+    async def repository(self, name: str) -> Repository:
+        self._ask(f"repository {name}")
+        return Repository("github", "4711", name)
+
+    async def commit(self, repository: str, sha: str) -> Commit:
+        self._ask(f"commit {sha}")
+        if sha == C:
+            raise NotFound("github: no such commit")
+        return Commit(sha, "feat: something", "Ada")
+
+    async def head(self, repository: str, branch: str) -> str | None:
+        self._ask(f"head {branch}")
+        return self.heads.get(branch)
+
+    async def tags(self, repository: str, limit: int) -> list[TagAt]:
+        self._ask("tags")
+        return [TagAt(name, commit) for name, commit in self.tagged.items()]
+
+    async def hooks(self, repository: str) -> list[Hook]:
+        self._ask("hooks")
+        return self.listed
+
+    async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:
+        self._ask(f"sendings {hook.id}")
+        for sending in sorted(self.tries, key=lambda one: -one.at):
+            if sending.at >= since:
+                yield sending
+
+    async def payload(self, hook: Hook, id_: str) -> Payload:
+        self._ask(f"payload {id_}")
+        return self.payloads[id_]
+
+    def _ask(self, what: str) -> None:
+        self.asked.append(what)
+        if self.away:
+            raise Unreachable("github", "connection refused")
+
+
+@dataclass
+class Scene:
+    """The parts that catch up, with everything around them."""
+
+    api: FakeApi
+    clock: ManualClock
+    inbox: SqliteInbox
+    journal: Any
+    reconciler: Reconciler
+    sweeper: Sweeper
+
+    async def decided(self, ref_key: str, before: str, after: str) -> None:
+        """A webhook has brought a push, and it was decided."""
+        seq = int(self.clock.now)
+        await self.journal.record(
+            [Outcome(seq, f"d-{seq}", (), push=PushSeen(ref_key, before, after))], window=600
+        )
+        self.clock.now += 1
+
+    async def looks(self, *apps: App) -> int:
+        """Look twice, with the time for a webhook in between."""
+        first = await self.reconciler.round(apps)
+        self.clock.now += 100
+        return first + await self.reconciler.round(apps)
+
+    async def kept(self) -> list[Any]:
+        return [await self.inbox.get(one.seq) for one in await self.inbox.newest(100)][::-1]
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    clock, api = ManualClock(), FakeApi()
+    inbox, journal = SqliteInbox(tmp_path / "inbox.sqlite"), journal_in_memory(clock)
+    await inbox.start()
+    budget = Budget(clock, hourly=3600, burst=1000, sleep=clock.sleep)
+    apis: dict[str, Any] = {"github": api}
+    hosts = {"github": GitHub(["secret"])}
+    yield Scene(
+        api,
+        clock,
+        inbox,
+        journal,
+        Reconciler(apis, inbox, journal, clock, budget),
+        Sweeper(apis, hosts, inbox, journal, clock, budget, Diligence()),
+    )
+    await inbox.stop()
+    await journal.stop()
+
+
+# ── heads and tags ───────────────────────────────────────────────────────────
+
+
+async def test_a_branch_that_is_seen_for_the_first_time_deploys_nothing(scene: Scene) -> None:
+    scene.api.heads["main"] = A
+
+    assert await scene.looks(app()) == 0
+    assert await scene.kept() == []
+
+
+async def test_a_head_that_no_webhook_has_told_of_is_kept_as_a_push(scene: Scene) -> None:
+    scene.api.heads["main"] = A
+    await scene.decided(MAIN, C, A)
+    await scene.looks(app())
+    scene.api.heads["main"] = B
+
+    assert await scene.looks(app()) == 1
+
+    (kept,) = await scene.kept()
+    push = parse_found(kept.body)
+    assert (kept.host, kept.event) == ("github", FOUND_EVENT)
+    assert (push.repository, push.ref) == (
+        Repository("github", "4711", "my-org/mono"),
+        Ref(RefKind.BRANCH, "main"),
+    )
+    assert (push.before, push.after, push.commit) == (A, B, Commit(B, "feat: something", "Ada"))
+    assert (push.paths, push.found) == (None, True)
+
+
+async def test_a_webhook_has_its_time_before_anything_is_found(scene: Scene) -> None:
+    scene.api.heads["main"] = A
+    await scene.decided(MAIN, C, A)
+    scene.api.heads["main"] = B
+    await scene.reconciler.round([app()])
+    await scene.decided(MAIN, A, B)
+    scene.clock.now += 100
+
+    assert await scene.reconciler.round([app()]) == 0
+    assert await scene.kept() == []
+
+
+async def test_the_same_move_is_found_once_however_often_it_is_seen(scene: Scene) -> None:
+    scene.api.heads["main"] = A
+    await scene.decided(MAIN, C, A)
+    scene.api.heads["main"] = B
+
+    assert await scene.looks(app()) == 1
+    assert await scene.looks(app()) == 0
+    assert len(await scene.kept()) == 1
+
+
+async def test_going_back_to_an_older_commit_is_found_too(scene: Scene) -> None:
+    await scene.decided(MAIN, C, A)
+    await scene.decided(MAIN, A, B)
+    scene.api.heads["main"] = A
+
+    assert await scene.looks(app()) == 1
+
+
+async def test_a_branch_that_is_gone_is_no_push(scene: Scene) -> None:
+    await scene.decided(MAIN, C, A)
+    scene.api.heads["main"] = None
+
+    assert await scene.looks(app()) == 0
+
+
+async def test_tags_that_came_without_events_are_found_once_and_old_ones_never(
+    scene: Scene,
+) -> None:
+    scene.api.tagged = {"v1": A}
+    assert await scene.looks(TAGGED) == 0
+    scene.api.tagged = {f"v{number}": B for number in range(1, 7)}
+    await scene.decided("github 4711 refs/tags/v2", "0" * 40, B)
+
+    assert await scene.looks(TAGGED) == 4
+    assert await scene.looks(TAGGED) == 0
+
+    names = [parse_found(kept.body).ref.name for kept in await scene.kept()]
+    assert names == ["v3", "v4", "v5", "v6"]
+
+
+async def test_a_commit_that_the_host_does_not_show_is_found_all_the_same(scene: Scene) -> None:
+    await scene.decided(MAIN, B, A)
+    scene.api.heads["main"] = C
+
+    assert await scene.looks(app()) == 1
+    assert parse_found((await scene.kept())[0].body).commit == Commit(C)
+
+
+async def test_a_host_that_is_away_stops_nothing(scene: Scene) -> None:
+    scene.api.away = True
+
+    assert await scene.looks(app()) == 0
+
+
+def test_what_is_looked_at_is_what_apps_wait_for() -> None:
+    gitlab = Source(SourceType.GITLAB, repository="g/p", repository_id="7", branch="main")
+    apps = [
+        app(),
+        app("app-other", rules=Rules(branch="stage")),
+        app("app-glob", rules=Rules(branch="release/*")),
+        TAGGED,
+        app("app-gitlab", source=gitlab),
+        app("app-docker", source=Source(SourceType.DOCKER, image="nginx")),
+        app("app-none", source=None),
+    ]
+
+    found = {key: (sorted(one.branches), one.tags) for key, one in wanted_of(apps).items()}
+
+    assert found == {
+        ("github", "my-org/mono"): (["main", "stage"], True),
+        ("gitlab", "g/p"): (["main"], False),
+    }
+
+
+# ── a push that is found and brought ─────────────────────────────────────────
+
+
+@pytest.mark.parametrize("ref_key", [MAIN, "github 4711 refs/tags/v1"])
+@pytest.mark.parametrize("found_first", [True, False])
+async def test_what_was_found_and_what_a_late_webhook_brings_is_one_push(
+    scene: Scene, ref_key: str, found_first: bool
+) -> None:
+    from bridge.core.decision import Decision, Reason
+    from tests.fakes import deployment
+
+    found = PushSeen(ref_key, A, C, found=True)
+    brought = replace(found, before=B, found=False)
+    pushes = [found, brought] if found_first else [brought, found]
+    for seq, push in enumerate(pushes, 1):
+        decision = Decision("app-web", "shop/web", Reason.NO_WATCH_PATHS, "all of them")
+        outcome = Outcome(seq, f"d-{seq}", (decision,), (deployment(seq),), push)
+        await scene.journal.record([outcome], window=600)
+        scene.clock.now += 86_400
+
+    decisions = await scene.journal.decisions([1, 2])
+    assert [one.reason for seq in (1, 2) for one in decisions[seq]] == [
+        Reason.NO_WATCH_PATHS,
+        Reason.DUPLICATE_PUSH,
+    ]
+
+
+# ── sweeping ─────────────────────────────────────────────────────────────────
+
+HOOK = Hook("repos/my-org/mono", "1", "https://bridge.example.com/hooks/github")
+
+
+def payload(guid: str) -> Payload:
+    headers: Mapping[str, str] = {
+        "x-github-delivery": guid,
+        "x-github-event": "push",
+        "content-type": "application/json",
+    }
+    return Payload(headers, b'{"ref": "refs/heads/main"}')
+
+
+def missed(scene: Scene, guid: str, *answers: bool, age: float = 3600.0) -> None:
+    for number, answered in enumerate(answers):
+        id_ = f"{guid}-{number}"
+        at = scene.clock.now - age + number
+        scene.api.tries.append(Sending(id_, guid, "push", at, answered))
+        scene.api.payloads[id_] = payload(guid)
+
+
+async def test_what_never_arrived_is_kept_as_if_it_had_the_oldest_first(scene: Scene) -> None:
+    scene.api.listed = [HOOK]
+    missed(scene, "guid-2", False, age=1800)
+    missed(scene, "guid-1", False, False)
+    missed(scene, "answered-at-last", False, True)
+    missed(scene, "young", False, age=10)
+
+    assert await scene.sweeper.round([app()]) == 2
+
+    kept = await scene.kept()
+    assert [one.id for one in kept] == ["guid-1", "guid-2"]
+    assert (kept[0].event, kept[0].headers) == ("push", {"content-type": "application/json"})
+    assert kept[0].body == b'{"ref": "refs/heads/main"}'
+    assert await scene.sweeper.round([app()]) == 0
+
+
+async def test_what_we_kept_without_the_hosts_knowing_is_not_fetched(scene: Scene) -> None:
+    scene.api.listed = [HOOK]
+    missed(scene, "timed-out", False)
+    await scene.inbox.keep(delivery("timed-out"))
+
+    assert await scene.sweeper.round([app()]) == 0
+    assert "payload timed-out-0" not in scene.api.asked
+
+
+async def test_only_webhooks_that_lead_here_are_swept_and_each_once(scene: Scene) -> None:
+    scene.api.listed = [HOOK, Hook("repos/my-org/mono", "2", "https://ci.example.com/hook")]
+    other = app("app-two", source=Source(SourceType.GITHUB, repository="my-org/two", branch="x"))
+
+    await scene.sweeper.round([app(), other])
+
+    assert scene.api.asked.count("sendings 1") == 1
+    assert "sendings 2" not in scene.api.asked
+
+
+async def test_events_that_are_none_of_ours_are_left_alone(scene: Scene) -> None:
+    scene.api.listed = [HOOK]
+    scene.api.tries = [Sending("1", "g", "pull_request", scene.clock.now - 3600, False)]
+
+    assert await scene.sweeper.round([app()]) == 0
+
+
+async def test_a_webhook_that_its_host_has_switched_off_is_noticed(scene: Scene) -> None:
+    scene.api.listed = [replace(HOOK, trouble="disabled until tomorrow")]
+    await scene.sweeper.round([app()])
+    assert list(scene.sweeper.trouble.values()) == ["disabled until tomorrow"]
+
+    scene.api.listed = [HOOK]
+    await scene.sweeper.round([app()])
+    assert scene.sweeper.trouble == {}
+
+
+async def test_later_sweeps_look_back_only_to_the_last_one(scene: Scene) -> None:
+    scene.api.listed = [HOOK]
+    await scene.sweeper.round([app()])
+    missed(scene, "older than the last sweep", False, age=7200)
+
+    assert await scene.sweeper.round([app()]) == 0
+
+
+async def test_a_budget_lets_the_first_through_at_once_and_spreads_the_rest() -> None:
+    clock = ManualClock()
+    budget = Budget(clock, hourly=3600, burst=2, sleep=clock.sleep)
+    start = clock.now
+
+    for _ in range(5):
+        await budget.spend()
+
+    assert clock.now - start == pytest.approx(3.0, abs=0.5)
