@@ -1,0 +1,437 @@
+"""The places of a push on its Git host: which there are, and that each is written once."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.core.decision import Decision, Reason
+from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered
+from bridge.core.events import Action, Asked, RefKind, RefPushed, Repository
+from bridge.core.lifecycle import State
+from bridge.githosts.comment import marker
+from bridge.githosts.feedback import LOOKS_AGAIN, Plans, Use, concerns, shows_of
+from bridge.ports import (
+    Comment,
+    CommitState,
+    Explained,
+    Occasion,
+    Outcome,
+    PullRequest,
+    Story,
+    Target,
+)
+from tests.fake_api import FakeHostApi
+from tests.fakes import app, deployment, push
+
+SHA, ID = "b" * 40, "0000000000000007.app-web"
+ALL = frozenset(Use)
+
+
+class Places:
+    """The places of one host, as the journal would hold them."""
+
+    def __init__(self, host: str = "github") -> None:
+        self.api = FakeHostApi(host)
+        self.turns: list[str] = []
+        self.memories: dict[str, dict[str, Any]] = {}
+        self.shows = shows_of(self.api, self._turn, "0123")
+
+    async def _turn(self, lane: str) -> None:
+        self.turns.append(lane)
+
+    async def show(self, target: Target, story: Story = Story()) -> list[Target]:  # noqa: B008
+        async def remember(memory: Mapping[str, Any]) -> None:
+            self.memories[target.id] = dict(memory)
+
+        memory = self.memories.get(target.id, {})
+        return [*await self.shows[target.kind].show(target, story, memory, remember)]
+
+
+def story(state: State = State.RUNNING, seq: int = 1, **others: Any) -> Story:
+    decision = Decision("app-web", "shop/web", Reason.PATH_HIT, "-")
+    return Story(
+        explained=(Explained(seq, 1.0, decision, "d", "refs/heads/main", SHA),),
+        deployments=(deployment(seq, state=state, commit=SHA, **others),),
+        apps={"app-web": app(page="https://dokploy.example.com/p")},
+    )
+
+
+def occasion(event: Any = None, *decisions: Decision, seq: int = 7) -> Occasion:
+    event = event or push()
+    deploys = [deployment(seq, one.app_id) for one in decisions if one.deploy]
+    apps = {one.app_id: app(one.app_id) for one in decisions}
+    return Occasion(event, None, Outcome(seq, "d", decisions, tuple(deploys)), apps)
+
+
+HIT = Decision("app-web", "shop/web", Reason.PATH_HIT, "-")
+SKIP = Decision("app-api", "shop/api", Reason.NO_PATH_HIT, "-")
+ELSEWHERE = Decision("app-ios", "shop/ios", Reason.BRANCH_MISMATCH, "-")
+
+
+# ── which places ─────────────────────────────────────────────────────────────
+
+
+def test_a_push_has_its_pull_requests_a_status_of_each_app_and_deployments() -> None:
+    targets = Plans("github", ALL)(occasion(None, HIT, SKIP, ELSEWHERE))
+
+    assert [(one.id, one.kind, one.follows) for one in targets] == [
+        ("github.push 7", "github.push", ()),
+        (f"github.status 4711 {SHA} app-web", "github.status", (f"deployment {ID}",)),
+        (f"github.status 4711 {SHA} app-api", "github.status", ("delivery 7",)),
+        (f"github.deployment {ID}", "github.deployment", (f"deployment {ID}",)),
+    ]  # fmt: skip
+    assert {one.lane for one in targets} == {"github"}
+    assert targets[3].place == {
+        "repository": "my-org/mono", "repository_id": "4711", "commit": SHA,
+        "ref": "refs/heads/main", "environment": "production/shop/web",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("use", Use)
+def test_only_what_is_set_is_used(use: Use) -> None:
+    kinds = {one.kind for one in Plans("github", frozenset({use}))(occasion(None, HIT))}
+
+    assert kinds == {"github.push" if use is Use.COMMENT else f"github.{use}"}
+
+
+@pytest.mark.parametrize(
+    ("event", "decisions"),
+    [
+        (push(), [ELSEWHERE]),
+        (push(), [replace(HIT, reason=Reason.TRIGGER_MISMATCH), ELSEWHERE]),
+        (push(), []),
+        (push(deleted=True, commit=None), [replace(HIT, reason=Reason.REF_DELETED)]),
+        (push(repository=Repository("gitlab", "1", "a/b")), [HIT]),
+        (Asked(Action.DEPLOY, "app-web", "cli: ada"), [replace(HIT, reason=Reason.ASKED)]),
+    ],
+    ids=["another branch", "another trigger", "no app", "deleted", "another host", "a command"],
+)
+def test_nothing_is_shown_where_no_app_waits_for_what_was_pushed(
+    event: Any, decisions: list[Decision]
+) -> None:
+    assert Plans("github", ALL)(occasion(event, *decisions)) == []
+
+
+def test_each_owner_of_an_app_s_installation_has_a_lane_of_its_own() -> None:
+    theirs = push(repository=Repository("github", "1", "Their-Org/x"))
+
+    lanes = {one.lane for one in Plans("github", ALL, apart=True)(occasion(theirs, HIT))}
+
+    assert lanes == {"github their-org"}
+
+
+def test_gitlab_s_projects_go_by_number() -> None:
+    pushed = push(repository=Repository("gitlab", "42", "group/sub/x"))
+
+    found = Plans("gitlab", ALL)(occasion(pushed, HIT))
+
+    assert {one.place["repository"] for one in found} == {"42"}
+
+
+# ── pull requests ────────────────────────────────────────────────────────────
+
+OPEN = PullRequest(5, "main", SHA, open=True)
+MERGED = PullRequest(4, "feature", "c" * 40, open=False, merge_sha=SHA)
+
+
+@pytest.mark.parametrize(
+    ("one", "concerned"),
+    [
+        (OPEN, True),
+        (replace(OPEN, head_sha="0" * 40), True),
+        (replace(OPEN, head="other"), False),
+        (replace(OPEN, own=False), False),
+        (MERGED, True),
+        (replace(MERGED, merge_sha=None), False),
+        (replace(MERGED, merge_sha="d" * 40), False),
+        (replace(OPEN, open=False), False),
+    ],
+    ids=[
+        "open",
+        "head lags",
+        "other head",
+        "a fork's",
+        "merged",
+        "closed",
+        "merged before",
+        "shut",
+    ],
+)
+def test_a_push_is_a_pull_request_s_by_its_head_or_its_merge(
+    one: PullRequest, concerned: bool
+) -> None:
+    assert concerns(one, "main", SHA) is concerned
+
+
+def pushed(pushed: RefPushed | None = None, seq: int = 7) -> Target:
+    return Plans("github", ALL)(occasion(pushed, HIT, seq=seq))[0]
+
+
+async def test_its_comments_are_wanted_by_the_number_of_the_repository() -> None:
+    places = Places()
+    places.api.pulls[SHA] = [OPEN, MERGED, replace(OPEN, number=9, head="other")]
+
+    found = await places.show(pushed())
+
+    assert [(one.id, one.kind, one.follows, one.place["number"]) for one in found] == [
+        ("github.comment 4711 5", "github.comment", ("delivery 7",), 5),
+        ("github.comment 4711 4", "github.comment", ("delivery 7",), 4),
+    ]
+
+
+async def test_a_tag_has_no_branch_that_could_be_a_head() -> None:
+    places = Places()
+    places.api.pulls[SHA] = [OPEN, MERGED]
+
+    found = await places.show(pushed(push("main", kind=RefKind.TAG)))
+
+    assert [one.place["number"] for one in found] == [4]
+
+
+@pytest.mark.parametrize("knows", [True, False])
+async def test_a_host_that_lags_is_looked_at_again_and_then_it_is_a_direct_push(
+    knows: bool,
+) -> None:
+    places = Places()
+    pauses = []
+    for _ in LOOKS_AGAIN:
+        if not knows:
+            places.api.next("pull_requests", NotFound("no commit found"))
+        with pytest.raises(TooEarly) as caught:
+            await places.show(pushed())
+        pauses.append(caught.value.retry_after)
+
+    assert await places.show(pushed()) == []
+    assert tuple(pauses) == LOOKS_AGAIN
+
+
+async def test_what_it_knows_a_little_later_is_found() -> None:
+    places = Places()
+    with pytest.raises(TooEarly):
+        await places.show(pushed())
+    places.api.pulls[SHA] = [OPEN]
+
+    assert len(await places.show(pushed())) == 1
+
+
+# ── the comment ──────────────────────────────────────────────────────────────
+
+COMMENT = Target(
+    "github.comment 4711 5", "github.comment", "github", ("delivery 7",),
+    {"repository": "my-org/mono", "number": 5},
+)  # fmt: skip
+
+
+async def test_one_comment_goes_through_the_states() -> None:
+    places = Places()
+    for state in (State.WAITING, State.ASKED, State.RUNNING, State.DONE):
+        await places.show(COMMENT, story(state))
+
+    (body,) = places.api.ours(5)
+    assert "✅ deployed" in body
+    assert places.api.count("comment") == 1
+    assert places.api.count("edit_comment") == 3
+    assert places.turns == ["github"] * 4
+
+
+async def test_what_it_shows_already_sends_nothing() -> None:
+    places = Places()
+    await places.show(COMMENT, story())
+    before = len(places.api.calls)
+
+    await places.show(COMMENT, story())
+
+    assert len(places.api.calls) == before
+
+
+@pytest.mark.parametrize("found_by", ["nothing kept", "announced"])
+async def test_a_death_between_posting_and_remembering_leaves_one(found_by: str) -> None:
+    places = Places()
+    places.api.written[5] += [Comment(str(n), f"comment {n}", ours=False) for n in range(250)]
+    places.api.next("comment", Unanswered("github", "no whole answer in time"), arrives=True)
+    with pytest.raises(Unanswered):
+        await places.show(COMMENT, story(State.WAITING))
+    if found_by == "nothing kept":
+        places.memories.clear()
+
+    await places.show(COMMENT, story(State.DONE))
+
+    (body,) = places.api.ours(5)
+    assert "✅ deployed" in body
+
+
+async def test_a_comment_of_another_bridge_or_account_is_left_alone() -> None:
+    places = Places()
+    theirs = [
+        Comment("1", f"{marker('4567')}\nanother bridge", ours=True),
+        Comment("2", f"{marker('0123')}\nsomebody who copied it", ours=False),
+    ]
+    places.api.written[5] += theirs
+
+    await places.show(COMMENT, story())
+
+    assert places.api.written[5][:2] == theirs
+    assert len(places.api.written[5]) == 3
+
+
+async def test_a_deleted_comment_comes_back_once() -> None:
+    places = Places()
+    await places.show(COMMENT, story(State.WAITING))
+    places.api.written[5].clear()
+    await places.show(COMMENT, story(State.RUNNING))
+    assert len(places.api.ours(5)) == 1
+    await places.show(COMMENT, story(State.DONE))
+    assert len(places.api.ours(5)) == 1
+
+    places.api.written[5].clear()
+    await places.show(COMMENT, story(State.FAILED, seq=8))
+    await places.show(COMMENT, story(State.RUNNING, seq=9))
+
+    assert places.api.ours(5) == []
+    assert places.api.count("comment") == 2
+
+
+async def test_a_pull_request_that_is_not_for_us_loses_nothing_that_is_remembered() -> None:
+    places = Places()
+    await places.show(COMMENT, story(State.WAITING))
+    kept = dict(places.memories[COMMENT.id])
+    for call in ("edit_comment", "comments"):  # as when the credential's rights are taken away
+        places.api.next(call, NotFound("github has no repos/my-org/mono"))
+
+    with pytest.raises(NotFound):
+        await places.show(COMMENT, story(State.RUNNING))
+
+    assert places.memories[COMMENT.id] == kept
+    await places.show(COMMENT, story(State.RUNNING))
+    assert len(places.api.ours(5)) == 1
+
+
+# ── statuses ─────────────────────────────────────────────────────────────────
+
+
+def status(decision: Decision = HIT) -> Target:
+    return Plans("github", frozenset({Use.STATUS}))(occasion(None, decision))[0]
+
+
+async def test_a_status_goes_through_the_states_and_repeats_none() -> None:
+    places = Places()
+    for state in (State.WAITING, State.WAITING, State.RUNNING, State.RUNNING, State.DONE):
+        await places.show(status(), story(state))
+
+    assert [call[4] for call in places.api.calls] == ["pending", "running", "success"]
+    assert places.api.statuses == {
+        (SHA, "dokploy/shop/web"): (
+            CommitState.SUCCESS, "deployed; the backend does not tell which commit",
+        ),
+    }  # fmt: skip
+
+
+async def test_a_skipped_app_s_status_says_why() -> None:
+    places = Places()
+    skipped = Story(explained=(Explained(7, 1.0, replace(SKIP, evidence="3 files changed"), "d"),))
+
+    await places.show(status(SKIP), skipped)
+
+    assert places.api.statuses[SHA, "dokploy/shop/api"] == (
+        CommitState.SUCCESS, "skipped: no watched path changed (3 files changed)",
+    )  # fmt: skip
+
+
+async def test_a_second_hook_s_duplicate_says_nothing() -> None:
+    places = Places()
+    twice = Decision("app-web", "shop/web", Reason.DUPLICATE_PUSH, "-")
+
+    await places.show(status(), Story(explained=(Explained(8, 1.0, twice, "d"),)))
+
+    assert places.api.calls == []
+
+
+@pytest.mark.parametrize(
+    ("target", "call"),
+    [
+        (status(), "set_status"),
+        (Plans("github", ALL)(occasion(None, HIT))[-1], "create_deployment"),
+    ],
+)
+async def test_a_commit_that_the_api_does_not_know_yet_is_tried_again(
+    target: Target, call: str
+) -> None:
+    places = Places()
+    places.api.next(call, NotFound("no commit found"))
+    with pytest.raises(TooEarly):
+        await places.show(target, story())
+    await places.show(target, story())
+    assert places.api.count(call) == 2
+
+    places = Places()
+    for _ in range(3):
+        places.api.next(call, NotFound("no commit found"))
+    for error in (TooEarly, TooEarly, NotFound):
+        with pytest.raises(error):
+            await places.show(target, story())
+
+
+async def test_what_a_host_refuses_is_not_shown_as_if_it_had_been() -> None:
+    places = Places()
+    places.api.next("set_status", Refused("github", "Resource not accessible", status=403))
+
+    with pytest.raises(Refused):
+        await places.show(status(), story())
+
+    assert places.memories == {}
+
+
+# ── deployment objects ───────────────────────────────────────────────────────
+
+
+def object_of(seq: int = 1) -> Target:
+    return Plans("github", frozenset({Use.DEPLOYMENT}))(occasion(None, HIT, seq=seq))[0]
+
+
+async def test_a_deployment_object_is_made_once_the_backend_was_asked() -> None:
+    places = Places()
+    await places.show(object_of(), story(State.WAITING))
+    assert places.api.calls == []
+
+    for state in (State.ASKED, State.RUNNING, State.DONE):
+        await places.show(object_of(), story(state, asked_at=1.0))
+
+    assert [call[0] for call in places.api.calls] == [
+        "create_deployment", "set_deployment", "set_deployment", "set_deployment",
+    ]  # fmt: skip
+    assert places.api.deployments == {
+        "1": [SHA, "production/shop/web",
+              "shop/web by dokploy-bridge, deployment 0000000000000001.app-web",
+              CommitState.SUCCESS]
+    }  # fmt: skip
+    assert places.api.calls[-1][4] == "https://dokploy.example.com/p"
+
+
+@pytest.mark.parametrize("state", [State.SUPERSEDED, State.CANCELLED])
+async def test_what_was_never_asked_has_no_deployment_object(state: State) -> None:
+    places = Places()
+
+    await places.show(object_of(), story(state))
+
+    assert places.api.calls == []
+
+
+async def test_a_death_between_making_and_remembering_leaves_one_object() -> None:
+    places = Places()
+    places.api.next("create_deployment", Unanswered("github", "no answer"), arrives=True)
+    with pytest.raises(Unanswered):
+        await places.show(object_of(), story())
+
+    await places.show(object_of(), story(State.DONE))
+
+    assert len(places.api.deployments) == 1
+    assert places.api.deployments["1"][3] is CommitState.SUCCESS
+
+
+async def test_every_kind_that_is_planned_is_shown() -> None:
+    for host in ("github", "gitlab"):
+        event = push(repository=Repository(host, "1", "a/b"))
+        kinds = {one.kind for one in Plans(host, ALL)(occasion(event, HIT, SKIP))}
+        assert kinds | {f"{host}.comment"} == set(Places(host).shows)
