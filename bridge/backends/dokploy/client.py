@@ -144,7 +144,7 @@ class Dokploy:
                 fields = {"backend": self.name, "app": place.id, "why": error.words}
                 log.info("app_left_out", extra=fields)
                 return None
-        return app_at(place, service, self.name)
+        return app_at(place, service, self.name, self._http.origin)
 
     async def saved(self, app: App) -> Saved:
         """How the app is configured now, in the forms that the saves take; secrets stay sealed.

@@ -59,6 +59,7 @@ class ListedCompose(_Answer):
 class ProjectEnvironment(_Answer):
     """An environment of a project."""
 
+    id: str | None = Field(None, validation_alias="environmentId")
     name: str
     is_default: bool = False
     applications: tuple[Listed, ...] = ()
@@ -68,6 +69,7 @@ class ProjectEnvironment(_Answer):
 class Project(_Answer):
     """`project.all`; servers before environments list the services right here."""
 
+    id: str | None = Field(None, validation_alias="projectId")
     name: str
     environments: tuple[ProjectEnvironment, ...] = ()
     applications: tuple[Listed, ...] = ()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from bridge.backends.dokploy.models import (
     DeploymentRecord,
@@ -23,38 +24,50 @@ _WAITS_OR_RUNS = ("active", "waiting", "delayed", "paused", "prioritized")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an app stands: all that `project.all` tells of it."""
+    """Where an app stands: all that `project.all` tells of it.
+
+    Attributes:
+        path: of its page in the dashboard; None where the server does not tell enough.
+    """
 
     id: str
     name: str
     kind: AppKind
     project: str
     environment: str | None
+    path: str | None = None
 
 
 def places(projects: Iterable[Project]) -> Iterator[Place]:
     """Every application and compose stack of the projects, in the server's order."""
     for project in projects:
-        yield from _places(project.name, None, project.applications, project.compose)
+        home = f"/dashboard/project/{_part(project.id)}" if project.id else None
+        yield from _places(project.name, None, home, project.applications, project.compose)
         for env in project.environments:
             name = None if env.is_default else env.name
-            yield from _places(project.name, name, env.applications, env.compose)
+            inner = f"{home}/environment/{_part(env.id)}" if home and env.id else None
+            yield from _places(project.name, name, inner, env.applications, env.compose)
 
 
 def _places(
     project: str,
     environment: str | None,
+    home: str | None,
     applications: Iterable[Listed],
     stacks: Iterable[ListedCompose],
 ) -> Iterator[Place]:
-    for app in applications:
-        yield Place(app.id, app.name, AppKind.APPLICATION, project, environment)
-    for stack in stacks:
-        yield Place(stack.id, stack.name, AppKind.COMPOSE, project, environment)
+    for kind, listed in ((AppKind.APPLICATION, applications), (AppKind.COMPOSE, stacks)):
+        for one in listed:
+            path = f"{home}/services/{kind}/{_part(one.id)}" if home else None
+            yield Place(one.id, one.name, kind, project, environment, path)
 
 
-def app_at(place: Place, service: Service, backend: str) -> App:
-    """The app at a place, with its source and what it waits for."""
+def _part(id_: str) -> str:
+    return quote(id_, safe="")
+
+
+def app_at(place: Place, service: Service, backend: str, origin: str) -> App:
+    """The app at a place, with its source and what it waits for; `origin` is the server's."""
     return App(
         id=place.id,
         name=place.name,
@@ -66,6 +79,7 @@ def app_at(place: Place, service: Service, backend: str) -> App:
         trigger=Trigger.TAG if service.trigger_type == "tag" else Trigger.PUSH,
         watch_paths=service.watch_paths,
         auto_deploy=service.auto_deploy,
+        page=f"{origin}{place.path}" if place.path else None,
     )
 
 

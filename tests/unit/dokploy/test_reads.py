@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bridge.backends.dokploy.models import DEPLOYMENTS, JOBS, PROJECTS, SERVICE
-from bridge.backends.dokploy.reads import deployments_in, jobs_in, places, source_of
+from bridge.backends.dokploy.models import DEPLOYMENTS, JOBS, PROJECTS, SERVICE, Service
+from bridge.backends.dokploy.reads import app_at, deployments_in, jobs_in, places, source_of
 from bridge.core.watch import AppKind, Source, SourceType
 from bridge.ports import Progress
 
@@ -92,6 +92,31 @@ def test_the_default_environment_has_no_name() -> None:
     assert [(place.id, place.kind, place.environment) for place in places(projects)] == [
         ("a1", AppKind.APPLICATION, None),
         ("c1", AppKind.COMPOSE, "staging"),
+    ]
+
+
+def test_an_app_s_page_is_where_the_dashboard_has_it() -> None:
+    app = {"applicationId": "a1", "name": "web"}
+    stack = {"composeId": "c/1", "name": "db"}
+    env = {"environmentId": "e1", "name": "staging", "applications": [app], "compose": [stack]}
+    projects = PROJECTS.validate_python(
+        [
+            {"projectId": "p1", "name": "shop", "environments": [env]},
+            {"projectId": "p2", "name": "old", "applications": [app]},
+            {"name": "says too little", "environments": [env]},
+        ]
+    )
+
+    found = [
+        app_at(one, Service(), "dokploy", "https://d.example").page for one in places(projects)
+    ]
+
+    assert found == [
+        "https://d.example/dashboard/project/p1/environment/e1/services/application/a1",
+        "https://d.example/dashboard/project/p1/environment/e1/services/compose/c%2F1",
+        "https://d.example/dashboard/project/p2/services/application/a1",
+        None,
+        None,
     ]
 
 
