@@ -1,0 +1,197 @@
+"""A running bridge keeps a place up to date, whatever the place does."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import bridge.app
+from bridge.app import Places
+from bridge.core.errors import Unreachable
+from bridge.core.pacing import Limit
+from bridge.journey.turns import Turns
+from bridge.ports import (
+    Memory,
+    Occasion,
+    Planner,
+    Raised,
+    Remember,
+    Story,
+    Target,
+    Turn,
+    about_deployment,
+)
+from bridge.settings import Settings
+from tests.e2e.test_journey import make_site
+from tests.unit.embedded.support import until
+from tests.world import Origin, World, running_world
+
+QUICK = {
+    "BRIDGE_FEEDBACK_DEBOUNCE": "0.02",
+    "BRIDGE_FEEDBACK_RETRY": "0.05",
+    "BRIDGE_FEEDBACK_RETRY_AT_MOST": "0.2",
+}
+
+
+@dataclass
+class Board:
+    """A place outside: one line for each deployment, edited in place.
+
+    Attributes:
+        lines: what stands there, by the target's id.
+        writes: all that was written, oldest first, each with its time.
+        away: nothing is reachable; `hangs`: nothing comes back.
+    """
+
+    turn: Turn | None = None
+    lines: dict[str, str] = field(default_factory=dict)
+    writes: list[tuple[float, str]] = field(default_factory=list)
+    away: bool = False
+    hangs: bool = False
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        self.tried.set()
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.away:
+            raise Unreachable("the board", "ConnectError")
+        state = str(story.deployments[0].state)
+        if memory.get("shows") != state:
+            assert self.turn is not None
+            await self.turn(target.lane)
+            self.lines[target.id] = state
+            self.writes.append((time.monotonic(), state))
+            await remember({"shows": state})
+        return ()
+
+
+def plan(occasion: Occasion) -> list[Target]:
+    """A line for each deployment."""
+    return [
+        Target(f"line {one.app}", "board.line", "board", (about_deployment(one.id),), {})
+        for one in occasion.outcome.deployments
+    ]
+
+
+def opened(board: Board, planner: Planner) -> Callable[..., object]:
+    async def places(settings: Settings, turns: Turns, stack: AsyncExitStack) -> Places:
+        board.turn = turns.within([Limit(1, 0.05)])
+        return Places((planner,), {"board.line": board})
+
+    return places
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch) -> Board:
+    """A board that the bridge knows."""
+    made = Board()
+    monkeypatch.setattr(bridge.app, "PLACES", [opened(made, plan)])
+    return made
+
+
+@pytest.fixture
+async def world(tmp_path: Path, board: Board) -> AsyncIterator[World]:
+    async with running_world(tmp_path / "bridge", **QUICK) as running:
+        yield running
+
+
+async def line_is(board: Board, state: str) -> None:
+    async def line() -> str:
+        return board.lines.get("line shop/web", "")
+
+    await until(line, lambda found: found == state)
+
+
+async def failing(world: World) -> list[Raised]:
+    return await world.stores.journal.feedback(limit=10, failing=True)
+
+
+async def test_a_place_goes_through_the_states_in_few_writes(
+    world: World, origin: Origin, board: Board
+) -> None:
+    await make_site(world, origin)
+
+    await world.commit(origin, "feat: second", {"web/index.html": "<h1>second</h1>"})
+    (deployment,) = await world.ended(1)
+    await line_is(board, "done")
+
+    changes = await world.stores.journal.changes(deployment.id)
+    assert len(board.writes) <= len(changes)
+    assert board.writes[-1][1] == "done"
+    times = [at for at, _ in board.writes]
+    assert all(later - sooner > 0.045 for sooner, later in pairwise(times))
+
+
+@pytest.mark.parametrize("trouble", ["away", "hangs"])
+async def test_a_place_in_trouble_delays_no_deployment_and_is_right_afterwards(
+    world: World, origin: Origin, board: Board, trouble: str
+) -> None:
+    await make_site(world, origin)
+    setattr(board, trouble, True)
+
+    await world.commit(origin, "feat: second", {"web/index.html": "<h1>second</h1>"})
+    async with asyncio.timeout(20):
+        await board.tried.wait()
+    (deployment,) = await world.ended(1)
+
+    assert deployment.state == "done"
+    assert board.lines == {}
+    if trouble == "away":
+        (one,) = await until(lambda: failing(world), bool)
+        assert one.error == "the board can't be reached: ConnectError"
+        board.away = False
+        await line_is(board, "done")
+
+
+async def test_what_was_not_shown_before_the_end_is_shown_after_the_next_start(
+    tmp_path: Path, origin: Origin, board: Board
+) -> None:
+    board.hangs = True
+    async with running_world(tmp_path / "bridge", **QUICK) as world:
+        await make_site(world, origin)
+        await world.commit(origin, "feat: second", {"web/index.html": "<h1>second</h1>"})
+        await world.ended(1)
+    assert board.lines == {}
+
+    board.hangs = False
+    async with running_world(tmp_path / "bridge", **QUICK):
+        await line_is(board, "done")
+
+    assert [state for _, state in board.writes] == ["done"]
+
+
+async def test_a_planner_with_a_bug_delays_no_deployment(
+    tmp_path: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Occasion) -> list[Target]:
+        raise KeyError("channel")
+
+    monkeypatch.setattr(bridge.app, "PLACES", [opened(Board(), broken)])
+    async with running_world(tmp_path / "bridge", **QUICK) as world:
+        await make_site(world, origin)
+        await world.commit(origin, "feat: second", {"web/index.html": "<h1>second</h1>"})
+        (deployment,) = await world.ended(1)
+
+    assert deployment.state == "done"
+
+
+async def test_where_feedback_is_off_nothing_is_planned_and_all_deploys(
+    tmp_path: Path, origin: Origin, board: Board
+) -> None:
+    async with running_world(
+        tmp_path / "bridge", BRIDGE_FEEDBACK_ENABLED="false", **QUICK
+    ) as world:
+        await make_site(world, origin)
+        await world.commit(origin, "feat: second", {"web/index.html": "<h1>second</h1>"})
+        await world.ended(1)
+        assert await world.stores.journal.feedback(limit=10) == []
+
+    assert not board.tried.is_set()
