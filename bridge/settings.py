@@ -304,7 +304,7 @@ class Feedback(Section):
     longest: float = Field(120.0, gt=0, description="one place may take to be brought up to date")
     lease: float = Field(15.0, gt=0, description="until another process shows for one that died")
     lanes: int = Field(
-        32, ge=1, description="channels and accounts that are written to at the same time"
+        128, ge=1, description="channels and accounts that are written to at the same time"
     )
 
 

@@ -43,7 +43,7 @@ class Persistence:
     park_after: float = 24 * 3600.0
     longest: float = 120.0
     lease: float = 15.0
-    lanes: int = 32
+    lanes: int = 128
 
     def pause(self, failures: int) -> float:
         """Before the next try, after so many failures in a row, the last one counted."""

@@ -18,6 +18,25 @@ from bridge.stores.inserts import add_new, batched
 ABOUT = about_deployment("")
 
 
+_FOLLOWERS = sa.select(tables.follows.c.target).where(
+    tables.follows.c.key.in_(sa.bindparam("keys", expanding=True))
+)
+_RAISE = (
+    sa.update(tables.feedback)
+    .where(tables.feedback.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .values(
+        wanted=tables.feedback.c.wanted + 1,
+        due_at=sa.func.coalesce(tables.feedback.c.due_at, sa.bindparam("raised_at")),
+        attempts=sa.case((tables.feedback.c.parked, 0), else_=tables.feedback.c.attempts),
+        failing_since=sa.case(
+            (tables.feedback.c.parked, sa.null()), else_=tables.feedback.c.failing_since
+        ),
+        parked=False,
+    )
+)
+# Both are made once: every change of a deployment runs the first, mostly in vain.
+
+
 def want(db: sa.Connection, targets: Sequence[Target], at: float) -> None:
     """Have targets shown; one that is wanted already only follows what is new."""
     t, f = tables.feedback, tables.follows
@@ -53,9 +72,8 @@ def _named(keys: Iterable[str], kind: str) -> list[str]:
 
 def changed(db: sa.Connection, keys: Iterable[str], at: float, *, but: str = "") -> None:
     """Raise all that follows one of these, except for one."""
-    f = tables.follows
-    query = sa.select(f.c.target).where(f.c.key.in_(list(keys)) & (f.c.target != but))
-    _raise(db, sorted(set(db.scalars(query))), at)
+    found = set(db.scalars(_FOLLOWERS, {"keys": list(keys)}))
+    _raise(db, sorted(found - {but}), at)
 
 
 def _raise(db: sa.Connection, ids: Sequence[str], at: float) -> None:
@@ -64,19 +82,12 @@ def _raise(db: sa.Connection, ids: Sequence[str], at: float) -> None:
     One that failed keeps its pause, so that changes do not hammer a host that is away; one that
     is parked begins anew.
     """
-    t = tables.feedback
-    values = {
-        "wanted": t.c.wanted + 1,
-        "due_at": sa.func.coalesce(t.c.due_at, at),
-        "attempts": sa.case((t.c.parked, 0), else_=t.c.attempts),
-        "failing_since": sa.case((t.c.parked, sa.null()), else_=t.c.failing_since),
-        "parked": False,
-    }
-    for some in batched(ids):  # in their order, so that two transactions never wait crosswise
-        if on_postgres(db):
+    for some in batched(ids):
+        if on_postgres(db):  # in their order, so that two transactions never wait crosswise
+            t = tables.feedback
             in_order = sa.select(t.c.id).where(t.c.id.in_(some)).order_by(t.c.id)
             db.execute(in_order.with_for_update())
-        db.execute(sa.update(t).where(t.c.id.in_(some)).values(values))
+        db.execute(_RAISE, {"ids": some, "raised_at": at})
 
 
 def raised(limit: int, until: float, busy: Sequence[str]) -> sa.Select[Any]:

@@ -62,7 +62,7 @@ async def test_two_loops_on_one_journal_never_show_the_same_target_at_once(stage
     ids = [await stage.deployed(n, f"app-{n}", lane=f"C{n % 3}") for n in range(1, 10)]
     one, two = stage.loop(owner="one"), stage.loop(owner="two")
 
-    for _ in range(200):
+    for _ in range(60):
         await stage.clock.sleep(0.1)
         await asyncio.gather(stage.once(one), stage.once(two))
 
@@ -79,6 +79,18 @@ async def test_another_process_goes_on_once_the_lease_of_a_dead_one_is_over(stag
     await stage.quiet(two, seconds=3)
 
     assert stage.place.shown[f"card {id_}"] == ["waiting"]
+
+
+async def test_a_lost_lease_stops_the_one_that_had_it(stage: Stage) -> None:
+    one, two = stage.loop(owner="one"), stage.loop(owner="two")
+    await stage.once(one)
+    await stage.clock.sleep(PERSISTENCE.lease + 1)
+    await stage.once(two)
+    await stage.deployed()
+
+    await stage.quiet(one, seconds=10)
+
+    assert stage.place.stories == []
 
 
 async def test_one_that_ends_gives_the_lease_to_the_next(stage: Stage) -> None:

@@ -41,6 +41,22 @@ async def test_a_place_that_hangs_holds_up_no_other_lane(stage: Stage) -> None:
     assert stage.place.shown[f"card {hanging}"] == ["waiting"]
 
 
+async def test_no_more_lanes_are_at_work_than_allowed(stage: Stage) -> None:
+    ids = [await stage.deployed(n, f"app-{n}", lane=f"C{n}") for n in (1, 2, 3)]
+    stage.place.hangs |= {f"card {id_}" for id_ in ids}
+    two = stage.loop(persistence=Persistence(lanes=2))
+    await stage.clock.sleep(1)
+
+    await two.look()
+    await until(stage.begun)
+    await two.look()
+
+    assert len(stage.place.at_work) == 2
+    stage.place.let_go.set()
+    await stage.quiet(two)
+    assert len(stage.place.shown) == 3
+
+
 async def test_a_place_that_hangs_for_too_long_is_cut_off_and_tried_again(stage: Stage) -> None:
     id_ = await stage.deployed()
     stage.place.hangs.add(f"card {id_}")
@@ -100,7 +116,7 @@ async def test_what_is_refused_is_parked_until_something_changes(
     id_ = await stage.deployed()
     stage.place.fails[f"card {id_}"] = [no]
 
-    await stage.quiet(seconds=100)
+    await stage.quiet(seconds=60)
 
     parked = await stage.of(f"card {id_}")
     assert (parked.parked, parked.error) == (True, str(no))
@@ -132,7 +148,7 @@ async def test_after_a_day_of_failing_it_is_parked_and_the_next_change_begins_an
     id_ = await stage.deployed()
     failing = stage.place.fails[f"card {id_}"]
     failing += [Unreachable("slack", "ConnectError") for _ in range(5000)]
-    patient = stage.loop(persistence=Persistence(poll=600, lease=3600, retry_at_most=1800))
+    patient = stage.loop(persistence=Persistence(poll=3600, lease=1e6, retry_at_most=3600))
 
     await stage.quiet(patient, seconds=DAY - 3600)
     assert not (await stage.of(f"card {id_}")).parked
