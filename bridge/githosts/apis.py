@@ -6,6 +6,7 @@ from bridge.core.errors import Rejected
 from bridge.githosts.github_api import GithubAccess, GithubApi
 from bridge.githosts.github_credentials import AppCredential, Credential, TokenCredential
 from bridge.githosts.gitlab_api import GitlabAccess, GitlabApi
+from bridge.githosts.pool import Bounds
 
 
 def github_api(
@@ -15,6 +16,7 @@ def github_api(
     private_key: SecretStr | None = None,
     api_url: str = "https://api.github.com",
     ca: str | None = None,
+    bounds: Bounds | None = None,
 ) -> GithubApi | None:
     """GitHub's API, with a token or as an App; None where neither is set.
 
@@ -24,18 +26,22 @@ def github_api(
     credential = _credential(token, app_id, private_key)
     if credential is None:
         return None
-    return GithubApi(GithubAccess(credential, api_url=api_url, ca=ca))
+    return GithubApi(GithubAccess(credential, api_url=api_url, ca=ca, bounds=bounds))
 
 
 def gitlab_api(
-    *, token: SecretStr | None = None, url: str = "https://gitlab.com", ca: str | None = None
+    *,
+    token: SecretStr | None = None,
+    url: str = "https://gitlab.com",
+    ca: str | None = None,
+    bounds: Bounds | None = None,
 ) -> GitlabApi | None:
     """GitLab's API; None where no token is set.
 
     Raises:
         Rejected: a setting can't be used.
     """
-    return None if token is None else GitlabApi(GitlabAccess(token, url=url, ca=ca))
+    return None if token is None else GitlabApi(GitlabAccess(token, url=url, ca=ca, bounds=bounds))
 
 
 def _credential(

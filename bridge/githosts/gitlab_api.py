@@ -240,7 +240,7 @@ class GitlabApi:
 def _stands_there(error: Refused) -> bool:
     """GitLab refuses to set the state that is set: "Cannot transition status via :run from
     :running"."""
-    return error.status == 400 and "cannot transition status" in error.words.lower()
+    return error.status == 400 and "cannot transition" in error.words.lower()
 
 
 def _cut(text: str) -> str:

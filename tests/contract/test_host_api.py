@@ -1,0 +1,368 @@
+"""One promise, three roads: GitHub with a token and as an App, and GitLab, over real HTTP."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import SecretStr
+
+from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
+from bridge.githosts.apis import github_api, gitlab_api
+from bridge.githosts.pool import Bounds
+from bridge.ports import Comment, CommitState, HostApi, PullRequest
+from tests.fake_github import FakeGithub
+from tests.fake_gitlab import FakeGitlab
+from tests.fake_host import FakeComment, FakeHost, FakeRepository, Spoil
+from tests.host_contracts import against_the_contract
+from tests.unit.embedded.support import Repository
+
+NAME = "my-org/mono"
+STATUS = "dokploy/shop/web"
+QUICK = Bounds(size=2, deadline=1.5, wait=1.5, silence=1.0)
+
+
+@pytest.fixture(scope="module")
+def pem() -> str:
+    key = rsa.generate_private_key(65537, 2048)
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(
+        serialization.Encoding.PEM, form, serialization.NoEncryption()
+    ).decode()
+
+
+@dataclass
+class Host:
+    fake: FakeHost
+    api: HostApi
+    repository: FakeRepository
+
+    @property
+    def body(self) -> dict[str, object]:
+        """The last that was written."""
+        return next(one.body for one in reversed(self.fake.asked) if one.body is not None)
+
+
+@pytest.fixture(params=["github", "github as an app", "gitlab"])
+async def host(request: pytest.FixtureRequest, pem: str) -> AsyncIterator[Host]:
+    made: FakeHost = FakeGitlab() if request.param == "gitlab" else FakeGithub()
+    async with made as fake:
+        api: HostApi | None
+        if request.param == "gitlab":
+            api = gitlab_api(token=SecretStr(FakeGitlab.token), url=fake.url, bounds=QUICK)
+        elif request.param == "github":
+            api = github_api(token=SecretStr(FakeGithub.token), api_url=fake.url, bounds=QUICK)
+        else:
+            api = github_api(
+                app_id=FakeGithub.app_id, private_key=SecretStr(pem), api_url=fake.url, bounds=QUICK
+            )
+        assert api is not None
+        repository = fake.repository(NAME)
+        repository.commit({"README.md": "read me", "web/index.html": "one"})
+        yield Host(fake, api, repository)
+        await api.close()
+        assert against_the_contract(fake) == []
+
+
+# ── what people see ──────────────────────────────────────────────────────────
+
+
+async def test_the_pull_requests_of_a_commit_are_found(host: Host) -> None:
+    topic = host.repository.commit(
+        {"web/index.html": "two"}, branch="topic", onto=host.repository.branches["main"]
+    )
+    host.repository.open_pull("topic")
+
+    assert await host.api.pull_requests(NAME, topic) == [PullRequest(1, "topic", topic, open=True)]
+
+
+async def test_a_merge_is_found_by_the_commit_it_made(host: Host) -> None:
+    main = host.repository.branches["main"]
+    topic = host.repository.commit({"a": "1"}, branch="topic", onto=main)
+    pull = host.repository.open_pull("topic")
+    merge = host.repository.commit({"a": "1"}, message="Merge topic")
+    host.repository.merge(pull, merge)
+
+    assert await host.api.pull_requests(NAME, merge) == [
+        PullRequest(1, "topic", topic, open=False, merge_sha=merge)
+    ]
+
+
+async def test_one_from_a_fork_is_not_our_own(host: Host) -> None:
+    sha = host.repository.branches["main"]
+    host.repository.open_pull("main", own=False)
+
+    (found,) = await host.api.pull_requests(NAME, sha)
+
+    assert not found.own
+
+
+async def test_more_pull_requests_than_a_page_holds_are_all_found(host: Host) -> None:
+    sha = host.repository.branches["main"]
+    for _ in range(130):
+        host.repository.open_pull("main")
+
+    assert len(await host.api.pull_requests(NAME, sha)) == 130
+
+
+async def test_a_commit_that_has_not_arrived_yet_is_not_found(host: Host) -> None:
+    with pytest.raises(NotFound):
+        await host.api.pull_requests(NAME, "d" * 40)
+
+
+async def test_a_comment_is_written_edited_and_known_as_ours(host: Host) -> None:
+    pull = host.repository.open_pull("main")
+    pull.comments.append(FakeComment(1, "somebody", "looks good"))
+
+    id_ = await host.api.comment(NAME, pull.number, "waits")
+    await host.api.edit_comment(NAME, pull.number, id_, "done")
+
+    assert [comment async for comment in host.api.comments(NAME, pull.number)] == [
+        Comment("1", "looks good", ours=False),
+        Comment(id_, "done", ours=True),
+    ]
+    assert pull.comments[1].history == ["waits", "done"]
+
+
+async def test_comments_come_page_after_page_as_they_are_wanted(host: Host) -> None:
+    pull = host.repository.open_pull("main")
+    pull.comments += [FakeComment(n, "somebody", f"comment {n}") for n in range(1, 251)]
+
+    found = [comment.body async for comment in host.api.comments(NAME, pull.number)]
+    before = len(host.fake.asked)
+    async for comment in host.api.comments(NAME, pull.number):
+        assert comment.body == "comment 1"
+        break
+
+    assert found == [f"comment {n}" for n in range(1, 251)]
+    assert len(host.fake.asked) == before + 1
+
+
+async def test_a_comment_that_somebody_deleted_is_not_found(host: Host) -> None:
+    pull = host.repository.open_pull("main")
+
+    with pytest.raises(NotFound):
+        await host.api.edit_comment(NAME, pull.number, "999", "done")
+
+
+@pytest.mark.parametrize("state", CommitState)
+async def test_a_status_is_set_in_the_hosts_words(host: Host, state: CommitState) -> None:
+    sha = host.repository.branches["main"]
+
+    await host.api.set_status(NAME, sha, STATUS, state, "builds", "https://example.com/log")
+
+    (status,) = host.repository.statuses
+    assert status["state"] in (
+        {"pending", "success", "failure", "error"}
+        if host.fake.name == "github"
+        else {"pending", "running", "success", "failed", "canceled"}
+    )
+    assert status["description"] == "builds"
+    assert status["target_url"] == "https://example.com/log"
+
+
+@pytest.mark.parametrize("state", [CommitState.PENDING, CommitState.RUNNING, CommitState.SUCCESS])
+async def test_the_same_status_again_is_no_error(host: Host, state: CommitState) -> None:
+    sha = host.repository.branches["main"]
+
+    await host.api.set_status(NAME, sha, STATUS, state, "once")
+    await host.api.set_status(NAME, sha, STATUS, state, "again")
+
+
+async def test_a_description_is_cut_to_what_the_host_takes(host: Host) -> None:
+    sha = host.repository.branches["main"]
+
+    await host.api.set_status(NAME, sha, STATUS, CommitState.FAILURE, "x" * 1000)
+
+    limit = 140 if host.fake.name == "github" else 255
+    assert host.repository.statuses[0]["description"] == "x" * (limit - 1) + "…"
+
+
+async def test_a_deployment_goes_through_its_states(host: Host) -> None:
+    sha = host.repository.branches["main"]
+    id_ = await host.api.create_deployment(NAME, sha, "refs/heads/main", "shop/web", "deployment 1")
+
+    await host.api.set_deployment(NAME, id_, CommitState.RUNNING, "builds")
+    await host.api.set_deployment(NAME, id_, CommitState.RUNNING, "builds still")
+    await host.api.set_deployment(
+        NAME, id_, CommitState.SUCCESS, "is live", environment_url="https://shop.example.com"
+    )
+
+    (made,) = host.repository.deployments.values()
+    assert (str(made.id), made.sha, made.environment) == (id_, sha, "shop/web")
+    assert made.states[-1]["state"] == "success"
+    if host.fake.name == "github":
+        assert made.states[-1]["environment_url"] == "https://shop.example.com"
+    else:
+        shop = host.repository.environments["shop/web"]
+        assert shop["external_url"] == "https://shop.example.com"
+
+
+async def test_a_deployment_is_found_again(host: Host) -> None:
+    sha = host.repository.branches["main"]
+    assert await host.api.find_deployment(NAME, sha, "shop/web", "deployment 1") is None
+
+    first = await host.api.create_deployment(
+        NAME, sha, "refs/heads/main", "shop/web", "deployment 1"
+    )
+    await host.api.create_deployment(NAME, sha, "refs/heads/main", "shop/api", "deployment 2")
+
+    assert await host.api.find_deployment(NAME, sha, "shop/web", "deployment 1") == first
+
+
+# ── what has changed ─────────────────────────────────────────────────────────
+
+
+async def test_all_that_has_changed_is_told(host: Host) -> None:
+    before = host.repository.branches["main"]
+    host.repository.commit({"web/index.html": None, "docs/a.md": "a"})
+    after = host.repository.commit({"api/x.py": "x"})
+
+    found = await host.api.compare(NAME, before, after)
+
+    assert found.paths == ("api/x.py", "docs/a.md", "web/index.html")
+    assert found.note
+
+
+async def test_a_rollback_shows_what_it_takes_back(host: Host) -> None:
+    before = host.repository.branches["main"]
+    newer = host.repository.commit({"api/x.py": "x"})
+
+    assert (await host.api.compare(NAME, newer, before)).paths == ("api/x.py",)
+
+
+async def test_a_forced_push_shows_both_sides(host: Host) -> None:
+    root = host.repository.branches["main"]
+    old = host.repository.commit({"taken/back.py": "x"})
+    new = host.repository.commit({"put/instead.py": "y"}, onto=root)
+
+    found = await host.api.compare(NAME, old, new)
+
+    assert found.paths == ("put/instead.py", "taken/back.py")
+
+
+async def test_nothing_has_changed_between_a_commit_and_itself(host: Host) -> None:
+    sha = host.repository.branches["main"]
+
+    assert (await host.api.compare(NAME, sha, sha)).paths == ()
+
+
+async def test_a_thousand_changed_files_are_all_told(host: Host) -> None:
+    before = host.repository.branches["main"]
+    after = host.repository.commit({f"many/{n:04}": "x" for n in range(1000)})
+
+    found = await host.api.compare(NAME, before, after)
+
+    assert found.paths == tuple(f"many/{n:04}" for n in range(1000))
+
+
+async def test_a_base_that_is_gone_makes_the_files_unknown(host: Host) -> None:
+    found = await host.api.compare(NAME, "d" * 40, host.repository.branches["main"])
+
+    assert found.paths is None
+    assert "does not know the commit dddddddddddd" in found.note
+
+
+async def test_a_head_that_has_not_arrived_yet_is_not_found(host: Host) -> None:
+    with pytest.raises(NotFound):
+        await host.api.compare(NAME, host.repository.branches["main"], "d" * 40)
+
+
+async def test_a_real_repository_is_read(host: Host, tmp_path: Path) -> None:
+    git = Repository.make(tmp_path / "git", {"a b/ä.txt": "1", "same": "1"})
+    before = git.git("rev-parse", "HEAD")
+    git.git("mv", "a b/ä.txt", "moved.txt")
+    after = git.commit("feat: move it")
+    host.fake.repository("my-org/other", id=2, git=git.path)
+
+    found = await host.api.compare("my-org/other", before, after)
+
+    assert found.paths == ("a b/ä.txt", "moved.txt")
+
+
+# ── what goes wrong ──────────────────────────────────────────────────────────
+
+
+async def test_a_repository_that_is_not_there_is_not_found(host: Host) -> None:
+    with pytest.raises(NotFound):
+        await host.api.comment("my-org/nothing", 1, "hello")
+
+
+async def test_a_rate_limit_tells_when_to_come_back(host: Host) -> None:
+    pull = host.repository.open_pull("main")
+    host.fake.spoil(Spoil(status=429, headers={"Retry-After": "7"}), path="/(comments|notes)")
+
+    with pytest.raises(Unreachable) as caught:
+        await host.api.comment(NAME, pull.number, "hello")
+
+    assert caught.value.retry_after == 7.0
+    assert pull.comments == []
+
+
+async def test_a_server_error_of_a_read_is_no_harm_and_of_a_write_unclear(host: Host) -> None:
+    pull = host.repository.open_pull("main")
+    host.fake.spoil(
+        Spoil(status=502, body="<html>Bad Gateway</html>"), path="/comments|/notes", times=2
+    )
+
+    with pytest.raises(Unreachable):
+        [comment async for comment in host.api.comments(NAME, pull.number)]
+    with pytest.raises(Unanswered):
+        await host.api.comment(NAME, pull.number, "hello")
+
+
+async def test_a_write_whose_answer_is_lost_may_have_happened(host: Host) -> None:
+    pull = host.repository.open_pull("main")
+    host.fake.spoil(Spoil(lose=True), method="POST", path="/(comments|notes)")
+
+    with pytest.raises(Unanswered):
+        await host.api.comment(NAME, pull.number, "hello")
+
+    assert len(pull.comments) == 1, "it is not sent again, either"
+
+
+async def test_a_refusal_has_the_hosts_words_and_no_secret(host: Host) -> None:
+    pull = host.repository.open_pull("main")
+    tokens = {FakeGithub.token, FakeGitlab.token}
+    said = {"message": f"Resource not accessible, {' '.join(tokens)}"}
+    host.fake.spoil(Spoil(status=403, body=said), path="/(comments|notes)")
+
+    with pytest.raises(Refused, match="Resource not accessible") as caught:
+        await host.api.comment(NAME, pull.number, "hello")
+
+    sent = host.fake.asked[-1].authorization.rpartition(" ")[2]
+    assert sent
+    assert sent not in str(caught.value)
+
+
+async def test_a_host_that_hangs_delays_nobody_else(host: Host) -> None:
+    pull = host.repository.open_pull("main")
+    sha = host.repository.branches["main"]
+    host.fake.spoil(Spoil(hang=True), method="POST", path="/(comments|notes)", times=5)
+
+    for _ in range(3):  # more than there are places
+        with pytest.raises(Unanswered):
+            await host.api.comment(NAME, pull.number, "hello")
+
+    await host.api.set_status(NAME, sha, STATUS, CommitState.SUCCESS, "is live")
+    host.fake.let_go()
+
+
+async def test_a_host_that_is_away_is_unreachable(host: Host) -> None:
+    sha = host.repository.branches["main"]
+    await host.api.pull_requests(NAME, sha)  # it has a token by now
+    await host.fake.away()
+
+    with pytest.raises(Unreachable):
+        await host.api.pull_requests(NAME, sha)
+    with pytest.raises(Unreachable):
+        await host.api.set_status(NAME, sha, STATUS, CommitState.SUCCESS, "is live")
+
+
+async def test_nothing_is_asked_once_it_is_closed(host: Host) -> None:
+    await host.api.close()
+
+    with pytest.raises(Unreachable, match="closed"):
+        await host.api.pull_requests(NAME, host.repository.branches["main"])

@@ -1,0 +1,447 @@
+"""A GitHub of our own: what the bridge asks and writes, remembered; see `fake_host` for its use.
+
+Answers are the examples of the contract in `tests/fixtures/contracts` with the fake's own facts
+in them, so each has every field that GitHub sends; a test holds them against the schemas.
+"""
+
+import copy
+import hashlib
+import hmac
+import json
+import time
+import uuid
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from tests.fake_host import (
+    FakeComment,
+    FakeDeployment,
+    FakeHook,
+    FakeHost,
+    FakePull,
+    FakeRepository,
+    FakeSending,
+    page,
+)
+
+CONTRACT = Path(__file__).parent / "fixtures" / "contracts" / "github.json"
+REPOSITORY = "/repos/{owner}/{repo}"
+LISTED = 300
+
+
+@cache
+def contract() -> dict[str, Any]:
+    return json.loads(CONTRACT.read_text())
+
+
+def example(path: str, method: str = "get", status: str = "200") -> Any:
+    """The contract's example of an answer."""
+    return copy.deepcopy(_example(path, method, status))
+
+
+@cache
+def _example(path: str, method: str, status: str) -> Any:
+    answer = contract()["paths"][path][method]["responses"][status]
+    content = next(iter(answer["content"].values()))
+    found = content.get("example") or next(iter(content["examples"].values()))
+    while "$ref" in found:
+        kind, name = found["$ref"].split("/")[-2:]
+        found = contract()["components"][kind][name]
+    return found.get("value", found)
+
+
+def stamp(at: float | None = None) -> str:
+    return datetime.fromtimestamp(at or time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class FakeGithub(FakeHost):
+    """As a token `token`, or as the App `app_id` with any key (its signature is not checked)."""
+
+    name = "github"
+    token = "ghp_atokenofthetests"
+    app_id = 12345
+    slug = "dokploy-bridge"
+    login = "octocat"
+    """Whose the token is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.app_hooks: list[FakeHook] = []
+        self.org_hooks: dict[str, list[FakeHook]] = {}
+        self.installation = 77
+        self.installed: set[str] | None = None
+        """The names of repositories that the App is installed for; None: all."""
+        self.token_seconds = 3600.0
+        self.issued: dict[str, float] = {}
+        """Every token that the App was given, and when it ends."""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"BRIDGE_GITHUB_API_URL": self.url, "BRIDGE_GITHUB_TOKEN": self.token}
+
+    def hook(self, repository: FakeRepository, url: str, secret: str) -> FakeHook:
+        """A webhook of the repository."""
+        made = FakeHook(next(self._numbers), f"repos/{repository.name}", url, secret)
+        repository.hooks.append(made)
+        return made
+
+    def app_hook(self, url: str, secret: str) -> FakeHook:
+        """The webhook of the App."""
+        self.app_hooks = [FakeHook(next(self._numbers), "app", url, secret)]
+        return self.app_hooks[0]
+
+    def prepared(self, hook: FakeHook, event: str, payload: dict[str, Any]) -> FakeSending:
+        guid = str(uuid.uuid4())
+        sending = FakeSending(next(self._numbers), guid, event, {}, payload, time.time())
+        signature = hmac.new(hook.secret.encode(), self.body_of(sending), hashlib.sha256)
+        sending.headers = {
+            "X-GitHub-Event": event,
+            "X-GitHub-Delivery": guid,
+            "X-GitHub-Hook-ID": str(hook.id),
+            "X-Hub-Signature-256": f"sha256={signature.hexdigest()}",
+            "Content-Type": "application/json",
+            "User-Agent": "GitHub-Hookshot/fake",
+        }
+        return sending
+
+    def body_of(self, sending: FakeSending) -> bytes:
+        return json.dumps(sending.payload).encode()
+
+    def too_many(self) -> web.Response:
+        said = "You have exceeded a secondary rate limit. Please wait a few minutes."
+        return web.json_response({"message": said}, status=403, headers={"Retry-After": "1"})
+
+    def refusal(self, request: web.Request) -> web.Response | None:
+        kind, _, given = request.headers.get("Authorization", "").partition(" ")
+        wants_app = request.path.startswith("/app") or request.path.endswith("/installation")
+        if wants_app:
+            good = kind == "Bearer" and given.count(".") == 2
+        else:
+            good = given == self.token or self.issued.get(given, 0) > time.time()
+        return None if good else web.json_response({"message": "Bad credentials"}, status=401)
+
+    def routes(self) -> list[web.RouteDef]:
+        r = "/repos/{owner}/{repo}"
+        found = [
+            web.get("/user", self._user),
+            web.get("/app", self._app),
+            web.get(f"{r}/installation", self._installed),
+            web.post("/app/installations/{id}/access_tokens", self._issue),
+            web.get(f"{r}/commits/{{sha}}/pulls", self._pulls),
+            web.get(f"{r}/issues/{{number}}/comments", self._comments),
+            web.post(f"{r}/issues/{{number}}/comments", self._comment),
+            web.patch(f"{r}/issues/comments/{{id}}", self._edit),
+            web.post(f"{r}/statuses/{{sha}}", self._status),
+            web.get(f"{r}/deployments", self._deployments),
+            web.post(f"{r}/deployments", self._deploy),
+            web.post(f"{r}/deployments/{{id}}/statuses", self._deployment_status),
+            web.get(f"{r}/compare/{{range}}", self._compare),
+            web.get(f"{r}/git/trees/{{sha}}", self._tree),
+            web.get(f"{r}/branches/{{branch}}", self._branch),
+            web.get(f"{r}/tags", self._tags),
+            web.get(f"{r}/hooks", self._hooks),
+            web.get("/orgs/{org}/hooks", self._hooks),
+            web.get("/app/hook/config", self._hook_config),
+        ]
+        for hook in (f"{r}/hooks/{{hook}}", "/orgs/{org}/hooks/{hook}", "/app/hook"):
+            found += [
+                web.get(f"{hook}/deliveries", self._sent),
+                web.get(f"{hook}/deliveries/{{id}}", self._one_sent),
+                web.post(f"{hook}/deliveries/{{id}}/attempts", self._send_again),
+            ]
+        return found
+
+    # who asks
+
+    async def _user(self, request: web.Request) -> web.Response:
+        return web.json_response(example("/user") | {"login": self.login})
+
+    async def _app(self, request: web.Request) -> web.Response:
+        return web.json_response(example("/app") | {"id": self.app_id, "slug": self.slug})
+
+    async def _installed(self, request: web.Request) -> web.Response:
+        repository = self._repository(request)
+        if self.installed is not None and repository.name not in self.installed:
+            raise web.HTTPNotFound(text="Not Found")
+        facts = {
+            "id": self.installation,
+            "app_id": self.app_id,
+            "permissions": {
+                "contents": "read", "deployments": "write", "metadata": "read",
+                "pull_requests": "write", "statuses": "write", "checks": "write",
+            },
+        }  # fmt: skip
+        return web.json_response(example(f"{REPOSITORY}/installation") | facts)
+
+    async def _issue(self, request: web.Request) -> web.Response:
+        if request.match_info["id"] != str(self.installation):
+            raise web.HTTPNotFound(text="Not Found")
+        asked = await request.json()
+        token = f"ghs_{uuid.uuid4().hex}"
+        self.issued[token] = time.time() + self.token_seconds
+        path = "/app/installations/{installation_id}/access_tokens"
+        facts = {
+            "token": token,
+            "expires_at": stamp(self.issued[token]),
+            "permissions": asked.get("permissions", {}),
+        }
+        return web.json_response(example(path, "post", "201") | facts, status=201)
+
+    # what people see
+
+    async def _pulls(self, request: web.Request) -> web.Response:
+        repository = self._repository(request)
+        sha = request.match_info["sha"]
+        if sha not in repository.commits:
+            raise web.HTTPUnprocessableEntity(text=f"No commit found for SHA: {sha}")
+        return page(request, [self._pull(repository, one) for one in repository.about(sha)])
+
+    def _pull(self, repository: FakeRepository, pull: FakePull) -> dict[str, Any]:
+        shown = example(f"{REPOSITORY}/commits/{{commit_sha}}/pulls")[0]
+        merged = pull.state == "merged"
+        shown |= {
+            "number": pull.number,
+            "state": "open" if pull.state == "open" else "closed",
+            "merged_at": stamp() if merged else None,
+            "merge_commit_sha": pull.merge_sha or "f" * 40,  # one on trial
+        }
+        for side, ref, sha in (("head", pull.head, pull.head_sha), ("base", pull.base, "0" * 40)):
+            shown[side] |= {"ref": ref, "sha": sha}
+            shown[side]["repo"] |= {"id": repository.id, "full_name": repository.name}
+        if not pull.own:
+            shown["head"]["repo"]["id"] = repository.id + 1
+        return shown
+
+    async def _comments(self, request: web.Request) -> web.Response:
+        return page(request, [self._shown(one) for one in self._thread(request).comments])
+
+    async def _comment(self, request: web.Request) -> web.Response:
+        thread, body = self._thread(request), (await request.json())["body"]
+        if len(body) > 65536:
+            raise web.HTTPUnprocessableEntity(text="body is too long (maximum is 65536 characters)")
+        made = FakeComment(next(self._numbers), self._author(request), body, [body])
+        thread.comments.append(made)
+        return web.json_response(self._shown(made), status=201)
+
+    async def _edit(self, request: web.Request) -> web.Response:
+        wanted, body = int(request.match_info["id"]), (await request.json())["body"]
+        for pull in self._repository(request).pulls.values():
+            for comment in pull.comments:
+                if comment.id == wanted:
+                    comment.body = body
+                    comment.history.append(body)
+                    return web.json_response(self._shown(comment))
+        raise web.HTTPNotFound(text="Not Found")
+
+    def _shown(self, comment: FakeComment) -> dict[str, Any]:
+        shown = example(f"{REPOSITORY}/issues/{{issue_number}}/comments")[0]
+        shown |= {"id": comment.id, "body": comment.body}
+        shown["user"] |= {"login": comment.author}
+        return shown
+
+    async def _status(self, request: web.Request) -> web.Response:
+        repository, said = self._repository(request), await request.json()
+        sha = request.match_info["sha"]
+        if sha not in repository.commits:
+            raise web.HTTPUnprocessableEntity(text=f"No commit found for SHA: {sha}")
+        self._check_description(said)
+        repository.statuses.append({"sha": sha} | said)
+        shown = example(f"{REPOSITORY}/statuses/{{sha}}", "post", "201")
+        kept = {key: said[key] for key in ("state", "context", "description") if key in said}
+        return web.json_response(shown | kept, status=201)
+
+    async def _deployments(self, request: web.Request) -> web.Response:
+        wanted = request.query
+        found = [
+            self._deployment(one)
+            for one in reversed(self._repository(request).deployments.values())
+            if wanted.get("sha", one.sha) == one.sha
+            and wanted.get("environment", one.environment) == one.environment
+        ]
+        return page(request, found)
+
+    async def _deploy(self, request: web.Request) -> web.Response:
+        repository, said = self._repository(request), await request.json()
+        sha = repository.branches.get(said["ref"], said["ref"])
+        if sha not in repository.commits:
+            raise web.HTTPUnprocessableEntity(text=f"No ref found for: {said['ref']}")
+        if said.get("auto_merge", True) or said.get("required_contexts", ["all"]):
+            raise web.HTTPConflict(text="Conflict merging main, or commit status checks failed")
+        self._check_description(said)
+        made = FakeDeployment(
+            next(self._numbers), sha, said["ref"], said["environment"], said.get("description", "")
+        )
+        repository.deployments[made.id] = made
+        return web.json_response(self._deployment(made), status=201)
+
+    def _deployment(self, one: FakeDeployment) -> dict[str, Any]:
+        shown = example(f"{REPOSITORY}/deployments")[0]
+        return shown | {
+            "id": one.id, "sha": one.sha, "ref": one.ref, "environment": one.environment,
+            "description": one.description,
+        }  # fmt: skip
+
+    async def _deployment_status(self, request: web.Request) -> web.Response:
+        repository, said = self._repository(request), await request.json()
+        made = repository.deployments.get(int(request.match_info["id"]))
+        if made is None:
+            raise web.HTTPNotFound(text="Not Found")
+        self._check_description(said)
+        made.states.append(said)
+        path = f"{REPOSITORY}/deployments/{{deployment_id}}/statuses"
+        shown = example(path, "post", "201") | {"state": said["state"]}
+        return web.json_response(shown, status=201)
+
+    @staticmethod
+    def _check_description(said: dict[str, Any]) -> None:
+        if len(said.get("description") or "") > 140:
+            raise web.HTTPUnprocessableEntity(text="description is too long (140 characters)")
+
+    # what has changed
+
+    async def _compare(self, request: web.Request) -> web.Response:
+        repository = self._repository(request)
+        base, _, head = request.match_info["range"].partition("...")
+        if not {base, head} <= repository.commits.keys():
+            raise web.HTTPNotFound(text="Not Found")
+        ours, theirs = repository.ancestors(base), repository.ancestors(head)
+        status = {
+            (True, True): "identical", (True, False): "ahead",
+            (False, True): "behind", (False, False): "diverged",
+        }[base in theirs, head in ours]  # fmt: skip
+        # Three-dot: of what a rollback or another branch has taken back it shows nothing.
+        start = base if base in theirs else next((one for one in theirs if one in ours), None)
+        if start is None:
+            raise web.HTTPNotFound(text="No common ancestor between " + f"{base} and {head}.")
+        shown = example(f"{REPOSITORY}/compare/{{basehead}}") | {"status": status}
+        form = shown["files"][0]
+        shown["files"] = [
+            form | {"filename": path, "status": kind}
+            for path, kind in repository.differing(start, head)
+        ][:LISTED]
+        return web.json_response(shown)
+
+    async def _tree(self, request: web.Request) -> web.Response:
+        commit = self._repository(request).commits.get(request.match_info["sha"])
+        if commit is None:
+            raise web.HTTPNotFound(text="Not Found")
+        entries = [
+            {"path": path, "mode": mode, "type": "commit" if mode == "160000" else "blob",
+             "sha": sha, "url": f"{self.url}/blobs/{sha}"}
+            for path, (mode, sha) in commit.files.items()
+        ]  # fmt: skip
+        answer = {"sha": commit.sha, "url": str(request.url), "tree": entries, "truncated": False}
+        return web.json_response(answer)
+
+    async def _branch(self, request: web.Request) -> web.Response:
+        repository, name = self._repository(request), unquote(request.match_info["branch"])
+        if name not in repository.branches:
+            raise web.HTTPNotFound(text="Branch not found")
+        sha = repository.branches[name]
+        etag = f'W/"{sha}"'
+        if request.headers.get("If-None-Match") == etag:
+            return web.Response(status=304, headers={"ETag": etag})
+        shown = example(f"{REPOSITORY}/branches/{{branch}}") | {"name": name}
+        shown["commit"] |= {"sha": sha}
+        return web.json_response(shown, headers={"ETag": etag})
+
+    async def _tags(self, request: web.Request) -> web.Response:
+        form = example(f"{REPOSITORY}/tags")[0]
+        tags = sorted(self._repository(request).tags.items(), reverse=True)
+        shown = [
+            form | {"name": name, "commit": form["commit"] | {"sha": sha}} for name, sha in tags
+        ]
+        return page(request, shown)
+
+    # webhooks
+
+    async def _hooks(self, request: web.Request) -> web.Response:
+        if "org" in request.match_info:
+            hooks = self.org_hooks.get(request.match_info["org"])
+            if hooks is None:
+                raise web.HTTPNotFound(text="Not Found")
+            form = example("/orgs/{org}/hooks")[0]
+        else:
+            hooks, form = self._repository(request).hooks, example(f"{REPOSITORY}/hooks")[0]
+        shown = [
+            form | {"id": one.id, "active": one.active, "config": form["config"] | {"url": one.url}}
+            for one in hooks
+        ]
+        return page(request, shown)
+
+    async def _hook_config(self, request: web.Request) -> web.Response:
+        (hook,) = self.app_hooks
+        return web.json_response(example("/app/hook/config") | {"url": hook.url})
+
+    async def _sent(self, request: web.Request) -> web.Response:
+        """Newest first, by cursor: the first id of the next page."""
+        sent, size = self._hook(request).sent, int(request.query.get("per_page", "30"))
+        cursor = request.query.get("cursor")
+        start = next((i for i, one in enumerate(sent) if str(one.id) == cursor), 0)
+        form = example("/app/hook/deliveries")[0]
+        answer = web.json_response(
+            [form | self._delivery(one) for one in sent[start : start + size]]
+        )
+        if start + size < len(sent):
+            following = request.url.update_query(cursor=str(sent[start + size].id))
+            answer.headers["Link"] = f'<{following}>; rel="next"'
+        return answer
+
+    async def _one_sent(self, request: web.Request) -> web.Response:
+        sending = self._sending(request)
+        shown = example("/app/hook/deliveries/{delivery_id}") | self._delivery(sending)
+        shown["request"] = {"headers": sending.headers, "payload": sending.payload}
+        return web.json_response(shown)
+
+    async def _send_again(self, request: web.Request) -> web.Response:
+        await self.send_again(self._hook(request), self._sending(request))
+        return web.json_response({}, status=202)
+
+    @staticmethod
+    def _delivery(one: FakeSending) -> dict[str, Any]:
+        ok = 200 <= one.status < 300
+        return {
+            "id": one.id, "guid": one.delivery, "event": one.event, "redelivery": one.again,
+            "delivered_at": stamp(one.at), "status_code": one.status,
+            "status": "OK" if ok else "failed to connect to host" if not one.status else "Invalid",
+        }  # fmt: skip
+
+    # finding things
+
+    def _hook(self, request: web.Request) -> FakeHook:
+        if "hook" not in request.match_info:
+            return self.app_hooks[0]
+        org = request.match_info.get("org")
+        hooks = self.org_hooks.get(org, []) if org else self._repository(request).hooks
+        for hook in hooks:
+            if str(hook.id) == request.match_info["hook"]:
+                return hook
+        raise web.HTTPNotFound(text="Not Found")
+
+    def _sending(self, request: web.Request) -> FakeSending:
+        for one in self._hook(request).sent:
+            if str(one.id) == request.match_info["id"]:
+                return one
+        raise web.HTTPNotFound(text="Not Found")
+
+    def _repository(self, request: web.Request) -> FakeRepository:
+        name = f"{request.match_info['owner']}/{request.match_info['repo']}"
+        if (found := self.repositories.get(name.lower())) is None:
+            raise web.HTTPNotFound(text="Not Found")
+        found.follow()
+        return found
+
+    def _thread(self, request: web.Request) -> FakePull:
+        found = self._repository(request).pulls.get(int(request.match_info["number"]))
+        if found is None:
+            raise web.HTTPNotFound(text="Not Found")
+        return found
+
+    def _author(self, request: web.Request) -> str:
+        given = request.headers["Authorization"].partition(" ")[2]
+        return self.login if given == self.token else f"{self.slug}[bot]"

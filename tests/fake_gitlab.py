@@ -1,0 +1,349 @@
+"""A GitLab of our own: what the bridge asks and writes, remembered; see `fake_host` for its use.
+
+Answers hold the fields that the bridge could use, as GitLab's documentation has them; a test
+holds them against the schemas of the contract in `tests/fixtures/contracts`.
+"""
+
+import json
+import time
+import uuid
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from tests.fake_host import (
+    FakeComment,
+    FakeDeployment,
+    FakeHook,
+    FakeHost,
+    FakePull,
+    FakeRepository,
+    FakeSending,
+    page,
+)
+
+ME, OTHER = 7, 8
+PROJECT = "/api/v4/projects/{id}"
+RESENDS_A_MINUTE = 5
+
+
+class FakeGitlab(FakeHost):
+    """With a project token, whose bot is the user `ME`."""
+
+    name = "gitlab"
+    token = "glpat-atokenofthetests"
+    login = "project_4711_bot"
+    diffs_at_most: int | None = None
+    """More changed files than this are cut off, as `compare_timeout` tells."""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"BRIDGE_GITLAB_URL": self.url, "BRIDGE_GITLAB_TOKEN": self.token}
+
+    def hook(self, repository: FakeRepository, url: str, secret: str) -> FakeHook:
+        """A webhook of the project; `active` False: GitLab has disabled it."""
+        made = FakeHook(next(self._numbers), f"projects/{repository.name}", url, secret)
+        repository.hooks.append(made)
+        return made
+
+    def prepared(self, hook: FakeHook, event: str, payload: dict[str, Any]) -> FakeSending:
+        id_ = str(uuid.uuid4())
+        headers = {
+            "X-Gitlab-Event": event,
+            "X-Gitlab-Token": hook.secret,
+            "Idempotency-Key": id_,
+            "X-Gitlab-Event-UUID": str(uuid.uuid4()),
+            "X-Gitlab-Instance": self.url,
+            "Content-Type": "application/json",
+        }
+        return FakeSending(next(self._numbers), id_, event, headers, payload, time.time())
+
+    def body_of(self, sending: FakeSending) -> bytes:
+        return json.dumps(sending.payload).encode()
+
+    def too_many(self) -> web.Response:
+        said = {"message": {"error": "This endpoint has been requested too many times."}}
+        return web.json_response(said, status=429, headers={"Retry-After": "1"})
+
+    def refusal(self, request: web.Request) -> web.Response | None:
+        if request.headers.get("PRIVATE-TOKEN") == self.token:
+            return None
+        return web.json_response({"message": "401 Unauthorized"}, status=401)
+
+    def routes(self) -> list[web.RouteDef]:
+        notes = f"{PROJECT}/merge_requests/{{iid}}/notes"
+        return [
+            web.get("/api/v4/user", self._user),
+            web.get(f"{PROJECT}/repository/commits/{{sha}}/merge_requests", self._merges),
+            web.get(f"{PROJECT}/repository/commits/{{sha}}", self._commit),
+            web.get(f"{PROJECT}/repository/compare", self._compare),
+            web.get(f"{PROJECT}/repository/branches/{{branch}}", self._branch),
+            web.get(f"{PROJECT}/repository/tags", self._tags),
+            web.get(notes, self._notes),
+            web.post(notes, self._note),
+            web.put(f"{notes}/{{note}}", self._edit),
+            web.post(f"{PROJECT}/statuses/{{sha}}", self._status),
+            web.get(f"{PROJECT}/deployments", self._deployments),
+            web.post(f"{PROJECT}/deployments", self._deploy),
+            web.get(f"{PROJECT}/deployments/{{deployment}}", self._deployment),
+            web.put(f"{PROJECT}/deployments/{{deployment}}", self._move),
+            web.put(f"{PROJECT}/environments/{{environment}}", self._environment),
+            web.get(f"{PROJECT}/hooks", self._hooks),
+            web.get(f"{PROJECT}/hooks/{{hook}}/events", self._events),
+            web.post(f"{PROJECT}/hooks/{{hook}}/events/{{event}}/resend", self._resend),
+        ]
+
+    async def _user(self, request: web.Request) -> web.Response:
+        return web.json_response({"id": ME, "username": self.login})
+
+    # what people see
+
+    async def _merges(self, request: web.Request) -> web.Response:
+        project, sha = self._project(request), request.match_info["sha"]
+        self._known(project, sha)
+        return self._page(request, [self._merge(project, one) for one in project.about(sha)])
+
+    @staticmethod
+    def _merge(project: FakeRepository, pull: FakePull) -> dict[str, Any]:
+        return {
+            "id": 1000 + pull.number,
+            "iid": pull.number,
+            "project_id": project.id,
+            "state": {"open": "opened"}.get(pull.state, pull.state),
+            "source_branch": pull.head,
+            "target_branch": pull.base,
+            "source_project_id": project.id + (0 if pull.own else 1),
+            "target_project_id": project.id,
+            "sha": pull.head_sha,
+            **({"merge_commit_sha": pull.merge_sha} if pull.merge_sha else {}),
+        }
+
+    async def _notes(self, request: web.Request) -> web.Response:
+        notes = [self._shown(one) for one in self._thread(request).comments]
+        if request.query.get("sort", "desc") == "desc":
+            notes.reverse()
+        return self._page(request, notes)
+
+    async def _note(self, request: web.Request) -> web.Response:
+        thread, body = self._thread(request), (await request.json())["body"]
+        made = FakeComment(next(self._numbers), self.login, body, [body])
+        thread.comments.append(made)
+        return web.json_response(self._shown(made), status=201)
+
+    async def _edit(self, request: web.Request) -> web.Response:
+        body = (await request.json())["body"]
+        for comment in self._thread(request).comments:
+            if str(comment.id) == request.match_info["note"]:
+                comment.body = body
+                comment.history.append(body)
+                return web.json_response(self._shown(comment))
+        raise web.HTTPNotFound(text="404 Not found")
+
+    def _shown(self, comment: FakeComment) -> dict[str, Any]:
+        author = {"id": ME if comment.author == self.login else OTHER, "username": comment.author}
+        return {"id": comment.id, "body": comment.body, "author": author, "system": False}
+
+    async def _status(self, request: web.Request) -> web.Response:
+        project, said = self._project(request), await request.json()
+        sha = request.match_info["sha"]
+        self._known(project, sha)
+        same = [one for one in project.statuses if (one["sha"], one["name"]) == (sha, said["name"])]
+        # Only one that pends or runs is the same status still; else a new one is made.
+        if same and same[-1]["state"] == said["state"] and said["state"] in ("pending", "running"):
+            event = {"pending": "enqueue", "running": "run"}[said["state"]]
+            why = f"Cannot transition status via :{event} from :{said['state']}"
+            return web.json_response({"message": {"state": [why]}}, status=400)
+        if len(said.get("description") or "") > 255:
+            raise web.HTTPBadRequest(text="description is too long (maximum is 255 characters)")
+        project.statuses.append({"sha": sha} | said)
+        shown = {"id": len(project.statuses), "sha": sha, "name": said["name"]}
+        return web.json_response(shown | {"status": said["state"]}, status=201)
+
+    async def _deployments(self, request: web.Request) -> web.Response:
+        project, wanted = self._project(request), request.query.get("environment")
+        found = [
+            self._seen(project, one)
+            for one in project.deployments.values()
+            if wanted in (None, one.environment)
+        ]
+        if request.query.get("sort") == "desc":
+            found.reverse()
+        return self._page(request, found)
+
+    async def _deploy(self, request: web.Request) -> web.Response:
+        project, said = self._project(request), await request.json()
+        if said["sha"] not in project.commits:
+            raise web.HTTPBadRequest(text="The commit does not exist")
+        made = FakeDeployment(
+            next(self._numbers),
+            said["sha"],
+            said["ref"],
+            said["environment"],
+            states=[{"state": said["status"], "tag": said["tag"]}],
+        )
+        project.deployments[made.id] = made
+        fresh = {"id": next(self._numbers), "name": made.environment}
+        project.environments.setdefault(made.environment, fresh)
+        return web.json_response(self._seen(project, made), status=201)
+
+    async def _deployment(self, request: web.Request) -> web.Response:
+        project, one = self._of(request)
+        return web.json_response(self._seen(project, one))
+
+    async def _move(self, request: web.Request) -> web.Response:
+        project, one = self._of(request)
+        status = (await request.json())["status"]
+        if one.states[-1]["state"] == status:
+            event = {"running": "run", "success": "succeed", "failed": "drop"}.get(status, "cancel")
+            why = f"Cannot transition status via :{event} from :{status}"
+            return web.json_response({"message": {"status": [why]}}, status=400)
+        one.states.append({"state": status})
+        return web.json_response(self._seen(project, one))
+
+    @staticmethod
+    def _seen(project: FakeRepository, one: FakeDeployment) -> dict[str, Any]:
+        return {
+            "id": one.id,
+            "iid": one.id,
+            "sha": one.sha,
+            "ref": one.ref,
+            "status": one.states[-1]["state"],
+            "environment": project.environments.get(one.environment, {}),
+        }
+
+    async def _environment(self, request: web.Request) -> web.Response:
+        for one in self._project(request).environments.values():
+            if str(one["id"]) == request.match_info["environment"]:
+                one.update(await request.json())
+                return web.json_response(one)
+        raise web.HTTPNotFound(text="404 Environment Not Found")
+
+    # what has changed
+
+    async def _commit(self, request: web.Request) -> web.Response:
+        project, sha = self._project(request), request.match_info["sha"]
+        self._known(project, sha)
+        return web.json_response({"id": sha, "message": project.commits[sha].message})
+
+    async def _compare(self, request: web.Request) -> web.Response:
+        project, asked = self._project(request), request.query
+        old, new = asked["from"], asked["to"]
+        if not {old, new} <= project.commits.keys():
+            raise web.HTTPNotFound(text="404 Ref Not Found")
+        if asked.get("straight") != "true":
+            theirs = project.ancestors(new)
+            old = old if old in theirs else next(o for o in theirs if o in project.ancestors(old))
+        files = project.differing(old, new)
+        cut = self.diffs_at_most is not None and len(files) > self.diffs_at_most
+        diffs = [
+            {
+                "old_path": path,
+                "new_path": path,
+                "new_file": kind == "added",
+                "deleted_file": kind == "removed",
+                "renamed_file": False,
+                "diff": "",
+                "collapsed": True,
+            }
+            for path, kind in files[: self.diffs_at_most]
+        ]
+        answer = {"commits": [], "diffs": diffs, "compare_timeout": cut, "compare_same_ref": False}
+        return web.json_response(answer)
+
+    async def _branch(self, request: web.Request) -> web.Response:
+        project, name = self._project(request), unquote(request.match_info["branch"])
+        if name not in project.branches:
+            raise web.HTTPNotFound(text="404 Branch Not Found")
+        shown = {"name": name, "merged": False, "protected": False}
+        return web.json_response(shown | {"commit": self._named(project.branches[name])})
+
+    async def _tags(self, request: web.Request) -> web.Response:
+        tags = reversed(self._project(request).tags.items())
+        shown = [{"name": name, "target": sha, "commit": self._named(sha)} for name, sha in tags]
+        return self._page(request, shown)
+
+    @staticmethod
+    def _named(sha: str) -> dict[str, Any]:
+        return {"id": sha, "short_id": sha[:8], "title": "a commit", "message": "a commit"}
+
+    # webhooks
+
+    async def _hooks(self, request: web.Request) -> web.Response:
+        shown = [
+            {
+                "id": one.id,
+                "url": one.url,
+                "alert_status": "executable" if one.active else "disabled",
+                "push_events": True,
+                "tag_push_events": True,
+            }
+            for one in self._project(request).hooks
+        ]
+        return self._page(request, shown)
+
+    async def _events(self, request: web.Request) -> web.Response:
+        hook = self._hook(request)
+        shown = [
+            {
+                "id": one.id,
+                "url": hook.url,
+                "trigger": "push_hooks",
+                "request_headers": one.headers | {"X-Gitlab-Token": "[REDACTED]"},
+                "request_data": one.payload,
+                "response_headers": {},
+                "response_body": "",
+                "execution_duration": 0.1,
+                "response_status": str(one.status) if one.status else "internal error",
+            }
+            for one in hook.sent
+        ]
+        return page(request, shown, most=20, usual=20)
+
+    async def _resend(self, request: web.Request) -> web.Response:
+        hook = self._hook(request)
+        if sum(one.again and one.at > time.time() - 60 for one in hook.sent) >= RESENDS_A_MINUTE:
+            return self.too_many()
+        for one in hook.sent:
+            if str(one.id) == request.match_info["event"]:
+                again = await self.send_again(hook, one)
+                return web.json_response({"response_status": again.status}, status=201)
+        raise web.HTTPNotFound(text="404 Not Found")
+
+    # finding things
+
+    @staticmethod
+    def _page(request: web.Request, everything: list[Any]) -> web.Response:
+        return page(request, everything, usual=20)
+
+    @staticmethod
+    def _known(project: FakeRepository, sha: str) -> None:
+        if sha not in project.commits:
+            raise web.HTTPNotFound(text="404 Commit Not Found")
+
+    def _project(self, request: web.Request) -> FakeRepository:
+        wanted = unquote(request.match_info["id"]).lower()
+        for name, project in self.repositories.items():
+            if wanted in (name, str(project.id)):
+                project.follow()
+                return project
+        raise web.HTTPNotFound(text="404 Project Not Found")
+
+    def _thread(self, request: web.Request) -> FakePull:
+        found = self._project(request).pulls.get(int(request.match_info["iid"]))
+        if found is None:
+            raise web.HTTPNotFound(text="404 Not found")
+        return found
+
+    def _of(self, request: web.Request) -> tuple[FakeRepository, FakeDeployment]:
+        project = self._project(request)
+        found = project.deployments.get(int(request.match_info["deployment"]))
+        if found is None:
+            raise web.HTTPNotFound(text="404 Deployment Not Found")
+        return project, found
+
+    def _hook(self, request: web.Request) -> FakeHook:
+        for hook in self._project(request).hooks:
+            if str(hook.id) == request.match_info["hook"]:
+                return hook
+        raise web.HTTPNotFound(text="404 Not Found")

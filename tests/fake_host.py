@@ -1,0 +1,475 @@
+"""What the fake GitHub and the fake GitLab have in common: what they keep, send and spoil.
+
+A fake is a real HTTP server on loopback that remembers: repositories with commits (made here,
+or read from a git repository), pull requests, comments, statuses, deployments, webhooks and
+everything that these have sent. Use it as
+
+    async with FakeGithub() as github:                      # or FakeGitlab()
+        repository = github.repository("my-org/mono", id=4711, git=origin.repository.path)
+        pull = repository.open_pull("topic")                # branch → main
+        settings_for(data, **github.settings)               # the variables that lead to it
+        ...
+        assert [comment.body for comment in pull.comments] == ["…"]
+        assert github.writes("POST", r"/comments$") == 1
+
+    github.spoil(Spoil(status=403, headers={"Retry-After": "1"}), path=r"/comments", times=2)
+    github.spoil(Spoil(lose=True), method="POST")           # it happens, but nobody hears of it
+    github.spoil(Spoil(hang=True), path=r"/statuses/")      # no answer until the fake ends
+    github.writes_a_minute = 80                             # then secondary rate limits
+
+`asked` holds every request in order, with when it came and what it was answered.
+"""
+
+import asyncio
+import hashlib
+import itertools
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, web
+
+WRITES = ("POST", "PATCH", "PUT", "DELETE")
+
+
+@dataclass
+class FakeCommit:
+    sha: str
+    parents: tuple[str, ...]
+    files: dict[str, tuple[str, str]]
+    """Mode and object by path."""
+    message: str = "a commit"
+
+
+@dataclass
+class FakeComment:
+    id: int
+    author: str
+    body: str
+    history: list[str] = field(default_factory=list)
+    """Every body that it has had, the newest last."""
+
+
+@dataclass
+class FakePull:
+    number: int
+    head: str
+    head_sha: str
+    base: str = "main"
+    state: str = "open"
+    merge_sha: str | None = None
+    own: bool = True
+    commits: set[str] = field(default_factory=set)
+    """Those that it is found by, besides its head and its merge."""
+    comments: list[FakeComment] = field(default_factory=list)
+
+
+@dataclass
+class FakeDeployment:
+    id: int
+    sha: str
+    ref: str
+    environment: str
+    description: str = ""
+    states: list[dict[str, Any]] = field(default_factory=list)
+    """What was said of it, oldest first, in the host's words: `state`, `description`, …"""
+
+
+@dataclass
+class FakeSending:
+    """One try to deliver a webhook."""
+
+    id: int
+    delivery: str
+    event: str
+    headers: dict[str, str]
+    payload: dict[str, Any]
+    at: float
+    status: int = 0
+    """0: nobody answered."""
+    again: bool = False
+
+
+@dataclass
+class FakeHook:
+    id: int
+    place: str
+    url: str
+    secret: str
+    active: bool = True
+    sent: list[FakeSending] = field(default_factory=list)
+
+
+@dataclass
+class FakeRepository:
+    """A repository and everything about it; `git`: a real one that it follows."""
+
+    name: str
+    id: int
+    numbers: Iterator[int]
+    git: Path | None = None
+    commits: dict[str, FakeCommit] = field(default_factory=dict)
+    branches: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    pulls: dict[int, FakePull] = field(default_factory=dict)
+    statuses: list[dict[str, Any]] = field(default_factory=list)
+    """Every commit status that was set, oldest first: `sha`, `context`, `state`, …"""
+    deployments: dict[int, FakeDeployment] = field(default_factory=dict)
+    environments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    hooks: list[FakeHook] = field(default_factory=list)
+
+    def commit(
+        self,
+        files: Mapping[str, str | None],
+        *,
+        branch: str = "main",
+        message: str = "a commit",
+        onto: str | None = None,
+    ) -> str:
+        """Commit changed files (None: removed) to a branch; `onto`: force it back there first."""
+        parent = onto or self.branches.get(branch)
+        now = dict(self.commits[parent].files) if parent else {}
+        for path, text in files.items():
+            if text is None:
+                now.pop(path)
+            else:
+                now[path] = ("100644", hashlib.sha1(text.encode()).hexdigest())
+        told = repr((parent, sorted(now.items()), message, len(self.commits)))
+        made = FakeCommit(
+            hashlib.sha1(told.encode()).hexdigest(), (parent,) if parent else (), now, message
+        )
+        self.commits[made.sha] = made
+        self.branches[branch] = made.sha
+        for pull in self.pulls.values():
+            if pull.state == "open" and pull.head == branch:
+                pull.head_sha = made.sha
+        return made.sha
+
+    def open_pull(self, head: str, *, base: str = "main", own: bool = True) -> FakePull:
+        self.follow()
+        number = next(self.numbers)
+        pull = FakePull(number, head, self.branches[head], base, own=own)
+        self.pulls[number] = pull
+        return pull
+
+    def merge(self, pull: FakePull, sha: str) -> None:
+        """The pull request was merged, which made that commit."""
+        pull.state, pull.merge_sha = "merged", sha
+
+    def about(self, sha: str) -> list[FakePull]:
+        """The pull requests that a commit belongs to."""
+        return [
+            pull
+            for pull in self.pulls.values()
+            if sha in (pull.head_sha, pull.merge_sha) or sha in pull.commits
+        ]
+
+    def follow(self) -> None:
+        """Read what is new in the git repository."""
+        if self.git is None:
+            return
+        for line in self._git("log", "--all", "--format=%H %P").splitlines():
+            sha, *parents = line.split()
+            if sha not in self.commits:
+                self.commits[sha] = FakeCommit(sha, tuple(parents), self._tree(sha))
+        self._refs()
+
+    def ancestors(self, sha: str) -> set[str]:
+        """A commit and all that it came from."""
+        found, left = set[str](), [sha]
+        while left:
+            if (one := left.pop()) not in found:
+                found.add(one)
+                left += self.commits[one].parents
+        return found
+
+    def differing(self, old: str, new: str) -> list[tuple[str, str]]:
+        """Path and "added", "removed" or "modified", of two commits' files."""
+        before, after = self.commits[old].files, self.commits[new].files
+        found = []
+        for path in sorted(before.keys() | after.keys()):
+            if path not in before:
+                found.append((path, "added"))
+            elif path not in after:
+                found.append((path, "removed"))
+            elif before[path] != after[path]:
+                found.append((path, "modified"))
+        return found
+
+    def _tree(self, sha: str) -> dict[str, tuple[str, str]]:
+        found = {}
+        for entry in self._git("ls-tree", "-r", "-z", sha).split("\0"):
+            if entry:
+                facts, _, path = entry.partition("\t")
+                mode, _, object_ = facts.split()
+                found[path] = (mode, object_)
+        return found
+
+    def _refs(self) -> None:
+        self.branches.clear()
+        self.tags.clear()
+        form = "--format=%(refname) %(objectname) %(*objectname)"
+        for line in self._git("for-each-ref", form).splitlines():
+            ref, object_, *peeled = line.split()
+            kind = {"heads": self.branches, "tags": self.tags}.get(ref.split("/")[1])
+            if kind is not None:
+                kind[ref.split("/", 2)[2]] = (peeled or [object_])[0]
+        for pull in self.pulls.values():
+            if pull.state == "open" and pull.own:
+                pull.head_sha = self.branches.get(pull.head, pull.head_sha)
+
+    def _git(self, *words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(self.git), *words], check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that came, and the status that it was answered with (0: none)."""
+
+    method: str
+    path: str
+    at: float
+    status: int
+    body: Any = None
+    authorization: str = ""
+    answer: bytes = b""
+
+
+@dataclass(frozen=True)
+class Spoil:
+    """What goes wrong with a request.
+
+    Attributes:
+        status, headers, body: of the answer that is sent instead.
+        lose: the request does what it should, and then the connection is closed.
+        hang: no answer, until the fake ends or `FakeHost.let_go` is called.
+        slow: seconds before it is served.
+    """
+
+    status: int = 500
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    lose: bool = False
+    hang: bool = False
+    slow: float = 0.0
+
+
+@dataclass
+class _Planned:
+    spoil: Spoil
+    method: str | None
+    path: re.Pattern[str]
+    times: int
+
+
+class FakeHost:
+    """The server: routes are the subclasses'."""
+
+    name = ""
+    prefix = ""
+
+    def __init__(self) -> None:
+        self.repositories: dict[str, FakeRepository] = {}
+        self.asked: list[Asked] = []
+        self.writes_a_minute: int | None = None
+        self.url = ""
+        self._numbers = itertools.count(1)
+        self._planned: list[_Planned] = []
+        self._let_go = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+        self._session: ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(middlewares=[self._served], client_max_size=2**24)
+        app.router.add_routes(self.routes())
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{port}{self.prefix}"
+        self._session = ClientSession(timeout=ClientTimeout(total=10))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._let_go.set()
+        assert self._session is not None
+        assert self._runner is not None
+        await self._session.close()
+        await self._runner.cleanup()
+
+    async def away(self) -> None:
+        """Nobody listens any more."""
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    def repository(self, name: str, *, id: int = 4711, git: Path | None = None) -> FakeRepository:  # noqa: A002
+        """Make a repository; with `git` it has what that has."""
+        made = FakeRepository(name, id, self._numbers, git)
+        made.follow()
+        self.repositories[name.lower()] = made
+        return made
+
+    def spoil(
+        self, spoil: Spoil, *, method: str | None = None, path: str = "", times: int = 1
+    ) -> None:
+        """The next requests whose path holds the pattern go wrong."""
+        self._planned.append(_Planned(spoil, method, re.compile(path), times))
+
+    def mend(self) -> None:
+        """Nothing goes wrong any more, and what hangs is answered."""
+        self._planned.clear()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Answer what hangs."""
+        self._let_go.set()
+        self._let_go = asyncio.Event()
+
+    def writes(self, method: str | None = None, path: str = "") -> int:
+        """How often something was written, as far as it was done."""
+        return sum(
+            one.method in ((method,) if method else WRITES)
+            and 200 <= one.status < 300
+            and re.search(path, one.path) is not None
+            for one in self.asked
+        )
+
+    async def send(
+        self, hook: FakeHook, event: str, payload: dict[str, Any], *, lost: bool = False
+    ) -> FakeSending:
+        """Send a webhook; `lost`: it never gets there, as while the bridge is away."""
+        sending = self.prepared(hook, event, payload)
+        hook.sent.insert(0, sending)
+        if not lost:
+            await self._deliver(hook, sending)
+        return sending
+
+    async def send_again(self, hook: FakeHook, first: FakeSending) -> FakeSending:
+        again = FakeSending(
+            next(self._numbers),
+            first.delivery,
+            first.event,
+            dict(first.headers),
+            first.payload,
+            time.time(),
+            again=True,
+        )
+        hook.sent.insert(0, again)
+        await self._deliver(hook, again)
+        return again
+
+    async def _deliver(self, hook: FakeHook, sending: FakeSending) -> None:
+        assert self._session is not None
+        try:
+            async with self._session.post(
+                hook.url, data=self.body_of(sending), headers=sending.headers
+            ) as answer:
+                sending.status = answer.status
+        except (ClientError, TimeoutError, OSError):
+            sending.status = 0
+
+    # what the subclasses have
+
+    def routes(self) -> list[web.RouteDef]:
+        raise NotImplementedError
+
+    def refusal(self, request: web.Request) -> web.Response | None:
+        """The answer to a request without a good credential."""
+        raise NotImplementedError
+
+    def too_many(self) -> web.Response:
+        """The answer to more writes than are permitted."""
+        raise NotImplementedError
+
+    def prepared(self, hook: FakeHook, event: str, payload: dict[str, Any]) -> FakeSending:
+        """A webhook with its headers, signed."""
+        raise NotImplementedError
+
+    def body_of(self, sending: FakeSending) -> bytes:
+        raise NotImplementedError
+
+    # how a request is served
+
+    @web.middleware
+    async def _served(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        body = await request.json() if request.can_read_body else None
+        at = time.time()
+        planned = self._next(request)
+        answer: web.StreamResponse | None = None
+        try:
+            answer = await self._answer(request, handler, planned)
+        finally:
+            said = answer.body if isinstance(answer, web.Response) else b""
+            self.asked.append(
+                Asked(
+                    request.method,
+                    request.path_qs,
+                    at,
+                    answer.status if answer else 0,
+                    body,
+                    request.headers.get("Authorization", request.headers.get("PRIVATE-TOKEN", "")),
+                    said if isinstance(said, bytes) else b"",
+                )
+            )
+        if planned is not None and planned.lose and request.transport is not None:
+            request.transport.close()
+        return answer
+
+    async def _answer(
+        self, request: web.Request, handler: Any, planned: Spoil | None
+    ) -> web.StreamResponse:
+        if planned is not None and planned.slow:
+            await asyncio.sleep(planned.slow)
+        if planned is not None and planned.hang:
+            await self._let_go.wait()
+        elif planned is not None and not planned.lose and not planned.slow:
+            said = {"message": "spoilt"} if planned.body is None else planned.body
+            return web.json_response(said, status=planned.status, headers=planned.headers)
+        if (refused := self.refusal(request)) is not None:
+            return refused
+        if request.method in WRITES and self._over_the_limit():
+            return self.too_many()
+        try:
+            found = await handler(request)
+        except web.HTTPException as error:
+            return web.json_response({"message": error.text}, status=error.status)
+        assert isinstance(found, web.StreamResponse)
+        return found
+
+    def _next(self, request: web.Request) -> Spoil | None:
+        for planned in self._planned:
+            fits = planned.method in (None, request.method) and planned.path.search(request.path)
+            if fits and planned.times > 0:
+                planned.times -= 1
+                return planned.spoil
+        return None
+
+    def _over_the_limit(self) -> bool:
+        if self.writes_a_minute is None:
+            return False
+        since = time.time() - 60
+        recent = sum(
+            one.at > since and one.method in WRITES and one.status < 300 for one in self.asked
+        )
+        return recent >= self.writes_a_minute
+
+
+def page(
+    request: web.Request, everything: list[Any], *, most: int = 100, usual: int = 30
+) -> web.Response:
+    """One page of a list, with a `Link` header that leads to the next."""
+    size = min(int(request.query.get("per_page", usual)), most)
+    number = int(request.query.get("page", "1"))
+    answer = web.json_response(everything[(number - 1) * size : number * size])
+    if number * size < len(everything):
+        following = request.url.update_query(page=str(number + 1), per_page=str(size))
+        answer.headers["Link"] = f'<{following}>; rel="next"'
+    return answer
