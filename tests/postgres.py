@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from bridge.durable import engine as flows_engine
 from bridge.stores import migrations, postgres_inbox
 from bridge.stores.engines import postgres_engine
 from tests.chaos.recording_backend import free_port
@@ -193,6 +194,11 @@ def prepare(url: str) -> None:
         engine.dispose()
     with psycopg.connect(url, autocommit=True) as db:
         postgres_inbox.migrate(db)
+    flows = flows_engine.postgres_engine(url)
+    try:
+        flows_engine.migrate(flows)
+    finally:
+        flows.dispose()
 
 
 @cache

@@ -14,15 +14,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowSerializationFormat
 from dbos._error import DBOSAwaitedWorkflowCancelledError
+from dbos._serialization import DefaultSerializer
+from dbos._sys_db import SystemDatabase
 from sqlalchemy import event
 
+from bridge.core.database import connect_arguments
 from bridge.core.errors import Unreachable
 from bridge.ports import Steps
+
+if TYPE_CHECKING:
+    from bridge.durable.peers import Peers
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -30,6 +36,9 @@ T = TypeVar("T")
 VERSION = "1"
 """Pinned: by default it is a hash of the source, and a new release would strand what
 waits (sharp edge 3). Raise it only with flows that can't replay what older ones recorded."""
+
+NAME = "dokploy-bridge"
+"""Ours among other applications in the same tables."""
 
 QUEUE = "flows"
 
@@ -65,11 +74,46 @@ def sqlite_engine(path: Path) -> sa.Engine:
     return engine
 
 
+def postgres_engine(url: str, *, connections: int = 5) -> sa.Engine:
+    """An engine on a Postgres, with few connections (sharp edge 12)."""
+    import psycopg
+
+    return sa.create_engine(
+        "postgresql+psycopg:///creator-knows",  # DBOS wants a name to be there
+        creator=lambda: psycopg.connect(url, **connect_arguments("workflows")),
+        pool_size=connections,
+        max_overflow=0,
+    )
+
+
+def migrate(engine: sa.Engine) -> None:
+    """Bring the engine's own tables up to date, as a launch does; safe from all at once."""
+    _system_database(engine).run_migrations()
+
+
+def _system_database(engine: sa.Engine) -> SystemDatabase:
+    """The engine's tables without the engine: it has no public way to them."""
+    return SystemDatabase.create(
+        system_database_url=str(engine.url),
+        engine_kwargs={},
+        engine=engine,
+        schema="dbos",
+        serializer=DefaultSerializer(),
+        executor_id=None,
+        app_name=NAME,
+        use_listen_notify=False,
+        retry_connection_errors=False,
+    )
+
+
+_AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+    except _AWAY as error:
         raise Unreachable("the workflow engine", str(getattr(error, "orig", error))) from error
 
 
@@ -98,9 +142,9 @@ class _DbosSteps:
 class DurableFlows:
     """Flows that survive the process, in the database behind `engine`.
 
-    DBOS is one per process, so this is too. On SQLite the caller holds a lock on the data
-    directory: two processes under one executor id would repeat each other's effects (sharp
-    edge 2).
+    DBOS is one per process, so this is too. Two processes under one executor id would repeat
+    each other's effects (sharp edge 2): on SQLite the caller holds a lock on the data
+    directory, on Postgres each process has an id of its own, and `peers`.
     """
 
     def __init__(
@@ -111,8 +155,10 @@ class DurableFlows:
         concurrency: int = 64,
         poll_seconds: float = 0.05,
         threads: int = 16,
+        peers: "Peers | None" = None,
     ) -> None:
         self._engine = engine
+        self._peers = peers
         self._executor_id = executor_id
         self._concurrency = concurrency
         self._poll_seconds = poll_seconds
@@ -128,6 +174,8 @@ class DurableFlows:
 
     async def launch(self) -> None:
         """Start the engine; flows that a dead process left behind go on by themselves."""
+        if self._peers is not None:
+            await self._peers.join()  # before the first flow is ours
         DBOS(config=self._config())
         logging.getLogger("dbos").addFilter(self._dropped)
         for flow, body in self._bodies.items():
@@ -184,6 +232,24 @@ class DurableFlows:
                 await DBOS.delete_workflows_async(ids)
         return len(ids)
 
+    async def watch_peers(self) -> None:
+        """Take over what dead processes leave (sharp edge 1), as long as this one lives."""
+        assert self._peers is not None
+        await self._peers.watch(self._busy, self._take_over)
+
+    async def _busy(self) -> set[str]:
+        with _translated():
+            pending = await DBOS.list_workflows_async(
+                status="PENDING", load_input=False, load_output=False
+            )
+        return {flow.executor_id for flow in pending if flow.executor_id is not None}
+
+    async def _take_over(self, executor_id: str) -> None:
+        """Its pending flows back into the queue, before those of their keys that wait there."""
+        log.warning("flows of a process that is gone go on", extra={"executor": executor_id})
+        with _translated():
+            await asyncio.to_thread(DBOS._recover_pending_workflows, [executor_id])  # noqa: SLF001 - the only way that keeps their queue and key
+
     async def _enqueue(self, flow: str, id_: str, key: str) -> None:
         # Ids are ordered by time: SQLite stamps whole seconds, so FIFO rests on them (edge 4).
         with SetWorkflowID(f"{flow}.{id_}"), SetEnqueueOptions(queue_partition_key=f"{flow}.{key}"):
@@ -214,7 +280,19 @@ class DurableFlows:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         logging.getLogger("dbos").removeFilter(self._dropped)
+        if self._peers is not None:
+            await asyncio.to_thread(self._give_back)  # as nothing of ours runs any more
+            await self._peers.leave()
         self._engine.dispose()
+
+    def _give_back(self) -> None:
+        """Put our own flows back into the queue, so that nobody waits whether we come back."""
+        system = _system_database(self._engine)
+        try:
+            for flow in system.get_pending_workflows(self._executor_id, VERSION):
+                system.reenqueue_for_recovery(flow.workflow_id, [self._executor_id], QUEUE)
+        except _AWAY as error:  # then a peer takes them over, once it misses us
+            log.warning("flows can't be given back", extra={"why": type(error).__name__})
 
     async def _run(self, body: Body, id_: str) -> None:
         task = asyncio.current_task()
@@ -227,8 +305,8 @@ class DurableFlows:
 
     def _config(self) -> DBOSConfig:
         return {
-            "name": "dokploy-bridge",
-            "system_database_url": self._engine.url.render_as_string(hide_password=False),
+            "name": NAME,
+            "system_database_url": str(self._engine.url),
             "system_database_engine": self._engine,
             "executor_id": self._executor_id,
             "application_version": VERSION,
@@ -237,6 +315,8 @@ class DurableFlows:
             "log_level": "WARNING",
             "console_log_level": "WARNING",
             "enable_otlp": False,
+            # We send no notifications: without listeners there is a connection less.
+            "use_listen_notify": False,
             # Its listener looks once in this time whether it should end; we send it nothing.
             "notification_listener_polling_interval_sec": 0.25,
         }

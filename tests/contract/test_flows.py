@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bridge.durable.engine import DurableFlows, sqlite_engine
+from bridge.durable.engine import DurableFlows, postgres_engine, sqlite_engine
+from bridge.durable.peers import Peers, new_executor_id
 from bridge.ports import Steps
 from tests.unit.embedded.support import until
 
@@ -28,18 +29,34 @@ async def launch_dbos(folder: Path, bodies: dict[str, Body]) -> DurableFlows:
     return flows
 
 
-IMPLEMENTATIONS = {"dbos on sqlite": launch_dbos}
+async def launch_dbos_on_postgres(url: str, bodies: dict[str, Body]) -> DurableFlows:
+    id_ = new_executor_id()
+    flows = DurableFlows(
+        postgres_engine(url), executor_id=id_, poll_seconds=0.01, peers=Peers(url, id_)
+    )
+    for name, body in bodies.items():
+        flows.register(name, body)
+    await flows.launch()
+    return flows
+
+
+IMPLEMENTATIONS: dict[str, Any] = {
+    "dbos on sqlite": launch_dbos,
+    "dbos on postgres": launch_dbos_on_postgres,
+}
 
 
 @pytest.fixture(params=sorted(IMPLEMENTATIONS))
 async def launched(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Launched]:
     """Launches the engine on the same place each time, stopping what ran before."""
     last: list[Any] = []
+    on_postgres = request.param.endswith("postgres")
+    place = request.getfixturevalue("postgres") if on_postgres else tmp_path
 
     async def launch(**bodies: Body) -> Any:
         while last:
             await last.pop().stop()
-        last.append(await IMPLEMENTATIONS[request.param](tmp_path, bodies))
+        last.append(await IMPLEMENTATIONS[request.param](place, bodies))
         return last[0]
 
     yield launch

@@ -1,0 +1,150 @@
+"""Which processes work on one Postgres, and whose flows must be taken over.
+
+A process is alive while it holds an advisory lock of its own: the lock goes with the session,
+so with the process, without a clock that could be wrong. It needs a direct connection: a
+pooler in transaction mode would give the session to others.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import psycopg
+
+from bridge.core.database import connect_arguments
+from bridge.core.errors import BridgeError, Unreachable
+
+log = logging.getLogger(__name__)
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+LOCKS = 0x62726467
+"""Our advisory locks among others': the first of their two numbers; the second is the process."""
+
+GRACE = 5.0
+"""Seconds that one may be missing: after a restart of the server, all come back one by one."""
+
+LOOK = 1.0
+"""Seconds between two looks, and between two tries to come back."""
+
+_ALIVE = """
+SELECT objid FROM pg_locks
+WHERE locktype = 'advisory' AND classid = %s AND objsubid = 2 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def new_executor_id() -> str:
+    """A name for this process that no other has, nor will have."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.randbits(31):08x}"
+
+
+def number_of(executor_id: str) -> int:
+    """The number of a process's lock; 0, which nobody holds, for a name that is not ours."""
+    try:
+        return int(executor_id.rpartition("-")[2], 16)
+    except ValueError:
+        return 0
+
+
+def anybody_works(url: str) -> bool:
+    """Whether any process is at work there; raises Unreachable."""
+    try:
+        with psycopg.connect(url, autocommit=True, **connect_arguments("command")) as db:
+            return db.execute(_ALIVE, [LOCKS]).fetchone() is not None
+    except psycopg.Error as error:
+        raise Unreachable("the database", type(error).__name__) from error
+
+
+class Missing:
+    """Who is missing, and since when. Pure: the time is given."""
+
+    def __init__(self, grace: float) -> None:
+        self._grace = grace
+        self._since: dict[str, float] = {}
+
+    def over(self, missing: Iterable[str], now: float) -> list[str]:
+        """Those who have been missing for too long."""
+        self._since = {name: self._since.get(name, now) for name in missing}
+        return [name for name, since in self._since.items() if now - since >= self._grace]
+
+
+Busy = Callable[[], Awaitable[set[str]]]
+"""Says who has flows under way."""
+
+TakeOver = Callable[[str], Awaitable[None]]
+"""Puts the flows of one back into the queue."""
+
+
+class Peers:
+    """This process among its peers."""
+
+    def __init__(self, url: str, executor_id: str, *, grace: float = GRACE) -> None:
+        self._url = url
+        self._executor_id = executor_id
+        self._missing = Missing(grace)
+        self._db: Connection | None = None
+
+    async def join(self) -> None:
+        """Be seen as alive from here on; raises Unreachable."""
+        try:
+            await self._join()
+        except psycopg.Error as error:
+            raise Unreachable("the database", type(error).__name__) from error
+
+    async def watch(self, busy: Busy, take_over: TakeOver) -> None:
+        """Take over the flows of those who are gone, as long as the process lives."""
+        while True:
+            try:
+                if self._db is None:
+                    await self._join()
+                await self._look(busy, take_over)
+            except psycopg.Error as error:
+                log.warning("peers can't be seen", extra={"why": type(error).__name__})
+                await self._drop()
+            except BridgeError as error:
+                log.warning("flows can't be taken over", extra={"why": str(error)})
+            await asyncio.sleep(LOOK)
+
+    async def leave(self) -> None:
+        """Be seen as gone."""
+        await self._drop()
+
+    async def _join(self) -> None:
+        arguments = connect_arguments("presence")
+        self._db = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **arguments)
+        # It waits where the server has not noticed yet that our last session is over.
+        await self._db.execute("SELECT pg_advisory_lock(%s, %s)", self._lock_of(self._executor_id))
+
+    async def _look(self, busy: Busy, take_over: TakeOver) -> None:
+        assert self._db is not None
+        others = await busy() - {self._executor_id}
+        found = await (await self._db.execute(_ALIVE, [LOCKS])).fetchall()
+        alive = {number for (number,) in found}
+        missing = [name for name in others if number_of(name) not in alive]
+        for name in self._missing.over(missing, time.monotonic()):
+            await self._take_over(name, take_over)
+
+    async def _take_over(self, name: str, take_over: TakeOver) -> None:
+        """Under its lock: one of us does it, and not while it comes back."""
+        assert self._db is not None
+        query = "SELECT pg_try_advisory_lock(%s, %s)"
+        free = await (await self._db.execute(query, self._lock_of(name))).fetchone()
+        if free == (True,):
+            try:
+                await take_over(name)
+            finally:
+                await self._db.execute("SELECT pg_advisory_unlock(%s, %s)", self._lock_of(name))
+
+    def _lock_of(self, executor_id: str) -> list[int]:
+        return [LOCKS, number_of(executor_id)]
+
+    async def _drop(self) -> None:
+        if self._db is not None:
+            await self._db.close()
+            self._db = None

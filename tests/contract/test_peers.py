@@ -1,0 +1,180 @@
+"""What dies on Postgres is taken over by its peers: real processes, really killed."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from bridge.core.errors import Unreachable
+from bridge.durable.peers import GRACE, Missing, Peers, anybody_works, new_executor_id, number_of
+from tests.unit.embedded.support import until
+
+ROOT = Path(__file__).parents[2]
+TAKEN_OVER_WITHIN = 15.0
+WAITS = GRACE / 2
+"""Seconds that the processes here wait for one that is missing; half as long saves time."""
+
+Started = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def started(postgres: str, tmp_path: Path) -> Iterator[Started]:
+    """Starts a process that runs flows; the ids that it is given it starts."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*ids: str) -> "subprocess.Popen[bytes]":
+        script = str(Path(__file__).with_name("flows_process.py"))
+        process = subprocess.Popen(
+            [sys.executable, script, postgres, str(tmp_path), str(WAITS)],
+            stdin=subprocess.PIPE,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+        running.append(process)
+        assert process.stdin is not None
+        process.stdin.write("\n".join(ids).encode())
+        process.stdin.close()
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def lines(folder: Path) -> list[str]:
+    file = folder / "ledger"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+async def written(folder: Path, *wanted: str, within: float = TAKEN_OVER_WITHIN) -> float:
+    """Wait until lines that begin so are there; how long that took, in seconds."""
+    began = time.monotonic()
+
+    async def found() -> list[str]:
+        return lines(folder)
+
+    def all_there(some: list[str]) -> bool:
+        return all(any(line.startswith(one) for line in some) for one in wanted)
+
+    async with asyncio.timeout(within):
+        await until(found, all_there)
+    return time.monotonic() - began
+
+
+async def both(started: Started, folder: Path) -> tuple["subprocess.Popen[bytes]", int]:
+    """One process with two flows of one key under way, and a second beside it, with its pid."""
+    first = started("0001.a", "0002.a")
+    await written(folder, f"ready {first.pid}", f"0001.a two {first.pid}")
+    second = started()
+    await written(folder, f"ready {second.pid}")
+    return first, second.pid
+
+
+@pytest.mark.slow
+async def test_the_flows_of_a_killed_process_go_on_in_another(
+    started: Started, tmp_path: Path
+) -> None:
+    first, second = await both(started, tmp_path)
+
+    first.kill()
+    took = await written(tmp_path, f"0001.a two {second}")
+    (tmp_path / "gate").touch()
+    await written(tmp_path, f"0002.a end {second}")
+
+    assert WAITS <= took < TAKEN_OVER_WITHIN - GRACE
+    mine = [line.rpartition(" ")[0] for line in lines(tmp_path) if line.endswith(f" {second}")]
+    assert mine == ["ready", "0001.a two", "0001.a end", "0002.a one", "0002.a two", "0002.a end"]
+
+
+async def test_the_flows_of_one_who_leaves_go_on_at_once(started: Started, tmp_path: Path) -> None:
+    first, second = await both(started, tmp_path)
+
+    first.terminate()
+    took = await written(tmp_path, f"0001.a two {second}", within=WAITS)
+    (tmp_path / "gate").touch()
+    await written(tmp_path, f"0002.a end {second}")
+
+    assert took < WAITS
+    assert await asyncio.to_thread(first.wait, 10) == 0
+
+
+@pytest.mark.slow
+async def test_one_that_only_stands_still_keeps_its_flows(started: Started, tmp_path: Path) -> None:
+    first, second = await both(started, tmp_path)
+
+    first.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(2 * WAITS)  # as long as nobody may take over
+    first.send_signal(signal.SIGCONT)
+    (tmp_path / "gate").touch()
+    await written(tmp_path, "0002.a end")
+
+    assert not any(line == f"0001.a two {second}" for line in lines(tmp_path))
+    assert f"0001.a end {first.pid}" in lines(tmp_path)
+
+
+@pytest.mark.slow
+async def test_one_whose_connections_are_cut_keeps_its_flows(
+    started: Started, tmp_path: Path, postgres: str
+) -> None:
+    _, second = await both(started, tmp_path)
+
+    with psycopg.connect(postgres, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    await asyncio.sleep(2 * WAITS)  # as long as nobody may take over
+    (tmp_path / "gate").touch()
+    await written(tmp_path, "0002.a end", within=30)
+
+    assert f"0001.a two {second}" not in lines(tmp_path)
+
+
+async def test_a_command_sees_whether_anybody_works(postgres: str) -> None:
+    peers = Peers(postgres, new_executor_id())
+    assert not anybody_works(postgres)
+
+    await peers.join()
+    assert anybody_works(postgres)
+    await peers.leave()
+
+    async def working() -> bool:
+        return anybody_works(postgres)
+
+    await until(working, lambda found: not found)
+
+
+async def test_a_database_that_is_away_is_unreachable() -> None:
+    url = "postgresql://ada:hunter2@127.0.0.1:1/none"
+
+    with pytest.raises(Unreachable):
+        anybody_works(url)
+    with pytest.raises(Unreachable) as caught:
+        await Peers(url, new_executor_id()).join()
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_one_is_given_up_only_after_it_was_missing_for_so_long_in_one_go() -> None:
+    missing = Missing(5.0)
+
+    assert missing.over(["a"], 0.0) == []
+    assert missing.over(["a", "b"], 4.9) == []
+    assert missing.over(["b"], 5.0) == []  # a was back
+    assert missing.over(["a", "b"], 9.9) == ["b"]
+
+
+def test_every_process_has_a_number_of_its_own() -> None:
+    ids = {new_executor_id() for _ in range(100)}
+
+    assert len({number_of(id_) for id_ in ids}) == 100
+    assert all(0 <= number_of(id_) < 2**31 for id_ in ids)
+    assert number_of("local") == 0
