@@ -26,7 +26,7 @@ GOLDEN = Path(__file__).parent / "fixtures" / "slack" / "golden"
 
 Scene = Callable[[], Message | dict[str, Any]]
 
-NOON = 1_780_000_000.0
+NOON = 1_779_969_600.0
 PUSHED = "13dfa1f0c5b1d7a3c9c1b1a7de2f5a6b7c8d9e0f"
 OTHER = "9ab41c7e0d1f2a3b4c5d6e7f8091a2b3c4d5e6f7"
 LINKS = Links()
@@ -125,10 +125,14 @@ NOTES = {
     State.DONE: "commit 13dfa1f is live",
     State.FAILED: 'process "/bin/sh -c npm run build" did not complete successfully: exit code: 1',
     State.CANCELLED: "cancelled by Grace Hopper while it waited",
-    State.SUPERSEDED: "superseded by a newer push",
+    State.SUPERSEDED: "deployment 0000000000000042.web0000000000000000ap is newer and builds the"
+    " same branch's head",
     State.UNKNOWN: "accepted, outcome unknown: for 120 s the backend has shown neither a waiting"
     " job nor a deployment of it",
 }
+
+TIMES = dict(zip(State, (0, 2, 3, 4, 76, 76, 9, 9, 120), strict=True))
+"""Seconds after noon."""
 
 HARD = deployment(
     State.RUNNING,
@@ -173,6 +177,8 @@ def cards() -> Iterator[tuple[str, Scene]]:
         **asked,
     )
     yield "card_redeploy_from_chat", _card(by_chat)
+    by_person = deployment(trigger="cli: ada", deployed_commit=OTHER, **asked)
+    yield "card_asked_from_the_command_line", _card(by_person)
     yield "card_app_is_gone", _card(deployment(), None)
     yield "card_hardest", _card(HARD, LONGEST, can_cancel=True)
 
@@ -180,13 +186,17 @@ def cards() -> Iterator[tuple[str, Scene]]:
 def lines() -> Iterator[tuple[str, Scene]]:
     """The thread."""
     for state in State:
-        one, change = deployment(state), Change(NOON + 76, state, NOTES[state])
+        one, change = deployment(state), Change(NOON + TIMES[state], state, NOTES[state])
         yield f"line_{state}", lambda one=one, change=change: render_line(one, change).message
     failed = deployment(State.FAILED)
     change = Change(NOON + 76, State.FAILED, NOTES[State.FAILED])
     yield (
         "line_failed_with_log",
-        lambda: render_line(failed, change, log_tail=LOG, author_id="U0123ABCD").message,
+        lambda: (
+            render_line(
+                failed, change, log_tail=LOG, author_id="U0123ABCD", app=WEB, links=LINKS
+            ).message
+        ),
     )
     hard = replace(HARD, state=State.FAILED)
     yield (

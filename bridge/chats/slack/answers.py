@@ -24,19 +24,13 @@ from bridge.chats.slack.facts import (
     commit_of,
     joined,
     ref_of,
-    sentence,
+    remark,
     source_of,
     took,
 )
 from bridge.chats.slack.lines import MOST_CHARACTERS
 from bridge.chats.slack.messages import Block, Message, View
-from bridge.chats.slack.mrkdwn import (
-    clean_lines,
-    code,
-    code_blocks,
-    escape,
-    moment,
-)
+from bridge.chats.slack.mrkdwn import clean_lines, code, code_blocks, escape, moment, prose
 from bridge.chats.slack.pickers import matching
 from bridge.chats.slack.standing import (
     Standing,
@@ -68,9 +62,10 @@ def status_of(app: App, deployments: Sequence[Deployment], links: Links) -> Mess
     if newest:
         lines.append(brief(newest, app, links, said=100))
     blocks: list[Block] = [section("\n".join(lines))]
-    if newest and (note := sentence(newest.note)):
+    if newest and (note := remark(newest)):
         blocks.append(context(note))
-    blocks.append(context(_waits(app)))
+    waits = _waits(app)
+    blocks.append(context(waits[:1].upper() + waits[1:]))
     blocks.append(actions(*_app_buttons(app, newest)))
     text = f"{escape(app.label, 200)} {verdict}"
     return Message(text, tuple(blocks))
@@ -123,11 +118,11 @@ def why(
         return Message(*_alike(f"{title}\n{nothing}\n{_waits(app)}"))
     blocks: list[Block] = [section(title)]
     blocks += [_verdict(one, app, links) for one in explained[:MOST_LINES]]
-    blocks += [context(f":bulb: {escape(one, 1000)}") for one in remarks[:3]]
+    blocks += [context(f":bulb: {prose(one, 1000)}") for one in remarks[:3]]
     blocks.append(context(f"Now {_waits(app)}"))
     newest = explained[0].decision
     told = "deployed" if newest.deploy else "not deployed"
-    text = f"{escape(app.label, 200)} {told}: {escape(newest.evidence, NOTE)}"
+    text = f"{escape(app.label, 200)} {told}: {prose(newest.evidence, NOTE)}"
     return Message(text, tuple(blocks))
 
 
@@ -142,7 +137,7 @@ def _verdict(one: Explained, app: App, links: Links) -> Block:
         " ".join(filter(None, (ref_of(one.ref), commit_of(one.commit, app, links)))),
         moment(one.at),
     )
-    return section(f"{head}\n{sentence(decision.evidence)}")
+    return section(f"{head}\n{prose(decision.evidence, NOTE)}")
 
 
 def list_apps(

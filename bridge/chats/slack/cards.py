@@ -13,11 +13,12 @@ from bridge.chats.slack.facts import (
     joined,
     name_of,
     ref_of,
-    sentence,
+    remark,
     took,
 )
 from bridge.chats.slack.messages import Block, Message
 from bridge.chats.slack.mrkdwn import code, escape, link, moment, plain, plain_middle
+from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
 
@@ -50,20 +51,11 @@ def render_card(
 
 
 def _head(deployment: Deployment, app: App | None, links: Links) -> str:
-    lasted = took(deployment) if deployment.state in (State.DONE, State.FAILED) else ""
-    verdict = VERDICTS[deployment.state]
-    if lasted:
-        verdict += f" after {lasted}"
-    title = f"{ICONS[deployment.state]}  {name_of(deployment)} {verdict}"
-    commit = commit_of(deployment.commit, app, links)
-    return "\n".join(
-        line
-        for line in (
-            title,
-            joined(ref_of(deployment.ref), " ".join(filter(None, (commit, _says(deployment))))),
-        )
-        if line
-    )
+    title = f"{ICONS[deployment.state]}  {name_of(deployment)} {VERDICTS[deployment.state]}"
+    commit = commit_of(deployment.commit or deployment.deployed_commit, app, links)
+    what = " ".join(filter(None, (commit, _says(deployment))))
+    about = joined(ref_of(deployment.ref), what)
+    return f"{title}\n{about}" if about else title
 
 
 def _says(deployment: Deployment) -> str:
@@ -72,20 +64,22 @@ def _says(deployment: Deployment) -> str:
 
 def _about(deployment: Deployment) -> list[str]:
     at = moment(deployment.created_at)
-    return [joined(asked_by(deployment), at)]
+    lasted = took(deployment)
+    return [joined(asked_by(deployment), at, f"took {lasted}" if lasted else "")]
 
 
 def _note(deployment: Deployment, app: App | None, links: Links, superseded_by: str | None) -> str:
     """The newest thing there is to say, where the rest of the card does not say it."""
-    if deployment.state is State.SUPERSEDED and superseded_by:
-        return f"Superseded by {link(superseded_by, 'a newer deployment')}"
+    if deployment.state is State.SUPERSEDED:
+        newer = link(superseded_by, "a newer deployment") if superseded_by else ""
+        return f"Superseded by {newer}" if newer else ""
     if another_commit(deployment):
         deployed = commit_of(deployment.deployed_commit, app, links)
         pushed = code((deployment.commit or "")[:7], 20)
         return f":warning: {deployed} is live, not {pushed}: the branch had moved on"
-    if deployment.state is State.DONE and deployment.deployed_commit and deployment.commit:
-        return ""
-    return sentence(deployment.note)
+    if deployment.deployed_commit and deployment.action is Action.DEPLOY:
+        return ""  # the commit above is the one that is live
+    return remark(deployment)
 
 
 def _buttons(deployment: Deployment, *, can_cancel: bool) -> list[Element]:

@@ -4,13 +4,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from bridge.chats.slack.mrkdwn import (
-    NOTHING,
-    clean,
-    code,
-    escape,
-    link,
-)
+from bridge.chats.slack.mrkdwn import NOTHING, clean, code, escape, link, prose
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.redaction import redact
@@ -26,21 +20,31 @@ ICONS = {
     State.FAILED: ":x:",
     State.CANCELLED: ":no_entry_sign:",
     State.SUPERSEDED: ":fast_forward:",
-    State.UNKNOWN: ":grey_question:",
+    State.UNKNOWN: ":question:",
 }
 
 VERDICTS = {
-    State.WAITING: "waits",
-    State.ASKED: "is accepted",
-    State.QUEUED: "is queued",
+    State.WAITING: "waits for its turn",
+    State.ASKED: "is about to start",
+    State.QUEUED: "waits in the backend's queue",
     State.RUNNING: "is building",
     State.DONE: "is live",
     State.FAILED: "failed",
     State.CANCELLED: "was cancelled",
-    State.SUPERSEDED: "gave way to a newer one",
-    State.UNKNOWN: "ended unknown",
+    State.SUPERSEDED: "gave way to a newer deployment",
+    State.UNKNOWN: "has an unknown outcome",
 }
-"""What a deployment of an app does, as said right after the app's name."""
+"""How a deployment stands, as said right after the app's name."""
+
+_NOTHING_NEW = frozenset(
+    {
+        (State.WAITING, "waits for its turn"),
+        (State.ASKED, "the backend accepted it"),
+        (State.QUEUED, "waits in the backend's queue"),
+        (State.RUNNING, "builds"),
+    }
+)
+"""Notes that say what the state says."""
 
 APP_NAME = 200
 FIRST_LINE = 120
@@ -135,8 +139,22 @@ def asked_by(deployment: Deployment, *, author: bool = True) -> str:
 
 def sentence(note: str) -> str:
     """A note for people, redacted and escaped, with a capital."""
-    shown = escape(redact(note), NOTE)
+    shown = prose(redact(note), NOTE)
     return shown[:1].upper() + shown[1:]
+
+
+def news(state: State, note: str) -> str:
+    """What a change's note says, as a sentence."""
+    if state is State.SUPERSEDED:
+        return "A newer deployment takes its place"
+    return sentence(note.removeprefix("accepted, outcome unknown: "))
+
+
+def remark(deployment: Deployment) -> str:
+    """The newest note of a deployment where it says more than its state."""
+    if (deployment.state, deployment.note) in _NOTHING_NEW or deployment.superseded_by:
+        return ""
+    return news(deployment.state, deployment.note)
 
 
 def same_commit(one: str, other: str) -> bool:

@@ -30,6 +30,11 @@ _ANGLES = {
 _EVERYBODY = re.compile(r"@(?=(?:channel|here|everyone|group)\b)", re.IGNORECASE)
 _LOOSE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 """One inside a word, as in snake_case, formats nothing."""
+_NAME = re.compile(
+    r"`(?P<quoted>[^`]+)`"
+    r"|(?P<path>(?<![\w\"'/*.@+-])[\w.@+-]{0,100}[/*](?:[\w./*{}()!?@+\[\]:-]|,(?=\S))*(?<![.:]))"
+)
+_SHORTEST_CODE = 4
 _SPACE = re.compile(r"\s+")
 _LAST_SECOND = 253402300799
 """Of the year 9999, where calendars end."""
@@ -66,9 +71,21 @@ def plain_middle(text: str, limit: int) -> str:
 
 def escape(text: str, limit: int) -> str:
     """Untrusted text for mrkdwn and for a message's `text`: one line, at most `limit` long."""
-    calm = _EVERYBODY.sub("\N{FULLWIDTH COMMERCIAL AT}", clean(text))
-    calm = _LOOSE_UNDERSCORE.sub("\N{MODIFIER LETTER LOW MACRON}", calm)
-    return _cut(calm, limit, lambda char: _ENTITIES.get(char) or _LOOK_ALIKES.get(char, char))
+    return _calm(clean(text), limit)
+
+
+def prose(text: str, limit: int) -> str:
+    """A sentence of ours with untrusted names in it: paths, patterns and what stands between
+    backticks become code, so that `apps/**` is still what it was when it is copied."""
+    line, shown, end = clean(text), "", 0
+    for found in _NAME.finditer(line):
+        shown += _calm(line[end : found.start()], limit - units(shown))
+        end, room = found.start(), limit - units(shown)
+        if room < _SHORTEST_CODE:
+            break
+        end = found.end()
+        shown += code(found["quoted"] or found["path"], room) or _calm(found[0], room)
+    return shown + _calm(line[end:], limit - units(shown))
 
 
 def code(text: str, limit: int) -> str:
@@ -119,6 +136,12 @@ def moment(at: float, form: str = "{date_short_pretty} at {time}") -> str:
     whole = min(max(int(at), 0), _LAST_SECOND)
     fallback = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"<!date^{whole}^{form}|{fallback}>"
+
+
+def _calm(text: str, limit: int) -> str:
+    text = _EVERYBODY.sub("\N{FULLWIDTH COMMERCIAL AT}", text)
+    text = _LOOSE_UNDERSCORE.sub("\N{MODIFIER LETTER LOW MACRON}", text)
+    return _cut(text, limit, lambda char: _ENTITIES.get(char) or _LOOK_ALIKES.get(char, char))
 
 
 def _entity(char: str) -> str:
