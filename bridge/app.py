@@ -9,8 +9,6 @@ import sqlite3
 import time
 from collections.abc import (
     AsyncIterator,
-    Awaitable,
-    Callable,
     Coroutine,
     Iterator,
     Mapping,
@@ -105,11 +103,7 @@ class Places:
     shows: Mapping[str, Shows] = field(default_factory=dict)
 
 
-OpenPlaces = Callable[[Settings, Turns, AsyncExitStack], Awaitable[Places]]
-"""Opens the places of one chat or Git host where the settings name them; closed by the stack."""
-
-PLACES: list[OpenPlaces] = []
-"""Every chat and Git host that can show something."""
+NO_PLACES = Places()
 
 
 @asynccontextmanager
@@ -139,8 +133,11 @@ async def _opened(store: SqliteInbox | SqlJournal, data: Path) -> None:
 
 
 @asynccontextmanager
-async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
+async def run_bridge(settings: Settings, places: Places = NO_PLACES) -> AsyncIterator[Bridge]:
     """Everything, started in the order in which data travels and stopped in reverse.
+
+    Args:
+        places: where to show what happens, besides those that the settings name.
 
     Raises:
         Rejected: a setting can't be used, or another process has the data directory.
@@ -169,9 +166,7 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             stack.push_async_callback(api.close)
         changes = Changes(apis, time.time, patience=settings.journey.changes_patience)
         stack.push_async_callback(changes.close)
-        places = await _places(settings, turns, stack)
-        if settings.feedback.enabled:
-            places = _on_hosts(settings, apis, turns, await stores.journal.instance(), places)
+        on_hosts = _on_hosts(settings, apis, turns, await stores.journal.instance())
         policy = policy_of(settings)
         catalog = Catalog(
             backends,
@@ -183,6 +178,7 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             eager=settings.journey.catalog_eager,
         )
         slack = await _slack(settings, stack, stores, backends, hosts, catalog, turns)
+        shown = _all_of(settings, on_hosts, slack, places)
         deployer = Deployer(backends, stores.journal, time.time, _pace(settings))
         flows.register(DEPLOYMENT_FLOW, deployer.run)
         may_kill = {name for name, one in dokploys(settings).items() if one.allow_kill_build}
@@ -199,7 +195,7 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
             time.time,
             Patience(window=settings.journey.push_window),
             policy,
-            together([*places.planners, *slack.planners]),
+            together(shown.planners),
             Views(changes, stores.journal),
         )
         stores.inbox.woken = deliveries.wake
@@ -232,7 +228,7 @@ async def run_bridge(settings: Settings) -> AsyncIterator[Bridge]:
         if settings.feedback.enabled:
             feedback = Feedback(
                 stores.journal,
-                {**places.shows, **slack.shows},
+                shown.shows,
                 time.time,
                 Persistence(**settings.feedback.model_dump(exclude={"enabled"})),
                 turns=turns,
@@ -437,12 +433,13 @@ def dokploy_of(settings: Settings, name: str = "dokploy", **others: Any) -> Back
     )
 
 
-async def _places(settings: Settings, turns: Turns, stack: AsyncExitStack) -> Places:
-    """All places that the settings name; none where feedback is off."""
-    found = [await opened(settings, turns, stack) for opened in PLACES if settings.feedback.enabled]
+def _all_of(settings: Settings, *those: Places) -> Places:
+    """All places in one; none where feedback is off, so that nothing waits to be shown."""
+    if not settings.feedback.enabled:
+        return NO_PLACES
     return Places(
-        tuple(planner for places in found for planner in places.planners),
-        {kind: shows for places in found for kind, shows in places.shows.items()},
+        tuple(planner for places in those for planner in places.planners),
+        {kind: shows for places in those for kind, shows in places.shows.items()},
     )
 
 
@@ -463,10 +460,11 @@ WRITES_TO = {
 
 
 def _on_hosts(
-    settings: Settings, apis: Mapping[str, HostApi], turns: Turns, instance: str, places: Places
+    settings: Settings, apis: Mapping[str, HostApi], turns: Turns, instance: str
 ) -> Places:
-    """The places, with those on the Git hosts for which a credential is set."""
-    planners, shows = [*places.planners], dict(places.shows)
+    """The places on the Git hosts for which a credential is set."""
+    planners: list[Planner] = []
+    shows: dict[str, Shows] = {}
     for host, api in apis.items():
         uses = frozenset(map(Use, getattr(settings, host).feedback))
         # Each installation of a GitHub App has limits of its own.

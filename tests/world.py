@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from bridge.app import Bridge, Stores, run_bridge
+from bridge.app import NO_PLACES, Bridge, Places, Stores, run_bridge
 from bridge.core.commands import COMMAND_HOST, write_command
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Deployment
@@ -228,10 +228,12 @@ def settings_for(data: Path, **others: str) -> Settings:
 
 
 @asynccontextmanager
-async def running_world(data: Path, **others: str) -> AsyncIterator[World]:
+async def running_world(
+    data: Path, places: Places = NO_PLACES, **others: str
+) -> AsyncIterator[World]:
     """A bridge in this process; DBOS allows one at a time."""
     async with (
-        run_bridge(settings_for(data, **others)) as bridge,
+        run_bridge(settings_for(data, **others), places) as bridge,
         httpx.AsyncClient(base_url=bridge.url, trust_env=False, timeout=20) as web,
         httpx.AsyncClient(
             base_url=bridge.backend_url or bridge.url,

@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-import bridge.app
 from bridge.app import Places
 from bridge.core.errors import Unreachable
 from bridge.core.pacing import Limit
@@ -18,7 +16,6 @@ from bridge.journey.turns import Turns
 from bridge.ports import (
     Memory,
     Occasion,
-    Planner,
     Raised,
     Remember,
     Story,
@@ -26,7 +23,6 @@ from bridge.ports import (
     Turn,
     about_deployment,
 )
-from bridge.settings import Settings
 from tests.e2e.test_journey import make_site
 from tests.unit.embedded.support import until
 from tests.world import Origin, World, running_world
@@ -48,7 +44,7 @@ class Board:
         away: nothing is reachable; `hangs`: nothing comes back.
     """
 
-    turn: Turn | None = None
+    turn: Turn
     lines: dict[str, str] = field(default_factory=dict)
     writes: list[tuple[float, str]] = field(default_factory=list)
     away: bool = False
@@ -65,7 +61,6 @@ class Board:
             raise Unreachable("the board", "ConnectError")
         state = str(story.deployments[0].state)
         if memory.get("shows") != state:
-            assert self.turn is not None
             await self.turn(target.lane)
             self.lines[target.id] = state
             self.writes.append((time.monotonic(), state))
@@ -81,25 +76,19 @@ def plan(occasion: Occasion) -> list[Target]:
     ]
 
 
-def opened(board: Board, planner: Planner) -> Callable[..., object]:
-    async def places(settings: Settings, turns: Turns, stack: AsyncExitStack) -> Places:
-        board.turn = turns.within([Limit(1, 0.05)])
-        return Places((planner,), {"board.line": board})
-
-    return places
-
-
 @pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch) -> Board:
-    """A board that the bridge knows."""
-    made = Board()
-    monkeypatch.setattr(bridge.app, "PLACES", [opened(made, plan)])
-    return made
+def board() -> Board:
+    """A board, with a pause between two writes."""
+    return Board(Turns(time.time).within([Limit(1, 0.05)]))
+
+
+def on(board: Board) -> Places:
+    return Places((plan,), {"board.line": board})
 
 
 @pytest.fixture
 async def world(tmp_path: Path, board: Board) -> AsyncIterator[World]:
-    async with running_world(tmp_path / "bridge", **QUICK) as running:
+    async with running_world(tmp_path / "bridge", on(board), **QUICK) as running:
         yield running
 
 
@@ -155,30 +144,31 @@ async def test_what_was_not_shown_before_the_end_is_shown_after_the_next_start(
     tmp_path: Path, origin: Origin, board: Board
 ) -> None:
     board.hangs = True
-    async with running_world(tmp_path / "bridge", **QUICK) as world:
+    async with running_world(tmp_path / "bridge", on(board), **QUICK) as world:
         await make_site(world, origin)
         await world.commit(origin, "feat: second", {"web/index.html": "<h1>second</h1>"})
         await world.ended(1)
     assert board.lines == {}
 
     board.hangs = False
-    async with running_world(tmp_path / "bridge", **QUICK):
+    async with running_world(tmp_path / "bridge", on(board), **QUICK):
         await line_is(board, "done")
 
     assert [state for _, state in board.writes] == ["done"]
 
 
 async def test_a_planner_with_a_bug_delays_no_deployment(
-    tmp_path: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, origin: Origin, board: Board
 ) -> None:
     def broken(_: Occasion) -> list[Target]:
         raise KeyError("channel")
 
-    monkeypatch.setattr(bridge.app, "PLACES", [opened(Board(), broken)])
-    async with running_world(tmp_path / "bridge", **QUICK) as world:
+    places = Places((broken, plan), {"board.line": board})
+    async with running_world(tmp_path / "bridge", places, **QUICK) as world:
         await make_site(world, origin)
         await world.commit(origin, "feat: second", {"web/index.html": "<h1>second</h1>"})
         (deployment,) = await world.ended(1)
+        await line_is(board, "done")
 
     assert deployment.state == "done"
 
@@ -187,7 +177,7 @@ async def test_where_feedback_is_off_nothing_is_planned_and_all_deploys(
     tmp_path: Path, origin: Origin, board: Board
 ) -> None:
     async with running_world(
-        tmp_path / "bridge", BRIDGE_FEEDBACK_ENABLED="false", **QUICK
+        tmp_path / "bridge", on(board), BRIDGE_FEEDBACK_ENABLED="false", **QUICK
     ) as world:
         await make_site(world, origin)
         await world.commit(origin, "feat: second", {"web/index.html": "<h1>second</h1>"})
