@@ -534,7 +534,7 @@ made, that it is about to be; then its id."""
 Turn = Callable[[str], Awaitable[None]]
 """Waits until a lane may be written to again. Await it with the lane right before every single
 write to a service that counts them, so that nothing else is counted: a card's update and a line
-in its thread are two. Raises Unreachable where that would be long. Made by `Turns.within` from
+in its thread are two. Raises TooEarly where that would be long. Made by `Turns.within` from
 the service's limits, and given to a `Shows` when it is built."""
 
 

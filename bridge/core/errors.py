@@ -64,7 +64,15 @@ class Unreachable(BridgeError):
 
 
 class TooEarly(Unreachable):
-    """The other side does not know yet what it is asked about, as just after a push."""
+    """Nothing is wrong, it is only not the time yet.
+
+    The other side does not know yet what it is asked about, as just after a push; or we have
+    written as often as it allows.
+    """
+
+    def __init__(self, service: str, why: str, *, retry_after: float | None = None) -> None:
+        super().__init__(service, why, retry_after=retry_after)
+        self.args = (f"{service}: {why}",)
 
 
 class Unanswered(BridgeError):

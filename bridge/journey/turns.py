@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from bridge.core.errors import Unreachable
+from bridge.core.errors import TooEarly
 from bridge.core.pacing import Limit, next_turn
 from bridge.ports import Clock, Turn
 
@@ -47,8 +47,8 @@ class Turns:
         written = self._written.setdefault(lane, deque(maxlen=most))
         now = self._clock()
         if (wait := next_turn(limits, written, now) - now) > LONG:
-            why = f"we have written as often as it allows, for {wait:.0f} s more"
-            raise Unreachable(lane, why, retry_after=wait)
+            why = f"written as often as it allows, so the next may go in {wait:.0f} s"
+            raise TooEarly(lane, why, retry_after=wait)
         if wait > 0:
             await self._sleep(wait)
         written.append(self._clock())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.core.errors import Unreachable
+from bridge.core.errors import TooEarly
 from bridge.core.pacing import Limit, next_turn
 from bridge.journey.turns import Turns
 from tests.fakes import ManualClock
@@ -43,7 +43,7 @@ async def test_a_long_wait_is_given_back_to_the_loop_instead(clock: ManualClock)
     await turn("github")
     await turn("github")
 
-    with pytest.raises(Unreachable, match="written as often") as caught:
+    with pytest.raises(TooEarly, match="written as often") as caught:
         await turn("github")
 
     assert caught.value.retry_after == 3600.0
