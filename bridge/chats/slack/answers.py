@@ -36,8 +36,10 @@ from bridge.chats.slack.standing import (
     Standing,
     brief,
     broken,
+    changed,
     icon_of,
     label_of,
+    since,
     standings,
     still_open,
 )
@@ -197,14 +199,16 @@ def log_view(deployment: Deployment, tail: str) -> View:
 
 
 def _app_line(one: Standing, links: Links) -> str:
-    source = escape(source_of(one.app), 80)
+    name = f"{icon_of(one.newest)}  {label_of(one.app)}"
     if one.newest is None:
-        return f"{icon_of(None)}  {label_of(one.app)}  ·  {source}"
-    return f"{icon_of(one.newest)}  {label_of(one.app)}  ·  {brief(one.newest, one.app, links, 40)}"
+        return joined(name, escape(source_of(one.app), 80))
+    commit = changed(one.newest, one.app, links, 0)
+    return joined(name, ref_of(one.newest.ref), commit, since(one.newest))
 
 
 def _line(deployment: Deployment, app: App, links: Links) -> str:
-    return f"{ICONS[deployment.state]}  {label_of(app)}  ·  {brief(deployment, app, links)}"
+    name = f"{ICONS[deployment.state]}  {label_of(app)}"
+    return joined(name, changed(deployment, app, links, 30), since(deployment))
 
 
 def _listed(title: str, lines: Sequence[str]) -> str:

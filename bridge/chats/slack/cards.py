@@ -18,7 +18,6 @@ from bridge.chats.slack.facts import (
 )
 from bridge.chats.slack.messages import Block, Message
 from bridge.chats.slack.mrkdwn import code, escape, link, moment, plain, plain_middle
-from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
 
@@ -77,8 +76,6 @@ def _note(deployment: Deployment, app: App | None, links: Links, superseded_by: 
         deployed = commit_of(deployment.deployed_commit, app, links)
         pushed = code((deployment.commit or "")[:7], 20)
         return f":warning: {deployed} is live, not {pushed}: the branch had moved on"
-    if deployment.deployed_commit and deployment.action is Action.DEPLOY:
-        return ""  # the commit above is the one that is live
     return remark(deployment)
 
 
@@ -117,7 +114,7 @@ def _plainly(deployment: Deployment) -> str:
 def _text(deployment: Deployment) -> str:
     said = escape(deployment.app, 200)
     verdict = VERDICTS[deployment.state]
-    commit = escape((deployment.commit or "")[:7], 10)
+    commit = escape((deployment.commit or deployment.deployed_commit or "")[:7], 10)
     what = " ".join(filter(None, (commit, _says(deployment))))
     note = escape(deployment.note, 200) if deployment.state is State.FAILED else ""
     return joined(f"{said} {verdict}", what, note)

@@ -154,6 +154,9 @@ def remark(deployment: Deployment) -> str:
     """The newest note of a deployment where it says more than its state."""
     if (deployment.state, deployment.note) in _NOTHING_NEW or deployment.superseded_by:
         return ""
+    as_shown = deployment.deployed_commit and not another_commit(deployment)
+    if as_shown and deployment.action is Action.DEPLOY:
+        return ""
     return news(deployment.state, deployment.note)
 
 

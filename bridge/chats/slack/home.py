@@ -32,7 +32,7 @@ from bridge.chats.slack.standing import (
 from bridge.core.lifecycle import Deployment
 from bridge.core.watch import App
 
-PAGE = 15
+PAGE = 10
 MOST_LINES = 5
 EVERYTHING = "*"
 """The filter that lets all projects through."""

@@ -6,13 +6,7 @@ from dataclasses import dataclass
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import SECTION_TEXT, button, context, section
 from bridge.chats.slack.messages import Block, Message
-from bridge.chats.slack.mrkdwn import (
-    NOTHING,
-    clean,
-    code,
-    code_block,
-    escape,
-)
+from bridge.chats.slack.mrkdwn import NOTHING, clean, code, code_block, escape, prose
 
 COMMAND = "/dokploy"
 MOST_SUGGESTED = 5
@@ -75,7 +69,7 @@ def help_about(command: str | None = None) -> Message:
     if one is None or command is None:
         return _all_commands()
     usage = f"`{COMMAND} {one.usage}`"
-    lines = [f"*{usage}* {one.does}."]
+    lines = [f"{usage}  {one.does}."]
     if one.more:
         lines.append(one.more)
     blocks: list[Block] = [section("\n".join(lines))]
@@ -116,7 +110,7 @@ def _named(labels: Sequence[str], apps: int) -> str:
         return "nothing"
     if len(labels) == apps > 1:
         return f"all {apps} apps"
-    shown = ", ".join(escape(one, 80) for one in labels[:MOST_NAMED])
+    shown = ", ".join(escape(one, 60) for one in labels[:MOST_NAMED])
     more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
     return shown + more
 
@@ -132,7 +126,7 @@ def refused(right: str, target: str, *, why: str = "", grant: str = "") -> Messa
     """
     what = f"{escape(right, 40)} {escape(target, 200)}".strip()
     said = f":lock:  *You may not {what}.*"
-    if shown := escape(why, 1000):
+    if shown := prose(why, 1000):
         said += f"\n{shown}"
     blocks: list[Block] = [section(said)]
     if grant:
@@ -143,16 +137,16 @@ def refused(right: str, target: str, *, why: str = "", grant: str = "") -> Messa
 
 def problem(said: str, *, remedy: str = "") -> Message:
     """That something did not work, and how to mend it."""
-    shown = escape(said, 1500) or "Something went wrong."
+    shown = prose(said, 1500) or "Something went wrong."
     blocks: list[Block] = [section(f":warning:  {_capital(shown)}")]
-    if mending := escape(remedy, 1000):
+    if mending := prose(remedy, 1000):
         blocks.append(context(mending))
     return Message(_capital(shown), tuple(blocks))
 
 
 def notice(said: str) -> Message:
     """A plain answer that all went well, as "kept; it waits for the backend"."""
-    shown = _capital(escape(said, 1500)) or "Done."
+    shown = _capital(prose(said, 1500)) or "Done."
     return Message(shown, (section(shown),))
 
 
@@ -162,7 +156,7 @@ def did_you_mean(said: str, commands: Sequence[str]) -> Message:
     Args:
         commands: whole texts after the slash command, e.g. "deploy shop/web".
     """
-    shown = _capital(escape(said, 1000)) or NOTHING
+    shown = _capital(prose(said, 1000)) or NOTHING
     fitting = [one for one in commands if clean(one) == one and 0 < len(one) <= 200]
     blocks: list[Block] = [section(f":thinking_face:  {shown}")]
     if fitting:

@@ -59,9 +59,14 @@ def brief(deployment: Deployment | None, app: App | None, links: Links, said: in
     """A deployment in one line, without its app's name."""
     if deployment is None:
         return "never deployed from here"
-    commit = commit_of(deployment.deployed_commit or deployment.commit, app, links)
-    what = " ".join(filter(None, (commit, first_line(deployment.message, said))))
+    what = changed(deployment, app, links, said)
     return joined(ref_of(deployment.ref), what, since(deployment))
+
+
+def changed(deployment: Deployment, app: App | None, links: Links, said: int) -> str:
+    """The commit, and the first line of its message, at most `said` long."""
+    commit = commit_of(deployment.deployed_commit or deployment.commit, app, links)
+    return " ".join(filter(None, (commit, first_line(deployment.message, said))))
 
 
 def still_open(deployments: Sequence[Deployment]) -> list[Deployment]:
