@@ -177,7 +177,7 @@ def read_page(value: str) -> tuple[int, str]:
     try:
         page, typed = json.loads(value)
         return int(page), str(typed)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return 1, ""
 
 

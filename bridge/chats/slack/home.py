@@ -55,7 +55,7 @@ def read_shown(metadata: str) -> Shown:
     try:
         kept = json.loads(metadata)
         return Shown(int(kept["page"]), str(kept["project"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return Shown()
 
 

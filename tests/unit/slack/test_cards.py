@@ -1,0 +1,136 @@
+"""The card says how a deployment stands, and offers what makes sense."""
+
+from typing import Any
+
+import pytest
+
+from bridge.chats.slack import names
+from bridge.chats.slack.cards import render_card
+from bridge.chats.slack.facts import Links
+from bridge.chats.slack.messages import Message
+from bridge.core.events import Action
+from bridge.core.lifecycle import State
+from bridge.core.watch import App, Source, SourceType
+from tests.slack_scenes import LINKS, OTHER, PUSHED, WEB, deployment
+
+
+def buttons(card: Message) -> dict[str, Any]:
+    return {one["action_id"]: one for one in card.blocks[-1]["elements"]}
+
+
+def words(card: Message) -> str:
+    """All that stands on a card."""
+    sections = [block["text"]["text"] for block in card.blocks if block["type"] == "section"]
+    small = [block["elements"] for block in card.blocks if block["type"] == "context"]
+    return "\n".join([*sections, *(text["text"] for texts in small for text in texts)])
+
+
+@pytest.mark.parametrize(
+    ("state", "offered"),
+    [
+        (State.WAITING, {names.DEPLOYMENT_CANCEL, names.DEPLOYMENT_WHY}),
+        (
+            State.RUNNING,
+            {names.DEPLOYMENT_CANCEL, names.DEPLOYMENT_LOG, names.DEPLOYMENT_WHY},
+        ),
+        (State.DONE, {names.DEPLOYMENT_REDEPLOY, names.DEPLOYMENT_LOG, names.DEPLOYMENT_WHY}),
+        (State.FAILED, {names.DEPLOYMENT_REDEPLOY, names.DEPLOYMENT_LOG, names.DEPLOYMENT_WHY}),
+        (State.CANCELLED, {names.DEPLOYMENT_REDEPLOY, names.DEPLOYMENT_WHY}),
+        (State.SUPERSEDED, {names.DEPLOYMENT_WHY}),
+    ],
+)
+def test_a_card_offers_what_makes_sense(state: State, offered: set[str]) -> None:
+    card = render_card(deployment(state), WEB, links=LINKS, can_cancel=True)
+
+    assert set(buttons(card)) == offered
+    assert {one["value"] for one in buttons(card).values()} == {deployment().id}
+
+
+def test_nobody_cancels_what_the_backend_can_not_stop() -> None:
+    card = render_card(deployment(State.RUNNING), WEB, links=LINKS, can_cancel=False)
+
+    assert names.DEPLOYMENT_CANCEL not in buttons(card)
+
+
+def test_cancelling_asks_first_and_names_app_branch_and_commit() -> None:
+    card = render_card(deployment(State.RUNNING), WEB, links=LINKS, can_cancel=True)
+
+    asked = buttons(card)[names.DEPLOYMENT_CANCEL]["confirm"]
+    assert asked["text"]["text"].startswith("shop/web (main, 13dfa1f)")
+    assert asked["style"] == "danger"
+
+
+def test_a_card_says_that_another_commit_is_live() -> None:
+    card = render_card(deployment(deployed_commit=OTHER), WEB, links=LINKS)
+
+    assert "`9ab41c7`> is live, not `13dfa1f`" in words(card)
+
+
+def test_a_shortened_name_is_the_same_commit() -> None:
+    card = render_card(deployment(deployed_commit=PUSHED[:12]), WEB, links=LINKS)
+
+    assert "not" not in words(card)
+
+
+def test_a_superseded_card_leads_to_the_newer_one() -> None:
+    newer = "https://acme.slack.com/archives/C1/p1"
+    card = render_card(deployment(State.SUPERSEDED), WEB, links=LINKS, superseded_by=newer)
+
+    assert f"Superseded by <{newer}|a newer deployment>" in words(card)
+
+
+@pytest.mark.parametrize(
+    ("source", "address"),
+    [
+        (Source(SourceType.GITHUB, "acme/shop"), f"https://ghe.example/acme/shop/commit/{PUSHED}"),
+        (Source(SourceType.GITLAB, "a/b/c"), f"https://gl.example/x/a/b/c/-/commit/{PUSHED}"),
+        (
+            Source(SourceType.GIT, url="ghe.example/acme/shop"),
+            f"https://ghe.example/acme/shop/commit/{PUSHED}",
+        ),
+        (Source(SourceType.GIT, url="evil.example/acme/shop"), None),
+        (Source(SourceType.GIT, url="ghe.example.evil.example/a/b"), None),
+        (Source(SourceType.DOCKER, image="web:1"), None),
+        (Source(SourceType.GITHUB, "acme/shop|<!here>"), "https://ghe.example/acme/shop%7C%3C%21"),
+        (None, None),
+    ],
+)
+def test_a_commit_links_only_to_hosts_that_are_configured(
+    source: Source | None, address: str | None
+) -> None:
+    links = Links("https://ghe.example/", "https://gl.example/x")
+    app = App("id", "web", "shop", source=source)
+
+    text = words(render_card(deployment(), app, links=links))
+
+    assert (f"<{address}" in text) if address else ("<http" not in text)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "action", "said"),
+    [
+        ("push", Action.DEPLOY, "pushed by Ada Lovelace"),
+        ("tag", Action.DEPLOY, "tagged by Ada Lovelace"),
+        ("slack: Grace", Action.DEPLOY, "deploy asked by Grace"),
+        ("slack: Grace", Action.REDEPLOY, "redeploy asked by Grace"),
+        ("cli: ada", Action.DEPLOY, "deploy asked by ada on the command line"),
+        ("<!channel>", Action.DEPLOY, "deploy asked by &lt;!channel&gt;"),
+    ],
+)
+def test_a_card_says_who_wanted_it(trigger: str, action: Action, said: str) -> None:
+    card = render_card(deployment(trigger=trigger, action=action), WEB, links=LINKS)
+
+    assert said in words(card)
+
+
+def test_the_same_deployment_makes_the_same_card() -> None:
+    first, again = (render_card(deployment(), WEB, links=LINKS) for _ in range(2))
+
+    assert first == again
+
+
+def test_a_commit_that_nobody_pushed_is_the_one_that_was_deployed() -> None:
+    card = render_card(deployment(commit=None, deployed_commit=OTHER), WEB, links=LINKS)
+
+    assert "9ab41c7" in words(card)
+    assert "9ab41c7" in card.text

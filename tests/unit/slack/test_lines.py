@@ -1,0 +1,51 @@
+"""The thread has one line for each change; the channel hears of what failed."""
+
+import pytest
+
+from bridge.chats.slack.lines import render_line
+from bridge.core.lifecycle import Change, State
+from tests.slack_scenes import LINKS, LOG, NOON, WEB, deployment
+
+
+def text_of(state: State, note: str = "", **more: str) -> str:
+    line = render_line(deployment(state), Change(NOON, state, note), **more)
+    texts = [one.get("text") or one["elements"][0] for one in line.message.blocks]
+    return "\n".join(text["text"] for text in texts)
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_channel_hears_only_of_what_needs_somebody(state: State) -> None:
+    line = render_line(deployment(state), Change(NOON, state, "a note"))
+
+    assert line.broadcast == (state in (State.FAILED, State.UNKNOWN))
+
+
+def test_a_failure_shows_the_end_of_the_log_without_secrets() -> None:
+    text = text_of(State.FAILED, "exit code: 1", log_tail=LOG)
+
+    assert "exit code: 1\n```" in text
+    assert "NPM_TOKEN=***" in text
+    assert "npm_0123" not in text
+
+
+def test_a_failure_calls_the_author_where_known() -> None:
+    assert "<@U0123ABCD>" in text_of(State.FAILED, author_id="U0123ABCD")
+    assert "pushed by Ada Lovelace" in text_of(State.FAILED)
+    assert "<!" not in text_of(State.FAILED, author_id="!channel>")
+
+
+def test_what_the_log_says_is_not_said_twice() -> None:
+    text = text_of(State.FAILED, "it broke", log_tail="one\nit broke\n")
+
+    assert text.count("it broke") == 1
+
+
+def test_a_failure_links_to_its_commit() -> None:
+    change = Change(NOON, State.FAILED, "")
+    line = render_line(deployment(State.FAILED), change, app=WEB, links=LINKS)
+
+    assert "<https://github.com/acme/shop/commit/13dfa1f" in str(line.message.blocks)
+
+
+def test_a_line_names_no_internal_id() -> None:
+    assert "0000" not in text_of(State.SUPERSEDED, "deployment 0000000000000042.x is newer")
