@@ -287,7 +287,10 @@ async def _slack(
     access = access_of(settings)
     logs = BuildLogs(backends, stores.journal)
     known = Known(
-        catalog.all, lambda: catalog.trouble, lambda app, here: channels.of(app.label, here)
+        catalog.all,
+        lambda: catalog.trouble,
+        lambda app, here: channels.of(app.label, here),
+        catalog.wake,
     )
     slack = Slack(
         Wiring(

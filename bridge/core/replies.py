@@ -4,7 +4,7 @@ Nothing in a reply names an app that the person may not see.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.core.access import Person, Right
@@ -83,12 +83,14 @@ class Standing:
         apps: all that the person may see, or the one.
         open: what waits and runs, oldest first.
         last: the newest deployment of each app, by its id.
+        trouble: backends that can't be read, and why.
     """
 
     app: App | None
     apps: tuple[App, ...]
     open: tuple[Deployment, ...]
     last: Mapping[str, Deployment]
+    trouble: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

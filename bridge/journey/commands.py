@@ -68,11 +68,13 @@ class Known:
         apps: all apps of all backends.
         trouble: backends that could not be read the last time, and why.
         channels: where the cards of an app's deployments are shown, by where it was asked.
+        refresh: reads the apps anew, soon.
     """
 
     apps: Callable[[], Sequence[App]]
     trouble: Callable[[], Mapping[str, str]]
     channels: Callable[[App, str], Sequence[str]]
+    refresh: Callable[[], None]
 
 
 class ChatCommands:
@@ -183,6 +185,7 @@ class ChatCommands:
         try:
             return find_app(seen, typed.app)
         except NotFound as error:
+            self._known.refresh()  # it may have been made just now: then the next try finds it
             allowed = self.apps(person, place, right)
             meant = [command_for(typed, app) for app in apps_like(allowed, typed.app)]
             return Sorry(f"{str(error)[:1].upper()}{str(error)[1:]}", tuple(meant))
@@ -277,7 +280,9 @@ class ChatCommands:
         seen = self.apps(person, place, Right.VIEW) if app is None else [app]
         ids = {one.id for one in seen}
         going = [one for one in await self._journal.open_deployments() if one.app_id in ids]
-        return Standing(app, tuple(seen), tuple(going), await self._last(seen))
+        backends = {one.backend for one in seen}
+        trouble = {k: v for k, v in self._known.trouble().items() if k in backends}
+        return Standing(app, tuple(seen), tuple(going), await self._last(seen), trouble)
 
     async def _last(self, apps: Sequence[App]) -> dict[str, Deployment]:
         ids = {app.id for app in apps}

@@ -66,13 +66,8 @@ def outgoing(reply: Reply, links: Links, here: str = "") -> Outgoing:
 
 def _told(reply: Standing | Past | Reasons | AppList, links: Links) -> Message:
     match reply:
-        case Standing(app=None):
-            seen = [*reply.open[::-1], *reply.last.values()]
-            return answers.status_all(reply.apps, _newest_first(seen), links)
         case Standing():
-            assert reply.app is not None
-            seen = [*reply.open, *reply.last.values()]
-            return answers.status_of(reply.app, _newest_first(seen), links)
+            return _standing(reply, links)
         case Past():
             return answers.history(reply.app, reply.deployments, links)
         case Reasons():
@@ -82,6 +77,19 @@ def _told(reply: Standing | Past | Reasons | AppList, links: Links) -> Message:
             return answers.list_apps(
                 reply.apps, newest, typed=reply.filter, page=reply.page, links=links
             )
+
+
+def _standing(reply: Standing, links: Links) -> Message:
+    newest = _newest_first([*reply.open, *reply.last.values()])
+    if reply.app is None:
+        said = answers.status_all(reply.apps, newest, links)
+    else:
+        said = answers.status_of(reply.app, newest, links)
+    away = [
+        context(f":warning: {escape(name, 80)} can't be read: {escape(why, 500)}")
+        for name, why in list(reply.trouble.items())[:5]
+    ]
+    return Message(said.text, (*said.blocks, *away))
 
 
 def _newest_first(deployments: Sequence[Deployment]) -> list[Deployment]:

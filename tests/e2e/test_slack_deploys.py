@@ -1,0 +1,389 @@
+"""From a slash command, a button or a push to the end of a deployment, over real HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.core.lifecycle import State
+from tests.e2e.test_journey import make_site, page
+from tests.fake_slack.hands import buttons_of, words_of
+from tests.fake_slack.server import running_slack
+from tests.slack_world import SlackWorld, bridged, slack_world
+from tests.unit.embedded.support import GitServer, Repository, git_server
+from tests.world import Origin
+
+
+@pytest.fixture
+async def both(tmp_path: Path) -> AsyncIterator[SlackWorld]:
+    async with slack_world(tmp_path / "bridge") as running:
+        yield running
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[GitServer]:
+    """A Git host whose gate holds clones, and so deployments, while it is shut."""
+    async with git_server(tmp_path / "hosted") as running:
+        yield running
+
+
+@pytest.fixture
+def slow(tmp_path: Path, server: GitServer) -> Origin:
+    """A repository behind that gate."""
+    repository = Repository.make(tmp_path / "hosted/site.git", {"web/index.html": "first"})
+    return Origin(repository, url=f"{server.url}/site.git")
+
+
+# ── to the end ───────────────────────────────────────────────────────────────
+
+
+async def test_a_command_makes_a_card_that_follows_to_the_end(
+    both: SlackWorld, origin: Origin
+) -> None:
+    await both.app(origin)
+
+    answered = await both.hands.type("web", command="/deploy")
+    card = await both.card_says("is live")
+    await both.thread_says(card, "live")
+
+    assert answered.body["response_type"] == "in_channel"
+    assert "Deploying *shop/web*" in words_of(answered.body)
+    (deployment,) = await both.world.ended(1)
+    assert deployment.trigger == "slack: Ada"
+    assert "Ada" in words_of(card)
+    assert set(buttons_of(card)) >= {"deployment.redeploy", "deployment.why"}
+    assert "deployment.cancel" not in buttons_of(card)
+    assert not any(line["broadcast"] for line in both.thread(card))
+    assert len(both.slack.channels["C0SHOP"].roots()) == 1
+
+
+async def test_a_push_makes_a_card_in_the_channels_of_its_app(
+    tmp_path: Path, origin: Origin
+) -> None:
+    rules = '[{apps: "shop/*", channels: [C0WEB, "#ops"]}, {apps: shop/quiet, channels: []}]'
+    async with slack_world(tmp_path / "bridge", BRIDGE_RULES=rules) as both:
+        both.slack.channel("C0WEB", "web")
+        both.slack.channel("C0OPS", "ops")
+        await make_site(both.world, origin)
+
+        await both.world.commit(origin, "feat: <!channel> & more", {"web/index.html": "2"})
+        cards = [await both.card_says("is live", channel) for channel in ("C0WEB", "C0OPS")]
+
+        assert both.slack.channels["C0SHOP"].messages == []
+        for card in cards:
+            assert "pushed" in words_of(card)
+            assert "<!channel>" not in words_of(card)
+
+
+async def test_a_failure_is_told_to_the_channel_with_log_and_author(
+    both: SlackWorld, origin: Origin
+) -> None:
+    await make_site(both.world, origin)
+    before = origin.head()
+    origin.repository.git("mv", "web", "elsewhere")
+    after = origin.repository.commit("fix: break it")
+
+    await both.world.push(origin, "refs/heads/main", before, after)
+    card = await both.card_says("failed")
+    line = await both.thread_says(card, "<@U0ADA>")
+
+    assert line["broadcast"]
+    assert "```" in words_of(line)
+    assert "deployment.log" in buttons_of(card)
+
+
+async def test_a_failure_of_somebody_unknown_mentions_nobody(
+    both: SlackWorld, origin: Origin
+) -> None:
+    both.slack.person("U0ADA", "Ada", email="another@example.com")
+    await make_site(both.world, origin)
+    before = origin.head()
+    origin.repository.git("mv", "web", "elsewhere")
+
+    await both.world.push(origin, "refs/heads/main", before, origin.repository.commit("fix: break"))
+    card = await both.card_says("failed")
+    line = await both.thread_says(card, "```")
+
+    assert "<@" not in words_of(line)
+
+
+async def test_a_superseded_card_links_to_the_newer_one(
+    both: SlackWorld, slow: Origin, server: GitServer
+) -> None:
+    await both.app(slow)
+    server.gate.clear()
+    await both.hands.type("deploy web")
+    await both.card_says("is building")
+    await both.hands.type("deploy web")
+    await both.slack.until(lambda: len(both.slack.channels["C0SHOP"].roots()) == 2)
+    await both.hands.type("deploy web")
+    await both.slack.until(lambda: len(both.slack.channels["C0SHOP"].roots()) == 3)
+
+    old = await both.card_says("gave way", at=1)
+    newest = both.card()
+    link = f"p{newest['ts'].replace('.', '')}"
+    await both.slack.until(lambda: link in words_of(both.card(at=1)))
+    server.gate.set()
+
+    assert "deployment.cancel" not in buttons_of(old)
+    await both.card_says("is live")
+
+
+# ── buttons and dialogs ──────────────────────────────────────────────────────
+
+
+async def test_the_cancel_button_cancels_and_vanishes(
+    both: SlackWorld, slow: Origin, server: GitServer
+) -> None:
+    await both.app(slow)
+    server.gate.clear()
+    await both.hands.type("deploy web")
+    card = await both.card_says("is building")
+
+    answered = await both.hands.click(card, "deployment.cancel")
+    cancelled = await both.card_says("was cancelled")
+
+    assert (answered.status, answered.body) == (200, {})
+    assert "deployment.cancel" not in buttons_of(cancelled)
+    assert await both.world.states() == ["cancelled"]
+    again = await both.hands.click(card, "deployment.cancel")
+    assert "ended already" in words_of(await again.later())
+
+
+async def test_the_modal_offers_what_one_may_deploy_and_deploys_it(
+    both: SlackWorld, origin: Origin
+) -> None:
+    app_id = await both.app(origin)
+
+    opened = await both.hands.type("", command="/deploy")
+    view = await both.view("pick.deploy")
+    offered = await both.hands.search(view, "we")
+    picked = await both.hands.pick(view, app_id)
+    await both.card_says("is live")
+
+    assert (opened.status, opened.body) == (200, {})
+    assert offered == [app_id]
+    assert (picked.status, picked.body) == (200, {})
+    twice = await both.hands.pick(view, app_id)
+    assert (twice.status, twice.body) == (200, {})
+    assert await both.world.states() == ["done"]
+
+
+async def test_a_double_click_acts_once(both: SlackWorld, origin: Origin) -> None:
+    await both.app(origin)
+    await both.hands.type("deploy web")
+    card = await both.card_says("is live")
+
+    clicks = [both.hands.click(card, "deployment.redeploy") for _ in range(3)]
+    await asyncio.gather(*clicks)
+    await both.world.ended(2)
+    later = await both.hands.click(card, "deployment.redeploy", at=2e9)
+    await both.world.ended(3)
+
+    assert later.status == 200
+    actions = [str(one.action) for one in await both.world.deployments()]
+    assert actions == ["deploy", "redeploy", "redeploy"]
+
+
+async def test_what_slack_sends_again_acts_once(both: SlackWorld, origin: Origin) -> None:
+    await both.app(origin)
+
+    first = await both.hands.type("deploy web", trigger="1.2.same")
+    again = await both.hands.type("deploy web", trigger="1.2.same")
+    await both.world.ended(1)
+
+    assert first.body["response_type"] == "in_channel"
+    assert again.body["response_type"] == "ephemeral"
+    assert "moment ago" in again.text
+
+
+async def test_log_and_why_answer_only_who_clicks(both: SlackWorld, origin: Origin) -> None:
+    await both.app(origin)
+    await both.hands.type("deploy web")
+    card = await both.card_says("is live")
+
+    why = await (await both.hands.click(card, "deployment.why")).later()
+    await both.hands.click(card, "deployment.log")
+    await both.view("deployment.log", "The end of the log")
+
+    assert why["response_type"] == "ephemeral"
+    assert "slack: Ada asked to deploy" in words_of(why)
+    assert why["replace_original"] is False
+
+
+async def test_shortcuts_open_the_picker(both: SlackWorld, origin: Origin) -> None:
+    app_id = await both.app(origin)
+    await both.hands.type("deploy web")
+    card = await both.card_says("is live")
+
+    await both.hands.shortcut("deploy_app")
+    await both.view("pick.deploy")
+    await both.hands.shortcut("redeploy_this", message=card, channel="C0SHOP")
+    view = await both.view("pick.redeploy")
+    await both.hands.pick(view, app_id)
+    await both.world.ended(2)
+
+    assert app_id in words_of(view)
+    assert [str(one.action) for one in await both.world.deployments()] == ["deploy", "redeploy"]
+
+
+# ── when things go wrong ─────────────────────────────────────────────────────
+
+
+async def test_a_restart_in_the_middle_goes_on_in_the_same_message_and_thread(
+    tmp_path: Path, slow: Origin, server: GitServer
+) -> None:
+    async with running_slack() as slack:
+        async with bridged(slack, tmp_path / "bridge") as both:
+            await both.app(slow)
+            server.gate.clear()
+            await both.hands.type("deploy web")
+            card = await both.card_says("is building")
+        async with bridged(slack, tmp_path / "bridge") as both:
+            server.gate.set()
+            ended = await both.world.ended(1)
+            final = await both.slack.until(lambda: not both.card()["text"].count("is building"))
+
+            assert final
+            assert both.card()["ts"] == card["ts"]
+            assert len(slack.channels["C0SHOP"].roots()) == 1
+            assert ended[0].final
+            lines = [words_of(line) for line in both.thread(card)]
+            assert len(lines) == len(set(lines))
+
+
+async def test_too_many_messages_wait_and_none_is_lost(both: SlackWorld, origin: Origin) -> None:
+    both.slack.pace = 0.9
+    await both.app(origin)
+    for _ in range(2):
+        both.slack.next("chat.postMessage", status=429, after=1)
+    both.slack.next("chat.update", status=429, after=1)
+
+    await both.hands.type("deploy web")
+    card = await both.card_says("is live")
+    await both.thread_says(card, "live")
+
+    assert len(both.slack.channels["C0SHOP"].roots()) == 1
+    refused = [call for call in both.slack.calls if call.status == 429]
+    assert len(refused) <= 4
+
+
+async def test_slack_away_delays_no_deployment_and_the_card_is_right_afterwards(
+    both: SlackWorld, origin: Origin
+) -> None:
+    app = await make_site(both.world, origin)
+    both.slack.away = True
+
+    await both.world.commit(origin, "feat: second", {"web/index.html": "second"})
+    await both.world.ended(1)
+    assert await page(both.world, app) == "second"
+    assert both.slack.channels["C0SHOP"].messages == []
+    both.slack.away = False
+    card = await both.card_says("is live")
+
+    assert len(both.slack.channels["C0SHOP"].roots()) == 1
+    assert await both.thread_says(card, "live")
+
+
+@pytest.mark.parametrize("history", [True, False])
+async def test_a_card_whose_posting_was_not_answered_is_looked_for(
+    both: SlackWorld, origin: Origin, history: bool
+) -> None:
+    both.slack.scopes |= {"channels:history"} if history else set()
+    await both.app(origin)
+    both.slack.next_arrives_unanswered("chat.postMessage")
+
+    await both.hands.type("deploy web")
+    await both.card_says("is live")
+
+    assert len(both.slack.channels["C0SHOP"].roots()) == (1 if history else 2)
+
+
+async def test_a_card_that_somebody_deletes_stays_away(
+    both: SlackWorld, slow: Origin, server: GitServer
+) -> None:
+    await both.app(slow)
+    server.gate.clear()
+    await both.hands.type("deploy web")
+    await both.card_says("is building")
+    both.slack.channels["C0SHOP"].messages.clear()
+    server.gate.set()
+    await both.world.ended(1)
+    await both.slack.until(lambda: any(c.answer.get("ok") is False for c in both.slack.calls))
+
+    failing = await both.world.stores.journal.feedback(limit=10, failing=True)
+    assert failing == []
+    assert both.slack.channels["C0SHOP"].messages == []
+
+
+async def test_where_the_bridge_is_not_the_card_goes_to_who_asked(
+    tmp_path: Path, origin: Origin
+) -> None:
+    async with slack_world(tmp_path / "bridge", BRIDGE_SLACK_CHANNEL="") as both:
+        both.slack.channel("C0PRIV", "private", joined=False, private=True)
+        await both.app(origin)
+
+        await both.hands.type("deploy web", channel="C0PRIV")
+        await both.slack.until(lambda: "D0ADA" in both.slack.channels)
+        await both.card_says("is live", "D0ADA")
+
+
+async def test_an_app_that_is_gone_by_then_is_told_to_who_asked(
+    both: SlackWorld, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app_id = await both.app(origin)
+    deliveries = both.world.stores.inbox
+    woken, deliveries.woken = deliveries.woken, lambda: None
+    assert both.world.backend is not None
+    monkeypatch.setattr(deliveries, "due", _nothing_due)
+    await both.hands.type("deploy web")
+
+    await both.world.backend.ask("POST", "application.delete", applicationId=app_id)
+    await both.knows("There is no app")
+    monkeypatch.undo()
+    deliveries.woken = woken
+    woken()
+    said = await both.slack.until(lambda: both.slack.ephemerals)
+
+    assert "there is no such app any more" in said[0]["text"]
+    assert "deploy shop/web" in said[0]["text"]
+    assert said[0]["user"] == "U0ADA"
+
+
+async def _nothing_due(_now: float, _limit: int) -> list[Any]:
+    return []
+
+
+async def test_the_answer_is_quick_and_honest_while_the_backend_is_down(
+    tmp_path: Path, origin: Origin
+) -> None:
+    from tests.unit.embedded.support import running_server
+
+    async with running_server(tmp_path / "dokploy") as dokploy:
+        settings = {
+            "BRIDGE_DOKPLOY_URL": dokploy.server.url,
+            "BRIDGE_DOKPLOY_API_KEY": dokploy.server.api_key,
+            "BRIDGE_DOKPLOY_READ_RETRIES": "0",
+        }
+        async with slack_world(tmp_path / "bridge", **settings) as both:
+            both.world.backend = dokploy
+            await both.app(origin)
+            await dokploy.server.stop()
+            await both.knows("can't be read", by="status")
+
+            answered = await both.hands.type("deploy web")
+            card = await both.slack.until(
+                lambda: (
+                    both.slack.channels["C0SHOP"].roots()
+                    and "waits for the backend" in words_of(both.card()).lower()
+                    and both.card()
+                )
+            )
+
+            assert answered.seconds < 1.0
+            assert "waits for the backend" in answered.text
+            assert "deployment.cancel" in buttons_of(card)
+            (deployment,) = await both.world.deployments()
+            assert deployment.state is State.WAITING
