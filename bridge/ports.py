@@ -233,37 +233,39 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
+class Payload:
+    """What a host has sent or tried to send: headers, names in lower case, and body.
+
+    The body is put together anew and secrets are left out, so no signature fits any more; that
+    it comes from the host's API is the proof.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Sending:
     """One try of a host to deliver.
 
     Attributes:
         id: the host's number for it, for `Redelivers`.
-        delivery: what the webhook itself calls it; the same for every try. None where the
-            host lists no such id: the payload's headers tell it then.
+        delivery: what the webhook itself calls it, as `Envelope.id` does; the same for every
+            try. None where the host is too old to give one.
         event: as the host names it, e.g. "push".
-        at: seconds since 1970.
+        at: seconds since 1970; None where the host does not tell (GitLab).
         answered: we have answered with a 2xx.
         words: what the host says of it, e.g. "timed out".
+        payload: what was sent, where the list has that already (GitLab).
     """
 
     id: str
     delivery: str | None
     event: str
-    at: float
+    at: float | None
     answered: bool
     words: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """What a host has sent or tried to send: headers, names in lower case, and body.
-
-    The signature that is among the headers need not fit the body any more; that it comes from
-    the host's API proves it.
-    """
-
-    headers: Mapping[str, str]
-    body: bytes
+    payload: Payload | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +287,10 @@ class Redelivers(Protocol):
         """The webhooks that send this repository's events, as far as the credential may see."""
 
     def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:
-        """The tries of a webhook since then, newest first, page after page as asked for."""
+        """The tries of a webhook since then, newest first, page after page as asked for.
+
+        Where the host tells no times it is all that it keeps: stop at what is known.
+        """
 
     async def payload(self, hook: Hook, id_: str) -> Payload:
         """What one try has sent."""

@@ -132,6 +132,8 @@ class FakeGithub(FakeHost):
             web.get("/app", self._app),
             web.get(f"{r}/installation", self._installed),
             web.post("/app/installations/{id}/access_tokens", self._issue),
+            web.get(r, self._seen),
+            web.get(f"{r}/commits/{{sha}}", self._commit),
             web.get(f"{r}/commits/{{sha}}/pulls", self._pulls),
             web.get(f"{r}/issues/{{number}}/comments", self._comments),
             web.post(f"{r}/issues/{{number}}/comments", self._comment),
@@ -193,6 +195,19 @@ class FakeGithub(FakeHost):
         return web.json_response(example(path, "post", "201") | facts, status=201)
 
     # what people see
+
+    async def _seen(self, request: web.Request) -> web.Response:
+        found = self._repository(request)
+        shown = example(REPOSITORY) | {"id": found.id, "full_name": found.name}
+        return web.json_response(shown)
+
+    async def _commit(self, request: web.Request) -> web.Response:
+        repository, sha = self._repository(request), request.match_info["sha"]
+        if sha not in repository.commits:
+            raise web.HTTPUnprocessableEntity(text=f"No commit found for SHA: {sha}")
+        shown = example(f"{REPOSITORY}/commits/{{ref}}") | {"sha": sha}
+        shown["commit"]["message"] = repository.commits[sha].message
+        return web.json_response(shown)
 
     async def _pulls(self, request: web.Request) -> web.Response:
         repository = self._repository(request)

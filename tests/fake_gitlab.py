@@ -75,6 +75,7 @@ class FakeGitlab(FakeHost):
         notes = f"{PROJECT}/merge_requests/{{iid}}/notes"
         return [
             web.get("/api/v4/user", self._user),
+            web.get(PROJECT, self._seen),
             web.get(f"{PROJECT}/repository/commits/{{sha}}/merge_requests", self._merges),
             web.get(f"{PROJECT}/repository/commits/{{sha}}", self._commit),
             web.get(f"{PROJECT}/repository/compare", self._compare),
@@ -98,6 +99,12 @@ class FakeGitlab(FakeHost):
         return web.json_response({"id": ME, "username": self.login})
 
     # what people see
+
+    async def _seen(self, request: web.Request) -> web.Response:
+        found = self._project(request)
+        url = f"https://gitlab.example.com/{found.name}"
+        shown = {"id": found.id, "path_with_namespace": found.name, "web_url": url}
+        return web.json_response(shown | {"http_url_to_repo": f"{url}.git"})
 
     async def _merges(self, request: web.Request) -> web.Response:
         project, sha = self._project(request), request.match_info["sha"]
@@ -163,7 +170,7 @@ class FakeGitlab(FakeHost):
     async def _deployments(self, request: web.Request) -> web.Response:
         project, wanted = self._project(request), request.query.get("environment")
         found = [
-            self._seen(project, one)
+            self._stands(project, one)
             for one in project.deployments.values()
             if wanted in (None, one.environment)
         ]
@@ -185,11 +192,11 @@ class FakeGitlab(FakeHost):
         project.deployments[made.id] = made
         fresh = {"id": next(self._numbers), "name": made.environment}
         project.environments.setdefault(made.environment, fresh)
-        return web.json_response(self._seen(project, made), status=201)
+        return web.json_response(self._stands(project, made), status=201)
 
     async def _deployment(self, request: web.Request) -> web.Response:
         project, one = self._of(request)
-        return web.json_response(self._seen(project, one))
+        return web.json_response(self._stands(project, one))
 
     async def _move(self, request: web.Request) -> web.Response:
         project, one = self._of(request)
@@ -199,10 +206,10 @@ class FakeGitlab(FakeHost):
             why = f"Cannot transition status via :{event} from :{status}"
             return web.json_response({"message": {"status": [why]}}, status=400)
         one.states.append({"state": status})
-        return web.json_response(self._seen(project, one))
+        return web.json_response(self._stands(project, one))
 
     @staticmethod
-    def _seen(project: FakeRepository, one: FakeDeployment) -> dict[str, Any]:
+    def _stands(project: FakeRepository, one: FakeDeployment) -> dict[str, Any]:
         return {
             "id": one.id,
             "iid": one.id,
@@ -224,7 +231,8 @@ class FakeGitlab(FakeHost):
     async def _commit(self, request: web.Request) -> web.Response:
         project, sha = self._project(request), request.match_info["sha"]
         self._known(project, sha)
-        return web.json_response({"id": sha, "message": project.commits[sha].message})
+        shown = {"id": sha, "message": project.commits[sha].message, "author_name": "Ada"}
+        return web.json_response(shown)
 
     async def _compare(self, request: web.Request) -> web.Response:
         project, asked = self._project(request), request.query

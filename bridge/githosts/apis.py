@@ -5,8 +5,26 @@ from pydantic import SecretStr
 from bridge.core.errors import Rejected
 from bridge.githosts.github_api import GithubAccess, GithubApi
 from bridge.githosts.github_credentials import AppCredential, Credential, TokenCredential
+from bridge.githosts.github_hooks import GithubHooks
 from bridge.githosts.gitlab_api import GitlabAccess, GitlabApi
+from bridge.githosts.gitlab_hooks import GitlabHooks
 from bridge.githosts.pool import Bounds
+
+
+class Github(GithubApi, GithubHooks):
+    """All of GitHub's API that the bridge uses: a `HostApi`, and a `Redelivers`."""
+
+    def __init__(self, access: GithubAccess) -> None:
+        GithubApi.__init__(self, access)
+        GithubHooks.__init__(self, access)
+
+
+class Gitlab(GitlabApi, GitlabHooks):
+    """All of GitLab's API that the bridge uses: a `HostApi`, and a `Redelivers`."""
+
+    def __init__(self, access: GitlabAccess) -> None:
+        GitlabApi.__init__(self, access)
+        GitlabHooks.__init__(self, access)
 
 
 def github_api(
@@ -17,7 +35,7 @@ def github_api(
     api_url: str = "https://api.github.com",
     ca: str | None = None,
     bounds: Bounds | None = None,
-) -> GithubApi | None:
+) -> Github | None:
     """GitHub's API, with a token or as an App; None where neither is set.
 
     Raises:
@@ -26,7 +44,7 @@ def github_api(
     credential = _credential(token, app_id, private_key)
     if credential is None:
         return None
-    return GithubApi(GithubAccess(credential, api_url=api_url, ca=ca, bounds=bounds))
+    return Github(GithubAccess(credential, api_url=api_url, ca=ca, bounds=bounds))
 
 
 def gitlab_api(
@@ -35,13 +53,13 @@ def gitlab_api(
     url: str = "https://gitlab.com",
     ca: str | None = None,
     bounds: Bounds | None = None,
-) -> GitlabApi | None:
+) -> Gitlab | None:
     """GitLab's API; None where no token is set.
 
     Raises:
         Rejected: a setting can't be used.
     """
-    return None if token is None else GitlabApi(GitlabAccess(token, url=url, ca=ca, bounds=bounds))
+    return None if token is None else Gitlab(GitlabAccess(token, url=url, ca=ca, bounds=bounds))
 
 
 def _credential(

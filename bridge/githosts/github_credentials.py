@@ -34,6 +34,9 @@ class Credential(Protocol):
     async def login(self, client: Client) -> str:
         """The account that our comments are by, e.g. "my-app[bot]"; looked up once."""
 
+    def app_token(self) -> str | None:
+        """What proves that we are an App, for its own webhook; None when we are none."""
+
     def forget(self, repository: str) -> bool:
         """Take a new token next time, as this one was not taken; False when there is no other."""
 
@@ -53,6 +56,9 @@ class TokenCredential:
             answer = await client.ask(self._token.get_secret_value(), "GET", "/user")
             self._login = read(_USER, "/user", answer, client.service, reads=True).login
         return self._login
+
+    def app_token(self) -> str | None:
+        return None
 
     def forget(self, repository: str) -> bool:  # noqa: ARG002 - the port's
         return False
@@ -126,6 +132,9 @@ class AppCredential:
             raise Unreachable(client.service, f"no token for {repository}: {error}") from error
         self._tokens[installation.id] = held
         return held
+
+    def app_token(self) -> str | None:
+        return self.jwt()
 
     def forget(self, repository: str) -> bool:
         if (found := self._installations.pop(repository.lower(), None)) is not None:

@@ -129,15 +129,16 @@ class Sweeper:
         return [
             sending
             for delivery, sending in tries.items()
-            if delivery not in answered and sending.at <= early
+            if delivery not in answered and (sending.at is None or sending.at <= early)
         ]
 
     async def _fetch(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> bool:
         """Keep one as if it had arrived; False where it is there already."""
         if sending.delivery and await self._inbox.find(host, sending.delivery) is not None:
             return False
-        await self._budget.spend()
-        payload = await api.payload(hook, sending.id)
+        if (payload := sending.payload) is None:
+            await self._budget.spend()
+            payload = await api.payload(hook, sending.id)
         try:
             envelope = self._hosts[host].fetched(payload.headers)
         except Rejected as error:

@@ -1,69 +1,18 @@
 """One promise, three roads: GitHub with a token and as an App, and GitLab, over real HTTP."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from pydantic import SecretStr
 
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
-from bridge.githosts.apis import github_api, gitlab_api
-from bridge.githosts.pool import Bounds
-from bridge.ports import Comment, CommitState, HostApi, PullRequest
+from bridge.ports import Comment, CommitState, PullRequest
 from tests.fake_github import FakeGithub
 from tests.fake_gitlab import FakeGitlab
-from tests.fake_host import FakeComment, FakeHost, FakeRepository, Spoil
-from tests.host_contracts import against_the_contract
+from tests.fake_host import FakeComment, Spoil
+from tests.hosts import NAME, Host
 from tests.unit.embedded.support import Repository
 
-NAME = "my-org/mono"
 STATUS = "dokploy/shop/web"
-QUICK = Bounds(size=2, deadline=1.5, wait=1.5, silence=1.0)
-
-
-@pytest.fixture(scope="module")
-def pem() -> str:
-    key = rsa.generate_private_key(65537, 2048)
-    form = serialization.PrivateFormat.TraditionalOpenSSL
-    return key.private_bytes(
-        serialization.Encoding.PEM, form, serialization.NoEncryption()
-    ).decode()
-
-
-@dataclass
-class Host:
-    fake: FakeHost
-    api: HostApi
-    repository: FakeRepository
-
-    @property
-    def body(self) -> dict[str, object]:
-        """The last that was written."""
-        return next(one.body for one in reversed(self.fake.asked) if one.body is not None)
-
-
-@pytest.fixture(params=["github", "github as an app", "gitlab"])
-async def host(request: pytest.FixtureRequest, pem: str) -> AsyncIterator[Host]:
-    made: FakeHost = FakeGitlab() if request.param == "gitlab" else FakeGithub()
-    async with made as fake:
-        api: HostApi | None
-        if request.param == "gitlab":
-            api = gitlab_api(token=SecretStr(FakeGitlab.token), url=fake.url, bounds=QUICK)
-        elif request.param == "github":
-            api = github_api(token=SecretStr(FakeGithub.token), api_url=fake.url, bounds=QUICK)
-        else:
-            api = github_api(
-                app_id=FakeGithub.app_id, private_key=SecretStr(pem), api_url=fake.url, bounds=QUICK
-            )
-        assert api is not None
-        repository = fake.repository(NAME)
-        repository.commit({"README.md": "read me", "web/index.html": "one"})
-        yield Host(fake, api, repository)
-        await api.close()
-        assert against_the_contract(fake) == []
 
 
 # ── what people see ──────────────────────────────────────────────────────────

@@ -1,0 +1,176 @@
+"""What GitHub could not deliver, and where branches and tags stand: for catching up.
+
+GitHub keeps deliveries for three days and never repeats one by itself.
+https://docs.github.com/en/rest/repos/webhooks#list-deliveries-for-a-repository-webhook
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field, TypeAdapter
+
+from bridge.core.errors import NotFound, Refused
+from bridge.githosts.client import part, read
+from bridge.githosts.github_api import SERVICE, GithubAccess, named
+from bridge.githosts.heads import Heads
+from bridge.githosts.payload import Model
+from bridge.ports import Hook, Payload, Sending, TagAt
+
+APP = "app"
+"""The place of the one webhook of a GitHub App."""
+
+
+class GithubHooks:
+    """Webhooks of a repository, its organisation and the App; a `Redelivers`."""
+
+    def __init__(self, access: GithubAccess) -> None:
+        self._access = access
+        self._heads = Heads()
+
+    async def hooks(self, repository: str) -> list[Hook]:
+        found: list[Hook] = []
+        if self._access.credential.app_token() is not None:
+            found += await self._app_hook()
+        else:  # an App's token is for its installation only
+            owner = named(repository).partition("/")[0]
+            found += await self._listed(f"orgs/{owner}", repository)
+        return found + await self._listed(f"repos/{named(repository)}", repository)
+
+    async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:
+        path = f"{_path(hook)}/deliveries"
+        async for answer in self._access.client.pages(await self._token(hook), path):
+            for one in read(_SENDINGS, path, answer, SERVICE, reads=True):
+                if one.delivered_at.timestamp() < since:
+                    return
+                yield one.meaning()
+
+    async def payload(self, hook: Hook, id_: str) -> Payload:
+        path = f"{_path(hook)}/deliveries/{part(id_)}"
+        answer = await self._access.client.ask(await self._token(hook), "GET", path)
+        sent = read(_SENT, path, answer, SERVICE, reads=True).request
+        headers = {name.lower(): str(value) for name, value in (sent.headers or {}).items()}
+        # Sent as a form or not, here it comes as JSON.
+        headers["content-type"] = "application/json"
+        return Payload(headers, json.dumps(sent.payload).encode())
+
+    async def redeliver(self, hook: Hook, id_: str) -> None:
+        path = f"{_path(hook)}/deliveries/{part(id_)}/attempts"
+        await self._access.client.ask(await self._token(hook), "POST", path)
+
+    async def head(self, repository: str, branch: str) -> str | None:
+        path, condition = f"/branches/{part(branch)}", self._heads.condition(repository, branch)
+        try:
+            answer = await self._access.ask(repository, "GET", path, headers=condition)
+        except NotFound as error:
+            if "branch not found" in str(error).lower():
+                return None
+            raise
+        if answer.status == 304:
+            return self._heads.kept(repository, branch)
+        found = read(_BRANCH, path, answer, SERVICE, reads=True)
+        if found.name != branch:  # renamed: GitHub leads to where it is now
+            return None
+        self._heads.keep(repository, branch, answer, found.commit.sha)
+        return found.commit.sha
+
+    async def tags(self, repository: str, limit: int) -> list[TagAt]:
+        found: list[TagAt] = []
+        async for answer in self._access.pages(repository, "/tags"):
+            tags = read(_TAGS, "/tags", answer, SERVICE, reads=True)
+            found += [TagAt(tag.name, tag.commit.sha) for tag in tags]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    async def _app_hook(self) -> list[Hook]:
+        answer = await self._access.client.ask(
+            self._access.credential.app_token() or "", "GET", "/app/hook/config"
+        )
+        config = read(_CONFIG, "/app/hook/config", answer, SERVICE, reads=True)
+        return [Hook(APP, APP, config.url)] if config.url else []
+
+    async def _listed(self, place: str, repository: str) -> list[Hook]:
+        """The webhooks of a place; none where the credential may not see them."""
+        path, found = f"/{place}/hooks", list[Hook]()
+        token = await self._access.credential.token(self._access.client, repository)
+        try:
+            async for answer in self._access.client.pages(token, path):
+                hooks = read(_HOOKS, path, answer, SERVICE, reads=True)
+                found += [one.meaning(place) for one in hooks]
+        except NotFound:
+            return []
+        except Refused as error:
+            if error.status != 403:
+                raise
+            return []
+        return found
+
+    async def _token(self, hook: Hook) -> str:
+        if hook.place == APP:
+            return self._access.credential.app_token() or ""
+        repository = hook.place.removeprefix("repos/")
+        return await self._access.credential.token(self._access.client, repository)
+
+
+def _path(hook: Hook) -> str:
+    return "/app/hook" if hook.place == APP else f"/{hook.place}/hooks/{part(hook.id)}"
+
+
+_Stamp = Annotated[AwareDatetime, Field(strict=False)]
+
+
+class _Config(Model):
+    url: str | None = None
+
+
+class _Hook(Model):
+    id: int
+    active: bool = True
+    config: _Config
+
+    def meaning(self, place: str) -> Hook:
+        trouble = None if self.active else "it is switched off at GitHub"
+        return Hook(place, str(self.id), self.config.url, trouble)
+
+
+class _Sending(Model):
+    id: int
+    guid: str
+    event: str
+    delivered_at: _Stamp
+    status: str
+    status_code: int
+
+    def meaning(self) -> Sending:
+        return Sending(
+            id=str(self.id),
+            delivery=self.guid,
+            event=self.event,
+            at=self.delivered_at.timestamp(),
+            answered=200 <= self.status_code < 300,
+            words=f"{self.status} ({self.status_code})" if self.status_code else self.status,
+        )
+
+
+class _Request(Model):
+    headers: dict[str, Any] | None = None
+    payload: dict[str, Any] | None = None
+
+
+class _Sent(Model):
+    request: _Request
+
+
+class _Commit(Model):
+    sha: str
+
+
+class _Named(Model):
+    name: str
+    commit: _Commit
+
+
+_CONFIG, _HOOKS = TypeAdapter(_Config), TypeAdapter(list[_Hook])
+_SENDINGS, _SENT = TypeAdapter(list[_Sending]), TypeAdapter(_Sent)
+_BRANCH, _TAGS = TypeAdapter(_Named), TypeAdapter(list[_Named])

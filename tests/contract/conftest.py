@@ -1,0 +1,5 @@
+"""Fixtures of the contract tests."""
+
+from tests.hosts import host, pem
+
+__all__ = ["host", "pem"]

@@ -1,0 +1,237 @@
+"""What hosts could not deliver, and where branches stand: one promise for both hosts."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bridge.core.errors import NotFound, Unreachable
+from bridge.githosts.github import GitHub
+from bridge.ports import Hook, Redelivers, Sending, TagAt
+from tests.fake_github import FakeGithub
+from tests.fake_gitlab import FakeGitlab
+from tests.fake_host import FakeHook, Spoil
+from tests.hosts import NAME, Host, client_of
+
+SECRET = "a secret of the tests"
+
+
+@pytest.fixture
+async def received() -> AsyncIterator[tuple[TestServer, list[tuple[dict[str, str], bytes]]]]:
+    """Where webhooks go, and what has come."""
+    came: list[tuple[dict[str, str], bytes]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        came.append((dict(request.headers), await request.read()))
+        return web.Response(status=202)
+
+    app = web.Application()
+    app.router.add_post("/hooks/here", take)
+    async with TestServer(app) as server:
+        yield server, came
+
+
+def hooked(host: Host, url: str) -> FakeHook:
+    """A webhook at that host which leads to `url`."""
+    assert isinstance(host.fake, FakeGithub | FakeGitlab)
+    if isinstance(host.fake, FakeGithub):
+        host.fake.app_hook(url, SECRET)
+        if host.api._access.credential.app_token():  # type: ignore[union-attr]
+            return host.fake.app_hooks[0]
+    return host.fake.hook(host.repository, url, SECRET)
+
+
+def event(host: Host) -> str:
+    return "push" if host.fake.name == "github" else "Push Hook"
+
+
+async def only(host: Host) -> Hook:
+    (found,) = await host.api.hooks(NAME)
+    return found
+
+
+async def sendings(host: Host, since: float = 0.0) -> list[Sending]:
+    return [one async for one in host.api.sendings(await only(host), since)]
+
+
+async def test_both_hosts_can_be_caught_up_with(host: Host) -> None:
+    assert isinstance(host.api, Redelivers)
+
+
+async def test_a_webhook_is_found_with_where_it_leads(host: Host) -> None:
+    hooked(host, "https://bridge.example.com/hooks/here")
+
+    found = await only(host)
+
+    assert (found.url, found.trouble) == ("https://bridge.example.com/hooks/here", None)
+
+
+async def test_what_could_not_be_delivered_is_listed_newest_first(host: Host, received) -> None:
+    server, _ = received
+    hook = hooked(host, str(server.make_url("/hooks/here")))
+    lost = await host.fake.send(hook, event(host), {"ref": "refs/heads/main"}, lost=True)
+    got = await host.fake.send(hook, event(host), {"ref": "refs/heads/main"})
+
+    found = await sendings(host)
+
+    assert [(one.delivery, one.event, one.answered) for one in found] == [
+        (got.delivery, event(host), True),
+        (lost.delivery, event(host), False),
+    ]
+
+
+async def test_more_tries_than_a_page_holds_are_all_listed(host: Host) -> None:
+    hook = hooked(host, "http://127.0.0.1:1/hooks/here")
+    for number in range(230):
+        await host.fake.send(hook, event(host), {"number": number}, lost=True)
+
+    assert [one.id for one in await sendings(host)] == [str(one.id) for one in hook.sent]
+
+
+async def test_what_was_sent_can_be_fetched(host: Host) -> None:
+    hook = hooked(host, "http://127.0.0.1:1/hooks/here")
+    lost = await host.fake.send(hook, event(host), {"ref": "refs/heads/ä"}, lost=True)
+
+    payload = await host.api.payload(await only(host), str(lost.id))
+
+    assert json.loads(payload.body) == {"ref": "refs/heads/ä"}
+    id_ = "x-github-delivery" if host.fake.name == "github" else "idempotency-key"
+    assert payload.headers[id_] == lost.delivery
+
+
+async def test_a_try_that_the_host_does_not_keep_is_not_found(host: Host) -> None:
+    hooked(host, "http://127.0.0.1:1/hooks/here")
+
+    with pytest.raises(NotFound):
+        await host.api.payload(await only(host), "999999")
+
+
+async def test_it_is_sent_again_signed_under_the_same_id(host: Host, received) -> None:
+    server, came = received
+    hook = hooked(host, str(server.make_url("/hooks/here")))
+    lost = await host.fake.send(hook, event(host), {"ref": "refs/heads/main"}, lost=True)
+
+    await host.api.redeliver(await only(host), str(lost.id))
+
+    ((headers, body),) = came
+    if host.fake.name == "github":
+        envelope = GitHub([SECRET]).open(headers, 0.0)
+        GitHub([SECRET]).verify(envelope, body)
+        assert envelope.id == lost.delivery
+    else:
+        assert headers["Idempotency-Key"] == lost.delivery
+    newest, *_ = await sendings(host)
+    assert (newest.delivery, newest.answered) == (lost.delivery, True)
+
+
+async def test_where_a_branch_stands(host: Host) -> None:
+    first = host.repository.branches["main"]
+    assert await host.api.head(NAME, "main") == first
+    assert await host.api.head(NAME, "main") == first, "also when it is asked again"
+
+    second = host.repository.commit({"a": "b"})
+    host.repository.branches["feat/ü#1"] = first
+
+    assert await host.api.head(NAME, "main") == second
+    assert await host.api.head(NAME, "feat/ü#1") == first
+    assert await host.api.head(NAME, "gone") is None
+
+
+async def test_the_branches_of_what_is_no_repository_are_not_found(host: Host) -> None:
+    with pytest.raises(NotFound):
+        await host.api.head("my-org/nothing", "main")
+
+
+async def test_tags_are_listed(host: Host) -> None:
+    sha = host.repository.branches["main"]
+    host.repository.tags |= {f"v1.{n:03}": sha for n in range(150)}
+
+    found = await host.api.tags(NAME, 120)
+
+    assert found == [TagAt(f"v1.{n:03}", sha) for n in range(149, 29, -1)]
+
+
+async def test_github_does_not_count_a_branch_that_has_not_moved() -> None:
+    async with FakeGithub() as fake:
+        api = client_of(fake)
+        fake.repository(NAME).commit({"a": "b"})
+
+        await api.head(NAME, "main")
+        await api.head(NAME, "main")
+
+        assert [one.status for one in fake.asked] == [200, 304]
+        await api.close()
+
+
+async def test_webhooks_that_a_credential_may_not_see_are_left_out() -> None:
+    async with FakeGithub() as fake:
+        api = client_of(fake)
+        repository = fake.repository(NAME)
+        fake.hook(repository, "https://bridge.example.com/hooks/github", SECRET)
+        refused = {"message": "Resource not accessible by personal access token"}
+        fake.spoil(Spoil(status=403, body=refused), path="/repos/.*/hooks")
+
+        assert await api.hooks(NAME) == []
+        await api.close()
+
+
+async def test_a_webhook_of_the_organisation_is_found() -> None:
+    async with FakeGithub() as fake:
+        api = client_of(fake)
+        fake.repository(NAME)
+        url = "https://bridge.example.com/hooks/github"
+        fake.org_hooks["my-org"] = [FakeHook(9, "orgs/my-org", url, SECRET, active=False)]
+
+        (found,) = await api.hooks(NAME)
+
+        assert (found.place, found.id, found.url) == ("orgs/my-org", "9", url)
+        assert found.trouble == "it is switched off at GitHub"
+        assert [one async for one in api.sendings(found, 0.0)] == []
+        await api.close()
+
+
+async def test_gitlab_tells_that_it_has_switched_a_webhook_off() -> None:
+    async with FakeGitlab() as fake:
+        api = client_of(fake)
+        hook = fake.hook(fake.repository(NAME), "https://bridge.example.com/x", SECRET)
+        hook.active = False
+
+        (found,) = await api.hooks(NAME)
+
+        assert found.trouble == "GitLab has switched it off (disabled): it failed too often"
+        await api.close()
+
+
+async def test_gitlab_sends_again_only_so_often_a_minute() -> None:
+    async with FakeGitlab() as fake:
+        api = client_of(fake)
+        hook = fake.hook(fake.repository(NAME), "http://127.0.0.1:1/x", SECRET)
+        lost = await fake.send(hook, "Push Hook", {}, lost=True)
+        (found,) = await api.hooks(NAME)
+
+        for _ in range(5):
+            await api.redeliver(found, str(lost.id))
+        with pytest.raises(Unreachable) as caught:
+            await api.redeliver(found, str(lost.id))
+
+        assert caught.value.retry_after == 1.0
+        await api.close()
+
+
+async def test_old_tries_are_not_looked_at() -> None:
+    async with FakeGithub() as fake:
+        api = client_of(fake)
+        hook = fake.hook(fake.repository(NAME), "http://127.0.0.1:1/x", SECRET)
+        for number in range(250):
+            sent = await fake.send(hook, "push", {}, lost=True)
+            sent.at = 1_700_000_000 + number * 60
+        (found,) = await api.hooks(NAME)
+        before = len(fake.asked)
+
+        newest = [one async for one in api.sendings(found, 1_700_000_000 + 240 * 60)]
+
+        assert [one.at for one in newest] == [1_700_000_000 + n * 60 for n in range(249, 239, -1)]
+        assert len(fake.asked) == before + 1
+        await api.close()

@@ -1,0 +1,61 @@
+"""Each Git host with our client of it: a fake over real HTTP, held against its contract."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import SecretStr
+
+from bridge.githosts.apis import Github, Gitlab, github_api, gitlab_api
+from bridge.githosts.pool import Bounds
+from tests.fake_github import FakeGithub
+from tests.fake_gitlab import FakeGitlab
+from tests.fake_host import FakeHost, FakeRepository
+from tests.host_contracts import against_the_contract
+
+NAME = "my-org/mono"
+QUICK = Bounds(size=2, deadline=1.5, wait=1.5, silence=1.0)
+
+
+@pytest.fixture(scope="session")
+def pem() -> str:
+    key = rsa.generate_private_key(65537, 2048)
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(
+        serialization.Encoding.PEM, form, serialization.NoEncryption()
+    ).decode()
+
+
+@dataclass
+class Host:
+    fake: FakeHost
+    api: Github | Gitlab
+    repository: FakeRepository
+
+
+def client_of(fake: FakeHost, pem: str | None = None) -> Github | Gitlab:
+    """Our client of a fake; with a key as a GitHub App."""
+    api: Github | Gitlab | None
+    if isinstance(fake, FakeGitlab):
+        api = gitlab_api(token=SecretStr(fake.token), url=fake.url, bounds=QUICK)
+    elif pem is None:
+        api = github_api(token=SecretStr(FakeGithub.token), api_url=fake.url, bounds=QUICK)
+    else:
+        key, app_id = SecretStr(pem), FakeGithub.app_id
+        api = github_api(app_id=app_id, private_key=key, api_url=fake.url, bounds=QUICK)
+    assert api is not None
+    return api
+
+
+@pytest.fixture(params=["github", "github as an app", "gitlab"])
+async def host(request: pytest.FixtureRequest, pem: str) -> AsyncIterator[Host]:
+    made: FakeHost = FakeGitlab() if request.param == "gitlab" else FakeGithub()
+    async with made as fake:
+        api = client_of(fake, pem if request.param == "github as an app" else None)
+        repository = fake.repository(NAME)
+        repository.commit({"README.md": "read me", "web/index.html": "one"})
+        yield Host(fake, api, repository)
+        await api.close()
+        assert against_the_contract(fake) == []
