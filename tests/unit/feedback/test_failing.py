@@ -188,7 +188,7 @@ async def test_a_bug_in_one_place_is_told_once_and_kept_with_the_target(
 ) -> None:
     id_ = await stage.deployed()
     stage.place.fails[f"card {id_}"] = [KeyError("ts"), KeyError("ts"), KeyError("ts")]
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, "bridge.journey.showing"):
         await stage.quiet(seconds=2)
         assert (await stage.of(f"card {id_}")).error == "a bug: KeyError"
         await stage.quiet()

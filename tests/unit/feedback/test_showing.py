@@ -142,7 +142,7 @@ def test_a_planner_that_fails_does_not_keep_others_from_planning(
 
     occasion = Occasion(push(), None, Outcome(7, "delivery-7", ()), {})
 
-    with caplog.at_level(logging.ERROR):
+    with caplog.at_level(logging.ERROR, "bridge.journey.feedback"):
         assert together([broken, lambda o: [card(str(o.outcome.seq))]])(occasion) == [card("7")]
 
     assert "can't be planned" in caplog.text
