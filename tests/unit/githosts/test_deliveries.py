@@ -48,6 +48,7 @@ def plain(event):
     if "ref" in found:
         found["ref"] = str(event.ref)
         found["repository"]["urls"] = sorted(event.repository.urls)
+        assert not found.pop("found")  # only reconciliation says so
     return json.loads(json.dumps(found))
 
 
