@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from sqlalchemy.exc import DatabaseError
@@ -222,6 +223,7 @@ async def run_bridge(settings: Settings, places: Places = NO_PLACES) -> AsyncIte
                 catalog,
                 time.time,
                 diligence,
+                homes=homes_of(settings),
                 owner=EXECUTOR,
             )
             await _in_background(stack, "catchup", behind.run())
@@ -371,6 +373,13 @@ def host_apis(settings: Settings) -> dict[str, HostApi]:
     gitlab = settings.gitlab.model_dump(exclude={"webhook_tokens", "signing_tokens", "feedback"})
     made = {"github": APIS["github"](**github), "gitlab": APIS["gitlab"](**gitlab)}
     return {host: api for host, api in made.items() if api is not None}
+
+
+def homes_of(settings: Settings) -> dict[str, str]:
+    """Where the Git hosts live, as clone addresses name it: for apps with custom Git sources."""
+    api = urlsplit(settings.github.api_url).netloc
+    github = "github.com" if api == "api.github.com" else api
+    return {github: "github", urlsplit(settings.gitlab.url).netloc: "gitlab"}
 
 
 @asynccontextmanager

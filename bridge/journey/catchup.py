@@ -14,7 +14,7 @@ from bridge.core.errors import BridgeError, Rejected
 from bridge.core.watch import App
 from bridge.journey.budget import Budget
 from bridge.journey.catalog import Catalog
-from bridge.journey.reconcile import ReadsRefs, Reconciler, wanted_of
+from bridge.journey.reconcile import NO_HOMES, Homes, ReadsRefs, Reconciler, wanted_of
 from bridge.ports import Clock, GitHost, Hook, Inbox, Journal, NewDelivery, Redelivers, Sending
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,9 @@ class Sweeper:
         clock: Clock,
         budget: Budget,
         diligence: Diligence,
+        homes: Homes = NO_HOMES,
     ) -> None:
+        self._homes = homes
         self._apis = apis
         self._hosts = hosts
         self._inbox = inbox
@@ -75,7 +77,7 @@ class Sweeper:
     async def round(self, apps: Iterable[App]) -> int:
         """Look once at all webhooks of the apps' repositories; how many were fetched."""
         fetched, swept = 0, set[tuple[str, str, str]]()
-        for host, name in wanted_of(apps):
+        for host, name in wanted_of(apps, self._homes):
             api = self._apis.get(host)
             if api is None or host not in self._hosts:
                 continue
@@ -206,12 +208,13 @@ def catchup(
     clock: Clock,
     diligence: Diligence,
     *,
+    homes: Homes = NO_HOMES,
     owner: str,
 ) -> Catchup:
     """Put together what catches up."""
     budget = Budget(clock, hourly=diligence.hourly, burst=diligence.burst)
-    sweeper = Sweeper(apis, hosts, inbox, journal, clock, budget, diligence)
-    reconciler = Reconciler(apis, inbox, journal, clock, budget, grace=diligence.grace)
+    sweeper = Sweeper(apis, hosts, inbox, journal, clock, budget, diligence, homes)
+    reconciler = Reconciler(apis, inbox, journal, clock, budget, grace=diligence.grace, homes=homes)
     return Catchup(sweeper, reconciler, catalog, journal, diligence, owner=owner)
 
 

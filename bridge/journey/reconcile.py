@@ -9,13 +9,13 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import ZERO, Commit, Ref, RefKind, RefPushed, Repository
 from bridge.core.found import FOUND_EVENT, write_found
-from bridge.core.watch import App, SourceType, Trigger
+from bridge.core.watch import App, Source, SourceType, Trigger
 from bridge.journey.budget import Budget
 from bridge.ports import Clock, HostApi, Inbox, Journal, NewDelivery, Redelivers
 
@@ -23,6 +23,11 @@ log = logging.getLogger(__name__)
 
 MOST_TAGS = 100
 """How many of a repository's tags are looked at."""
+
+Homes = Mapping[str, str]
+"""The key of each Git host by where it lives, e.g. "github.com" → "github"."""
+
+NO_HOMES: Homes = {}
 
 _HOSTS = {SourceType.GITHUB: "github", SourceType.GITLAB: "gitlab"}
 _GLOB = frozenset("*?[]{}!()+@")
@@ -35,10 +40,11 @@ class ReadsRefs(HostApi, Redelivers, Protocol):
 
 @dataclass(slots=True)
 class Wanted:
-    """What apps wait for in one repository."""
+    """What apps wait for in one repository; `urls`: how custom Git sources name it."""
 
     branches: set[str] = field(default_factory=set)
     tags: bool = False
+    urls: set[str] = field(default_factory=set)
 
 
 class Reconciler:
@@ -53,10 +59,12 @@ class Reconciler:
         budget: Budget,
         *,
         grace: float = 90.0,
+        homes: Homes = NO_HOMES,
     ) -> None:
         """Take the parts.
 
         Args:
+            homes: where the hosts live, for custom Git sources.
             grace: seconds that a webhook may take; what nobody has told of by then is taken.
         """
         self._apis = apis
@@ -65,13 +73,14 @@ class Reconciler:
         self._clock = clock
         self._budget = budget
         self._grace = grace
+        self._homes = homes
         self._repositories: dict[tuple[str, str], Repository] = {}
         self._first_seen: dict[str, float] = {}
 
     async def round(self, apps: Iterable[App]) -> int:
         """Look once at all that apps wait for; how many pushes were found."""
         found = 0
-        for (host, name), wanted in wanted_of(apps).items():
+        for (host, name), wanted in wanted_of(apps, self._homes).items():
             api = self._apis.get(host)
             if api is None:
                 continue
@@ -84,6 +93,7 @@ class Reconciler:
 
     async def _repository(self, api: ReadsRefs, host: str, name: str, wanted: Wanted) -> int:
         repository = await self._known(api, host, name)
+        repository = replace(repository, urls=repository.urls | wanted.urls)
         found = 0
         for branch in sorted(wanted.branches):
             await self._budget.spend()
@@ -164,21 +174,29 @@ class Reconciler:
             return Commit(sha)
 
 
-def wanted_of(apps: Iterable[App]) -> dict[tuple[str, str], Wanted]:
+def wanted_of(apps: Iterable[App], homes: Homes = NO_HOMES) -> dict[tuple[str, str], Wanted]:
     """What to look at, by host and repository. A glob over branches names none to look at."""
     found: dict[tuple[str, str], Wanted] = defaultdict(Wanted)
     for app in apps:
-        source = app.source
-        host = source and _HOSTS.get(source.type)
-        name = source and (source.repository or source.repository_id)
-        if not host or not name:
+        if app.source is None or (where := _where(app.source, homes)) is None:
             continue
-        wanted = found[host, name]
+        wanted = found[where]
+        if app.source.url is not None:
+            wanted.urls.add(app.source.url)
         if app.waits_for is Trigger.TAG:
             wanted.tags = True
         elif app.branch and (app.rules.branch is None or _GLOB.isdisjoint(app.rules.branch)):
             wanted.branches.add(app.branch)
     return dict(found)
+
+
+def _where(source: Source, homes: Homes) -> tuple[str, str] | None:
+    """Host and repository of a source; None where it is on no host that we know."""
+    if source.url is not None:
+        home, _, path = source.url.partition("/")
+        return (homes[home], path) if home in homes and path else None
+    host, name = _HOSTS.get(source.type), source.repository or source.repository_id
+    return (host, name) if host and name else None
 
 
 def ref_key(repository: Repository, ref: Ref) -> str:

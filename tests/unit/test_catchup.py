@@ -228,13 +228,19 @@ def test_what_is_looked_at_is_what_apps_wait_for() -> None:
         app("app-gitlab", source=gitlab),
         app("app-docker", source=Source(SourceType.DOCKER, image="nginx")),
         app("app-none", source=None),
+        app("app-key", source=Source(SourceType.GIT, url="git.example.com/g/q", branch="dev")),
+        app("app-far", source=Source(SourceType.GIT, url="elsewhere.example/g/q", branch="dev")),
     ]
 
-    found = {key: (sorted(one.branches), one.tags) for key, one in wanted_of(apps).items()}
+    found = {
+        key: (sorted(one.branches), one.tags)
+        for key, one in wanted_of(apps, {"git.example.com": "gitlab"}).items()
+    }
 
     assert found == {
         ("github", "my-org/mono"): (["main", "stage"], True),
         ("gitlab", "g/p"): (["main"], False),
+        ("gitlab", "g/q"): (["dev"], False),
     }
 
 
