@@ -39,6 +39,9 @@ _SPACE = re.compile(r"\s+")
 _LAST_SECOND = 253402300799
 """Of the year 9999, where calendars end."""
 
+_FAR_ENOUGH = 50_000
+"""So much of a text is looked at; no place shows more of it than 3000."""
+
 _LONGEST_LINE = 800
 _STACKED = 3
 """So many marks may stand on one letter; more would climb over the lines above."""
@@ -46,7 +49,7 @@ _STACKED = 3
 
 def clean(text: str) -> str:
     """One line of what can be seen of a text."""
-    return _SPACE.sub(" ", _visible(text)).strip()
+    return _SPACE.sub(" ", _visible(text[:_FAR_ENOUGH])).strip()
 
 
 def clean_lines(text: str) -> str:
