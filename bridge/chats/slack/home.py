@@ -34,8 +34,8 @@ from bridge.core.watch import App
 
 PAGE = 10
 MOST_LINES = 5
-EVERYTHING = "*"
-"""The filter that lets all projects through."""
+EVERYTHING = "<all>"
+"""The filter that lets all projects through; no project's key has an angle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class Shown:
 
     def write(self) -> str:
         """For `private_metadata`."""
-        return json.dumps({"page": self.page, "project": plain(self.project, 150)})
+        project = self.project if self.project == EVERYTHING else plain(self.project, 150)
+        return json.dumps({"page": self.page, "project": project})
 
 
 def read_shown(metadata: str) -> Shown:

@@ -1,5 +1,6 @@
 """Pickers, lists and the Home: the right apps, the best first, page by page."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,6 +80,15 @@ def test_a_home_remembers_its_page_and_its_project() -> None:
     view = home.render_home(crowd, busy(crowd), shown=home.Shown(99, "team-07"), links=LINKS)
 
     assert home.read_shown(view["private_metadata"]) == home.Shown(1, "team-07")
+
+
+def test_a_project_may_be_named_as_anything() -> None:
+    apps = [replace(WEB, id=name, project=name) for name in ("*", "", "<all>")]
+    view = home.render_home(apps, [], links=LINKS)
+
+    select = next(one for one in acting(view) if one["action_id"] == names.HOME_FILTER)
+    assert len({one["value"] for one in select["options"]}) == 4
+    assert home.read_shown(view["private_metadata"]) == home.Shown()
 
 
 def test_a_home_offers_what_somebody_may_do() -> None:
