@@ -1,19 +1,21 @@
 """Each Git host with our client of it: a fake over real HTTP, held against its contract."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
+from bridge.githosts.answers import Answer, Request
 from bridge.githosts.apis import Github, Gitlab, github_api, gitlab_api
 from bridge.githosts.pool import Bounds
 from tests.fake_github import FakeGithub
 from tests.fake_gitlab import FakeGitlab
 from tests.fake_host import FakeHost, FakeRepository
-from tests.host_contracts import against_the_contract
+from tests.host_contracts import against_the_contract, operation
 
 NAME = "my-org/mono"
 QUICK = Bounds(size=2, deadline=1.5, wait=1.5, silence=1.0)
@@ -59,3 +61,34 @@ async def host(request: pytest.FixtureRequest, pem: str) -> AsyncIterator[Host]:
         yield Host(fake, api, repository)
         await api.close()
         assert against_the_contract(fake) == []
+
+
+@dataclass
+class Mocked:
+    """Our client on a mock of a host's contract, and which of its operations it has called.
+
+    Attributes:
+        prefer: which of the contract's answers the mock shall give, e.g. "code=404".
+    """
+
+    host: str
+    api: Any
+    prefer: str | None = None
+    called: set[tuple[str, str] | None] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        client = self.api._access.client
+        sent = client._sent
+        base = "/api/v4" if self.host == "gitlab" else ""
+
+        async def watched(request: Request) -> Answer:
+            self.called.add(operation(self.host, request.method, base + request.path))
+            asks = {"Prefer": self.prefer} if self.prefer else {}
+            return await sent(replace(request, headers={**request.headers, **asks}))
+
+        client._sent = watched
+
+
+async def everything(api: Any, method: str, *given: Any) -> list[Any]:
+    """All that one of its methods yields."""
+    return [one async for one in getattr(api, method)(*given)]

@@ -1,0 +1,156 @@
+"""Every call to GitHub, through PyGithub, against a mock of GitHub's own contract."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
+from bridge.githosts.answers import Answer, Request
+from bridge.githosts.apis import Github, github_api
+from bridge.ports import CommitState, Hook
+from tests.host_contracts import operations
+from tests.hosts import Mocked, everything
+
+REPOSITORY = "octocat/Hello-World"
+SHA = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
+OLD = "d" * 40
+
+
+@pytest.fixture
+async def github(github_mock: str) -> AsyncIterator[Mocked]:
+    api = github_api(token=SecretStr("ghp_atoken"), api_url=github_mock)
+    assert api is not None
+    yield Mocked("github", api)
+    await api.close()
+
+
+@pytest.fixture
+async def app(github_mock: str, pem: str) -> AsyncIterator[Mocked]:
+    api = github_api(app_id=12345, private_key=SecretStr(pem), api_url=github_mock)
+    assert api is not None
+    yield Mocked("github", api)
+    await api.close()
+
+
+ORG = Hook("orgs/my-org", "1", None)
+OWN = Hook(f"repos/{REPOSITORY}", "1", None)
+APP = Hook("app", "app", None)
+
+CALLS: dict[str, Callable[[Github], Awaitable[Any]]] = {
+    "repository": lambda api: api.repository(REPOSITORY),
+    "commit": lambda api: api.commit(REPOSITORY, SHA),
+    "pull requests of a commit": lambda api: api.pull_requests(REPOSITORY, SHA),
+    "comments": lambda api: everything(api, "comments", REPOSITORY, 1),
+    "comment": lambda api: api.comment(REPOSITORY, 1, "hello"),
+    "edit a comment": lambda api: api.edit_comment(REPOSITORY, 1, "1", "hello again"),
+    "status": lambda api: api.set_status(
+        REPOSITORY, SHA, "dokploy/shop/web", CommitState.RUNNING, "builds", "https://d.example/1"
+    ),
+    "deployment": lambda api: api.create_deployment(
+        REPOSITORY, SHA, "refs/heads/main", "shop/web", "deployment 1"
+    ),
+    "find a deployment": lambda api: api.find_deployment(REPOSITORY, SHA, "shop/web", "number 1"),
+    "state of a deployment": lambda api: api.set_deployment(
+        REPOSITORY,
+        "1",
+        CommitState.SUCCESS,
+        "is live",
+        environment_url="https://shop.example.com",
+        log_url="https://d.example/1",
+    ),
+    "compare": lambda api: api.compare(REPOSITORY, OLD, SHA),
+    "head of a branch": lambda api: api.head(REPOSITORY, "main"),
+    "tags": lambda api: api.tags(REPOSITORY, 10),
+    "webhooks": lambda api: api.hooks(REPOSITORY),
+    "deliveries": lambda api: everything(api, "sendings", OWN, 0.0),
+    "payload of a delivery": lambda api: api.payload(OWN, "12345678"),
+    "redeliver": lambda api: api.redeliver(OWN, "12345678"),
+    "deliveries of an organisation": lambda api: everything(api, "sendings", ORG, 0.0),
+    "payload of an organisation's": lambda api: api.payload(ORG, "12345678"),
+    "redeliver an organisation's": lambda api: api.redeliver(ORG, "12345678"),
+}
+
+APP_CALLS: dict[str, Callable[[Github], Awaitable[Any]]] = {
+    "comments": CALLS["comments"],
+    "status": CALLS["status"],
+    "webhooks": CALLS["webhooks"],
+    "deliveries of the App": lambda api: everything(api, "sendings", APP, 0.0),
+    "payload of the App's": lambda api: api.payload(APP, "12345678"),
+    "redeliver the App's": lambda api: api.redeliver(APP, "12345678"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_call_is_one_that_github_takes(github: Mocked, call: str) -> None:
+    await CALLS[call](github.api)
+
+
+@pytest.mark.parametrize("call", APP_CALLS)
+async def test_a_call_of_an_app_is_one_that_github_takes(app: Mocked, call: str) -> None:
+    await APP_CALLS[call](app.api)
+
+
+async def test_every_operation_of_the_contract_is_called(github: Mocked, app: Mocked) -> None:
+    for call in CALLS.values():
+        await call(github.api)
+    for call in APP_CALLS.values():
+        await call(app.api)
+
+    assert github.called | app.called == operations("github")
+
+
+async def test_answers_are_read(github: Mocked) -> None:
+    (pull,) = await github.api.pull_requests(REPOSITORY, SHA)
+    (comment,) = await CALLS["comments"](github.api)
+    branch = await github.api.head(REPOSITORY, "main")
+
+    assert (pull.number, pull.head, pull.open, pull.own) == (1347, "new-topic", True, True)
+    assert (comment.id, comment.body, comment.ours) == ("1", "Me too", True)
+    assert branch == "7fd1a60b01f91b314f59955a4e4d4e80d8edf11d"
+
+
+async def test_a_call_that_breaks_the_contract_is_told(github: Mocked) -> None:
+    """So the tests above can fail."""
+    with pytest.raises(Refused):
+        await github.api._access.ask(REPOSITORY, "POST", f"/statuses/{SHA}", body={"state": "red"})
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "error"),
+    [
+        ("comments", 404, NotFound),
+        ("comment", 410, NotFound),
+        ("comment", 403, Refused),
+        ("comment", 422, Refused),
+        ("edit a comment", 422, Refused),
+        ("deployment", 409, Refused),
+        ("compare", 404, NotFound),
+        ("commit", 503, Unreachable),
+        ("deliveries", 400, Refused),
+    ],
+)
+async def test_an_error_of_the_contract_becomes_ours(
+    github: Mocked, call: str, code: int, error: type[Exception]
+) -> None:
+    await CALLS["comments"](github.api)  # by now it knows who we are
+    github.prefer = f"code={code}"
+
+    with pytest.raises(error):
+        await CALLS[call](github.api)
+
+
+async def test_only_a_write_is_unclear_after_a_server_error(github: Mocked) -> None:
+    client = github.api._access.client
+    sent = client._sent
+
+    async def broken(request: Request) -> Answer:
+        return replace(await sent(request), status=502, body=None)
+
+    client._sent = broken  # type: ignore[method-assign]
+    with pytest.raises(Unanswered):
+        await CALLS["comment"](github.api)
+    with pytest.raises(Unreachable):
+        await CALLS["commit"](github.api)

@@ -1,0 +1,107 @@
+"""Every call to GitLab, through python-gitlab, against a mock of GitLab's own contract."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from bridge.core.errors import NotFound, Refused, Unreachable
+from bridge.githosts.apis import Gitlab, gitlab_api
+from bridge.ports import CommitState, Hook
+from tests.host_contracts import operations
+from tests.hosts import Mocked, everything
+
+PROJECT = "top/sub/app"
+SHA = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
+OLD = "d" * 40
+HOOK = Hook(PROJECT, "1", None)
+
+
+@pytest.fixture
+async def gitlab(gitlab_mock: str) -> AsyncIterator[Mocked]:
+    api = gitlab_api(token=SecretStr("glpat-atoken"), url=gitlab_mock)
+    assert api is not None
+    yield Mocked("gitlab", api)
+    await api.close()
+
+
+CALLS: dict[str, Callable[[Gitlab], Awaitable[Any]]] = {
+    "repository": lambda api: api.repository(PROJECT),
+    "repository by its id": lambda api: api.repository("4711"),
+    "commit": lambda api: api.commit(PROJECT, SHA),
+    "merge requests of a commit": lambda api: api.pull_requests(PROJECT, SHA),
+    "notes": lambda api: everything(api, "comments", PROJECT, 1),
+    "note": lambda api: api.comment(PROJECT, 1, "hello"),
+    "edit a note": lambda api: api.edit_comment(PROJECT, 1, "1", "hello again"),
+    "status": lambda api: api.set_status(
+        PROJECT, SHA, "dokploy/shop/web", CommitState.RUNNING, "builds", "https://d.example/1"
+    ),
+    "deployment": lambda api: api.create_deployment(
+        PROJECT, SHA, "refs/tags/v1", "shop/web", "deployment 1"
+    ),
+    "find a deployment": lambda api: api.find_deployment(PROJECT, SHA, "shop/web", "number 1"),
+    "state of a deployment": lambda api: api.set_deployment(
+        PROJECT, "41", CommitState.SUCCESS, "live", environment_url="https://shop.example.com"
+    ),
+    "compare": lambda api: api.compare(PROJECT, OLD, SHA),
+    "head of a branch": lambda api: api.head(PROJECT, "feat/x"),
+    "tags": lambda api: api.tags(PROJECT, 10),
+    "webhooks": lambda api: api.hooks(PROJECT),
+    "events": lambda api: everything(api, "sendings", HOOK, 0.0),
+    "payload of an event": lambda api: api.payload(HOOK, "1"),
+    "resend": lambda api: api.redeliver(HOOK, "1"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_call_is_one_that_gitlab_takes(gitlab: Mocked, call: str) -> None:
+    await CALLS[call](gitlab.api)
+
+
+async def test_every_operation_of_the_contract_is_called(gitlab: Mocked) -> None:
+    for call in CALLS.values():
+        await call(gitlab.api)
+
+    assert gitlab.called == operations("gitlab")
+
+
+async def test_answers_are_read(gitlab: Mocked) -> None:
+    (merge,) = await gitlab.api.pull_requests(PROJECT, SHA)
+    (sending,) = await CALLS["events"](gitlab.api)
+    branch = await gitlab.api.head(PROJECT, "main")
+
+    assert merge.number == 14
+    assert sending.delivery == "3a427872-00df-429c-9bc9-a9475de2efe4"
+    assert (sending.event, sending.at) == ("Push Hook", None)
+    assert branch == "7b5c3cc8be40ee161ae89a06bba6229da1032a0c"
+
+
+async def test_a_call_that_breaks_the_contract_is_told(gitlab: Mocked) -> None:
+    """So the tests above can fail."""
+    body = {"environment": "e", "sha": SHA, "ref": "main", "tag": False, "status": "red"}
+    with pytest.raises(Refused):
+        await gitlab.api._access.ask(PROJECT, "POST", "/deployments", body=body)
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "error"),
+    [
+        ("notes", 404, NotFound),
+        ("note", 404, NotFound),
+        ("status", 401, Refused),
+        ("status", 403, Refused),
+        ("status", 409, Refused),
+        ("deployment", 401, Refused),
+        ("compare", 404, NotFound),
+        ("resend", 429, Unreachable),
+    ],
+)
+async def test_an_error_of_the_contract_becomes_ours(
+    gitlab: Mocked, call: str, code: int, error: type[Exception]
+) -> None:
+    await CALLS["notes"](gitlab.api)  # by now it knows who we are
+    gitlab.prefer = f"code={code}"
+
+    with pytest.raises(error):
+        await CALLS[call](gitlab.api)

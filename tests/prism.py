@@ -1,0 +1,68 @@
+"""Prism: a server that answers as an OpenAPI contract says, and refuses what it does not have.
+
+https://github.com/stoplightio/prism
+"""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.recording_backend import free_port
+from tests.node_tools import Unavailable, node_bin
+
+CONTRACTS = Path(__file__).parent / "fixtures" / "contracts"
+READY = "Prism is listening"
+
+
+@pytest.fixture(scope="session")
+def github_mock() -> Iterator[str]:
+    """The address of a mock of GitHub's API."""
+    with mock("github", "https://api.github.com") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def gitlab_mock() -> Iterator[str]:
+    """The address of a mock of GitLab's API."""
+    with mock("gitlab", "https://gitlab.com") as url:
+        yield url
+
+
+@contextmanager
+def mock(host: str, origin: str) -> Iterator[str]:
+    """A mock of a contract; `origin` stands in its answers, where links must lead to the mock."""
+    try:
+        prism = node_bin("prism", "prism")
+    except Unavailable as why:
+        pytest.skip(f"no Prism to serve the contract of {host}: {why}")
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    with tempfile.TemporaryDirectory(prefix="prism-") as folder:
+        contract = Path(folder) / f"{host}.json"
+        contract.write_text((CONTRACTS / f"{host}.json").read_text().replace(origin, url))
+        # --errors: what breaks the contract gets 422, instead of a guess at what was meant.
+        command = [str(prism), "mock", "-h", "127.0.0.1", "-p", str(port), "--errors"]
+        log = Path(folder) / "log"
+        with log.open("wb") as said:
+            process = subprocess.Popen([*command, str(contract)], stdout=said, stderr=said)
+        try:
+            _wait(process, log)
+            yield url
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait(process: "subprocess.Popen[bytes]", log: Path) -> None:
+    for _ in range(600):
+        if READY in (said := log.read_text(errors="replace")):
+            return
+        try:
+            process.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    pytest.fail(f"Prism did not start: {said[-2000:]}")
