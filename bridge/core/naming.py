@@ -15,7 +15,7 @@ def find_app(apps: Sequence[App], name: str) -> App:
     Raises:
         NotFound: none or several fit; the message names those that come near.
     """
-    fits = _fitting(apps, name)
+    fits = fitting(apps, name)
     if len(fits) == 1:
         return fits[0]
     if fits:
@@ -25,7 +25,7 @@ def find_app(apps: Sequence[App], name: str) -> App:
 
 def apps_like(apps: Sequence[App], name: str) -> list[App]:
     """What may have been meant by a name that names no single app, the likeliest first."""
-    fits = _fitting(apps, name)
+    fits = fitting(apps, name)
     if fits:
         return fits[:MOST_NAMED]
     by_word = {word.lower(): app for app in apps for word in (app.name, app.label)}
@@ -33,8 +33,8 @@ def apps_like(apps: Sequence[App], name: str) -> list[App]:
     return list({by_word[word].id: by_word[word] for word in words}.values())
 
 
-def _fitting(apps: Sequence[App], name: str) -> list[App]:
-    """All that fit in the strictest way in which any fits."""
+def fitting(apps: Sequence[App], name: str) -> list[App]:
+    """All that a name fits in the strictest way in which it fits any."""
     wanted = name.strip().lower()
     for fits in (
         [app for app in apps if app.id == name],

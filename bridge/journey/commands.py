@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.chat_commands import OPENS_PICKER, Command, Unclear, Verb, parse_chat, written
 from bridge.core.commands import CHAT_HOST, write_command
-from bridge.core.errors import NotFound
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Deployment
-from bridge.core.naming import apps_like, find_app
+from bridge.core.naming import apps_like, fitting
 from bridge.core.replies import (
     Accepted,
     AppList,
@@ -182,13 +181,14 @@ class ChatCommands:
         if not seen:
             why = "You may not see any app from here, so there is none by that name for you."
             return Denied(right, why, granting(person, right, typed.app))
-        try:
-            return find_app(seen, typed.app)
-        except NotFound as error:
-            self._known.refresh()  # it may have been made just now: then the next try finds it
-            allowed = self.apps(person, place, right)
-            meant = [command_for(typed, app) for app in apps_like(allowed, typed.app)]
-            return Sorry(f"{str(error)[:1].upper()}{str(error)[1:]}", tuple(meant))
+        fits = fitting(seen, typed.app)
+        if len(fits) == 1:
+            return fits[0]
+        self._known.refresh()  # it may have been made just now: then the next try finds it
+        allowed = self.apps(person, place, right)
+        meant = tuple(command_for(typed, app) for app in apps_like(allowed, typed.app))
+        why = f"{typed.app!r} fits several apps." if fits else f"There is no app {typed.app!r}."
+        return Sorry(why, meant)
 
     def _denied(self, person: Person, place: Place, right: Right, app: App) -> Denied | None:
         if self._access.may(person, right, app, place.channel):

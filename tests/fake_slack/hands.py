@@ -222,7 +222,8 @@ class Hands:
             raw, content_type = urlencode(fields).encode(), "application/x-www-form-urlencoded"
         headers = signed(raw) | {"Content-Type": content_type}
         answer = await self._web.post("/slack/events", content=raw, headers=headers)
-        body = answer.json() if answer.headers["content-type"].startswith("application/j") else {}
+        as_text = {"text": answer.text} if answer.text else {}
+        body = answer.json() if "application/json" in answer.headers["content-type"] else as_text
         return Answered(self._slack, answer.status_code, body, time.perf_counter() - began, token)
 
 

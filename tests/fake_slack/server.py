@@ -236,7 +236,6 @@ class FakeSlack:
             "user": "bridge",
             "team_id": TEAM,
             "user_id": BOT,
-            "bot_id": "B0BRIDGE",
         }
 
     def _place(self, name: str) -> Channel:

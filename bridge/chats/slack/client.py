@@ -16,6 +16,7 @@ SLACK = "slack"
 TIMEOUT = 15.0
 """Seconds for a whole call."""
 
+_TOO_MANY = frozenset({"ratelimited", "rate_limited"})
 _AGAIN = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
 )
@@ -146,7 +147,7 @@ def translated(method: str, response: Any) -> BridgeError:
     status, headers = response.status_code, response.headers
     data = response.data if isinstance(response.data, dict) else {}
     code = str(data.get("error") or f"status {status}")
-    if status == 429 or code in ("ratelimited", "rate_limited"):
+    if status == 429 or (status == 200 and code in _TOO_MANY):
         return Unreachable(SLACK, f"{method}: too many calls", retry_after=_seconds(headers))
     if status >= 500 or code in _AGAIN:
         return Unanswered(SLACK, f"{method}: {code}")

@@ -9,18 +9,20 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from bridge.chats.slack import actions, commands, shortcuts
 from bridge.chats.slack.client import SLACK
 from bridge.chats.slack.parts import Parts
+from bridge.chats.slack.reading import payload_of
 from bridge.chats.slack.signing import Proof, opened, verify
 from bridge.core.errors import BridgeError, MalformedPayload
 from bridge.ports import Clock, HttpAnswer
 
 log = logging.getLogger(__name__)
 
-PASSED_ON = ("content-type", "x-slack-retry-num", "x-slack-retry-reason")
+PASSED_ON = ("X-Slack-Retry-Num", "X-Slack-Retry-Reason")
 """Headers that Bolt gets to see; it has some of its own that steer it."""
 
 ELSEWHERE = "This bridge serves another Slack workspace, so it does nothing here."
@@ -53,21 +55,24 @@ class SlackDoor:
             MalformedPayload: it is, but not what Slack sends.
         """
         verify(self._secret, opened, body)
-        try:
-            text = body.decode()
-        except UnicodeDecodeError:
-            raise MalformedPayload("the body is no UTF-8") from None
-        passed_on = {k.lower(): v for k, v in headers.items() if k.lower() in PASSED_ON}
-        return await self._dispatched(text, passed_on)
+        payload = payload_of(headers.get("Content-Type", ""), body)
+        passed_on = {name: headers[name] for name in PASSED_ON if name in headers}
+        return await self._dispatched(payload, passed_on)
 
-    async def _dispatched(self, text: str, headers: dict[str, str]) -> HttpAnswer:
+    async def _dispatched(self, payload: dict[str, Any], headers: dict[str, str]) -> HttpAnswer:
+        """Hand it to Bolt in the form that Socket Mode has, so that both ways are one."""
         from slack_bolt.request.async_request import AsyncBoltRequest
 
         try:
-            request = AsyncBoltRequest(body=text, headers=headers)  # type: ignore[arg-type]
-        except ValueError:  # what stands for JSON is none
-            raise MalformedPayload("the body can't be read") from None
-        answer = await self._bolt.async_dispatch(request)
+            request = AsyncBoltRequest(body=payload, headers=headers, mode="socket_mode")  # type: ignore[arg-type]
+            answer = await self._bolt.async_dispatch(request)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            # Bolt trusts what is signed to be whole; what handlers of ours raise ends in `_told`.
+            raise MalformedPayload(f"the body can't be read ({type(error).__name__})") from None
+        if answer.status == HTTPStatus.NOT_FOUND:  # nobody listens to it; refused, it would return
+            return HttpAnswer(HTTPStatus.OK)
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:  # before any handler of ours
+            raise MalformedPayload("the body has not the form that Slack sends")
         kind = answer.first_headers().get("content-type", "text/plain").partition(";")[0]
         return HttpAnswer(answer.status, answer.body or "", kind)
 

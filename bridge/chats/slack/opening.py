@@ -98,7 +98,7 @@ class Slack:
 
     async def run(self) -> None:
         """Find out who we are; then serve Socket Mode, where that is set."""
-        await self._learn()
+        await self.learn()
         if self.socket is not None:
             await self.socket.run()
 
@@ -108,7 +108,7 @@ class Slack:
         await self.parts.people.close()
         await self.parts.client.close()
 
-    async def _learn(self) -> None:
+    async def learn(self) -> None:
         """Ask Slack whose the token is; as long as it takes, if no workspace is set."""
         told = ""
         while True:

@@ -1,0 +1,132 @@
+"""The Slack door alone, over real HTTP: real stores, apps of choice, and no backend to wait for."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from bridge.chats.slack.opening import Slack, Wiring
+from bridge.chats.slack.planning import Channels
+from bridge.core.access import Access, Grant, Right
+from bridge.core.commands import parse_command
+from bridge.core.events import Asked
+from bridge.core.lifecycle import Deployment
+from bridge.core.watch import App, Source, SourceType
+from bridge.journey.build_log import BuildLogs
+from bridge.journey.commands import ChatCommands, Known
+from bridge.journey.ingest import Ingest
+from bridge.ports import Audited
+from bridge.stores.engines import sqlite_engine
+from bridge.stores.inbox import SqliteInbox
+from bridge.stores.journal import SqlJournal
+from bridge.web.hooks import BodyLimits
+from bridge.web.server import WebServer, routes
+from tests.fake_slack.hands import Hands
+from tests.fake_slack.server import BOT_TOKEN, SECRET, FakeSlack
+
+ALL = frozenset(Right)
+
+
+def shop(name: str, project: str = "shop", **others: object) -> App:
+    """An app that deploys from the branch main."""
+    source = Source(SourceType.GITHUB, "my-org/mono", branch="main")
+    return App(f"app-{name}", name, project, source=source, **others)  # type: ignore[arg-type]
+
+
+APPS = (shop("web"), shop("api"), shop("vault", "secret"))
+
+
+def granted(*who: str, may: frozenset[Right] = ALL, apps: tuple[str, ...] = ("*",)) -> Access:
+    return Access([Grant(who or ("everyone",), may, apps)])
+
+
+@dataclass
+class Door:
+    """A listener with the Slack door, its stores, and people's hands."""
+
+    url: str
+    web: httpx.AsyncClient
+    slack: FakeSlack
+    hands: Hands
+    parts: Slack
+    inbox: SqliteInbox
+    journal: SqlJournal
+    trouble: dict[str, str] = field(default_factory=dict)
+
+    async def asked(self) -> list[Asked]:
+        """What was kept, oldest first."""
+        found = []
+        for delivery in (await self.inbox.newest(100))[::-1]:
+            whole = await self.inbox.find(delivery.host, delivery.id)
+            assert whole is not None
+            assert whole.body is not None
+            found.append(parse_command(whole.event, whole.body))
+        return found
+
+    async def audit(self) -> list[Audited]:
+        """Who asked for what, newest first, once what goes on after answers is done."""
+        await self.parts.parts.background.stop()
+        return await self.journal.audited(limit=100)
+
+
+@asynccontextmanager
+async def open_door(
+    slack: FakeSlack,
+    folder: Path,
+    access: Access,
+    *,
+    apps: Sequence[App] = APPS,
+    team: str = "",
+    channel: str = "C0SHOP",
+) -> AsyncIterator[Door]:
+    """The door, for people of that workspace."""
+    inbox = SqliteInbox(folder / "inbox.sqlite")
+    journal = SqlJournal(sqlite_engine(folder / "journal.sqlite"), clock=time.time)
+    await inbox.start()
+    await journal.start()
+    await journal.save_apps("dokploy", list(apps))
+    trouble: dict[str, str] = {}
+    channels = Channels((), channel)
+    known = Known(
+        lambda: apps, lambda: trouble, lambda app, here: channels.of(app.label, here), lambda: None
+    )
+    logs = BuildLogs({}, journal)
+    parts = Slack(
+        Wiring(BOT_TOKEN, f"{slack.url}/api/", SECRET, team=team),
+        commands=ChatCommands(inbox, journal, known, access, logs, time.time),
+        access=access,
+        journal=journal,
+        inbox=inbox,
+        configurers={},
+        turn=_at_once,
+        tail=logs.tail,
+        email_of=_nobody,
+        clock=time.time,
+    )
+    if not team:
+        await parts.learn()
+    assert parts.door is not None
+    ingest = Ingest({}, inbox, time.time)
+    app = routes(ingest, (), BodyLimits(), {}, chats={"slack": parts.door})
+    server = WebServer(app, "127.0.0.1", 0)
+    await server.start()
+    try:
+        async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=20) as web:
+            hands = Hands(slack, web)
+            yield Door(server.url, web, slack, hands, parts, inbox, journal, trouble)
+    finally:
+        await server.stop()
+        await parts.stop()
+        await journal.stop()
+        await inbox.stop()
+
+
+async def _at_once(_lane: str) -> None:
+    """Nobody counts here."""
+
+
+async def _nobody(_deployment: Deployment) -> str:
+    return ""
