@@ -49,7 +49,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "did-you-mean": ("did_you_mean",),
     "refused": ("refused",),
     "help": ("help",),
-    "provider": ("provider-source",),
+    "provider": ("provider-github",),
     "provider-difference": ("provider-difference",),
     "provider-changed": ("provider-note",),
 }
