@@ -29,6 +29,10 @@ Wake = Callable[[], None]
 """Tells a later step that there is something to do; may be called from the event loop only."""
 
 
+Body = bytes | bytearray
+"""What a request has brought; nobody changes it."""
+
+
 # ── Git hosts ────────────────────────────────────────────────────────────────
 
 
@@ -72,7 +76,7 @@ class GitHost(Protocol):
             Rejected: a header that must be there is missing.
         """
 
-    def verify(self, envelope: Envelope, body: bytes) -> None:
+    def verify(self, envelope: Envelope, body: Body) -> None:
         """Check the signature over the raw bytes; raises BadSignature."""
 
     def parse(self, event: str, headers: Mapping[str, str], body: bytes) -> Event:
@@ -328,7 +332,7 @@ class NewDelivery:
     id: str
     event: str
     headers: Mapping[str, str]
-    body: bytes
+    body: Body
     received_at: float
 
 

@@ -158,7 +158,9 @@ class Web(Section):
 
     max_body: int = Field(26 * 2**20, ge=1024, description="bytes of a webhook; GitHub sends 25 MB")
     max_in_flight: int = Field(
-        256 * 2**20, ge=2**20, description="bytes of all bodies at a time; more is answered 503"
+        96 * 2**20,
+        ge=2**20,
+        description="bytes of all bodies at a time; more has to wait",
     )
     body_timeout: float = Field(10.0, gt=0, description="seconds for a body to arrive")
     metrics_token: SecretStr | None = Field(

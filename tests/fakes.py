@@ -24,7 +24,7 @@ from bridge.core.events import Action, Commit, Event, Ref, RefKind, RefPushed, R
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.tracking import token_for
 from bridge.core.watch import App, Source, SourceType
-from bridge.ports import BackendDeployment, Envelope, NewDelivery, Progress, QueuedJob
+from bridge.ports import BackendDeployment, Body, Envelope, NewDelivery, Progress, QueuedJob
 from bridge.stores.journal import SqlJournal
 from bridge.stores.tables import metadata
 
@@ -297,7 +297,7 @@ class FakeHost:
     def fetched(self, headers: Mapping[str, str]) -> Envelope:
         return self.open(headers, 0.0)
 
-    def verify(self, envelope: Envelope, body: bytes) -> None:
+    def verify(self, envelope: Envelope, body: Body) -> None:
         """Everything is authentic here."""
 
     def parse(self, event: str, headers: Mapping[str, str], body: bytes) -> Event:

@@ -29,7 +29,7 @@ from bridge.githosts.payload import (
     same,
     web_url,
 )
-from bridge.ports import Envelope
+from bridge.ports import Body, Envelope
 
 MOST_COMMITS = 2048
 MOST_FILES = 3000
@@ -110,7 +110,7 @@ class GitHub:
             headers={"content-type": content_type} if content_type else {},
         )
 
-    def verify(self, envelope: Envelope, body: bytes) -> None:
+    def verify(self, envelope: Envelope, body: Body) -> None:
         """Check the signature over the raw bytes; raises BadSignature."""
         given = bytes.fromhex(envelope.proof[0])
         if not same(given, (hmac.digest(key, body, "sha256") for key in self._secrets)):

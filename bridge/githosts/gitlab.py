@@ -28,7 +28,7 @@ from bridge.githosts.payload import (
     same,
     web_url,
 )
-from bridge.ports import Envelope
+from bridge.ports import Body, Envelope
 
 MOST_COMMITS = 20
 MOST_OPTIONS = 100
@@ -113,7 +113,7 @@ class GitLab:
             headers={"x-gitlab-event-uuid": uuid} if uuid else {},
         )
 
-    def verify(self, envelope: Envelope, body: bytes) -> None:
+    def verify(self, envelope: Envelope, body: Body) -> None:
         """Check the signature over the raw bytes, if signing tokens are set: BadSignature."""
         if not self._keys:
             return  # a token says nothing about the body; `open` has compared it

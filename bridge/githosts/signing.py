@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from bridge.core.errors import BadSignature
 from bridge.githosts.payload import as_bytes, same
+from bridge.ports import Body
 
 _HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _ID = re.compile(r"[!-~]{1,200}").fullmatch
@@ -56,7 +57,7 @@ def proof_of(headers: Mapping[str, str], now: float, tolerance: float) -> tuple[
     return sent_id, timestamp, signatures
 
 
-def verify(proof: tuple[str, ...], body: bytes, keys: Iterable[bytes]) -> None:
+def verify(proof: tuple[str, ...], body: Body, keys: Iterable[bytes]) -> None:
     """Check that one of the signatures is over these very bytes; raises BadSignature."""
     sent_id, timestamp, signatures = proof
     signed = f"{sent_id}.{timestamp}.".encode() + body

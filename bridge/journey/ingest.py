@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.core.errors import NotFound
-from bridge.ports import Clock, Envelope, GitHost, Inbox, NewDelivery
+from bridge.ports import Body, Clock, Envelope, GitHost, Inbox, NewDelivery
 
 IN_THREAD_FROM = 256 * 1024
 """Bytes of body from which the signature is checked in a thread: above, it would hold the loop."""
@@ -46,7 +46,7 @@ class Ingest:
             raise NotFound(f"{host} is not served here: no secret is set for it")
         return served.open(headers, self._clock())
 
-    async def take(self, host: str, envelope: Envelope, body: bytes) -> Receipt:
+    async def take(self, host: str, envelope: Envelope, body: Body) -> Receipt:
         """Check and keep a delivery; returns once it is on disk.
 
         Raises:
@@ -67,7 +67,7 @@ class Ingest:
         return Receipt(id_, kept.duplicate)
 
 
-def _nameless(envelope: Envelope, body: bytes, now: float) -> str:
+def _nameless(envelope: Envelope, body: Body, now: float) -> str:
     """An id for a delivery whose sender gives none.
 
     Two hooks can bring the same push under one event id, in different bodies; without even

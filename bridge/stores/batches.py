@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bridge.core.errors import Unreachable
-from bridge.ports import Delivery, DeliveryState, Finished, Kept, NewDelivery
+from bridge.ports import Body, Delivery, DeliveryState, Finished, Kept, NewDelivery
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -234,8 +234,18 @@ def delivery_row(item: Keep) -> tuple[Any, ...]:
     """What is kept of a delivery: key, host, id, event, headers, received_at, body."""
     new = item.new
     headers = json.dumps(dict(new.headers), separators=(",", ":"))
-    body = zstd.compress(new.body, level=1)
-    return (item.key, new.host, new.id, new.event, headers, new.received_at, body)
+    return (item.key, new.host, new.id, new.event, headers, new.received_at, _packed(new.body))
+
+
+_of_thread = threading.local()
+
+
+def _packed(body: Body) -> bytes:
+    """A body, compressed; each thread keeps its compressor, which is as dear as 10 KB of body."""
+    compressor: zstd.ZstdCompressor | None = getattr(_of_thread, "compressor", None)
+    if compressor is None:
+        compressor = _of_thread.compressor = zstd.ZstdCompressor(level=1)
+    return compressor.compress(body, mode=zstd.ZstdCompressor.FLUSH_FRAME)
 
 
 def read_delivery(row: tuple[Any, ...]) -> Delivery:

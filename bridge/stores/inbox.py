@@ -9,9 +9,11 @@ import contextlib
 import sqlite3
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bridge.core.errors import Unreachable
 from bridge.ports import Delivery, Finished, InboxFigures, Kept
@@ -25,6 +27,7 @@ from bridge.stores.batches import (
     delivery_row,
     read_delivery,
 )
+from bridge.stores.checkpoints import AT_MOST, PAGE, Checkpoints
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS deliveries (
@@ -47,6 +50,16 @@ CREATE TABLE IF NOT EXISTS work (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS work_open ON work (seq) WHERE state = 'kept';
 """
+
+_INSERTED = ("seq", "key", "host", "id", "event", "headers", "received_at", "body")
+_INSERT = f"INSERT INTO deliveries ({', '.join(_INSERTED)}) VALUES "
+_OPEN = "INSERT INTO work (seq) VALUES "
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+MOST_ROWS = 32
+"""Rows of one statement; for each number up to it there is one to prepare and keep."""
 
 _FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
 
@@ -174,32 +187,40 @@ class _Writer:
         except sqlite3.Error:
             self._connection.close()
             raise
+        self._connection.execute(f"PRAGMA wal_autocheckpoint={AT_MOST}")
+        self._checkpoints = Checkpoints(lambda: _connect(path))
 
     def commit(self, batch: Sequence[Item]) -> None:
-        rows = {id(item): delivery_row(item) for item in batch if isinstance(item, Keep)}
+        rows = [(item, delivery_row(item)) for item in batch if isinstance(item, Keep)]
         writer = self._connection
         try:
             writer.execute("BEGIN IMMEDIATE")
+            _keep(writer, rows)
             for item in batch:
-                if isinstance(item, Keep):
-                    item.answer = _insert(writer, item, rows[id(item)])
-                elif isinstance(item, Finish):
+                if isinstance(item, Finish):
                     _update(writer, item.finished)
-                else:
+                elif isinstance(item, Forget):
                     _remove(writer, item)
             writer.execute("COMMIT")
         except Exception:
             with contextlib.suppress(sqlite3.Error):
                 writer.rollback()
             raise
+        # A row takes its body, and about two pages of indices and of what is left of others.
+        self._checkpoints.wrote(sum(len(row[-1]) + 2 * PAGE for _, row in rows))
 
     def close(self) -> None:
+        self._checkpoints.stop()
         self._connection.close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=64
+        path,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=30,
+        cached_statements=4 * MOST_ROWS,
     )
     try:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
@@ -210,22 +231,66 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _insert(writer: sqlite3.Connection, item: Keep, row: tuple[Any, ...]) -> Kept:
-    inserted = writer.execute(
-        "INSERT OR IGNORE INTO deliveries (key, host, id, event, headers, received_at, body)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING seq",
-        row,
-    ).fetchone()
-    if inserted is not None:
-        writer.execute("INSERT INTO work (seq) VALUES (?)", inserted)
-        return Kept(inserted[0], duplicate=False)
-    (seq,) = writer.execute("SELECT seq FROM deliveries WHERE key = ?", (item.key,)).fetchone()
+def _keep(writer: sqlite3.Connection, rows: Sequence[tuple[Keep, Row]]) -> None:
+    """Insert what is new, and say for each where it is.
+
+    Few statements for many rows: each one lets go of the interpreter and fights for it again,
+    which costs more than the row. Positions are given here, inside the transaction, so that
+    none has to be read back.
+    """
+    known = _known(writer, [item.key for item, _ in rows])
+    first = seq = _last(writer)
+    new: list[Row] = []
+    for item, row in rows:
+        if (there := known.get(item.key)) is None:
+            seq += 1
+            known[item.key] = seq
+            new.append((seq, *row))
+            item.answer = Kept(seq, duplicate=False)
+        elif there > first:  # twice in this batch
+            item.answer = Kept(there, duplicate=True)
+        else:
+            item.answer = _again(writer, there)
+    for some in _chunks(new):
+        writer.execute(_many(_INSERT, len(_INSERTED), len(some)), list(chain.from_iterable(some)))
+        writer.execute(_many(_OPEN, 1, len(some)), [row[0] for row in some])
+
+
+def _known(writer: sqlite3.Connection, keys: Sequence[bytes]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for some in _chunks(keys):
+        marks = _many("", len(some), 1)
+        query = f"SELECT key, seq FROM deliveries WHERE key IN {marks}"
+        found |= dict(writer.execute(query, some).fetchall())
+    return found
+
+
+def _last(writer: sqlite3.Connection) -> int:
+    """The last position ever given; those of deliveries that are gone are not given again."""
+    found = writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'").fetchone()
+    return found[0] if found else 0
+
+
+def _again(writer: sqlite3.Connection, seq: int) -> Kept:
+    """One that is here already; taken up again if it had failed."""
     reopened = writer.execute(
         "UPDATE work SET state = 'kept', due_at = 0, attempts = 0"
         " WHERE seq = ? AND state = 'failed' RETURNING seq",
         (seq,),
     ).fetchone()
     return Kept(seq, duplicate=reopened is None)
+
+
+def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for begin in range(0, len(values), MOST_ROWS):
+        yield values[begin : begin + MOST_ROWS]
+
+
+@cache
+def _many(sql: str, columns: int, rows: int) -> str:
+    """A statement with places for so many values."""
+    row = f"({', '.join('?' * columns)})"
+    return sql + ", ".join([row] * rows)
 
 
 def _update(writer: sqlite3.Connection, finished: Sequence[Finished]) -> None:

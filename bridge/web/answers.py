@@ -24,9 +24,14 @@ def answer(status: int, /, **fields: object) -> web.Response:
     return web.Response(status=status, body=body, content_type="application/json")
 
 
+def error_body(why: str) -> bytes:
+    """What a refusal says, on one line."""
+    return json.dumps({"error": why}, ensure_ascii=False).encode()
+
+
 def refusal(status: int, why: str) -> web.Response:
     """A refusal: one line of JSON, and the connection ends, read or not."""
-    response = answer(status, error=why)
+    response = web.Response(status=status, body=error_body(why), content_type="application/json")
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     response.force_close()

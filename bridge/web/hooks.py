@@ -1,13 +1,14 @@
-"""`POST /hooks/<host>`: the door for webhooks.
+"""`POST /hooks/<host>`: the door for webhooks, whichever way their bytes have come.
 
 Everything that can be refused without the body is refused before it is read: what the
-headers say, then the size. The hot path has no middleware and parses no JSON.
+headers say, then the size. The hot path has no middleware and parses no JSON. Plain
+requests come through `quick`, all others through aiohttp; both ask here.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -17,7 +18,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.journey.ingest import Ingest
+from bridge.ports import Body, Envelope
 from bridge.web.answers import refusal, status_of
+from bridge.web.sparing import Sparing
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,9 @@ OUTCOMES: dict[int, str] = {
 }
 """What the status of an answer is called in the metrics."""
 
+SMALL = 256 * 1024
+"""Bytes of a body that is small; nearly all are."""
+
 EVENT_HEADERS = {"github": "X-GitHub-Event", "gitlab": "X-Gitlab-Event"}
 
 
@@ -53,83 +59,172 @@ class BodyLimits:
 
     Attributes:
         max_body: bytes of one body; more is 413.
-        max_in_flight: bytes of all bodies at a time; more is 503.
+        max_in_flight: bytes of all bodies at a time; what comes on top waits outside.
         timeout: seconds for a body to arrive.
+        patience: seconds that one waits outside; then it is 503.
     """
 
     max_body: int = 26 * 2**20
-    max_in_flight: int = 256 * 2**20
+    max_in_flight: int = 96 * 2**20
     timeout: float = 10.0
+    patience: float = 4.0
+
+
+class Refusal(Exception):
+    """A webhook is not taken, for a reason of HTTP."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+class Room:
+    """The memory for bodies: who finds none waits for some, in the order of arrival."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._used = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    def take(self, length: int) -> bool:
+        """Take some at once; False where there is none. A body larger than all gets all."""
+        if self._waiting or (self._used and self._used + length > self._size):
+            return False
+        self._used += length
+        return True
+
+    async def wait(self, length: int, patience: float) -> None:
+        """Take some when there is; Unreachable when that is not within `patience` seconds."""
+        free: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((length, free))
+        try:
+            async with asyncio.timeout(patience):
+                await free
+        except BaseException as error:
+            if free.done() and not free.cancelled():
+                self.give(length)  # it was given in the very moment
+            else:
+                self._waiting.remove((length, free))
+            if isinstance(error, TimeoutError):
+                why = "too many large webhooks are arriving at once"
+                raise Unreachable("the bridge", why) from None
+            raise
+
+    def give(self, length: int) -> None:
+        """Give it back."""
+        self._used -= length
+        while self._waiting:
+            wanted, free = self._waiting[0]
+            if self._used and self._used + wanted > self._size:
+                return
+            self._waiting.popleft()
+            if not free.done():
+                self._used += wanted
+                free.set_result(None)
 
 
 class Hooks:
-    """The handlers of all hosts; they share one budget of bytes in flight."""
+    """What becomes of webhooks, of all hosts; their bodies share the room."""
 
     def __init__(self, ingest: Ingest, limits: BodyLimits, count: Count = count_nothing) -> None:
         self._ingest = ingest
-        self._limits = limits
+        self.limits = limits
+        self._small = Room(limits.max_in_flight // 4)
+        self._large = Room(limits.max_in_flight - limits.max_in_flight // 4)
         self._count = count
-        self._in_flight = 0
+        self._log = Sparing(log)
+
+    def admit(self, host: str, headers: Mapping[str, str], length: int | None) -> Envelope:
+        """Look at a webhook's headers, before its body.
+
+        Raises:
+            BridgeError, Refusal: it is not taken, whatever its body.
+        """
+        envelope = self._ingest.open(host, headers)
+        if length is None:
+            why = "Content-Length is missing; webhooks are sent with it"
+            raise Refusal(HTTPStatus.LENGTH_REQUIRED, why)
+        if length > self.limits.max_body:
+            why = f"the body has {length} bytes; at most {self.limits.max_body} are taken"
+            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
+        return envelope
+
+    def room_for(self, length: int) -> "Room":
+        """The room for a body. Small ones have one of their own: large ones can't starve them."""
+        return self._small if length <= SMALL else self._large
+
+    async def keep(self, host: str, envelope: Envelope, body: Body) -> tuple[int, bytes]:
+        """Keep a webhook; the status and the JSON that its sender gets.
+
+        Raises:
+            BridgeError: it is not authentic, or can't be kept.
+        """
+        receipt = await self._ingest.take(host, envelope, body)
+        if receipt.duplicate:
+            answer = 200, _receipt(receipt.delivery, "duplicate")
+        else:
+            answer = 202, _receipt(receipt.delivery, "accepted")
+        self._count(host, envelope.event, OUTCOMES[answer[0]])
+        return answer
+
+    def refused(self, host: str, event: str, error: Exception) -> tuple[int, str]:
+        """Why a webhook is refused: its status, and words for its sender. Logged and counted."""
+        status, why = self._why(error)
+        self._log.info("webhook refused", host=host, status=status, why=why)
+        self._count(host, event, OUTCOMES.get(status, "failed"))
+        return status, why
+
+    def _why(self, error: Exception) -> tuple[int, str]:
+        if isinstance(error, BridgeError):
+            return int(status_of(error)), str(error)
+        if isinstance(error, Refusal):
+            return error.status, str(error)
+        if isinstance(error, TimeoutError):
+            why = f"the body did not arrive within {self.limits.timeout:g} s"
+            return HTTPStatus.REQUEST_TIMEOUT.value, why
+        return 400, f"the body could not be read ({type(error).__name__})"
+
+    # ── by way of aiohttp ─────────────────────────────────────────────────
 
     def handler(self, host: str) -> Handler:
         """The handler of one host's address."""
 
         async def handle(request: web.Request) -> web.Response:
             trace.follow(None)  # the connection may have brought another before
-            response = await answered(request)
-            event = request.headers.get(EVENT_HEADERS[host], "")
-            self._count(host, event, OUTCOMES.get(response.status, "failed"))
-            return response
-
-        async def answered(request: web.Request) -> web.Response:
             try:
-                return await self._receive(host, request)
-            except BridgeError as error:
-                return _refused(host, status_of(error), str(error))
-            except TimeoutError:
-                why = f"the body did not arrive within {self._limits.timeout:g} s"
-                return _refused(host, HTTPStatus.REQUEST_TIMEOUT, why)
-            except (ConnectionError, HttpProcessingError, web.HTTPException) as error:
-                why = f"the body could not be read ({type(error).__name__})"
-                return _refused(host, HTTPStatus.BAD_REQUEST, why)
+                status, body = await self._receive(host, request)
+            except (
+                *(BridgeError, Refusal, TimeoutError, ConnectionError),
+                *(HttpProcessingError, web.HTTPException),
+            ) as error:
+                event = request.headers.get(EVENT_HEADERS[host], "")
+                response = refusal(*self.refused(host, event, error))
+                if response.status == HTTPStatus.METHOD_NOT_ALLOWED:
+                    response.headers["Allow"] = "POST"
+                return response
+            return web.Response(status=status, body=body, content_type="application/json")
 
         return handle
 
-    async def _receive(self, host: str, request: web.Request) -> web.Response:
+    async def _receive(self, host: str, request: web.Request) -> tuple[int, bytes]:
         if request.method != "POST":
-            why = "webhooks are sent with POST"
-            return _refused(host, HTTPStatus.METHOD_NOT_ALLOWED, why, Allow="POST")
-        envelope = self._ingest.open(host, request.headers)
-        length = request.content_length
-        if length is None:
-            why = "Content-Length is missing; webhooks are sent with it"
-            return _refused(host, HTTPStatus.LENGTH_REQUIRED, why)
-        if length > self._limits.max_body:
-            why = f"the body has {length} bytes; at most {self._limits.max_body} are taken"
-            return _refused(host, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
+            raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "webhooks are sent with POST")
+        envelope = self.admit(host, request.headers, request.content_length)
         trace.follow(envelope.id)
-        with self._room_for(length):
-            receipt = await self._ingest.take(host, envelope, await self._read(request))
-        if receipt.duplicate:
-            return _receipt(HTTPStatus.OK, receipt.delivery, "duplicate")
-        return _receipt(HTTPStatus.ACCEPTED, receipt.delivery, "accepted")
-
-    @contextmanager
-    def _room_for(self, length: int) -> Iterator[None]:
-        """Count a body from before it is read until it is kept: so long it is in memory."""
-        if self._in_flight + length > self._limits.max_in_flight:
-            raise Unreachable("the bridge", "too many large webhooks are arriving at once")
-        self._in_flight += length
-        try:
-            yield
+        length = request.content_length or 0
+        room = self.room_for(length)
+        if not room.take(length):
+            await room.wait(length, self.limits.patience)
+        try:  # it counts from before it is read until it is kept: so long it is in memory
+            return await self.keep(host, envelope, await self._read(request))
         finally:
-            self._in_flight -= length
+            room.give(length)
 
     async def _read(self, request: web.Request) -> bytes:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # as aiohttp does it: the answer itself has not begun
-        async with asyncio.timeout(self._limits.timeout):
+        async with asyncio.timeout(self.limits.timeout):
             return await request.read()
 
 
@@ -137,15 +232,7 @@ async def expect_later(_request: web.Request) -> None:
     """Ask nobody for a body before the headers were looked at; `Hooks` does it then."""
 
 
-def _receipt(status: int, delivery: str, word: str) -> web.Response:
+def _receipt(delivery: str, word: str) -> bytes:
     # Ids are printable ASCII (checked in `open`); only these two would need escaping.
     id_ = delivery.replace("\\", "\\\\").replace('"', '\\"')
-    body = f'{{"delivery": "{id_}", "status": "{word}"}}'.encode()
-    return web.Response(status=status, body=body, content_type="application/json")
-
-
-def _refused(host: str, status: int, why: str, **headers: str) -> web.Response:
-    log.info("webhook refused", extra={"host": host, "status": int(status), "why": why})
-    response = refusal(status, why)
-    response.headers.update(headers)
-    return response
+    return f'{{"delivery": "{id_}", "status": "{word}"}}'.encode()

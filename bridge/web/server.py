@@ -16,11 +16,19 @@ from bridge.web.chat import chat_route
 from bridge.web.health import Check, healthz, readyz
 from bridge.web.hooks import BodyLimits, Hooks, count_nothing, expect_later
 from bridge.web.metrics import Metrics, metrics_route
+from bridge.web.quick import QuickDoor
 
 log = logging.getLogger(__name__)
 
 KEEPALIVE_SECONDS = 15.0
 """Also bounds how slowly headers may arrive; aiohttp's default is an hour."""
+
+
+HOOKS = web.AppKey("HOOKS", tuple[Hooks, tuple[str, ...]])
+"""What takes webhooks, and from which hosts."""
+
+STOP_SECONDS = 5.0
+"""For what is under way when the listener stops."""
 
 
 def routes(
@@ -34,7 +42,9 @@ def routes(
 ) -> web.Application:
     """The public surface; see product.md."""
     app = web.Application(client_max_size=limits.max_body)
+    hosts = tuple(hosts)
     hooks = Hooks(ingest, limits, metrics.webhook if metrics else count_nothing)
+    app[HOOKS] = hooks, hosts
     for host in hosts:
         path, handler = f"/hooks/{host}", hooks.handler(host)
         app.router.add_route("*", path, handler, expect_handler=expect_later)
@@ -57,6 +67,8 @@ class WebServer:
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
+        self._door: QuickDoor | None = None
+        self._listener: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Bind and serve; raises Rejected when the address can't be had."""
@@ -67,20 +79,24 @@ class WebServer:
             "keepalive_timeout": KEEPALIVE_SECONDS,
             "lingering_time": 0,
             "handle_signals": False,
-            "shutdown_timeout": 5.0,
+            "shutdown_timeout": STOP_SECONDS,
         }
         self._runner = web.AppRunner(self._app, **settings)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
+        aiohttp = self._runner.server
+        assert aiohttp is not None
+        self._door = QuickDoor(*self._app[HOOKS], aiohttp, KEEPALIVE_SECONDS)
         try:
-            await site.start()
+            self._listener = await asyncio.get_running_loop().create_server(
+                self._door, self._host, self._port, backlog=1024
+            )
         except OSError as error:
             await self.stop()
             raise Rejected(
                 f"can't listen on {self._host}:{self._port} ({error.strerror});"
                 " choose another with --port or PORT"
             ) from error
-        self._port = self._runner.addresses[0][1]
+        self._port = self._listener.sockets[0].getsockname()[1]
 
     @property
     def url(self) -> str:
@@ -90,9 +106,18 @@ class WebServer:
 
     async def stop(self) -> None:
         """Stop taking requests, finish those under way."""
-        if self._runner is not None:
-            await asyncio.shield(self._runner.cleanup())
-            self._runner = None
+        await asyncio.shield(self._stop())
+
+    async def _stop(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+        door, self._door = self._door, None
+        if door is not None:
+            await door.stop(STOP_SECONDS)
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
 
 
 def _quiet_logger() -> logging.Logger:

@@ -38,6 +38,7 @@ class Asked:
     commit: str
     overlapped: bool
     job: "Job"
+    at: float
 
 
 @dataclass
@@ -142,7 +143,7 @@ class RecordingBackend:
         assert token is not None
         assert commit is not None
         job = Job(f"d{next(self.numbers)}", app, asked["title"], asked["description"], time.time())
-        self.ledger.append(Asked(app, token[0], commit[1], going, job))
+        self.ledger.append(Asked(app, token[0], commit[1], going, job, time.time()))
         self.jobs[app].append(job)
         task = asyncio.create_task(self.build(job, commit[1]))
         self.building.add(task)
@@ -186,6 +187,10 @@ class RecordingBackend:
         return web.json_response(
             [{"projectId": "p", "name": "shop", "environments": [environment]}]
         )
+
+    async def told(self, _request: web.Request) -> web.Response:
+        """The ledger, for those who ask from another process."""
+        return web.json_response([[a.app, a.commit, a.at, a.overlapped] for a in self.ledger])
 
     async def application(self, request: web.Request) -> web.Response:
         id_ = request.query["applicationId"]
@@ -332,10 +337,11 @@ def push_payload(before: str, after: str, apps: set[str]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def recording_backend(
-    *, apps: int, build_seconds: float, listing_delay: float
+    *, apps: int, build_seconds: float, listing_delay: float, port: int = 0
 ) -> AsyncIterator[RecordingBackend]:
     """A running one, on loopback."""
-    backend = RecordingBackend(apps, build_seconds, listing_delay)
+    url = f"http://127.0.0.1:{port}" if port else ""
+    backend = RecordingBackend(apps, build_seconds, listing_delay, url)
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -347,6 +353,7 @@ async def recording_backend(
     app.router.add_get("/api/deployment.queueList", backend.queue)
     app.router.add_get("/api/project.all", backend.projects)
     app.router.add_get("/api/application.one", backend.application)
+    app.router.add_get("/ledger", backend.told)
     backend.runner = runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await backend.come_back()

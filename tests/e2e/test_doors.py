@@ -370,7 +370,7 @@ async def test_who_hangs_up_in_the_middle_leaves_nothing_behind(
 
 
 async def test_too_much_at_once_is_503_and_comes_again_later(opened: Opened) -> None:
-    door = await opened(max_in_flight=3 * MIB)
+    door = await opened(max_in_flight=4 * MIB, patience=0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
     first = b"1" * (2 * MIB)
     headers = signed(first, id_="first") | {"Content-Length": str(len(first))}

@@ -1,0 +1,369 @@
+"""The quick way for webhooks: plain requests, without a framework in between.
+
+A webhook is a POST with a Content-Length, and hosts send nothing else. Such a request is read
+here, in half the time that aiohttp takes. Whatever is not as plain (other routes and methods,
+chunks, `Expect`, upgrades, a header twice, anything that is not quite HTTP) is left to aiohttp,
+with the very bytes that have come: from then on the connection is aiohttp's, for good. So the
+quick way has to be right only about what it takes, and every guard holds on both.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any
+
+from bridge.core import trace
+from bridge.core.errors import BridgeError, Unreachable
+from bridge.ports import Body, Envelope
+from bridge.web.answers import RETRY_AFTER_SECONDS, error_body
+from bridge.web.hooks import Hooks, Refusal
+
+MOST_HEAD = 16 * 1024
+"""Bytes of headers that are looked at; what has more is aiohttp's, which has limits of its own."""
+
+MOST_AHEAD = 64 * 1024
+"""Bytes that are taken ahead of an answer; then the sender has to wait."""
+
+_END = b"\r\n\r\n"
+_LINES = re.compile(rb"(?:[!#-'*+\-.0-9A-Z^-z|~]+:[\t -~]*\r\n)*").fullmatch
+_LENGTH = re.compile(r"[0-9]{1,15}").fullmatch
+_NOT_PLAIN = frozenset({"transfer-encoding", "expect", "upgrade", "te", "trailer"})
+
+
+class Headers(dict[str, str]):
+    """Headers by name, whatever its case."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of any mapping."""
+        return dict.get(self, name.lower(), default)
+
+    def __getitem__(self, name: str) -> str:
+        return dict.__getitem__(self, name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and dict.__contains__(self, name.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands before a body; `closes`: the sender wants the connection closed after it."""
+
+    host: str
+    headers: Headers
+    length: int
+    closes: bool
+
+
+def read_head(raw: bytes, hosts: dict[bytes, str]) -> Head | None:
+    """Read the head of a plain webhook, with its last line's end; None where it is none. Pure.
+
+    Args:
+        hosts: by their whole request line.
+    """
+    line, _, rest = raw.partition(b"\r\n")
+    host = hosts.get(line)
+    if host is None or not _LINES(rest):
+        return None
+    headers = Headers()
+    lines = rest.decode("ascii").split("\r\n")
+    lines.pop()
+    for one in lines:
+        name, _, value = one.partition(":")
+        headers[name.lower()] = value.strip("\t ")
+    length = headers.get("content-length", "")
+    if len(headers) != len(lines) or not _LENGTH(length) or not _NOT_PLAIN.isdisjoint(headers):
+        return None
+    connection = headers.get("connection", "keep-alive").lower()
+    if connection not in ("keep-alive", "close"):
+        return None
+    return Head(host, headers, int(length), connection == "close")
+
+
+class QuickDoor:
+    """Makes the protocols of a listener's connections, and ends them all.
+
+    Args:
+        hosts: those whose webhooks may come the quick way.
+        fallback: makes aiohttp's protocol.
+        keepalive: seconds that a connection may be silent, or take for its headers.
+    """
+
+    def __init__(
+        self,
+        hooks: Hooks,
+        hosts: Iterable[str],
+        fallback: Callable[[], asyncio.Protocol],
+        keepalive: float,
+    ) -> None:
+        self.hooks = hooks
+        self.hosts = {f"POST /hooks/{host} HTTP/1.1".encode(): host for host in hosts}
+        self.fallback = fallback
+        self.keepalive = keepalive
+        self.loop = asyncio.get_running_loop()
+        self.connections: set[QuickConnection] = set()
+        self._date = (0, b"")
+
+    def __call__(self) -> "QuickConnection":
+        """A protocol for a new connection."""
+        return QuickConnection(self)
+
+    def date(self) -> bytes:
+        """The Date header, made once a second."""
+        now = int(time.time())
+        if self._date[0] != now:
+            self._date = now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode()
+        return self._date[1]
+
+    async def stop(self, patience: float) -> None:
+        """Finish what is being kept, for so many seconds; then close what is still open."""
+        for connection in list(self.connections):
+            connection.close_when_idle()
+        busy = [one.task for one in self.connections if one.task is not None]
+        if busy:
+            await asyncio.wait(busy, timeout=patience)
+        for connection in list(self.connections):
+            connection.abort()
+
+
+class QuickConnection(asyncio.Protocol):
+    """One connection: head, body, answer, and again."""
+
+    __slots__ = (
+        "_ahead", "_body", "_closes", "_door", "_got", "_head", "_idle_since", "_paused",
+        "_timer", "_transport", "_waits_for_body", "task",
+    )  # fmt: skip
+
+    def __init__(self, door: QuickDoor) -> None:
+        self._door = door
+        self._transport: Any = None
+        self._ahead = b""  # what has come and is not looked at yet
+        self._head: tuple[Head, Envelope] | None = None
+        self._body: bytearray | None = None  # while it arrives
+        self._got = 0
+        self._closes = self._paused = False
+        self._idle_since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._waits_for_body: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    # ── what the transport tells ──────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A sender has connected."""
+        self._transport = transport
+        self._door.connections.add(self)
+        self._idle_since = self._door.loop.time()
+        self._timer = self._door.loop.call_later(self._door.keepalive, self._look_at_time)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """It is gone; what is being kept is kept all the same."""
+        self._let_go()
+        if self._body is not None:
+            self._body = None
+            self._give_back()
+        self._ahead = b""
+
+    def eof_received(self) -> bool:
+        """Nothing more will come; the answer is still sent."""
+        self._closes = True
+        return self.task is not None
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes have come."""
+        if self._body is not None:
+            self._more_of_body(data)
+        elif self.task is not None:
+            self._ahead += data
+            if len(self._ahead) > MOST_AHEAD:
+                self._pause()
+        else:
+            self._look(self._ahead + data if self._ahead else data)
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    # ── head ──────────────────────────────────────────────────────────────
+
+    def _look(self, data: bytes) -> None:
+        """Look at what has come since the last answer."""
+        end = data.find(_END, 0, MOST_HEAD)
+        if end < 0:
+            self._ahead = data
+            if len(data) >= MOST_HEAD or not _begins_plainly(data):
+                self._leave_to_aiohttp(data)
+            return
+        head = read_head(data[: end + 2], self._door.hosts)
+        if head is None:
+            self._leave_to_aiohttp(data)
+            return
+        self._ahead = b""
+        begin = end + 4
+        try:
+            envelope = self._door.hooks.admit(head.host, head.headers, head.length)
+        except (BridgeError, Refusal) as error:
+            self._refuse(head.host, "", error)
+            return
+        self._head = head, envelope
+        if not self._door.hooks.room_for(head.length).take(head.length):
+            self._ahead = data[begin:]
+            self._pause()
+            self.task = self._door.loop.create_task(self._wait_for_room(head, envelope))
+        elif len(data) - begin >= head.length:
+            self._ahead = data[begin + head.length :]
+            self._keep(data[begin : begin + head.length])
+        else:
+            self._begin_body(head.length, data[begin:])
+
+    def _leave_to_aiohttp(self, data: bytes) -> None:
+        self._let_go()
+        self._resume()
+        protocol = self._door.fallback()
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.data_received(data)
+
+    # ── body ──────────────────────────────────────────────────────────────
+
+    def _begin_body(self, length: int, begun: bytes) -> None:
+        self._body = bytearray(length)  # its pages are the system's until bytes arrive in them
+        self._got = 0
+        timeout = self._door.hooks.limits.timeout
+        self._waits_for_body = self._door.loop.call_later(timeout, self._too_slow)
+        self._more_of_body(begun)
+        self._resume()
+
+    def _more_of_body(self, data: bytes) -> None:
+        assert self._body is not None
+        missing = len(self._body) - self._got
+        self._body[self._got : self._got + min(len(data), missing)] = data[:missing]
+        self._got += len(data)
+        if self._got < len(self._body):
+            return
+        assert self._waits_for_body is not None
+        self._waits_for_body.cancel()
+        body, self._body = self._body, None
+        self._ahead = data[missing:]
+        self._keep(body)
+
+    def _too_slow(self) -> None:
+        self._body = None
+        self._give_back()
+        self._refuse_now(TimeoutError())
+
+    async def _wait_for_room(self, head: Head, envelope: Envelope) -> None:
+        trace.follow(envelope.id)
+        hooks = self._door.hooks
+        try:
+            await hooks.room_for(head.length).wait(head.length, hooks.limits.patience)
+        except Unreachable as error:
+            self.task = None
+            self._refuse_now(error)
+            return
+        self.task = None
+        if self._transport.is_closing():
+            self._give_back()
+            return
+        data, self._ahead = self._ahead, b""
+        self._begin_body(head.length, data)
+
+    def _give_back(self) -> None:
+        assert self._head is not None
+        length = self._head[0].length
+        self._door.hooks.room_for(length).give(length)
+
+    # ── keeping and answering ─────────────────────────────────────────────
+
+    def _keep(self, body: Body) -> None:
+        self.task = self._door.loop.create_task(self._kept(body))
+
+    async def _kept(self, body: Body) -> None:
+        assert self._head is not None
+        head, envelope = self._head
+        trace.follow(envelope.id)
+        try:
+            status, answer = await self._door.hooks.keep(head.host, envelope, body)
+        except BridgeError as error:
+            self._refuse_now(error)
+            return
+        finally:
+            self.task = None
+            self._give_back()
+        self._answer(status, answer, closes=head.closes or self._closes)
+        if self._ahead and not self._transport.is_closing():
+            self._look(self._ahead)
+        if len(self._ahead) <= MOST_AHEAD:
+            self._resume()
+
+    def _answer(self, status: int, body: bytes, *, closes: bool, more: bytes = b"") -> None:
+        if self._transport.is_closing():
+            return
+        if closes:
+            more += b"Connection: close\r\n"
+        self._transport.write(
+            b"%sContent-Type: application/json\r\nContent-Length: %d\r\n%s%s\r\n%s"
+            % (_STATUS_LINES[status], len(body), self._door.date(), more, body)
+        )
+        if closes:
+            self._transport.close()
+        self._idle_since = self._door.loop.time()
+
+    def _refuse_now(self, error: Exception) -> None:
+        assert self._head is not None
+        head, envelope = self._head
+        self._refuse(head.host, envelope.event, error)
+
+    def _refuse(self, host: str, event: str, error: Exception) -> None:
+        status, why = self._door.hooks.refused(host, event, error)
+        busy = status == HTTPStatus.SERVICE_UNAVAILABLE
+        more = f"Retry-After: {RETRY_AFTER_SECONDS}\r\n".encode() if busy else b""
+        self._answer(status, error_body(why), closes=True, more=more)
+
+    # ── its end ───────────────────────────────────────────────────────────
+
+    def close_when_idle(self) -> None:
+        """Take nothing more; what is under way is answered."""
+        self._closes = True
+        if self.task is None and self._body is None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    def _look_at_time(self) -> None:
+        """Close what has been silent for too long, or takes too long for its headers."""
+        left = self._door.keepalive - (self._door.loop.time() - self._idle_since)
+        if self.task is not None or self._body is not None:
+            left = self._door.keepalive
+        if left > 0:
+            self._timer = self._door.loop.call_later(left, self._look_at_time)
+        else:
+            self._transport.close()
+
+    def _let_go(self) -> None:
+        self._door.connections.discard(self)
+        for timer in (self._timer, self._waits_for_body):
+            if timer is not None:
+                timer.cancel()
+
+
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
+_BEGINS = b"POST /hooks/"
+
+
+def _begins_plainly(data: bytes) -> bool:
+    return data[: len(_BEGINS)] == _BEGINS[: len(data)]

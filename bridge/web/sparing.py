@@ -1,0 +1,44 @@
+"""A logger that a flood can't use to fill the disk: of very many lines it writes few."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+class Sparing:
+    """Writes `burst` lines at once and `rate` a second; the next one says how many were left out.
+
+    How many there really were is in the metrics.
+    """
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        *,
+        burst: float = 50.0,
+        rate: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._logger = logger
+        self._burst = self._left = burst
+        self._rate = rate
+        self._clock = clock
+        self._at = clock()
+        self._left_out = 0
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Write a line, if there were not too many."""
+        if not self._logger.isEnabledFor(logging.INFO):
+            return
+        now = self._clock()
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate)
+        self._at = now
+        if self._left < 1:
+            self._left_out += 1
+            return
+        self._left -= 1
+        if self._left_out:
+            fields["left_out_before"] = self._left_out
+            self._left_out = 0
+        self._logger.info(event, extra=fields)

@@ -1,0 +1,222 @@
+"""More than it can take: memory stays bounded, the good get in, a refusal costs no disk."""
+
+import asyncio
+import logging
+import random
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.stores import inbox as sqlite_inbox
+from bridge.web.sparing import Sparing
+from tests.e2e.test_doors import BODY, MIB, Door, Opened, _read, door, head_of, opened, signed
+from tests.unit.embedded.support import until
+
+__all__ = ["door", "opened"]  # fixtures of this file, too
+
+Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def connected(door: Door, *firsts: bytes) -> AsyncIterator[list[Wire]]:
+    """Connections that have each sent something."""
+    wires = [await asyncio.open_connection("127.0.0.1", door.port) for _ in firsts]
+    for (_, writer), first in zip(wires, firsts, strict=True):
+        writer.write(first)
+    yield wires
+    for _, writer in wires:
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+def begun(length: int, **others: Any) -> bytes:
+    """The head of a webhook of some length, whose body does not come."""
+    return head_of("POST /hooks/github", signed(**others) | {"Content-Length": str(length)})
+
+
+# ── memory ───────────────────────────────────────────────────────────────────
+
+
+async def test_who_finds_no_room_waits_for_it_and_is_taken(opened: Opened) -> None:
+    door = await opened(max_in_flight=4 * MIB, patience=8)
+    bodies = [random.Random(n).randbytes(2 * MIB) for n in range(4)]
+
+    answers = await asyncio.gather(
+        *(
+            door.post("/hooks/github", signed(body, id_=str(n)) | {"Connection": "close"}, body)
+            for n, body in enumerate(bodies)
+        )
+    )
+
+    assert [answer.status for answer in answers] == [202] * 4
+    for n, body in enumerate(bodies):
+        found = await door.inbox.find("github", str(n))
+        assert found is not None
+        assert found.body == body
+
+
+async def test_a_place_in_the_queue_of_who_hangs_up_goes_to_the_next(opened: Opened) -> None:
+    door = await opened(max_in_flight=4 * MIB, patience=8)
+    body = b"x" * (2 * MIB)
+    async with connected(door, begun(2 * MIB)) as ((_, first),):
+        async with connected(door, *[begun(2 * MIB)] * 3):
+            await asyncio.sleep(0.05)
+        sent = asyncio.create_task(
+            door.post("/hooks/github", signed(body) | {"Connection": "close"}, body)
+        )
+        await asyncio.sleep(0.05)
+        first.close()
+
+        assert (await sent).status == 202
+
+
+async def test_large_bodies_that_do_not_come_keep_no_small_one_out(opened: Opened) -> None:
+    door = await opened(max_in_flight=64 * MIB)
+    async with connected(door, *[begun(25 * MIB)] * 40):
+        before = time.monotonic()
+        answers = [await door.post("/hooks/github", signed(id_=str(n))) for n in range(20)]
+
+    assert [answer.status for answer in answers] == [202] * 20
+    assert time.monotonic() - before < 2
+
+
+async def test_who_sends_ahead_without_end_has_to_wait(door: Door) -> None:
+    """Of what is sent before the answers are read, little is taken into memory."""
+    many = 4000
+    requests = b"".join(
+        head_of("POST /hooks/github", signed(id_=str(n)) | {"Content-Length": str(len(BODY))})
+        + BODY
+        for n in range(many)
+    )
+    most = 0
+    async with connected(door, requests) as ((reader, _),):
+        for _ in range(many):
+            answer = await _read(reader)
+            assert answer.status == 202
+            assert door.server._door is not None
+            most = max(most, *(len(one._ahead) for one in door.server._door.connections))
+
+    assert len(requests) > MIB
+    assert most < MIB // 2
+    assert len(await door.inbox.newest(many + 1)) == many
+
+
+# ── slow ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("line", [b"POST /hooks/github HTTP/1.1", b"GET / HTTP/1.1"])
+async def test_headers_that_trickle_in_are_cut_off(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, line: bytes
+) -> None:
+    monkeypatch.setattr("bridge.web.server.KEEPALIVE_SECONDS", 0.3)
+    door = await opened()
+    async with connected(door, line + b"\r\nX-A: b") as ((reader, writer),):
+        before = time.monotonic()
+        ended = asyncio.create_task(reader.read())
+        while not ended.done() and time.monotonic() - before < 5:
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+
+        assert ended.done()
+        assert isinstance(ended.exception(), ConnectionError) or ended.result() == b""
+    assert time.monotonic() - before < 2
+
+
+async def test_a_body_that_trickles_in_is_cut_off(opened: Opened) -> None:
+    door = await opened(timeout=0.3)
+    async with connected(door, begun(10_000)) as ((reader, writer),):
+        before = time.monotonic()
+        answer = asyncio.create_task(_read(reader))
+        while not answer.done():
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+
+        assert (await answer).status == 408
+    assert 0.25 < time.monotonic() - before < 2
+
+
+# ── floods ───────────────────────────────────────────────────────────────────
+
+
+async def test_wrong_signatures_cost_no_disk_and_keep_nobody_out(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert (await door.post("/hooks/github", signed(id_="before"))).status == 202
+    files = sorted(door.inbox._path.parent.glob("inbox.sqlite*"))
+    before = [file.read_bytes() for file in files]
+    wrong = signed() | {"X-Hub-Signature-256": "sha256=" + "0" * 64}
+
+    async def flood() -> list[int]:
+        return [(await door.post("/hooks/github", wrong)).status for _ in range(60)]
+
+    floods = [asyncio.create_task(flood()) for _ in range(5)]
+    took = []
+    for n in range(20):
+        began = time.monotonic()
+        known = await door.post("/hooks/github", signed(id_="before"))
+        assert known.status == 200, n
+        took.append(time.monotonic() - began)
+
+    statuses = [status for one in await asyncio.gather(*floods) for status in one]
+    assert statuses == [401] * 300
+    assert sorted(took)[10] < 0.2
+    assert [file.read_bytes() for file in files] == before
+    refused = [one for one in caplog.records if one.message == "webhook refused"]
+    assert 50 <= len(refused) < 100
+    assert (await door.post("/hooks/github", signed(id_="after"))).status == 202
+
+
+def test_what_was_left_out_of_the_log_is_said_later(caplog: pytest.LogCaptureFixture) -> None:
+    now = [0.0]
+    caplog.set_level(logging.INFO)
+    sparing = Sparing(logging.getLogger("flood"), burst=2, rate=1, clock=lambda: now[0])
+    for _ in range(10):
+        sparing.info("refused", host="github")
+    now[0] = 1.0
+    sparing.info("refused", host="github")
+
+    left_out = [getattr(record, "left_out_before", 0) for record in caplog.records]
+    assert left_out == [0, 0, 8]
+
+
+# ── the disk ─────────────────────────────────────────────────────────────────
+
+
+async def test_on_a_full_disk_nothing_is_acknowledged_that_is_not_kept(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: list[sqlite3.Connection] = []
+    connect = sqlite_inbox._connect
+
+    def remembering(path: Path) -> sqlite3.Connection:
+        connections.append(connect(path))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite_inbox, "_connect", remembering)
+    door = await opened()
+    chance = random.Random(7)
+    for connection in connections:
+        connection.execute("PRAGMA max_page_count = 60")
+
+    async def send(n: int) -> tuple[str, int]:
+        body = chance.randbytes(20_000)
+        answer = await door.post("/hooks/github", signed(body, id_=str(n)), body)
+        return str(n), answer.status
+
+    answers: list[tuple[str, int]] = []
+    for begin in range(0, 40, 8):
+        answers += await asyncio.gather(*(send(begin + n) for n in range(8)))
+    kept = set(await door.kept())
+    acknowledged = {id_ for id_, status in answers if status == 202}
+
+    assert kept == acknowledged
+    assert {status for _, status in answers} == {202, 503}
+    for connection in connections:
+        connection.execute("PRAGMA max_page_count = 1000000")
+    assert await until(lambda: send(100), lambda one: one[1] == 202)
