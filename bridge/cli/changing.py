@@ -139,9 +139,9 @@ def text_of(value: Any) -> str:
 
 
 def _seen_when(reach: Reach) -> str:
-    from bridge.app import is_running
+    from bridge.storage import is_running
 
-    if not is_running(reach.settings.data):
+    if not is_running(reach.settings):
         return ""
     return f"; the running bridge sees it within {reach.settings.journey.catalog_every:g} s"
 
