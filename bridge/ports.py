@@ -14,11 +14,14 @@ from bridge.core.change_sets import Live
 from bridge.core.chat_commands import Command, Unclear
 from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.decision import Decision
-from bridge.core.difference import Changed
+from bridge.core.difference import Changed, Configured
 from bridge.core.events import Action, Asked, Commit, Event, RefPushed, Repository
 from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.merge import Wanted
+from bridge.core.plan import Plan
+from bridge.core.rehearsal import Rehearsal
 from bridge.core.replies import Reply
-from bridge.core.watch import App, Rules
+from bridge.core.watch import App, Rules, SourceType
 
 T = TypeVar("T")
 
@@ -572,6 +575,10 @@ def about_deployment(id_: str) -> str:
     return f"deployment {id_}"
 
 
+ABOUT_ANYTHING = "anything"
+"""Raises what shows how everything stands."""
+
+
 def about_change(number: int) -> str:
     """Raises what shows how an app was configured differently."""
     return f"change {number}"
@@ -717,6 +724,15 @@ class Journal(Protocol):
     async def change_of(self, seq: int) -> Audited | None:
         """The change that a delivery asked for, once it is noted."""
 
+    async def keep_draft(self, id_: str, sealed: str) -> None:
+        """Keep a change that is shown to somebody; those that are a week old are forgotten."""
+
+    async def draft(self, id_: str) -> str | None:
+        """A change that was kept; None where it is not, or not any more."""
+
+    async def drop_draft(self, id_: str) -> None:
+        """Forget one that was carried out, or never will be."""
+
     async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
         """Write what deliveries led to, all or nothing."""
 
@@ -727,6 +743,9 @@ class Journal(Protocol):
         self, app_id: str, *, commit: str | None = None, limit: int
     ) -> list[Explained]:
         """What was decided for an app, newest first; only of pushes of a commit where given."""
+
+    async def last_pushes(self) -> dict[str, float]:
+        """When the newest push of its repository came, by an app's id."""
 
     async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
         """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
@@ -792,6 +811,9 @@ class Journal(Protocol):
     async def recall(self, key: str) -> str | None:
         """A fact that was noted."""
 
+    async def unwant(self, target_id: str) -> None:
+        """Show it no more."""
+
     async def want(self, targets: Sequence[Target]) -> None:
         """Have them shown from now on; one that is wanted already follows what is new as well."""
 
@@ -829,9 +851,6 @@ class Journal(Protocol):
 
     async def release(self, name: str, owner: str) -> None:
         """Give a lease back, if it is held."""
-
-    async def leave(self, owner: str) -> None:
-        """Give back every lease that one holds."""
 
 
 # ── Figures, for those who watch over it ─────────────────────────────────────
@@ -1130,3 +1149,85 @@ class Configures(Protocol):
 
     async def clear_deployments(self, app: App) -> None:
         """Remove old deployments' logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitAccount:
+    """A Git account that is connected in the backend; `id` is its githubId or gitlabId."""
+
+    id: str
+    name: str
+    type: SourceType
+
+
+@dataclass(frozen=True, slots=True)
+class GitRepository:
+    """A repository that a Git account can see.
+
+    Attributes:
+        id: the host's numeric id; a GitLab source needs it.
+        path: with its whole namespace, e.g. "my-group/sub/my-project".
+    """
+
+    id: int
+    owner: str
+    name: str
+    path: str
+
+
+class Choices(Protocol):
+    """Lists to choose from; the backend asks the Git host in turn, so they may be slow."""
+
+    async def git_providers(self) -> list[GitAccount]:
+        """The Git accounts that are connected and that the key may use."""
+
+    async def repositories(self, provider: GitAccount) -> list[GitRepository]:
+        """What an account can see."""
+
+    async def branches(self, provider: GitAccount, repository: GitRepository) -> list[str]:
+        """The repository's branches, by name."""
+
+
+@runtime_checkable
+class OffersChoices(Protocol):
+    """A backend that lists what a source can be chosen from."""
+
+    pickers: Choices
+
+
+# ── Configuring by chat ──────────────────────────────────────────────────────
+
+Permits = Callable[[str, App, str], Awaitable[str | None]]
+"""Why somebody, by their id in the chat, may not configure an app from a channel; None: they may.
+Raises Unreachable where that can't be found out."""
+
+
+class Desk(Protocol):
+    """What a chat shows and prepares before somebody changes an app; nothing is changed here.
+
+    Raises what the backend raises; Rejected where a change can't be, naming the field.
+    """
+
+    async def now(self, app: App) -> Configured:
+        """How the app is configured at this moment."""
+
+    async def lately(self, app: App) -> Configured:
+        """How it was configured a moment ago: for what is redrawn at every key that is pressed."""
+
+    async def plan(self, app: App, wanted: Wanted) -> Plan:
+        """What a change would do."""
+
+    async def keep(self, plan: Plan) -> str:
+        """Keep a plan, sealed, until it is agreed to; returns the draft's id."""
+
+    async def accounts(self, app: App) -> list[GitAccount]:
+        """The Git accounts that the app's backend has; none where it offers no lists."""
+
+    async def repositories(self, app: App, account: str) -> list[GitRepository]:
+        """What an account can see."""
+
+    async def branches(self, app: App, account: str, path: str) -> list[str]:
+        """The branches of a repository, by its whole path."""
+
+    async def rehearse(self, app: App, configured: Configured) -> Rehearsal:
+        """What the app's recent pushes would do if it were configured like that."""

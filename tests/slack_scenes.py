@@ -21,6 +21,7 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State, deployment_id
 from bridge.core.watch import App, Source, SourceType, Trigger
 from bridge.ports import Explained
+from tests.slack_provider_scenes import provider_scenes
 
 GOLDEN = Path(__file__).parent / "fixtures" / "slack" / "golden"
 
@@ -360,9 +361,14 @@ def homes() -> Iterator[tuple[str, Scene]]:
     )
 
 
+def providers() -> Iterator[tuple[str, Scene]]:
+    """The modals that configure an app."""
+    return provider_scenes(WEB, DOCS, LONGEST, HOSTILE)
+
+
 def scenes() -> dict[str, Scene]:
     """All scenes by name."""
-    parts = (cards, lines, modals, answered, replied, homes)
+    parts = (cards, lines, modals, answered, replied, homes, providers)
     return {name: scene for part in parts for name, scene in part()}
 
 

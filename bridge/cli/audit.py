@@ -5,16 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bridge.cli.changing import difference_lines
 from bridge.cli.forms import audited_form
 from bridge.cli.show import ago, hint, say_json, say_table
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
+    from bridge.app import Stores
     from bridge.ports import Audited
     from bridge.settings import Settings
-    from bridge.storage import Stores
 
 SEARCHED = 10_000
 """So many of the newest changes are searched for an app that is gone."""
@@ -69,12 +68,18 @@ def _row(change: "Audited", now: float) -> list[str]:
         change.by,
         change.app,
         change.what,
-        "; ".join(difference_lines(change.difference)),
+        _changed(change),
         change.outcome,
     ]
 
 
 def _line(change: "Audited") -> str:
-    changed = "; ".join(difference_lines(change.difference))
+    changed = _changed(change)
     line = f"{change.number} {change.by} {change.what} {change.app} {change.outcome}"
     return f"{line}: {changed}" if changed else line
+
+
+def _changed(change: "Audited") -> str:
+    from bridge.core.difference import lines_of
+
+    return "; ".join(lines_of(change.difference))

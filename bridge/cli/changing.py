@@ -13,9 +13,8 @@ from bridge.cli.using import run, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
-    from bridge.core.difference import Changed
     from bridge.core.merge import Wanted
     from bridge.core.plan import Plan
     from bridge.core.watch import App
@@ -49,6 +48,7 @@ def undo(name: str, how: How) -> None:
 
 
 async def _change(name: str, planned: "Planned", how: How) -> None:
+    from bridge.core.difference import lines_of
     from bridge.journey.configure import NotKept, Overtaken
 
     async with reached(settings_of(how.config), name) as reach:
@@ -62,7 +62,7 @@ async def _change(name: str, planned: "Planned", how: How) -> None:
             agree(f"{plan.what} of {app.label}?", how)
             await configurer.apply(plan, by=person())
         except (Overtaken, NotKept) as error:
-            for line in difference_lines(error.changed):
+            for line in lines_of(error.changed):
                 hint(clean(line))
             raise
         await reach.remember()
@@ -82,6 +82,8 @@ def agree(question: str, how: How) -> None:
 
 
 def _tell(plan: "Plan", how: How) -> None:
+    from bridge.core.difference import lines_of, text_of
+
     if how.json:
         say_json(_form(plan))
     elif plan.empty:
@@ -91,7 +93,7 @@ def _tell(plan: "Plan", how: How) -> None:
         say_table(
             ("field", "*before", "*after"),
             [(one.field, text_of(one.before), text_of(one.after)) for one in plan.difference],
-            [f"  {line}" for line in difference_lines(plan.difference)],
+            [f"  {line}" for line in lines_of(plan.difference)],
         )
     for finding in plan.findings:
         if finding.level == "note":  # true of most patterns; scripts get it
@@ -124,30 +126,18 @@ def _form(plan: "Plan") -> dict[str, Any]:
     }
 
 
-def difference_lines(changed: "Iterable[Changed]") -> list[str]:
-    """Each field that changes, e.g. `branch: main → dev`."""
-    return [f"{one.field}: {text_of(one.before)} → {text_of(one.after)}" for one in changed]
-
-
-def text_of(value: Any) -> str:
-    """A value for people."""
-    if value is None or value == ():
-        return "(nothing)"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return " ".join(value) if isinstance(value, tuple) else str(value)
-
-
 def _seen_when(reach: Reach) -> str:
-    from bridge.storage import is_running
+    from bridge.app import is_running
 
-    if not is_running(reach.settings):
+    if not is_running(reach.settings.data):
         return ""
     return f"; the running bridge sees it within {reach.settings.journey.catalog_every:g} s"
 
 
 def say_fields(title: str, fields: dict[str, Any]) -> None:
     """Fields of an app that say something, one on a line."""
+    from bridge.core.difference import text_of
+
     said = {name: text_of(value) for name, value in fields.items() if value is not None}
     if not said:
         say(f"{clean(title)}: nothing is set")

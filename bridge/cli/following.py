@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,10 +13,9 @@ from bridge.cli.deployments import change_line, change_text
 from bridge.cli.show import clean, console, hint, on_terminal
 
 if TYPE_CHECKING:
+    from bridge.app import Stores
     from bridge.core.lifecycle import Change, Deployment
     from bridge.ports import Delivery
-    from bridge.settings import Settings
-    from bridge.storage import Stores
 
 LOOK = 0.2
 """Seconds between two looks into the journal: another process writes it."""
@@ -116,20 +116,20 @@ async def _news(
 class Watchman:
     """Waits between looks, and tells once when nobody works any more."""
 
-    def __init__(self, settings: "Settings") -> None:
-        self._settings = settings
+    def __init__(self, data: Path) -> None:
+        self._data = data
         self._looked = time.monotonic()
         self._told = False
 
     async def wait(self) -> None:
         """Until the next look."""
-        from bridge.storage import is_running
+        from bridge.app import is_running
 
         await asyncio.sleep(LOOK)
         if time.monotonic() - self._looked < LOOK_FOR_PROCESS:
             return
         self._looked = time.monotonic()
-        if await asyncio.to_thread(is_running, self._settings):
+        if is_running(self._data):
             self._told = False
         elif not self._told:
             self._told = True

@@ -3,19 +3,18 @@
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Coroutine
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bridge.cli.logs import set_up_logs
-from bridge.cli.show import console, on_terminal, say
+from bridge.cli.show import console, on_terminal
 from bridge.cli.using import Config, settings_of
-from bridge.core.roles import Role
+from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
@@ -23,8 +22,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LEAVE_SECONDS = 9.0
-"""After SIGTERM; platforms kill after ten."""
+
+class Role(StrEnum):
+    """What a process does."""
+
+    ALL = "all"
+    WEB = "web"
+    WORKER = "worker"
 
 
 def serve(
@@ -42,20 +46,15 @@ def serve(
 ) -> None:
     """Receive webhooks and deploy, until told to stop."""
     settings = settings_of(config)
+    if role is not Role.ALL:
+        raise Rejected(
+            f"--role {role} needs several processes on one Postgres (DATABASE_URL), which this"
+            " release does not have yet: run `serve` without --role, one process does it all"
+        )
     given = {"host": host, "port": port}
     settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
     for_people = set_up_logs(settings.log_format, settings.log_level)
-    _run(_serve(settings, role, for_people))
-
-
-def migrate(config: Config = None) -> None:
-    """Bring all tables up to date, as every start does; any number may run at once."""
-    from bridge.storage import migrate as bring_up_to_date
-    from bridge.storage import whereabouts
-
-    settings = settings_of(config)
-    asyncio.run(bring_up_to_date(settings))
-    say(f"all tables are up to date in {whereabouts(settings)}")
+    _run(_serve(settings, for_people))
 
 
 def backend(
@@ -79,14 +78,13 @@ def backend(
     _run(_backend(settings, for_people))
 
 
-async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
+async def _serve(settings: "Settings", for_people: bool) -> int:
     from bridge.app import run_bridge
-    from bridge.storage import whereabouts
 
     stop = _told_to_stop()
-    async with run_bridge(settings, role=role) as bridge:
+    async with run_bridge(settings) as bridge:
         hosts = hosts_of(settings)
-        if for_people and role is Role.ALL:
+        if for_people:
             for line in welcome(settings, bridge, hosts):
                 console().print(line)
         log.info(
@@ -95,29 +93,12 @@ async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
                 "url": bridge.url,
                 "hosts": hosts,
                 "backend": settings.dokploy.url or bridge.backend_url,
-                "data": whereabouts(settings),
-                "role": str(role),
+                "data": str(settings.data),
             },
         )
         code = await stop
         log.info("stopping")
-        _be_gone_within(LEAVE_SECONDS)
     return code
-
-
-def _be_gone_within(seconds: float) -> None:
-    """End hard when a part does not come to its end, as one that waits for a lost database.
-
-    What is cut off goes on elsewhere or after the next start, as after any death.
-    """
-
-    def end() -> None:
-        log.critical("a part did not end in time", extra={"seconds": seconds})
-        os._exit(1)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True  # nothing of ours waits for it
-    timer.start()
 
 
 async def _backend(settings: "Settings", for_people: bool) -> int:
@@ -147,9 +128,7 @@ def hosts_of(settings: "Settings") -> list[str]:
 
 def welcome(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> list[str]:
     """What a person wants to know at the start, and what to do next. Pure."""
-    from bridge.storage import whereabouts
-
-    lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
+    lines = ["", f"The bridge listens on {bridge.url}, data in {settings.data}"]
     lines += [f"  webhooks  {bridge.url}/hooks/{host}" for host in hosts]
     if bridge.backend_url is None:
         lines.append(f"  deploys   on Dokploy, {settings.dokploy.url}")

@@ -5,7 +5,7 @@ are set, and that they change.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
@@ -72,6 +72,20 @@ def masked(value: Any) -> Value:
         found: Value = value
         return found
     return _SECRET_QUERY.sub(f"?{MASK}", _CREDENTIALS.sub(f"{MASK}@", value))
+
+
+def lines_of(changed: Iterable[Changed]) -> list[str]:
+    """Each field that changes, e.g. `branch: main → dev`."""
+    return [f"{one.field}: {text_of(one.before)} → {text_of(one.after)}" for one in changed]
+
+
+def text_of(value: Value) -> str:
+    """A value for people."""
+    if value is None or value == ():
+        return "(nothing)"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _changed(name: str, old: Any, new: Any) -> Changed:

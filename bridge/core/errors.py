@@ -4,6 +4,7 @@
     ├── Rejected          the caller is wrong; never retry
     │   ├── BadSignature      not authentic                          → 401
     │   ├── MalformedPayload  authentic, but not what the host sends → delivery failed
+    │   ├── Unfit             a field can't be what was asked        → beside the field
     │   └── NotFound          no such app, delivery, …               → 404
     ├── Refused           the other side said no: show its words
     ├── Unreachable       the request never arrived: retry
@@ -29,6 +30,18 @@ class BadSignature(Rejected):
 
 class MalformedPayload(Rejected):
     """The sender is authentic, but the body does not have the form it should have."""
+
+
+class Unfit(Rejected):
+    """A field can't be what was asked.
+
+    Attributes:
+        field: its name, e.g. "branch".
+    """
+
+    def __init__(self, field: str, words: str) -> None:
+        super().__init__(words)
+        self.field = field
 
 
 class NotFound(Rejected):

@@ -111,6 +111,13 @@ class Action(StrEnum):
     REDEPLOY = "redeploy"
     CANCEL = "cancel"
     REPLAY = "replay"
+    CONFIGURE = "configure"
+    DISCONNECT = "disconnect"
+    UNDO = "undo"
+
+
+CONFIGURING = frozenset({Action.CONFIGURE, Action.DISCONNECT, Action.UNDO})
+"""What changes how an app is configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,9 @@ class Asked:
         person: their id in the chat; "" by command line, as `channel` and `thread`, which say
             where in the chat it was asked.
         app: how people call the target; what is told should it be gone by then.
+        view: the dialog that it was asked in; "" in none.
+        draft: what was agreed to, where an app shall be configured; the number of the change,
+            where one shall be undone.
     """
 
     action: Action
@@ -132,6 +142,8 @@ class Asked:
     channel: str = ""
     thread: str = ""
     app: str = ""
+    view: str = ""
+    draft: str = ""
 
 
 @dataclass(frozen=True, slots=True)

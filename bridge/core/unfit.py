@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from bridge.core.difference import masked
-from bridge.core.errors import Rejected
+from bridge.core.errors import Rejected, Unfit
 from bridge.core.globs import Glob, GlobError
 from bridge.core.versions import Range
 from bridge.core.watch import Prereleases, Trigger
@@ -30,7 +30,7 @@ def problem(error: ValidationError, what: str, given: Mapping[str, Any]) -> Reje
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     name = next((str(part) for part in first["loc"] if str(part) in given), str(first["loc"][-1]))
     remedy = _REMEDIES.get(name, first["msg"])
-    return Rejected(f"{name} of the {what} can't be {_shown(name, given.get(name))}: {remedy}")
+    return Unfit(name, f"{name} of the {what} can't be {_shown(name, given.get(name))}: {remedy}")
 
 
 def _shown(name: str, value: Any) -> str:
@@ -47,18 +47,20 @@ def incomplete(kind: str, missing: Sequence[str]) -> Rejected:
     where = ""
     if "provider_id" in missing:
         where = "; provider_id is the id of a Git account that the backend has"
-    return Rejected(
-        f"a {kind} source needs {', '.join(missing)} too: the app has none of {those} yet{where}"
+    return Unfit(
+        missing[0],
+        f"a {kind} source needs {', '.join(missing)} too: the app has none of {those} yet{where}",
     )
 
 
 def checked_address(url: object) -> None:
     """A clone address that git would take for an option or a command; raises Rejected."""
     if isinstance(url, str) and re.search(r"\s|[\x00-\x1f\x7f]|^-|^\w+::", url):
-        raise Rejected(
+        raise Unfit(
+            "url",
             "url can't be a clone address: it holds white space, begins with a dash, or names a"
             " transport that runs commands; write https://host/owner/repo.git or"
-            " git@host:owner/repo.git"
+            " git@host:owner/repo.git",
         )
 
 
@@ -76,15 +78,16 @@ def checked_rule(name: str, value: Any) -> Any:
     try:
         return _RULES[name](value)
     except GlobError as error:
-        raise Rejected(
+        raise Unfit(
+            name,
             f"{name} can't be {str(value)[:120]!r}: {error.reason}; write a glob such as v* or"
-            " release/*"
+            " release/*",
         ) from None
     except Rejected as error:
-        raise Rejected(f"{name} can't be {str(value)[:120]!r}: {error}") from None
+        raise Unfit(name, f"{name} can't be {str(value)[:120]!r}: {error}") from None
     except ValueError:
         words = " or ".join(_WORDS.get(name, ("true", "false")))
-        raise Rejected(f"{name} can't be {str(value)[:120]!r}: it is {words}") from None
+        raise Unfit(name, f"{name} can't be {str(value)[:120]!r}: it is {words}") from None
 
 
 def _glob(value: str) -> str:

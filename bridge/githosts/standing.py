@@ -11,7 +11,14 @@ from bridge.ports import Explained, Story
 PRODUCTION = "production"
 """What an app's environment is called when it is its project's default one, as Dokploy does."""
 
-SILENT = frozenset({Reason.DUPLICATE_PUSH, Reason.REPOSITORY_MISMATCH, Reason.CANCEL_ASKED})
+SILENT = frozenset(
+    {
+        Reason.DUPLICATE_PUSH,
+        Reason.REPOSITORY_MISMATCH,
+        Reason.CANCEL_ASKED,
+        Reason.CONFIGURE_ASKED,
+    }
+)
 """Decisions that say nothing about a push: another delivery's does."""
 
 ELSEWHERE = frozenset({Reason.BRANCH_MISMATCH, Reason.TRIGGER_MISMATCH})

@@ -7,7 +7,7 @@ was read; whatever has changed in between is refused with the difference.
 
 import json
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bridge.core.difference import Changed, Configured, difference
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered
@@ -34,6 +34,7 @@ NEWEST = 20
 """Changes of an app among which the one to undo is looked for."""
 
 
+@runtime_checkable
 class Configurable(Backend, Configures, Protocol):
     """A backend whose apps can be configured."""
 

@@ -8,14 +8,13 @@ marks the deliveries done. A crash anywhere in between replays harmlessly.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core import trace
 from bridge.core.decision import Decision, Matcher, Policy, Reason, because, decide
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.core.events import Action, Asked, Event, Ignored, RefKind, RefPushed
+from bridge.core.events import CONFIGURING, Action, Asked, Event, Ignored, RefKind, RefPushed
 from bridge.core.lifecycle import Deployment, deployment_id
 from bridge.core.watch import App
 from bridge.journey.catalog import Catalog, Snapshot, apps_of
@@ -35,7 +34,6 @@ from bridge.ports import (
     Outcome,
     Planner,
     PushSeen,
-    Recorded,
 )
 
 log = logging.getLogger(__name__)
@@ -49,11 +47,10 @@ Decided = tuple[Outcome | None, Finished]
 LONGEST_NUMBER = 20
 """Digits of a delivery's number; more name none that there is."""
 
-TAGS_LEASE, TAGS_LEASE_SECONDS, TAGS_LEASE_PAUSE = "tags", 15.0, 0.05
-"""Held by the one process that decides tags of apps which take only newer ones."""
-
 DEPLOYMENT_FLOW = "deployment"
 CANCEL_FLOW = "cancel"
+CONFIGURE_FLOW = "configure"
+OTHER_FLOWS = {Action.CANCEL: CANCEL_FLOW} | dict.fromkeys(CONFIGURING, CONFIGURE_FLOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +87,13 @@ class Deliveries:
         policy: Policy | None = None,
         plan: Planner = lambda _: (),
         views: Views | None = None,
-        *,
-        owner: str = "solo",
     ) -> None:
         """Take the parts.
 
         Args:
             plan: says where what deliveries lead to is shown.
             views: finds the files that pushes do not list; None: they stay unknown.
-            owner: this process among those that share the stores.
         """
-        self._owner = owner
         self._inbox = inbox
         self._journal = journal
         self._flows = flows
@@ -172,20 +165,6 @@ class Deliveries:
             else:
                 meanings.append(found)
         meanings, postponed = await self._with_known_apps(meanings)
-        async with self._alone(bool(self._only_newer(meanings))):
-            outcomes, recorded = await self._recorded(meanings)
-        for outcome, _ in outcomes:
-            if outcome is not None:
-                _tell(outcome)
-        await self._flows.drop(DEPLOYMENT_FLOW, recorded.drop)
-        for id_ in recorded.start:
-            await self._flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
-        for meaning in meanings:
-            await self._start_cancel(meaning)
-        return finished + postponed + [end for _, end in outcomes]
-
-    async def _recorded(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
-        """The outcomes, once they are in the journal, and what follows from them."""
         tags = await self._deployed_tags(meanings)
         snapshot = self._catalog.snapshot
         outcomes = await asyncio.to_thread(
@@ -197,19 +176,15 @@ class Deliveries:
             [outcome for outcome, _ in outcomes if outcome is not None],
             window=self._patience.window,
         )
-        return outcomes, recorded
-
-    @asynccontextmanager
-    async def _alone(self, needed: bool) -> AsyncIterator[None]:
-        """Whether a tag is the newest depends on those that other processes decide just now."""
-        lease = (TAGS_LEASE, self._owner)
-        while needed and not await self._journal.hold(*lease, TAGS_LEASE_SECONDS):  # noqa: ASYNC110 - its holder is another process
-            await asyncio.sleep(TAGS_LEASE_PAUSE)
-        try:
-            yield
-        finally:
-            if needed:
-                await self._journal.release(*lease)
+        for outcome, _ in outcomes:
+            if outcome is not None:
+                _tell(outcome)
+        await self._flows.drop(DEPLOYMENT_FLOW, recorded.drop)
+        for id_ in recorded.start:
+            await self._flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
+        for meaning in meanings:
+            await self._start_other(meaning)
+        return finished + postponed + [end for _, end in outcomes]
 
     async def _with_known_apps(
         self, meanings: Sequence[Meaning]
@@ -257,18 +232,14 @@ class Deliveries:
 
     async def _deployed_tags(self, meanings: Sequence[Meaning]) -> Tags:
         """The tags that apps which take only newer ones have been deployed for."""
-        apps = self._only_newer(meanings)
-        return await self._journal.deployed_tags(sorted(apps)) if apps else {}
-
-    def _only_newer(self, meanings: Sequence[Meaning]) -> set[str]:
-        """The apps among those concerned by tags that take only newer ones."""
-        return {
+        apps = {
             app.id
             for meaning in meanings
             if isinstance(meaning.event, RefPushed) and meaning.event.ref.kind is RefKind.TAG
             for app in self._catalog.of(meaning.event.repository)
             if app.rules.only_newer
         }
+        return await self._journal.deployed_tags(sorted(apps)) if apps else {}
 
     async def _seen_exactly(
         self,
@@ -400,17 +371,23 @@ class Deliveries:
         if asked.action is Action.CANCEL:
             decision = because(app, Reason.CANCEL_ASKED, f"{asked.actor} asked to cancel")
             deployments: tuple[Deployment, ...] = ()
+        elif asked.action in CONFIGURING:
+            why = f"{asked.actor} asked to {asked.action}"
+            decision = because(app, Reason.CONFIGURE_ASKED, why)
+            deployments = ()
         else:
             decision = because(app, Reason.ASKED, f"{asked.actor} asked to {asked.action}")
             deployments = (wished(delivery, app, asked.action, asked.actor, self._instance, now),)
         outcome = Outcome(delivery.seq, delivery.id, (decision,), deployments, explicit=True)
         return outcome, done(delivery, DeliveryState.DECIDED)
 
-    async def _start_cancel(self, meaning: Meaning) -> None:
+    async def _start_other(self, meaning: Meaning) -> None:
+        """Start what a person asked for and what is no deployment."""
         asked = meaning.event
-        if isinstance(asked, Asked) and asked.action is Action.CANCEL:
-            id_ = deployment_id(meaning.delivery.seq, asked.target)
-            await self._flows.start(CANCEL_FLOW, id_, key=asked.target)
+        if not isinstance(asked, Asked) or asked.action not in OTHER_FLOWS:
+            return
+        id_ = deployment_id(meaning.delivery.seq, asked.target)
+        await self._flows.start(OTHER_FLOWS[asked.action], id_, key=asked.target)
 
     def _again(self, delivery: Delivery, error: Exception) -> Finished:
         """Another try later, or parked when there were enough."""

@@ -5,8 +5,11 @@ Plain functions of an open connection, as in `transactions`.
 
 import sqlalchemy as sa
 
-from bridge.ports import Audited, about_change, about_delivery
+from bridge.ports import ABOUT_ANYTHING, Audited, about_change, about_delivery
 from bridge.stores import feedback, rows, tables
+
+DRAFTS_LAST = 7 * 86400.0
+"""Seconds; one that was agreed to waits no longer for its backend than that."""
 
 
 def audit(db: sa.Connection, new: Audited, at: float) -> int:
@@ -35,7 +38,14 @@ def settle(db: sa.Connection, number: int, outcome: str, at: float) -> None:
 def _raise(db: sa.Connection, number: int, at: float) -> None:
     t = tables.audit
     row = db.execute(sa.select(t.c.seq, t.c.undoes).where(t.c.number == number)).one()
-    keys = [about_change(number)]
+    keys = [about_change(number), ABOUT_ANYTHING]
     keys += [] if row.seq is None else [about_delivery(row.seq)]
     keys += [] if row.undoes is None else [about_change(row.undoes)]
     feedback.changed(db, keys, at)
+
+
+def keep_draft(db: sa.Connection, id_: str, sealed: str, at: float) -> None:
+    """Keep a change that is shown to somebody, in place of an older one under that id."""
+    t = tables.drafts
+    db.execute(sa.delete(t).where((t.c.id == id_) | (t.c.at < at - DRAFTS_LAST)))
+    db.execute(sa.insert(t).values(id=id_, sealed=sealed, at=at))

@@ -56,6 +56,13 @@ def want(db: sa.Connection, targets: Sequence[Target], at: float) -> None:
     _raise(db, sorted({target for _, target in new} - fresh), at)
 
 
+def unwant(db: sa.Connection, target_id: str) -> None:
+    """Show it no more."""
+    t, f = tables.feedback, tables.follows
+    db.execute(sa.delete(f).where(f.c.target == target_id))
+    db.execute(sa.delete(t).where(t.c.id == target_id))
+
+
 def _hold_still(db: sa.Connection, keys: Sequence[str]) -> None:
     """Wait for changes of these that are not committed yet: they can't know who follows them."""
     if keys and on_postgres(db):

@@ -148,6 +148,22 @@ class SqlJournal:
         found = await self._all(sa.select(t).where(t.c.seq == seq))
         return rows.read_audited(found[0]) if found else None
 
+    async def keep_draft(self, id_: str, sealed: str) -> None:
+        """Keep a change that is shown to somebody; those that are a week old are forgotten."""
+        at = self._clock()
+        await self._write(lambda db: auditing.keep_draft(db, id_, sealed, at))
+
+    async def draft(self, id_: str) -> str | None:
+        """A change that was kept; None where it is not, or not any more."""
+        t = tables.drafts
+        found = await self._all(sa.select(t.c.sealed).where(t.c.id == id_))
+        return str(found[0]["sealed"]) if found else None
+
+    async def drop_draft(self, id_: str) -> None:
+        """Forget one that was carried out, or never will be."""
+        t = tables.drafts
+        await self._write(lambda db: db.execute(sa.delete(t).where(t.c.id == id_)))
+
     # ── decisions ─────────────────────────────────────────────────────────
 
     async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
@@ -181,6 +197,10 @@ class SqlJournal:
             rows.read_explained(r)
             for r in await self._all(queries.explained(app_id, commit, limit))
         ]
+
+    async def last_pushes(self) -> dict[str, float]:
+        """When the newest push of its repository came, by an app's id."""
+        return {row["app_id"]: row["at"] for row in await self._all(queries.LAST_PUSHES)}
 
     async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
         """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
@@ -326,6 +346,10 @@ class SqlJournal:
 
     # ── feedback ──────────────────────────────────────────────────────────
 
+    async def unwant(self, target_id: str) -> None:
+        """Show it no more."""
+        await self._write(lambda db: feedback.unwant(db, target_id))
+
     async def want(self, targets: Sequence[Target]) -> None:
         """Have them shown from now on; one that is wanted already follows what is new as well."""
         at = self._clock()
@@ -376,11 +400,6 @@ class SqlJournal:
     async def release(self, name: str, owner: str) -> None:
         """Give a lease back, if it is held."""
         await self._write(lambda db: feedback.release(db, name, owner))
-
-    async def leave(self, owner: str) -> None:
-        """Give back every lease that one holds."""
-        t = tables.leases
-        await self._write(lambda db: db.execute(sa.delete(t).where(t.c.owner == owner)))
 
     async def _targets(self, query: sa.Select[Any]) -> list[Raised]:
         return await self._read(lambda db: feedback.read(db, db.execute(query).mappings()))

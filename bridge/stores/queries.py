@@ -96,3 +96,11 @@ def _live(rows: Sequence[sa.Row[Any]]) -> Live:
         certain=all(state in FINAL and state is not State.UNKNOWN for state in after),
         failed=bool(ended) and ended[-1] is State.FAILED,
     )
+
+
+LAST_PUSHES = (
+    sa.select(tables.decisions.c.app_id, sa.func.max(tables.pushes.c.at).label("at"))
+    .join(tables.pushes, tables.pushes.c.seq == tables.decisions.c.seq)
+    .group_by(tables.decisions.c.app_id)
+)
+"""When the newest push of its repository came, for every app that had one."""

@@ -120,6 +120,16 @@ audit = sa.Table(
 )
 """Who has changed what. Secrets are only in `undoing`, which is sealed (docs/notes/0011)."""
 
+drafts = sa.Table(
+    "drafts",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("sealed", sa.Text, nullable=False),
+    sa.Column("at", sa.Float(53), nullable=False),
+    sa.Index("drafts_by_age", "at"),
+)
+"""Changes that were shown to somebody and not carried out yet (docs/notes/0011)."""
+
 feedback = sa.Table(
     "feedback",
     metadata,

@@ -13,7 +13,14 @@ import sqlalchemy as sa
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import FINAL, LOSABLE, Deployment, State, makes_moot, may_move
 from bridge.core.watch import App
-from bridge.ports import Outcome, PushSeen, Recorded, about_delivery, about_deployment
+from bridge.ports import (
+    ABOUT_ANYTHING,
+    Outcome,
+    PushSeen,
+    Recorded,
+    about_delivery,
+    about_deployment,
+)
 from bridge.stores import feedback, ledger, rows, tables
 from bridge.stores.dialects import lock
 from bridge.stores.inserts import add_new
@@ -258,7 +265,7 @@ def _note(db: sa.Connection, id_: str, seq: int, at: float, state: State, note: 
     """Add a line to a deployment's history, and raise all that shows it."""
     line = {"deployment": id_, "at": at, "state": state, "note": note}
     _insert(db, tables.changes, [line])
-    feedback.changed(db, (about_deployment(id_), about_delivery(seq)), at)
+    feedback.changed(db, (about_deployment(id_), about_delivery(seq), ABOUT_ANYTHING), at)
 
 
 def _insert(db: sa.Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:

@@ -22,6 +22,7 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import MOVES, Deployment, State
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
 from bridge.ports import (
+    ABOUT_ANYTHING,
     BEGUN,
     LINK,
     Audited,
@@ -31,6 +32,7 @@ from bridge.ports import (
     Raised,
     Recorded,
     Target,
+    about_change,
     about_delivery,
     about_deployment,
 )
@@ -1084,3 +1086,102 @@ async def test_what_has_ended_is_told_once(journal: Any, clock: ManualClock) -> 
     ]
     assert await journal.ended(ended[-1].number) == []
     assert await journal.newest_change() >= ended[-1].number
+
+
+# ── configuring by chat ──────────────────────────────────────────────────────
+
+
+def asked_for(seq: int, clock: ManualClock, **others: Any) -> Audited:
+    """The note of a change that a delivery asked for."""
+    note = Audited(clock(), "slack: ada", "provider set", "app-a", "shop/a", (), seq=seq)
+    return replace(note, **others)
+
+
+async def test_a_delivery_has_one_note_however_often_it_is_noted(
+    reopened: Opened, clock: ManualClock
+) -> None:
+    journal = await reopened()
+    first = await journal.audit(asked_for(7, clock))
+    changes = (Changed("branch", "main", "dev"),)
+    fuller = asked_for(7, clock, difference=changes, undoing="sealed", undoes=3)
+    assert await journal.audit(fuller) == first
+    await journal.audit(asked_for(8, clock))
+
+    journal = await reopened()
+
+    kept = replace(fuller, number=first)
+    assert await journal.change_of(7) == await journal.change(first) == kept
+    assert (await journal.change_of(9), await journal.change(99)) == (None, None)
+    assert len(await journal.audited(limit=9)) == 2
+    assert "sealed" not in repr(kept)
+
+
+async def test_a_change_raises_what_shows_it_its_delivery_and_what_it_takes_back(
+    journal: Any, clock: ManualClock
+) -> None:
+    made = await journal.audit(asked_for(1, clock))
+    keys = {"it": about_change(made), "delivery": about_delivery(2), "all": ABOUT_ANYTHING}
+    targets = [Target(name, "k", name, (key,), {}) for name, key in keys.items()]
+    await journal.want(targets)
+    for name in keys:
+        await journal.showed(name, 1)
+
+    undoing = await journal.audit(asked_for(2, clock, undoes=made))
+    assert sorted(await ids(journal, clock)) == ["all", "delivery", "it"]
+    for name in keys:
+        await journal.showed(name, 2)
+    await journal.settle(undoing, "done")
+
+    assert sorted(await ids(journal, clock)) == ["all", "delivery", "it"]
+    story = await journal.story(targets[0])
+    assert [(one.number, one.outcome) for one in story.audited] == [
+        (made, BEGUN),
+        (undoing, "done"),
+    ]
+    assert [one.number for one in (await journal.story(targets[1])).audited] == [undoing]
+
+
+async def test_what_shows_how_everything_stands_is_raised_by_any_deployment_until_unwanted(
+    journal: Any, clock: ManualClock
+) -> None:
+    home = Target("home", "k", "home", (ABOUT_ANYTHING,), {})
+    await journal.want([home])
+    await journal.showed("home", 1)
+
+    await record(journal, outcome(1, deployment(1)))
+    assert await ids(journal, clock) == ["home"]
+    await journal.unwant("home")
+    await record(journal, outcome(2, deployment(2)))
+
+    assert await ids(journal, clock) == []
+    await journal.want([home])
+    assert await ids(journal, clock) == ["home"]
+
+
+async def test_a_draft_stays_until_it_is_dropped_or_a_week_old(
+    reopened: Opened, clock: ManualClock
+) -> None:
+    journal = await reopened()
+    await journal.keep_draft("a", "sealed")
+    await journal.keep_draft("a", "sealed anew")
+    await journal.keep_draft("b", "other")
+
+    journal = await reopened()
+
+    assert [await journal.draft(one) for one in "abc"] == ["sealed anew", "other", None]
+    await journal.drop_draft("b")
+    assert await journal.draft("b") is None
+    clock.now += 7 * 86_400 + 1
+    await journal.keep_draft("c", "new")
+    assert [await journal.draft(one) for one in "ac"] == [None, "new"]
+
+
+async def test_it_tells_when_the_last_push_of_an_app_came(journal: Any, clock: ManualClock) -> None:
+    both = (decision(), decision("app-api"))
+    await record(journal, outcome(1, decisions=both, push=pushed()))
+    first = clock.now
+    clock.now += 60
+    await record(journal, outcome(2, push=pushed(B, A)))
+    await record(journal, outcome(3, decisions=(decision("app-docs"),)))  # by a command
+
+    assert await journal.last_pushes() == {"app-api": first, "app-web": clock.now}

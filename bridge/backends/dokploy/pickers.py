@@ -1,34 +1,9 @@
 """What a person can choose from when connecting an app: accounts, repositories, branches."""
 
-from dataclasses import dataclass
-
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.http import Http
 from bridge.core.watch import SourceType
-
-
-@dataclass(frozen=True, slots=True)
-class GitProvider:
-    """A Git account that is connected in Dokploy; `id` is its githubId or gitlabId."""
-
-    id: str
-    name: str
-    type: SourceType
-
-
-@dataclass(frozen=True, slots=True)
-class Repository:
-    """A repository that a Git account can see.
-
-    Attributes:
-        id: the host's numeric id; `saveGitlabProvider` wants it.
-        path: with its whole namespace, e.g. "my-group/sub/my-project".
-    """
-
-    id: int
-    owner: str
-    name: str
-    path: str
+from bridge.ports import GitAccount, GitRepository
 
 
 class Pickers:
@@ -40,7 +15,7 @@ class Pickers:
     def __init__(self, http: Http) -> None:
         self._http = http
 
-    async def git_providers(self) -> list[GitProvider]:
+    async def git_providers(self) -> list[GitAccount]:
         """The GitHub and GitLab accounts that are connected and that the key may use.
 
         Source: `github.githubProviders`, `gitlab.gitlabProviders` (recorded).
@@ -48,11 +23,11 @@ class Pickers:
         github = await self._http.read("github.githubProviders", models.GITHUB_PROVIDERS)
         gitlab = await self._http.read("gitlab.gitlabProviders", models.GITLAB_PROVIDERS)
         return [
-            *(GitProvider(one.id, one.git_provider.name, SourceType.GITHUB) for one in github),
-            *(GitProvider(one.id, one.git_provider.name, SourceType.GITLAB) for one in gitlab),
+            *(GitAccount(one.id, one.git_provider.name, SourceType.GITHUB) for one in github),
+            *(GitAccount(one.id, one.git_provider.name, SourceType.GITLAB) for one in gitlab),
         ]
 
-    async def repositories(self, provider: GitProvider) -> list[Repository]:
+    async def repositories(self, provider: GitAccount) -> list[GitRepository]:
         """What the account can see.
 
         Source: `github.getGithubRepositories` (GitHub's own records),
@@ -65,15 +40,15 @@ class Pickers:
                 {"githubId": provider.id},
             )
             return [
-                Repository(one.id, one.owner.login, one.name, f"{one.owner.login}/{one.name}")
+                GitRepository(one.id, one.owner.login, one.name, f"{one.owner.login}/{one.name}")
                 for one in theirs
             ]
         found = await self._http.read(
             "gitlab.getGitlabRepositories", models.GITLAB_REPOSITORIES, {"gitlabId": provider.id}
         )
-        return [Repository(one.id, one.owner.username, one.name, one.url) for one in found]
+        return [GitRepository(one.id, one.owner.username, one.name, one.url) for one in found]
 
-    async def branches(self, provider: GitProvider, repository: Repository) -> list[str]:
+    async def branches(self, provider: GitAccount, repository: GitRepository) -> list[str]:
         """The repository's branches, by name.
 
         Source: `github.getGithubBranches`, `gitlab.getGitlabBranches` (which needs the number).

@@ -18,6 +18,7 @@ from bridge.chats.slack.blocks import (
 from bridge.chats.slack.facts import (
     ICONS,
     NOTE,
+    VERDICTS,
     Links,
     asked_by,
     commit_of,
@@ -26,7 +27,6 @@ from bridge.chats.slack.facts import (
     remark,
     source_of,
     took,
-    verdict_of,
 )
 from bridge.chats.slack.lines import MOST_CHARACTERS
 from bridge.chats.slack.messages import Block, Message, View
@@ -59,7 +59,7 @@ LOG_BLOCKS = 8
 def status_of(app: App, deployments: Sequence[Deployment], links: Links) -> Message:
     """How one app stands; its deployments come newest first."""
     newest = deployments[0] if deployments else None
-    verdict = verdict_of(newest) if newest else "was never deployed from here"
+    verdict = VERDICTS[newest.state] if newest else "was never deployed from here"
     lines = [f"{icon_of(newest)}  {label_of(app)} {verdict}"]
     if newest:
         lines.append(brief(newest, app, links, said=100))
@@ -133,6 +133,8 @@ def _verdict(one: Explained, app: App, links: Links) -> Block:
     sign = ":rocket:" if decision.deploy else ":fast_forward:"
     if decision.reason is Reason.CANCEL_ASKED:
         sign = ":no_entry_sign:"
+    if decision.reason is Reason.CONFIGURE_ASKED:
+        sign = ":gear:"
     told = "Deploys" if decision.deploy else "Left alone"
     head = joined(
         f"{sign}  *{told}*  {code(decision.reason, 60)}",
@@ -188,7 +190,7 @@ def _write_page(page: int, typed: str) -> str:
 def log_view(deployment: Deployment, tail: str) -> View:
     """A modal with the end of a deployment's log, redacted."""
     head = f"{ICONS[deployment.state]}  *{escape(deployment.app, 200)}*"
-    blocks: list[Block] = [section(f"{head} {verdict_of(deployment)}")]
+    blocks: list[Block] = [section(f"{head} {VERDICTS[deployment.state]}")]
     shown = clean_lines(redact(tail[-MOST_CHARACTERS:])).strip()
     if shown:
         blocks += [section(text) for text in code_blocks(shown, SECTION_TEXT, LOG_BLOCKS)]

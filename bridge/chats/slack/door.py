@@ -12,8 +12,17 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from bridge.chats.slack import actions, commands, shortcuts
+from bridge.chats.slack import (
+    actions,
+    changes,
+    commands,
+    home_door,
+    provider,
+    provider_lists,
+    shortcuts,
+)
 from bridge.chats.slack.client import SLACK
+from bridge.chats.slack.home_door import Homes
 from bridge.chats.slack.parts import Parts
 from bridge.chats.slack.reading import payload_of
 from bridge.chats.slack.signing import Proof, opened, verify
@@ -77,7 +86,7 @@ class SlackDoor:
         return HttpAnswer(answer.status, answer.body or "", kind)
 
 
-def build_bolt(parts: Parts) -> Any:
+def build_bolt(parts: Parts, homes: Homes) -> Any:
     """The Bolt app with all handlers."""
     from slack_bolt.async_app import AsyncApp
     from slack_bolt.authorization import AuthorizeResult
@@ -100,8 +109,9 @@ def build_bolt(parts: Parts) -> Any:
     )
     bolt.use(_workspace(parts))
     bolt.error(_told)
-    for handlers in (commands, actions, shortcuts):
+    for handlers in (commands, actions, shortcuts, provider, provider_lists, changes):
         handlers.register(bolt, parts)
+    home_door.register(bolt, parts, homes)
     _ignore_the_rest(bolt)
     return bolt
 

@@ -2,27 +2,30 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bridge.chats.slack.board import Board, Tells
+from bridge.chats.slack.changes import CHANGED, TOLD, ChangeNotes, Told
 from bridge.chats.slack.clicks import Clicks
 from bridge.chats.slack.client import SlackClient
 from bridge.chats.slack.door import SlackDoor, build_bolt
-from bridge.chats.slack.facts import Links, source_of
+from bridge.chats.slack.facts import Links
+from bridge.chats.slack.home_door import HOME, Homes, Silence
 from bridge.chats.slack.notices import Notices
-from bridge.chats.slack.outgoing import Outgoing
 from bridge.chats.slack.parts import Background, Parts, Workspace
 from bridge.chats.slack.people import People
+from bridge.chats.slack.permits import Permits
 from bridge.chats.slack.planning import CARD, NOTICE
-from bridge.chats.slack.replies import notice
+from bridge.chats.slack.provider import configure
 from bridge.chats.slack.socket import Socket
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError
 from bridge.core.pacing import Limit
-from bridge.core.watch import App
-from bridge.ports import Clock, Commands, Inbox, Journal, Shows, Turn
+from bridge.ports import Clock, Commands, Desk, Inbox, Journal, Shows, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +66,7 @@ class Slack:
         access: Access,
         journal: Journal,
         inbox: Inbox,
-        configurers: Mapping[str, Any],
+        desk: Desk,
         turn: Turn,
         tail: Tells,
         email_of: Tells,
@@ -80,20 +83,25 @@ class Slack:
             commands=commands,
             journal=journal,
             inbox=inbox,
-            configurers=configurers,
-            configure=_show_source,
+            desk=desk,
+            configure=configure,
             links=wiring.links,
             clicks=Clicks(inbox, clock),
             background=Background(),
             clock=clock,
         )
-        bolt = build_bolt(self.parts)
+        homes = Homes(self.parts, turn, Silence(self.parts, clock))
+        self.permits = Permits(people, access, self.parts.workspace)
+        bolt = build_bolt(self.parts, homes)
         secret = wiring.signing_secret
         self.door = SlackDoor(bolt, secret, clock) if secret else None
         self.socket = Socket(bolt, client, wiring.app_token) if wiring.app_token else None
         self.shows: Mapping[str, Shows] = {
             CARD: Board(client, people, turn, wiring.links, tail=tail, email_of=email_of),
             NOTICE: Notices(client, turn),
+            TOLD: Told(client, turn),
+            CHANGED: ChangeNotes(client, turn),
+            HOME: homes,
         }
 
     async def run(self) -> None:
@@ -133,8 +141,3 @@ class Slack:
         workspace.team = workspace.team or team
         workspace.bot_user = bot_user
         log.info("slack is served", extra={"team": workspace.team})
-
-
-async def _show_source(_parts: Parts, _body: Mapping[str, Any], app: App) -> Outgoing:
-    """Where an app's code comes from."""
-    return Outgoing(notice(f"{app.label} deploys from {source_of(app)}."))

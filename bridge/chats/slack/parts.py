@@ -14,7 +14,7 @@ from bridge.chats.slack.people import People
 from bridge.core.access import Access, Person
 from bridge.core.errors import BridgeError
 from bridge.core.watch import App
-from bridge.ports import Clock, Commands, Inbox, Journal, Place
+from bridge.ports import Clock, Commands, Desk, Inbox, Journal, Place
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class Parts:
 
     Attributes:
         commands: what people can ask for; it checks rights.
-        configurers: by a backend's name, what configures its apps (`journey.configure`).
+        desk: shows and prepares changes of how apps are configured.
         configure: opens the dialog that configures an app.
     """
 
@@ -99,7 +99,7 @@ class Parts:
     commands: Commands
     journal: Journal
     inbox: Inbox
-    configurers: Mapping[str, Any]
+    desk: Desk
     configure: Configures
     links: Links
     clicks: Clicks

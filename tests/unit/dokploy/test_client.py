@@ -14,11 +14,10 @@ from pydantic import SecretStr
 from bridge.backends import BACKENDS
 from bridge.backends.dokploy import Dokploy
 from bridge.backends.dokploy.answers import Forbidden, KeyRefused
-from bridge.backends.dokploy.pickers import GitProvider, Repository
 from bridge.core.configuration import BuildType, Environment, GithubSource
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
-from bridge.ports import BackendDeployment, Configures, Progress
+from bridge.ports import BackendDeployment, Configures, GitAccount, GitRepository, Progress
 
 KEY = "bridge_s3cret-key"
 OLD = BackendDeployment("d1", "t", "", Progress.ERROR, 0.0)
@@ -470,20 +469,20 @@ async def test_git_accounts_of_both_hosts_are_listed(dokploy, table) -> None:
     found = await dokploy.pickers.git_providers()
 
     assert found == [
-        GitProvider("gh_1", "gh-app", SourceType.GITHUB),
-        GitProvider("gl_1", "gl", SourceType.GITLAB),
+        GitAccount("gh_1", "gh-app", SourceType.GITHUB),
+        GitAccount("gl_1", "gl", SourceType.GITLAB),
     ]
 
 
 async def test_repositories_and_branches_of_github(dokploy, table) -> None:
-    account = GitProvider("gh_1", "gh-app", SourceType.GITHUB)
+    account = GitAccount("gh_1", "gh-app", SourceType.GITHUB)
     table.replies["github.getGithubRepositories"] = ok(
         [{"id": 1, "name": "mono", "owner": {"login": "my-org"}, "private": True}]
     )
     table.replies["github.getGithubBranches"] = ok([{"name": "main", "commit": {"sha": "x"}}])
 
     (repository,) = await dokploy.pickers.repositories(account)
-    assert repository == Repository(1, "my-org", "mono", "my-org/mono")
+    assert repository == GitRepository(1, "my-org", "mono", "my-org/mono")
     assert table.asked == ("github.getGithubRepositories", {"githubId": "gh_1"})
     table.requests.clear()
 
@@ -493,14 +492,14 @@ async def test_repositories_and_branches_of_github(dokploy, table) -> None:
 
 
 async def test_repositories_and_branches_of_gitlab(dokploy, table) -> None:
-    account = GitProvider("gl_1", "gl", SourceType.GITLAB)
+    account = GitAccount("gl_1", "gl", SourceType.GITLAB)
     table.replies["gitlab.getGitlabRepositories"] = ok(
         [{"id": 7, "name": "My P", "url": "g/sub/my-p", "owner": {"username": "sub"}}]
     )
     table.replies["gitlab.getGitlabBranches"] = ok([{"id": "1", "name": "main"}])
 
     (repository,) = await dokploy.pickers.repositories(account)
-    assert repository == Repository(7, "sub", "My P", "g/sub/my-p")
+    assert repository == GitRepository(7, "sub", "My P", "g/sub/my-p")
     assert table.asked == ("gitlab.getGitlabRepositories", {"gitlabId": "gl_1"})
     table.requests.clear()
 
@@ -515,7 +514,7 @@ async def test_a_git_host_that_fails_dokploy_is_told_in_its_words(dokploy, table
     )
 
     with pytest.raises(Unreachable, match="asymmetric key"):
-        await dokploy.pickers.repositories(GitProvider("gh_1", "x", SourceType.GITHUB))
+        await dokploy.pickers.repositories(GitAccount("gh_1", "x", SourceType.GITHUB))
 
 
 # ── Secrets, limits and the end ──────────────────────────────────────────────

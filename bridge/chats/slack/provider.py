@@ -1,0 +1,210 @@
+"""The dialog that configures an app: opened at once, filled when the backend has told.
+
+Slack's triggers last three seconds and a backend may be slower, so something is shown first and
+what is true follows. Rights are asked for when it is opened, redrawn, submitted and carried out.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from bridge.chats.slack import names
+from bridge.chats.slack import provider_views as views
+from bridge.chats.slack.client import code_of
+from bridge.chats.slack.fields import given_in
+from bridge.chats.slack.outgoing import Outgoing
+from bridge.chats.slack.parts import Parts, place_of
+from bridge.chats.slack.provider_asking import allowed, ask, refused
+from bridge.chats.slack.provider_parts import Objection, drawn, planned
+from bridge.chats.slack.provider_views import About, read_about
+from bridge.core.errors import BridgeError, Refused
+from bridge.core.events import Action
+from bridge.core.watch import App
+from bridge.ports import Place
+
+Body = dict[str, Any]
+
+_PASSED = frozenset({"hash_conflict", "not_found", "view_not_found"})
+"""Somebody has gone on typing, or closed the dialog: what would be shown is of no use now."""
+
+
+def register(bolt: Any, parts: Parts) -> None:
+    """Listen to everything in the dialog but its lists."""
+    for name in (names.PROVIDER_REDRAW, names.PROVIDER_REPOSITORY, names.PROVIDER_TRY):
+        bolt.action(name)(_redrawn(parts))
+    bolt.action(names.PROVIDER_AGAIN)(_redrawn(parts))
+    bolt.action(re.compile(rf"{re.escape(names.PROVIDER_PART)}\..+"))(_turned(parts))
+    for callback_id in views.PARTS:
+        bolt.view(callback_id)(_submitted(parts))
+    bolt.view(names.PROVIDER_CONFIRM)(_agreed(parts))
+    bolt.action(names.PROVIDER_DISCONNECT)(_disconnected(parts))
+
+
+async def configure(parts: Parts, body: Mapping[str, Any], app: App) -> Outgoing | None:
+    """Open the dialog for an app, or let it take the place of one that was submitted."""
+    if body.get("type") == "view_submission":
+        channel = _channel_in(body["view"])
+        view_id = str(body["view"]["id"])
+    else:
+        channel = place_of(body).channel
+        opened = await parts.client.call(
+            "views.open", trigger_id=str(body["trigger_id"]), view=views.reading(app)
+        )
+        view_id = str(opened["view"]["id"])
+    about = About(app.id, channel)
+    parts.background.start(_fill(parts, app, about, view_id), "configure")
+    return None
+
+
+def _channel_in(view: Mapping[str, Any]) -> str:
+    """The channel that a picker was opened in, which we gave it ourselves."""
+    channel = str(view.get("private_metadata") or "")
+    return channel if re.fullmatch(r"[A-Z0-9]{2,40}", channel) else ""
+
+
+async def _fill(parts: Parts, app: App, about: About, view_id: str) -> None:
+    try:
+        view = await drawn(parts, app, about, None)
+    except BridgeError as error:
+        view = views.away(app, about, str(error))
+    await show(parts, view, view_id=view_id)
+
+
+async def show(parts: Parts, view: dict[str, Any], **which: Any) -> None:
+    """Update a view, unless it is closed or has changed since."""
+    try:
+        await parts.client.call("views.update", view=view, **which)
+    except Refused as error:
+        if code_of(error) not in _PASSED:
+            raise
+
+
+# ── while somebody fills it in ───────────────────────────────────────────────
+
+
+def _redrawn(parts: Parts) -> Any:
+    """Draw a part anew, as something in it depends on what was chosen or typed."""
+
+    async def on_change(ack: Any, body: Body) -> Any:
+        about = read_about(str(body["view"].get("private_metadata")))
+        if about is not None:
+            parts.background.start(_redraw(parts, body, about, given_in(body["view"])), "redraw")
+        return await ack()
+
+    return on_change
+
+
+def _turned(parts: Parts) -> Any:
+    """Turn to another part; what was typed in this one is not kept."""
+
+    async def on_turn(ack: Any, body: Body) -> Any:
+        about = read_about(str(body["view"].get("private_metadata")))
+        wanted = str(body["actions"][0].get("value"))
+        if about is not None and wanted in views.PARTS:
+            turned = replace(about, part=wanted)
+            parts.background.start(_redraw(parts, body, turned, None), "turn")
+        return await ack()
+
+    return on_turn
+
+
+async def _redraw(parts: Parts, body: Body, about: About, given: Mapping[str, Any] | None) -> None:
+    view = body["view"]
+    person, place = await parts.person(body), Place(about.channel)
+    app = allowed(parts, person, place, about.app)
+    if app is None:
+        shown = refused(parts, person, place, await parts.journal.app(about.app))
+    else:
+        try:
+            shown = await drawn(parts, app, about, given)
+        except BridgeError as error:
+            shown = views.away(app, about, str(error))
+    await show(parts, shown, view_id=view["id"], hash=view.get("hash"))
+
+
+# ── what changes ─────────────────────────────────────────────────────────────
+
+
+def _submitted(parts: Parts) -> Any:
+    """Show what would change, in a view on top; what can't be is said beside its field."""
+
+    async def on_submit(ack: Any, body: Body) -> Any:
+        about = read_about(str(body["view"].get("private_metadata")))
+        if about is None:
+            return await ack()
+        task = await parts.background.in_time(_compared(parts, body, about), "what changes")
+        if not task.done():
+            external_id = secrets.token_hex(16)
+            parts.background.start(_compared_late(parts, task, external_id), "what changes")
+            waiting = views.comparing(about) | {"external_id": external_id}
+            return await ack(response_action="push", view=waiting)
+        found = task.result()
+        if isinstance(found, Objection):
+            return await ack(response_action="errors", errors={found.block: found.why})
+        return await ack(response_action="push", view=found)
+
+    return on_submit
+
+
+async def _compared(parts: Parts, body: Body, about: About) -> dict[str, Any] | Objection:
+    person, place = await parts.person(body), Place(about.channel)
+    app = allowed(parts, person, place, about.app)
+    if app is None:
+        return refused(parts, person, place, await parts.journal.app(about.app))
+    try:
+        return await planned(parts, app, about, body["view"])
+    except BridgeError as error:
+        return views.unread(app, str(error))
+
+
+async def _compared_late(parts: Parts, task: Any, external_id: str) -> None:
+    found = await task
+    view = views.objected(found.why) if isinstance(found, Objection) else found
+    await show(parts, view, external_id=external_id)
+
+
+# ── agreed ───────────────────────────────────────────────────────────────────
+
+
+def _agreed(parts: Parts) -> Any:
+    """Keep what was agreed to, then acknowledge; the rest is a flow's."""
+
+    async def on_agree(ack: Any, body: Body) -> Any:
+        about = read_about(str(body["view"].get("private_metadata")))
+        if about is None:
+            return await ack()
+        view = await _kept(parts, body, about, Action.CONFIGURE)
+        return await ack(response_action="update", view=view)
+
+    return on_agree
+
+
+def _disconnected(parts: Parts) -> Any:
+    """The same for a source that shall be forgotten, which Slack has asked about already."""
+
+    async def on_disconnect(ack: Any, body: Body) -> Any:
+        about = read_about(str(body["view"].get("private_metadata")))
+        if about is not None:
+            view = await _kept(parts, body, replace(about, draft=""), Action.DISCONNECT)
+            shown = show(parts, view, view_id=body["view"]["id"])
+            parts.background.start(shown, "disconnected")
+        return await ack()
+
+    return on_disconnect
+
+
+async def _kept(parts: Parts, body: Body, about: About, action: Action) -> dict[str, Any]:
+    """Keep it under the id of the view as it was submitted: twice is once."""
+    view = body["view"]
+    person, place = await parts.person(body), Place(about.channel)
+    app = allowed(parts, person, place, about.app)
+    if app is None:
+        return refused(parts, person, place, await parts.journal.app(about.app))
+    which = (action, view["id"], view.get("hash"))
+    try:
+        await ask(parts, person, place, action, app, which, view=view["id"], draft=about.draft)
+    except BridgeError as error:
+        return views.objected(f"It could not be kept, so nothing will change: {error}")
+    return views.saving_view(app)

@@ -1,0 +1,318 @@
+"""The modals that configure an app: its parts, what would change, and what became of it. Pure.
+
+`private_metadata` holds ids only: the app's, the channel's, a draft's.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.chats.slack import names
+from bridge.chats.slack.blocks import (
+    SECTION_TEXT,
+    Element,
+    actions,
+    button,
+    confirm,
+    context,
+    divider,
+    modal,
+    section,
+)
+from bridge.chats.slack.messages import Block, Message, View
+from bridge.chats.slack.mrkdwn import NOTHING, code, code_block, escape
+from bridge.core.decision import Reason
+from bridge.core.difference import Changed, text_of
+from bridge.core.plan import Plan
+from bridge.core.rehearsal import Rehearsal
+from bridge.core.watch import App, AppKind
+from bridge.core.watch_lint import Finding
+from bridge.ports import DONE, WAITS, Audited
+
+PARTS = {
+    names.PROVIDER_SOURCE: "Source",
+    names.PROVIDER_BUILD: "Build",
+    names.PROVIDER_ENVIRONMENT: "Variables",
+}
+MOST_CHANGES = 40
+MOST_FINDINGS = 5
+
+_OTHERS = {
+    Reason.TRIGGER_MISMATCH: "of another kind",
+    Reason.BRANCH_MISMATCH: "to another branch",
+    Reason.REF_DELETED: "a deletion",
+    Reason.SKIP_DIRECTIVE: "told to be skipped",
+    Reason.TAG_MISMATCH: "with a tag that does not fit",
+    Reason.TAG_TOO_OLD: "with a tag that is too old",
+    Reason.NO_PATH_HIT: "without a watched file",
+    Reason.WATCH_PATHS_BROKEN: "stopped by a broken watch path",
+}
+"""What pushes that would not deploy are, said after their number."""
+
+_SIGNS = {"error": ":x:", "warning": ":warning:"}
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a view is about, as it stands in its metadata.
+
+    Attributes:
+        channel: where it was opened from, "" from Home.
+        part: the modal that is shown, or that a change comes from.
+        draft: what is agreed to when it is submitted.
+    """
+
+    app: str
+    channel: str = ""
+    part: str = names.PROVIDER_SOURCE
+    draft: str = ""
+
+    def write(self) -> str:
+        """For `private_metadata`."""
+        return json.dumps([self.app, self.channel, self.part, self.draft])
+
+
+def read_about(metadata: str) -> About | None:
+    """What `About.write` wrote; None where it can't be read."""
+    try:
+        app, channel, part, draft = map(str, json.loads(metadata))
+    except (ValueError, TypeError):
+        return None
+    return About(app, channel, part if part in PARTS else names.PROVIDER_SOURCE, draft)
+
+
+def reading(app: App) -> View:
+    """While its values are read."""
+    text = f":hourglass_flowing_sand:  Reading how *{_name(app)}* is configured…"
+    return modal(names.PROVIDER_NEWS, "Configure an app", [section(text)], close="Close")
+
+
+def away(app: App, about: About, why: str) -> View:
+    """That its values can't be read just now."""
+    again = button("Try again", names.PROVIDER_AGAIN, app.id, style="primary")
+    blocks = [
+        section(f":warning:  *{_name(app)}* can't be read just now.\n{escape(why, 1000)}"),
+        context("Nothing was changed."),
+        actions(again),
+    ]
+    return modal(
+        names.PROVIDER_NEWS, "Configure an app", blocks, close="Close", metadata=about.write()
+    )
+
+
+def part_view(
+    app: App,
+    about: About,
+    fields: Sequence[Block],
+    *,
+    tried: Sequence[Block] = (),
+    has_source: bool = True,
+) -> View:
+    """One part of an app's configuration, to be changed."""
+    blocks = [section(f"*{_name(app)}*"), *_turns(app, about.part), divider(), *fields, *tried]
+    if about.part == names.PROVIDER_SOURCE and has_source:
+        blocks += [divider(), actions(_disconnect(app))]
+    return modal(
+        about.part,
+        "Configure an app",
+        blocks,
+        submit="See what changes",
+        metadata=about.write(),
+    )
+
+
+def _turns(app: App, part: str) -> list[Block]:
+    parts = [name for name in PARTS if name != names.PROVIDER_BUILD or _is_built(app)]
+    others = [
+        button(PARTS[name], f"{names.PROVIDER_PART}.{name.partition('.')[2]}", name)
+        for name in parts
+        if name != part
+    ]
+    return [context(f"*{PARTS[part]}*"), actions(*others)]
+
+
+def _is_built(app: App) -> bool:
+    return app.kind is AppKind.APPLICATION
+
+
+def _disconnect(app: App) -> Element:
+    question = (
+        f"{app.label} forgets its source, its watch paths, its trigger and our rules for it, and"
+        " no push deploys it. What is live stays live. You can undo it."
+    )
+    return button(
+        "Disconnect",
+        names.PROVIDER_DISCONNECT,
+        app.id,
+        style="danger",
+        confirm=confirm("Disconnect its source?", question, "Disconnect", "Keep it", danger=True),
+    )
+
+
+def tried_blocks(
+    rehearsal: Rehearsal | None, findings: Sequence[Finding] = (), problem: str = ""
+) -> list[Block]:
+    """What recent pushes would do, and what is probably not meant."""
+    blocks: list[Block] = [context(_tried(rehearsal, problem))]
+    lines = [
+        f"{_SIGNS[one.level]}  {code(one.pattern, 80)} {escape(one.sentence, 300)}"
+        f" {escape(one.remedy, 300)}"
+        for one in findings
+        if one.level in _SIGNS
+    ]
+    if lines:
+        blocks.append(section("\n".join(lines[:MOST_FINDINGS])))
+    return blocks
+
+
+def _tried(rehearsal: Rehearsal | None, problem: str) -> str:
+    if problem:
+        return f":information_source:  {escape(problem, 500)}"
+    if rehearsal is None:
+        return "Recent pushes can't be tried just now."
+    if not rehearsal.pushes:
+        return "No push of this repository has come lately, so there is nothing to try it on."
+    head = f"Would deploy *{rehearsal.deploying} of the last {_many(rehearsal.pushes, 'push')}*"
+    others = ", ".join(f"{n} {_OTHERS.get(reason, 'other')}" for reason, n in rehearsal.others)
+    hint = f"\n:bulb: {escape(rehearsal.hint, 500)}" if rehearsal.hint else ""
+    return f"{head}{f' ({others})' if others else ''}.{hint}"
+
+
+# ── what would change ────────────────────────────────────────────────────────
+
+
+def comparing(about: About) -> View:
+    """While it is found out what would change."""
+    text = ":hourglass_flowing_sand:  Comparing with how it is configured now…"
+    return modal(
+        names.PROVIDER_NEWS, "What changes", [section(text)], close="Back", metadata=about.write()
+    )
+
+
+def difference_view(plan: Plan, about: About, rehearsal: Rehearsal | None = None) -> View:
+    """What would change; to submit it is to agree."""
+    if plan.empty:
+        text = f"*{_name(plan.app)}* is configured like that already."
+        return modal(names.PROVIDER_NEWS, "What changes", [section(text)], close="Back")
+    blocks: list[Block] = [section(f"*{_name(plan.app)}*"), *change_blocks(plan.difference)]
+    blocks += [context(f":information_source:  {escape(one, 500)}") for one in plan.remarks[:5]]
+    if rehearsal is not None or plan.findings:
+        blocks += tried_blocks(rehearsal, plan.findings)
+    blocks.append(context("Nothing is saved yet. It deploys with the next push or command."))
+    return modal(
+        names.PROVIDER_CONFIRM,
+        "What changes",
+        blocks,
+        submit="Save",
+        close="Back",
+        metadata=about.write(),
+    )
+
+
+def refused_view(why: str, lines: str = "") -> View:
+    """That somebody may not, and the lines of `bridge.yaml` that would allow it."""
+    blocks: list[Block] = [section(f":lock:  {escape(why, 1500)}")]
+    if lines:
+        blocks.append(context("Whoever keeps `bridge.yaml` can allow it with these lines:"))
+        blocks.append(section(code_block(lines, SECTION_TEXT)))
+    return modal(names.PROVIDER_NEWS, "Configure an app", blocks, close="Close")
+
+
+def unread(app: App, why: str) -> View:
+    """That it can't be told what would change."""
+    text = f":warning:  *{_name(app)}* can't be read just now.\n{escape(why, 1000)}"
+    blocks = [section(text), context("Nothing was changed: go back and try again.")]
+    return modal(names.PROVIDER_NEWS, "What changes", blocks, close="Back")
+
+
+def objected(why: str) -> View:
+    """That it can't be as asked."""
+    said = section(f":warning:  {escape(why, 1500)}")
+    return modal(names.PROVIDER_NEWS, "What changes", [said], close="Back")
+
+
+def change_blocks(changed: Sequence[Changed]) -> list[Block]:
+    """Each field before and after."""
+    lines = [change_line(one) for one in changed[:MOST_CHANGES]]
+    if len(changed) > MOST_CHANGES:
+        lines.append(f"and {len(changed) - MOST_CHANGES} more")
+    return [section("\n".join(lines[at : at + 8])) for at in range(0, len(lines), 8)]
+
+
+def change_line(one: Changed) -> str:
+    """A field before and after, in one line."""
+    name = escape(one.field, 80) or NOTHING
+    return f"*{name}*  {_shown(one.before)} → {_shown(one.after)}"
+
+
+def _shown(value: object) -> str:
+    said = text_of(value)  # type: ignore[arg-type]  # a Value
+    return code(said, 120) or "nothing" if value not in (None, ()) else "nothing"
+
+
+# ── what became of it ────────────────────────────────────────────────────────
+
+
+def saving_view(app: App, trouble: str = "") -> View:
+    """That it is kept, and will be made."""
+    text = f":hourglass_flowing_sand:  Kept. *{_name(app)}* is being changed…"
+    blocks: list[Block] = [section(text)]
+    if trouble:
+        blocks.append(context(f"It waits for the backend: {escape(trouble, 500)}"))
+    blocks.append(context("You can close this: you are told what becomes of it."))
+    return modal(names.PROVIDER_NEWS, "Configure an app", blocks, close="Close")
+
+
+def outcome_view(note: Audited) -> View:
+    """What became of a change, or that it waits."""
+    message = told(note)
+    return modal(names.PROVIDER_NEWS, "Configure an app", message.blocks, close="Close")
+
+
+def told(note: Audited) -> Message:
+    """The same for whoever asked, alone."""
+    name = f"*{escape(note.app, 200) or NOTHING}*"
+    if note.outcome == DONE:
+        head, text = (
+            f":white_check_mark:  {name} is changed.",
+            f"{escape(note.app, 200)} is changed.",
+        )
+    elif note.outcome.startswith(WAITS):
+        head = f":hourglass_flowing_sand:  The change of {name} {escape(note.outcome, 600)}."
+        text = f"The change of {escape(note.app, 200)} waits for the backend."
+    elif not note.over:
+        head, text = f":hourglass_flowing_sand:  {name} is being changed…", "It is being changed."
+    else:
+        why = escape(note.outcome.partition(": ")[2] or note.outcome, 1500)
+        head = f":x:  {name} was not changed.\n{why}"
+        text = f"{escape(note.app, 200)} was not changed: {why}"
+    return Message(text, (section(head), *change_blocks(note.difference)))
+
+
+def change_note(note: Audited, undone: Audited | None = None) -> Message:
+    """What was changed by whom, for the app's channel; with Undo while that makes sense."""
+    who = escape(_who(note.by), 80)
+    verb = "undid a change of" if note.undoes is not None else "changed"
+    what = escape(note.what.rpartition(" ")[0] or note.what, 40)
+    head = f":gear:  *{who}* {verb} *{escape(note.app, 200) or NOTHING}*  ·  {what}"
+    blocks: list[Block] = [section(head), *change_blocks(note.difference)]
+    if undone is not None:
+        blocks.append(context(f"Undone by {escape(_who(undone.by), 80)}."))
+    elif note.undoing:
+        question = "What was before comes back, if nobody has changed it since."
+        asked = confirm("Undo this change?", question, "Undo", "Leave it")
+        blocks.append(actions(button("Undo", names.PROVIDER_UNDO, str(note.number), confirm=asked)))
+    return Message(f"{who} {verb} {escape(note.app, 200)}: {what}", tuple(blocks))
+
+
+def _who(by: str) -> str:
+    """Without the door and the id: "slack: Ada (U1)" is Ada."""
+    return by.removeprefix("slack: ").removeprefix("cli: ").rpartition(" (")[0] or by
+
+
+def _name(app: App) -> str:
+    return escape(app.label, 200) or NOTHING
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}es"

@@ -1,0 +1,254 @@
+"""The scenes of configuring an app; a part of `tests.slack_scenes`."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from pydantic import SecretStr
+
+from bridge.chats.slack import names
+from bridge.chats.slack import provider_views as views
+from bridge.chats.slack.blocks import option
+from bridge.chats.slack.build_form import build_fields, environment_fields
+from bridge.chats.slack.provider_views import About
+from bridge.chats.slack.source_fields import source_fields
+from bridge.chats.slack.source_form import SourceForm
+from bridge.core.configuration import (
+    BuildType,
+    DockerSource,
+    Environment,
+    GithubSource,
+    GitlabSource,
+    GitSource,
+    ProviderSettings,
+    Saved,
+)
+from bridge.core.decision import Reason
+from bridge.core.difference import Changed, Configured, difference
+from bridge.core.merge import NoSource, WantedSource, WantedVariables, merge
+from bridge.core.plan import Plan, words_of
+from bridge.core.rehearsal import Rehearsal
+from bridge.core.watch import App, AppKind, Prereleases, Rules, SourceType, Trigger
+from bridge.core.watch_lint import lint
+from bridge.ports import WAITS, Audited, GitAccount
+
+ACCOUNTS = [
+    GitAccount("gh00000000000000000ac", "acme", SourceType.GITHUB),
+    GitAccount("gl00000000000000000ac", "acme on GitLab", SourceType.GITLAB),
+]
+GITHUB = GithubSource(
+    owner="acme",
+    repository="shop",
+    branch="main",
+    provider_id=ACCOUNTS[0].id,
+    build_path="/apps/web",
+    watch_paths=("apps/web/**", "packages/**"),
+    trigger=Trigger.PUSH,
+)
+GITLAB = GitlabSource(
+    owner="acme",
+    repository="api",
+    branch="develop",
+    provider_id=ACCOUNTS[1].id,
+    project_id=4711,
+    path="acme/platform/api",
+)
+SECRET = "hunter2"
+GIT = GitSource(url=f"https://me:{SECRET}@git.example.com/acme/shop.git", branch="main")
+DOCKER = DockerSource(
+    image="ghcr.io/acme/docs:1.4",
+    username="acme",
+    password=SecretStr(SECRET),
+    registry_url="https://ghcr.io",
+)
+ENVIRONMENT = Environment(
+    env=SecretStr(f"LOG_LEVEL=debug\nAPI_KEY={SECRET}"), build_args=SecretStr("NODE_ENV=production")
+)
+NOON = 1_780_000_000.0
+NO_RULES = Rules()
+
+
+def configured(
+    provider: ProviderSettings | None, rules: Rules = NO_RULES, **build: Any
+) -> Configured:
+    """An app's configuration with a source."""
+    saved = Saved(
+        provider,
+        BuildType(**{"build_type": "dockerfile", "dockerfile": "Dockerfile", **build}),
+        ENVIRONMENT,
+        getattr(provider, "watch_paths", None),
+        trigger=getattr(provider, "trigger", Trigger.PUSH),
+    )
+    return Configured(saved, rules)
+
+
+def plan(app: App, now: Configured, wanted: Any, **others: Any) -> Plan:
+    """What a change would do."""
+    after = merge(now, wanted)
+    changed = difference(now, after)
+    return Plan(app, words_of(wanted), wanted, now, after, changed, **others)
+
+
+def source_view(app: App, form: SourceForm, **tried: Any) -> dict[str, Any]:
+    """The modal with an app's source."""
+    about = About(app.id, "C024BE91L")
+    shown = views.tried_blocks(tried.pop("rehearsal", None), **tried)
+    has_source = form.now.saved.provider is not None
+    return views.part_view(app, about, source_fields(form), tried=shown, has_source=has_source)
+
+
+def note(**others: Any) -> Audited:
+    """A change that was made."""
+    made = Audited(
+        NOON,
+        "slack: Ada (U012AB3CD)",
+        "provider set",
+        "web0000000000000000ap",
+        "shop/web",
+        (Changed("branch", "main", "develop"), Changed("watch_paths", ("a/**",), None)),
+        "done",
+        number=7,
+        undoing="sealed",
+    )
+    return replace(made, **others)
+
+
+def provider_scenes(web: App, docs: App, longest: App, hostile: str) -> Iterator[tuple[str, Any]]:
+    """All of them, by name."""
+    yield from sources(web, docs, longest, hostile)
+    yield from others(web)
+    yield from changes(web, hostile)
+    yield from outcomes(web, hostile)
+
+
+def sources(web: App, docs: App, longest: App, hostile: str) -> Iterator[tuple[str, Any]]:
+    """The source's part."""
+    tried = Rehearsal(20, 3, ((Reason.NO_PATH_HIT, 12), (Reason.BRANCH_MISMATCH, 5)), "")
+    none = Rehearsal(
+        4, 0, ((Reason.NO_PATH_HIT, 4),), "`apps/web/a.ts` differs only in upper and lower case."
+    )
+    yield "provider-reading", lambda: views.reading(web)
+    why = "dokploy can't be reached: ConnectError"
+    yield "provider-away", lambda: views.away(web, About(web.id), why)
+    github = SourceForm(web, configured(GITHUB), ACCOUNTS)
+    yield "provider-github", lambda: source_view(web, github, rehearsal=tried)
+    typed = SourceForm(web, configured(GITHUB))
+    yield "provider-github-typed", lambda: source_view(web, typed)
+    doubtful = ("/apps/web/**", "a,b/**", "docs")
+    given = {"kind": "github", "trigger": "push", "watch_paths": "\n".join(doubtful)}
+    form = replace(github, given=given)
+    yield (
+        "provider-doubtful-paths",
+        lambda: source_view(web, form, rehearsal=none, findings=lint(doubtful)),
+    )
+    rules = Rules(
+        trigger=Trigger.TAG, tags="v*", versions=">=2", prereleases=Prereleases.SKIP,
+        only_newer=True, tag_prefix="v",
+    )  # fmt: skip
+    gitlab = SourceForm(web, configured(GITLAB, rules), ACCOUNTS)
+    yield "provider-gitlab-tags", lambda: source_view(web, gitlab, rehearsal=Rehearsal(0))
+    git = SourceForm(web, configured(GIT))
+    yield "provider-git", lambda: source_view(web, git, problem="branch can't be 'a b'")
+    docker = SourceForm(docs, configured(DOCKER))
+    yield "provider-docker", lambda: source_view(docs, docker)
+    yield "provider-none", lambda: source_view(web, SourceForm(web, configured(None)))
+    compose = replace(web, kind=AppKind.COMPOSE)
+    yield "provider-compose", lambda: source_view(compose, SourceForm(compose, configured(GITHUB)))
+    many = GITHUB.model_copy(
+        update={"watch_paths": tuple(f"{hostile}/{n}/**" for n in range(200)), "branch": "b" * 255}
+    )
+    crowd = [GitAccount(f"account{n}", hostile * 3, SourceType.GITHUB) for n in range(150)]
+    hardest = SourceForm(longest, configured(many), crowd)
+    yield (
+        "provider-hardest",
+        lambda: source_view(
+            longest,
+            hardest,
+            rehearsal=replace(none, hint=hostile * 20),
+            findings=lint(tuple(f"/{hostile * 5}{n}" for n in range(30))),
+        ),
+    )
+
+
+def others(web: App) -> Iterator[tuple[str, Any]]:
+    """How it is built, and its variables."""
+    built = About(web.id, "", names.PROVIDER_BUILD)
+    for kind in ("dockerfile", "static", "nixpacks", "paketo_buildpacks"):
+        now = configured(GITHUB, build_type=kind, static_spa=kind == "static")
+        fields = build_fields(now)
+        yield f"provider-build-{kind}", lambda fields=fields: views.part_view(web, built, fields)
+    about = About(web.id, "", names.PROVIDER_ENVIRONMENT)
+    yield (
+        "provider-variables",
+        lambda: views.part_view(web, about, environment_fields(web, configured(GITHUB))),
+    )
+    many = SecretStr("\n".join(f"A_RATHER_LONG_NAME_OF_A_VARIABLE_{n}=x" for n in range(300)))
+    crowded = configured(GITHUB)
+    crowded = replace(crowded, saved=replace(crowded.saved, environment=Environment(env=many)))
+    yield (
+        "provider-variables-300",
+        lambda: views.part_view(web, about, environment_fields(web, crowded)),
+    )
+
+
+def changes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
+    """What would change."""
+    about = About(web.id, "C024BE91L", draft="d" * 24)
+    now = configured(GITHUB)
+    branch = {"branch": "develop", "watch_paths": ("/web/**",), "tags": "v*"}
+    remarks = ("bridge.yaml says tags: release-* for shop/web, and wins",)
+    made = plan(
+        web, now, WantedSource(None, branch), findings=tuple(lint(("/web/**",))), remarks=remarks
+    )
+    yield "provider-comparing", lambda: views.comparing(about)
+    tried = Rehearsal(20, 3, ((Reason.NO_PATH_HIT, 17),))
+    yield "provider-difference", lambda: views.difference_view(made, about, tried)
+    docker = WantedSource(SourceType.DOCKER, {"image": "web:1", "password": SecretStr(SECRET)})
+    yield (
+        "provider-difference-secret",
+        lambda: views.difference_view(plan(web, now, docker), about),
+    )
+    variables = {f"KEY_{n}": f"KEY_{n}={SECRET}" for n in range(200)}
+    yield (
+        "provider-difference-200-variables",
+        lambda: views.difference_view(plan(web, now, WantedVariables({"env": variables})), about),
+    )
+    same = plan(web, now, WantedSource(None, {}))
+    yield "provider-no-difference", lambda: views.difference_view(same, about)
+    wild = WantedSource(None, {"watch_paths": (hostile,) * 50, "build_path": hostile * 20})
+    hard = plan(web, now, wild, remarks=(hostile * 30,) * 9)
+    yield "provider-difference-hardest", lambda: views.difference_view(hard, about)
+    gone = plan(web, now, NoSource())
+    yield "provider-difference-disconnect", lambda: views.difference_view(gone, about)
+    lines = 'access:\n  - who: [U1]  # Eve\n    may: [configure]\n    apps: ["shop/web"]'
+    refusal = "You may not configure shop/web."
+    yield "provider-unread", lambda: views.unread(web, hostile)
+    yield "provider-objected", lambda: views.objected("branch can't be 'a b'")
+    yield "provider-refused", lambda: views.refused_view(refusal, lines)
+
+
+def outcomes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
+    """What became of a change."""
+    yield "provider-saving", lambda: views.saving_view(web, "dokploy can't be reached")
+    yield "provider-saved", lambda: views.outcome_view(note())
+    waits = f"{WAITS}the backend: dokploy can't be reached: ConnectError"
+    yield "provider-waits", lambda: views.outcome_view(note(outcome=waits))
+    why = "Overtaken: shop/web was changed by somebody else (branch: main → theirs)"
+    yield "provider-overtaken", lambda: views.told(note(outcome=why))
+    yield "provider-told", lambda: views.told(note())
+    yield "provider-note", lambda: views.change_note(note())
+    back = note(by="slack: Bob (U0B)", what="provider undo", undoes=7, number=8)
+    yield "provider-note-undone", lambda: views.change_note(note(), back)
+    yield "provider-note-of-undo", lambda: views.change_note(back)
+    wild = note(
+        by=f"slack: {hostile * 5} (U1)",
+        app=hostile * 10,
+        outcome=f"Refused: {hostile * 100}",
+        difference=tuple(Changed(f"env.{hostile}{n}", hostile * 9, None) for n in range(300)),
+    )
+    yield "provider-note-hardest", lambda: views.change_note(wild)
+    yield "provider-told-hardest", lambda: views.told(wild)
+    yield (
+        "provider-repositories",
+        lambda: {"options": [option("acme/shop", "acme/shop"), option("acme/api", "acme/api")]},
+    )
