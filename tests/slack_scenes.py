@@ -257,6 +257,7 @@ def explained() -> list[Explained]:
     return [
         one(3, Reason.PATH_HIT, "apps/web/index.html matches apps/web/**"),
         one(2, Reason.NO_PATH_HIT, "1 file changed, none matches apps/web/**, packages/**"),
+        one(1, Reason.CANCEL_ASKED, "cancelled by Grace Hopper", ref=None, commit=None),
         one(1, Reason.ASKED, "slack: Grace Hopper asked for a deploy", ref=None, commit=None),
     ]
 

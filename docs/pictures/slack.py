@@ -30,10 +30,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SHARPNESS = 1.6
 """Pixels for each pixel of the page."""
 
-STATES = (
-    *("waiting", "asked", "queued", "running", "done", "failed"),
-    *("cancelled", "unknown"),
-)
+STATES = ("waiting", "asked", "queued", "running", "done", "failed", "cancelled", "unknown")
 SHOWN: Mapping[str, tuple[str, ...]] = {
     **{f"card-{state}": (f"card_{state}",) for state in STATES},
     "card-superseded": ("card_superseded_with_link",),

@@ -53,7 +53,7 @@ def _scene(sent: Json, *, reply: bool) -> str:
         return f'<div class="home"><div class="inside">{inside}</div></div>'
     if reply:
         return f'<div class="reply">{inside}</div>'
-    head = '<div class="head"><b>Dokploy bridge</b><span class="badge">APP</span>'
+    head = '<div class="head"><b>Bridge</b><span class="badge">APP</span>'
     head += '<span class="time">12:00 PM</span></div>'
     return (
         f'<div class="message"><div class="avatar">{LOGO}</div>'

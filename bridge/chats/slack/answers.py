@@ -15,6 +15,7 @@ from bridge.chats.slack.blocks import (
     paragraphs,
     section,
 )
+from bridge.chats.slack.cards import cancel_button
 from bridge.chats.slack.facts import (
     ICONS,
     NOTE,
@@ -66,8 +67,7 @@ def status_of(app: App, deployments: Sequence[Deployment], links: Links) -> Mess
     blocks: list[Block] = [section("\n".join(lines))]
     if newest and (note := remark(newest)):
         blocks.append(context(note))
-    waits = _waits(app)
-    blocks.append(context(waits[:1].upper() + waits[1:]))
+    blocks.append(context(f"It {_waits(app)}"))
     blocks.append(actions(*_app_buttons(app, newest)))
     text = f"{escape(app.label, 200)} {verdict}"
     return Message(text, tuple(blocks))
@@ -117,11 +117,11 @@ def why(
     title = f"*Why {escape(app.label, 200)} was or was not deployed*"
     if not explained:
         nothing = "Nothing has come for it yet: no push, no tag, no command."
-        return Message(*_alike(f"{title}\n{nothing}\n{_waits(app)}"))
+        return Message(*_alike(f"{title}\n{nothing}\nIt {_waits(app)}"))
     blocks: list[Block] = [section(title)]
     blocks += [_verdict(one, app, links) for one in explained[:MOST_LINES]]
     blocks += [context(f":bulb: {prose(one, 1000)}") for one in remarks[:3]]
-    blocks.append(context(f"Now {_waits(app)}"))
+    blocks.append(context(f"Now it {_waits(app)}"))
     newest = explained[0].decision
     told = "deployed" if newest.deploy else "not deployed"
     text = f"{escape(app.label, 200)} {told}: {prose(newest.evidence, NOTE)}"
@@ -130,12 +130,11 @@ def why(
 
 def _verdict(one: Explained, app: App, links: Links) -> Block:
     decision = one.decision
-    sign = ":rocket:" if decision.deploy else ":fast_forward:"
+    sign, told = (":rocket:", "Deploys") if decision.deploy else (":fast_forward:", "Left alone")
     if decision.reason is Reason.CANCEL_ASKED:
-        sign = ":no_entry_sign:"
+        sign, told = ":no_entry_sign:", "Cancels"
     if decision.reason is Reason.CONFIGURE_ASKED:
-        sign = ":gear:"
-    told = "Deploys" if decision.deploy else "Left alone"
+        sign, told = ":gear:", "Configures"
     head = joined(
         f"{sign}  *{told}*  {code(decision.reason, 60)}",
         " ".join(filter(None, (ref_of(one.ref), commit_of(one.commit, app, links)))),
@@ -230,16 +229,15 @@ def _waits(app: App) -> str:
     what = "tags" if app.waits_for is Trigger.TAG else "pushes"
     watched = app.watched or ()
     if app.waits_for is Trigger.TAG or not watched:
-        return f"it deploys on {what}: {where}"
+        return f"deploys on {what}: {where}"
     paths = ", ".join(filter(None, (code(path, 60) for path in watched[:3])))
     more = ", …" if len(watched) > 3 else ""
-    return f"it deploys on {what} that change {paths}{more}: {where}"
+    return f"deploys on {what} that change {paths}{more}: {where}"
 
 
 def _app_buttons(app: App, newest: Deployment | None) -> list[Element]:
     if newest is not None and not newest.final:
-        cancel = button("Cancel", names.DEPLOYMENT_CANCEL, newest.id, style="danger")
-        return [cancel, button("Why", names.DEPLOYMENT_WHY, newest.id)]
+        return [cancel_button(newest), button("Why", names.DEPLOYMENT_WHY, newest.id)]
     shown = [button("Deploy", names.APP_DEPLOY, app.id)]
     if newest is not None:
         shown.append(button("Redeploy", names.APP_REDEPLOY, app.id))

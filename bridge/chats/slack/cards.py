@@ -83,7 +83,7 @@ def _buttons(deployment: Deployment, *, can_cancel: bool) -> list[Element]:
     id_ = deployment.id
     shown: list[Element] = []
     if can_cancel and not deployment.final:
-        shown.append(_cancel(deployment))
+        shown.append(cancel_button(deployment))
     if deployment.state in _AGAIN:
         shown.append(button("Redeploy", names.DEPLOYMENT_REDEPLOY, id_))
     if deployment.backend_id is not None:
@@ -91,7 +91,8 @@ def _buttons(deployment: Deployment, *, can_cancel: bool) -> list[Element]:
     return [*shown, button("Why", names.DEPLOYMENT_WHY, id_)]
 
 
-def _cancel(deployment: Deployment) -> Element:
+def cancel_button(deployment: Deployment) -> Element:
+    """Cancel, which asks first and names what it would stop."""
     about = _plainly(deployment)
     question = f"{about} stops where it is. What is live now stays live."
     return button(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.chats.slack import names
+from bridge.chats.slack.answers import status_of
 from bridge.chats.slack.cards import render_card
 from bridge.chats.slack.facts import Links
 from bridge.chats.slack.messages import Message
@@ -58,6 +59,15 @@ def test_cancelling_asks_first_and_names_app_branch_and_commit() -> None:
     asked = buttons(card)[names.DEPLOYMENT_CANCEL]["confirm"]
     assert asked["text"]["text"].startswith("shop/web (main, 13dfa1f)")
     assert asked["style"] == "danger"
+
+
+def test_cancelling_from_a_status_asks_first_too() -> None:
+    running = deployment(State.RUNNING)
+    status = status_of(WEB, [running], LINKS)
+
+    card = render_card(running, WEB, links=LINKS, can_cancel=True)
+    cancel = buttons(card)[names.DEPLOYMENT_CANCEL]
+    assert buttons(status)[names.DEPLOYMENT_CANCEL] == cancel
 
 
 def test_a_card_says_that_another_commit_is_live() -> None:
