@@ -20,7 +20,7 @@ from bridge.chats.slack.blocks import (
     section,
 )
 from bridge.chats.slack.messages import Block, Message, View
-from bridge.chats.slack.mrkdwn import NOTHING, code, code_block, escape
+from bridge.chats.slack.mrkdwn import NOTHING, code, code_block, escape, prose
 from bridge.core.decision import Reason
 from bridge.core.difference import Changed, text_of
 from bridge.core.plan import Plan
@@ -155,8 +155,8 @@ def tried_blocks(
     """What recent pushes would do, and what is probably not meant."""
     blocks: list[Block] = [context(_tried(rehearsal, problem))]
     lines = [
-        f"{_SIGNS[one.level]}  {code(one.pattern, 80)} {escape(one.sentence, 300)}"
-        f" {escape(one.remedy, 300)}"
+        f"{_SIGNS[one.level]}  {code(one.pattern, 80)} {prose(one.sentence, 300)}"
+        f" {prose(one.remedy, 300)}"
         for one in findings
         if one.level in _SIGNS
     ]
@@ -167,14 +167,14 @@ def tried_blocks(
 
 def _tried(rehearsal: Rehearsal | None, problem: str) -> str:
     if problem:
-        return f":information_source:  {escape(problem, 500)}"
+        return f":information_source:  {prose(problem, 500)}"
     if rehearsal is None:
         return "Recent pushes can't be tried just now."
     if not rehearsal.pushes:
         return "No push of this repository has come lately, so there is nothing to try it on."
     head = f"Would deploy *{rehearsal.deploying} of the last {_many(rehearsal.pushes, 'push')}*"
     others = ", ".join(f"{n} {_OTHERS.get(reason, 'other')}" for reason, n in rehearsal.others)
-    hint = f"\n:bulb: {escape(rehearsal.hint, 500)}" if rehearsal.hint else ""
+    hint = f"\n:bulb: {prose(rehearsal.hint, 500)}" if rehearsal.hint else ""
     return f"{head}{f' ({others})' if others else ''}.{hint}"
 
 
@@ -195,7 +195,7 @@ def difference_view(plan: Plan, about: About, rehearsal: Rehearsal | None = None
         text = f"*{_name(plan.app)}* is configured like that already."
         return modal(names.PROVIDER_NEWS, "What changes", [section(text)], close="Back")
     blocks: list[Block] = [section(f"*{_name(plan.app)}*"), *change_blocks(plan.difference)]
-    blocks += [context(f":information_source:  {escape(one, 500)}") for one in plan.remarks[:5]]
+    blocks += [context(f":information_source:  {prose(one, 500)}") for one in plan.remarks[:5]]
     if rehearsal is not None or plan.findings:
         blocks += tried_blocks(rehearsal, plan.findings)
     blocks.append(context("Nothing is saved yet. It deploys with the next push or command."))
