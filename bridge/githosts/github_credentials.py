@@ -24,6 +24,9 @@ PERMISSIONS: Mapping[str, str] = {
 _RENEW_BEFORE = 300.0
 """Seconds of its hour that an installation's token has left when it is renewed."""
 
+_SIGN_EVERY = 300.0
+"""Seconds; what was signed is good for nine minutes."""
+
 
 class Credential(Protocol):
     """Proves to GitHub who we are."""
@@ -72,7 +75,7 @@ class AppCredential:
 
         self.app_id = app_id
         try:
-            self.jwt = app_jwt(app_id, private_key.get_secret_value())
+            self._sign = app_jwt(app_id, private_key.get_secret_value())
         except ValueError as error:
             raise Rejected(
                 "github: the App's private key is no RSA key in PEM, as GitHub gives it for"
@@ -83,6 +86,13 @@ class AppCredential:
         self._tokens: dict[int, _Token] = {}
         self._one_at_a_time = asyncio.Lock()
         self._login: str | None = None
+        self._jwt = ("", 0.0)
+
+    def jwt(self) -> str:
+        """What proves that we are the App; signing takes a while, so it is used for minutes."""
+        if self._jwt[1] <= self._clock():
+            self._jwt = (self._sign(), self._clock() + _SIGN_EVERY)
+        return self._jwt[0]
 
     async def token(self, client: Client, repository: str) -> str:
         async with self._one_at_a_time:

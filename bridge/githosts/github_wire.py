@@ -1,5 +1,6 @@
 """PyGithub on the wire; imported only where GitHub's API is used, as it takes a while to load."""
 
+import logging
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -11,6 +12,10 @@ from bridge.githosts.answers import Answer, Request
 _AGENT = "dokploy-bridge"
 _VERSION = "2022-11-28"
 """https://docs.github.com/en/rest/about-the-rest-api/api-versions"""
+
+
+# At debug level PyGithub logs answers, and the answer to a request for a token is that token.
+logging.getLogger("github.Requester").setLevel(logging.INFO)
 
 
 class _Bearer(Auth.Auth):
@@ -33,6 +38,8 @@ class GithubWire:
 
     def __init__(self, api_url: str, *, ca: str | None, silence: float) -> None:
         self._auth = _Bearer()
+        parts = urlsplit(api_url)
+        self._host, self._prefix = parts.netloc, parts.path
         self._github = Github(
             base_url=api_url,
             auth=self._auth,
@@ -49,10 +56,9 @@ class GithubWire:
     def ask(self, request: Request) -> Answer:
         answer = self._send(request, request.path)
         if answer.status in (307, 308):  # a renamed repository, for what is no GET; 301 it follows
-            # Of an address only its path counts for PyGithub: the token stays with our host.
-            answer = self._send(
-                request, urlsplit(answer.headers.get("location", ""))._replace(query="").geturl()
-            )
+            to = urlsplit(answer.headers.get("location", ""))
+            if to.netloc == self._host:
+                return self._send(request, to.path.removeprefix(self._prefix))
         return answer
 
     def close(self) -> None:

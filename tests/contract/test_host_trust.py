@@ -1,0 +1,219 @@
+"""Where a token goes: to the host that is set, over its certificate, and into no log."""
+
+import datetime as dt
+import ipaddress
+import json
+import logging
+import ssl
+import threading
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pydantic import SecretStr
+
+from bridge.core.errors import Refused, Unreachable
+from bridge.githosts.apis import Github, Gitlab, github_api, gitlab_api
+from tests.fake_github import FakeGithub
+from tests.fake_gitlab import FakeGitlab
+from tests.fake_host import Spoil
+from tests.hosts import NAME, QUICK, Host, client_of
+
+
+@pytest.fixture
+async def elsewhere() -> AsyncIterator[tuple[str, list[web.Request]]]:
+    """Another host, and what it was asked."""
+    asked: list[web.Request] = []
+
+    async def take(request: web.Request) -> web.Response:
+        asked.append(request)
+        return web.json_response({"id": 1})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", take)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/")).rstrip("/").replace("127.0.0.1", "localhost"), asked
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_nobody_leads_our_token_to_another_host(
+    host: Host, elsewhere: tuple[str, list[web.Request]], status: int
+) -> None:
+    url, asked = elsewhere
+    pull = host.repository.open_pull("main")
+    await host.api.pull_requests(NAME, pull.head_sha)  # it has a token by now
+    moved = Spoil(status=status, headers={"Location": f"{url}/there"})
+    host.fake.spoil(moved, path="/(pulls|merge_requests|comments|notes)", times=10)
+
+    with pytest.raises((Refused, Unreachable)):
+        await host.api.pull_requests(NAME, pull.head_sha)
+    with pytest.raises(Refused):
+        await host.api.comment(NAME, pull.number, "hello")
+
+    assert asked == []
+
+
+@pytest.mark.parametrize(("get", "post"), [(301, 307), (301, 301), (301, 308)])
+async def test_a_renamed_repository_is_followed_within_github(get: int, post: int) -> None:
+    async with FakeGithub() as fake:
+        api, moved = client_of(fake), fake.repository("my-org/new")
+        moved.commit({"a": "b"})
+        pull = moved.open_pull("main")
+        to = f"{fake.url}/repos/my-org/new"
+        location = {"Location": f"{to}/issues/{pull.number}/comments"}
+        fake.spoil(Spoil(status=post, headers=location), method="POST", path="/comments")
+        await api.comment("my-org/old", pull.number, "hello")
+        fake.spoil(Spoil(status=get, headers=location), method="GET", path="my-org/old/.*comments")
+
+        found = [one.body async for one in api.comments("my-org/old", pull.number)]
+
+        assert found == ["hello"]
+        assert [one.body for one in pull.comments] == ["hello"]
+        await api.close()
+
+
+async def test_no_token_is_in_any_log(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        pull = host.repository.open_pull("main")
+        await host.api.comment(NAME, pull.number, "hello")
+        host.fake.spoil(Spoil(status=500), path="/comments|/notes")
+        with pytest.raises(Unreachable):
+            [one async for one in host.api.comments(NAME, pull.number)]
+
+    sent = {one.authorization.rpartition(" ")[2] for one in host.fake.asked}
+    assert caplog.text
+    assert not any(token in caplog.text for token in sent)
+
+
+# ── a server of one's own, with a certificate of one's own ───────────────────
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """A certificate that nobody else trusts, and a server that has it."""
+    key, name = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.NameAttribute(NameOID.COMMON_NAME, "x"),
+    )
+    now = dt.datetime.now(dt.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([name]))
+        .issuer_name(x509.Name([name]))
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("authority")
+    ca, private = folder / "ca.pem", folder / "key.pem"
+    ca.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(ca, private)
+    return ca, context
+
+
+class Tags(BaseHTTPRequestHandler):
+    """A GitHub Enterprise Server, and a GitLab in a folder: three pages of tags."""
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if url.path not in (
+            "/api/v3/repos/my-org/mono/tags",
+            "/git/api/v4/projects/my-org%2Fmono/repository/tags",
+        ):
+            self.send_error(404)
+            return
+        page = int(dict(parse_qsl(url.query)).get("page", "1"))
+        body = json.dumps([{"name": f"v{page}", "commit": {"sha": "a" * 40, "id": "a" * 40}}])
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        if page < 3:
+            following = f"https://{self.headers['Host']}{url.path}?page={page + 1}"
+            self.send_header("Link", f'<{following}>; rel="next"')
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Quiet(ThreadingHTTPServer):
+    """Does not tell of those who don't trust it."""
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def own_server(authority: tuple[Path, ssl.SSLContext]) -> Iterator[str]:
+    """A server over TLS."""
+    with Quiet(("127.0.0.1", 0), Tags) as server:
+        server.socket = authority[1].wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"https://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def of_its_own(host: str, url: str, ca: Path | None) -> Github | Gitlab:
+    trust = None if ca is None else str(ca)
+    api: Github | Gitlab | None
+    if host == "github":
+        secret = SecretStr(FakeGithub.token)
+        api = github_api(token=secret, api_url=f"{url}/api/v3/", ca=trust, bounds=QUICK)
+    else:
+        secret = SecretStr(FakeGitlab.token)
+        api = gitlab_api(token=secret, url=f"{url}/git/", ca=trust, bounds=QUICK)
+    assert api is not None
+    return api
+
+
+@pytest.mark.parametrize("host", ["github", "gitlab"])
+async def test_a_server_of_ones_own_is_trusted_by_its_authority(
+    host: str, own_server: str, authority: tuple[Path, ssl.SSLContext]
+) -> None:
+    api = of_its_own(host, own_server, authority[0])
+
+    assert [tag.name for tag in await api.tags(NAME, 100)] == ["v1", "v2", "v3"]
+    await api.close()
+
+
+@pytest.mark.parametrize("host", ["github", "gitlab"])
+async def test_without_that_it_is_not_trusted(host: str, own_server: str) -> None:
+    api = of_its_own(host, own_server, None)
+
+    with pytest.raises(Unreachable, match="certificate"):
+        await api.tags(NAME, 100)
+    await api.close()
+
+
+@pytest.mark.parametrize("host", ["github", "gitlab"])
+async def test_an_authority_that_is_no_file_is_said(host: str, own_server: str) -> None:
+    api = of_its_own(host, own_server, Path("/nowhere/ca.pem"))
+
+    with pytest.raises(Unreachable, match=r"/nowhere/ca\.pem"):
+        await api.tags(NAME, 100)
+    await api.close()

@@ -1,0 +1,175 @@
+"""Calls that block: bounded in number and in time, and a hanging one holds up nobody."""
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+
+import pytest
+
+from bridge.core.errors import Unreachable
+from bridge.githosts.pool import Bounds, Pool, TooLong
+from tests.unit.embedded.support import until
+
+
+@dataclass(eq=False)
+class Blocking:
+    """A client whose calls end when the test says so."""
+
+    made: list["Blocking"]
+    closed: bool = False
+    begun: threading.Event = field(default_factory=threading.Event)
+    may_end: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.made.append(self)
+
+    def hang(self) -> str:
+        self.begun.set()
+        self.may_end.wait(5)
+        return "at last"
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def pool_of(made: list[Blocking], **bounds: float) -> Pool[Blocking]:
+    quick = {"size": 2, "deadline": 0.02, "wait": 0.02, "hanging": 2}
+    return Pool("github", lambda: Blocking(made), Bounds(**{**quick, **bounds}))  # type: ignore[arg-type]
+
+
+async def test_a_client_serves_one_call_after_another() -> None:
+    made: list[Blocking] = []
+    pool = pool_of(made)
+
+    assert [await pool.run(id), await pool.run(id)] == [id(made[0])] * 2
+    assert len(made) == 1
+
+    await pool.close()
+    assert made[0].closed
+
+
+async def test_no_more_calls_run_at_a_time_than_there_are_places() -> None:
+    made: list[Blocking] = []
+    pool = pool_of(made, deadline=5, wait=5)
+    calls = [asyncio.create_task(pool.run(Blocking.hang)) for _ in range(5)]
+    await until(lambda: _now(len(made)), lambda count: count == 2)
+    await asyncio.sleep(0.01)
+
+    assert len(made) == 2
+    for client in made:
+        client.may_end.set()
+    assert await asyncio.gather(*calls) == ["at last"] * 5
+    assert len(made) == 2
+
+
+async def test_one_that_hangs_frees_its_place_and_its_client_is_closed_at_its_end() -> None:
+    made: list[Blocking] = []
+    pool = pool_of(made, size=1)
+
+    with pytest.raises(TooLong):
+        await pool.run(Blocking.hang)
+    assert await pool.run(lambda client: client is made[1])
+    assert not made[0].closed
+
+    made[0].may_end.set()
+    await until(lambda: _now(made[0].closed), bool)
+    assert not made[1].closed
+
+
+async def test_when_too_many_hang_no_more_are_begun_until_one_ends() -> None:
+    made: list[Blocking] = []
+    pool = pool_of(made)
+    for _ in range(2):
+        with pytest.raises(TooLong):
+            await pool.run(Blocking.hang)
+
+    with pytest.raises(Unreachable, match="2 calls to it hang"):
+        await pool.run(id)
+    assert len(made) == 2
+
+    made[0].may_end.set()
+    await until(lambda: _now(made[0].closed), bool)
+    assert await pool.run(id) == id(made[2])
+    made[1].may_end.set()
+
+
+async def test_who_waits_too_long_for_a_place_has_asked_nothing() -> None:
+    made: list[Blocking] = []
+    pool = pool_of(made, size=1, deadline=5)
+    first = asyncio.create_task(pool.run(Blocking.hang))
+    await until(lambda: _now(len(made)), bool)
+
+    with pytest.raises(Unreachable, match="1 calls to it are under way"):
+        await pool.run(id)
+
+    made[0].may_end.set()
+    assert await first == "at last"
+
+
+async def test_who_is_cancelled_leaves_the_call_to_itself() -> None:
+    made: list[Blocking] = []
+    pool = pool_of(made, size=1, deadline=5)
+    call = asyncio.create_task(pool.run(Blocking.hang))
+    await until(lambda: _now(bool(made) and made[0].begun.is_set()), bool)
+
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+    assert await pool.run(lambda client: client is made[1])
+    made[0].may_end.set()
+    await until(lambda: _now(made[0].closed), bool)
+
+
+async def test_a_client_that_has_failed_is_not_used_again() -> None:
+    made: list[Blocking] = []
+    pool = pool_of(made)
+
+    def fail(client: Blocking) -> None:
+        raise OSError("connection reset")
+
+    with pytest.raises(OSError, match="connection reset"):
+        await pool.run(fail)
+
+    assert made[0].closed
+    assert await pool.run(lambda client: client is made[1])
+
+
+async def test_one_that_has_been_idle_for_long_is_not_trusted() -> None:
+    made: list[Blocking] = []
+    pool = pool_of(made, idle=0.0)
+
+    await pool.run(id)
+    await pool.run(id)
+
+    assert [client.closed for client in made] == [True, False]
+
+
+async def test_a_client_that_cannot_be_made_takes_no_place() -> None:
+    def broken() -> Blocking:
+        raise OSError("no certificate")
+
+    pool = Pool("github", broken, Bounds(size=1, wait=0.02))
+
+    for _ in range(3):
+        with pytest.raises(OSError, match="no certificate"):
+            await pool.run(id)
+
+
+async def test_after_closing_nothing_is_begun_and_what_runs_closes_itself() -> None:
+    made: list[Blocking] = []
+    pool = pool_of(made, deadline=5)
+    call = asyncio.create_task(pool.run(Blocking.hang))
+    await until(lambda: _now(len(made)), bool)
+
+    await pool.close()
+    with pytest.raises(Unreachable, match="closed"):
+        await pool.run(id)
+
+    made[0].may_end.set()
+    assert await call == "at last"
+    assert made[0].closed
+
+
+async def _now(value: object) -> object:
+    return value
