@@ -32,6 +32,7 @@ from tests.slack_rules import markup_faults
         ("<@U0123> <https://a.b|c>", "&lt;@U0123&gt; &lt;https://a.b|c&gt;"),
         ("&lt;!here&gt;", "&amp;lt;!here&amp;gt;"),
         ("ask @channel, @Here", "ask \uff20channel, \uff20Here"),
+        ("@hereby too, as it may be cut", "\uff20hereby too, as it may be cut"),
         ("mail ada@here.example", "mail ada\uff20here.example"),
         ("thanks @grace", "thanks @grace"),
         ("keep snake_case_names", "keep snake_case_names"),
