@@ -1,17 +1,22 @@
 """An app is configured from Slack: shown, agreed to, carried out, told, undone."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.ports import DONE, Audited
+from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
+from bridge.core.watch import SourceType
+from bridge.ports import DONE, Audited, GitAccount, GitRepository
 from tests.fake_slack.hands import buttons_of, words_of
+from tests.fake_slack.server import running_slack
 from tests.slack_forms import Forms
-from tests.slack_world import SlackWorld, slack_world
-from tests.unit.embedded.support import until
+from tests.slack_world import SlackWorld, bridged, slack_world
+from tests.unit.embedded.support import client_of, until
 from tests.world import Origin
 
 SECRET = "hunter2-of-the-tests"
@@ -161,3 +166,320 @@ async def test_disconnecting_forgets_the_source_and_comes_back_with_undo(
     await both.hands.click(message, "provider.undo")
     await both.slack.until(lambda: posted(both, "Undone by Ada"))
     assert await branch_of(both, app_id) == "main"
+
+
+async def test_how_it_is_built_and_its_variables_are_changed_likewise(
+    both: SlackWorld, origin: Origin
+) -> None:
+    app_id = await both.app(origin)
+    assert both.world.backend is not None
+    await both.world.backend.save_env(app_id, env=f"KEEP=1\nKEY={SECRET}")
+    hands = forms(both)
+    view = await hands.open("web")
+
+    await hands.act(view, "provider.part.build")
+    view = await hands.says(view["id"], "Built with")
+    await hands.act(view, "provider.redraw", build_type="static")
+    view = await hands.says(view["id"], "Published folder")
+    compared = await hands.pushed(view, publish_directory="dist")
+    await hands.submit(compared)
+    await hands.says(compared["id"], "is changed")
+
+    view = await hands.open("web")
+    await hands.act(view, "provider.part.environment")
+    view = await hands.says(view["id"], "Set variables")
+    assert "KEEP" in words_of(view)
+    compared = await hands.pushed(view, set="NEW=hunter3\nKEEP=2", unset=["env.KEY"])
+    await hands.submit(compared)
+    await hands.says(compared["id"], "is changed")
+
+    found = await both.world.backend.ask("GET", "application.one", applicationId=app_id)
+    assert (found["buildType"], found["publishDirectory"]) == ("static", "dist")
+    assert found["env"] == "KEEP=2\nNEW=hunter3"
+    said = json.dumps([call.args for call in both.slack.calls])
+    assert SECRET not in said
+    assert "hunter3" not in said
+    assert "env.NEW" in said
+
+
+# ── while it is filled in ────────────────────────────────────────────────────
+
+
+async def test_watch_paths_are_tried_on_recent_pushes_as_they_are_typed(
+    both: SlackWorld, origin: Origin
+) -> None:
+    await both.app(origin)
+    for number in range(3):
+        await both.world.commit(origin, "docs", {"docs/a.md": f"{number}"})
+    await both.world.commit(origin, "web", {"web/index.html": "new"})
+    await both.world.ended(4)
+    hands = forms(both)
+
+    view = await hands.open("web")
+    assert "*4 of the last 4 pushes*" in words_of(view)
+    await hands.act(view, "provider.try", watch_paths="web/**")
+    view = await hands.says(view["id"], "*1 of the last 4 pushes*")
+    assert "3 without a watched file" in words_of(view)
+    await hands.act(view, "provider.try", watch_paths="/web/**")
+    view = await hands.says(view["id"], "*0 of the last 4 pushes*")
+
+    assert "paths in Git do not start with a slash" in words_of(view)
+    old = view | {"hash": "outdated"}
+    await hands.act(old, "provider.try", watch_paths="docs/**")
+    await both.slack.until(lambda: both.slack.calls[-1].answer.get("error") == "hash_conflict")
+
+
+async def test_another_kind_of_source_brings_its_fields_and_errors_stand_beside_them(
+    both: SlackWorld, origin: Origin
+) -> None:
+    await both.app(origin)
+    hands = forms(both)
+    view = await hands.open("web")
+
+    await hands.act(view, "provider.redraw", kind="gitlab")
+    view = await hands.says(view["id"], "Project ID")
+    answered = await hands.submit(view, path="group/web", project_id="x", branch="main")
+
+    assert answered.body["response_action"] == "errors"
+    assert list(answered.body["errors"]) == ["gitlab.path"]
+    assert "provider_id" in answered.body["errors"]["gitlab.path"]
+    await hands.act(view, "provider.redraw", kind="git")
+    view = await hands.says(view["id"], "Clone address")
+    answered = await hands.submit(view, url="ext::sh -c x", branch="main")
+    assert "a transport that runs commands" in answered.body["errors"]["git.url"]
+    answered = await hands.submit(view, url="https://example.com/a.git", branch="release/*")
+    assert "set `branches`" in answered.body["errors"]["git.branch"]
+
+
+async def test_accounts_are_offered_and_lists_are_looked_for_in_the_backend(
+    both: SlackWorld, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = GitAccount("gh1", "acme", SourceType.GITHUB)
+    mono = GitRepository(1, "acme", "mono", "acme/mono")
+    listed = [mono, GitRepository(2, "acme", "other", "acme/other")]
+    monkeypatch.setattr(EmbeddedBackend, "pickers", Lists([account], listed), raising=False)
+    app_id = await both.app(origin)
+    assert both.world.backend is not None
+    hands = forms(both)
+    view = await hands.open("web")
+
+    await hands.act(view, "provider.redraw", kind="github")
+    view = await hands.says(view["id"], "GitHub account")
+    await hands.act(view, "provider.redraw", account="gh1")
+    view = await hands.says(view["id"], "provider.repository")
+    assert await hands.suggest(view, "provider.repository") == ["acme/mono", "acme/other"]
+    assert await hands.suggest(view, "provider.repository", "oth") == ["acme/other"]
+    await hands.act(view, "provider.repository", repository="acme/mono")
+    view = await hands.says(view["id"], "provider.branch")
+    assert await hands.suggest(view, "provider.branch", "ma") == ["main of acme/mono"]
+    compared = await hands.pushed(view, branch="main")
+
+    assert "acme" in words_of(compared)
+    assert await branch_of(both, app_id) == "main"
+
+
+class Lists:
+    """What a backend offers to choose from."""
+
+    def __init__(self, accounts: list[GitAccount], listed: list[GitRepository]) -> None:
+        self._accounts = accounts
+        self._listed = listed
+
+    async def git_providers(self) -> list[GitAccount]:
+        return self._accounts
+
+    async def repositories(self, provider: GitAccount) -> list[GitRepository]:
+        assert provider in self._accounts
+        return self._listed
+
+    async def branches(self, provider: GitAccount, repository: GitRepository) -> list[str]:
+        return [f"main of {repository.path}", "dev"]
+
+
+# ── rights ───────────────────────────────────────────────────────────────────
+
+ADA_ONLY = [
+    {"who": ["U0ADA"], "may": ["configure"]},
+    {"who": ["everyone"], "may": ["deploy"]},
+]
+
+
+async def test_who_may_not_is_refused_at_every_step_and_that_is_kept(
+    tmp_path: Path, origin: Origin
+) -> None:
+    async with slack_world(tmp_path / "bridge", ADA_ONLY) as both:
+        both.slack.person("U0EVE", "Eve")
+        app_id = await both.app(origin)
+        hands = forms(both)
+
+        refused = await both.hands.type("web", command="/provider", user="U0EVE")
+        assert "may: [configure]" in words_of(refused.body)
+        view = await hands.open("web")
+        opened = await hands.pushed(view, user="U0EVE", branch="evil")
+        assert "may: [configure]" in words_of(opened)
+        compared = await hands.pushed(view, branch="dev")
+        answered = await hands.submit(compared, user="U0EVE")
+        assert "may: [configure]" in words_of(answered.body["view"])
+        await hands.act(view, "provider.disconnect", user="U0EVE")
+        await hands.says(view["id"], "may: [configure]")
+
+        assert await branch_of(both, app_id) == "main"
+        refusals = await both.world.stores.journal.audited(limit=20)
+        assert any("U0EVE" in one.by and "configure" in one.outcome for one in refusals)
+        assert all(one.seq is None for one in refusals)
+
+
+async def test_a_right_that_is_gone_by_then_counts_no_more(tmp_path: Path, origin: Origin) -> None:
+    async with dokploy(tmp_path) as (server, settings), running_slack() as slack:
+        async with bridged(slack, tmp_path / "bridge", **settings) as both:
+            app_id = await made_at(server, both, origin)
+            hands = forms(both)
+            compared = await hands.pushed(await hands.open("web"), branch="dev")
+            await server.stop()
+            await hands.submit(compared)
+            await change(both, "waits for the backend")
+        again = EmbeddedServer(tmp_path / "dokploy", port=port_of(settings))
+        async with again, bridged(slack, tmp_path / "bridge", [], **settings) as both:
+            note = await change(both, "Rejected")
+            async with client_of(again) as client:
+                found = await client.ask("GET", "application.one", applicationId=app_id)
+
+    assert "no grant in `access` gives you `configure`" in note.outcome
+    assert found["customGitBranch"] == "main"
+
+
+# ── a backend that is away, and restarts ─────────────────────────────────────
+
+
+@asynccontextmanager
+async def dokploy(folder: Path) -> AsyncIterator[tuple[EmbeddedServer, dict[str, str]]]:
+    """A Dokploy of its own, which may stop; and the settings of a bridge that uses it."""
+    server = EmbeddedServer(folder / "dokploy")
+    await server.start()
+    try:
+        yield (
+            server,
+            {
+                "BRIDGE_DOKPLOY_URL": server.url,
+                "BRIDGE_DOKPLOY_API_KEY": server.api_key,
+                "BRIDGE_DOKPLOY_READ_RETRIES": "0",
+            },
+        )
+    finally:
+        await server.stop()
+
+
+def port_of(settings: dict[str, str]) -> int:
+    return int(settings["BRIDGE_DOKPLOY_URL"].rpartition(":")[2])
+
+
+async def made_at(server: EmbeddedServer, both: SlackWorld, origin: Origin) -> str:
+    """An app at that Dokploy, `shop/web`, which the bridge knows; its id."""
+    async with client_of(server) as client:
+        made = await client.app("web", origin.clone_url, publishDirectory="web")
+    await both.knows("shop/web")
+    return str(made["applicationId"])
+
+
+async def test_a_change_waits_for_its_backend_over_a_restart_and_no_secret_is_ever_on_disk(
+    tmp_path: Path, origin: Origin, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = tmp_path / "bridge"
+    async with dokploy(tmp_path) as (server, settings), running_slack() as slack:
+        async with bridged(slack, data, **settings) as both:
+            app_id = await made_at(server, both, origin)
+            hands = forms(both)
+            view = await hands.open("web")
+            await hands.act(view, "provider.redraw", kind="docker")
+            view = await hands.says(view["id"], "Password there")
+            compared = await hands.pushed(
+                view, image="web:1", username="me", password=SECRET, registry_url=None
+            )
+            assert "password" in words_of(compared)
+            await server.stop()
+
+            answered = await hands.submit(compared)
+            assert answered.seconds < 3
+            await hands.says(compared["id"], "waits for the backend")
+            await no_secret(both, data)
+
+        again = EmbeddedServer(tmp_path / "dokploy", port=port_of(settings))
+        async with again, bridged(slack, data, **settings) as both:
+            note = await change(both)
+            await forms(both).says(compared["id"], "is changed")
+            await both.slack.until(lambda: posted(both, "changed"))
+            await no_secret(both, data)
+            async with client_of(again) as client:
+                found = await client.ask("GET", "application.one", applicationId=app_id)
+
+    assert (found["dockerImage"], found["password"]) == ("web:1", SECRET)
+    assert [one.after for one in note.difference if one.field == "password"] == ["set"]
+    assert SECRET not in caplog.text
+    assert SECRET not in json.dumps([call.args for call in slack.calls])
+
+
+async def no_secret(both: SlackWorld, data: Path) -> None:
+    """Neither in a file, nor in a body of the inbox, which are compressed there."""
+    for file in data.rglob("*"):
+        if file.is_file():
+            assert SECRET.encode() not in file.read_bytes(), file
+    for one in await both.world.stores.inbox.newest(100):
+        kept = await both.world.stores.inbox.get(one.seq)
+        assert kept is not None
+        assert SECRET.encode() not in (kept.body or b"")
+    assert SECRET not in repr(await both.world.stores.journal.audited(limit=100))
+
+
+async def test_a_backend_that_is_away_is_told_in_the_dialog_which_can_try_again(
+    tmp_path: Path, origin: Origin
+) -> None:
+    async with dokploy(tmp_path) as (server, settings):  # noqa: SIM117 - needs its settings
+        async with slack_world(tmp_path / "bridge", **settings) as both:
+            await made_at(server, both, origin)
+            hands = forms(both)
+            view = await hands.open("web")
+            await server.stop()
+
+            on_top = await hands.pushed(view, branch="dev")
+            assert "can't be read just now" in words_of(on_top)
+            away = await hands.open("web")
+            assert "can't be read just now" in words_of(away)
+            async with EmbeddedServer(tmp_path / "dokploy", port=port_of(settings)):
+                await hands.act(away, "provider.again")
+                await hands.says(away["id"], "Clone address")
+
+
+async def test_a_slow_backend_is_told_of_at_once_and_what_changes_follows(
+    both: SlackWorld, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await both.app(origin)
+    hands = forms(both)
+    view = await hands.open("web")
+    monkeypatch.setattr("bridge.chats.slack.parts.ACK_WITHIN", 0.0)
+
+    waiting = await hands.pushed(view, branch="dev")
+    compared = await hands.says(waiting["id"], "`main` → `dev`")
+    again = await hands.pushed(view, branch="a b")
+
+    assert "Comparing" in words_of(waiting)
+    assert compared["callback_id"] == "provider.confirm"
+    await hands.says(again["id"], "can't be 'a b'")
+
+
+async def test_who_has_closed_the_dialog_is_told_alone(tmp_path: Path, origin: Origin) -> None:
+    async with dokploy(tmp_path) as (server, settings), running_slack() as slack:  # noqa: SIM117
+        async with bridged(slack, tmp_path / "bridge", **settings) as both:
+            await made_at(server, both, origin)
+            hands = forms(both)
+            compared = await hands.pushed(await hands.open("web"), branch="dev")
+            async with client_of(server) as client:
+                (app,) = await both.world.stores.journal.apps()
+                await client.save_git(app.id, origin.clone_url, customGitBranch="theirs")
+            hands.close(view=compared)
+
+            await both.hands.submit(compared, {})
+            (told,) = await slack.until(lambda: slack.ephemerals)
+
+    assert told["user"] == "U0ADA"
+    assert "was not changed" in words_of(told)
+    assert "branch: main → theirs" in words_of(told)

@@ -342,7 +342,9 @@ class FakeSlack:
         return self.views[id_]
 
     def _views_update(self, args: dict[str, Any]) -> dict[str, Any]:
-        view = self.views.get(str(args.get("view_id")))
+        named = (one for one in self.views.values() if one.get("external_id"))
+        by_name = {one["external_id"]: one for one in named}
+        view = self.views.get(str(args.get("view_id"))) or by_name.get(args.get("external_id"))
         if view is None:
             raise SlackError("not_found")
         if args.get("hash") not in (None, view["hash"]):

@@ -188,7 +188,9 @@ def _disconnected(parts: Parts) -> Any:
         about = read_about(str(body["view"].get("private_metadata")))
         if about is not None:
             view = await _kept(parts, body, replace(about, draft=""), Action.DISCONNECT)
-            shown = show(parts, view, view_id=body["view"]["id"])
+            # By its hash: what became of it may be shown already, and must stay.
+            which = {"view_id": body["view"]["id"], "hash": body["view"].get("hash")}
+            shown = show(parts, view, **which)
             parts.background.start(shown, "disconnected")
         return await ack()
 
