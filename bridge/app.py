@@ -1,31 +1,29 @@
 """The composition root: builds the parts from Settings; the only file that names every part."""
 
 import asyncio
-import fcntl
 import logging
 import os
 import signal
-import sqlite3
 import time
 from collections.abc import (
     AsyncIterator,
     Coroutine,
-    Iterator,
     Mapping,
     Sequence,
 )
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from functools import partial
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
-from sqlalchemy.exc import DatabaseError
 
 from bridge.backends import BACKENDS
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.pacing import Limit
+from bridge.core.roles import Role
 from bridge.core.watch import App
 from bridge.githosts import APIS, HOSTS
 from bridge.githosts.feedback import Plans, Use, shows_of
@@ -34,7 +32,7 @@ from bridge.githosts.gitlab import GitLab
 from bridge.journey.authors import Authors
 from bridge.journey.build_log import BuildLogs
 from bridge.journey.cancel import Canceller
-from bridge.journey.catalog import Catalog
+from bridge.journey.catalog import Catalog, Leads, always, never
 from bridge.journey.catchup import Diligence, catchup
 from bridge.journey.changes import Changes
 from bridge.journey.commands import ChatCommands, Known
@@ -67,23 +65,29 @@ from bridge.settings import (
     channels_of,
     policy_of,
 )
-from bridge.stores.engines import sqlite_engine
-from bridge.stores.inbox import SqliteInbox
+from bridge.storage import (
+    Stores,
+    database_url,
+    flows_of,
+    new_owner,
+    only_one,
+    open_stores,
+    sizes_of,
+)
 from bridge.stores.journal import SqlJournal
 from bridge.stores.seal import FernetSeal, key_in
 
+if TYPE_CHECKING:
+    from bridge.durable.engine import DurableFlows
+    from bridge.web.health import Check
+    from bridge.web.metrics import Metrics
+    from bridge.web.server import WebServer
+
 log = logging.getLogger(__name__)
 
-EXECUTOR = "solo"
-"""On SQLite one process works, so it takes up what its predecessor left (durability.md)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """What is on disk; enough for every question, and to ask for something."""
-
-    inbox: SqliteInbox
-    journal: SqlJournal
+CATALOG_LEASE = "catalog"
+CATALOG_LEASE_SECONDS = 15.0
+"""Renewed every few seconds; who reads the backends and dies is replaced after so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,174 +122,224 @@ NO_PLACES = Places()
 
 
 @asynccontextmanager
-async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
-    """The stores, beside a running bridge or without one."""
-    if os.environ.get("DATABASE_URL"):
-        raise Rejected(
-            "DATABASE_URL is set, but this release keeps everything in SQLite: unset it,"
-            " and mount a volume at BRIDGE_DATA"
-        )
-    data = settings.data
-    inbox = SqliteInbox(data / "inbox.sqlite")
-    journal = SqlJournal(sqlite_engine(data / "journal.sqlite"), clock=time.time)
-    async with AsyncExitStack() as stack:
-        for store in (inbox, journal):
-            stack.push_async_callback(store.stop)
-            await _opened(store, data)
-        yield Stores(inbox, journal)
-
-
-async def _opened(store: SqliteInbox | SqlJournal, data: Path) -> None:
-    try:
-        await store.start()
-    except (OSError, sqlite3.DatabaseError, DatabaseError) as error:
-        why = str(getattr(error, "orig", error))
-        raise Rejected(f"the data in {data} can't be used: {why}; is it a bridge's?") from error
-
-
-@asynccontextmanager
-async def run_bridge(settings: Settings, places: Places = NO_PLACES) -> AsyncIterator[Bridge]:
+async def run_bridge(
+    settings: Settings, places: Places = NO_PLACES, *, role: Role = Role.ALL
+) -> AsyncIterator[Bridge]:
     """Everything, started in the order in which data travels and stopped in reverse.
 
     Args:
         places: where to show what happens, besides those that the settings name.
+        role: what this process does of it; others share the stores and do the rest.
 
     Raises:
         Rejected: a setting can't be used, or another process has the data directory.
     """
-    from bridge.durable.engine import DurableFlows
-    from bridge.durable.engine import sqlite_engine as flows_engine
-    from bridge.web.hooks import BodyLimits
     from bridge.web.metrics import Metrics
-    from bridge.web.server import WebServer, routes
 
-    hosts = served_hosts(settings)
+    hosts = served_hosts(settings) if role.hears else known_hosts(settings)
     async with AsyncExitStack() as stack:
-        stack.enter_context(only_one(settings.data))
-        stores = await stack.enter_async_context(open_stores(settings))
-        metrics = Metrics(stores.inbox, stores.journal, lambda: _sizes(settings.data), time.time)
+        _may_play(settings, role)
+        if database_url(settings) is None:
+            stack.enter_context(only_one(settings.data))
+        owner = new_owner(settings)
+        opened = open_stores(settings, owner, listens=role.works)
+        stores = await stack.enter_async_context(opened)
+        stack.push_async_callback(_give_leases_back, stores.journal, owner)
+        metrics = Metrics(stores.inbox, stores.journal, sizes_of(settings), time.time)
         await metrics.start()
         backends, embedded = await _backends(settings, stack, metrics.backend_request)
-        flows = DurableFlows(
-            flows_engine(settings.data / "workflows.sqlite"),
-            executor_id=EXECUTOR,
-            concurrency=settings.journey.deployments_at_a_time,
-        )
         turns = Turns(time.time)
-        apis = host_apis(settings)
-        for api in apis.values():
-            stack.push_async_callback(api.close)
-        changes = Changes(apis, time.time, patience=settings.journey.changes_patience)
-        stack.push_async_callback(changes.close)
-        on_hosts = _on_hosts(settings, apis, turns, await stores.journal.instance())
-        policy = policy_of(settings)
-        catalog = Catalog(
-            backends,
-            stores.journal,
-            time.time,
-            policy=policy,
-            book=book_of(settings),
-            every=settings.journey.catalog_every,
-            eager=settings.journey.catalog_eager,
-        )
-        seal = seal_of(settings)
+        catalog = _catalog(settings, role, backends, stores.journal, owner)
         configurers = _configurers(settings, stores, backends, catalog.wake)
-        desk = Desk(
-            configurers,
-            backends,
-            stores.inbox,
-            stores.journal,
-            hosts,
-            seal,
-            policy=policy,
-            book=book_of(settings),
-        )
-        slack = await _slack(settings, stack, stores, backends, hosts, catalog, turns, desk)
-        configuring = Configuring(
-            configurers, stores.inbox, stores.journal, seal, slack.permits, time.time
-        )
-        flows.register(CONFIGURE_FLOW, configuring.run)
-        shown = _all_of(settings, on_hosts, slack, places)
-        deployer = Deployer(backends, stores.journal, time.time, _pace(settings))
-        flows.register(DEPLOYMENT_FLOW, deployer.run)
-        may_kill = {name for name, one in dokploys(settings).items() if one.allow_kill_build}
-        canceller = Canceller(backends, stores.journal, may_kill=may_kill)
-        flows.register(CANCEL_FLOW, canceller.run)
-        await flows.launch()
-        stack.push_async_callback(flows.stop)
-        deliveries = Deliveries(
-            stores.inbox,
-            stores.journal,
-            flows,
-            catalog,
-            hosts,
-            time.time,
-            Patience(window=settings.journey.push_window),
-            policy,
-            together(shown.planners),
-            Views(changes, stores.journal),
-        )
-        stores.inbox.woken = deliveries.wake
+        parts = _Parts(settings, stores, hosts, backends, catalog, turns, configurers, owner)
+        slack = await _slack(parts, stack, role)
+        checks = {"inbox": _check(stores.inbox.ready), "journal": _check(stores.journal.ready)}
         await catalog.load()
         await _in_background(stack, "catalog", catalog.run())
-        await _in_background(stack, "deliveries", deliveries.run())
-        await _in_background(stack, "probe", Probe(backends, catalog).run())
-        retention = Retention(
-            stores.inbox,
-            stores.journal,
-            flows,
-            time.time,
-            EXECUTOR,
-            Keeping(**settings.retention.model_dump()),
-        )
-        await _in_background(stack, "retention", retention.run())
-        if able := {host: api for host, api in apis.items() if isinstance(api, ReadsRefs)}:
-            diligence = Diligence(**settings.catchup.model_dump())
-            behind = catchup(
-                able,
-                hosts,
-                stores.inbox,
-                stores.journal,
-                catalog,
-                time.time,
-                diligence,
-                homes=homes_of(settings),
-                owner=EXECUTOR,
-            )
-            await _in_background(stack, "catchup", behind.run())
-        if settings.feedback.enabled:
-            feedback = Feedback(
-                stores.journal,
-                shown.shows,
-                time.time,
-                Persistence(**settings.feedback.model_dump(exclude={"enabled"})),
-                turns=turns,
-                owner=EXECUTOR,
-            )
-            stores.journal.woken = feedback.wake
-            await _in_background(stack, "feedback", feedback.run())
+        if role.works:
+            flows = await _work(parts, stack, slack, places)
+            checks["workflows"] = _check(flows.ready)
         await _in_background(stack, "lag", metrics.watch_lag())
-        token = settings.web.metrics_token
-        limits = BodyLimits(
-            settings.web.max_body, settings.web.max_in_flight, settings.web.body_timeout
-        )
-        app = routes(
-            Ingest(hosts, stores.inbox, time.time),
-            HOSTS,
-            limits,
-            {
-                "inbox": _check(stores.inbox.ready),
-                "journal": _check(stores.journal.ready),
-                "workflows": _check(flows.ready),
-            },
-            metrics,
-            token.get_secret_value() if token else None,
-            slack.doors,
-        )
-        server = WebServer(app, settings.host, settings.port)
+        server = _listener(parts, role, checks, metrics, slack)
         await server.start()
         stack.push_async_callback(server.stop)
         yield Bridge(stores, server.url, embedded and embedded.url, embedded and embedded.api_key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What most of the parts are made of; `owner` is this process among others."""
+
+    settings: Settings
+    stores: Stores
+    hosts: Mapping[str, GitHost]
+    backends: Mapping[str, Backend]
+    catalog: Catalog
+    turns: Turns
+    configurers: Mapping[str, Configurer]
+    owner: str
+
+
+def _may_play(settings: Settings, role: Role) -> None:
+    """Raise Rejected where a process can't have that role alone."""
+    if role is Role.ALL:
+        return
+    if database_url(settings) is None:
+        raise Rejected(
+            f"--role {role} shares the work with other processes, which needs a Postgres: set"
+            " DATABASE_URL, or run `serve` without --role, where one process does it all"
+        )
+    if not dokploys(settings):
+        raise Rejected(
+            f"--role {role} needs a backend that all processes reach: set BRIDGE_DOKPLOY_URL,"
+            " to a Dokploy or to what `dokploy-bridge backend` prints"
+        )
+
+
+def _catalog(
+    settings: Settings,
+    role: Role,
+    backends: Mapping[str, Backend],
+    journal: SqlJournal,
+    owner: str,
+) -> Catalog:
+    """On Postgres one worker reads the backends, and the others what it has written."""
+    leads: Leads = always
+    if database_url(settings) is not None:
+        leads = partial(journal.hold, CATALOG_LEASE, owner, CATALOG_LEASE_SECONDS)
+    return Catalog(
+        backends if role.works else {},
+        journal,
+        time.time,
+        policy=policy_of(settings),
+        book=book_of(settings),
+        every=settings.journey.catalog_every,
+        eager=settings.journey.catalog_eager,
+        leads=leads if role.works else never,
+        shared=database_url(settings) is not None,
+    )
+
+
+async def _give_leases_back(journal: SqlJournal, owner: str) -> None:
+    try:
+        await journal.leave(owner)
+    except BridgeError as error:
+        log.warning("leases run out by themselves", extra={"why": str(error)})
+
+
+async def _work(
+    parts: _Parts, stack: AsyncExitStack, slack: "SlackParts", places: Places
+) -> "DurableFlows":
+    """Decide, deploy and show; returns the engine that does it."""
+    settings, stores, turns = parts.settings, parts.stores, parts.turns
+    apis = host_apis(settings)
+    for api in apis.values():
+        stack.push_async_callback(api.close)
+    changes = Changes(apis, time.time, patience=settings.journey.changes_patience)
+    stack.push_async_callback(changes.close)
+    on_hosts = _on_hosts(settings, apis, turns, await stores.journal.instance())
+    shown = _all_of(settings, on_hosts, slack, places)
+    flows = await _flows(parts, stack, slack.permits)
+    shared = database_url(settings) is not None
+    deliveries = Deliveries(
+        stores.inbox,
+        stores.journal,
+        flows,
+        parts.catalog,
+        parts.hosts,
+        time.time,
+        Patience(window=settings.journey.push_window, poll=1.0 if shared else 0.25),
+        policy_of(settings),
+        together(shown.planners),
+        Views(changes, stores.journal),
+        owner=parts.owner,
+    )
+    stores.inbox.woken = deliveries.wake
+    await _in_background(stack, "deliveries", deliveries.run())
+    await _timers(parts, stack, apis, flows)
+    if settings.feedback.enabled:
+        feedback = Feedback(
+            stores.journal,
+            shown.shows,
+            time.time,
+            Persistence(**settings.feedback.model_dump(exclude={"enabled"})),
+            turns=turns,
+            owner=parts.owner,
+        )
+        stores.journal.woken = feedback.wake
+        await _in_background(stack, "feedback", feedback.run())
+    return flows
+
+
+async def _flows(parts: _Parts, stack: AsyncExitStack, permits: Permits) -> "DurableFlows":
+    """The workflow engine, launched."""
+    settings, journal = parts.settings, parts.stores.journal
+    flows = flows_of(settings, parts.owner)
+    flows.register(
+        DEPLOYMENT_FLOW, Deployer(parts.backends, journal, time.time, _pace(settings)).run
+    )
+    may_kill = {name for name, one in dokploys(settings).items() if one.allow_kill_build}
+    flows.register(CANCEL_FLOW, Canceller(parts.backends, journal, may_kill=may_kill).run)
+    inbox, seal = parts.stores.inbox, seal_of(settings)
+    configuring = Configuring(parts.configurers, inbox, journal, seal, permits, time.time)
+    flows.register(CONFIGURE_FLOW, configuring.run)
+    await flows.launch()
+    stack.push_async_callback(flows.stop)
+    if database_url(settings) is not None:
+        await _in_background(stack, "peers", flows.watch_peers())
+    return flows
+
+
+async def _timers(
+    parts: _Parts, stack: AsyncExitStack, apis: Mapping[str, HostApi], flows: "DurableFlows"
+) -> None:
+    """What is done now and then; of several processes one does it."""
+    settings, stores, owner = parts.settings, parts.stores, parts.owner
+    probe = Probe(
+        parts.backends, parts.catalog, leads=partial(stores.journal.hold, "probe", owner, 600.0)
+    )
+    await _in_background(stack, "probe", probe.run())
+    keeping = Keeping(**settings.retention.model_dump())
+    retention = Retention(stores.inbox, stores.journal, flows, time.time, owner, keeping)
+    await _in_background(stack, "retention", retention.run())
+    if able := {host: api for host, api in apis.items() if isinstance(api, ReadsRefs)}:
+        diligence = Diligence(**settings.catchup.model_dump())
+        behind = catchup(
+            able,
+            parts.hosts,
+            stores.inbox,
+            stores.journal,
+            parts.catalog,
+            time.time,
+            diligence,
+            homes=homes_of(settings),
+            owner=owner,
+        )
+        await _in_background(stack, "catchup", behind.run())
+
+
+def _listener(
+    parts: _Parts,
+    role: Role,
+    checks: "dict[str, Check]",
+    metrics: "Metrics",
+    slack: "SlackParts",
+) -> "WebServer":
+    """The public listener; of a worker only its health is seen there."""
+    from bridge.web.hooks import BodyLimits
+    from bridge.web.server import WebServer, routes
+
+    web = parts.settings.web
+    app = routes(
+        Ingest(parts.hosts, parts.stores.inbox, time.time),
+        HOSTS if role.hears else (),
+        BodyLimits(web.max_body, web.max_in_flight, web.body_timeout),
+        checks,
+        metrics,
+        web.metrics_token.get_secret_value() if web.metrics_token else None,
+        slack.doors,
+    )
+    return WebServer(app, parts.settings.host, parts.settings.port)
 
 
 async def _nobody(_user: str, _app: App, _channel: str) -> str | None:
@@ -300,17 +354,9 @@ class SlackParts(Places):
     permits: Permits = _nobody
 
 
-async def _slack(
-    settings: Settings,
-    stack: AsyncExitStack,
-    stores: Stores,
-    backends: Mapping[str, Backend],
-    hosts: Mapping[str, GitHost],
-    catalog: Catalog,
-    turns: Turns,
-    desk: Desk,
-) -> SlackParts:
+async def _slack(parts: _Parts, stack: AsyncExitStack, role: Role) -> SlackParts:
     """Slack, where a bot token is set; what it lacks is named in the log."""
+    settings, stores, catalog = parts.settings, parts.stores, parts.catalog
     if settings.slack.bot_token is None:
         return SlackParts()
     from bridge.chats.slack.changes import ChangePlans
@@ -320,7 +366,7 @@ async def _slack(
     given = settings.slack
     channels = Channels(channels_of(settings), given.channel)
     access = access_of(settings)
-    logs = BuildLogs(backends, stores.journal)
+    logs = BuildLogs(parts.backends, stores.journal)
     known = Known(
         catalog.all,
         lambda: catalog.trouble,
@@ -331,8 +377,8 @@ async def _slack(
         Wiring(
             _shown(given.bot_token),
             given.api_url,
-            _shown(given.signing_secret),
-            _shown(given.app_token),
+            _shown(given.signing_secret) if role.hears else "",
+            _shown(given.app_token) if role.hears else "",
             given.team_id,
             given.people_every,
         ),
@@ -340,14 +386,14 @@ async def _slack(
         access=access,
         journal=stores.journal,
         inbox=stores.inbox,
-        desk=desk,
-        turn=turns.within(LIMITS),
+        desk=_desk(parts),
+        turn=parts.turns.within(LIMITS),
         tail=logs.tail,
-        email_of=Authors(stores.inbox, hosts).email_of,
+        email_of=Authors(stores.inbox, parts.hosts).email_of,
         clock=time.time,
     )
     stack.push_async_callback(slack.stop)
-    if slack.door is None and slack.socket is None:
+    if role.hears and slack.door is None and slack.socket is None:
         log.warning(
             "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET (HTTP) or"
             " BRIDGE_SLACK_APP_TOKEN (Socket Mode)"
@@ -358,6 +404,20 @@ async def _slack(
     doors = {"slack": slack.door} if slack.door else {}
     planners = (Cards(channels), ChangePlans(channels))
     return SlackParts(planners, slack.shows, doors, slack.permits)
+
+
+def _desk(parts: _Parts) -> Desk:
+    """Where people configure apps by the chat."""
+    return Desk(
+        parts.configurers,
+        parts.backends,
+        parts.stores.inbox,
+        parts.stores.journal,
+        parts.hosts,
+        seal_of(parts.settings),
+        policy=policy_of(parts.settings),
+        book=book_of(parts.settings),
+    )
 
 
 def _shown(secret: SecretStr | None) -> str:
@@ -395,6 +455,18 @@ def served_hosts(settings: Settings) -> dict[str, GitHost]:
     Raises:
         Rejected: a secret can't be one.
     """
+    found = _with_secrets(settings)
+    setting = {
+        "github": "BRIDGE_GITHUB_WEBHOOK_SECRETS",
+        "gitlab": "BRIDGE_GITLAB_WEBHOOK_TOKENS or BRIDGE_GITLAB_SIGNING_TOKENS",
+    }
+    for host in HOSTS:
+        if host not in found:
+            log.warning("%s is not served (404): set %s", host, setting[host])
+    return found
+
+
+def _with_secrets(settings: Settings) -> dict[str, GitHost]:
     found: dict[str, GitHost] = {}
     github, gitlab = settings.github, settings.gitlab
     try:
@@ -406,14 +478,14 @@ def served_hosts(settings: Settings) -> dict[str, GitHost]:
             )
     except ValueError as error:
         raise Rejected(str(error)) from None
-    setting = {
-        "github": "BRIDGE_GITHUB_WEBHOOK_SECRETS",
-        "gitlab": "BRIDGE_GITLAB_WEBHOOK_TOKENS or BRIDGE_GITLAB_SIGNING_TOKENS",
-    }
-    for host in HOSTS:
-        if host not in found:
-            log.warning("%s is not served (404): set %s", host, setting[host])
     return found
+
+
+def known_hosts(settings: Settings) -> dict[str, GitHost]:
+    """Every host, to read what other processes have kept; of one not set nobody has the secret."""
+    nobodys = [token_hex(32)]
+    every: dict[str, GitHost] = {"github": GitHub(nobodys), "gitlab": GitLab(nobodys, ())}
+    return every | _with_secrets(settings)
 
 
 def host_apis(settings: Settings) -> dict[str, HostApi]:
@@ -508,15 +580,6 @@ def _all_of(settings: Settings, *those: Places) -> Places:
     )
 
 
-def _sizes(data: Path) -> dict[str, int]:
-    """Bytes of each store's file and of those that SQLite keeps beside it."""
-    sizes: dict[str, int] = {}
-    for store in ("inbox", "journal", "workflows"):
-        files = (data / f"{store}.sqlite{end}" for end in ("", "-wal"))
-        sizes[store] = sum(file.stat().st_size for file in files if file.exists())
-    return sizes
-
-
 WRITES_TO = {
     "github": (Limit(1, 1.0), Limit(80, 60.0)),
     "gitlab": (Limit(1, 1.0), Limit(60, 60.0)),
@@ -589,41 +652,3 @@ def _check(ready: Any) -> Any:
         return None
 
     return check
-
-
-class InUse(Rejected):
-    """Another process holds a data directory."""
-
-
-@contextmanager
-def only_one(data: Path) -> Iterator[None]:
-    """Hold a data directory for this process: SQLite's flows must not run in two.
-
-    Raises:
-        InUse: another process holds it.
-        Rejected: it can't be one.
-    """
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (data / "lock").open("a+")
-    except OSError as error:
-        raise Rejected(
-            f"{data} can't hold the data ({error.strerror}); choose another with BRIDGE_DATA"
-        ) from error
-    with lock as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InUse(
-                f"another bridge is running on {data}; stop it, or choose another BRIDGE_DATA"
-            ) from None
-        yield
-
-
-def is_running(data: Path) -> bool:
-    """Whether a bridge is at work on a data directory."""
-    try:
-        with only_one(data):
-            return False
-    except InUse:
-        return True

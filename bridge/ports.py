@@ -852,6 +852,9 @@ class Journal(Protocol):
     async def release(self, name: str, owner: str) -> None:
         """Give a lease back, if it is held."""
 
+    async def leave(self, owner: str) -> None:
+        """Give back every lease that one holds."""
+
 
 # ── Figures, for those who watch over it ─────────────────────────────────────
 

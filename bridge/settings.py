@@ -25,6 +25,7 @@ from pydantic import (
 
 from bridge.core import access
 from bridge.core.access import EVERYONE, Access, Right
+from bridge.core.database import SCHEMES
 from bridge.core.decision import SKIP_DIRECTIVES, Policy
 from bridge.core.errors import Rejected
 from bridge.core.rules import RuleBook
@@ -316,6 +317,10 @@ class Settings(Section):
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     data: Path = Field(Path(".bridge"), description="where everything is kept")
+    database_url: SecretStr | None = Field(
+        None,
+        description="postgres://… keeps everything there instead, for one process or many",
+    )
     secret_key: Secrets = Field(
         (),
         description="seals what must be kept secret for a while; without it a key file in `data`"
@@ -358,6 +363,15 @@ class Settings(Section):
             )
         return value
 
+    @field_validator("database_url", mode="before")
+    @classmethod
+    def _is_postgres(cls, value: object) -> object:
+        if value == "":  # as platforms set what is not there
+            return None
+        if isinstance(value, str) and not value.startswith(SCHEMES):
+            raise ValueError(f"it must begin with {' or '.join(SCHEMES)}")
+        return value
+
 
 def policy_of(settings: Settings) -> Policy:
     """How watch paths and skip directives are read."""
@@ -387,7 +401,7 @@ def access_of(settings: Settings) -> Access:
     )
 
 
-PLAIN_VARIABLES = {"PORT": ("port",)}
+PLAIN_VARIABLES = {"PORT": ("port",), "DATABASE_URL": ("database_url",)}
 """Variables without our prefix, as platforms set them."""
 
 OTHER_VARIABLES = frozenset({"BRIDGE_CONFIG"})

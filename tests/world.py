@@ -12,12 +12,13 @@ from typing import Any
 
 import httpx
 
-from bridge.app import NO_PLACES, Bridge, Places, Stores, run_bridge
+from bridge.app import NO_PLACES, Bridge, Places, run_bridge
 from bridge.core.commands import COMMAND_HOST, write_command
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Deployment
 from bridge.ports import Delivery, DeliveryState, NewDelivery
 from bridge.settings import Settings, read_settings
+from bridge.storage import Stores
 from tests.unit.embedded.support import Client, Repository, until
 
 SECRET = "a secret of the tests"

@@ -19,11 +19,11 @@ from bridge.cli.using import Config, Follow, Json, kept_in, run, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
-    from bridge.app import Stores
     from bridge.core.events import Action
     from bridge.core.lifecycle import Deployment
     from bridge.ports import Delivery
     from bridge.settings import Settings
+    from bridge.storage import Stores
 
 REBUILDS = "a redeploy builds the existing checkout again and fetches nothing"
 
@@ -76,21 +76,23 @@ def _ask(action: str, name: str, config: Path | None, *, follow: bool, json: boo
 
 
 async def _asked(settings: "Settings", action: str, name: str, *, follow: bool, json: bool) -> int:
-    from bridge.app import is_running
+    from bridge.storage import is_running, whereabouts
 
     async with kept_in(settings) as stores:
         wish = await _wish(stores, action, name)
         id_ = await _keep(stores, wish)
-        running = is_running(settings.data)
+        running = is_running(settings)
         if not running:
-            where = f"no bridge is running on {settings.data}: it is kept as {id_} and will be"
+            where = (
+                f"no bridge is running on {whereabouts(settings)}: it is kept as {id_} and will be"
+            )
             return _left(wish, id_, f"{where} done when `dokploy-bridge serve` runs", follow, json)
         if not follow:
             words = f"{wish.action} of {wish.shown} asked for ({id_})"
             if wish.action == "redeploy":
                 words += f"; {REBUILDS}"
             return _left(wish, id_, words, False, json)
-        return await _follow(stores, wish, id_, Watchman(settings.data), json=json)
+        return await _follow(stores, wish, id_, Watchman(settings), json=json)
 
 
 def _left(wish: Wish, id_: str, words: str, wanted_more: bool, json: bool) -> int:

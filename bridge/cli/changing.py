@@ -127,9 +127,9 @@ def _form(plan: "Plan") -> dict[str, Any]:
 
 
 def _seen_when(reach: Reach) -> str:
-    from bridge.app import is_running
+    from bridge.storage import is_running
 
-    if not is_running(reach.settings.data):
+    if not is_running(reach.settings):
         return ""
     return f"; the running bridge sees it within {reach.settings.journey.catalog_every:g} s"
 

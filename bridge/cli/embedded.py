@@ -106,12 +106,13 @@ async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
 @asynccontextmanager
 async def api_of(settings: "Settings") -> AsyncIterator[Api]:
     """The embedded backend of a data directory; started on a free port where none runs."""
-    from bridge.app import is_running, run_embedded
+    from bridge.app import run_embedded
+    from bridge.storage import is_held
 
     embedded = settings.embedded
     data = settings.data / NAME
     async with AsyncExitStack() as stack:
-        if data.exists() and is_running(data):
+        if data.exists() and is_held(data):
             url, key = _kept(data / "url"), _kept(data / "api-key")
         else:
             free = embedded.model_copy(update={"port": 0})
@@ -164,7 +165,8 @@ async def _environment(api: Api, project: str) -> str:
 
 async def _tell_journal(settings: "Settings", api: Api) -> None:
     """Let the next command know the app, before the bridge reads the apps again."""
-    from bridge.app import dokploys, open_stores
+    from bridge.app import dokploys
+    from bridge.storage import open_stores
 
     if dokploys(settings):
         return  # this bridge deploys elsewhere

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,9 +12,10 @@ from bridge.cli.deployments import change_line, change_text
 from bridge.cli.show import clean, console, hint, on_terminal
 
 if TYPE_CHECKING:
-    from bridge.app import Stores
     from bridge.core.lifecycle import Change, Deployment
     from bridge.ports import Delivery
+    from bridge.settings import Settings
+    from bridge.storage import Stores
 
 LOOK = 0.2
 """Seconds between two looks into the journal: another process writes it."""
@@ -116,20 +116,20 @@ async def _news(
 class Watchman:
     """Waits between looks, and tells once when nobody works any more."""
 
-    def __init__(self, data: Path) -> None:
-        self._data = data
+    def __init__(self, settings: "Settings") -> None:
+        self._settings = settings
         self._looked = time.monotonic()
         self._told = False
 
     async def wait(self) -> None:
         """Until the next look."""
-        from bridge.app import is_running
+        from bridge.storage import is_running
 
         await asyncio.sleep(LOOK)
         if time.monotonic() - self._looked < LOOK_FOR_PROCESS:
             return
         self._looked = time.monotonic()
-        if is_running(self._data):
+        if await asyncio.to_thread(is_running, self._settings):
             self._told = False
         elif not self._told:
             self._told = True

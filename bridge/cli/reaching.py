@@ -10,11 +10,11 @@ from bridge.core.errors import BridgeError, NotFound
 from bridge.core.naming import find_app
 
 if TYPE_CHECKING:
-    from bridge.app import Stores
     from bridge.backends.dokploy.client import Dokploy
     from bridge.core.watch import App
     from bridge.journey.configure import Configurer
     from bridge.settings import Settings
+    from bridge.storage import Stores
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Reach:
 @asynccontextmanager
 async def reached(settings: "Settings", name: str) -> AsyncIterator[Reach]:
     """The app that a person means, and its backend; the embedded one is started if need be."""
-    from bridge.app import open_stores
+    from bridge.storage import open_stores
 
     async with backends_of(settings) as backends, open_stores(settings) as stores:
         app = await _found(backends, stores, name)

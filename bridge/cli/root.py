@@ -70,6 +70,7 @@ def root(
 START, LOOK, ACT, SET_UP = "Start", "Look", "Act", "Set up"
 
 app.command(rich_help_panel=START)(serve.serve)
+app.command(rich_help_panel=START)(serve.migrate)
 app.command(rich_help_panel=START)(demo.demo)
 app.command(rich_help_panel=START)(serve.backend)
 app.command("apps", rich_help_panel=LOOK)(apps.apps)

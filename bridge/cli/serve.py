@@ -3,18 +3,19 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bridge.cli.logs import set_up_logs
-from bridge.cli.show import console, on_terminal
+from bridge.cli.show import console, on_terminal, say
 from bridge.cli.using import Config, settings_of
-from bridge.core.errors import Rejected
+from bridge.core.roles import Role
 
 if TYPE_CHECKING:
     from bridge.app import Bridge
@@ -22,13 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-
-class Role(StrEnum):
-    """What a process does."""
-
-    ALL = "all"
-    WEB = "web"
-    WORKER = "worker"
+LEAVE_SECONDS = 9.0
+"""After SIGTERM; platforms kill after ten."""
 
 
 def serve(
@@ -46,15 +42,20 @@ def serve(
 ) -> None:
     """Receive webhooks and deploy, until told to stop."""
     settings = settings_of(config)
-    if role is not Role.ALL:
-        raise Rejected(
-            f"--role {role} needs several processes on one Postgres (DATABASE_URL), which this"
-            " release does not have yet: run `serve` without --role, one process does it all"
-        )
     given = {"host": host, "port": port}
     settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
     for_people = set_up_logs(settings.log_format, settings.log_level)
-    _run(_serve(settings, for_people))
+    _run(_serve(settings, role, for_people))
+
+
+def migrate(config: Config = None) -> None:
+    """Bring all tables up to date, as every start does; any number may run at once."""
+    from bridge.storage import migrate as bring_up_to_date
+    from bridge.storage import whereabouts
+
+    settings = settings_of(config)
+    asyncio.run(bring_up_to_date(settings))
+    say(f"all tables are up to date in {whereabouts(settings)}")
 
 
 def backend(
@@ -78,13 +79,14 @@ def backend(
     _run(_backend(settings, for_people))
 
 
-async def _serve(settings: "Settings", for_people: bool) -> int:
+async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
     from bridge.app import run_bridge
+    from bridge.storage import whereabouts
 
     stop = _told_to_stop()
-    async with run_bridge(settings) as bridge:
+    async with run_bridge(settings, role=role) as bridge:
         hosts = hosts_of(settings)
-        if for_people:
+        if for_people and role is Role.ALL:
             for line in welcome(settings, bridge, hosts):
                 console().print(line)
         log.info(
@@ -93,12 +95,29 @@ async def _serve(settings: "Settings", for_people: bool) -> int:
                 "url": bridge.url,
                 "hosts": hosts,
                 "backend": settings.dokploy.url or bridge.backend_url,
-                "data": str(settings.data),
+                "data": whereabouts(settings),
+                "role": str(role),
             },
         )
         code = await stop
         log.info("stopping")
+        _be_gone_within(LEAVE_SECONDS)
     return code
+
+
+def _be_gone_within(seconds: float) -> None:
+    """End hard when a part does not come to its end, as one that waits for a lost database.
+
+    What is cut off goes on elsewhere or after the next start, as after any death.
+    """
+
+    def end() -> None:
+        log.critical("a part did not end in time", extra={"seconds": seconds})
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True  # nothing of ours waits for it
+    timer.start()
 
 
 async def _backend(settings: "Settings", for_people: bool) -> int:
@@ -128,7 +147,9 @@ def hosts_of(settings: "Settings") -> list[str]:
 
 def welcome(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> list[str]:
     """What a person wants to know at the start, and what to do next. Pure."""
-    lines = ["", f"The bridge listens on {bridge.url}, data in {settings.data}"]
+    from bridge.storage import whereabouts
+
+    lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
     lines += [f"  webhooks  {bridge.url}/hooks/{host}" for host in hosts]
     if bridge.backend_url is None:
         lines.append(f"  deploys   on Dokploy, {settings.dokploy.url}")

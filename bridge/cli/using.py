@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from bridge.core.errors import NotFound
-
 if TYPE_CHECKING:
-    from bridge.app import Stores
     from bridge.settings import Settings
+    from bridge.storage import Stores
 
 T = TypeVar("T")
 
@@ -47,12 +45,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def kept_in(settings: "Settings") -> "AsyncIterator[Stores]":
     """The stores of a data directory that is there; raises NotFound when it is not."""
-    from bridge.app import open_stores
+    from bridge.storage import must_be_there, open_stores
 
-    if not (settings.data / "journal.sqlite").exists():
-        raise NotFound(
-            f"nothing is kept in {settings.data} yet: start `dokploy-bridge serve`,"
-            " or set BRIDGE_DATA to where your bridge keeps its data"
-        )
+    must_be_there(settings)
     async with open_stores(settings) as stores:
         yield stores

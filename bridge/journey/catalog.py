@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cache
 
 from bridge.core.decision import Matcher, Policy
@@ -25,6 +25,23 @@ log = logging.getLogger(__name__)
 
 TROUBLE_PAUSE = 5.0
 """Seconds between two readings while a backend can't be read."""
+
+FOLLOW_PAUSE = 2.0
+"""Seconds between two looks whether another process has read something new."""
+
+Leads = Callable[[], Awaitable[bool]]
+"""Whether of all processes it is this one's turn."""
+
+
+async def always() -> bool:
+    """It is, where there is one process."""
+    return True
+
+
+async def never() -> bool:
+    """It is not: others do that."""
+    return False
+
 
 Snapshot = Mapping[str, tuple[App, ...]]
 """Apps by the keys of the repository that they deploy from; never changed once made."""
@@ -86,6 +103,8 @@ class Catalog:
         book: RuleBook = (),
         every: float = 60.0,
         eager: float = 3.0,
+        leads: Leads = always,
+        shared: bool = False,
     ) -> None:
         """Take the parts.
 
@@ -93,6 +112,8 @@ class Catalog:
             book: our own rules, laid over what the backends say.
             every: seconds between two readings.
             eager: least seconds between two readings that pushes of unknown repositories cause.
+            leads: whether this process reads the backends for all on the timer.
+            shared: whether other processes write the journal, too.
         """
         self._backends = backends
         self._journal = journal
@@ -101,6 +122,10 @@ class Catalog:
         self.watched = Watched(policy or Policy())
         self._every = every
         self._eager = eager
+        self._leads = leads
+        self._shared = shared
+        self._began = -1e9
+        self._version = -1
         self._apps: dict[str, App] = {}
         self._snapshot: Snapshot = {}
         self._read_at = -1e9
@@ -113,22 +138,38 @@ class Catalog:
 
     async def load(self) -> None:
         """Start from what the journal knows."""
-        apps = await self._journal.apps()
-        if apps:
-            await self._take(apps)
+        if await self._journal.apps():
+            await self._follow()
 
     async def run(self) -> None:
         """Refresh on the timer, and when woken."""
         while True:
+            woken = self._wake.is_set()
             self._wake.clear()  # before the reading: what changes during it wakes again
             try:
-                await self.refresh()
+                await self._tick(woken)
             except BridgeError as error:  # our own journal: what was known stays
                 log.warning("apps can't be kept", extra={"why": str(error)})
             # Not wait_for: in Python 3.11 it swallows a cancel that comes together with a wake.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pause()):
                     await self._wake.wait()
+
+    async def _tick(self, woken: bool) -> None:
+        """Read the backends if it is time and our turn, else what another process has read."""
+        leads = await self._leads()  # asked each time, so that the turn stays ours
+        due = leads and not 0 <= self._clock() - self._began < self._period()
+        if woken or due or not self.ready.is_set():
+            await self.refresh()
+        elif self._shared:
+            await self._follow()
+
+    async def _follow(self) -> None:
+        """Take what the journal has, if it is new."""
+        version = await self._journal.apps_version()
+        if version != self._version:
+            await self._take(await self._journal.apps())
+            self._version = version
 
     def wake(self) -> None:
         """Something has changed: read again soon."""
@@ -137,10 +178,10 @@ class Catalog:
     async def refresh(self) -> None:
         """Read every backend once; one that can't be read keeps what was known of it."""
         async with self._refreshing:
-            began = self._clock()
+            began = self._began = self._clock()
             names = list(self._backends)
             await asyncio.gather(*(self._refresh_one(name) for name in names))
-            await self._take(await self._journal.apps())
+            await self._follow()
             if not self.trouble:
                 self._read_at = began
             if not self.trouble or self._apps:
@@ -209,6 +250,9 @@ class Catalog:
         return known, snapshot
 
     def _pause(self) -> float:
+        return min(self._period(), FOLLOW_PAUSE) if self._shared else self._period()
+
+    def _period(self) -> float:
         return min(self._every, TROUBLE_PAUSE) if self.trouble else self._every
 
 

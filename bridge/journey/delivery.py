@@ -8,7 +8,8 @@ marks the deliveries done. A crash anywhere in between replays harmlessly.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from bridge.core import trace
@@ -34,6 +35,7 @@ from bridge.ports import (
     Outcome,
     Planner,
     PushSeen,
+    Recorded,
 )
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,9 @@ Decided = tuple[Outcome | None, Finished]
 
 LONGEST_NUMBER = 20
 """Digits of a delivery's number; more name none that there is."""
+
+TAGS_LEASE, TAGS_LEASE_SECONDS, TAGS_LEASE_PAUSE = "tags", 15.0, 0.05
+"""Held by the one process that decides tags of apps which take only newer ones."""
 
 DEPLOYMENT_FLOW = "deployment"
 CANCEL_FLOW = "cancel"
@@ -87,13 +92,17 @@ class Deliveries:
         policy: Policy | None = None,
         plan: Planner = lambda _: (),
         views: Views | None = None,
+        *,
+        owner: str = "solo",
     ) -> None:
         """Take the parts.
 
         Args:
             plan: says where what deliveries lead to is shown.
             views: finds the files that pushes do not list; None: they stay unknown.
+            owner: this process among those that share the stores.
         """
+        self._owner = owner
         self._inbox = inbox
         self._journal = journal
         self._flows = flows
@@ -165,6 +174,20 @@ class Deliveries:
             else:
                 meanings.append(found)
         meanings, postponed = await self._with_known_apps(meanings)
+        async with self._alone(bool(self._only_newer(meanings))):
+            outcomes, recorded = await self._recorded(meanings)
+        for outcome, _ in outcomes:
+            if outcome is not None:
+                _tell(outcome)
+        await self._flows.drop(DEPLOYMENT_FLOW, recorded.drop)
+        for id_ in recorded.start:
+            await self._flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
+        for meaning in meanings:
+            await self._start_other(meaning)
+        return finished + postponed + [end for _, end in outcomes]
+
+    async def _recorded(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
+        """The outcomes, once they are in the journal, and what follows from them."""
         tags = await self._deployed_tags(meanings)
         snapshot = self._catalog.snapshot
         outcomes = await asyncio.to_thread(
@@ -176,15 +199,19 @@ class Deliveries:
             [outcome for outcome, _ in outcomes if outcome is not None],
             window=self._patience.window,
         )
-        for outcome, _ in outcomes:
-            if outcome is not None:
-                _tell(outcome)
-        await self._flows.drop(DEPLOYMENT_FLOW, recorded.drop)
-        for id_ in recorded.start:
-            await self._flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
-        for meaning in meanings:
-            await self._start_other(meaning)
-        return finished + postponed + [end for _, end in outcomes]
+        return outcomes, recorded
+
+    @asynccontextmanager
+    async def _alone(self, needed: bool) -> AsyncIterator[None]:
+        """Whether a tag is the newest depends on those that other processes decide just now."""
+        lease = (TAGS_LEASE, self._owner)
+        while needed and not await self._journal.hold(*lease, TAGS_LEASE_SECONDS):  # noqa: ASYNC110 - its holder is another process
+            await asyncio.sleep(TAGS_LEASE_PAUSE)
+        try:
+            yield
+        finally:
+            if needed:
+                await self._journal.release(*lease)
 
     async def _with_known_apps(
         self, meanings: Sequence[Meaning]
@@ -232,14 +259,18 @@ class Deliveries:
 
     async def _deployed_tags(self, meanings: Sequence[Meaning]) -> Tags:
         """The tags that apps which take only newer ones have been deployed for."""
-        apps = {
+        apps = self._only_newer(meanings)
+        return await self._journal.deployed_tags(sorted(apps)) if apps else {}
+
+    def _only_newer(self, meanings: Sequence[Meaning]) -> set[str]:
+        """The apps among those concerned by tags that take only newer ones."""
+        return {
             app.id
             for meaning in meanings
             if isinstance(meaning.event, RefPushed) and meaning.event.ref.kind is RefKind.TAG
             for app in self._catalog.of(meaning.event.repository)
             if app.rules.only_newer
         }
-        return await self._journal.deployed_tags(sorted(apps)) if apps else {}
 
     async def _seen_exactly(
         self,

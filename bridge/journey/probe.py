@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 
 from bridge.core.errors import BridgeError
-from bridge.journey.catalog import Catalog
+from bridge.journey.catalog import Catalog, Leads, always
 from bridge.journey.watching import Sleep
 from bridge.ports import Backend
 
@@ -24,12 +24,19 @@ class Probe:
         *,
         every: float = 300.0,
         sleep: Sleep = asyncio.sleep,
+        leads: Leads = always,
     ) -> None:
-        """Take the parts; `every`: seconds between two probes."""
+        """Take the parts.
+
+        Args:
+            every: seconds between two probes.
+            leads: whether of several processes this one probes.
+        """
         self._backends = backends
         self._catalog = catalog
         self._every = every
         self._sleep = sleep
+        self._leads = leads
         self._warned: set[str] = set()
         self.versions: dict[str, str] = {}
         """What each backend says of itself; one that has not answered yet is not in it."""
@@ -38,7 +45,11 @@ class Probe:
         """Probe as long as the process lives."""
         await self._catalog.ready.wait()
         while True:
-            await self.look()
+            try:
+                if await self._leads():
+                    await self.look()
+            except BridgeError as error:  # our own journal
+                log.warning("nobody can be probed", extra={"why": str(error)})
             await self._sleep(self._every)
 
     async def look(self) -> None:

@@ -401,6 +401,11 @@ class SqlJournal:
         """Give a lease back, if it is held."""
         await self._write(lambda db: feedback.release(db, name, owner))
 
+    async def leave(self, owner: str) -> None:
+        """Give back every lease that one holds."""
+        t = tables.leases
+        await self._write(lambda db: db.execute(sa.delete(t).where(t.c.owner == owner)))
+
     async def _targets(self, query: sa.Select[Any]) -> list[Raised]:
         return await self._read(lambda db: feedback.read(db, db.execute(query).mappings()))
 

@@ -29,8 +29,8 @@ class Link:
 
     Args:
         what: whose it is, for errors and `pg_stat_activity`.
-        patience: seconds to try again when the server is lost; once that was in vain, the
-            next one to come tries just once, so that nobody waits for those before.
+        patience: seconds to try again when the server is lost; one that was never there, or
+            that has stayed away for so long, is tried just once, so that nobody waits for others.
     """
 
     def __init__(self, url: str, what: str, *, patience: float) -> None:
@@ -39,7 +39,7 @@ class Link:
         self._patience = patience
         self._connection: Connection | None = None
         self._lock = threading.Lock()
-        self._down = False
+        self._up = False
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Do something that may be done twice: the answer of the first time can get lost.
@@ -48,16 +48,17 @@ class Link:
             Unreachable: the server is away, or can't do it.
         """
         with self._lock:
-            deadline = time.monotonic() + (0.0 if self._down else self._patience)
+            deadline = time.monotonic() + (self._patience if self._up else 0.0)
             while True:
                 try:
                     found = work(self._open())
                 except psycopg.Error as error:
                     if not self._comes_back(error) or time.monotonic() >= deadline:
+                        self._says_up(up=self._connection is not None)
                         raise Unreachable(f"the {self._what}", _words(error)) from error
                     time.sleep(RETRY_PAUSE)
                 else:
-                    self._says_down(down=False)
+                    self._says_up(up=True)
                     return found
 
     def close(self) -> None:
@@ -75,15 +76,14 @@ class Link:
         """Whether to try again; a connection that is lost is dropped."""
         if self._connection is None or self._connection.broken or error.sqlstate == ONLY_READS:
             self._drop()
-            self._says_down(down=True)
             return isinstance(error, psycopg.OperationalError | psycopg.InternalError)
         return error.sqlstate in RETRIED
 
-    def _says_down(self, *, down: bool) -> None:
-        if down is not self._down:
-            level, words = (logging.WARNING, "away") if down else (logging.INFO, "back")
+    def _says_up(self, *, up: bool) -> None:
+        if up is not self._up:
+            level, words = (logging.DEBUG, "there") if up else (logging.WARNING, "away")
             log.log(level, "the database is %s", words, extra={"part": self._what})
-        self._down = down
+        self._up = up
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -60,7 +60,7 @@ CREATE INDEX IF NOT EXISTS inbox_open ON inbox_work (seq) WHERE state = 'kept';
 CHANNEL = "bridge_inbox"
 """Where it is said that something was kept."""
 
-CLAIM_SECONDS = 10.0
+CLAIM_SECONDS = 15.0
 """How long a claim holds; its holder may claim the same again at any time."""
 
 PATIENCE = 5.0

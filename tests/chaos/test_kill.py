@@ -18,9 +18,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bridge.app import open_stores
 from bridge.core.lifecycle import Deployment
 from bridge.ports import DeliveryState
+from bridge.storage import open_stores
 from tests.chaos.recording_backend import (
     RecordingBackend,
     free_port,

@@ -152,9 +152,10 @@ async def test_what_another_has_failed_at_is_taken_up_again(joined: Joined) -> N
 
 
 async def test_a_worker_is_woken_by_what_another_process_keeps(joined: Joined) -> None:
-    worker, door = await joined("worker", listens=True), await joined("door")
+    worker = await joined("worker", listens=True)
     woken = asyncio.Event()
     worker.woken = woken.set
+    door = await joined("door")
     for number in range(3):
         await asyncio.wait_for(woken.wait(), 10)  # the first time: it listens now
         woken.clear()

@@ -16,13 +16,14 @@ import bridge
 
 PACKAGE = Path(bridge.__file__).parent
 ADAPTERS = {"githosts", "backends", "chats", "stores", "durable"}
-BELOW_APP = {"web", "journey", "ports", "core", "settings"} | ADAPTERS
+BELOW_APP = {"web", "journey", "ports", "core", "settings", "storage"} | ADAPTERS
 
 MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {"app"} | BELOW_APP,
     "app": BELOW_APP,
     "settings": {"core"},
+    "storage": {"settings", "stores", "durable", "core"},
     "web": {"journey", "ports", "core"},
     "journey": {"ports", "core"},
     **{adapter: {"ports", "core"} for adapter in ADAPTERS},

@@ -19,7 +19,6 @@ from bridge.chats.slack.cards import cancel_button
 from bridge.chats.slack.facts import (
     ICONS,
     NOTE,
-    VERDICTS,
     Links,
     asked_by,
     commit_of,
@@ -28,6 +27,7 @@ from bridge.chats.slack.facts import (
     remark,
     source_of,
     took,
+    verdict_of,
 )
 from bridge.chats.slack.lines import MOST_CHARACTERS
 from bridge.chats.slack.messages import Block, Message, View
@@ -60,7 +60,7 @@ LOG_BLOCKS = 8
 def status_of(app: App, deployments: Sequence[Deployment], links: Links) -> Message:
     """How one app stands; its deployments come newest first."""
     newest = deployments[0] if deployments else None
-    verdict = VERDICTS[newest.state] if newest else "was never deployed from here"
+    verdict = verdict_of(newest) if newest else "was never deployed from here"
     lines = [f"{icon_of(newest)}  {label_of(app)} {verdict}"]
     if newest:
         lines.append(brief(newest, app, links, said=100))
@@ -189,7 +189,7 @@ def _write_page(page: int, typed: str) -> str:
 def log_view(deployment: Deployment, tail: str) -> View:
     """A modal with the end of a deployment's log, redacted."""
     head = f"{ICONS[deployment.state]}  *{escape(deployment.app, 200)}*"
-    blocks: list[Block] = [section(f"{head} {VERDICTS[deployment.state]}")]
+    blocks: list[Block] = [section(f"{head} {verdict_of(deployment)}")]
     shown = clean_lines(redact(tail[-MOST_CHARACTERS:])).strip()
     if shown:
         blocks += [section(text) for text in code_blocks(shown, SECTION_TEXT, LOG_BLOCKS)]

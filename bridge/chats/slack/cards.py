@@ -4,7 +4,6 @@ from bridge.chats.slack import names
 from bridge.chats.slack.blocks import Element, actions, button, confirm, context, section
 from bridge.chats.slack.facts import (
     ICONS,
-    VERDICTS,
     Links,
     another_commit,
     asked_by,
@@ -15,6 +14,7 @@ from bridge.chats.slack.facts import (
     ref_of,
     remark,
     took,
+    verdict_of,
 )
 from bridge.chats.slack.messages import Block, Message
 from bridge.chats.slack.mrkdwn import code, escape, link, moment, plain, plain_middle
@@ -41,7 +41,7 @@ def render_card(
     """
     blocks: list[Block] = [
         section(_head(deployment, app, links)),
-        context(*_about(deployment)),
+        context(_about(deployment)),
     ]
     if note := _note(deployment, app, links, superseded_by):
         blocks.append(context(note))
@@ -50,7 +50,7 @@ def render_card(
 
 
 def _head(deployment: Deployment, app: App | None, links: Links) -> str:
-    title = f"{ICONS[deployment.state]}  {name_of(deployment)} {VERDICTS[deployment.state]}"
+    title = f"{ICONS[deployment.state]}  {name_of(deployment)} {verdict_of(deployment)}"
     commit = commit_of(deployment.commit or deployment.deployed_commit, app, links)
     what = " ".join(filter(None, (commit, _says(deployment))))
     about = joined(ref_of(deployment.ref), what)
@@ -61,10 +61,10 @@ def _says(deployment: Deployment) -> str:
     return first_line(deployment.message)
 
 
-def _about(deployment: Deployment) -> list[str]:
+def _about(deployment: Deployment) -> str:
     at = moment(deployment.created_at)
     lasted = took(deployment)
-    return [joined(asked_by(deployment), at, f"took {lasted}" if lasted else "")]
+    return joined(asked_by(deployment), at, f"took {lasted}" if lasted else "")
 
 
 def _note(deployment: Deployment, app: App | None, links: Links, superseded_by: str | None) -> str:
@@ -114,8 +114,7 @@ def _plainly(deployment: Deployment) -> str:
 
 def _text(deployment: Deployment) -> str:
     said = escape(deployment.app, 200)
-    verdict = VERDICTS[deployment.state]
+    verdict = verdict_of(deployment)
     commit = escape((deployment.commit or deployment.deployed_commit or "")[:7], 10)
     what = " ".join(filter(None, (commit, _says(deployment))))
-    note = escape(deployment.note, 200) if deployment.state is State.FAILED else ""
-    return joined(f"{said} {verdict}", what, note)
+    return joined(f"{said} {verdict}", what, remark(deployment))

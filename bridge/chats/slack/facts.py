@@ -46,6 +46,8 @@ _NOTHING_NEW = frozenset(
 )
 """Notes that say what the state says."""
 
+_AWAY = "waits for the backend"
+
 APP_NAME = 200
 FIRST_LINE = 120
 PERSON = 60
@@ -121,26 +123,41 @@ def first_line(message: str | None, limit: int = FIRST_LINE) -> str:
     return escape(next(lines, ""), limit)
 
 
-_PERSON = re.compile(r"(?P<door>slack|cli): ?(?P<who>.*)", re.DOTALL)
+_PUSHED = {"push": "pushed", "tag": "tagged"}
+_DOOR = re.compile(r"\b(?P<door>slack|cli): ")
+_USER_ID = re.compile(r" \([UW][A-Z0-9]+\)")
 
 
-def asked_by(deployment: Deployment, *, author: bool = True) -> str:
-    """Who or what wanted it, e.g. "pushed by Ada" or "redeploy asked by grace"."""
-    person = escape(deployment.author or "", PERSON) if author else ""
-    if deployment.trigger in ("push", "tag"):
-        what = "pushed" if deployment.trigger == "push" else "tagged"
-        return f"{what} by {person}" if person else what
-    found = _PERSON.fullmatch(deployment.trigger)
-    who = escape(found["who"] if found else deployment.trigger, PERSON)
+def asked_by(deployment: Deployment) -> str:
+    """Who or what wanted it, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
+    kind, _, more = deployment.trigger.partition(", ")
+    if (pushed := _PUSHED.get(kind)) is not None:
+        author = escape(deployment.author or "", PERSON)
+        by = f"{pushed} by {author}" if author else pushed
+        return ", ".join(filter(None, (by, person_of(more))))
     verb = "redeploy" if deployment.action is Action.REDEPLOY else "deploy"
-    door = " on the command line" if found and found["door"] == "cli" else ""
-    return f"{verb} asked by {who}{door}" if who else f"{verb} asked{door}"
+    who = person_of(deployment.trigger)
+    return f"{verb} asked by {who}" if who else f"{verb} asked"
+
+
+def person_of(actor: str) -> str:
+    """Who did something, as people say it: "cli: ada" is "ada on the command line"."""
+    shown = escape(_USER_ID.sub("", _DOOR.sub("", actor, count=1)), PERSON)
+    door = _DOOR.search(actor)
+    return f"{shown} on the command line" if shown and door and door["door"] == "cli" else shown
 
 
 def sentence(note: str) -> str:
     """A note for people, redacted and escaped, with a capital."""
     shown = prose(redact(note), NOTE)
     return shown[:1].upper() + shown[1:]
+
+
+def verdict_of(deployment: Deployment) -> str:
+    """How it stands, to be said right after the app's name."""
+    if deployment.state is State.WAITING and deployment.note.startswith(_AWAY):
+        return "waits for the backend"
+    return VERDICTS[deployment.state]
 
 
 def news(state: State, note: str) -> str:
@@ -157,7 +174,7 @@ def remark(deployment: Deployment) -> str:
     as_shown = deployment.deployed_commit and not another_commit(deployment)
     if as_shown and deployment.action is Action.DEPLOY:
         return ""
-    return news(deployment.state, deployment.note)
+    return news(deployment.state, deployment.note.removeprefix(f"{_AWAY}: "))
 
 
 def same_commit(one: str, other: str) -> bool:

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.app import open_stores
 from bridge.cli.asking import Wish, exit_code_for
 from bridge.cli.following import Progress, Watchman, followed
 from bridge.core.decision import Decision, Reason
@@ -13,6 +12,7 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports import Delivery, DeliveryState, Outcome
 from bridge.settings import read_settings
+from bridge.storage import open_stores
 from tests.unit.cli.conftest import SHA, WEB, Cli
 
 FIRST = Deployment(
@@ -42,7 +42,9 @@ async def test_a_superseded_deployment_is_followed_to_the_end_of_its_successor(
     async with open_stores(read_settings(None, {})) as stores:
         journal = stores.journal
         await journal.record([outcome(FIRST)], window=0)
-        following = asyncio.create_task(followed(stores, FIRST, Progress(), Watchman(cli.data)))
+        following = asyncio.create_task(
+            followed(stores, FIRST, Progress(), Watchman(read_settings(None, {})))
+        )
         await journal.record([outcome(SECOND)], window=0)
         await journal.move(SECOND.id, State.RUNNING, "builds")
         await journal.move(SECOND.id, State.DONE, "live", finished_at=2.0)

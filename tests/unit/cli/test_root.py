@@ -60,11 +60,35 @@ def test_a_role_of_its_own_needs_postgres(cli: Cli, role: str) -> None:
     assert "DATABASE_URL" in cli("serve", "--role", role, code=2).stderr
 
 
-def test_postgres_is_refused_in_a_sentence(cli: Cli) -> None:
-    result = cli("serve", code=2, DATABASE_URL="postgres://u:hunter2@h/d")
+@pytest.mark.parametrize("role", ["web", "worker"])
+def test_a_role_of_its_own_needs_a_backend_that_all_reach(cli: Cli, role: str) -> None:
+    url = "postgres://u:hunter2@127.0.0.1:1/d"
 
-    assert "DATABASE_URL is set, but" in result.stderr
+    assert "BRIDGE_DOKPLOY_URL" in cli("serve", "--role", role, code=2, DATABASE_URL=url).stderr
+
+
+@pytest.mark.parametrize("command", [["serve"], ["migrate"], ["deliveries"], ["deploy", "web"]])
+@pytest.mark.parametrize("where", ["u:hunter2@127.0.0.1:1/d", "u:hunter2@h:port/d"])
+def test_a_postgres_that_is_away_is_a_sentence_without_the_password(
+    cli: Cli, command: list[str], where: str
+) -> None:
+    result = cli(*command, code=2, DATABASE_URL=f"postgres://{where}")
+
+    assert "the database of DATABASE_URL can't be used" in result.stderr
     assert "hunter2" not in result.stderr
+
+
+def test_another_database_than_postgres_is_a_sentence_without_the_password(cli: Cli) -> None:
+    result = cli("serve", code=2, DATABASE_URL="mysql://u:hunter2@h/d")
+
+    assert "database_url: it must begin with postgres:// or postgresql://" in result.stderr
+    assert "hunter2" not in result.stderr
+
+
+def test_migrating_makes_the_tables_where_there_are_none(cli: Cli) -> None:
+    assert "up to date" in cli("migrate").stdout
+    assert "up to date" in cli("migrate").stdout
+    assert (cli.data / "journal.sqlite").exists()
 
 
 def test_a_data_directory_that_can_not_be_one_is_a_sentence(cli: Cli) -> None:

@@ -101,7 +101,7 @@ def test_no_secret_is_ever_shown(cli: Cli) -> None:
 def test_every_setting_that_sounds_secret_is_one() -> None:
     from bridge.settings import Settings
 
-    words = ("secret", "token", "api_key", "private_key")
+    words = ("secret", "token", "api_key", "private_key", "database_url")
     for path, field in fields(Settings):
         assert is_secret(field) == any(word in path[-1] for word in words), path
 

@@ -124,6 +124,10 @@ def test_a_commit_links_only_to_hosts_that_are_configured(
         ("slack: Grace", Action.DEPLOY, "deploy asked by Grace"),
         ("slack: Grace", Action.REDEPLOY, "redeploy asked by Grace"),
         ("cli: ada", Action.DEPLOY, "deploy asked by ada on the command line"),
+        ("slack: Grace (U0B)", Action.DEPLOY, "deploy asked by Grace  ·"),
+        ("push, replayed by cli: ada", Action.DEPLOY, "Lovelace, replayed by ada on the command"),
+        ("tag, found by reconciliation", Action.DEPLOY, "Lovelace, found by reconciliation"),
+        ("", Action.DEPLOY, "deploy asked  ·"),
         ("<!channel>", Action.DEPLOY, "deploy asked by &lt;!channel&gt;"),
     ],
 )
@@ -131,6 +135,21 @@ def test_a_card_says_who_wanted_it(trigger: str, action: Action, said: str) -> N
     card = render_card(deployment(trigger=trigger, action=action), WEB, links=LINKS)
 
     assert said in words(card)
+
+
+def test_a_card_says_that_it_waits_for_the_backend() -> None:
+    note = "waits for the backend: dokploy can't be reached"
+    card = render_card(deployment(State.WAITING, note=note), WEB, links=LINKS)
+
+    assert "*shop/web* waits for the backend\n" in words(card)
+    assert "Dokploy can't be reached" in words(card)
+
+
+def test_no_secret_stands_on_a_card() -> None:
+    note = "clone of https://ada:hunter2@git.example/a failed"
+    card = render_card(deployment(State.FAILED, note=note), WEB, links=LINKS)
+
+    assert "hunter2" not in card.text + words(card)
 
 
 def test_the_same_deployment_makes_the_same_card() -> None:
