@@ -19,6 +19,7 @@ from bridge.cli import (
     env,
     explain,
     feedback,
+    manifest,
     provider,
     serve,
     why,
@@ -86,6 +87,7 @@ app.command(rich_help_panel=ACT)(asking.redeploy)
 app.command(rich_help_panel=ACT)(asking.cancel)
 app.command(rich_help_panel=ACT)(asking.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
+app.add_typer(manifest.group, name="manifest", rich_help_panel=SET_UP)
 app.add_typer(provider.group, name="provider", rich_help_panel=SET_UP)
 app.add_typer(build.group, name="build", rich_help_panel=SET_UP)
 app.add_typer(env.group, name="env", rich_help_panel=SET_UP)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from bridge.core.errors import NotFound
+from bridge.core.errors import NotFound, Refused
 from bridge.githosts.client import part, read
 from bridge.githosts.gitlab_api import SERVICE, GitlabAccess
 from bridge.githosts.heads import Heads
@@ -34,9 +34,13 @@ class GitlabHooks:
 
     async def hooks(self, repository: str) -> list[Hook]:
         found: list[Hook] = []
-        async for answer in self._access.pages(repository, "/hooks"):
-            hooks = read(_HOOKS, "/hooks", answer, SERVICE, reads=True)
-            found += [one.meaning(repository) for one in hooks]
+        try:
+            async for answer in self._access.pages(repository, "/hooks"):
+                hooks = read(_HOOKS, "/hooks", answer, SERVICE, reads=True)
+                found += [one.meaning(repository) for one in hooks]
+        except Refused as error:
+            if error.status != 403:  # only maintainers see webhooks
+                raise
         return found
 
     async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:  # noqa: ARG002 - GitLab tells no times

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.core.errors import NotFound, Unreachable
+from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.githosts.github import GitHub
 from bridge.ports import Hook, Redelivers, Sending, TagAt
 from tests.fake_github import FakeGithub
@@ -165,16 +165,24 @@ async def test_github_does_not_count_a_branch_that_has_not_moved() -> None:
         await api.close()
 
 
-async def test_webhooks_that_a_credential_may_not_see_are_left_out() -> None:
-    async with FakeGithub() as fake:
-        api = client_of(fake)
-        repository = fake.repository(NAME)
-        fake.hook(repository, "https://bridge.example.com/hooks/github", SECRET)
-        refused = {"message": "Resource not accessible by personal access token"}
-        fake.spoil(Spoil(status=403, body=refused), path="/repos/.*/hooks")
+async def test_webhooks_that_a_credential_may_not_see_are_left_out(host: Host) -> None:
+    host.fake.hook(host.repository, "https://bridge.example.com/x", SECRET)  # type: ignore[attr-defined]
+    if isinstance(host.fake, FakeGithub):
+        host.fake.app_hook("https://bridge.example.com/hooks/github", SECRET)
+    refused = {"message": "Resource not accessible by personal access token"}
+    host.fake.spoil(Spoil(status=403, body=refused), path="/(repos|projects)/.*/hooks")
 
-        assert await api.hooks(NAME) == []
-        await api.close()
+    assert [one.place for one in await host.api.hooks(NAME)] in ([], ["app"])
+
+
+async def test_a_token_that_is_not_taken_is_no_sign_of_no_webhooks(host: Host) -> None:
+    if isinstance(host.fake, FakeGithub):
+        host.fake.app_hook("https://bridge.example.com/hooks/github", SECRET)
+    wrong = Spoil(status=401, body={"message": "Bad credentials"})
+    host.fake.spoil(wrong, path="/(repos|projects)/.*/hooks", times=2)
+
+    with pytest.raises(Refused, match="Bad credentials"):
+        await host.api.hooks(NAME)
 
 
 async def test_a_webhook_of_the_organisation_is_found() -> None:

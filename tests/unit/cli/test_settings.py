@@ -177,3 +177,18 @@ def test_the_meaning_of_watch_paths_decides_what_is_wrong_with_them(cli: Cli) ->
     result = cli("config", "check", code=2, BRIDGE_RULES=rules, BRIDGE_WATCH_SEMANTICS="any")
 
     assert "excludes nothing" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"BRIDGE_GITHUB_APP_ID": "1"}, "BRIDGE_GITHUB_PRIVATE_KEY"),
+        ({"BRIDGE_GITHUB_TOKEN": "hunter2 hunter2"}, "the token is empty or has characters"),
+        ({"BRIDGE_GITLAB_TOKEN": "hunter2", "BRIDGE_GITLAB_URL": "gitlab"}, "must look like"),
+    ],
+)
+def test_a_credential_for_a_host_is_checked(cli: Cli, given: dict[str, str], why: str) -> None:
+    result = cli("config", "check", code=2, **given)
+
+    assert why in result.stderr
+    assert "hunter2" not in result.output

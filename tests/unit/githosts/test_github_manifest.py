@@ -1,0 +1,79 @@
+"""The GitHub App may do what the bridge calls, and nothing else."""
+
+import json
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from bridge.githosts.github_manifest import EVENTS, github_manifest, registration_link
+from tests.host_contracts import operations
+
+ROOT = Path(__file__).parents[3]
+R = "/repos/{owner}/{repo}"
+AS_THE_APP, WITH_A_TOKEN_ONLY = "as the App itself", "with a token only"
+
+NEEDS = {
+    ("GET", "/app"): AS_THE_APP,
+    ("GET", "/app/hook/config"): AS_THE_APP,
+    ("GET", "/app/hook/deliveries"): AS_THE_APP,
+    ("GET", "/app/hook/deliveries/{delivery_id}"): AS_THE_APP,
+    ("POST", "/app/hook/deliveries/{delivery_id}/attempts"): AS_THE_APP,
+    ("POST", "/app/installations/{installation_id}/access_tokens"): AS_THE_APP,
+    ("GET", f"{R}/installation"): AS_THE_APP,
+    ("GET", "/user"): WITH_A_TOKEN_ONLY,
+    ("GET", "/orgs/{org}/hooks"): WITH_A_TOKEN_ONLY,
+    ("GET", "/orgs/{org}/hooks/{hook_id}/deliveries"): WITH_A_TOKEN_ONLY,
+    ("GET", "/orgs/{org}/hooks/{hook_id}/deliveries/{delivery_id}"): WITH_A_TOKEN_ONLY,
+    ("POST", "/orgs/{org}/hooks/{hook_id}/deliveries/{delivery_id}/attempts"): WITH_A_TOKEN_ONLY,
+    # Left out where it is refused: an App has a webhook of its own.
+    ("GET", f"{R}/hooks"): WITH_A_TOKEN_ONLY,
+    ("GET", f"{R}/hooks/{{hook_id}}/deliveries"): WITH_A_TOKEN_ONLY,
+    ("GET", f"{R}/hooks/{{hook_id}}/deliveries/{{delivery_id}}"): WITH_A_TOKEN_ONLY,
+    ("POST", f"{R}/hooks/{{hook_id}}/deliveries/{{delivery_id}}/attempts"): WITH_A_TOKEN_ONLY,
+    ("GET", R): "metadata: read",
+    ("GET", f"{R}/branches/{{branch}}"): "contents: read",
+    ("GET", f"{R}/commits/{{ref}}"): "contents: read",
+    ("GET", f"{R}/compare/{{basehead}}"): "contents: read",
+    ("GET", f"{R}/git/trees/{{tree_sha}}"): "contents: read",
+    ("GET", f"{R}/tags"): "metadata: read",
+    ("GET", f"{R}/commits/{{commit_sha}}/pulls"): "pull_requests: write",
+    ("GET", f"{R}/issues/{{issue_number}}/comments"): "pull_requests: write",
+    ("POST", f"{R}/issues/{{issue_number}}/comments"): "pull_requests: write",
+    ("PATCH", f"{R}/issues/comments/{{comment_id}}"): "pull_requests: write",
+    ("POST", f"{R}/statuses/{{sha}}"): "statuses: write",
+    ("GET", f"{R}/deployments"): "deployments: write",
+    ("POST", f"{R}/deployments"): "deployments: write",
+    ("POST", f"{R}/deployments/{{deployment_id}}/statuses"): "deployments: write",
+}
+"""What each call needs, after docs.github.com ("Permissions required for GitHub Apps")."""
+
+
+def test_it_is_known_of_every_call_what_it_needs() -> None:
+    assert NEEDS.keys() == operations("github")
+
+
+def test_the_app_asks_for_the_least_that_its_calls_need() -> None:
+    asked = github_manifest("https://bridge.example.com")["default_permissions"]
+
+    needed = set(NEEDS.values()) - {AS_THE_APP, WITH_A_TOKEN_ONLY}
+    assert {f"{name}: {level}" for name, level in asked.items()} == needed
+
+
+def test_the_file_is_what_the_command_prints() -> None:
+    file = ROOT / "manifests" / "github-app.json"
+
+    assert json.loads(file.read_text()) == github_manifest("https://bridge.example.com")
+
+
+def test_a_link_fills_githubs_form_with_the_manifest() -> None:
+    manifest = github_manifest("https://bridge.example.com", "our bridge")
+    link = urlsplit(registration_link(manifest, server="https://ghe.example.com/", org="my org"))
+    filled = parse_qs(link.query)
+
+    assert link.geturl().startswith(
+        "https://ghe.example.com/organizations/my%20org/settings/apps/new?name=our+bridge&"
+    )
+    assert filled["webhook_url"] == ["https://bridge.example.com/hooks/github"]
+    assert filled["events[]"] == list(EVENTS)
+    assert {name: filled[name] for name in manifest["default_permissions"]} == {
+        name: [level] for name, level in manifest["default_permissions"].items()
+    }
