@@ -23,6 +23,8 @@ def silent(apps: Iterable[App], last: Mapping[str, float], now: float) -> list[s
         name = (source.repository or source.url) if source else None
         if source is None or name is None or source.type not in _HOOKED:
             continue
+        if name.startswith("file:"):  # a folder of this machine, which has no host
+            continue
         times = [at for at in (newest.get(name), last.get(app.id)) if at is not None]
         newest[name] = max(times, default=None)
     return [said for name, at in sorted(newest.items()) if (said := _said(name, at, now))]

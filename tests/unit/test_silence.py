@@ -1,0 +1,42 @@
+"""Repositories that say nothing: named once, and only where a push could come."""
+
+import pytest
+
+from bridge.core.silence import DAY, silent
+from bridge.core.watch import App, Source, SourceType
+from tests.fakes import app
+
+NOW = 1_780_000_000.0
+
+
+def of(source: SourceType, id_: str = "app-web", **place: str) -> App:
+    return app(id_, source=Source(source, branch="main", **place))
+
+
+def test_a_repository_is_named_once_with_the_newest_push_of_all_its_apps() -> None:
+    both = [app("app-web"), app("app-api")]
+
+    assert silent(both, {}, NOW) == ["No push of my-org/mono has ever come: is its webhook set?"]
+    long = {"app-web": NOW - 99 * DAY, "app-api": NOW - 40 * DAY}
+    assert silent(both, long, NOW) == ["No push of my-org/mono has come for 40 days."]
+    assert silent(both, long | {"app-web": NOW - DAY}, NOW) == []
+    assert silent(both, {"app-api": NOW - DAY}, NOW) == []
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    [
+        of(SourceType.DOCKER, image="nginx"),
+        of(SourceType.GIT, url="file:/srv/repo"),
+        of(SourceType.GIT),
+        app(source=None),
+    ],
+)
+def test_where_no_push_can_come_nothing_is_missed(quiet: App) -> None:
+    assert silent([quiet], {}, NOW) == []
+
+
+def test_any_address_may_be_hooked() -> None:
+    (said,) = silent([of(SourceType.GIT, url="git.example.com/o/r")], {}, NOW)
+
+    assert said.startswith("No push of git.example.com/o/r has ever come")
