@@ -22,7 +22,7 @@ from bridge.chats.slack.blocks import (
 from bridge.chats.slack.messages import Block, Message, View
 from bridge.chats.slack.mrkdwn import NOTHING, code, code_block, escape, prose
 from bridge.core.decision import Reason
-from bridge.core.difference import Changed, text_of
+from bridge.core.difference import SECTIONS, Changed, text_of
 from bridge.core.plan import Plan
 from bridge.core.rehearsal import Rehearsal
 from bridge.core.watch import App, AppKind
@@ -241,8 +241,15 @@ def change_blocks(changed: Sequence[Changed]) -> list[Block]:
 
 def change_line(one: Changed) -> str:
     """A field before and after, in one line."""
-    name = escape(one.field, 80) or NOTHING
+    name = escape(_called(one.field), 80) or NOTHING
     return f"*{name}*  {_shown(one.before)} → {_shown(one.after)}"
+
+
+def _called(field: str) -> str:
+    """A field as people call it; a variable by its own name."""
+    if field.partition(".")[0] in SECTIONS:
+        return field
+    return field.removeprefix("rules.").replace("_", " ")
 
 
 def _shown(value: object) -> str:

@@ -36,7 +36,7 @@ def source_fields(form: SourceForm) -> list[Block]:
         for kind, words in KINDS.items()
         if form.app.kind is AppKind.APPLICATION or kind is not SourceType.DOCKER
     ]
-    blocks = [choice_field("source.kind", "Source", kinds, form.kind.value, redraws=True)]
+    blocks = [choice_field("source.kind", "Comes from", kinds, form.kind.value, redraws=True)]
     match form.kind:
         case SourceType.DOCKER:
             return blocks + _image(form)
