@@ -20,11 +20,14 @@ class Live:
         commit: of its newest deployment that is done; None where the backend did not tell.
         certain: nothing newer is under way, or has an outcome that nobody knows.
         failed: the newest that has ended has failed, so what it brought is still missing.
+        seq: of the delivery that has brought it up; a later push than the one in question says
+            nothing about that.
     """
 
     commit: str | None
     certain: bool = True
     failed: bool = False
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)

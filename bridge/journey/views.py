@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bridge.core.change_sets import Question, question
+from bridge.core.change_sets import Live, Question, question
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import RefPushed
 from bridge.journey.changes import Changes
@@ -63,7 +63,7 @@ class Views:
             questions = {
                 decision.app_id: asked
                 for decision in one.decisions
-                if (asked := question(one.push, decision, live.get(decision.app_id)))
+                if (asked := question(one.push, decision, _before(one, live, decision)))
             }
             self._look(seen, one, questions)
         return seen
@@ -78,3 +78,9 @@ class Views:
         self._looks.pop(one.seq, None)
         found = {app_id: views[asked] for app_id, asked in questions.items()}
         seen.views[one.seq] = {id_: view for id_, view in found.items() if view is not None}
+
+
+def _before(one: Decided, live: Mapping[str, Live], decision: Decision) -> Live | None:
+    """What ran when the push came; one that waited may have been overtaken."""
+    found = live.get(decision.app_id)
+    return found if found is not None and found.seq < one.seq else None

@@ -81,7 +81,7 @@ def _since_done(app_ids: Sequence[str]) -> sa.Select[Any]:
     )
     begins = sa.select(apps.c.id, newest.label("seq")).where(apps.c.id.in_(app_ids)).subquery()
     return (
-        sa.select(t.c.app_id, t.c.state, t.c.deployed_commit)
+        sa.select(t.c.app_id, t.c.seq, t.c.state, t.c.deployed_commit)
         .join(begins, (t.c.app_id == begins.c.id) & (t.c.seq >= begins.c.seq))
         .order_by(t.c.app_id, t.c.seq)
     )
@@ -95,6 +95,7 @@ def _live(rows: Sequence[sa.Row[Any]]) -> Live:
         rows[0].deployed_commit,
         certain=all(state in FINAL and state is not State.UNKNOWN for state in after),
         failed=bool(ended) and ended[-1] is State.FAILED,
+        seq=rows[0].seq,
     )
 
 

@@ -493,7 +493,9 @@ async def test_what_an_app_runs_is_what_was_done_last(
     for one in [*made, deployment(3, "app-api", state=State.FAILED)]:
         await journal.record([Outcome(one.seq * 10 + len(one.app_id), "d", (), (one,))], window=0)
 
-    assert await journal.live(["app-web", "app-api", "app-new", "nobody"]) == {"app-web": live}
+    assert await journal.live(["app-web", "app-api", "app-new", "nobody"]) == {
+        "app-web": replace(live, seq=3 if after == [State.DONE] else 2)
+    }
 
 
 async def test_deployments_are_listed_newest_first_of_one_app_or_one_delivery(

@@ -48,6 +48,20 @@ async def held_app(client: Client, git: GitServer, name: str = "web") -> str:
 # ── From a commit to a page ──────────────────────────────────────────────────
 
 
+async def test_a_deploy_whose_old_logs_stay_goes_on_and_the_server_still_stops(
+    client: Client, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(paths: list[str]) -> None:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    monkeypatch.setattr("bridge.backends.embedded.engine._remove_files", refused)
+    app = await client.app("web", repository.url, publishDirectory="site")
+
+    ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "done"
+
+
 async def test_a_deploy_publishes_the_head_of_the_branch(
     client: Client, repository: Repository
 ) -> None:

@@ -145,8 +145,8 @@ class Engine:
             self._forget(active)
             self._wake.set()
             return
-        await asyncio.to_thread(_remove_files, old_logs)
-        active.task = asyncio.create_task(self._perform(active), name=f"embedded-{deployment.id}")
+        performing = self._perform(active, old_logs)
+        active.task = asyncio.create_task(performing, name=f"embedded-{deployment.id}")
 
     def _new_deployment(self, job: Job, now: float) -> Deployment:
         id_ = self._new_id()
@@ -162,13 +162,20 @@ class Engine:
             started_at=now,
         )
 
-    async def _perform(self, active: _Active) -> None:
+    async def _perform(self, active: _Active, old_logs: list[str]) -> None:
         try:
+            await self._remove(old_logs)
             ending = await self._build(active)
             await self._record(active, ending)
         finally:
             self._forget(active)
             self._wake.set()
+
+    async def _remove(self, old_logs: list[str]) -> None:
+        try:
+            await asyncio.to_thread(_remove_files, old_logs)
+        except (OSError, RuntimeError) as error:  # also while the whole process ends
+            log.warning("old logs can't be removed", extra={"why": str(error)})
 
     async def _build(self, active: _Active) -> Ending:
         run = self._pipeline.run(active.job, active.deployment)
