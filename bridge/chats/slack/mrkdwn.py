@@ -27,7 +27,7 @@ _ANGLES = {
     ">": "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
 }
 
-_EVERYBODY = re.compile(r"@(?=(?:channel|here|everyone|group))", re.IGNORECASE)
+_EVERYBODY = re.compile(r"@(?=channel|here|everyone|group)", re.IGNORECASE)
 _LOOSE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 """One inside a word, as in snake_case, formats nothing."""
 _NAME = re.compile(
