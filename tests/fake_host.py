@@ -279,6 +279,8 @@ class FakeHost:
         self.repositories: dict[str, FakeRepository] = {}
         self.asked: list[Asked] = []
         self.writes_a_minute: int | None = None
+        self.hanging = 0
+        """How many requests were left without an answer."""
         self.url = ""
         self._numbers = itertools.count(1)
         self._planned: list[_Planned] = []
@@ -429,6 +431,7 @@ class FakeHost:
         if planned is not None and planned.slow:
             await asyncio.sleep(planned.slow)
         if planned is not None and planned.hang:
+            self.hanging += 1
             await self._let_go.wait()
         elif planned is not None and not planned.lose and not planned.slow:
             said = {"message": "spoilt"} if planned.body is None else planned.body

@@ -3,10 +3,12 @@
 from pydantic import SecretStr
 
 from bridge.core.errors import Rejected
-from bridge.githosts.github_api import GithubAccess, GithubApi
+from bridge.githosts.github_access import GithubAccess
+from bridge.githosts.github_api import GithubApi
 from bridge.githosts.github_credentials import AppCredential, Credential, TokenCredential
 from bridge.githosts.github_hooks import GithubHooks
-from bridge.githosts.gitlab_api import GitlabAccess, GitlabApi
+from bridge.githosts.gitlab_access import GitlabAccess
+from bridge.githosts.gitlab_api import GitlabApi
 from bridge.githosts.gitlab_hooks import GitlabHooks
 from bridge.githosts.pool import Bounds
 

@@ -5,18 +5,21 @@ level where one call is one request: so a deadline and an error always belong to
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from bridge.core.errors import Rejected
+from bridge.core.errors import NotFound, Rejected
 from bridge.githosts.answers import NOTHING, Answer, Request, error_in, lost, trouble
 from bridge.githosts.pool import Bounds, Pool, TooLong
 from bridge.ports import Clock
 
 F = TypeVar("F")
+
+Ask = Callable[..., Awaitable[Answer]]
+"""Sends one request: method, path, and `query`, `body`, `headers` as `Client.ask` has them."""
 
 PAGE = 100
 """Entries of a page; the most that both hosts give."""
@@ -76,12 +79,16 @@ class Client:
         return answer
 
     async def pages(
-        self, token: str, path: str, *, query: Mapping[str, Any] = NOTHING
+        self, ask: Ask, path: str, *, query: Mapping[str, Any] = NOTHING
     ) -> AsyncIterator[Answer]:
-        """The pages of a list, each asked for when it is wanted, as `Link` headers lead."""
+        """The pages of a list, each asked for when it is wanted, as `Link` headers lead.
+
+        Args:
+            ask: asks for one page, with the token that is good for it.
+        """
         step: Mapping[str, Any] = {"per_page": PAGE, **query}
         for _ in range(_MOST_PAGES):
-            answer = await self.ask(token, "GET", path, query=step)
+            answer = await ask("GET", path, query=step)
             yield answer
             if (following := self._next(answer, path)) is None:
                 return
@@ -154,3 +161,15 @@ def checked_base(service: str, url: str) -> str:
 def part(text: str) -> str:
     """A text as one part of a path, slashes and all."""
     return quote(text, safe="")
+
+
+def numeric(service: str, id_: str) -> str:
+    """A host's numeric id, safe in a path; NotFound for what is none."""
+    if not (id_.isascii() and id_.isdecimal()):
+        raise NotFound(f"{service}: {id_[:50]!r} is none of its ids")
+    return id_
+
+
+def cut(text: str, limit: int) -> str:
+    """A text of at most `limit` characters, with a sign where something is missing."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -3,26 +3,18 @@
 https://docs.github.com/en/rest
 """
 
-import re
-import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from bridge.core.errors import NotFound, Refused
 from bridge.core.events import Commit, Repository
-from bridge.githosts.answers import NOTHING, Answer
-from bridge.githosts.client import Client, checked_base, read
+from bridge.githosts.client import cut, numeric, read
+from bridge.githosts.github_access import SERVICE, GithubAccess
 from bridge.githosts.github_changes import changes
-from bridge.githosts.github_credentials import Credential
 from bridge.githosts.payload import Model, clone_urls, web_url
-from bridge.githosts.pool import Bounds
-from bridge.ports import ChangeSet, Clock, Comment, CommitState, PullRequest
+from bridge.ports import ChangeSet, Comment, CommitState, PullRequest
 
-SERVICE = "github"
-
-_NAME = re.compile(r"[\w.-]+/[\w.-]+").fullmatch
 _DESCRIPTION = 140
 
 _STATUS = {
@@ -33,67 +25,6 @@ _STATUS = {
     CommitState.CANCELLED: "error",
 }
 _DEPLOYMENT = _STATUS | {CommitState.PENDING: "queued", CommitState.RUNNING: "in_progress"}
-
-
-class GithubAccess:
-    """Requests about repositories, each with the token that is good for it."""
-
-    def __init__(
-        self,
-        credential: Credential,
-        *,
-        api_url: str = "https://api.github.com",
-        ca: str | None = None,
-        bounds: Bounds | None = None,
-        clock: Clock = time.time,
-    ) -> None:
-        base, bounds = checked_base(SERVICE, api_url), bounds or Bounds()
-
-        def wire() -> Any:
-            from bridge.githosts.github_wire import GithubWire
-
-            return GithubWire(base, ca=ca, silence=bounds.silence)
-
-        remedy = "set BRIDGE_GITHUB_TOKEN, or BRIDGE_GITHUB_APP_ID and its key, to what is valid"
-        self.client = Client(SERVICE, base, wire, remedy=remedy, bounds=bounds, clock=clock)
-        self.credential = credential
-
-    async def ask(
-        self,
-        repository: str,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] = NOTHING,
-        body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] = NOTHING,
-    ) -> Answer:
-        """Send one request about a repository; `path` is under it, e.g. "/hooks"."""
-        whole = f"/repos/{named(repository)}{path}"
-
-        async def once() -> Answer:
-            token = await self.credential.token(self.client, repository)
-            return await self.client.ask(
-                token, method, whole, query=query, body=body, headers=headers
-            )
-
-        try:
-            return await once()
-        except Refused as error:
-            # An installation's token ends early when the App's permissions change.
-            if error.status != 401 or not self.credential.forget(repository):
-                raise
-        return await once()
-
-    async def pages(
-        self, repository: str, path: str, *, query: Mapping[str, Any] = NOTHING
-    ) -> AsyncIterator[Answer]:
-        """The pages of a list of a repository."""
-        token = await self.credential.token(self.client, repository)
-        async for answer in self.client.pages(
-            token, f"/repos/{named(repository)}{path}", query=query
-        ):
-            yield answer
 
 
 class GithubApi:
@@ -141,8 +72,14 @@ class GithubApi:
     async def comment(self, repository: str, number: int, body: str) -> str:
         return await self._made(repository, f"/issues/{number}/comments", {"body": body})
 
-    async def edit_comment(self, repository: str, number: int, id_: str, body: str) -> None:  # noqa: ARG002 - GitLab needs the number
-        path = f"/issues/comments/{_number(id_)}"
+    async def edit_comment(
+        self,
+        repository: str,
+        number: int,  # noqa: ARG002 - GitHub's comments are found by their id alone
+        id_: str,
+        body: str,
+    ) -> None:
+        path = f"/issues/comments/{numeric(SERVICE, id_)}"
         await self._access.ask(repository, "PATCH", path, body={"body": body})
 
     async def set_status(
@@ -209,7 +146,7 @@ class GithubApi:
             **({"environment_url": environment_url} if environment_url else {}),
             **({"log_url": log_url} if log_url else {}),
         }
-        path = f"/deployments/{_number(id_)}/statuses"
+        path = f"/deployments/{numeric(SERVICE, id_)}/statuses"
         await self._access.ask(repository, "POST", path, body=body)
 
     async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
@@ -221,24 +158,6 @@ class GithubApi:
     async def _made(self, repository: str, path: str, body: Mapping[str, Any]) -> str:
         answer = await self._access.ask(repository, "POST", path, body=body)
         return str(read(_MADE, path, answer, SERVICE, reads=False).id)
-
-
-def named(repository: str) -> str:
-    """A repository's name, safe in a path; NotFound for what can't be one."""
-    if not _NAME(repository) or ".." in repository.split("/"):
-        raise NotFound(f"github: {repository[:200]!r} is no repository; it has the form owner/name")
-    return repository
-
-
-def cut(text: str, limit: int) -> str:
-    """A text of at most `limit` characters, with a sign where something is missing."""
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
-
-
-def _number(id_: str) -> str:
-    if not id_.isdecimal():
-        raise NotFound(f"github: {id_[:50]!r} is no id of GitHub's")
-    return id_
 
 
 class _Repository(Model):

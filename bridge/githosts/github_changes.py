@@ -20,6 +20,7 @@ from bridge.githosts.payload import Model
 from bridge.ports import ChangeSet
 
 Ask = Callable[..., Awaitable[Answer]]
+"""Asks about a repository: its name, method, and path under it."""
 
 LISTED = 300
 """Files that a comparison lists at most."""

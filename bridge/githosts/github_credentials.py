@@ -95,12 +95,21 @@ class AppCredential:
         return self._jwt[0]
 
     async def token(self, client: Client, repository: str) -> str:
+        if (held := self._held(repository)) is not None:
+            return held
         async with self._one_at_a_time:
             installation = await self._installation(client, repository)
-            held = self._tokens.get(installation.id)
-            if held is None or held.expires_at.timestamp() - self._clock() < _RENEW_BEFORE:
-                held = await self._renewed(client, repository, installation)
-            return held.token
+            if (held := self._held(repository)) is not None:  # another was here before
+                return held
+            return (await self._renewed(client, repository, installation)).token
+
+    def _held(self, repository: str) -> str | None:
+        """The token that is there, while it is good for some minutes."""
+        installation = self._installations.get(repository.lower())
+        held = self._tokens.get(installation.id) if installation else None
+        if held is None or held.expires_at.timestamp() - self._clock() < _RENEW_BEFORE:
+            return None
+        return held.token
 
     async def login(self, client: Client) -> str:
         if self._login is None:

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
-from bridge.githosts.client import part, read
-from bridge.githosts.github_api import SERVICE, GithubAccess, named
+from bridge.githosts.answers import Answer
+from bridge.githosts.client import Ask, part, read
+from bridge.githosts.github_access import SERVICE, GithubAccess, named
 from bridge.githosts.heads import Heads
 from bridge.githosts.payload import Model
 from bridge.ports import Hook, Payload, Sending, TagAt
@@ -39,7 +40,7 @@ class GithubHooks:
 
     async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:
         path = f"{_path(hook)}/deliveries"
-        async for answer in self._access.client.pages(await self._token(hook), path):
+        async for answer in self._access.client.pages(self._asker(hook), path):
             for one in read(_SENDINGS, path, answer, SERVICE, reads=True):
                 if one.delivered_at.timestamp() < since:
                     return
@@ -47,7 +48,7 @@ class GithubHooks:
 
     async def payload(self, hook: Hook, id_: str) -> Payload:
         path = f"{_path(hook)}/deliveries/{part(id_)}"
-        answer = await self._access.client.ask(await self._token(hook), "GET", path)
+        answer = await self._asker(hook)("GET", path)
         sent = read(_SENT, path, answer, SERVICE, reads=True).request
         headers = {name.lower(): str(value) for name, value in (sent.headers or {}).items()}
         # Sent as a form or not, here it comes as JSON.
@@ -56,7 +57,7 @@ class GithubHooks:
 
     async def redeliver(self, hook: Hook, id_: str) -> None:
         path = f"{_path(hook)}/deliveries/{part(id_)}/attempts"
-        await self._access.client.ask(await self._token(hook), "POST", path)
+        await self._asker(hook)("POST", path)
 
     async def head(self, repository: str, branch: str) -> str | None:
         path, condition = f"/branches/{part(branch)}", self._heads.condition(repository, branch)
@@ -84,18 +85,15 @@ class GithubHooks:
         return found[:limit]
 
     async def _app_hook(self) -> list[Hook]:
-        answer = await self._access.client.ask(
-            self._access.credential.app_token() or "", "GET", "/app/hook/config"
-        )
+        answer = await self._as_the_app("GET", "/app/hook/config")
         config = read(_CONFIG, "/app/hook/config", answer, SERVICE, reads=True)
         return [Hook(APP, APP, config.url)] if config.url else []
 
     async def _listed(self, place: str, repository: str) -> list[Hook]:
         """The webhooks of a place; none where the credential may not see them."""
         path, found = f"/{place}/hooks", list[Hook]()
-        token = await self._access.credential.token(self._access.client, repository)
         try:
-            async for answer in self._access.client.pages(token, path):
+            async for answer in self._access.client.pages(self._access.asker(repository), path):
                 hooks = read(_HOOKS, path, answer, SERVICE, reads=True)
                 found += [one.meaning(place) for one in hooks]
         except NotFound:
@@ -106,11 +104,14 @@ class GithubHooks:
             return []
         return found
 
-    async def _token(self, hook: Hook) -> str:
+    def _asker(self, hook: Hook) -> Ask:
         if hook.place == APP:
-            return self._access.credential.app_token() or ""
-        repository = hook.place.removeprefix("repos/")
-        return await self._access.credential.token(self._access.client, repository)
+            return self._as_the_app
+        return self._access.asker(hook.place.removeprefix("repos/"))
+
+    async def _as_the_app(self, method: str, path: str, **others: Any) -> Answer:
+        token = self._access.credential.app_token() or ""
+        return await self._access.client.ask(token, method, path, **others)
 
 
 def _path(hook: Hook) -> str:

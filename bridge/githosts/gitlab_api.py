@@ -3,21 +3,17 @@
 https://docs.gitlab.com/api/rest/
 """
 
-import time
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator
 
-from pydantic import SecretStr, TypeAdapter
+from pydantic import TypeAdapter
 
-from bridge.core.errors import NotFound, Refused
+from bridge.core.errors import Refused
 from bridge.core.events import Commit, Repository
-from bridge.githosts.answers import NOTHING, Answer
-from bridge.githosts.client import Client, checked_base, checked_token, part, read
+from bridge.githosts.client import cut, numeric, part, read
+from bridge.githosts.gitlab_access import SERVICE, GitlabAccess
+from bridge.githosts.gitlab_changes import changes
 from bridge.githosts.payload import Model, clone_urls, web_url
-from bridge.githosts.pool import Bounds
-from bridge.ports import ChangeSet, Clock, Comment, CommitState, PullRequest
-
-SERVICE = "gitlab"
+from bridge.ports import ChangeSet, Comment, CommitState, PullRequest
 
 _DESCRIPTION = 255
 _TAGS = "refs/tags/"
@@ -31,64 +27,6 @@ _STATUS = {
     CommitState.CANCELLED: "canceled",
 }
 _DEPLOYMENT = _STATUS | {CommitState.PENDING: "running"}  # it knows none that waits
-
-
-class GitlabAccess:
-    """Requests about projects, with one token."""
-
-    def __init__(
-        self,
-        token: SecretStr,
-        *,
-        url: str = "https://gitlab.com",
-        ca: str | None = None,
-        bounds: Bounds | None = None,
-        clock: Clock = time.time,
-    ) -> None:
-        base, bounds = checked_base(SERVICE, url), bounds or Bounds()
-        self._token = SecretStr(checked_token(SERVICE, token.get_secret_value()))
-
-        def wire() -> Any:
-            from bridge.githosts.gitlab_wire import GitlabWire
-
-            secret = self._token.get_secret_value()
-            return GitlabWire(base, secret, ca=ca, silence=bounds.silence)
-
-        remedy = "set BRIDGE_GITLAB_TOKEN to one that is valid"
-        api = f"{base}/api/v4"
-        self.client = Client(SERVICE, api, wire, remedy=remedy, bounds=bounds, clock=clock)
-        self._me: int | None = None
-
-    async def me(self) -> int:
-        """The id of the account that we write as; of a project token that is a bot."""
-        if self._me is None:
-            answer = await self.client.ask(self._token.get_secret_value(), "GET", "/user")
-            self._me = read(_USER, "/user", answer, SERVICE, reads=True).id
-        return self._me
-
-    async def ask(
-        self,
-        repository: str,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] = NOTHING,
-        body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] = NOTHING,
-    ) -> Answer:
-        """Send one request about a project; `path` is under it, e.g. "/hooks"."""
-        whole = f"/projects/{part(repository)}{path}"
-        return await self.client.ask(
-            self._token.get_secret_value(), method, whole, query=query, body=body, headers=headers
-        )
-
-    async def pages(
-        self, repository: str, path: str, *, query: Mapping[str, Any] = NOTHING
-    ) -> AsyncIterator[Answer]:
-        """The pages of a list of a project."""
-        token, whole = self._token.get_secret_value(), f"/projects/{part(repository)}{path}"
-        async for answer in self.client.pages(token, whole, query=query):
-            yield answer
 
 
 class GitlabApi:
@@ -136,7 +74,7 @@ class GitlabApi:
         return str(read(_MADE, path, answer, SERVICE, reads=False).id)
 
     async def edit_comment(self, repository: str, number: int, id_: str, body: str) -> None:
-        path = f"/merge_requests/{number}/notes/{_number(id_)}"
+        path = f"/merge_requests/{number}/notes/{numeric(SERVICE, id_)}"
         await self._access.ask(repository, "PUT", path, body={"body": body})
 
     async def set_status(
@@ -151,7 +89,7 @@ class GitlabApi:
         body = {
             "state": _STATUS[state],
             "name": context,
-            "description": _cut(description),
+            "description": cut(description, _DESCRIPTION),
             **({"target_url": url} if url else {}),
         }
         try:
@@ -200,7 +138,7 @@ class GitlabApi:
         environment_url: str | None = None,
         log_url: str | None = None,  # noqa: ARG002 - the same
     ) -> None:
-        path = f"/deployments/{_number(id_)}"
+        path = f"/deployments/{numeric(SERVICE, id_)}"
         try:
             await self._access.ask(repository, "PUT", path, body={"status": _DEPLOYMENT[state]})
         except Refused as error:
@@ -210,20 +148,7 @@ class GitlabApi:
             await self._show_url(repository, path, environment_url)
 
     async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
-        path = "/repository/compare"
-        query = {"from": base, "to": head, "straight": "true"}
-        try:
-            answer = await self._access.ask(repository, "GET", path, query=query)
-        except NotFound:
-            # Which of the two? Raises NotFound for one that is not there (yet).
-            await self._access.ask(repository, "GET", f"/repository/commits/{part(head)}")
-            return ChangeSet(None, f"GitLab does not know the commit {base[:12]} any more")
-        found = read(_COMPARISON, path, answer, SERVICE, reads=True)
-        if found.compare_timeout or found.overflow:
-            return ChangeSet(None, "more has changed than GitLab compares")
-        # Files whose text GitLab leaves out, as too large, are listed all the same.
-        paths = {name for file in found.diffs for name in (file.old_path, file.new_path)}
-        return ChangeSet(tuple(sorted(paths)), "compared by GitLab")
+        return await changes(self._access.ask, repository, base, head)
 
     async def close(self) -> None:
         await self._access.client.close()
@@ -241,16 +166,6 @@ def _stands_there(error: Refused) -> bool:
     """GitLab refuses to set the state that is set: "Cannot transition status via :run from
     :running"."""
     return error.status == 400 and "cannot transition" in error.words.lower()
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _DESCRIPTION else text[: _DESCRIPTION - 1].rstrip() + "…"
-
-
-def _number(id_: str) -> str:
-    if not id_.isdecimal():
-        raise NotFound(f"gitlab: {id_[:50]!r} is no id of GitLab's")
-    return id_
 
 
 class _User(Model):
@@ -308,22 +223,9 @@ class _Made(Model):
     id: int
 
 
-class _File(Model):
-    old_path: str
-    new_path: str
-
-
-class _Comparison(Model):
-    diffs: list[_File]
-    compare_timeout: bool = False
-    overflow: bool = False
-
-
-_WHOLE, _COMMIT = TypeAdapter(_Whole), TypeAdapter(_Commit)
-_USER, _MADE = TypeAdapter(_User), TypeAdapter(_Made)
+_WHOLE, _COMMIT, _MADE = TypeAdapter(_Whole), TypeAdapter(_Commit), TypeAdapter(_Made)
 _MERGES, _NOTES = TypeAdapter(list[_Merge]), TypeAdapter(list[_Note])
 _DEPLOYMENTS, _DEPLOYED = TypeAdapter(list[_Deployment]), TypeAdapter(_Deployed)
-_COMPARISON = TypeAdapter(_Comparison)
 
 
 def _pull_request(merge: _Merge) -> PullRequest:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
 from bridge.githosts.client import part, read
-from bridge.githosts.gitlab_api import SERVICE, GitlabAccess
+from bridge.githosts.gitlab_access import SERVICE, GitlabAccess
 from bridge.githosts.heads import Heads
 from bridge.githosts.payload import Model
 from bridge.ports import Hook, Payload, Sending, TagAt

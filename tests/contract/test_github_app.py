@@ -13,6 +13,7 @@ from bridge.ports import CommitState
 from tests.fake_github import FakeGithub
 from tests.fake_host import FakeRepository, Spoil
 from tests.hosts import NAME, client_of
+from tests.unit.embedded.support import until
 
 STATUS = ("dokploy/shop/web", CommitState.SUCCESS, "is live")
 
@@ -88,6 +89,35 @@ async def test_a_token_that_github_takes_back_is_replaced_and_nothing_done_twice
     await api.comment(NAME, pull.number, "hello")
 
     assert [comment.body for comment in pull.comments] == ["hello"]
+
+
+async def test_it_is_replaced_for_a_list_as_well(
+    fake: FakeGithub, api: Github, repository: FakeRepository
+) -> None:
+    await api.set_status(NAME, head(repository), *STATUS)
+    fake.issued.clear()
+
+    assert await api.pull_requests(NAME, head(repository)) == []
+
+
+async def test_who_has_a_token_does_not_wait_for_those_who_ask_for_one(
+    fake: FakeGithub, api: Github, repository: FakeRepository
+) -> None:
+    await api.set_status(NAME, head(repository), *STATUS)
+    fake.spoil(Spoil(hang=True), path="other/installation")
+    other = asyncio.create_task(api.pull_requests("my-org/other", "a" * 40))
+    await until(lambda: hangs(fake), bool)
+
+    await api.set_status(NAME, head(repository), *STATUS)
+
+    assert not other.done()
+    fake.let_go()
+    with pytest.raises(NotFound):
+        await other
+
+
+async def hangs(fake: FakeGithub) -> int:
+    return fake.hanging
 
 
 async def test_an_app_that_github_does_not_know_any_more_is_not_asked_for_ever(
