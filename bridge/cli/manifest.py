@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from bridge.cli.show import hint, say, say_json
+from bridge.cli.using import Json
+from bridge.core.errors import Rejected
 
 group = typer.Typer(no_args_is_help=True, help="Register the bridge with the services it serves.")
 
@@ -46,3 +48,46 @@ def github(
         return
     say_json(manifest)
     hint(f"GitHub's form with all that filled in: {where}")
+
+
+PASTE_AT = "https://api.slack.com/apps"
+
+
+@group.command()
+def slack(
+    url: Annotated[
+        str | None,
+        typer.Option(
+            callback=lambda value: value and address(value), help="Where Slack reaches it."
+        ),
+    ] = None,
+    socket: Annotated[
+        bool, typer.Option("--socket", help="By Socket Mode: the bridge reaches Slack instead.")
+    ] = False,
+    more: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="WHAT",
+            help="More scopes: any-channel, emails, groups, history (see the README).",
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option(help="How the app is called in Slack.")] = "Bridge",
+    json: Json = False,
+) -> None:
+    """Print the manifest of the Slack app, as YAML to paste at api.slack.com/apps."""
+    from bridge.chats.slack.manifest import MORE_SCOPES, slack_manifest
+
+    if bool(url) == socket:
+        raise Rejected("say either --url https://… or --socket")
+    for one in more or ():
+        if one not in MORE_SCOPES:
+            raise Rejected(f"--with {one!r}: there are {', '.join(MORE_SCOPES)}")
+    made = slack_manifest(url, more or (), name)
+    if json:
+        say_json(made)
+        return
+    import yaml
+
+    typer.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True), nl=False)
+    hint(f"paste it at {PASTE_AT}: Create New App, From a manifest")

@@ -1,0 +1,95 @@
+"""What Slack must know of the app: its manifest, ready to paste at api.slack.com/apps. Pure.
+
+Source: https://docs.slack.dev/reference/app-manifest, and its JSON Schema.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from bridge.chats.slack.commands import LONG, SHORT
+from bridge.chats.slack.shortcuts import DEPLOY_APP, REDEPLOY_THIS
+from bridge.core.chat_commands import USAGE, Verb
+
+SCOPES = ("chat:write", "commands", "users:read")
+"""The least: to say something, to hear commands, to tell guests from members."""
+
+MORE_SCOPES = {
+    "any-channel": ("chat:write.public",),
+    "emails": ("users:read.email",),
+    "groups": ("usergroups:read",),
+    "history": ("channels:history", "groups:history"),
+}
+"""What more can be granted, by what it is for; see the README."""
+
+PATH = "/slack/events"
+
+_SAYS = {
+    Verb.DEPLOY: "Deploy the head of an app's branch",
+    Verb.REDEPLOY: "Build again what is checked out",
+    Verb.CANCEL: "Cancel what waits and runs for an app",
+    Verb.PROVIDER: "Configure where an app's code comes from",
+}
+
+
+def slack_manifest(url: str | None, more: Iterable[str] = (), name: str = "Bridge") -> Any:
+    """The manifest as JSON.
+
+    Args:
+        url: where the bridge is reached, e.g. "https://bridge.example.com"; None: by Socket Mode.
+        more: names of `MORE_SCOPES`.
+    """
+    events = f"{url.rstrip('/')}{PATH}" if url else None
+    scopes = {*SCOPES, *(scope for one in more for scope in MORE_SCOPES[one])}
+    return {
+        "_metadata": {"major_version": 2},
+        "display_information": {
+            "name": name,
+            "description": "A push deploys, and everybody sees what happened.",
+        },
+        "features": {
+            "app_home": {
+                "home_tab_enabled": True,
+                "messages_tab_enabled": True,
+                "messages_tab_read_only_enabled": True,
+            },
+            "bot_user": {"display_name": name, "always_online": True},
+            "shortcuts": [
+                _shortcut("Deploy an app", "global", DEPLOY_APP, "Pick an app and deploy it"),
+                _shortcut("Redeploy this", "message", REDEPLOY_THIS, "Build this app again"),
+            ],
+            "slash_commands": _commands(events),
+        },
+        "oauth_config": {"scopes": {"bot": sorted(scopes)}},
+        "settings": {
+            "event_subscriptions": _at(events, "request_url", {"bot_events": ["app_home_opened"]}),
+            "interactivity": _at(
+                events, "request_url", _at(events, "message_menu_options_url", {"is_enabled": True})
+            ),
+            "org_deploy_enabled": False,
+            "socket_mode_enabled": events is None,
+            "token_rotation_enabled": False,
+        },
+    }
+
+
+def _commands(events: str | None) -> list[dict[str, Any]]:
+    long = {"command": LONG, "description": "Deploy, look and ask", "usage_hint": "help"}
+    short = [
+        {
+            "command": command,
+            "description": _SAYS[verb],
+            "usage_hint": USAGE[verb].partition(" ")[2],
+        }
+        for command, verb in SHORT.items()
+    ]
+    # Not escaped: what is typed after them names apps and branches, not people or channels.
+    return [_at(events, "url", {**one, "should_escape": False}) for one in (long, *short)]
+
+
+def _shortcut(name: str, kind: str, callback_id: str, says: str) -> dict[str, str]:
+    return {"name": name, "type": kind, "callback_id": callback_id, "description": says}
+
+
+def _at(events: str | None, field: str, rest: dict[str, Any]) -> dict[str, Any]:
+    """With the address, where there is one; Socket Mode has none."""
+    return {field: events, **rest} if events else rest
