@@ -159,7 +159,9 @@ def checked_base(service: str, url: str) -> str:
 
 
 def part(text: str) -> str:
-    """A text as one part of a path, slashes and all."""
+    """A text as one part of a path, slashes and all; NotFound for one that leads elsewhere."""
+    if text in ("", ".", ".."):
+        raise NotFound(f"{text!r} names nothing")
     return quote(text, safe="")
 
 

@@ -14,7 +14,7 @@ from bridge.ports import Clock
 
 SERVICE = "github"
 
-_NAME = re.compile(r"[\w.-]+/[\w.-]+").fullmatch
+_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII).fullmatch
 
 
 class GithubAccess:
@@ -83,6 +83,6 @@ class GithubAccess:
 
 def named(repository: str) -> str:
     """A repository's name, safe in a path; NotFound for what can't be one."""
-    if not _NAME(repository) or ".." in repository.split("/"):
+    if not _NAME(repository) or {".", ".."} & set(repository.split("/")):
         raise NotFound(f"github: {repository[:200]!r} is no repository; it has the form owner/name")
     return repository

@@ -1,0 +1,171 @@
+"""Which files differ: exact where the host can tell, unknown with the reason where it can't."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bridge.core.errors import BridgeError, NotFound, Refused, Unreachable
+from bridge.githosts import github_changes, gitlab_changes
+from bridge.githosts.answers import Answer
+from bridge.ports import ChangeSet
+
+OLD, NEW = "a" * 40, "b" * 40
+
+
+def asking(**answers: Any) -> tuple[Callable[..., Any], list[str]]:
+    """Answers by the first word of the path; an error is raised."""
+    asked: list[str] = []
+
+    async def ask(repository: str, method: str, path: str, *, query: Any = None) -> Answer:
+        asked.append(path)
+        kind = path.split("/")[1] if "trees" not in path else f"tree_{path[-1]}"
+        kind = "commits" if "/commits/" in path else kind
+        said = answers[kind]
+        if isinstance(said, BridgeError):
+            raise said
+        return Answer(200, {}, said)
+
+    return ask, asked
+
+
+def github(status: str, *files: Any) -> dict[str, Any]:
+    shown = [{"filename": f, "status": "modified"} if isinstance(f, str) else f for f in files]
+    return {"status": status, "files": shown}
+
+
+def tree(*, truncated: bool = False, **files: str) -> dict[str, Any]:
+    entries = [{"path": p, "mode": "100644", "type": "blob", "sha": s} for p, s in files.items()]
+    entries.append({"path": "dir", "mode": "040000", "type": "tree", "sha": f"{files}"})
+    return {"tree": entries, "truncated": truncated}
+
+
+async def of_github(**answers: Any) -> tuple[ChangeSet, list[str]]:
+    ask, asked = asking(**answers)
+    return await github_changes.changes(ask, "o/r", OLD, NEW), asked
+
+
+async def test_githubs_comparison_is_enough_where_the_older_is_an_ancestor() -> None:
+    found, asked = await of_github(compare=github("ahead", "b", "a"))
+
+    assert found.paths == ("a", "b")
+    assert asked == [f"/compare/{OLD}...{NEW}"]
+
+
+async def test_a_renamed_file_counts_by_both_names_and_a_copied_one_by_its_own() -> None:
+    renamed = {"filename": "new", "status": "renamed", "previous_filename": "old"}
+    copied = {"filename": "copy", "status": "copied", "previous_filename": "original"}
+
+    found, _ = await of_github(compare=github("ahead", renamed, copied))
+
+    assert found.paths == ("copy", "new", "old")
+
+
+@pytest.mark.parametrize(
+    "compared",
+    [
+        github("behind"),
+        github("diverged", "x"),
+        github("ahead", *map(str, range(300))),
+        NotFound("No common ancestor"),
+        Refused("github", "Sorry, this diff is taking too long to generate", status=422),
+        Unreachable("github", "HTTP 500: this diff is temporarily unavailable"),
+    ],
+    ids=["rollback", "forced", "more than it lists", "unrelated", "too large", "too slow"],
+)
+async def test_else_the_trees_are_compared(compared: Any) -> None:
+    found, _ = await of_github(
+        compare=compared,
+        tree_a=tree(same="1", gone="1", changed="1"),
+        tree_b=tree(same="1", fresh="1", changed="2"),
+    )
+
+    assert found == ChangeSet(
+        ("changed", "fresh", "gone"), "the trees of both commits were compared"
+    )
+
+
+async def test_a_file_whose_mode_changed_differs_and_a_submodule_counts() -> None:
+    def entries(mode: str, module: str) -> dict[str, Any]:
+        return {
+            "tree": [
+                {"path": "run.sh", "mode": mode, "type": "blob", "sha": "1"},
+                {"path": "vendor/lib", "mode": "160000", "type": "commit", "sha": module},
+            ]
+        }
+
+    found, _ = await of_github(
+        compare=github("behind"), tree_a=entries("100644", "1"), tree_b=entries("100755", "2")
+    )
+
+    assert found.paths == ("run.sh", "vendor/lib")
+
+
+@pytest.mark.parametrize("side", ["tree_a", "tree_b"])
+async def test_a_tree_that_is_cut_short_makes_the_files_unknown(side: str) -> None:
+    trees = {"tree_a": tree(x="1"), "tree_b": tree(x="2"), side: tree(truncated=True, x="1")}
+
+    found, _ = await of_github(compare=github("diverged"), **trees)
+
+    assert found == ChangeSet(None, "the repository has more files than GitHub lists")
+
+
+async def test_a_base_that_github_has_forgotten_makes_the_files_unknown() -> None:
+    found, _ = await of_github(compare=NotFound("no"), tree_a=NotFound("no"), tree_b=tree(x="1"))
+
+    assert found == ChangeSet(None, f"GitHub does not know the commit {OLD[:12]} any more")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Refused("github", "Bad credentials", status=401),
+        Refused("github", "Resource not accessible", status=403),
+        Unreachable("github", "rate limit", retry_after=60),
+    ],
+)
+async def test_what_the_trees_would_not_help_is_raised(error: BridgeError) -> None:
+    with pytest.raises(type(error)):
+        await of_github(compare=error)
+
+
+async def test_a_head_that_has_not_arrived_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        await of_github(compare=NotFound("no"), tree_a=tree(x="1"), tree_b=NotFound("no"))
+
+
+def gitlab(*files: tuple[str, str], **flags: bool) -> dict[str, Any]:
+    diffs = [
+        {"old_path": old, "new_path": new, "collapsed": True, "too_large": True}
+        for old, new in files
+    ]
+    return {"diffs": diffs, **flags}
+
+
+async def of_gitlab(**answers: Any) -> ChangeSet:
+    ask, _ = asking(**answers)
+    return await gitlab_changes.changes(ask, "g/p", OLD, NEW)
+
+
+async def test_gitlabs_comparison_names_both_sides_also_of_what_it_does_not_show() -> None:
+    found = await of_gitlab(repository=gitlab(("old", "new"), ("same", "same")))
+
+    assert found.paths == ("new", "old", "same")
+
+
+@pytest.mark.parametrize("flag", ["compare_timeout", "overflow"])
+async def test_a_comparison_that_gitlab_has_cut_short_is_unknown(flag: str) -> None:
+    found = await of_gitlab(repository=gitlab(("x", "x"), **{flag: True}))
+
+    assert found == ChangeSet(None, "more has changed than GitLab compares")
+
+
+async def test_a_base_that_gitlab_has_forgotten_makes_the_files_unknown() -> None:
+    found = await of_gitlab(repository=NotFound("no"), commits={"id": NEW})
+
+    assert found == ChangeSet(None, f"GitLab does not know the commit {OLD[:12]} any more")
+
+
+async def test_a_head_that_gitlab_does_not_know_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        await of_gitlab(repository=NotFound("no"), commits=NotFound("no"))
