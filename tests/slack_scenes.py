@@ -16,6 +16,7 @@ from bridge.chats.slack.cards import render_card
 from bridge.chats.slack.facts import Links
 from bridge.chats.slack.lines import render_line
 from bridge.chats.slack.messages import Message
+from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State, deployment_id
@@ -285,11 +286,9 @@ def answered() -> Iterator[tuple[str, Scene]]:
     yield "apps_longest", lambda: answers.list_apps([LONGEST] * 30, [HARD], links=LINKS)
 
 
-GRANT = """rights:
-  - who: [ada@acme.example]
-    may: [deploy]
-    apps: [shop/*]
-"""
+ADA = Person("U0123ABCD", "Ada Lovelace")
+WHY = missing(Access(()), ADA, Right.DEPLOY, WEB.label)
+GRANT = granting(ADA, Right.DEPLOY, WEB.label)
 
 
 def replied() -> Iterator[tuple[str, Scene]]:
@@ -304,9 +303,7 @@ def replied() -> Iterator[tuple[str, Scene]]:
     yield "whoami_of_200", lambda: replies.whoami(HOSTILE, lots, 200)
     yield (
         "refused",
-        lambda: replies.refused(
-            "deploy", "shop/web", why="No rule gives you the right deploy for it.", grant=GRANT
-        ),
+        lambda: replies.refused("deploy", "shop/web", why=WHY, grant=GRANT),
     )
     yield "refused_hardest", lambda: replies.refused(HOSTILE, HOSTILE, why=HOSTILE, grant=HOSTILE)
     yield (

@@ -126,7 +126,8 @@ def refused(right: str, target: str, *, why: str = "", grant: str = "") -> Messa
     """
     what = f"{escape(right, 40)} {escape(target, 200)}".strip()
     said = f":lock:  *You may not {what}.*"
-    if shown := prose(why, 1000):
+    # The heading has said the first half of it already.
+    if shown := _capital(prose(why.removeprefix(f"You may not {right} {target}: "), 1000)):
         said += f"\n{shown}"
     blocks: list[Block] = [section(said)]
     if grant:
