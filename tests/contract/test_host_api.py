@@ -250,6 +250,18 @@ async def test_a_rate_limit_tells_when_to_come_back(host: Host) -> None:
     assert pull.comments == []
 
 
+async def test_who_writes_too_much_is_told_and_has_written_nothing(host: Host) -> None:
+    pull = host.repository.open_pull("main")
+    await host.api.comment(NAME, pull.number, "first")
+    host.fake.writes_a_minute = host.fake.writes()
+
+    with pytest.raises(Unreachable) as caught:
+        await host.api.comment(NAME, pull.number, "second")
+
+    assert caught.value.retry_after == 1.0
+    assert [comment.body for comment in pull.comments] == ["first"]
+
+
 async def test_a_server_error_of_a_read_is_no_harm_and_of_a_write_unclear(host: Host) -> None:
     pull = host.repository.open_pull("main")
     host.fake.spoil(
