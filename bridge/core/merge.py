@@ -23,7 +23,14 @@ from bridge.core.configuration import (
 from bridge.core.difference import RULES, SECTIONS, Configured
 from bridge.core.errors import Rejected
 from bridge.core.restoring import FORGOTTEN, Part, WantedBack, put_back
-from bridge.core.unfit import checked_address, checked_rule, incomplete, problem, unknown
+from bridge.core.unfit import (
+    checked_address,
+    checked_image,
+    checked_rule,
+    incomplete,
+    problem,
+    unknown,
+)
 from bridge.core.variables import edited
 from bridge.core.watch import Rules, SourceType
 
@@ -173,6 +180,7 @@ def _source(now: Configured, kind: SourceType, asked: dict[str, Any]) -> Provide
         name: empty.get(name) if value in (None, "") else value for name, value in asked.items()
     }
     checked_address(filled.get("url"))
+    checked_image(filled.get("image"))
     try:
         return model.model_validate(known | filled | {"type": kind})
     except ValidationError as error:  # not chained: it repeats what it was given

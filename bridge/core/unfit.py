@@ -23,6 +23,8 @@ _REMEDIES = {
 }
 
 _SECRET = {"password"}
+_REMOTE = re.compile(r"(?:https?|ssh|git)://[^/-]|[\w.-]+@[\w.-]+:(?!/?/)")
+_IMAGE = re.compile(r"[A-Za-z0-9][\w.\-/:@+]*")
 
 
 def problem(error: ValidationError, what: str, given: Mapping[str, Any]) -> Rejected:
@@ -61,6 +63,32 @@ def checked_address(url: object) -> None:
             "url can't be a clone address: it holds white space, begins with a dash, or names a"
             " transport that runs commands; write https://host/owner/repo.git or"
             " git@host:owner/repo.git",
+        )
+
+
+def checked_remote(url: object) -> None:
+    """A clone address that leads to no Git server, as a folder of the backend's own machine.
+
+    Whoever may only configure apps by chat must not have the backend read its own disk.
+    Raises Rejected.
+    """
+    checked_address(url)
+    if isinstance(url, str) and not re.match(_REMOTE, url):
+        raise Unfit(
+            "url",
+            "url can't be a clone address here: it names no Git server; write"
+            " https://host/owner/repo.git, ssh://git@host/owner/repo.git or"
+            " git@host:owner/repo.git",
+        )
+
+
+def checked_image(image: object) -> None:
+    """An image that docker would take for an option, or that can't be one; raises Rejected."""
+    if isinstance(image, str) and not re.fullmatch(_IMAGE, image):
+        raise Unfit(
+            "image",
+            f"image can't be {image[:120]!r}: write it as registry/owner/name:tag, without white"
+            " space and not beginning with a dash",
         )
 
 

@@ -132,7 +132,7 @@ class Configuring:
         """What shall be made of what, and its note."""
         match asked.action:
             case Action.CONFIGURE:
-                what, undoing = await self._drafted(asked.draft)
+                what, undoing = await self._drafted(asked)
                 changed = difference(undoing.before, undoing.after)
                 sealed = configurer.sealed(undoing)
                 return undoing, replace(note, what=what, difference=changed, undoing=sealed)
@@ -147,12 +147,12 @@ class Configuring:
             raise Rejected("it is not said which change to undo")
         return await configurer.plan_undo(app, int(asked.draft[:9]))
 
-    async def _drafted(self, id_: str) -> tuple[str, Undoing]:
-        """What was shown to the person."""
-        sealed = await self._journal.draft(id_)
-        if sealed is None:
+    async def _drafted(self, asked: Asked) -> tuple[str, Undoing]:
+        """What was shown to the person, about this very app."""
+        sealed = await self._journal.draft(asked.draft)
+        form = json.loads(self._seal.open(sealed)) if sealed else {}
+        if form.get("app") != asked.target:
             raise Rejected("what was agreed to is not kept any more: open the dialog again")
-        form = json.loads(self._seal.open(sealed))
         return str(form["what"]), read_undoing(form["undoing"])
 
     async def _asked(self, seq: int) -> Asked:

@@ -92,7 +92,7 @@ class Desk:
 
     async def keep(self, plan: Plan) -> str:
         """Keep a plan, sealed, until it is agreed to; returns the draft's id."""
-        form = {"what": plan.what, "undoing": written(plan.undoing)}
+        form = {"app": plan.app.id, "what": plan.what, "undoing": written(plan.undoing)}
         id_ = secrets.token_hex(12)
         await self._journal.keep_draft(id_, self._seal.close(json.dumps(form)))
         return id_

@@ -247,6 +247,8 @@ async def test_another_kind_of_source_brings_its_fields_and_errors_stand_beside_
     view = await hands.says(view["id"], "Clone address")
     answered = await hands.submit(view, url="ext::sh -c x", branch="main")
     assert "a transport that runs commands" in answered.body["errors"]["git.url"]
+    answered = await hands.submit(view, url="file:///etc", branch="main")
+    assert "names no Git server" in answered.body["errors"]["git.url"]
     answered = await hands.submit(view, url="https://example.com/a.git", branch="release/*")
     assert "set `branches`" in answered.body["errors"]["git.branch"]
 
@@ -483,3 +485,13 @@ async def test_who_has_closed_the_dialog_is_told_alone(tmp_path: Path, origin: O
     assert told["user"] == "U0ADA"
     assert "was not changed" in words_of(told)
     assert "branch: main → theirs" in words_of(told)
+
+
+async def test_it_works_through_the_socket_as_well(tmp_path: Path, origin: Origin) -> None:
+    async with slack_world(tmp_path / "bridge", socket=True) as both:
+        app_id = await both.app(origin)
+
+        compared = await agree(both, branch="dev")
+        await forms(both).says(compared["id"], "is changed")
+
+        assert await branch_of(both, app_id) == "dev"

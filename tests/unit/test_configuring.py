@@ -1,5 +1,6 @@
 """What was agreed to in a chat is carried out once, whatever happens in between."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -242,8 +243,14 @@ async def test_a_draft_or_an_app_that_is_gone_is_told(stage: Stage) -> None:
     first = await stage.run()
     stage.ask(Action.UNDO, "not a number", seq=2)
     second = await stage.run(2)
+    await stage.agree(DEV, seq=3)
+    form = json.loads(stage.seal.open(str(await stage.journal.draft(stage.inbox.asked[3].draft))))
+    other = stage.seal.close(json.dumps(form | {"app": "another"}))
+    await stage.journal.keep_draft(stage.inbox.asked[3].draft, other)
+    third = await stage.run(3)
 
-    assert first.outcome.endswith("not kept any more: open the dialog again")
+    for one in (first, third):
+        assert one.outcome.endswith("not kept any more: open the dialog again")
     assert second.outcome == "Rejected: it is not said which change to undo"
     assert (await stage.source()).branch == "main"
 

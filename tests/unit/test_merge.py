@@ -18,8 +18,9 @@ from bridge.core.configuration import (
     Saved,
 )
 from bridge.core.difference import Changed, Configured, difference, shown
-from bridge.core.errors import Rejected
+from bridge.core.errors import Rejected, Unfit
 from bridge.core.merge import NoSource, Wanted, WantedBuild, WantedSource, WantedVariables, merge
+from bridge.core.unfit import checked_image, checked_remote
 from bridge.core.variables import assignment
 from bridge.core.watch import Prereleases, Rules, SourceType, Trigger
 
@@ -325,3 +326,39 @@ def test_an_address_that_changes_only_in_its_secret_part_is_told_as_changed() ->
         "https://***@example.com/a.git",
         "https://***@example.com/a.git (its credentials changed)",
     )
+
+
+# ── addresses and images ─────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://host/o/r.git", "ssh://git@host/o/r", "git@host:o/r.git", "git://host/r", "u@h:r"],
+)
+def test_addresses_of_git_servers_may_be_set_by_chat(url: str) -> None:
+    checked_remote(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc", "/etc", "../x", "ext::sh -c x", "-oProxyCommand=x", "https://", "a b",
+        "C:/x", "fd::3", "git@host:/\n", "localhost", "javascript:x", "ssh://-oX", "file:etc",
+    ],
+)  # fmt: skip
+def test_what_leads_to_no_git_server_may_not(url: str) -> None:
+    with pytest.raises(Unfit) as caught:
+        checked_remote(url)
+
+    assert caught.value.field == "url"
+
+
+@pytest.mark.parametrize("image", ["--privileged", "a b", "-", "a\nb", "a;b", "$(x)"])
+def test_what_docker_would_take_for_something_else_is_no_image(image: str) -> None:
+    with pytest.raises(Unfit, match="image can't be"):
+        checked_image(image)
+
+
+@pytest.mark.parametrize("image", ["nginx", "ghcr.io/o/n:1.2@sha256:ab", "localhost:5000/a_b:v1"])
+def test_images_are_images(image: str) -> None:
+    checked_image(image)

@@ -9,6 +9,7 @@ from bridge.chats.slack.fields import NONE, name_of
 from bridge.chats.slack.source_form import SourceForm, kept_address, of
 from bridge.core.configuration import GithubSource
 from bridge.core.merge import WantedSource
+from bridge.core.unfit import checked_remote
 from bridge.core.watch import AppKind, SourceType, Trigger
 from bridge.ports import GitRepository
 
@@ -48,6 +49,8 @@ def _wanted_place(form: SourceForm, picked: GitRepository | None) -> dict[str, A
     if kind is SourceType.GIT:
         fields: dict[str, Any] = {"ssh_key_id": _text(form, "ssh_key_id")}
         url = _text(form, "url")
+        if url != of(form.now, kind, "url"):
+            checked_remote(url)
         return fields | ({"url": url} if url or not kept_address(form.now) else {})
     if picked is not None and form.account is not None:
         fields = {"owner": picked.owner, "repository": picked.name, "provider_id": form.account.id}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given as drawn
+from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -35,6 +36,7 @@ from tests.slack_provider_scenes import (
     SECRET,
     configured,
 )
+from tests.slack_rules import faults
 from tests.slack_scenes import DOCS, WEB
 
 
@@ -321,3 +323,35 @@ def test_metadata_holds_ids_only_and_is_read_back() -> None:
     assert len(about.write()) < 300
     for broken in ("", "{}", "[1]", "null", "[[], [], [], []]x"):
         assert read_about(broken) is None
+
+
+WORDS = st.one_of(st.none(), st.text(max_size=40), st.sampled_from(["-", "github", "tag", "a/b"]))
+
+
+FIELDS = [
+    *("kind", "trigger", "account", "repository", "path", "project_id", "branch", "url"),
+    *("image", "password", "watch_paths", "branches", "tags", "versions", "prereleases"),
+]
+
+
+@settings(max_examples=40)
+@drawn(
+    st.dictionaries(st.sampled_from(FIELDS), WORDS),
+    st.sampled_from(FORMS),
+)
+def test_whatever_is_put_in_is_drawn_within_the_limits_and_read_or_refused(
+    given: dict[str, Any], form: SourceForm
+) -> None:
+    filled = replace(form, given=given)
+    view = part_view(filled.app, About("a"), source_fields(filled))
+
+    assert faults(view) == []
+    if (secret := given.get("password")) and len(secret) > 20:
+        assert secret not in json.dumps(view)
+    try:
+        merge(form.now, source_wanted(filled))
+    except Rejected as error:
+        refusal = error
+    else:
+        return
+    assert block_of(getattr(refusal, "field", ""), view)

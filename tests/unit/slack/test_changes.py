@@ -1,0 +1,227 @@
+"""Who is told of a change, and where; posted once, whatever happens in between."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from bridge.chats.slack.changes import CHANGED, TOLD, ChangeNotes, ChangePlans, Told
+from bridge.chats.slack.planning import Channels
+from bridge.core.decision import Reason, because
+from bridge.core.errors import Refused, Unreachable
+from bridge.core.events import Action, Asked
+from bridge.ports import (
+    WAITS,
+    Audited,
+    Memory,
+    Occasion,
+    Outcome,
+    Story,
+    Target,
+    about_change,
+    about_delivery,
+)
+from tests.fakes import app
+from tests.slack_provider_scenes import note
+
+NOTE = replace(note(), seq=5)
+ADA = Asked(Action.CONFIGURE, "app-web", "slack: Ada", "U1", "C1", view="V1", draft="d")
+
+
+@dataclass
+class Client:
+    """Slack's Web API, which remembers what it was told and answers as scripted."""
+
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    refusals: dict[str, deque[Exception]] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        self.calls.append((method, arguments))
+        if self.refusals.get(method):
+            raise self.refusals[method].popleft()
+        return {"channel": "C1", "ts": "1.2"}
+
+    async def read(self, method: str, **arguments: Any) -> dict[str, Any]:
+        self.calls.append((method, arguments))
+        if self.refusals.get(method):
+            raise self.refusals[method].popleft()
+        return {"messages": self.history}
+
+    def refuse(self, method: str, code: str) -> None:
+        self.refusals.setdefault(method, deque()).append(Refused("slack", f"{code} ({method})"))
+
+    @property
+    def methods(self) -> list[str]:
+        return [method for method, _ in self.calls]
+
+
+@dataclass
+class Remembered:
+    """A target's memory."""
+
+    memory: Memory = field(default_factory=dict)
+
+    async def __call__(self, memory: Memory) -> None:
+        self.memory = memory
+
+
+async def no_wait(_lane: str) -> None:
+    """Every turn is free."""
+
+
+def planned(asked: Asked = ADA, channels: Channels | None = None) -> list[Target]:
+    decision = because(app(), Reason.CONFIGURE_ASKED, "ada asked")
+    occasion = Occasion(asked, asked, Outcome(5, "slack-5", (decision,)), {"app-web": app()})
+    return ChangePlans(channels or Channels())(occasion)
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+def shows(kind: Callable[..., Any], client: Client) -> Any:
+    return kind(client, no_wait)
+
+
+# ── the plan ─────────────────────────────────────────────────────────────────
+
+
+def test_who_asked_and_the_channels_of_the_app_are_told() -> None:
+    person, *rest = planned(channels=Channels([("shop/*", ("C2", "C3"))]))
+
+    assert (person.kind, person.place["view"], person.place["person"]) == (TOLD, "V1", "U1")
+    assert [(one.kind, one.place["channel"]) for one in rest] == [(CHANGED, "C2"), (CHANGED, "C3")]
+    assert all(one.follows == (about_delivery(5),) for one in (person, *rest))
+    (_, only) = planned()
+    assert only.place["channel"] == "C1"  # where it was asked
+    assert [one.kind for one in planned(replace(ADA, channel=""))] == [TOLD]
+
+
+def test_other_wishes_are_planned_by_others() -> None:
+    assert planned(replace(ADA, action=Action.DEPLOY)) == []
+    assert planned(replace(ADA, person="")) == []
+    assert planned(replace(ADA, target="gone")) == []
+
+
+# ── who asked ────────────────────────────────────────────────────────────────
+
+
+async def told(client: Client, made: Audited, memory: Memory, **asked: Any) -> Memory:
+    person = planned(replace(ADA, **asked))[0]
+    remembered = Remembered(memory)
+    await shows(Told, client).show(person, Story(audited=(made,)), memory, remembered)
+    return remembered.memory
+
+
+async def test_the_dialog_is_kept_up_to_date_and_the_same_is_not_sent_again(
+    client: Client,
+) -> None:
+    memory = await told(client, replace(NOTE, outcome=f"{WAITS}the backend"), {})
+    memory = await told(client, NOTE, memory)
+    await told(client, NOTE, memory)
+
+    assert client.methods == ["views.update", "views.update"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused", "sent"),
+    [
+        ({}, [], ["views.update", "chat.postEphemeral"]),
+        ({"view": ""}, [], ["chat.postEphemeral"]),
+        (
+            {"view": ""},
+            ["chat.postEphemeral"],
+            ["chat.postEphemeral", "chat.postMessage"],
+        ),
+        ({"view": "", "channel": ""}, [], ["chat.postMessage"]),
+    ],
+)
+async def test_who_has_no_dialog_open_is_told_alone_what_became_of_it(
+    client: Client, asked: dict[str, str], refused: list[str], sent: list[str]
+) -> None:
+    client.refuse("views.update", "not_found")
+    for method in refused:
+        client.refuse(method, "not_in_channel")
+    failed = replace(NOTE, outcome="Overtaken: somebody was faster")
+
+    await told(client, failed, {}, **asked)
+
+    assert client.methods == sent
+    assert "somebody was faster" in str(client.calls[-1])
+
+
+async def test_of_what_the_channel_shows_and_what_still_waits_nobody_is_told_alone(
+    client: Client,
+) -> None:
+    memory = await told(client, replace(NOTE, outcome=f"{WAITS}the backend"), {}, view="")
+    await told(client, NOTE, memory, view="")
+
+    assert client.methods == []
+
+
+async def test_an_unknown_refusal_of_the_dialog_is_raised(client: Client) -> None:
+    client.refuse("views.update", "invalid_arguments")
+
+    with pytest.raises(Refused, match="invalid_arguments"):
+        await told(client, NOTE, {})
+
+
+# ── the channel ──────────────────────────────────────────────────────────────
+
+
+async def noted(client: Client, story: Story, remembered: Remembered) -> Any:
+    (_, target) = planned()
+    return await shows(ChangeNotes, client).show(target, story, remembered.memory, remembered)
+
+
+async def test_a_channel_sees_what_was_made_once_and_that_it_was_undone(client: Client) -> None:
+    remembered = Remembered()
+    assert await noted(client, Story(audited=(replace(NOTE, outcome="begun"),)), remembered) == ()
+    assert (
+        await noted(client, Story(audited=(replace(NOTE, outcome="Refused: no"),)), remembered)
+        == ()
+    )
+    assert client.calls == []
+
+    (further,) = await noted(client, Story(audited=(NOTE,)), remembered)
+    await noted(client, Story(audited=(NOTE,)), remembered)
+    undone = replace(note(), number=8, undoes=7, by="slack: Bob (U2)", seq=9)
+    trying = replace(undone, outcome="begun")
+    await noted(client, Story(audited=(NOTE, trying)), remembered)
+    await noted(client, Story(audited=(NOTE, undone)), remembered)
+
+    assert client.methods == ["chat.postMessage", "chat.update"]
+    assert about_change(7) in further.follows
+    assert "Undone by Bob" in str(client.calls[-1])
+    assert client.calls[-1][1]["ts"] == "1.2"
+
+
+async def test_a_note_that_was_posted_before_the_process_died_is_found_again(
+    client: Client,
+) -> None:
+    remembered = Remembered()
+    client.refusals["chat.postMessage"] = deque([Unreachable("slack", "gone")])
+    with pytest.raises(Unreachable):
+        await noted(client, Story(audited=(NOTE,)), remembered)
+    assert remembered.memory == {"posting": True}
+    sent = client.calls[-1][1]
+    client.history = [{"ts": "9.9"}, {"ts": "3.4", "metadata": sent["metadata"]}]
+
+    await noted(client, Story(audited=(NOTE,)), remembered)
+
+    assert client.methods == ["chat.postMessage", "conversations.history"]
+    assert remembered.memory["ts"] == "3.4"
+
+
+async def test_where_it_may_not_be_looked_for_it_is_posted_again(client: Client) -> None:
+    remembered = Remembered({"posting": True})
+    client.refuse("conversations.history", "missing_scope")
+
+    await noted(client, Story(audited=(NOTE,)), remembered)
+
+    assert client.methods == ["conversations.history", "chat.postMessage"]
+    assert remembered.memory["ts"] == "1.2"
