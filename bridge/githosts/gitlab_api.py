@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from bridge.core.errors import Refused
 from bridge.core.events import Commit, Repository
-from bridge.githosts.client import cut, numeric, part, read
+from bridge.githosts.client import PAGE, cut, numeric, part, read
 from bridge.githosts.gitlab_access import SERVICE, GitlabAccess
 from bridge.githosts.gitlab_changes import changes
 from bridge.githosts.payload import Model, clone_urls, web_url
@@ -123,7 +123,7 @@ class GitlabApi:
         environment: str,
         description: str,  # noqa: ARG002 - GitLab has no place for it
     ) -> str | None:
-        query = {"environment": environment, "order_by": "id", "sort": "desc"}
+        query = {"environment": environment, "order_by": "id", "sort": "desc", "per_page": PAGE}
         answer = await self._access.ask(repository, "GET", "/deployments", query=query)
         found = read(_DEPLOYMENTS, "/deployments", answer, SERVICE, reads=True)
         return next((str(one.id) for one in found if one.sha == commit), None)
