@@ -12,16 +12,19 @@ from bridge.chats.slack.opening import Slack, Wiring
 from bridge.chats.slack.planning import Channels
 from bridge.core.access import Access, Grant, Right
 from bridge.core.commands import parse_command
+from bridge.core.decision import Policy
 from bridge.core.events import Asked
 from bridge.core.lifecycle import Deployment
 from bridge.core.watch import App, Source, SourceType
 from bridge.journey.build_log import BuildLogs
 from bridge.journey.commands import ChatCommands, Known
+from bridge.journey.desk import Desk
 from bridge.journey.ingest import Ingest
 from bridge.ports import Audited
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal
+from bridge.stores.seal import FernetSeal
 from bridge.web.hooks import BodyLimits
 from bridge.web.server import WebServer, routes
 from tests.fake_slack.hands import Hands
@@ -100,7 +103,7 @@ async def open_door(
         access=access,
         journal=journal,
         inbox=inbox,
-        configurers={},
+        desk=Desk({}, {}, inbox, journal, {}, FernetSeal(list), policy=Policy()),
         turn=_at_once,
         tail=logs.tail,
         email_of=_nobody,

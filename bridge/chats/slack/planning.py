@@ -76,7 +76,7 @@ def lane_of(channel: str) -> str:
 
 
 def _in_vain(seq: int, asked: Asked) -> Target:
-    what = f"{asked.action} {asked.app or asked.target}"
+    what = f"{asked.action} of {asked.app or asked.target}"
     return Target(
         id=f"{NOTICE} {seq}",
         kind=NOTICE,
