@@ -75,7 +75,7 @@ from bridge.storage import (
     sizes_of,
 )
 from bridge.stores.journal import SqlJournal
-from bridge.stores.seal import FernetSeal, key_in
+from bridge.stores.seal import FernetSeal, NoSeal, key_in
 
 if TYPE_CHECKING:
     from bridge.durable.engine import DurableFlows
@@ -398,6 +398,8 @@ async def _slack(parts: _Parts, stack: AsyncExitStack, role: Role) -> SlackParts
             "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET (HTTP) or"
             " BRIDGE_SLACK_APP_TOKEN (Socket Mode)"
         )
+    if isinstance(seal_of(settings), NoSeal):
+        log.warning("nobody can configure apps by slack, nor undo a change: %s", NoSeal.REMEDY)
     if not access.grants:
         log.warning("nobody may do anything by slack: say who in `access` of bridge.yaml")
     await _in_background(stack, "slack", slack.run())
@@ -443,9 +445,14 @@ def _configurers(
     }
 
 
-def seal_of(settings: Settings) -> FernetSeal:
-    """What seals the secrets that must be kept for a while."""
+def seal_of(settings: Settings) -> FernetSeal | NoSeal:
+    """What seals the secrets that must be kept for a while.
+
+    Processes that share a Postgres have no folder in common, where a key could be.
+    """
     keys = _revealed(settings.secret_key)
+    if not keys and database_url(settings) is not None:
+        return NoSeal()
     return FernetSeal(lambda: keys or [key_in(settings.data / "secret.key")])
 
 

@@ -324,7 +324,7 @@ class Settings(Section):
     secret_key: Secrets = Field(
         (),
         description="seals what must be kept secret for a while; without it a key file in `data`"
-        " does. The first seals, all open: several while you rotate them",
+        " does, and with Postgres nothing. Several while you rotate them: the first seals",
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, JSON elsewhere"

@@ -28,7 +28,7 @@ from bridge.core.difference import Changed, Configured, difference
 from bridge.core.merge import NoSource, WantedSource, WantedVariables, merge
 from bridge.core.plan import Plan, words_of
 from bridge.core.rehearsal import Rehearsal
-from bridge.core.watch import App, AppKind, Prereleases, Rules, SourceType, Trigger
+from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
 from bridge.core.watch_lint import lint
 from bridge.ports import WAITS, Audited, GitAccount
 
@@ -152,6 +152,10 @@ def sources(web: App, docs: App, longest: App, hostile: str) -> Iterator[tuple[s
     docker = SourceForm(docs, configured(DOCKER))
     yield "provider-docker", lambda: source_view(docs, docker)
     yield "provider-none", lambda: source_view(web, SourceForm(web, configured(None)))
+    drop = replace(web, source=Source(SourceType.BITBUCKET))
+    form_of_drop = SourceForm(drop, configured(None))
+    fields = [*views.only_there(drop), *source_fields(form_of_drop)]
+    yield "provider-bitbucket", lambda: views.part_view(drop, About(drop.id), fields)
     compose = replace(web, kind=AppKind.COMPOSE)
     yield "provider-compose", lambda: source_view(compose, SourceForm(compose, configured(GITHUB)))
     many = GITHUB.model_copy(

@@ -6,6 +6,7 @@ was read; whatever has changed in between is refused with the difference.
 """
 
 import json
+import logging
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -29,6 +30,8 @@ from bridge.ports import (
     Seal,
     Wake,
 )
+
+log = logging.getLogger(__name__)
 
 NEWEST = 20
 """Changes of an app among which the one to undo is looked for."""
@@ -189,7 +192,13 @@ class Configurer:
 
     def sealed(self, undoing: Undoing) -> str:
         """What makes a change, and undoes it, in a form that may be kept; "" without a seal."""
-        return "" if self._seal is None else self._seal.close(json.dumps(written(undoing)))
+        if self._seal is None:
+            return ""
+        try:
+            return self._seal.close(json.dumps(written(undoing)))
+        except Rejected as error:  # without a key a change is made all the same
+            log.warning("a change is kept so that it can't be undone", extra={"why": str(error)})
+            return ""
 
     async def carry_out(self, app: App, undoing: Undoing, *, by: str) -> Configured:
         """Make a change that was noted before, or what of it is not made yet.

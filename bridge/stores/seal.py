@@ -54,6 +54,20 @@ class FernetSeal:
         return MultiFernet([Fernet(_fernet_key(key)) for key in self._keys()])
 
 
+class NoSeal:
+    """Where there is no key: what would have to be kept secret is not kept."""
+
+    REMEDY = "set BRIDGE_SECRET_KEY, for all processes the same; `openssl rand -hex 32` makes one"
+
+    def close(self, _text: str) -> str:
+        """Seals nothing; raises Rejected."""
+        raise Rejected(f"there is no key to keep a change with: {self.REMEDY}")
+
+    def open(self, _sealed: str) -> str:
+        """Opens nothing; raises Rejected."""
+        raise Rejected(f"there is no key to open what was kept with: {self.REMEDY}")
+
+
 def _fernet_key(text: str) -> bytes:
     return base64.urlsafe_b64encode(
         hashlib.sha256(b"dokploy-bridge seal\0" + text.encode()).digest()

@@ -16,7 +16,7 @@ from bridge.core.restoring import read_undoing
 from bridge.core.watch import App, Rules, Source, SourceType
 from bridge.journey.configure import Configurer, Overtaken
 from bridge.stores.journal import SqlJournal
-from bridge.stores.seal import FernetSeal, key_in
+from bridge.stores.seal import FernetSeal, NoSeal, key_in
 from tests.fakes import ManualClock, journal_in_memory
 
 BY = "cli: ada"
@@ -113,9 +113,14 @@ async def test_what_can_not_be_undone_is_said(
     other = Configurer(backend, journal, ManualClock(), seal=FernetSeal(lambda: ["another key"]))
     with pytest.raises(Rejected, match="add the key from before to BRIDGE_SECRET_KEY"):
         await other.plan_undo(app)
-    bare = Configurer(backend, journal, ManualClock())
-    with pytest.raises(Rejected, match="was kept without what was before"):
-        await bare.plan_undo(app)
+    for seal in (None, NoSeal()):
+        bare = Configurer(backend, journal, ManualClock(), seal=seal)
+        await bare.apply(
+            await bare.plan(app, WantedSource(SourceType.DOCKER, {"image": f"a:{seal and 1}"})),
+            by=BY,
+        )
+        with pytest.raises(Rejected, match="was kept without what was before"):
+            await bare.plan_undo(app)
     with pytest.raises(NotFound):
         await configurer.plan_undo(replace(app, id="another"), 1)
 
@@ -181,6 +186,12 @@ def test_any_of_the_keys_opens_and_the_first_one_seals() -> None:
         new.open(old.close(SECRET))
     with pytest.raises(Rejected, match="its key is gone"):
         new.open("no seal at all")
+
+
+def test_without_a_key_nothing_is_sealed_and_the_remedy_is_told() -> None:
+    for work in (NoSeal().close, NoSeal().open):
+        with pytest.raises(Rejected, match="BRIDGE_SECRET_KEY, for all processes the same"):
+            work("a text")
 
 
 def test_the_key_file_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:

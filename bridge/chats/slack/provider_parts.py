@@ -50,9 +50,10 @@ async def drawn(parts: Parts, app: App, about: About, given: Given | None) -> Vi
         case names.PROVIDER_ENVIRONMENT:
             return views.part_view(app, about, environment_fields(app, now, given))
     form = SourceForm(app, now, await accounts(parts, app), given)
-    has_source = now.saved.provider is not None
+    has_source = now.saved.provider is not None or app.source is not None
     tried = [] if form.kind is SourceType.DOCKER else await _tried(parts, form)
-    return views.part_view(app, about, source_fields(form), tried=tried, has_source=has_source)
+    fields = [*views.only_there(app), *source_fields(form)]
+    return views.part_view(app, about, fields, tried=tried, has_source=has_source)
 
 
 async def planned(

@@ -23,7 +23,7 @@ from bridge.chats.slack.messages import Block, Message, View
 from bridge.chats.slack.mrkdwn import NOTHING, code, code_block, escape, prose
 from bridge.core.decision import Reason
 from bridge.core.difference import SECTIONS, Changed, text_of
-from bridge.core.plan import Plan
+from bridge.core.plan import SAVABLE, Plan
 from bridge.core.rehearsal import Rehearsal
 from bridge.core.watch import App, AppKind
 from bridge.core.watch_lint import Finding
@@ -119,6 +119,15 @@ def part_view(
         submit="See what changes",
         metadata=about.write(),
     )
+
+
+def only_there(app: App) -> list[Block]:
+    """That the app's source can't be set from here, where it is of such a kind."""
+    if app.source is None or app.source.type in SAVABLE:
+        return []
+    kind = escape(str(app.source.type), 40)
+    said = f"Now it comes from {kind}, which can only be set in the backend; what you save here"
+    return [context(f":information_source:  {said} takes its place, and can't be undone.")]
 
 
 def _turns(app: App, part: str) -> list[Block]:
