@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from bridge.core.errors import NotFound, TooEarly
+from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.githosts.comment import is_marked, render_comment
 from bridge.githosts.standing import standings
@@ -16,6 +16,9 @@ FRESH_COMMIT_TRIES = 3
 """How often a commit that the host does not know is tried: its API lags behind its pushes."""
 
 FRESH_COMMIT_PAUSE = 3.0
+
+LANDS = 5.0
+"""Seconds in which a comment shows that a process was posting when it died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,16 @@ class ShowsComment:
         if memory.get("shown") == shown or memory.get("unwanted"):
             return ()
         id_ = memory.get("comment")
-        if id_ is None or not await self._edited(target, id_, body):
-            if id_ is not None and memory.get("again"):
+        if id_ is not None and await self._edited(target, id_, body):
+            await remember({**memory, "shown": shown})
+            return ()
+        if id_ is not None:
+            if memory.get("again"):
                 await remember({"unwanted": True})  # deleted twice: somebody means it
                 return ()
-            memory = {"again": True} if id_ is not None or memory.get("again") else {}
-            id_ = await self._posted(target, body, memory, remember)
-        await remember({**memory, "comment": id_, "shown": shown})
+            memory = {"again": True}
+        id_ = await self._posted(target, body, memory, remember)
+        await remember({**_quiet(memory), "comment": id_, "shown": shown})
         return ()
 
     async def _edited(self, target: Target, id_: str, body: str) -> bool:
@@ -65,9 +71,16 @@ class ShowsComment:
                 await self.turn(target.lane)
                 await self.api.edit_comment(place["repository"], place["number"], there.id, body)
             return there.id
-        await remember({**memory, "posting": True})
+        if memory.get("posting") and not memory.get("waited"):
+            await remember({**memory, "waited": True})
+            raise TooEarly(self.api.name, "a comment may be on its way", retry_after=LANDS)
         await self.turn(target.lane)
-        return await self.api.comment(place["repository"], place["number"], body)
+        await remember({**_quiet(memory), "posting": True})
+        try:
+            return await self.api.comment(place["repository"], place["number"], body)
+        except (Unreachable, Refused, Rejected):  # surely not posted
+            await remember(_quiet(memory))
+            raise
 
     async def _there(self, target: Target) -> Comment | None:
         """The oldest comment that is ours and marked as this bridge's."""
@@ -76,6 +89,11 @@ class ShowsComment:
             if one.ours and is_marked(one.body, self.instance):
                 return one
         return None
+
+
+def _quiet(memory: Memory) -> dict[str, Any]:
+    """A comment's memory without the word that one may be on its way."""
+    return {name: memory[name] for name in memory.keys() - {"posting", "waited"}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.core.decision import Decision, Reason
-from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered
+from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import State
 from bridge.githosts.comment import marker
@@ -244,6 +244,39 @@ async def test_what_it_shows_already_sends_nothing() -> None:
     await places.show(COMMENT, story())
 
     assert len(places.api.calls) == before
+
+
+async def test_what_a_dying_process_was_posting_is_waited_for() -> None:
+    places = Places()
+    places.api.next("comment", Unanswered("github", "no whole answer in time"))
+    with pytest.raises(Unanswered):
+        await places.show(COMMENT, story(State.WAITING))
+    with pytest.raises(TooEarly) as caught:
+        await places.show(COMMENT, story(State.RUNNING))
+    assert caught.value.retry_after == 5.0
+    late = Comment("77", f"{marker('0123')}\n…", ours=True)
+    places.api.written[5].append(late)  # and there it is
+
+    await places.show(COMMENT, story(State.DONE))
+
+    (body,) = places.api.ours(5)
+    assert "✅ deployed" in body
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(Unanswered("github", "-"), 3), (Unreachable("github", "-"), 2), (Refused("github", "-"), 2)],
+)
+async def test_what_was_never_posted_is_posted_once_that_is_sure(error: Any, tries: int) -> None:
+    places = Places()
+    places.api.next("comment", error)
+
+    for n in range(1, tries):
+        with pytest.raises(type(error) if n == 1 else TooEarly):
+            await places.show(COMMENT, story())
+    await places.show(COMMENT, story())
+
+    assert len(places.api.ours(5)) == 1
 
 
 @pytest.mark.parametrize("found_by", ["nothing kept", "announced"])

@@ -1,0 +1,182 @@
+"""One comment, however many processes are at work and however often they die; few writes."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bridge.app import WRITES_TO
+from bridge.core.decision import Decision, Reason
+from bridge.core.events import Repository
+from bridge.core.lifecycle import Deployment, State
+from bridge.githosts.feedback import Plans, Use, shows_of
+from bridge.journey.feedback import Feedback
+from bridge.journey.showing import Persistence
+from bridge.journey.turns import Turns
+from bridge.ports import Occasion, Outcome, Turn
+from bridge.stores.engines import sqlite_engine
+from bridge.stores.journal import SqlJournal
+from tests.fake_host import Spoil
+from tests.fakes import app, deployment, push
+from tests.hosts import NAME, Host, host, pem  # noqa: F401 - fixtures
+from tests.unit.embedded.support import until
+
+QUICK = Persistence(debounce=0.01, poll=0.02, retry=0.02, retry_at_most=0.1, lease=0.3)
+DONE = (State.ASKED, State.RUNNING, State.DONE)
+
+
+async def at_once(lane: str) -> None:
+    """A turn without a limit."""
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[SqlJournal]:
+    made = SqlJournal(sqlite_engine(tmp_path / "journal.sqlite"), clock=time.time)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@asynccontextmanager
+async def loop(
+    journal: SqlJournal,
+    host: Host,  # noqa: F811 - the fixture
+    owner: str,
+    persistence: Persistence = QUICK,
+    turn: Callable[[Turns], Turn] = lambda _: at_once,
+) -> AsyncIterator[None]:
+    """A feedback loop, as each process has one; it ends like a killed one, without good-bye."""
+    turns = Turns(time.time)
+    shows = shows_of(host.api, turn(turns), await journal.instance())
+    feedback = Feedback(journal, shows, time.time, persistence, turns=turns, owner=owner)
+    task = asyncio.create_task(feedback.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def pushed(
+    journal: SqlJournal,
+    host: Host,  # noqa: F811 - the fixture
+    seq: int = 1,
+    uses: frozenset[Use] = frozenset({Use.COMMENT}),
+) -> Deployment:
+    """Record a push of the newest commit, with the targets that it gets."""
+    sha = host.repository.branches["main"]
+    event = push(after=sha, repository=Repository(host.api.name, str(host.repository.id), NAME))
+    assert event.commit is not None
+    event = replace(event, commit=replace(event.commit, sha=sha))
+    decision = Decision("app-web", "shop/web", Reason.PATH_HIT, "-")
+    waiting = deployment(seq, commit=sha)
+    outcome = Outcome(seq, f"d{seq}", (decision,), (waiting,))
+    targets = Plans(host.api.name, uses)(Occasion(event, None, outcome, {"app-web": app()}))
+    await journal.record([replace(outcome, targets=tuple(targets))], window=0)
+    return waiting
+
+
+async def moved(journal: SqlJournal, id_: str, pause: Callable[[], Awaitable[None]]) -> None:
+    for state in DONE:
+        await pause()
+        await journal.move(id_, state, str(state))
+
+
+def bodies(host: Host) -> list[str]:  # noqa: F811 - the fixture
+    return [one.body for pull in host.repository.pulls.values() for one in pull.comments]
+
+
+async def shown(journal: SqlJournal, host: Host, words: str) -> None:  # noqa: F811 - the fixture
+    """Nothing is to be shown any more, and the newest is on the comment."""
+
+    async def there() -> bool:
+        raised = await journal.feedback(limit=1000)
+        due = [one for one in raised if one.shown < one.wanted]
+        return not due and any(words in one for one in bodies(host))
+
+    await until(there, bool)
+
+
+async def test_two_processes_leave_one_comment(
+    journal: SqlJournal,
+    host: Host,  # noqa: F811 - the fixture
+) -> None:
+    host.repository.open_pull("main", base="release")
+
+    async with loop(journal, host, "one"), loop(journal, host, "two"):
+        for seq in range(1, 6):
+            made = await pushed(journal, host, seq)
+            await moved(journal, made.id, lambda: asyncio.sleep(0.01))
+        await shown(journal, host, "✅ deployed")
+
+    assert len(bodies(host)) == 1
+
+
+async def test_processes_that_die_at_any_moment_leave_one_comment(
+    journal: SqlJournal,
+    host: Host,  # noqa: F811 - the fixture
+) -> None:
+    host.repository.open_pull("main", base="release")
+    chance = random.Random(7)
+    made = await pushed(journal, host)
+
+    for n in range(12):
+        async with loop(journal, host, f"process {n}", replace(QUICK, lease=0.05)):
+            if n % 4 == 3:
+                await journal.move(made.id, DONE[n // 4], "-")
+            await asyncio.sleep(chance.uniform(0.0, 0.08))
+    async with loop(journal, host, "the last"):
+        await shown(journal, host, "✅ deployed")
+
+    assert len(bodies(host)) == 1
+
+
+async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_one(
+    journal: SqlJournal,
+    host: Host,  # noqa: F811 - the fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.githosts.shows.LANDS", 0.5)
+    host.repository.open_pull("main", base="release")
+    made = await pushed(journal, host)
+    host.fake.spoil(Spoil(slow=0.4), method="POST", path="/(comments|notes)$")
+
+    async def announced() -> bool:
+        found = await journal.feedback(limit=10)
+        return any(one.memory.get("posting") for one in found)
+
+    async with loop(journal, host, "one", replace(QUICK, lease=0.05)):
+        await until(announced, bool)
+    assert bodies(host) == []
+    await moved(journal, made.id, lambda: asyncio.sleep(0))
+    async with loop(journal, host, "two"):
+        await shown(journal, host, "✅ deployed")
+
+    assert len(bodies(host)) == 1
+
+
+async def test_three_hundred_changes_are_a_few_writes_and_the_last_one_shows(
+    journal: SqlJournal,
+    host: Host,  # noqa: F811 - the fixture
+) -> None:
+    host.repository.open_pull("main", base="release")
+    usual = replace(QUICK, debounce=0.3)
+
+    async with loop(journal, host, "one", usual, lambda t: t.within(WRITES_TO[host.api.name])):
+        made = await pushed(journal, host, 1, frozenset(Use))
+        for n in range(100):
+            for seq in (n * 3 + 1, n * 3 + 2, n * 3 + 3):
+                if seq > 1:
+                    made = await pushed(journal, host, seq, frozenset({Use.COMMENT}))
+                await journal.say(made.id, f"note {seq}")
+        await moved(journal, made.id, lambda: asyncio.sleep(0))
+        await shown(journal, host, "✅ deployed")
+
+    assert len(bodies(host)) == 1
+    assert host.fake.writes() <= 20
