@@ -43,6 +43,7 @@ class Process:
     backend_url: str
     port: int = field(default_factory=free_port)
     running: asyncio.subprocess.Process | None = None
+    more: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -64,7 +65,7 @@ class Process:
         with (self.data.parent / "log").open("ab") as log:
             self.running = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "bridge", "serve"),
-                env=environment | settings,
+                env=environment | settings | self.more,
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
             )

@@ -1,20 +1,24 @@
 """A push to GitHub, and what people see there: one comment, statuses, deployments."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.fake_github import FakeGithub
-from tests.fake_host import FakePull, FakeRepository, Spoil
-from tests.unit.embedded.support import until
+from tests.fake_host import FakeRepository, Spoil
+from tests.feedback_world import (
+    QUICKLY,
+    comment_with,
+    decided,
+    make_app,
+    nothing_due,
+    states,
+)
 from tests.world import ZERO, Origin, World, running_world
 
 COMMENTS, STATUSES = r"/issues/(\d+/)?comments", r"/statuses/"
-QUICKLY = {"BRIDGE_FEEDBACK_DEBOUNCE": "0.02", "BRIDGE_FEEDBACK_RETRY": "0.1"}
 
 
 @pytest.fixture
@@ -36,38 +40,6 @@ async def world(
     monkeypatch.setattr("bridge.app.WRITES_TO", {"github": (), "gitlab": ()})
     async with running_world(tmp_path / "bridge", **github.settings, **QUICKLY) as running:
         yield running
-
-
-async def make_app(world: World, origin: Origin, *, watch: list[str] | None = None) -> None:
-    """An app that publishes `web/` from the origin's main branch."""
-    assert world.backend is not None
-    app = await world.backend.app("web", origin.clone_url, publishDirectory="web")
-    await world.backend.save_git(app["applicationId"], origin.clone_url, watchPaths=watch)
-
-
-async def comment_with(pull: FakePull, words: str) -> str:
-    """The one comment, once it holds the words."""
-
-    async def bodies() -> list[str]:
-        return [one.body for one in pull.comments]
-
-    (body,) = await until(bodies, lambda found: found and words in found[0])
-    return body
-
-
-async def nothing_due(world: World) -> None:
-    """All that is to be shown is shown."""
-
-    async def going() -> list[Any]:
-        found = await world.stores.journal.feedback(limit=1000)
-        return [one for one in found if one.shown < one.wanted and not one.parked]
-
-    await until(going, lambda found: not found)
-
-
-def states(body: str) -> str:
-    """The states of the table's rows, in a row."""
-    return ", ".join(re.findall(r"^\| `[^|]*\| `[^|]*\| ([^|·]*?) [|·]", body, re.MULTILINE))
 
 
 async def test_one_comment_goes_through_the_states_of_a_push(
@@ -207,12 +179,6 @@ async def test_a_deleted_comment_comes_back_once(
 
 
 # ── which files changed ──────────────────────────────────────────────────────
-
-
-async def decided(world: World, id_: str) -> tuple[str, str]:
-    delivery = await world.delivery(id_)
-    (decision,) = (await world.stores.journal.decisions([delivery.seq]))[delivery.seq]
-    return str(decision.reason), decision.evidence
 
 
 async def test_a_list_that_is_cut_short_is_asked_of_github(

@@ -1,0 +1,97 @@
+"""Killed right after its comment was posted, before it could remember that: still one comment."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from aiohttp import web
+
+from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
+from tests.chaos.test_kill import Process, alive
+from tests.fake_github import FakeGithub
+from tests.fake_host import FakePull
+from tests.unit.embedded.support import until
+from tests.world import hook_headers
+
+
+class DeadlyGithub(FakeGithub):
+    """Does what it is asked, and before it answers, something else happens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.then: list[Callable[[], Awaitable[None]]] = []
+
+    async def _comment(self, request: web.Request) -> web.Response:
+        answer = await super()._comment(request)
+        if self.then:
+            await self.then.pop()()
+        return answer
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[RecordingBackend]:
+    async with recording_backend(apps=1, build_seconds=0.5, listing_delay=0.0) as running:
+        yield running
+
+
+@pytest.fixture
+async def github() -> AsyncIterator[DeadlyGithub]:
+    async with DeadlyGithub() as host:
+        yield host
+
+
+@pytest.fixture
+async def process(
+    tmp_path: Path, backend: RecordingBackend, github: DeadlyGithub
+) -> AsyncIterator[Process]:
+    made = Process(
+        tmp_path / "bridge", backend.url, more=github.settings | {"BRIDGE_FEEDBACK_LEASE": "1"}
+    )
+    yield made
+    await made.stop()
+
+
+async def push(process: Process, before: str, after: str) -> None:
+    payload = push_payload(before, after, {"app-0"})
+    content = httpx.Request("POST", process.url, json=payload).content
+    headers = hook_headers("github", payload, content)
+    async with httpx.AsyncClient(base_url=process.url, trust_env=False) as web:
+        answer = await web.post("/hooks/github", content=content, headers=headers)
+    assert answer.status_code == 202, answer.text
+
+
+async def deployed(pull: FakePull) -> None:
+    async def bodies() -> list[str]:
+        return [one.body for one in pull.comments]
+
+    await until(bodies, lambda found: any("✅ deployed" in one for one in found))
+
+
+async def test_killed_between_posting_and_remembering_there_is_one_comment(
+    process: Process, github: DeadlyGithub
+) -> None:
+    repository = github.repository("my-org/mono")
+    before, after = (repository.commit({"app-0/file": text}) for text in ("1", "2"))
+    pull = repository.open_pull("main", base="release")
+    killed = asyncio.Event()
+
+    async def kill() -> None:
+        assert process.running is not None
+        process.running.kill()
+        killed.set()  # here, since the fake ends what nobody listens to any more
+
+    github.then.append(kill)
+    await process.start()
+    await alive(process)
+    await push(process, before, after)
+    async with asyncio.timeout(20):
+        await killed.wait()
+    await process.kill()
+    assert len(pull.comments) == 1
+
+    await process.start()
+    await deployed(pull)
+
+    assert len(pull.comments) == 1

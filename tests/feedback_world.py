@@ -1,0 +1,49 @@
+"""What the end-to-end tests of a Git host's feedback share."""
+
+import re
+from typing import Any
+
+from tests.fake_host import FakePull
+from tests.unit.embedded.support import until
+from tests.world import Origin, World
+
+QUICKLY = {"BRIDGE_FEEDBACK_DEBOUNCE": "0.02", "BRIDGE_FEEDBACK_RETRY": "0.1"}
+
+
+async def make_app(world: World, origin: Origin, *, watch: list[str] | None = None) -> None:
+    """An app that publishes `web/` from the origin's main branch."""
+    assert world.backend is not None
+    app = await world.backend.app("web", origin.clone_url, publishDirectory="web")
+    await world.backend.save_git(app["applicationId"], origin.clone_url, watchPaths=watch)
+
+
+async def comment_with(pull: FakePull, words: str) -> str:
+    """The one comment, once it holds the words."""
+
+    async def bodies() -> list[str]:
+        return [one.body for one in pull.comments]
+
+    (body,) = await until(bodies, lambda found: found and words in found[0])
+    return body
+
+
+async def nothing_due(world: World) -> None:
+    """All that is to be shown is shown."""
+
+    async def going() -> list[Any]:
+        found = await world.stores.journal.feedback(limit=1000)
+        return [one for one in found if one.shown < one.wanted and not one.parked]
+
+    await until(going, lambda found: not found)
+
+
+def states(body: str) -> str:
+    """The states of the table's rows, in a row."""
+    return ", ".join(re.findall(r"^\| `[^|]*\| `[^|]*\| ([^|·]*?) [|·]", body, re.MULTILINE))
+
+
+async def decided(world: World, id_: str, host: str = "github") -> tuple[str, str]:
+    """Reason and evidence of the one decision of a delivery."""
+    delivery = await world.delivery(id_, host)
+    (decision,) = (await world.stores.journal.decisions([delivery.seq]))[delivery.seq]
+    return str(decision.reason), decision.evidence
