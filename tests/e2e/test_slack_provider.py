@@ -224,9 +224,24 @@ async def test_watch_paths_are_tried_on_recent_pushes_as_they_are_typed(
     view = await hands.says(view["id"], "*0 of the last 4 pushes*")
 
     assert "paths in Git do not start with a slash" in words_of(view)
-    old = view | {"hash": "outdated"}
-    await hands.act(old, "provider.try", watch_paths="docs/**")
-    await both.slack.until(lambda: both.slack.calls[-1].answer.get("error") == "hash_conflict")
+
+
+async def test_who_types_quicker_than_it_is_drawn_sees_the_newest(
+    both: SlackWorld, origin: Origin
+) -> None:
+    await both.app(origin)
+    await both.world.commit(origin, "web", {"web/index.html": "new"})
+    await both.world.ended(1)
+    hands = forms(both)
+    view = await hands.open("web")
+
+    typed = [f"{'x' * number}/**" for number in range(1, 8)] + ["web/**"]
+    for one in typed:  # each in the view as it was before any of them was drawn
+        await hands.act(view, "provider.try", watch_paths=one)
+    await hands.says(view["id"], "*1 of the last 1 push*")
+
+    await hands.act(view, "provider.redraw", trigger="tag")
+    await hands.says(view["id"], "when.tags")
 
 
 async def test_another_kind_of_source_brings_its_fields_and_errors_stand_beside_them(

@@ -62,7 +62,8 @@ class ChangePlans:
         channels = self._channels.of(app.label, asked.channel)
         place = {"seq": seq, "person": asked.person, "channel": asked.channel, "view": asked.view}
         follows = (about_delivery(seq),)
-        lane = lane_of(asked.channel or asked.person)
+        # A dialog is no message of the channel, so it does not wait for its turn there.
+        lane = f"{TOLD} {asked.person}"
         person = Target(f"{TOLD} {seq}", TOLD, lane, follows, place | {"shown": list(channels)})
         return [person] + [
             Target(

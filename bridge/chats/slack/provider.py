@@ -6,6 +6,7 @@ what is true follows. Rights are asked for when it is opened, redrawn, submitted
 
 import re
 import secrets
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -26,16 +27,25 @@ from bridge.ports import Place
 
 Body = dict[str, Any]
 
+REDRAWING = (
+    names.PROVIDER_REDRAW,
+    names.PROVIDER_REPOSITORY,
+    names.PROVIDER_TRY,
+    names.PROVIDER_AGAIN,
+)
 _PASSED = frozenset({"hash_conflict", "not_found", "view_not_found"})
-"""Somebody has gone on typing, or closed the dialog: what would be shown is of no use now."""
+"""The dialog has changed, or somebody has closed it: what would be shown is of no use now."""
+
+MOST_DIALOGS = 1000
+"""Open ones that are remembered."""
 
 
 def register(bolt: Any, parts: Parts) -> None:
     """Listen to everything in the dialog but its lists."""
-    for name in (names.PROVIDER_REDRAW, names.PROVIDER_REPOSITORY, names.PROVIDER_TRY):
-        bolt.action(name)(_redrawn(parts))
-    bolt.action(names.PROVIDER_AGAIN)(_redrawn(parts))
-    bolt.action(re.compile(rf"{re.escape(names.PROVIDER_PART)}\..+"))(_turned(parts))
+    redraws = Redraws(parts)
+    for name in REDRAWING:
+        bolt.action(name)(redraws.handler())
+    bolt.action(re.compile(rf"{re.escape(names.PROVIDER_PART)}\..+"))(redraws.turns())
     for callback_id in views.PARTS:
         bolt.view(callback_id)(_submitted(parts))
     bolt.view(names.PROVIDER_CONFIRM)(_agreed(parts))
@@ -72,56 +82,88 @@ async def _fill(parts: Parts, app: App, about: About, view_id: str) -> None:
     await show(parts, view, view_id=view_id)
 
 
-async def show(parts: Parts, view: dict[str, Any], **which: Any) -> None:
-    """Update a view, unless it is closed or has changed since."""
+async def show(parts: Parts, view: dict[str, Any], **which: Any) -> bool:
+    """Update a view, unless it is closed; False: it has changed since (`hash`)."""
     try:
         await parts.client.call("views.update", view=view, **which)
     except Refused as error:
         if code_of(error) not in _PASSED:
             raise
+        return code_of(error) != "hash_conflict"
+    return True
 
 
 # ── while somebody fills it in ───────────────────────────────────────────────
 
 
-def _redrawn(parts: Parts) -> Any:
-    """Draw a part anew, as something in it depends on what was chosen or typed."""
+class Redraws:
+    """Draws dialogs anew, as something in them depends on what was chosen or typed.
 
-    async def on_change(ack: Any, body: Body) -> Any:
-        about = read_about(str(body["view"].get("private_metadata")))
-        if about is not None:
-            parts.background.start(_redraw(parts, body, about, given_in(body["view"])), "redraw")
-        return await ack()
+    Somebody who types is quicker than a backend: of several changes of a dialog the newest
+    counts, whichever is ready first. A change knows the hash of what it was made in; where that
+    is outdated by another drawing, the newest change is drawn all the same.
+    """
 
-    return on_change
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._newest: OrderedDict[str, int] = OrderedDict()
 
+    def handler(self) -> Any:
+        """Of a field that was changed."""
 
-def _turned(parts: Parts) -> Any:
-    """Turn to another part; what was typed in this one is not kept."""
+        async def on_change(ack: Any, body: Body) -> Any:
+            if (about := _about(body)) is not None:
+                self._start(body, about, given_in(body["view"]) or None)
+            return await ack()
 
-    async def on_turn(ack: Any, body: Body) -> Any:
-        about = read_about(str(body["view"].get("private_metadata")))
-        wanted = str(body["actions"][0].get("value"))
-        if about is not None and wanted in views.PARTS:
-            turned = replace(about, part=wanted)
-            parts.background.start(_redraw(parts, body, turned, None), "turn")
-        return await ack()
+        return on_change
 
-    return on_turn
+    def turns(self) -> Any:
+        """Of a button to another part; what was typed in this one is not kept."""
 
+        async def on_turn(ack: Any, body: Body) -> Any:
+            about, wanted = _about(body), str(body["actions"][0].get("value"))
+            if about is not None and wanted in views.PARTS:
+                self._start(body, replace(about, part=wanted), None)
+            return await ack()
 
-async def _redraw(parts: Parts, body: Body, about: About, given: Mapping[str, Any] | None) -> None:
-    view = body["view"]
-    person, place = await parts.person(body), Place(about.channel)
-    app = allowed(parts, person, place, about.app)
-    if app is None:
-        shown = refused(parts, person, place, await parts.journal.app(about.app))
-    else:
+        return on_turn
+
+    def _start(self, body: Body, about: About, given: Mapping[str, Any] | None) -> None:
+        id_ = str(body["view"]["id"])
+        number = self._newest.pop(id_, 0) + 1
+        self._newest[id_] = number
+        if len(self._newest) > MOST_DIALOGS:
+            self._newest.popitem(last=False)
+        self._parts.background.start(self._redraw(body, about, given, number), "redraw")
+
+    async def _redraw(
+        self, body: Body, about: About, given: Mapping[str, Any] | None, number: int
+    ) -> None:
+        shown = await self._drawn(body, about, given)
+        id_, hash_ = str(body["view"]["id"]), body["view"].get("hash")
+        if self._newest.get(id_) != number:
+            return
+        fresh = await show(self._parts, shown, view_id=id_, hash=hash_)
+        if not fresh and self._newest.get(id_) == number:
+            await show(self._parts, shown, view_id=id_)
+
+    async def _drawn(
+        self, body: Body, about: About, given: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        parts = self._parts
+        person, place = await parts.person(body), Place(about.channel)
+        app = allowed(parts, person, place, about.app)
+        if app is None:
+            return refused(parts, person, place, await parts.journal.app(about.app))
         try:
-            shown = await drawn(parts, app, about, given)
+            return await drawn(parts, app, about, given)
         except BridgeError as error:
-            shown = views.away(app, about, str(error))
-    await show(parts, shown, view_id=view["id"], hash=view.get("hash"))
+            return views.away(app, about, str(error))
+
+
+def _about(body: Body) -> About | None:
+    return read_about(str(body["view"].get("private_metadata")))
 
 
 # ── what changes ─────────────────────────────────────────────────────────────
@@ -131,7 +173,7 @@ def _submitted(parts: Parts) -> Any:
     """Show what would change, in a view on top; what can't be is said beside its field."""
 
     async def on_submit(ack: Any, body: Body) -> Any:
-        about = read_about(str(body["view"].get("private_metadata")))
+        about = _about(body)
         if about is None:
             return await ack()
         task = await parts.background.in_time(_compared(parts, body, about), "what changes")
@@ -172,7 +214,7 @@ def _agreed(parts: Parts) -> Any:
     """Keep what was agreed to, then acknowledge; the rest is a flow's."""
 
     async def on_agree(ack: Any, body: Body) -> Any:
-        about = read_about(str(body["view"].get("private_metadata")))
+        about = _about(body)
         if about is None:
             return await ack()
         view = await _kept(parts, body, about, Action.CONFIGURE)
@@ -185,7 +227,7 @@ def _disconnected(parts: Parts) -> Any:
     """The same for a source that shall be forgotten, which Slack has asked about already."""
 
     async def on_disconnect(ack: Any, body: Body) -> Any:
-        about = read_about(str(body["view"].get("private_metadata")))
+        about = _about(body)
         if about is not None:
             view = await _kept(parts, body, replace(about, draft=""), Action.DISCONNECT)
             # By its hash: what became of it may be shown already, and must stay.
