@@ -35,6 +35,19 @@ def gitlab_mock() -> Iterator[str]:
 @contextmanager
 def mock(host: str, origin: str) -> Iterator[str]:
     """A mock of a contract; `origin` stands in its answers, where links must lead to the mock."""
+    with _serving(host, "mock", origin=origin) as url:
+        yield url
+
+
+@contextmanager
+def proxy(host: str, upstream: str) -> Iterator[str]:
+    """A server that passes on what keeps to a contract, and holds the answers to it as well."""
+    with _serving(host, "proxy", upstream=upstream) as url:
+        yield url
+
+
+@contextmanager
+def _serving(host: str, mode: str, *, origin: str = "", upstream: str = "") -> Iterator[str]:
     try:
         prism = node_bin("prism", "prism")
     except Unavailable as why:
@@ -42,12 +55,15 @@ def mock(host: str, origin: str) -> Iterator[str]:
     url = f"http://127.0.0.1:{(port := free_port())}"
     with tempfile.TemporaryDirectory(prefix="prism-") as folder:
         contract = Path(folder) / f"{host}.json"
-        contract.write_text((CONTRACTS / f"{host}.json").read_text().replace(origin, url))
+        text = (CONTRACTS / f"{host}.json").read_text()
+        contract.write_text(text.replace(origin, url) if origin else text)
         # --errors: what breaks the contract gets 422, instead of a guess at what was meant.
-        command = [str(prism), "mock", "-h", "127.0.0.1", "-p", str(port), "--errors"]
+        command = [str(prism), mode, "-h", "127.0.0.1", "-p", str(port), "--errors"]
         log = Path(folder) / "log"
         with log.open("wb") as said:
-            process = subprocess.Popen([*command, str(contract)], stdout=said, stderr=said)
+            process = subprocess.Popen(
+                [*command, str(contract), *filter(None, [upstream])], stdout=said, stderr=said
+            )
         try:
             _wait(process, log)
             yield url

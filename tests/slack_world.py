@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.test_journey import make_site
-from tests.fake_slack.contract import FILE, Contract
 from tests.fake_slack.hands import Hands, words_of
 from tests.fake_slack.server import APP_TOKEN, BOT_TOKEN, SECRET, FakeSlack, running_slack
 from tests.unit.embedded.support import until
@@ -118,12 +117,6 @@ async def bridged(
 async def slack_world(
     data: Path, access: Sequence[dict[str, Any]] = EVERYONE, **others: Any
 ) -> AsyncIterator[SlackWorld]:
-    """Both; in the end every call must have kept to the contract, where that is at hand."""
-    contract = Contract() if FILE.exists() else None
-    async with (
-        running_slack(contract) as slack,
-        bridged(slack, data, access, **others) as both,
-    ):
+    """Both."""
+    async with running_slack() as slack, bridged(slack, data, access, **others) as both:
         yield both
-    if contract is not None:
-        assert contract.faults == []

@@ -1,7 +1,7 @@
-"""Holds the fake against the contract of Slack's Web API, where that is at hand.
+"""Holds the fake against the contract of Slack's Web API.
 
-Each argument that is sent, and each answer that is given, is checked with the schemas of
-`../shared/contracts/slack.json`, so neither the bridge nor the fake can drift from it unseen.
+Each argument that is sent, and each answer that is given, is checked with its schemas, so
+neither the bridge nor the fake can drift from it unseen.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema_rs
 
-FILE = Path(__file__).parents[2].parent / "shared" / "contracts" / "slack.json"
+FILE = Path(__file__).parents[1] / "fixtures" / "contracts" / "slack.json"
 
 NOT_IN_IT = frozenset({"usergroups.users.list", "conversations.history", "conversations.replies"})
 """Methods that the bridge calls and the contract, a subset, does not have."""

@@ -1,8 +1,8 @@
 """A Slack workspace for tests: a Web API with a memory, over real HTTP and a real WebSocket.
 
 It answers as docs.slack.dev says: `ok: false` with the documented codes and status 200, 429 with
-`Retry-After` for too many messages, triggers that are good once and for three seconds. Where the
-contract is at hand, each request and answer is checked against it (`contract.py`).
+`Retry-After` for too many messages, triggers that are good once and for three seconds. Each
+request and answer is checked against Slack's contract (`contract.py`).
 """
 
 import asyncio
@@ -78,8 +78,8 @@ class FakeSlack:
         triggers: trigger ids that are good, until when.
     """
 
-    def __init__(self, contract: Contract | None = None) -> None:
-        self.contract = contract
+    def __init__(self) -> None:
+        self.contract = Contract()
         self.calls: list[Call] = []
         self.users: dict[str, dict[str, Any]] = {}
         self.groups: dict[str, list[str]] = {}
@@ -183,8 +183,7 @@ class FakeSlack:
             body = {"ok": False, "error": "ratelimited"}
             return web.json_response(body, status=429, headers={"Retry-After": "1"})
         answer = self._answer(method, args, request.headers.get("Authorization", ""))
-        if self.contract is not None:
-            self.contract.check(request, method, args, answer)
+        self.contract.check(request, method, args, answer)
         self._note(method, args, answer, 200)
         if script is not None:
             assert request.transport is not None
@@ -439,9 +438,12 @@ async def _arguments(request: web.Request) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def running_slack(contract: Contract | None = None) -> AsyncIterator[FakeSlack]:
-    """A workspace with Ada and a channel, on a free port of loopback."""
-    slack = FakeSlack(contract)
+async def running_slack() -> AsyncIterator[FakeSlack]:
+    """A workspace with Ada and a channel, on a free port of loopback.
+
+    In the end every call and answer must have kept to the contract.
+    """
+    slack = FakeSlack()
     slack.person()
     slack.channel()
     runner = web.AppRunner(slack.app(), shutdown_timeout=1.0)
@@ -453,3 +455,4 @@ async def running_slack(contract: Contract | None = None) -> AsyncIterator[FakeS
         yield slack
     finally:
         await runner.cleanup()
+    assert slack.contract.faults == []

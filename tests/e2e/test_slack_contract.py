@@ -1,0 +1,25 @@
+"""The bridge, Slack's contract, and the fake Slack: nothing passes that does not keep to it."""
+
+from pathlib import Path
+
+from tests.fake_slack.server import running_slack
+from tests.prism import proxy
+from tests.slack_world import bridged
+from tests.world import Origin
+
+
+async def test_a_deployment_passes_through_the_contract(tmp_path: Path, origin: Origin) -> None:
+    """Prism stands between the two, and answers itself where a call or an answer is wrong."""
+    async with running_slack() as slack:
+        with proxy("slack", slack.url) as url:
+            settings = {"BRIDGE_SLACK_API_URL": f"{url}/api/"}
+            async with bridged(slack, tmp_path / "bridge", **settings) as both:
+                await both.app(origin)
+
+                await both.hands.type("deploy web")
+                card = await both.card_says("is live")
+                await both.thread_says(card, "live")
+                await both.hands.type("deploy")
+                await both.view("pick.deploy")
+
+        assert slack.count("chat.getPermalink", "users.info", "views.open") >= 3
