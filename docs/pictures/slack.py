@@ -66,8 +66,8 @@ def _read(file: Path) -> dict[str, Any]:
     return loaded
 
 
-async def take(browser: str, shots: list[tuple[str, str]]) -> None:
-    """Show each page in one Chromium, and write what it looks like."""
+async def take(browser: str, shots: list[tuple[str, str]], *, width: int = 760) -> None:
+    """Show each page in one Chromium, and write what its `#shot` looks like."""
     import aiohttp
 
     with tempfile.TemporaryDirectory() as home:
@@ -85,7 +85,7 @@ async def take(browser: str, shots: list[tuple[str, str]]) -> None:
                     tab = (await answer.json())[0]["webSocketDebuggerUrl"]
                 async with session.ws_connect(tab, max_msg_size=0) as socket:
                     for name, html in shots:
-                        await _shoot(socket, name, html)
+                        await _shoot(socket, name, html, width)
         finally:
             process.terminate()
             process.communicate()
@@ -99,8 +99,8 @@ def _listens(process: "subprocess.Popen[str]") -> str:
     raise SystemExit("error: Chromium ended before it listened")
 
 
-async def _shoot(socket: Any, name: str, html: str) -> None:
-    size = {"width": 760, "height": 400, "deviceScaleFactor": SHARPNESS, "mobile": False}
+async def _shoot(socket: Any, name: str, html: str, width: int) -> None:
+    size = {"width": width, "height": 400, "deviceScaleFactor": SHARPNESS, "mobile": False}
     await _call(socket, "Emulation.setDeviceMetricsOverride", size)
     script = f"document.open(); document.write({json.dumps(html)}); document.close();"
     await _call(socket, "Runtime.evaluate", {"expression": script})
@@ -112,7 +112,7 @@ async def _shoot(socket: Any, name: str, html: str) -> None:
     picture = await _call(
         socket, "Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True}
     )
-    file = PICTURES / f"slack-{name}.png"
+    file = PICTURES / f"{name}.png"
     file.write_bytes(base64.b64decode(picture["data"]))
     if small := shutil.which("pngquant"):
         options = ["--force", "--skip-if-larger", "--strip", "--output", str(file), "128"]
@@ -143,7 +143,7 @@ def main() -> None:
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
         sys.exit("error: no Chromium in PATH; on Debian: apt install chromium")
-    asyncio.run(take(browser, shots))
+    asyncio.run(take(browser, [(f"slack-{name}", html) for name, html in shots]))
 
 
 if __name__ == "__main__":

@@ -93,10 +93,34 @@ def everything() -> Story:
     )
 
 
-def test_the_comment_looks_as_in_its_picture() -> None:
-    text = render_comment(everything(), "0123456789abcdef")
+def three_apps() -> Story:
+    """A push that three apps wait for, and two do not; see docs/pictures/comment.py."""
+    page = "https://dokploy.example.com/dashboard/project/p1/environment/e1/services/application/"
+    sha = "4f1c2d9" + "e" * 33
+    web = replace(done(3, finished_at=AT + 51), commit=sha, deployed_commit=sha)
+    api = deployment(3, "app-api", state=State.RUNNING, started_at=AT + 20)
+    jobs = deployment(
+        3, "app-jobs", state=State.FAILED, started_at=AT + 9, finished_at=AT + 80, asked_at=AT
+    )
+    slack = {"link": "https://team.slack.com/archives/C1/p1700000000"}
+    return story(
+        *(explained(f"app-{name}", seq=3, commit=sha) for name in ("web", "api", "jobs")),
+        skip("app-docs", seq=3, commit=sha, evidence="4 files changed, none matches docs/**"),
+        skip("app-ios", seq=3, commit=sha, reason=Reason.BRANCH_MISMATCH,
+             evidence="branch main was pushed, it deploys release/ios"),
+        web, api, jobs,
+        apps={one.app_id: app(one.app_id, page=page + one.app_id) for one in (web, api, jobs)},
+        beside={f"slack.card {one.id} C1": slack for one in (web, api, jobs)},
+    )  # fmt: skip
 
-    assert text == (FIXTURES / "comment__every_state.md").read_text()
+
+@pytest.mark.parametrize("name", ["every_state", "three_apps"])
+def test_the_comment_looks_as_in_its_picture(name: str) -> None:
+    told = everything() if name == "every_state" else three_apps()
+
+    text = render_comment(told, "0123456789abcdef")
+
+    assert text == (FIXTURES / f"comment__{name}.md").read_text()
 
 
 def test_the_newest_push_counts_and_what_an_older_one_deployed_stays() -> None:

@@ -1,0 +1,76 @@
+"""The picture of a pull request's comment, made from its golden file.
+
+    python docs/pictures/comment.py            # writes docs/pictures/comment.png
+    python docs/pictures/comment.py --html DIR # only the page, to look at in a browser
+
+The Markdown is rendered as on GitHub, and headless Chromium takes its picture (Debian: apt
+install chromium fonts-noto-color-emoji pngquant).
+"""
+
+import argparse
+import asyncio
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from slack import BROWSERS, take
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "tests" / "fixtures" / "feedback" / "comment__three_apps.md"
+WIDTH = 940
+
+PAGE = """<!doctype html><meta charset="utf-8"><style>
+* { box-sizing: border-box }
+#shot { padding: 12px; width: 940px }
+body { margin: 0; background: #fff; color: #1f2328;
+  font: 14px/1.5 -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", Arial, "Noto Color Emoji" }
+.comment { border: 1px solid #d1d9e0; border-radius: 6px }
+.head { background: #f6f8fa; border-bottom: 1px solid #d1d9e0; padding: 8px 16px; color: #59636e;
+  border-radius: 6px 6px 0 0 }
+.head b { color: #1f2328 }
+.bot { border: 1px solid #d1d9e0; border-radius: 2em; padding: 0 6px; font-size: 12px }
+.body { padding: 16px 16px 12px }
+p { margin: 0 0 14px }
+table { border-collapse: collapse; margin: 0 0 14px }
+th, td { border: 1px solid #d1d9e0; padding: 5px 10px; white-space: nowrap }
+code { background: #818b981f; border-radius: 6px; padding: 3px 5px;
+  font: 12px ui-monospace, "DejaVu Sans Mono", monospace }
+a { color: #0969da; text-decoration: none }
+.sha { font: 12px ui-monospace, "DejaVu Sans Mono", monospace; text-decoration: underline }
+ul { margin: 4px 0 14px; padding-left: 28px }
+sub { color: #59636e; font-size: 12px; vertical-align: baseline }
+</style>
+<div id="shot"><div class="comment"><div class="head"><b>dokploy-bridge</b>
+ <span class="bot">bot</span> commented 2 minutes ago · edited</div>
+<div class="body">%s</div></div></div>"""
+
+
+def page() -> str:
+    """The comment as GitHub shows it, with what is folded open."""
+    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(GOLDEN.read_text())
+    linked = re.sub(r"(?<![\w/])([0-9a-f]{7})(?![\w/])", r'<a class="sha">\1</a>', rendered)
+    return PAGE % linked.replace("<details>", "<details open>")
+
+
+def main() -> None:
+    """Write the picture, or only its page."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--html", type=Path, help="write the page there, and no picture")
+    asked = parser.parse_args()
+    if asked.html:
+        asked.html.mkdir(parents=True, exist_ok=True)
+        (asked.html / "comment.html").write_text(page())
+        return
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        sys.exit("error: no Chromium in PATH; on Debian: apt install chromium")
+    asyncio.run(take(browser, [("comment", page())], width=WIDTH))
+
+
+if __name__ == "__main__":
+    main()
