@@ -30,7 +30,17 @@ from bridge.ports import (
     Story,
     Target,
 )
-from bridge.stores import auditing, feedback, figures, ledger, queries, retention, rows, tables
+from bridge.stores import (
+    auditing,
+    feedback,
+    figures,
+    ledger,
+    queries,
+    recording,
+    retention,
+    rows,
+    tables,
+)
 from bridge.stores import transactions as tx
 from bridge.stores.dialects import RETRIED
 from bridge.stores.engines import WRITES
@@ -174,7 +184,7 @@ class SqlJournal:
         waiting deployments of an app are superseded by a newer one.
         """
         now = self._clock()
-        return await self._change(lambda db: tx.record_all(db, outcomes, now, window))
+        return await self._change(lambda db: recording.record_all(db, outcomes, now, window))
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         """The decisions of deliveries, by their seq."""

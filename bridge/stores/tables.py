@@ -34,6 +34,7 @@ pushes = sa.Table(
     sa.Column("delivery", sa.Text, nullable=False),
     sa.Column("at", sa.Float(53), nullable=False),
     sa.Index("pushes_by_ref", "ref_key", "seq"),
+    sa.Index("pushes_by_move", "after", "at"),
 )
 
 decisions = sa.Table(
@@ -75,6 +76,7 @@ deployments = sa.Table(
     sa.Column("started_at", sa.Float(53)),
     sa.Column("finished_at", sa.Float(53)),
     sa.Index("deployments_by_app", "app_id", "seq"),
+    sa.Index("deployments_by_app_state", "app_id", "state", "seq"),
     sa.Index("deployments_by_seq", "seq"),
     sa.Index("deployments_by_state", "state", "seq"),
     sa.Index("deployments_by_successor", "superseded_by"),

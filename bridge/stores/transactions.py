@@ -10,14 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.core.decision import Decision, Reason
+from bridge.core.decision import Reason
 from bridge.core.lifecycle import FINAL, LOSABLE, Deployment, State, makes_moot, may_move
 from bridge.core.watch import App
 from bridge.ports import (
     ABOUT_ANYTHING,
-    Outcome,
-    PushSeen,
-    Recorded,
     about_delivery,
     about_deployment,
 )
@@ -51,121 +48,8 @@ def save_apps(db: sa.Connection, backend: str, found: Sequence[App]) -> None:
         ledger.apps_changed(db)
 
 
-def record_all(
-    db: sa.Connection, outcomes: Sequence[Outcome], now: float, window: float
-) -> Recorded:
-    """Write what deliveries led to; what is written already stays as it is.
-
-    One process at a time: each must see what the others have decided before.
-    """
-    lock(db, "record")
-    for outcome in outcomes:
-        _record(db, outcome, now, window)
-    # Looked up after all are in: a newer one of the same batch may have superseded an older.
-    seqs = [outcome.seq for outcome in outcomes]
-    start = tuple(id_ for seq in seqs for id_ in _waiting_of(db, seq))
-    return Recorded(start, _superseded_by(db, start))
-
-
-def _record(db: sa.Connection, outcome: Outcome, now: float, window: float) -> None:
-    d = tables.decisions
-    seq = outcome.seq
-    if db.scalar(sa.select(sa.func.count()).where(d.c.seq == seq)):
-        return
-    decisions, deployments = outcome.decisions, outcome.deployments
-    if outcome.push is not None:
-        first = None if outcome.explicit else _same_push(db, outcome.push, seq, now - window)
-        if first is not None:
-            decisions, deployments = _without_decided(db, outcome, first)
-        _insert(db, tables.pushes, [_push_row(outcome, now)])
-    _insert(db, d, [rows.decision_row(seq, decision, now) for decision in decisions])
-    for deployment in deployments:
-        _add_deployment(db, deployment, now)
-    if deployments or not outcome.deployments:  # else it only repeats what is shown already
-        dropped = {about_deployment(one.id) for one in outcome.deployments}
-        dropped -= {about_deployment(one.id) for one in deployments}
-        feedback.want(db, [one for one in outcome.targets if dropped.isdisjoint(one.follows)], now)
-
-
-def _superseded_by(db: sa.Connection, ids: Sequence[str]) -> tuple[str, ...]:
-    t = tables.deployments
-    return tuple(db.scalars(sa.select(t.c.id).where(t.c.superseded_by.in_(ids))))
-
-
-def _waiting_of(db: sa.Connection, seq: int) -> list[str]:
-    t = tables.deployments
-    query = sa.select(t.c.id).where((t.c.seq == seq) & (t.c.state == State.WAITING))
-    return list(db.scalars(query.order_by(t.c.id)))
-
-
-def _push_row(outcome: Outcome, now: float) -> dict[str, Any]:
-    assert outcome.push is not None
-    return {
-        "seq": outcome.seq,
-        "ref_key": outcome.push.ref_key,
-        "before": _FOUND if outcome.push.found else outcome.push.before,
-        "after": outcome.push.after,
-        "delivery": outcome.delivery,
-        "at": now,
-    }
-
-
-def _same_push(db: sa.Connection, push: PushSeen, seq: int, since: float) -> sa.RowMapping | None:
-    """The row of the delivery that brought this very push already, if there is one.
-
-    A ref that goes from A to B, back to A and to B again was pushed twice: so the same
-    move counts as new once a push in between has led back to where it starts.
-    """
-    t = tables.pushes
-    if (found := _found(db, push, seq)) is not None:
-        return found
-    of_ref = (t.c.ref_key == push.ref_key) & (t.c.at >= since) & (t.c.seq != seq)
-    same = of_ref & (t.c.before == push.before) & (t.c.after == push.after)
-    first = db.execute(sa.select(t).where(same).order_by(t.c.seq.desc()).limit(1)).mappings()
-    if (row := first.first()) is None:
-        return None
-    back = of_ref & (t.c.seq > row["seq"]) & (t.c.after == push.before)
-    if db.scalar(sa.select(sa.func.count()).where(back)):
-        return None
-    return row
-
-
-_FOUND = "found"
-"""In place of `before` where reconciliation has found a push: it may have been several."""
-
-
-def _found(db: sa.Connection, push: PushSeen, seq: int) -> sa.RowMapping | None:
-    """The row that led to the same place, where either of the two was found by reconciliation.
-
-    A webhook may be days late, so this knows no window; but only the ref's newest push counts.
-    """
-    t = tables.pushes
-    newest = sa.select(t).where((t.c.ref_key == push.ref_key) & (t.c.seq != seq))
-    row = db.execute(newest.order_by(t.c.seq.desc()).limit(1)).mappings().first()
-    if row is None or not (push.found or row["before"] == _FOUND):
-        return None
-    # Of an annotated tag a webhook names the tag object, reconciliation the commit.
-    same = row["after"] == push.after or " refs/tags/" in push.ref_key
-    return row if same else None
-
-
-def _without_decided(
-    db: sa.Connection, outcome: Outcome, first: sa.RowMapping
-) -> tuple[tuple[Decision, ...], tuple[Deployment, ...]]:
-    """What is left where `first` has brought the same push: apps that it did not know."""
-    d = tables.decisions
-    decided = set(db.scalars(sa.select(d.c.app_id).where(d.c.seq == first["seq"])))
-    evidence = f"delivery {first['delivery']} brought the same push and has been decided"
-    decisions = tuple(
-        replace(one, reason=Reason.DUPLICATE_PUSH, evidence=evidence)
-        if one.deploy and one.app_id in decided
-        else one
-        for one in outcome.decisions
-    )
-    return decisions, tuple(new for new in outcome.deployments if new.app_id not in decided)
-
-
-def _add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
+def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
+    """Add one; of those of the same app that still wait only the newest stays."""
     t = tables.deployments
     of_app = sa.select(t).where((t.c.app_id == new.app_id) & (t.c.id != new.id))
     if _cancelled_since(db, new):

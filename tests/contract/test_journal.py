@@ -317,6 +317,42 @@ async def test_forth_and_back_and_forth_again_are_three_pushes_also_with_two_hoo
     assert found == ["no_watch_paths", "duplicate_push"] * 3
 
 
+@pytest.mark.parametrize("deploys", [True, False])
+async def test_pushes_that_are_recorded_together_see_each_other(
+    journal: Any, deploys: bool
+) -> None:
+    """As if one had come after the other, whether or not they deploy anything."""
+    moves = [(A, B), (A, B), (B, A), (B, A), (A, B), (A, B), (A, B)]
+    reason = Reason.NO_WATCH_PATHS if deploys else Reason.NO_PATH_HIT
+    both = (
+        (decision(), decision("app-api", Reason.NO_PATH_HIT))
+        if deploys
+        else (decision("app-web", reason),)
+    )
+    await record(
+        journal,
+        *(
+            outcome(
+                seq,
+                *([deployment(seq)] if deploys else []),
+                decisions=both,
+                push=pushed(*move),
+                explicit=seq == len(moves),
+            )
+            for seq, move in enumerate(moves, start=1)
+        ),
+    )
+
+    found = await journal.decisions(range(1, 8))
+    reasons = [str(found[seq][-1].reason) for seq in range(1, 8)]
+    again = str(Reason.DUPLICATE_PUSH if deploys else reason)
+    assert reasons == [str(reason), again] * 3 + [str(reason)]
+    if deploys:
+        assert await states(journal) == {
+            1: "superseded", 3: "superseded", 5: "superseded", 7: "waiting",
+        }  # fmt: skip
+
+
 async def test_a_person_gets_the_same_push_again(journal: Any) -> None:
     await push(journal, 1, A, B)
 
