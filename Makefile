@@ -10,10 +10,10 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test unit check format bench chaos requirements clean
+.PHONY: help demo run test unit check format bench bench-peers chaos requirements clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## Watch a push deploy, for real, on this machine
 	@$(BIN)/python -m bridge demo
@@ -36,8 +36,11 @@ format: $(DEVELOPMENT) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(DEVELOPMENT) ## Measure what must be quick
-	@for bench in tests/bench/*_bench.py; do $(BIN)/python $$bench || exit 1; done
+bench: $(DEVELOPMENT) ## Measure all that has a target; BENCH="--long --json FILE" for more
+	@$(BIN)/python tests/bench/bench.py $(BENCH)
+
+bench-peers: ## Install other receivers of webhooks, for make bench to measure beside
+	@sh tests/bench/peers/install.sh .cache/peers
 
 chaos: $(DEVELOPMENT) ## Kill the bridge under load, again and again
 	$(BIN)/python -m pytest tests/chaos

@@ -52,9 +52,9 @@ class Server:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def cpu(self) -> float:
-        """Seconds of CPU that it has used until now."""
+        """Seconds of CPU that it has used until now, and what it has started and ended."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return sum(map(int, fields[11:15])) / TICKS
 
     def memory(self) -> float:
         """MiB that it holds."""
@@ -137,9 +137,9 @@ def await_answer(process: subprocess.Popen[bytes], port: int, path: str, log: Pa
 
 @contextmanager
 def bridge(
-    folder: Path, name: str = "bridge", *, role: str = "", **settings: str
+    folder: Path, name: str = "bridge", *, path: str = "/readyz", **settings: str
 ) -> Iterator[Server]:
-    """The real thing, `serve`, with its data in `folder/name`."""
+    """The real thing, `serve`, with its data in `folder/name`, from when `path` answers."""
     port, data = free_port(), folder / name
     environment = {
         "BRIDGE_DATA": str(data),
@@ -150,7 +150,7 @@ def bridge(
         "BRIDGE_LOG_FORMAT": "json",
         "PYTHONPATH": str(ROOT),
     } | settings
-    command = [sys.executable, "-m", "bridge", "serve", *(["--role", role] if role else [])]
+    command = [sys.executable, "-m", "bridge", "serve"]
     with started(
         name,
         command,
@@ -158,7 +158,7 @@ def bridge(
         environment=environment,
         log=folder / f"{name}.log",
         data=data,
-        path="/readyz",
+        path=path,
     ) as server:
         yield server
 

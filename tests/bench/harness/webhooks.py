@@ -105,10 +105,20 @@ def write_requests(path: Path, requests: Iterable[tuple[bytes, bytes, int]]) -> 
     return path
 
 
-def pushes(path: Path, size: int, *, different: int = 64, apps: int = 0, seed: int = 1) -> Path:
+def pushes(
+    path: Path,
+    size: int,
+    *,
+    different: int = 64,
+    apps: int = 0,
+    expected: int = 202,
+    secret: str = SECRET,
+) -> Path:
     """A file of different pushes; with `apps`, each changes a file of one of so many."""
-    chance = random.Random(seed)
+    chance = random.Random(size)
     bodies = (
         push_of(size, chance, app=f"app-{n % apps}" if apps else "") for n in range(different)
     )
-    return write_requests(path, [request(body) for body in bodies])
+    return write_requests(
+        path, (request(body, expected=expected, secret=secret) for body in bodies)
+    )

@@ -1,0 +1,74 @@
+"""What every measurement needs, and how it is repeated until it was alone on the machine."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.bench.harness.machine import Quiet
+from tests.bench.harness.servers import Server, load
+
+T = TypeVar("T")
+
+
+@dataclass
+class Bench:
+    """A run of the benchmark.
+
+    Attributes:
+        program: the load generator.
+        long: with the numbers of the targets where the short run scales them down.
+        seeds: so that no two loads have the same delivery ids.
+    """
+
+    folder: Path
+    program: Path
+    quiet: Quiet
+    long: bool = False
+    rounds: int = 5
+    seeds: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def say(self, what: str) -> None:
+        """Tell people how far it has come."""
+        sys.stderr.write(f"  {time.monotonic() - self.began:5.0f} s  {what}\n")
+        sys.stderr.flush()
+
+    def seed(self) -> int:
+        """Another one each time."""
+        self.seeds += 1
+        return self.seeds
+
+    def load(self, server: Server, requests: Path, **options: Any) -> dict[str, Any]:
+        """One run of the load with new ids; whatever is not answered as expected ends it all."""
+        report = load(self.program, server, requests, seed=self.seed(), **options)
+        if report["unexpected"] or report["errors"]:
+            raise RuntimeError(f"{server.name} did not answer as it should: {report}")
+        return report
+
+    def alone(self, measure: Callable[[], T], servers: Sequence[Server], tries: int = 3) -> T:
+        """Measure, again where others have disturbed it; the last try counts in any case."""
+        while True:
+            self.quiet.begin(_cpu(servers))
+            found = measure()
+            tries -= 1
+            if self.quiet.was_alone(_cpu(servers)) or not tries:
+                return found
+            time.sleep(1)
+
+    def rounds_of(
+        self, measures: dict[str, Callable[[], dict[str, Any]]], servers: Sequence[Server]
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Rounds in which everything has its turn; each is void, and repeated, if disturbed."""
+        found: dict[str, list[dict[str, Any]]] = {name: [] for name in measures}
+        for _ in range(self.rounds):
+            one = self.alone(lambda: {name: run() for name, run in measures.items()}, servers)
+            for name, report in one.items():
+                found[name].append(report)
+        return found
+
+
+def _cpu(servers: Sequence[Server]) -> float:
+    return sum(server.cpu() for server in servers if server.process.poll() is None)

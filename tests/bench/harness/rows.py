@@ -1,0 +1,80 @@
+"""What was measured, beside what it must be and what is reached for."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure.
+
+    Attributes:
+        must, reach: its targets; None where it has none.
+        more_is_better: as of rates; less is of times.
+        more: what else was measured with it.
+    """
+
+    group: str
+    what: str
+    value: float
+    unit: str
+    must: float | None = None
+    reach: float | None = None
+    more_is_better: bool = False
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """How it compares with its targets."""
+        if self.must is None:
+            return ""
+        if self.reach is not None and self._fits(self.reach):
+            return "reached"
+        return "meets the must" if self._fits(self.must) else "MISSES THE MUST"
+
+    def _fits(self, target: float) -> bool:
+        return self.value >= target if self.more_is_better else self.value <= target
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, with the verdict."""
+        return asdict(self) | {"verdict": self.verdict}
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Rows as a Markdown table, which people can read as it is."""
+    head = ("what", "measured", "must", "reach for", "", "with it")
+    lines = [head, ("---", "---:", "---:", "---:", "---", "---")]
+    group = ""
+    for row in rows:
+        if row.group != group:
+            group = row.group
+            lines.append((f"**{group}**", "", "", "", "", ""))
+        more = ", ".join(f"{name} {value}" for name, value in row.more.items())
+        sign = "≥ " if row.more_is_better else "≤ "
+        lines.append(
+            (
+                row.what,
+                f"{shown(row.value)} {row.unit}".strip(),
+                "" if row.must is None else sign + shown(row.must),
+                "" if row.reach is None else sign + shown(row.reach),
+                row.verdict,
+                more,
+            )
+        )
+    widths = [max(len(line[n]) for line in lines) for n in range(len(head))]
+    return "\n".join(
+        "| "
+        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        + " |"
+        for line in lines
+    )
+
+
+def shown(value: float) -> str:
+    """A number with as many digits as tell something."""
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
