@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bridge.chats.slack import names
+from bridge.chats.slack import change_views, names
 from bridge.chats.slack import provider_views as views
 from bridge.chats.slack.blocks import option
 from bridge.chats.slack.build_form import build_fields, environment_fields
@@ -233,25 +233,25 @@ def changes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
 
 def outcomes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
     """What became of a change."""
-    yield "provider-saving", lambda: views.saving_view(web, "dokploy can't be reached")
-    yield "provider-saved", lambda: views.outcome_view(note())
+    yield "provider-saving", lambda: change_views.saving_view(web, "dokploy can't be reached")
+    yield "provider-saved", lambda: change_views.outcome_view(note())
     waits = f"{WAITS}the backend: dokploy can't be reached: ConnectError"
-    yield "provider-waits", lambda: views.outcome_view(note(outcome=waits))
+    yield "provider-waits", lambda: change_views.outcome_view(note(outcome=waits))
     why = "Overtaken: shop/web was changed by somebody else (branch: main → theirs)"
-    yield "provider-overtaken", lambda: views.told(note(outcome=why))
-    yield "provider-told", lambda: views.told(note())
-    yield "provider-note", lambda: views.change_note(note())
+    yield "provider-overtaken", lambda: change_views.told(note(outcome=why))
+    yield "provider-told", lambda: change_views.told(note())
+    yield "provider-note", lambda: change_views.change_note(note())
     back = note(by="slack: Bob (U0B)", what="provider undo", undoes=7, number=8)
-    yield "provider-note-undone", lambda: views.change_note(note(), back)
-    yield "provider-note-of-undo", lambda: views.change_note(back)
+    yield "provider-note-undone", lambda: change_views.change_note(note(), back)
+    yield "provider-note-of-undo", lambda: change_views.change_note(back)
     wild = note(
         by=f"slack: {hostile * 5} (U1)",
         app=hostile * 10,
         outcome=f"Refused: {hostile * 100}",
         difference=tuple(Changed(f"env.{hostile}{n}", hostile * 9, None) for n in range(300)),
     )
-    yield "provider-note-hardest", lambda: views.change_note(wild)
-    yield "provider-told-hardest", lambda: views.told(wild)
+    yield "provider-note-hardest", lambda: change_views.change_note(wild)
+    yield "provider-told-hardest", lambda: change_views.told(wild)
     yield (
         "provider-repositories",
         lambda: {"options": [option("acme/shop", "acme/shop"), option("acme/api", "acme/api")]},

@@ -10,13 +10,13 @@ from typing import Any
 
 from bridge.chats.slack import names
 from bridge.chats.slack.answering import later
+from bridge.chats.slack.change_views import change_note, outcome_view, told
 from bridge.chats.slack.client import SlackClient, code_of
 from bridge.chats.slack.messages import Message
 from bridge.chats.slack.outgoing import Outgoing, outgoing
 from bridge.chats.slack.parts import Parts, place_of
 from bridge.chats.slack.planning import Channels, lane_of
 from bridge.chats.slack.provider_asking import allowed, ask, denied
-from bridge.chats.slack.provider_views import change_note, outcome_view, told
 from bridge.chats.slack.replies import problem
 from bridge.core.errors import BridgeError, Refused
 from bridge.core.events import CONFIGURING, Action

@@ -13,6 +13,7 @@ from typing import Any
 
 from bridge.chats.slack import names
 from bridge.chats.slack import provider_views as views
+from bridge.chats.slack.change_views import saving_view
 from bridge.chats.slack.client import code_of
 from bridge.chats.slack.fields import given_in
 from bridge.chats.slack.outgoing import Outgoing
@@ -251,4 +252,4 @@ async def _kept(parts: Parts, body: Body, about: About, action: Action) -> dict[
         await ask(parts, person, place, action, app, which, view=view["id"], draft=about.draft)
     except BridgeError as error:
         return views.objected(f"It could not be kept, so nothing will change: {error}")
-    return views.saving_view(app)
+    return saving_view(app)

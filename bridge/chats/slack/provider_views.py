@@ -19,22 +19,20 @@ from bridge.chats.slack.blocks import (
     modal,
     section,
 )
-from bridge.chats.slack.messages import Block, Message, View
-from bridge.chats.slack.mrkdwn import NOTHING, code, code_block, escape, prose
+from bridge.chats.slack.change_views import change_blocks, name_of
+from bridge.chats.slack.messages import Block, View
+from bridge.chats.slack.mrkdwn import code, code_block, escape, prose
 from bridge.core.decision import Reason
-from bridge.core.difference import SECTIONS, Changed, text_of
 from bridge.core.plan import SAVABLE, Plan
 from bridge.core.rehearsal import Rehearsal
 from bridge.core.watch import App, AppKind
 from bridge.core.watch_lint import Finding
-from bridge.ports import DONE, WAITS, Audited
 
 PARTS = {
     names.PROVIDER_SOURCE: "Source",
     names.PROVIDER_BUILD: "Build",
     names.PROVIDER_ENVIRONMENT: "Variables",
 }
-MOST_CHANGES = 40
 MOST_FINDINGS = 5
 
 _OTHERS = {
@@ -83,7 +81,7 @@ def read_about(metadata: str) -> About | None:
 
 def reading(app: App) -> View:
     """While its values are read."""
-    text = f":hourglass_flowing_sand:  Reading how *{_name(app)}* is configured…"
+    text = f":hourglass_flowing_sand:  Reading how *{name_of(app)}* is configured…"
     return modal(names.PROVIDER_NEWS, "Configure an app", [section(text)], close="Close")
 
 
@@ -91,7 +89,7 @@ def away(app: App, about: About, why: str) -> View:
     """That its values can't be read just now."""
     again = button("Try again", names.PROVIDER_AGAIN, app.id, style="primary")
     blocks = [
-        section(f":warning:  *{_name(app)}* can't be read just now.\n{escape(why, 1000)}"),
+        section(f":warning:  *{name_of(app)}* can't be read just now.\n{escape(why, 1000)}"),
         context("Nothing was changed."),
         actions(again),
     ]
@@ -109,7 +107,7 @@ def part_view(
     has_source: bool = True,
 ) -> View:
     """One part of an app's configuration, to be changed."""
-    blocks = [section(f"*{_name(app)}*"), *_turns(app, about.part), divider(), *fields, *tried]
+    blocks = [section(f"*{name_of(app)}*"), *_turns(app, about.part), divider(), *fields, *tried]
     if about.part == names.PROVIDER_SOURCE and has_source:
         blocks += [divider(), actions(_disconnect(app))]
     return modal(
@@ -201,9 +199,9 @@ def comparing(about: About) -> View:
 def difference_view(plan: Plan, about: About, rehearsal: Rehearsal | None = None) -> View:
     """What would change; to submit it is to agree."""
     if plan.empty:
-        text = f"*{_name(plan.app)}* is configured like that already."
+        text = f"*{name_of(plan.app)}* is configured like that already."
         return modal(names.PROVIDER_NEWS, "What changes", [section(text)], close="Back")
-    blocks: list[Block] = [section(f"*{_name(plan.app)}*"), *change_blocks(plan.difference)]
+    blocks: list[Block] = [section(f"*{name_of(plan.app)}*"), *change_blocks(plan.difference)]
     blocks += [context(f":information_source:  {prose(one, 500)}") for one in plan.remarks[:5]]
     if rehearsal is not None or plan.findings:
         blocks += tried_blocks(rehearsal, plan.findings)
@@ -229,7 +227,7 @@ def refused_view(why: str, lines: str = "") -> View:
 
 def unread(app: App, why: str) -> View:
     """That it can't be told what would change."""
-    text = f":warning:  *{_name(app)}* can't be read just now.\n{escape(why, 1000)}"
+    text = f":warning:  *{name_of(app)}* can't be read just now.\n{escape(why, 1000)}"
     blocks = [section(text), context("Nothing was changed: go back and try again.")]
     return modal(names.PROVIDER_NEWS, "What changes", blocks, close="Back")
 
@@ -238,96 +236,6 @@ def objected(why: str) -> View:
     """That it can't be as asked."""
     said = section(f":warning:  {escape(why, 1500)}")
     return modal(names.PROVIDER_NEWS, "What changes", [said], close="Back")
-
-
-def change_blocks(changed: Sequence[Changed]) -> list[Block]:
-    """Each field before and after."""
-    lines = [change_line(one) for one in changed[:MOST_CHANGES]]
-    if len(changed) > MOST_CHANGES:
-        lines.append(f"and {len(changed) - MOST_CHANGES} more")
-    return [section("\n".join(lines[at : at + 8])) for at in range(0, len(lines), 8)]
-
-
-def change_line(one: Changed) -> str:
-    """A field before and after, in one line."""
-    name = escape(_called(one.field), 80) or NOTHING
-    return f"*{name}*  {_shown(one.before)} → {_shown(one.after)}"
-
-
-def _called(field: str) -> str:
-    """A field as people call it; a variable by its own name."""
-    if field.partition(".")[0] in SECTIONS:
-        return field
-    return field.removeprefix("rules.").replace("_", " ")
-
-
-def _shown(value: object) -> str:
-    said = text_of(value)  # type: ignore[arg-type]  # a Value
-    return code(said, 120) or "nothing" if value not in (None, ()) else "nothing"
-
-
-# ── what became of it ────────────────────────────────────────────────────────
-
-
-def saving_view(app: App, trouble: str = "") -> View:
-    """That it is kept, and will be made."""
-    text = f":hourglass_flowing_sand:  Kept. *{_name(app)}* is being changed…"
-    blocks: list[Block] = [section(text)]
-    if trouble:
-        blocks.append(context(f"It waits for the backend: {escape(trouble, 500)}"))
-    blocks.append(context("You can close this: you are told what becomes of it."))
-    return modal(names.PROVIDER_NEWS, "Configure an app", blocks, close="Close")
-
-
-def outcome_view(note: Audited) -> View:
-    """What became of a change, or that it waits."""
-    message = told(note)
-    return modal(names.PROVIDER_NEWS, "Configure an app", message.blocks, close="Close")
-
-
-def told(note: Audited) -> Message:
-    """The same for whoever asked, alone."""
-    name = f"*{escape(note.app, 200) or NOTHING}*"
-    if note.outcome == DONE:
-        head, text = (
-            f":white_check_mark:  {name} is changed.",
-            f"{escape(note.app, 200)} is changed.",
-        )
-    elif note.outcome.startswith(WAITS):
-        head = f":hourglass_flowing_sand:  The change of {name} {escape(note.outcome, 600)}."
-        text = f"The change of {escape(note.app, 200)} waits for the backend."
-    elif not note.over:
-        head, text = f":hourglass_flowing_sand:  {name} is being changed…", "It is being changed."
-    else:
-        why = escape(note.outcome.partition(": ")[2] or note.outcome, 1500)
-        head = f":x:  {name} was not changed.\n{why}"
-        text = f"{escape(note.app, 200)} was not changed: {why}"
-    return Message(text, (section(head), *change_blocks(note.difference)))
-
-
-def change_note(note: Audited, undone: Audited | None = None) -> Message:
-    """What was changed by whom, for the app's channel; with Undo while that makes sense."""
-    who = escape(_who(note.by), 80)
-    verb = "undid a change of" if note.undoes is not None else "changed"
-    what = escape(note.what.rpartition(" ")[0] or note.what, 40)
-    head = f":gear:  *{who}* {verb} *{escape(note.app, 200) or NOTHING}*  ·  {what}"
-    blocks: list[Block] = [section(head), *change_blocks(note.difference)]
-    if undone is not None:
-        blocks.append(context(f"Undone by {escape(_who(undone.by), 80)}."))
-    elif note.undoing:
-        question = "What was before comes back, if nobody has changed it since."
-        asked = confirm("Undo this change?", question, "Undo", "Leave it")
-        blocks.append(actions(button("Undo", names.PROVIDER_UNDO, str(note.number), confirm=asked)))
-    return Message(f"{who} {verb} {escape(note.app, 200)}: {what}", tuple(blocks))
-
-
-def _who(by: str) -> str:
-    """Without the door and the id: "slack: Ada (U1)" is Ada."""
-    return by.removeprefix("slack: ").removeprefix("cli: ").rpartition(" (")[0] or by
-
-
-def _name(app: App) -> str:
-    return escape(app.label, 200) or NOTHING
 
 
 def _many(number: int, noun: str) -> str:
