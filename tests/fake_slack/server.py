@@ -18,6 +18,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from tests.fake_slack.contract import Contract
+from tests.slack_rules import faults
 
 BOT_TOKEN = "xoxb-of-the-tests"
 APP_TOKEN = "xapp-of-the-tests"
@@ -206,6 +207,7 @@ class FakeSlack:
     def _answer(self, method: str, args: dict[str, Any], authorization: str) -> dict[str, Any]:
         try:
             _authorised(method, authorization)
+            well_formed(args)
             return {"ok": True, **self._handler(method)(args)}
         except SlackError as error:
             return {"ok": False, "error": str(error)}
@@ -409,6 +411,14 @@ def _authorised(method: str, authorization: str) -> None:
         raise SlackError("not_authed")
     if authorization != f"Bearer {token}":
         raise SlackError("invalid_auth")
+
+
+def well_formed(args: dict[str, Any]) -> None:
+    """Refuse blocks and views as Slack does; which rule they break stands in the error."""
+    sent = {name: _json(args[name]) for name in ("view", "blocks") if args.get(name)}
+    shown = sent.get("view") or sent | {"text": args.get("text", "")}
+    if sent and (broken := faults(shown)):
+        raise SlackError(f"invalid_blocks: {broken}")
 
 
 def _said(args: dict[str, Any]) -> dict[str, Any]:

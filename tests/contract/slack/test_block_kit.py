@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.fake_slack.server import SlackError, well_formed
 from tests.node_tools import Unavailable, node_bin, node_home
 from tests.slack_rules import faults
 from tests.slack_scenes import GOLDEN
@@ -136,3 +137,21 @@ def button(**fields: Any) -> dict[str, Any]:
 )
 def test_the_limits_would_find_a_planted_fault(blocks: list[dict[str, Any]], why: str) -> None:
     assert why in "\n".join(faults({"text": "a", "blocks": blocks}))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"text": "a", "blocks": json.dumps([section(text={"type": "mrkdwn", "text": "<!here>"})])},
+        {"view": {"type": "modal", "title": button()["text"], "blocks": []}},
+        {"text": "", "blocks": [section()]},
+    ],
+)
+def test_the_fake_slack_refuses_what_breaks_them(args: dict[str, Any]) -> None:
+    with pytest.raises(SlackError, match="invalid_blocks"):
+        well_formed(args)
+
+
+def test_the_fake_slack_takes_what_keeps_them() -> None:
+    well_formed({"text": "a", "blocks": json.dumps([section()])})
+    well_formed({"text": "a"})
