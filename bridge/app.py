@@ -360,6 +360,7 @@ async def _slack(parts: _Parts, stack: AsyncExitStack, role: Role) -> SlackParts
     if settings.slack.bot_token is None:
         return SlackParts()
     from bridge.chats.slack.changes import ChangePlans
+    from bridge.chats.slack.facts import Links
     from bridge.chats.slack.opening import LIMITS, Slack, Wiring
     from bridge.chats.slack.planning import Cards, Channels
 
@@ -381,6 +382,7 @@ async def _slack(parts: _Parts, stack: AsyncExitStack, role: Role) -> SlackParts
             _shown(given.app_token) if role.hears else "",
             given.team_id,
             given.people_every,
+            Links(_web_of(settings.github.api_url), settings.gitlab.url),
         ),
         commands=ChatCommands(stores.inbox, stores.journal, known, access, logs, time.time),
         access=access,
@@ -509,9 +511,15 @@ def host_apis(settings: Settings) -> dict[str, HostApi]:
 
 def homes_of(settings: Settings) -> dict[str, str]:
     """Where the Git hosts live, as clone addresses name it: for apps with custom Git sources."""
-    api = urlsplit(settings.github.api_url).netloc
-    github = "github.com" if api == "api.github.com" else api
+    github = urlsplit(_web_of(settings.github.api_url)).netloc
     return {github: "github", urlsplit(settings.gitlab.url).netloc: "gitlab"}
+
+
+def _web_of(api_url: str) -> str:
+    """Where people look at a GitHub whose API has that address."""
+    parts = urlsplit(api_url)
+    host = "github.com" if parts.netloc == "api.github.com" else parts.netloc
+    return f"{parts.scheme}://{host}"
 
 
 @asynccontextmanager

@@ -64,6 +64,10 @@ def remarks_on_rules(settings: "Settings") -> "Iterator[tuple[str, str]]":
         for one in lint(rule.watch_paths, settings.watch.semantics, settings.watch.picomatch):
             if one.level != "note":
                 yield one.level, f"rules.{place}.watch_paths: {finding_words(asdict(one))}"
+    for place, grant in enumerate(settings.access):
+        for pattern in grant.apps:
+            for level, words in _remarks_on_names(pattern):
+                yield level, f"access.{place}.apps: {words}"
 
 
 def _remarks_on_names(pattern: str | None) -> "Iterator[tuple[str, str]]":

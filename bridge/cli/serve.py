@@ -151,6 +151,8 @@ def welcome(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> list[st
 
     lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
     lines += [f"  webhooks  {bridge.url}/hooks/{host}" for host in hosts]
+    if settings.slack.bot_token is not None:
+        lines.append(f"  slack     {_heard(settings, bridge)}")
     if bridge.backend_url is None:
         lines.append(f"  deploys   on Dokploy, {settings.dokploy.url}")
     else:
@@ -160,6 +162,14 @@ def welcome(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> list[st
     if steps:
         lines += ["", "Next:", *(f"  {step}" for step in steps)]
     return [*lines, ""]
+
+
+def _heard(settings: "Settings", bridge: "Bridge") -> str:
+    """How Slack reaches the bridge."""
+    slack = settings.slack
+    ways = [f"{bridge.url}/slack/events"] if slack.signing_secret else []
+    ways += ["Socket Mode"] if slack.app_token else []
+    return " and ".join(ways) or "cards only; set a signing secret or an app token to hear commands"
 
 
 def _next_steps(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.access import Access, Grant, Person, Right, granting, missing
@@ -78,6 +78,7 @@ def test_a_grant_with_channels_counts_only_there() -> None:
     assert "one does in C0OPS" in missing(ops, ADA, Right.DEPLOY, WEB.label)
 
 
+@settings(max_examples=50)
 @given(st.text(), st.sampled_from(Right))
 def test_the_lines_that_an_answer_shows_grant_just_that(name: str, right: Right) -> None:
     person = Person("U0BOB", name)

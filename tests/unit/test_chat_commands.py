@@ -1,7 +1,7 @@
 """The grammar of what people type: a table, and that nothing typed can break it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.chat_commands import USAGE, Command, Unclear, Verb, parse_chat, written
@@ -89,6 +89,7 @@ def test_short_commands_have_the_same_grammar(verb: Verb, typed: str, meant: Com
     assert parse_chat(typed, verb) == meant
 
 
+@settings(max_examples=50)
 @given(st.text(max_size=600), st.sampled_from([None, *Verb]))
 def test_nothing_typed_breaks_it_and_suggestions_are_commands(
     typed: str, verb: Verb | None
@@ -100,6 +101,7 @@ def test_nothing_typed_breaks_it_and_suggestions_are_commands(
         assert all(isinstance(parse_chat(one), Command) for one in found.suggestions)
 
 
+@settings(max_examples=50)
 @given(
     st.sampled_from([D, R, C, Verb.STATUS]),
     st.from_regex(r"[a-z0-9][a-z0-9./_-]{0,30}", fullmatch=True),

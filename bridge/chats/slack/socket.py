@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 from bridge.chats.slack.client import SlackClient
@@ -9,7 +10,11 @@ from bridge.chats.slack.client import SlackClient
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 10.0
-RETRY_SECONDS = 5.0
+"""Between two pings, and before a connection that failed is tried again."""
+
+
+_ADDRESS = re.compile(r"wss?://\S+")
+"""Has a ticket in it that lets in whoever has it."""
 
 
 class Socket:
@@ -40,8 +45,24 @@ class Socket:
             await self._handler.close_async()
 
 
+class _Once(logging.Filter):
+    """Says what is wrong once and in one line: the SDK repeats it with a traceback at every try."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = _ADDRESS.sub("wss://…", record.getMessage())
+        record.msg, record.args, record.exc_info = said, (), None
+        new, self._said = said != self._said, said
+        return new
+
+
 def _quiet() -> logging.Logger:
-    """slack_sdk's, whose lines hold addresses with one-time tickets: only what is wrong."""
+    """slack_sdk's, whose lines below errors hold addresses with one-time tickets."""
     logger = logging.getLogger("bridge.chats.slack.sdk")
     logger.setLevel(logging.ERROR)
+    if not logger.filters:
+        logger.addFilter(_Once())
     return logger

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.settings import fields, is_secret, read_settings, variables
+from bridge.core.errors import Rejected
+from bridge.settings import access_of, fields, is_secret, read_settings, variables
 from tests.unit.cli.conftest import Cli
 
 SECRETS = [
@@ -192,3 +193,30 @@ def test_a_credential_for_a_host_is_checked(cli: Cli, given: dict[str, str], why
 
     assert why in result.stderr
     assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("access", "why"),
+    [
+        ("[{who: [Ada], may: [deploy]}]", "'Ada' is nobody"),
+        ("[{who: ['@nowhere'], may: [deploy]}]", "is nobody"),
+        ("[{who: [everyone], may: [own]}]", "access.0.may"),
+        ("[{who: [everyone]}]", "access.0.may"),
+        ("[{who: [everyone], may: [view], channels: ['#ops']}]", "no channel's id"),
+        ("[{who: [everyone], may: [view], app: x}]", "did you mean apps?"),
+    ],
+)
+def test_a_grant_that_grants_nothing_is_an_error(access: str, why: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        read_settings(None, {"BRIDGE_ACCESS": access})
+
+    assert why in str(refused.value)
+
+
+def test_grants_are_read() -> None:
+    access = "[{who: [U012AB3CD, '@example.com'], may: [deploy], apps: [shop/*]}]"
+    (grant,) = access_of(read_settings(None, {"BRIDGE_ACCESS": access})).grants
+
+    assert grant.who == ("U012AB3CD", "@example.com")
+    assert grant.may == {"deploy"}
+    assert grant.apps == ("shop/*",)

@@ -1,0 +1,158 @@
+"""What is said in a card's thread, and what is not said twice."""
+
+from typing import Any
+
+import pytest
+
+from bridge.chats.slack.board import Board
+from bridge.chats.slack.facts import Links
+from bridge.chats.slack.planning import card
+from bridge.core.errors import Refused, Unanswered
+from bridge.core.lifecycle import Change, Deployment, State
+from bridge.ports import Story
+from tests.fakes import deployment
+
+W, A, R, D, F = State.WAITING, State.ASKED, State.RUNNING, State.DONE, State.FAILED
+
+
+class Client:
+    """Slack as far as a board needs it; fails where it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.failing: dict[int, Exception] = {}
+        self.there: list[dict[str, Any]] = []
+
+    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        self.calls.append((method, arguments))
+        if (error := self.failing.pop(len(self.calls), None)) is not None:
+            raise error
+        return {"channel": "C1", "ts": f"{len(self.calls)}.0"}
+
+    async def read(self, method: str, **_: Any) -> dict[str, Any]:
+        if method == "chat.getPermalink":
+            return {"permalink": "https://x.slack.com/archives/C1/p1"}
+        if not self.there:
+            raise Refused("slack", f"missing_scope ({method})")
+        return {"messages": self.there}
+
+    def said(self) -> list[str]:
+        return [args["text"] for method, args in self.calls if "thread_ts" in args]
+
+
+class Stage:
+    """A board, and what its target remembers."""
+
+    def __init__(self) -> None:
+        self.client = Client()
+        self.memory: dict[str, Any] = {}
+        self.tails = 0
+        self.board = Board(
+            self.client,  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]  # nobody's address is known
+            _at_once,
+            Links(),
+            tail=self._tail,
+            email_of=_nobody,
+        )
+
+    async def _tail(self, _deployment: Deployment) -> str:
+        self.tails += 1
+        return "the end of the log"
+
+    async def _remember(self, memory: Any) -> None:
+        self.memory = dict(memory)
+
+    async def show(self, *states: State, **others: Any) -> list[Any]:
+        one = deployment(1, state=states[-1], **others)
+        history = tuple(Change(float(n), state, f"note {n}") for n, state in enumerate(states))
+        story = Story(deployments=(one,), history={one.id: history})
+        target = card(one.id, "C1")
+        return list(await self.board.show(target, story, self.memory, self._remember))
+
+
+async def _at_once(_lane: str) -> None: ...
+
+
+async def _nobody(_deployment: Deployment) -> str:
+    return ""
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+async def test_the_first_change_is_the_card_itself(stage: Stage) -> None:
+    await stage.show(W)
+
+    assert [method for method, _ in stage.client.calls] == ["chat.postMessage"]
+    assert stage.memory["ts"] == "1.0"
+    assert stage.memory["link"]
+
+
+async def test_what_is_shown_already_is_not_sent_again(stage: Stage) -> None:
+    await stage.show(W, A)
+    sent = len(stage.client.calls)
+    await stage.show(W, A)
+
+    assert len(stage.client.calls) == sent
+
+
+async def test_quiet_changes_are_said_together_and_a_failure_alone(stage: Stage) -> None:
+    await stage.show(W, A, R, F)
+
+    quiet, loud = stage.client.said()
+    assert quiet.count("\n") == 1
+    assert "failed" in loud
+    broadcasts = [args["reply_broadcast"] for _, args in stage.client.calls if "thread_ts" in args]
+    assert broadcasts == [None, True]
+    assert stage.tails == 1
+
+
+async def test_each_change_is_said_once(stage: Stage) -> None:
+    await stage.show(W, A)
+    await stage.show(W, A, R)
+    await stage.show(W, A, R, D)
+    await stage.show(W, A, R, D)
+
+    assert len(stage.client.said()) == 3
+
+
+@pytest.mark.parametrize("found", [True, False])
+async def test_a_line_that_was_not_answered_is_looked_for(stage: Stage, found: bool) -> None:
+    stage.client.failing = {2: Unanswered("slack", "gone")}
+    with pytest.raises(Unanswered):
+        await stage.show(W, A)
+    metadata = stage.client.calls[1][1]["metadata"]
+    stage.client.there = [{"ts": "9.9", "metadata": metadata}] if found else [{"ts": "1.0"}]
+    await stage.show(W, A)
+
+    assert len(stage.client.said()) == (1 if found else 2)
+
+
+async def test_a_failure_is_said_though_what_came_before_it_was_cut_off(stage: Stage) -> None:
+    stage.client.failing = {3: Unanswered("slack", "gone")}
+    with pytest.raises(Unanswered):
+        await stage.show(W, A, F)
+    await stage.show(W, A, F)
+
+    assert [("failed" in text) for text in stage.client.said()] == [False, True, True]
+
+
+async def test_a_card_that_is_gone_stays_away(stage: Stage) -> None:
+    await stage.show(W)
+    stage.client.failing = {2: Refused("slack", "message_not_found (chat.update)")}
+    await stage.show(W, A)
+    sent = len(stage.client.calls)
+    await stage.show(W, A, R)
+
+    assert stage.memory["gone"]
+    assert len(stage.client.calls) == sent
+
+
+async def test_a_refusal_is_told(stage: Stage) -> None:
+    stage.client.failing = {1: Refused("slack", "not_in_channel (chat.postMessage)")}
+
+    with pytest.raises(Refused):
+        await stage.show(W)

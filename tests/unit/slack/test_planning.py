@@ -1,0 +1,77 @@
+"""Which cards there are to be, and where."""
+
+import pytest
+
+from bridge.chats.slack.planning import CARD, NOTICE, Cards, Channels, card, lane_of
+from bridge.core.decision import Reason, because
+from bridge.core.events import Action, Asked
+from bridge.ports import Occasion, Outcome
+from tests.fakes import app, deployment, push
+
+BOOK = (("shop/*", ("C0SHOP", "#ops")), ("shop/quiet", ()), ("shop/api", ("C0API",)))
+
+
+@pytest.mark.parametrize(
+    ("label", "channels"),
+    [
+        ("shop/web", ("C0SHOP", "#ops")),
+        ("shop/api", ("C0API",)),
+        ("shop/quiet", ()),
+        ("blog/web", ("#all",)),
+    ],
+)
+def test_the_last_rule_that_names_an_app_says_its_channels(
+    label: str, channels: tuple[str, ...]
+) -> None:
+    assert Channels(BOOK, "#all").of(label) == channels
+
+
+def test_an_app_without_channels_is_shown_where_it_was_asked_for() -> None:
+    assert Channels(BOOK).of("blog/web", "C0HERE") == ("C0HERE",)
+    assert Channels(BOOK).of("shop/quiet", "C0HERE") == ("C0HERE",)
+    assert Channels(BOOK, "#all").of("blog/web", "C0HERE") == ("#all",)
+
+
+def occasion(asked: Asked | None = None, *, decided: bool = True) -> Occasion:
+    decisions = (because(app(), Reason.ASKED, "because"),) if decided else ()
+    deployments = (deployment(7),) if decided else ()
+    outcome = Outcome(7, "delivery-7", decisions, deployments)
+    return Occasion(asked or push(), asked, outcome, {})
+
+
+def test_a_push_gets_a_card_in_each_channel_of_its_app() -> None:
+    found = Cards(Channels((("**", ("C1", "C2")),)))(occasion())
+
+    assert [one.place["channel"] for one in found] == ["C1", "C2"]
+    assert {one.kind for one in found} == {CARD}
+    assert len({one.id for one in found}) == 2
+    assert found[0].follows == (f"deployment {deployment(7).id}",)
+    assert found[0].lane == lane_of("C1")
+
+
+def test_what_is_asked_from_nowhere_is_shown_to_who_asked() -> None:
+    asked = Asked(Action.DEPLOY, "app-web", "slack: Ada", "U0ADA")
+    (found,) = Cards(Channels())(occasion(asked))
+
+    assert found.place["channel"] == "U0ADA"
+
+
+def test_the_command_line_makes_no_card_where_no_channel_is_set() -> None:
+    assert Cards(Channels())(occasion(Asked(Action.DEPLOY, "app-web", "cli: ada"))) == []
+
+
+def test_only_a_card_where_it_was_asked_for_may_go_to_the_person_instead() -> None:
+    asked = Asked(Action.DEPLOY, "app-web", "slack: Ada", "U0ADA", "C0HERE")
+
+    assert card("d", "C0HERE", asked).place["person"] == "U0ADA"
+    assert "person" not in card("d", "#all", asked).place
+
+
+def test_what_is_asked_in_vain_is_told_to_who_asked_by_chat() -> None:
+    asked = Asked(Action.CANCEL, "app-web", "slack: Ada", "U0ADA", "C1", app="shop/web")
+    (found,) = Cards(Channels((), "#all"))(occasion(asked, decided=False))
+
+    assert found.kind == NOTICE
+    assert found.place["person"] == "U0ADA"
+    assert "cancel of shop/web" in found.place["text"]
+    assert Cards(Channels())(occasion(Asked(Action.DEPLOY, "x", "cli: a"), decided=False)) == []
