@@ -24,6 +24,7 @@ from bridge.backends import BACKENDS
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.pacing import Limit
 from bridge.core.roles import Role
+from bridge.core.steady import SteadyClock
 from bridge.core.watch import App
 from bridge.githosts import APIS, HOSTS
 from bridge.githosts.feedback import Plans, Use, shows_of
@@ -56,7 +57,18 @@ from bridge.journey.retention import Keeping, Retention
 from bridge.journey.showing import Persistence
 from bridge.journey.turns import Turns
 from bridge.journey.views import Views
-from bridge.ports import Backend, ChatDoor, GitHost, HostApi, Observe, Permits, Planner, Shows, Wake
+from bridge.ports import (
+    Backend,
+    ChatDoor,
+    Clock,
+    GitHost,
+    HostApi,
+    Observe,
+    Permits,
+    Planner,
+    Shows,
+    Wake,
+)
 from bridge.settings import (
     DokploySettings,
     Settings,
@@ -142,16 +154,17 @@ async def run_bridge(
         if database_url(settings) is None:
             stack.enter_context(only_one(settings.data))
         owner = new_owner(settings)
-        opened = open_stores(settings, owner, listens=role.works)
+        clock = steady_clock()
+        opened = open_stores(settings, owner, listens=role.works, clock=clock)
         stores = await stack.enter_async_context(opened)
         stack.push_async_callback(_give_leases_back, stores.journal, owner)
-        metrics = Metrics(stores.inbox, stores.journal, sizes_of(settings), time.time)
+        metrics = Metrics(stores.inbox, stores.journal, sizes_of(settings), clock)
         await metrics.start()
         backends, embedded = await _backends(settings, stack, metrics.backend_request)
-        turns = Turns(time.time)
-        catalog = _catalog(settings, role, backends, stores.journal, owner)
+        turns = Turns(clock)
+        catalog = _catalog(settings, role, backends, stores.journal, owner, clock)
         configurers = _configurers(settings, stores, backends, catalog.wake)
-        parts = _Parts(settings, stores, hosts, backends, catalog, turns, configurers, owner)
+        parts = _Parts(settings, stores, hosts, backends, catalog, turns, configurers, owner, clock)
         slack = await _slack(parts, stack, role)
         checks = {"inbox": _check(stores.inbox.ready), "journal": _check(stores.journal.ready)}
         await catalog.load()
@@ -168,7 +181,13 @@ async def run_bridge(
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What most of the parts are made of; `owner` is this process among others."""
+    """What most of the parts are made of.
+
+    Attributes:
+        owner: this process among others.
+        clock: never jumps; what is signed by others has their time, and is checked by the
+            machine's own.
+    """
 
     settings: Settings
     stores: Stores
@@ -178,6 +197,14 @@ class _Parts:
     turns: Turns
     configurers: Mapping[str, Configurer]
     owner: str
+    clock: Clock
+
+
+def steady_clock() -> Clock:
+    """A clock that never jumps, though the machine's is set; it goes on while that sleeps."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
+    ticks = time.monotonic if boot is None else partial(time.clock_gettime, boot)
+    return SteadyClock(time.time, ticks)
 
 
 def _may_play(settings: Settings, role: Role) -> None:
@@ -202,6 +229,7 @@ def _catalog(
     backends: Mapping[str, Backend],
     journal: SqlJournal,
     owner: str,
+    clock: Clock,
 ) -> Catalog:
     """On Postgres one worker reads the backends, and the others what it has written."""
     leads: Leads = always
@@ -210,7 +238,7 @@ def _catalog(
     return Catalog(
         backends if role.works else {},
         journal,
-        time.time,
+        clock,
         policy=policy_of(settings),
         book=book_of(settings),
         every=settings.journey.catalog_every,
@@ -235,7 +263,7 @@ async def _work(
     apis = host_apis(settings)
     for api in apis.values():
         stack.push_async_callback(api.close)
-    changes = Changes(apis, time.time, patience=settings.journey.changes_patience)
+    changes = Changes(apis, parts.clock, patience=settings.journey.changes_patience)
     stack.push_async_callback(changes.close)
     on_hosts = _on_hosts(settings, apis, turns, await stores.journal.instance())
     shown = _all_of(settings, on_hosts, slack, places)
@@ -247,7 +275,7 @@ async def _work(
         flows,
         parts.catalog,
         parts.hosts,
-        time.time,
+        parts.clock,
         Patience(window=settings.journey.push_window, poll=1.0 if shared else 0.25),
         policy_of(settings),
         together(shown.planners),
@@ -261,7 +289,7 @@ async def _work(
         feedback = Feedback(
             stores.journal,
             shown.shows,
-            time.time,
+            parts.clock,
             Persistence(**settings.feedback.model_dump(exclude={"enabled"})),
             turns=turns,
             owner=parts.owner,
@@ -276,12 +304,12 @@ async def _flows(parts: _Parts, stack: AsyncExitStack, permits: Permits) -> "Dur
     settings, journal = parts.settings, parts.stores.journal
     flows = flows_of(settings, parts.owner)
     flows.register(
-        DEPLOYMENT_FLOW, Deployer(parts.backends, journal, time.time, _pace(settings)).run
+        DEPLOYMENT_FLOW, Deployer(parts.backends, journal, parts.clock, _pace(settings)).run
     )
     may_kill = {name for name, one in dokploys(settings).items() if one.allow_kill_build}
     flows.register(CANCEL_FLOW, Canceller(parts.backends, journal, may_kill=may_kill).run)
     inbox, seal = parts.stores.inbox, seal_of(settings)
-    configuring = Configuring(parts.configurers, inbox, journal, seal, permits, time.time)
+    configuring = Configuring(parts.configurers, inbox, journal, seal, permits, parts.clock)
     flows.register(CONFIGURE_FLOW, configuring.run)
     await flows.launch()
     stack.push_async_callback(flows.stop)
@@ -300,7 +328,7 @@ async def _timers(
     )
     await _in_background(stack, "probe", probe.run())
     keeping = Keeping(**settings.retention.model_dump())
-    retention = Retention(stores.inbox, stores.journal, flows, time.time, owner, keeping)
+    retention = Retention(stores.inbox, stores.journal, flows, parts.clock, owner, keeping)
     await _in_background(stack, "retention", retention.run())
     if able := {host: api for host, api in apis.items() if isinstance(api, ReadsRefs)}:
         diligence = Diligence(**settings.catchup.model_dump())
@@ -310,7 +338,7 @@ async def _timers(
             stores.inbox,
             stores.journal,
             parts.catalog,
-            time.time,
+            parts.clock,
             diligence,
             homes=homes_of(settings),
             owner=owner,

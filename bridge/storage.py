@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bridge.core.database import connect_arguments
 from bridge.core.errors import NotFound, Rejected, Unreachable
+from bridge.ports import Clock
 from bridge.settings import Settings
 from bridge.stores.engines import postgres_engine, sqlite_engine
 from bridge.stores.inbox import SqliteInbox
@@ -56,7 +57,11 @@ def new_owner(settings: Settings) -> str:
 
 @asynccontextmanager
 async def open_stores(
-    settings: Settings, owner: str = "command", *, listens: bool = False
+    settings: Settings,
+    owner: str = "command",
+    *,
+    listens: bool = False,
+    clock: Clock = time.time,
 ) -> AsyncIterator[Stores]:
     """The stores, beside a running bridge or without one.
 
@@ -67,7 +72,7 @@ async def open_stores(
     Raises:
         Rejected: they can't be used.
     """
-    inbox, journal = _stores(settings, owner, listens)
+    inbox, journal = _stores(settings, owner, listens, clock)
     async with AsyncExitStack() as stack:
         for store in (inbox, journal):
             stack.push_async_callback(store.stop)
@@ -76,15 +81,15 @@ async def open_stores(
 
 
 def _stores(
-    settings: Settings, owner: str, listens: bool
+    settings: Settings, owner: str, listens: bool, clock: Clock
 ) -> "tuple[SqliteInbox | PostgresInbox, SqlJournal]":
     if (url := database_url(settings)) is None:
         data = settings.data
         engine = sqlite_engine(data / "journal.sqlite")
-        return SqliteInbox(data / "inbox.sqlite"), SqlJournal(engine, clock=time.time)
+        return SqliteInbox(data / "inbox.sqlite"), SqlJournal(engine, clock=clock)
     from bridge.stores.postgres_inbox import PostgresInbox
 
-    journal = SqlJournal(postgres_engine(url), clock=time.time)
+    journal = SqlJournal(postgres_engine(url), clock=clock)
     return PostgresInbox(url, owner=owner, listens=listens), journal
 
 

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "cli": {"app"} | BELOW_APP,
     "app": BELOW_APP,
     "settings": {"core"},
-    "storage": {"settings", "stores", "durable", "core"},
+    "storage": {"settings", "stores", "durable", "ports", "core"},
     "web": {"journey", "ports", "core"},
     "journey": {"ports", "core"},
     **{adapter: {"ports", "core"} for adapter in ADAPTERS},
