@@ -42,8 +42,8 @@ bench: $(DEVELOPMENT) ## Measure all that has a target; BENCH="--long --json FIL
 bench-peers: ## Install other receivers of webhooks, for make bench to measure beside
 	@sh tests/bench/peers/install.sh .cache/peers
 
-chaos: $(DEVELOPMENT) ## Kill the bridge under load, again and again
-	$(BIN)/python -m pytest tests/chaos
+chaos: $(DEVELOPMENT) ## Harm the bridge under load in every way, on SQLite and on Postgres
+	CHAOS_LONG=1 $(BIN)/python -m pytest -s tests/chaos
 
 requirements: $(DEVELOPMENT) ## Lock anew what pyproject.toml asks for (on Python 3.11)
 	@$(BIN)/python -m pip --quiet install "pip-tools>=7.5,<8"

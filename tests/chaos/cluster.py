@@ -24,6 +24,8 @@ from bridge.core.lifecycle import Deployment
 from bridge.ports import Delivery, DeliveryState
 from bridge.storage import open_stores
 from tests.chaos.recording_backend import RecordingBackend, push_payload
+from tests.fake_github import FakeGithub
+from tests.fake_host import FakeCommit, FakePull
 from tests.postgres import Server
 from tests.world import SECRET, hook_headers, settings_for
 
@@ -117,6 +119,7 @@ class Sender:
     apps: int
     random: random.Random
     pause: tuple[float, float]
+    told: Callable[[str, str], None] = lambda before, after: None
     head: str = "0" * 40
     sent: list[Push] = field(default_factory=list)
     refused: Counter[int] = field(default_factory=Counter)
@@ -138,6 +141,7 @@ class Sender:
         content = httpx.Request("POST", "http://h", json=payload).content
         headers = hook_headers("github", payload, content)
         self.head = after
+        self.told(before, after)
         self.sent.append(push := Push(headers["X-GitHub-Delivery"], after, apps))
         url = self.random.choice(self.urls())
         try:
@@ -155,16 +159,19 @@ class Cluster:
     """Everything that is harmed.
 
     Attributes:
+        pull: the pull request that every push belongs to.
         server: the Postgres; None on SQLite.
-        offsets: by process, the file with its clock's offset.
+        leaves_within: seconds that a process may take to end when it is told to.
     """
 
     folder: Path
     backend: RecordingBackend
+    github: FakeGithub
+    pull: FakePull
     chance: random.Random
     server: Server | None = None
     database: str | None = None
-    environment: dict[str, str] = field(default_factory=dict)
+    leaves_within: float = 10.0
     processes: list[Process] = field(default_factory=list)
     names: Iterator[int] = field(default_factory=itertools.count)
     done: list[str] = field(default_factory=list)
@@ -199,13 +206,16 @@ class Cluster:
             "BRIDGE_JOURNEY_LOOK": "0.05",
             "BRIDGE_JOURNEY_LOOK_AT_MOST": "0.2",
             "BRIDGE_JOURNEY_ADOPT": "1.5",
+            "BRIDGE_GITHUB_FEEDBACK": "comment",
+            "BRIDGE_CATCHUP_SWEEP": "false",
+            "BRIDGE_CATCHUP_RECONCILE": "false",
             "BRIDGE_LOG_LEVEL": "warning",
             "PYTHONPATH": f"{Path(__file__).with_name('clock')}{os.pathsep}{ROOT}",
             "CHAOS_CLOCK": str(clock),
         }
         if self.database is not None:
             settings["DATABASE_URL"] = self.database
-        process = Process(role, kept | settings | self.environment, self.folder / f"{name}.log")
+        process = Process(role, kept | settings | self.github.settings, self.folder / f"{name}.log")
         self.processes.append(process)
         return process
 
@@ -220,6 +230,15 @@ class Cluster:
                 process.thaw()
                 process.running.kill()
                 await process.running.wait()
+
+    def pushed(self, before: str, after: str) -> None:
+        """The host has a new commit, which belongs to the pull request."""
+        (repository,) = self.github.repositories.values()
+        repository.commits[after] = FakeCommit(after, (before,), {})
+        self.pull.commits.add(after)
+
+    def comments(self) -> list[str]:
+        return [one.body for one in self.pull.comments if one.author == self.github.login]
 
     def note(self, what: str) -> None:
         self.done.append(what)
@@ -240,6 +259,8 @@ class Verdict:
     twice: dict[str, int]
     overlapping: int
     stale: dict[str, str]
+    comments: int
+    untold: list[str]
 
     def line(self) -> str:
         states = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
@@ -247,7 +268,8 @@ class Verdict:
             f"{self.sent} sent, {self.answered} answered, {self.refused} refused, {self.kept} kept"
             f" and decided, {self.deployments} deployments ({states}), {self.asked} asked;"
             f" lost {len(self.lost)}, twice {len(self.twice)}, overlapping {self.overlapping},"
-            f" not newest last {len(self.stale)}"
+            f" not newest last {len(self.stale)}; {self.comments} comment, wrong in"
+            f" {len(self.untold)} places"
         )
 
 
@@ -259,6 +281,7 @@ async def sending(cluster: Cluster, pause: tuple[float, float]) -> AsyncIterator
         cluster.backend.apps,
         cluster.chance,
         pause,
+        cluster.pushed,
     )
     task = asyncio.create_task(sender.run())
     try:
@@ -274,7 +297,7 @@ async def sending(cluster: Cluster, pause: tuple[float, float]) -> AsyncIterator
 async def verdict(cluster: Cluster, sender: Sender) -> Verdict:
     """Compare the ledgers, once all is decided and has ended."""
     kept, deployments = await _all_ended(cluster, sender.answered)
-    ledger = cluster.backend.ledger
+    ledger, comments = cluster.backend.ledger, cluster.comments()
     asked = Counter(entry.token for entry in ledger)
     # One that was kept and cut off before its answer counts as well.
     pushed = [push for push in sender.sent if push.id in kept]
@@ -292,7 +315,22 @@ async def verdict(cluster: Cluster, sender: Sender) -> Verdict:
         twice={token: count for token, count in asked.items() if count > 1},
         overlapping=sum(entry.overlapped for entry in ledger),
         stale={app: commit for app, commit in newest.items() if last.get(app) != commit},
+        comments=len(comments),
+        untold=_untold(comments[-1] if comments else "", newest, pushed[-1].after),
     )
+
+
+def _untold(comment: str, newest: dict[str, str], pushed: str) -> list[str]:
+    """What the pull request's comment does not say of how everything stands in the end."""
+    lines = comment.splitlines()
+    rows = {app: next((line for line in lines if f"/{app}`" in line), "") for app in newest}
+    wrong = [
+        f"{app}: {row}"
+        for app, row in rows.items()
+        if "deployed" not in row or newest[app][:7] not in row
+    ]
+    headed = any(pushed[:7] in line for line in lines[:3])
+    return wrong if headed else [*wrong, f"not about {pushed[:7]}: {lines[:3]}"]
 
 
 async def _all_ended(
@@ -306,9 +344,17 @@ async def _all_ended(
             kept = {one.id: one for one in await stores.inbox.newest(100_000)}
             undecided = [d.id for d in kept.values() if d.state is not DeliveryState.DECIDED]
             going = await stores.journal.open_deployments()
-            if (not undecided and not going) or not answered <= set(kept):
+            figures = await stores.journal.figures()
+            going_on = undecided or going or figures.raised
+            if not going_on or not answered <= set(kept):
                 return kept, await stores.journal.deployments(limit=100_000)
-            assert time.monotonic() < deadline, (undecided[:5], going[:3], _logs(cluster))
+            assert time.monotonic() < deadline, (
+                undecided[:5],
+                going[:3],
+                figures,
+                await stores.journal.feedback(limit=3, failing=True),
+                _logs(cluster),
+            )
             await asyncio.sleep(0.2)
 
 

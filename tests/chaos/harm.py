@@ -7,6 +7,7 @@ from aiohttp import web
 
 from tests.chaos.cluster import Cluster, Process
 from tests.chaos.recording_backend import Fault, Handler, says_nothing
+from tests.fake_host import Spoil
 
 Harm = Callable[[Cluster, float], Awaitable[None]]
 """Does harm for about so many seconds, and ends with everything in place again."""
@@ -17,7 +18,7 @@ async def killed(cluster: Cluster, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     while loop.time() < until:
-        await asyncio.sleep(cluster.chance.uniform(0.2, 1.5))  # the moment of death is drawn
+        await asyncio.sleep(cluster.chance.uniform(0.1, 1.5))  # the moment of death is drawn
         victim = cluster.chance.choice(cluster.processes)
         await victim.kill()
         await victim.started()
@@ -93,23 +94,40 @@ async def clock_jumped(cluster: Cluster, seconds: float) -> None:
     cluster.note("clock jumps")
 
 
+async def host_failing(cluster: Cluster, seconds: float) -> None:
+    """The host's API limits, fails, loses answers and hangs."""
+    for spoil in (
+        Spoil(status=403, headers={"Retry-After": "1"}, body={"message": "secondary rate limit"}),
+        Spoil(status=502),
+        Spoil(lose=True),
+        Spoil(slow=1.0),
+    ):
+        cluster.github.spoil(spoil, times=3)
+    await asyncio.sleep(seconds)
+    cluster.github.mend()
+    cluster.note("host failing")
+
+
 async def upgraded(cluster: Cluster, seconds: float) -> None:
-    """Each process is replaced by a new one, as a new release is rolled out."""
+    """All processes are replaced by new ones, as a new release is rolled out."""
     del seconds
-    for old in list(cluster.processes):
-        await _replaced(cluster, old)
+    old = list(cluster.processes)
+    if cluster.server is None:  # one at a time on SQLite
+        (alone,) = old
+        await _left(cluster, alone)
+        await alone.started()
+    else:
+        await cluster.start(*(process.role for process in old))
+        for process in old:
+            cluster.processes.remove(process)
+            await _left(cluster, process)
     cluster.note("rolling upgrade")
 
 
-async def _replaced(cluster: Cluster, old: Process) -> None:
-    if cluster.server is None:  # one at a time on SQLite
-        took = await old.leave()
-        await old.started()
-    else:
-        await cluster.new(old.role).started()
-        cluster.processes.remove(old)
-        took = await old.leave()
-    assert took < 10, f"{old.role} took {took:.1f} s to leave"
+async def _left(cluster: Cluster, process: Process) -> None:
+    took = await process.leave()
+    most = cluster.leaves_within
+    assert took < most, f"{process.role} took {took:.1f} s to leave"
 
 
 ANYWHERE: tuple[tuple[Harm, float], ...] = (
@@ -117,6 +135,7 @@ ANYWHERE: tuple[tuple[Harm, float], ...] = (
     (frozen, 20.0),
     (backend_away, 15.0),
     (backend_late, 10.0),
+    (host_failing, 10.0),
     (clock_jumped, 9.0),
     (upgraded, 0.0),
 )
