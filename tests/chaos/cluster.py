@@ -10,6 +10,7 @@ import itertools
 import os
 import random
 import signal
+import socket
 import sys
 import time
 from collections import Counter
@@ -36,6 +37,15 @@ SETTLE_SECONDS = float(os.environ.get("CHAOS_SETTLE", "120"))
 _ports = itertools.count(random.Random(os.getpid()).randrange(10_000, 19_000))
 
 
+def free_port() -> int:
+    """A port that nobody has, nor had before; below the ephemeral range."""
+    for port in _ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
+
+
 @dataclass
 class Process:
     """`serve` as a process of its own, killed and started again under one address."""
@@ -43,7 +53,7 @@ class Process:
     role: str
     environment: dict[str, str]
     log: Path
-    port: int = field(default_factory=lambda: next(_ports))
+    port: int = field(default_factory=free_port)
     running: asyncio.subprocess.Process | None = None
 
     @property
@@ -167,7 +177,7 @@ class Cluster:
     folder: Path
     backend: RecordingBackend
     github: FakeGithub
-    pull: FakePull
+    pull: FakePull | None
     chance: random.Random
     server: Server | None = None
     database: str | None = None
@@ -235,9 +245,11 @@ class Cluster:
         """The host has a new commit, which belongs to the pull request."""
         (repository,) = self.github.repositories.values()
         repository.commits[after] = FakeCommit(after, (before,), {})
+        assert self.pull is not None
         self.pull.commits.add(after)
 
     def comments(self) -> list[str]:
+        assert self.pull is not None
         return [one.body for one in self.pull.comments if one.author == self.github.login]
 
     def note(self, what: str) -> None:

@@ -1,6 +1,7 @@
 """Killed right after its comment was posted, before it could remember that: still one comment."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import httpx
 import pytest
 from aiohttp import web
 
+from tests.chaos.cluster import Cluster, Process
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
-from tests.chaos.test_kill import Process, alive
 from tests.fake_github import FakeGithub
 from tests.fake_host import FakePull
 from tests.unit.embedded.support import until
@@ -46,11 +47,11 @@ async def github() -> AsyncIterator[DeadlyGithub]:
 async def process(
     tmp_path: Path, backend: RecordingBackend, github: DeadlyGithub
 ) -> AsyncIterator[Process]:
-    made = Process(
-        tmp_path / "bridge", backend.url, more=github.settings | {"BRIDGE_FEEDBACK_LEASE": "1"}
-    )
+    cluster = Cluster(tmp_path, backend, github, None, random.Random(0))
+    made = cluster.new("all")
+    made.environment["BRIDGE_FEEDBACK_LEASE"] = "1"
     yield made
-    await made.stop()
+    await cluster.end()
 
 
 async def push(process: Process, before: str, after: str) -> None:
@@ -83,8 +84,7 @@ async def test_killed_between_posting_and_remembering_there_is_one_comment(
         killed.set()  # here, since the fake ends what nobody listens to any more
 
     github.then.append(kill)
-    await process.start()
-    await alive(process)
+    await process.started()
     await push(process, before, after)
     async with asyncio.timeout(20):
         await killed.wait()
