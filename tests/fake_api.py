@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bridge.core.errors import BridgeError, NotFound
+from bridge.core.events import Commit, Repository
 from bridge.ports import ChangeSet, Comment, CommitState, PullRequest
 
 T = TypeVar("T")
@@ -49,6 +50,12 @@ class FakeHostApi:
         return [one.body for one in self.written[number] if one.ours]
 
     # the port
+
+    async def repository(self, name: str) -> Repository:
+        return await self._do(("repository", name), lambda: Repository(self.name, "4711", name))
+
+    async def commit(self, repository: str, sha: str) -> Commit:
+        return await self._do(("commit", repository, sha), lambda: Commit(sha, "feat: something"))
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
         return await self._do(("pull_requests", repository, commit), lambda: [*self.pulls[commit]])

@@ -83,16 +83,16 @@ class Plans:
             id=f"{self.host}.{kind} {id_}",
             kind=f"{self.host}.{kind}",
             lane=f"{self.host} {owner}" if self.apart else self.host,
-            follows=(follows,) if follows else (),
+            follows=(follows,),
             place={"repository": name, "repository_id": repository.id, **place},
         )
 
     def _push(self, push: RefPushed, seq: int) -> Target:
         assert push.commit is not None
         branch = push.ref.name if push.ref.kind is RefKind.BRANCH else None
-        return self._target(
-            "push", f"{seq}", push, "", commit=push.commit.sha, branch=branch, delivery=seq
-        )
+        place = {"commit": push.commit.sha, "branch": branch, "delivery": seq}
+        # It follows the delivery only to be forgotten with it.
+        return self._target("push", f"{seq}", push, about_delivery(seq), **place)
 
     def _statuses(self, push: RefPushed, occasion: Occasion) -> list[Target]:
         assert push.commit is not None
@@ -151,15 +151,18 @@ class FindsPullRequests:
             TooEarly: the host does not know the commit or its pull requests yet.
         """
         place = target.place
+        if "found" in memory:
+            return [self._comment(target, number) for number in memory["found"]]
         try:
             known = await self.api.pull_requests(place["repository"], place["commit"])
         except NotFound as error:
             await _look_again(memory, remember, str(error))
-            return ()
-        found = [one for one in known if concerns(one, place["branch"], place["commit"])]
+            known = []
+        found = [one.number for one in known if concerns(one, place["branch"], place["commit"])]
         if not found:
             await _look_again(memory, remember, "no pull request has this commit")
-        return [self._comment(target, one.number) for one in found]
+        await remember({"found": found})
+        return [self._comment(target, number) for number in found]
 
     def _comment(self, target: Target, number: int) -> Target:
         place, host = target.place, target.kind.partition(".")[0]

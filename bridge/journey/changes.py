@@ -25,6 +25,9 @@ MOST_PATHS_KEPT = 300_000
 AT_A_TIME = 8
 """Questions that one host is asked at a time."""
 
+CROWDED = 64
+"""Questions that wait for their answers; from then on a list that may be right counts."""
+
 SILENCE_HOLDS = 60.0
 """Seconds that "can't be told" is kept, so that all who asked get it; then it is asked anew."""
 
@@ -80,6 +83,8 @@ class Changes:
 
     def seen(self, push: RefPushed, question: Question) -> RefPushed | None:
         """The push as an app is to see it; None while that is being found out."""
+        if not question.firm and len(self._asking) >= CROWDED:
+            return push  # as after a day without us: it would take hours to ask about them all
         note = ""
         for bases in question.bases:
             found = [self._ask(push, base) for base in bases]

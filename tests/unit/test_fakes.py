@@ -5,7 +5,8 @@ import inspect
 import pytest
 
 from bridge.core.errors import Refused, Unanswered, Unreachable
-from bridge.ports import Backend, Flows, GitHost, Progress
+from bridge.ports import Backend, Flows, GitHost, HostApi, Progress
+from tests.fake_api import FakeHostApi
 from tests.fakes import HEAD, FakeBackend, FakeFlows, FakeHost, ManualClock, app
 
 
@@ -20,7 +21,13 @@ def backend(clock: ManualClock) -> FakeBackend:
 
 
 @pytest.mark.parametrize(
-    ("fake", "port"), [(FakeBackend, Backend), (FakeFlows, Flows), (FakeHost, GitHost)]
+    ("fake", "port"),
+    [
+        (FakeBackend, Backend),
+        (FakeFlows, Flows),
+        (FakeHost, GitHost),
+        (FakeHostApi, HostApi),
+    ],
 )
 def test_a_fake_has_every_method_of_its_port_in_the_same_form(fake: type, port: type) -> None:
     for name, method in inspect.getmembers(port, inspect.isfunction):

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from bridge.core.change_sets import Live, question
+from bridge.core.change_sets import Live, Question, question
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Ignored, RefKind, RefPushed
 from bridge.core.lifecycle import Deployment, State
-from bridge.journey.changes import Changes
+from bridge.journey.changes import CROWDED, Changes
 from bridge.journey.delivery import Deliveries
 from bridge.journey.views import Views
 from bridge.ports import ChangeSet, DeliveryState, Outcome
@@ -87,24 +87,34 @@ CUT_SHORT = {
 
 
 @pytest.mark.parametrize("note", CUT_SHORT.values(), ids=CUT_SHORT)
-@pytest.mark.parametrize(
-    ("found", "reason", "evidence"),
-    [
-        (WEB, "path_hit", "web/index.html matches web/** (compare {}: 1 file)"),
-        (DOCS, "no_path_hit", "1 file changed, none matches web/** (compare {}: 1 file)"),
-        (NONE, "no_path_hit", "0 files changed, none matches web/** (compare {}: 0 files)"),
-    ],
-)  # fmt: skip
-async def test_a_list_that_is_cut_short_is_asked_for(
-    office: Office, note: str, found: ChangeSet, reason: str, evidence: str
-) -> None:
-    office.api.differing[BEFORE, AFTER] = found
+async def test_a_list_that_is_cut_short_is_asked_for(office: Office, note: str) -> None:
+    office.api.differing[BEFORE, AFTER] = WEB
 
     seq = await office.decide(unknown(note, forced="forced" in note))
 
-    assert await office.why(seq) == (reason, evidence.format("aaaaaaa..bbbbbbb"))
-    assert len(await office.desk.journal.deployments(limit=5)) == (reason == "path_hit")
+    assert await office.why(seq) == (
+        "path_hit", "web/index.html matches web/** (compare aaaaaaa..bbbbbbb: 1 file)",
+    )  # fmt: skip
+    assert len(await office.desk.journal.deployments(limit=5)) == 1
     assert office.api.calls == [("compare", "my-org/mono", BEFORE, AFTER)]
+
+
+@pytest.mark.parametrize(
+    ("found", "evidence"),
+    [
+        (DOCS, "1 file changed, none matches web/** (compare {}: 1 file)"),
+        (NONE, "0 files changed, none matches web/** (compare {}: 0 files)"),
+    ],
+)
+async def test_what_is_asked_for_and_hits_nothing_does_not_deploy(
+    office: Office, found: ChangeSet, evidence: str
+) -> None:
+    office.api.differing[BEFORE, AFTER] = found
+
+    seq = await office.decide(unknown("GitLab listed 20 of 31 commits"))
+
+    assert await office.why(seq) == ("no_path_hit", evidence.format("aaaaaaa..bbbbbbb"))
+    assert await office.desk.journal.deployments(limit=5) == []
 
 
 async def test_past_the_host_s_own_limits_it_deploys_and_says_so(office: Office) -> None:
@@ -270,6 +280,31 @@ async def test_a_push_that_waits_for_its_host_holds_up_no_other(office: Office) 
         DeliveryState.KEPT, "asking github which files have changed",
     )  # fmt: skip
     assert (await office.desk.one(quick)).state is DeliveryState.DECIDED
+
+
+async def test_a_host_that_never_answers_is_silent_after_some_seconds(office: Office) -> None:
+    office.api.hangs = asyncio.Event()
+    office.changes = Changes({"github": office.api}, office.desk.clock, patience=0.0, pause=0.01)
+    office.deliveries._views = Views(office.changes, office.desk.journal)
+
+    seq = await office.decide(unknown("GitHub lists no more than 2048 commits"))
+
+    assert await office.why(seq) == (
+        "paths_unknown",
+        "GitHub lists no more than 2048 commits; github did not answer in 0 s, so it deploys",
+    )
+
+
+async def test_of_very_many_lists_that_may_be_right_some_are_taken_as_they_are(
+    office: Office,
+) -> None:
+    office.api.hangs = asyncio.Event()
+    asked = Question(((BEFORE,),), firm=False, why="it may have been forced")
+    pushes = [push(before=f"{n:040x}") for n in range(CROWDED + 1)]
+
+    seen = [office.changes.seen(one, replace(asked, bases=((one.before,),))) for one in pushes]
+
+    assert seen == [None] * CROWDED + pushes[-1:]
 
 
 async def test_one_question_is_asked_once_however_many_ask(office: Office) -> None:

@@ -77,7 +77,7 @@ def test_a_push_has_its_pull_requests_a_status_of_each_app_and_deployments() -> 
     targets = Plans("github", ALL)(occasion(None, HIT, SKIP, ELSEWHERE))
 
     assert [(one.id, one.kind, one.follows) for one in targets] == [
-        ("github.push 7", "github.push", ()),
+        ("github.push 7", "github.push", ("delivery 7",)),
         (f"github.status 4711 {SHA} app-web", "github.status", (f"deployment {ID}",)),
         (f"github.status 4711 {SHA} app-api", "github.status", ("delivery 7",)),
         (f"github.deployment {ID}", "github.deployment", (f"deployment {ID}",)),
@@ -179,6 +179,14 @@ async def test_its_comments_are_wanted_by_the_number_of_the_repository() -> None
         ("github.comment 4711 5", "github.comment", ("delivery 7",), 5),
         ("github.comment 4711 4", "github.comment", ("delivery 7",), 4),
     ]
+
+
+async def test_once_found_they_are_not_asked_for_again() -> None:
+    places = Places()
+    places.api.pulls[SHA] = [OPEN]
+
+    assert await places.show(pushed()) == await places.show(pushed())
+    assert places.api.count("pull_requests") == 1
 
 
 async def test_a_tag_has_no_branch_that_could_be_a_head() -> None:
