@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from bridge.core.decision import one_line
 from bridge.core.rules import names
@@ -72,39 +73,27 @@ class Access:
 
     def rights(self, person: Person, label: str, channel: str | None) -> frozenset[Right]:
         """Everything that somebody may do to the app of that label from a channel."""
-        found: set[Right] = set()
-        for grant in self.grants:
-            if _counts(grant, channel) and _covers(grant, label) and _names(grant, person):
-                found |= grant.may
-        return frozenset(found | {Right.VIEW}) if found else frozenset()
+        return _rights(self._of(person, channel), label)
 
     def may(self, person: Person, right: Right, app: App, channel: str | None) -> bool:
         """Whether somebody has a right to an app; only what they ask from `channel` counts."""
         return right in self.rights(person, app.label, channel)
 
-    def visible(self, person: Person, apps: Iterable[App], channel: str | None) -> list[App]:
-        """The apps that somebody may know of; nothing else may ever be named to them."""
-        return [app for app in apps if self.may(person, Right.VIEW, app, channel)]
-
     def having(
         self, person: Person, right: Right, apps: Iterable[App], channel: str | None
     ) -> list[App]:
-        """The apps to which somebody has a right."""
-        return [app for app in apps if self.may(person, right, app, channel)]
+        """The apps to which somebody has a right; what they may not view is never named to them."""
+        grants = self._of(person, channel)
+        return [app for app in apps if right in _rights(grants, app.label)]
 
-    @property
-    def by_email(self) -> bool:
-        """Whether any grant asks for an email address."""
-        return any(one.startswith("@") for grant in self.grants for one in grant.who)
+    def _of(self, person: Person, channel: str | None) -> list[Grant]:
+        """The grants that count for somebody in a channel."""
+        return [one for one in self.grants if _counts(one, channel) and _names(one, person)]
 
     @property
     def groups(self) -> frozenset[str]:
         """The user groups that grants name."""
         return frozenset(one for grant in self.grants for one in grant.who if one.startswith("S"))
-
-    def by_id(self, user: str) -> bool:
-        """Whether a grant names this very person."""
-        return any(user in grant.who for grant in self.grants)
 
 
 def missing(access: Access, person: Person, right: Right, app: str) -> str:
@@ -152,8 +141,18 @@ def _counts(grant: Grant, channel: str | None) -> bool:
     return not grant.channels or channel in grant.channels
 
 
-def _covers(grant: Grant, label: str) -> bool:
-    return any(pattern == "*" or names(pattern, label) for pattern in grant.apps)
+def _rights(grants: Iterable[Grant], label: str) -> frozenset[Right]:
+    found: set[Right] = set()
+    for grant in grants:
+        if not found >= grant.may and _covered(grant.apps, label):
+            found |= grant.may
+    return frozenset(found | {Right.VIEW}) if found else frozenset()
+
+
+@lru_cache(maxsize=65536)
+def _covered(apps: tuple[str, ...], label: str) -> bool:
+    """Asked for every app at every command, so it is worked out once."""
+    return any(pattern == "*" or names(pattern, label) for pattern in apps)
 
 
 def _names(grant: Grant, person: Person) -> bool:
