@@ -1,6 +1,7 @@
 """A push deploys: the whole journey through the public doors."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,16 @@ import pytest
 from bridge.core.events import Action
 from tests.unit.embedded.support import Repository, git_server, holding, path_with, until
 from tests.world import ZERO, Origin, World, running_world
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    """A running bridge with the embedded backend inside, on each database."""
+    others = {}
+    if request.param == "postgres":
+        others["DATABASE_URL"] = request.getfixturevalue("postgres")
+    async with running_world(tmp_path / "bridge", **others) as running:
+        yield running
 
 
 async def make_site(world: World, origin: Origin, **others: Any) -> dict[str, Any]:
