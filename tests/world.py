@@ -12,13 +12,14 @@ from typing import Any
 
 import httpx
 
-from bridge.app import NO_PLACES, Bridge, Places, run_bridge
+from bridge.app.parts import NO_PLACES, Places
+from bridge.app.run import Bridge, run_bridge
+from bridge.app.storage import Stores
 from bridge.core.commands import COMMAND_HOST, write_command
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Deployment
 from bridge.ports import Delivery, DeliveryState, NewDelivery
 from bridge.settings import Settings, read_settings
-from bridge.storage import Stores
 from tests.unit.embedded.support import Client, Repository, until
 
 SECRET = "a secret of the tests"

@@ -19,11 +19,11 @@ from bridge.cli.using import Config, Follow, Json, kept_in, run, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
+    from bridge.app.storage import Stores
     from bridge.core.events import Action
     from bridge.core.lifecycle import Deployment
     from bridge.ports import Delivery
     from bridge.settings import Settings
-    from bridge.storage import Stores
 
 REBUILDS = "a redeploy builds the existing checkout again and fetches nothing"
 
@@ -76,7 +76,7 @@ def _ask(action: str, name: str, config: Path | None, *, follow: bool, json: boo
 
 
 async def _asked(settings: "Settings", action: str, name: str, *, follow: bool, json: bool) -> int:
-    from bridge.storage import is_running, whereabouts
+    from bridge.app.storage import is_running, whereabouts
 
     async with kept_in(settings) as stores:
         wish = await _wish(stores, action, name)

@@ -11,9 +11,9 @@ from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
+    from bridge.app.storage import Stores
     from bridge.ports import Audited
     from bridge.settings import Settings
-    from bridge.storage import Stores
 
 SEARCHED = 10_000
 """So many of the newest changes are searched for an app that is gone."""

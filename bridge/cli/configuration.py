@@ -28,7 +28,7 @@ group = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 @group.command()
 def check(config: Config = None) -> None:
     """Say ok, or what is wrong with the settings, the patterns of our own rules included."""
-    from bridge.app import host_apis, served_hosts
+    from bridge.app.hosts import host_apis, served_hosts
     from bridge.cli.serve import hosts_of
 
     logging.getLogger("bridge").setLevel(logging.ERROR)  # the line below says it shorter

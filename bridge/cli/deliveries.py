@@ -24,11 +24,11 @@ from bridge.cli.verdicts import say_decisions
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
+    from bridge.app.storage import Stores
     from bridge.core.decision import Decision
     from bridge.core.lifecycle import Deployment
     from bridge.ports import Delivery
     from bridge.settings import Settings
-    from bridge.storage import Stores
 
 SEARCHED = 10_000
 """So many of the newest deliveries are searched for the beginning of an id."""

@@ -21,7 +21,7 @@ from bridge.core.errors import BridgeError
 if TYPE_CHECKING:
     import httpx
 
-    from bridge.app import Bridge
+    from bridge.app.run import Bridge
     from bridge.core.decision import Decision
     from bridge.core.lifecycle import Deployment
     from bridge.settings import Settings
@@ -184,7 +184,8 @@ async def _title(scene: Scene) -> str:
 async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
     import httpx
 
-    from bridge.app import run_bridge, run_embedded
+    from bridge.app.backends import run_embedded
+    from bridge.app.run import run_bridge
     from bridge.cli.embedded import NewSite, connected, make_site
 
     secret, shop = secrets.token_hex(16), Shop(folder)

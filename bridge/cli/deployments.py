@@ -24,9 +24,9 @@ from bridge.core.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bridge.app.storage import Stores
     from bridge.core.lifecycle import Change, Deployment
     from bridge.settings import Settings
-    from bridge.storage import Stores
 
 AppName = Annotated[
     str, typer.Argument(metavar="APP", help="Its label (project/app), name, or id.")

@@ -106,8 +106,8 @@ async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
 @asynccontextmanager
 async def api_of(settings: "Settings") -> AsyncIterator[Api]:
     """The embedded backend of a data directory; started on a free port where none runs."""
-    from bridge.app import run_embedded
-    from bridge.storage import is_held
+    from bridge.app.backends import run_embedded
+    from bridge.app.storage import is_held
 
     embedded = settings.embedded
     data = settings.data / NAME
@@ -165,8 +165,8 @@ async def _environment(api: Api, project: str) -> str:
 
 async def _tell_journal(settings: "Settings", api: Api) -> None:
     """Let the next command know the app, before the bridge reads the apps again."""
-    from bridge.app import dokploys
-    from bridge.storage import open_stores
+    from bridge.app.backends import dokploys
+    from bridge.app.storage import open_stores
 
     if dokploys(settings):
         return  # this bridge deploys elsewhere

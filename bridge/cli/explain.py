@@ -15,10 +15,10 @@ from bridge.cli.what_if import Known, WhatIf, explained
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
+    from bridge.app.storage import Stores
     from bridge.core.events import Event
     from bridge.core.watch import Rules
     from bridge.settings import Settings
-    from bridge.storage import Stores
 
 
 class HostName(StrEnum):

@@ -12,10 +12,10 @@ from bridge.cli.deployments import change_line, change_text
 from bridge.cli.show import clean, console, hint, on_terminal
 
 if TYPE_CHECKING:
+    from bridge.app.storage import Stores
     from bridge.core.lifecycle import Change, Deployment
     from bridge.ports import Delivery
     from bridge.settings import Settings
-    from bridge.storage import Stores
 
 LOOK = 0.2
 """Seconds between two looks into the journal: another process writes it."""
@@ -123,7 +123,7 @@ class Watchman:
 
     async def wait(self) -> None:
         """Until the next look."""
-        from bridge.storage import is_running
+        from bridge.app.storage import is_running
 
         await asyncio.sleep(LOOK)
         if time.monotonic() - self._looked < LOOK_FOR_PROCESS:

@@ -10,11 +10,11 @@ from bridge.core.errors import BridgeError, NotFound
 from bridge.core.naming import find_app
 
 if TYPE_CHECKING:
+    from bridge.app.storage import Stores
     from bridge.backends.dokploy.client import Dokploy
     from bridge.core.watch import App
     from bridge.journey.configure import Configurer
     from bridge.settings import Settings
-    from bridge.storage import Stores
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Reach:
         """Changes apps of this backend; a bridge that runs sees it at its next reading."""
         import time
 
-        from bridge.app import seal_of
+        from bridge.app.secrets import seal_of
         from bridge.journey.configure import Configurer
         from bridge.settings import book_of
 
@@ -46,7 +46,7 @@ class Reach:
 
     async def remember(self) -> None:
         """Let the next command know what has changed, where reading all apps costs little."""
-        from bridge.app import dokploys
+        from bridge.app.backends import dokploys
 
         if not dokploys(self.settings):
             await self.stores.journal.save_apps(self.backend.name, await self.backend.apps())
@@ -55,7 +55,7 @@ class Reach:
 @asynccontextmanager
 async def reached(settings: "Settings", name: str) -> AsyncIterator[Reach]:
     """The app that a person means, and its backend; the embedded one is started if need be."""
-    from bridge.storage import open_stores
+    from bridge.app.storage import open_stores
 
     async with backends_of(settings) as backends, open_stores(settings) as stores:
         app = await _found(backends, stores, name)
@@ -65,7 +65,7 @@ async def reached(settings: "Settings", name: str) -> AsyncIterator[Reach]:
 @asynccontextmanager
 async def backends_of(settings: "Settings") -> "AsyncIterator[Mapping[str, Dokploy]]":
     """Every Dokploy that is set, by name; else the embedded backend, which speaks the same."""
-    from bridge.app import dokploy_of, dokploys
+    from bridge.app.backends import dokploy_of, dokploys
     from bridge.cli.embedded import NAME, api_of
 
     async with AsyncExitStack() as stack:

@@ -18,7 +18,7 @@ from bridge.cli.using import Config, settings_of
 from bridge.core.roles import Role
 
 if TYPE_CHECKING:
-    from bridge.app import Bridge
+    from bridge.app.run import Bridge
     from bridge.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -50,8 +50,8 @@ def serve(
 
 def migrate(config: Config = None) -> None:
     """Bring all tables up to date, as every start does; any number may run at once."""
-    from bridge.storage import migrate as bring_up_to_date
-    from bridge.storage import whereabouts
+    from bridge.app.storage import migrate as bring_up_to_date
+    from bridge.app.storage import whereabouts
 
     settings = settings_of(config)
     asyncio.run(bring_up_to_date(settings))
@@ -80,8 +80,8 @@ def backend(
 
 
 async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
-    from bridge.app import run_bridge
-    from bridge.storage import whereabouts
+    from bridge.app.run import run_bridge
+    from bridge.app.storage import whereabouts
 
     stop = _told_to_stop()
     async with run_bridge(settings, role=role) as bridge:
@@ -121,7 +121,7 @@ def _be_gone_within(seconds: float) -> None:
 
 
 async def _backend(settings: "Settings", for_people: bool) -> int:
-    from bridge.app import run_embedded
+    from bridge.app.backends import run_embedded
 
     stop = _told_to_stop()
     async with run_embedded(settings) as server:
@@ -147,7 +147,7 @@ def hosts_of(settings: "Settings") -> list[str]:
 
 def welcome(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> list[str]:
     """What a person wants to know at the start, and what to do next. Pure."""
-    from bridge.storage import whereabouts
+    from bridge.app.storage import whereabouts
 
     lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
     lines += [f"  webhooks  {bridge.url}/hooks/{host}" for host in hosts]

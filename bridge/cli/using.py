@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from bridge.app.storage import Stores
     from bridge.settings import Settings
-    from bridge.storage import Stores
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def kept_in(settings: "Settings") -> "AsyncIterator[Stores]":
     """The stores of a data directory that is there; raises NotFound when it is not."""
-    from bridge.storage import must_be_there, open_stores
+    from bridge.app.storage import must_be_there, open_stores
 
     must_be_there(settings)
     async with open_stores(settings) as stores:

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import httpx
 
+from bridge.app.storage import open_stores
 from bridge.core.lifecycle import Deployment
 from bridge.ports import Delivery, DeliveryState
-from bridge.storage import open_stores
 from tests.chaos.recording_backend import RecordingBackend, push_payload
 from tests.fake_github import FakeGithub
 from tests.fake_host import FakeCommit, FakePull

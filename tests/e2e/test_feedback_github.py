@@ -37,7 +37,7 @@ def theirs(github: FakeGithub, origin: Origin) -> FakeRepository:
 async def world(
     tmp_path: Path, github: FakeGithub, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[World]:
-    monkeypatch.setattr("bridge.app.WRITES_TO", {"github": (), "gitlab": ()})
+    monkeypatch.setattr("bridge.app.hosts.WRITES_TO", {"github": (), "gitlab": ()})
     async with running_world(tmp_path / "bridge", **github.settings, **QUICKLY) as running:
         yield running
 

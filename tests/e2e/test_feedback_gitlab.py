@@ -46,7 +46,7 @@ async def world(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[World]:
-    monkeypatch.setattr("bridge.app.WRITES_TO", {"github": (), "gitlab": ()})
+    monkeypatch.setattr("bridge.app.hosts.WRITES_TO", {"github": (), "gitlab": ()})
     uses = {"BRIDGE_GITLAB_FEEDBACK": request.param} if hasattr(request, "param") else {}
     settings = gitlab.settings | QUICKLY | uses
     async with running_world(tmp_path / "bridge", **settings) as running:

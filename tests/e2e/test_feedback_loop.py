@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app import Places
+from bridge.app.parts import Places
 from bridge.core.errors import Unreachable
 from bridge.core.pacing import Limit
 from bridge.journey.turns import Turns

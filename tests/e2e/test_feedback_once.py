@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app import WRITES_TO
+from bridge.app.hosts import WRITES_TO
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Repository
 from bridge.core.lifecycle import Deployment, State

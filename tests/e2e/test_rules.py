@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from bridge.app.storage import open_stores
 from bridge.ports import NewDelivery
-from bridge.storage import open_stores
 from tests.unit.embedded.support import Repository, git_server
 from tests.world import ZERO, Origin, World, running_world, settings_for
 

@@ -16,14 +16,13 @@ import bridge
 
 PACKAGE = Path(bridge.__file__).parent
 ADAPTERS = {"githosts", "backends", "chats", "stores", "durable"}
-BELOW_APP = {"web", "journey", "ports", "core", "settings", "storage"} | ADAPTERS
+BELOW_APP = {"web", "journey", "ports", "core", "settings"} | ADAPTERS
 
 MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {"app"} | BELOW_APP,
     "app": BELOW_APP,
     "settings": {"core"},
-    "storage": {"settings", "stores", "durable", "ports", "core"},
     "web": {"journey", "ports", "core"},
     "journey": {"ports", "core"},
     **{adapter: {"ports", "core"} for adapter in ADAPTERS},

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from bridge.app.storage import Stores, open_stores
 from bridge.cli.root import app
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
@@ -16,7 +17,6 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App, Source, SourceType
 from bridge.ports import DeliveryState, Finished, NewDelivery, Outcome, PushSeen
 from bridge.settings import read_settings
-from bridge.storage import Stores, open_stores
 
 GUID = "11111111-2222-3333-4444-555555555555"
 SHA = "a" * 40

@@ -1,8 +1,8 @@
 """`feedback` and `audit`: what is shown where, what can't be, and who changed what."""
 
+from bridge.app.storage import Stores
 from bridge.core.difference import Changed
 from bridge.ports import Audited, Target, about_deployment
-from bridge.storage import Stores
 from tests.unit.cli.conftest import RECEIVED, Cli
 
 DEPLOYMENT = "0000000000000001.app_web"

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.app.storage import open_stores
 from bridge.cli.asking import Wish, exit_code_for
 from bridge.cli.following import Progress, Watchman, followed
 from bridge.core.decision import Decision, Reason
@@ -12,7 +13,6 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports import Delivery, DeliveryState, Outcome
 from bridge.settings import read_settings
-from bridge.storage import open_stores
 from tests.unit.cli.conftest import SHA, WEB, Cli
 
 FIRST = Deployment(

@@ -1,0 +1,5 @@
+"""The composition root: builds the parts from Settings; the only place that names every part.
+
+`run` starts them in the order in which data travels; `hosts`, `backends`, `slack`, `storage`
+and `work` make what it starts.
+"""

@@ -1,0 +1,96 @@
+"""The backends that deploy, and what configures their apps."""
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from bridge.app.secrets import seal_of
+from bridge.app.storage import Stores
+from bridge.backends import BACKENDS
+from bridge.core.errors import Rejected
+from bridge.journey.configure import Configurable, Configurer
+from bridge.ports import Backend, Observe, Wake
+from bridge.settings import DokploySettings, Settings, book_of
+
+
+@asynccontextmanager
+async def run_embedded(settings: Settings) -> AsyncIterator[Any]:
+    """The embedded backend alone, as a server."""
+    from bridge.backends.embedded import EmbeddedServer
+    from bridge.backends.embedded.process import Limits
+
+    server = EmbeddedServer(
+        settings.data / "embedded",
+        host=settings.embedded.host,
+        port=settings.embedded.port,
+        builds_concurrency=settings.embedded.builds_concurrency,
+        limits=Limits(
+            build_seconds=settings.embedded.build_timeout,
+            memory_bytes=settings.embedded.build_memory * 2**20,
+        ),
+    )
+    try:
+        await server.start()
+    except OSError as error:
+        where = f"{settings.embedded.host}:{settings.embedded.port}"
+        raise Rejected(
+            f"the embedded backend can't listen on {where} ({error.strerror});"
+            " choose another port with BRIDGE_EMBEDDED_PORT"
+        ) from error
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def backends_of(
+    settings: Settings, stack: AsyncExitStack, observe: Observe
+) -> tuple[dict[str, Backend], Any]:
+    """The backends that deploy: every Dokploy that is set, else the embedded one."""
+    found = {name: dokploy_of(settings, name, observe=observe) for name in dokploys(settings)}
+    if not found:
+        server = await stack.enter_async_context(run_embedded(settings))
+        return {"embedded": BACKENDS["embedded"](server=server)}, server
+    for backend in found.values():
+        stack.push_async_callback(backend.close)
+    return found, None
+
+
+def dokploys(settings: Settings) -> dict[str, DokploySettings]:
+    """The Dokploys that are set, by name."""
+    named = {"dokploy": settings.dokploy} | settings.backends
+    return {name: dokploy for name, dokploy in named.items() if dokploy.url is not None}
+
+
+def dokploy_of(settings: Settings, name: str = "dokploy", **others: Any) -> Backend:
+    """The Dokploy of that name; raises Rejected where its key is missing."""
+    dokploy = dokploys(settings)[name]
+    if dokploy.api_key is None:
+        where = "BRIDGE_DOKPLOY_API_KEY" if name == "dokploy" else f"backends.{name}.api_key"
+        raise Rejected(f"the url of the Dokploy {name!r} is set, but {where} is not")
+    return BACKENDS["dokploy"](
+        name=name,
+        **dokploy.model_dump(exclude={"api_key", "allow_kill_build"}),
+        api_key=dokploy.api_key,
+        **others,
+    )
+
+
+def configurers_of(
+    settings: Settings, stores: Stores, backends: Mapping[str, Backend], wake: Wake
+) -> dict[str, Configurer]:
+    """What changes how apps are configured, by the name of their backend."""
+    return {
+        name: Configurer(
+            backend,
+            stores.journal,
+            time.time,
+            book=book_of(settings),
+            semantics=settings.watch.semantics,
+            seal=seal_of(settings),
+            wake=wake,
+        )
+        for name, backend in backends.items()
+        if isinstance(backend, Configurable)
+    }

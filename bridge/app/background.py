@@ -1,0 +1,50 @@
+"""What runs as long as the process lives, and how it is looked after."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from bridge.core.errors import BridgeError
+
+log = logging.getLogger(__name__)
+
+
+async def in_background(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
+    await stack.enter_async_context(_task(name, work))
+
+
+@asynccontextmanager
+async def _task(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_end_with_it)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _end_with_it(task: "asyncio.Task[None]") -> None:
+    """A part that must always run has died: better to end and be restarted than to lie.
+
+    By a signal of its own, so that `serve` ends as gracefully as after SIGTERM, but with an
+    exit code that a supervisor restarts after.
+    """
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("%s has died", task.get_name(), exc_info=error)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def check(ready: Any) -> Any:
+    async def check() -> str | None:
+        try:
+            await ready()
+        except BridgeError as error:
+            return str(error)
+        return None
+
+    return check

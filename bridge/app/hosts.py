@@ -1,0 +1,106 @@
+"""The Git hosts: whose webhooks are taken, whose API is asked, and what is shown there."""
+
+import logging
+from collections.abc import Mapping
+from secrets import token_hex
+from urllib.parse import urlsplit
+
+from bridge.app.parts import Places
+from bridge.app.secrets import revealed
+from bridge.core.errors import Rejected
+from bridge.core.pacing import Limit
+from bridge.githosts import APIS, HOSTS
+from bridge.githosts.feedback import Plans, Use, shows_of
+from bridge.githosts.github import GitHub
+from bridge.githosts.gitlab import GitLab
+from bridge.journey.turns import Turns
+from bridge.ports import GitHost, HostApi, Planner, Shows
+from bridge.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+WRITES_TO = {
+    "github": (Limit(1, 1.0), Limit(80, 60.0)),
+    "gitlab": (Limit(1, 1.0), Limit(60, 60.0)),
+}
+"""How often a credential may write to each Git host."""
+
+
+def served_hosts(settings: Settings) -> dict[str, GitHost]:
+    """The hosts that have a secret; the others are named in the log, with what would serve them.
+
+    Raises:
+        Rejected: a secret can't be one.
+    """
+    found = _with_secrets(settings)
+    setting = {
+        "github": "BRIDGE_GITHUB_WEBHOOK_SECRETS",
+        "gitlab": "BRIDGE_GITLAB_WEBHOOK_TOKENS or BRIDGE_GITLAB_SIGNING_TOKENS",
+    }
+    for host in HOSTS:
+        if host not in found:
+            log.warning("%s is not served (404): set %s", host, setting[host])
+    return found
+
+
+def _with_secrets(settings: Settings) -> dict[str, GitHost]:
+    found: dict[str, GitHost] = {}
+    github, gitlab = settings.github, settings.gitlab
+    try:
+        if github.webhook_secrets:
+            found["github"] = GitHub(revealed(github.webhook_secrets))
+        if gitlab.webhook_tokens or gitlab.signing_tokens:
+            found["gitlab"] = GitLab(
+                revealed(gitlab.webhook_tokens), revealed(gitlab.signing_tokens)
+            )
+    except ValueError as error:
+        raise Rejected(str(error)) from None
+    return found
+
+
+def known_hosts(settings: Settings) -> dict[str, GitHost]:
+    """Every host, to read what other processes have kept; of one not set nobody has the secret."""
+    nobodys = [token_hex(32)]
+    every: dict[str, GitHost] = {"github": GitHub(nobodys), "gitlab": GitLab(nobodys, ())}
+    return every | _with_secrets(settings)
+
+
+def host_apis(settings: Settings) -> dict[str, HostApi]:
+    """The API of each host for which a credential is set; nothing is asked of it yet.
+
+    Raises:
+        Rejected: a setting can't be used.
+    """
+    github = settings.github.model_dump(exclude={"webhook_secrets", "feedback"})
+    gitlab = settings.gitlab.model_dump(exclude={"webhook_tokens", "signing_tokens", "feedback"})
+    made = {"github": APIS["github"](**github), "gitlab": APIS["gitlab"](**gitlab)}
+    return {host: api for host, api in made.items() if api is not None}
+
+
+def homes_of(settings: Settings) -> dict[str, str]:
+    """Where the Git hosts live, as clone addresses name it: for apps with custom Git sources."""
+    github = urlsplit(web_of(settings.github.api_url)).netloc
+    return {github: "github", urlsplit(settings.gitlab.url).netloc: "gitlab"}
+
+
+def web_of(api_url: str) -> str:
+    """Where people look at a GitHub whose API has that address."""
+    parts = urlsplit(api_url)
+    host = "github.com" if parts.netloc == "api.github.com" else parts.netloc
+    return f"{parts.scheme}://{host}"
+
+
+def on_hosts(
+    settings: Settings, apis: Mapping[str, HostApi], turns: Turns, instance: str
+) -> Places:
+    """The places on the Git hosts for which a credential is set."""
+    planners: list[Planner] = []
+    shows: dict[str, Shows] = {}
+    for host, api in apis.items():
+        uses = frozenset(map(Use, getattr(settings, host).feedback))
+        # Each installation of a GitHub App has limits of its own.
+        apart = host == "github" and settings.github.app_id is not None
+        planners.append(Plans(host, uses, apart=apart))
+        shows |= shows_of(api, turns.within(WRITES_TO[host]), instance)
+    return Places(tuple(planners), shows)

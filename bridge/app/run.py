@@ -1,0 +1,172 @@
+"""Everything, started in the order in which data travels."""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bridge.app.backends import backends_of, configurers_of, dokploys
+from bridge.app.background import check, in_background
+from bridge.app.hosts import known_hosts, served_hosts
+from bridge.app.parts import NO_PLACES, Parts, Places, steady_clock
+from bridge.app.slack import SlackParts, open_slack
+from bridge.app.storage import Stores, database_url, new_owner, only_one, open_stores, sizes_of
+from bridge.app.work import work
+from bridge.core.errors import BridgeError, Rejected
+from bridge.core.roles import Role
+from bridge.githosts import HOSTS
+from bridge.journey.catalog import Catalog, Leads, always, never
+from bridge.journey.ingest import Ingest
+from bridge.journey.turns import Turns
+from bridge.ports import Backend, Clock
+from bridge.settings import Settings, book_of, policy_of
+from bridge.stores.journal import SqlJournal
+
+if TYPE_CHECKING:
+    from bridge.web.health import Check
+    from bridge.web.metrics import Metrics
+    from bridge.web.server import WebServer
+
+
+log = logging.getLogger(__name__)
+
+
+CATALOG_LEASE = "catalog"
+CATALOG_LEASE_SECONDS = 15.0
+"""Renewed every few seconds; who reads the backends and dies is replaced after so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A running bridge.
+
+    Attributes:
+        url: where webhooks go.
+        backend_url, backend_key: of the embedded backend, where it is the one that deploys.
+    """
+
+    stores: Stores
+    url: str
+    backend_url: str | None
+    backend_key: str | None
+
+
+@asynccontextmanager
+async def run_bridge(
+    settings: Settings, places: Places = NO_PLACES, *, role: Role = Role.ALL
+) -> AsyncIterator[Bridge]:
+    """Everything, started in the order in which data travels and stopped in reverse.
+
+    Args:
+        places: where to show what happens, besides those that the settings name.
+        role: what this process does of it; others share the stores and do the rest.
+
+    Raises:
+        Rejected: a setting can't be used, or another process has the data directory.
+    """
+    from bridge.web.metrics import Metrics
+
+    hosts = served_hosts(settings) if role.hears else known_hosts(settings)
+    async with AsyncExitStack() as stack:
+        _may_play(settings, role)
+        if database_url(settings) is None:
+            stack.enter_context(only_one(settings.data))
+        owner = new_owner(settings)
+        clock = steady_clock()
+        opened = open_stores(settings, owner, listens=role.works, clock=clock)
+        stores = await stack.enter_async_context(opened)
+        stack.push_async_callback(_give_leases_back, stores.journal, owner)
+        metrics = Metrics(stores.inbox, stores.journal, sizes_of(settings), clock)
+        await metrics.start()
+        backends, embedded = await backends_of(settings, stack, metrics.backend_request)
+        turns = Turns(clock)
+        catalog = _catalog(settings, role, backends, stores.journal, owner, clock)
+        configurers = configurers_of(settings, stores, backends, catalog.wake)
+        parts = Parts(settings, stores, hosts, backends, catalog, turns, configurers, owner, clock)
+        slack = await open_slack(parts, stack, role)
+        checks = {"inbox": check(stores.inbox.ready), "journal": check(stores.journal.ready)}
+        await catalog.load()
+        await in_background(stack, "catalog", catalog.run())
+        if role.works:
+            flows = await work(parts, stack, slack, places)
+            checks["workflows"] = check(flows.ready)
+        await in_background(stack, "lag", metrics.watch_lag())
+        server = _listener(parts, role, checks, metrics, slack)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        yield Bridge(stores, server.url, embedded and embedded.url, embedded and embedded.api_key)
+
+
+def _may_play(settings: Settings, role: Role) -> None:
+    """Raise Rejected where a process can't have that role alone."""
+    if role is Role.ALL:
+        return
+    if database_url(settings) is None:
+        raise Rejected(
+            f"--role {role} shares the work with other processes, which needs a Postgres: set"
+            " DATABASE_URL, or run `serve` without --role, where one process does it all"
+        )
+    if not dokploys(settings):
+        raise Rejected(
+            f"--role {role} needs a backend that all processes reach: set BRIDGE_DOKPLOY_URL,"
+            " to a Dokploy or to what `dokploy-bridge backend` prints"
+        )
+
+
+def _catalog(
+    settings: Settings,
+    role: Role,
+    backends: Mapping[str, Backend],
+    journal: SqlJournal,
+    owner: str,
+    clock: Clock,
+) -> Catalog:
+    """On Postgres one worker reads the backends, and the others what it has written."""
+    leads: Leads = always
+    if database_url(settings) is not None:
+        leads = partial(journal.hold, CATALOG_LEASE, owner, CATALOG_LEASE_SECONDS)
+    return Catalog(
+        backends if role.works else {},
+        journal,
+        clock,
+        policy=policy_of(settings),
+        book=book_of(settings),
+        every=settings.journey.catalog_every,
+        eager=settings.journey.catalog_eager,
+        leads=leads if role.works else never,
+        shared=database_url(settings) is not None,
+    )
+
+
+async def _give_leases_back(journal: SqlJournal, owner: str) -> None:
+    try:
+        await journal.leave(owner)
+    except BridgeError as error:
+        log.warning("leases run out by themselves", extra={"why": str(error)})
+
+
+def _listener(
+    parts: Parts,
+    role: Role,
+    checks: "dict[str, Check]",
+    metrics: "Metrics",
+    slack: "SlackParts",
+) -> "WebServer":
+    """The public listener; of a worker only its health is seen there."""
+    from bridge.web.hooks import BodyLimits
+    from bridge.web.server import WebServer, routes
+
+    web = parts.settings.web
+    app = routes(
+        Ingest(parts.hosts, parts.stores.inbox, time.time),
+        HOSTS if role.hears else (),
+        BodyLimits(web.max_body, web.max_in_flight, web.body_timeout),
+        checks,
+        metrics,
+        web.metrics_token.get_secret_value() if web.metrics_token else None,
+        slack.doors,
+    )
+    return WebServer(app, parts.settings.host, parts.settings.port)

@@ -1,0 +1,140 @@
+"""Deciding, deploying and showing, as far as this process does it."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bridge.app.backends import dokploys
+from bridge.app.background import in_background
+from bridge.app.hosts import homes_of, host_apis, on_hosts
+from bridge.app.parts import Parts, Places, all_of
+from bridge.app.secrets import seal_of
+from bridge.app.storage import database_url, flows_of
+from bridge.journey.cancel import Canceller
+from bridge.journey.catchup import Diligence, catchup
+from bridge.journey.changes import Changes
+from bridge.journey.configuring import Configuring
+from bridge.journey.delivery import (
+    CANCEL_FLOW,
+    CONFIGURE_FLOW,
+    DEPLOYMENT_FLOW,
+    Deliveries,
+    Patience,
+)
+from bridge.journey.deployment import Deployer
+from bridge.journey.feedback import Feedback, together
+from bridge.journey.following import Pace
+from bridge.journey.probe import Probe
+from bridge.journey.reconcile import ReadsRefs
+from bridge.journey.retention import Keeping, Retention
+from bridge.journey.showing import Persistence
+from bridge.journey.views import Views
+from bridge.ports import HostApi, Permits
+from bridge.settings import Settings, policy_of
+
+if TYPE_CHECKING:
+    from bridge.app.slack import SlackParts
+    from bridge.durable.engine import DurableFlows
+
+
+async def work(
+    parts: Parts, stack: AsyncExitStack, slack: "SlackParts", places: Places
+) -> "DurableFlows":
+    """Decide, deploy and show; returns the engine that does it."""
+    settings, stores, turns = parts.settings, parts.stores, parts.turns
+    apis = host_apis(settings)
+    for api in apis.values():
+        stack.push_async_callback(api.close)
+    changes = Changes(apis, parts.clock, patience=settings.journey.changes_patience)
+    stack.push_async_callback(changes.close)
+    shown_there = on_hosts(settings, apis, turns, await stores.journal.instance())
+    shown = all_of(settings, shown_there, slack, places)
+    flows = await _flows(parts, stack, slack.permits)
+    shared = database_url(settings) is not None
+    deliveries = Deliveries(
+        stores.inbox,
+        stores.journal,
+        flows,
+        parts.catalog,
+        parts.hosts,
+        parts.clock,
+        Patience(window=settings.journey.push_window, poll=1.0 if shared else 0.25),
+        policy_of(settings),
+        together(shown.planners),
+        Views(changes, stores.journal),
+        owner=parts.owner,
+    )
+    stores.inbox.woken = deliveries.wake
+    await in_background(stack, "deliveries", deliveries.run())
+    await _timers(parts, stack, apis, flows)
+    if settings.feedback.enabled:
+        feedback = Feedback(
+            stores.journal,
+            shown.shows,
+            parts.clock,
+            Persistence(**settings.feedback.model_dump(exclude={"enabled"})),
+            turns=turns,
+            owner=parts.owner,
+        )
+        stores.journal.woken = feedback.wake
+        await in_background(stack, "feedback", feedback.run())
+    return flows
+
+
+async def _flows(parts: Parts, stack: AsyncExitStack, permits: Permits) -> "DurableFlows":
+    """The workflow engine, launched."""
+    settings, journal = parts.settings, parts.stores.journal
+    flows = flows_of(settings, parts.owner)
+    flows.register(
+        DEPLOYMENT_FLOW, Deployer(parts.backends, journal, parts.clock, _pace(settings)).run
+    )
+    may_kill = {name for name, one in dokploys(settings).items() if one.allow_kill_build}
+    flows.register(CANCEL_FLOW, Canceller(parts.backends, journal, may_kill=may_kill).run)
+    inbox, seal = parts.stores.inbox, seal_of(settings)
+    configuring = Configuring(parts.configurers, inbox, journal, seal, permits, parts.clock)
+    flows.register(CONFIGURE_FLOW, configuring.run)
+    await flows.launch()
+    stack.push_async_callback(flows.stop)
+    if database_url(settings) is not None:
+        await in_background(stack, "peers", flows.watch_peers())
+    return flows
+
+
+async def _timers(
+    parts: Parts, stack: AsyncExitStack, apis: Mapping[str, HostApi], flows: "DurableFlows"
+) -> None:
+    """What is done now and then; of several processes one does it."""
+    settings, stores, owner = parts.settings, parts.stores, parts.owner
+    probe = Probe(
+        parts.backends, parts.catalog, leads=partial(stores.journal.hold, "probe", owner, 600.0)
+    )
+    await in_background(stack, "probe", probe.run())
+    keeping = Keeping(**settings.retention.model_dump())
+    retention = Retention(stores.inbox, stores.journal, flows, parts.clock, owner, keeping)
+    await in_background(stack, "retention", retention.run())
+    if able := {host: api for host, api in apis.items() if isinstance(api, ReadsRefs)}:
+        diligence = Diligence(**settings.catchup.model_dump())
+        behind = catchup(
+            able,
+            parts.hosts,
+            stores.inbox,
+            stores.journal,
+            parts.catalog,
+            parts.clock,
+            diligence,
+            homes=homes_of(settings),
+            owner=owner,
+        )
+        await in_background(stack, "catchup", behind.run())
+
+
+def _pace(settings: Settings) -> Pace:
+    journey = settings.journey
+    return Pace(
+        look=journey.look,
+        look_at_most=journey.look_at_most,
+        adopt=journey.adopt,
+        lost=journey.lost,
+        long=journey.long,
+    )
