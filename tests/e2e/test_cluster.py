@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.storage import open_stores
+from bridge.app.storage import open_stores
 from tests.chaos.cluster import Cluster, Process
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.fake_github import FakeGithub
