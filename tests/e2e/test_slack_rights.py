@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.core.access import Access, Grant, Right
 from tests.fake_slack.hands import words_of
-from tests.fake_slack.server import FakeSlack, running_slack
+from tests.fake_slack.server import BOT, TEAM, FakeSlack, running_slack
 from tests.slack_door import Door, granted, open_door
 
 MAY_SEE = Access(
@@ -106,6 +106,28 @@ async def test_strangers_are_refused_unless_named(
 
     assert refused.body["response_type"] == "ephemeral", what
     assert named.body["response_type"] == "in_channel"
+
+
+@pytest.mark.parametrize(("who", "may"), [("U0EXT", True), ("everyone", False)])
+async def test_people_of_a_connected_workspace_click_only_where_they_are_named(
+    slack: FakeSlack, tmp_path: Path, who: str, may: bool
+) -> None:
+    slack.person("U0EXT", "Ext", team_id="T0ELSE")
+    card = _with_button("app.deploy", "app-web") | {"user": BOT, "team": TEAM}
+    async with open_door(slack, tmp_path, granted(who)) as door:
+        await door.hands.click(card, "app.deploy", user="U0EXT")
+        await door.parts.parts.background.stop()
+
+        assert bool(await door.asked()) is may
+
+
+async def test_a_click_from_another_workspace_is_told_so(door: Door, slack: FakeSlack) -> None:
+    slack.person("U0EXT", "Ext", team_id="T0ELSE")
+    card = _with_button("app.deploy", "app-web") | {"user": "U0SOMEBODY", "team": TEAM}
+    told = await (await door.hands.click(card, "app.deploy", user="U0EXT")).later()
+
+    assert "another Slack workspace" in told["text"]
+    assert await door.asked() == []
 
 
 @pytest.mark.parametrize(("who", "may"), [("S0DEV", True), ("S0OPS", False)])

@@ -96,7 +96,7 @@ class Hands:
         payload = {
             "type": "block_actions",
             "user": self._user(user),
-            "team": {"id": TEAM, "domain": "test"},
+            "team": {"id": self._user(user)["team_id"], "domain": "test"},
             "api_app_id": "A0BRIDGE",
             "container": {
                 "type": "message",

@@ -256,7 +256,7 @@ class FakeSlack:
 
     def _chat_post_message(self, args: dict[str, Any]) -> dict[str, Any]:
         channel = self._place(str(args["channel"]))
-        message = {**_said(args), "ts": self.ts(), "user": BOT, "type": "message"}
+        message = {**_said(args), "ts": self.ts(), "user": BOT, "team": TEAM, "type": "message"}
         if thread := args.get("thread_ts"):
             if not any(one["ts"] == thread for one in channel.messages):
                 raise SlackError("thread_not_found")

@@ -34,6 +34,9 @@ async def reply_to(
     except BridgeError as error:
         log.warning("a request of slack failed", extra={"why": str(error)})
         return Outgoing(problem(str(error)))
+    except Exception:
+        log.exception("a request of slack failed")
+        return Outgoing(problem("The bridge failed inside; its log says more."))
     return outgoing(reply, parts.links, place_of(body).channel)
 
 

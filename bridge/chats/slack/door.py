@@ -23,8 +23,10 @@ from bridge.chats.slack import (
 )
 from bridge.chats.slack.client import SLACK
 from bridge.chats.slack.home_door import Homes
+from bridge.chats.slack.outgoing import Outgoing
 from bridge.chats.slack.parts import Parts
 from bridge.chats.slack.reading import payload_of
+from bridge.chats.slack.replies import problem
 from bridge.chats.slack.signing import Proof, opened, verify
 from bridge.core.errors import BridgeError, MalformedPayload
 from bridge.ports import Clock, HttpAnswer
@@ -116,14 +118,22 @@ def build_bolt(parts: Parts, homes: Homes) -> Any:
     return bolt
 
 
-def team_of(body: Mapping[str, Any]) -> str:
-    """The workspace that a request comes from."""
-    team = body.get("team")
-    if isinstance(team, dict):
-        return str(team.get("id") or "")
-    view = body.get("view")
-    found = body.get("team_id") or (view.get("team_id") if isinstance(view, dict) else None)
-    return str(found or "")
+def teams_of(body: Mapping[str, Any], bot_user: str) -> set[str]:
+    """The workspaces that a request may be about.
+
+    A person of a connected workspace acts in one of ours: then the request names theirs, and a
+    dialog, or the message of ours that they have clicked on, where the app is installed. What
+    they may do is another question, and asked of their own id alone.
+    """
+    team, view = body.get("team"), body.get("view") or {}
+    message = body.get("message") or {}
+    found = [
+        team.get("id") if isinstance(team, dict) else None,
+        body.get("team_id"),
+        view.get("app_installed_team_id"),
+        message.get("team") if bot_user and message.get("user") == bot_user else None,
+    ]
+    return {str(one) for one in found if one}
 
 
 def _workspace(parts: Parts) -> Any:
@@ -132,12 +142,18 @@ def _workspace(parts: Parts) -> Any:
 
     async def one_workspace(body: dict[str, Any], next: Any) -> Any:  # noqa: A002 - Bolt's name
         ours = parts.workspace.team
-        if ours and team_of(body) == ours:
+        theirs = teams_of(body, parts.workspace.bot_user)
+        if ours and ours in theirs:
             return await next()
         why = ELSEWHERE if ours else NOT_YET
-        log.warning("refused", extra={"chat": SLACK, "team": team_of(body)[:40], "why": why})
+        named = " ".join(sorted(theirs))[:80]
+        log.warning("refused", extra={"chat": SLACK, "team": named, "why": why})
+        said = {"response_type": "ephemeral", "text": why}
         if body.get("command"):
-            return BoltResponse(status=200, body={"response_type": "ephemeral", "text": why})
+            return BoltResponse(status=200, body=said)
+        if url := str(body.get("response_url") or ""):
+            answer = {"replace_original": False, **said}
+            parts.background.start(parts.client.answer(url, answer), "refusal")
         return BoltResponse(status=200, body="")
 
     return one_workspace
@@ -149,15 +165,15 @@ async def _told(error: Exception, body: dict[str, Any]) -> Any:
 
     if isinstance(error, BridgeError):
         log.warning("a request of slack failed", extra={"why": str(error)})
-        said = f"That did not work: {error}"
+        said = problem(str(error))
     else:
         log.error("a request of slack failed", exc_info=error)
-        said = "That did not work: the bridge failed inside, and its log says more."
+        said = problem("The bridge failed inside; its log says more.")
     if not body.get("command"):
         return BoltResponse(status=200, body="")
     return BoltResponse(
         status=200,
-        body=json.dumps({"response_type": "ephemeral", "text": said}),
+        body=json.dumps(Outgoing(said).body()),
         headers={"content-type": ["application/json"]},
     )
 
