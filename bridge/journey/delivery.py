@@ -13,13 +13,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from bridge.core import trace
-from bridge.core.decision import Decision, Matcher, Policy, Reason, because, decide
+from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.core.events import CONFIGURING, Action, Asked, Event, Ignored, RefKind, RefPushed
-from bridge.core.lifecycle import Deployment, deployment_id
-from bridge.core.watch import App
-from bridge.journey.catalog import Catalog, Snapshot, apps_of
-from bridge.journey.meaning import Meaning, read, trigger_of, wished
+from bridge.core.events import CONFIGURING, Action, Asked, Event, RefKind, RefPushed
+from bridge.core.lifecycle import deployment_id
+from bridge.journey.catalog import Catalog
+from bridge.journey.deciding import Decided, Deciding, Moment, Tags, done
+from bridge.journey.meaning import Meaning, read
 from bridge.journey.views import Decided as ByItsList
 from bridge.journey.views import Views
 from bridge.ports import (
@@ -31,20 +31,12 @@ from bridge.ports import (
     GitHost,
     Inbox,
     Journal,
-    Occasion,
     Outcome,
     Planner,
-    PushSeen,
     Recorded,
 )
 
 log = logging.getLogger(__name__)
-
-Tags = dict[str, list[str]]
-"""Names of tags by app id."""
-
-Decided = tuple[Outcome | None, Finished]
-"""What a delivery led to, if to anything, and how far it has come."""
 
 LONGEST_NUMBER = 20
 """Digits of a delivery's number; more name none that there is."""
@@ -110,8 +102,7 @@ class Deliveries:
         self._hosts = hosts
         self._clock = clock
         self._patience = patience or Patience()
-        self._policy = policy or Policy()
-        self._plan = plan
+        self._deciding = Deciding(catalog, policy or Policy(), plan)
         self._views = views
         self._wake = asyncio.Event()
         self._instance = ""
@@ -189,12 +180,10 @@ class Deliveries:
     async def _recorded(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
         """The outcomes, once they are in the journal, and what follows from them."""
         tags = await self._deployed_tags(meanings)
-        snapshot = self._catalog.snapshot
-        outcomes = await asyncio.to_thread(
-            self._outcomes, meanings, snapshot, tags, self._clock(), {}
-        )
+        moment = Moment(self._catalog.snapshot, tags, self._clock(), self._instance)
+        outcomes = await asyncio.to_thread(self._deciding.outcomes, meanings, moment, {})
         if self._views is not None:
-            outcomes = await self._seen_exactly(self._views, meanings, outcomes, snapshot)
+            outcomes = await self._seen_exactly(self._views, meanings, outcomes, moment)
         recorded = await self._journal.record(
             [outcome for outcome, _ in outcomes if outcome is not None],
             window=self._patience.window,
@@ -277,7 +266,7 @@ class Deliveries:
         views: Views,
         meanings: Sequence[Meaning],
         outcomes: Sequence[Decided],
-        snapshot: Snapshot,
+        moment: Moment,
     ) -> list[Decided]:
         """The outcomes, decided again where a push's own list of files is not enough.
 
@@ -288,129 +277,18 @@ class Deliveries:
             for meaning, (outcome, _) in zip(meanings, outcomes, strict=True)
             if isinstance(meaning.event, RefPushed) and outcome is not None
         ]
-        seen, now = await views.of(pushes), self._clock()
+        seen = await views.of(pushes)
         found = {outcome[1].seq: outcome for outcome in outcomes}
         again = [meaning for meaning in meanings if meaning.delivery.seq in seen.views]
         # Only pushes to branches are among these, so no tag is learned twice.
-        for outcome in await asyncio.to_thread(
-            self._outcomes, again, snapshot, {}, now, seen.views
-        ):
+        for outcome in await asyncio.to_thread(self._deciding.outcomes, again, moment, seen.views):
             found[outcome[1].seq] = outcome
         for meaning in meanings:
             if (pause := seen.waiting.get(meaning.delivery.seq)) is not None:
                 why = f"asking {meaning.delivery.host} which files have changed"
                 later = done(meaning.delivery, DeliveryState.KEPT, why)
-                found[later.seq] = None, replace(later, due_at=now + pause)
+                found[later.seq] = None, replace(later, due_at=moment.now + pause)
         return list(found.values())
-
-    def _outcomes(
-        self,
-        meanings: Sequence[Meaning],
-        snapshot: Snapshot,
-        tags: Tags,
-        now: float,
-        views: Mapping[int, Mapping[str, RefPushed]],
-    ) -> list[Decided]:
-        found = [self._outcome(meaning, snapshot, tags, now, views) for meaning in meanings]
-        return [
-            (outcome and self._with_targets(meaning, outcome), end)
-            for meaning, (outcome, end) in zip(meanings, found, strict=True)
-        ]
-
-    def _with_targets(self, meaning: Meaning, outcome: Outcome) -> Outcome:
-        """The outcome with the places that will show it."""
-        event = meaning.event
-        assert not isinstance(event, Ignored)
-        asked = event if isinstance(event, Asked) else meaning.asked
-        found = (self._catalog.get(decision.app_id) for decision in outcome.decisions)
-        apps = {app.id: app for app in found if app is not None}
-        targets = self._plan(Occasion(event, asked, outcome, apps))
-        return replace(outcome, targets=tuple(targets))
-
-    def _decisions(
-        self,
-        push: RefPushed,
-        snapshot: Snapshot,
-        tags: Tags,
-        views: Mapping[str, RefPushed],
-    ) -> list[tuple[App, Decision]]:
-        """The decision for each app of the repository; `tags` learns what is decided.
-
-        Args:
-            views: the push as single apps see it.
-        """
-        matchers: dict[int, Matcher] = {}
-        found = []
-        for app in apps_of(snapshot, push.repository):
-            seen = views.get(app.id, push)
-            if (matcher := matchers.get(id(seen))) is None:
-                matcher = matchers[id(seen)] = self._catalog.watched.matcher(seen)
-            decision = decide(
-                seen, app, self._policy, deployed_tags=tags.get(app.id, ()), matcher=matcher
-            )
-            if decision.reason is Reason.REPOSITORY_MISMATCH:
-                continue
-            if decision.deploy and push.ref.kind is RefKind.TAG:
-                tags.setdefault(app.id, []).append(push.ref.name)
-            found.append((app, decision))
-        return found
-
-    def _outcome(
-        self,
-        meaning: Meaning,
-        snapshot: Snapshot,
-        tags: Tags,
-        now: float,
-        views: Mapping[int, Mapping[str, RefPushed]],
-    ) -> Decided:
-        event, delivery = meaning.event, meaning.delivery
-        if isinstance(event, Ignored):
-            return None, done(delivery, DeliveryState.IGNORED, event.reason)
-        if isinstance(event, Asked):
-            return self._obey(delivery, event, now)
-        decisions = self._decisions(event, snapshot, tags, views.get(delivery.seq, {}))
-        if not decisions:
-            why = f"no app deploys from {event.repository.name} on {event.repository.host}"
-            return None, done(delivery, DeliveryState.IGNORED, why)
-        trigger = trigger_of(meaning)
-        outcome = Outcome(
-            seq=delivery.seq,
-            delivery=delivery.id,
-            decisions=tuple(decision for _, decision in decisions),
-            deployments=tuple(
-                wished(delivery, app, Action.DEPLOY, trigger, self._instance, now, event)
-                for app, decision in decisions
-                if decision.deploy
-            ),
-            push=PushSeen(
-                f"{event.repository.host} {event.repository.id} {event.ref}",
-                event.before,
-                event.after,
-                event.found,
-            ),
-            explicit=meaning.asked is not None,
-        )
-        return outcome, done(delivery, DeliveryState.DECIDED)
-
-    def _obey(self, delivery: Delivery, asked: Asked, now: float) -> Decided:
-        app = self._catalog.get(asked.target)
-        if app is None:
-            why = f"there is no app {asked.app or asked.target} (any more)"
-            # Recorded all the same: whoever asked by chat has been told that it will be done.
-            outcome = Outcome(delivery.seq, delivery.id, (), explicit=True)
-            return outcome, done(delivery, DeliveryState.FAILED, why)
-        if asked.action is Action.CANCEL:
-            decision = because(app, Reason.CANCEL_ASKED, f"{asked.actor} asked to cancel")
-            deployments: tuple[Deployment, ...] = ()
-        elif asked.action in CONFIGURING:
-            why = f"{asked.actor} asked to {asked.action}"
-            decision = because(app, Reason.CONFIGURE_ASKED, why)
-            deployments = ()
-        else:
-            decision = because(app, Reason.ASKED, f"{asked.actor} asked to {asked.action}")
-            deployments = (wished(delivery, app, asked.action, asked.actor, self._instance, now),)
-        outcome = Outcome(delivery.seq, delivery.id, (decision,), deployments, explicit=True)
-        return outcome, done(delivery, DeliveryState.DECIDED)
 
     async def _start_other(self, meaning: Meaning) -> None:
         """Start what a person asked for and what is no deployment."""
@@ -433,13 +311,6 @@ class Deliveries:
             attempts=attempts,
             due_at=self._clock() + pause,
         )
-
-
-def done(delivery: Delivery, state: DeliveryState, error: str | None = None) -> Finished:
-    """How far a delivery has come."""
-    return Finished(
-        delivery.seq, delivery.host, delivery.id, state, error, attempts=delivery.attempts
-    )
 
 
 def _tell(outcome: Outcome) -> None:

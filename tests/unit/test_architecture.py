@@ -33,7 +33,8 @@ MAY_IMPORT = {
 
 INSIDE_JOURNEY = {
     "ingest": {"delivery", "deployment", "feedback"},
-    "delivery": {"deployment", "feedback", "catalog", "meaning", "views"},
+    "delivery": {"deployment", "feedback", "catalog", "meaning", "deciding", "views"},
+    "deciding": {"catalog", "meaning"},
     "views": {"changes"},
     "changes": set[str](),
     "meaning": set[str](),
