@@ -448,12 +448,12 @@ async def _arguments(request: web.Request) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def running_slack() -> AsyncIterator[FakeSlack]:
+async def running_slack(slack: FakeSlack | None = None) -> AsyncIterator[FakeSlack]:
     """A workspace with Ada and a channel, on a free port of loopback.
 
     In the end every call and answer must have kept to the contract.
     """
-    slack = FakeSlack()
+    slack = slack or FakeSlack()
     slack.person()
     slack.channel()
     runner = web.AppRunner(slack.app(), shutdown_timeout=1.0)
