@@ -30,6 +30,7 @@ from bridge.journey.reconcile import ReadsRefs
 from bridge.journey.retention import Keeping, Retention
 from bridge.journey.showing import Persistence
 from bridge.journey.views import Views
+from bridge.journey.way import Way
 from bridge.ports import HostApi, Permits
 from bridge.settings import Settings, policy_of
 
@@ -64,6 +65,7 @@ async def work(
         together(shown.planners),
         Views(changes, stores.journal),
         owner=parts.owner,
+        way=Way(lambda: stores.inbox.kept),
     )
     stores.inbox.woken = deliveries.wake
     await in_background(stack, "deliveries", deliveries.run())

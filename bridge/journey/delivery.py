@@ -8,6 +8,7 @@ marks the deliveries done. A crash anywhere in between replays harmlessly.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from bridge.journey.deciding import Decided, Deciding, Moment, Tags, done
 from bridge.journey.meaning import Meaning, read
 from bridge.journey.views import Decided as ByItsList
 from bridge.journey.views import Views
+from bridge.journey.way import Way
 from bridge.ports import (
     Clock,
     Delivery,
@@ -86,6 +88,7 @@ class Deliveries:
         views: Views | None = None,
         *,
         owner: str = "solo",
+        way: Way | None = None,
     ) -> None:
         """Take the parts.
 
@@ -93,8 +96,10 @@ class Deliveries:
             plan: says where what deliveries lead to is shown.
             views: finds the files that pushes do not list; None: they stay unknown.
             owner: this process among those that share the stores.
+            way: gives way to those who keep, where this process does that as well.
         """
         self._owner = owner
+        self._way = way
         self._inbox = inbox
         self._journal = journal
         self._flows = flows
@@ -140,7 +145,10 @@ class Deliveries:
         """Decide all that is due."""
         self._instance = self._instance or await self._journal.instance()
         while batch := await self._inbox.due(self._clock(), self._patience.batch):
+            began = time.monotonic()
             await self._handle(batch)
+            if self._way is not None:
+                await self._way.give(time.monotonic() - began)
 
     async def _handle(self, batch: Sequence[Delivery]) -> None:
         try:

@@ -76,7 +76,8 @@ def delivery_key(host: str, id: str) -> bytes:  # noqa: A002 - the field's own n
 class BatchedInbox:
     """The writing half of an inbox.
 
-    `woken` is called in the event loop after each batch that kept something new.
+    `woken` is called in the event loop after each batch that kept something new; `kept` counts
+    what was asked to be kept, and was.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class BatchedInbox:
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
         self._remembered = remembered
+        self.kept = 0
         self._known: OrderedDict[bytes, int] = OrderedDict()
         self._queue: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -203,6 +205,7 @@ class BatchedInbox:
     def _remember(self, item: Item) -> None:
         if isinstance(item, Keep):
             assert item.answer is not None
+            self.kept += 1
             self._known[item.key] = item.answer.seq
             if len(self._known) > self._remembered:
                 self._known.popitem(last=False)

@@ -33,7 +33,7 @@ MAY_IMPORT = {
 
 INSIDE_JOURNEY = {
     "ingest": {"delivery", "deployment", "feedback"},
-    "delivery": {"deployment", "feedback", "catalog", "meaning", "deciding", "views"},
+    "delivery": {"deployment", "feedback", "catalog", "meaning", "deciding", "views", "way"},
     "deciding": {"catalog", "meaning"},
     "views": {"changes"},
     "changes": set[str](),
@@ -41,6 +41,7 @@ INSIDE_JOURNEY = {
     "deployment": {"feedback", "following", "watching"},
     "following": {"feedback", "watching"},
     "watching": set[str](),
+    "way": {"watching"},
     "feedback": {"showing", "turns"},
     "showing": set[str](),
     "turns": set[str](),

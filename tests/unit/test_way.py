@@ -1,0 +1,43 @@
+"""Deciding gives way while very many webhooks are being kept, and never stops for good."""
+
+from dataclasses import dataclass, field
+
+from bridge.journey.way import LONGEST, SHARE, Way
+
+
+@dataclass
+class Road:
+    """A clock, a counter, and the pauses that were made."""
+
+    now: float = 0.0
+    kept: int = 0
+    pauses: list[float] = field(default_factory=list)
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    def way(self) -> Way:
+        return Way(lambda: self.kept, clock=lambda: self.now, sleep=self.sleep)
+
+
+async def test_few_webhooks_hold_nothing_up() -> None:
+    road = Road()
+    way = road.way()
+    road.now, road.kept = 1.0, 200
+    await way.give(0.05)
+
+    assert road.pauses == []
+
+
+async def test_many_get_most_of_the_time_but_not_all_of_it() -> None:
+    road = Road()
+    way = road.way()
+    for second in range(1, 4):
+        road.now, road.kept = float(second), second * 5000
+        await way.give(0.05)
+    road.now, road.kept = 4.0, 20_000
+    await way.give(60.0)
+    road.now = 5.0
+    await way.give(0.05)
+
+    assert road.pauses == [0.05 * SHARE] * 3 + [LONGEST]
