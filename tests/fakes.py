@@ -324,6 +324,10 @@ class FakeFlows:
         if (flow, id_, key) not in self.started:
             self.started.append((flow, id_, key))
 
+    async def ensure(self, flow: str, wanted: Mapping[str, str]) -> None:
+        for id_, key in wanted.items():
+            await self.start(flow, id_, key=key)
+
     async def drop(self, flow: str, ids: Sequence[str]) -> None:
         if self.away:
             raise Unreachable("the workflow engine", "database is locked")

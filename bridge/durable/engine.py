@@ -8,8 +8,9 @@ here are those of durability.md, which measured them.
 import asyncio
 import functools
 import logging
+import sqlite3
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ from sqlalchemy import event
 
 from bridge.core.database import connect_arguments
 from bridge.core.errors import Unreachable
+from bridge.durable import strays
+from bridge.durable.strays import Need
 from bridge.ports import Steps
 
 if TYPE_CHECKING:
@@ -44,6 +47,12 @@ QUEUE = "flows"
 
 _OVER = ("SUCCESS", "ERROR", "CANCELLED")
 """The engine's words for flows that have ended."""
+
+MANY = 500
+"""Names in one question."""
+
+MOST_SUCCESSORS = 3
+"""How often another flow takes up the work of one that has ended too early."""
 
 Body = Callable[[Steps, str], Awaitable[None]]
 """A flow's body: its steps, and the id it was started with."""
@@ -71,7 +80,19 @@ def sqlite_engine(path: Path) -> sa.Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
+    @event.listens_for(engine, "handle_error")
+    def comes_again(context: Any) -> None:
+        """DBOS waits for a lock, and gives up a flow for anything else: a full disk passes, too."""
+        error = context.original_exception
+        if isinstance(error, sqlite3.OperationalError) and any(w in str(error) for w in _PASSES):
+            waits = sqlite3.OperationalError(f"database is locked: {error}")
+            raise sa.exc.OperationalError(context.statement, None, waits) from error
+
     return engine
+
+
+_PASSES = ("disk is full", "disk I/O error")
+"""What SQLite says while nothing can be written, on Postgres among what DBOS waits for."""
 
 
 def postgres_engine(url: str, *, connections: int = 5) -> sa.Engine:
@@ -165,7 +186,8 @@ class DurableFlows:
         self._threads = threads
         self._bodies: dict[str, Body] = {}
         self._dropped = _Dropped()
-        self._running: set[asyncio.Task[Any]] = set()
+        self._running: dict[str, asyncio.Task[Any]] = {}
+        self._strays: set[str] = set()
         self._flows: dict[str, Flow] = {}
 
     def register(self, flow: str, body: Body) -> None:
@@ -198,7 +220,7 @@ class DurableFlows:
             Unreachable: its database can't be written.
         """
         with _translated():
-            await self._enqueue(flow, id_, key)
+            await self._enqueue(flow, id_, key, f"{flow}.{id_}")
 
     async def drop(self, flow: str, ids: Sequence[str]) -> None:
         """Take waiting flows out of the queue, where others would wait behind them.
@@ -211,6 +233,50 @@ class DurableFlows:
         if ids:
             with _translated():
                 await DBOS.cancel_workflows_async([f"{flow}.{id_}" for id_ in ids])
+
+    async def ensure(self, flow: str, wanted: Mapping[str, str]) -> None:
+        """See to it that flows of these ids, by id their keys, are under way.
+
+        One that has ended too early, as after a fault of the engine's, gets a successor that
+        does its work anew. One that stands still here goes on, if it did so the last time, too.
+
+        Raises:
+            Unreachable: the database can't be read or written.
+        """
+        names = {f"{flow}.{id_}": id_ for id_ in wanted}
+        with _translated():
+            known = await self._known(strays.names_to_ask(names, MOST_SUCCESSORS))
+            standing: set[str] = set()
+            for first, id_ in names.items():
+                name = strays.newest(first, known)
+                status, executor = known.get(name, (None, None))
+                runs = name in self._running
+                need = strays.need_of(status, executor, here=self._executor_id, runs=runs)
+                if need is Need.DISPATCH:
+                    standing.add(name)
+                elif need is Need.START:
+                    await self._enqueue(flow, id_, wanted[id_], name)
+                elif need is Need.ANOTHER:
+                    log.warning("a flow ended too early", extra={"flow": name, "as": status})
+                    await self._enqueue(flow, id_, wanted[id_], strays.after(first, name))
+            await asyncio.to_thread(self._dispatch, standing & self._strays)
+        self._strays = standing
+
+    async def _known(self, names: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+        """Status and executor of flows by their name."""
+        found: dict[str, tuple[str, str | None]] = {}
+        for start in range(0, len(names), MANY):
+            listed = await DBOS.list_workflows_async(
+                workflow_ids=list(names[start : start + MANY]), load_input=False, load_output=False
+            )
+            found |= {one.workflow_id: (one.status, one.executor_id) for one in listed}
+        return found
+
+    def _dispatch(self, names: Iterable[str]) -> None:
+        system = _system_database(self._engine)
+        for name in names:
+            log.warning("a flow stood still", extra={"flow": name})
+            system.reenqueue_for_recovery(name, [self._executor_id], QUEUE)
 
     async def forget(self, before: float, limit: int) -> int:
         """Forget some flows that ended before then (sharp edge 10); how many.
@@ -250,9 +316,9 @@ class DurableFlows:
         with _translated():
             await asyncio.to_thread(DBOS._recover_pending_workflows, [executor_id])  # noqa: SLF001 - the only way that keeps their queue and key
 
-    async def _enqueue(self, flow: str, id_: str, key: str) -> None:
+    async def _enqueue(self, flow: str, id_: str, key: str, name: str) -> None:
         # Ids are ordered by time: SQLite stamps whole seconds, so FIFO rests on them (edge 4).
-        with SetWorkflowID(f"{flow}.{id_}"), SetEnqueueOptions(queue_partition_key=f"{flow}.{key}"):
+        with SetWorkflowID(name), SetEnqueueOptions(queue_partition_key=f"{flow}.{key}"):
             await DBOS.enqueue_workflow_async(QUEUE, self._flows[flow], id_)  # type: ignore[arg-type]  # DBOS wants a Coroutine, we promise no more than an Awaitable
 
     async def ready(self) -> None:
@@ -276,9 +342,10 @@ class DurableFlows:
         await done
         # It made its own executor, closed by now, the loop's default one (sharp edge 11).
         loop.set_default_executor(ThreadPoolExecutor(self._threads))
-        for task in self._running:
+        running = list(self._running.values())
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         logging.getLogger("dbos").removeFilter(self._dropped)
         if self._peers is not None:
             await asyncio.to_thread(self._give_back)  # as nothing of ours runs any more
@@ -297,11 +364,13 @@ class DurableFlows:
     async def _run(self, body: Body, id_: str) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._running.add(task)
+        name = DBOS.workflow_id or id_
+        self._running[name] = task
         try:
             await body(_DbosSteps(), id_)
         finally:
-            self._running.discard(task)
+            if self._running.get(name) is task:
+                del self._running[name]
 
     def _config(self) -> DBOSConfig:
         return {

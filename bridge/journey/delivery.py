@@ -62,6 +62,7 @@ class Patience:
         window: seconds in which the same push, brought by two hooks, deploys once.
         tries: how often a delivery is tried before it is parked as failed.
         first_pause: seconds before the second try; doubled each time.
+        resume: seconds between two looks whether every open deployment goes on.
     """
 
     batch: int = 128
@@ -69,6 +70,7 @@ class Patience:
     window: float = 600.0
     tries: int = 8
     first_pause: float = 1.0
+    resume: float = 30.0
 
 
 class Deliveries:
@@ -118,13 +120,13 @@ class Deliveries:
 
     async def run(self) -> None:
         """Decide as long as the process lives."""
-        resumed = False
+        resume_at = time.monotonic()
         while True:
             self._wake.clear()  # before the drain: what comes during it wakes again
             try:
-                if not resumed:
+                if time.monotonic() >= resume_at:
                     await self.resume()
-                    resumed = True
+                    resume_at = time.monotonic() + self._patience.resume
                     await self._catalog.ready.wait()
                 await self.drain()
             except BridgeError as error:
@@ -137,9 +139,9 @@ class Deliveries:
                     await self._wake.wait()
 
     async def resume(self) -> None:
-        """Start the flow of every deployment that has not ended; most go on by themselves."""
-        for deployment in await self._journal.open_deployments():
-            await self._flows.start(DEPLOYMENT_FLOW, deployment.id, key=deployment.app_id)
+        """See to it that every deployment that has not ended has a flow that goes on."""
+        going = await self._journal.open_deployments()
+        await self._flows.ensure(DEPLOYMENT_FLOW, {one.id: one.app_id for one in going})
 
     async def drain(self) -> None:
         """Decide all that is due."""

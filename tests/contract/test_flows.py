@@ -192,6 +192,56 @@ async def test_a_flow_that_fails_or_is_dropped_holds_up_nobody(
     assert not any(line.startswith("0003.a") for line in ledger.lines)
 
 
+async def test_what_should_be_under_way_is_started_or_taken_up_anew(
+    launched: Launched, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = Ledger()
+    gate = ledger.gate("0002.b one")
+    broken = {"0001.a"}
+
+    async def body(steps: Steps, id_: str) -> None:
+        if id_ in broken:
+            broken.discard(id_)
+            raise RuntimeError("a fault of our own")
+        await ledger.body(steps, id_)
+
+    flows = await launched(work=body)
+    wanted = {"0001.a": "a", "0002.b": "b", "0003.c": "c"}
+    await flows.start("work", "0001.a", key="a")
+    await flows.start("work", "0002.b", key="b")
+    await ledger.written("0002.b one")
+
+    async def ended() -> bool:
+        left = {id_: key for id_, key in wanted.items() if f"{id_} end" not in ledger.lines}
+        await flows.ensure("work", left)
+        return left.keys() == {"0002.b"}
+
+    await until(ended, bool)
+    gate.set()
+    await ledger.written("0002.b end")
+
+    assert sorted(ledger.lines) == sorted(
+        f"{id_} {what}" for id_ in wanted for what in ("one", "two", "end")
+    )
+
+
+async def test_one_that_stands_still_here_goes_on(launched: Launched) -> None:
+    """As when the engine could not say that it had begun."""
+    ledger = Ledger()
+    gate = ledger.gate("0001.a one")
+    flows = await launched(work=ledger.body)
+    await flows.start("work", "0001.a", key="a")
+    await ledger.written("0001.a one")
+    flows._running.clear()
+    await flows.ensure("work", {"0001.a": "a"})
+    assert ledger.lines == ["0001.a one"]  # seen once it may have begun just now
+
+    gate.set()
+    await flows.ensure("work", {"0001.a": "a"})
+
+    await ledger.written("0001.a end")
+
+
 async def test_a_stop_leaves_no_thread_behind_and_the_loop_still_has_some(
     launched: Launched, tmp_path: Path
 ) -> None:
