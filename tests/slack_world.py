@@ -85,7 +85,7 @@ def slack_settings(
         "BRIDGE_SLACK_BOT_TOKEN": BOT_TOKEN,
         "BRIDGE_SLACK_SIGNING_SECRET": SECRET,
         "BRIDGE_SLACK_API_URL": f"{slack.url}/api/",
-        "BRIDGE_SLACK_CHANNEL": "#shop",
+        "BRIDGE_SLACK_CHANNEL": "C0SHOP",
         "BRIDGE_ACCESS": json.dumps(list(access)),
         "BRIDGE_JOURNEY_CATALOG_EVERY": "0.3",
     } | others

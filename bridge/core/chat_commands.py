@@ -55,7 +55,6 @@ _ALIASES = {
     "rebuild": Verb.REDEPLOY,
     "stop": Verb.CANCEL,
     "abort": Verb.CANCEL,
-    "log": Verb.HISTORY,
     "list": Verb.APPS,
     "ls": Verb.APPS,
     "source": Verb.PROVIDER,

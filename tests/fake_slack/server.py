@@ -309,14 +309,19 @@ class FakeSlack:
         return {"users": members}
 
     def _conversations_history(self, args: dict[str, Any]) -> dict[str, Any]:
-        self._needs("channels:history")
-        found = self._place(str(args["channel"])).roots()[::-1]
+        found = self._readable(args).roots()[::-1]
         return {"messages": found[: int(args.get("limit", 100))], "has_more": False}
 
     def _conversations_replies(self, args: dict[str, Any]) -> dict[str, Any]:
-        self._needs("channels:history")
-        channel = self._place(str(args["channel"]))
+        channel = self._readable(args)
         return {"messages": [channel.message(args["ts"]), *channel.thread(args["ts"])]}
+
+    def _readable(self, args: dict[str, Any]) -> Channel:
+        """What is read is named by its id; only posting takes a name."""
+        self._needs("channels:history")
+        if args["channel"] not in self.channels:
+            raise SlackError("channel_not_found")
+        return self._place(str(args["channel"]))
 
     def _conversations_info(self, args: dict[str, Any]) -> dict[str, Any]:
         channel = self._place(str(args["channel"]))

@@ -95,6 +95,8 @@ class Board:
         self._links = links
         self._tail = tail
         self._email_of = email_of
+        self._ids: dict[str, str] = {}
+        """Of channels by their names, as learned from what was posted there."""
 
     async def show(
         self, target: Target, story: Story, memory: Memory, remember: Remember
@@ -155,14 +157,17 @@ class Board:
 
     async def _post(self, target: Target, message: Message, metadata: Any) -> dict[str, Any]:
         await self._turn(target.lane)
-        return await self._client.call(
+        name = str(target.place["channel"])
+        answer = await self._client.call(
             "chat.postMessage",
-            channel=str(target.place["channel"]),
+            channel=name,
             metadata=metadata,
             unfurl_links=False,
             unfurl_media=False,
             **message.body(),
         )
+        self._ids[name] = str(answer["channel"])
+        return answer
 
     async def _linked(self, known: _Card, remember: Remember) -> _Card:
         """Its permalink, by which other places lead to it; a card is one without it, too."""
@@ -260,7 +265,8 @@ class Board:
         self, target: Target, known: _Card, thread: str, lines: int
     ) -> tuple[str, str] | None:
         """Channel and ts of a message of ours by its metadata; None: it is not to be found."""
-        channel = known.channel or str(target.place["channel"])
+        name = str(target.place["channel"])
+        channel = known.channel or self._ids.get(name, name)
         where = {"ts": thread} if thread else {}
         method = "conversations.replies" if thread else "conversations.history"
         try:
