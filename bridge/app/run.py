@@ -102,6 +102,10 @@ async def run_bridge(
 
 def _may_play(settings: Settings, role: Role) -> None:
     """Raise Rejected where a process can't have that role alone."""
+    if database_url(settings) is not None and not settings.secret_key:
+        log.warning(
+            "set BRIDGE_SECRET_KEY, the same for all: what one process seals, another must open"
+        )
     if role is Role.ALL:
         return
     if database_url(settings) is None:

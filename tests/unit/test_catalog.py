@@ -277,3 +277,60 @@ async def test_no_fault_ends_the_timer(
         catalog.wake()
     assert not running.done()
     await ended(running)
+
+
+# ── several processes ────────────────────────────────────────────────────────
+
+
+class Turn:
+    """Whose turn it is to read the backends."""
+
+    def __init__(self) -> None:
+        self.ours = False
+
+    async def __call__(self) -> bool:
+        return self.ours
+
+
+@pytest.fixture
+async def shared(
+    backend: FakeBackend, journal: SqlJournal, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Catalog, Turn]]:
+    """A catalog beside those of other processes, at work; at first it is not its turn."""
+    monkeypatch.setattr("bridge.journey.catalog.FOLLOW_PAUSE", 0.01)
+    await journal.save_apps("dokploy", [app()])
+    turn = Turn()
+    catalog = Catalog({"dokploy": backend}, journal, clock, every=60.0, leads=turn, shared=True)
+    await catalog.load()
+    running = asyncio.create_task(catalog.run())
+    yield catalog, turn
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_it_follows_what_another_process_has_read(
+    shared: tuple[Catalog, Turn], backend: FakeBackend, journal: SqlJournal
+) -> None:
+    catalog, _ = shared
+    backend.found = [app("app-unseen")]
+
+    await journal.save_apps("dokploy", [app(), app("app-new")])
+
+    async def known() -> set[str]:
+        return {one.id for one in catalog.all()}
+
+    await until(known, lambda found: found == {"app-web", "app-new"})
+
+
+async def test_when_its_turn_comes_it_reads_for_all(
+    shared: tuple[Catalog, Turn], backend: FakeBackend, journal: SqlJournal
+) -> None:
+    _, turn = shared
+    backend.found = [app("app-fresh")]
+
+    turn.ours = True
+
+    async def kept() -> list[str]:
+        return [one.id for one in await journal.apps()]
+
+    await until(kept, lambda found: found == ["app-fresh"])

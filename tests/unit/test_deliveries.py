@@ -11,8 +11,9 @@ import pytest
 
 from bridge.core.commands import COMMAND_HOST, write_command
 from bridge.core.errors import MalformedPayload, Unreachable
-from bridge.core.events import Action, Asked, Event, Ignored, Repository
+from bridge.core.events import Action, Asked, Event, Ignored, RefKind, Repository
 from bridge.core.lifecycle import State
+from bridge.core.watch import Rules, Trigger
 from bridge.journey.catalog import TROUBLE_PAUSE, Catalog
 from bridge.journey.delivery import CANCEL_FLOW, DEPLOYMENT_FLOW, Deliveries, Patience
 from bridge.ports import (
@@ -123,6 +124,37 @@ async def desk(tmp_path: Path, empty: Path) -> AsyncIterator[Desk]:
     yield Desk(inbox, journal, clock, backend, catalog)
     await inbox.stop()
     await journal.stop()
+
+
+# ── several processes ────────────────────────────────────────────────────────
+
+
+async def test_tags_that_only_go_up_are_decided_by_one_process_at_a_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a tag is the newest depends on what the others decide just now."""
+    rules = Rules(trigger=Trigger.TAG, only_newer=True)
+    await desk.journal.save_rules("app-web", rules, by="cli: ada")
+    await desk.catalog.refresh()
+    await desk.journal.hold("tags", "another process", 60.0)
+    hold, waits = desk.journal.hold, asyncio.Event()
+
+    async def watched(name: str, owner: str, seconds: float) -> bool:
+        held = await hold(name, owner, seconds)
+        waits.set()
+        return held
+
+    monkeypatch.setattr(desk.journal, "hold", watched)
+    tag = await desk.keep("one", push("v2.0.0", kind=RefKind.TAG))
+    deciding = asyncio.create_task(desk.drain())
+    await asyncio.wait_for(waits.wait(), 10)
+    assert (await desk.one(tag)).state is DeliveryState.KEPT
+
+    await desk.journal.release("tags", "another process")
+    await deciding
+
+    assert (await desk.one(tag)).state is DeliveryState.DECIDED
+    assert await desk.journal.hold("tags", "a third", 60.0)
 
 
 # ── what a delivery leads to ─────────────────────────────────────────────────
