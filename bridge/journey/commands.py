@@ -5,12 +5,12 @@ asks reads the journal. Rights are checked here, each time, and nothing that a p
 see is ever named to them.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core.access import Access, Person, Right, granting, missing
-from bridge.core.chat_commands import OPENS_PICKER, Command, Unclear, Verb, parse_chat, written
+from bridge.core.asking import command_for, other_ref
+from bridge.core.chat_commands import OPENS_PICKER, Command, Unclear, Verb
 from bridge.core.commands import CHAT_HOST, write_command
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Deployment
@@ -31,17 +31,11 @@ from bridge.core.replies import (
 )
 from bridge.core.watch import App
 from bridge.journey.build_log import BuildLogs
-from bridge.ports import Audited, Clock, Explained, Inbox, Journal, LogTail, NewDelivery, Place
-
-log = logging.getLogger(__name__)
+from bridge.journey.chat_audit import ChatAudit, actor
+from bridge.ports import Clock, Explained, Inbox, Journal, LogTail, NewDelivery, Place
 
 LISTED = 10
 """Deployments or decisions that an answer shows."""
-
-REFUSED_AGAIN = 60.0
-"""Seconds in which the same refusal is kept once: nobody can fill the audit log with them."""
-
-MOST_REFUSALS = 1000
 
 NEEDS = {
     Verb.DEPLOY: Right.DEPLOY,
@@ -94,7 +88,7 @@ class ChatCommands:
         self._access = access
         self._logs = logs
         self._clock = clock
-        self._refusals: dict[tuple[str, str, str], float] = {}
+        self._audit = ChatAudit(journal, clock)
 
     # ── the port ──────────────────────────────────────────────────────────
 
@@ -159,17 +153,7 @@ class ChatCommands:
 
     async def note(self, person: Person, what: str, reply: Reply) -> None:
         """Keep in the audit log that somebody asked for something, where that is worth it."""
-        by = f"{actor(person)} ({person.id})"
-        if isinstance(reply, Accepted):
-            if not reply.duplicate:
-                app, outcome = reply.app, f"kept as {reply.delivery}"
-                await self._journal.audit(
-                    Audited(self._clock(), by, str(reply.action), app.id, app.label, (), outcome)
-                )
-        elif isinstance(reply, Denied) and self._is_new(person, what, reply):
-            app_id, label = (reply.app.id, reply.app.label) if reply.app else ("", "")
-            outcome = f"refused: no right to {reply.right}"
-            await self._journal.audit(Audited(self._clock(), by, what, app_id, label, (), outcome))
+        await self._audit.note(person, what, reply)
 
     # ── finding ───────────────────────────────────────────────────────────
 
@@ -288,41 +272,3 @@ class ChatCommands:
         ids = {app.id for app in apps}
         last = await self._journal.last_deployments()
         return {app_id: one for app_id, one in last.items() if app_id in ids}
-
-    def _is_new(self, person: Person, what: str, reply: Denied) -> bool:
-        """Whether a refusal has not been kept a moment ago."""
-        now = self._clock()
-        key = (person.id, what, reply.app.id if reply.app else "")
-        new = now - self._refusals.get(key, -REFUSED_AGAIN) >= REFUSED_AGAIN
-        if new:
-            self._refusals.pop(key, None)  # to the end, so that the oldest stand first
-            self._refusals[key] = now
-            if len(self._refusals) > MOST_REFUSALS:
-                del self._refusals[next(iter(self._refusals))]
-        return new
-
-
-def actor(person: Person) -> str:
-    """How a person is named as the cause of a deployment."""
-    return f"{CHAT_HOST}: {person.called}"
-
-
-def other_ref(app: App, ref: str) -> str | None:
-    """Why a branch that was named can't be deployed; None: it is the app's own."""
-    branch = app.source.branch if app.source else None
-    if branch is None:
-        return f"{app.label} deploys from no branch, so it can't deploy {ref}."
-    if ref in (branch, f"refs/heads/{branch}"):
-        return None
-    return (
-        f"{app.label} deploys the head of {branch}, whatever is asked for: the backend builds the"
-        f" branch that it has. To deploy {ref}, change its branch with `provider` first."
-    )
-
-
-def command_for(typed: Command, app: App) -> str:
-    """The command with that app in it, as it can be typed: by its label, or else by its id."""
-    meant = Command(typed.verb, app.label, typed.ref, typed.rest)
-    if parse_chat(written(meant)) == meant:
-        return written(meant)
-    return written(Command(typed.verb, app.id, typed.ref, typed.rest))

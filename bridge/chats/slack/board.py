@@ -6,13 +6,12 @@ a crash in between it is looked for in the channel by the metadata that each mes
 where the app may read it.
 """
 
-import hashlib
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from bridge.chats.slack.card_memory import CardMemory, about, hash_of, joined, portions
 from bridge.chats.slack.cards import render_card
 from bridge.chats.slack.client import SlackClient, code_of
 from bridge.chats.slack.facts import Links
@@ -22,12 +21,10 @@ from bridge.chats.slack.people import People
 from bridge.chats.slack.planning import card
 from bridge.core.errors import BridgeError, Refused
 from bridge.core.lifecycle import Change, Deployment
+from bridge.core.watch import App
 from bridge.ports import LINK, Memory, Remember, Story, Target, Turn
 
 log = logging.getLogger(__name__)
-
-EVENT = "bridge_card"
-"""The type of our messages' metadata."""
 
 Tells = Callable[[Deployment], Awaitable[str]]
 """Tells something of a deployment; "" where there is nothing to tell."""
@@ -35,39 +32,6 @@ Tells = Callable[[Deployment], Awaitable[str]]
 _NOT_THERE = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
 _GONE = frozenset({"message_not_found", "thread_not_found"})
 _MAY_NOT_LOOK = frozenset({"missing_scope", "not_in_channel", "channel_not_found", "not_allowed"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Card:
-    """What a target remembers of its card.
-
-    Attributes:
-        channel, ts: of the message; "" while it is not posted.
-        link: its permalink.
-        posting: it was about to be posted.
-        shows: a hash of what it shows.
-        said, saying: how many changes the thread has, and is about to have.
-        gone: somebody has deleted it, so it stays away.
-    """
-
-    channel: str = ""
-    ts: str = ""
-    link: str = ""
-    posting: bool = False
-    shows: str = ""
-    said: int = 0
-    saying: int = 0
-    gone: bool = False
-
-    @classmethod
-    def of(cls, memory: Memory) -> "_Card":
-        known = {name: memory[name] for name in cls.__slots__ if name in memory}
-        return cls(**known)
-
-    def memory(self) -> dict[str, Any]:
-        """As JSON; `LINK` only once it is known."""
-        found = {name: getattr(self, name) for name in self.__slots__}
-        return {name: value for name, value in found.items() if value or name != LINK}
 
 
 class Board:
@@ -102,7 +66,7 @@ class Board:
         self, target: Target, story: Story, memory: Memory, remember: Remember
     ) -> Sequence[Target]:
         """Bring a card and its thread up to date."""
-        known = _Card.of(memory)
+        known = CardMemory.of(memory)
         if known.gone or not story.deployments:
             return ()
         deployment = story.deployments[0]
@@ -134,8 +98,8 @@ class Board:
         )
 
     async def _posted(
-        self, target: Target, known: _Card, message: Message, remember: Remember
-    ) -> _Card:
+        self, target: Target, known: CardMemory, message: Message, remember: Remember
+    ) -> CardMemory:
         """The card's message, made unless it is there."""
         if known.ts:
             return known if known.link else await self._linked(known, remember)
@@ -144,13 +108,13 @@ class Board:
         else:
             known = replace(known, posting=True)
             await remember(known.memory())
-            answer = await self._post(target, message, _about(target, 0))
+            answer = await self._post(target, message, about(target, 0))
             known = replace(
                 known,
                 channel=str(answer["channel"]),
                 ts=str(answer["ts"]),
                 posting=False,
-                shows=_hash(message),
+                shows=hash_of(message),
             )
         await remember(known.memory())
         return await self._linked(known, remember)
@@ -169,7 +133,7 @@ class Board:
         self._ids[name] = str(answer["channel"])
         return answer
 
-    async def _linked(self, known: _Card, remember: Remember) -> _Card:
+    async def _linked(self, known: CardMemory, remember: Remember) -> CardMemory:
         """Its permalink, by which other places lead to it; a card is one without it, too."""
         try:
             answer = await self._client.read(
@@ -183,16 +147,16 @@ class Board:
         return known
 
     async def _updated(
-        self, target: Target, known: _Card, message: Message, remember: Remember
-    ) -> _Card:
-        if known.shows == (now := _hash(message)):
+        self, target: Target, known: CardMemory, message: Message, remember: Remember
+    ) -> CardMemory:
+        if known.shows == (now := hash_of(message)):
             return known
         await self._turn(target.lane)
         await self._client.call(
             "chat.update",
             channel=known.channel,
             ts=known.ts,
-            metadata=_about(target, 0),
+            metadata=about(target, 0),
             **message.body(),
         )
         known = replace(known, shows=now)
@@ -204,7 +168,7 @@ class Board:
     async def _said(
         self,
         target: Target,
-        known: _Card,
+        known: CardMemory,
         story: Story,
         deployment: Deployment,
         remember: Remember,
@@ -214,17 +178,17 @@ class Board:
         if known.saying > known.said:
             known = await self._looked_for(target, known, remember)
         # The first change is that it was asked for, which the card itself has said.
-        for upto, news in _portions(history, max(known.said, 1)):
+        for upto, news in portions(history, max(known.said, 1)):
             known = replace(known, saying=upto)
             await remember(known.memory())
-            line = await self._line(deployment, news)
+            line = await self._line(deployment, news, story.apps.get(deployment.app_id))
             await self._turn(target.lane)
             await self._client.call(
                 "chat.postMessage",
                 channel=known.channel,
                 thread_ts=known.ts,
                 reply_broadcast=line.broadcast or None,
-                metadata=_about(target, upto),
+                metadata=about(target, upto),
                 unfurl_links=False,
                 unfurl_media=False,
                 **line.message.body(),
@@ -232,23 +196,27 @@ class Board:
             known = replace(known, said=upto)
             await remember(known.memory())
 
-    async def _line(self, deployment: Deployment, news: Sequence[Change]) -> Line:
+    async def _line(self, deployment: Deployment, news: Sequence[Change], app: App | None) -> Line:
         """One message for quiet changes, or for a loud one."""
         if news[0].state in LOUD:
-            return await self._loud(deployment, news[0])
-        return Line(_joined([render_line(deployment, one).message for one in news]))
+            return await self._loud(deployment, news[0], app)
+        return Line(joined([render_line(deployment, one).message for one in news]))
 
-    async def _loud(self, deployment: Deployment, change: Change) -> Line:
+    async def _loud(self, deployment: Deployment, change: Change, app: App | None) -> Line:
         author = await self._author(deployment)
         tail = await self._tail(deployment)
-        return render_line(deployment, change, log_tail=tail, author_id=author)
+        return render_line(
+            deployment, change, log_tail=tail, author_id=author, app=app, links=self._links
+        )
 
     async def _author(self, deployment: Deployment) -> str | None:
         """Who made the commit, where Slack knows the address that stands in it; never a guess."""
         email = await self._email_of(deployment)
         return await self._people.by_email(email) if email else None
 
-    async def _looked_for(self, target: Target, known: _Card, remember: Remember) -> _Card:
+    async def _looked_for(
+        self, target: Target, known: CardMemory, remember: Remember
+    ) -> CardMemory:
         """Lines that were about to be said when the process died, or Slack did not answer.
 
         Where the app may not read the thread they are said again.
@@ -262,7 +230,7 @@ class Board:
     # ── looking for what may be there ─────────────────────────────────────
 
     async def _found(
-        self, target: Target, known: _Card, thread: str, lines: int
+        self, target: Target, known: CardMemory, thread: str, lines: int
     ) -> tuple[str, str] | None:
         """Channel and ts of a message of ours by its metadata; None: it is not to be found."""
         name = str(target.place["channel"])
@@ -277,39 +245,11 @@ class Board:
             if code_of(error) in _MAY_NOT_LOOK:
                 return None
             raise
-        wanted = _about(target, lines)
+        wanted = about(target, lines)
         for message in answer.get("messages") or ():
             if message.get("metadata") == wanted:
                 return channel, str(message["ts"])
         return None
-
-
-def _about(target: Target, lines: int) -> dict[str, Any]:
-    """The metadata of a card (no lines) or of so many lines in its thread."""
-    payload = {"deployment": str(target.place["deployment"]), "lines": lines}
-    return {"event_type": EVENT, "event_payload": payload}
-
-
-def _hash(message: Message) -> str:
-    return hashlib.sha256(json.dumps(message.body()).encode()).hexdigest()[:16]
-
-
-def _portions(history: Sequence[Change], said: int) -> list[tuple[int, Sequence[Change]]]:
-    """What is to be said at once, up to which change: quiet ones together, a loud one alone."""
-    portions: list[tuple[int, Sequence[Change]]] = []
-    begin = said
-    for at in range(said, len(history)):
-        last = at + 1 == len(history)
-        if history[at].state in LOUD or last or history[at + 1].state in LOUD:
-            portions.append((at + 1, history[begin : at + 1]))
-            begin = at + 1
-    return portions
-
-
-def _joined(messages: Sequence[Message]) -> Message:
-    """Several small messages as one."""
-    blocks = tuple(block for message in messages for block in message.blocks)
-    return Message("\n".join(message.text for message in messages), blocks)
 
 
 def _newer(target: Target, story: Story, deployment: Deployment) -> str | None:
