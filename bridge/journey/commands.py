@@ -32,10 +32,22 @@ from bridge.core.replies import (
 from bridge.core.watch import App
 from bridge.journey.build_log import BuildLogs
 from bridge.journey.chat_audit import ChatAudit, actor
-from bridge.ports import Clock, Explained, Inbox, Journal, LogTail, NewDelivery, Place
+from bridge.ports import (
+    Clock,
+    DeliveryState,
+    Explained,
+    Inbox,
+    Journal,
+    LogTail,
+    NewDelivery,
+    Place,
+)
 
 LISTED = 10
 """Deployments or decisions that an answer shows."""
+
+JUST_NOW = 50
+"""Of the newest deliveries so many may not be decided yet, and ask for what is to be cancelled."""
 
 NEEDS = {
     Verb.DEPLOY: Right.DEPLOY,
@@ -243,7 +255,9 @@ class ChatCommands:
         """Whether something waits or runs for an app, or has been asked for just now."""
         if any(one.app_id == app.id for one in await self._journal.open_deployments()):
             return True
-        return bool(await self._inbox.due(self._clock(), 1))
+        # Only looked at: what `due` hands out is for who decides it, and nobody else would.
+        lately = await self._inbox.newest(JUST_NOW)
+        return any(one.state is DeliveryState.KEPT for one in lately)
 
     def _identity(self, person: Person, place: Place) -> Identity:
         rights = {

@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.core.errors import NotFound
+from bridge.core.errors import NotFound, Rejected
+from bridge.core.found import FOUND_EVENT
 from bridge.ports import Body, Clock, Envelope, GitHost, Inbox, NewDelivery
 
 IN_THREAD_FROM = 256 * 1024
@@ -44,7 +45,11 @@ class Ingest:
         """
         if (served := self._hosts.get(host)) is None:
             raise NotFound(f"{host} is not served here: no secret is set for it")
-        return served.open(headers, self._clock())
+        envelope = served.open(headers, self._clock())
+        if envelope.event == FOUND_EVENT:
+            # The name is no part of what is signed, and such a body speaks for any host.
+            raise Rejected(f"the event {FOUND_EVENT} is the bridge's own, no host sends it")
+        return envelope
 
     async def take(self, host: str, envelope: Envelope, body: Body) -> Receipt:
         """Check and keep a delivery; returns once it is on disk.

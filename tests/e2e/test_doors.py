@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bridge.core.found import FOUND_EVENT
 from bridge.githosts import HOSTS
 from bridge.githosts.github import GitHub
 from bridge.githosts.gitlab import GitLab
@@ -258,6 +259,17 @@ async def test_a_header_that_must_be_there_is_400_when_it_is_not(
 
     assert answer.status == 400
     assert header in answer.error
+    assert await door.kept() == []
+
+
+@pytest.mark.parametrize("host", ["github", "gitlab"])
+async def test_nobody_outside_speaks_by_the_name_of_what_was_found(door: Door, host: str) -> None:
+    headers = signed() if host == "github" else with_token()
+    header = "X-GitHub-Event" if host == "github" else "X-Gitlab-Event"
+    answer = await door.post(f"/hooks/{host}", headers | {header: FOUND_EVENT})
+
+    assert answer.status == 400
+    assert FOUND_EVENT in answer.error
     assert await door.kept() == []
 
 

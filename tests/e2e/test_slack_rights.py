@@ -1,6 +1,7 @@
 """Who may do what in Slack, and what the others are told; over real HTTP."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.core.access import Access, Grant, Right
+from bridge.core.lifecycle import State
+from bridge.core.watch import Rules
+from bridge.ports import Outcome
 from tests.fake_slack.hands import words_of
 from tests.fake_slack.server import BOT, TEAM, FakeSlack, running_slack
-from tests.slack_door import Door, granted, open_door
+from tests.fakes import delivery, deployment
+from tests.slack_door import APPS, Door, granted, open_door
 
 MAY_SEE = Access(
     [
@@ -243,6 +248,20 @@ async def test_an_unseen_app_and_none_are_answered_alike(door: Door) -> None:
     assert unseen.text.replace("vault", "x") == absent.text.replace("fault", "x")
 
 
+async def test_an_unseen_deployment_and_none_are_answered_alike(door: Door) -> None:
+    ended = deployment(1, "app-vault", state=State.FAILED)
+    await door.journal.record([Outcome(1, "d-1", (), (ended,))], window=0)
+
+    told = []
+    for id_ in (ended.id, "none"):
+        message = _with_button("deployment.cancel", id_)
+        clicked = await door.hands.click(message, "deployment.cancel", user="U0BOB")
+        told.append((await clicked.later())["text"])
+
+    assert "gone, or you may not see it" in told[0]
+    assert told[0] == told[1]
+
+
 async def test_a_click_on_an_unseen_deployment_or_app_tells_nothing(door: Door) -> None:
     for action_id in ("app.deploy", "app.redeploy", "deployment.why", "deployment.redeploy"):
         message = _with_button(action_id, "app-vault")
@@ -304,6 +323,35 @@ async def test_there_is_nothing_to_cancel(slack: FakeSlack, tmp_path: Path) -> N
 
         assert "Nothing waits or runs" in answered.text
         assert await door.asked() == []
+
+
+async def test_what_is_not_decided_yet_can_be_cancelled_and_stays_whoevers_it_is(
+    slack: FakeSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_door(slack, tmp_path, granted()) as door:
+        await door.inbox.keep(delivery())
+        monkeypatch.setattr(door.inbox, "due", None)  # on Postgres that would claim it
+
+        answered = await door.hands.type("cancel web")
+
+        assert answered.body["response_type"] == "in_channel"
+
+
+async def test_a_card_of_an_app_with_rules_of_ours_can_be_redeployed_from_its_menu(
+    slack: FakeSlack, tmp_path: Path
+) -> None:
+    ruled = replace(APPS[0], rules=Rules(skip_directives=False))
+    async with open_door(slack, tmp_path, granted(), apps=[ruled]) as door:
+        await door.journal.save_apps("dokploy", [APPS[0]])  # as the backend has it
+        going = deployment(1, "app-web")
+        await door.journal.record([Outcome(1, "d-1", (), (going,))], window=0)
+        card = _with_button("deployment.redeploy", going.id)
+
+        await door.hands.shortcut("redeploy_this", message=card, channel="C0SHOP")
+        await slack.until(lambda: slack.views)
+
+        (view,) = slack.views.values()
+        assert view["callback_id"] == "pick.redeploy"
 
 
 async def test_an_answer_that_takes_long_follows(slack: FakeSlack, tmp_path: Path) -> None:

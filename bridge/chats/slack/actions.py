@@ -17,6 +17,7 @@ from bridge.core.access import Right
 from bridge.core.chat_commands import Command, Verb, parse_chat
 from bridge.core.errors import BridgeError
 from bridge.core.events import Action
+from bridge.core.lifecycle import Deployment
 from bridge.core.replies import AppList, Configure, Denied, Reply, Sorry
 from bridge.ports import LogTail, Place
 
@@ -97,12 +98,17 @@ def _of_deployment(action: Action) -> Work:
     async def work(parts: Parts, body: Body) -> Reply:
         deployment = await parts.journal.deployment(value_of(body))
         if deployment is None:
-            return Sorry("That deployment is not known any more.")
-        if action is Action.CANCEL and deployment.final:
+            return Sorry("That app is gone, or you may not see it.")
+        if action is Action.CANCEL and deployment.final and await _sees(parts, body, deployment):
             return Sorry(f"It has ended already: it is {deployment.state}.")
         return await _ask(parts, body, action, deployment.app_id)
 
     return work
+
+
+async def _sees(parts: Parts, body: Body, deployment: Deployment) -> bool:
+    seen = parts.commands.apps(await parts.person(body), place_of(body), Right.VIEW)
+    return deployment.app_id in {one.id for one in seen}
 
 
 def _of_app(action: Action) -> Work:
