@@ -43,7 +43,7 @@ bench-peers: ## Install other receivers of webhooks, for make bench to measure b
 	@sh tests/bench/peers/install.sh .cache/peers
 
 chaos: $(DEVELOPMENT) ## Harm the bridge under load in every way, on SQLite and on Postgres
-	CHAOS_LONG=1 $(BIN)/python -m pytest -s tests/chaos
+	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-3} $(BIN)/python -m pytest tests/chaos
 
 requirements: $(DEVELOPMENT) ## Lock anew what pyproject.toml asks for (on Python 3.11)
 	@$(BIN)/python -m pip --quiet install "pip-tools>=7.5,<8"

@@ -61,6 +61,7 @@ class RecordingBackend:
     """Applications `app-0` … and everything that happens to them.
 
     Attributes:
+        branches: what each app deploys from, where that is not `main`.
         may_start, may_end: while one is not set, no build begins or ends.
         faults: by procedure and app ("" where it names none), one for each request.
         arrivals: every request: procedure, app, when.
@@ -70,6 +71,7 @@ class RecordingBackend:
     build_seconds: float
     listing_delay: float
     url: str = ""
+    branches: dict[str, str] = field(default_factory=dict)
     ledger: list[Asked] = field(default_factory=list)
     jobs: dict[str, list[Job]] = field(default_factory=lambda: defaultdict(list))
     numbers: Any = field(default_factory=itertools.count)
@@ -200,7 +202,7 @@ class RecordingBackend:
                 "name": id_,
                 "sourceType": "git",
                 "customGitUrl": "https://git.example.com/my-org/mono.git",
-                "customGitBranch": "main",
+                "customGitBranch": self.branches.get(id_, "main"),
                 "triggerType": "push",
                 "watchPaths": [f"{id_}/**"],
                 "autoDeploy": False,
@@ -239,6 +241,17 @@ def says_nothing(*, arrives: bool) -> Fault:
             await handler(request)
         await asyncio.Event().wait()
         raise AssertionError
+
+    return fault
+
+
+def answers_late(seconds: float) -> Fault:
+    """What was asked for happens at once, but the answer takes its time."""
+
+    async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
+        answer = await handler(request)
+        await asyncio.sleep(seconds)
+        return answer
 
     return fault
 
@@ -302,16 +315,25 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
+_GIVEN: set[int] = set()
+
+
 def free_port() -> int:
-    """A port below the ephemeral range, so that no outgoing connection takes it meanwhile."""
-    for port in random.Random(os.getpid()).sample(range(20000, 32000), 200):
+    """A port below the ephemeral range, so that no outgoing connection takes it meanwhile.
+
+    Given once: whoever it is for may begin to listen later.
+    """
+    for port in random.Random(os.getpid()).sample(range(20000, 32000), 1000):
+        if port in _GIVEN:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _GIVEN.add(port)
             return port
     raise AssertionError("no free port")
 
 
-def push_payload(before: str, after: str, apps: set[str]) -> dict[str, Any]:
+def push_payload(before: str, after: str, apps: set[str], branch: str = "main") -> dict[str, Any]:
     """What GitHub says of a push that changed files of some apps."""
     commit = {
         "id": after,
@@ -321,7 +343,7 @@ def push_payload(before: str, after: str, apps: set[str]) -> dict[str, Any]:
         "removed": [],
     }
     return {
-        "ref": "refs/heads/main",
+        "ref": f"refs/heads/{branch}",
         "before": before,
         "after": after,
         "repository": {
@@ -337,11 +359,16 @@ def push_payload(before: str, after: str, apps: set[str]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def recording_backend(
-    *, apps: int, build_seconds: float, listing_delay: float, port: int = 0
+    *,
+    apps: int,
+    build_seconds: float,
+    listing_delay: float,
+    port: int = 0,
+    branches: dict[str, str] | None = None,
 ) -> AsyncIterator[RecordingBackend]:
     """A running one, on loopback."""
     url = f"http://127.0.0.1:{port}" if port else ""
-    backend = RecordingBackend(apps, build_seconds, listing_delay, url)
+    backend = RecordingBackend(apps, build_seconds, listing_delay, url, branches or {})
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -1,120 +1,132 @@
-"""Under a stream of pushes everything is harmed: nothing lost, nothing twice, the newest last.
+"""Everything goes wrong under load, in real processes; in the end all ledgers agree.
 
-The short run is part of the tests; `make chaos` does the long one (CHAOS_LONG=1), as often as
-CHAOS_ROUNDS says. CHAOS_SEED repeats a run as far as chance goes.
+Around the bridge stand a sender with a ledger of what was acknowledged, a backend that is not
+idempotent and records what it is asked for, a Git host and a Slack that remember what they were
+told to show. The bridge runs as it does in production: one process on SQLite; three workers and
+two webs on Postgres; each started again when it dies (`fleet.py`). What goes wrong is in
+`scenarios.py`; after each group of scenarios the load ends, everything must come to its end, and
+the ledgers are compared (`ledgers.py`):
+
+- every acknowledged delivery is kept and decided, once;
+- no push deploys an app twice. One exception: where a deployment's history says "asked again".
+  The bridge asks again only when the backend gave no answer and then showed no sign of the
+  deployment for `journey.adopt` seconds, or has lost what it had accepted;
+- deployments of an app never overlap, and the newest push is the last one;
+- each pull request has one comment, each commit its statuses, each deployment that was asked
+  for one object at the host, and each deployment one card: all as the journal says;
+- the databases can be read, and are sound.
+
+`CHAOS_ROUNDS=n` (`make chaos`) makes it the long run: outages as long as in life, every scenario
+alone and `n` times more with others at the same time. `CHAOS_SEED` repeats a run's draws.
 """
 
 import asyncio
 import os
 import random
-import sys
-from collections.abc import AsyncIterator
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.chaos import harm
-from tests.chaos.cluster import Cluster, sending, verdict
-from tests.chaos.recording_backend import RecordingBackend, recording_backend
-from tests.fake_github import FakeGithub
-from tests.postgres import NoPostgres, Server
+from tests.chaos.ledgers import all_quiet, judge
+from tests.chaos.scenarios import PROCESSES, SERVICES, SHORT_RUN, STORES, Scenario
+from tests.chaos.stage import DISK, LONG, SHORT, SmallDisk, Stage, stage
+from tests.postgres import the_server
 
-APPS = 6
-LONG = bool(os.environ.get("CHAOS_LONG"))
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "0"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(10**9)
-FACTOR = 1.0 if LONG else 0.1
-"""How long each harm is done, of its full time."""
+ONLY = os.environ.get("CHAOS_ONLY", "")
+"""Only groups with a scenario whose name has this in it."""
 
-BREATH = 3.0 if LONG else 0.3
-"""Seconds between two harms."""
-
-PAUSE = (0.05, 0.2)
-"""Seconds between two pushes."""
-
-pytestmark = pytest.mark.slow
+Group = Sequence[Scenario]
 
 
 @pytest.fixture
-async def backend() -> AsyncIterator[RecordingBackend]:
-    async with recording_backend(apps=APPS, build_seconds=0.15, listing_delay=0.1) as running:
-        yield running
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk | None]:
+    """A disk of its own, where this user may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}m", "chaos", str(folder)]
+    mounted = os.geteuid() == 0 and not subprocess.run(mount, check=False).returncode
+    yield SmallDisk(folder) if mounted else None
+    if mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-@pytest.fixture
-async def github() -> AsyncIterator[FakeGithub]:
-    async with FakeGithub() as fake:
-        yield fake
+@pytest.mark.slow
+async def test_on_sqlite_nothing_is_lost_and_nothing_repeated(
+    tmp_path: Path, small_disk: SmallDisk | None, chaos_lines: list[str]
+) -> None:
+    chance, pace = random.Random(SEED), LONG if ROUNDS else SHORT
+    async with stage("sqlite", tmp_path, chance, pace, disk=small_disk) as on:
+        await play(on, chaos_lines)
+    folder = on.fleet.settings.data
+    for store in ("inbox", "journal", "workflows"):
+        with closing(sqlite3.connect(folder / f"{store}.sqlite")) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def on(github: FakeGithub, folder: Path, backend: RecordingBackend, **others: Any) -> Cluster:
-    """A cluster, with the pull request that every push belongs to."""
-    repository = github.repository("my-org/mono")
-    repository.commit({"read.md": "me"})
-    pull = repository.open_pull("main")
-    leaves_within = 10.0 if LONG else 30.0  # beside other tests the machine may be busy
-    chance = random.Random(SEED)
-    return Cluster(folder, backend, github, pull, chance, leaves_within=leaves_within, **others)
-
-
-@pytest.fixture
-def server() -> AsyncIterator[Server]:
+@pytest.mark.slow
+async def test_on_postgres_nothing_is_lost_and_nothing_repeated(
+    tmp_path: Path, chaos_lines: list[str]
+) -> None:
+    server, chance, pace = the_server(), random.Random(SEED), LONG if ROUNDS else SHORT
+    url = server.fresh()
     try:
-        server = Server.make()
-    except NoPostgres as error:
-        pytest.skip(str(error))
-    server.start()
-    yield server  # type: ignore[misc]
-    server.remove()
+        async with stage("postgres", tmp_path, chance, pace, url=url, database=server) as on:
+            await play(on, chaos_lines)
+    finally:
+        server.drop(url)
 
 
-@pytest.fixture
-async def alone(
-    tmp_path: Path, backend: RecordingBackend, github: FakeGithub
-) -> AsyncIterator[Cluster]:
-    """One process on SQLite."""
-    cluster = on(github, tmp_path, backend)
-    await cluster.start("all")
-    yield cluster
-    await cluster.end()
+async def play(on: Stage, lines: list[str]) -> None:
+    """Group after group; what is wrong after one is said with its name."""
+    for group in planned(on):
+        names = " + ".join(one.name for one in group)
+        died, began = len(on.fleet.deaths), time.monotonic()
+        try:
+            async with on.load():
+                await asyncio.gather(*(one.run(on) for one in group))
+            on.mend()
+            over = time.monotonic()
+            record = await all_quiet(on)
+        except AssertionError as error:
+            error.add_note(f"seed {SEED}, {on.fleet.kind}, after {names}\n{on.fleet.last_words()}")
+            raise
+        verdict = judge(on, record)
+        deaths = on.fleet.deaths[died:]
+        assert not verdict.wrong, "\n".join(
+            [f"seed {SEED}, {on.fleet.kind}, after {names}", *verdict.wrong[:40]]
+        )
+        assert not deaths or any(one.may_die for one in group), deaths
+        lasted, until = over - began, time.monotonic() - over
+        lines.append(f"{on.fleet.kind}: {names}: {lasted:.0f} s, all at rest {until:.1f} s later")
+    slowest = max(on.left, default=0.0)
+    lines.append(
+        f"{on.fleet.kind}, seed {SEED}: {verdict.counts};"
+        f" {len(on.left)} left when told to, the slowest in {slowest:.1f} s"
+    )
 
 
-@pytest.fixture
-async def together(
-    tmp_path: Path, backend: RecordingBackend, github: FakeGithub, server: Server
-) -> AsyncIterator[Cluster]:
-    """Three workers and two webs on Postgres."""
-    cluster = on(github, tmp_path, backend, server=server, database=server.fresh())
-    await cluster.start("worker", "worker", "worker", "web", "web")
-    yield cluster
-    await cluster.end()
+def planned(on: Stage) -> list[Group]:
+    """What goes wrong, group by group."""
+    if not ROUNDS:
+        groups: list[Group] = [*SHORT_RUN]
+    else:
+        groups = [(one,) for one in (*PROCESSES, *STORES, *SERVICES)]
+        groups += [drawn(on) for _ in range(ROUNDS)]
+    return [
+        group
+        for group in groups
+        if all(one.fits(on) for one in group) and any(ONLY in one.name for one in group)
+    ]
 
 
-async def test_one_process_on_sqlite(alone: Cluster) -> None:
-    await harmed(alone, harm.ANYWHERE)
-
-
-async def test_five_processes_on_postgres(together: Cluster) -> None:
-    await harmed(together, harm.ON_POSTGRES)
-
-
-async def harmed(cluster: Cluster, harms: tuple[tuple[harm.Harm, float], ...]) -> None:
-    """Do all of it, in an order that is drawn, and compare the ledgers."""
-    async with sending(cluster, PAUSE) as sender:
-        await asyncio.sleep(1.0)
-        for _ in range(ROUNDS):
-            for does, seconds in cluster.chance.sample(harms, len(harms)):
-                await does(cluster, seconds * FACTOR)
-                await asyncio.sleep(BREATH)
-    found = await verdict(cluster, sender)
-
-    sys.stdout.write(f"\nseed {SEED}: {'; '.join(cluster.done)}\n{found.line()}\n")
-    assert not found.lost
-    assert not found.twice
-    assert not found.overlapping
-    assert not found.stale
-    assert set(found.states) <= {"done", "superseded"}
-    assert found.asked == found.states["done"]  # none under a second token either
-    assert (found.comments, found.untold) == (1, [])
-    assert found.answered > 0
+def drawn(on: Stage) -> Group:
+    """Some that go wrong at the same time: at most one with processes or stores, and services."""
+    fitting = [one for one in (*PROCESSES, *STORES) if one.fits(on)]
+    return (on.chance.choice(fitting), *on.chance.sample(SERVICES, 2))

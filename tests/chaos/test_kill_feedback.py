@@ -1,7 +1,6 @@
 """Killed right after its comment was posted, before it could remember that: still one comment."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -47,7 +46,7 @@ async def github() -> AsyncIterator[DeadlyGithub]:
 async def process(
     tmp_path: Path, backend: RecordingBackend, github: DeadlyGithub
 ) -> AsyncIterator[Process]:
-    cluster = Cluster(tmp_path, backend, github, None, random.Random(0))
+    cluster = Cluster(tmp_path, backend, github)
     made = cluster.new("all")
     made.environment["BRIDGE_FEEDBACK_LEASE"] = "1"
     yield made

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import random
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -36,7 +35,7 @@ async def cluster(
 ) -> AsyncIterator[Cluster]:
     """A web and a worker."""
     async with FakeGithub() as github:
-        made = Cluster(tmp_path, backend, github, None, random.Random(0), database=postgres)
+        made = Cluster(tmp_path, backend, github, postgres)
         await made.start("web", "worker")
         yield made
         await made.end()

@@ -136,6 +136,11 @@ class FakeSlack:
         """The next such call is done, but its answer is lost."""
         self._scripted[method].append(lambda: None)
 
+    def mend(self) -> None:
+        """Nothing goes wrong any more."""
+        self._scripted.clear()
+        self.away = False
+
     def count(self, *methods: str) -> int:
         return len([call for call in self.calls if call.method in methods])
 

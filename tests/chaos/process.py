@@ -1,0 +1,58 @@
+"""`python -m tests.chaos.process serve …`: the bridge's own command line, fit for chaos.
+
+The clock jumps where the test says so, and Git hosts and Slack are written to fast, since the
+fakes have no limits of a write a second and the tests no hours. All else is the product's.
+"""
+
+import mmap
+import os
+import struct
+import time
+from pathlib import Path
+
+CLOCK = "CHAOS_CLOCK"
+"""Names the file that holds how many seconds this process's clock is off."""
+
+_OFFSET = struct.Struct("d")
+
+
+def set_clock(file: Path, offset: float) -> None:
+    """Have the clock of the process with that file be off from now on."""
+    with file.open("r+b" if file.exists() else "w+b") as opened:
+        opened.write(_OFFSET.pack(offset))
+
+
+def _let_clock_jump(file: Path) -> None:
+    with file.open("rb") as opened:
+        offset = mmap.mmap(opened.fileno(), _OFFSET.size, access=mmap.ACCESS_READ)
+    seconds, nanoseconds = time.time, time.time_ns
+
+    def time_() -> float:
+        return seconds() + _OFFSET.unpack_from(offset)[0]
+
+    def time_ns() -> int:
+        return nanoseconds() + int(_OFFSET.unpack_from(offset)[0] * 1e9)
+
+    time.time, time.time_ns = time_, time_ns
+
+
+def _write_fast() -> None:
+    from bridge.core.pacing import Limit
+    from bridge.journey.turns import Turns
+
+    fast, within = (Limit(200, 1.0),), Turns.within
+    Turns.within = lambda turns, _limits: within(turns, fast)  # type: ignore[method-assign]
+
+
+def main() -> None:
+    """Run the command line; never returns."""
+    if file := os.environ.pop(CLOCK, ""):
+        _let_clock_jump(Path(file))  # before anything of ours takes `time.time` for its clock
+    from bridge.__main__ import main as run
+
+    _write_fast()
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""What can go wrong, each as a small function under load; they may go wrong at the same time.
+
+A scenario returns once its fault is over. What must be so afterwards is `ledgers.judge`'s.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tests.chaos.fleet import LEAVES_WITHIN
+from tests.chaos.recording_backend import answers_late, cuts_json, resets, says, says_nothing
+from tests.chaos.stage import Stage
+from tests.fake_host import Spoil
+
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One thing that goes wrong.
+
+    Attributes:
+        on: the database that it needs; "" for any.
+        needs_disk: whether it needs a small disk.
+        may_die: whether processes may end by themselves meanwhile; they are started again.
+    """
+
+    run: Callable[[Stage], Awaitable[None]]
+    on: str = ""
+    needs_disk: bool = False
+    may_die: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__.replace("_", " ")
+
+    def fits(self, stage: Stage) -> bool:
+        """Whether it can happen here."""
+        if self.needs_disk and stage.disk is None:
+            return False
+        return self.on in ("", stage.fleet.kind)
+
+
+# ── processes ────────────────────────────────────────────────────────────────
+
+
+async def killed_at_any_moment(stage: Stage) -> None:
+    for _ in range(stage.pace.kills):
+        await stage.later(1.5)
+        process = stage.fleet.some(stage.chance)
+        await process.kill()
+        await stage.later(0.6)
+        await process.ready()
+
+
+async def all_killed_at_once(stage: Stage) -> None:
+    await stage.later(1.5)
+    for process in stage.fleet.processes:
+        await process.kill()
+    await asyncio.sleep(0.5)
+    for process in stage.fleet.processes:
+        await process.ready()
+
+
+async def stopped_for_a_while(stage: Stage) -> None:
+    """SIGSTOP: alive for the system, and doing nothing; others may think that it is gone."""
+    await stage.later(1.0)
+    process = stage.fleet.some(stage.chance, "worker")
+    process.freeze()
+    await asyncio.sleep(stage.pace.stop)
+    process.thaw()
+    await process.ready()
+
+
+async def told_to_leave_while_busy(stage: Stage) -> None:
+    """A rolling upgrade: old and new overlap where they can, with flows in flight."""
+    processes = list(stage.fleet.processes)
+    for process in processes[:: max(1, len(processes) // stage.pace.replaced)]:
+        await stage.later(0.5)
+        seconds = await stage.fleet.replace(process)
+        stage.left.append(seconds)
+        assert seconds < LEAVES_WITHIN, f"{process.name} took {seconds:.1f} s to leave"
+
+
+async def clocks_jump(stage: Stage) -> None:
+    """Each clock by itself, an hour or less to either side, and in the end all are right."""
+    for offset in (HOUR, -HOUR, 90.0):
+        for process in stage.fleet.processes:
+            if stage.chance.random() < 0.6 or stage.fleet.kind == "sqlite":
+                process.set_clock(offset)
+        await stage.later(stage.pace.outage)
+    for process in stage.fleet.processes:
+        process.set_clock(0.0)
+
+
+# ── what is kept ─────────────────────────────────────────────────────────────
+
+
+async def database_restarted(stage: Stage) -> None:
+    assert stage.database is not None
+    await stage.later(1.0)
+    await asyncio.to_thread(stage.database.stop)
+    await asyncio.to_thread(stage.database.start)
+    await asyncio.sleep(0.5)
+
+
+async def database_away(stage: Stage) -> None:
+    assert stage.database is not None
+    await stage.later(1.0)
+    await asyncio.to_thread(stage.database.stop)
+    try:
+        await asyncio.sleep(stage.pace.database)
+    finally:
+        await asyncio.to_thread(stage.database.start)
+    for process in stage.fleet.processes:
+        await process.ready()
+
+
+async def disk_full(stage: Stage) -> None:
+    assert stage.disk is not None
+    await stage.later(1.0)
+    stage.disk.fill()
+    try:
+        await asyncio.sleep(stage.pace.outage)
+    finally:
+        stage.disk.empty()
+    for process in stage.fleet.processes:
+        await process.ready()
+
+
+# ── the backend ──────────────────────────────────────────────────────────────
+
+
+async def backend_away(stage: Stage) -> None:
+    await stage.later(0.5)
+    await stage.backend.go_away()
+    await asyncio.sleep(stage.pace.outage)
+    await stage.backend.come_back()
+
+
+async def backend_fails(stage: Stage) -> None:
+    """Nothing that it fails at arrives.
+
+    Once an app only without a clear answer: after two of these its end is unknown, by design.
+    """
+    for app in stage.apps:
+        unclear = stage.chance.choice((says(500), resets(arrives=False), cuts_json(arrives=False)))
+        stage.backend.fail("application.deploy", [says(429, after="1"), unclear], app)
+        stage.backend.fail("deployment.all", [says(503), resets(arrives=False)], app)
+    await asyncio.sleep(stage.pace.outage)
+
+
+async def backend_cuts_off_after_accepting(stage: Stage) -> None:
+    """It does what it was asked for, and nobody hears of that."""
+    for app in stage.apps:
+        cuts = [resets(arrives=True), cuts_json(arrives=True)]
+        stage.backend.fail("application.deploy", cuts, app)
+    await asyncio.sleep(stage.pace.outage)
+
+
+async def backend_answers_late(stage: Stage) -> None:
+    """Later than the bridge waits for, or just in time, or never."""
+    for app in stage.apps:
+        late = [answers_late(stage.chance.uniform(0.5, 4.5)), says_nothing(arrives=True)]
+        stage.backend.fail("application.deploy", late, app)
+    await asyncio.sleep(stage.pace.outage)
+
+
+# ── where it is shown ────────────────────────────────────────────────────────
+
+
+async def host_fails(stage: Stage) -> None:
+    """It is busy, broken, silent, or does what it is asked for and does not say so."""
+    limited = Spoil(status=403, headers={"Retry-After": "1"})
+    for spoil in (limited, Spoil(status=500), Spoil(lose=True), Spoil(hang=True)):
+        stage.github.spoil(spoil, times=3)
+        stage.github.spoil(spoil, method="POST", times=2)
+        await asyncio.sleep(stage.pace.outage / 4)
+    await asyncio.sleep(stage.pace.outage / 2)
+    stage.github.mend()
+
+
+async def slack_fails(stage: Stage) -> None:
+    """It is away, or busy, or does what it is asked for and does not say so."""
+    for method in ("chat.postMessage", "chat.update"):
+        for _ in range(3):
+            stage.slack.next_arrives_unanswered(method)
+        stage.slack.next(method, status=429, after=1)
+        stage.slack.next(method, status=500)
+    await asyncio.sleep(stage.pace.outage / 2)
+    stage.slack.away = True
+    await asyncio.sleep(stage.pace.outage / 2)
+    stage.slack.away = False
+
+
+KILLED = Scenario(killed_at_any_moment)
+ALL_KILLED = Scenario(all_killed_at_once)
+STOPPED = Scenario(stopped_for_a_while)
+UPGRADED = Scenario(told_to_leave_while_busy, may_die=True)
+CLOCKS = Scenario(clocks_jump)
+RESTARTED = Scenario(database_restarted, on="postgres", may_die=True)
+DATABASE_AWAY = Scenario(database_away, on="postgres", may_die=True)
+DISK_FULL = Scenario(disk_full, on="sqlite", needs_disk=True, may_die=True)
+BACKEND_AWAY = Scenario(backend_away)
+BACKEND_FAILS = Scenario(backend_fails)
+CUT_OFF = Scenario(backend_cuts_off_after_accepting)
+LATE = Scenario(backend_answers_late)
+HOST_FAILS = Scenario(host_fails)
+SLACK_FAILS = Scenario(slack_fails)
+
+PROCESSES = (KILLED, ALL_KILLED, STOPPED, UPGRADED, CLOCKS)
+STORES = (RESTARTED, DATABASE_AWAY, DISK_FULL)
+SERVICES = (BACKEND_AWAY, BACKEND_FAILS, CUT_OFF, LATE, HOST_FAILS, SLACK_FAILS)
+
+SHORT_RUN: tuple[tuple[Scenario, ...], ...] = (
+    (KILLED, BACKEND_FAILS),
+    (STOPPED, HOST_FAILS, SLACK_FAILS),
+    (ALL_KILLED, CUT_OFF),
+    (CLOCKS, LATE),
+    (DATABASE_AWAY,),
+    (DISK_FULL,),
+    (UPGRADED, BACKEND_AWAY),
+)
+"""What goes wrong in the short run: one group after the other, each all at the same time."""

@@ -1,0 +1,196 @@
+"""Everything around the bridge, and the load on it: senders, backend, Git host, Slack, Postgres."""
+
+import asyncio
+import json
+import random
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos.fleet import Fleet, running_fleet
+from tests.chaos.recording_backend import RecordingBackend, recording_backend
+from tests.chaos.sender import Sender
+from tests.fake_github import FakeGithub
+from tests.fake_host import FakeRepository
+from tests.fake_slack.server import BOT_TOKEN, FakeSlack, running_slack
+from tests.postgres import Server
+from tests.world import SECRET
+
+APPS = 6
+BRANCHES = ("main", "staging")
+CHANNELS = 3
+DISK = 64
+"""MiB of the small disk on which SQLite's files are, where one can be had."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long things last; seconds.
+
+    Attributes:
+        outage: a service is away, or fails.
+        stop: a process is stopped (SIGSTOP).
+        database: Postgres is away.
+        quiet: how long all may take to come to its end after a scenario.
+        kills: in a scenario that kills.
+        replaced: processes in a rolling upgrade.
+    """
+
+    outage: float
+    stop: float
+    database: float
+    quiet: float
+    kills: int
+    replaced: int
+
+
+SHORT = Pace(outage=1.5, stop=2.0, database=2.5, quiet=120.0, kills=2, replaced=2)
+LONG = Pace(outage=20.0, stop=20.0, database=30.0, quiet=240.0, kills=8, replaced=5)
+
+
+@dataclass
+class SmallDisk:
+    """A file system of its own, which can be made full."""
+
+    folder: Path
+
+    def fill(self) -> None:
+        """Leave no room at all."""
+        shown = subprocess.run(
+            ["df", "-B1", "--output=used", str(self.folder)],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        self._resize(shown.stdout.split()[-1])
+
+    def empty(self) -> None:
+        """Have room again."""
+        self._resize(f"{DISK}m")
+
+    def _resize(self, size: str) -> None:
+        options = f"remount,size={size}"
+        subprocess.run(["mount", "-o", options, str(self.folder)], check=True)
+
+
+@dataclass
+class Stage:
+    """What a scenario can lay hands on."""
+
+    fleet: Fleet
+    backend: RecordingBackend
+    github: FakeGithub
+    repository: FakeRepository
+    slack: FakeSlack
+    senders: list[Sender]
+    chance: random.Random
+    pace: Pace
+    database: Server | None = None
+    disk: SmallDisk | None = None
+    left: list[float] = field(default_factory=list)
+    """How many seconds processes took to leave after SIGTERM."""
+
+    @property
+    def apps(self) -> list[str]:
+        return [f"app-{n}" for n in range(APPS)]
+
+    async def later(self, most: float) -> None:
+        """Wait for a moment that is drawn."""
+        await asyncio.sleep(self.chance.uniform(most / 3, most))
+
+    def mend(self) -> None:
+        """Nothing more goes wrong by plan."""
+        self.backend.faults.clear()
+        self.github.mend()
+        self.slack.mend()
+
+    @asynccontextmanager
+    async def load(self) -> AsyncIterator[None]:
+        """Pushes come, and the last of them are answered in the end."""
+        for sender in self.senders:
+            sender.start()
+        try:
+            yield
+        finally:
+            await asyncio.gather(*(sender.stop() for sender in self.senders))
+
+
+@asynccontextmanager
+async def stage(
+    kind: str,
+    folder: Path,
+    chance: random.Random,
+    pace: Pace,
+    *,
+    url: str = "",
+    database: Server | None = None,
+    disk: SmallDisk | None = None,
+) -> AsyncIterator[Stage]:
+    """All of it, running.
+
+    Args:
+        url, database: on Postgres, where the bridge keeps everything, and the server of that.
+        disk: on SQLite, where its files are; else in the folder.
+    """
+    branches = {f"app-{n}": BRANCHES[n % len(BRANCHES)] for n in range(APPS)}
+    async with AsyncExitStack() as stack:
+        backend = await stack.enter_async_context(
+            recording_backend(apps=APPS, build_seconds=0.2, listing_delay=0.1, branches=branches)
+        )
+        github = await stack.enter_async_context(FakeGithub())
+        slack = await stack.enter_async_context(running_slack())
+        slack.scopes.add("channels:history")
+        for n in range(CHANNELS):
+            slack.channel(f"C{n}", f"c{n}")
+        repository = _repository(github)
+        data = disk.folder if disk else folder / "data"
+        variables = _variables(data, backend, github, slack) | (
+            {"DATABASE_URL": url} if url else {}
+        )
+        fleet = await stack.enter_async_context(running_fleet(kind, folder, variables))
+        senders = [
+            Sender(
+                branch,
+                [app for app in branches if branches[app] == branch],
+                lambda: fleet.urls,
+                repository,
+                chance,
+                pause=(0.05, 0.4),
+            )
+            for branch in BRANCHES
+        ]
+        yield Stage(
+            fleet, backend, github, repository, slack, senders, chance, pace, database, disk
+        )
+
+
+def _repository(github: FakeGithub) -> FakeRepository:
+    """Each branch has a pull request, so that its pushes have a comment."""
+    made = github.repository("my-org/mono")
+    first = made.commit({"README.md": "first"})
+    made.branches |= dict.fromkeys((*BRANCHES, "release"), first)
+    for branch in BRANCHES:
+        made.open_pull(branch, base="release")
+    return made
+
+
+def _variables(
+    data: Path, backend: RecordingBackend, github: FakeGithub, slack: FakeSlack
+) -> dict[str, str]:
+    rules = [{"apps": f"shop/app-{n}", "channels": [f"C{n % CHANNELS}"]} for n in range(APPS)]
+    return {
+        "BRIDGE_DATA": str(data),
+        "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
+        "BRIDGE_DOKPLOY_URL": backend.url,
+        "BRIDGE_DOKPLOY_API_KEY": "a key",
+        "BRIDGE_DOKPLOY_READ_TIMEOUT": "3",
+        "BRIDGE_SLACK_BOT_TOKEN": BOT_TOKEN,
+        "BRIDGE_SLACK_SIGNING_SECRET": "a secret of Slack's",
+        "BRIDGE_SLACK_API_URL": f"{slack.url}/api/",
+        "BRIDGE_RULES": json.dumps(rules),
+        "BRIDGE_JOURNEY_LOOK": "0.05",
+        "BRIDGE_JOURNEY_LOOK_AT_MOST": "0.3",
+        "BRIDGE_JOURNEY_ADOPT": "1.5",
+        "BRIDGE_FEEDBACK_RETRY_AT_MOST": "3",
+        "BRIDGE_LOG_LEVEL": "warning",
+    } | github.settings
