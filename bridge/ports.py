@@ -492,6 +492,9 @@ DONE = "done"
 WAITS = "waits for "
 """How the outcome of a change begins that will be made once its backend is there again."""
 
+UNKNOWN = "outcome unknown"
+"""How that of one begins in which the bridge itself has failed: it may have been made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Audited:
@@ -501,7 +504,7 @@ class Audited:
         by: e.g. "cli: ada".
         what: e.g. "provider set".
         difference: secrets are not in it.
-        outcome: `BEGUN`, "done", "waits for …", or why not.
+        outcome: `BEGUN`, "done", "waits for …", "outcome unknown: …", or why not.
         number: counts up; 0 while it is not kept.
         seq: of the delivery that asked for it; None where nobody did by chat.
         undoing: what was before and after, sealed, so that it can be undone; "" where it can't.

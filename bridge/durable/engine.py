@@ -127,7 +127,12 @@ def _system_database(engine: sa.Engine) -> SystemDatabase:
     )
 
 
-_AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+_AWAY = (
+    sa.exc.OperationalError,
+    sa.exc.InterfaceError,
+    sa.exc.InternalError,  # e.g. a server that only reads, as after a failover
+    sa.exc.TimeoutError,
+)
 
 
 @contextmanager

@@ -11,16 +11,34 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from bridge.core.commands import parse_command
+from bridge.core.commands import CHAT_HOST, parse_command
 from bridge.core.difference import difference, lines_of
-from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered, Unreachable
+from bridge.core.errors import (
+    BridgeError,
+    MalformedPayload,
+    NotFound,
+    Rejected,
+    Unanswered,
+    Unreachable,
+)
 from bridge.core.events import Action, Asked
 from bridge.core.merge import NoSource
 from bridge.core.plan import Plan
 from bridge.core.restoring import Undoing, read_undoing
 from bridge.core.watch import App
 from bridge.journey.configure import Configurer, NotKept, Overtaken
-from bridge.ports import DONE, WAITS, Audited, Clock, Inbox, Journal, Permits, Seal, Steps
+from bridge.ports import (
+    DONE,
+    UNKNOWN,
+    WAITS,
+    Audited,
+    Clock,
+    Inbox,
+    Journal,
+    Permits,
+    Seal,
+    Steps,
+)
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +47,8 @@ Sleep = Callable[[float], Awaitable[None]]
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 """Seconds between two tries; doubled each time."""
+
+FORGOTTEN = "Rejected: what was asked is not kept any more: open the dialog again"
 
 UNANSWERED = 5
 """Tries without a clear answer, after which somebody has to look."""
@@ -88,11 +108,15 @@ class Configuring:
         note = await self._journal.change_of(seq)
         if note is not None and note.over:
             return None
-        asked = await self._asked(seq)
+        if (asked := await self._asked(seq)) is None:
+            await self._settle(seq, note or self._first(seq, app_id), FORGOTTEN)
+            return None
         if note is None:
-            what = str(asked.action)
-            note = Audited(
-                self._clock(), _by(asked), what, app_id, asked.app or app_id, (), seq=seq
+            note = replace(
+                self._first(seq, app_id),
+                by=_by(asked),
+                what=str(asked.action),
+                app=asked.app or app_id,
             )
         trouble: BridgeError | None = None
         try:
@@ -103,6 +127,9 @@ class Configuring:
             outcome = _refusal(error) if trouble is None else f"{WAITS}the backend: {error}"
         except BridgeError as error:
             outcome = _refusal(error)
+        except Exception as error:  # a bug; whoever asked has to hear of it all the same
+            log.exception("a change failed inside", extra={"seq": seq})
+            outcome = f"{UNKNOWN}: the bridge failed inside ({type(error).__name__})"
         await self._settle(seq, note, outcome)
         if trouble is None:
             await self._journal.drop_draft(asked.draft)
@@ -155,11 +182,20 @@ class Configuring:
             raise Rejected("what was agreed to is not kept any more: open the dialog again")
         return str(form["what"]), read_undoing(form["undoing"])
 
-    async def _asked(self, seq: int) -> Asked:
+    async def _asked(self, seq: int) -> Asked | None:
+        """What was asked; None where it is not kept any more, or can't be read."""
         delivery = await self._inbox.get(seq)
         if delivery is None or delivery.body is None:
-            raise Unreachable("the inbox", f"delivery {seq} has no body")
-        return parse_command(delivery.event, delivery.body)
+            return None
+        try:
+            return parse_command(delivery.event, delivery.body)
+        except MalformedPayload as error:
+            log.warning("a change can't be read", extra={"seq": seq, "why": str(error)})
+            return None
+
+    def _first(self, seq: int, app_id: str) -> Audited:
+        """The note of a change of which nothing more is known yet."""
+        return Audited(self._clock(), CHAT_HOST, "configure", app_id, app_id, (), seq=seq)
 
     async def _settle(self, seq: int, note: Audited, outcome: str) -> None:
         """Note what became of it, beside what was noted of it before."""

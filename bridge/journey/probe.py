@@ -50,6 +50,8 @@ class Probe:
                     await self.look()
             except BridgeError as error:  # our own journal
                 log.warning("nobody can be probed", extra={"why": str(error)})
+            except Exception:  # what is only told must not end what deploys
+                log.exception("probing failed inside")
             await self._sleep(self._every)
 
     async def look(self) -> None:

@@ -75,6 +75,8 @@ class Retention:
                     await self.round()
             except BridgeError as error:
                 log.warning("nothing could be forgotten", extra={"why": str(error)})
+            except Exception:  # to end the process for what is old would keep it from deploying
+                log.exception("forgetting failed inside")
             await self._sleep(self._keeping.every)
 
     async def round(self) -> dict[str, int]:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.core.access import Access, Grant, Right
+from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import State
 from bridge.core.watch import Rules
 from bridge.ports import Outcome
@@ -173,6 +174,19 @@ async def test_who_can_not_be_looked_up_is_refused_and_told_why(
         assert await door.asked() == []
         await door.hands.type("deploy web")
         assert len(await door.asked()) == 1
+
+
+async def test_who_is_gone_waits_for_nothing_and_who_can_not_be_asked_about_does(
+    slack: FakeSlack, tmp_path: Path
+) -> None:
+    async with open_door(slack, tmp_path, granted("everyone")) as door:
+        permits = door.parts.permits
+        assert await permits("U0BOB", APPS[0], "C0SHOP") is None
+
+        assert "You may not configure shop/web" in str(await permits("U0GONE", APPS[0], ""))
+        slack.next("users.info", error="internal_error")
+        with pytest.raises(Unreachable):
+            await permits("U0ADA", APPS[0], "C0SHOP")
 
 
 async def test_a_channel_may_be_the_only_place_for_a_right(

@@ -255,6 +255,41 @@ async def test_a_draft_or_an_app_that_is_gone_is_told(stage: Stage) -> None:
     assert (await stage.source()).branch == "main"
 
 
+async def test_a_fault_of_our_own_is_told_and_claims_nothing(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    await stage.agree(DEV)
+
+    async def fault() -> None:
+        raise KeyError("secret words")
+
+    stage.backend.before["save_provider"] = fault
+    note = await stage.run()
+
+    assert note.over
+    assert note.outcome == "outcome unknown: the bridge failed inside (KeyError)"
+    assert "a change failed inside" in caplog.text
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_what_was_asked_and_is_forgotten_by_now_waits_for_nothing(
+    stage: Stage, begun: bool
+) -> None:
+    await stage.agree(DEV)
+    if begun:
+        stage.life = Lifetime(until=9)
+        with pytest.raises(Death):
+            await stage.run()
+        stage.life = Lifetime()
+    stage.inbox.asked.clear()
+
+    note = await stage.run()
+
+    assert note.over
+    assert note.outcome.startswith("Rejected: what was asked is not kept any more")
+    assert stage.clock.slept == []
+
+
 @pytest.mark.parametrize("wanted", [DEV, NoSource(), IMAGE])
 async def test_dying_at_any_moment_it_is_made_once_and_noted_once(
     stage: Stage, wanted: Wanted

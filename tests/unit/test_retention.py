@@ -1,3 +1,5 @@
+import pytest
+
 from bridge.journey.retention import DAY, Keeping, Retention
 from tests.fakes import ManualClock
 
@@ -42,3 +44,30 @@ async def test_each_thing_is_kept_for_its_own_time() -> None:
 
     assert [round((start - before) / DAY) for before, _ in inbox.asked] == [30, 60]
     assert [round((start - before) / DAY) for before, _ in journal.asked] == [365, 730]
+
+
+async def test_a_fault_of_the_engines_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Faulty(Shelf):
+        async def forget(self, before: float, limit: int) -> int:
+            raise KeyError("a bug")
+
+        async def hold(self, name: str, owner: str, seconds: float) -> bool:
+            return True
+
+    clock, rounds = ManualClock(), []
+
+    async def sleep(seconds: float) -> None:
+        rounds.append(seconds)
+        if len(rounds) == 2:
+            raise Enough
+
+    parts: list[object] = [Shelf(), Faulty(), Faulty()]
+    with pytest.raises(Enough):
+        await Retention(*parts, clock, "one", sleep=sleep).run()  # type: ignore[arg-type]
+
+    assert rounds == [3600.0, 3600.0]
+    assert "forgetting failed inside" in caplog.text
+
+
+class Enough(BaseException):
+    """As long as a test looks."""

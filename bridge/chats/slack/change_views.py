@@ -16,10 +16,15 @@ from bridge.chats.slack.messages import Block, Message, View
 from bridge.chats.slack.mrkdwn import NOTHING, code, escape
 from bridge.core.difference import SECTIONS, Changed, text_of
 from bridge.core.watch import App
-from bridge.ports import DONE, WAITS, Audited
+from bridge.ports import DONE, UNKNOWN, WAITS, Audited
 
 MOST_CHANGES = 40
 MOST_OF_A_LIST = 10
+
+MAYBE = frozenset({"Unanswered", UNKNOWN})
+"""How the outcome of a change begins that may have been made; that of `NOT_KEPT` was made."""
+
+NOT_KEPT = "NotKept"
 
 
 def change_blocks(changed: Sequence[Changed]) -> list[Block]:
@@ -115,10 +120,21 @@ def told(note: Audited) -> Message:
     elif not note.over:
         head, text = f":hourglass_flowing_sand:  {name} is being changed…", "It is being changed."
     else:
+        sign, said = _ended(name, note)
         why = escape(note.outcome.partition(": ")[2] or note.outcome, 1500)
-        head = f":x:  {name} was not changed.\n{why}"
-        text = f"{escape(note.app, 200)} was not changed: {why}"
+        head = f"{sign}  {said}\n{why}"
+        text = f"{_ended(escape(note.app, 200), note)[1].rstrip('.')}: {why}"
     return Message(text, (section(head), *change_blocks(note.difference)))
+
+
+def _ended(name: str, note: Audited) -> tuple[str, str]:
+    """A sign and a sentence for what is over and not done; no more than is known of it."""
+    kind = note.outcome.partition(": ")[0]
+    if kind in MAYBE:
+        return ":grey_question:", f"Whether {name} was changed is not known."
+    if kind == NOT_KEPT:
+        return ":warning:", f"{name} was changed, but not as asked."
+    return ":x:", f"{name} was not changed."
 
 
 def change_note(note: Audited, undone: Audited | None = None) -> Message:

@@ -19,6 +19,9 @@ STALE = 3600.0
 """Seconds that what was known still counts while Slack can't be asked."""
 
 
+_NOBODY = frozenset({"user_not_found", "user_not_visible"})
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     value: Any
@@ -57,6 +60,8 @@ class People:
         try:
             record = await self._cached(f"user {user}", lambda: self._record(user))
         except BridgeError as error:
+            if isinstance(error, Refused) and code_of(error) in _NOBODY:
+                return Person(user, stranger=True)  # for good: to ask again changes nothing
             return Person(user, stranger=team not in (None, home), unsure=str(error))
         person = _person(user, record, home)
         if team not in (None, home) and not _member(record, home):

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from bridge.chats.slack.change_views import told as told_text
 from bridge.chats.slack.changes import CHANGED, TOLD, ChangeNotes, ChangePlans, Told
 from bridge.chats.slack.planning import Channels
 from bridge.core.decision import Reason, because
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.ports import (
+    UNKNOWN,
     WAITS,
     Audited,
     Memory,
@@ -161,6 +163,22 @@ async def test_of_what_the_channel_shows_and_what_still_waits_nobody_is_told_alo
     await told(client, NOTE, memory, view="")
 
     assert client.methods == []
+
+
+NOT_KNOWN = "Whether shop/web was changed is not known"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        ("Refused: dokploy: no", "shop/web was not changed: dokploy: no"),
+        ("Unanswered: no answer came", f"{NOT_KNOWN}: no answer came"),
+        (f"{UNKNOWN}: the bridge failed", f"{NOT_KNOWN}: the bridge failed"),
+        ("NotKept: it reads back", "shop/web was changed, but not as asked: it reads back"),
+    ],
+)
+def test_no_more_is_said_than_is_known(outcome: str, said: str) -> None:
+    assert told_text(replace(NOTE, outcome=outcome)).text == said
 
 
 async def test_an_unknown_refusal_of_the_dialog_is_raised(client: Client) -> None:
