@@ -28,7 +28,8 @@ from bridge.stores.seal import FernetSeal
 from bridge.web.hooks import BodyLimits
 from bridge.web.server import WebServer, routes
 from tests.fake_slack.hands import Hands
-from tests.fake_slack.server import BOT_TOKEN, SECRET, FakeSlack
+from tests.fake_slack.methods import BOT_TOKEN, SECRET
+from tests.fake_slack.server import FakeSlack
 
 ALL = frozenset(Right)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from bridge.chats.slack.fields import name_of
 from tests.fake_slack.hands import ADA, SHOP, Answered, Hands
-from tests.fake_slack.server import TEAM, FakeSlack
+from tests.fake_slack.methods import TEAM
+from tests.fake_slack.server import FakeSlack
 
 View = dict[str, Any]
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from tests.e2e.test_journey import make_site
 from tests.fake_slack.hands import Hands, words_of
-from tests.fake_slack.server import APP_TOKEN, BOT_TOKEN, SECRET, FakeSlack, running_slack
+from tests.fake_slack.methods import APP_TOKEN, BOT_TOKEN, SECRET
+from tests.fake_slack.server import FakeSlack, running_slack
 from tests.unit.embedded.support import until
 from tests.world import Origin, World, running_world
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from bridge.chats.slack.client import SlackClient, answer_origins
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from tests.fake_slack.hands import ADA, signed
-from tests.fake_slack.server import BOT_TOKEN, TEAM, FakeSlack, running_slack
+from tests.fake_slack.methods import BOT_TOKEN, TEAM
+from tests.fake_slack.server import FakeSlack, running_slack
 from tests.slack_door import Door, granted, open_door
 
 HELP = {

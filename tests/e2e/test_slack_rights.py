@@ -16,7 +16,8 @@ from bridge.core.lifecycle import State
 from bridge.core.watch import Rules
 from bridge.ports import Outcome
 from tests.fake_slack.hands import words_of
-from tests.fake_slack.server import BOT, TEAM, FakeSlack, running_slack
+from tests.fake_slack.methods import BOT, TEAM
+from tests.fake_slack.server import FakeSlack, running_slack
 from tests.fakes import delivery, deployment
 from tests.slack_door import APPS, Door, granted, open_door
 

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 import httpx
 
-from tests.fake_slack.server import SECRET, TEAM, FakeSlack
+from tests.fake_slack.methods import SECRET, TEAM
+from tests.fake_slack.server import FakeSlack
 
 ADA = "U0ADA"
 SHOP = "C0SHOP"

@@ -14,6 +14,9 @@ from bridge.ports import LINK, Memory, Target
 EVENT = "bridge_card"
 """The type of our messages' metadata."""
 
+MOST_AT_ONCE = 40
+"""Changes that one message tells, each in a block; a message has fifty at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class CardMemory:
@@ -39,6 +42,7 @@ class CardMemory:
 
     @classmethod
     def of(cls, memory: Memory) -> "CardMemory":
+        """What was kept; what an older release did not keep is as at the beginning."""
         known = {name: memory[name] for name in cls.__slots__ if name in memory}
         return cls(**known)
 
@@ -55,6 +59,7 @@ def about(target: Target, lines: int) -> dict[str, Any]:
 
 
 def hash_of(message: Message) -> str:
+    """By which an unchanged card is known."""
     return hashlib.sha256(json.dumps(message.body()).encode()).hexdigest()[:16]
 
 
@@ -64,7 +69,8 @@ def portions(history: Sequence[Change], said: int) -> list[tuple[int, Sequence[C
     begin = said
     for at in range(said, len(history)):
         last = at + 1 == len(history)
-        if history[at].state in LOUD or last or history[at + 1].state in LOUD:
+        full = at + 1 - begin == MOST_AT_ONCE
+        if history[at].state in LOUD or last or full or history[at + 1].state in LOUD:
             portions.append((at + 1, history[begin : at + 1]))
             begin = at + 1
     return portions

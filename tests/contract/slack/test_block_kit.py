@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.fake_slack.server import SlackError, well_formed
+from tests.fake_slack.methods import SlackError
+from tests.fake_slack.server import well_formed
 from tests.node_tools import Unavailable, node_bin, node_home
 from tests.slack_rules import faults
 from tests.slack_scenes import GOLDEN

@@ -119,6 +119,14 @@ async def test_each_change_is_said_once(stage: Stage) -> None:
     assert len(stage.client.said()) == 3
 
 
+async def test_more_changes_than_a_message_holds_are_several(stage: Stage) -> None:
+    await stage.show(W, *[A] * 90, D)
+
+    texts = stage.client.said()
+    assert [text.count("\n") + 1 for text in texts] == [40, 40, 11]
+    assert all(len(args["blocks"]) <= 50 for _, args in stage.client.calls)
+
+
 @pytest.mark.parametrize("found", [True, False])
 async def test_a_line_that_was_not_answered_is_looked_for(stage: Stage, found: bool) -> None:
     stage.client.failing = {2: Unanswered("slack", "gone")}
