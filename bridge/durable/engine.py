@@ -143,14 +143,20 @@ def _translated() -> Iterator[None]:
         raise Unreachable("the workflow engine", str(getattr(error, "orig", error))) from error
 
 
-class _Dropped(logging.Filter):
-    """Leaves out what DBOS says of a flow that was dropped just as it began: we dropped it."""
+class _Words(logging.Filter):
+    """What DBOS says, in our log: one line, without statements and their values.
+
+    Leaves out what it says of a flow that was dropped just as it began: we dropped it.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info and record.exc_info[1]
         if isinstance(error, DBOSAwaitedWorkflowCancelledError):
             return False
         message = record.getMessage()
+        if isinstance(error, sa.exc.SQLAlchemyError):
+            message, record.exc_info = f"{message} {error}", None
+        record.msg, record.args = " ".join(message.partition("[SQL")[0].split()), ()
         return not (
             "was cancelled during execution" in message
             or "is no longer owned by this execution" in message
@@ -190,7 +196,7 @@ class DurableFlows:
         self._poll_seconds = poll_seconds
         self._threads = threads
         self._bodies: dict[str, Body] = {}
-        self._dropped = _Dropped()
+        self._words = _Words()
         self._running: dict[str, asyncio.Task[Any]] = {}
         self._strays: set[str] = set()
         self._flows: dict[str, Flow] = {}
@@ -204,7 +210,7 @@ class DurableFlows:
         if self._peers is not None:
             await self._peers.join()  # before the first flow is ours
         DBOS(config=self._config())
-        logging.getLogger("dbos").addFilter(self._dropped)
+        self._take_log()
         for flow, body in self._bodies.items():
             self._flows[flow] = _workflow(flow, functools.partial(self._run, body))
         # On this loop's own thread, so that flows run on this loop, beside all the rest.
@@ -217,6 +223,14 @@ class DurableFlows:
             polling_interval_sec=self._poll_seconds,
             on_conflict="always_update",
         )
+
+    def _take_log(self) -> None:
+        """DBOS writes to the console by itself, in a form of its own."""
+        logger = logging.getLogger("dbos")
+        logger.addFilter(self._words)
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+        logger.propagate = True
 
     async def start(self, flow: str, id_: str, *, key: str) -> None:
         """Start a flow unless its id was started before; flows of one key run one at a time.
@@ -351,7 +365,7 @@ class DurableFlows:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        logging.getLogger("dbos").removeFilter(self._dropped)
+        logging.getLogger("dbos").removeFilter(self._words)
         if self._peers is not None:
             await asyncio.to_thread(self._give_back)  # as nothing of ours runs any more
             await self._peers.leave()

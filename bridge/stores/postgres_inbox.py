@@ -17,7 +17,7 @@ from typing import Any
 
 from bridge.core.database import connect_arguments
 from bridge.core.errors import Unreachable
-from bridge.ports import Delivery, InboxFigures, Kept
+from bridge.ports import Delivery, InboxFigures, Kept, NewDelivery
 from bridge.stores.batches import (
     BatchedInbox,
     Finish,
@@ -65,6 +65,9 @@ CLAIM_SECONDS = 15.0
 
 PATIENCE = 5.0
 """Seconds to wait for a server that restarts: hosts wait ten for their answer."""
+
+ANSWER_SECONDS = 9.0
+"""Seconds after which a sender is told to come again, before it gives up by itself."""
 
 LISTEN_PAUSE = 1.0
 """Seconds between two tries to listen."""
@@ -204,6 +207,20 @@ class PostgresInbox(BatchedInbox):
     def known(self, host: str, id: str) -> Kept | None:  # noqa: A002, ARG002 - the field's own name
         """None: what another process has failed at since must be taken up again."""
         return None
+
+    async def keep(self, new: NewDelivery) -> Kept:
+        """Write a delivery to disk; returns once it is there, as every inbox does.
+
+        Raises:
+            Unreachable: it could not be written, or nobody knows after so long; what comes
+                again then is a duplicate, or kept.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await super().keep(new)
+        except TimeoutError:
+            why = f"the database says nothing for {ANSWER_SECONDS:g} s"
+            raise Unreachable("the inbox", why) from None
 
     async def forget_bodies(self, before: float, limit: int) -> int:
         """Forget the bodies of some decided deliveries from before then; how many."""

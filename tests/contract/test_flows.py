@@ -1,6 +1,7 @@
 """One suite for the `Flows` port: what is started runs, once, in order, whatever happens."""
 
 import asyncio
+import logging
 import threading
 import time
 from collections import defaultdict
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from bridge.durable.engine import DurableFlows, postgres_engine, sqlite_engine
 from bridge.durable.peers import Peers, new_executor_id
@@ -279,3 +281,24 @@ async def test_old_flows_that_have_ended_are_forgotten_and_no_others(launched: L
 
     gate.set()
     await ledger.written("3.b end")
+
+
+async def test_what_the_engine_says_is_one_line_without_statements(
+    launched: Launched, caplog: pytest.LogCaptureFixture
+) -> None:
+    await launched(work=Ledger().body)
+    driver = RuntimeError("server closed the connection unexpectedly\n\tThis probably means…")
+    failed = sa.exc.OperationalError("SELECT secret", {"token": "hunter2"}, driver)
+
+    logging.getLogger("dbos").warning("Exception in queue thread: %s", failed)
+    try:
+        raise failed
+    except sa.exc.OperationalError:
+        logging.getLogger("dbos").exception("it failed")
+
+    said = [record for record in caplog.records if record.name == "dbos"][-2:]
+    assert [record.exc_info for record in said] == [None, None]
+    for record in said:
+        message = record.getMessage()
+        assert "server closed the connection" in message
+        assert not any(word in message for word in ("SELECT", "hunter2", "\n"))
