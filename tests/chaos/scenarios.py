@@ -116,6 +116,17 @@ async def database_away(stage: Stage) -> None:
         await process.ready()
 
 
+async def database_silent(stage: Stage) -> None:
+    """It is there, but nothing gets to it, nor back."""
+    assert stage.line is not None
+    await stage.later(1.0)
+    stage.line.fall_silent()
+    await asyncio.sleep(stage.pace.database)
+    stage.line.speak()
+    for process in stage.fleet.processes:
+        await process.ready()
+
+
 async def disk_full(stage: Stage) -> None:
     assert stage.disk is not None
     await stage.later(1.0)
@@ -200,6 +211,7 @@ UPGRADED = Scenario(told_to_leave_while_busy, may_die=True)
 CLOCKS = Scenario(clocks_jump)
 RESTARTED = Scenario(database_restarted, on="postgres", may_die=True)
 DATABASE_AWAY = Scenario(database_away, on="postgres", may_die=True)
+DATABASE_SILENT = Scenario(database_silent, on="postgres", may_die=True)
 DISK_FULL = Scenario(disk_full, on="sqlite", needs_disk=True, may_die=True)
 BACKEND_AWAY = Scenario(backend_away)
 BACKEND_FAILS = Scenario(backend_fails)
@@ -209,7 +221,7 @@ HOST_FAILS = Scenario(host_fails)
 SLACK_FAILS = Scenario(slack_fails)
 
 PROCESSES = (KILLED, ALL_KILLED, STOPPED, UPGRADED, CLOCKS)
-STORES = (RESTARTED, DATABASE_AWAY, DISK_FULL)
+STORES = (RESTARTED, DATABASE_AWAY, DATABASE_SILENT, DISK_FULL)
 SERVICES = (BACKEND_AWAY, BACKEND_FAILS, CUT_OFF, LATE, HOST_FAILS, SLACK_FAILS)
 
 SHORT_RUN: tuple[tuple[Scenario, ...], ...] = (
@@ -218,6 +230,7 @@ SHORT_RUN: tuple[tuple[Scenario, ...], ...] = (
     (ALL_KILLED, CUT_OFF),
     (CLOCKS, LATE),
     (DATABASE_AWAY,),
+    (DATABASE_SILENT,),
     (DISK_FULL,),
     (UPGRADED, BACKEND_AWAY),
 )

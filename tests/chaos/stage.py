@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.fleet import Fleet, running_fleet
+from tests.chaos.line import Line, line_to
 from tests.chaos.recording_backend import RecordingBackend, recording_backend
 from tests.chaos.sender import Sender
 from tests.fake_github import FakeGithub
@@ -58,19 +60,18 @@ class SmallDisk:
 
     def fill(self) -> None:
         """Leave no room at all."""
-        shown = subprocess.run(
-            ["df", "-B1", "--output=used", str(self.folder)],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        self._resize(shown.stdout.split()[-1])
+        for _ in range(100):  # what is there grows meanwhile, and can't be cut off
+            if self._resize(f"{shutil.disk_usage(self.folder).used}"):
+                return
+        raise AssertionError("the disk can't be made small enough")
 
     def empty(self) -> None:
         """Have room again."""
-        self._resize(f"{DISK}m")
+        assert self._resize(f"{DISK}m")
 
-    def _resize(self, size: str) -> None:
-        options = f"remount,size={size}"
-        subprocess.run(["mount", "-o", options, str(self.folder)], check=True)
+    def _resize(self, size: str) -> bool:
+        remount = ["mount", "-o", f"remount,size={size}", str(self.folder)]
+        return not subprocess.run(remount, check=False, capture_output=True).returncode
 
 
 @dataclass
@@ -86,6 +87,7 @@ class Stage:
     chance: random.Random
     pace: Pace
     database: Server | None = None
+    line: Line | None = None
     disk: SmallDisk | None = None
     left: list[float] = field(default_factory=list)
     """How many seconds processes took to leave after SIGTERM."""
@@ -122,14 +124,13 @@ async def stage(
     chance: random.Random,
     pace: Pace,
     *,
-    url: str = "",
     database: Server | None = None,
     disk: SmallDisk | None = None,
 ) -> AsyncIterator[Stage]:
     """All of it, running.
 
     Args:
-        url, database: on Postgres, where the bridge keeps everything, and the server of that.
+        database: on Postgres, the server; the bridge reaches it by a line that can fall silent.
         disk: on SQLite, where its files are; else in the folder.
     """
     branches = {f"app-{n}": BRANCHES[n % len(BRANCHES)] for n in range(APPS)}
@@ -144,9 +145,13 @@ async def stage(
             slack.channel(f"C{n}", f"c{n}")
         repository = _repository(github)
         data = disk.folder if disk else folder / "data"
-        variables = _variables(data, backend, github, slack) | (
-            {"DATABASE_URL": url} if url else {}
-        )
+        variables = _variables(data, backend, github, slack)
+        line = None
+        if database is not None:
+            line = await stack.enter_async_context(line_to(database.port))
+            url = database.fresh()
+            stack.callback(database.drop, url)
+            variables["DATABASE_URL"] = url.replace(f":{database.port}/", f":{line.port}/")
         fleet = await stack.enter_async_context(running_fleet(kind, folder, variables))
         senders = [
             Sender(
@@ -160,7 +165,7 @@ async def stage(
             for branch in BRANCHES
         ]
         yield Stage(
-            fleet, backend, github, repository, slack, senders, chance, pace, database, disk
+            fleet, backend, github, repository, slack, senders, chance, pace, database, line, disk
         )
 
 

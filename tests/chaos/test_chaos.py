@@ -74,13 +74,9 @@ async def test_on_sqlite_nothing_is_lost_and_nothing_repeated(
 async def test_on_postgres_nothing_is_lost_and_nothing_repeated(
     tmp_path: Path, chaos_lines: list[str]
 ) -> None:
-    server, chance, pace = the_server(), random.Random(SEED), LONG if ROUNDS else SHORT
-    url = server.fresh()
-    try:
-        async with stage("postgres", tmp_path, chance, pace, url=url, database=server) as on:
-            await play(on, chaos_lines)
-    finally:
-        server.drop(url)
+    chance, pace = random.Random(SEED), LONG if ROUNDS else SHORT
+    async with stage("postgres", tmp_path, chance, pace, database=the_server()) as on:
+        await play(on, chaos_lines)
 
 
 async def play(on: Stage, lines: list[str]) -> None:
