@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.bench.harness import deciding, keeping, under_load
 from tests.bench.harness.bench import Bench
 from tests.bench.harness.machine import Quiet, facts
-from tests.bench.harness.rows import Row, table
+from tests.bench.harness.page import page
+from tests.bench.harness.rows import Row
 from tests.bench.harness.servers import ROOT, built_load
 
 SECTIONS: dict[str, Callable[[Bench], Iterator[Row]]] = {
@@ -42,7 +43,7 @@ def main() -> None:
     """Measure, print, and fail where a must is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--markdown", type=Path, help="write the table to this file")
+    parser.add_argument("--markdown", type=Path, help="write the page to this file")
     parser.add_argument("--long", action="store_true", help="with the targets' own numbers")
     parser.add_argument("--rounds", type=int, default=5, help="of each ratio")
     parser.add_argument("--only", choices=sorted(SECTIONS), action="append")
@@ -53,8 +54,8 @@ def main() -> None:
     base.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=base) as folder:
         machine, rows = measured(Path(folder), given)
-    text = f"{_machine(machine)}\n\n{table(rows)}\n"
-    sys.stdout.write(text)
+    text = page(machine, rows)
+    sys.stdout.write(text[text.index("## The machine") :])
     if given.json:
         report = {"machine": machine, "rows": [row.as_json() for row in rows]}
         given.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
@@ -74,13 +75,10 @@ def measured(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], l
     machine |= {
         "date": time.strftime("%Y-%m-%d"),
         "took_seconds": round(time.monotonic() - bench.began),
-        "void_rounds": bench.quiet.voided,
+        "rounds_that_were_void": bench.quiet.voided,
+        "rounds_that_count_though_disturbed": bench.quiet.disturbed,
     }
     return machine, rows
-
-
-def _machine(machine: dict[str, Any]) -> str:
-    return "\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in machine.items())
 
 
 if __name__ == "__main__":

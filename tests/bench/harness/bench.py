@@ -48,13 +48,12 @@ class Bench:
             raise RuntimeError(f"{server.name} did not answer as it should: {report}")
         return report
 
-    def alone(self, measure: Callable[[], T], servers: Sequence[Server], tries: int = 3) -> T:
-        """Measure, again where others have disturbed it; the last try counts in any case."""
+    def alone(self, measure: Callable[[], T], servers: Sequence[Server]) -> T:
+        """Measure, again where others have disturbed it."""
         while True:
             self.quiet.begin(_cpu(servers))
             found = measure()
-            tries -= 1
-            if self.quiet.was_alone(_cpu(servers)) or not tries:
+            if self.quiet.counts(_cpu(servers)):
                 return found
             time.sleep(1)
 

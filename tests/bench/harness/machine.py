@@ -55,12 +55,15 @@ class Quiet:
     Attributes:
         most_others: share of all CPU time that others may have taken.
         usual: fdatasync's median at the start; ten times as much means a busy disk.
+        repeats: that are left for this run; then what is disturbed counts, and is told.
     """
 
     folder: Path
     most_others: float = 0.15
     usual: float = 0.0
+    repeats: int = 15
     voided: int = 0
+    disturbed: int = 0
 
     def __post_init__(self) -> None:
         self.usual = fdatasync(self.folder, 100)["fdatasync_p50_ms"]
@@ -71,15 +74,23 @@ class Quiet:
         """A measurement begins; `ours`: CPU seconds that what is measured has used until now."""
         self._busy, self._ours, self._began = _busy_seconds(), ours + _own(), time.monotonic()
 
-    def was_alone(self, ours: float) -> bool:
-        """Whether it was alone until now; if not, it is void."""
+    def counts(self, ours: float) -> bool:
+        """Whether it counts: it was alone until now, or there was no chance of that."""
+        if self._was_alone(ours):
+            return True
+        if self.repeats:
+            self.repeats -= 1
+            self.voided += 1
+            return False
+        self.disturbed += 1
+        return True
+
+    def _was_alone(self, ours: float) -> bool:
         took = max(0.01, time.monotonic() - self._began)
         others = _busy_seconds() - self._busy - (ours + _own() - self._ours)
         disk = fdatasync(self.folder, 30)["fdatasync_p50_ms"]
         cores = os.cpu_count() or 1
-        alone = others / took / cores <= self.most_others and disk <= max(1.0, self.usual * 10)
-        self.voided += not alone
-        return alone
+        return others / took / cores <= self.most_others and disk <= max(1.0, self.usual * 10)
 
 
 def _own() -> float:
