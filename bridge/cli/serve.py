@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 log = logging.getLogger(__name__)
+
+MANY_FILES = 16_384
 
 LEAVE_SECONDS = 9.0
 """After SIGTERM; platforms kill after ten."""
@@ -209,11 +212,20 @@ def _told_to_stop() -> "asyncio.Future[int]":
     return stop
 
 
+def _allow_many_files() -> None:
+    """Open as many files as the system lets us: every connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, MANY_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _run(work: Coroutine[Any, Any, int]) -> None:
     """Run on uvloop where it is installed (extra `fast`)."""
     make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     with contextlib.suppress(ImportError):
         from uvloop import new_event_loop as make_loop
+    _allow_many_files()
     with asyncio.Runner(loop_factory=make_loop) as runner:
         code = runner.run(work)
     sys.stdout.flush()

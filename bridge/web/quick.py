@@ -10,11 +10,12 @@ quick way has to be right only about what it takes, and every guard holds on bot
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
@@ -83,33 +84,64 @@ def read_head(raw: bytes, hosts: dict[bytes, str]) -> Head | None:
     return Head(host, headers, int(length), connection == "close")
 
 
+class Aiohttp(Protocol):
+    """What is used of `aiohttp.web.Server`."""
+
+    @property
+    def connections(self) -> Sequence[object]:
+        """Those that are open."""
+
+    def __call__(self) -> asyncio.Protocol:
+        """Make the protocol of one more."""
+
+
 class QuickDoor:
     """Makes the protocols of a listener's connections, and ends them all.
 
     Args:
         hosts: those whose webhooks may come the quick way.
-        fallback: makes aiohttp's protocol.
+        aiohttp: makes the protocol of connections that are left to it.
         keepalive: seconds that a connection may be silent, or take for its headers.
+        most: connections at a time. One that comes on top takes the place of the one that has
+            been silent longest, so that who only holds connections keeps nobody out.
     """
 
     def __init__(
         self,
         hooks: Hooks,
         hosts: Iterable[str],
-        fallback: Callable[[], asyncio.Protocol],
+        aiohttp: Aiohttp,
         keepalive: float,
+        most: int,
     ) -> None:
         self.hooks = hooks
         self.hosts = {f"POST /hooks/{host} HTTP/1.1".encode(): host for host in hosts}
-        self.fallback = fallback
+        self.aiohttp = aiohttp
         self.keepalive = keepalive
+        self.most = most
         self.loop = asyncio.get_running_loop()
-        self.connections: set[QuickConnection] = set()
+        self.connections: OrderedDict[QuickConnection, None] = OrderedDict()
         self._date = (0, b"")
 
     def __call__(self) -> "QuickConnection":
         """A protocol for a new connection."""
         return QuickConnection(self)
+
+    def opened(self, connection: "QuickConnection") -> None:
+        """A connection has been made."""
+        self.connections[connection] = None
+        if len(self.connections) > self.most:
+            longest_silent = next((one for one in self.connections if one.idle), connection)
+            longest_silent.abort()
+
+    def answered(self, connection: "QuickConnection") -> None:
+        """It begins to be silent."""
+        if connection in self.connections:
+            self.connections.move_to_end(connection)
+
+    def takes_another(self) -> bool:
+        """Whether aiohttp may be given one more; it never gets more than half of them."""
+        return len(self.aiohttp.connections) < self.most // 2
 
     def date(self) -> bytes:
         """The Date header, made once a second."""
@@ -155,7 +187,7 @@ class QuickConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A sender has connected."""
         self._transport = transport
-        self._door.connections.add(self)
+        self._door.opened(self)
         self._idle_since = self._door.loop.time()
         self._timer = self._door.loop.call_later(self._door.keepalive, self._look_at_time)
 
@@ -228,8 +260,11 @@ class QuickConnection(asyncio.Protocol):
 
     def _leave_to_aiohttp(self, data: bytes) -> None:
         self._let_go()
+        if not self._door.takes_another():
+            self.abort()
+            return
         self._resume()
-        protocol = self._door.fallback()
+        protocol = self._door.aiohttp()
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         protocol.data_received(data)
@@ -318,6 +353,7 @@ class QuickConnection(asyncio.Protocol):
         if closes:
             self._transport.close()
         self._idle_since = self._door.loop.time()
+        self._door.answered(self)
 
     def _refuse_now(self, error: Exception) -> None:
         assert self._head is not None
@@ -332,10 +368,15 @@ class QuickConnection(asyncio.Protocol):
 
     # ── its end ───────────────────────────────────────────────────────────
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it is under way but, at most, a request's headers."""
+        return self.task is None and self._body is None
+
     def close_when_idle(self) -> None:
         """Take nothing more; what is under way is answered."""
         self._closes = True
-        if self.task is None and self._body is None:
+        if self.idle:
             self._transport.close()
 
     def abort(self) -> None:
@@ -345,7 +386,7 @@ class QuickConnection(asyncio.Protocol):
     def _look_at_time(self) -> None:
         """Close what has been silent for too long, or takes too long for its headers."""
         left = self._door.keepalive - (self._door.loop.time() - self._idle_since)
-        if self.task is not None or self._body is not None:
+        if not self.idle:
             left = self._door.keepalive
         if left > 0:
             self._timer = self._door.loop.call_later(left, self._look_at_time)
@@ -353,7 +394,7 @@ class QuickConnection(asyncio.Protocol):
             self._transport.close()
 
     def _let_go(self) -> None:
-        self._door.connections.discard(self)
+        self._door.connections.pop(self, None)
         for timer in (self._timer, self._waits_for_body):
             if timer is not None:
                 timer.cancel()

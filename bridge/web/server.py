@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -26,6 +27,10 @@ KEEPALIVE_SECONDS = 15.0
 
 HOOKS = web.AppKey("HOOKS", tuple[Hooks, tuple[str, ...]])
 """What takes webhooks, and from which hosts."""
+
+MOST_CONNECTIONS = 4096
+OTHER_FILES = 256
+"""Files that are left to databases, backends, Git hosts and builds."""
 
 STOP_SECONDS = 5.0
 """For what is under way when the listener stops."""
@@ -85,7 +90,7 @@ class WebServer:
         await self._runner.setup()
         aiohttp = self._runner.server
         assert aiohttp is not None
-        self._door = QuickDoor(*self._app[HOOKS], aiohttp, KEEPALIVE_SECONDS)
+        self._door = QuickDoor(*self._app[HOOKS], aiohttp, KEEPALIVE_SECONDS, most_connections())
         try:
             self._listener = await asyncio.get_running_loop().create_server(
                 self._door, self._host, self._port, backlog=1024
@@ -118,6 +123,14 @@ class WebServer:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+
+
+def most_connections() -> int:
+    """How many connections are had at a time: each is an open file, and others need some."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(16, min(MOST_CONNECTIONS, files - OTHER_FILES))
 
 
 def _quiet_logger() -> logging.Logger:
