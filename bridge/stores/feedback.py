@@ -10,12 +10,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.watch import App
 from bridge.ports import LINK, Memory, Raised, Story, Target, about_delivery, about_deployment
 from bridge.stores import dialects, ledger, queries, rows, tables
 from bridge.stores.dialects import on_postgres
 from bridge.stores.inserts import add_new, batched
 
 ABOUT = about_deployment("")
+
+MOST_DELIVERIES = 1000
+"""Of those that one target follows, the newest; a statement takes only so many values."""
 
 
 _FOLLOWERS = sa.select(tables.follows.c.target).where(
@@ -172,16 +176,20 @@ def read(db: sa.Connection, found: Iterable[sa.RowMapping]) -> list[Raised]:
     listed = list(found)
     f = tables.follows
     keys: dict[str, list[str]] = {row["id"]: [] for row in listed}
-    query = sa.select(f).where(f.c.target.in_(list(keys))).order_by(f.c.key)
-    for row in db.execute(query).mappings():
-        keys[row["target"]].append(row["key"])
+    for some in batched(list(keys)):
+        query = sa.select(f).where(f.c.target.in_(some)).order_by(f.c.key)
+        for row in db.execute(query).mappings():
+            keys[row["target"]].append(row["key"])
     return [rows.read_raised(dict(row), tuple(keys[row["id"]])) for row in listed]
 
 
 def story(db: sa.Connection, target: Target) -> Story:
-    """What there is to show of what a target follows, in one moment."""
+    """What there is to show of what a target follows, in one moment.
+
+    Of very many pushes, as of a pull request that lives for a year, the newest are read.
+    """
     ids = _named(target.follows, "deployment")
-    seqs = [int(seq) for seq in _named(target.follows, "delivery")]
+    seqs = sorted(int(seq) for seq in _named(target.follows, "delivery"))[-MOST_DELIVERIES:]
     deployments = _deployments(db, ids, seqs)
     query = queries.explained_of(seqs)
     explained = tuple(rows.read_explained(dict(row)) for row in db.execute(query).mappings())
@@ -189,13 +197,12 @@ def story(db: sa.Connection, target: Target) -> Story:
     audited = tuple(rows.read_audited(dict(row)) for row in db.execute(changed_apps).mappings())
     app_ids = {one.app_id for one in deployments} | {one.decision.app_id for one in explained}
     app_ids |= {one.app_id for one in audited}
-    apps = db.execute(ledger.APPS.where(tables.apps.c.id.in_(app_ids))).mappings()
     newer = [one.superseded_by for one in deployments if one.superseded_by]
     return Story(
         explained=explained,
         deployments=deployments,
         history={id_: _history(db, id_) for id_ in ids},
-        apps={row["id"]: rows.read_app(dict(row)) for row in apps},
+        apps=_apps(db, sorted(app_ids)),
         beside=_beside(db, target.id, [*(one.id for one in deployments), *newer]),
         audited=audited,
     )
@@ -204,10 +211,16 @@ def story(db: sa.Connection, target: Target) -> Story:
 def _deployments(
     db: sa.Connection, ids: Sequence[str], seqs: Sequence[int]
 ) -> tuple[Deployment, ...]:
-    t = tables.deployments
-    query = sa.select(t).where(t.c.id.in_(ids) | t.c.seq.in_(seqs))
-    found = db.execute(query.order_by(t.c.seq.desc(), t.c.app)).mappings()
-    return tuple(rows.read_deployment(dict(row)) for row in found)
+    query = queries.newest_of_apps(tables.deployments, ids, seqs)
+    return tuple(rows.read_deployment(dict(row)) for row in db.execute(query).mappings())
+
+
+def _apps(db: sa.Connection, ids: Sequence[str]) -> dict[str, App]:
+    found: dict[str, App] = {}
+    for some in batched(ids):
+        query = ledger.APPS.where(tables.apps.c.id.in_(some))
+        found |= {row["id"]: rows.read_app(dict(row)) for row in db.execute(query).mappings()}
+    return found
 
 
 def _history(db: sa.Connection, id_: str) -> tuple[Change, ...]:
@@ -219,10 +232,12 @@ def _history(db: sa.Connection, id_: str) -> tuple[Change, ...]:
 
 def _beside(db: sa.Connection, target_id: str, ids: Sequence[str]) -> dict[str, Memory]:
     t, f = tables.feedback, tables.follows
-    keys = [about_deployment(id_) for id_ in ids]
-    others = sa.select(f.c.target).where(f.c.key.in_(keys) & (f.c.target != target_id))
-    query = sa.select(t.c.id, t.c.memory).where(t.c.id.in_(others))
-    return {id_: rows.read_place(memory) for id_, memory in db.execute(query)}
+    found: dict[str, Memory] = {}
+    for some in batched([about_deployment(id_) for id_ in ids]):
+        others = sa.select(f.c.target).where(f.c.key.in_(some) & (f.c.target != target_id))
+        query = sa.select(t.c.id, t.c.memory).where(t.c.id.in_(others))
+        found |= {id_: rows.read_place(memory) for id_, memory in db.execute(query)}
+    return found
 
 
 def hold(db: sa.Connection, name: str, owner: str, clock: float, seconds: float) -> bool:

@@ -44,6 +44,7 @@ from bridge.stores import (
 from bridge.stores import transactions as tx
 from bridge.stores.dialects import RETRIED
 from bridge.stores.engines import WRITES
+from bridge.stores.inserts import batched
 from bridge.stores.migrations import migrate
 
 T = TypeVar("T")
@@ -189,10 +190,11 @@ class SqlJournal:
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         """The decisions of deliveries, by their seq."""
         t = tables.decisions
-        query = sa.select(t).where(t.c.seq.in_(seqs)).order_by(t.c.seq, t.c.app)
         found: dict[int, list[Decision]] = {seq: [] for seq in seqs}
-        for row in await self._all(query):
-            found[row["seq"]].append(rows.read_decision(row))
+        for some in batched(seqs):
+            query = sa.select(t).where(t.c.seq.in_(some)).order_by(t.c.seq, t.c.app)
+            for row in await self._all(query):
+                found[row["seq"]].append(rows.read_decision(row))
         return found
 
     async def explained(

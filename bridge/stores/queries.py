@@ -10,6 +10,10 @@ from bridge.core.lifecycle import FINAL, State
 from bridge.stores import tables
 from bridge.stores.inserts import batched
 
+MOST_OF_AN_APP = 20
+"""Rows that are read of each app where something follows many deliveries: it shows how things
+stand, so only the newest count, and they would be read anew at every change."""
+
 _EXPLAINED = sa.select(
     tables.decisions,
     tables.pushes.c.delivery,
@@ -41,9 +45,24 @@ def explained(app_id: str, commit: str | None, limit: int) -> sa.Select[Any]:
 
 
 def explained_of(seqs: Sequence[int]) -> sa.Select[Any]:
-    """The query for all decisions of deliveries, newest delivery first."""
+    """The query for the decisions of deliveries, newest delivery first; see `MOST_OF_AN_APP`."""
     d = tables.decisions
-    return _EXPLAINED.where(d.c.seq.in_(seqs)).order_by(d.c.seq.desc(), d.c.app)
+    nth = _nth(d, d.c.seq.in_(seqs))
+    those = (nth.c.seq == d.c.seq) & (nth.c.app_id == d.c.app_id) & (nth.c.nth <= MOST_OF_AN_APP)
+    return _EXPLAINED.join(nth, those).order_by(d.c.seq.desc(), d.c.app)
+
+
+def newest_of_apps(t: sa.Table, ids: Sequence[str], seqs: Sequence[int]) -> sa.Select[Any]:
+    """The query for deployments by id or delivery, newest first; see `MOST_OF_AN_APP`."""
+    nth = _nth(t, t.c.id.in_(ids) | t.c.seq.in_(seqs))
+    those = (nth.c.seq == t.c.seq) & (nth.c.app_id == t.c.app_id) & (nth.c.nth <= MOST_OF_AN_APP)
+    return sa.select(t).join(nth, those).order_by(t.c.seq.desc(), t.c.app)
+
+
+def _nth(t: sa.Table, which: sa.ColumnElement[bool]) -> sa.Subquery:
+    """Rows by delivery and app, each with how many of its app are as new."""
+    newest_first = sa.func.row_number().over(partition_by=t.c.app_id, order_by=t.c.seq.desc())
+    return sa.select(t.c.seq, t.c.app_id, newest_first.label("nth")).where(which).subquery()
 
 
 def audited(numbers: Sequence[int], seqs: Sequence[int]) -> sa.Select[Any]:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from bridge.core.lifecycle import FINAL
 from bridge.ports import about_change, about_delivery, about_deployment
 from bridge.stores import tables
+from bridge.stores.inserts import batched
 
 
 def forget(db: sa.Connection, before: float, limit: int) -> int:
@@ -17,11 +18,15 @@ def forget(db: sa.Connection, before: float, limit: int) -> int:
     seqs = _over(db, before, limit)
     if not seqs:
         return 0
-    t = tables.deployments
-    ids = list(db.scalars(sa.select(t.c.id).where(t.c.seq.in_(seqs))))
-    db.execute(sa.delete(tables.changes).where(tables.changes.c.deployment.in_(ids)))
-    for table in (tables.deployments, tables.decisions, tables.pushes):
-        db.execute(sa.delete(table).where(table.c.seq.in_(seqs)))
+    t, c = tables.deployments, tables.changes
+    ids: list[str] = []
+    for some in batched(seqs):
+        ids += db.scalars(sa.select(t.c.id).where(t.c.seq.in_(some)))
+    for deployments in batched(ids):  # a push may have deployed hundreds of apps
+        db.execute(sa.delete(c).where(c.c.deployment.in_(deployments)))
+    for some in batched(seqs):
+        for table in (tables.deployments, tables.decisions, tables.pushes):
+            db.execute(sa.delete(table).where(table.c.seq.in_(some)))
     _forget_feedback(db, [*map(about_deployment, ids), *map(about_delivery, seqs)])
     return len(seqs)
 
@@ -54,7 +59,10 @@ def _over(db: sa.Connection, before: float, limit: int) -> list[int]:
 def _forget_feedback(db: sa.Connection, keys: Sequence[str]) -> None:
     """Places that show nothing any more; one that follows something younger stays."""
     t, f = tables.feedback, tables.follows
-    concerned = list(db.scalars(sa.select(f.c.target).where(f.c.key.in_(keys)).distinct()))
-    db.execute(sa.delete(f).where(f.c.key.in_(keys)))
-    still = sa.select(f.c.target).where(f.c.target.in_(concerned))
-    db.execute(sa.delete(t).where(t.c.id.in_(concerned), t.c.id.not_in(still)))
+    concerned: set[str] = set()
+    for some in batched(keys):
+        concerned |= set(db.scalars(sa.select(f.c.target).where(f.c.key.in_(some))))
+        db.execute(sa.delete(f).where(f.c.key.in_(some)))
+    for targets in batched(sorted(concerned)):
+        still = sa.select(f.c.target).where(f.c.target.in_(targets))
+        db.execute(sa.delete(t).where(t.c.id.in_(targets), t.c.id.not_in(still)))

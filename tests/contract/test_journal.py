@@ -36,7 +36,7 @@ from bridge.ports import (
     about_delivery,
     about_deployment,
 )
-from bridge.stores import migrations, tables
+from bridge.stores import inserts, migrations, tables
 from bridge.stores.engines import postgres_engine, sqlite_engine
 from bridge.stores.journal import SqlJournal
 from tests.fakes import ManualClock, app, deployment
@@ -1011,6 +1011,26 @@ async def test_a_story_tells_all_that_a_target_follows(journal: Any, clock: Manu
     assert (about_none.explained, about_none.deployments, about_none.apps) == ((), (), {})
 
 
+async def test_a_story_of_very_many_pushes_tells_the_newest_of_each_app(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [app(), app("app-api")])
+    first = outcome(1, deployment(1, "app-api"), decisions=(decision("app-api"),))
+    pushes = range(2, 62)
+    await record(
+        journal, first, *(outcome(seq, deployment(seq), decisions=(decision(),)) for seq in pushes)
+    )
+    follows = tuple(
+        about_delivery(seq) for seq in [*range(-40_000, 0), 1, *pushes, *range(100, 999)]
+    )
+    target = Target("t", "comment", "G", follows, {})
+
+    story = await journal.story(target)
+
+    assert [one.seq for one in story.deployments] == [*range(61, 41, -1), 1]
+    assert [one.seq for one in story.explained] == [*range(61, 41, -1), 1]
+
+
 async def test_what_is_raised_wakes_and_what_only_shows_does_not(
     journal: Any, clock: ManualClock
 ) -> None:
@@ -1065,6 +1085,25 @@ async def test_what_is_old_and_over_is_forgotten_but_an_apps_newest_deployment_s
     assert await journal.changes(deployment(1).id) == []
     assert await journal.feedback(limit=10) == []
     assert await journal.forget(clock.now - 20, 10) == 0
+
+
+async def test_what_deployed_more_apps_than_fit_a_statement_is_forgotten_too(
+    journal: Any, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inserts, "MANY", 2)
+    for seq in (1, 2):
+        some = [deployment(seq, f"app-{number}", state=State.DONE) for number in range(5)]
+        targets = [
+            Target(f"card {one.id}", "card", "slack", (about_deployment(one.id),), {})
+            for one in some
+        ]
+        await journal.record([outcome(seq, *some, targets=tuple(targets))], window=WINDOW)
+
+    assert await journal.forget(clock.now + 10, 10) == 1
+
+    assert {one.seq for one in await journal.deployments(limit=20)} == {2}
+    assert len(await journal.feedback(limit=20)) == 5
+    assert await journal.changes(deployment(1, "app-4").id) == []
 
 
 async def test_what_still_goes_on_is_not_forgotten(journal: Any, clock: ManualClock) -> None:
