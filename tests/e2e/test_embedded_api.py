@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from bridge.backends.dokploy import Dokploy
-from bridge.backends.dokploy.pickers import Repository as PickedRepository
 from bridge.backends.embedded import EmbeddedServer
 from bridge.backends.embedded.procedures.providers import add_github
 from bridge.core.errors import Rejected
+from bridge.ports import GitRepository
 from tests.unit.embedded.support import Client, Repository, running_server
 
 DEPLOY = "/api/application.deploy"
@@ -316,7 +316,7 @@ async def test_pickers_offer_the_accounts_and_nothing_of_what_a_host_would_tell(
 
     accounts = await dokploy.pickers.git_providers()
     found = [await dokploy.pickers.repositories(account) for account in accounts]
-    repository = PickedRepository(1, "my-org", "mono", "my-org/mono")
+    repository = GitRepository(1, "my-org", "mono", "my-org/mono")
     branches = [await dokploy.pickers.branches(account, repository) for account in accounts]
     unknown = await client.send("GET", "github.getGithubRepositories", githubId="nope")
     await dokploy.close()
