@@ -33,7 +33,7 @@ from bridge.ports import Outcome
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.journal import SqlJournal
 from tests.chaos.recording_backend import Job, recording_backend
-from tests.fakes import deployment
+from tests.fakes.journey import deployment
 
 ACTIVE = 500
 MUST, REACH = 10.0, 2.0

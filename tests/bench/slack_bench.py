@@ -29,10 +29,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import httpx
 
 from tests.chaos.recording_backend import recording_backend
-from tests.fake_slack.hands import Hands
-from tests.fake_slack.server import FakeSlack, running_slack
-from tests.slack_world import slack_settings
+from tests.fakes.slack.hands import Hands
+from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.unit.embedded.support import until
+from tests.worlds.slack import slack_settings
 
 ROOT = Path(__file__).parents[2]
 ACTIVE = 50

@@ -17,8 +17,8 @@ from typing import ClassVar
 import httpx
 
 from tests.chaos.recording_backend import RecordingBackend
-from tests.fake_github import FakeGithub
-from tests.world import SECRET
+from tests.fakes.github import FakeGithub
+from tests.worlds.bridge import SECRET
 
 ROOT = Path(__file__).parents[2]
 _ports = itertools.count(random.Random(os.getpid()).randrange(10_000, 19_000))

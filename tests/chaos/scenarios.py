@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tests.chaos.fleet import LEAVES_WITHIN
 from tests.chaos.recording_backend import answers_late, cuts_json, resets, says, says_nothing
 from tests.chaos.stage import Stage
-from tests.fake_host import Spoil
+from tests.fakes.host import Spoil
 
 HOUR = 3600.0
 

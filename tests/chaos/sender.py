@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import httpx
 
 from tests.chaos.recording_backend import push_payload
-from tests.fake_host import FakeRepository
-from tests.world import hook_headers
+from tests.fakes.host import FakeRepository
+from tests.worlds.bridge import hook_headers
 
 PATIENCE = 10.0
 """Seconds that hosts wait for an answer."""

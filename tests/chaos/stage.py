@@ -14,11 +14,11 @@ from tests.chaos.fleet import Fleet, running_fleet
 from tests.chaos.line import Line, line_to
 from tests.chaos.recording_backend import RecordingBackend, recording_backend
 from tests.chaos.sender import Sender
-from tests.fake_github import FakeGithub
-from tests.fake_host import FakeRepository
-from tests.fake_slack.server import BOT_TOKEN, FakeSlack, running_slack
-from tests.postgres import Server
-from tests.world import SECRET
+from tests.fakes.github import FakeGithub
+from tests.fakes.host import FakeRepository
+from tests.fakes.slack.server import BOT_TOKEN, FakeSlack, running_slack
+from tests.worlds.bridge import SECRET
+from tests.worlds.postgres import Server
 
 APPS = 6
 BRANCHES = ("main", "staging")

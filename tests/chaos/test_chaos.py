@@ -35,7 +35,7 @@ import pytest
 from tests.chaos.ledgers import all_quiet, judge
 from tests.chaos.scenarios import PROCESSES, SERVICES, SHORT_RUN, STORES, Scenario
 from tests.chaos.stage import DISK, LONG, SHORT, SmallDisk, Stage, stage
-from tests.postgres import the_server
+from tests.worlds.postgres import the_server
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "0"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(10**9)

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from tests.chaos.cluster import Cluster, Process
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
-from tests.fake_github import FakeGithub
-from tests.fake_host import FakePull
+from tests.fakes.github import FakeGithub
+from tests.fakes.host import FakePull
 from tests.unit.embedded.support import until
-from tests.world import hook_headers
+from tests.worlds.bridge import hook_headers
 
 
 class DeadlyGithub(FakeGithub):

@@ -11,10 +11,10 @@ import pytest
 
 from tests.chaos.cluster import Process
 from tests.chaos.recording_backend import RecordingBackend, recording_backend
-from tests.fake_slack.hands import Hands, words_of
-from tests.fake_slack.server import FakeSlack, running_slack
-from tests.slack_world import slack_settings
+from tests.fakes.slack.hands import Hands, words_of
+from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.unit.embedded.support import until
+from tests.worlds.slack import slack_settings
 
 APPS = 4
 

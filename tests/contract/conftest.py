@@ -1,6 +1,6 @@
 """Fixtures of the contract tests."""
 
-from tests.hosts import host, pem
-from tests.prism import github_mock, gitlab_mock
+from tests.oracles.prism import github_mock, gitlab_mock
+from tests.worlds.hosts import host, pem
 
 __all__ = ["github_mock", "gitlab_mock", "host", "pem"]

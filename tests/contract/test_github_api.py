@@ -11,8 +11,8 @@ from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.githosts.answers import Answer, Request
 from bridge.githosts.apis import Github, github_api
 from bridge.ports import CommitState, Hook
-from tests.host_contracts import operations
-from tests.hosts import Mocked, everything
+from tests.oracles.host_contracts import operations
+from tests.worlds.hosts import Mocked, everything
 
 REPOSITORY = "octocat/Hello-World"
 SHA = "6dcb09b5b57875f334f61aebed695e2e4193db5e"

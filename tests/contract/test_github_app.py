@@ -10,10 +10,10 @@ from bridge.core.errors import NotFound, Refused, Rejected, Unreachable
 from bridge.githosts.apis import Github, github_api
 from bridge.githosts.github_credentials import PERMISSIONS
 from bridge.ports import CommitState
-from tests.fake_github import FakeGithub
-from tests.fake_host import FakeRepository, Spoil
-from tests.hosts import NAME, client_of
+from tests.fakes.github import FakeGithub
+from tests.fakes.host import FakeRepository, Spoil
 from tests.unit.embedded.support import until
+from tests.worlds.hosts import NAME, client_of
 
 STATUS = ("dokploy/shop/web", CommitState.SUCCESS, "is live")
 

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.githosts.apis import Gitlab, gitlab_api
 from bridge.ports import CommitState, Hook
-from tests.host_contracts import operations
-from tests.hosts import Mocked, everything
+from tests.oracles.host_contracts import operations
+from tests.worlds.hosts import Mocked, everything
 
 PROJECT = "top/sub/app"
 SHA = "6dcb09b5b57875f334f61aebed695e2e4193db5e"

@@ -7,11 +7,11 @@ import pytest
 
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.ports import Comment, CommitState, PullRequest
-from tests.fake_github import FakeGithub
-from tests.fake_gitlab import FakeGitlab
-from tests.fake_host import FakeComment, Spoil
-from tests.hosts import NAME, QUICK, Host
+from tests.fakes.github import FakeGithub
+from tests.fakes.gitlab import FakeGitlab
+from tests.fakes.host import FakeComment, Spoil
 from tests.unit.embedded.support import Repository
+from tests.worlds.hosts import NAME, QUICK, Host
 
 STATUS = "dokploy/shop/web"
 

@@ -10,10 +10,10 @@ from aiohttp.test_utils import TestServer
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.githosts.github import GitHub
 from bridge.ports import Hook, Redelivers, Sending, TagAt
-from tests.fake_github import FakeGithub
-from tests.fake_gitlab import FakeGitlab
-from tests.fake_host import FakeHook, Spoil
-from tests.hosts import NAME, Host, client_of
+from tests.fakes.github import FakeGithub
+from tests.fakes.gitlab import FakeGitlab
+from tests.fakes.host import FakeHook, Spoil
+from tests.worlds.hosts import NAME, Host, client_of
 
 SECRET = "a secret of the tests"
 

@@ -22,10 +22,10 @@ from pydantic import SecretStr
 
 from bridge.core.errors import Refused, Unreachable
 from bridge.githosts.apis import Github, Gitlab, github_api, gitlab_api
-from tests.fake_github import FakeGithub
-from tests.fake_gitlab import FakeGitlab
-from tests.fake_host import Spoil
-from tests.hosts import NAME, QUICK, Host, client_of
+from tests.fakes.github import FakeGithub
+from tests.fakes.gitlab import FakeGitlab
+from tests.fakes.host import Spoil
+from tests.worlds.hosts import NAME, QUICK, Host, client_of
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from bridge.ports import DeliveryState, Finished, Inbox, InboxFigures, Kept
 from bridge.stores import inbox as sqlite_inbox
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.postgres_inbox import PostgresInbox
-from tests.fakes import delivery
+from tests.fakes.journey import delivery
 
 Opened = Callable[[], Awaitable[Any]]
 

@@ -15,9 +15,9 @@ from bridge.core.errors import Unreachable
 from bridge.ports import DeliveryState, Finished
 from bridge.stores import postgres_inbox
 from bridge.stores.postgres_inbox import PostgresInbox
-from tests.fakes import delivery
-from tests.postgres import NoPostgres, Server, the_server
+from tests.fakes.journey import delivery
 from tests.unit.embedded.support import until
+from tests.worlds.postgres import NoPostgres, Server, the_server
 
 Joined = Callable[..., Awaitable[PostgresInbox]]
 

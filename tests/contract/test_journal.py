@@ -39,7 +39,7 @@ from bridge.ports import (
 from bridge.stores import inserts, migrations, tables
 from bridge.stores.engines import postgres_engine, sqlite_engine
 from bridge.stores.journal import SqlJournal
-from tests.fakes import ManualClock, app, deployment
+from tests.fakes.journey import ManualClock, app, deployment
 
 WINDOW = 600.0
 A, B = "a" * 40, "b" * 40

@@ -22,7 +22,7 @@ from bridge.stores import feedback, migrations, tables
 from bridge.stores import transactions as tx
 from bridge.stores.engines import postgres_engine
 from bridge.stores.journal import SqlJournal
-from tests.fakes import ManualClock, app, deployment
+from tests.fakes.journey import ManualClock, app, deployment
 from tests.unit.embedded.support import until
 
 WINDOW = 600.0

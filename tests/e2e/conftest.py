@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.cli.conftest import cli  # noqa: F401 - a fixture of this tier, too
 from tests.unit.embedded.support import Repository
-from tests.world import Origin, World, running_world
+from tests.worlds.bridge import Origin, World, running_world
 
 
 @pytest.fixture

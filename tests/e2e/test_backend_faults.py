@@ -26,7 +26,7 @@ from tests.chaos.recording_backend import (
     says_nothing,
 )
 from tests.unit.embedded.support import until
-from tests.world import World, running_world
+from tests.worlds.bridge import World, running_world
 
 AGAIN = "asked again"
 WAIT = 1.2

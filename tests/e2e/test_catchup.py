@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from bridge.ports import Delivery
-from tests.fake_github import FakeGithub
-from tests.fake_gitlab import FakeGitlab
-from tests.fake_host import FakeHost
+from tests.fakes.github import FakeGithub
+from tests.fakes.gitlab import FakeGitlab
+from tests.fakes.host import FakeHost
 from tests.unit.embedded.support import until
-from tests.world import SECRET, TOKEN, Origin, World, running_world
+from tests.worlds.bridge import SECRET, TOKEN, Origin, World, running_world
 
 MAIN = "refs/heads/main"
 QUICK = {"BRIDGE_CATCHUP_EVERY": "0.2", "BRIDGE_CATCHUP_GRACE": "0"}

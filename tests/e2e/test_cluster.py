@@ -14,9 +14,9 @@ import pytest
 from bridge.app.storage import open_stores
 from tests.chaos.cluster import Cluster, Process
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
-from tests.fake_github import FakeGithub
+from tests.fakes.github import FakeGithub
 from tests.unit.embedded.support import until
-from tests.world import hook_headers, settings_for
+from tests.worlds.bridge import hook_headers, settings_for
 
 pytestmark = pytest.mark.slow
 

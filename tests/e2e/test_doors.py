@@ -32,7 +32,7 @@ from bridge.web.hooks import BodyLimits
 from bridge.web.server import WebServer, routes
 from tests.e2e.test_journey import make_site
 from tests.unit.embedded.support import until
-from tests.world import SECRET, TOKEN, ZERO, Origin, World, hook_headers
+from tests.worlds.bridge import SECRET, TOKEN, ZERO, Origin, World, hook_headers
 
 BODY = b'{"ref": "refs/heads/main", "note": "what only the body knows"}'
 MIB = 2**20

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_github import FakeGithub
-from tests.fake_host import FakeRepository, Spoil
-from tests.feedback_world import (
+from tests.fakes.github import FakeGithub
+from tests.fakes.host import FakeRepository, Spoil
+from tests.worlds.bridge import ZERO, Origin, World, running_world
+from tests.worlds.feedback import (
     QUICKLY,
     comment_with,
     decided,
@@ -16,7 +17,6 @@ from tests.feedback_world import (
     nothing_due,
     states,
 )
-from tests.world import ZERO, Origin, World, running_world
 
 COMMENTS, STATUSES = r"/issues/(\d+/)?comments", r"/statuses/"
 

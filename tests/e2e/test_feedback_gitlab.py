@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.fake_gitlab import FakeGitlab
-from tests.fake_host import FakeRepository, Spoil
-from tests.feedback_world import (
+from tests.fakes.gitlab import FakeGitlab
+from tests.fakes.host import FakeRepository, Spoil
+from tests.worlds.bridge import Origin, World, running_world
+from tests.worlds.feedback import (
     QUICKLY,
     comment_with,
     decided,
     make_app,
     nothing_due,
 )
-from tests.world import Origin, World, running_world
 
 GROUP = "my-group/sub/mono"
 

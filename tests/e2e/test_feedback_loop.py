@@ -25,7 +25,7 @@ from bridge.ports import (
 )
 from tests.e2e.test_journey import make_site
 from tests.unit.embedded.support import until
-from tests.world import Origin, World, running_world
+from tests.worlds.bridge import Origin, World, running_world
 
 QUICK = {
     "BRIDGE_FEEDBACK_DEBOUNCE": "0.02",

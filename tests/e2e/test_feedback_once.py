@@ -21,10 +21,10 @@ from bridge.journey.turns import Turns
 from bridge.ports import Occasion, Outcome, Turn
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.journal import SqlJournal
-from tests.fake_host import Spoil
-from tests.fakes import app, deployment, push
-from tests.hosts import NAME, Host, host, pem  # noqa: F401 - fixtures
+from tests.fakes.host import Spoil
+from tests.fakes.journey import app, deployment, push
 from tests.unit.embedded.support import until
+from tests.worlds.hosts import NAME, Host, host, pem  # noqa: F401 - fixtures
 
 QUICK = Persistence(debounce=0.01, poll=0.02, retry=0.02, retry_at_most=0.1, lease=0.3)
 DONE = (State.ASKED, State.RUNNING, State.DONE)

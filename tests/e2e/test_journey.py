@@ -9,7 +9,7 @@ import pytest
 
 from bridge.core.events import Action
 from tests.unit.embedded.support import Repository, git_server, holding, path_with, until
-from tests.world import ZERO, Origin, World, running_world
+from tests.worlds.bridge import ZERO, Origin, World, running_world
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bridge.cli.logs import JsonLines
 from bridge.web.health import readyz
 from tests.e2e.test_journey import make_site
-from tests.world import Origin, World, hook_headers, running_world
+from tests.worlds.bridge import Origin, World, hook_headers, running_world
 
 TOKEN = "a token of the watchers"
 

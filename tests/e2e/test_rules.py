@@ -10,7 +10,7 @@ import pytest
 from bridge.app.storage import open_stores
 from bridge.ports import NewDelivery
 from tests.unit.embedded.support import Repository, git_server
-from tests.world import ZERO, Origin, World, running_world, settings_for
+from tests.worlds.bridge import ZERO, Origin, World, running_world, settings_for
 
 RULES = """
 - apps: shop/*

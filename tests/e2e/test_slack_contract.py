@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from tests.fake_slack.server import running_slack
-from tests.prism import proxy
-from tests.slack_world import bridged
-from tests.world import Origin
+from tests.fakes.slack.server import running_slack
+from tests.oracles.prism import proxy
+from tests.worlds.bridge import Origin
+from tests.worlds.slack import bridged
 
 
 async def test_a_deployment_passes_through_the_contract(tmp_path: Path, origin: Origin) -> None:

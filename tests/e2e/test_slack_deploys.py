@@ -9,11 +9,11 @@ import pytest
 
 from bridge.core.lifecycle import State
 from tests.e2e.test_journey import make_site, page
-from tests.fake_slack.hands import buttons_of, words_of
-from tests.fake_slack.server import running_slack
-from tests.slack_world import SlackWorld, bridged, slack_world
+from tests.fakes.slack.hands import buttons_of, words_of
+from tests.fakes.slack.server import running_slack
 from tests.unit.embedded.support import GitServer, Repository, git_server
-from tests.world import Origin
+from tests.worlds.bridge import Origin
+from tests.worlds.slack import SlackWorld, bridged, slack_world
 
 
 @pytest.fixture

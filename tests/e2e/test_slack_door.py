@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from bridge.chats.slack.client import SlackClient, answer_origins
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
-from tests.fake_slack.hands import ADA, signed
-from tests.fake_slack.methods import BOT_TOKEN, TEAM
-from tests.fake_slack.server import FakeSlack, running_slack
-from tests.slack_door import Door, granted, open_door
+from tests.fakes.slack.hands import ADA, signed
+from tests.fakes.slack.methods import BOT_TOKEN, TEAM
+from tests.fakes.slack.server import FakeSlack, running_slack
+from tests.worlds.slack_door import Door, granted, open_door
 
 HELP = {
     "command": "/dokploy",

@@ -8,11 +8,11 @@ import pytest
 
 from bridge.chats.slack import home_door
 from tests.e2e.test_journey import make_site
-from tests.fake_slack.hands import ADA, buttons_of, words_of
-from tests.fake_slack.methods import TEAM
-from tests.slack_world import SlackWorld, slack_world
+from tests.fakes.slack.hands import ADA, buttons_of, words_of
+from tests.fakes.slack.methods import TEAM
 from tests.unit.embedded.support import until
-from tests.world import Origin
+from tests.worlds.bridge import Origin
+from tests.worlds.slack import SlackWorld, slack_world
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ import pytest
 from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
 from bridge.core.watch import SourceType
 from bridge.ports import DONE, Audited, GitAccount, GitRepository
-from tests.fake_slack.hands import buttons_of, words_of
-from tests.fake_slack.server import running_slack
-from tests.slack_forms import Forms
-from tests.slack_world import SlackWorld, bridged, slack_world
+from tests.fakes.slack.forms import Forms
+from tests.fakes.slack.hands import buttons_of, words_of
+from tests.fakes.slack.server import running_slack
 from tests.unit.embedded.support import client_of, until
-from tests.world import Origin
+from tests.worlds.bridge import Origin
+from tests.worlds.slack import SlackWorld, bridged, slack_world
 
 SECRET = "hunter2-of-the-tests"
 SHOP = "C0SHOP"

@@ -15,11 +15,11 @@ from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import State
 from bridge.core.watch import Rules
 from bridge.ports import Outcome
-from tests.fake_slack.hands import words_of
-from tests.fake_slack.methods import BOT, TEAM
-from tests.fake_slack.server import FakeSlack, running_slack
-from tests.fakes import delivery, deployment
-from tests.slack_door import APPS, Door, granted, open_door
+from tests.fakes.journey import delivery, deployment
+from tests.fakes.slack.hands import words_of
+from tests.fakes.slack.methods import BOT, TEAM
+from tests.fakes.slack.server import FakeSlack, running_slack
+from tests.worlds.slack_door import APPS, Door, granted, open_door
 
 MAY_SEE = Access(
     [

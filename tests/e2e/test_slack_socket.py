@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests.fake_slack.server import running_slack
-from tests.slack_world import bridged
-from tests.world import Origin
+from tests.fakes.slack.server import running_slack
+from tests.worlds.bridge import Origin
+from tests.worlds.slack import bridged
 
 
 async def test_everything_works_through_the_socket_and_after_it_breaks(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.access import Access, Grant, Person, Right, granting, missing
-from tests.fakes import app
+from tests.fakes.journey import app
 
 WEB = app("app-web")
 ADA = Person("U0ADA", "Ada", "ada@example.com", frozenset({"S0DEV"}))

@@ -10,7 +10,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.journey.cancel import Canceller
 from bridge.journey.deployment import Deployer
 from bridge.ports import Progress
-from tests.fakes import Death, KeptSteps, Lifetime
+from tests.fakes.journey import Death, KeptSteps, Lifetime
 from tests.unit.test_deployer import PACE, Stage
 
 CANCEL = f"{9:016d}.app-web"

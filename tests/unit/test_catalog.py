@@ -11,7 +11,7 @@ from bridge.core.events import Repository
 from bridge.core.watch import App, Source, SourceType
 from bridge.journey.catalog import TROUBLE_PAUSE, Catalog
 from bridge.stores.journal import SqlJournal
-from tests.fakes import FakeBackend, ManualClock, app, journal_in_memory
+from tests.fakes.journey import FakeBackend, ManualClock, app, journal_in_memory
 from tests.unit.embedded.support import until
 
 AWAY = Unreachable("dokploy", "ConnectError")

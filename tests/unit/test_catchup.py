@@ -17,7 +17,7 @@ from bridge.journey.catchup import Diligence, Sweeper
 from bridge.journey.reconcile import Reconciler, wanted_of
 from bridge.ports import Hook, Outcome, Payload, PushSeen, Sending, TagAt
 from bridge.stores.inbox import SqliteInbox
-from tests.fakes import ManualClock, app, delivery, journal_in_memory
+from tests.fakes.journey import ManualClock, app, delivery, journal_in_memory
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 MAIN = "github 4711 refs/heads/main"
@@ -253,7 +253,7 @@ async def test_what_was_found_and_what_a_late_webhook_brings_is_one_push(
     scene: Scene, ref_key: str, found_first: bool
 ) -> None:
     from bridge.core.decision import Decision, Reason
-    from tests.fakes import deployment
+    from tests.fakes.journey import deployment
 
     found = PushSeen(ref_key, A, C, found=True)
     brought = replace(found, before=B, found=False)

@@ -18,7 +18,7 @@ from bridge.journey.catalog import Catalog
 from bridge.journey.configure import Cleared, Configurer, NotKept, Overtaken
 from bridge.ports import BEGUN, Progress
 from bridge.stores.journal import SqlJournal
-from tests.fakes import ManualClock, journal_in_memory
+from tests.fakes.journey import ManualClock, journal_in_memory
 from tests.unit.embedded.support import until
 
 BY = "cli: ada"

@@ -24,7 +24,7 @@ from bridge.journey.desk import Desk
 from bridge.ports import DONE, WAITS, Audited, Delivery, DeliveryState
 from bridge.stores.journal import SqlJournal
 from bridge.stores.seal import FernetSeal
-from tests.fakes import Death, KeptSteps, Lifetime, ManualClock, journal_in_memory
+from tests.fakes.journey import Death, KeptSteps, Lifetime, ManualClock, journal_in_memory
 
 GIT = GitSource(url="https://example.com/a.git", branch="main")
 DEV = WantedSource(None, {"branch": "dev"})

@@ -19,7 +19,7 @@ from bridge.core.decision import (
 from bridge.core.events import Commit, Ref, RefKind, RefPushed, Repository
 from bridge.core.refs import normalise_url
 from bridge.core.watch import App, AppKind, Rules, Source, SourceType, Trigger
-from tests.fakes import app, push
+from tests.fakes.journey import app, push
 
 GITLAB = Source(SourceType.GITLAB, "group/site", repository_id="42", branch="main")
 ON_GITLAB = Repository("gitlab", "42", "group/site")

@@ -28,7 +28,7 @@ from bridge.ports import (
 )
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal
-from tests.fakes import (
+from tests.fakes.journey import (
     Death,
     FakeBackend,
     FakeFlows,

@@ -17,7 +17,7 @@ from bridge.journey.deployment import Deployer
 from bridge.journey.following import Pace
 from bridge.ports import Outcome, Progress
 from bridge.stores.journal import SqlJournal
-from tests.fakes import (
+from tests.fakes.journey import (
     HEAD,
     Death,
     FakeBackend,

@@ -6,8 +6,8 @@ import pytest
 
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.ports import Backend, Flows, GitHost, HostApi, Progress
-from tests.fake_api import FakeHostApi
-from tests.fakes import HEAD, FakeBackend, FakeFlows, FakeHost, ManualClock, app
+from tests.fakes.git_api import FakeHostApi
+from tests.fakes.journey import HEAD, FakeBackend, FakeFlows, FakeHost, ManualClock, app
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bridge.core.events import Action
 from bridge.core.lifecycle import FINAL, MOVES, State, deployment_id, makes_moot, may_move
-from tests.fakes import deployment
+from tests.fakes.journey import deployment
 
 states = st.sampled_from(State)
 

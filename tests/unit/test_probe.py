@@ -10,7 +10,7 @@ from bridge.core.errors import Unreachable
 from bridge.journey.catalog import Catalog
 from bridge.journey.probe import Probe
 from bridge.stores.journal import SqlJournal
-from tests.fakes import FakeBackend, ManualClock, app, journal_in_memory
+from tests.fakes.journey import FakeBackend, ManualClock, app, journal_in_memory
 
 
 @pytest.fixture

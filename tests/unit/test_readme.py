@@ -1,6 +1,8 @@
 """The README names everything that a user can meet."""
 
+import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import typer
@@ -8,7 +10,7 @@ import typer
 from bridge.cli.root import app
 from bridge.core.decision import Reason
 from bridge.core.lifecycle import State
-from bridge.settings import variables
+from bridge.settings import read_settings, variables
 
 ROOT = Path(__file__).parents[2]
 ROUTES = ["/hooks/github", "/hooks/gitlab", "/healthz", "/readyz", "/metrics"]
@@ -40,10 +42,18 @@ def test_every_route_is_listed(route: str) -> None:
     assert route in README
 
 
-def test_the_readme_links_to_what_is_there() -> None:
-    from re import findall
+@pytest.mark.parametrize("example", re.findall(r" *```yaml\n.*?\n *```", README, re.DOTALL))
+def test_every_example_of_bridge_yaml_can_be_read(example: str, tmp_path: Path) -> None:
+    file = tmp_path / "bridge.yaml"
+    file.write_text("\n".join(dedent(example).splitlines()[1:-1]))
 
-    links = [link for link in findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    read = read_settings(file, {"BRIDGE_DOKPLOY_API_KEY": "a-key"})
+
+    assert read.model_fields_set
+
+
+def test_the_readme_links_to_what_is_there() -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
 
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []

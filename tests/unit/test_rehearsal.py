@@ -16,7 +16,7 @@ from bridge.core.difference import Configured
 from bridge.core.events import RefKind
 from bridge.core.rehearsal import as_configured, rehearse
 from bridge.core.watch import Rules, Source, SourceType, Trigger
-from tests.fakes import app, push
+from tests.fakes.journey import app, push
 
 GITHUB = GithubSource(
     owner="my-org", repository="mono", branch="main", provider_id=None, trigger=Trigger.PUSH

@@ -1,7 +1,7 @@
 import pytest
 
 from bridge.journey.retention import DAY, Keeping, Retention
-from tests.fakes import ManualClock
+from tests.fakes.journey import ManualClock
 
 
 class Shelf:

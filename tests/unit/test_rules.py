@@ -11,7 +11,7 @@ from bridge.core.events import Commit, RefKind, RefPushed, Repository
 from bridge.core.rules import names, ruled, rules_for, tag_problem
 from bridge.core.watch import Prereleases, Rules, Source, SourceType, Trigger
 from bridge.settings import book_of, policy_of, read_settings
-from tests.fakes import app, push
+from tests.fakes.journey import app, push
 
 # ── whom a rule names ────────────────────────────────────────────────────────
 
@@ -451,7 +451,7 @@ def test_a_rule_that_can_not_be_read_says_where_and_how_to_mend_it(rules: str, w
 
 def test_the_readmes_example_can_be_read() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (example,) = [part for part in readme.split("```yaml\n") if part.startswith("rules:")]
+    (example,) = [part for part in readme.split("```yaml\n") if "tag_prefix:" in part]
 
     rules = read_settings(None, {"BRIDGE_RULES": example.partition("```")[0].partition("\n")[2]})
 

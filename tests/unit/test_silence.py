@@ -4,7 +4,7 @@ import pytest
 
 from bridge.core.silence import DAY, silent
 from bridge.core.watch import App, Source, SourceType
-from tests.fakes import app
+from tests.fakes.journey import app
 
 NOW = 1_780_000_000.0
 

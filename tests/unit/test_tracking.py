@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.core.events import Action
 from bridge.core.tracking import Seen, description_of, marked, ours, title_of, token_for
-from tests.fakes import HEAD, deployment
+from tests.fakes.journey import HEAD, deployment
 
 OURS = deployment(known_before=("old-1", "old-2"))
 TOKEN = OURS.token

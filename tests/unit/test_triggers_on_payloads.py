@@ -19,7 +19,7 @@ from bridge.core.events import Ignored, RefPushed
 from bridge.core.refs import normalise_url
 from bridge.core.watch import App, Rules, Source, SourceType, Trigger
 from bridge.githosts import HOSTS
-from tests.fakes import app
+from tests.fakes.journey import app
 
 FOLDER = Path(__file__).parents[3] / "shared" / "payloads"
 ZERO = "0" * 40

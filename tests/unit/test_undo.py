@@ -17,7 +17,7 @@ from bridge.core.watch import App, Rules, Source, SourceType
 from bridge.journey.configure import Configurer, Overtaken
 from bridge.stores.journal import SqlJournal
 from bridge.stores.seal import FernetSeal, NoSeal, key_in
-from tests.fakes import ManualClock, journal_in_memory
+from tests.fakes.journey import ManualClock, journal_in_memory
 
 BY = "cli: ada"
 SECRET = "hunter2 of the tests"

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from bridge.journey.watching import MANY, Watching
-from tests.fakes import FakeBackend, ManualClock, app, deployment
+from tests.fakes.journey import FakeBackend, ManualClock, app, deployment
 
 
 @pytest.mark.parametrize(("followed", "a_second"), [(1, 40), (MANY // 2, 24), (MANY, 8)])

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.fake_slack.methods import SlackError
-from tests.fake_slack.server import well_formed
-from tests.node_tools import Unavailable, node_bin, node_home
-from tests.slack_rules import faults
-from tests.slack_scenes import GOLDEN
+from tests.fakes.slack.methods import SlackError
+from tests.fakes.slack.server import well_formed
+from tests.oracles.node_tools import Unavailable, node_bin, node_home
+from tests.oracles.slack_rules import faults
+from tests.scenes.slack import GOLDEN
 
 FILES = sorted(GOLDEN.glob("*.json"))
 

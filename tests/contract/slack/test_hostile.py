@@ -16,8 +16,8 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.watch import App, Source, SourceType
 from bridge.ports import Explained
-from tests.slack_rules import faults
-from tests.slack_scenes import HOSTILE
+from tests.oracles.slack_rules import faults
+from tests.scenes.slack import HOSTILE
 
 GENTLY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

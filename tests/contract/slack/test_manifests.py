@@ -8,7 +8,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from tests.slack_scenes import GOLDEN
+from tests.scenes.slack import GOLDEN
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = jsonschema_rs.validator_for(

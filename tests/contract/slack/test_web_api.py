@@ -10,7 +10,7 @@ from bridge.chats.slack.client import SlackClient
 from bridge.chats.slack.pickers import picker
 from bridge.chats.slack.replies import help_about
 from bridge.core.errors import Refused
-from tests.prism import mock
+from tests.oracles.prism import mock
 
 
 @pytest.fixture(scope="module")

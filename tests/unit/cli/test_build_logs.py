@@ -2,7 +2,7 @@
 
 from bridge.cli.build_logs import followed
 from bridge.ports import BackendDeployment, Progress
-from tests.fakes import FakeBackend, ManualClock, app
+from tests.fakes.journey import FakeBackend, ManualClock, app
 
 LOG = [f"step {number}" for number in range(1, 6)]
 

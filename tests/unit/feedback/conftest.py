@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.fakes import ManualClock, journal_in_memory
-from tests.feedback_stage import Stage
+from tests.fakes.journey import ManualClock, journal_in_memory
+from tests.worlds.feedback_stage import Stage
 
 
 @pytest.fixture

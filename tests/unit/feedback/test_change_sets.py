@@ -15,8 +15,8 @@ from bridge.journey.changes import CROWDED, Changes
 from bridge.journey.delivery import Deliveries
 from bridge.journey.views import Views
 from bridge.ports import ChangeSet, DeliveryState, Outcome
-from tests.fake_api import FakeHostApi
-from tests.fakes import app, deployment, push
+from tests.fakes.git_api import FakeHostApi
+from tests.fakes.journey import app, deployment, push
 from tests.unit.test_deliveries import PATIENCE, Desk, desk, empty  # noqa: F401 - fixtures
 
 BEFORE, AFTER, LIVE = "a" * 40, "b" * 40, "1" * 40

@@ -15,7 +15,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.githosts.comment import is_marked, marker, render_comment
 from bridge.githosts.markdown import NOTHING, cell, code, link
 from bridge.ports import Explained, Story
-from tests.fakes import app, deployment
+from tests.fakes.journey import app, deployment
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "feedback"
 AT = 1_700_000_000.0

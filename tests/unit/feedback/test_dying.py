@@ -6,8 +6,8 @@ import pytest
 
 from bridge.core.lifecycle import State
 from bridge.journey.feedback import Feedback
-from tests.fakes import Death, Lifetime
-from tests.feedback_stage import PERSISTENCE, Stage, until
+from tests.fakes.journey import Death, Lifetime
+from tests.worlds.feedback_stage import PERSISTENCE, Stage, until
 
 # ── death, and several processes ─────────────────────────────────────────────
 

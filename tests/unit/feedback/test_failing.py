@@ -15,7 +15,7 @@ from bridge.ports import (
     about_deployment,
 )
 from bridge.stores.journal import SqlJournal
-from tests.feedback_stage import Stage, until
+from tests.worlds.feedback_stage import Stage, until
 
 DAY = 24 * 3600.0
 

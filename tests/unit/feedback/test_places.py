@@ -22,8 +22,8 @@ from bridge.ports import (
     Story,
     Target,
 )
-from tests.fake_api import FakeHostApi
-from tests.fakes import app, deployment, push
+from tests.fakes.git_api import FakeHostApi
+from tests.fakes.journey import app, deployment, push
 
 SHA, ID = "b" * 40, "0000000000000007.app-web"
 ALL = frozenset(Use)

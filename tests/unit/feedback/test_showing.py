@@ -15,8 +15,8 @@ from bridge.ports import (
     Target,
     about_delivery,
 )
-from tests.fakes import push
-from tests.feedback_stage import Stage, card
+from tests.fakes.journey import push
+from tests.worlds.feedback_stage import Stage, card
 
 
 async def test_a_change_is_shown_once_and_only_once(stage: Stage) -> None:

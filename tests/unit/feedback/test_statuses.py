@@ -15,7 +15,7 @@ from bridge.githosts.statuses import (
     status_of,
 )
 from bridge.ports import CommitState, Explained, Story
-from tests.fakes import app, deployment
+from tests.fakes.journey import app, deployment
 
 
 def skipped(reason: Reason, evidence: str, seq: int = 1) -> Explained:

@@ -5,8 +5,8 @@ import pytest
 from bridge.core.errors import TooEarly
 from bridge.core.pacing import Limit, next_turn
 from bridge.journey.turns import Turns
-from tests.fakes import ManualClock
-from tests.feedback_stage import Stage
+from tests.fakes.journey import ManualClock
+from tests.worlds.feedback_stage import Stage
 
 # ── how fast ─────────────────────────────────────────────────────────────────
 

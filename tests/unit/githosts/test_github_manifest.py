@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from bridge.githosts.github_manifest import EVENTS, github_manifest, registration_link
-from tests.host_contracts import operations
+from tests.oracles.host_contracts import operations
 
 ROOT = Path(__file__).parents[3]
 R = "/repos/{owner}/{repo}"

@@ -10,7 +10,7 @@ from bridge.chats.slack.planning import card
 from bridge.core.errors import Refused, Unanswered
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports import Story
-from tests.fakes import deployment
+from tests.fakes.journey import deployment
 
 W, A, R, D, F = State.WAITING, State.ASKED, State.RUNNING, State.DONE, State.FAILED
 

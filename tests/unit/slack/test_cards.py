@@ -12,7 +12,7 @@ from bridge.chats.slack.messages import Message
 from bridge.core.events import Action
 from bridge.core.lifecycle import State
 from bridge.core.watch import App, Source, SourceType
-from tests.slack_scenes import LINKS, OTHER, PUSHED, WEB, deployment
+from tests.scenes.slack import LINKS, OTHER, PUSHED, WEB, deployment
 
 
 def buttons(card: Message) -> dict[str, Any]:

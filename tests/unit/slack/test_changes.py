@@ -25,8 +25,8 @@ from bridge.ports import (
     about_change,
     about_delivery,
 )
-from tests.fakes import app
-from tests.slack_provider_scenes import note
+from tests.fakes.journey import app
+from tests.scenes.slack_provider import note
 
 NOTE = replace(note(), seq=5)
 ADA = Asked(Action.CONFIGURE, "app-web", "slack: Ada", "U1", "C1", view="V1", draft="d")

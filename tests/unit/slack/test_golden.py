@@ -1,8 +1,8 @@
-"""What Slack is shown is what the golden files have; `python -m tests.slack_scenes` writes them."""
+"""What Slack is shown is what the golden files have; `python -m tests.scenes.slack` writes them."""
 
 import pytest
 
-from tests.slack_scenes import GOLDEN, scenes, written
+from tests.scenes.slack import GOLDEN, scenes, written
 
 SCENES = scenes()
 

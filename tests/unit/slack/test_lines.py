@@ -4,7 +4,7 @@ import pytest
 
 from bridge.chats.slack.lines import render_line
 from bridge.core.lifecycle import Change, State
-from tests.slack_scenes import LINKS, LOG, NOON, WEB, deployment
+from tests.scenes.slack import LINKS, LOG, NOON, WEB, deployment
 
 
 def text_of(state: State, note: str = "", **more: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from bridge.chats.slack import answers, home, names, pickers
 from bridge.chats.slack.messages import View
 from bridge.core.lifecycle import State
-from tests.slack_scenes import API, DOCS, LINKS, WEB, busy, deployment, many
+from tests.scenes.slack import API, DOCS, LINKS, WEB, busy, deployment, many
 
 
 def labels(answer: dict[str, Any]) -> list[str]:

@@ -21,7 +21,7 @@ from bridge.chats.slack.mrkdwn import (
     prose,
     units,
 )
-from tests.slack_rules import markup_faults
+from tests.oracles.slack_rules import markup_faults
 
 
 @pytest.mark.parametrize(

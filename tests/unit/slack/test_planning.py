@@ -6,7 +6,7 @@ from bridge.chats.slack.planning import CARD, NOTICE, Cards, Channels, card, lan
 from bridge.core.decision import Reason, because
 from bridge.core.events import Action, Asked
 from bridge.ports import Occasion, Outcome
-from tests.fakes import app, deployment, push
+from tests.fakes.journey import app, deployment, push
 
 BOOK = (("shop/*", ("C0SHOP", "#ops")), ("shop/quiet", ()), ("shop/api", ("C0API",)))
 

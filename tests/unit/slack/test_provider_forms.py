@@ -27,7 +27,9 @@ from bridge.core.errors import Rejected, Unfit
 from bridge.core.merge import WantedVariables, merge
 from bridge.core.watch import AppKind, Prereleases, Rules, SourceType, Trigger
 from bridge.ports import GitRepository
-from tests.slack_provider_scenes import (
+from tests.oracles.slack_rules import faults
+from tests.scenes.slack import DOCS, WEB
+from tests.scenes.slack_provider import (
     ACCOUNTS,
     DOCKER,
     GIT,
@@ -36,8 +38,6 @@ from tests.slack_provider_scenes import (
     SECRET,
     configured,
 )
-from tests.slack_rules import faults
-from tests.slack_scenes import DOCS, WEB
 
 
 def as_sent(blocks: list[dict[str, Any]], **changed: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A GitHub of our own: what the bridge asks and writes, remembered; see `fake_host` for its use.
+"""A GitHub of our own: what the bridge asks and writes, remembered; see `fakes.host`.
 
 Answers are the examples of the contract in `tests/fixtures/contracts` with the fake's own facts
 in them, so each has every field that GitHub sends; a test holds them against the schemas.
@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from tests.fake_host import (
+from tests.fakes.host import (
     FakeComment,
     FakeDeployment,
     FakeHook,
@@ -29,7 +29,7 @@ from tests.fake_host import (
     page,
 )
 
-CONTRACT = Path(__file__).parent / "fixtures" / "contracts" / "github.json"
+CONTRACT = Path(__file__).parents[1] / "fixtures" / "contracts" / "github.json"
 REPOSITORY = "/repos/{owner}/{repo}"
 LISTED = 300
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.fake_slack.contract import Contract
-from tests.fake_slack.methods import (
+from tests.fakes.slack.contract import Contract
+from tests.fakes.slack.methods import (
     APP_TOKEN,
     BOT_TOKEN,
     TEAM,
@@ -27,7 +27,7 @@ from tests.fake_slack.methods import (
     SlackError,
     as_json,
 )
-from tests.slack_rules import faults
+from tests.oracles.slack_rules import faults
 
 TRIGGER_SECONDS = 3.0
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.chats.slack.fields import name_of
-from tests.fake_slack.hands import ADA, SHOP, Answered, Hands
-from tests.fake_slack.methods import TEAM
-from tests.fake_slack.server import FakeSlack
+from tests.fakes.slack.hands import ADA, SHOP, Answered, Hands
+from tests.fakes.slack.methods import TEAM
+from tests.fakes.slack.server import FakeSlack
 
 View = dict[str, Any]
 

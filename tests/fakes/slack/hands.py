@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 import httpx
 
-from tests.fake_slack.methods import SECRET, TEAM
-from tests.fake_slack.server import FakeSlack
+from tests.fakes.slack.methods import SECRET, TEAM
+from tests.fakes.slack.server import FakeSlack
 
 ADA = "U0ADA"
 SHOP = "C0SHOP"

@@ -1,4 +1,4 @@
-"""A GitLab of our own: what the bridge asks and writes, remembered; see `fake_host` for its use.
+"""A GitLab of our own: what the bridge asks and writes, remembered; see `fakes.host`.
 
 Answers hold the fields that the bridge could use, as GitLab's documentation has them; a test
 holds them against the schemas of the contract in `tests/fixtures/contracts`.
@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from tests.fake_host import (
+from tests.fakes.host import (
     FakeComment,
     FakeDeployment,
     FakeHook,

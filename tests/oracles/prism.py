@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.recording_backend import free_port
-from tests.node_tools import Unavailable, node_bin
+from tests.oracles.node_tools import Unavailable, node_bin
 
-CONTRACTS = Path(__file__).parent / "fixtures" / "contracts"
+CONTRACTS = Path(__file__).parents[1] / "fixtures" / "contracts"
 READY = "Prism is listening"
 
 

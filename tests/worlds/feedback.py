@@ -3,9 +3,9 @@
 import re
 from typing import Any
 
-from tests.fake_host import FakePull
+from tests.fakes.host import FakePull
 from tests.unit.embedded.support import until
-from tests.world import Origin, World
+from tests.worlds.bridge import Origin, World
 
 QUICKLY = {"BRIDGE_FEEDBACK_DEBOUNCE": "0.02", "BRIDGE_FEEDBACK_RETRY": "0.1"}
 

@@ -12,10 +12,10 @@ from pydantic import SecretStr
 from bridge.githosts.answers import Answer, Request
 from bridge.githosts.apis import Github, Gitlab, github_api, gitlab_api
 from bridge.githosts.pool import Bounds
-from tests.fake_github import FakeGithub
-from tests.fake_gitlab import FakeGitlab
-from tests.fake_host import FakeHost, FakeRepository
-from tests.host_contracts import against_the_contract, operation
+from tests.fakes.github import FakeGithub
+from tests.fakes.gitlab import FakeGitlab
+from tests.fakes.host import FakeHost, FakeRepository
+from tests.oracles.host_contracts import against_the_contract, operation
 
 NAME = "my-org/mono"
 QUICK = Bounds(size=2, deadline=1.5, wait=1.5, silence=1.0)

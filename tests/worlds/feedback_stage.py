@@ -11,7 +11,7 @@ from bridge.journey.showing import Persistence
 from bridge.journey.turns import Turns
 from bridge.ports import Memory, Outcome, Raised, Remember, Story, Target, about_deployment
 from bridge.stores.journal import SqlJournal
-from tests.fakes import Lifetime, ManualClock, deployment
+from tests.fakes.journey import Lifetime, ManualClock, deployment
 
 PERSISTENCE = Persistence()
 

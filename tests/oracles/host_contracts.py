@@ -8,9 +8,9 @@ from typing import Any
 
 import jsonschema_rs
 
-from tests.fake_host import Asked, FakeHost
+from tests.fakes.host import Asked, FakeHost
 
-FOLDER = Path(__file__).parent / "fixtures" / "contracts"
+FOLDER = Path(__file__).parents[1] / "fixtures" / "contracts"
 
 
 @cache

@@ -2,7 +2,7 @@
 
 After a change of what is shown, write them anew, and look at the difference:
 
-    python -m tests.slack_scenes
+    python -m tests.scenes.slack
 """
 
 import json
@@ -22,9 +22,9 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State, deployment_id
 from bridge.core.watch import App, Source, SourceType, Trigger
 from bridge.ports import Explained
-from tests.slack_provider_scenes import provider_scenes
+from tests.scenes.slack_provider import provider_scenes
 
-GOLDEN = Path(__file__).parent / "fixtures" / "slack" / "golden"
+GOLDEN = Path(__file__).parents[1] / "fixtures" / "slack" / "golden"
 
 Scene = Callable[[], Message | dict[str, Any]]
 

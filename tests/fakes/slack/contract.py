@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema_rs
 
-FILE = Path(__file__).parents[1] / "fixtures" / "contracts" / "slack.json"
+FILE = Path(__file__).parents[2] / "fixtures" / "contracts" / "slack.json"
 
 NOT_IN_IT = frozenset({"usergroups.users.list", "conversations.history", "conversations.replies"})
 """Methods that the bridge calls and the contract, a subset, does not have."""

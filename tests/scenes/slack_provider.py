@@ -1,4 +1,4 @@
-"""The scenes of configuring an app; a part of `tests.slack_scenes`."""
+"""The scenes of configuring an app; a part of `tests.scenes.slack`."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -27,9 +27,9 @@ from bridge.stores.journal import SqlJournal
 from bridge.stores.seal import FernetSeal
 from bridge.web.hooks import BodyLimits
 from bridge.web.server import WebServer, routes
-from tests.fake_slack.hands import Hands
-from tests.fake_slack.methods import BOT_TOKEN, SECRET
-from tests.fake_slack.server import FakeSlack
+from tests.fakes.slack.hands import Hands
+from tests.fakes.slack.methods import BOT_TOKEN, SECRET
+from tests.fakes.slack.server import FakeSlack
 
 ALL = frozenset(Right)
 
