@@ -10,7 +10,9 @@ from bridge.app.storage import Stores
 from bridge.backends import BACKENDS
 from bridge.core.errors import Rejected
 from bridge.journey.configure import Configurable, Configurer
-from bridge.ports import Backend, Observe, Wake
+from bridge.ports.backends import Backend
+from bridge.ports.clock import Wake
+from bridge.ports.figures import Observe
 from bridge.settings import DokploySettings, Settings, book_of
 
 

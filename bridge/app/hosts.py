@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from secrets import token_hex
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bridge.app.parts import Places
@@ -14,8 +15,12 @@ from bridge.githosts.feedback import Plans, Use, shows_of
 from bridge.githosts.github import GitHub
 from bridge.githosts.gitlab import GitLab
 from bridge.journey.turns import Turns
-from bridge.ports import GitHost, HostApi, Planner, Shows
+from bridge.ports.githosts import GitHost
+from bridge.ports.host_api import HostApi
 from bridge.settings import Settings
+
+if TYPE_CHECKING:
+    from bridge.ports.feedback import Planner, Shows
 
 log = logging.getLogger(__name__)
 

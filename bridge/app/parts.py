@@ -10,7 +10,10 @@ from bridge.core.steady import SteadyClock
 from bridge.journey.catalog import Catalog
 from bridge.journey.configure import Configurer
 from bridge.journey.turns import Turns
-from bridge.ports import Backend, Clock, GitHost, Planner, Shows
+from bridge.ports.backends import Backend
+from bridge.ports.clock import Clock
+from bridge.ports.feedback import Planner, Shows
+from bridge.ports.githosts import GitHost
 from bridge.settings import Settings
 
 

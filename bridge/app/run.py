@@ -21,7 +21,8 @@ from bridge.githosts import HOSTS
 from bridge.journey.catalog import Catalog, Leads, always, never
 from bridge.journey.ingest import Ingest
 from bridge.journey.turns import Turns
-from bridge.ports import Backend, Clock
+from bridge.ports.backends import Backend
+from bridge.ports.clock import Clock
 from bridge.settings import Settings, book_of, policy_of
 from bridge.stores.journal import SqlJournal
 

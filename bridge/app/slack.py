@@ -18,7 +18,8 @@ from bridge.journey.authors import Authors
 from bridge.journey.build_log import BuildLogs
 from bridge.journey.commands import ChatCommands, Known
 from bridge.journey.desk import Desk
-from bridge.ports import ChatDoor, Permits
+from bridge.ports.chats import ChatDoor
+from bridge.ports.desk import Permits
 from bridge.settings import access_of, book_of, channels_of, policy_of
 from bridge.stores.seal import NoSeal
 

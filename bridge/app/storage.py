@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bridge.core.database import connect_arguments
 from bridge.core.errors import NotFound, Rejected, Unreachable
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 from bridge.settings import Settings
 from bridge.stores.engines import postgres_engine, sqlite_engine
 from bridge.stores.inbox import SqliteInbox

@@ -31,7 +31,8 @@ from bridge.journey.retention import Keeping, Retention
 from bridge.journey.showing import Persistence
 from bridge.journey.views import Views
 from bridge.journey.way import Way
-from bridge.ports import HostApi, Permits
+from bridge.ports.desk import Permits
+from bridge.ports.host_api import HostApi
 from bridge.settings import Settings, policy_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ command which needs no backend starts quickly.
 from collections.abc import Callable
 from typing import Any
 
-from bridge.ports import Backend
+from bridge.ports.backends import Backend
 
 
 def _dokploy(**settings: Any) -> Backend:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.core.events import Action
     from bridge.core.lifecycle import Deployment
-    from bridge.ports import Delivery
+    from bridge.ports.inbox import Delivery
     from bridge.settings import Settings
 
 REBUILDS = "a redeploy builds the existing checkout again and fetches nothing"
@@ -123,7 +123,7 @@ async def _wish(stores: "Stores", action: str, name: str) -> Wish:
 async def _keep(stores: "Stores", wish: Wish) -> str:
     from bridge.core.commands import COMMAND_HOST, write_command
     from bridge.core.events import Asked
-    from bridge.ports import NewDelivery
+    from bridge.ports.inbox import NewDelivery
 
     id_ = f"cli-{secrets.token_hex(8)}"
     body = write_command(Asked(wish.action, wish.target, person()))

@@ -12,7 +12,7 @@ from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
-    from bridge.ports import Audited
+    from bridge.ports.outcomes import Audited
     from bridge.settings import Settings
 
 SEARCHED = 10_000

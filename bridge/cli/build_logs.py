@@ -18,7 +18,7 @@ from bridge.core.log_text import lines_of, news
 
 if TYPE_CHECKING:
     from bridge.core.watch import App
-    from bridge.ports import Backend, BackendDeployment
+    from bridge.ports.backends import Backend, BackendDeployment
 
 LOOK = 0.5
 """Seconds between two looks at a log that grows."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.core.decision import Decision
     from bridge.core.lifecycle import Deployment
-    from bridge.ports import Delivery
+    from bridge.ports.inbox import Delivery
     from bridge.settings import Settings
 
 SEARCHED = 10_000

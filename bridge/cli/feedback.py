@@ -11,7 +11,7 @@ from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound, Rejected
 
 if TYPE_CHECKING:
-    from bridge.ports import Raised
+    from bridge.ports.feedback import Raised
     from bridge.settings import Settings
 
 SEARCHED = 10_000

@@ -14,7 +14,7 @@ from bridge.cli.show import clean, console, hint, on_terminal
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.core.lifecycle import Change, Deployment
-    from bridge.ports import Delivery
+    from bridge.ports.inbox import Delivery
     from bridge.settings import Settings
 
 LOOK = 0.2

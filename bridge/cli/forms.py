@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from bridge.core.decision import Decision
     from bridge.core.lifecycle import Change, Deployment
     from bridge.core.watch import App, Rules
-    from bridge.ports import Audited, Delivery, Raised
+    from bridge.ports.feedback import Raised
+    from bridge.ports.inbox import Delivery
+    from bridge.ports.outcomes import Audited
 
 
 def decision_form(decision: "Decision") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.core.errors import MalformedPayload, Rejected
 
 if TYPE_CHECKING:
-    from bridge.ports import Delivery
+    from bridge.ports.inbox import Delivery
 
 _REQUEST = re.compile(rb"[A-Z]+ (\S+) HTTP/[0-9.]+\r?\n")
 _BLANK = re.compile(rb"\r?\n\r?\n")

@@ -15,7 +15,7 @@ from bridge.cli.verdicts import say_decisions
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
-    from bridge.ports import Explained
+    from bridge.ports.outcomes import Explained
     from bridge.settings import Settings
 
 

@@ -28,7 +28,7 @@ from bridge.core.database import connect_arguments
 from bridge.core.errors import Unreachable
 from bridge.durable import strays
 from bridge.durable.strays import Need
-from bridge.ports import Steps
+from bridge.ports.flows import Steps
 
 if TYPE_CHECKING:
     from bridge.durable.peers import Peers

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from bridge.githosts.apis import github_api, gitlab_api
 from bridge.githosts.github import GitHub
 from bridge.githosts.gitlab import GitLab
-from bridge.ports import GitHost, HostApi
+from bridge.ports.githosts import GitHost
+from bridge.ports.host_api import HostApi
 
 HOSTS: dict[str, Callable[[Sequence[str]], GitHost]] = {"github": GitHub, "gitlab": GitLab}
 """Each host by its key, made from the secrets that its webhooks carry."""

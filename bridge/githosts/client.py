@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from bridge.core.errors import NotFound, Rejected
 from bridge.githosts.answers import NOTHING, Answer, Request, error_in, lost, trouble
 from bridge.githosts.pool import Bounds, Pool, TooLong
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 
 F = TypeVar("F")
 

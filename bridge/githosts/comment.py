@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from bridge.core.lifecycle import Deployment, State
 from bridge.githosts.markdown import NOTHING, cell, code, link, row
 from bridge.githosts.standing import GOING, WHY_NOT, Standing, standings
-from bridge.ports import LINK, Story
+from bridge.ports.feedback import Story
+from bridge.ports.targets import LINK
 
 LONGEST = 65_536
 """What GitHub takes, in characters; counted in bytes here, so that it holds however one counts."""

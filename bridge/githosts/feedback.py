@@ -15,19 +15,9 @@ from bridge.core.events import RefKind, RefPushed
 from bridge.githosts.shows import ShowsComment, ShowsDeployment, ShowsStatus
 from bridge.githosts.standing import ELSEWHERE, SILENT, watches
 from bridge.githosts.statuses import environment_name
-from bridge.ports import (
-    HostApi,
-    Memory,
-    Occasion,
-    PullRequest,
-    Remember,
-    Shows,
-    Story,
-    Target,
-    Turn,
-    about_delivery,
-    about_deployment,
-)
+from bridge.ports.feedback import Occasion, Remember, Shows, Story, Turn
+from bridge.ports.host_api import HostApi, PullRequest
+from bridge.ports.targets import Memory, Target, about_delivery, about_deployment
 
 LOOKS_AGAIN = (2.0, 5.0)
 """Seconds until a commit without pull requests is looked at again: hosts know them a bit later

@@ -29,7 +29,7 @@ from bridge.githosts.payload import (
     same,
     web_url,
 )
-from bridge.ports import Body, Envelope
+from bridge.ports.githosts import Body, Envelope
 
 MOST_COMMITS = 2048
 MOST_FILES = 3000

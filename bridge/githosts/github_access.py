@@ -10,7 +10,7 @@ from bridge.githosts.answers import NOTHING, Answer
 from bridge.githosts.client import Ask, Client, checked_base
 from bridge.githosts.github_credentials import Credential
 from bridge.githosts.pool import Bounds
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 
 SERVICE = "github"
 

@@ -13,7 +13,7 @@ from bridge.githosts.client import cut, numeric, read
 from bridge.githosts.github_access import SERVICE, GithubAccess
 from bridge.githosts.github_changes import changes
 from bridge.githosts.payload import Model, clone_urls, web_url
-from bridge.ports import ChangeSet, Comment, CommitState, PullRequest
+from bridge.ports.host_api import ChangeSet, Comment, CommitState, PullRequest
 
 _DESCRIPTION = 140
 

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field, SecretStr, TypeAdapter
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.githosts.client import Client, checked_token, read
 from bridge.githosts.payload import Model
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 
 PERMISSIONS: Mapping[str, str] = {
     "contents": "read",

@@ -16,7 +16,7 @@ from bridge.githosts.client import Ask, part, read
 from bridge.githosts.github_access import SERVICE, GithubAccess, named
 from bridge.githosts.heads import Heads
 from bridge.githosts.payload import Model
-from bridge.ports import Hook, Payload, Sending, TagAt
+from bridge.ports.host_api import Hook, Payload, Sending, TagAt
 
 APP = "app"
 """The place of the one webhook of a GitHub App."""

@@ -28,7 +28,7 @@ from bridge.githosts.payload import (
     same,
     web_url,
 )
-from bridge.ports import Body, Envelope
+from bridge.ports.githosts import Body, Envelope
 
 MOST_COMMITS = 20
 MOST_OPTIONS = 100

@@ -11,7 +11,7 @@ from bridge.githosts.answers import NOTHING, Answer
 from bridge.githosts.client import Client, checked_base, checked_token, part, read
 from bridge.githosts.payload import Model
 from bridge.githosts.pool import Bounds
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 
 SERVICE = "gitlab"
 

@@ -13,7 +13,7 @@ from bridge.githosts.client import PAGE, cut, numeric, part, read
 from bridge.githosts.gitlab_access import SERVICE, GitlabAccess
 from bridge.githosts.gitlab_changes import changes
 from bridge.githosts.payload import Model, clone_urls, web_url
-from bridge.ports import ChangeSet, Comment, CommitState, PullRequest
+from bridge.ports.host_api import ChangeSet, Comment, CommitState, PullRequest
 
 _DESCRIPTION = 255
 _TAGS = "refs/tags/"

@@ -11,7 +11,7 @@ from bridge.core.errors import NotFound
 from bridge.githosts.answers import Answer
 from bridge.githosts.client import part, read
 from bridge.githosts.payload import Model
-from bridge.ports import ChangeSet
+from bridge.ports.host_api import ChangeSet
 
 Ask = Callable[..., Awaitable[Answer]]
 """Asks about a project: its name, method, and path under it."""

@@ -16,7 +16,7 @@ from bridge.githosts.client import part, read
 from bridge.githosts.gitlab_access import SERVICE, GitlabAccess
 from bridge.githosts.heads import Heads
 from bridge.githosts.payload import Model
-from bridge.ports import Hook, Payload, Sending, TagAt
+from bridge.ports.host_api import Hook, Payload, Sending, TagAt
 
 _EVENTS = 20
 """Events of a page; GitLab gives no more."""

@@ -10,7 +10,9 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.githosts.comment import is_marked, render_comment
 from bridge.githosts.standing import standings
 from bridge.githosts.statuses import Said, context_of, deployment_status, status_of
-from bridge.ports import Comment, HostApi, Memory, Remember, Story, Target, Turn
+from bridge.ports.feedback import Remember, Story, Turn
+from bridge.ports.host_api import Comment, HostApi
+from bridge.ports.targets import Memory, Target
 
 FRESH_COMMIT_TRIES = 3
 """How often a commit that the host does not know is tried: its API lags behind its pushes."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from bridge.core.errors import BadSignature
 from bridge.githosts.payload import as_bytes, same
-from bridge.ports import Body
+from bridge.ports.githosts import Body
 
 _HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _ID = re.compile(r"[!-~]{1,200}").fullmatch

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from bridge.core.decision import Reason
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
-from bridge.ports import Explained, Story
+from bridge.ports.feedback import Story
+from bridge.ports.outcomes import Explained
 
 PRODUCTION = "production"
 """What an app's environment is called when it is its project's default one, as Dokploy does."""

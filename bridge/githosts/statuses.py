@@ -11,7 +11,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
 from bridge.githosts.markdown import one_line
 from bridge.githosts.standing import GOING, PRODUCTION, WHY_NOT, Standing, environment_of
-from bridge.ports import CommitState
+from bridge.ports.host_api import CommitState
 
 LONGEST = 140
 """Characters that GitHub takes in a description."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from bridge.core.events import RefPushed
 from bridge.core.lifecycle import Deployment
 from bridge.journey.meaning import read
-from bridge.ports import GitHost, Inbox
+from bridge.ports.githosts import GitHost
+from bridge.ports.inbox import Inbox
 
 
 class Authors:

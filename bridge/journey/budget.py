@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 
 Sleep = Callable[[float], Awaitable[object]]
 

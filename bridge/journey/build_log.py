@@ -6,7 +6,8 @@ from bridge.core.errors import BridgeError
 from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import lines_of
 from bridge.core.redaction import redact
-from bridge.ports import Backend, Journal
+from bridge.ports.backends import Backend
+from bridge.ports.journal import Journal
 
 LINES = 40
 ABOVE = 60

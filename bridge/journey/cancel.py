@@ -12,7 +12,9 @@ from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
 from bridge.journey.watching import Sleep, look
-from bridge.ports import Backend, Journal, KillsBuilds, Progress, Steps
+from bridge.ports.backends import Backend, KillsBuilds, Progress
+from bridge.ports.flows import Steps
+from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,9 @@ from bridge.core.rules import RuleBook, ruled
 from bridge.core.watch import App
 from bridge.core.watch_index import WatchIndex
 from bridge.core.watch_paths import Hit
-from bridge.ports import Backend, Clock, Journal
+from bridge.ports.backends import Backend
+from bridge.ports.clock import Clock
+from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
 

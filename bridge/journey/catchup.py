@@ -15,7 +15,11 @@ from bridge.core.watch import App
 from bridge.journey.budget import Budget
 from bridge.journey.catalog import Catalog
 from bridge.journey.reconcile import NO_HOMES, Homes, ReadsRefs, Reconciler, wanted_of
-from bridge.ports import Clock, GitHost, Hook, Inbox, Journal, NewDelivery, Redelivers, Sending
+from bridge.ports.clock import Clock
+from bridge.ports.githosts import GitHost
+from bridge.ports.host_api import Hook, Redelivers, Sending
+from bridge.ports.inbox import Inbox, NewDelivery
+from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from bridge.core.change_sets import Question, compared, with_paths
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unreachable
 from bridge.core.events import RefPushed
-from bridge.ports import ChangeSet, Clock, HostApi
+from bridge.ports.clock import Clock
+from bridge.ports.host_api import ChangeSet, HostApi
 
 log = logging.getLogger(__name__)
 

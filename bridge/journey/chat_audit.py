@@ -3,7 +3,9 @@
 from bridge.core.access import Person
 from bridge.core.commands import CHAT_HOST
 from bridge.core.replies import Accepted, Denied, Reply
-from bridge.ports import Audited, Clock, Journal
+from bridge.ports.clock import Clock
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import Audited
 
 REFUSED_AGAIN = 60.0
 """Seconds in which the same refusal is kept once: nobody can fill the audit log with them."""

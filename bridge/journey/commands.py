@@ -32,16 +32,11 @@ from bridge.core.replies import (
 from bridge.core.watch import App
 from bridge.journey.build_log import BuildLogs
 from bridge.journey.chat_audit import ChatAudit, actor
-from bridge.ports import (
-    Clock,
-    DeliveryState,
-    Explained,
-    Inbox,
-    Journal,
-    LogTail,
-    NewDelivery,
-    Place,
-)
+from bridge.ports.chats import LogTail, Place
+from bridge.ports.clock import Clock
+from bridge.ports.inbox import DeliveryState, Inbox, NewDelivery
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import Explained
 
 LISTED = 10
 """Deployments or decisions that an answer shows."""

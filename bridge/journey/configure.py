@@ -19,17 +19,11 @@ from bridge.core.rules import RuleBook
 from bridge.core.watch import App
 from bridge.core.watch_lint import lint
 from bridge.core.watch_paths import Semantics
-from bridge.ports import (
-    DONE,
-    Audited,
-    Backend,
-    BackendDeployment,
-    Clock,
-    Configures,
-    Journal,
-    Seal,
-    Wake,
-)
+from bridge.ports.backends import Backend, BackendDeployment, Configures
+from bridge.ports.clock import Clock, Wake
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import DONE, Audited
+from bridge.ports.seal import Seal
 
 log = logging.getLogger(__name__)
 

@@ -27,18 +27,13 @@ from bridge.core.plan import Plan
 from bridge.core.restoring import Undoing, read_undoing
 from bridge.core.watch import App
 from bridge.journey.configure import Configurer, NotKept, Overtaken
-from bridge.ports import (
-    DONE,
-    UNKNOWN,
-    WAITS,
-    Audited,
-    Clock,
-    Inbox,
-    Journal,
-    Permits,
-    Seal,
-    Steps,
-)
+from bridge.ports.clock import Clock
+from bridge.ports.desk import Permits
+from bridge.ports.flows import Steps
+from bridge.ports.inbox import Inbox
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import DONE, UNKNOWN, WAITS, Audited
+from bridge.ports.seal import Seal
 
 log = logging.getLogger(__name__)
 

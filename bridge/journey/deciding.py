@@ -11,15 +11,9 @@ from bridge.core.events import CONFIGURING, Action, Asked, Ignored, RefKind, Ref
 from bridge.core.watch import App
 from bridge.journey.catalog import Catalog, Snapshot, apps_of
 from bridge.journey.meaning import Meaning, trigger_of, wished
-from bridge.ports import (
-    Delivery,
-    DeliveryState,
-    Finished,
-    Occasion,
-    Outcome,
-    Planner,
-    PushSeen,
-)
+from bridge.ports.feedback import Occasion, Planner
+from bridge.ports.inbox import Delivery, DeliveryState, Finished
+from bridge.ports.outcomes import Outcome, PushSeen
 
 Tags = dict[str, list[str]]
 """Names of tags by app id."""

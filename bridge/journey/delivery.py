@@ -24,19 +24,13 @@ from bridge.journey.meaning import Meaning, read
 from bridge.journey.views import Decided as ByItsList
 from bridge.journey.views import Views
 from bridge.journey.way import Way
-from bridge.ports import (
-    Clock,
-    Delivery,
-    DeliveryState,
-    Finished,
-    Flows,
-    GitHost,
-    Inbox,
-    Journal,
-    Outcome,
-    Planner,
-    Recorded,
-)
+from bridge.ports.clock import Clock
+from bridge.ports.feedback import Planner
+from bridge.ports.flows import Flows
+from bridge.ports.githosts import GitHost
+from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import Outcome, Recorded
 
 log = logging.getLogger(__name__)
 

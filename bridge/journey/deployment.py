@@ -15,7 +15,10 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
 from bridge.journey.following import Follower, Pace, send
 from bridge.journey.watching import Look, Sleep, Watchings, look
-from bridge.ports import Backend, Clock, Journal, Steps, Wake
+from bridge.ports.backends import Backend
+from bridge.ports.clock import Clock, Wake
+from bridge.ports.flows import Steps
+from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
 

@@ -18,17 +18,11 @@ from bridge.core.restoring import written
 from bridge.core.rules import RuleBook
 from bridge.core.watch import App
 from bridge.journey.configure import Configurer
-from bridge.ports import (
-    Backend,
-    Choices,
-    GitAccount,
-    GitHost,
-    GitRepository,
-    Inbox,
-    Journal,
-    OffersChoices,
-    Seal,
-)
+from bridge.ports.backends import Backend, Choices, GitAccount, GitRepository, OffersChoices
+from bridge.ports.githosts import GitHost
+from bridge.ports.inbox import Inbox
+from bridge.ports.journal import Journal
+from bridge.ports.seal import Seal
 
 T = TypeVar("T")
 

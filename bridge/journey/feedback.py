@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from bridge.core.errors import BridgeError, TooEarly, Unanswered, Unreachable
 from bridge.journey.showing import Persistence, Showing
 from bridge.journey.turns import Turns
-from bridge.ports import Clock, Journal, Occasion, Planner, Raised, Shows, Target
+from bridge.ports.clock import Clock
+from bridge.ports.feedback import Occasion, Planner, Raised, Shows
+from bridge.ports.journal import Journal
+from bridge.ports.targets import Target
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.found import FOUND_EVENT
-from bridge.ports import Body, Clock, Envelope, GitHost, Inbox, NewDelivery
+from bridge.ports.clock import Clock
+from bridge.ports.githosts import Body, Envelope, GitHost
+from bridge.ports.inbox import Inbox, NewDelivery
 
 IN_THREAD_FROM = 256 * 1024
 """Bytes of body from which the signature is checked in a thread: above, it would hold the loop."""

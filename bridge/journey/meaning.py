@@ -10,7 +10,8 @@ from bridge.core.found import FOUND_EVENT, parse_found
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.tracking import token_for
 from bridge.core.watch import App
-from bridge.ports import Delivery, GitHost
+from bridge.ports.githosts import GitHost
+from bridge.ports.inbox import Delivery
 
 
 @dataclass(frozen=True, slots=True)

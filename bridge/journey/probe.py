@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bridge.core.errors import BridgeError
 from bridge.journey.catalog import Catalog, Leads, always
 from bridge.journey.watching import Sleep
-from bridge.ports import Backend
+from bridge.ports.backends import Backend
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,10 @@ from bridge.core.events import ZERO, Commit, Ref, RefKind, RefPushed, Repository
 from bridge.core.found import FOUND_EVENT, write_found
 from bridge.core.watch import App, Source, SourceType, Trigger
 from bridge.journey.budget import Budget
-from bridge.ports import Clock, HostApi, Inbox, Journal, NewDelivery, Redelivers
+from bridge.ports.clock import Clock
+from bridge.ports.host_api import HostApi, Redelivers
+from bridge.ports.inbox import Inbox, NewDelivery
+from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
 

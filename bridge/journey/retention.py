@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bridge.core.errors import BridgeError
-from bridge.ports import Clock, Flows, Inbox, Journal
+from bridge.ports.clock import Clock
+from bridge.ports.flows import Flows
+from bridge.ports.inbox import Inbox
+from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,10 @@ from bridge.core.errors import (
     Unanswered,
     Unreachable,
 )
-from bridge.ports import Clock, Journal, Memory, Raised, Shows, Story, Target
+from bridge.ports.clock import Clock
+from bridge.ports.feedback import Raised, Shows, Story
+from bridge.ports.journal import Journal
+from bridge.ports.targets import Memory, Target
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bridge.core.errors import TooEarly
 from bridge.core.pacing import Limit, next_turn
-from bridge.ports import Clock, Turn
+from bridge.ports.clock import Clock
+from bridge.ports.feedback import Turn
 
 LONG = 5.0
 """Seconds that a write waits for its turn at most; after more, what it says would be old."""

@@ -7,7 +7,7 @@ from bridge.core.change_sets import Live, Question, question
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import RefPushed
 from bridge.journey.changes import Changes
-from bridge.ports import Journal
+from bridge.ports.journal import Journal
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 """Seconds until a push that waits for its host is looked at again; it grows in between."""

@@ -13,7 +13,8 @@ from bridge.core.errors import Refused
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.tracking import Seen, marked, ours
 from bridge.core.watch import App
-from bridge.ports import Backend, BackendDeployment, Clock, Progress, QueuedJob
+from bridge.ports.backends import Backend, BackendDeployment, Progress, QueuedJob
+from bridge.ports.clock import Clock
 
 Sleep = Callable[[float], Awaitable[None]]
 Look = tuple[BackendDeployment | None, QueuedJob | None]

@@ -5,7 +5,8 @@ Plain functions of an open connection, as in `transactions`.
 
 import sqlalchemy as sa
 
-from bridge.ports import ABOUT_ANYTHING, Audited, about_change, about_delivery
+from bridge.ports.outcomes import Audited
+from bridge.ports.targets import ABOUT_ANYTHING, about_change, about_delivery
 from bridge.stores import feedback, rows, tables
 
 DRAFTS_LAST = 7 * 86400.0

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bridge.core.errors import Unreachable
-from bridge.ports import Body, Delivery, DeliveryState, Finished, Kept, NewDelivery
+from bridge.ports.githosts import Body
+from bridge.ports.inbox import Delivery, DeliveryState, Finished, Kept, NewDelivery
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.watch import App
-from bridge.ports import LINK, Memory, Raised, Story, Target, about_delivery, about_deployment
+from bridge.ports.feedback import Raised, Story
+from bridge.ports.targets import LINK, Memory, Target, about_delivery, about_deployment
 from bridge.stores import dialects, ledger, queries, rows, tables
 from bridge.stores.dialects import on_postgres
 from bridge.stores.inserts import add_new, batched

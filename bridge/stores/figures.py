@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.lifecycle import FINAL, State
-from bridge.ports import Ended, JournalFigures
+from bridge.ports.figures import Ended, JournalFigures
 from bridge.stores import tables
 
 

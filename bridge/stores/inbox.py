@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bridge.core.errors import Unreachable
-from bridge.ports import Delivery, Finished, InboxFigures, Kept
+from bridge.ports.figures import InboxFigures
+from bridge.ports.inbox import Delivery, Finished, Kept
 from bridge.stores.batches import (
     BatchedInbox,
     Finish,

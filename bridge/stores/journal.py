@@ -18,18 +18,10 @@ from bridge.core.decision import Decision
 from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import FINAL, Change, Deployment, State
 from bridge.core.watch import App, Rules
-from bridge.ports import (
-    Audited,
-    Ended,
-    Explained,
-    JournalFigures,
-    Memory,
-    Outcome,
-    Raised,
-    Recorded,
-    Story,
-    Target,
-)
+from bridge.ports.feedback import Raised, Story
+from bridge.ports.figures import Ended, JournalFigures
+from bridge.ports.outcomes import Audited, Explained, Outcome, Recorded
+from bridge.ports.targets import Memory, Target
 from bridge.stores import (
     auditing,
     feedback,

@@ -17,7 +17,8 @@ from typing import Any
 
 from bridge.core.database import connect_arguments
 from bridge.core.errors import Unreachable
-from bridge.ports import Delivery, InboxFigures, Kept, NewDelivery
+from bridge.ports.figures import InboxFigures
+from bridge.ports.inbox import Delivery, Kept, NewDelivery
 from bridge.stores.batches import (
     BatchedInbox,
     Finish,

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import Deployment, State
-from bridge.ports import Outcome, PushSeen, Recorded, about_deployment
+from bridge.ports.outcomes import Outcome, PushSeen, Recorded
+from bridge.ports.targets import about_deployment
 from bridge.stores import feedback, rows, tables
 from bridge.stores import transactions as tx
 from bridge.stores.dialects import lock

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from bridge.core.lifecycle import FINAL
-from bridge.ports import about_change, about_delivery, about_deployment
+from bridge.ports.targets import about_change, about_delivery, about_deployment
 from bridge.stores import tables
 from bridge.stores.inserts import batched
 

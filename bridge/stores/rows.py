@@ -10,7 +10,9 @@ from bridge.core.difference import Changed
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
-from bridge.ports import Audited, Explained, Raised, Target
+from bridge.ports.feedback import Raised
+from bridge.ports.outcomes import Audited, Explained
+from bridge.ports.targets import Target
 
 
 def as_json(ids: Sequence[str]) -> str:

@@ -13,11 +13,7 @@ import sqlalchemy as sa
 from bridge.core.decision import Reason
 from bridge.core.lifecycle import FINAL, LOSABLE, Deployment, State, makes_moot, may_move
 from bridge.core.watch import App
-from bridge.ports import (
-    ABOUT_ANYTHING,
-    about_delivery,
-    about_deployment,
-)
+from bridge.ports.targets import ABOUT_ANYTHING, about_delivery, about_deployment
 from bridge.stores import feedback, ledger, rows, tables
 from bridge.stores.dialects import lock
 from bridge.stores.inserts import add_new

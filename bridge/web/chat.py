@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.errors import BridgeError
-from bridge.ports import ChatDoor
+from bridge.ports.chats import ChatDoor
 from bridge.web.answers import refusal, status_of
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bridge.ports import InboxFigures, JournalFigures
+from bridge.ports.figures import InboxFigures, JournalFigures
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

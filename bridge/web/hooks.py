@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.journey.ingest import Ingest
-from bridge.ports import Body, Envelope
+from bridge.ports.githosts import Body, Envelope
 from bridge.web.answers import refusal, status_of
 from bridge.web.sparing import Sparing
 

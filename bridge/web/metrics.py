@@ -17,7 +17,8 @@ from aiohttp import web
 
 from bridge import __version__
 from bridge.core.errors import Unreachable
-from bridge.ports import Clock, Ended, InboxMeter, JournalMeter
+from bridge.ports.clock import Clock
+from bridge.ports.figures import Ended, InboxMeter, JournalMeter
 from bridge.web.answers import refusal
 from bridge.web.exposition import Timings, counter, gauge, histogram, of_stores, written
 

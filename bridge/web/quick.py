@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.ports import Body, Envelope
+from bridge.ports.githosts import Body, Envelope
 from bridge.web.answers import RETRY_AFTER_SECONDS, error_body
 from bridge.web.hooks import Hooks, Refusal
 

@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.errors import Rejected
 from bridge.journey.ingest import Ingest
-from bridge.ports import ChatDoor
+from bridge.ports.chats import ChatDoor
 from bridge.web.answers import refusal
 from bridge.web.chat import chat_route
 from bridge.web.health import Check, healthz, readyz

@@ -29,7 +29,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.tracking import description_of, title_of
 from bridge.core.watch import App, Source, SourceType
 from bridge.journey.deployment import Deployer
-from bridge.ports import Outcome
+from bridge.ports.outcomes import Outcome
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.journal import SqlJournal
 from tests.chaos.recording_backend import Job, recording_backend

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, fields
 
 from bridge.app.storage import Stores, open_stores
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.ports import Delivery, DeliveryState, Raised
+from bridge.ports.feedback import Raised
+from bridge.ports.inbox import Delivery, DeliveryState
 from tests.chaos.sender import Push
 from tests.chaos.stage import Stage
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bridge.durable.engine import DurableFlows, postgres_engine
 from bridge.durable.peers import Peers, new_executor_id
-from bridge.ports import Steps
+from bridge.ports.flows import Steps
 
 URL, FOLDER, GRACE = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
 LEDGER, GATE = FOLDER / "ledger", FOLDER / "gate"

@@ -31,7 +31,7 @@ from bridge.core.configuration import (
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.refs import normalise_url
 from bridge.core.watch import App, Source, SourceType, Trigger
-from bridge.ports import Backend, BackendDeployment, Configures, Progress
+from bridge.ports.backends import Backend, BackendDeployment, Configures, Progress
 
 T = TypeVar("T")
 PATIENCE = 20.0

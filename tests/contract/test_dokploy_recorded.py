@@ -24,7 +24,7 @@ from bridge.core.configuration import (
 )
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
-from bridge.ports import BackendDeployment, Progress
+from bridge.ports.backends import BackendDeployment, Progress
 
 RECORDED = Path(__file__).parents[2].parent / "shared" / "dokploy" / "recorded.jsonl"
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from bridge.durable.engine import DurableFlows, postgres_engine, sqlite_engine
 from bridge.durable.peers import Peers, new_executor_id
-from bridge.ports import Steps
+from bridge.ports.flows import Steps
 from tests.unit.embedded.support import until
 
 Body = Callable[[Steps, str], Awaitable[None]]

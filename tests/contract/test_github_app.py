@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from bridge.core.errors import NotFound, Refused, Rejected, Unreachable
 from bridge.githosts.apis import Github, github_api
 from bridge.githosts.github_credentials import PERMISSIONS
-from bridge.ports import CommitState
+from bridge.ports.host_api import CommitState
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeRepository, Spoil
 from tests.unit.embedded.support import until

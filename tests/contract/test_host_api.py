@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
-from bridge.ports import Comment, CommitState, PullRequest
+from bridge.ports.host_api import Comment, CommitState, PullRequest
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeComment, Spoil

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.ports import DeliveryState, Finished, Inbox, InboxFigures, Kept
+from bridge.ports.figures import InboxFigures
+from bridge.ports.inbox import DeliveryState, Finished, Inbox, Kept
 from bridge.stores import inbox as sqlite_inbox
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.postgres_inbox import PostgresInbox

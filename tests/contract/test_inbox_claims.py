@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.ports import DeliveryState, Finished
+from bridge.ports.inbox import DeliveryState, Finished
 from bridge.stores import postgres_inbox
 from bridge.stores.postgres_inbox import PostgresInbox
 from tests.fakes.journey import delivery

@@ -21,16 +21,12 @@ from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import MOVES, Deployment, State
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
-from bridge.ports import (
+from bridge.ports.feedback import Raised
+from bridge.ports.figures import JournalFigures
+from bridge.ports.outcomes import BEGUN, Audited, Outcome, PushSeen, Recorded
+from bridge.ports.targets import (
     ABOUT_ANYTHING,
-    BEGUN,
     LINK,
-    Audited,
-    JournalFigures,
-    Outcome,
-    PushSeen,
-    Raised,
-    Recorded,
     Target,
     about_change,
     about_delivery,

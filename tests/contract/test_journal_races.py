@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import Deployment, State
-from bridge.ports import Outcome, PushSeen, Target, about_deployment
+from bridge.ports.outcomes import Outcome, PushSeen
+from bridge.ports.targets import Target, about_deployment
 from bridge.stores import feedback, migrations, tables
 from bridge.stores import transactions as tx
 from bridge.stores.engines import postgres_engine

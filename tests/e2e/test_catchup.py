@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bridge.ports import Delivery
+from bridge.ports.inbox import Delivery
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost

@@ -25,7 +25,8 @@ from bridge.githosts import HOSTS
 from bridge.githosts.github import GitHub
 from bridge.githosts.gitlab import GitLab
 from bridge.journey.ingest import Ingest
-from bridge.ports import DeliveryState, GitHost
+from bridge.ports.githosts import GitHost
+from bridge.ports.inbox import DeliveryState
 from bridge.stores import inbox as sqlite_inbox
 from bridge.stores.inbox import SqliteInbox
 from bridge.web.hooks import BodyLimits

@@ -22,7 +22,7 @@ from bridge.core.configuration import (
 )
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.watch import SourceType, Trigger
-from bridge.ports import Backend, Configures, Progress
+from bridge.ports.backends import Backend, Configures, Progress
 from tests.unit.embedded.support import Repository, until
 
 STATIC = BuildType(build_type="static")

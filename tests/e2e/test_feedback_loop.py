@@ -13,16 +13,8 @@ from bridge.app.parts import Places
 from bridge.core.errors import Unreachable
 from bridge.core.pacing import Limit
 from bridge.journey.turns import Turns
-from bridge.ports import (
-    Memory,
-    Occasion,
-    Raised,
-    Remember,
-    Story,
-    Target,
-    Turn,
-    about_deployment,
-)
+from bridge.ports.feedback import Occasion, Raised, Remember, Story, Turn
+from bridge.ports.targets import Memory, Target, about_deployment
 from tests.e2e.test_journey import make_site
 from tests.unit.embedded.support import until
 from tests.worlds.bridge import Origin, World, running_world

@@ -18,7 +18,8 @@ from bridge.githosts.feedback import Plans, Use, shows_of
 from bridge.journey.feedback import Feedback
 from bridge.journey.showing import Persistence
 from bridge.journey.turns import Turns
-from bridge.ports import Occasion, Outcome, Turn
+from bridge.ports.feedback import Occasion, Turn
+from bridge.ports.outcomes import Outcome
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.journal import SqlJournal
 from tests.fakes.host import Spoil

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.app.storage import open_stores
-from bridge.ports import NewDelivery
+from bridge.ports.inbox import NewDelivery
 from tests.unit.embedded.support import Repository, git_server
 from tests.worlds.bridge import ZERO, Origin, World, running_world, settings_for
 

@@ -11,7 +11,8 @@ import pytest
 
 from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
 from bridge.core.watch import SourceType
-from bridge.ports import DONE, Audited, GitAccount, GitRepository
+from bridge.ports.backends import GitAccount, GitRepository
+from bridge.ports.outcomes import DONE, Audited
 from tests.fakes.slack.forms import Forms
 from tests.fakes.slack.hands import buttons_of, words_of
 from tests.fakes.slack.server import running_slack

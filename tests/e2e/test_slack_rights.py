@@ -14,7 +14,7 @@ from bridge.core.access import Access, Grant, Right
 from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import State
 from bridge.core.watch import Rules
-from bridge.ports import Outcome
+from bridge.ports.outcomes import Outcome
 from tests.fakes.journey import delivery, deployment
 from tests.fakes.slack.hands import words_of
 from tests.fakes.slack.methods import BOT, TEAM

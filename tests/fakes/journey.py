@@ -24,7 +24,9 @@ from bridge.core.events import Action, Commit, Event, Ref, RefKind, RefPushed, R
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.tracking import token_for
 from bridge.core.watch import App, Source, SourceType
-from bridge.ports import BackendDeployment, Body, Envelope, NewDelivery, Progress, QueuedJob
+from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
+from bridge.ports.githosts import Body, Envelope
+from bridge.ports.inbox import NewDelivery
 from bridge.stores.journal import SqlJournal
 from bridge.stores.tables import metadata
 

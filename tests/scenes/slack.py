@@ -21,7 +21,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State, deployment_id
 from bridge.core.watch import App, Source, SourceType, Trigger
-from bridge.ports import Explained
+from bridge.ports.outcomes import Explained
 from tests.scenes.slack_provider import provider_scenes
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "slack" / "golden"

@@ -30,7 +30,8 @@ from bridge.core.plan import Plan, words_of
 from bridge.core.rehearsal import Rehearsal
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
 from bridge.core.watch_lint import lint
-from bridge.ports import WAITS, Audited, GitAccount
+from bridge.ports.backends import GitAccount
+from bridge.ports.outcomes import WAITS, Audited
 
 ACCOUNTS = [
     GitAccount("gh00000000000000000ac", "acme", SourceType.GITHUB),

@@ -9,7 +9,7 @@ from bridge.core.errors import Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.journey.cancel import Canceller
 from bridge.journey.deployment import Deployer
-from bridge.ports import Progress
+from bridge.ports.backends import Progress
 from tests.fakes.journey import Death, KeptSteps, Lifetime
 from tests.unit.test_deployer import PACE, Stage
 

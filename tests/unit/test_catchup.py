@@ -15,7 +15,8 @@ from bridge.githosts.github import GitHub
 from bridge.journey.budget import Budget
 from bridge.journey.catchup import Diligence, Sweeper
 from bridge.journey.reconcile import Reconciler, wanted_of
-from bridge.ports import Hook, Outcome, Payload, PushSeen, Sending, TagAt
+from bridge.ports.host_api import Hook, Payload, Sending, TagAt
+from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.stores.inbox import SqliteInbox
 from tests.fakes.journey import ManualClock, app, delivery, journal_in_memory
 

@@ -16,7 +16,8 @@ from bridge.core.merge import NoSource, WantedBuild, WantedSource, WantedVariabl
 from bridge.core.watch import App, Rules, SourceType, Trigger
 from bridge.journey.catalog import Catalog
 from bridge.journey.configure import Cleared, Configurer, NotKept, Overtaken
-from bridge.ports import BEGUN, Progress
+from bridge.ports.backends import Progress
+from bridge.ports.outcomes import BEGUN
 from bridge.stores.journal import SqlJournal
 from tests.fakes.journey import ManualClock, journal_in_memory
 from tests.unit.embedded.support import until

@@ -21,7 +21,8 @@ from bridge.core.watch import App, SourceType
 from bridge.journey.configure import Configurer
 from bridge.journey.configuring import Configuring
 from bridge.journey.desk import Desk
-from bridge.ports import DONE, WAITS, Audited, Delivery, DeliveryState
+from bridge.ports.inbox import Delivery, DeliveryState
+from bridge.ports.outcomes import DONE, WAITS, Audited
 from bridge.stores.journal import SqlJournal
 from bridge.stores.seal import FernetSeal
 from tests.fakes.journey import Death, KeptSteps, Lifetime, ManualClock, journal_in_memory

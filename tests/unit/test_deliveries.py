@@ -16,16 +16,9 @@ from bridge.core.lifecycle import State
 from bridge.core.watch import Rules, Trigger
 from bridge.journey.catalog import TROUBLE_PAUSE, Catalog
 from bridge.journey.delivery import CANCEL_FLOW, DEPLOYMENT_FLOW, Deliveries, Patience
-from bridge.ports import (
-    Delivery,
-    DeliveryState,
-    NewDelivery,
-    Occasion,
-    Planner,
-    Target,
-    about_delivery,
-    about_deployment,
-)
+from bridge.ports.feedback import Occasion, Planner
+from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
+from bridge.ports.targets import Target, about_delivery, about_deployment
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal
 from tests.fakes.journey import (

@@ -15,7 +15,8 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
 from bridge.journey.deployment import Deployer
 from bridge.journey.following import Pace
-from bridge.ports import Outcome, Progress
+from bridge.ports.backends import Progress
+from bridge.ports.outcomes import Outcome
 from bridge.stores.journal import SqlJournal
 from tests.fakes.journey import (
     HEAD,

@@ -5,7 +5,10 @@ import inspect
 import pytest
 
 from bridge.core.errors import Refused, Unanswered, Unreachable
-from bridge.ports import Backend, Flows, GitHost, HostApi, Progress
+from bridge.ports.backends import Backend, Progress
+from bridge.ports.flows import Flows
+from bridge.ports.githosts import GitHost
+from bridge.ports.host_api import HostApi
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import HEAD, FakeBackend, FakeFlows, FakeHost, ManualClock, app
 

@@ -18,7 +18,7 @@ from bridge.app.storage import Stores
 from bridge.core.commands import COMMAND_HOST, write_command
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Deployment
-from bridge.ports import Delivery, DeliveryState, NewDelivery
+from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from bridge.settings import Settings, read_settings
 from tests.unit.embedded.support import Client, Repository, until
 

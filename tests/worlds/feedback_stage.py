@@ -9,7 +9,9 @@ from typing import Any
 from bridge.journey.feedback import Feedback
 from bridge.journey.showing import Persistence
 from bridge.journey.turns import Turns
-from bridge.ports import Memory, Outcome, Raised, Remember, Story, Target, about_deployment
+from bridge.ports.feedback import Raised, Remember, Story
+from bridge.ports.outcomes import Outcome
+from bridge.ports.targets import Memory, Target, about_deployment
 from bridge.stores.journal import SqlJournal
 from tests.fakes.journey import Lifetime, ManualClock, deployment
 

@@ -20,7 +20,7 @@ from bridge.journey.build_log import BuildLogs
 from bridge.journey.commands import ChatCommands, Known
 from bridge.journey.desk import Desk
 from bridge.journey.ingest import Ingest
-from bridge.ports import Audited
+from bridge.ports.outcomes import Audited
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal

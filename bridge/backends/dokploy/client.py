@@ -23,7 +23,9 @@ from bridge.backends.dokploy.reads import Place, app_at, deployments_in, jobs_in
 from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.watch import App, AppKind
-from bridge.ports import BackendDeployment, Clock, Observe, QueuedJob
+from bridge.ports.backends import BackendDeployment, QueuedJob
+from bridge.ports.clock import Clock
+from bridge.ports.figures import Observe
 
 log = logging.getLogger(__name__)
 

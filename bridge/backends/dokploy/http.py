@@ -15,7 +15,8 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from bridge.backends.dokploy.answers import Call, error_in, refusal_in
 from bridge.backends.dokploy.words import fit
 from bridge.core.errors import Rejected, Unreachable
-from bridge.ports import Clock, Observe
+from bridge.ports.clock import Clock
+from bridge.ports.figures import Observe
 
 Auth = Literal["api-key", "bearer"]
 Query = Mapping[str, str | int]

@@ -3,7 +3,7 @@
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.http import Http
 from bridge.core.watch import SourceType
-from bridge.ports import GitAccount, GitRepository
+from bridge.ports.backends import GitAccount, GitRepository
 
 
 class Pickers:

@@ -15,7 +15,7 @@ from bridge.backends.dokploy.models import (
 )
 from bridge.core.refs import normalise_url
 from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
-from bridge.ports import BackendDeployment, Progress, QueuedJob
+from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 
 # Only at the very start: a description of ours may mention a commit too, before it is overwritten.
 _COMMIT = re.compile(r"Commit: ([0-9a-f]{64}|[0-9a-f]{40})\s*")

@@ -34,7 +34,7 @@ from bridge.core.configuration import (
 )
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.watch import App
-from bridge.ports import BackendDeployment, QueuedJob
+from bridge.ports.backends import BackendDeployment, QueuedJob
 
 T = TypeVar("T", bound=inputs.Input)
 R = TypeVar("R")

@@ -10,7 +10,7 @@ from bridge.backends.embedded.history import Deployment, Ending, History, Job, J
 from bridge.backends.embedded.ids import moment
 from bridge.backends.embedded.pipeline import Pipeline
 from bridge.backends.embedded.places import Places
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from bridge.backends.embedded.engine import Engine
 from bridge.backends.embedded.history import History
 from bridge.backends.embedded.logs import Growth
 from bridge.backends.embedded.places import Places
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from bridge.backends.embedded.history import Deployment
 from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.refs import normalise_url
 from bridge.core.watch import App, Source, SourceType, Trigger
-from bridge.ports import BackendDeployment, Progress
+from bridge.ports.backends import BackendDeployment, Progress
 
 _PROVIDER: TypeAdapter[ProviderSettings] = TypeAdapter(ProviderSettings)
 _OWN_COLUMNS = {

@@ -32,7 +32,7 @@ from bridge.backends.embedded.sites import Sites
 from bridge.backends.embedded.sources import Hosts
 from bridge.backends.embedded.streaming import Streaming
 from bridge.core.errors import Rejected
-from bridge.ports import Clock
+from bridge.ports.clock import Clock
 
 _SHUTDOWN_SECONDS = 5.0
 

@@ -19,7 +19,7 @@ from bridge.core.errors import BridgeError
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
 from bridge.core.replies import AppList, Configure, Denied, Reply, Sorry
-from bridge.ports import LogTail, Place
+from bridge.ports.chats import LogTail, Place
 
 LONGEST_OBJECTION = 1000
 

@@ -48,7 +48,7 @@ from bridge.core.decision import Reason
 from bridge.core.lifecycle import Deployment
 from bridge.core.redaction import redact
 from bridge.core.watch import App, Trigger
-from bridge.ports import Explained
+from bridge.ports.outcomes import Explained
 
 PAGE = 25
 """So many apps stand on a page of a list."""

@@ -22,7 +22,8 @@ from bridge.chats.slack.planning import card
 from bridge.core.errors import BridgeError, Refused
 from bridge.core.lifecycle import Change, Deployment
 from bridge.core.watch import App
-from bridge.ports import LINK, Memory, Remember, Story, Target, Turn
+from bridge.ports.feedback import Remember, Story, Turn
+from bridge.ports.targets import LINK, Memory, Target
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 from bridge.chats.slack.lines import LOUD
 from bridge.chats.slack.messages import Message
 from bridge.core.lifecycle import Change
-from bridge.ports import LINK, Memory, Target
+from bridge.ports.targets import LINK, Memory, Target
 
 EVENT = "bridge_card"
 """The type of our messages' metadata."""

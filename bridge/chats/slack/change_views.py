@@ -16,7 +16,7 @@ from bridge.chats.slack.messages import Block, Message, View
 from bridge.chats.slack.mrkdwn import NOTHING, code, escape
 from bridge.core.difference import SECTIONS, Changed, text_of
 from bridge.core.watch import App
-from bridge.ports import DONE, UNKNOWN, WAITS, Audited
+from bridge.ports.outcomes import DONE, UNKNOWN, WAITS, Audited
 
 MOST_CHANGES = 40
 MOST_OF_A_LIST = 10

@@ -20,18 +20,9 @@ from bridge.chats.slack.provider_asking import allowed, ask, denied
 from bridge.chats.slack.replies import problem
 from bridge.core.errors import BridgeError, Refused
 from bridge.core.events import CONFIGURING, Action
-from bridge.ports import (
-    DONE,
-    Audited,
-    Memory,
-    Occasion,
-    Remember,
-    Story,
-    Target,
-    Turn,
-    about_change,
-    about_delivery,
-)
+from bridge.ports.feedback import Occasion, Remember, Story, Turn
+from bridge.ports.outcomes import DONE, Audited
+from bridge.ports.targets import Memory, Target, about_change, about_delivery
 
 TOLD = "slack.told"
 CHANGED = "slack.change"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.core.commands import CHAT_HOST
-from bridge.ports import Clock, Inbox
+from bridge.ports.clock import Clock
+from bridge.ports.inbox import Inbox
 
 DOUBLE_CLICK = 10.0
 """Seconds in which the same person's clicks on the same button of a message are one."""

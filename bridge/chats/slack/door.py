@@ -29,7 +29,8 @@ from bridge.chats.slack.reading import payload_of
 from bridge.chats.slack.replies import problem
 from bridge.chats.slack.signing import Proof, opened, verify
 from bridge.core.errors import BridgeError, MalformedPayload
-from bridge.ports import Clock, HttpAnswer
+from bridge.ports.chats import HttpAnswer
+from bridge.ports.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,10 @@ from bridge.core.events import Action
 from bridge.core.replies import Reply
 from bridge.core.silence import silent
 from bridge.core.watch import App
-from bridge.ports import ABOUT_ANYTHING, Clock, Memory, Place, Remember, Story, Target, Turn
+from bridge.ports.chats import Place
+from bridge.ports.clock import Clock
+from bridge.ports.feedback import Remember, Story, Turn
+from bridge.ports.targets import ABOUT_ANYTHING, Memory, Target
 
 if TYPE_CHECKING:
     from bridge.chats.slack.outgoing import Outgoing

@@ -6,7 +6,8 @@ from typing import Any
 from bridge.chats.slack.client import SlackClient
 from bridge.chats.slack.replies import problem
 from bridge.core.errors import Refused
-from bridge.ports import Memory, Remember, Story, Target, Turn
+from bridge.ports.feedback import Remember, Story, Turn
+from bridge.ports.targets import Memory, Target
 
 
 class Notices:

@@ -22,7 +22,12 @@ from bridge.chats.slack.socket import Socket
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError
 from bridge.core.pacing import Limit
-from bridge.ports import Clock, Commands, Desk, Inbox, Journal, Shows, Turn
+from bridge.ports.chats import Commands
+from bridge.ports.clock import Clock
+from bridge.ports.desk import Desk
+from bridge.ports.feedback import Shows, Turn
+from bridge.ports.inbox import Inbox
+from bridge.ports.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

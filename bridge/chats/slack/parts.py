@@ -14,7 +14,11 @@ from bridge.chats.slack.people import People
 from bridge.core.access import Access, Person
 from bridge.core.errors import BridgeError
 from bridge.core.watch import App
-from bridge.ports import Clock, Commands, Desk, Inbox, Journal, Place
+from bridge.ports.chats import Commands, Place
+from bridge.ports.clock import Clock
+from bridge.ports.desk import Desk
+from bridge.ports.inbox import Inbox
+from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

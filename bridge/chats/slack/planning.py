@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from bridge.core.events import Asked
 from bridge.core.rules import names
-from bridge.ports import Occasion, Target, about_delivery, about_deployment
+from bridge.ports.feedback import Occasion
+from bridge.ports.targets import Target, about_delivery, about_deployment
 
 CARD = "slack.card"
 NOTICE = "slack.notice"

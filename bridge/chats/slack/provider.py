@@ -24,7 +24,7 @@ from bridge.chats.slack.provider_views import About, read_about
 from bridge.core.errors import BridgeError, Refused
 from bridge.core.events import Action
 from bridge.core.watch import App
-from bridge.ports import Place
+from bridge.ports.chats import Place
 
 Body = dict[str, Any]
 

@@ -10,7 +10,8 @@ from bridge.core.commands import CHAT_HOST, write_command
 from bridge.core.events import Action, Asked
 from bridge.core.replies import Denied
 from bridge.core.watch import App
-from bridge.ports import NewDelivery, Place
+from bridge.ports.chats import Place
+from bridge.ports.inbox import NewDelivery
 
 
 def allowed(parts: Parts, person: Person, place: Place, app_id: str) -> App | None:

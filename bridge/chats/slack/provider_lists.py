@@ -10,7 +10,7 @@ from bridge.chats.slack.parts import Parts
 from bridge.chats.slack.provider_asking import allowed
 from bridge.chats.slack.provider_views import read_about
 from bridge.core.errors import BridgeError
-from bridge.ports import Place
+from bridge.ports.chats import Place
 
 
 def register(bolt: Any, parts: Parts) -> None:

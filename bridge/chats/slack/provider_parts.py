@@ -26,7 +26,7 @@ from bridge.core.merge import Wanted, merge
 from bridge.core.rehearsal import Rehearsal
 from bridge.core.watch import App, SourceType
 from bridge.core.watch_lint import Finding, lint
-from bridge.ports import GitAccount, GitRepository
+from bridge.ports.backends import GitAccount, GitRepository
 
 LONGEST_OBJECTION = 1000
 LISTS_WITHIN = 2.0

@@ -12,7 +12,7 @@ from bridge.chats.slack.fields import Given
 from bridge.core.configuration import GithubSource, GitlabSource, GitSource
 from bridge.core.difference import Configured, masked
 from bridge.core.watch import App, SourceType, Trigger
-from bridge.ports import GitAccount
+from bridge.ports.backends import GitAccount
 
 KINDS = {
     SourceType.GITHUB: "GitHub",

@@ -11,7 +11,7 @@ from bridge.core.configuration import GithubSource
 from bridge.core.merge import WantedSource
 from bridge.core.unfit import checked_remote
 from bridge.core.watch import AppKind, SourceType, Trigger
-from bridge.ports import GitRepository
+from bridge.ports.backends import GitRepository
 
 
 def source_wanted(form: SourceForm, picked: GitRepository | None = None) -> WantedSource:

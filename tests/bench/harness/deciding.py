@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from bridge.ports import NewDelivery
+from bridge.ports.inbox import NewDelivery
 from bridge.stores.inbox import SqliteInbox
 from tests.bench.harness.bench import Bench
 from tests.bench.harness.keeping import compared, dokploy_settings

@@ -15,7 +15,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.watch import App, Source, SourceType
-from bridge.ports import Explained
+from bridge.ports.outcomes import Explained
 from tests.oracles.slack_rules import faults
 from tests.scenes.slack import HOSTILE
 

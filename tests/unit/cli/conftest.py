@@ -15,7 +15,8 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App, Source, SourceType
-from bridge.ports import DeliveryState, Finished, NewDelivery, Outcome, PushSeen
+from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
+from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.settings import read_settings
 
 GUID = "11111111-2222-3333-4444-555555555555"

@@ -1,7 +1,7 @@
 """A log is followed until its deployment has ended, each line once."""
 
 from bridge.cli.build_logs import followed
-from bridge.ports import BackendDeployment, Progress
+from bridge.ports.backends import BackendDeployment, Progress
 from tests.fakes.journey import FakeBackend, ManualClock, app
 
 LOG = [f"step {number}" for number in range(1, 6)]

@@ -2,7 +2,8 @@
 
 from bridge.app.storage import Stores
 from bridge.core.difference import Changed
-from bridge.ports import Audited, Target, about_deployment
+from bridge.ports.outcomes import Audited
+from bridge.ports.targets import Target, about_deployment
 from tests.unit.cli.conftest import RECEIVED, Cli
 
 DEPLOYMENT = "0000000000000001.app_web"

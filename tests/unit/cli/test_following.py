@@ -11,7 +11,8 @@ from bridge.cli.following import Progress, Watchman, followed
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
-from bridge.ports import Delivery, DeliveryState, Outcome
+from bridge.ports.inbox import Delivery, DeliveryState
+from bridge.ports.outcomes import Outcome
 from bridge.settings import read_settings
 from tests.unit.cli.conftest import SHA, WEB, Cli
 

@@ -3,7 +3,7 @@
 import json
 
 from bridge.core.lifecycle import State
-from bridge.ports import NewDelivery
+from bridge.ports.inbox import NewDelivery
 from tests.unit.cli.conftest import GUID, SHA, Cli
 
 

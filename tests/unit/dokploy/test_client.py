@@ -17,7 +17,7 @@ from bridge.backends.dokploy.answers import Forbidden, KeyRefused
 from bridge.core.configuration import BuildType, Environment, GithubSource
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
-from bridge.ports import BackendDeployment, Configures, GitAccount, GitRepository, Progress
+from bridge.ports.backends import BackendDeployment, Configures, GitAccount, GitRepository, Progress
 
 KEY = "bridge_s3cret-key"
 OLD = BackendDeployment("d1", "t", "", Progress.ERROR, 0.0)

@@ -7,7 +7,7 @@ import pytest
 from bridge.backends.dokploy.models import DEPLOYMENTS, JOBS, PROJECTS, SERVICE, Service
 from bridge.backends.dokploy.reads import app_at, deployments_in, jobs_in, places, source_of
 from bridge.core.watch import AppKind, Source, SourceType
-from bridge.ports import Progress
+from bridge.ports.backends import Progress
 
 SHA = "b77b1ad92971bac954af3beb8f1a844954dab147"
 

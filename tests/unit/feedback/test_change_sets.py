@@ -14,7 +14,9 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.journey.changes import CROWDED, Changes
 from bridge.journey.delivery import Deliveries
 from bridge.journey.views import Views
-from bridge.ports import ChangeSet, DeliveryState, Outcome
+from bridge.ports.host_api import ChangeSet
+from bridge.ports.inbox import DeliveryState
+from bridge.ports.outcomes import Outcome
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import app, deployment, push
 from tests.unit.test_deliveries import PATIENCE, Desk, desk, empty  # noqa: F401 - fixtures

@@ -14,7 +14,8 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import Deployment, State
 from bridge.githosts.comment import is_marked, marker, render_comment
 from bridge.githosts.markdown import NOTHING, cell, code, link
-from bridge.ports import Explained, Story
+from bridge.ports.feedback import Story
+from bridge.ports.outcomes import Explained
 from tests.fakes.journey import app, deployment
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "feedback"

@@ -10,10 +10,7 @@ from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import State
 from bridge.journey.feedback import Feedback
 from bridge.journey.showing import Persistence
-from bridge.ports import (
-    Target,
-    about_deployment,
-)
+from bridge.ports.targets import Target, about_deployment
 from bridge.stores.journal import SqlJournal
 from tests.worlds.feedback_stage import Stage, until
 

@@ -12,16 +12,10 @@ from bridge.core.events import Action, Asked, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import State
 from bridge.githosts.comment import marker
 from bridge.githosts.feedback import LOOKS_AGAIN, Plans, Use, concerns, shows_of
-from bridge.ports import (
-    Comment,
-    CommitState,
-    Explained,
-    Occasion,
-    Outcome,
-    PullRequest,
-    Story,
-    Target,
-)
+from bridge.ports.feedback import Occasion, Story
+from bridge.ports.host_api import Comment, CommitState, PullRequest
+from bridge.ports.outcomes import Explained, Outcome
+from bridge.ports.targets import Target
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import app, deployment, push
 

@@ -8,13 +8,9 @@ import pytest
 from bridge.core import trace
 from bridge.core.lifecycle import State
 from bridge.journey.feedback import together
-from bridge.ports import (
-    Occasion,
-    Outcome,
-    Story,
-    Target,
-    about_delivery,
-)
+from bridge.ports.feedback import Occasion, Story
+from bridge.ports.outcomes import Outcome
+from bridge.ports.targets import Target, about_delivery
 from tests.fakes.journey import push
 from tests.worlds.feedback_stage import Stage, card
 

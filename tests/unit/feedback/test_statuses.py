@@ -14,7 +14,9 @@ from bridge.githosts.statuses import (
     environment_name,
     status_of,
 )
-from bridge.ports import CommitState, Explained, Story
+from bridge.ports.feedback import Story
+from bridge.ports.host_api import CommitState
+from bridge.ports.outcomes import Explained
 from tests.fakes.journey import app, deployment
 
 

@@ -8,7 +8,7 @@ import pytest
 from bridge.core.errors import BridgeError, NotFound, Refused, Unreachable
 from bridge.githosts import github_changes, gitlab_changes
 from bridge.githosts.answers import Answer
-from bridge.ports import ChangeSet
+from bridge.ports.host_api import ChangeSet
 
 OLD, NEW = "a" * 40, "b" * 40
 

@@ -9,7 +9,7 @@ from bridge.chats.slack.facts import Links
 from bridge.chats.slack.planning import card
 from bridge.core.errors import Refused, Unanswered
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.ports import Story
+from bridge.ports.feedback import Story
 from tests.fakes.journey import deployment
 
 W, A, R, D, F = State.WAITING, State.ASKED, State.RUNNING, State.DONE, State.FAILED

@@ -13,18 +13,9 @@ from bridge.chats.slack.planning import Channels
 from bridge.core.decision import Reason, because
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.events import Action, Asked
-from bridge.ports import (
-    UNKNOWN,
-    WAITS,
-    Audited,
-    Memory,
-    Occasion,
-    Outcome,
-    Story,
-    Target,
-    about_change,
-    about_delivery,
-)
+from bridge.ports.feedback import Occasion, Story
+from bridge.ports.outcomes import UNKNOWN, WAITS, Audited, Outcome
+from bridge.ports.targets import Memory, Target, about_change, about_delivery
 from tests.fakes.journey import app
 from tests.scenes.slack_provider import note
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from bridge.chats.slack.clicks import Clicks, one_time
 from bridge.core.commands import CHAT_HOST
-from bridge.ports import Delivery, DeliveryState
+from bridge.ports.inbox import Delivery, DeliveryState
 
 
 class Kept:

@@ -5,7 +5,8 @@ import pytest
 from bridge.chats.slack.planning import CARD, NOTICE, Cards, Channels, card, lane_of
 from bridge.core.decision import Reason, because
 from bridge.core.events import Action, Asked
-from bridge.ports import Occasion, Outcome
+from bridge.ports.feedback import Occasion
+from bridge.ports.outcomes import Outcome
 from tests.fakes.journey import app, deployment, push
 
 BOOK = (("shop/*", ("C0SHOP", "#ops")), ("shop/quiet", ()), ("shop/api", ("C0API",)))

@@ -26,7 +26,7 @@ from bridge.core.difference import difference
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.merge import WantedVariables, merge
 from bridge.core.watch import AppKind, Prereleases, Rules, SourceType, Trigger
-from bridge.ports import GitRepository
+from bridge.ports.backends import GitRepository
 from tests.oracles.slack_rules import faults
 from tests.scenes.slack import DOCS, WEB
 from tests.scenes.slack_provider import (

@@ -1,0 +1,167 @@
+"""Deploy backends."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
+from bridge.core.watch import App, SourceType
+
+
+class Progress(StrEnum):
+    """A deployment's status in the backend's own words."""
+
+    RUNNING = "running"
+    DONE = "done"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class BackendDeployment:
+    """One record of the backend's deployment history.
+
+    Attributes:
+        title, description: ours while it runs; a Git deploy overwrites them at its end with
+            the commit message and `Commit: <sha>` (facts.md).
+        created_at, started_at, finished_at: seconds since 1970.
+        commit: the deployed commit, read from the description, once the backend has told.
+    """
+
+    id: str
+    title: str
+    description: str
+    status: Progress
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    error: str | None = None
+    commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """A job that waits or is active in the backend's queue."""
+
+    app: str
+    title: str
+    description: str
+    active: bool
+
+
+class Backend(Protocol):
+    """What the journey needs of a deploy backend.
+
+    Every method raises `Refused` (the backend said no), `Unreachable` (nothing was asked)
+    or `Unanswered` (it may have been).
+    """
+
+    name: str
+
+    async def apps(self) -> list[App]:
+        """Every application and compose stack that the key may see, with its source."""
+
+    async def deploy(self, app: App, *, title: str, description: str) -> None:
+        """Ask for a deployment of the head of the app's branch; returns once accepted."""
+
+    async def redeploy(self, app: App, *, title: str, description: str) -> None:
+        """Ask to build the existing checkout again; fetches nothing."""
+
+    async def deployments(self, app: App) -> list[BackendDeployment]:
+        """The app's newest deployments (about ten), newest first."""
+
+    async def queue(self) -> list[QueuedJob] | None:
+        """What waits and runs; None where the backend is too old to tell."""
+
+    async def log_tail(self, deployment: BackendDeployment, lines: int) -> str:
+        """The last lines of a deployment's log; "" where the backend can't tell."""
+
+    async def drop_waiting(self, app: App) -> None:
+        """Drop what waits for this app in the backend's queue; what runs goes on."""
+
+    async def cancel(self, app: App) -> str:
+        """Cancel the running deployment; returns the backend's words. Refused when self-hosted."""
+
+    async def version(self) -> str | None:
+        """E.g. "v0.30.2"; None where it does not tell."""
+
+    async def healthy(self) -> bool:
+        """Whether it answers at all; never raises."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+@runtime_checkable
+class KillsBuilds(Protocol):
+    """A backend that can interrupt builds, but not single ones."""
+
+    async def kill_build(self, app: App) -> None:
+        """Interrupt every Docker build on the app's host, whosever it is."""
+
+
+@runtime_checkable
+class Configures(Protocol):
+    """A backend whose apps can be configured; each call is sent as it is, nothing is merged."""
+
+    async def saved(self, app: App) -> Saved:
+        """How the app is configured now; what is secret stays sealed."""
+
+    async def save_provider(self, app: App, settings: ProviderSettings) -> None:
+        """Set where the app's code comes from."""
+
+    async def disconnect_provider(self, app: App) -> None:
+        """Forget the app's source."""
+
+    async def save_build_type(self, app: App, settings: BuildType) -> None:
+        """Set how it is built."""
+
+    async def save_environment(self, app: App, settings: Environment) -> None:
+        """Set its environment, build arguments and build secrets."""
+
+    async def clear_deployments(self, app: App) -> None:
+        """Remove old deployments' logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitAccount:
+    """A Git account that is connected in the backend; `id` is its githubId or gitlabId."""
+
+    id: str
+    name: str
+    type: SourceType
+
+
+@dataclass(frozen=True, slots=True)
+class GitRepository:
+    """A repository that a Git account can see.
+
+    Attributes:
+        id: the host's numeric id; a GitLab source needs it.
+        path: with its whole namespace, e.g. "my-group/sub/my-project".
+    """
+
+    id: int
+    owner: str
+    name: str
+    path: str
+
+
+class Choices(Protocol):
+    """Lists to choose from; the backend asks the Git host in turn, so they may be slow."""
+
+    async def git_providers(self) -> list[GitAccount]:
+        """The Git accounts that are connected and that the key may use."""
+
+    async def repositories(self, provider: GitAccount) -> list[GitRepository]:
+        """What an account can see."""
+
+    async def branches(self, provider: GitAccount, repository: GitRepository) -> list[str]:
+        """The repository's branches, by name."""
+
+
+@runtime_checkable
+class OffersChoices(Protocol):
+    """A backend that lists what a source can be chosen from."""
+
+    pickers: Choices

@@ -1,0 +1,117 @@
+"""Places that show what happened."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bridge.core.events import Asked, RefPushed
+from bridge.core.lifecycle import Change, Deployment
+from bridge.core.watch import App
+from bridge.ports.outcomes import Audited, Explained, Outcome
+from bridge.ports.targets import (
+    Memory,
+    Target,
+)
+
+Remember = Callable[[Memory], Awaitable[None]]
+"""Keeps a target's memory, in place of what it was, on disk once it returns: before a thing is
+made, that it is about to be; then its id."""
+
+Turn = Callable[[str], Awaitable[None]]
+"""Waits until a lane may be written to again. Await it with the lane right before every single
+write to a service that counts them, so that nothing else is counted: a card's update and a line
+in its thread are two. Raises TooEarly where that would be long. Made by `Turns.within` from
+the service's limits, and given to a `Shows` when it is built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A target whose place may show something old.
+
+    Attributes:
+        wanted: counts up with every change; what was read under it is shown up to it.
+        shown: the count that the place is up to; 0 while it has never been shown.
+        due_at: since when it waits for its turn, or when it is tried again; None: it is up to
+            date, or parked.
+        attempts: how often it has failed in a row; `failing_since`, `error` belong to that.
+        parked: given up for now; the next change tries it again.
+    """
+
+    target: Target
+    memory: Memory
+    wanted: int
+    due_at: float | None
+    shown: int = 0
+    attempts: int = 0
+    failing_since: float | None = None
+    error: str | None = None
+    parked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that is known about what a target follows, read in one moment, for it to be shown.
+
+    Attributes:
+        explained: the decisions of its deliveries, newest first.
+        deployments: of those deliveries, or the one deployment; newest first.
+        history: the changes, oldest first, of each deployment that it follows by its id.
+        apps: by id.
+        beside: what other targets about the same deployments remember, and about those that
+            have superseded them, by target id; so that a comment can link to the card.
+        audited: the changes that it follows, and those that its deliveries asked for, with
+            those that take them back; oldest first.
+    """
+
+    explained: tuple[Explained, ...] = ()
+    deployments: tuple[Deployment, ...] = ()
+    history: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
+    apps: Mapping[str, App] = field(default_factory=dict)
+    beside: Mapping[str, Memory] = field(default_factory=dict)
+    audited: tuple[Audited, ...] = ()
+
+
+class Shows(Protocol):
+    """Brings one kind of place up to what is so: level, not edge, and newest wins."""
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Bring the place up to the story; where it shows that already, nothing is sent.
+
+        May be called again for the same story, also after the process died halfway: what
+        can't be repeated is announced with `remember` before, and looked for first after.
+        Writes wait for their `Turn`. It is cut off after `feedback.longest` seconds.
+
+        Returns:
+            Further targets that are wanted from now on, as when a push's pull requests are found.
+
+        Raises:
+            Refused, Rejected: the place said no, or is gone; it is parked until the next change.
+            Unreachable, Unanswered: it is tried again later, after `retry_after` where given,
+                and so is everything in its lane.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What a delivery has led to, for planners to say who shall see it.
+
+    Attributes:
+        event: the push, or what a person asked for.
+        asked: what a person asked, also where it was to replay a push; None for a push by itself.
+        outcome: the decisions and deployments that are about to be recorded; some deployments
+            may be dropped as duplicates, and their targets with them.
+        apps: those that were decided about, by id.
+    """
+
+    event: RefPushed | Asked
+    asked: Asked | None
+    outcome: Outcome
+    apps: Mapping[str, App]
+
+
+Planner = Callable[[Occasion], Sequence[Target]]
+"""Says where what an occasion leads to is shown: pure, quick, and without looking anywhere. A chat
+makes a target of each deployment (`about_deployment`) and channel; a Git host one of each push
+(`about_delivery`), whose `Shows` then finds the pull requests and returns further targets."""

@@ -1,0 +1,108 @@
+"""Deliveries: kept before they are answered, and claimed by those who decide."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from bridge.ports.githosts import Body
+
+
+class DeliveryState(StrEnum):
+    """How far a delivery has come."""
+
+    KEPT = "kept"
+    DECIDED = "decided"
+    IGNORED = "ignored"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A delivery before it is kept; `headers` and `body` are all that its parser will see."""
+
+    host: str
+    id: str
+    event: str
+    headers: Mapping[str, str]
+    body: Body
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A kept delivery and how far it has come.
+
+    Attributes:
+        seq: position in the inbox; greater is newer.
+        attempts: how often it was tried; `error` is the last reason it did not work.
+        body: None in listings, and where it was forgotten (`Inbox.forget_bodies`).
+    """
+
+    seq: int
+    host: str
+    id: str
+    event: str
+    headers: Mapping[str, str]
+    received_at: float
+    state: DeliveryState
+    attempts: int = 0
+    error: str | None = None
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where a delivery is kept; `duplicate`: it was there before."""
+
+    seq: int
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How far a delivery has come now.
+
+    Attributes:
+        state: KEPT with a later `due_at` means: try again then.
+        error: why it failed or was ignored; why the last try did not work.
+    """
+
+    seq: int
+    host: str
+    id: str
+    state: DeliveryState
+    error: str | None = None
+    attempts: int = 0
+    due_at: float = 0.0
+
+
+class Inbox(Protocol):
+    """Deliveries, each on disk before it is answered."""
+
+    def known(self, host: str, id: str) -> Kept | None:  # noqa: A002 - the field's own name
+        """The answer for a delivery that is surely kept already; None: ask `keep`."""
+
+    async def keep(self, new: NewDelivery) -> Kept:
+        """Write a delivery to disk; returns once it is there. Raises Unreachable."""
+
+    async def finish(self, finished: Sequence[Finished]) -> None:
+        """Record how far deliveries have come, in one transaction."""
+
+    async def due(self, now: float, limit: int) -> list[Delivery]:
+        """Kept deliveries whose turn has come, with bodies, oldest first."""
+
+    async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
+        """The newest deliveries, newest first, without bodies."""
+
+    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - as above
+        """One delivery by the host's own id, with its body."""
+
+    async def get(self, seq: int) -> Delivery | None:
+        """One delivery by its position, with its body."""
+
+    async def forget_bodies(self, before: float, limit: int) -> int:
+        """Forget the bodies of some decided deliveries from before then; how many."""
+
+    async def forget(self, before: float, limit: int) -> int:
+        """Forget some decided deliveries from before then, their ids too; how many."""

@@ -1,0 +1,183 @@
+"""The journal: apps, decisions, deployments and every change of them."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from bridge.core.change_sets import Live
+from bridge.core.decision import Decision
+from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.watch import App, Rules
+from bridge.ports.feedback import Raised, Story
+from bridge.ports.outcomes import Audited, Explained, Outcome, Recorded
+from bridge.ports.targets import Memory, Target
+
+
+class Journal(Protocol):
+    """Apps, decisions, deployments and every change of them, for good."""
+
+    async def save_apps(self, backend: str, found: Sequence[App]) -> None:
+        """Replace what is known of a backend's apps; those not found any more are gone."""
+
+    async def apps(self) -> list[App]:
+        """The apps that there are, by label, each with the rules that were set for it."""
+
+    async def apps_version(self) -> int:
+        """Counts up whenever `apps` would say something new."""
+
+    async def app(self, app_id: str) -> App | None:
+        """One app, also when it is gone by now."""
+
+    async def rules(self, app_id: str) -> Rules:
+        """Our own rules that were set for an app."""
+
+    async def save_rules(self, app_id: str, rules: Rules, *, by: str) -> None:
+        """Set them, in place of those before."""
+
+    async def audit(self, new: Audited) -> int:
+        """Note that somebody changes something; returns its number.
+
+        A note of the same delivery is written anew instead.
+        """
+
+    async def settle(self, number: int, outcome: str) -> None:
+        """Note what became of it."""
+
+    async def audited(self, *, limit: int, app_id: str | None = None) -> list[Audited]:
+        """The newest changes, newest first; of one app where given."""
+
+    async def change(self, number: int) -> Audited | None:
+        """One change by its number."""
+
+    async def change_of(self, seq: int) -> Audited | None:
+        """The change that a delivery asked for, once it is noted."""
+
+    async def keep_draft(self, id_: str, sealed: str) -> None:
+        """Keep a change that is shown to somebody; those that are a week old are forgotten."""
+
+    async def draft(self, id_: str) -> str | None:
+        """A change that was kept; None where it is not, or not any more."""
+
+    async def drop_draft(self, id_: str) -> None:
+        """Forget one that was carried out, or never will be."""
+
+    async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
+        """Write what deliveries led to, all or nothing."""
+
+    async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
+        """The decisions of deliveries, by their seq."""
+
+    async def explained(
+        self, app_id: str, *, commit: str | None = None, limit: int
+    ) -> list[Explained]:
+        """What was decided for an app, newest first; only of pushes of a commit where given."""
+
+    async def last_pushes(self) -> dict[str, float]:
+        """When the newest push of its repository came, by an app's id."""
+
+    async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
+        """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
+
+    async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
+        """What apps run, by id; none for those that no deployment has brought up yet."""
+
+    async def deployment(self, id_: str) -> Deployment | None:
+        """One deployment by its id."""
+
+    async def deployments(
+        self, *, limit: int, app_id: str | None = None, seq: int | None = None
+    ) -> list[Deployment]:
+        """The newest deployments, newest first; of one app or one delivery where given."""
+
+    async def last_deployments(self) -> dict[str, Deployment]:
+        """The newest deployment of every app that has one, by the app's id."""
+
+    async def open_deployments(self) -> list[Deployment]:
+        """All that have not ended, oldest first."""
+
+    async def changes(self, id_: str, *, after: int = 0) -> list[Change]:
+        """A deployment's history, oldest first, without its first `after` lines."""
+
+    async def intend(self, id_: str, known_before: Sequence[str]) -> Deployment | None:
+        """Say that the backend is about to be asked; None when it is not waiting any more."""
+
+    async def ask_again(
+        self, id_: str, known_before: Sequence[str], token: str, note: str
+    ) -> Deployment | None:
+        """Say that the backend has lost it and is about to be asked again, from the start."""
+
+    async def withdraw(self, id_: str) -> None:
+        """Take the intent back: nothing was asked, so a newer one may supersede it again."""
+
+    async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
+        """Move a deployment on, with what is known now; None when `to` may not follow."""
+
+    async def say(self, id_: str, note: str) -> None:
+        """Add a line to a deployment's history without moving it; a repeated one is left out."""
+
+    async def cancel_waiting(self, app_id: str, seq: int, note: str) -> list[Deployment]:
+        """Cancel what still waits with us for an app and came before `seq`."""
+
+    async def instance(self) -> str:
+        """A random name for this journal, made once: another bridge's tokens are not ours."""
+
+    async def forget(self, before: float, limit: int) -> int:
+        """Forget what some deliveries from before then led to, if all of it has ended.
+
+        An app's newest deployment stays. Returns how many deliveries.
+        """
+
+    async def forget_audit(self, before: float, limit: int) -> int:
+        """Forget some of who changed what before then; how many."""
+
+    async def newest_push(self, ref_key: str) -> str | None:
+        """Where the newest decided push of a ref has led to; None where none was decided."""
+
+    async def note(self, key: str, value: str) -> None:
+        """Keep a small fact of the bridge's own, in place of the one before."""
+
+    async def recall(self, key: str) -> str | None:
+        """A fact that was noted."""
+
+    async def unwant(self, target_id: str) -> None:
+        """Show it no more."""
+
+    async def want(self, targets: Sequence[Target]) -> None:
+        """Have them shown from now on; one that is wanted already follows what is new as well."""
+
+    async def raised(self, until: float, limit: int, *, busy: Sequence[str] = ()) -> list[Raised]:
+        """Targets that are due by `until`, of each lane the one that has waited longest.
+
+        In the order in which they are due; none of the lanes in `busy`, none that is parked.
+        """
+
+    async def story(self, target: Target) -> Story:
+        """What there is to show of what it follows."""
+
+    async def remember(self, target_id: str, memory: Memory) -> None:
+        """Keep what a place remembers of itself; a new `LINK` raises what may show it."""
+
+    async def showed(self, target_id: str, wanted: int) -> None:
+        """It shows what was so at `wanted`; what has changed since raises it again."""
+
+    async def not_shown(
+        self, target_id: str, wanted: int, error: str, *, due_at: float | None
+    ) -> None:
+        """It could not be shown; again at `due_at`; None parks it until something changes.
+
+        What has changed since `wanted` was read counts: then it is due again at once.
+        """
+
+    async def feedback(self, *, limit: int, failing: bool = False) -> list[Raised]:
+        """Targets, the newest first; only those that fail or are parked where asked for."""
+
+    async def show_again(self, target_id: str | None = None) -> int:
+        """Have one that fails or is parked tried again at once, or all; returns how many."""
+
+    async def hold(self, name: str, owner: str, seconds: float) -> bool:
+        """Hold a lease, or renew it: what must run once in a cluster runs with its holder."""
+
+    async def release(self, name: str, owner: str) -> None:
+        """Give a lease back, if it is held."""
+
+    async def leave(self, owner: str) -> None:
+        """Give back every lease that one holds."""

@@ -1,0 +1,116 @@
+"""What deliveries lead to."""
+
+from dataclasses import dataclass, field
+
+from bridge.core.decision import Decision
+from bridge.core.difference import Changed
+from bridge.core.lifecycle import Deployment
+from bridge.ports.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class PushSeen:
+    """What makes two deliveries bring the same push.
+
+    Attributes:
+        ref_key: host, repository id and full ref in one text.
+        found: by reconciliation, so a webhook may still bring it, with another `before`.
+    """
+
+    ref_key: str
+    before: str
+    after: str
+    found: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one delivery led to, to be recorded at once.
+
+    Attributes:
+        delivery: the host's own delivery id.
+        explicit: a person wants it, whether or not the same push has come before.
+        targets: the places that will show what becomes of it.
+    """
+
+    seq: int
+    delivery: str
+    decisions: tuple[Decision, ...]
+    deployments: tuple[Deployment, ...] = ()
+    push: PushSeen | None = None
+    explicit: bool = False
+    targets: tuple[Target, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A recorded decision with what it was about.
+
+    Attributes:
+        delivery, ref, commit: of the push; None where a person asked instead.
+        at: when it was decided.
+    """
+
+    seq: int
+    at: float
+    decision: Decision
+    delivery: str | None = None
+    ref: str | None = None
+    commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What follows from recorded outcomes.
+
+    Attributes:
+        start: deployments to start.
+        drop: deployments that a newer one has superseded; their flows need not run.
+    """
+
+    start: tuple[str, ...]
+    drop: tuple[str, ...]
+
+
+BEGUN = "begun"
+"""The outcome of a change while it is made; that of one which was cut off stays so."""
+
+DONE = "done"
+WAITS = "waits for "
+"""How the outcome of a change begins that will be made once its backend is there again."""
+
+UNKNOWN = "outcome unknown"
+"""How that of one begins in which the bridge itself has failed: it may have been made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """That somebody changes how an app is configured.
+
+    Attributes:
+        by: e.g. "cli: ada".
+        what: e.g. "provider set".
+        difference: secrets are not in it.
+        outcome: `BEGUN`, "done", "waits for …", "outcome unknown: …", or why not.
+        number: counts up; 0 while it is not kept.
+        seq: of the delivery that asked for it; None where nobody did by chat.
+        undoing: what was before and after, sealed, so that it can be undone; "" where it can't.
+        undoes: number of the change that this one takes back.
+    """
+
+    at: float
+    by: str
+    what: str
+    app_id: str
+    app: str
+    difference: tuple[Changed, ...]
+    outcome: str = BEGUN
+    number: int = 0
+    seq: int | None = None
+    undoing: str = field(default="", repr=False)
+    undoes: int | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether it was made, or never will be."""
+        return self.outcome != BEGUN and not self.outcome.startswith(WAITS)

@@ -1,0 +1,55 @@
+"""A place that shows something, and what it is about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Memory = Mapping[str, Any]
+"""What a place remembers of itself, JSON: the message's ts, the comment's id, what it shows.
+
+One name has a meaning for all: `LINK`.
+"""
+
+LINK = "link"
+"""Where in a memory a place's own address for people stands, as a card's permalink. When it
+becomes known or another one, what may link to it is raised: all that shows the same deployments
+or their deliveries, or a deployment that one of them has superseded (`Story.beside`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place that shows something, as a card in a channel, a comment or a status.
+
+    Attributes:
+        id: the same for the same place, so wanting it again changes nothing.
+        kind: which `Shows` brings it up to date, e.g. "slack.card", "github.comment".
+        lane: what shares a rate limit, as a channel or a credential; targets of one lane go one
+            at a time, and an answer "too many" makes all of them wait.
+        follows: what raises it when it changes: `about_deployment`, `about_delivery`.
+        place: where it is, in its adapter's own words; JSON.
+    """
+
+    id: str
+    kind: str
+    lane: str
+    follows: tuple[str, ...]
+    place: Mapping[str, Any]
+
+
+def about_deployment(id_: str) -> str:
+    """Raises what shows one deployment."""
+    return f"deployment {id_}"
+
+
+ABOUT_ANYTHING = "anything"
+"""Raises what shows how everything stands."""
+
+
+def about_change(number: int) -> str:
+    """Raises what shows how an app was configured differently."""
+    return f"change {number}"
+
+
+def about_delivery(seq: int) -> str:
+    """Raises what shows all that one delivery has led to."""
+    return f"delivery {seq}"
