@@ -17,6 +17,7 @@ from bridge.journey.changes import Changes
 from bridge.journey.configuring import Configuring
 from bridge.journey.delivery import (
     CANCEL_FLOW,
+    CANCEL_ONE_FLOW,
     CONFIGURE_FLOW,
     DEPLOYMENT_FLOW,
     Deliveries,
@@ -93,7 +94,9 @@ async def _flows(parts: Parts, stack: AsyncExitStack, permits: Permits) -> "Dura
         DEPLOYMENT_FLOW, Deployer(parts.backends, journal, parts.clock, _pace(settings)).run
     )
     may_kill = {name for name, one in dokploys(settings).items() if one.allow_kill_build}
-    flows.register(CANCEL_FLOW, Canceller(parts.backends, journal, may_kill=may_kill).run)
+    canceller = Canceller(parts.backends, journal, may_kill=may_kill)
+    flows.register(CANCEL_FLOW, canceller.run)
+    flows.register(CANCEL_ONE_FLOW, canceller.run_one)
     inbox, seal = parts.stores.inbox, seal_of(settings)
     configuring = Configuring(parts.configurers, inbox, journal, seal, permits, parts.clock)
     flows.register(CONFIGURE_FLOW, configuring.run)

@@ -13,7 +13,7 @@ CHAT_HOST = "slack"
 
 ASKING_HOSTS = frozenset({COMMAND_HOST, CHAT_HOST})
 
-_FROM_A_CHAT = ("person", "channel", "thread", "app", "view", "draft")
+_FROM_A_CHAT = ("person", "channel", "thread", "app", "deployment", "view", "draft")
 
 
 def write_command(asked: Asked) -> bytes:

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     WATCH_PATHS_BROKEN = "watch_paths_broken"
     DUPLICATE_PUSH = "duplicate_push"
     CANCEL_ASKED = "cancel_asked"
+    CANCEL_ONE_ASKED = "cancel_one_asked"
     CONFIGURE_ASKED = "configure_asked"
 
 

@@ -130,6 +130,7 @@ class Asked:
         person: their id in the chat; "" by command line, as `channel` and `thread`, which say
             where in the chat it was asked.
         app: how people call the target; what is told should it be gone by then.
+        deployment: the one that shall be cancelled; "" for all of its app.
         view: the dialog that it was asked in; "" in none.
         draft: what was agreed to, where an app shall be configured; the number of the change,
             where one shall be undone.
@@ -142,6 +143,7 @@ class Asked:
     channel: str = ""
     thread: str = ""
     app: str = ""
+    deployment: str = ""
     view: str = ""
     draft: str = ""
 

@@ -104,6 +104,11 @@ def deployment_id(seq: int, app_id: str) -> str:
     return f"{seq:016d}.{app_id}"
 
 
+def app_of(id_: str) -> str:
+    """The id of the app that a deployment's id holds."""
+    return id_.partition(".")[2]
+
+
 def makes_moot(newer: Action, older: Action) -> bool:
     """Whether a newer deployment does all that an older waiting one of the same app would.
 

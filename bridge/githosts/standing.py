@@ -17,6 +17,7 @@ SILENT = frozenset(
         Reason.DUPLICATE_PUSH,
         Reason.REPOSITORY_MISMATCH,
         Reason.CANCEL_ASKED,
+        Reason.CANCEL_ONE_ASKED,
         Reason.CONFIGURE_ASKED,
     }
 )

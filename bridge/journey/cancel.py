@@ -7,9 +7,10 @@ cancelled where the backend can. Each rung says what it did in the deployment's 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Container, Mapping
+from dataclasses import dataclass
 
 from bridge.core.errors import Refused, Unanswered, Unreachable
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Deployment, State, app_of
 from bridge.core.watch import App
 from bridge.journey.watching import Sleep, look
 from bridge.ports.backends import Backend, KillsBuilds, Progress
@@ -23,6 +24,20 @@ PAUSE = 0.5
 
 LATE_LOOKS = 4
 """How often to look for one that was just asked for: a backend may list it late."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """What shall stop: what came before the cancel for an app, or `only` one of it."""
+
+    app_id: str
+    seq: int
+    only: str | None = None
+
+    def covers(self, deployment: Deployment) -> bool:
+        """Whether that one shall stop."""
+        older = deployment.app_id == self.app_id and deployment.seq < self.seq
+        return older and self.only in (None, deployment.id)
 
 
 class Canceller:
@@ -45,9 +60,16 @@ class Canceller:
     async def run(self, steps: Steps, id_: str) -> None:
         """The flow; `id_` holds the cancelling delivery's seq and the app."""
         text, _, app_id = id_.partition(".")
-        seq = int(text)
-        await steps.run("drop ours", lambda: self._surely(lambda: self._drop_ours(app_id, seq)))
-        await steps.run("drop theirs", lambda: self._surely(lambda: self._drop_theirs(app_id, seq)))
+        await self._drop(steps, _Meant(app_id, int(text)))
+
+    async def run_one(self, steps: Steps, id_: str) -> None:
+        """The flow for one deployment; `id_` holds the cancelling delivery's seq and its id."""
+        text, _, one = id_.partition(".")
+        await self._drop(steps, _Meant(app_of(one), int(text), one))
+
+    async def _drop(self, steps: Steps, meant: _Meant) -> None:
+        await steps.run("drop ours", lambda: self._surely(lambda: self._drop_ours(meant)))
+        await steps.run("drop theirs", lambda: self._surely(lambda: self._drop_theirs(meant)))
 
     async def _surely(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do it again while our own journal is away: a cancel must not get lost."""
@@ -58,17 +80,17 @@ class Canceller:
                 log.warning("cancel waits", extra={"why": str(error)})
                 await self._sleep(PAUSE)
 
-    async def _drop_ours(self, app_id: str, seq: int) -> None:
+    async def _drop_ours(self, meant: _Meant) -> None:
         note = "cancelled before the backend was asked"
-        await self._journal.cancel_waiting(app_id, seq, note)
+        await self._journal.cancel_waiting(meant.app_id, meant.seq, note, meant.only)
 
-    async def _drop_theirs(self, app_id: str, seq: int) -> None:
-        app = await self._journal.app(app_id)
-        while (deployment := await self._going(app_id, seq)) is not None and app is not None:
+    async def _drop_theirs(self, meant: _Meant) -> None:
+        app = await self._journal.app(meant.app_id)
+        while (deployment := await self._going(meant)) is not None and app is not None:
             if deployment.state is State.WAITING:
                 # It is being asked for just now. Where that fails, it waits with us again.
                 await self._sleep(PAUSE)
-                await self._drop_ours(app_id, seq)
+                await self._drop_ours(meant)
                 continue
             try:
                 await self._cancel(app, deployment)
@@ -81,10 +103,10 @@ class Canceller:
             else:
                 return
 
-    async def _going(self, app_id: str, seq: int) -> Deployment | None:
-        """The app's oldest deployment that goes on and came before the cancel."""
+    async def _going(self, meant: _Meant) -> Deployment | None:
+        """The app's oldest deployment that goes on and is meant."""
         for deployment in await self._journal.open_deployments():
-            if deployment.app_id == app_id and deployment.seq < seq:
+            if meant.covers(deployment):
                 return deployment
         return None
 

@@ -121,7 +121,14 @@ class ChatCommands:
         return await self._about(person, place, typed, app, id_)
 
     async def ask(
-        self, person: Person, place: Place, action: Action, app_id: str, id_: str
+        self,
+        person: Person,
+        place: Place,
+        action: Action,
+        app_id: str,
+        id_: str,
+        *,
+        deployment: str = "",
     ) -> Reply:
         """Do what somebody clicked or picked."""
         seen = self.apps(person, place, Right.VIEW)
@@ -130,7 +137,7 @@ class ChatCommands:
             return Sorry("That app is gone, or you may not see it.")
         if denied := self._denied(person, place, NEEDS[VERBS[action]], app):
             return denied
-        return await self._act(person, place, action, app, id_)
+        return await self._act(person, place, action, app, id_, deployment)
 
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
         """The apps to which somebody has a right, by label."""
@@ -228,11 +235,26 @@ class ChatCommands:
             return Reasons(app, typed.rest, tuple(found))
         return await self._standing(person, place, app)
 
-    async def _act(self, person: Person, place: Place, action: Action, app: App, id_: str) -> Reply:
+    async def _act(
+        self,
+        person: Person,
+        place: Place,
+        action: Action,
+        app: App,
+        id_: str,
+        deployment: str = "",
+    ) -> Reply:
         if action is Action.CANCEL and not await self._going(app):
             return Sorry(f"Nothing waits or runs for {app.label}, so there is nothing to cancel.")
         asked = Asked(
-            action, app.id, actor(person), person.id, place.channel, place.thread, app.label
+            action,
+            app.id,
+            actor(person),
+            person=person.id,
+            channel=place.channel,
+            thread=place.thread,
+            app=app.label,
+            deployment=deployment,
         )
         new = NewDelivery(CHAT_HOST, id_, action, {}, write_command(asked), self._clock())
         kept = await self._inbox.keep(new)

@@ -126,11 +126,13 @@ class Deciding:
             outcome = Outcome(delivery.seq, delivery.id, (), explicit=True)
             return outcome, done(delivery, DeliveryState.FAILED, why)
         reason = Reason.ASKED
+        what_for = ""
         if asked.action is Action.CANCEL:
-            reason = Reason.CANCEL_ASKED
+            reason = Reason.CANCEL_ONE_ASKED if asked.deployment else Reason.CANCEL_ASKED
+            what_for = " one deployment" if asked.deployment else ""
         elif asked.action in CONFIGURING:
             reason = Reason.CONFIGURE_ASKED
-        decision = because(app, reason, f"{asked.actor} asked to {asked.action}")
+        decision = because(app, reason, f"{asked.actor} asked to {asked.action}{what_for}")
         what = (asked.action, asked.actor, moment.instance, moment.now)
         deployments = (wished(delivery, app, *what),) if decision.deploy else ()
         outcome = Outcome(delivery.seq, delivery.id, (decision,), deployments, explicit=True)

@@ -42,6 +42,7 @@ TAGS_LEASE, TAGS_LEASE_SECONDS, TAGS_LEASE_PAUSE = "tags", 15.0, 0.05
 
 DEPLOYMENT_FLOW = "deployment"
 CANCEL_FLOW = "cancel"
+CANCEL_ONE_FLOW = "cancel one"
 CONFIGURE_FLOW = "configure"
 OTHER_FLOWS = {Action.CANCEL: CANCEL_FLOW} | dict.fromkeys(CONFIGURING, CONFIGURE_FLOW)
 
@@ -299,8 +300,10 @@ class Deliveries:
         asked = meaning.event
         if not isinstance(asked, Asked) or asked.action not in OTHER_FLOWS:
             return
-        id_ = deployment_id(meaning.delivery.seq, asked.target)
-        await self._flows.start(OTHER_FLOWS[asked.action], id_, key=asked.target)
+        flow, about = OTHER_FLOWS[asked.action], asked.target
+        if asked.action is Action.CANCEL and asked.deployment:
+            flow, about = CANCEL_ONE_FLOW, asked.deployment
+        await self._flows.start(flow, deployment_id(meaning.delivery.seq, about), key=asked.target)
 
     def _again(self, delivery: Delivery, error: Exception) -> Finished:
         """Another try later, or parked when there were enough."""

@@ -36,9 +36,20 @@ class Commands(Protocol):
         """
 
     async def ask(
-        self, person: Person, place: Place, action: Action, app_id: str, id_: str
+        self,
+        person: Person,
+        place: Place,
+        action: Action,
+        app_id: str,
+        id_: str,
+        *,
+        deployment: str = "",
     ) -> Reply:
-        """Do what somebody clicked or picked; raises as `answer`."""
+        """Do what somebody clicked or picked; raises as `answer`.
+
+        Args:
+            deployment: the one of that app that shall be cancelled; "" for all that goes on.
+        """
 
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
         """The apps to which somebody has a right, by label."""

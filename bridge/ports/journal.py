@@ -114,8 +114,10 @@ class Journal(Protocol):
     async def say(self, id_: str, note: str) -> None:
         """Add a line to a deployment's history without moving it; a repeated one is left out."""
 
-    async def cancel_waiting(self, app_id: str, seq: int, note: str) -> list[Deployment]:
-        """Cancel what still waits with us for an app and came before `seq`."""
+    async def cancel_waiting(
+        self, app_id: str, seq: int, note: str, only: str | None = None
+    ) -> list[Deployment]:
+        """Cancel what still waits with us for an app and came before `seq`, or `only` that one."""
 
     async def instance(self) -> str:
         """A random name for this journal, made once: another bridge's tokens are not ours."""

@@ -307,10 +307,12 @@ class SqlJournal:
         at = self._clock()
         await self._change(lambda db: tx.say(db, id_, note, at))
 
-    async def cancel_waiting(self, app_id: str, seq: int, note: str) -> list[Deployment]:
-        """Cancel what still waits with us for an app and came before `seq`."""
+    async def cancel_waiting(
+        self, app_id: str, seq: int, note: str, only: str | None = None
+    ) -> list[Deployment]:
+        """Cancel what still waits with us for an app and came before `seq`, or `only` that one."""
         at = self._clock()
-        return await self._change(lambda db: tx.cancel_waiting(db, app_id, seq, note, at))
+        return await self._change(lambda db: tx.cancel_waiting(db, app_id, seq, note, at, only))
 
     async def instance(self) -> str:
         """A random name for this journal, made once: another bridge's tokens are not ours."""

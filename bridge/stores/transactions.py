@@ -129,11 +129,13 @@ def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
 
 
 def cancel_waiting(
-    db: sa.Connection, app_id: str, seq: int, note: str, at: float
+    db: sa.Connection, app_id: str, seq: int, note: str, at: float, only: str | None = None
 ) -> list[Deployment]:
-    """Cancel what waits with us for an app and came before `seq`."""
+    """Cancel what waits with us for an app and came before `seq`, or `only` that one of it."""
     t = tables.deployments
     waiting = (t.c.app_id == app_id) & (t.c.seq < seq) & WAITING
+    if only is not None:
+        waiting &= t.c.id == only
     query = sa.select(t.c.id).where(waiting).order_by(t.c.id).with_for_update()
     ids = list(db.scalars(query))
     facts = {"finished_at": at}

@@ -485,6 +485,18 @@ async def test_a_cancel_takes_what_waits_and_came_before_it(
     assert (await journal.changes(before.id))[-1].state is State.CANCELLED
 
 
+async def test_a_cancel_of_one_leaves_the_others_of_its_app(journal: Any) -> None:
+    deploys, redeploys = deployment(1), deployment(2, action=Action.REDEPLOY)
+    await record(journal, outcome(1, deploys), outcome(2, redeploys))
+
+    other_app = await journal.cancel_waiting("app-api", 9, "by ada", deploys.id)
+    cancelled = await journal.cancel_waiting("app-web", 9, "by ada", deploys.id)
+
+    assert other_app == []
+    assert [one.id for one in cancelled] == [deploys.id]
+    assert await states(journal) == {1: "cancelled", 2: "waiting"}
+
+
 async def test_a_cancel_leaves_what_may_have_been_asked(journal: Any) -> None:
     await record(journal, outcome(1, deployment(1)))
     await journal.intend(deployment(1).id, [])

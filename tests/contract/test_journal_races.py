@@ -143,6 +143,20 @@ async def test_a_cancel_that_was_decided_first_ends_an_older_push_too(
     assert found == {1: State.WAITING, 2: State.CANCELLED}  # the cancel's flow ends the first
 
 
+async def test_a_cancel_of_one_deployment_ends_no_push_that_is_decided_later(
+    journals: list[SqlJournal],
+) -> None:
+    first, second, _ = journals
+    words = "ada asked to cancel one deployment"
+    cancel = Decision("app-web", "shop/web", Reason.CANCEL_ONE_ASKED, words)
+    await first.record([outcome(1, deployment(1))], window=WINDOW)
+    await first.record([Outcome(3, "slack-3", (cancel,), explicit=True)], window=WINDOW)
+
+    late = await second.record([outcome(2, deployment(2))], window=WINDOW)
+
+    assert late.start == (deployment(2).id,)
+
+
 async def test_a_place_that_is_wanted_while_its_deployment_changes_shows_the_change(
     journals: list[SqlJournal], engine: sa.Engine
 ) -> None:

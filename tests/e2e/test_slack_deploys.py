@@ -152,6 +152,24 @@ async def test_the_cancel_button_cancels_and_vanishes(
     assert "ended already" in words_of(await again.later())
 
 
+async def test_the_cancel_button_of_a_card_cancels_that_one_and_no_other(
+    both: SlackWorld, slow: Origin, server: GitServer
+) -> None:
+    await both.app(slow)
+    server.gate.clear()
+    await both.hands.type("deploy web")
+    await both.card_says("is building")
+    await both.hands.type("deploy web")
+    await both.slack.until(lambda: len(both.slack.channels["C0SHOP"].roots()) == 2)
+
+    await both.hands.click(both.card(), "deployment.cancel")
+    await both.card_says("was cancelled")
+    server.gate.set()
+    await both.card_says("is live", at=0)
+
+    assert await both.world.states() == ["done", "cancelled"]
+
+
 async def test_the_modal_offers_what_one_may_deploy_and_deploys_it(
     both: SlackWorld, origin: Origin
 ) -> None:

@@ -171,6 +171,28 @@ async def test_all_builds_of_the_host_are_interrupted_only_where_that_is_allowed
     assert (await stage.run(new)).state is State.FAILED
 
 
+async def test_of_one_that_runs_and_one_that_waits_only_the_meant_one_is_cancelled(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=0.0, builds=60.0)
+    runs = await asked_for(stage)
+    await followed(stage, runs, State.RUNNING)
+    waits = await stage.wish(2)
+
+    await canceller(stage).run_one(KeptSteps(), f"{9:016d}.{waits.id}")
+
+    assert (await stage.now(waits)).state is State.CANCELLED
+    assert (await stage.now(runs)).state is State.RUNNING
+    assert stage.backend.count("cancel") == 0
+    waits = await stage.wish(3)
+
+    await canceller(stage).run_one(KeptSteps(), f"{9:016d}.{runs.id}")
+    await stage.deployer().follow(runs.id)
+
+    assert (await stage.now(runs)).state is State.CANCELLED
+    assert (await stage.now(waits)).state is State.WAITING
+
+
 async def test_one_that_has_begun_though_nobody_saw_it_yet_is_cancelled(
     staged: Callable[..., Stage],
 ) -> None:

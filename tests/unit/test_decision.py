@@ -111,7 +111,13 @@ TABLE: list[tuple[Reason, RefPushed, dict[str, Any], str]] = [
     ),
 ]  # fmt: skip
 
-MADE_ELSEWHERE = {Reason.ASKED, Reason.CANCEL_ASKED, Reason.CONFIGURE_ASKED, Reason.DUPLICATE_PUSH}
+MADE_ELSEWHERE = {
+    Reason.ASKED,
+    Reason.CANCEL_ASKED,
+    Reason.CANCEL_ONE_ASKED,
+    Reason.CONFIGURE_ASKED,
+    Reason.DUPLICATE_PUSH,
+}
 """What no push alone decides: a person's wish, and another hook's push."""
 
 

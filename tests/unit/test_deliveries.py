@@ -9,13 +9,19 @@ from typing import Any
 
 import pytest
 
-from bridge.core.commands import COMMAND_HOST, write_command
+from bridge.core.commands import CHAT_HOST, COMMAND_HOST, write_command
 from bridge.core.errors import MalformedPayload, Unreachable
 from bridge.core.events import Action, Asked, Event, Ignored, RefKind, Repository
 from bridge.core.lifecycle import State
 from bridge.core.watch import Rules, Trigger
 from bridge.journey.catalog import TROUBLE_PAUSE, Catalog
-from bridge.journey.delivery import CANCEL_FLOW, DEPLOYMENT_FLOW, Deliveries, Patience
+from bridge.journey.delivery import (
+    CANCEL_FLOW,
+    CANCEL_ONE_FLOW,
+    DEPLOYMENT_FLOW,
+    Deliveries,
+    Patience,
+)
 from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from bridge.ports.targets import Target, about_delivery, about_deployment
@@ -385,6 +391,17 @@ async def test_a_persons_cancel_starts_its_flow_and_no_deployment(desk: Desk) ->
 
     assert await desk.reasons(seq) == {"app-web": "cancel_asked"}
     assert desk.flows.started == [(CANCEL_FLOW, deployment(seq).id, "app-web")]
+
+
+async def test_a_cancel_of_one_deployment_starts_a_flow_for_that_one(desk: Desk) -> None:
+    one = deployment(7)
+    asked = Asked(Action.CANCEL, "app-web", "slack: Ada", person="U0ADA", deployment=one.id)
+    new = NewDelivery(CHAT_HOST, "slack-1", "cancel", {}, write_command(asked), desk.clock.now)
+    seq = (await desk.inbox.keep(new)).seq
+    await desk.drain()
+
+    assert await desk.reasons(seq) == {"app-web": "cancel_one_asked"}
+    assert desk.flows.started == [(CANCEL_ONE_FLOW, f"{seq:016d}.{one.id}", "app-web")]
 
 
 async def test_a_command_for_an_app_that_is_not_there_fails_with_words(desk: Desk) -> None:

@@ -101,7 +101,8 @@ def _of_deployment(action: Action) -> Work:
             return Sorry("That app is gone, or you may not see it.")
         if action is Action.CANCEL and deployment.final and await _sees(parts, body, deployment):
             return Sorry(f"It has ended already: it is {deployment.state}.")
-        return await _ask(parts, body, action, deployment.app_id)
+        one = deployment.id if action is Action.CANCEL else ""
+        return await _ask(parts, body, action, deployment.app_id, one)
 
     return work
 
@@ -118,10 +119,13 @@ def _of_app(action: Action) -> Work:
     return work
 
 
-async def _ask(parts: Parts, body: Body, action: Action, app_id: str) -> Reply:
+async def _ask(
+    parts: Parts, body: Body, action: Action, app_id: str, deployment: str = ""
+) -> Reply:
     id_ = await parts.clicks.id_of(body)
     person = await parts.person(body)
-    return await parts.commands.ask(person, place_of(body), action, app_id, id_)
+    place = place_of(body)
+    return await parts.commands.ask(person, place, action, app_id, id_, deployment=deployment)
 
 
 async def _provider(parts: Parts, body: Body) -> Reply:

@@ -131,7 +131,7 @@ def why(
 def _verdict(one: Explained, app: App, links: Links) -> Block:
     decision = one.decision
     sign, told = (":rocket:", "Deploys") if decision.deploy else (":fast_forward:", "Left alone")
-    if decision.reason is Reason.CANCEL_ASKED:
+    if decision.reason in (Reason.CANCEL_ASKED, Reason.CANCEL_ONE_ASKED):
         sign, told = ":no_entry_sign:", "Cancels"
     if decision.reason is Reason.CONFIGURE_ASKED:
         sign, told = ":gear:", "Configures"

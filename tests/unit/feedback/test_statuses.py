@@ -111,7 +111,7 @@ def test_an_environment_is_the_app_s_own() -> None:
 
 
 def test_every_reason_that_keeps_a_push_from_deploying_has_words() -> None:
-    asked = {Reason.CANCEL_ASKED, Reason.CONFIGURE_ASKED}
+    asked = {Reason.CANCEL_ASKED, Reason.CANCEL_ONE_ASKED, Reason.CONFIGURE_ASKED}
     silent = {Reason.REPOSITORY_MISMATCH, Reason.DUPLICATE_PUSH} | asked
     no = {one for one in Reason if not Decision("a", "a", one, "").deploy}
 
