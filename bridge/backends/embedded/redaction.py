@@ -8,7 +8,7 @@ from bridge.backends.embedded.words import words
 
 HIDDEN = "***"
 
-_CREDENTIALS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@'\"]+@")
+_CREDENTIALS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{0,20}://)[^\s/@'\"]+@")
 _SECRET_NAME = re.compile(
     r"(TOKEN|SECRET|PASSW|PWD|KEY|CREDENTIAL|AUTH|PRIVATE|DSN|DATABASE_URL)", re.IGNORECASE
 )

@@ -1,5 +1,6 @@
 """Secrets never reach a log, in whatever pieces they come."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ from bridge.backends.embedded.redaction import redact, secret_values, strip_cred
 )
 def test_addresses_lose_their_credentials(text: str, shown: str) -> None:
     assert strip_credentials(text) == shown
+
+
+@pytest.mark.parametrize("piece", ["a", "a+", "a://", "a://b"])
+def test_a_long_line_that_a_build_prints_holds_nothing_up(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    began = time.perf_counter()
+    strip_credentials(text)
+    assert time.perf_counter() - began < 2
 
 
 def test_plain_values_stay_readable() -> None:
