@@ -51,8 +51,10 @@ def test_what_is_no_secret_stays(text: str) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["eyJ-", "eyJaaaaaaaaaa.", "a-", "token", "token_", "password: ", "a://", "bearer ", "glpat-"]
-    + ["-----BEGIN PRIVATE KEY-----", "-----END ", "\n", " ", "'", '="', "xoxb-", "_", "A.b"],
+    [
+        *("eyJ-", "eyJaaaaaaaaaa.", "a-", "token", "token_", "password: ", "a://", "bearer "),
+        *("-----BEGIN PRIVATE KEY-----", "-----END ", "\n", " ", "'", '="', "xoxb-", "_", "glpat-"),
+    ],
 )
 def test_a_log_that_is_made_to_hold_it_up_does_not(piece: str) -> None:
     """Whoever can push can print anything while it is built, and all else waits meanwhile."""
