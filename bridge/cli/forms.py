@@ -132,6 +132,8 @@ def app_form(app: "App", last: "Deployment | None") -> dict[str, Any]:
         },
         **waits_form(app),
         "auto_deploy": app.auto_deploy,
+        "page": app.page,
+        "url": app.url,
         "last_deployment": last and deployment_form(last),
     }
 

@@ -107,6 +107,7 @@ class App:
         rules: what the bridge's own rules say of it.
         auto_deploy: the backend deploys pushes by itself too (then every push deploys twice).
         page: where people look at it and its logs; None where the backend does not tell.
+        url: where what it deploys is served; None where the backend does not tell.
     """
 
     id: str
@@ -120,6 +121,7 @@ class App:
     watch_paths: tuple[str, ...] | None = None
     auto_deploy: bool = False
     page: str | None = None
+    url: str | None = None
     rules: Rules = Rules()
 
     @property

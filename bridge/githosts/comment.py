@@ -18,7 +18,7 @@ from bridge.ports.targets import LINK
 LONGEST = 65_536
 """What GitHub takes, in characters; counted in bytes here, so that it holds however one counts."""
 
-_HEAD = ("App", "Environment", "State", "Deployed commit", "Duration", "Updated")
+_HEAD = ("App", "Environment", "State", "Deployed commit", "Duration", "Updated (UTC)")
 _ICON = {
     State.WAITING: "⏳",
     State.ASKED: "⏳",
@@ -100,12 +100,13 @@ def _summary(story: Story, found: Sequence[Standing]) -> str:
     said = [f"{states[word]} {word}" for word in dict.fromkeys(GOING.values()) if states[word]]
     if skipped := sum(one.skipped for one in found):
         said.append(f"{skipped} not deployed")
+    counted = " · ".join(said)
     newest = story.explained[0] if story.explained else None
     if newest is None:
-        return f"**Deployments**: {', '.join(said)}"
+        return f"**Deployments**: {counted}"
     what = _commit(newest.commit)
     where = code((newest.ref or "").removeprefix("refs/heads/").removeprefix("refs/tags/"))
-    return f"**Deployments** of {what} on {where}: {', '.join(said)}"
+    return f"**Deployments** of {what} on {where}: {counted}"
 
 
 def _summary_of(count: int) -> str:
@@ -116,8 +117,10 @@ def _summary_of(count: int) -> str:
 def _row(deployment: Deployment, one: Standing, story: Story) -> str:
     state = f"{_ICON[deployment.state]} {GOING[deployment.state]}"
     app = story.apps.get(one.app_id)
+    live = deployment.state is State.DONE
     links = [
-        link("log", app.page) if app and app.page else "",
+        link("site", app.url) if app and live else "",
+        link("log", app.page) if app else "",
         link("thread", url) if (url := _thread(deployment, story)) else "",
     ]
     return row(
@@ -171,7 +174,7 @@ def _updated(deployment: Deployment) -> float:
 
 
 def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _duration(deployment: Deployment) -> str:

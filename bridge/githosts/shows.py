@@ -156,6 +156,8 @@ class ShowsDeployment:
             id_,
             said.state,
             said.description,
+            # An older one is still served there while this is built, or has failed.
+            environment_url=app.url if app and deployment.state is State.DONE else None,
             log_url=app.page if app else None,
         )
         await remember({"deployment": id_, "shown": _text(said)})

@@ -39,8 +39,11 @@ def _record(app: App) -> dict[str, Any]:
 
 
 def read_app(row: Mapping[str, Any]) -> App:
-    """An app from a row of `apps`, with the rules that were set for it."""
-    data = json.loads(row["data"])
+    """An app from a row of `apps`, with the rules that were set for it.
+
+    What only a newer release writes is left out: both work on one journal during an upgrade.
+    """
+    data = _known(App, json.loads(row["data"]))
     source = data.pop("source")
     paths = data.pop("watch_paths")
     return App(
@@ -48,11 +51,20 @@ def read_app(row: Mapping[str, Any]) -> App:
         | {
             "kind": AppKind(data["kind"]),
             "trigger": Trigger(data["trigger"]),
-            "source": source and Source(**source | {"type": SourceType(source["type"])}),
+            "source": source and _source(source),
             "watch_paths": None if paths is None else tuple(paths),
             "rules": read_rules(row["rules"]),
         }
     )
+
+
+def _source(said: dict[str, Any]) -> Source:
+    return Source(**_known(Source, said) | {"type": SourceType(said["type"])})
+
+
+def _known(record: type[App | Source], said: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(record)}
+    return {name: value for name, value in said.items() if name in names}
 
 
 def rules_text(rules: Rules) -> str:

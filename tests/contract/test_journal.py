@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -571,6 +571,8 @@ EVERYTHING = App(
     trigger=Trigger.TAG,
     watch_paths=("web/**", "!docs/**"),
     auto_deploy=True,
+    page="https://dokploy.example.com/dashboard/project/p1",
+    url="https://shop.example.com",
 )
 
 
@@ -583,6 +585,20 @@ async def test_apps_come_back_as_they_were_by_label(reopened: Opened) -> None:
     assert await journal.apps() == [bare, EVERYTHING, app()]
     assert await journal.app("app-full") == EVERYTHING
     assert await journal.app("nothing") is None
+
+
+async def test_what_a_newer_release_says_of_an_app_is_no_trouble_to_an_older_one(
+    journal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def newer(one: App) -> dict[str, Any]:
+        said = asdict(one)
+        del said["rules"]
+        return said | {"colour": "blue", "source": said["source"] | {"depth": 1}}
+
+    monkeypatch.setattr("bridge.stores.rows._record", newer)
+    await journal.save_apps("dokploy", [app()])
+
+    assert await journal.apps() == [app()]
 
 
 async def test_an_app_that_is_gone_is_still_known_and_may_come_back(journal: Any) -> None:

@@ -120,7 +120,8 @@ class FakeHostApi:
         def set_() -> None:
             self.deployments[id_][3] = state
 
-        await self._do(("set_deployment", repository, id_, state, log_url), set_)
+        call = ("set_deployment", repository, id_, state, log_url, environment_url)
+        await self._do(call, set_)
 
     async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
         def differing() -> ChangeSet:

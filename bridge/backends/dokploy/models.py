@@ -76,8 +76,18 @@ class Project(_Answer):
     compose: tuple[ListedCompose, ...] = ()
 
 
+class Domain(_Answer):
+    """Where the server's proxy serves an app; its `port` is the container's, inside."""
+
+    host: str | None = None
+    https: Flag = False
+    path: str | None = None
+    created_at: str | None = None
+    preview_deployment_id: str | None = None
+
+
 class Service(_Answer):
-    """What `application.one` and `compose.one` say of the source and the trigger."""
+    """What `application.one` and `compose.one` say of source, trigger and domains."""
 
     source_type: str | None = None
     trigger_type: str | None = None
@@ -114,6 +124,8 @@ class Service(_Answer):
     custom_git_ssh_key_id: str | None = Field(None, validation_alias="customGitSSHKeyId")
 
     docker_image: str | None = None
+
+    domains: tuple[Domain, ...] | None = None
 
 
 class Settings(Service):

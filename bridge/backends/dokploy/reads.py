@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from bridge.backends.dokploy.models import (
     DeploymentRecord,
+    Domain,
     Job,
     Listed,
     ListedCompose,
@@ -19,6 +20,8 @@ from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 
 # Only at the very start: a description of ours may mention a commit too, before it is overwritten.
 _COMMIT = re.compile(r"Commit: ([0-9a-f]{64}|[0-9a-f]{40})\s*")
+_PUBLIC = re.compile(r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9._~%/-]*)?")
+_LONGEST_URL = 255  # more is no address to GitLab
 _WAITS_OR_RUNS = ("active", "waiting", "delayed", "paused", "prioritized")
 
 
@@ -80,7 +83,23 @@ def app_at(place: Place, service: Service, backend: str, origin: str) -> App:
         watch_paths=service.watch_paths,
         auto_deploy=service.auto_deploy,
         page=f"{origin}{place.path}" if place.path else None,
+        url=url_of(service.domains or ()),
     )
+
+
+def url_of(domains: Iterable[Domain]) -> str | None:
+    """Where people see an app: of several domains the oldest with a certificate, else the oldest.
+
+    Previews of pull requests are not the app's own.
+    """
+    own = [one for one in domains if one.host and not one.preview_deployment_id]
+    for one in sorted(own, key=lambda one: (not one.https, one.created_at or "")):
+        scheme = "https" if one.https else "http"
+        path = (one.path or "").strip().rstrip("/")
+        url = f"{scheme}://{(one.host or '').strip().lower()}{path}"
+        if _PUBLIC.fullmatch(url) and len(url) <= _LONGEST_URL:
+            return url
+    return None
 
 
 def source_of(service: Service) -> Source | None:

@@ -78,6 +78,8 @@ def test_apps_have_the_promised_fields(filled: Cli) -> None:
         "watch_paths": ["web/**"],
         "rules": {},
         "auto_deploy": True,
+        "page": None,
+        "url": None,
     }
 
 

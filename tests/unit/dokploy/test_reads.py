@@ -120,6 +120,42 @@ def test_an_app_s_page_is_where_the_dashboard_has_it() -> None:
     ]
 
 
+def domain(host: str | None, **others: Any) -> dict[str, Any]:
+    """A domain as the server keeps it; its port is the container's."""
+    return {"domainId": "d1", "host": host, "https": True, "port": 3000, "path": "/"} | others
+
+
+@pytest.mark.parametrize(
+    ("domains", "url"),
+    [
+        (None, None),
+        ([], None),
+        ([domain("Shop.example.com")], "https://shop.example.com"),
+        ([domain("shop.example.com", https=False)], "http://shop.example.com"),
+        ([domain("example.com", path="/shop/")], "https://example.com/shop"),
+        ([domain("example.com", path=None, https=None)], "http://example.com"),
+        ([domain("plain.example", https=False), domain("safe.example")], "https://safe.example"),
+        (
+            [domain("new.example", createdAt="2026-02"), domain("old.example", createdAt="2025")],
+            "https://old.example",
+        ),
+        ([domain("pr-7.example", previewDeploymentId="p1")], None),
+        ([domain("evil.example/@x y")], None),
+        ([domain("a.example:81)![x](//b.example")], None),
+        ([domain(None), domain("")], None),
+        ([domain("a" * 260)], None),
+    ],
+)
+def test_an_app_is_served_at_its_domain(domains: Any, url: str | None) -> None:
+    (place,) = places(PROJECTS.validate_python([{
+        "name": "old", "applications": [{"applicationId": "a1", "name": "web"}],
+    }]))  # fmt: skip
+
+    found = app_at(place, SERVICE.validate_python({"domains": domains}), "dokploy", "https://d")
+
+    assert found.url == url
+
+
 def test_projects_of_a_server_before_environments_are_read_too() -> None:
     projects = PROJECTS.validate_python(
         [{"name": "old", "applications": [{"applicationId": "a1", "name": "web"}]}]

@@ -110,7 +110,10 @@ def three_apps() -> Story:
         skip("app-ios", seq=3, commit=sha, reason=Reason.BRANCH_MISMATCH,
              evidence="branch main was pushed, it deploys release/ios"),
         web, api, jobs,
-        apps={one.app_id: app(one.app_id, page=page + one.app_id) for one in (web, api, jobs)},
+        apps={
+            one.app_id: app(one.app_id, page=page + one.app_id, url=f"https://{host}.example.com")
+            for one, host in ((web, "shop"), (api, "api.shop"), (jobs, "jobs.shop"))
+        },
         beside={f"slack.card {one.id} C1": slack for one in (web, api, jobs)},
     )  # fmt: skip
 
@@ -154,7 +157,7 @@ def test_nothing_of_the_clock_is_in_it_while_nothing_changes() -> None:
     running = deployment(state=State.RUNNING, started_at=AT)
 
     (found,) = rows(render_comment(story(explained(), running), "i"))
-    assert found[3:] == [NOTHING, NOTHING, "2023-11-14 22:13 UTC"]
+    assert found[3:] == [NOTHING, NOTHING, "2023-11-14 22:13"]
 
 
 def test_a_thread_is_linked_also_when_another_deployment_took_its_place() -> None:

@@ -444,6 +444,18 @@ async def test_a_deployment_object_is_made_once_the_backend_was_asked() -> None:
     assert places.api.calls[-1][4] == "https://dokploy.example.com/p"
 
 
+@pytest.mark.parametrize("end", [State.DONE, State.FAILED, State.CANCELLED, State.UNKNOWN])
+async def test_where_an_app_is_served_is_said_of_what_is_live_only(end: State) -> None:
+    places = Places()
+    served = {"app-web": app(url="https://shop.example.com")}
+
+    for state in (State.RUNNING, end):
+        await places.show(object_of(), replace(story(state, asked_at=1.0), apps=served))
+
+    urls = [call[5] for call in places.api.calls if call[0] == "set_deployment"]
+    assert urls == [None, "https://shop.example.com" if end is State.DONE else None]
+
+
 @pytest.mark.parametrize("state", [State.SUPERSEDED, State.CANCELLED])
 async def test_what_was_never_asked_has_no_deployment_object(state: State) -> None:
     places = Places()
