@@ -153,13 +153,13 @@ class Configuring:
     ) -> tuple[Undoing, Audited]:
         """What shall be made of what, and its note."""
         match asked.action:
-            case Action.CONFIGURE:
+            case Action.DISCONNECT if not asked.draft:  # kept by a release that showed no view
+                plan = await configurer.plan(app, NoSource())
+            case Action.CONFIGURE | Action.DISCONNECT:
                 what, undoing = await self._drafted(asked)
                 changed = difference(undoing.before, undoing.after)
                 sealed = configurer.sealed(undoing)
                 return undoing, replace(note, what=what, difference=changed, undoing=sealed)
-            case Action.DISCONNECT:
-                plan = await configurer.plan(app, NoSource())
             case _:
                 plan = await self._undone(configurer, app, asked)
         return plan.undoing, configurer.note(plan, by=note.by, seq=note.seq)

@@ -157,7 +157,12 @@ async def test_disconnecting_forgets_the_source_and_comes_back_with_undo(
     view = await hands.open("web")
 
     await hands.act(view, "provider.disconnect")
-    await hands.says(view["id"], "is changed")
+    parting = await both.view("provider.parting", "can be undone")
+
+    assert "`main` → nothing" in words_of(parting)
+    assert await branch_of(both, app_id) == "main"  # nothing is forgotten yet
+    await hands.submit(parting)
+    await hands.says(parting["id"], "is changed")
 
     assert both.world.backend is not None
     assert (await both.world.backend.ask("GET", "application.one", applicationId=app_id))[
@@ -339,7 +344,12 @@ async def test_who_may_not_is_refused_at_every_step_and_that_is_kept(
         answered = await hands.submit(compared, user="U0EVE")
         assert "may: [configure]" in words_of(answered.body["view"])
         await hands.act(view, "provider.disconnect", user="U0EVE")
-        await hands.says(view["id"], "may: [configure]")
+        shown = await both.view("provider.news", "may: [configure]")
+        assert "forgets" not in words_of(shown)
+        await hands.act(view, "provider.disconnect")
+        parting = await both.view("provider.parting")
+        answered = await hands.submit(parting, user="U0EVE")
+        assert "may: [configure]" in words_of(answered.body["view"])
 
         assert await branch_of(both, app_id) == "main"
         refusals = await both.world.stores.journal.audited(limit=20)

@@ -90,6 +90,12 @@ def plan(app: App, now: Configured, wanted: Any, **others: Any) -> Plan:
     return Plan(app, words_of(wanted), wanted, now, after, changed, **others)
 
 
+def many_paths(hostile: str) -> GithubSource:
+    """A source with more watch paths, and longer ones, than anybody has."""
+    paths = tuple(f"{hostile}/{n}/**" for n in range(200))
+    return GITHUB.model_copy(update={"watch_paths": paths, "branch": "b" * 255})
+
+
 def source_view(app: App, form: SourceForm, **tried: Any) -> dict[str, Any]:
     """The modal with an app's source."""
     about = About(app.id, "C024BE91L")
@@ -159,11 +165,8 @@ def sources(web: App, docs: App, longest: App, hostile: str) -> Iterator[tuple[s
     yield "provider-bitbucket", lambda: views.part_view(drop, About(drop.id), fields)
     compose = replace(web, kind=AppKind.COMPOSE)
     yield "provider-compose", lambda: source_view(compose, SourceForm(compose, configured(GITHUB)))
-    many = GITHUB.model_copy(
-        update={"watch_paths": tuple(f"{hostile}/{n}/**" for n in range(200)), "branch": "b" * 255}
-    )
     crowd = [GitAccount(f"account{n}", hostile * 3, SourceType.GITHUB) for n in range(150)]
-    hardest = SourceForm(longest, configured(many), crowd)
+    hardest = SourceForm(longest, configured(many_paths(hostile)), crowd)
     yield (
         "provider-hardest",
         lambda: source_view(
@@ -224,7 +227,12 @@ def changes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
     hard = plan(web, now, wild, remarks=(hostile * 30,) * 9)
     yield "provider-difference-hardest", lambda: views.difference_view(hard, about)
     gone = plan(web, now, NoSource())
-    yield "provider-difference-disconnect", lambda: views.difference_view(gone, about)
+    yield "provider-parting", lambda: views.parting_view(gone, about)
+    drop = replace(web, source=Source(SourceType.BITBUCKET))
+    lost = plan(drop, configured(None), NoSource())
+    yield "provider-parting-for-good", lambda: views.parting_view(lost, about)
+    much = plan(replace(web, name=hostile * 10), configured(many_paths(hostile)), NoSource())
+    yield "provider-parting-hardest", lambda: views.parting_view(much, about)
     lines = 'access:\n  - who: [U1]  # Eve\n    may: [configure]\n    apps: ["shop/web"]'
     refusal = "You may not configure shop/web."
     yield "provider-unread", lambda: views.unread(web, hostile)

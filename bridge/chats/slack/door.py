@@ -14,6 +14,7 @@ from typing import Any
 
 from bridge.chats.slack import (
     actions,
+    agreeing,
     changes,
     commands,
     home_door,
@@ -112,7 +113,7 @@ def build_bolt(parts: Parts, homes: Homes) -> Any:
     )
     bolt.use(_workspace(parts))
     bolt.error(_told)
-    for handlers in (commands, actions, shortcuts, provider, provider_lists, changes):
+    for handlers in (commands, actions, shortcuts, provider, agreeing, provider_lists, changes):
         handlers.register(bolt, parts)
     home_door.register(bolt, parts, homes)
     _ignore_the_rest(bolt)

@@ -13,16 +13,14 @@ from typing import Any
 
 from bridge.chats.slack import names
 from bridge.chats.slack import provider_views as views
-from bridge.chats.slack.change_views import saving_view
 from bridge.chats.slack.client import code_of
 from bridge.chats.slack.fields import given_in
 from bridge.chats.slack.outgoing import Outgoing
 from bridge.chats.slack.parts import Parts, place_of
-from bridge.chats.slack.provider_asking import allowed, ask, refused
+from bridge.chats.slack.provider_asking import allowed, refused
 from bridge.chats.slack.provider_parts import Objection, drawn, planned
 from bridge.chats.slack.provider_views import About, read_about
 from bridge.core.errors import BridgeError, Refused
-from bridge.core.events import Action
 from bridge.core.watch import App
 from bridge.ports.chats import Place
 
@@ -49,8 +47,6 @@ def register(bolt: Any, parts: Parts) -> None:
     bolt.action(re.compile(rf"{re.escape(names.PROVIDER_PART)}\..+"))(redraws.turns())
     for callback_id in views.PARTS:
         bolt.view(callback_id)(_submitted(parts))
-    bolt.view(names.PROVIDER_CONFIRM)(_agreed(parts))
-    bolt.action(names.PROVIDER_DISCONNECT)(_disconnected(parts))
 
 
 async def configure(parts: Parts, body: Mapping[str, Any], app: App) -> Outgoing | None:
@@ -206,50 +202,3 @@ async def _compared_late(parts: Parts, task: Any, external_id: str) -> None:
     found = await task
     view = views.objected(found.why) if isinstance(found, Objection) else found
     await show(parts, view, external_id=external_id)
-
-
-# ── agreed ───────────────────────────────────────────────────────────────────
-
-
-def _agreed(parts: Parts) -> Any:
-    """Keep what was agreed to, then acknowledge; the rest is a flow's."""
-
-    async def on_agree(ack: Any, body: Body) -> Any:
-        about = _about(body)
-        if about is None:
-            return await ack()
-        view = await _kept(parts, body, about, Action.CONFIGURE)
-        return await ack(response_action="update", view=view)
-
-    return on_agree
-
-
-def _disconnected(parts: Parts) -> Any:
-    """The same for a source that shall be forgotten, which Slack has asked about already."""
-
-    async def on_disconnect(ack: Any, body: Body) -> Any:
-        about = _about(body)
-        if about is not None:
-            view = await _kept(parts, body, replace(about, draft=""), Action.DISCONNECT)
-            # By its hash: what became of it may be shown already, and must stay.
-            which = {"view_id": body["view"]["id"], "hash": body["view"].get("hash")}
-            shown = show(parts, view, **which)
-            parts.background.start(shown, "disconnected")
-        return await ack()
-
-    return on_disconnect
-
-
-async def _kept(parts: Parts, body: Body, about: About, action: Action) -> dict[str, Any]:
-    """Keep it under the id of the view as it was submitted: twice is once."""
-    view = body["view"]
-    person, place = await parts.person(body), Place(about.channel)
-    app = allowed(parts, person, place, about.app)
-    if app is None:
-        return refused(parts, person, place, await parts.journal.app(about.app))
-    which = (action, view["id"], view.get("hash"))
-    try:
-        await ask(parts, person, place, action, app, which, view=view["id"], draft=about.draft)
-    except BridgeError as error:
-        return views.objected(f"It could not be kept, so nothing will change: {error}")
-    return saving_view(app)

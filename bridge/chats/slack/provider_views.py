@@ -13,7 +13,6 @@ from bridge.chats.slack.blocks import (
     Element,
     actions,
     button,
-    confirm,
     context,
     divider,
     modal,
@@ -143,17 +142,8 @@ def _is_built(app: App) -> bool:
 
 
 def _disconnect(app: App) -> Element:
-    question = (
-        f"{app.label} forgets its source, its watch paths, its trigger and our rules for it, and"
-        " no push deploys it. What is live stays live. You can undo it."
-    )
-    return button(
-        "Disconnect",
-        names.PROVIDER_DISCONNECT,
-        app.id,
-        style="danger",
-        confirm=confirm("Disconnect its source?", question, "Disconnect", "Keep it", danger=True),
-    )
+    """It asks first: what it would take away stands in a view of its own."""
+    return button("Disconnect…", names.PROVIDER_DISCONNECT, app.id, style="danger")
 
 
 def tried_blocks(
@@ -212,6 +202,26 @@ def difference_view(plan: Plan, about: About, rehearsal: Rehearsal | None = None
         blocks,
         submit="Save",
         close="Back",
+        metadata=about.write(),
+    )
+
+
+def parting_view(plan: Plan, about: About) -> View:
+    """What an app would forget; to submit it is to agree."""
+    said = (
+        f"*{name_of(plan.app)}* forgets where its code comes from, its watch paths, its trigger and"
+        " the rules set from here. No push deploys it then. What is live stays live."
+    )
+    back = "Nothing is changed yet. Once it is, it can be undone."
+    if not plan.undoing.savable:
+        back = ":warning:  Such a source can only be set in the backend: this can't be undone here."
+    blocks = [section(said), *change_blocks(plan.difference), context(back)]
+    return modal(
+        names.PROVIDER_PARTING,
+        "Disconnect its source?",
+        blocks,
+        submit="Disconnect",
+        close="Keep it",
         metadata=about.write(),
     )
 
