@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -20,7 +20,9 @@ from bridge.journey.commands import ChatCommands, Known
 from bridge.journey.desk import Desk
 from bridge.ports.chats import ChatDoor
 from bridge.ports.desk import Permits
-from bridge.settings import access_of, book_of, channels_of, policy_of
+from bridge.ports.outcomes import Audited
+from bridge.ports.targets import Target
+from bridge.settings import Settings, access_of, book_of, channels_of, policy_of
 from bridge.stores.seal import NoSeal
 
 log = logging.getLogger(__name__)
@@ -92,6 +94,16 @@ async def open_slack(parts: Parts, stack: AsyncExitStack, role: Role) -> SlackPa
     doors = {"slack": slack.door} if slack.door else {}
     planners = (Cards(channels), ChangePlans(channels))
     return SlackParts(planners, slack.shows, doors, slack.permits)
+
+
+def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Target]]:
+    """Where changes are told that are made on the command line; nowhere without Slack."""
+    if settings.slack.bot_token is None:
+        return lambda _: ()
+    from bridge.chats.slack.changes import ChangePlans
+    from bridge.chats.slack.planning import Channels
+
+    return ChangePlans(Channels(channels_of(settings), settings.slack.channel)).of_note
 
 
 def _desk(parts: Parts) -> Desk:

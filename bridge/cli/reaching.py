@@ -32,6 +32,7 @@ class Reach:
         import time
 
         from bridge.app.secrets import seal_of
+        from bridge.app.slack import tells_of
         from bridge.journey.configure import Configurer
         from bridge.settings import book_of
 
@@ -42,6 +43,7 @@ class Reach:
             book=book_of(self.settings),
             semantics=self.settings.watch.semantics,
             seal=seal_of(self.settings),
+            shown=tells_of(self.settings),
         )
 
     async def remember(self) -> None:

@@ -7,6 +7,7 @@ was read; whatever has changed in between is refused with the difference.
 
 import json
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -24,6 +25,7 @@ from bridge.ports.clock import Clock, Wake
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import DONE, Audited
 from bridge.ports.seal import Seal
+from bridge.ports.targets import Target
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +96,7 @@ class Configurer:
         semantics: Semantics = "exclude",
         seal: Seal | None = None,
         wake: Wake = lambda: None,
+        shown: Callable[[Audited], Sequence[Target]] = lambda _: (),
     ) -> None:
         """Take the parts.
 
@@ -101,6 +104,8 @@ class Configurer:
             book: the rules of `bridge.yaml`, which win over those that are set here.
             seal: what keeps a change to be undone; without it none can be.
             wake: called after a change, where a catalog in this process wants to know.
+            shown: where a change is told that `apply` makes; planned when it begins, so that no
+                change is made that nobody hears of.
         """
         self._backend = backend
         self._journal = journal
@@ -109,6 +114,7 @@ class Configurer:
         self._semantics = semantics
         self._seal = seal
         self._wake = wake
+        self._shown = shown
 
     async def now(self, app: App) -> Configured:
         """How the app is configured at this moment."""
@@ -176,7 +182,7 @@ class Configurer:
             return plan.before
         if between := difference(plan.before, await self.now(plan.app)):
             raise Overtaken(plan.app, between)
-        async with _Noted(self._journal, self.note(plan, by=by)):
+        async with _Noted(self._journal, self.note(plan, by=by), self._shown):
             return await self._make(plan, by)
 
     def note(self, plan: Plan, *, by: str, seq: int | None = None) -> Audited:
@@ -278,12 +284,20 @@ class Configurer:
 class _Noted:
     """Notes a change before it is made, and what became of it."""
 
-    def __init__(self, journal: Journal, note: Audited) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        note: Audited,
+        shown: Callable[[Audited], Sequence[Target]] = lambda _: (),
+    ) -> None:
         self._journal = journal
         self._note = note
+        self._shown = shown
 
     async def __aenter__(self) -> None:
         self._note = replace(self._note, number=await self._journal.audit(self._note))
+        if targets := self._shown(self._note):
+            await self._journal.want(targets)
 
     async def __aexit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
         if error is None:

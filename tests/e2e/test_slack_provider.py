@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +20,7 @@ from tests.fakes.slack.hands import buttons_of, words_of
 from tests.fakes.slack.server import running_slack
 from tests.unit.embedded.support import client_of, until
 from tests.worlds.bridge import Origin
-from tests.worlds.slack import SlackWorld, bridged, slack_world
+from tests.worlds.slack import SlackWorld, bridged, slack_settings, slack_world
 
 SECRET = "hunter2-of-the-tests"
 SHOP = "C0SHOP"
@@ -90,10 +92,30 @@ async def test_a_change_is_shown_agreed_to_made_and_told(both: SlackWorld, origi
     assert (note.by, note.what, note.app) == ("slack: Ada (U0ADA)", "provider set", "shop/web")
     assert {one.field for one in note.difference} == {"branch", "watch_paths"}
     message = await both.slack.until(lambda: posted(both, "changed"))
-    assert "*Ada* changed *shop/web*" in words_of(message)
+    assert "*Ada* changed the source of *shop/web*" in words_of(message)
     assert "`main` → `dev`" in words_of(message)
     assert buttons_of(message) == ["provider.undo"]
     assert both.slack.ephemerals == []  # the dialog has told it
+
+
+async def test_a_change_by_command_line_is_told_in_the_channel_too(
+    both: SlackWorld, origin: Origin, tmp_path: Path
+) -> None:
+    app_id = await both.app(origin)
+    words = ("provider", "set", "git", "web", "--branch", "dev", "--yes")
+    ours = {k: v for k, v in os.environ.items() if not k.startswith("BRIDGE_")}
+    theirs = slack_settings(both.slack) | {"BRIDGE_DATA": str(tmp_path / "bridge")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bridge", *words), env=ours | theirs, stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+
+    message = dict(await both.slack.until(lambda: posted(both, "on the command line")))
+    assert "`main` → `dev`" in words_of(message)
+    await both.hands.click(message, "provider.undo")
+    await both.slack.until(lambda: posted(both, "Undone by Ada"))
+    assert await branch_of(both, app_id) == "main"
 
 
 async def test_a_change_is_undone_by_its_button_and_the_message_says_so(

@@ -252,6 +252,12 @@ def outcomes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
     yield "provider-note", lambda: change_views.change_note(note())
     back = note(by="slack: Bob (U0B)", what="provider undo", undoes=7, number=8)
     yield "provider-note-undone", lambda: change_views.change_note(note(), back)
+    build = (Changed("dockerfile", "Dockerfile", "web.Dockerfile"),)
+    typed = note(by="cli: ada", what="build set", difference=build)
+    yield "provider-note-from-the-command-line", lambda: change_views.change_note(typed)
+    gone = (Changed("source", "github", None), Changed("branch", "main", None))
+    parted = note(what="provider disconnect", difference=gone)
+    yield "provider-note-disconnected", lambda: change_views.change_note(parted)
     yield "provider-note-of-undo", lambda: change_views.change_note(back)
     wild = note(
         by=f"slack: {hostile * 5} (U1)",

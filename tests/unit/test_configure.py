@@ -17,7 +17,8 @@ from bridge.core.watch import App, Rules, SourceType, Trigger
 from bridge.journey.catalog import Catalog
 from bridge.journey.configure import Cleared, Configurer, NotKept, Overtaken
 from bridge.ports.backends import Progress
-from bridge.ports.outcomes import BEGUN
+from bridge.ports.outcomes import BEGUN, Audited
+from bridge.ports.targets import Target, about_change
 from bridge.stores.journal import SqlJournal
 from tests.fakes.journey import ManualClock, journal_in_memory
 from tests.unit.embedded.support import until
@@ -101,6 +102,23 @@ async def test_what_was_shown_is_written_and_noted(
     (note,) = await journal.audited(limit=9)
     assert (note.by, note.what, note.app_id, note.app) == (BY, "provider set", app.id, "shop/web")
     assert (note.difference, note.outcome) == (plan.difference, "done")
+
+
+async def test_where_it_is_told_is_kept_before_it_is_made(
+    backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    def told(note: Audited) -> list[Target]:
+        return [Target(f"card {note.app}", "card", "lane", (about_change(note.number),), {})]
+
+    configurer = Configurer(backend, journal, ManualClock(), shown=told)  # type: ignore[arg-type]
+    plan = await configurer.plan(app, DEV)
+    backend.before["save_provider"] = failing(Refused("dokploy", "no"))
+    with pytest.raises(Refused):
+        await configurer.apply(plan, by=BY)
+
+    (raised,) = await journal.raised(ManualClock().now + 1, 9)
+    assert raised.target.id == "card shop/web"
+    assert raised.wanted == 2  # wanted, then raised by what became of it
 
 
 async def test_nothing_to_change_writes_and_notes_nothing(

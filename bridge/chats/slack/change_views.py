@@ -26,6 +26,12 @@ MAYBE = frozenset({"Unanswered", UNKNOWN})
 
 NOT_KEPT = "NotKept"
 
+_PARTS = {"provider": "the source", "build": "the build", "env": "the variables"}
+"""By the first word of what was changed."""
+
+MOST_TOLD = 5
+"""Fields that the text for notifications names."""
+
 
 def change_blocks(changed: Sequence[Changed]) -> list[Block]:
     """Each field before and after."""
@@ -139,23 +145,42 @@ def _ended(name: str, note: Audited) -> tuple[str, str]:
 
 def change_note(note: Audited, undone: Audited | None = None) -> Message:
     """What was changed by whom, for the app's channel; with Undo while that makes sense."""
-    who = escape(_who(note.by), 80)
-    verb = "undid a change of" if note.undoes is not None else "changed"
-    what = escape(note.what.rpartition(" ")[0] or note.what, 40)
-    head = f":gear:  *{who}* {verb} *{escape(note.app, 200) or NOTHING}*  ·  {what}"
+    who, where = _who(note.by), " on the command line" if note.by.startswith("cli: ") else ""
+    did = f"{'undid a change of' if note.undoes is not None else _did(note.what)} {_part(note)}"
+    head = f":gear:  *{who}* {did} of *{escape(note.app, 200) or NOTHING}*{where}"
     blocks: list[Block] = [section(head), *change_blocks(note.difference)]
+    if note.outcome != DONE:
+        why = escape(note.outcome.partition(": ")[2], 500)
+        blocks.append(context(f":warning:  Not as asked: {why}"))
     if undone is not None:
-        blocks.append(context(f"Undone by {escape(_who(undone.by), 80)}."))
-    elif note.undoing:
+        blocks.append(context(f"Undone by {_who(undone.by)}."))
+    elif note.undoing and note.outcome == DONE:
         question = "What was before comes back, if nobody has changed it since."
         asked = confirm("Undo this change?", question, "Undo", "Leave it")
         blocks.append(actions(button("Undo", names.PROVIDER_UNDO, str(note.number), confirm=asked)))
-    return Message(f"{who} {verb} {escape(note.app, 200)}: {what}", tuple(blocks))
+    fields = ", ".join(escape(_called(one.field), 60) for one in note.difference[:MOST_TOLD])
+    said = f"{who} {did} of {escape(note.app, 200)}{where}"
+    return Message(f"{said}: {fields}" if fields else said, tuple(blocks))
+
+
+def was_made(note: Audited) -> bool:
+    """Whether an app is configured differently now, as far as is known; maybe not as asked."""
+    return note.outcome == DONE or note.outcome.startswith(f"{NOT_KEPT}: ")
+
+
+def _did(what: str) -> str:
+    return "disconnected" if what.endswith(" disconnect") else "changed"
+
+
+def _part(note: Audited) -> str:
+    """Which part of an app's configuration it was, with its article."""
+    return _PARTS.get(note.what.partition(" ")[0], "the configuration")
 
 
 def _who(by: str) -> str:
-    """Without the door and the id: "slack: Ada (U1)" is Ada."""
-    return by.removeprefix("slack: ").removeprefix("cli: ").rpartition(" (")[0] or by
+    """Without the door and the id, escaped: "slack: Ada (U1)" is Ada."""
+    name = by.removeprefix("slack: ").removeprefix("cli: ")
+    return escape(name.rpartition(" (")[0] or name, 80) or NOTHING
 
 
 def name_of(app: App) -> str:

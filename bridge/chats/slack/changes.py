@@ -10,7 +10,7 @@ from typing import Any
 
 from bridge.chats.slack import names
 from bridge.chats.slack.answering import later
-from bridge.chats.slack.change_views import change_note, outcome_view, told
+from bridge.chats.slack.change_views import change_note, outcome_view, told, was_made
 from bridge.chats.slack.client import SlackClient, code_of
 from bridge.chats.slack.messages import Message
 from bridge.chats.slack.outgoing import Outgoing, outgoing
@@ -67,9 +67,26 @@ class ChangePlans:
             for channel in channels
         ]
 
+    def of_note(self, note: Audited) -> list[Target]:
+        """A message in each of the app's channels, of a change that is made without the chat."""
+        return [
+            Target(
+                f"{CHANGED} number {note.number} {channel}",
+                CHANGED,
+                lane_of(channel),
+                (about_change(note.number),),
+                {"number": note.number, "channel": channel},
+            )
+            for channel in self._channels.of(note.app)
+        ]
+
 
 def _note_in(target: Target, story: Story) -> Audited | None:
-    return next((one for one in story.audited if one.seq == target.place["seq"]), None)
+    """The note of the change that a delivery asked for, or of that number."""
+    place = target.place
+    if "number" in place:
+        return next((one for one in story.audited if one.number == place["number"]), None)
+    return next((one for one in story.audited if one.seq == place["seq"]), None)
 
 
 class Told:
@@ -130,7 +147,7 @@ class ChangeNotes:
     ) -> Sequence[Target]:
         """Post it once it is made; say there when it was undone."""
         note = _note_in(target, story)
-        if note is None or note.outcome != DONE:
+        if note is None or not was_made(note):
             return ()
         of_it = (one for one in story.audited if one.undoes == note.number)
         undone = next((one for one in of_it if one.outcome == DONE), None)

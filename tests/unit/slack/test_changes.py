@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bridge.chats.slack import names
 from bridge.chats.slack.change_views import told as told_text
 from bridge.chats.slack.changes import CHANGED, TOLD, ChangeNotes, ChangePlans, Told
 from bridge.chats.slack.planning import Channels
@@ -207,6 +208,30 @@ async def test_a_channel_sees_what_was_made_once_and_that_it_was_undone(client: 
     assert about_change(7) in further.follows
     assert "Undone by Bob" in str(client.calls[-1])
     assert client.calls[-1][1]["ts"] == "1.2"
+
+
+@pytest.mark.parametrize("outcome", ["NotKept: reads back differently (branch)", "done"])
+async def test_a_channel_sees_whatever_was_made(client: Client, outcome: str) -> None:
+    await noted(client, Story(audited=(replace(NOTE, outcome=outcome),)), Remembered())
+
+    said = str(client.calls[0][1]["blocks"])
+    assert ("Not as asked: reads back differently" in said) == (outcome != "done")
+    assert (names.PROVIDER_UNDO in said) == (outcome == "done")
+
+
+async def test_what_is_changed_without_the_chat_is_posted_likewise(client: Client) -> None:
+    typed = replace(note(), by="cli: ada", number=7, seq=None)
+    plans, remembered = ChangePlans(Channels([("shop/*", ("C2", "C3"))])), Remembered()
+    target, other = plans.of_note(typed)
+    assert ChangePlans(Channels()).of_note(typed) == []
+    assert (target.follows, other.place["channel"]) == ((about_change(7),), "C3")
+
+    story = Story(audited=(replace(typed, number=6), typed))
+    await shows(ChangeNotes, client).show(target, story, remembered.memory, remembered)
+
+    ((method, sent),) = client.calls
+    assert (method, sent["channel"]) == ("chat.postMessage", "C2")
+    assert "*ada* changed the source of *shop/web* on the command line" in str(sent["blocks"])
 
 
 async def test_a_note_that_was_posted_before_the_process_died_is_found_again(
