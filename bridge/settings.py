@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -56,6 +57,18 @@ def _yaml(value: object) -> object:
 _WHO = re.compile(r"[UWS][A-Z0-9]{2,}|@[\w-]+(\.[\w-]+)+")
 _CHANNEL = re.compile(r"[CGD][A-Z0-9]{2,}")
 
+_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/\S*)?")
+
+
+def _is_address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError("it must look like https://example.com")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_is_address)]
+"""Where another service is, with its scheme and without a login."""
+
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
 
 
@@ -80,7 +93,7 @@ class Github(Section):
     )
     app_id: int | None = Field(None, gt=0, description="id of a GitHub App, instead of a token")
     private_key: SecretStr | None = Field(None, description="the App's private key, PEM")
-    api_url: str = Field(
+    api_url: Address = Field(
         "https://api.github.com", description="base of its API; GHES: https://HOST/api/v3"
     )
     ca: str | None = Field(None, description="a PEM file with its certificate authority")
@@ -97,7 +110,7 @@ class Gitlab(Section):
     signing_tokens: Secrets = Field(
         (), description="signing tokens (whsec_…, GitLab 19.0): unsigned webhooks are refused then"
     )
-    url: str = Field("https://gitlab.com", description="where your GitLab is")
+    url: Address = Field("https://gitlab.com", description="where your GitLab is")
     token: SecretStr | None = Field(
         None, description="a project or group token: comments, statuses, changed files"
     )
@@ -111,7 +124,7 @@ class Gitlab(Section):
 class DokploySettings(Section):
     """The Dokploy that deploys; without a url the embedded backend does."""
 
-    url: str | None = Field(None, description="e.g. https://dokploy.example.com")
+    url: Address | None = Field(None, description="e.g. https://dokploy.example.com")
     api_key: SecretStr | None = Field(None, description="made without a rate limit")
     auth: Literal["api-key", "bearer"] = Field("api-key", description="how the key is sent")
     connect_timeout: float = Field(5.0, gt=0, description="seconds to reach it")
@@ -148,7 +161,7 @@ class Slack(Section):
     )
     team_id: str = Field("", description="the workspace (T…) that is served; else the token's")
     channel: str = Field("", description="where cards of apps go for which no rule names channels")
-    api_url: str = Field("https://slack.com/api/", description="base of its API")
+    api_url: Address = Field("https://slack.com/api/", description="base of its API")
     people_every: float = Field(
         300.0, gt=0, description="seconds until a person's groups and email are asked for again"
     )

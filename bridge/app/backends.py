@@ -65,12 +65,21 @@ def dokploys(settings: Settings) -> dict[str, DokploySettings]:
     return {name: dokploy for name, dokploy in named.items() if dokploy.url is not None}
 
 
+def must_have_keys(settings: Settings) -> None:
+    """Raise Rejected where a Dokploy is set without the key that opens it."""
+    for name, dokploy in dokploys(settings).items():
+        if dokploy.api_key is None:
+            where = "BRIDGE_DOKPLOY_API_KEY" if name == "dokploy" else f"backends.{name}.api_key"
+            raise Rejected(
+                f"the url of the Dokploy {name!r} is set, but {where} is not;"
+                " make one in Dokploy: Settings, Profile, API/CLI Keys"
+            )
+
+
 def dokploy_of(settings: Settings, name: str = "dokploy", **others: Any) -> Backend:
     """The Dokploy of that name; raises Rejected where its key is missing."""
+    must_have_keys(settings)
     dokploy = dokploys(settings)[name]
-    if dokploy.api_key is None:
-        where = "BRIDGE_DOKPLOY_API_KEY" if name == "dokploy" else f"backends.{name}.api_key"
-        raise Rejected(f"the url of the Dokploy {name!r} is set, but {where} is not")
     return BACKENDS["dokploy"](
         name=name,
         **dokploy.model_dump(exclude={"api_key", "allow_kill_build"}),

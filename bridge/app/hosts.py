@@ -43,9 +43,10 @@ def served_hosts(settings: Settings) -> dict[str, GitHost]:
         "github": "BRIDGE_GITHUB_WEBHOOK_SECRETS",
         "gitlab": "BRIDGE_GITLAB_WEBHOOK_TOKENS or BRIDGE_GITLAB_SIGNING_TOKENS",
     }
+    level = logging.INFO if found else logging.WARNING
     for host in HOSTS:
         if host not in found:
-            log.warning("%s is not served (404): set %s", host, setting[host])
+            log.log(level, "%s is not served (404): set %s", host, setting[host])
     return found
 
 

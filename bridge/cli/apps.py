@@ -100,17 +100,20 @@ async def _list(settings: "Settings", json: bool) -> None:
 
     found: list[App] = []
     last: dict[str, Deployment] = {}
+    why_none = _none_yet(settings)
     try:
         async with kept_in(settings) as stores:
             book = book_of(settings)
             found = [ruled(app, book) for app in await stores.journal.apps()]
             last = await stores.journal.last_deployments()
     except NotFound as error:
-        hint(str(error))
+        why_none = str(error)
+    if not found:
+        hint(why_none)
     if json:
         say_json([app_form(app, last.get(app.id)) for app in found])
         return
-    if on_terminal() and console().width < NARROW:
+    if found and on_terminal() and console().width < NARROW:
         _say_stacked(found, last)
     else:
         say_table(
@@ -119,6 +122,15 @@ async def _list(settings: "Settings", json: bool) -> None:
             [_line(app, last.get(app.id)) for app in found],
         )
     _warn(found)
+
+
+def _none_yet(settings: "Settings") -> str:
+    if settings.dokploy.url or settings.backends:
+        return "no app is known yet; a bridge that runs reads them (`dokploy-bridge serve`)"
+    return (
+        "no app is known yet; `dokploy-bridge app create` makes one of the embedded backend,"
+        " BRIDGE_DOKPLOY_URL and BRIDGE_DOKPLOY_API_KEY lead to those of your Dokploy"
+    )
 
 
 def _say_stacked(found: "list[App]", last: "Mapping[str, Deployment]") -> None:

@@ -31,6 +31,7 @@ def audit(
 
 async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -> None:
     found: list[Audited] = []
+    why_none = "nobody has changed anything yet"
     try:
         async with kept_in(settings) as stores:
             app_id = await _id_of(stores, app) if app else None
@@ -38,7 +39,9 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
     except NotFound as error:
         if app:
             raise
-        hint(str(error))
+        why_none = str(error)
+    if not found:
+        hint(why_none)
     if json:
         say_json([audited_form(one) for one in found])
         return

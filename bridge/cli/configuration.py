@@ -28,13 +28,15 @@ group = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 @group.command()
 def check(config: Config = None) -> None:
     """Say ok, or what is wrong with the settings, the patterns of our own rules included."""
+    from bridge.app.backends import must_have_keys
     from bridge.app.hosts import host_apis, served_hosts
-    from bridge.cli.serve import hosts_of
+    from bridge.cli.welcome import hosts_of
 
     logging.getLogger("bridge").setLevel(logging.ERROR)  # the line below says it shorter
     settings = settings_of(config)
     served_hosts(settings)
     host_apis(settings)
+    must_have_keys(settings)
     remarks = list(remarks_on_rules(settings))
     errors = [words for level, words in remarks if level == "error"]
     for level, words in remarks:
@@ -93,7 +95,7 @@ def schema() -> None:
     """Print the JSON Schema of bridge.yaml, for editors."""
     from bridge.settings import Settings
 
-    say_json({"title": "bridge.yaml"} | Settings.model_json_schema())
+    say_json(Settings.model_json_schema() | {"title": "bridge.yaml"})
 
 
 @group.command()

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 SEARCHED = 10_000
 """So many of the newest deliveries are searched for the beginning of an id."""
 
+NONE_YET = (
+    "nothing has come in yet; a webhook must lead to /hooks/github or /hooks/gitlab of a bridge"
+    " that runs (`dokploy-bridge serve`)"
+)
+
 group = typer.Typer(help="What came in, newest first, and what was decided.")
 
 
@@ -57,13 +62,16 @@ def show(
 
 
 async def _list(settings: "Settings", limit: int, json: bool) -> None:
+    why_none = NONE_YET
     try:
         async with kept_in(settings) as stores:
             found = await stores.inbox.newest(limit)
             decisions = await stores.journal.decisions([one.seq for one in found])
     except NotFound as error:
-        hint(str(error))
+        why_none = str(error)
         found, decisions = [], {}
+    if not found:
+        hint(why_none)
     if json:
         say_json([delivery_form(one, decisions[one.seq]) for one in found])
         return

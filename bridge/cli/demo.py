@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.cli.deliveries import decision_line
 from bridge.cli.demo_repository import BRANCH, Shop, signed
 from bridge.cli.demo_stage import BAD, GOOD, QUIET, Stage, farewell
+from bridge.cli.show import called_as
 from bridge.cli.using import run
 from bridge.core.errors import BridgeError
 
@@ -58,7 +59,7 @@ def demo() -> None:
     stage.title("dokploy-bridge demo: everything real, on this machine, in a temporary folder")
     run(_demo(stage))
     stage.fact("took", f"{time.monotonic() - began:.1f} s; the temporary folder is gone", QUIET)
-    stage.lines(farewell(_command()))
+    stage.lines(farewell(called_as()))
 
 
 async def _demo(stage: Stage) -> None:
@@ -239,15 +240,3 @@ def _hush() -> None:
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
     logging.getLogger("bridge").setLevel(logging.ERROR)
     os.environ.pop("DATABASE_URL", None)
-
-
-def _command() -> str:
-    """How this command is called from here."""
-    here = Path.cwd()
-    if Path(sys.argv[0]).name == "dokploy-bridge":
-        return _from(here, Path(sys.argv[0]))
-    return f"{_from(here, Path(sys.executable))} -m bridge"
-
-
-def _from(here: Path, program: Path) -> str:
-    return str(program.relative_to(here)) if program.is_relative_to(here) else program.name

@@ -32,6 +32,8 @@ AppName = Annotated[
     str, typer.Argument(metavar="APP", help="Its label (project/app), name, or id.")
 ]
 
+NONE_YET = "nothing has been deployed yet; `dokploy-bridge deliveries` tells what came in"
+
 group = typer.Typer(help="What was deployed, newest first.")
 
 
@@ -64,6 +66,7 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
     from bridge.core.naming import find_app
 
     found: list[Deployment] = []
+    why_none = NONE_YET
     try:
         async with kept_in(settings) as stores:
             app_id = find_app(await stores.journal.apps(), app).id if app else None
@@ -71,7 +74,9 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
     except NotFound as error:
         if app:
             raise
-        hint(str(error))
+        why_none = str(error)
+    if not found:
+        hint(why_none)
     if json:
         say_json([deployment_form(one) for one in found])
         return

@@ -86,7 +86,11 @@ async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
     """Make a static site over the API, as any client of Dokploy would."""
     known = await api.client.apps()
     if any((app.project, app.name) == (site.project, site.name) for app in known):
-        raise Rejected(f"there is an app {site.project}/{site.name} already")
+        label = f"{site.project}/{site.name}"
+        raise Rejected(
+            f"there is an app {label} already; choose another name, or take it away with"
+            f" `dokploy-bridge app delete {label}`"
+        )
     environment = await _environment(api, site.project)
     record = await api.ask("POST", "application.create", name=site.name, environmentId=environment)
     app = App(record["applicationId"], site.name, site.project, backend=NAME)

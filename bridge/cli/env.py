@@ -35,7 +35,7 @@ def set_(
     variables: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE|KEY]…",
+            metavar="KEY=VALUE|KEY",
             help="A KEY alone asks for its value: hidden, or from standard input.",
             show_default=False,
         ),

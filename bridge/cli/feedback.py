@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 SEARCHED = 10_000
 """So many of those that fail are searched for the beginning of an id."""
 
+NONE_YET = (
+    "nothing is shown anywhere yet; it takes a push that concerns an app, and a credential for"
+    " its host (BRIDGE_GITHUB_TOKEN, BRIDGE_GITLAB_TOKEN) or for Slack (BRIDGE_SLACK_BOT_TOKEN)"
+)
+
 Failing = Annotated[bool, typer.Option("--failing", help="Only what can't be shown just now.")]
 
 group = typer.Typer(help="What is shown where, newest first, and what can't be.")
@@ -56,11 +61,14 @@ def retry(
 
 async def _list(settings: "Settings", limit: int, *, failing: bool, json: bool) -> None:
     found: list[Raised] = []
+    why_none = "nothing fails" if failing else NONE_YET
     try:
         async with kept_in(settings) as stores:
             found = await stores.journal.feedback(limit=limit, failing=failing)
     except NotFound as error:
-        hint(str(error))
+        why_none = str(error)
+    if not found:
+        hint(why_none)
     if json:
         say_json([target_form(one) for one in found])
         return

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.show import hint, say, say_json
+from bridge.cli.show import hint, say_json
 from bridge.cli.using import Json
 from bridge.core.errors import Rejected
 
@@ -44,10 +44,11 @@ def github(
     manifest = github_manifest(url, name)
     where = registration_link(manifest, server=server, org=org)
     if link:
-        say(where)
+        typer.echo(where)  # not wrapped: what is cut into lines can't be opened
         return
     say_json(manifest)
-    hint(f"GitHub's form with all that filled in: {where}")
+    hint("GitHub's form with all that filled in:")
+    typer.echo(where, err=True)
 
 
 PASTE_AT = "https://api.slack.com/apps"

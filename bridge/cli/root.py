@@ -1,9 +1,10 @@
 """All commands put together, and what becomes of errors."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperGroup, TyperOption
 
 from bridge import __version__
 from bridge.cli import (
@@ -34,6 +35,13 @@ EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXI
 class Cli(TyperGroup):
     """The whole command line; what a user can cause is one red line, never a traceback."""
 
+    def __init__(self, **settings: Any) -> None:
+        """Take the commands; flags take no value, so their help must not ask for one."""
+        super().__init__(**settings)
+        for option in _options(self):
+            if option.is_flag and option.metavar is None:
+                option.metavar = ""
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command, and turn our errors into a line and an exit code."""
         try:
@@ -41,6 +49,14 @@ class Cli(TyperGroup):
         except BridgeError as error:
             say_error(str(error))
             raise typer.Exit(exit_code_of(error)) from None
+
+
+def _options(command: Any) -> Iterator[TyperOption]:
+    """The options of a command, --help among them, and of all below it."""
+    params = command.get_params(typer.Context(command))
+    yield from (one for one in params if isinstance(one, TyperOption))
+    for inner in getattr(command, "commands", {}).values():
+        yield from _options(inner)
 
 
 app = typer.Typer(

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.logs import set_up_logs
-from bridge.cli.show import console, on_terminal, say
+from bridge.cli.show import called_as, console, on_terminal, say
 from bridge.cli.using import Config, settings_of
+from bridge.cli.welcome import hosts_of, welcome
 from bridge.core.roles import Role
 
 if TYPE_CHECKING:
-    from bridge.app.run import Bridge
     from bridge.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -90,8 +90,9 @@ async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
     async with run_bridge(settings, role=role) as bridge:
         hosts = hosts_of(settings)
         if for_people and role is Role.ALL:
-            for line in welcome(settings, bridge, hosts):
-                console().print(line)
+            apps = len(await bridge.stores.journal.apps())
+            for line in welcome(settings, bridge, apps, called_as()):
+                typer.echo(line)
         log.info(
             "serving",
             extra={
@@ -136,65 +137,6 @@ async def _backend(settings: "Settings", for_people: bool) -> int:
             console().print(f"x-api-key         {server.api_key}")
         log.info("backend serves", extra={"url": f"{server.url}/api", "key_in": str(key_file)})
         return await stop
-
-
-def hosts_of(settings: "Settings") -> list[str]:
-    """The hosts that have a secret."""
-    github, gitlab = settings.github, settings.gitlab
-    served = {
-        "github": bool(github.webhook_secrets),
-        "gitlab": bool(gitlab.webhook_tokens or gitlab.signing_tokens),
-    }
-    return [host for host, has_secret in served.items() if has_secret]
-
-
-def welcome(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> list[str]:
-    """What a person wants to know at the start, and what to do next. Pure."""
-    from bridge.app.storage import whereabouts
-
-    lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
-    lines += [f"  webhooks  {bridge.url}/hooks/{host}" for host in hosts]
-    if settings.slack.bot_token is not None:
-        lines.append(f"  slack     {_heard(settings, bridge)}")
-    if bridge.backend_url is None:
-        lines.append(f"  deploys   on Dokploy, {settings.dokploy.url}")
-    else:
-        lines.append(f"  deploys   on the embedded backend, {bridge.backend_url}/api")
-        lines.append(f"            its key: {settings.data}/embedded/api-key")
-    steps = _next_steps(settings, bridge, hosts)
-    if steps:
-        lines += ["", "Next:", *(f"  {step}" for step in steps)]
-    return [*lines, ""]
-
-
-def _heard(settings: "Settings", bridge: "Bridge") -> str:
-    """How Slack reaches the bridge."""
-    slack = settings.slack
-    ways = [f"{bridge.url}/slack/events"] if slack.signing_secret else []
-    ways += ["Socket Mode"] if slack.app_token else []
-    return " and ".join(ways) or "cards only; set a signing secret or an app token to hear commands"
-
-
-def _next_steps(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> list[str]:
-    steps: list[str] = []
-    if not hosts:
-        steps += [
-            "Let a Git host in: choose a secret and start again with it in the environment:",
-            "    BRIDGE_GITHUB_WEBHOOK_SECRETS=…  for GitHub",
-            "    BRIDGE_GITLAB_WEBHOOK_TOKENS=…   for GitLab",
-            "  Then add a webhook there with the same secret. Its address:",
-            "    https://YOUR-ADDRESS/hooks/github  content type application/json, push events",
-            "    https://YOUR-ADDRESS/hooks/gitlab  push events and tag push events",
-            f"  YOUR-ADDRESS is what leads to {bridge.url} from there.",
-        ]
-    if bridge.backend_url is not None:
-        steps += [
-            "Make an app here:    dokploy-bridge app create web --repo ADDRESS --publish FOLDER",
-            "or use your Dokploy: BRIDGE_DOKPLOY_URL=https://… BRIDGE_DOKPLOY_API_KEY=…",
-        ]
-    if settings.host == "127.0.0.1" and not hosts:
-        steps.append("In a container:      --host 0.0.0.0, and a volume at BRIDGE_DATA")
-    return steps
 
 
 def _told_to_stop() -> "asyncio.Future[int]":

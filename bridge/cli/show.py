@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -117,11 +119,12 @@ def say_table(
     Args:
         columns: their titles; one that starts with "*" may be folded, the others stay whole.
     """
+    rows = list(rows)
     if not on_terminal():
         for line in lines:
             typer.echo(clean(line))
-        return
-    console().print(table(columns, rows))
+    elif rows:
+        console().print(table(columns, rows))
 
 
 def table(columns: Sequence[str], rows: "Iterable[Sequence[str | Text]]") -> Any:
@@ -187,6 +190,21 @@ def ago(seconds: float, now: float) -> str:
     steps = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
     size, unit = next(((size, unit) for size, unit in steps if age >= size), (1, "s"))
     return f"{int(age / size)} {unit} ago"
+
+
+def called_as() -> str:
+    """How this program is called from the working directory, to be typed as it is."""
+    program = Path(sys.argv[0])
+    if program.name == "dokploy-bridge":
+        return _from_here(program)
+    return f"{_from_here(Path(sys.executable))} -m bridge"
+
+
+def _from_here(program: Path) -> str:
+    if which(program.name) == str(program):
+        return program.name
+    here, program = Path.cwd(), program.absolute()
+    return str(program.relative_to(here) if program.is_relative_to(here) else program)
 
 
 def first(found: Iterable[Any], fits: Callable[[Any], bool]) -> Any:

@@ -46,7 +46,7 @@ OnlyNewer = Annotated[
     bool | None, _here("--only-newer/--no-only-newer", "Never an older version after a newer one.")
 ]
 SkipDirectives = Annotated[
-    bool | None, _here("--skip-directives/--no-skip-directives", "Whether [skip ci] counts.")
+    bool | None, _here("--skip-directives/--no-skip-directives", r"Whether \[skip ci] counts.")
 ]
 Forget = Annotated[
     list[str] | None, typer.Option("--forget", help="Take this field away, e.g. only_newer.")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from bridge.core import trace
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.core.events import CONFIGURING, Action, Asked, Event, RefKind, RefPushed
+from bridge.core.events import CONFIGURING, Action, Asked, Event, Ignored, RefKind, RefPushed
 from bridge.core.lifecycle import deployment_id
 from bridge.journey.catalog import Catalog
 from bridge.journey.deciding import Decided, Deciding, Moment, Tags, done
@@ -167,14 +167,19 @@ class Deliveries:
         for delivery, found in zip(batch, await self._read(batch), strict=True):
             if isinstance(found, str):
                 finished.append(done(delivery, DeliveryState.FAILED, found))
+                with trace.about(delivery.id):
+                    log.warning("a delivery can't be read", extra={"why": found})
             else:
                 meanings.append(found)
         meanings, postponed = await self._with_known_apps(meanings)
         async with self._alone(bool(self._only_newer(meanings))):
             outcomes, recorded = await self._recorded(meanings)
-        for outcome, _ in outcomes:
+        noise = {one.delivery.seq for one in meanings if isinstance(one.event, Ignored)}
+        for outcome, end in outcomes:
             if outcome is not None:
                 _tell(outcome)
+            elif end.state is DeliveryState.IGNORED:
+                _tell_ignored(end, logging.DEBUG if end.seq in noise else logging.INFO)
         await self._flows.drop(DEPLOYMENT_FLOW, recorded.drop)
         for id_ in recorded.start:
             await self._flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
@@ -320,9 +325,22 @@ class Deliveries:
         )
 
 
+def _tell_ignored(end: Finished, level: int) -> None:
+    """Say in the log that a delivery concerns nothing of ours."""
+    with trace.about(end.id):
+        log.log(level, "ignored", extra={"why": end.error})
+
+
 def _tell(outcome: Outcome) -> None:
-    """Say in the log what was decided; that something is left alone only to who wants it all."""
+    """Say in the log what was decided: what deploys, or that nothing does.
+
+    Each app that is left alone is named only to who wants it all.
+    """
     with trace.about(outcome.delivery):
+        if not any(one.deploy for one in outcome.decisions):
+            reasons = sorted({str(one.reason) for one in outcome.decisions})
+            what = {"apps": len(outcome.decisions), "reasons": ", ".join(reasons)}
+            log.info("nothing deploys", extra=what)
         for one in outcome.decisions:
             level = logging.INFO if one.deploy else logging.DEBUG
             if log.isEnabledFor(level):

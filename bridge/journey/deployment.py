@@ -167,7 +167,7 @@ class Deployer:
         except (Unreachable, Refused):
             attempt.may_be_there = before
             raise
-        log.info("deployment asked for", extra={"deployment": deployment.id})
+        log.info("deployment asked for", extra={"app": deployment.app, "deployment": deployment.id})
         # Should the journal be away now, then what is asked stays asked: it is looked for.
         await self._journal.move(
             deployment.id, State.ASKED, "the backend accepted it", asked_at=self._clock()

@@ -101,7 +101,9 @@ class Follower:
         facts.setdefault("finished_at", self._clock())
         moved = await self._journal.move(id_, state, note, **facts)
         if moved is not None:
-            log.info("deployment ended", extra={"deployment": id_, "state": str(state)})
+            log.info(
+                "deployment ended", extra={"app": moved.app, "deployment": id_, "state": str(state)}
+            )
             self._changed()
 
     # ── watching ──────────────────────────────────────────────────────────

@@ -60,6 +60,7 @@ def routes(
     app.router.add_get("/readyz", readyz(checks))
     if metrics is not None:
         app.router.add_get("/metrics", metrics_route(metrics, metrics_token))
+    app.on_response_prepare.append(_nameless)
     app.router.add_route("*", r"/{path:[\s\S]*}", _unknown, expect_handler=expect_later)
     return app
 
@@ -149,6 +150,11 @@ def _is_ours(record: logging.LogRecord) -> bool:
         log.info("what came is no HTTP", extra={"status": error.code})
         return False
     return True
+
+
+async def _nameless(_: web.Request, response: web.StreamResponse) -> None:
+    """Nobody needs to know which releases run here."""
+    response.headers.pop("Server", None)
 
 
 async def _unknown(request: web.Request) -> web.Response:

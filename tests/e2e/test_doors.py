@@ -56,6 +56,7 @@ class Answer:
         assert b"\n" not in self.body
         assert self.headers["content-type"].startswith("application/json")
         assert self.headers.get("connection") == "close"
+        assert "server" not in self.headers  # which releases run here is nobody's business
         assert self.closed
         return str(said["error"])
 

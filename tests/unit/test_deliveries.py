@@ -252,6 +252,30 @@ async def test_a_poison_one_is_tried_again_ever_later_then_parked_and_blocks_nob
     assert found.error == "given up after 4 tries: RuntimeError"
 
 
+async def test_the_log_says_of_each_push_what_it_leads_to(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "bridge.journey.delivery")
+    await desk.keep("deploys", push())
+    await desk.keep("elsewhere", ELSEWHERE)
+    await desk.keep("a-branch", push("other"))
+    await desk.keep("noise", Ignored("event star is not used"))
+    await desk.keep("broken", MalformedPayload("no repository"))
+
+    await desk.drain()
+
+    told = {
+        (record.message, getattr(record, "why", None) or getattr(record, "reasons", None))
+        for record in caplog.records
+    }
+    assert told == {
+        ("decided", None),
+        ("ignored", "no app deploys from my-org/other on github"),
+        ("nothing deploys", "branch_mismatch"),
+        ("a delivery can't be read", "no repository"),
+    }
+
+
 async def test_a_poison_one_that_recovers_is_decided(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:

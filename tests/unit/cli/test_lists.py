@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from bridge.cli import show
 from bridge.core.lifecycle import State
 from bridge.ports.inbox import NewDelivery
 from tests.unit.cli.conftest import GUID, SHA, Cli
@@ -131,6 +134,38 @@ def test_lists_without_any_data_are_empty_and_say_what_to_do(cli: Cli) -> None:
         assert json.loads(result.stdout) == []
         assert "dokploy-bridge serve" in result.stderr
     assert not cli.data.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "next_step"),
+    [
+        ("deliveries", "/hooks/github"),
+        ("deployments", "dokploy-bridge deliveries"),
+        ("apps", "dokploy-bridge app create"),
+        ("feedback", "BRIDGE_GITHUB_TOKEN"),
+        ("audit", "nobody has changed anything"),
+    ],
+)
+def test_lists_of_nothing_say_why_beside_what_a_script_reads(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, command: str, next_step: str
+) -> None:
+    cli("migrate")
+
+    for words in ((command,), (command, "--json")):
+        result = cli(*words)
+        assert next_step in result.stderr
+        assert json.loads(result.stdout or "[]") == []
+    monkeypatch.setattr(show, "on_terminal", lambda: True)
+    assert cli(command).stdout == ""  # no empty table either
+
+
+def test_with_a_dokploy_no_app_leads_to_the_bridge_that_reads_them(cli: Cli) -> None:
+    cli("migrate")
+
+    told = cli("apps", BRIDGE_DOKPLOY_URL="https://d.example", BRIDGE_DOKPLOY_API_KEY="k").stderr
+
+    assert "a bridge that runs reads them" in told
+    assert "app create" not in told
 
 
 def test_one_delivery_is_found_by_id_beginning_and_number(filled: Cli) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from bridge.cli import show
 from tests.unit.cli.conftest import Cli
 
 
@@ -21,6 +22,16 @@ def test_the_link_can_be_had_alone(cli: Cli) -> None:
     assert cli(*words).stdout.startswith(
         "https://github.com/organizations/my-org/settings/apps/new?name=dokploy-bridge&"
     )
+
+
+def test_the_link_stays_whole_on_a_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "on_terminal", lambda: True)
+    words = ("manifest", "github", "--url", "https://bridge.example.com")
+
+    (link,) = cli(*words, "--link").stdout.splitlines()
+
+    assert len(link) > 200
+    assert link in cli(*words).stderr.splitlines()
 
 
 @pytest.mark.parametrize("url", ["bridge.example.com", "https://", "https://b?x=1", "https://a@b"])

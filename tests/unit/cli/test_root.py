@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from bridge import __version__
 from bridge.cli.exits import exit_code_of
+from bridge.cli.root import app
 from bridge.core.errors import BadSignature, NotFound, Refused, Rejected, Unanswered, Unreachable
 from tests.unit.cli.conftest import Cli
 
@@ -28,6 +32,28 @@ def test_help_names_every_command_and_the_exit_codes(cli: Cli) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(cli: Cli, command: str) -> None:
     assert "Usage" in cli(command, "--help").stdout
+
+
+def options(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield from ((path, one) for one in command.params if one.param_type_name == "option")
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from options(inner, *path, name)
+
+
+def test_help_shows_every_option_with_all_its_words(cli: Cli) -> None:
+    pages: dict[tuple[str, ...], str] = {}
+    for path, option in options(typer.main.get_command(app)):
+        page = pages.setdefault(path, cli(*path, "--help", COLUMNS="400").stdout)
+        assert option.opts[0] in page
+        assert option.help.replace("\\[", "[") in page  # as rich reads a bracket that is meant
+    assert len(pages) > 20
+
+
+def test_help_asks_for_no_value_where_none_is_taken(cli: Cli) -> None:
+    page = cli("deploy", "--help").stdout
+
+    assert "<path>" in page
+    assert "bool" not in page
 
 
 def test_the_version_is_told(cli: Cli) -> None:

@@ -51,6 +51,28 @@ def test_a_secret_can_come_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "variable",
+    ["BRIDGE_DOKPLOY_URL", "BRIDGE_GITHUB_API_URL", "BRIDGE_GITLAB_URL", "BRIDGE_SLACK_API_URL"],
+)
+@pytest.mark.parametrize(
+    "value", ["dokploy.example.com", "ftp://d", "https://", "https://u:hunter2@d"]
+)
+def test_what_is_no_address_is_found_by_the_check(cli: Cli, variable: str, value: str) -> None:
+    told = cli("config", "check", code=2, **{variable: value}).stderr
+
+    assert "it must look like https://example.com" in told
+    assert "hunter2" not in told
+
+
+def test_a_dokploy_without_its_key_is_found_by_the_check(cli: Cli) -> None:
+    url = "https://dokploy.example.com"
+
+    assert "BRIDGE_DOKPLOY_API_KEY" in cli("config", "check", code=2, BRIDGE_DOKPLOY_URL=url).stderr
+    named = cli("config", "check", code=2, BRIDGE_BACKENDS=f"{{second: {{url: '{url}'}}}}").stderr
+    assert "backends.second.api_key" in named
+
+
+@pytest.mark.parametrize(
     ("variable", "nearest"),
     [
         ("BRIDGE_GITHUB_WEBHOOK_SECRET", "BRIDGE_GITHUB_WEBHOOK_SECRETS"),
@@ -138,6 +160,7 @@ def test_the_schema_names_every_section(cli: Cli) -> None:
 
     sections = {path[0] for path in variables().values()}
     assert sections <= set(schema["properties"])
+    assert schema["title"] == "bridge.yaml"
 
 
 def test_rules_whose_patterns_can_not_be_read_are_errors(cli: Cli) -> None:
