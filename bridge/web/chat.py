@@ -1,6 +1,5 @@
 """`POST /slack/events`: the door for what a chat sends. It is answered when it is handled."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -11,11 +10,15 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bridge.core.errors import BridgeError
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import refusal, status_of
+from bridge.web.arrivals import Arrivals, arrived
 
 log = logging.getLogger(__name__)
 
 MAX_BODY = 2 * 2**20
 """Bytes: a dialog has at most 250 KB, and comes back with what was filled in."""
+
+MOST_ARRIVING = 32 * 2**20
+"""Bytes of all bodies that are on their way."""
 
 BODY_TIMEOUT = 5.0
 """Seconds; a chat waits no longer for its answer anyway."""
@@ -25,10 +28,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def chat_route(name: str, door: ChatDoor) -> Handler:
     """The handler of a chat's address; it refuses what it can before the body is read."""
+    arrivals = Arrivals(MOST_ARRIVING)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            return await _receive(name, door, request)
+            return await _receive(name, door, request, arrivals)
         except BridgeError as error:
             return _refused(name, status_of(error), str(error))
         except TimeoutError:
@@ -40,7 +44,9 @@ def chat_route(name: str, door: ChatDoor) -> Handler:
     return handle
 
 
-async def _receive(name: str, door: ChatDoor, request: web.Request) -> web.StreamResponse:
+async def _receive(
+    name: str, door: ChatDoor, request: web.Request, arrivals: Arrivals
+) -> web.StreamResponse:
     if request.method != "POST":
         return _refused(name, HTTPStatus.METHOD_NOT_ALLOWED, "it is sent with POST")
     opened = door.open(request.headers)
@@ -49,8 +55,7 @@ async def _receive(name: str, door: ChatDoor, request: web.Request) -> web.Strea
     if length > MAX_BODY:
         why = f"the body has {length} bytes; at most {MAX_BODY} are taken"
         return _refused(name, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
-    async with asyncio.timeout(BODY_TIMEOUT):
-        body = await request.read()
+    body = await arrived(request, arrivals, BODY_TIMEOUT)
     answer = await door.take(opened, request.headers, body)
     return web.Response(
         status=answer.status, text=answer.body, content_type=answer.content_type, charset="utf-8"

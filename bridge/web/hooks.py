@@ -20,6 +20,7 @@ from bridge.core.errors import BridgeError, Unreachable
 from bridge.journey.ingest import Ingest
 from bridge.ports.githosts import Body, Envelope
 from bridge.web.answers import refusal, status_of
+from bridge.web.arrivals import Arrivals, arrived
 from bridge.web.sparing import Sparing
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ OUTCOMES: dict[int, str] = {
 """What the status of an answer is called in the metrics."""
 
 SMALL = 256 * 1024
-"""Bytes of a body that is small; nearly all are."""
+"""Bytes of a body that is small; nearly all are. Those get their room once they have come; for
+larger ones it is kept from when they are announced."""
 
 EVENT_HEADERS = {"github": "X-GitHub-Event", "gitlab": "X-Gitlab-Event"}
 
@@ -129,8 +131,10 @@ class Hooks:
     def __init__(self, ingest: Ingest, limits: BodyLimits, count: Count = count_nothing) -> None:
         self._ingest = ingest
         self.limits = limits
-        self._small = Room(limits.max_in_flight // 4)
-        self._large = Room(limits.max_in_flight - limits.max_in_flight // 4)
+        whole = limits.max_in_flight
+        self.arrivals = Arrivals(whole // 8)
+        self._small = Room(whole // 4)
+        self._large = Room(whole - whole // 4 - whole // 8)
         self._count = count
         self._log = Sparing(log)
 
@@ -212,20 +216,31 @@ class Hooks:
         envelope = self.admit(host, request.headers, request.content_length)
         trace.follow(envelope.id)
         length = request.content_length or 0
+        body = None
+        if length <= SMALL:
+            await _ask_for_it(request)
+            body = await arrived(request, self.arrivals, self.limits.timeout)
         room = self.room_for(length)
         if not room.take(length):
             await room.wait(length, self.limits.patience)
-        try:  # it counts from before it is read until it is kept: so long it is in memory
-            return await self.keep(host, envelope, await self._read(request))
+        try:
+            if body is None:
+                body = await self._read(request)
+            return await self.keep(host, envelope, body)
         finally:
             room.give(length)
 
     async def _read(self, request: web.Request) -> bytes:
-        if request.headers.get("Expect", "").lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0  # as aiohttp does it: the answer itself has not begun
+        await _ask_for_it(request)
         async with asyncio.timeout(self.limits.timeout):
             return await request.read()
+
+
+async def _ask_for_it(request: web.Request) -> None:
+    """Ask for a body, where its sender wants to be asked."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # as aiohttp does it: the answer itself has not begun
 
 
 async def expect_later(_request: web.Request) -> None:

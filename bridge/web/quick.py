@@ -8,10 +8,11 @@ quick way has to be right only about what it takes, and every guard holds on bot
 """
 
 import asyncio
+import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -21,10 +22,17 @@ from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.ports.githosts import Body, Envelope
 from bridge.web.answers import RETRY_AFTER_SECONDS, error_body
-from bridge.web.hooks import Hooks, Refusal
+from bridge.web.arrivals import CROWDED, Arrival
+from bridge.web.guests import Guests
+from bridge.web.hooks import SMALL, Hooks, Refusal
+
+log = logging.getLogger(__name__)
 
 MOST_HEAD = 16 * 1024
 """Bytes of headers that are looked at; what has more is aiohttp's, which has limits of its own."""
+
+INTERNAL = HTTPStatus.INTERNAL_SERVER_ERROR.value
+FAILED_INSIDE = "the bridge failed inside; its log says more"
 
 MOST_AHEAD = 64 * 1024
 """Bytes that are taken ahead of an answer; then the sender has to wait."""
@@ -87,10 +95,6 @@ def read_head(raw: bytes, hosts: dict[bytes, str]) -> Head | None:
 class Aiohttp(Protocol):
     """What is used of `aiohttp.web.Server`."""
 
-    @property
-    def connections(self) -> Sequence[object]:
-        """Those that are open."""
-
     def __call__(self) -> asyncio.Protocol:
         """Make the protocol of one more."""
 
@@ -102,8 +106,9 @@ class QuickDoor:
         hosts: those whose webhooks may come the quick way.
         aiohttp: makes the protocol of connections that are left to it.
         keepalive: seconds that a connection may be silent, or take for its headers.
-        most: connections at a time. One that comes on top takes the place of the one that has
-            been silent longest, so that who only holds connections keeps nobody out.
+        most: connections at a time, of which aiohttp has no more than half. One that comes on
+            top takes the place of the one that has been silent longest, or has been sending its
+            body longest: so who only holds connections keeps nobody out.
     """
 
     def __init__(
@@ -121,6 +126,7 @@ class QuickDoor:
         self.most = most
         self.loop = asyncio.get_running_loop()
         self.connections: OrderedDict[QuickConnection, None] = OrderedDict()
+        self.guests = Guests(most // 2, keepalive)
         self._date = (0, b"")
 
     def __call__(self) -> "QuickConnection":
@@ -130,18 +136,25 @@ class QuickDoor:
     def opened(self, connection: "QuickConnection") -> None:
         """A connection has been made."""
         self.connections[connection] = None
-        if len(self.connections) > self.most:
-            longest_silent = next((one for one in self.connections if one.idle), connection)
-            longest_silent.abort()
+        if len(self.connections) + len(self.guests) > self.most:
+            self._drop_one(connection)
 
-    def answered(self, connection: "QuickConnection") -> None:
-        """It begins to be silent."""
+    def _drop_one(self, newest: "QuickConnection") -> None:
+        """Close one; the newest only where all others have sent what they have to send."""
+        for one in self.connections:
+            if one is not newest and not one.keeping:
+                del self.connections[one]
+                one.abort()
+                return
+        if len(self.guests):
+            self.guests.drop_one()
+        else:
+            newest.abort()
+
+    def heard(self, connection: "QuickConnection") -> None:
+        """A request of it has begun, or has been answered."""
         if connection in self.connections:
             self.connections.move_to_end(connection)
-
-    def takes_another(self) -> bool:
-        """Whether aiohttp may be given one more; it never gets more than half of them."""
-        return len(self.aiohttp.connections) < self.most // 2
 
     def date(self) -> bytes:
         """The Date header, made once a second."""
@@ -165,8 +178,8 @@ class QuickConnection(asyncio.Protocol):
     """One connection: head, body, answer, and again."""
 
     __slots__ = (
-        "_ahead", "_body", "_closes", "_door", "_got", "_head", "_idle_since", "_paused",
-        "_timer", "_transport", "_waits_for_body", "task",
+        "_ahead", "_arrival", "_body", "_closes", "_door", "_head", "_holds_room", "_idle_since",
+        "_paused", "_timer", "_transport", "_waits_for_body", "keeping", "task",
     )  # fmt: skip
 
     def __init__(self, door: QuickDoor) -> None:
@@ -175,8 +188,10 @@ class QuickConnection(asyncio.Protocol):
         self._ahead = b""  # what has come and is not looked at yet
         self._head: tuple[Head, Envelope] | None = None
         self._body: bytearray | None = None  # while it arrives
-        self._got = 0
+        self._arrival: Arrival | None = None  # of a small one
+        self._holds_room = False
         self._closes = self._paused = False
+        self.keeping = False  # a body that has come wholly
         self._idle_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._waits_for_body: asyncio.TimerHandle | None = None
@@ -194,9 +209,7 @@ class QuickConnection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """It is gone; what is being kept is kept all the same."""
         self._let_go()
-        if self._body is not None:
-            self._body = None
-            self._give_back()
+        self._no_more_of_body()
         self._ahead = b""
 
     def eof_received(self) -> bool:
@@ -248,60 +261,85 @@ class QuickConnection(asyncio.Protocol):
             self._refuse(head.host, "", error)
             return
         self._head = head, envelope
-        if not self._door.hooks.room_for(head.length).take(head.length):
-            self._ahead = data[begin:]
-            self._pause()
-            self.task = self._door.loop.create_task(self._wait_for_room(head, envelope))
-        elif len(data) - begin >= head.length:
+        self._door.heard(self)
+        if len(data) - begin >= head.length:
             self._ahead = data[begin + head.length :]
             self._keep(data[begin : begin + head.length])
-        else:
+        elif head.length <= SMALL or self._takes_room(head.length):
             self._begin_body(head.length, data[begin:])
+        else:
+            self._ahead = data[begin:]
+            self._pause()
+            self.task = self._door.loop.create_task(self._wait_outside(head, envelope))
 
     def _leave_to_aiohttp(self, data: bytes) -> None:
         self._let_go()
-        if not self._door.takes_another():
-            self.abort()
-            return
         self._resume()
-        protocol = self._door.aiohttp()
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
-        protocol.data_received(data)
+        self._door.guests.welcome(self._door.aiohttp(), self._transport, data)
 
     # ── body ──────────────────────────────────────────────────────────────
 
     def _begin_body(self, length: int, begun: bytes) -> None:
-        self._body = bytearray(length)  # its pages are the system's until bytes arrive in them
-        self._got = 0
+        self._body = bytearray()
+        if length <= SMALL:
+            self._arrival = self._door.hooks.arrivals.begin(self._crowded_out)
         timeout = self._door.hooks.limits.timeout
         self._waits_for_body = self._door.loop.call_later(timeout, self._too_slow)
         self._more_of_body(begun)
         self._resume()
 
     def _more_of_body(self, data: bytes) -> None:
+        assert self._head is not None
         assert self._body is not None
-        missing = len(self._body) - self._got
-        self._body[self._got : self._got + min(len(data), missing)] = data[:missing]
-        self._got += len(data)
-        if self._got < len(self._body):
+        missing = self._head[0].length - len(self._body)
+        self._body += data if len(data) <= missing else data[:missing]
+        if len(data) < missing:
+            if self._arrival is not None:
+                self._arrival.more(len(data))
             return
         assert self._waits_for_body is not None
         self._waits_for_body.cancel()
-        body, self._body = self._body, None
+        if self._arrival is not None:
+            self._arrival.end()
+        body, self._body, self._arrival = self._body, None, None
         self._ahead = data[missing:]
         self._keep(body)
 
     def _too_slow(self) -> None:
-        self._body = None
-        self._give_back()
+        self._no_more_of_body()
         self._refuse_now(TimeoutError())
 
-    async def _wait_for_room(self, head: Head, envelope: Envelope) -> None:
-        trace.follow(envelope.id)
+    def _crowded_out(self) -> None:
+        self._no_more_of_body()
+        self._refuse_now(Unreachable("the bridge", CROWDED))
+
+    def _no_more_of_body(self) -> None:
+        if self._body is None:
+            return
+        self._body = None
+        assert self._waits_for_body is not None
+        self._waits_for_body.cancel()
+        if self._arrival is not None:
+            self._arrival.end()
+            self._arrival = None
+        self._give_back()
+
+    # ── room ──────────────────────────────────────────────────────────────
+
+    def _takes_room(self, length: int) -> bool:
+        self._holds_room = self._door.hooks.room_for(length).take(length)
+        return self._holds_room
+
+    async def _wait_for_room(self, length: int) -> None:
         hooks = self._door.hooks
+        await hooks.room_for(length).wait(length, hooks.limits.patience)
+        self._holds_room = True
+
+    async def _wait_outside(self, head: Head, envelope: Envelope) -> None:
+        """With a large body: nothing of it is read before there is room for all of it."""
+        trace.follow(envelope.id)
         try:
-            await hooks.room_for(head.length).wait(head.length, hooks.limits.patience)
+            await self._wait_for_room(head.length)
         except Unreachable as error:
             self.task = None
             self._refuse_now(error)
@@ -314,13 +352,16 @@ class QuickConnection(asyncio.Protocol):
         self._begin_body(head.length, data)
 
     def _give_back(self) -> None:
-        assert self._head is not None
-        length = self._head[0].length
-        self._door.hooks.room_for(length).give(length)
+        if self._holds_room:
+            assert self._head is not None
+            length = self._head[0].length
+            self._holds_room = False
+            self._door.hooks.room_for(length).give(length)
 
     # ── keeping and answering ─────────────────────────────────────────────
 
     def _keep(self, body: Body) -> None:
+        self.keeping = True
         self.task = self._door.loop.create_task(self._kept(body))
 
     async def _kept(self, body: Body) -> None:
@@ -328,12 +369,18 @@ class QuickConnection(asyncio.Protocol):
         head, envelope = self._head
         trace.follow(envelope.id)
         try:
+            if not self._holds_room and not self._takes_room(head.length):
+                await self._wait_for_room(head.length)
             status, answer = await self._door.hooks.keep(head.host, envelope, body)
         except BridgeError as error:
             self._refuse_now(error)
             return
+        except Exception:
+            log.exception("a webhook could not be kept")
+            self._answer(INTERNAL, error_body(FAILED_INSIDE), closes=True)
+            return
         finally:
-            self.task = None
+            self.task, self.keeping = None, False
             self._give_back()
         self._answer(status, answer, closes=head.closes or self._closes)
         if self._ahead and not self._transport.is_closing():
@@ -353,7 +400,7 @@ class QuickConnection(asyncio.Protocol):
         if closes:
             self._transport.close()
         self._idle_since = self._door.loop.time()
-        self._door.answered(self)
+        self._door.heard(self)
 
     def _refuse_now(self, error: Exception) -> None:
         assert self._head is not None

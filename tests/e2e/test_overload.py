@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import socket
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -98,6 +99,83 @@ async def test_who_only_holds_connections_keeps_nobody_out(
         assert door.server._door is not None
         assert len(door.server._door.connections) <= 30
         assert len(door.server._door.aiohttp.connections) <= 15
+
+
+@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
+async def test_small_bodies_that_do_not_come_keep_nobody_out(
+    opened: Opened, way: dict[str, str]
+) -> None:
+    """Announcing is free, so it takes no room from those who send."""
+    door = await opened(max_in_flight=4 * MIB, patience=1)
+    async with connected(door, *[begun(MIB // 4, **way)] * 50):
+        answers = [await door.post("/hooks/github", signed(id_=str(n), **way)) for n in range(5)]
+
+    assert [answer.status for answer in answers] == [202] * 5
+
+
+@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
+async def test_what_has_come_of_small_bodies_is_bounded_and_the_oldest_of_them_goes(
+    opened: Opened, way: dict[str, str]
+) -> None:
+    door = await opened(max_in_flight=4 * MIB, timeout=60)
+    half = begun(MIB // 4, **way) + b"x" * (MIB // 5)
+    async with connected(door, *[half] * 3) as wires:
+        await asyncio.sleep(0.2)
+        assert (await door.post("/hooks/github", signed(**way))).status == 202
+        first = await _read(wires[0][0])
+
+    assert first.status == 503
+    assert "too much is arriving at once" in first.error
+    assert first.headers["retry-after"]
+
+
+async def test_who_never_finishes_a_body_keeps_no_connection_from_others(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.web.server.most_connections", lambda: 30)
+    door = await opened(timeout=60)
+    async with connected(door, *[begun(1000)] * 100):
+        answers = [await door.post("/hooks/github", signed(id_=str(n))) for n in range(20)]
+        assert door.server._door is not None
+        assert len(door.server._door.connections) <= 30
+
+    assert [answer.status for answer in answers] == [202] * 20
+
+
+@pytest.mark.parametrize(
+    "first", [b"GET / HTTP/1.1\r\n", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"]
+)
+async def test_who_only_holds_connections_keeps_nobody_from_what_aiohttp_serves(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, first: bytes
+) -> None:
+    """Slack comes that way, and who looks whether the bridge is alive."""
+    monkeypatch.setattr("bridge.web.server.most_connections", lambda: 30)
+    door = await opened()
+    async with connected(door, *[first] * 100):
+        health = head_of("GET /healthz", {"Connection": "close"})
+        answers = [await door.knock(health) for _ in range(20)]
+        assert door.server._door is not None
+        both = len(door.server._door.connections) + len(door.server._door.aiohttp.connections)
+
+    assert [answer.status for answer in answers] == [200] * 20
+    assert both <= 30
+
+
+async def test_who_asks_on_and_never_reads_the_answers_is_cut_off(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.web.server.KEEPALIVE_SECONDS", 0.5)
+    door = await opened()
+    with socket.create_connection(("127.0.0.1", door.port)) as asks:
+        asks.setblocking(False)
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(_asks_without_end(asks), 20)
+
+
+async def _asks_without_end(asks: socket.socket) -> None:
+    while True:
+        many = head_of("GET /healthz", {}) * 99
+        await asyncio.get_running_loop().sock_sendall(asks, many)
 
 
 async def test_of_those_that_have_to_go_the_longest_silent_is_the_first(
