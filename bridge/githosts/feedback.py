@@ -24,6 +24,11 @@ LOOKS_AGAIN = (2.0, 5.0)
 than they send the push."""
 
 
+_DEPLOYED, _SKIPPED = 1, 2
+"""Ranks: comments go before what is said of each deployment, and that before what is said of
+each app that was skipped. Of 200 apps in one repository these are 200 writes, one a second."""
+
+
 class Use(StrEnum):
     """What of a host shows what happened."""
 
@@ -63,7 +68,7 @@ class Plans:
         return found
 
     def _target(
-        self, kind: str, id_: str, push: RefPushed, follows: str, **place: object
+        self, kind: str, id_: str, push: RefPushed, follows: str, rank: int = 0, **place: object
     ) -> Target:
         repository = push.repository
         owner = repository.name.rpartition("/")[0].lower()
@@ -75,14 +80,22 @@ class Plans:
             lane=f"{self.host} {owner}" if self.apart else self.host,
             follows=(follows,),
             place={"repository": name, "repository_id": repository.id, **place},
+            rank=rank,
         )
 
     def _push(self, push: RefPushed, seq: int) -> Target:
         assert push.commit is not None
         branch = push.ref.name if push.ref.kind is RefKind.BRANCH else None
-        place = {"commit": push.commit.sha, "branch": branch, "delivery": seq}
         # It follows the delivery only to be forgotten with it.
-        return self._target("push", f"{seq}", push, about_delivery(seq), **place)
+        return self._target(
+            "push",
+            f"{seq}",
+            push,
+            about_delivery(seq),
+            commit=push.commit.sha,
+            branch=branch,
+            delivery=seq,
+        )
 
     def _statuses(self, push: RefPushed, occasion: Occasion) -> list[Target]:
         assert push.commit is not None
@@ -99,6 +112,7 @@ class Plans:
                 f"{push.repository.id} {sha} {decision.app_id}",
                 push,
                 follows(decision),
+                _DEPLOYED if decision.app_id in deployed else _SKIPPED,
                 commit=sha,
                 app=decision.app_id,
             )
@@ -114,6 +128,7 @@ class Plans:
                 one.id,
                 push,
                 about_deployment(one.id),
+                _DEPLOYED,
                 commit=push.commit.sha,
                 ref=str(push.ref),
                 environment=environment_name(occasion.apps.get(one.app_id), one.app),

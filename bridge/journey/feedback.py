@@ -108,7 +108,7 @@ class Feedback:
         resting = self._resting(now)
         next_at = [now + poll, self._renew_at, *resting.values()]
         busy = [*self._at_work, *resting]
-        for raised in await self._journal.raised(ready + poll, free, busy=busy):
+        for raised in await self._journal.raised(ready + poll, free, ready=ready, busy=busy):
             assert raised.due_at is not None
             if raised.due_at <= ready:
                 self._begin(raised)

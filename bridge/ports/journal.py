@@ -146,10 +146,14 @@ class Journal(Protocol):
     async def want(self, targets: Sequence[Target]) -> None:
         """Have them shown from now on; one that is wanted already follows what is new as well."""
 
-    async def raised(self, until: float, limit: int, *, busy: Sequence[str] = ()) -> list[Raised]:
-        """Targets that are due by `until`, of each lane the one that has waited longest.
+    async def raised(
+        self, until: float, limit: int, *, ready: float | None = None, busy: Sequence[str] = ()
+    ) -> list[Raised]:
+        """Targets that are due by `until`, of each lane the one whose turn it is.
 
-        In the order in which they are due; none of the lanes in `busy`, none that is parked.
+        That is, of those due by `ready` (else by `until`), the one of the lowest rank that has
+        waited longest. In the order in which they are due; none of the lanes in `busy`, none
+        that is parked.
         """
 
     async def story(self, target: Target) -> Story:

@@ -27,6 +27,8 @@ class Target:
             at a time, and an answer "too many" makes all of them wait.
         follows: what raises it when it changes: `about_deployment`, `about_delivery`.
         place: where it is, in its adapter's own words; JSON.
+        rank: of what is due in a lane the lowest goes first, so that what people look at does
+            not wait for what only machines read.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Target:
     lane: str
     follows: tuple[str, ...]
     place: Mapping[str, Any]
+    rank: int = 0
 
 
 def about_deployment(id_: str) -> str:

@@ -102,10 +102,12 @@ def _raise(db: sa.Connection, ids: Sequence[str], at: float) -> None:
         db.execute(_RAISE, {"ids": some, "raised_at": at})
 
 
-def raised(limit: int, until: float, busy: Sequence[str]) -> sa.Select[Any]:
-    """The query for targets that are due: of each lane the one that has waited longest."""
+def raised(limit: int, until: float, ready: float, busy: Sequence[str]) -> sa.Select[Any]:
+    """The query for targets that are due: of each lane the one whose turn it is."""
     t = tables.feedback
-    turn = sa.func.row_number().over(partition_by=t.c.lane, order_by=(t.c.due_at, t.c.id))
+    not_yet = sa.case((t.c.due_at <= ready, 0), else_=1)  # what is due soon delays nothing
+    order = (not_yet, t.c.rank, t.c.due_at, t.c.id)
+    turn = sa.func.row_number().over(partition_by=t.c.lane, order_by=order)
     due = sa.select(t, turn.label("turn")).where(t.c.due_at <= until)
     first = (due.where(t.c.lane.not_in(list(busy))) if busy else due).subquery()
     return sa.select(first).where(first.c.turn == 1).order_by(first.c.due_at).limit(limit)
@@ -263,6 +265,7 @@ def _row(target: Target, at: float) -> dict[str, Any]:
         "id": target.id,
         "kind": target.kind,
         "lane": target.lane,
+        "rank": target.rank,
         "place": rows.place_text(target.place),
         "memory": "{}",
         "wanted": 1,

@@ -361,9 +361,12 @@ class SqlJournal:
         at = self._clock()
         await self._change(lambda db: feedback.want(db, targets, at))
 
-    async def raised(self, until: float, limit: int, *, busy: Sequence[str] = ()) -> list[Raised]:
-        """Targets that are due by `until`, of each lane the one that has waited longest."""
-        return await self._targets(feedback.raised(limit, until, busy))
+    async def raised(
+        self, until: float, limit: int, *, ready: float | None = None, busy: Sequence[str] = ()
+    ) -> list[Raised]:
+        """Targets that are due by `until`, of each lane the one whose turn it is."""
+        ready = until if ready is None else ready
+        return await self._targets(feedback.raised(limit, until, ready, busy))
 
     async def story(self, target: Target) -> Story:
         """What there is to show of what it follows."""

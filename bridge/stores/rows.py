@@ -174,7 +174,7 @@ def read_place(text: str) -> dict[str, Any]:
 def read_raised(row: Mapping[str, Any], follows: tuple[str, ...]) -> Raised:
     """A target from a row of `feedback`, with what it follows."""
     return Raised(
-        Target(row["id"], row["kind"], row["lane"], follows, read_place(row["place"])),
+        Target(row["id"], row["kind"], row["lane"], follows, read_place(row["place"]), row["rank"]),
         read_place(row["memory"]),
         wanted=row["wanted"],
         due_at=row["due_at"],

@@ -148,6 +148,7 @@ feedback = sa.Table(
     sa.Column("failing_since", sa.Float(53)),
     sa.Column("error", sa.Text),
     sa.Column("parked", sa.Boolean, nullable=False),
+    sa.Column("rank", sa.Integer, nullable=False, server_default="0"),
     sa.Index("feedback_due", "due_at"),
 )
 """Places that show something. `wanted` counts changes, `shown` is the count that the place is

@@ -817,12 +817,15 @@ async def one_of(journal: Any, target_id: str) -> Raised:
 async def test_a_target_is_there_with_the_deployment_that_it_shows(
     reopened: Opened, clock: ManualClock
 ) -> None:
-    target = replace(card(), follows=(about_delivery(1), about_deployment(deployment(1).id)))
+    target = replace(
+        card(), follows=(about_delivery(1), about_deployment(deployment(1).id)), rank=3
+    )
     await record(await reopened(), outcome(1, deployment(1), targets=(target,)))
 
     (raised,) = await due(await reopened(), clock)
 
     assert raised == Raised(target, {}, wanted=1, due_at=clock.now)
+    assert raised.target.rank == 3
 
 
 async def test_wanting_again_changes_nothing_and_following_more_raises(
@@ -884,6 +887,18 @@ async def test_of_each_lane_the_longest_waiting_goes_first_and_busy_lanes_wait(
     assert await ids(journal, clock) == ["b", "a", "d"]
     assert await ids(journal, clock, busy=["C1", "C4"]) == ["a", "d"]
     assert [one.target.id for one in await journal.raised(clock.now - 3, 100)] == ["b", "a"]
+
+
+async def test_in_a_lane_rank_counts_before_waiting_and_neither_before_what_is_ready(
+    journal: Any, clock: ManualClock
+) -> None:
+    for name, rank in (("status", 2), ("object", 1), ("comment", 0), ("other", 0)):
+        await journal.want([replace(card(name=name), rank=rank)])
+        clock.now += 1
+
+    assert await ids(journal, clock) == ["comment"]
+    assert await ids(journal, clock, ready=clock.now - 3) == ["object"]
+    assert await ids(journal, clock, ready=clock.now - 4) == ["status"]
 
 
 async def test_a_burst_does_not_put_off_what_waits_already(

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +69,7 @@ async def pushed(
     host: Host,  # noqa: F811 - the fixture
     seq: int = 1,
     uses: frozenset[Use] = frozenset({Use.COMMENT}),
+    skipped: Sequence[Decision] = (),
 ) -> Deployment:
     """Record a push of the newest commit, with the targets that it gets."""
     sha = host.repository.branches["main"]
@@ -77,7 +78,7 @@ async def pushed(
     event = replace(event, commit=replace(event.commit, sha=sha))
     decision = Decision("app-web", "shop/web", Reason.PATH_HIT, "-")
     waiting = deployment(seq, commit=sha)
-    outcome = Outcome(seq, f"d{seq}", (decision,), (waiting,))
+    outcome = Outcome(seq, f"d{seq}", (decision, *skipped), (waiting,))
     targets = Plans(host.api.name, uses)(Occasion(event, None, outcome, {"app-web": app()}))
     await journal.record([replace(outcome, targets=tuple(targets))], window=0)
     return waiting
@@ -93,6 +94,10 @@ def bodies(host: Host) -> list[str]:  # noqa: F811 - the fixture
     return [one.body for pull in host.repository.pulls.values() for one in pull.comments]
 
 
+async def bodies_of(host: Host) -> list[str]:  # noqa: F811 - the fixture
+    return bodies(host)
+
+
 async def shown(journal: SqlJournal, host: Host, words: str) -> None:  # noqa: F811 - the fixture
     """Nothing is to be shown any more, and the newest is on the comment."""
 
@@ -101,7 +106,7 @@ async def shown(journal: SqlJournal, host: Host, words: str) -> None:  # noqa: F
         due = [one for one in raised if one.shown < one.wanted]
         return not due and any(words in one for one in bodies(host))
 
-    await until(there, bool)
+    await until(there, bool, patience=120.0)  # hundreds of pushes are looked for one by one
 
 
 async def test_two_processes_leave_one_comment(
@@ -160,6 +165,23 @@ async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_on
         await shown(journal, host, "✅ deployed")
 
     assert len(bodies(host)) == 1
+
+
+async def test_a_comment_does_not_wait_for_the_statuses_of_two_hundred_apps(
+    journal: SqlJournal,
+    host: Host,  # noqa: F811 - the fixture
+) -> None:
+    pull = host.repository.open_pull("main", base="release")
+    ids = [f"app-{n:03}" for n in range(200)]
+    others = [Decision(id_, id_, Reason.NO_PATH_HIT, "-") for id_ in ids]
+    await pushed(journal, host, uses=frozenset(Use), skipped=others)
+
+    async with loop(journal, host, "one"):
+        await until(lambda: bodies_of(host), bool)
+
+    statuses = host.repository.statuses
+    assert len(statuses) < 20
+    assert "200 not deployed" in pull.comments[0].body
 
 
 async def test_three_hundred_changes_are_a_few_writes_and_the_last_one_shows(

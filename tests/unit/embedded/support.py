@@ -20,12 +20,14 @@ T = TypeVar("T")
 PATIENCE = 20.0
 
 
-async def until(probe: Callable[[], Awaitable[T]], fits: Callable[[T], object]) -> T:
+async def until(
+    probe: Callable[[], Awaitable[T]], fits: Callable[[T], object], *, patience: float = PATIENCE
+) -> T:
     """Ask until the answer fits; the deadline is generous, since the machine may be busy."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
+    deadline = asyncio.get_running_loop().time() + patience
     while not fits(found := await probe()):
         if asyncio.get_running_loop().time() > deadline:
-            raise AssertionError(f"it did not come within {PATIENCE:g} s; last was {found!r}")
+            raise AssertionError(f"it did not come within {patience:g} s; last was {found!r}")
         await asyncio.sleep(0.01)
     return found
 

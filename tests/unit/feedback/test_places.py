@@ -77,6 +77,7 @@ def test_a_push_has_its_pull_requests_a_status_of_each_app_and_deployments() -> 
         (f"github.deployment {ID}", "github.deployment", (f"deployment {ID}",)),
     ]  # fmt: skip
     assert {one.lane for one in targets} == {"github"}
+    assert [one.rank for one in targets] == [0, 1, 2, 1]
     assert targets[3].place == {
         "repository": "my-org/mono", "repository_id": "4711", "commit": SHA,
         "ref": "refs/heads/main", "environment": "production/shop/web",
