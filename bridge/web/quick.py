@@ -28,8 +28,9 @@ from bridge.web.hooks import SMALL, Hooks, Refusal
 
 log = logging.getLogger(__name__)
 
-MOST_HEAD = 16 * 1024
-"""Bytes of headers that are looked at; what has more is aiohttp's, which has limits of its own."""
+MOST_HEAD, MOST_LINES = 8000, 100
+"""Bytes and lines of headers that are looked at: aiohttp takes as many in a single line, and some
+more lines, so what is beyond it is beyond us."""
 
 INTERNAL = HTTPStatus.INTERNAL_SERVER_ERROR.value
 FAILED_INSIDE = "the bridge failed inside; its log says more"
@@ -84,7 +85,12 @@ def read_head(raw: bytes, hosts: dict[bytes, str]) -> Head | None:
         name, _, value = one.partition(":")
         headers[name.lower()] = value.strip("\t ")
     length = headers.get("content-length", "")
-    if len(headers) != len(lines) or not _LENGTH(length) or not _NOT_PLAIN.isdisjoint(headers):
+    if (
+        len(lines) > MOST_LINES
+        or len(headers) != len(lines)
+        or not _LENGTH(length)
+        or not _NOT_PLAIN.isdisjoint(headers)
+    ):
         return None
     connection = headers.get("connection", "keep-alive").lower()
     if connection not in ("keep-alive", "close"):
