@@ -1,14 +1,26 @@
 """`/healthz` and `/readyz`: alive, and able to store and work."""
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from bridge.web.answers import answer
+from bridge.web.insiders import Insiders
+
+log = logging.getLogger(__name__)
 
 Check = Callable[[], Awaitable[str | None]]
 """What is wrong, in words; None when nothing is."""
+
+FRESH = 0.5
+"""Seconds for which what was found counts: whoever asks often costs no more than that."""
+
+AWAY = "does not work; the log says why"
+"""All that strangers are told of a part: in words stand addresses, and names of users."""
 
 
 async def healthz(_request: web.Request) -> web.Response:
@@ -16,15 +28,50 @@ async def healthz(_request: web.Request) -> web.Response:
     return answer(200, status="ok")
 
 
-def readyz(checks: dict[str, Check]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """A handler that runs every check and says how each part is; 503 when something is wrong.
+class Readiness:
+    """Looks at every part, once for all who ask at a time; what is wrong is logged once."""
+
+    def __init__(
+        self, checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._checks = checks
+        self._clock = clock
+        self._looking: asyncio.Task[dict[str, str | None]] | None = None
+        self._since = 0.0
+        self._wrong: dict[str, str | None] = {}
+
+    async def wrong(self) -> Mapping[str, str | None]:
+        """By part what is wrong with it; None where nothing is."""
+        task, now = self._looking, self._clock()
+        if task is None or (task.done() and now - self._since >= FRESH):
+            task = self._looking = asyncio.create_task(self._look(), name="readiness")
+            self._since = now
+        return await asyncio.shield(task)
+
+    async def _look(self) -> dict[str, str | None]:
+        found = {name: await check() for name, check in self._checks.items()}
+        for name, why in found.items():
+            if why != self._wrong.get(name):
+                level = logging.INFO if why is None else logging.WARNING
+                log.log(level, "a part is %s", "ready" if why is None else "not ready",
+                        extra={"part": name, "why": why})  # fmt: skip
+        self._wrong = found
+        return found
+
+
+def readyz(
+    checks: Mapping[str, Check], insiders: Insiders
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """A handler that says of every part how it is; 503 when something is wrong.
 
     It is JSON with one line for each part, so that `grep` and people can read it as well.
     """
+    readiness = Readiness(checks)
 
-    async def handle(_request: web.Request) -> web.Response:
-        wrong = {name: await check() for name, check in checks.items()}
-        parts = {name: why or "ok" for name, why in wrong.items()}
+    async def handle(request: web.Request) -> web.Response:
+        wrong = await readiness.wrong()
+        told = insiders(request)
+        parts = {name: (why if told else AWAY) if why else "ok" for name, why in wrong.items()}
         ready = not any(wrong.values())
         status = {"status": "ready" if ready else "not ready"}
         body = json.dumps(status | parts, indent=0, ensure_ascii=False) + "\n"

@@ -6,11 +6,9 @@ person, and what a stranger may send (an event's name) only where it is known.
 """
 
 import asyncio
-import hmac
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -21,6 +19,7 @@ from bridge.ports.clock import Clock
 from bridge.ports.figures import Ended, InboxMeter, JournalMeter
 from bridge.web.answers import refusal
 from bridge.web.exposition import Timings, counter, gauge, histogram, of_stores, written
+from bridge.web.insiders import Insiders
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -46,9 +45,6 @@ DEPLOY_BOUNDS = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 360
 LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 LAG_EVERY = 0.25
 """Seconds between two looks at how late the event loop is."""
-
-FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
-"""Headers of proxies: behind one on the same machine everybody seems to come from it."""
 
 
 class Metrics:
@@ -160,12 +156,12 @@ class Metrics:
 
 
 def metrics_route(
-    metrics: Metrics, token: str | None
+    metrics: Metrics, insiders: Insiders
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     """The handler of `/metrics`; who may not read it gets 403."""
 
     async def handle(request: web.Request) -> web.Response:
-        if not (_with_token(request, token) or _from_this_machine(request)):
+        if not insiders(request):
             return refusal(
                 403,
                 "metrics are for this machine, or with the token of BRIDGE_WEB_METRICS_TOKEN"
@@ -178,21 +174,3 @@ def metrics_route(
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     return handle
-
-
-def _with_token(request: web.Request, token: str | None) -> bool:
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if token is None or scheme.lower() != "bearer":
-        return False
-    return hmac.compare_digest(
-        given.strip().encode(errors="surrogatepass"), token.encode(errors="surrogatepass")
-    )
-
-
-def _from_this_machine(request: web.Request) -> bool:
-    if any(name in request.headers for name in FORWARDED):
-        return False
-    try:
-        return ip_address(request.remote or "").is_loopback
-    except ValueError:
-        return False

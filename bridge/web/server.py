@@ -16,6 +16,7 @@ from bridge.web.answers import refusal
 from bridge.web.chat import chat_route
 from bridge.web.health import Check, healthz, readyz
 from bridge.web.hooks import BodyLimits, Hooks, count_nothing, expect_later
+from bridge.web.insiders import Insiders
 from bridge.web.metrics import Metrics, metrics_route
 from bridge.web.quick import QuickDoor
 
@@ -57,9 +58,10 @@ def routes(
         path, handle = f"/{chat}/events", chat_route(chat, door)
         app.router.add_route("*", path, handle, expect_handler=expect_later)
     app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz(checks))
+    insiders = Insiders(metrics_token)
+    app.router.add_get("/readyz", readyz(checks, insiders))
     if metrics is not None:
-        app.router.add_get("/metrics", metrics_route(metrics, metrics_token))
+        app.router.add_get("/metrics", metrics_route(metrics, insiders))
     app.on_response_prepare.append(_nameless)
     app.router.add_route("*", r"/{path:[\s\S]*}", _unknown, expect_handler=expect_later)
     return app

@@ -1,9 +1,11 @@
 """What those who watch over a bridge see: its metrics, its readiness, and the trail in its logs."""
 
+import asyncio
 import io
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.cli.logs import JsonLines
 from bridge.web.health import readyz
+from bridge.web.insiders import Insiders
 from tests.e2e.test_journey import make_site
 from tests.worlds.bridge import Origin, World, hook_headers, running_world
 
@@ -157,22 +160,80 @@ async def test_one_id_leads_from_the_delivery_to_the_end(
     ]
 
 
-async def test_a_part_that_does_not_work_has_its_line(aiohttp_client: Any) -> None:
-    async def well() -> None:
-        return None
+async def test_who_speaks_as_a_silent_proxy_does_is_no_neighbour(world: World) -> None:
+    """Nginx on the same machine names nobody by default, and speaks HTTP/1.0."""
+    host, port = world.web.base_url.host, world.web.base_url.port
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(b"GET /metrics HTTP/1.0\r\nHost: a\r\nConnection: close\r\n\r\n")
+    said = await reader.read()
+    writer.close()
 
-    async def ill() -> str:
-        return "the inbox can't be reached: disk full"
+    assert said.split(b" ")[1] == b"403"
 
-    app = web.Application()
-    app.router.add_get("/readyz", readyz({"inbox": ill, "journal": well}))
-    answer = await (await aiohttp_client(app)).get("/readyz")
+
+@dataclass
+class Ill:
+    """A part that does not work, and how often it was looked at."""
+
+    looks: int = 0
+
+    async def __call__(self) -> str:
+        self.looks += 1
+        return "the inbox can't be reached: disk full at 10.0.0.5"
+
+
+async def well() -> None:
+    return None
+
+
+@pytest.fixture
+async def ill(aiohttp_client: Any) -> tuple[Ill, Any]:
+    part, app = Ill(), web.Application()
+    app.router.add_get("/readyz", readyz({"inbox": part, "journal": well}, Insiders(TOKEN)))
+    return part, await aiohttp_client(app)
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"X-Forwarded-For": "203.0.113.7", "Authorization": f"Bearer {TOKEN}"}]
+)
+async def test_a_part_that_does_not_work_has_its_line(
+    ill: tuple[Ill, Any], headers: dict[str, str]
+) -> None:
+    answer = await ill[1].get("/readyz", headers=headers)
 
     assert answer.status == 503
     assert (await answer.text()).splitlines() == [
         "{",
         '"status": "not ready",',
-        '"inbox": "the inbox can\'t be reached: disk full",',
+        '"inbox": "the inbox can\'t be reached: disk full at 10.0.0.5",',
         '"journal": "ok"',
         "}",
     ]
+
+
+async def test_strangers_do_not_learn_why_a_part_does_not_work(
+    ill: tuple[Ill, Any], lines: io.StringIO
+) -> None:
+    answers = [
+        await ill[1].get("/readyz", headers={"X-Forwarded-For": "203.0.113.7"}) for _ in range(3)
+    ]
+
+    assert [answer.status for answer in answers] == [503] * 3
+    told = [await answer.json() for answer in answers]
+    assert told == 3 * [
+        {
+            "status": "not ready",
+            "inbox": "does not work; the log says why",
+            "journal": "ok",
+        }
+    ]
+    (logged,) = map(json.loads, lines.getvalue().splitlines())
+    assert logged["part"] == "inbox"
+    assert "10.0.0.5" in logged["why"]
+
+
+async def test_whoever_asks_often_has_the_parts_looked_at_once(ill: tuple[Ill, Any]) -> None:
+    part, client = ill
+    await asyncio.gather(*(client.get("/readyz") for _ in range(40)))
+
+    assert part.looks < 10
