@@ -1,5 +1,6 @@
 """The end of a deployment's log, fit to be shown to many: read late, cut short, redacted."""
 
+import asyncio
 from collections.abc import Mapping
 
 from bridge.core.errors import BridgeError
@@ -38,5 +39,5 @@ class BuildLogs:
             text = await backend.log_tail(record, lines + ABOVE) if record else ""
         except BridgeError:
             return ""
-        shown = lines_of(redact(text[-MOST:]))[-lines:]
+        shown = lines_of(await asyncio.to_thread(redact, text[-MOST:]))[-lines:]
         return "\n".join(line[:LONGEST_LINE] for line in shown)

@@ -12,6 +12,7 @@ from bridge.core import trace
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.redaction import redact
 from bridge.core.tracking import description_of, title_of, token_after
 from bridge.core.watch import App
 from bridge.journey.watching import Look, Sleep, Watching, Watchings
@@ -20,6 +21,9 @@ from bridge.ports.clock import Clock, Wake
 from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
+
+MOST_OF_A_TAIL = 20_000
+"""Characters of a log's end that are read for why a build failed."""
 
 MOST_ASKED = 2
 """How often one is asked for at most: once, and once more where the backend has lost it."""
@@ -254,11 +258,12 @@ class Follower:
 
     async def _why_failed(self, backend: Backend, record: BackendDeployment) -> str:
         if record.error:
-            return record.error[:500]
+            return redact(record.error)[:500]
         try:
             tail = await backend.log_tail(record, self._pace.log_lines)
         except BridgeError:
             tail = ""
+        tail = redact(tail[-MOST_OF_A_TAIL:])
         lines = [line.strip() for line in tail.splitlines() if line.strip()]
         return lines[-1][:500] if lines else "the build failed; the backend's log says why"
 

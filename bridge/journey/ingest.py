@@ -16,7 +16,7 @@ from bridge.ports.githosts import Body, Envelope, GitHost
 from bridge.ports.inbox import Inbox, NewDelivery
 
 IN_THREAD_FROM = 256 * 1024
-"""Bytes of body from which the signature is checked in a thread: above, it would hold the loop."""
+"""Bytes of body from which it is digested in a thread: above, it would hold the loop."""
 
 NAMELESS_WINDOW = 300.0
 """Seconds in which the same nameless body is taken for one delivery (GitLab before 17.4)."""
@@ -66,7 +66,7 @@ class Ingest:
         else:
             await asyncio.to_thread(verify, envelope, body)
         now = self._clock()
-        id_ = envelope.id or _nameless(envelope, body, now)
+        id_ = envelope.id or await _nameless(envelope, body, now)
         kept = self._inbox.known(host, id_)
         if kept is None:
             new = NewDelivery(host, id_, envelope.event, envelope.headers, body, now)
@@ -74,7 +74,7 @@ class Ingest:
         return Receipt(id_, kept.duplicate)
 
 
-def _nameless(envelope: Envelope, body: Body, now: float) -> str:
+async def _nameless(envelope: Envelope, body: Body, now: float) -> str:
     """An id for a delivery whose sender gives none.
 
     Two hooks can bring the same push under one event id, in different bodies; without even
@@ -82,4 +82,12 @@ def _nameless(envelope: Envelope, body: Body, now: float) -> str:
     forth, back and forth again sends equal bodies too. The journal tells those apart.
     """
     event_id = envelope.headers.get("x-gitlab-event-uuid") or str(int(now // NAMELESS_WINDOW))
-    return hashlib.sha256(event_id.encode() + b"\0" + body).hexdigest()[:32]
+    if len(body) < IN_THREAD_FROM:
+        return _digest(event_id, body)
+    return await asyncio.to_thread(_digest, event_id, body)
+
+
+def _digest(event_id: str, body: Body) -> str:
+    digest = hashlib.sha256(event_id.encode() + b"\0")
+    digest.update(body)
+    return digest.hexdigest()[:32]

@@ -31,6 +31,7 @@ class Keeping:
         deliveries: their ids; what comes again later counts as new.
         decisions: with deployments, their history, and where they were shown.
         audit: who changed what.
+        drafts: changes that were shown in a chat and that nobody has agreed to; sealed.
         flows: that have ended.
         every: seconds between two rounds.
         bite: how many are forgotten in one transaction.
@@ -41,6 +42,7 @@ class Keeping:
     deliveries: float = 60.0
     decisions: float = 365.0
     audit: float = 730.0
+    drafts: float = 7.0
     flows: float = 7.0
     every: float = 3600.0
     bite: int = 200
@@ -91,6 +93,7 @@ class Retention:
             "deliveries": (self._inbox.forget, keeping.deliveries),
             "decisions": (self._journal.forget, keeping.decisions),
             "audit": (self._journal.forget_audit, keeping.audit),
+            "drafts": (self._journal.forget_drafts, keeping.drafts),
         }
         forgotten = {
             what: await self._all(forget, now - days * DAY) for what, (forget, days) in work.items()

@@ -131,6 +131,9 @@ class Journal(Protocol):
     async def forget_audit(self, before: float, limit: int) -> int:
         """Forget some of who changed what before then; how many."""
 
+    async def forget_drafts(self, before: float, limit: int) -> int:
+        """Forget some changes that were shown before then and never agreed to; how many."""
+
     async def newest_push(self, ref_key: str) -> str | None:
         """Where the newest decided push of a ref has led to; None where none was decided."""
 

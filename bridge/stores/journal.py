@@ -350,6 +350,10 @@ class SqlJournal:
         """Forget some of who changed what before then; how many."""
         return await self._write(lambda db: retention.forget_audit(db, before, limit))
 
+    async def forget_drafts(self, before: float, limit: int) -> int:
+        """Forget some changes that were shown before then and never agreed to; how many."""
+        return await self._write(lambda db: retention.forget_drafts(db, before, limit))
+
     # ── feedback ──────────────────────────────────────────────────────────
 
     async def unwant(self, target_id: str) -> None:

@@ -41,6 +41,14 @@ def forget_audit(db: sa.Connection, before: float, limit: int) -> int:
     return len(old)
 
 
+def forget_drafts(db: sa.Connection, before: float, limit: int) -> int:
+    """Forget the oldest changes that nobody agreed to: secrets are in them; how many."""
+    t = tables.drafts
+    old = list(db.scalars(sa.select(t.c.id).where(t.c.at < before).order_by(t.c.at).limit(limit)))
+    db.execute(sa.delete(t).where(t.c.id.in_(old)))
+    return len(old)
+
+
 def _over(db: sa.Connection, before: float, limit: int) -> list[int]:
     """Old deliveries of which nothing goes on, and nothing is the last that an app has."""
     d, t = tables.decisions, tables.deployments

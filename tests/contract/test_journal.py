@@ -1161,6 +1161,18 @@ async def test_old_entries_of_the_audit_are_forgotten(journal: Any, clock: Manua
     assert [one.at for one in await journal.audited(limit=10)] == [3.0]
 
 
+async def test_old_drafts_are_forgotten_though_nobody_makes_another(
+    journal: Any, clock: ManualClock
+) -> None:
+    for name in "abc":
+        await journal.keep_draft(name, "sealed")
+        clock.now += 10
+
+    before = clock.now - 10
+    assert [await journal.forget_drafts(before, n) for n in (1, 5, 5)] == [1, 1, 0]
+    assert [await journal.draft(name) for name in "abc"] == [None, None, "sealed"]
+
+
 # ── for those who watch over it ──────────────────────────────────────────────
 
 

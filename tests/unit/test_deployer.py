@@ -180,6 +180,7 @@ async def test_a_failed_build_says_the_backends_words(staged: Callable[..., Stag
     ("log", "note"),
     [
         ("step 1\nerror: no space left\n\n", "error: no space left"),
+        ("error: API_TOKEN=t0ps3cret is refused\n", "error: API_TOKEN=*** is refused"),
         ("", "the build failed; the backend's log says why"),
     ],
 )
