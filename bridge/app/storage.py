@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -84,13 +85,29 @@ def _stores(
     settings: Settings, owner: str, listens: bool, clock: Clock
 ) -> "tuple[SqliteInbox | PostgresInbox, SqlJournal]":
     if (url := database_url(settings)) is None:
-        data = settings.data
-        engine = sqlite_engine(data / "journal.sqlite")
-        return SqliteInbox(data / "inbox.sqlite"), SqlJournal(engine, clock=clock)
+        engine = sqlite_engine(_private(settings.data / "journal.sqlite"))
+        return SqliteInbox(_private(settings.data / "inbox.sqlite")), SqlJournal(
+            engine, clock=clock
+        )
     from bridge.stores.postgres_inbox import PostgresInbox
 
     journal = SqlJournal(postgres_engine(url), clock=clock)
     return PostgresInbox(url, owner=owner, listens=listens), journal
+
+
+def _private(file: Path) -> Path:
+    """A file that only its owner may read, also in a folder that others may: a volume, say.
+
+    What SQLite keeps beside it gets the same mode.
+    """
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise Rejected(
+            f"{file} can't hold the data ({error.strerror}); choose another with BRIDGE_DATA"
+        ) from error
+    return file
 
 
 async def _opened(store: Any, settings: Settings) -> None:
@@ -110,7 +127,7 @@ def flows_of(settings: Settings, owner: str) -> "DurableFlows":
 
     concurrency = settings.journey.deployments_at_a_time
     if (url := database_url(settings)) is None:
-        workflows = engine.sqlite_engine(settings.data / "workflows.sqlite")
+        workflows = engine.sqlite_engine(_private(settings.data / "workflows.sqlite"))
         return engine.DurableFlows(workflows, executor_id=owner, concurrency=concurrency)
     from bridge.durable.peers import Peers
 
@@ -137,7 +154,7 @@ async def migrate(settings: Settings) -> None:
     if url is not None:
         workflows = engine.postgres_engine(url)
     else:
-        workflows = engine.sqlite_engine(settings.data / "workflows.sqlite")
+        workflows = engine.sqlite_engine(_private(settings.data / "workflows.sqlite"))
     try:
         await asyncio.to_thread(engine.migrate, workflows)
     finally:

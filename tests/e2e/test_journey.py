@@ -1,6 +1,7 @@
 """A push deploys: the whole journey through the public doors."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -414,3 +415,18 @@ async def test_the_bridge_is_ready_and_alive(world: World) -> None:
     assert ready.text.splitlines() == [
         "{", '"status": "ready",', '"inbox": "ok",', '"journal": "ok",', '"workflows": "ok"', "}",
     ]  # fmt: skip
+
+
+async def test_what_is_kept_is_read_by_its_owner_only(tmp_path: Path) -> None:
+    """Also in a folder that others may read, as a volume is."""
+    tmp_path.chmod(0o755)
+    umask = os.umask(0o022)
+    try:
+        async with running_world(tmp_path):
+            files = [file for file in tmp_path.iterdir() if ".sqlite" in file.name]
+            modes = {file.name: oct(file.stat().st_mode & 0o077) for file in files}
+    finally:
+        os.umask(umask)
+
+    assert len(modes) >= 6
+    assert set(modes.values()) == {"0o0"}
