@@ -43,7 +43,7 @@ class GitlabApi:
             SERVICE,
             str(found.id),
             found.path_with_namespace,
-            clone_urls(found.http_url_to_repo, found.ssh_url_to_repo),
+            clone_urls(found.http_url_to_repo, found.ssh_url_to_repo, found.web_url),
             web_url(found.web_url),
         )
 

@@ -95,7 +95,8 @@ class _Hook(Model):
     disabled_until: str | None = None
 
     def meaning(self, place: str) -> Hook:
-        return Hook(place, str(self.id), self.url, self._trouble())
+        # Custom templates and headers make of a payload whatever a maintainer likes.
+        return Hook(place, str(self.id), self.url, self._trouble(), speaks_for=place)
 
     def _trouble(self) -> str | None:
         state = (self.alert_status or "executable").lstrip(":")

@@ -7,16 +7,18 @@ never even sent is found by `reconcile`.
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from bridge.core.errors import BridgeError, Rejected
+from bridge.core.events import RefPushed
 from bridge.core.watch import App
 from bridge.journey.budget import Budget
 from bridge.journey.catalog import Catalog
 from bridge.journey.reconcile import NO_HOMES, Homes, ReadsRefs, Reconciler, wanted_of
 from bridge.ports.clock import Clock
-from bridge.ports.githosts import GitHost
+from bridge.ports.githosts import Envelope, GitHost
 from bridge.ports.host_api import Hook, Redelivers, Sending
 from bridge.ports.inbox import Inbox, NewDelivery
 from bridge.ports.journal import Journal
@@ -24,6 +26,10 @@ from bridge.ports.journal import Journal
 log = logging.getLogger(__name__)
 
 LEASE = "catchup"
+
+MOST_STRANGE = 10_000
+"""Refused deliveries that are remembered, so that each is looked at and told of once."""
+
 DAY = 86_400.0
 
 Sleep = Callable[[float], Awaitable[object]]
@@ -54,11 +60,15 @@ class Diligence:
 
 
 class Sweeper:
-    """Fetches what a host has sent and we have never got."""
+    """Fetches what a host has sent and we have never got.
+
+    Nobody has signed what is fetched: it is as good as the host's word for it. Where whoever
+    keeps a webhook can shape its payloads, they count only for that very repository.
+    """
 
     def __init__(
         self,
-        apis: Mapping[str, Redelivers],
+        apis: Mapping[str, ReadsRefs],
         hosts: Mapping[str, GitHost],
         inbox: Inbox,
         journal: Journal,
@@ -77,6 +87,7 @@ class Sweeper:
         self._diligence = diligence
         self.trouble: dict[str, str] = {}
         """Webhooks that send nothing at present, and why, by host, repository and hook."""
+        self._strange: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     async def round(self, apps: Iterable[App]) -> int:
         """Look once at all webhooks of the apps' repositories; how many were fetched."""
@@ -140,6 +151,8 @@ class Sweeper:
 
     async def _fetch(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> bool:
         """Keep one as if it had arrived; False where it is there already."""
+        if (host, hook.place, sending.id) in self._strange:
+            return False
         if sending.delivery and await self._inbox.find(host, sending.delivery) is not None:
             return False
         if (payload := sending.payload) is None:
@@ -150,12 +163,41 @@ class Sweeper:
         except Rejected as error:
             log.warning("a missed delivery can't be read", extra={"why": str(error)})
             return False
+        if not await self._may_speak(host, hook, sending, envelope, payload.body):
+            return False
         id_ = envelope.id or f"fetched-{hook.id}-{sending.id}"
         new = NewDelivery(host, id_, envelope.event, envelope.headers, payload.body, self._clock())
         kept = await self._inbox.keep(new)
         if not kept.duplicate:
             log.warning("a missed delivery was fetched", extra={"delivery": id_, "host": host})
         return not kept.duplicate
+
+    async def _may_speak(
+        self, host: str, hook: Hook, sending: Sending, envelope: Envelope, body: bytes
+    ) -> bool:
+        """Whether a payload speaks of no repository but the one that its webhook may speak for."""
+        if hook.speaks_for is None:
+            return True
+        parse = self._hosts[host].parse
+        try:
+            event = await asyncio.to_thread(parse, envelope.event, envelope.headers, body)
+        except Rejected:
+            return True  # it will be parked with its reason
+        if not isinstance(event, RefPushed):
+            return True
+        await self._budget.spend()
+        known, told = await self._apis[host].repository(hook.speaks_for), event.repository
+        same = known.id == told.id and known.name.lower() == told.name.lower()
+        if same and told.urls <= known.urls:
+            return True
+        log.warning(
+            "a missed delivery speaks of another repository than its webhook's",
+            extra={"host": host, "repository": hook.speaks_for, "hook": hook.id, "says": told.name},
+        )
+        self._strange[host, hook.place, sending.id] = None
+        if len(self._strange) > MOST_STRANGE:
+            self._strange.popitem(last=False)
+        return False
 
 
 class Catchup:

@@ -146,12 +146,15 @@ class Hook:
         place: whose it is, in the adapter's own words, e.g. "repos/my-org/mono", "app".
         url: where it sends; None where the host does not tell.
         trouble: why the host sends nothing at present, in words for people.
+        speaks_for: the only repository that its payloads may speak of, where whoever keeps the
+            webhook can shape them; None: the host alone makes them.
     """
 
     place: str
     id: str
     url: str | None
     trouble: str | None = None
+    speaks_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,16 @@ async def sendings(host: Host, since: float = 0.0) -> list[Sending]:
     return [one async for one in host.api.sendings(await only(host), since)]
 
 
+async def test_a_payload_that_people_shape_speaks_of_their_repository_alone(host: Host) -> None:
+    """GitLab's webhooks have templates and headers of their own; GitHub makes all by itself."""
+    hooked(host, "https://bridge.example.com/hooks/here")
+
+    speaks_for = (await only(host)).speaks_for
+
+    assert (speaks_for is None) == (host.fake.name == "github")
+    assert speaks_for is None or (await host.api.repository(speaks_for)).name == NAME
+
+
 async def test_both_hosts_can_be_caught_up_with(host: Host) -> None:
     assert isinstance(host.api, Redelivers)
 

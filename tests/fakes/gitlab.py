@@ -104,7 +104,8 @@ class FakeGitlab(FakeHost):
         found = self._project(request)
         url = f"https://gitlab.example.com/{found.name}"
         shown = {"id": found.id, "path_with_namespace": found.name, "web_url": url}
-        return web.json_response(shown | {"http_url_to_repo": f"{url}.git"})
+        clone = f"{self.url}/{found.name}.git"
+        return web.json_response(shown | {"http_url_to_repo": clone})
 
     async def _merges(self, request: web.Request) -> web.Response:
         project, sha = self._project(request), request.match_info["sha"]

@@ -1,5 +1,6 @@
 """What no webhook has brought: fetched from the host's list, or found where a ref has moved."""
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -317,6 +318,40 @@ async def test_what_we_kept_without_the_hosts_knowing_is_not_fetched(scene: Scen
 
     assert await scene.sweeper.round([app()]) == 0
     assert "payload timed-out-0" not in scene.api.asked
+
+
+PUSH = {
+    "ref": "refs/heads/main",
+    "before": A,
+    "after": B,
+    "repository": {"id": 4711, "name": "mono", "full_name": "my-org/Mono"},
+}
+
+
+@pytest.mark.parametrize(
+    ("says", "kept"),
+    [
+        ({}, 1),
+        ({"id": 4712}, 0),
+        ({"full_name": "my-org/other"}, 0),
+        ({"clone_url": "https://github.com/my-org/other.git"}, 0),
+    ],
+)
+async def test_where_people_shape_payloads_they_speak_of_their_repository_alone(
+    scene: Scene, says: dict[str, Any], kept: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who may keep a webhook of one repository need not know our secret: nobody has signed it."""
+    scene.api.listed = [replace(HOOK, speaks_for="my-org/mono")]
+    missed(scene, "guid-1", False)
+    told = PUSH | {"repository": {**PUSH["repository"], **says}}  # type: ignore[dict-item]  # one has fields
+    made = replace(payload("guid-1"), body=json.dumps(told).encode())
+    scene.api.payloads["guid-1-0"] = made
+
+    assert [await scene.sweeper.round([app()]) for _ in range(3)] == [kept, 0, 0]
+
+    assert len(await scene.kept()) == kept
+    assert caplog.text.count("speaks of another repository") == 1 - kept
+    assert scene.api.asked.count("payload guid-1-0") == 1
 
 
 async def test_only_webhooks_that_lead_here_are_swept_and_each_once(scene: Scene) -> None:
