@@ -27,6 +27,7 @@ from bridge.core.unfit import (
     checked_address,
     checked_image,
     checked_rule,
+    checked_words,
     incomplete,
     problem,
     unknown,
@@ -181,6 +182,7 @@ def _source(now: Configured, kind: SourceType, asked: dict[str, Any]) -> Provide
     }
     checked_address(filled.get("url"))
     checked_image(filled.get("image"))
+    checked_words(filled, known)
     try:
         return model.model_validate(known | filled | {"type": kind})
     except ValidationError as error:  # not chained: it repeats what it was given
@@ -202,6 +204,7 @@ def _with_build(now: Configured, asked: Mapping[str, Any]) -> Configured:
     for name in asked:
         if name not in BuildType.model_fields:
             raise unknown(name, "build", sorted(BuildType.model_fields))
+    checked_words(asked, now.saved.build.model_dump())
     fields = now.saved.build.model_dump() | dict(asked)
     try:
         build = BuildType.model_validate(fields)

@@ -23,6 +23,14 @@ _REMEDIES = {
 }
 
 _SECRET = {"password"}
+_IN_COMMANDS = frozenset(
+    {
+        *("url", "owner", "repository", "path", "build_path", "dockerfile"),
+        *("docker_context_path", "docker_build_stage", "publish_directory"),
+        *("heroku_version", "railpack_version"),
+    }
+)
+_OF_A_SHELL = re.compile(r"""^-|[`$;&|<>\\"'\x00-\x1f\x7f]""")
 _REMOTE = re.compile(r"(?:https?|ssh|git)://[^/-]|[\w.-]+@[\w.-]+:(?!/?/)")
 _IMAGE = re.compile(r"[A-Za-z0-9][\w.\-/:@+]*")
 
@@ -64,6 +72,25 @@ def checked_address(url: object) -> None:
             " transport that runs commands; write https://host/owner/repo.git or"
             " git@host:owner/repo.git",
         )
+
+
+def checked_words(asked: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Names, paths and addresses that a shell would read as commands; raises Rejected.
+
+    Backends write them into command lines, and who may configure one app there must not run
+    anything beside it. What is so already is left alone.
+    """
+    for name in _IN_COMMANDS & asked.keys():
+        value = asked[name]
+        if not isinstance(value, str) or value == known.get(name):
+            continue
+        found = _OF_A_SHELL.search(value)
+        if found is not None:
+            raise Unfit(
+                name,
+                f"{name} can't be what was given: {found[0]!r} would be read as part of a"
+                " command; in an address write it percent-encoded, in a path use another name",
+            )
 
 
 def checked_remote(url: object) -> None:

@@ -223,8 +223,11 @@ def changes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
     )
     same = plan(web, now, WantedSource(None, {}))
     yield "provider-no-difference", lambda: views.difference_view(same, about)
-    wild = WantedSource(None, {"watch_paths": (hostile,) * 50, "build_path": hostile * 20})
-    hard = plan(web, now, wild, remarks=(hostile * 30,) * 9)
+    wild = {"watch_paths": (hostile,) * 50, "build_path": hostile * 20}
+    after = configured(GITHUB.model_copy(update=wild))  # no wish: it would be refused
+    hard = replace(
+        same, after=after, difference=difference(now, after), remarks=(hostile * 30,) * 9
+    )
     yield "provider-difference-hardest", lambda: views.difference_view(hard, about)
     gone = plan(web, now, NoSource())
     yield "provider-parting", lambda: views.parting_view(gone, about)

@@ -248,6 +248,36 @@ def test_an_address_that_git_would_not_take_for_one_is_rejected(url: str) -> Non
         merge(configured(GIT), source(url=url))
 
 
+@pytest.mark.parametrize("value", ["$(id)", "a;id", "a`id`", "a&b", "a|b", "-x", "a'b", "a>b"])
+def test_what_a_shell_would_run_is_rejected(value: str) -> None:
+    """Backends put it into command lines; who may configure an app may run nothing beside it."""
+    for wanted in (
+        source(SourceType.GIT, url=f"https://example.com/{value}", branch="main")
+        if value != "-x"
+        else source(build_path=value),
+        source(build_path=value),
+        source(owner=value),
+        WantedBuild({"dockerfile": value}),
+        WantedBuild({"docker_context_path": value}),
+        WantedBuild({"publish_directory": value}),
+    ):
+        with pytest.raises(Rejected, match=r"can't be what was given: .* part of a command"):
+            merge(configured(), wanted)
+
+
+def test_what_is_so_already_holds_up_no_other_change() -> None:
+    now = merge(configured(), WantedBuild({"publish_directory": "out"}))
+    assert now.saved.build is not None
+    odd = now.saved.build.model_copy(update={"publish_directory": "o'clock"})
+    now = replace(now, saved=replace(now.saved, build=odd))
+
+    form = {"publish_directory": "o'clock", "build_type": "static"}
+    new = merge(now, WantedBuild(form))
+
+    assert new.saved.build is not None
+    assert new.saved.build.publish_directory == "o'clock"
+
+
 def test_a_secret_that_can_not_be_is_not_repeated() -> None:
     with pytest.raises(Rejected) as caught:
         merge(configured(DOCKER), source(password=["hunter2"]))
