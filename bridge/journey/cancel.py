@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 PAUSE = 0.5
 """Seconds between two tries, and between two looks at one that is being asked for."""
 
+FAILURES = 3
+"""How often a fault of our own is tried again."""
+
 LATE_LOOKS = 4
 """How often to look for one that was just asked for: a backend may list it late."""
 
@@ -68,17 +71,31 @@ class Canceller:
         await self._drop(steps, _Meant(app_of(one), int(text), one))
 
     async def _drop(self, steps: Steps, meant: _Meant) -> None:
-        await steps.run("drop ours", lambda: self._surely(lambda: self._drop_ours(meant)))
-        await steps.run("drop theirs", lambda: self._surely(lambda: self._drop_theirs(meant)))
+        await steps.run("drop ours", lambda: self._surely(self._drop_ours, meant))
+        await steps.run("drop theirs", lambda: self._surely(self._drop_theirs, meant))
 
-    async def _surely(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do it again while our own journal is away: a cancel must not get lost."""
-        while True:
+    async def _surely(self, work: Callable[[_Meant], Awaitable[None]], meant: _Meant) -> None:
+        """Do it again while our own journal is away: a cancel must not get lost.
+
+        Nor may a fault of our own end it without a word to whoever asked.
+        """
+        failures = 0
+        while failures < FAILURES:
             try:
-                return await work()
+                return await work(meant)
             except Unreachable as error:
                 log.warning("cancel waits", extra={"why": str(error)})
-                await self._sleep(PAUSE)
+            except Exception:
+                log.exception("a cancel failed inside", extra={"app": meant.app_id})
+                failures += 1
+            await self._sleep(PAUSE)
+        return await self._give_up(meant)
+
+    async def _give_up(self, meant: _Meant) -> None:
+        """Say so on what goes on; whoever asked looks there."""
+        if (deployment := await self._going(meant)) is not None:
+            why = "can't be cancelled: the bridge failed inside, its log says more"
+            await self._journal.say(deployment.id, why)
 
     async def _drop_ours(self, meant: _Meant) -> None:
         note = "cancelled before the backend was asked"

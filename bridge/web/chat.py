@@ -11,8 +11,9 @@ from bridge.core.errors import BridgeError
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import refusal, status_of
 from bridge.web.arrivals import Arrivals, arrived
+from bridge.web.sparing import Sparing
 
-log = logging.getLogger(__name__)
+_sparing = Sparing(logging.getLogger(__name__))
 
 MAX_BODY = 2 * 2**20
 """Bytes: a dialog has at most 250 KB, and comes back with what was filled in."""
@@ -63,5 +64,5 @@ async def _receive(
 
 
 def _refused(name: str, status: int, why: str) -> web.Response:
-    log.info("request refused", extra={"chat": name, "status": int(status), "why": why})
+    _sparing.info("request refused", chat=name, status=int(status), why=why)
     return refusal(status, why)

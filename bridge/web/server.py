@@ -19,8 +19,9 @@ from bridge.web.hooks import BodyLimits, Hooks, count_nothing, expect_later
 from bridge.web.insiders import Insiders
 from bridge.web.metrics import Metrics, metrics_route
 from bridge.web.quick import QuickDoor
+from bridge.web.sparing import Sparing
 
-log = logging.getLogger(__name__)
+_sparing = Sparing(logging.getLogger(__name__))
 
 KEEPALIVE_SECONDS = 15.0
 """Also bounds how slowly headers may arrive; aiohttp's default is an hour."""
@@ -149,7 +150,7 @@ def _quiet_logger() -> logging.Logger:
 def _is_ours(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
-        log.info("what came is no HTTP", extra={"status": error.code})
+        _sparing.info("what came is no HTTP", status=error.code)
         return False
     return True
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -54,6 +55,16 @@ async def post(door: Door, body: bytes, **headers: Any) -> tuple[int, str]:
 
 def _raw(value: str | bytes) -> bytes:
     return value if isinstance(value, bytes) else value.encode()
+
+
+async def test_a_flood_of_strangers_writes_few_lines(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(150):
+        assert (await post(door, b"x=y", X_Slack_Signature="v0=" + "0" * 64))[0] == 401
+    refused = [one for one in caplog.records if one.message == "request refused"]
+    assert 1 <= len(refused) < 100
 
 
 async def test_what_is_signed_is_answered(door: Door) -> None:

@@ -262,6 +262,26 @@ async def test_a_backend_that_is_away_is_asked_again(
     assert any("cancel waits" in note for _, note in await stage.history(new))
 
 
+async def test_a_fault_of_the_bridges_own_is_tried_again_and_then_said(
+    staged: Callable[..., Stage], caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = staged(waits=60.0)
+    new = await asked_for(stage)
+    stage.backend.next("drop_waiting", KeyError("a bug"))
+    await cancel(stage)
+    assert (await stage.now(new)).state is State.CANCELLED
+
+    stage = staged(waits=60.0)
+    new = await asked_for(stage)
+    for _ in range(3):
+        stage.backend.next("drop_waiting", KeyError("a bug"))
+    await cancel(stage)
+    found = await stage.now(new)
+    assert not found.final
+    assert "can't be cancelled: the bridge failed inside" in found.note
+    assert "a cancel failed inside" in caplog.text
+
+
 async def test_a_backend_that_is_configured_no_more_is_said(stage: Stage) -> None:
     new = await asked_for(stage)
 
