@@ -284,6 +284,17 @@ async def test_wrong_signatures_cost_no_disk_and_keep_nobody_out(
     assert (await door.post("/hooks/github", signed(id_="after"))).status == 202
 
 
+async def test_a_flood_of_what_is_no_http_writes_few_lines(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(150):
+        assert (await door.knock(b"GET / HTTP/1.1\r\na secret\r\n\r\n")).status == 400
+    told = [one for one in caplog.records if one.message == "what came is no HTTP"]
+    assert 1 <= len(told) < 100
+    assert "a secret" not in caplog.text
+
+
 def test_what_was_left_out_of_the_log_is_said_later(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
     caplog.set_level(logging.INFO)
