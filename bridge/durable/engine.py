@@ -67,7 +67,9 @@ def sqlite_engine(path: Path) -> sa.Engine:
     foreign keys are as DBOS sets them on engines that it makes itself.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+    engine = sa.create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": 30}, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
@@ -104,6 +106,7 @@ def postgres_engine(url: str, *, connections: int = 5) -> sa.Engine:
         creator=lambda: psycopg.connect(url, **connect_arguments("workflows")),
         pool_size=connections,
         max_overflow=0,
+        hide_parameters=True,
     )
 
 

@@ -23,6 +23,7 @@ def sqlite_engine(path: Path) -> sa.Engine:
     engine = sa.create_engine(
         f"sqlite:///{path}",
         connect_args={"timeout": 30, "check_same_thread": False},
+        hide_parameters=True,  # an error is logged with its statement, not with its values
         pool_size=8,
         max_overflow=8,
     )
@@ -54,6 +55,7 @@ def postgres_engine(url: str, *, connections: int = 4) -> sa.Engine:
         creator=lambda: psycopg.connect(url, **connect_arguments("journal")),
         pool_size=connections,
         max_overflow=0,
+        hide_parameters=True,
         pool_pre_ping=True,  # a restart of the server fails nobody's first question
     )
 

@@ -21,6 +21,7 @@ from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import MOVES, Deployment, State
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
+from bridge.durable.engine import sqlite_engine as workflows_engine
 from bridge.ports.feedback import Raised
 from bridge.ports.figures import JournalFigures
 from bridge.ports.outcomes import BEGUN, Audited, Outcome, PushSeen, Recorded
@@ -1171,6 +1172,22 @@ async def test_old_drafts_are_forgotten_though_nobody_makes_another(
     before = clock.now - 10
     assert [await journal.forget_drafts(before, n) for n in (1, 5, 5)] == [1, 1, 0]
     assert [await journal.draft(name) for name in "abc"] == [None, None, "sealed"]
+
+
+def test_an_error_of_the_database_repeats_no_values(tmp_path: Path) -> None:
+    """It may be one that nobody foresaw, and then all of it is logged."""
+    insert = sa.text("INSERT INTO t VALUES (1, :value)")
+    for make in (sqlite_engine, workflows_engine):
+        engine = make(tmp_path / f"{make.__module__}.sqlite")
+        with engine.begin() as db:
+            db.execute(sa.text("CREATE TABLE t (id INTEGER PRIMARY KEY, value TEXT)"))
+            db.execute(insert, {"value": "hunter2"})
+        with pytest.raises(sa.exc.IntegrityError) as caught, engine.begin() as db:
+            db.execute(insert, {"value": "hunter2"})
+        engine.dispose()
+
+        assert "INSERT INTO t" in str(caught.value)
+        assert "hunter2" not in str(caught.value)
 
 
 # ── for those who watch over it ──────────────────────────────────────────────
