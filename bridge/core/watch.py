@@ -144,3 +144,12 @@ class App:
         """The name that people use: `project/app`, or `project/environment/app`."""
         parts = (self.project, self.environment, self.name)
         return "/".join(part for part in parts if part)
+
+
+PRODUCTION = "production"
+"""What an app's environment is called when it is its project's default one, as Dokploy does."""
+
+
+def environment_of(app: App | None) -> str:
+    """The name of the environment that an app is in."""
+    return (app.environment if app else None) or PRODUCTION

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 
 from bridge.core.decision import Reason
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.watch import App
+from bridge.core.watch import environment_of
 from bridge.ports.feedback import Story
 from bridge.ports.outcomes import Explained
-
-PRODUCTION = "production"
-"""What an app's environment is called when it is its project's default one, as Dokploy does."""
 
 SILENT = frozenset(
     {
@@ -101,11 +98,6 @@ def standings(story: Story) -> list[Standing]:
 def watches(reasons: Iterable[Reason]) -> bool:
     """Whether an app waits for what was pushed, whether or not it deploys."""
     return any(reason not in SILENT and reason not in ELSEWHERE for reason in reasons)
-
-
-def environment_of(app: App | None) -> str:
-    """The name of the environment that an app is in."""
-    return (app.environment if app else None) or PRODUCTION
 
 
 def _label(

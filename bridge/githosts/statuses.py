@@ -8,9 +8,9 @@ its reason, so that it holds up no merge; so is one that a newer push has supers
 from dataclasses import dataclass
 
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.watch import App
+from bridge.core.watch import PRODUCTION, App, environment_of
 from bridge.githosts.markdown import one_line
-from bridge.githosts.standing import GOING, PRODUCTION, WHY_NOT, Standing, environment_of
+from bridge.githosts.standing import GOING, WHY_NOT, Standing
 from bridge.ports.host_api import CommitState
 
 LONGEST = 140

@@ -294,10 +294,45 @@ async def test_a_near_miss_is_a_click_away(door: Door) -> None:
     missed = await door.hands.type("deploy wbe")
     clicked = await door.hands.click(missed.body, "suggest.run")
     told = await clicked.later()
+    gone = await clicked.later(2)
 
     assert missed.text == "There is no app 'wbe'. Did you mean deploy shop/web?"
     assert told["response_type"] == "in_channel"
+    assert gone == {"delete_original": True}
     assert [asked.target for asked in await door.asked()] == ["app-web"]
+
+
+@pytest.mark.parametrize(
+    ("opened_in", "told_in"), [("C0SHOP", None), ("C0ELSE", "C0ELSE"), ("", "D0ADA")]
+)
+async def test_who_picks_is_told_where_no_card_shows_it(
+    door: Door, opened_in: str, told_in: str | None
+) -> None:
+    door.slack.channel("C0ELSE", "else")
+    if opened_in:
+        await door.hands.type("", command="/deploy", channel=opened_in)
+    else:
+        await door.hands.shortcut("deploy_app")
+    view = await door.slack.until(lambda: [*door.slack.views.values()])
+    picked = await door.hands.pick(view[0], "app-web")
+    await door.parts.parts.background.stop()
+
+    assert (picked.status, picked.body) == (200, {})
+    alone = [(one["channel"], one["text"]) for one in door.slack.ephemerals]
+    alone += [(c.id, one["text"]) for c in door.slack.channels.values() for one in c.messages]
+    assert alone == ([(told_in, "Deploying shop/web")] if told_in else [])
+
+
+async def test_who_clicks_is_told_where_no_card_shows_it(door: Door) -> None:
+    here = (await door.hands.type("status web")).body
+    there = await door.hands.click(here, "app.deploy", channel="C0ELSE", at=1e9)
+    told = await there.later()
+    same = await door.hands.click(here, "app.deploy", at=2e9)
+    await door.parts.parts.background.stop()
+
+    assert (told["response_type"], told["replace_original"]) == ("ephemeral", False)
+    assert "Deploying *shop/web*; see <#C0SHOP>" in words_of(told)
+    assert door.slack.responses[same.token] == []
 
 
 async def test_another_branch_is_refused_with_the_reason(door: Door) -> None:

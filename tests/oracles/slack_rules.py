@@ -41,6 +41,7 @@ _PLAIN_ONLY = {"header.text", "button.text", "option.description", "group.label"
 _MARKUP = re.compile(r"<[^<>]*>")
 _OURS = re.compile(
     r"<https?://[^\s<>|]+\|[^<>|]+>|<!date\^\d+\^[^<>|^]+\|[^<>|]+>|<@[UW][A-Z0-9]+>"
+    r"|<#[CG][A-Z0-9]+>"
 )
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt);)")
 

@@ -16,10 +16,12 @@ from bridge.chats.slack.cards import render_card
 from bridge.chats.slack.facts import Links
 from bridge.chats.slack.lines import render_line
 from bridge.chats.slack.messages import Message
+from bridge.chats.slack.outgoing import outgoing
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State, deployment_id
+from bridge.core.replies import Accepted
 from bridge.core.watch import App, Source, SourceType, Trigger
 from bridge.ports.outcomes import Explained
 from tests.scenes.slack_provider import provider_scenes
@@ -323,6 +325,25 @@ def replied() -> Iterator[tuple[str, Scene]]:
     yield "did_you_mean_hardest", lambda: replies.did_you_mean(HOSTILE, [HOSTILE, "deploy a"] * 9)
 
 
+def accepted() -> Iterator[tuple[str, Scene]]:
+    """That what was asked for is kept."""
+
+    def kept(action: Action, app: App = WEB, **others: Any) -> Scene:
+        reply = Accepted(action, app, "slack-1", **others)
+        return lambda: outgoing(reply, LINKS, {"C024BE91L"}).message
+
+    away = "it waits for the backend: dokploy can't be reached: ConnectError"
+    yield "accepted", kept(Action.DEPLOY, channels=("C024BE91L",))
+    yield "accepted_cancel", kept(Action.CANCEL)
+    yield "accepted_elsewhere", kept(Action.REDEPLOY, channels=("C0DEPLOYS", "#ops"))
+    yield "accepted_again", kept(Action.DEPLOY, duplicate=True)
+    yield "accepted_waits", kept(Action.DEPLOY, waits=away)
+    yield (
+        "accepted_hardest",
+        kept(Action.REDEPLOY, LONGEST, channels=("#" + HOSTILE,) * 5, waits=HOSTILE * 20),
+    )
+
+
 def homes() -> Iterator[tuple[str, Scene]]:
     """App Home."""
     three, crowd = [WEB, API, DOCS], many(200)
@@ -366,7 +387,7 @@ def providers() -> Iterator[tuple[str, Scene]]:
 
 def scenes() -> dict[str, Scene]:
     """All scenes by name."""
-    parts = (cards, lines, modals, answered, replied, homes, providers)
+    parts = (cards, lines, modals, answered, replied, accepted, homes, providers)
     return {name: scene for part in parts for name, scene in part()}
 
 

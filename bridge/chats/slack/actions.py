@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bridge.chats.slack import answers, names
-from bridge.chats.slack.answering import later, reply_to
+from bridge.chats.slack.alone import tell_alone
+from bridge.chats.slack.answering import later, reply_to, withdraw
 from bridge.chats.slack.blocks import modal, section
 from bridge.chats.slack.clicks import one_time
 from bridge.chats.slack.commands import run
 from bridge.chats.slack.outgoing import Outgoing, outgoing
 from bridge.chats.slack.parts import Parts, place_of
 from bridge.chats.slack.pickers import offered
-from bridge.chats.slack.replies import problem
 from bridge.core.access import Right
 from bridge.core.chat_commands import Command, Verb, parse_chat
 from bridge.core.errors import BridgeError
@@ -82,16 +83,20 @@ async def _noted(parts: Parts, body: Body, work: Work) -> Reply:
 
 
 async def _tell(parts: Parts, body: Body, task: Any, *, replaces: bool) -> None:
-    """Of a click that acts the card tells; all else is answered to who clicked."""
+    """Of a click that acts the card tells, if it stands there; all else is told to who clicked.
+
+    What was suggested and is done makes way for what the channel is told.
+    """
     message: Outgoing | None = await task
     if message is None:
         return
-    if message.public and not replaces:
-        return
     if replaces and message.public:
         await later(parts, body, message)
-        return
-    await later(parts, body, message, **({"replace_original": True} if replaces else {}))
+        await withdraw(parts, body)
+    elif replaces:
+        await later(parts, body, message, replace_original=True)
+    elif not message.shown:
+        await later(parts, body, replace(message, public=False))
 
 
 def _of_deployment(action: Action) -> Work:
@@ -206,6 +211,7 @@ def _picked(parts: Parts, callback_id: str) -> Callable[..., Awaitable[Any]]:
             return await ack(response_action="update", view=reading)
         if why := _objection(reply):
             return await ack(response_action="errors", errors={names.APP_SEARCH: why})
+        parts.background.start(_tell_picked(parts, body, reply), "answer to a picked app")
         return await ack()
 
     return on_submit
@@ -240,9 +246,19 @@ def _objection(reply: Reply) -> str:
 
 
 async def _tell_late(parts: Parts, body: Body, task: Any) -> None:
-    """The dialog is closed by now."""
-    if why := _objection(await task):
-        await later(parts, body, Outgoing(problem(why)))
+    reply: Reply = await task
+    if isinstance(reply, Configure):  # there is no dialog any more to go on in
+        reply = Sorry("That took too long: open it again.")
+    await _tell_picked(parts, body, reply)
+
+
+async def _tell_picked(parts: Parts, body: Body, reply: Reply) -> None:
+    """The dialog is closed by now: tell what no card shows where it was opened."""
+    channel = _opened_in(body["view"]).channel
+    message = outgoing(reply, parts.links, {channel} - {""})
+    if not message.shown:
+        said = message.message.body()
+        await tell_alone(parts.client, channel, str(body["user"]["id"]), said)
 
 
 async def _configure(parts: Parts, body: Body, reply: Configure) -> None:

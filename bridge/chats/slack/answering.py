@@ -6,7 +6,7 @@ from typing import Any
 
 from bridge.chats.slack import names
 from bridge.chats.slack.outgoing import Outgoing, outgoing
-from bridge.chats.slack.parts import Parts, place_of
+from bridge.chats.slack.parts import Parts, names_of, place_of
 from bridge.chats.slack.pickers import picker
 from bridge.chats.slack.replies import problem
 from bridge.core.chat_commands import Verb
@@ -37,7 +37,7 @@ async def reply_to(
     except Exception:
         log.exception("a request of slack failed")
         return Outgoing(problem("The bridge failed inside; its log says more."))
-    return outgoing(reply, parts.links, place_of(body).channel)
+    return outgoing(reply, parts.links, names_of(body))
 
 
 async def open_for(
@@ -62,3 +62,9 @@ async def later(parts: Parts, body: Mapping[str, Any], message: Outgoing, **more
     user = body.get("user")
     id_ = user.get("id") if isinstance(user, dict) else body.get("user_id")
     await parts.client.call("chat.postMessage", channel=str(id_), **message.message.body())
+
+
+async def withdraw(parts: Parts, body: Mapping[str, Any]) -> None:
+    """Take away the message that was clicked on, which only that person sees."""
+    if url := str(body.get("response_url") or ""):
+        await parts.client.answer(url, {"delete_original": True})

@@ -21,7 +21,6 @@ from bridge.chats.slack.people import People
 from bridge.chats.slack.planning import card
 from bridge.core.errors import BridgeError, Refused
 from bridge.core.lifecycle import Change, Deployment
-from bridge.core.watch import App
 from bridge.ports.feedback import Remember, Story, Turn
 from bridge.ports.targets import LINK, Memory, Target
 
@@ -182,7 +181,7 @@ class Board:
         for upto, news in portions(history, max(known.said, 1)):
             known = replace(known, saying=upto)
             await remember(known.memory())
-            line = await self._line(deployment, news, story.apps.get(deployment.app_id))
+            line = await self._line(target, deployment, news, story)
             await self._turn(target.lane)
             await self._client.call(
                 "chat.postMessage",
@@ -197,23 +196,27 @@ class Board:
             known = replace(known, said=upto)
             await remember(known.memory())
 
-    async def _line(self, deployment: Deployment, news: Sequence[Change], app: App | None) -> Line:
+    async def _line(
+        self, target: Target, deployment: Deployment, news: Sequence[Change], story: Story
+    ) -> Line:
         """One message for quiet changes, or for a loud one."""
-        if news[0].state in LOUD:
-            return await self._loud(deployment, news[0], app)
-        return Line(joined([render_line(deployment, one).message for one in news]))
-
-    async def _loud(self, deployment: Deployment, change: Change, app: App | None) -> Line:
-        author = await self._author(deployment)
-        tail = await self._tail(deployment)
+        if news[0].state not in LOUD:
+            return Line(joined([render_line(deployment, one).message for one in news]))
         return render_line(
-            deployment, change, log_tail=tail, author_id=author, app=app, links=self._links
+            deployment,
+            news[0],
+            log_tail=await self._tail(deployment),
+            author_id=await self._author(target, deployment),
+            app=story.apps.get(deployment.app_id),
+            links=self._links,
         )
 
-    async def _author(self, deployment: Deployment) -> str | None:
-        """Who made the commit, where Slack knows the address that stands in it; never a guess."""
+    async def _author(self, target: Target, deployment: Deployment) -> str | None:
+        """Who made the commit, where Slack knows the address that stands in it, or who asked for
+        it here; never a guess."""
         email = await self._email_of(deployment)
-        return await self._people.by_email(email) if email else None
+        author = await self._people.by_email(email) if email else None
+        return author or target.place.get("asker")
 
     async def _looked_for(
         self, target: Target, known: CardMemory, remember: Remember

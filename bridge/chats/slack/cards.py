@@ -3,6 +3,7 @@
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import Element, actions, button, confirm, context, section
 from bridge.chats.slack.facts import (
+    ENVIRONMENT,
     ICONS,
     Links,
     another_commit,
@@ -19,7 +20,7 @@ from bridge.chats.slack.facts import (
 from bridge.chats.slack.messages import Block, Message
 from bridge.chats.slack.mrkdwn import code, escape, link, moment, plain, plain_middle
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.watch import App
+from bridge.core.watch import App, environment_of
 
 _AGAIN = {State.DONE, State.FAILED, State.CANCELLED, State.UNKNOWN}
 
@@ -41,7 +42,7 @@ def render_card(
     """
     blocks: list[Block] = [
         section(_head(deployment, app, links)),
-        context(_about(deployment)),
+        context(_about(deployment, app)),
     ]
     if note := _note(deployment, app, links, superseded_by):
         blocks.append(context(note))
@@ -61,10 +62,11 @@ def _says(deployment: Deployment) -> str:
     return first_line(deployment.message)
 
 
-def _about(deployment: Deployment) -> str:
+def _about(deployment: Deployment, app: App | None) -> str:
+    environment = escape(environment_of(app), ENVIRONMENT) if app else ""
     at = moment(deployment.created_at)
     lasted = took(deployment)
-    return joined(asked_by(deployment), at, f"took {lasted}" if lasted else "")
+    return joined(environment, asked_by(deployment), at, f"took {lasted}" if lasted else "")
 
 
 def _note(deployment: Deployment, app: App | None, links: Links, superseded_by: str | None) -> str:

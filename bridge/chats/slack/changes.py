@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.chats.slack import names
+from bridge.chats.slack.alone import tell_alone
 from bridge.chats.slack.answering import later
 from bridge.chats.slack.change_views import change_note, outcome_view, told, was_made
 from bridge.chats.slack.client import SlackClient, code_of
@@ -107,7 +108,8 @@ class Told:
         if not await self._in_dialog(str(target.place["view"]), note) and note.over:
             seen = note.outcome == DONE and target.place["channel"] in target.place["shown"]
             if not seen:
-                await self._alone(target.place, told(note))
+                place, said = target.place, told(note).body()
+                await tell_alone(self._client, str(place["channel"]), str(place["person"]), said)
         await remember({"said": note.outcome})
         return ()
 
@@ -121,18 +123,6 @@ class Told:
                 return False
             raise
         return True
-
-    async def _alone(self, place: Mapping[str, Any], message: Message) -> None:
-        """In the channel where it was asked, else in their own conversation with the bridge."""
-        channel, person, said = place["channel"], place["person"], message.body()
-        if channel:
-            try:
-                await self._client.call("chat.postEphemeral", channel=channel, user=person, **said)
-            except Refused:
-                pass  # the bridge is not in that channel
-            else:
-                return
-        await self._client.call("chat.postMessage", channel=person, **said)
 
 
 class ChangeNotes:

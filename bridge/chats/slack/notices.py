@@ -1,11 +1,10 @@
 """A word to one person: what they asked for turned out to be impossible."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from bridge.chats.slack.alone import tell_alone
 from bridge.chats.slack.client import SlackClient
 from bridge.chats.slack.replies import problem
-from bridge.core.errors import Refused
 from bridge.ports.feedback import Remember, Story, Turn
 from bridge.ports.targets import Memory, Target
 
@@ -27,16 +26,6 @@ class Notices:
         person, channel = str(place["person"]), str(place["channel"])
         said = problem(str(place["text"])).body()
         await self._turn(target.lane)
-        if not await self._said_there(channel, person, said):
-            await self._client.call("chat.postMessage", channel=person, **said)
+        await tell_alone(self._client, channel, person, said)
         await remember({"said": True})
         return ()
-
-    async def _said_there(self, channel: str, person: str, said: dict[str, Any]) -> bool:
-        if not channel:
-            return False
-        try:
-            await self._client.call("chat.postEphemeral", channel=channel, user=person, **said)
-        except Refused:
-            return False
-        return True

@@ -1,6 +1,6 @@
 """What a reply looks like in Slack, and who sees it. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,10 +31,16 @@ DOING = {Action.DEPLOY: "Deploying", Action.REDEPLOY: "Redeploying", Action.CANC
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message, and whether the whole channel sees it or only who asked."""
+    """A message, and who sees it.
+
+    Attributes:
+        public: the whole channel, and not only who asked.
+        shown: a card right there says the same, so nothing is lost where nobody is told.
+    """
 
     message: Message
     public: bool = False
+    shown: bool = False
 
     def body(self) -> dict[str, Any]:
         """The arguments of an acknowledgement, and of an answer through a `response_url`."""
@@ -42,11 +48,12 @@ class Outgoing:
         return {"response_type": seen_by, **self.message.body()}
 
 
-def outgoing(reply: Reply, links: Links, here: str = "") -> Outgoing:
-    """The message for a reply; `here` is the channel that it goes to."""
+def outgoing(reply: Reply, links: Links, here: Collection[str] = ()) -> Outgoing:
+    """The message for a reply; `here` are the names of the channel that it goes to."""
     match reply:
         case Accepted():
-            return Outgoing(_accepted(reply, here), public=not reply.duplicate)
+            shown = not reply.channels or not set(here).isdisjoint(reply.channels)
+            return Outgoing(_accepted(reply, here), not reply.duplicate, shown and not reply.waits)
         case Denied():
             label = reply.app.label if reply.app else "that"
             return Outgoing(replies.refused(reply.right, label, why=reply.why, grant=reply.lines))
@@ -97,12 +104,12 @@ def _newest_first(deployments: Sequence[Deployment]) -> list[Deployment]:
     return sorted(by_id.values(), key=lambda one: (-one.seq, one.app))
 
 
-def _accepted(reply: Accepted, here: str) -> Message:
+def _accepted(reply: Accepted, here: Collection[str]) -> Message:
     label = escape(reply.app.label, 200)
     if reply.duplicate:
         return replies.notice(f"{reply.app.label}: that was asked for a moment ago and is kept.")
     doing = DOING[reply.action]
-    elsewhere = [one for one in reply.channels if one != here]
+    elsewhere = [one for one in reply.channels if one not in here]
     shown = f"; see {' and '.join(map(_channel, elsewhere))}" if elsewhere else ""
     blocks = [section(f"{doing} *{label}*{shown}")]
     if reply.waits:

@@ -128,3 +128,11 @@ def place_of(body: Mapping[str, Any]) -> Place:
     message = body.get("message") or {}
     thread = container.get("thread_ts") or message.get("thread_ts") or ""
     return Place(str(id_ or container.get("channel_id") or ""), str(thread))
+
+
+def names_of(body: Mapping[str, Any]) -> frozenset[str]:
+    """What the channel that a request comes from is called in settings: by its id, or #name."""
+    channel = body.get("channel")
+    name = channel.get("name") if isinstance(channel, dict) else body.get("channel_name")
+    found = {place_of(body).channel, f"#{name}" if name else ""}
+    return frozenset(found - {""})

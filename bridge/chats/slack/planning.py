@@ -59,9 +59,15 @@ class Cards:
 
 
 def card(deployment: str, channel: str, asked: Asked | None = None) -> Target:
-    """The card of a deployment in a channel; `person` is who is told where that can't be had."""
+    """The card of a deployment in a channel.
+
+    In its place `person` is who is told where the channel can't be had, and `asker` who is called
+    where it fails.
+    """
     person = asked.person if asked and channel == asked.channel else ""
     place = {"channel": channel, "deployment": deployment}
+    if asked is not None and asked.person:
+        place["asker"] = asked.person
     return Target(
         id=f"{CARD} {deployment} {channel}",
         kind=CARD,

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import httpx
 
 from tests.fakes.slack.methods import SECRET, TEAM
-from tests.fakes.slack.server import FakeSlack
+from tests.fakes.slack.server import FakeSlack, well_formed
 
 ADA = "U0ADA"
 SHOP = "C0SHOP"
@@ -215,6 +215,7 @@ class Hands:
         began = time.perf_counter()
         if self._socket:
             body = await self._slack.through_socket(kind, payload)
+            well_formed(body)
             return Answered(self._slack, 200, body, time.perf_counter() - began, token)
         if as_json:
             raw, content_type = json.dumps(payload).encode(), "application/json"
@@ -225,6 +226,7 @@ class Hands:
         answer = await self._web.post("/slack/events", content=raw, headers=headers)
         as_text = {"text": answer.text} if answer.text else {}
         body = answer.json() if "application/json" in answer.headers["content-type"] else as_text
+        well_formed(body)
         return Answered(self._slack, answer.status_code, body, time.perf_counter() - began, token)
 
 

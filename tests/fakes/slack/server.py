@@ -202,7 +202,13 @@ class FakeSlack(Methods):
         given = self.responses[request.match_info["token"]]
         if len(given) >= 5:
             return web.Response(status=404, text="used_url")
-        given.append(await request.json())
+        said = await request.json()
+        try:
+            well_formed(said)
+        except SlackError as error:
+            self.contract.faults.append(f"a response_url was sent {error}")
+            return web.Response(status=400, text=str(error))
+        given.append(said)
         self._changed.set()
         return web.Response(text="ok")
 

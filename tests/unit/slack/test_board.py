@@ -8,6 +8,7 @@ from bridge.chats.slack.board import Board
 from bridge.chats.slack.facts import Links
 from bridge.chats.slack.planning import card
 from bridge.core.errors import Refused, Unanswered
+from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.feedback import Story
 from tests.fakes.journey import deployment
@@ -40,6 +41,13 @@ class Client:
         return [args["text"] for method, args in self.calls if "thread_ts" in args]
 
 
+class Grace:
+    """People, of whom one has an address."""
+
+    async def by_email(self, email: str) -> str | None:
+        return "U0GRACE" if email == "grace@example.com" else None
+
+
 class Stage:
     """A board, and what its target remembers."""
 
@@ -47,14 +55,18 @@ class Stage:
         self.client = Client()
         self.memory: dict[str, Any] = {}
         self.tails = 0
+        self.address = ""
         self.board = Board(
             self.client,  # type: ignore[arg-type]
-            None,  # type: ignore[arg-type]  # nobody's address is known
+            Grace(),  # type: ignore[arg-type]
             _at_once,
             Links(),
             tail=self._tail,
-            email_of=_nobody,
+            email_of=self._email_of,
         )
+
+    async def _email_of(self, _deployment: Deployment) -> str:
+        return self.address
 
     async def _tail(self, _deployment: Deployment) -> str:
         self.tails += 1
@@ -63,19 +75,15 @@ class Stage:
     async def _remember(self, memory: Any) -> None:
         self.memory = dict(memory)
 
-    async def show(self, *states: State, **others: Any) -> list[Any]:
+    async def show(self, *states: State, asked: Asked | None = None, **others: Any) -> list[Any]:
         one = deployment(1, state=states[-1], **others)
         history = tuple(Change(float(n), state, f"note {n}") for n, state in enumerate(states))
         story = Story(deployments=(one,), history={one.id: history})
-        target = card(one.id, "C1")
+        target = card(one.id, "C1", asked)
         return list(await self.board.show(target, story, self.memory, self._remember))
 
 
 async def _at_once(_lane: str) -> None: ...
-
-
-async def _nobody(_deployment: Deployment) -> str:
-    return ""
 
 
 @pytest.fixture
@@ -108,6 +116,22 @@ async def test_quiet_changes_are_said_together_and_a_failure_alone(stage: Stage)
     broadcasts = [args["reply_broadcast"] for _, args in stage.client.calls if "thread_ts" in args]
     assert broadcasts == [None, True]
     assert stage.tails == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "called"), [("", "<@U0ADA>"), ("grace@example.com", "<@U0GRACE>")]
+)
+async def test_a_failure_calls_the_author_or_else_who_asked(
+    stage: Stage, address: str, called: str
+) -> None:
+    stage.address = address
+    asked = Asked(Action.DEPLOY, "app-web", "slack: Ada", person="U0ADA", channel="C9")
+
+    await stage.show(W, A, F, asked=asked)
+
+    quiet, loud = stage.client.said()
+    assert "<@" not in quiet
+    assert loud.endswith(called)
 
 
 async def test_each_change_is_said_once(stage: Stage) -> None:
