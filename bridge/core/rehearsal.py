@@ -23,12 +23,15 @@ class Rehearsal:
         deploying: how many of them would deploy.
         others: why the others would not, the commonest first, and how many.
         hint: what came nearest where watch paths let nothing through; "" otherwise.
+        unlisted: how many of those that would deploy do so only because their webhooks list not
+            all files; the host is not asked again for a trial.
     """
 
     pushes: int
     deploying: int = 0
     others: tuple[tuple[Reason, int], ...] = ()
     hint: str = ""
+    unlisted: int = 0
 
 
 def rehearse(
@@ -48,7 +51,8 @@ def rehearse(
     others = Counter(decision.reason for _, decision in decided if not decision.deploy)
     deploying = sum(decision.deploy for _, decision in decided)
     hint = "" if deploying else _hint(would_be, decided, policy)
-    return Rehearsal(len(decided), deploying, tuple(others.most_common()), hint)
+    unlisted = sum(decision.reason is Reason.PATHS_UNKNOWN for _, decision in decided)
+    return Rehearsal(len(decided), deploying, tuple(others.most_common()), hint, unlisted)
 
 
 def as_configured(app: App, configured: Configured, book: RuleBook = ()) -> App:

@@ -148,6 +148,8 @@ def sources(web: App, docs: App, longest: App, hostile: str) -> Iterator[tuple[s
         "provider-doubtful-paths",
         lambda: source_view(web, form, rehearsal=none, findings=lint(doubtful)),
     )
+    unlisted = Rehearsal(20, 5, ((Reason.NO_PATH_HIT, 15),), unlisted=2)
+    yield "provider-unlisted-files", lambda: source_view(web, github, rehearsal=unlisted)
     rules = Rules(
         trigger=Trigger.TAG, tags="v*", versions=">=2", prereleases=Prereleases.SKIP,
         only_newer=True, tag_prefix="v",

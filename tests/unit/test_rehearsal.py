@@ -49,6 +49,16 @@ def test_it_counts_what_would_deploy_and_why_the_others_would_not() -> None:
     assert found.hint == ""
 
 
+def test_it_counts_what_deploys_only_because_its_files_are_not_listed() -> None:
+    pushes = [push(paths=None), push(paths=("docs/a.md",)), push(paths=("a.md",)), push("dev")]
+
+    found = rehearse(app(), configured(GITHUB, None, "docs/**"), pushes, Policy())
+    everything = rehearse(app(), configured(GITHUB), pushes, Policy())
+
+    assert (found.pushes, found.deploying, found.unlisted) == (4, 2, 1)
+    assert everything.unlisted == 0  # without watch paths nobody needs to know
+
+
 def test_where_nothing_deploys_it_says_what_came_nearest() -> None:
     found = rehearse(app(), configured(GITHUB, None, "WEB/**"), PUSHES, Policy())
 

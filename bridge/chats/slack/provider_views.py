@@ -172,7 +172,15 @@ def _tried(rehearsal: Rehearsal | None, problem: str) -> str:
     head = f"Would deploy *{rehearsal.deploying} of the last {_many(rehearsal.pushes, 'push')}*"
     others = ", ".join(f"{n} {_OTHERS.get(reason, 'other')}" for reason, n in rehearsal.others)
     hint = f"\n:bulb: {prose(rehearsal.hint, 500)}" if rehearsal.hint else ""
-    return f"{head}{f' ({others})' if others else ''}.{hint}"
+    return f"{head}{f' ({others})' if others else ''}.{_unlisted(rehearsal)}{hint}"
+
+
+def _unlisted(rehearsal: Rehearsal) -> str:
+    """That some count only because nobody was asked which files they have changed."""
+    if not rehearsal.unlisted:
+        return ""
+    which = f"{rehearsal.unlisted} of them" if rehearsal.unlisted > 1 else "One of them"
+    return f" {which} only because the webhook does not list all files; a new push asks the host."
 
 
 # ── what would change ────────────────────────────────────────────────────────

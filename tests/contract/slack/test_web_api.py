@@ -7,6 +7,8 @@ import pytest
 
 from bridge.chats.slack import names
 from bridge.chats.slack.client import SlackClient
+from bridge.chats.slack.facts import Links
+from bridge.chats.slack.home import render_home
 from bridge.chats.slack.pickers import picker
 from bridge.chats.slack.replies import help_about
 from bridge.core.errors import Refused
@@ -48,6 +50,9 @@ CALLS: dict[str, Callable[[SlackClient], Awaitable[dict[str, Any]]]] = {
     "a dialog": lambda slack: slack.call("views.open", trigger_id="1.2.x", view=VIEW),
     "a dialog above": lambda slack: slack.call("views.push", trigger_id="1.2.x", view=VIEW),
     "another dialog": lambda slack: slack.call("views.update", view_id="V1", view=VIEW),
+    "a home": lambda slack: slack.call(
+        "views.publish", user_id="U1", view=render_home([], [], links=Links())
+    ),
     "a person": lambda slack: slack.read("users.info", user="U1"),
     "an address": lambda slack: slack.read("users.lookupByEmail", email="ada@example.com"),
 }
