@@ -77,7 +77,7 @@ def _note(deployment: Deployment, app: App | None, links: Links, superseded_by: 
     if another_commit(deployment):
         deployed = commit_of(deployment.deployed_commit, app, links)
         pushed = code((deployment.commit or "")[:7], 20)
-        return f":warning: {deployed} is live, not {pushed}: the branch had moved on"
+        return f":warning: {deployed} is live, not {pushed}: the backend builds the branch's head"
     return remark(deployment)
 
 

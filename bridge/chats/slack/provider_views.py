@@ -203,7 +203,9 @@ def difference_view(plan: Plan, about: About, rehearsal: Rehearsal | None = None
     blocks += [context(f":information_source:  {prose(one, 500)}") for one in plan.remarks[:5]]
     if rehearsal is not None or plan.findings:
         blocks += tried_blocks(rehearsal, plan.findings)
-    blocks.append(context("Nothing is saved yet. It deploys with the next push or command."))
+    blocks.append(
+        context("Nothing is saved yet. What you save counts from the next deployment on.")
+    )
     return modal(
         names.PROVIDER_CONFIRM,
         "What changes",
