@@ -49,6 +49,28 @@ def check(config: Config = None) -> None:
     backend = settings.dokploy.url or "the embedded backend"
     say("ok")
     hint(f"hosts served: {', '.join(hosts_of(settings)) or 'none yet'}; deploys on {backend}")
+    for words in _of_slack(settings):
+        hint(words)
+
+
+def _of_slack(settings: "Settings") -> list[str]:
+    """How Slack is heard, and what is still missing for anybody to do something by it."""
+    from bridge.settings import access_of
+
+    given = settings.slack
+    if given.bot_token is None:
+        return []
+    ways = (("HTTP", given.signing_secret), ("Socket Mode", given.app_token))
+    heard = " and ".join(way for way, secret in ways if secret is not None)
+    said = [f"slack is heard by {heard}"]
+    if not heard:
+        said = [
+            "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET (HTTP) or"
+            " BRIDGE_SLACK_APP_TOKEN (Socket Mode)"
+        ]
+    if not access_of(settings).grants:
+        said.append("nobody may do anything by slack: say who in `access` of bridge.yaml")
+    return said
 
 
 OF_NAMES = ("never_matches", "unclosed", "bang_class")

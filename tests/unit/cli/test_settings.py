@@ -243,3 +243,18 @@ def test_grants_are_read() -> None:
     assert grant.who == ("U012AB3CD", "@example.com")
     assert grant.may == {"deploy"}
     assert grant.apps == ("shop/*",)
+
+
+def test_a_check_says_how_slack_is_heard_and_what_is_missing(cli: Cli) -> None:
+    token = {"BRIDGE_SLACK_BOT_TOKEN": "xoxb-1"}
+    everyone = '[{"who": ["everyone"], "may": ["deploy"]}]'
+
+    none = cli("config", "check").stderr
+    deaf = cli("config", "check", **token).stderr
+    both = {"BRIDGE_SLACK_SIGNING_SECRET": "a", "BRIDGE_SLACK_APP_TOKEN": "xapp-1"}
+    heard = cli("config", "check", BRIDGE_ACCESS=everyone, **token, **both).stderr
+
+    assert "slack" not in none
+    assert "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET" in deaf
+    assert "nobody may do anything by slack" in deaf
+    assert heard.splitlines()[-1] == "slack is heard by HTTP and Socket Mode"
