@@ -65,8 +65,10 @@ def _of_slack(settings: "Settings") -> list[str]:
     said = [f"slack is heard by {heard}"]
     if not heard:
         said = [
-            "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET (HTTP) or"
-            " BRIDGE_SLACK_APP_TOKEN (Socket Mode)"
+            (
+                "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET (HTTP) or"
+                " BRIDGE_SLACK_APP_TOKEN (Socket Mode)"
+            )
         ]
     if not access_of(settings).grants:
         said.append("nobody may do anything by slack: say who in `access` of bridge.yaml")
