@@ -10,8 +10,10 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 
 from bridge.app.storage import Stores, open_stores
+from bridge.core.decision import DEPLOYS, Decision, Reason
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.feedback import Raised
 from bridge.ports.inbox import Delivery, DeliveryState
@@ -34,7 +36,11 @@ CARD = {
 """What each place shows of the ends that there may be here, in the words that people read."""
 
 ASKED_AGAIN = "asked again"
-"""What a deployment's history says wherever the backend was asked a second time on purpose."""
+"""What a deployment's history says where the backend was asked once more, on purpose."""
+
+
+TAKEN = DEPLOYS | {Reason.DUPLICATE_PUSH}
+"""Why a push deploys an app, or has done so already when another webhook brought it."""
 
 
 @dataclass
@@ -47,15 +53,19 @@ class Counts:
     kept: int = 0
     deployments: int = 0
     asked: int = 0
+    asked_again: int = 0
     comments: int = 0
     cards: int = 0
 
+    unheard: int = 0
     lost: int = 0
     undecided: int = 0
+    wrongly_decided: int = 0
     twice: int = 0
     overlapping: int = 0
     unknown_ends: int = 0
     old_last: int = 0
+    out_of_order: int = 0
     comments_wrong: int = 0
     statuses_wrong: int = 0
     objects_wrong: int = 0
@@ -88,6 +98,7 @@ class Record:
     """What the bridge itself says in the end."""
 
     deliveries: list[Delivery]
+    decisions: dict[int, list[Decision]]
     deployments: list[Deployment]
     history: dict[str, list[Change]]
     feedback: list[Raised]
@@ -107,9 +118,11 @@ class Record:
 
 async def read(stores: Stores) -> Record:
     """All that the bridge has written down."""
+    deliveries = await stores.inbox.newest(MANY)
     deployments = await stores.journal.deployments(limit=MANY)
     return Record(
-        await stores.inbox.newest(MANY),
+        deliveries,
+        await stores.journal.decisions([one.seq for one in deliveries]),
         deployments,
         {one.id: await stores.journal.changes(one.id) for one in deployments},
         await stores.journal.feedback(limit=MANY),
@@ -142,8 +155,13 @@ def judge(stage: Stage, record: Record) -> Verdict:
     counts.kept = len(record.deliveries)
     counts.deployments = len(record.deployments)
     counts.asked = len(stage.backend.ledger)
+    counts.asked_again = sum(
+        ASKED_AGAIN in change.note for history in record.history.values() for change in history
+    )
+    verdict.blame("unheard", (p.id for p in pushes if p.unharmed and not p.acknowledged))
     verdict.blame("odd_answers", (odd for sender in stage.senders for odd in sender.odd))
     _judge_deliveries(verdict, pushes, record)
+    _judge_decisions(verdict, pushes, record)
     _judge_backend(verdict, stage, record)
     _judge_order(verdict, stage, pushes, record)
     _judge_comments(verdict, stage, pushes, record)
@@ -166,21 +184,34 @@ def _judge_deliveries(verdict: Verdict, pushes: Sequence[Push], record: Record) 
     verdict.blame("twice", (f"kept twice: {id_}" for id_, n in repeated.items() if n > 1))
 
 
+def _judge_decisions(verdict: Verdict, pushes: Sequence[Push], record: Record) -> None:
+    """Each kept push deploys the apps whose files it has changed, and no other."""
+    sent = {push.id: push for push in pushes}
+    meant: set[tuple[str, str | None]] = set()
+    for delivery in record.deliveries:
+        push = sent[delivery.id]
+        reasons = {one.app_id: one.reason for one in record.decisions[delivery.seq]}
+        taken = {app for app, reason in reasons.items() if reason in TAKEN}
+        if taken != push.apps:
+            verdict.blame("wrongly_decided", [f"{push.id} for {sorted(push.apps)}: {reasons}"])
+        meant |= {(app, push.after) for app in push.apps}
+    wished = Counter((_app(one), one.commit) for one in record.deployments)
+    verdict.blame("twice", (f"wished twice: {what}" for what, n in wished.items() if n > 1))
+    verdict.blame("lost", (f"never wished: {what}" for what in meant - set(wished)))
+    verdict.blame("wrongly_decided", (f"not pushed: {what}" for what in set(wished) - meant))
+
+
 def _judge_backend(verdict: Verdict, stage: Stage, record: Record) -> None:
-    """A push deploys an app once; once more only where the history says so, and why."""
+    """It was asked once for each deployment that is done: also where it was asked again.
+
+    It never loses what it has accepted and soon shows it, so whoever asks again had better look.
+    """
     ledger = stage.backend.ledger
-    again: Counter[tuple[str, str | None]] = Counter()
-    wished = Counter((one.app_id, one.commit) for one in record.deployments)
-    for one in record.deployments:
-        said = sum(ASKED_AGAIN in change.note for change in record.history[one.id])
-        again[_app(one), one.commit] += said
     asked = Counter((entry.app, entry.commit) for entry in ledger)
     verdict.blame(
-        "twice",
-        (f"{app} asked {n} times for {commit}"
-         for (app, commit), n in asked.items() if n > 1 + again[app, commit]),
+        "twice", (f"{app} asked {n} times for {commit}"
+                  for (app, commit), n in asked.items() if n > 1),
     )  # fmt: skip
-    verdict.blame("twice", (f"wished twice: {what}" for what, n in wished.items() if n > 1))
     verdict.blame("overlapping", (f"{e.app} {e.commit}" for e in ledger if e.overlapped))
     known = {(_app(one), one.commit) for one in record.deployments}
     verdict.blame("lost", (f"asked by nobody: {what}" for what in asked if what not in known))
@@ -193,20 +224,33 @@ def _judge_backend(verdict: Verdict, stage: Stage, record: Record) -> None:
     verdict.blame(
         "lost", (f"done, but not asked: {d.id}" for d in done if (_app(d), d.commit) not in asked)
     )
+    ended = {(_app(one), one.commit) for one in done}
+    verdict.blame("lost", (f"asked, but not done: {what}" for what in asked if what not in ended))
 
 
 def _judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: Record) -> None:
-    """The newest push that was kept, acknowledged or not, is what was asked for last."""
+    """What was kept, acknowledged or not, is asked for in its order, and the newest push last."""
     sent = {push.id: push for push in pushes}
     newest: dict[str, str] = {}
+    place: dict[str, int] = {}
     for delivery in sorted(record.deliveries, key=lambda one: one.seq):
         push = sent[delivery.id]
         newest |= dict.fromkeys(push.apps, push.after)
+        place.setdefault(push.after, delivery.seq)
     last = {entry.app: entry.commit for entry in stage.backend.ledger}
     verdict.blame(
         "old_last",
         (f"{app}: {last.get(app)} after {commit}"
          for app, commit in newest.items() if last.get(app) != commit),
+    )  # fmt: skip
+    of_app: dict[str, list[str]] = defaultdict(list)
+    for entry in stage.backend.ledger:
+        of_app[entry.app].append(entry.commit)
+    verdict.blame(
+        "out_of_order",
+        (f"{app}: {new} before {old}"
+         for app, commits in of_app.items() for new, old in pairwise(commits)
+         if place.get(new, 0) > place.get(old, 0)),
     )  # fmt: skip
 
 

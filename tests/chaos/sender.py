@@ -24,12 +24,17 @@ TWICE = 0.05
 
 @dataclass
 class Push:
-    """What the sender knows of one delivery of a push."""
+    """What the sender knows of one delivery of a push.
+
+    Attributes:
+        unharmed: nothing kept the bridge from hearing of it, so it must have acknowledged it.
+    """
 
     id: str
     branch: str
     after: str
     apps: set[str]
+    unharmed: bool
     acknowledged: bool = False
 
 
@@ -59,9 +64,10 @@ class Sender:
     def acknowledged(self) -> int:
         return sum(push.acknowledged for push in self.sent)
 
-    def start(self) -> None:
+    def start(self, *, unharmed: bool) -> None:
+        """Push as long as it may; `unharmed`: all of that must be acknowledged."""
         self.stopping.clear()
-        self.task = asyncio.create_task(self._run())
+        self.task = asyncio.create_task(self._run(unharmed))
 
     async def stop(self) -> None:
         """Finish what is being sent."""
@@ -69,19 +75,24 @@ class Sender:
         assert self.task is not None
         await self.task
 
-    async def _run(self) -> None:
+    async def once(self) -> None:
+        """Push once, to a bridge that nothing harms."""
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as web:
+            await self._push(web, unharmed=True)
+
+    async def _run(self, unharmed: bool) -> None:
         """Many at first, then fewer, since what is sent must all be shown in the end."""
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as web:
             before = self.acknowledged
             while not self.stopping.is_set():
-                await self._push(web)
+                await self._push(web, unharmed=unharmed)
                 pause = self.chance.uniform(*self.pause)
                 pause *= 1 + (self.acknowledged - before) / 20
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self.stopping.wait()
 
-    async def _push(self, web: httpx.AsyncClient) -> None:
+    async def _push(self, web: httpx.AsyncClient, *, unharmed: bool) -> None:
         apps = set(self.chance.sample(self.apps, self.chance.choice((1, 2))))
         before = self.repository.branches[self.branch]
         files = {f"{app}/file": f"{self.chance.random()}" for app in sorted(apps)}
@@ -92,7 +103,7 @@ class Sender:
         payload = push_payload(before, after, apps, self.branch)
         times = 2 if self.chance.random() < TWICE else 1
         for _ in range(times):
-            await self._deliver(web, payload, Push("", self.branch, after, apps))
+            await self._deliver(web, payload, Push("", self.branch, after, apps, unharmed))
 
     async def _deliver(self, web: httpx.AsyncClient, payload: dict[str, object], it: Push) -> None:
         content = httpx.Request("POST", "http://x", json=payload).content

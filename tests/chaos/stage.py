@@ -3,13 +3,12 @@
 import asyncio
 import json
 import random
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.chaos.disk import SmallDisk
 from tests.chaos.fleet import Fleet, running_fleet
 from tests.chaos.line import Line, line_to
 from tests.chaos.recording_backend import RecordingBackend, recording_backend
@@ -23,8 +22,6 @@ from tests.worlds.postgres import Server
 APPS = 6
 BRANCHES = ("main", "staging")
 CHANNELS = 3
-DISK = 64
-"""MiB of the small disk on which SQLite's files are, where one can be had."""
 
 
 @dataclass(frozen=True)
@@ -50,28 +47,6 @@ class Pace:
 
 SHORT = Pace(outage=1.5, stop=2.0, database=2.5, quiet=120.0, kills=2, replaced=2)
 LONG = Pace(outage=20.0, stop=20.0, database=30.0, quiet=240.0, kills=8, replaced=5)
-
-
-@dataclass
-class SmallDisk:
-    """A file system of its own, which can be made full."""
-
-    folder: Path
-
-    def fill(self) -> None:
-        """Leave no room at all."""
-        for _ in range(100):  # what is there grows meanwhile, and can't be cut off
-            if self._resize(f"{shutil.disk_usage(self.folder).used}"):
-                return
-        raise AssertionError("the disk can't be made small enough")
-
-    def empty(self) -> None:
-        """Have room again."""
-        assert self._resize(f"{DISK}m")
-
-    def _resize(self, size: str) -> bool:
-        remount = ["mount", "-o", f"remount,size={size}", str(self.folder)]
-        return not subprocess.run(remount, check=False, capture_output=True).returncode
 
 
 @dataclass
@@ -107,14 +82,26 @@ class Stage:
         self.slack.mend()
 
     @asynccontextmanager
-    async def load(self) -> AsyncIterator[None]:
-        """Pushes come, and the last of them are answered in the end."""
+    async def load(self, *, unharmed: bool) -> AsyncIterator[None]:
+        """Pushes come, and the last of them are answered in the end.
+
+        Args:
+            unharmed: nothing happens to the bridge itself, so it must acknowledge all.
+        """
         for sender in self.senders:
-            sender.start()
+            sender.start(unharmed=unharmed)
         try:
             yield
         finally:
             await asyncio.gather(*(sender.stop() for sender in self.senders))
+
+    async def heal(self) -> None:
+        """Nothing goes wrong any more, and the bridge hears as before."""
+        self.mend()
+        for process in self.fleet.processes:
+            await process.ready()
+        for sender in self.senders:
+            await sender.once()
 
 
 @asynccontextmanager
@@ -131,7 +118,8 @@ async def stage(
 
     Args:
         database: on Postgres, the server; the bridge reaches it by a line that can fall silent.
-        disk: on SQLite, where its files are; else in the folder.
+        disk: where the database's files are; None: SQLite's in the folder, Postgres's where all
+            others of that server are.
     """
     branches = {f"app-{n}": BRANCHES[n % len(BRANCHES)] for n in range(APPS)}
     async with AsyncExitStack() as stack:
@@ -144,12 +132,12 @@ async def stage(
         for n in range(CHANNELS):
             slack.channel(f"C{n}", f"c{n}")
         repository = _repository(github)
-        data = disk.folder if disk else folder / "data"
+        data = disk.folder if disk and database is None else folder / "data"
         variables = _variables(data, backend, github, slack)
         line = None
         if database is not None:
             line = await stack.enter_async_context(line_to(database.port))
-            url = database.fresh()
+            url = database.fresh_in(disk.folder) if disk else database.fresh()
             stack.callback(database.drop, url)
             variables["DATABASE_URL"] = url.replace(f":{database.port}/", f":{line.port}/")
         fleet = await stack.enter_async_context(running_fleet(kind, folder, variables))

@@ -7,11 +7,12 @@ two webs on Postgres; each started again when it dies (`fleet.py`). What goes wr
 `scenarios.py`; after each group of scenarios the load ends, everything must come to its end, and
 the ledgers are compared (`ledgers.py`):
 
-- every acknowledged delivery is kept and decided, once;
-- no push deploys an app twice. One exception: where a deployment's history says "asked again".
-  The bridge asks again only when the backend gave no answer and then showed no sign of the
-  deployment for `journey.adopt` seconds, or has lost what it had accepted;
-- deployments of an app never overlap, and the newest push is the last one;
+- every acknowledged delivery is kept and decided, once, for the apps that it has changed and no
+  other; and all are acknowledged while what goes wrong is elsewhere, and once it is over;
+- no push deploys an app twice: not even where the bridge asks again, since it does so only when
+  the backend gave no answer and then showed no sign of the deployment;
+- deployments of an app never overlap, are asked for in the pushes' order, and the newest push
+  is the last one;
 - each pull request has one comment, each commit its statuses, each deployment that was asked
   for one object at the host, and each deployment one card: all as the journal says;
 - the databases can be read, and are sound.
@@ -24,17 +25,17 @@ import asyncio
 import os
 import random
 import sqlite3
-import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.chaos.disk import small_disk
 from tests.chaos.ledgers import all_quiet, judge
 from tests.chaos.scenarios import PROCESSES, SERVICES, SHORT_RUN, STORES, Scenario
-from tests.chaos.stage import DISK, LONG, SHORT, SmallDisk, Stage, stage
+from tests.chaos.stage import LONG, SHORT, Stage, stage
 from tests.worlds.postgres import the_server
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "0"))
@@ -45,29 +46,18 @@ ONLY = os.environ.get("CHAOS_ONLY", "")
 Group = Sequence[Scenario]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[SmallDisk | None]:
-    """A disk of its own, where this user may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}m", "chaos", str(folder)]
-    mounted = os.geteuid() == 0 and not subprocess.run(mount, check=False).returncode
-    yield SmallDisk(folder) if mounted else None
-    if mounted:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 @pytest.mark.slow
 async def test_on_sqlite_nothing_is_lost_and_nothing_repeated(
-    tmp_path: Path, small_disk: SmallDisk | None, chaos_lines: list[str]
+    tmp_path: Path, chaos_lines: list[str]
 ) -> None:
     chance, pace = random.Random(SEED), LONG if ROUNDS else SHORT
-    async with stage("sqlite", tmp_path, chance, pace, disk=small_disk) as on:
-        await play(on, chaos_lines)
-    folder = on.fleet.settings.data
-    for store in ("inbox", "journal", "workflows"):
-        with closing(sqlite3.connect(folder / f"{store}.sqlite")) as db:
-            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    with small_disk(tmp_path / "disk") as disk:
+        async with stage("sqlite", tmp_path, chance, pace, disk=disk) as on:
+            await play(on, chaos_lines)
+        folder = on.fleet.settings.data
+        for store in ("inbox", "journal", "workflows"):
+            with closing(sqlite3.connect(folder / f"{store}.sqlite")) as db:
+                assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 @pytest.mark.slow
@@ -75,8 +65,10 @@ async def test_on_postgres_nothing_is_lost_and_nothing_repeated(
     tmp_path: Path, chaos_lines: list[str]
 ) -> None:
     chance, pace = random.Random(SEED), LONG if ROUNDS else SHORT
-    async with stage("postgres", tmp_path, chance, pace, database=the_server()) as on:
-        await play(on, chaos_lines)
+    server = the_server()
+    with small_disk(server.folder / "small", **server.owner) as disk:
+        async with stage("postgres", tmp_path, chance, pace, database=server, disk=disk) as on:
+            await play(on, chaos_lines)
 
 
 async def play(on: Stage, lines: list[str]) -> None:
@@ -85,9 +77,9 @@ async def play(on: Stage, lines: list[str]) -> None:
         names = " + ".join(one.name for one in group)
         died, began = len(on.fleet.deaths), time.monotonic()
         try:
-            async with on.load():
+            async with on.load(unharmed=all(one.elsewhere for one in group)):
                 await asyncio.gather(*(one.run(on) for one in group))
-            on.mend()
+            await on.heal()
             over = time.monotonic()
             record = await all_quiet(on)
         except AssertionError as error:

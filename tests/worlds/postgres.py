@@ -95,6 +95,12 @@ class Server:
     def data(self) -> Path:
         return self.folder / "data"
 
+    @property
+    def owner(self) -> dict[str, int]:
+        """The user and the group that it runs as."""
+        mine = {"user": os.geteuid(), "group": os.getegid()}
+        return mine | {name: int(str(other_user()[name])) for name in mine if other_user()}
+
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
@@ -140,6 +146,15 @@ class Server:
         self.execute("CREATE DATABASE {} TEMPLATE {}", name, template)
         return self.url(name)
 
+    def fresh_in(self, folder: Path) -> str:
+        """A new database with its files in an empty folder of the server's owner."""
+        name = f"t{next(self.numbers)}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            space, place = sql.Identifier(name), sql.Literal(str(folder))
+            connection.execute(sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(space, place))
+        self.execute("CREATE DATABASE {} TEMPLATE template0 TABLESPACE {}", name, name)
+        return self.url(name)
+
     def prepared(self) -> str:
         """A new database with all tables of ours; returns its url."""
         if "prepared" not in self.templates:
@@ -150,7 +165,9 @@ class Server:
 
     def drop(self, url: str) -> None:
         """Forget a database, whoever is still connected."""
-        self.execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", url.rpartition("/")[2])
+        name = url.rpartition("/")[2]
+        self.execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+        self.execute("DROP TABLESPACE IF EXISTS {}", name)
 
     def execute(self, statement: str, *names: str) -> None:
         """Run a statement with names in it, outside any transaction."""
