@@ -1,7 +1,4 @@
-"""The real micromatch, in a Node process that answers line by line.
-
-Installed with npm, by name, into a cache folder of the repository.
-"""
+"""The real micromatch, in a Node process that answers line by line."""
 
 import functools
 import json
@@ -11,40 +8,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-CACHE = Path(__file__).resolve().parents[3] / ".cache" / "micromatch"
+from tests.oracles.node_tools import Unavailable, node_home
+
 SCRIPT = Path(__file__).with_name("micromatch_in_node.js")
 VERSIONS = ("2.3.1", "2.3.2")
+"""Of picomatch, which does the matching."""
 
 
 @functools.cache
 def unavailable() -> str:
     """Say why Node or micromatch can't be had; empty if they can."""
-    if not shutil.which("node"):
-        return "node is not installed"
-    return next((reason for version in VERSIONS if (reason := _install(version))), "")
-
-
-def _install(version: str) -> str:
-    home = CACHE / version
-    installed = home / "node_modules" / "picomatch" / "package.json"
-    if installed.exists() and json.loads(installed.read_text())["version"] == version:
-        return ""
-    npm = shutil.which("npm")
-    if not npm:
-        return "npm is not installed"
-    home.mkdir(parents=True, exist_ok=True)
-    wanted = {
-        "private": True,
-        "dependencies": {"micromatch": "4.0.8"},
-        "overrides": {"picomatch": version},
-    }
-    (home / "package.json").write_text(json.dumps(wanted))
-    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
     try:
-        done = subprocess.run(command, cwd=home, capture_output=True, timeout=120, check=False)
-    except subprocess.TimeoutExpired:
-        return "npm install took more than two minutes"
-    return "" if done.returncode == 0 else "npm could not install micromatch from the registry"
+        for version in VERSIONS:
+            _home(version)
+    except Unavailable as reason:
+        return str(reason)
+    return ""
+
+
+def _home(version: str) -> Path:
+    return node_home(f"micromatch-{version}")
 
 
 class Node:
@@ -54,7 +37,7 @@ class Node:
         node = shutil.which("node")
         assert node
         self._process = subprocess.Popen(
-            [node, str(SCRIPT), str(CACHE / version)],
+            [node, str(SCRIPT), str(_home(version))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
