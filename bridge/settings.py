@@ -89,7 +89,7 @@ class Github(Section):
         (), description="secrets of its webhooks; several while you rotate them"
     )
     token: SecretStr | None = Field(
-        None, description="a token: comments, statuses, changed files; or a GitHub App, below"
+        None, description="a token: comments, statuses, changed files; or a GitHub App"
     )
     app_id: int | None = Field(None, gt=0, description="id of a GitHub App, instead of a token")
     private_key: SecretStr | None = Field(None, description="the App's private key, PEM")
@@ -117,7 +117,8 @@ class Gitlab(Section):
     ca: str | None = Field(None, description="a PEM file with its certificate authority")
     feedback: Uses = Field(
         ("comment", "deployment"),
-        description="the same; a status makes an external pipeline, which may hold up merges",
+        description="what shows there how a push went; a status makes an external pipeline,"
+        " which may hold up merges",
     )
 
 
@@ -356,10 +357,10 @@ class Settings(Section):
     web: Web = Web()
     watch: Watch = Watch()
     rules: Annotated[tuple[Rule, ...], BeforeValidator(_yaml)] = Field(
-        (), description="our own rules for apps, see below; in the environment as YAML"
+        (), description="our own rules for apps; in the environment as YAML"
     )
     access: Annotated[tuple[Grant, ...], BeforeValidator(_yaml)] = Field(
-        (), description="who may do what by chat, see below; in the environment as YAML"
+        (), description="who may do what by chat; in the environment as YAML"
     )
     journey: Journey = Journey()
     feedback: Feedback = Feedback()

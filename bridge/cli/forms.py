@@ -1,4 +1,4 @@
-"""The machine forms: what `--json` prints. Pure; the names are stable (see the README)."""
+"""The machine forms: what `--json` prints. Pure; the names are stable."""
 
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any

@@ -70,7 +70,7 @@ def slack(
         typer.Option(
             "--with",
             metavar="WHAT",
-            help="More scopes: any-channel, emails, groups, history (see the README).",
+            help="More scopes: any-channel, emails, groups, history (see docs/slack.md).",
         ),
     ] = None,
     name: Annotated[str, typer.Option(help="How the app is called in Slack.")] = "Bridge",

@@ -30,7 +30,7 @@ LONGEST_EVIDENCE = 500
 
 
 class Reason(StrEnum):
-    """Why an app deploys, or why it does not. Every one is explained in the README."""
+    """Why an app deploys, or why it does not. Every one is explained in docs/deciding.md."""
 
     PATH_HIT = "path_hit"
     NO_WATCH_PATHS = "no_watch_paths"

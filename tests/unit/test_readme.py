@@ -1,8 +1,9 @@
-"""The README names everything that a user can meet."""
+"""The README and its pages name everything that a user can meet, as it is."""
 
 import re
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 import typer
@@ -10,11 +11,14 @@ import typer
 from bridge.cli.root import app
 from bridge.core.decision import Reason
 from bridge.core.lifecycle import State
-from bridge.settings import read_settings, variables
+from bridge.settings import PLAIN_VARIABLES, PREFIX, Settings, fields, read_settings
 
 ROOT = Path(__file__).parents[2]
-ROUTES = ["/hooks/github", "/hooks/gitlab", "/healthz", "/readyz", "/metrics"]
-README = (ROOT / "README.md").read_text()
+ROUTES = ["/hooks/github", "/hooks/gitlab", "/slack/events", "/healthz", "/readyz", "/metrics"]
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SAID = "\n".join(page.read_text() for page in [README, *sorted((ROOT / "docs").glob("*.md"))])
+SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 
 
 def commands() -> list[str]:
@@ -22,27 +26,51 @@ def commands() -> list[str]:
     return sorted(group.commands)  # type: ignore[attr-defined]
 
 
+def examples(kind: str) -> list[str]:
+    return re.findall(rf" *```{kind}\n.*?\n *```", SAID, re.DOTALL)
+
+
+def setting_row(path: tuple[str, ...], field: Any) -> str:
+    """How `docs/settings.md` has a setting."""
+    names = [f"{PREFIX}{'_'.join(path).upper()}"]
+    names += [name for name, leads_to in PLAIN_VARIABLES.items() if leads_to == path]
+    words = ", ".join(f"`{name}`" for name in names)
+    return f"| {words} | `{'.'.join(path)}` | {default(field.default)} | {field.description} |"
+
+
+def default(value: Any) -> str:
+    if value in (None, "", (), {}):
+        return "\N{EN DASH}"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, float):
+        return f"`{value:.10g}`"
+    return f"`{', '.join(value) if isinstance(value, tuple) else value}`"
+
+
 @pytest.mark.parametrize("word", [*Reason, *State])
 def test_every_reason_and_state_is_explained(word: str) -> None:
-    assert f"| `{word}` |" in README
+    assert f"| `{word}` |" in SAID
 
 
-@pytest.mark.parametrize("variable", variables())
-def test_every_setting_is_listed(variable: str) -> None:
-    assert f"`{variable}`" in README
+@pytest.mark.parametrize(
+    ("path", "field"), [pytest.param(*one, id=".".join(one[0])) for one in fields(Settings)]
+)
+def test_every_setting_is_listed_as_it_is(path: tuple[str, ...], field: Any) -> None:
+    assert setting_row(path, field) in SETTINGS
 
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_is_listed(command: str) -> None:
-    assert f"`{command}" in README
+    assert f"| `{command}" in README.read_text()
 
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_every_route_is_listed(route: str) -> None:
-    assert route in README
+    assert route in SAID
 
 
-@pytest.mark.parametrize("example", re.findall(r" *```yaml\n.*?\n *```", README, re.DOTALL))
+@pytest.mark.parametrize("example", examples("yaml"))
 def test_every_example_of_bridge_yaml_can_be_read(example: str, tmp_path: Path) -> None:
     file = tmp_path / "bridge.yaml"
     file.write_text("\n".join(dedent(example).splitlines()[1:-1]))
@@ -52,8 +80,47 @@ def test_every_example_of_bridge_yaml_can_be_read(example: str, tmp_path: Path) 
     assert read.model_fields_set
 
 
-def test_the_readme_links_to_what_is_there() -> None:
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+def test_variables_in_examples_are_settings() -> None:
+    named = set(re.findall(r"\bBRIDGE_\w+", SAID)) - {"BRIDGE_CONFIG"}
+    known = {f"{PREFIX}{'_'.join(path).upper()}" for path, _ in fields(Settings)}
 
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert {name.removesuffix("_FILE") for name in named} - known == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_what_is_there(page: Path) -> None:
+    text = page.read_text()
+    links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'<img src="([^"]+)"', text)
+
+    for link in links:
+        if "://" in link:
+            continue
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def anchors(page: Path) -> set[str]:
+    """The places in a page that a link can lead to, named as GitHub names them."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_every_page_and_picture_is_led_to() -> None:
+    for file in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "pictures").glob("*.svg")]:
+        assert file.name in README.read_text()
+
+
+def test_notes_are_numbered_each_once_and_short() -> None:
+    notes = sorted((ROOT / "docs" / "notes").glob("*.md"))
+
+    assert [int(note.name[:4]) for note in notes] == list(range(1, len(notes) + 1))
+    assert [note.name for note in notes if len(note.read_text().splitlines()) > 40] == []
+
+
+def test_no_line_of_the_changelog_stands_there_twice() -> None:
+    lines = [line for line in PAGES[1].read_text().splitlines() if line.startswith("- ")]
+
+    assert lines
+    assert len(lines) == len(set(lines))

@@ -19,7 +19,7 @@ MORE_SCOPES = {
     "groups": ("usergroups:read",),
     "history": ("channels:history", "groups:history"),
 }
-"""What more can be granted, by what it is for; see the README."""
+"""What more can be granted, by what it is for; see docs/slack.md."""
 
 PATH = "/slack/events"
 
