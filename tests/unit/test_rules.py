@@ -449,9 +449,9 @@ def test_a_rule_that_can_not_be_read_says_where_and_how_to_mend_it(rules: str, w
     assert str(told.value) == words
 
 
-def test_the_readmes_example_can_be_read() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (example,) = [part for part in readme.split("```yaml\n") if "tag_prefix:" in part]
+def test_the_example_of_the_page_can_be_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "deciding.md").read_text()
+    (example,) = [part for part in page.split("```yaml\n") if "tag_prefix:" in part]
 
     rules = read_settings(None, {"BRIDGE_RULES": example.partition("```")[0].partition("\n")[2]})
 
