@@ -59,8 +59,8 @@ def _let_a_host_in(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> 
         return []
     steps = [
         "Let a Git host in: choose a secret, and start again with it in the environment",
-        "    export BRIDGE_GITHUB_WEBHOOK_SECRETS=…    # `openssl rand -hex 32` makes one",
-        "    export BRIDGE_GITLAB_WEBHOOK_TOKENS=…     # the same for GitLab",
+        "    export BRIDGE_GITHUB_WEBHOOK_SECRETS=…  # `openssl rand -hex 32` makes one",
+        "    export BRIDGE_GITLAB_WEBHOOK_TOKENS=…   # the same for GitLab",
         "  Then add a webhook with that secret to your repository there:",
         f"    {ADDRESS}/hooks/github   application/json, push",
         f"    {ADDRESS}/hooks/gitlab   push and tag push events",
@@ -77,7 +77,7 @@ def _have_apps(bridge: "Bridge", apps: int, command: str) -> list[str]:
     return [
         "Have something to deploy: your Dokploy's apps,",
         "    export BRIDGE_DOKPLOY_URL=https://dokploy.example.com",
-        "    export BRIDGE_DOKPLOY_API_KEY=…    # there: Settings, Profile, API/CLI Keys",
+        "    export BRIDGE_DOKPLOY_API_KEY=…  # there: Settings, Profile, API/CLI Keys",
         "  or a static site on the embedded backend, while this runs:",
         f"    {command} app create web --repo ADDRESS --publish FOLDER",
     ]

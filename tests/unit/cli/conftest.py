@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +67,24 @@ class Cli:
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line in an empty folder, without settings from outside."""
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
+    """The command line in an empty folder, without settings from outside.
+
+    A command may turn the logs down for the rest of its process; here they come back.
+    """
     import os
+
+    loggers = [logging.getLogger(), logging.getLogger("bridge")]
+    before = [(one, one.level, one.handlers[:]) for one in loggers]
 
     for name in [*os.environ]:
         if name.startswith("BRIDGE_") or name in ("PORT", "DATABASE_URL"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    return Cli(tmp_path)
+    yield Cli(tmp_path)
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture
