@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 
 LEASE = "feedback"
 
+MARGIN = 1 / 5
+"""Of the lease that is left when work under it ends: what was sent by then has arrived before
+another process looks what is there."""
+
 GRAIN = 0.05
 """Seconds until the next look at least, however close together things become due."""
 
@@ -64,9 +68,12 @@ class Feedback:
         self._persistence = persistence or Persistence()
         self._turns = turns or Turns(clock)
         self._owner = owner
-        self._showing = Showing(journal, shows, clock, self._persistence, chance)
+        self._showing = Showing(
+            journal, shows, clock, self._persistence, chance, (LEASE, self._owner)
+        )
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._fence: asyncio.TimerHandle | None = None
         self._lanes: dict[str, _Lane] = {}
         self._at_work: dict[str, asyncio.Task[None]] = {}
         self._held_until = 0.0
@@ -118,7 +125,9 @@ class Feedback:
 
     async def settled(self) -> None:
         """Wait until all that was begun has come to its end."""
-        await asyncio.gather(*self._at_work.values())
+        for end in await asyncio.gather(*self._at_work.values(), return_exceptions=True):
+            if isinstance(end, BaseException) and not isinstance(end, asyncio.CancelledError):
+                raise end
 
     async def _look_surely(self) -> float:
         try:
@@ -134,6 +143,8 @@ class Feedback:
         """What is cut off is still raised: it is shown again, by whoever comes next."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._fence is not None:
+            self._fence.cancel()
         for task in self._at_work.values():
             task.cancel()
         await asyncio.gather(*self._at_work.values(), return_exceptions=True)
@@ -151,7 +162,29 @@ class Feedback:
             held = await self._journal.hold(LEASE, self._owner, lease)
             self._held_until = now + lease if held else 0.0
             self._renew_at = now + (lease / 3 if held else self._persistence.poll)
+            self._fenced()
         return now < self._held_until
+
+    def _fenced(self) -> None:
+        """See to it that nothing is written once another process may show.
+
+        A lease that can't be renewed, as where the database is silent, ends work that is under
+        way: whoever takes over finds announced what may have been sent, and looks for it.
+        """
+        if self._fence is not None:
+            self._fence.cancel()
+        left = self._held_until - self._persistence.lease * MARGIN - self._clock()
+        if left > 0:
+            self._fence = asyncio.get_running_loop().call_later(left, self._lost)
+        else:
+            self._lost()
+
+    def _lost(self) -> None:
+        self._fence = None
+        if self._at_work:
+            log.warning("the lease can't be renewed: what is being shown is left to others")
+        for task in self._at_work.values():
+            task.cancel()
 
     # ── lanes ─────────────────────────────────────────────────────────────
 

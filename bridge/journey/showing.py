@@ -21,6 +21,11 @@ from bridge.ports.targets import Memory, Target
 
 log = logging.getLogger(__name__)
 
+
+class LeaseLost(Exception):
+    """Another process shows by now; what it finds remembered must be left to it."""
+
+
 LONGEST_ERROR = 500
 """Characters of a reason that are kept."""
 
@@ -63,13 +68,20 @@ class Showing:
         clock: Clock,
         persistence: Persistence,
         chance: Callable[[], float],
+        holding: tuple[str, str],
     ) -> None:
-        """Take the parts; `chance` gives numbers in [0, 1), which spread the tries."""
+        """Take the parts.
+
+        Args:
+            chance: gives numbers in [0, 1), which spread the tries.
+            holding: name and owner of the lease under which all this is done.
+        """
         self._journal = journal
         self._shows = shows
         self._clock = clock
         self._persistence = persistence
         self._chance = chance
+        self._holding = holding
 
     async def show(self, raised: Raised) -> Exception | None:
         """Show a target as everything stands now; returns why that did not work.
@@ -83,6 +95,9 @@ class Showing:
         try:
             async with asyncio.timeout(self._persistence.longest):
                 further = await self._bring_up_to(story, raised)
+        except LeaseLost:
+            log.warning("another process shows by now", extra={"target": target.id})
+            return None
         except Exception as error:  # noqa: BLE001 - it is kept with the target, and told
             return await self._failed(raised, error)
         await self._journal.want(further)
@@ -93,7 +108,8 @@ class Showing:
         target = raised.target
 
         async def remember(memory: Memory) -> None:
-            await self._journal.remember(target.id, memory)
+            if not await self._journal.remember(target.id, memory, holding=self._holding):
+                raise LeaseLost
 
         shows = self._shows.get(target.kind)
         if shows is None:

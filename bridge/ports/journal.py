@@ -162,8 +162,15 @@ class Journal(Protocol):
     async def story(self, target: Target) -> Story:
         """What there is to show of what it follows."""
 
-    async def remember(self, target_id: str, memory: Memory) -> None:
-        """Keep what a place remembers of itself; a new `LINK` raises what may show it."""
+    async def remember(
+        self, target_id: str, memory: Memory, *, holding: tuple[str, str] | None = None
+    ) -> bool:
+        """Keep what a place remembers of itself; a new `LINK` raises what may show it.
+
+        Args:
+            holding: a lease's name and owner; where somebody else holds it by now, nothing is
+                kept, and False comes back.
+        """
 
     async def showed(self, target_id: str, wanted: int) -> None:
         """It shows what was so at `wanted`; what has changed since raises it again."""

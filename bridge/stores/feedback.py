@@ -113,13 +113,30 @@ def raised(limit: int, until: float, ready: float, busy: Sequence[str]) -> sa.Se
     return sa.select(first).where(first.c.turn == 1).order_by(first.c.due_at).limit(limit)
 
 
-def remember(db: sa.Connection, target_id: str, memory: Memory, at: float) -> None:
+def remember(
+    db: sa.Connection,
+    target_id: str,
+    memory: Memory,
+    at: float,
+    *,
+    holding: tuple[str, str] | None = None,
+) -> bool:
     """Keep what a place remembers of itself; a new link is news for what may show it."""
     t = tables.feedback
+    if holding is not None and not _held(db, *holding):
+        return False
     before = db.scalar(sa.select(t.c.memory).where(t.c.id == target_id))
     db.execute(sa.update(t).where(t.c.id == target_id).values(memory=rows.place_text(memory)))
     if before is not None and rows.read_place(before).get(LINK) != memory.get(LINK):
         changed(db, _linking(db, target_id), at, but=target_id)
+    return True
+
+
+def _held(db: sa.Connection, name: str, owner: str) -> bool:
+    """Whether a lease is still somebody's. Not locked: who falls silent must not keep it."""
+    t = tables.leases
+    mine = sa.select(t.c.name).where((t.c.name == name) & (t.c.owner == owner))
+    return db.scalar(mine) is not None
 
 
 def _linking(db: sa.Connection, target_id: str) -> list[str]:

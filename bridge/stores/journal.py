@@ -376,10 +376,14 @@ class SqlJournal:
         """What there is to show of what it follows."""
         return await self._read(lambda db: feedback.story(db, target))
 
-    async def remember(self, target_id: str, memory: Memory) -> None:
-        """Keep what a place remembers of itself; a new `LINK` raises what may show it."""
+    async def remember(
+        self, target_id: str, memory: Memory, *, holding: tuple[str, str] | None = None
+    ) -> bool:
+        """Keep what a place remembers of itself, while a lease is held by who is named."""
         at = self._clock()
-        await self._change(lambda db: feedback.remember(db, target_id, memory, at))
+        return await self._change(
+            lambda db: feedback.remember(db, target_id, memory, at, holding=holding)
+        )
 
     async def showed(self, target_id: str, wanted: int) -> None:
         """It shows what was so at `wanted`; what has changed since raises it again."""

@@ -1004,6 +1004,20 @@ async def test_a_place_remembers_across_restarts(reopened: Opened, clock: Manual
     assert raised.memory == {"ts": "1.2", "shown": ["ü"]}
 
 
+async def test_who_has_lost_the_lease_changes_no_memory(journal: Any, clock: ManualClock) -> None:
+    await journal.want([card()])
+    assert await journal.hold("feedback", "one", 15.0)
+    assert await journal.remember("card 1", {"saying": 2}, holding=("feedback", "one"))
+    clock.now += 16
+    await journal.release("feedback", "one")  # as its end would, which Postgres times itself
+    assert await journal.hold("feedback", "two", 15.0)
+
+    assert not await journal.remember("card 1", {"said": 2}, holding=("feedback", "one"))
+
+    (raised,) = await due(journal, clock)
+    assert raised.memory == {"saying": 2}
+
+
 async def test_a_new_link_raises_what_may_link_to_it_and_only_once(
     journal: Any, clock: ManualClock
 ) -> None:

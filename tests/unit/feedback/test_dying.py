@@ -1,6 +1,7 @@
 """Killed at any moment, and beside another process, feedback loses nothing."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -104,3 +105,41 @@ async def test_one_that_ends_gives_the_lease_to_the_next(stage: Stage) -> None:
     await asyncio.gather(running, return_exceptions=True)
 
     assert await stage.journal.hold("feedback", "two", 1.0)
+
+
+async def test_who_can_not_renew_the_lease_sends_nothing_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the database is silent: by then another process may be at the same card."""
+    lease = replace(PERSISTENCE, lease=0.3)
+    one, two = stage.loop(owner="one", persistence=lease), stage.loop(owner="two")
+    id_ = await stage.deployed()
+    stage.place.hangs.add(f"card {id_}")
+    await stage.clock.sleep(1)
+    await one.look()
+    await until(stage.begun)
+
+    await one.settled()  # in real time: the lease ends it, though nothing wakes the place
+    stage.place.hangs.clear()
+    stage.place.let_go.set()
+    await stage.quiet(two, seconds=3)
+
+    assert stage.place.shown[f"card {id_}"] == ["waiting"]
+    assert len(stage.place.stories) == 2
+
+
+async def test_who_has_lost_the_lease_says_nothing_of_it_in_the_journal(stage: Stage) -> None:
+    one = stage.loop(owner="one")
+    id_ = await stage.deployed()
+    await stage.clock.sleep(1)
+
+    async def taken_over() -> None:
+        await stage.journal.release("feedback", "one")
+        assert await stage.journal.hold("feedback", "two", 15.0)
+
+    stage.place.during[f"card {id_}"] = taken_over
+    await stage.once(one)
+
+    raised = await stage.of(f"card {id_}")
+    assert (raised.memory, raised.attempts, raised.error) == ({}, 0, None)
+    assert raised.due_at is not None
