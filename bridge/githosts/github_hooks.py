@@ -46,11 +46,13 @@ class GithubHooks:
                     return
                 yield one.meaning()
 
-    async def payload(self, hook: Hook, id_: str) -> Payload:
+    async def payload(self, hook: Hook, id_: str) -> Payload | None:
         path = f"{_path(hook)}/deliveries/{part(id_)}"
         answer = await self._asker(hook)("GET", path)
         sent = read(_SENT, path, answer, SERVICE, reads=True).request
-        headers = {name.lower(): str(value) for name, value in (sent.headers or {}).items()}
+        if sent.headers is None or sent.payload is None:
+            return None
+        headers = {name.lower(): str(value) for name, value in sent.headers.items()}
         # Sent as a form or not, here it comes as JSON.
         headers["content-type"] = "application/json"
         return Payload(headers, json.dumps(sent.payload).encode())

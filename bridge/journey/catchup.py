@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from bridge.core.errors import BridgeError, Rejected
+from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.core.events import RefPushed
 from bridge.core.watch import App
 from bridge.journey.budget import Budget
@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 LEASE = "catchup"
 
-MOST_STRANGE = 10_000
-"""Refused deliveries that are remembered, so that each is looked at and told of once."""
+MOST_SETTLED = 10_000
+"""Deliveries that are remembered as seen to, so that each is refused or sent again once."""
 
 DAY = 86_400.0
 
@@ -87,7 +87,7 @@ class Sweeper:
         self._diligence = diligence
         self.trouble: dict[str, str] = {}
         """Webhooks that send nothing at present, and why, by host, repository and hook."""
-        self._strange: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._settled: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     async def round(self, apps: Iterable[App]) -> int:
         """Look once at all webhooks of the apps' repositories; how many were fetched."""
@@ -151,13 +151,16 @@ class Sweeper:
 
     async def _fetch(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> bool:
         """Keep one as if it had arrived; False where it is there already."""
-        if (host, hook.place, sending.id) in self._strange:
+        if (host, hook.place, sending.id) in self._settled:
             return False
         if sending.delivery and await self._inbox.find(host, sending.delivery) is not None:
             return False
         if (payload := sending.payload) is None:
             await self._budget.spend()
             payload = await api.payload(hook, sending.id)
+        if payload is None:
+            await self._again(api, host, hook, sending)
+            return False
         try:
             envelope = self._hosts[host].fetched(payload.headers)
         except Rejected as error:
@@ -194,10 +197,30 @@ class Sweeper:
             "a missed delivery speaks of another repository than its webhook's",
             extra={"host": host, "repository": hook.speaks_for, "hook": hook.id, "says": told.name},
         )
-        self._strange[host, hook.place, sending.id] = None
-        if len(self._strange) > MOST_STRANGE:
-            self._strange.popitem(last=False)
+        self._settle(host, hook, sending.id)
         return False
+
+    async def _again(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> None:
+        """Have the host send what it lists without its payload; once, as each try is a new one."""
+        delivery = sending.delivery or sending.id
+        if (host, hook.place, delivery) in self._settled:
+            return
+        self._settle(host, hook, delivery)
+        await self._budget.spend()
+        try:
+            await api.redeliver(hook, sending.id)
+        except Refused as error:
+            why = {"delivery": delivery, "host": host, "why": str(error)}
+            log.warning("a missed delivery can't be fetched, nor sent again", extra=why)
+        else:
+            log.warning(
+                "a missed delivery is sent again", extra={"delivery": delivery, "host": host}
+            )
+
+    def _settle(self, host: str, hook: Hook, id_: str) -> None:
+        self._settled[host, hook.place, id_] = None
+        if len(self._settled) > MOST_SETTLED:
+            self._settled.popitem(last=False)
 
 
 class Catchup:

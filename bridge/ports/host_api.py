@@ -217,8 +217,8 @@ class Redelivers(Protocol):
         Where the host tells no times it is all that it keeps: stop at what is known.
         """
 
-    async def payload(self, hook: Hook, id_: str) -> Payload:
-        """What one try has sent."""
+    async def payload(self, hook: Hook, id_: str) -> Payload | None:
+        """What one try has sent; None where the host lists it without."""
 
     async def redeliver(self, hook: Hook, id_: str) -> None:
         """Have the host send it again; returns once the host has accepted that."""

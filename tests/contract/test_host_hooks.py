@@ -105,6 +105,7 @@ async def test_what_was_sent_can_be_fetched(host: Host) -> None:
     lost = await host.fake.send(hook, event(host), {"ref": "refs/heads/ä"}, lost=True)
 
     payload = await host.api.payload(await only(host), str(lost.id))
+    assert payload is not None
 
     assert json.loads(payload.body) == {"ref": "refs/heads/ä"}
     id_ = "x-github-delivery" if host.fake.name == "github" else "idempotency-key"

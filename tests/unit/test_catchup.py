@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.errors import NotFound, Unreachable
+from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Commit, Ref, RefKind, Repository
 from bridge.core.found import FOUND_EVENT, parse_found
 from bridge.core.watch import App, Rules, Source, SourceType, Trigger
@@ -34,7 +34,8 @@ class FakeApi:
     tagged: dict[str, str] = field(default_factory=dict)
     listed: list[Hook] = field(default_factory=list)
     tries: list[Sending] = field(default_factory=list)
-    payloads: dict[str, Payload] = field(default_factory=dict)
+    payloads: dict[str, Payload | None] = field(default_factory=dict)
+    refuses: bool = False
     asked: list[str] = field(default_factory=list)
     away: bool = False
 
@@ -66,9 +67,14 @@ class FakeApi:
             if sending.at >= since:
                 yield sending
 
-    async def payload(self, hook: Hook, id_: str) -> Payload:
+    async def payload(self, hook: Hook, id_: str) -> Payload | None:
         self._ask(f"payload {id_}")
         return self.payloads[id_]
+
+    async def redeliver(self, hook: Hook, id_: str) -> None:
+        self._ask(f"redeliver {id_}")
+        if self.refuses:
+            raise Refused("github", "it needs Webhooks write", status=403)
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
@@ -352,6 +358,22 @@ async def test_where_people_shape_payloads_they_speak_of_their_repository_alone(
     assert len(await scene.kept()) == kept
     assert caplog.text.count("speaks of another repository") == 1 - kept
     assert scene.api.asked.count("payload guid-1-0") == 1
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_what_is_listed_without_its_payload_is_sent_again_once(
+    scene: Scene, refuses: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.api.listed, scene.api.refuses = [HOOK], refuses
+    missed(scene, "guid-1", False)
+    scene.api.payloads["guid-1-0"] = None
+
+    assert [await scene.sweeper.round([app()]) for _ in range(3)] == [0, 0, 0]
+
+    assert scene.api.asked.count("redeliver guid-1-0") == 1
+    assert await scene.kept() == []
+    assert ("nor sent again" in caplog.text) is refuses
+    assert caplog.text.count("a missed delivery") == 1
 
 
 async def test_only_webhooks_that_lead_here_are_swept_and_each_once(scene: Scene) -> None:

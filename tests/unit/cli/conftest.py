@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -88,10 +89,23 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
 
 
 @pytest.fixture
-def filled(cli: Cli) -> Cli:
+def filled(cli: Cli, filled_once: Path) -> Cli:
     """With two apps, and a push that deploys one of them and skips the other."""
-    cli.with_stores(fill)
+    shutil.copytree(filled_once, cli.data)
     return cli
+
+
+@pytest.fixture(scope="session")
+def filled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Such data to copy: making the tables takes longer than most tests."""
+    data = tmp_path_factory.mktemp("filled") / ".bridge"
+
+    async def run() -> None:
+        async with open_stores(read_settings(None, {"BRIDGE_DATA": str(data)})) as stores:
+            await fill(stores)
+
+    asyncio.run(run())
+    return data
 
 
 async def fill(stores: Stores) -> None:
