@@ -141,11 +141,15 @@ class Deliveries:
     async def drain(self) -> None:
         """Decide all that is due."""
         self._instance = self._instance or await self._journal.instance()
-        while batch := await self._inbox.due(self._clock(), self._patience.batch):
+        while batch := await self._inbox.due(self._clock(), self._at_once()):
             began = time.monotonic()
             await self._handle(batch)
             if self._way is not None:
                 await self._way.give(time.monotonic() - began)
+
+    def _at_once(self) -> int:
+        most = self._patience.batch
+        return most if self._way is None else self._way.batch(most)
 
     async def _handle(self, batch: Sequence[Delivery]) -> None:
         try:

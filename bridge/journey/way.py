@@ -17,12 +17,15 @@ MANY = 300.0
 SHARE = 4.0
 """Times as long as a batch took, for those who keep."""
 
+FEW = 16
+"""Deliveries of one batch then: a longer one holds the interpreter while senders wait."""
+
 LONGEST = 0.5
 """Seconds of one pause at most."""
 
 
 class Way:
-    """Pauses after batches, as long as much is being kept.
+    """Smaller batches, with pauses after them, as long as much is being kept.
 
     Args:
         kept: how many webhooks this process has kept since its start.
@@ -40,11 +43,17 @@ class Way:
         self._sleep = sleep
         self._at = clock()
         self._count = kept()
+        self._crowded = False
+
+    def batch(self, most: int) -> int:
+        """How many deliveries to decide together."""
+        return min(most, FEW) if self._crowded else most
 
     async def give(self, took: float) -> None:
         """Pause after a batch that took so many seconds, if many have been kept meanwhile."""
         now, count = self._clock(), self._kept()
         new, passed = count - self._count, now - self._at
         self._at, self._count = now, count
-        if passed > 0 and new / passed > MANY:
+        self._crowded = passed > 0 and new / passed > MANY
+        if self._crowded:
             await self._sleep(min(took * SHARE, LONGEST))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from bridge.journey.way import LONGEST, SHARE, Way
+from bridge.journey.way import FEW, LONGEST, SHARE, Way
 
 
 @dataclass
@@ -27,6 +27,19 @@ async def test_few_webhooks_hold_nothing_up() -> None:
     await way.give(0.05)
 
     assert road.pauses == []
+    assert way.batch(128) == 128
+
+
+async def test_batches_are_small_while_many_come_and_only_then() -> None:
+    road = Road()
+    way = road.way()
+    road.now, road.kept = 1.0, 5000
+    await way.give(0.05)
+    assert (way.batch(128), way.batch(8)) == (FEW, 8)
+
+    road.now = 2.0
+    await way.give(0.05)
+    assert way.batch(128) == 128
 
 
 async def test_many_get_most_of_the_time_but_not_all_of_it() -> None:
