@@ -85,7 +85,7 @@ class Canceller:
                 return await work(meant)
             except Unreachable as error:
                 log.warning("cancel waits", extra={"why": str(error)})
-            except Exception:
+            except Exception:  # a bug; what a cancel could not do is told, never left open
                 log.exception("a cancel failed inside", extra={"app": meant.app_id})
                 failures += 1
             await self._sleep(PAUSE)

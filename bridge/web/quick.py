@@ -381,7 +381,7 @@ class QuickConnection(asyncio.Protocol):
         except BridgeError as error:
             self._refuse_now(error)
             return
-        except Exception:
+        except Exception:  # a bug; without an answer the sender would wait for its time-out
             log.exception("a webhook could not be kept")
             self._answer(INTERNAL, error_body(FAILED_INSIDE), closes=True)
             return

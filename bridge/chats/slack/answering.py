@@ -34,7 +34,7 @@ async def reply_to(
     except BridgeError as error:
         log.warning("a request of slack failed", extra={"why": str(error)})
         return Outgoing(problem(str(error)))
-    except Exception:
+    except Exception:  # a bug; who asked must hear something all the same
         log.exception("a request of slack failed")
         return Outgoing(problem("The bridge failed inside; its log says more."))
     return outgoing(reply, parts.links, names_of(body))
