@@ -1,0 +1,30 @@
+"""Settings: `bridge.yaml` and the environment → frozen models, read once.
+
+The environment wins over the file; every setting has a variable, `BRIDGE_<SECTION>_<NAME>`
+(or `BRIDGE_<NAME>` at the top), and every secret may come from a file, `…_FILE`. An unknown
+key or variable is an error that names the nearest known one. pydantic-settings has no
+`*_FILE` and lets unknown variables pass, so the reading is ours and the checking pydantic's.
+
+`root` holds all sections, each of which has a file; `reading` is the way in.
+"""
+
+from bridge.settings.backends import DokploySettings
+from bridge.settings.meaning import access_of, book_of, channels_of, policy_of
+from bridge.settings.reading import read_settings
+from bridge.settings.root import Settings
+from bridge.settings.variables import PLAIN_VARIABLES, PREFIX, fields, is_secret, variables
+
+__all__ = [
+    "PLAIN_VARIABLES",
+    "PREFIX",
+    "DokploySettings",
+    "Settings",
+    "access_of",
+    "book_of",
+    "channels_of",
+    "fields",
+    "is_secret",
+    "policy_of",
+    "read_settings",
+    "variables",
+]

@@ -1,0 +1,35 @@
+"""What deploys: a Dokploy, or the embedded backend."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from bridge.settings.values import Address, Section
+
+
+class DokploySettings(Section):
+    """The Dokploy that deploys; without a url the embedded backend does."""
+
+    url: Address | None = Field(None, description="e.g. https://dokploy.example.com")
+    api_key: SecretStr | None = Field(None, description="made without a rate limit")
+    auth: Literal["api-key", "bearer"] = Field("api-key", description="how the key is sent")
+    connect_timeout: float = Field(5.0, gt=0, description="seconds to reach it")
+    read_timeout: float = Field(20.0, gt=0, description="seconds until it answers")
+    max_connections: int = Field(16, ge=1, description="connections at a time")
+    read_retries: int = Field(2, ge=0, description="further tries of what only reads")
+    ca: str | None = Field(None, description="a PEM file with its certificate authority")
+    allow_kill_build: bool = Field(
+        False, description="cancel may interrupt all Docker builds on its host, other apps' too"
+    )
+
+
+class Embedded(Section):
+    """The embedded backend, used where no Dokploy is set."""
+
+    host: str = Field("127.0.0.1", description="address of its API and of the sites it serves")
+    port: int = Field(8090, ge=0, le=65535, description="its port; 0 takes a free one")
+    builds_concurrency: int = Field(2, ge=1, description="builds at a time")
+    build_timeout: float = Field(1800.0, gt=0, description="seconds a build may take")
+    build_memory: int = Field(
+        8192, ge=256, description="MiB for any one program of a build; Docker has its own limits"
+    )

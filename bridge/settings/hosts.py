@@ -1,0 +1,50 @@
+"""The Git hosts: what their webhooks carry, and how their API is asked."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from bridge.settings.values import Address, Secrets, Section, as_list
+
+Uses = Annotated[tuple[Literal["comment", "status", "deployment"], ...], BeforeValidator(as_list)]
+"""What of a Git host shows what became of a push."""
+
+
+class Github(Section):
+    """GitHub or GitHub Enterprise Server."""
+
+    webhook_secrets: Secrets = Field(
+        (), description="secrets of its webhooks; several while you rotate them"
+    )
+    token: SecretStr | None = Field(
+        None, description="a token: comments, statuses, changed files; or a GitHub App"
+    )
+    app_id: int | None = Field(None, gt=0, description="id of a GitHub App, instead of a token")
+    private_key: SecretStr | None = Field(None, description="the App's private key, PEM")
+    api_url: Address = Field(
+        "https://api.github.com", description="base of its API; GHES: https://HOST/api/v3"
+    )
+    ca: str | None = Field(None, description="a PEM file with its certificate authority")
+    feedback: Uses = Field(
+        ("comment", "status", "deployment"),
+        description="what shows there how a push went; empty: nothing",
+    )
+
+
+class Gitlab(Section):
+    """GitLab.com or a server of your own."""
+
+    webhook_tokens: Secrets = Field((), description="secret tokens of its webhooks")
+    signing_tokens: Secrets = Field(
+        (), description="signing tokens (whsec_…, GitLab 19.0): unsigned webhooks are refused then"
+    )
+    url: Address = Field("https://gitlab.com", description="where your GitLab is")
+    token: SecretStr | None = Field(
+        None, description="a project or group token: comments, statuses, changed files"
+    )
+    ca: str | None = Field(None, description="a PEM file with its certificate authority")
+    feedback: Uses = Field(
+        ("comment", "deployment"),
+        description="what shows there how a push went; a status makes an external pipeline,"
+        " which may hold up merges",
+    )
