@@ -1,6 +1,6 @@
 """A place that shows something, and what it is about."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,3 +56,9 @@ def about_change(number: int) -> str:
 def about_delivery(seq: int) -> str:
     """Raises what shows all that one delivery has led to."""
     return f"delivery {seq}"
+
+
+def named(keys: Iterable[str], kind: str) -> list[str]:
+    """What keys of one kind name: of `deployment 7.web` and kind "deployment" it is `7.web`."""
+    words = [key.split(" ", 1) for key in keys]
+    return [word[1] for word in words if word[0] == kind]

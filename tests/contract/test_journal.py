@@ -596,7 +596,7 @@ async def test_what_a_newer_release_says_of_an_app_is_no_trouble_to_an_older_one
         del said["rules"]
         return said | {"colour": "blue", "source": said["source"] | {"depth": 1}}
 
-    monkeypatch.setattr("bridge.stores.rows._record", newer)
+    monkeypatch.setattr("bridge.stores.journal.rows._record", newer)
     await journal.save_apps("dokploy", [app()])
 
     assert await journal.apps() == [app()]

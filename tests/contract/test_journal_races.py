@@ -19,10 +19,9 @@ from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.ports.targets import Target, about_deployment
-from bridge.stores import feedback, migrations, tables
-from bridge.stores import transactions as tx
+from bridge.stores import migrations, tables
 from bridge.stores.engines import postgres_engine
-from bridge.stores.journal import SqlJournal
+from bridge.stores.journal import SqlJournal, moves, showing
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.unit.embedded.support import until
 
@@ -165,7 +164,7 @@ async def test_a_place_that_is_wanted_while_its_deployment_changes_shows_the_cha
     await journal.record([outcome(1, one)], window=WINDOW)
     with engine.connect() as db:
         with db.begin():
-            tx.move(db, one.id, State.ASKED, "asked", {}, 1.0)
+            moves.move(db, one.id, State.ASKED, "asked", {}, 1.0)
             wanting = asyncio.create_task(journal.want([target("card", one.id)]))
 
             async def blocked() -> int:
@@ -307,7 +306,7 @@ async def test_deadlocks_are_tried_again(journals: list[SqlJournal], engine: sa.
             await until(blocked, lambda count: count == 1)
             # Whichever of the two the database ends: ours must come through in the end.
             with suppress(sa.exc.OperationalError):
-                feedback.remember(db, "a", {"by": "the other"}, 1.0)
+                showing.remember(db, "a", {"by": "the other"}, 1.0)
         await wanting
 
     follows = {

@@ -1,4 +1,4 @@
-"""What the journal forgets: plain functions of an open connection, a few rows a call.
+"""What the journal forgets, a few rows a call.
 
 Small bites, since whoever writes waits for them on SQLite.
 """
@@ -11,9 +11,29 @@ from bridge.core.lifecycle import FINAL
 from bridge.ports.targets import about_change, about_delivery, about_deployment
 from bridge.stores import tables
 from bridge.stores.inserts import batched
+from bridge.stores.journal.transactions import Transactions
 
 
-def forget(db: sa.Connection, before: float, limit: int) -> int:
+class Forgetting(Transactions):
+    """What is old enough goes; what has not ended stays."""
+
+    async def forget(self, before: float, limit: int) -> int:
+        """Forget what some deliveries from before then led to, if all of it has ended.
+
+        An app's newest deployment stays. Returns how many deliveries.
+        """
+        return await self._write(lambda db: _forget(db, before, limit))
+
+    async def forget_audit(self, before: float, limit: int) -> int:
+        """Forget some of who changed what before then; how many."""
+        return await self._write(lambda db: _forget_audit(db, before, limit))
+
+    async def forget_drafts(self, before: float, limit: int) -> int:
+        """Forget some changes that were shown before then and never agreed to; how many."""
+        return await self._write(lambda db: _forget_drafts(db, before, limit))
+
+
+def _forget(db: sa.Connection, before: float, limit: int) -> int:
     """Forget what the oldest deliveries led to; how many deliveries."""
     seqs = _over(db, before, limit)
     if not seqs:
@@ -31,7 +51,7 @@ def forget(db: sa.Connection, before: float, limit: int) -> int:
     return len(seqs)
 
 
-def forget_audit(db: sa.Connection, before: float, limit: int) -> int:
+def _forget_audit(db: sa.Connection, before: float, limit: int) -> int:
     """Forget the oldest of who changed what; how many."""
     t = tables.audit
     numbers = sa.select(t.c.number).where(t.c.at < before).order_by(t.c.number).limit(limit)
@@ -41,7 +61,7 @@ def forget_audit(db: sa.Connection, before: float, limit: int) -> int:
     return len(old)
 
 
-def forget_drafts(db: sa.Connection, before: float, limit: int) -> int:
+def _forget_drafts(db: sa.Connection, before: float, limit: int) -> int:
     """Forget the oldest changes that nobody agreed to: secrets are in them; how many."""
     t = tables.drafts
     old = list(db.scalars(sa.select(t.c.id).where(t.c.at < before).order_by(t.c.at).limit(limit)))

@@ -1,4 +1,4 @@
-"""Figures of the journal, for those who watch over it. Plain functions, as in `transactions`."""
+"""Figures, for those who watch over it."""
 
 from typing import Any
 
@@ -7,9 +7,30 @@ import sqlalchemy as sa
 from bridge.core.lifecycle import FINAL, State
 from bridge.ports.figures import Ended, JournalFigures
 from bridge.stores import tables
+from bridge.stores.journal.transactions import Transactions
 
 
-def figures(db: sa.Connection) -> JournalFigures:
+class Figures(Transactions):
+    """How much there is, what has ended, and whether the database answers."""
+
+    async def figures(self) -> JournalFigures:
+        """How much is going on now."""
+        return await self._read(_figures)
+
+    async def newest_change(self) -> int:
+        """The number of the newest change; 0 where there is none."""
+        return await self._read(_newest_change)
+
+    async def ended(self, after: int) -> list[Ended]:
+        """What has ended by a change with a number above `after`, each deployment once."""
+        return [_read_ended(row) for row in await self._all(_ended(after))]
+
+    async def ready(self) -> None:
+        """Raises when the database can't be read."""
+        await self._all(sa.select(tables.meta).limit(1))
+
+
+def _figures(db: sa.Connection) -> JournalFigures:
     """How much is going on now; each part is read from an index."""
     d, f = tables.deployments, tables.feedback
     count = sa.func.count()
@@ -22,12 +43,12 @@ def figures(db: sa.Connection) -> JournalFigures:
     return JournalFigures(counted, raised, parked or 0, overdue)
 
 
-def newest_change(db: sa.Connection) -> int:
+def _newest_change(db: sa.Connection) -> int:
     """The number of the newest change; 0 where there is none."""
     return db.scalar(sa.select(sa.func.max(tables.changes.c.number))) or 0
 
 
-def ended(after: int) -> sa.Select[Any]:
+def _ended(after: int) -> sa.Select[Any]:
     """The query for what has ended since; what was said after an end is no second one."""
     c, d = tables.changes, tables.deployments
     earlier = tables.changes.alias()
@@ -41,8 +62,8 @@ def ended(after: int) -> sa.Select[Any]:
     )
 
 
-def read_ended(row: dict[str, Any]) -> Ended:
-    """A row of `ended`."""
+def _read_ended(row: dict[str, Any]) -> Ended:
+    """A row of `_ended`."""
     began, finished = row["started_at"], row["finished_at"]
     seconds = None if began is None or finished is None else max(0.0, finished - began)
     return Ended(row["number"], row["app"], State(row["state"]), seconds)

@@ -1,10 +1,8 @@
-"""What the journal's transactions do: plain functions of an open connection.
+"""How deployments come, move on and make others moot: functions of an open connection.
 
 A caller commits all that one of them has written, or nothing.
 """
 
-import secrets
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,36 +10,13 @@ import sqlalchemy as sa
 
 from bridge.core.decision import Reason
 from bridge.core.lifecycle import FINAL, LOSABLE, Deployment, State, makes_moot, may_move
-from bridge.core.watch import App
 from bridge.ports.targets import ABOUT_ANYTHING, about_delivery, about_deployment
-from bridge.stores import feedback, ledger, rows, tables
-from bridge.stores.dialects import lock
-from bridge.stores.inserts import add_new
+from bridge.stores import tables
+from bridge.stores.journal import rows
+from bridge.stores.journal.raising import changed
 
 WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
 """Still with us for sure: not asked, and nobody is about to."""
-
-
-def save_apps(db: sa.Connection, backend: str, found: Sequence[App]) -> None:
-    """Replace what is known of a backend's apps; writes only what has changed."""
-    t = tables.apps
-    lock(db, "apps")
-    known = {row["id"]: dict(row) for row in db.execute(sa.select(t)).mappings()}
-    rows_now = {app.id: rows.app_row(app) for app in found}
-    gone = [
-        id_
-        for id_, row in known.items()
-        if row["backend"] == backend and not row["gone"] and id_ not in rows_now
-    ]
-    changed = [row for id_, row in rows_now.items() if id_ in known and row != known[id_]]
-    new = [row for id_, row in rows_now.items() if id_ not in known]
-    for id_ in gone:
-        db.execute(sa.update(t).where(t.c.id == id_).values(gone=True))
-    for row in changed:
-        db.execute(sa.update(t).where(t.c.id == row["id"]).values(row))
-    _insert(db, t, new)
-    if gone or changed or new:
-        ledger.apps_changed(db)
 
 
 def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
@@ -56,7 +31,7 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
         moot = rows.read_deployment(dict(row))
         if makes_moot(moot.action, new.action):
             new = replace(new, **_superseded(moot.id, now))
-    _insert(db, t, [rows.deployment_row(new)])
+    db.execute(sa.insert(t), [rows.deployment_row(new)])
     _note(db, new.id, new.seq, now, new.state, new.note)
     if new.state is State.CANCELLED:
         return
@@ -102,10 +77,10 @@ def move(
 def ask_again(db: sa.Connection, id_: str, facts: dict[str, Any]) -> Deployment | None:
     """Back to ASKED, where the backend can have lost it."""
     losable = tables.deployments.c.state.in_(LOSABLE)
-    changed = change(db, id_, losable, facts)
-    if changed is not None:
-        _note(db, id_, changed.seq, facts["asked_at"], State.ASKED, facts["note"])
-    return changed
+    asked = change(db, id_, losable, facts)
+    if asked is not None:
+        _note(db, id_, asked.seq, facts["asked_at"], State.ASKED, facts["note"])
+    return asked
 
 
 def change(
@@ -146,17 +121,5 @@ def cancel_waiting(
 def _note(db: sa.Connection, id_: str, seq: int, at: float, state: State, note: str) -> None:
     """Add a line to a deployment's history, and raise all that shows it."""
     line = {"deployment": id_, "at": at, "state": state, "note": note}
-    _insert(db, tables.changes, [line])
-    feedback.changed(db, (about_deployment(id_), about_delivery(seq), ABOUT_ANYTHING), at)
-
-
-def _insert(db: sa.Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
-    if values:
-        db.execute(sa.insert(table), values)
-
-
-def instance(db: sa.Connection) -> str:
-    """This journal's name, made when it is first asked for."""
-    t = tables.meta
-    add_new(db, t, [{"key": "instance", "value": secrets.token_hex(8)}])
-    return str(db.scalar(sa.select(t.c.value).where(t.c.key == "instance")))
+    db.execute(sa.insert(tables.changes), [line])
+    changed(db, (about_deployment(id_), about_delivery(seq), ABOUT_ANYTHING), at)

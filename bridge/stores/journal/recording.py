@@ -17,10 +17,10 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.outcomes import Outcome, PushSeen, Recorded
 from bridge.ports.targets import about_deployment
-from bridge.stores import feedback, rows, tables
-from bridge.stores import transactions as tx
+from bridge.stores import tables
 from bridge.stores.dialects import lock
 from bridge.stores.inserts import batched
+from bridge.stores.journal import moves, rows, wanting
 
 FOUND = "found"
 """In place of `before` where reconciliation has found a push: it may have been several."""
@@ -87,13 +87,13 @@ class _Recorder:
 
     def _deploy(self, outcome: Outcome, deployments: Sequence[Deployment]) -> None:
         for deployment in deployments:
-            tx.add_deployment(self._db, deployment, self._now)
+            moves.add_deployment(self._db, deployment, self._now)
         if not deployments and outcome.deployments:
             return  # it only repeats what is shown already
         dropped = {about_deployment(one.id) for one in outcome.deployments}
         dropped -= {about_deployment(one.id) for one in deployments}
         wanted = [one for one in outcome.targets if dropped.isdisjoint(one.follows)]
-        feedback.want(self._db, wanted, self._now)
+        wanting.want(self._db, wanted, self._now)
 
     def write(self) -> None:
         """Write what was put by."""

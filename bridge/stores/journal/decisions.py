@@ -1,0 +1,86 @@
+"""What was decided for apps, and of which pushes."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from bridge.core.change_sets import Live
+from bridge.core.decision import Decision
+from bridge.core.lifecycle import State
+from bridge.ports.outcomes import Explained, Outcome, Recorded
+from bridge.stores import tables
+from bridge.stores.inserts import batched
+from bridge.stores.journal import rows
+from bridge.stores.journal.explaining import explained
+from bridge.stores.journal.live import live
+from bridge.stores.journal.recording import record_all
+from bridge.stores.journal.transactions import Transactions
+
+LAST_PUSHES = (
+    sa.select(tables.decisions.c.app_id, sa.func.max(tables.pushes.c.at).label("at"))
+    .join(tables.pushes, tables.pushes.c.seq == tables.decisions.c.seq)
+    .group_by(tables.decisions.c.app_id)
+)
+"""When the newest push of its repository came, for every app that had one."""
+
+
+class Decisions(Transactions):
+    """What pushes led to, and what has to be known to decide the next."""
+
+    async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
+        """Write what deliveries led to, all or nothing; says what follows from it.
+
+        Recording a delivery again changes nothing and says the same again.
+        A push that another delivery brought within `window` seconds deploys nothing; older
+        waiting deployments of an app are superseded by a newer one.
+        """
+        now = self._clock()
+        return await self._change(lambda db: record_all(db, outcomes, now, window))
+
+    async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
+        """The decisions of deliveries, by their seq."""
+        t = tables.decisions
+        found: dict[int, list[Decision]] = {seq: [] for seq in seqs}
+        for some in batched(seqs):
+            query = sa.select(t).where(t.c.seq.in_(some)).order_by(t.c.seq, t.c.app)
+            for row in await self._all(query):
+                found[row["seq"]].append(rows.read_decision(row))
+        return found
+
+    async def explained(
+        self, app_id: str, *, commit: str | None = None, limit: int
+    ) -> list[Explained]:
+        """What was decided for an app, newest first; only of pushes of a commit where given.
+
+        Args:
+            commit: an object id or the beginning of one; a tag's own counts too.
+        """
+        return [rows.read_explained(r) for r in await self._all(explained(app_id, commit, limit))]
+
+    async def last_pushes(self) -> dict[str, float]:
+        """When the newest push of its repository came, by an app's id."""
+        return {row["app_id"]: row["at"] for row in await self._all(LAST_PUSHES)}
+
+    async def newest_push(self, ref_key: str) -> str | None:
+        """Where the newest decided push of a ref has led to; None where none was decided."""
+        t = tables.pushes
+        query = sa.select(t.c.after).where(t.c.ref_key == ref_key).order_by(t.c.seq.desc())
+        found = await self._all(query.limit(1))
+        return str(found[0]["after"]) if found else None
+
+    async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
+        """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
+        t = tables.deployments
+        query = sa.select(t.c.app_id, t.c.ref).where(
+            t.c.app_id.in_(app_ids),
+            t.c.ref.startswith("refs/tags/"),
+            t.c.state.not_in([State.FAILED, State.CANCELLED]),
+        )
+        found: dict[str, list[str]] = {}
+        for row in await self._all(query.distinct()):
+            found.setdefault(row["app_id"], []).append(row["ref"].removeprefix("refs/tags/"))
+        return found
+
+    async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
+        """What apps run, by id; none for those that no deployment has brought up yet."""
+        return await self._read(lambda db: live(db, app_ids))
