@@ -50,6 +50,15 @@ class Wanted:
     urls: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where a ref was and is; `since`: the delivery that led to `before`, 0 where none did."""
+
+    before: str
+    after: str
+    since: int
+
+
 class Reconciler:
     """Finds pushes that no event has told of."""
 
@@ -78,7 +87,7 @@ class Reconciler:
         self._grace = grace
         self._homes = homes
         self._repositories: dict[tuple[str, str], Repository] = {}
-        self._first_seen: dict[str, float] = {}
+        self._first_seen: dict[str, tuple[str, float]] = {}
 
     async def round(self, apps: Iterable[App]) -> int:
         """Look once at all that apps wait for; how many pushes were found."""
@@ -117,14 +126,15 @@ class Reconciler:
 
     async def _branch(self, api: ReadsRefs, repository: Repository, ref: Ref, head: str) -> int:
         key = ref_key(repository, ref)
-        last = await self._journal.newest_push(key) or await self._journal.recall(f"head {key}")
-        if last is None:  # seen for the first time: what was there before is nobody's push
+        last = await self._journal.newest_push(key)
+        before = last.after if last else await self._journal.recall(f"head {key}")
+        if before is None:  # seen for the first time: what was there before is nobody's push
             await self._journal.note(f"head {key}", head)
             return 0
-        if last == head:
+        if before == head:
             self._first_seen.pop(key, None)
             return 0
-        return await self._found(api, repository, ref, last, head)
+        return await self._found(api, repository, ref, Move(before, head, last.seq if last else 0))
 
     async def _tags(self, api: ReadsRefs, repository: Repository) -> int:
         key = f"tags {repository.host} {repository.id}"
@@ -137,9 +147,10 @@ class Reconciler:
             ref = Ref(RefKind.TAG, name)
             if text is None or name in known:
                 continue
-            if await self._journal.newest_push(ref_key(repository, ref)) is not None:
+            if await self._journal.newest_push(key_of := ref_key(repository, ref)) is not None:
+                self._first_seen.pop(key_of, None)
                 known.add(name)
-            elif await self._found(api, repository, ref, ZERO, commit):
+            elif await self._found(api, repository, ref, Move(ZERO, commit, 0)):
                 known.add(name)
                 found += 1
         now_known = json.dumps(sorted(known & set(listed) if text else listed))
@@ -147,18 +158,15 @@ class Reconciler:
             await self._journal.note(key, now_known)
         return found
 
-    async def _found(
-        self, api: ReadsRefs, repository: Repository, ref: Ref, before: str, after: str
-    ) -> bool:
+    async def _found(self, api: ReadsRefs, repository: Repository, ref: Ref, move: Move) -> bool:
         """Keep it as a push, once a webhook has had its time; whether that was done."""
-        key, now = f"{ref_key(repository, ref)} {after}", self._clock()
-        if now - self._first_seen.setdefault(key, now) < self._grace:
+        key, now = ref_key(repository, ref), self._clock()
+        if now - self._seen_since(key, move.after, now) < self._grace:
             return False
         await self._budget.spend()
-        push = RefPushed(
-            repository, ref, before, after, commit=await self._commit(api, repository, after)
-        )
-        id_ = f"found-{hashlib.sha256(f'{key} {before}'.encode()).hexdigest()[:24]}"
+        commit = await self._commit(api, repository, move.after)
+        push = RefPushed(repository, ref, move.before, move.after, commit=commit)
+        id_ = _id_of(key, move)
         kept = await self._inbox.keep(
             NewDelivery(repository.host, id_, FOUND_EVENT, {}, write_found(push), now)
         )
@@ -170,11 +178,27 @@ class Reconciler:
         del self._first_seen[key]
         return not kept.duplicate
 
+    def _seen_since(self, key: str, after: str, now: float) -> float:
+        """Since when a ref is seen there; one entry a ref, whatever it goes through."""
+        seen, since = self._first_seen.get(key, ("", now))
+        if seen != after:
+            since = now
+        self._first_seen[key] = after, since
+        return since
+
     async def _commit(self, api: ReadsRefs, repository: Repository, sha: str) -> Commit:
         try:
             return await api.commit(repository.name, sha)
         except NotFound:
             return Commit(sha)
+
+
+def _id_of(key: str, move: Move) -> str:
+    """The same each time that a move is seen, and another when a ref goes the same way again."""
+    words = f"{key} {move.after} {move.before}"
+    if move.since:
+        words += f" {move.since}"
+    return f"found-{hashlib.sha256(words.encode()).hexdigest()[:24]}"
 
 
 def wanted_of(apps: Iterable[App], homes: Homes = NO_HOMES) -> dict[tuple[str, str], Wanted]:

@@ -8,7 +8,7 @@ from bridge.core.decision import Decision
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.watch import App, Rules
 from bridge.ports.feedback import Raised, Story
-from bridge.ports.outcomes import Audited, Explained, Outcome, Recorded
+from bridge.ports.outcomes import Audited, Explained, LastPush, Outcome, Recorded
 from bridge.ports.targets import Memory, Target
 
 
@@ -134,8 +134,8 @@ class Journal(Protocol):
     async def forget_drafts(self, before: float, limit: int) -> int:
         """Forget some changes that were shown before then and never agreed to; how many."""
 
-    async def newest_push(self, ref_key: str) -> str | None:
-        """Where the newest decided push of a ref has led to; None where none was decided."""
+    async def newest_push(self, ref_key: str) -> LastPush | None:
+        """The newest decided push of a ref; None where none was decided."""
 
     async def note(self, key: str, value: str) -> None:
         """Keep a small fact of the bridge's own, in place of the one before."""

@@ -24,6 +24,14 @@ class PushSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class LastPush:
+    """Where the newest decided push of a ref has led to, and which delivery brought it."""
+
+    seq: int
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What one delivery led to, to be recorded at once.
 

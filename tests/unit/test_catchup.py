@@ -190,6 +190,33 @@ async def test_going_back_to_an_older_commit_is_found_too(scene: Scene) -> None:
     assert await scene.looks(app()) == 1
 
 
+async def test_a_branch_that_goes_forth_and_back_and_forth_again_is_found_each_time(
+    scene: Scene,
+) -> None:
+    await scene.decided(MAIN, C, A)
+    for before, after in ((A, B), (B, A), (A, B)):
+        scene.api.heads["main"] = after
+        assert await scene.looks(app()) == 1
+        await scene.decided(MAIN, before, after)
+
+    assert [parse_found(kept.body).after for kept in await scene.kept()] == [B, A, B]
+
+
+async def test_a_webhook_has_its_time_each_time_that_a_branch_goes_the_same_way(
+    scene: Scene,
+) -> None:
+    await scene.decided(MAIN, C, A)
+    for before, after in ((A, B), (B, A)):
+        scene.api.heads["main"] = after
+        await scene.reconciler.round([app()])
+        await scene.decided(MAIN, before, after)
+        await scene.reconciler.round([app()])
+        scene.clock.now += 1000
+    scene.api.heads["main"] = B
+
+    assert await scene.reconciler.round([app()]) == 0
+
+
 async def test_a_branch_that_is_gone_is_no_push(scene: Scene) -> None:
     await scene.decided(MAIN, C, A)
     scene.api.heads["main"] = None

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from bridge.core.change_sets import Live
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import State
-from bridge.ports.outcomes import Explained, Outcome, Recorded
+from bridge.ports.outcomes import Explained, LastPush, Outcome, Recorded
 from bridge.stores import tables
 from bridge.stores.inserts import batched
 from bridge.stores.journal import rows
@@ -61,12 +61,12 @@ class Decisions(Transactions):
         """When the newest push of its repository came, by an app's id."""
         return {row["app_id"]: row["at"] for row in await self._all(LAST_PUSHES)}
 
-    async def newest_push(self, ref_key: str) -> str | None:
-        """Where the newest decided push of a ref has led to; None where none was decided."""
+    async def newest_push(self, ref_key: str) -> LastPush | None:
+        """The newest decided push of a ref; None where none was decided."""
         t = tables.pushes
-        query = sa.select(t.c.after).where(t.c.ref_key == ref_key).order_by(t.c.seq.desc())
-        found = await self._all(query.limit(1))
-        return str(found[0]["after"]) if found else None
+        newest = sa.select(t.c.seq, t.c.after).where(t.c.ref_key == ref_key)
+        found = await self._all(newest.order_by(t.c.seq.desc()).limit(1))
+        return LastPush(**found[0]) if found else None
 
     async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
         """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
