@@ -123,16 +123,17 @@ async def _opened(store: Any, settings: Settings) -> None:
 
 def flows_of(settings: Settings, owner: str) -> "DurableFlows":
     """The workflow engine on the stores' own database; does nothing until it is launched."""
-    from bridge.durable import engine
+    from bridge.durable import engines
+    from bridge.durable.engine import DurableFlows
 
     concurrency = settings.journey.deployments_at_a_time
     if (url := database_url(settings)) is None:
-        workflows = engine.sqlite_engine(_private(settings.data / "workflows.sqlite"))
-        return engine.DurableFlows(workflows, executor_id=owner, concurrency=concurrency)
+        workflows = engines.sqlite_engine(_private(settings.data / "workflows.sqlite"))
+        return DurableFlows(workflows, executor_id=owner, concurrency=concurrency)
     from bridge.durable.peers import Peers
 
-    return engine.DurableFlows(
-        engine.postgres_engine(url),
+    return DurableFlows(
+        engines.postgres_engine(url),
         executor_id=owner,
         concurrency=concurrency,
         poll_seconds=POLL,
@@ -146,17 +147,17 @@ async def migrate(settings: Settings) -> None:
     Raises:
         Rejected: they can't be, or a newer release has made them.
     """
-    from bridge.durable import engine
+    from bridge.durable import engines, system
 
     async with open_stores(settings):
         pass
     url = database_url(settings)
     if url is not None:
-        workflows = engine.postgres_engine(url)
+        workflows = engines.postgres_engine(url)
     else:
-        workflows = engine.sqlite_engine(_private(settings.data / "workflows.sqlite"))
+        workflows = engines.sqlite_engine(_private(settings.data / "workflows.sqlite"))
     try:
-        await asyncio.to_thread(engine.migrate, workflows)
+        await asyncio.to_thread(system.migrate, workflows)
     finally:
         workflows.dispose()
 

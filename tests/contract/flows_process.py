@@ -10,7 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
-from bridge.durable.engine import DurableFlows, postgres_engine
+from bridge.durable.engine import DurableFlows
+from bridge.durable.engines import postgres_engine
 from bridge.durable.peers import Peers, new_executor_id
 from bridge.ports.flows import Steps
 

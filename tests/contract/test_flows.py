@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bridge.durable.engine import DurableFlows, postgres_engine, sqlite_engine
+from bridge.durable.engine import DurableFlows
+from bridge.durable.engines import postgres_engine, sqlite_engine
 from bridge.durable.peers import Peers, new_executor_id
 from bridge.ports.flows import Steps
 from tests.unit.embedded.support import until
@@ -234,7 +235,7 @@ async def test_one_that_stands_still_here_goes_on(launched: Launched) -> None:
     flows = await launched(work=ledger.body)
     await flows.start("work", "0001.a", key="a")
     await ledger.written("0001.a one")
-    flows._running.clear()
+    flows._bodies._running.clear()
     await flows.ensure("work", {"0001.a": "a"})
     assert ledger.lines == ["0001.a one"]  # seen once it may have begun just now
 

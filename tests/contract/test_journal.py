@@ -21,7 +21,7 @@ from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import MOVES, Deployment, State
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
-from bridge.durable.engine import sqlite_engine as workflows_engine
+from bridge.durable.engines import sqlite_engine as workflows_engine
 from bridge.ports.feedback import Raised
 from bridge.ports.figures import JournalFigures
 from bridge.ports.outcomes import BEGUN, Audited, Outcome, PushSeen, Recorded

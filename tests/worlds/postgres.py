@@ -21,7 +21,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from bridge.durable import engine as flows_engine
+from bridge.durable import engines as flows_engines
+from bridge.durable import system as flows_system
 from bridge.stores import migrations, postgres_inbox
 from bridge.stores.engines import postgres_engine
 from tests.chaos.recording_backend import free_port
@@ -211,9 +212,9 @@ def prepare(url: str) -> None:
         engine.dispose()
     with psycopg.connect(url, autocommit=True) as db:
         postgres_inbox.migrate(db)
-    flows = flows_engine.postgres_engine(url)
+    flows = flows_engines.postgres_engine(url)
     try:
-        flows_engine.migrate(flows)
+        flows_system.migrate(flows)
     finally:
         flows.dispose()
 
