@@ -5,10 +5,12 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import testing
 from typer.testing import CliRunner, Result
 
 from bridge.app.storage import Stores, open_stores
@@ -39,6 +41,9 @@ DOCS = App(
     source=Source(SourceType.GITHUB, repository="my-org/mono", branch="main"),
     watch_paths=("docs/**",),
 )
+
+# The runner puts all commands together for each call, which takes longer than most of them run.
+testing._get_command = cache(testing._get_command)
 
 
 class Cli:

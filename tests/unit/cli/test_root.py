@@ -43,7 +43,9 @@ def options(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
 def test_help_shows_every_option_with_all_its_words(cli: Cli) -> None:
     pages: dict[tuple[str, ...], str] = {}
     for path, option in options(typer.main.get_command(app)):
-        page = pages.setdefault(path, cli(*path, "--help", COLUMNS="400").stdout)
+        if path not in pages:
+            pages[path] = cli(*path, "--help", COLUMNS="400").stdout
+        page = pages[path]
         assert option.opts[0] in page
         assert option.help.replace("\\[", "[") in page  # as rich reads a bracket that is meant
     assert len(pages) > 20
