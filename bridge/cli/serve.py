@@ -99,7 +99,7 @@ async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
             apps = len(await bridge.stores.journal.apps())
             for line in welcome(settings, bridge, apps, called_as()):
                 typer.echo(line)
-        _leave_the_program_alone()
+        leave_the_program_alone()
         log.info(
             "serving",
             extra={
@@ -116,7 +116,7 @@ async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
     return code
 
 
-def _leave_the_program_alone() -> None:
+def leave_the_program_alone() -> None:
     """Have the collector of cycles pass over all that a start has made.
 
     Going through modules and classes again and again finds nothing, and holds the loop up for

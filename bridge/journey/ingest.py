@@ -13,10 +13,10 @@ from bridge.core.errors import NotFound, Rejected
 from bridge.core.found import FOUND_EVENT
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import Body, Envelope, GitHost
-from bridge.ports.inbox import Inbox, NewDelivery
+from bridge.ports.inbox import Inbox, Kept, NewDelivery
 
-IN_THREAD_FROM = 256 * 1024
-"""Bytes of body from which it is digested in a thread: above, it would hold the loop."""
+AT_ONCE = 256 * 1024
+"""Bytes of body up to which it is digested at once; above, that would hold the loop."""
 
 NAMELESS_WINDOW = 300.0
 """Seconds in which the same nameless body is taken for one delivery (GitLab before 17.4)."""
@@ -28,6 +28,10 @@ class Receipt:
 
     delivery: str
     duplicate: bool
+
+
+Keeping = tuple[str, asyncio.Future[Kept]]
+"""The id of a delivery, and what is done once it is on disk."""
 
 
 class Ingest:
@@ -60,21 +64,36 @@ class Ingest:
             BadSignature: the body is not what was signed.
             Unreachable: it could not be kept.
         """
-        verify = self._hosts[host].verify
-        if len(body) < IN_THREAD_FROM:
-            verify(envelope, body)
-        else:
-            await asyncio.to_thread(verify, envelope, body)
+        if len(body) <= AT_ONCE:
+            delivery, done = self.put(host, envelope, body)
+            return Receipt(delivery, (await done).duplicate)
+        await asyncio.to_thread(self._hosts[host].verify, envelope, body)
         now = self._clock()
-        id_ = envelope.id or await _nameless(envelope, body, now)
-        kept = self._inbox.known(host, id_)
-        if kept is None:
-            new = NewDelivery(host, id_, envelope.event, envelope.headers, body, now)
-            kept = await self._inbox.keep(new)
+        if not (id_ := envelope.id):
+            id_ = await asyncio.to_thread(_nameless, envelope, body, now)
+        kept = await self._put(host, id_, envelope, body, now)
         return Receipt(id_, kept.duplicate)
 
+    def put(self, host: str, envelope: Envelope, body: Body) -> Keeping:
+        """As `take`, but of a small body, and without waiting for the disk.
 
-async def _nameless(envelope: Envelope, body: Body, now: float) -> str:
+        Raises:
+            BadSignature: the body is not what was signed.
+        """
+        self._hosts[host].verify(envelope, body)
+        now = self._clock()
+        delivery = envelope.id or _nameless(envelope, body, now)
+        return delivery, self._put(host, delivery, envelope, body, now)
+
+    def _put(
+        self, host: str, delivery: str, envelope: Envelope, body: Body, now: float
+    ) -> asyncio.Future[Kept]:
+        return self._inbox.put(
+            NewDelivery(host, delivery, envelope.event, envelope.headers, body, now)
+        )
+
+
+def _nameless(envelope: Envelope, body: Body, now: float) -> str:
     """An id for a delivery whose sender gives none.
 
     Two hooks can bring the same push under one event id, in different bodies; without even
@@ -82,12 +101,6 @@ async def _nameless(envelope: Envelope, body: Body, now: float) -> str:
     forth, back and forth again sends equal bodies too. The journal tells those apart.
     """
     event_id = envelope.headers.get("x-gitlab-event-uuid") or str(int(now // NAMELESS_WINDOW))
-    if len(body) < IN_THREAD_FROM:
-        return _digest(event_id, body)
-    return await asyncio.to_thread(_digest, event_id, body)
-
-
-def _digest(event_id: str, body: Body) -> str:
     digest = hashlib.sha256(event_id.encode() + b"\0")
     digest.update(body)
     return digest.hexdigest()[:32]

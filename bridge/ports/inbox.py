@@ -1,5 +1,6 @@
 """Deliveries: kept before they are answered, and claimed by those who decide."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -80,8 +81,11 @@ class Finished:
 class Inbox(Protocol):
     """Deliveries, each on disk before it is answered."""
 
-    def known(self, host: str, id: str) -> Kept | None:  # noqa: A002 - the field's own name
-        """The answer for a delivery that is surely kept already; None: ask `keep`."""
+    def put(self, new: NewDelivery) -> asyncio.Future[Kept]:
+        """Have a delivery written to disk; done once it is there, or with Unreachable.
+
+        For the door: a callback costs a fraction of the task that would await `keep`.
+        """
 
     async def keep(self, new: NewDelivery) -> Kept:
         """Write a delivery to disk; returns once it is there. Raises Unreachable."""

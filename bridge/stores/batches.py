@@ -119,24 +119,29 @@ class BatchedInbox:
 
     # ── asking for it ─────────────────────────────────────────────────────
 
-    def known(self, host: str, id: str) -> Kept | None:  # noqa: A002 - the field's own name
-        """The answer for a delivery that is surely kept already; None: ask `keep`."""
-        seq = self._known.get(delivery_key(host, id))
-        return None if seq is None else Kept(seq, duplicate=True)
-
-    async def keep(self, new: NewDelivery) -> Kept:
-        """Write a delivery to disk; returns once it is there.
+    def put(self, new: NewDelivery) -> asyncio.Future[Kept]:
+        """Have a delivery written to disk; done once it is there.
 
         A repeated id is a duplicate and changes nothing, unless the first one was parked
-        as `failed`: then it is taken up again.
+        as `failed`: then it is taken up again. The answer for one that is surely kept already
+        is there at once.
 
-        Raises:
-            Unreachable: it could not be written (disk full, database gone); nothing is half-kept.
+        The future ends with Unreachable where it could not be written (disk full, database
+        gone); then nothing is half-kept.
         """
-        loop = asyncio.get_running_loop()
-        item = Keep(new, delivery_key(new.host, new.id), loop.create_future())
-        self._queue.put(item)
-        return await item.done
+        assert self._loop is not None, "start() comes first"
+        done: asyncio.Future[Kept] = self._loop.create_future()
+        key = delivery_key(new.host, new.id)
+        seq = self._known.get(key)
+        if seq is None:
+            self._queue.put(Keep(new, key, done))
+        else:
+            done.set_result(Kept(seq, duplicate=True))
+        return done
+
+    async def keep(self, new: NewDelivery) -> Kept:
+        """As `put`, and wait for it. Raises Unreachable."""
+        return await self.put(new)
 
     async def finish(self, finished: Sequence[Finished]) -> None:
         """Record how far deliveries have come, in one transaction."""

@@ -146,6 +146,12 @@ def _is_there(db: Connection) -> bool:
     return db.execute("SELECT to_regclass('inbox_open')").fetchone() != (None,)
 
 
+def _give_up(done: asyncio.Future[Kept]) -> None:
+    if not done.done():
+        why = f"the database says nothing for {ANSWER_SECONDS:g} s"
+        done.set_exception(Unreachable("the inbox", why))
+
+
 class PostgresInbox(BatchedInbox):
     """Deliveries in two tables of a Postgres.
 
@@ -156,7 +162,8 @@ class PostgresInbox(BatchedInbox):
     """
 
     def __init__(self, url: str, *, owner: str, listens: bool = False, **batching: Any) -> None:
-        super().__init__(**batching)
+        # Nothing is remembered: what another process has failed at since must be taken up again.
+        super().__init__(remembered=0, **batching)
         self._url = url
         self._owner = owner
         self._listens = listens
@@ -205,23 +212,16 @@ class PostgresInbox(BatchedInbox):
 
     # ── keeping and forgetting ────────────────────────────────────────────
 
-    def known(self, host: str, id: str) -> Kept | None:  # noqa: A002, ARG002 - the field's own name
-        """None: what another process has failed at since must be taken up again."""
-        return None
+    def put(self, new: NewDelivery) -> asyncio.Future[Kept]:
+        """Have a delivery written to disk; done once it is there, as every inbox does it.
 
-    async def keep(self, new: NewDelivery) -> Kept:
-        """Write a delivery to disk; returns once it is there, as every inbox does.
-
-        Raises:
-            Unreachable: it could not be written, or nobody knows after so long; what comes
-                again then is a duplicate, or kept.
+        Ends with Unreachable also where nobody knows after so long; what comes again then is a
+        duplicate, or kept.
         """
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await super().keep(new)
-        except TimeoutError:
-            why = f"the database says nothing for {ANSWER_SECONDS:g} s"
-            raise Unreachable("the inbox", why) from None
+        done = super().put(new)
+        timer = done.get_loop().call_later(ANSWER_SECONDS, _give_up, done)
+        done.add_done_callback(lambda _: timer.cancel())
+        return done
 
     async def forget_bodies(self, before: float, limit: int) -> int:
         """Forget the bodies of some decided deliveries from before then; how many."""

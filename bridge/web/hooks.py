@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.journey.ingest import Ingest
+from bridge.journey.ingest import Ingest, Keeping, Receipt
 from bridge.ports.githosts import Body, Envelope
 from bridge.web.answers import refusal, status_of
 from bridge.web.arrivals import Arrivals, arrived
@@ -157,18 +157,21 @@ class Hooks:
         """The room for a body. Small ones have one of their own: large ones can't starve them."""
         return self._small if length <= SMALL else self._large
 
-    async def keep(self, host: str, envelope: Envelope, body: Body) -> tuple[int, bytes]:
-        """Keep a webhook; the status and the JSON that its sender gets.
+    def put(self, host: str, envelope: Envelope, body: Body) -> Keeping:
+        """See `Ingest.put`."""
+        return self._ingest.put(host, envelope, body)
 
-        Raises:
-            BridgeError: it is not authentic, or can't be kept.
-        """
-        receipt = await self._ingest.take(host, envelope, body)
+    async def take(self, host: str, envelope: Envelope, body: Body) -> Receipt:
+        """See `Ingest.take`."""
+        return await self._ingest.take(host, envelope, body)
+
+    def answer(self, host: str, event: str, receipt: Receipt) -> tuple[int, bytes]:
+        """The status and the JSON that the sender of a kept webhook gets. Counted."""
         if receipt.duplicate:
             answer = 200, _receipt(receipt.delivery, "duplicate")
         else:
             answer = 202, _receipt(receipt.delivery, "accepted")
-        self._count(host, envelope.event, OUTCOMES[answer[0]])
+        self._count(host, event, OUTCOMES[answer[0]])
         return answer
 
     def refused(self, host: str, event: str, error: Exception) -> tuple[int, str]:
@@ -226,7 +229,8 @@ class Hooks:
         try:
             if body is None:
                 body = await self._read(request)
-            return await self.keep(host, envelope, body)
+            receipt = await self.take(host, envelope, body)
+            return self.answer(host, envelope.event, receipt)
         finally:
             room.give(length)
 

@@ -15,12 +15,15 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Protocol
 
 from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
+from bridge.journey.ingest import Receipt
 from bridge.ports.githosts import Body, Envelope
+from bridge.ports.inbox import Kept
 from bridge.web.answers import RETRY_AFTER_SECONDS, error_body
 from bridge.web.arrivals import CROWDED, Arrival
 from bridge.web.guests import Guests
@@ -173,7 +176,7 @@ class QuickDoor:
         """Finish what is being kept, for so many seconds; then close what is still open."""
         for connection in list(self.connections):
             connection.close_when_idle()
-        busy = [one.task for one in self.connections if one.task is not None]
+        busy = [one.waiting for one in self.connections if one.waiting is not None]
         if busy:
             await asyncio.wait(busy, timeout=patience)
         for connection in list(self.connections):
@@ -185,7 +188,7 @@ class QuickConnection(asyncio.Protocol):
 
     __slots__ = (
         "_ahead", "_arrival", "_body", "_closes", "_door", "_head", "_holds_room", "_idle_since",
-        "_paused", "_timer", "_transport", "_waits_for_body", "keeping", "task",
+        "_paused", "_timer", "_transport", "_waits_for_body", "keeping", "waiting",
     )  # fmt: skip
 
     def __init__(self, door: QuickDoor) -> None:
@@ -201,7 +204,7 @@ class QuickConnection(asyncio.Protocol):
         self._idle_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._waits_for_body: asyncio.TimerHandle | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.waiting: asyncio.Future[Any] | None = None  # for room, or for the disk
 
     # ── what the transport tells ──────────────────────────────────────────
 
@@ -221,13 +224,13 @@ class QuickConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Nothing more will come; the answer is still sent."""
         self._closes = True
-        return self.task is not None
+        return self.waiting is not None
 
     def data_received(self, data: bytes) -> None:
         """Some bytes have come."""
         if self._body is not None:
             self._more_of_body(data)
-        elif self.task is not None:
+        elif self.waiting is not None:
             self._ahead += data
             if len(self._ahead) > MOST_AHEAD:
                 self._pause()
@@ -276,7 +279,7 @@ class QuickConnection(asyncio.Protocol):
         else:
             self._ahead = data[begin:]
             self._pause()
-            self.task = self._door.loop.create_task(self._wait_outside(head, envelope))
+            self.waiting = self._door.loop.create_task(self._wait_outside(head, envelope))
 
     def _leave_to_aiohttp(self, data: bytes) -> None:
         self._let_go()
@@ -347,10 +350,10 @@ class QuickConnection(asyncio.Protocol):
         try:
             await self._wait_for_room(head.length)
         except Unreachable as error:
-            self.task = None
+            self.waiting = None
             self._refuse_now(error)
             return
-        self.task = None
+        self.waiting = None
         if self._transport.is_closing():
             self._give_back()
             return
@@ -367,32 +370,72 @@ class QuickConnection(asyncio.Protocol):
     # ── keeping and answering ─────────────────────────────────────────────
 
     def _keep(self, body: Body) -> None:
+        assert self._head is not None
         self.keeping = True
-        self.task = self._door.loop.create_task(self._kept(body))
+        length = self._head[0].length
+        if length <= SMALL and (self._holds_room or self._takes_room(length)):
+            self._put(body)
+        else:
+            self.waiting = self._door.loop.create_task(self._kept(body))
+
+    def _put(self, body: Body) -> None:
+        """A small one, nearly all: with a callback, since a task costs as much as a signature."""
+        assert self._head is not None
+        head, envelope = self._head
+        try:
+            delivery, done = self._door.hooks.put(head.host, envelope, body)
+        except Exception as error:  # noqa: BLE001 - it is told there, whatever it is
+            self._is_not_kept(error)
+        else:
+            self.waiting = done
+            done.add_done_callback(partial(self._is_put, delivery))
+
+    def _is_put(self, delivery: str, done: asyncio.Future[Kept]) -> None:
+        if error := done.exception():
+            self._is_not_kept(error)
+        else:
+            self._is_kept(Receipt(delivery, done.result().duplicate))
 
     async def _kept(self, body: Body) -> None:
+        """A large one, or one that finds no room."""
         assert self._head is not None
         head, envelope = self._head
         trace.follow(envelope.id)
         try:
             if not self._holds_room and not self._takes_room(head.length):
                 await self._wait_for_room(head.length)
-            status, answer = await self._door.hooks.keep(head.host, envelope, body)
-        except BridgeError as error:
-            self._refuse_now(error)
-            return
-        except Exception:  # a bug; without an answer the sender would wait for its time-out
-            log.exception("a webhook could not be kept")
+            receipt = await self._door.hooks.take(head.host, envelope, body)
+        except Exception as error:  # noqa: BLE001 - it is told there, whatever it is
+            self._is_not_kept(error)
+        else:
+            self._is_kept(receipt)
+
+    def _is_not_kept(self, error: BaseException) -> None:
+        assert self._head is not None
+        head, envelope = self._head
+        self._ends_keeping()
+        with trace.about(envelope.id):
+            if isinstance(error, BridgeError):
+                self._refuse(head.host, envelope.event, error)
+                return
+            # A bug; without an answer the sender would wait for its time-out.
+            log.error("a webhook could not be kept", exc_info=error)
             self._answer(INTERNAL, error_body(FAILED_INSIDE), closes=True)
-            return
-        finally:
-            self.task, self.keeping = None, False
-            self._give_back()
+
+    def _is_kept(self, receipt: Receipt) -> None:
+        assert self._head is not None
+        head, envelope = self._head
+        self._ends_keeping()
+        status, answer = self._door.hooks.answer(head.host, envelope.event, receipt)
         self._answer(status, answer, closes=head.closes or self._closes)
         if self._ahead and not self._transport.is_closing():
             self._look(self._ahead)
         if len(self._ahead) <= MOST_AHEAD:
             self._resume()
+
+    def _ends_keeping(self) -> None:
+        self.waiting, self.keeping = None, False
+        self._give_back()
 
     def _answer(self, status: int, body: bytes, *, closes: bool, more: bytes = b"") -> None:
         if self._transport.is_closing():
@@ -424,7 +467,7 @@ class QuickConnection(asyncio.Protocol):
     @property
     def idle(self) -> bool:
         """Whether nothing of it is under way but, at most, a request's headers."""
-        return self.task is None and self._body is None
+        return self.waiting is None and self._body is None
 
     def close_when_idle(self) -> None:
         """Take nothing more; what is under way is answered."""

@@ -120,16 +120,17 @@ async def test_a_duplicate_changes_nothing(inbox: Any) -> None:
     assert (await inbox.get(first.seq)).body == b"first"
 
 
-async def test_only_what_is_surely_kept_is_known(inbox: Any) -> None:
-    assert inbox.known("github", "one") is None
-    kept = await inbox.keep(delivery("one"))
+async def test_what_is_surely_kept_is_answered_at_once(inbox: Any) -> None:
+    first = inbox.put(delivery("one"))
+    assert not first.done()
+    kept = await first
 
-    known = inbox.known("github", "one")
+    again = inbox.put(delivery("one"))
 
     # Among several processes nothing is sure: another may have failed at it meanwhile.
-    sure = None if isinstance(inbox, PostgresInbox) else Kept(kept.seq, duplicate=True)
-    assert known == sure
-    assert inbox.known("gitlab", "one") is None
+    assert again.done() is not isinstance(inbox, PostgresInbox)
+    assert await again == Kept(kept.seq, duplicate=True)
+    assert not inbox.put(delivery("one", host="gitlab")).done()
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,6 @@ async def test_a_failed_one_is_taken_up_again_when_it_is_delivered_again(reopene
     await inbox.finish(
         [finished(kept.seq, "one", DeliveryState.FAILED, error="no JSON", attempts=8)]
     )
-    assert inbox.known("github", "one") is None
     assert (await inbox.get(kept.seq)).state is DeliveryState.FAILED
 
     again = await inbox.keep(delivery("one"))
@@ -318,7 +318,6 @@ async def test_a_full_disk_refuses_keeps_nothing_and_works_again_afterwards(
     assert refused
     assert not any(isinstance(a, Exception) and not isinstance(a, Unreachable) for a in answers)
     for number in refused:
-        assert inbox.known("github", f"id-{number}") is None
         assert await inbox.find("github", f"id-{number}") is None
     kept = ["before", *(f"id-{n}" for n in range(8) if n not in refused)]
     assert await due_ids(inbox) == kept
