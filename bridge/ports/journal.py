@@ -72,7 +72,7 @@ class Journal(Protocol):
         """What was decided for an app, newest first; only of pushes of a commit where given."""
 
     async def last_pushes(self) -> dict[str, float]:
-        """When the newest push of its repository came, by an app's id."""
+        """When the newest push of its repository came, by the id of an app that had one."""
 
     async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
         """The tags that apps were deployed for, or are; not those that failed or were cancelled."""

@@ -34,7 +34,7 @@ from bridge.ports.targets import (
     about_deployment,
 )
 from bridge.stores import inserts, migrations, tables
-from bridge.stores.engines import postgres_engine, sqlite_engine
+from bridge.stores.engines import WRITES, postgres_engine, sqlite_engine
 from bridge.stores.journal import SqlJournal
 from tests.fakes.journey import ManualClock, app, deployment
 
@@ -1141,6 +1141,41 @@ async def test_what_is_old_and_over_is_forgotten_but_an_apps_newest_deployment_s
     assert await journal.forget(clock.now - 20, 10) == 0
 
 
+async def test_one_that_was_decided_late_keeps_nothing_old_from_being_forgotten(
+    journal: Any, clock: ManualClock
+) -> None:
+    for seq in (2, 3):
+        await journal.record([outcome(seq)], window=WINDOW)
+    clock.now += 100
+    await journal.record([outcome(1)], window=WINDOW)
+
+    assert [await journal.forget(clock.now - 50, 2) for _ in range(2)] == [2, 0]
+    assert [bool(one) for one in (await journal.decisions([1, 2, 3])).values()] == [
+        True,
+        False,
+        False,
+    ]
+
+
+async def test_nobody_who_writes_waits_while_what_is_old_is_looked_for(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    writes: list[bool] = []
+    engine = sqlite_engine(tmp_path / "journal.sqlite")
+    journal = SqlJournal(engine, clock=clock)
+    await journal.start()
+    await journal.record([outcome(1)], window=WINDOW)
+
+    @sa.event.listens_for(engine, "begin")
+    def began(db: sa.Connection) -> None:
+        writes.append(db.get_execution_options().get(WRITES, False))
+
+    assert await journal.forget(clock.now - 1, 10) == 0
+    await journal.stop()
+
+    assert writes == [False]
+
+
 async def test_what_deployed_more_apps_than_fit_a_statement_is_forgotten_too(
     journal: Any, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1336,6 +1371,8 @@ async def test_a_draft_stays_until_it_is_dropped_or_a_week_old(
 
 
 async def test_it_tells_when_the_last_push_of_an_app_came(journal: Any, clock: ManualClock) -> None:
+    apps = [app(id_) for id_ in ("app-web", "app-api", "app-docs")]
+    await journal.save_apps("dokploy", apps)
     both = (decision(), decision("app-api"))
     await record(journal, outcome(1, decisions=both, push=pushed()))
     first = clock.now
@@ -1344,3 +1381,25 @@ async def test_it_tells_when_the_last_push_of_an_app_came(journal: Any, clock: M
     await record(journal, outcome(3, decisions=(decision("app-docs"),)))  # by a command
 
     assert await journal.last_pushes() == {"app-api": first, "app-web": clock.now}
+
+
+async def test_the_last_pushes_are_searched_for_and_not_scanned(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    asked: list[str] = []
+    engine = sqlite_engine(tmp_path / "journal.sqlite")
+    journal = SqlJournal(engine, clock=clock)
+    await journal.start()
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def ask(_db: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    await journal.last_pushes()
+    (question,) = [text for text in asked if text.startswith("SELECT")]
+    with engine.connect() as db:
+        plan = [row[3] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {question}", (1, 0))]
+    await journal.stop()
+
+    assert any("decisions_by_app (app_id=?)" in step for step in plan)
+    assert not any(step.startswith(("SCAN decisions", "SCAN pushes")) for step in plan)

@@ -1,6 +1,7 @@
 """What was decided for apps, and of which pushes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,12 +17,22 @@ from bridge.stores.journal.live import live
 from bridge.stores.journal.recording import record_all
 from bridge.stores.journal.transactions import Transactions
 
-LAST_PUSHES = (
-    sa.select(tables.decisions.c.app_id, sa.func.max(tables.pushes.c.at).label("at"))
-    .join(tables.pushes, tables.pushes.c.seq == tables.decisions.c.seq)
-    .group_by(tables.decisions.c.app_id)
-)
-"""When the newest push of its repository came, for every app that had one."""
+
+def _last_pushes() -> sa.Select[Any]:
+    """When the newest push of its repository came, for every app.
+
+    One index search for each app, however many decisions there are.
+    """
+    a, d, p = tables.apps, tables.decisions, tables.pushes
+    newest = (
+        sa.select(p.c.at)
+        .join(d, d.c.seq == p.c.seq)
+        .where(d.c.app_id == a.c.id)
+        .order_by(d.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return sa.select(a.c.id, newest.label("at"))
 
 
 class Decisions(Transactions):
@@ -58,8 +69,9 @@ class Decisions(Transactions):
         return [rows.read_explained(r) for r in await self._all(explained(app_id, commit, limit))]
 
     async def last_pushes(self) -> dict[str, float]:
-        """When the newest push of its repository came, by an app's id."""
-        return {row["app_id"]: row["at"] for row in await self._all(LAST_PUSHES)}
+        """When the newest push of its repository came, by the id of an app that had one."""
+        found = await self._all(_last_pushes())
+        return {row["id"]: row["at"] for row in found if row["at"] is not None}
 
     async def newest_push(self, ref_key: str) -> LastPush | None:
         """The newest decided push of a ref; None where none was decided."""

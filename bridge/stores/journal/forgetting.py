@@ -1,13 +1,13 @@
 """What the journal forgets, a few rows a call.
 
-Small bites, since whoever writes waits for them on SQLite.
+Small bites, since whoever writes waits for them on SQLite; what is old is looked for before.
 """
 
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from bridge.core.lifecycle import FINAL
+from bridge.core.lifecycle import FINAL, State
 from bridge.ports.targets import about_change, about_delivery, about_deployment
 from bridge.stores import tables
 from bridge.stores.inserts import batched
@@ -22,7 +22,10 @@ class Forgetting(Transactions):
 
         An app's newest deployment stays. Returns how many deliveries.
         """
-        return await self._write(lambda db: _forget(db, before, limit))
+        seqs = await self._read(lambda db: _over(db, before, limit))
+        if seqs:
+            await self._write(lambda db: _forget(db, seqs))
+        return len(seqs)
 
     async def forget_audit(self, before: float, limit: int) -> int:
         """Forget some of who changed what before then; how many."""
@@ -33,11 +36,8 @@ class Forgetting(Transactions):
         return await self._write(lambda db: _forget_drafts(db, before, limit))
 
 
-def _forget(db: sa.Connection, before: float, limit: int) -> int:
-    """Forget what the oldest deliveries led to; how many deliveries."""
-    seqs = _over(db, before, limit)
-    if not seqs:
-        return 0
+def _forget(db: sa.Connection, seqs: Sequence[int]) -> None:
+    """Forget what deliveries led to."""
     t, c = tables.deployments, tables.changes
     ids: list[str] = []
     for some in batched(seqs):
@@ -48,7 +48,6 @@ def _forget(db: sa.Connection, before: float, limit: int) -> int:
         for table in (tables.deployments, tables.decisions, tables.pushes):
             db.execute(sa.delete(table).where(table.c.seq.in_(some)))
     _forget_feedback(db, [*map(about_deployment, ids), *map(about_delivery, seqs)])
-    return len(seqs)
 
 
 def _forget_audit(db: sa.Connection, before: float, limit: int) -> int:
@@ -70,18 +69,38 @@ def _forget_drafts(db: sa.Connection, before: float, limit: int) -> int:
 
 
 def _over(db: sa.Connection, before: float, limit: int) -> list[int]:
-    """Old deliveries of which nothing goes on, and nothing is the last that an app has."""
-    d, t = tables.decisions, tables.deployments
+    """Old deliveries of which nothing goes on, and nothing is the last that an app has.
+
+    One index search for each of the oldest, and no more than that: there may be millions of
+    decisions, of which next to none are old.
+    """
+    kept = _kept(db)
+    found: list[int] = []
+    seq = young = 0
+    while len(found) < limit and young < limit:
+        row = db.execute(_NEXT, {"after": seq}).first()
+        if row is None:
+            break
+        seq = row.seq
+        if row.at >= before:  # it may be one that was decided late, among older ones
+            young += 1
+        elif seq not in kept:
+            found.append(seq)
+    return found
+
+
+_D = tables.decisions
+_NEXT = (
+    sa.select(_D.c.seq, _D.c.at).where(_D.c.seq > sa.bindparam("after")).order_by(_D.c.seq).limit(1)
+)
+
+
+def _kept(db: sa.Connection) -> set[int]:
+    """The deliveries that led to an app's newest deployment, or to one that goes on."""
+    t = tables.deployments
     newest = sa.select(sa.func.max(t.c.seq)).group_by(t.c.app_id)
-    going = sa.select(t.c.seq).where(t.c.state.not_in(FINAL))
-    query = (
-        sa.select(d.c.seq)
-        .distinct()
-        .where(d.c.at < before, d.c.seq.not_in(newest), d.c.seq.not_in(going))
-        .order_by(d.c.seq)
-        .limit(limit)
-    )
-    return list(db.scalars(query))
+    going = sa.select(t.c.seq).where(t.c.state.in_([s for s in State if s not in FINAL]))
+    return {*db.scalars(newest), *db.scalars(going)}
 
 
 def _forget_feedback(db: sa.Connection, keys: Sequence[str]) -> None:
