@@ -168,10 +168,22 @@ class Deployer:
             attempt.may_be_there = before
             raise
         log.info("deployment asked for", extra={"app": deployment.app, "deployment": deployment.id})
-        # Should the journal be away now, then what is asked stays asked: it is looked for.
-        await self._journal.move(
-            deployment.id, State.ASKED, "the backend accepted it", asked_at=self._clock()
-        )
+        await self._accepted(deployment.id, "the backend accepted it")
+
+    async def _accepted(self, id_: str, note: str) -> None:
+        """Write down that the backend has it, however long the journal is away.
+
+        We know it now; who had to find it out again might not see it, and would ask again.
+        """
+        at = self._clock()
+        while True:
+            try:
+                await self._journal.move(id_, State.ASKED, note, asked_at=at)
+            except Unreachable as error:
+                log.warning("deployment waits", extra={"deployment": id_, "why": str(error)})
+                await self._sleep(self._pace.retry)
+            else:
+                return
 
     async def _adopted(self, deployment: Deployment, app: App) -> bool:
         """Whether the backend has it already; looks for a while, since lists may be late."""
@@ -179,8 +191,7 @@ class Deployer:
         while True:
             record, job = await self._look(deployment, app)
             if record is not None or job is not None:
-                note = "the backend had accepted it already"
-                await self._journal.move(deployment.id, State.ASKED, note, asked_at=self._clock())
+                await self._accepted(deployment.id, "the backend had accepted it already")
                 return True
             if self._clock() >= until:
                 return False

@@ -359,9 +359,14 @@ async def test_a_refusal_while_looking_for_what_may_be_there_leaves_it_unknown(
     assert stage.backend.asked == 1
 
 
-async def test_a_journal_that_fails_just_after_the_call_asks_no_second_time(stage: Stage) -> None:
+@pytest.mark.parametrize("others", [{}, {"tells_queue": False, "waits": 60.0}])
+async def test_a_journal_that_fails_just_after_the_call_asks_no_second_time(
+    staged: Callable[..., Stage], others: dict[str, Any]
+) -> None:
+    """Also where it waits unseen, behind another app's build."""
+    stage = staged(**others)
     new = await stage.wish()
-    move, failures = stage.journal.move, [Unreachable("the journal", "disk full")]
+    move, failures = stage.journal.move, [Unreachable("the journal", "disk full")] * 3
 
     async def failing(*args: Any, **facts: Any) -> Deployment | None:
         if failures:
@@ -372,6 +377,7 @@ async def test_a_journal_that_fails_just_after_the_call_asks_no_second_time(stag
 
     assert (await stage.run(new)).state is State.DONE
     assert (stage.backend.asked, len(stage.backend.jobs)) == (1, 1)
+    assert ("asked", "the backend accepted it") in await stage.history(new)
 
 
 async def test_a_backend_that_is_configured_no_more_fails_it_with_words(stage: Stage) -> None:
