@@ -1403,3 +1403,44 @@ async def test_the_last_pushes_are_searched_for_and_not_scanned(
 
     assert any("decisions_by_app (app_id=?)" in step for step in plan)
     assert not any(step.startswith(("SCAN decisions", "SCAN pushes")) for step in plan)
+
+
+MANY_OF_FEW = """
+INSERT INTO deployments (id, seq, delivery, app_id, app, action, trigger, state, note, token,
+    known_before, created_at)
+SELECT lpad(n::text, 16, '0') || '.app-' || app, n, 'd', 'app-' || app, 'app', 'deploy', 'push',
+    'done', '', '', '[]', 0 FROM generate_series(0, 1999) k, generate_series(0, 9) app,
+    LATERAL (SELECT 10 * k + app) AS made (n)
+"""
+
+
+async def test_what_apps_run_is_searched_for_however_long_the_history_is(
+    postgres: str, clock: ManualClock
+) -> None:
+    """Most apps here were never deployed: to find that out, nothing of others' is read."""
+    asked: list[tuple[str, Any]] = []
+    engine = postgres_engine(postgres)
+    journal = SqlJournal(engine, clock=clock)
+    await journal.start()
+    apps = [app(f"app-{number}") for number in range(50)]
+    await journal.save_apps("dokploy", apps)
+    with engine.begin() as db:
+        db.exec_driver_sql(MANY_OF_FEW)
+        db.exec_driver_sql("ANALYZE")
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def ask(_db: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        asked.append((statement, values))
+
+    found = await journal.live([one.id for one in apps])
+    question, values = asked[-1]
+    with engine.connect() as db:
+        plan = [row[0] for row in db.exec_driver_sql(f"EXPLAIN {question}", values)]
+    await journal.stop()
+
+    assert {one.seq: id_ for id_, one in found.items()} == {
+        19_990 + number: f"app-{number}" for number in range(10)
+    }
+    scans = [step for step in plan if "Scan" in step and "on deployments" in step]
+    assert scans
+    assert not [step for step in scans if "Seq Scan" in step or "deployments_by_seq" in step]

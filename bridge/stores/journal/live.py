@@ -10,6 +10,9 @@ from bridge.core.lifecycle import FINAL, State
 from bridge.stores import tables
 from bridge.stores.inserts import batched
 
+NEWEST = 2**63 - 1
+"""A position after all others."""
+
 
 def live(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Live]:
     """What apps run: see `Journal.live`."""
@@ -29,19 +32,34 @@ def _since_done(app_ids: Sequence[str]) -> sa.Select[Any]:
     One index search for each app, however long its history is.
     """
     t, apps = tables.deployments, tables.apps
-    of_app = tables.deployments.alias("of_app")
-    newest = (
-        sa.select(of_app.c.seq)
-        .where(of_app.c.app_id == apps.c.id, of_app.c.state == State.DONE)
-        .order_by(of_app.c.seq.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    begins = sa.select(apps.c.id, newest.label("seq")).where(apps.c.id.in_(app_ids)).subquery()
+    done = tables.deployments.alias("done")
+    newest = _newest_done(apps.c.id).scalar_subquery()
+    begins = sa.select(apps.c.id, newest.label("first")).where(apps.c.id.in_(app_ids)).subquery()
+    # What stands before the first place in the index is another's, or has not ended well.
+    is_it = (done.c.id == begins.c.first) & (done.c.app_id == begins.c.id)
     return (
         sa.select(t.c.app_id, t.c.seq, t.c.state, t.c.deployed_commit)
-        .join(begins, (t.c.app_id == begins.c.id) & (t.c.seq >= begins.c.seq))
+        .select_from(begins)
+        .join(done, is_it & (done.c.state == State.DONE))
+        .join(t, (t.c.app_id == done.c.app_id) & (t.c.seq >= done.c.seq))
         .order_by(t.c.app_id, t.c.seq)
+    )
+
+
+def _newest_done(app_id: sa.ColumnElement[str]) -> sa.Select[Any]:
+    """The id of the deployment at an app's newest place in `deployments_by_app_state`, or before.
+
+    Asked for by order and not by equality: with that, Postgres would rather read all deployments
+    from the newest on until one is the app's, which for one that has none are all there are.
+    """
+    o = tables.deployments.alias("of_app")
+    place = sa.tuple_(o.c.app_id, o.c.state, o.c.seq)
+    last = sa.tuple_(app_id, sa.literal(State.DONE.value), sa.literal(NEWEST, sa.BigInteger))
+    return (
+        sa.select(o.c.id)
+        .where(place <= last)
+        .order_by(o.c.app_id.desc(), o.c.state.desc(), o.c.seq.desc())
+        .limit(1)
     )
 
 
