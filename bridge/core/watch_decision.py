@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.core.globs import Glob, GlobError, Meter, Picomatch
-from bridge.core.globs.anchors import Outline, in_subtree
+from bridge.core.globs.anchors import Outline, in_subtree, surely_ends
 from bridge.core.globs.pushed import Pushed
 from bridge.core.watch_paths import Hit, Semantics
 
@@ -34,6 +34,8 @@ class Entry:
         known = self.outline
         if known.subtree and not known.negated and path.isprintable():
             return in_subtree(path, known.subtree) or path == self.pattern
+        if known.ending and path.isprintable() and surely_ends(path, known.ending):
+            return not known.negated or path == self.pattern
         if self.glob is None:
             self.glob = Glob(self.pattern, self.picomatch)
         return self.glob.matches(path, meter)

@@ -20,6 +20,7 @@ _BRACES = rf"\{{(?:(?!\.\.){_SAFE})*(?:,(?:(?!\.\.){_SAFE})*)+\}}"
 _SEGMENT = rf"(?:\*\*(?=/|\Z)|(?:{_SAFE}|\?|\*(?!\*)|{_BRACES})*)"
 _TAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 _WILD = re.compile(r"[*?]|\{[^}]*\}")
+_ENDING = re.compile(r"\*\*/\*((?:\.\w+)+)", re.ASCII)
 _BRACED = re.compile(r"\{([^}]*)\}")
 
 
@@ -55,11 +56,13 @@ class Outline:
         negated: it starts with `!`; the rest of the outline is about what follows.
         anchor: None when it has no literal part of use.
         subtree: it is `<this directory>/**`.
+        ending: it is `**/*<this ending>`, as of `**/*.test.ts`.
     """
 
     negated: bool
     anchor: Anchor | None
     subtree: str | None = None
+    ending: str | None = None
 
 
 def outline(pattern: str) -> Outline | None:
@@ -78,7 +81,13 @@ def outline(pattern: str) -> Outline | None:
         directory = body[: -len("/**")]
         if all(segments) and not _WILD.search(directory):
             subtree = directory
-    return Outline(negated, _anchor(segments), subtree)
+    ending = _ENDING.fullmatch(body)
+    return Outline(negated, _anchor(segments), subtree, ending[1] if ending else None)
+
+
+def surely_ends(path: str, ending: str) -> bool:
+    """Tell whether `**/*<ending>` surely matches `path`, which is printable; False: ask it."""
+    return path.endswith(ending) and path[0] != "." and "/." not in path
 
 
 def in_subtree(path: str, directory: str) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.core.globs import Glob, GlobError, GlobThrows
+from bridge.core.globs import Glob, GlobError, GlobThrows, Meter
 from bridge.core.globs.anchors import Anchor, AnchorKind, outline
 from bridge.core.watch_index import WatchIndex
 from bridge.core.watch_paths import Hit, WatchPaths
@@ -54,6 +54,25 @@ def test_an_index_decides_as_each_list_alone(lists, files, semantics):
         verdict = verdicts.get(str(number))
         plain = str(verdict) if isinstance(verdict, GlobError) else verdict
         assert plain == alone(patterns, semantics, files), patterns
+
+
+@SETTINGS
+@given(
+    st.sampled_from(["**/*.md", "!**/*.md", "**/*.test.ts", "!./**/*._a.B9"]),
+    st.lists(
+        st.sampled_from(
+            ["a", "/", ".", ".md", "x.md", ".test.ts", "._a.B9", "**/*.md", "!", "\\", "\n"]
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+)
+def test_the_shortcut_for_an_ending_says_what_the_glob_says(pattern, parts):
+    path = "".join(parts)
+    index = WatchIndex("any")
+    index.add("app", [pattern])
+
+    assert ("app" in index.decide([path])) is Glob(pattern).matches(path, Meter())
 
 
 @SETTINGS
