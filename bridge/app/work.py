@@ -15,14 +15,7 @@ from bridge.journey.cancel import Canceller
 from bridge.journey.catchup import Diligence, catchup
 from bridge.journey.changes import Changes
 from bridge.journey.configuring import Configuring
-from bridge.journey.delivery import (
-    CANCEL_FLOW,
-    CANCEL_ONE_FLOW,
-    CONFIGURE_FLOW,
-    DEPLOYMENT_FLOW,
-    Deliveries,
-    Patience,
-)
+from bridge.journey.delivery import Deliveries, Patience
 from bridge.journey.deployment import Deployer
 from bridge.journey.feedback import Feedback, together
 from bridge.journey.following import Pace
@@ -30,6 +23,12 @@ from bridge.journey.probe import Probe
 from bridge.journey.reconcile import ReadsRefs
 from bridge.journey.retention import Keeping, Retention
 from bridge.journey.showing import Persistence
+from bridge.journey.starting import (
+    CANCEL_FLOW,
+    CANCEL_ONE_FLOW,
+    CONFIGURE_FLOW,
+    DEPLOYMENT_FLOW,
+)
 from bridge.journey.views import Views
 from bridge.journey.way import Way
 from bridge.ports.desk import Permits

@@ -9,19 +9,20 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core import trace
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.core.events import CONFIGURING, Action, Asked, Event, Ignored, RefKind, RefPushed
-from bridge.core.lifecycle import deployment_id
+from bridge.core.events import Asked, Event, RefPushed
 from bridge.journey.catalog import Catalog
-from bridge.journey.deciding import Decided, Deciding, Moment, Tags, done
-from bridge.journey.meaning import Meaning, read
-from bridge.journey.views import Decided as ByItsList
+from bridge.journey.deciding import Deciding, done
+from bridge.journey.meaning import Meaning
+from bridge.journey.reading import Reading
+from bridge.journey.recording import Recording
+from bridge.journey.starting import Starting
+from bridge.journey.telling import tell
 from bridge.journey.views import Views
 from bridge.journey.way import Way
 from bridge.ports.clock import Clock
@@ -30,21 +31,8 @@ from bridge.ports.flows import Flows
 from bridge.ports.githosts import GitHost
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
 from bridge.ports.journal import Journal
-from bridge.ports.outcomes import Outcome, Recorded
 
 log = logging.getLogger(__name__)
-
-LONGEST_NUMBER = 20
-"""Digits of a delivery's number; more name none that there is."""
-
-TAGS_LEASE, TAGS_LEASE_SECONDS, TAGS_LEASE_PAUSE = "tags", 15.0, 0.05
-"""Held by the one process that decides tags of apps which take only newer ones."""
-
-DEPLOYMENT_FLOW = "deployment"
-CANCEL_FLOW = "cancel"
-CANCEL_ONE_FLOW = "cancel one"
-CONFIGURE_FLOW = "configure"
-OTHER_FLOWS = {Action.CANCEL: CANCEL_FLOW} | dict.fromkeys(CONFIGURING, CONFIGURE_FLOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +83,24 @@ class Deliveries:
             owner: this process among those that share the stores.
             way: gives way to those who keep, where this process does that as well.
         """
-        self._owner = owner
         self._way = way
         self._inbox = inbox
         self._journal = journal
-        self._flows = flows
         self._catalog = catalog
-        self._hosts = hosts
         self._clock = clock
         self._patience = patience or Patience()
-        self._deciding = Deciding(catalog, policy or Policy(), plan)
-        self._views = views
+        self._reading = Reading(inbox, hosts)
+        self._recording = Recording(
+            journal,
+            catalog,
+            Deciding(catalog, policy or Policy(), plan),
+            clock,
+            window=self._patience.window,
+            views=views,
+            owner=owner,
+        )
+        self._starting = Starting(flows)
         self._wake = asyncio.Event()
-        self._instance = ""
 
     def wake(self) -> None:
         """Something was kept."""
@@ -135,12 +128,10 @@ class Deliveries:
 
     async def resume(self) -> None:
         """See to it that every deployment that has not ended has a flow that goes on."""
-        going = await self._journal.open_deployments()
-        await self._flows.ensure(DEPLOYMENT_FLOW, {one.id: one.app_id for one in going})
+        await self._starting.resume(await self._journal.open_deployments())
 
     async def drain(self) -> None:
         """Decide all that is due."""
-        self._instance = self._instance or await self._journal.instance()
         while batch := await self._inbox.due(self._clock(), self._at_once()):
             began = time.monotonic()
             await self._handle(batch)
@@ -168,7 +159,7 @@ class Deliveries:
     async def _decide(self, batch: Sequence[Delivery]) -> list[Finished]:
         finished: list[Finished] = []
         meanings: list[Meaning] = []
-        for delivery, found in zip(batch, await self._read(batch), strict=True):
+        for delivery, found in zip(batch, await self._reading.meanings(batch), strict=True):
             if isinstance(found, str):
                 finished.append(done(delivery, DeliveryState.FAILED, found))
                 with trace.about(delivery.id):
@@ -176,45 +167,12 @@ class Deliveries:
             else:
                 meanings.append(found)
         meanings, postponed = await self._with_known_apps(meanings)
-        async with self._alone(bool(self._only_newer(meanings))):
-            outcomes, recorded = await self._recorded(meanings)
-        noise = {one.delivery.seq for one in meanings if isinstance(one.event, Ignored)}
-        for outcome, end in outcomes:
-            if outcome is not None:
-                _tell(outcome)
-            elif end.state is DeliveryState.IGNORED:
-                _tell_ignored(end, logging.DEBUG if end.seq in noise else logging.INFO)
-        await self._flows.drop(DEPLOYMENT_FLOW, recorded.drop)
-        for id_ in recorded.start:
-            await self._flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
+        outcomes, recorded = await self._recording.record(meanings)
+        tell(meanings, outcomes)
+        await self._starting.follow(recorded)
         for meaning in meanings:
-            await self._start_other(meaning)
+            await self._starting.other(meaning)
         return finished + postponed + [end for _, end in outcomes]
-
-    async def _recorded(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
-        """The outcomes, once they are in the journal, and what follows from them."""
-        tags = await self._deployed_tags(meanings)
-        moment = Moment(self._catalog.snapshot, tags, self._clock(), self._instance)
-        outcomes = await asyncio.to_thread(self._deciding.outcomes, meanings, moment, {})
-        if self._views is not None:
-            outcomes = await self._seen_exactly(self._views, meanings, outcomes, moment)
-        recorded = await self._journal.record(
-            [outcome for outcome, _ in outcomes if outcome is not None],
-            window=self._patience.window,
-        )
-        return outcomes, recorded
-
-    @asynccontextmanager
-    async def _alone(self, needed: bool) -> AsyncIterator[None]:
-        """Whether a tag is the newest depends on those that other processes decide just now."""
-        lease = (TAGS_LEASE, self._owner)
-        while needed and not await self._journal.hold(*lease, TAGS_LEASE_SECONDS):  # noqa: ASYNC110 - its holder is another process
-            await asyncio.sleep(TAGS_LEASE_PAUSE)
-        try:
-            yield
-        finally:
-            if needed:
-                await self._journal.release(*lease)
 
     async def _with_known_apps(
         self, meanings: Sequence[Meaning]
@@ -240,80 +198,6 @@ class Deliveries:
             return bool(self._catalog.of(event.repository))
         return not isinstance(event, Asked) or self._catalog.get(event.target) is not None
 
-    async def _read(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
-        """What each delivery means, or why that can't be said."""
-        found = await asyncio.to_thread(lambda: [read(d, self._hosts) for d in batch])
-        return [await self._replayed(m) if isinstance(m, Meaning) else m for m in found]
-
-    async def _replayed(self, meaning: Meaning) -> Meaning | str:
-        asked = meaning.event
-        if not isinstance(asked, Asked) or asked.action is not Action.REPLAY:
-            return meaning
-        number = asked.target if asked.target.isdecimal() else "0"
-        original = await self._inbox.get(int(number[:LONGEST_NUMBER]))
-        if original is None:
-            return f"there is no delivery {asked.target} to replay"
-        found = await asyncio.to_thread(read, original, self._hosts)
-        if isinstance(found, str):
-            return f"delivery {original.id} can't be replayed: {found}"
-        if isinstance(found.event, Asked):
-            return f"delivery {original.id} is a command; give the command again instead"
-        return Meaning(meaning.delivery, found.event, asked)
-
-    async def _deployed_tags(self, meanings: Sequence[Meaning]) -> Tags:
-        """The tags that apps which take only newer ones have been deployed for."""
-        apps = self._only_newer(meanings)
-        return await self._journal.deployed_tags(sorted(apps)) if apps else {}
-
-    def _only_newer(self, meanings: Sequence[Meaning]) -> set[str]:
-        """The apps among those concerned by tags that take only newer ones."""
-        return {
-            app.id
-            for meaning in meanings
-            if isinstance(meaning.event, RefPushed) and meaning.event.ref.kind is RefKind.TAG
-            for app in self._catalog.of(meaning.event.repository)
-            if app.rules.only_newer
-        }
-
-    async def _seen_exactly(
-        self,
-        views: Views,
-        meanings: Sequence[Meaning],
-        outcomes: Sequence[Decided],
-        moment: Moment,
-    ) -> list[Decided]:
-        """The outcomes, decided again where a push's own list of files is not enough.
-
-        Those whose host has to be asked first come again a little later.
-        """
-        pushes = [
-            ByItsList(meaning.delivery.seq, meaning.event, outcome.decisions)
-            for meaning, (outcome, _) in zip(meanings, outcomes, strict=True)
-            if isinstance(meaning.event, RefPushed) and outcome is not None
-        ]
-        seen = await views.of(pushes)
-        found = {outcome[1].seq: outcome for outcome in outcomes}
-        again = [meaning for meaning in meanings if meaning.delivery.seq in seen.views]
-        # Only pushes to branches are among these, so no tag is learned twice.
-        for outcome in await asyncio.to_thread(self._deciding.outcomes, again, moment, seen.views):
-            found[outcome[1].seq] = outcome
-        for meaning in meanings:
-            if (pause := seen.waiting.get(meaning.delivery.seq)) is not None:
-                why = f"asking {meaning.delivery.host} which files have changed"
-                later = done(meaning.delivery, DeliveryState.KEPT, why)
-                found[later.seq] = None, replace(later, due_at=moment.now + pause)
-        return list(found.values())
-
-    async def _start_other(self, meaning: Meaning) -> None:
-        """Start what a person asked for and what is no deployment."""
-        asked = meaning.event
-        if not isinstance(asked, Asked) or asked.action not in OTHER_FLOWS:
-            return
-        flow, about = OTHER_FLOWS[asked.action], asked.target
-        if asked.action is Action.CANCEL and asked.deployment:
-            flow, about = CANCEL_ONE_FLOW, asked.deployment
-        await self._flows.start(flow, deployment_id(meaning.delivery.seq, about), key=asked.target)
-
     def _again(self, delivery: Delivery, error: Exception) -> Finished:
         """Another try later, or parked when there were enough."""
         attempts = delivery.attempts + 1
@@ -327,25 +211,3 @@ class Deliveries:
             attempts=attempts,
             due_at=self._clock() + pause,
         )
-
-
-def _tell_ignored(end: Finished, level: int) -> None:
-    """Say in the log that a delivery concerns nothing of ours."""
-    with trace.about(end.id):
-        log.log(level, "ignored", extra={"why": end.error})
-
-
-def _tell(outcome: Outcome) -> None:
-    """Say in the log what was decided: what deploys, or that nothing does.
-
-    Each app that is left alone is named only to who wants it all.
-    """
-    with trace.about(outcome.delivery):
-        if not any(one.deploy for one in outcome.decisions):
-            reasons = sorted({str(one.reason) for one in outcome.decisions})
-            what = {"apps": len(outcome.decisions), "reasons": ", ".join(reasons)}
-            log.info("nothing deploys", extra=what)
-        for one in outcome.decisions:
-            level = logging.INFO if one.deploy else logging.DEBUG
-            if log.isEnabledFor(level):
-                log.log(level, "decided", extra={"app": one.app, "reason": str(one.reason)})

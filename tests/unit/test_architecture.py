@@ -33,7 +33,21 @@ MAY_IMPORT = {
 
 INSIDE_JOURNEY = {
     "ingest": {"delivery", "deployment", "feedback"},
-    "delivery": {"deployment", "feedback", "catalog", "meaning", "deciding", "views", "way"},
+    "delivery": {
+        "reading",
+        "recording",
+        "starting",
+        "telling",
+        "catalog",
+        "meaning",
+        "deciding",
+        "views",
+        "way",
+    },
+    "reading": {"meaning"},
+    "recording": {"catalog", "meaning", "deciding", "views"},
+    "starting": {"meaning"},
+    "telling": {"meaning", "deciding"},
     "deciding": {"catalog", "meaning"},
     "views": {"changes"},
     "changes": set[str](),

@@ -15,13 +15,8 @@ from bridge.core.events import Action, Asked, Event, Ignored, RefKind, Repositor
 from bridge.core.lifecycle import State
 from bridge.core.watch import Rules, Trigger
 from bridge.journey.catalog import TROUBLE_PAUSE, Catalog
-from bridge.journey.delivery import (
-    CANCEL_FLOW,
-    CANCEL_ONE_FLOW,
-    DEPLOYMENT_FLOW,
-    Deliveries,
-    Patience,
-)
+from bridge.journey.delivery import Deliveries, Patience
+from bridge.journey.starting import CANCEL_FLOW, CANCEL_ONE_FLOW, DEPLOYMENT_FLOW
 from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from bridge.ports.targets import Target, about_delivery, about_deployment
@@ -255,7 +250,7 @@ async def test_a_poison_one_is_tried_again_ever_later_then_parked_and_blocks_nob
 async def test_the_log_says_of_each_push_what_it_leads_to(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "bridge.journey.delivery")
+    caplog.set_level("INFO", "bridge.journey")
     await desk.keep("deploys", push())
     await desk.keep("elsewhere", ELSEWHERE)
     await desk.keep("a-branch", push("other"))

@@ -36,10 +36,14 @@ class Office:
     def __init__(self, desk: Desk, **others: Any) -> None:  # noqa: F811 - the fixture
         self.desk = desk
         self.api = FakeHostApi(**others)
-        self.changes = Changes({self.api.name: self.api}, desk.clock, sleep=desk.clock.sleep)
+        self.asks(Changes({self.api.name: self.api}, desk.clock, sleep=desk.clock.sleep))
+
+    def asks(self, changes: Changes) -> None:
+        """Have its deliveries decided with what these can find out."""
+        at, self.changes = self.desk, changes
         self.deliveries = Deliveries(
-            desk.inbox, desk.journal, desk.flows, desk.catalog, {self.api.name: desk.host},
-            desk.clock, PATIENCE, views=Views(self.changes, desk.journal),
+            at.inbox, at.journal, at.flows, at.catalog, {self.api.name: at.host},
+            at.clock, PATIENCE, views=Views(changes, at.journal),
         )  # fmt: skip
 
     async def watching(self, *apps: Any) -> None:
@@ -286,8 +290,7 @@ async def test_a_push_that_waits_for_its_host_holds_up_no_other(office: Office) 
 
 async def test_a_host_that_never_answers_is_silent_after_some_seconds(office: Office) -> None:
     office.api.hangs = asyncio.Event()
-    office.changes = Changes({"github": office.api}, office.desk.clock, patience=0.0, pause=0.01)
-    office.deliveries._views = Views(office.changes, office.desk.journal)
+    office.asks(Changes({"github": office.api}, office.desk.clock, patience=0.0, pause=0.01))
 
     seq = await office.decide(unknown("GitHub lists no more than 2048 commits"))
 
@@ -331,8 +334,7 @@ async def test_an_answer_that_never_came_is_asked_for_anew_a_minute_later(office
 
 
 async def test_without_a_credential_nothing_is_asked(office: Office) -> None:
-    elsewhere = Changes({}, office.desk.clock)
-    office.deliveries._views = Views(elsewhere, office.desk.journal)
+    office.asks(Changes({}, office.desk.clock))
 
     seq = await office.decide(unknown("a forced push …", forced=True))
 

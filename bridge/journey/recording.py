@@ -1,0 +1,125 @@
+"""Deciding a batch and recording what it leads to, in one moment and all or nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from bridge.core.events import RefKind, RefPushed
+from bridge.journey.catalog import Catalog
+from bridge.journey.deciding import Decided, Deciding, Moment, Tags, done
+from bridge.journey.meaning import Meaning
+from bridge.journey.views import Decided as ByItsList
+from bridge.journey.views import Views
+from bridge.ports.clock import Clock
+from bridge.ports.inbox import DeliveryState
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import Recorded
+
+TAGS_LEASE, TAGS_LEASE_SECONDS, TAGS_LEASE_PAUSE = "tags", 15.0, 0.05
+"""Held by the one process that decides tags of apps which take only newer ones."""
+
+
+class Recording:
+    """Decides what deliveries mean, and keeps what comes of it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        catalog: Catalog,
+        deciding: Deciding,
+        clock: Clock,
+        *,
+        window: float,
+        views: Views | None = None,
+        owner: str = "solo",
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            window: seconds in which the same push, brought by two hooks, deploys once.
+            views: finds the files that pushes do not list; None: they stay unknown.
+            owner: this process among those that share the stores.
+        """
+        self._journal = journal
+        self._catalog = catalog
+        self._deciding = deciding
+        self._clock = clock
+        self._window = window
+        self._views = views
+        self._owner = owner
+        self._instance = ""
+
+    async def record(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
+        """The outcomes, once they are in the journal, and what follows from them."""
+        self._instance = self._instance or await self._journal.instance()
+        async with self._alone(bool(self._only_newer(meanings))):
+            return await self._recorded(meanings)
+
+    async def _recorded(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
+        tags = await self._deployed_tags(meanings)
+        moment = Moment(self._catalog.snapshot, tags, self._clock(), self._instance)
+        outcomes = await asyncio.to_thread(self._deciding.outcomes, meanings, moment, {})
+        if self._views is not None:
+            outcomes = await self._seen_exactly(self._views, meanings, outcomes, moment)
+        recorded = await self._journal.record(
+            [outcome for outcome, _ in outcomes if outcome is not None],
+            window=self._window,
+        )
+        return outcomes, recorded
+
+    @asynccontextmanager
+    async def _alone(self, needed: bool) -> AsyncIterator[None]:
+        """Whether a tag is the newest depends on those that other processes decide just now."""
+        lease = (TAGS_LEASE, self._owner)
+        while needed and not await self._journal.hold(*lease, TAGS_LEASE_SECONDS):  # noqa: ASYNC110 - its holder is another process
+            await asyncio.sleep(TAGS_LEASE_PAUSE)
+        try:
+            yield
+        finally:
+            if needed:
+                await self._journal.release(*lease)
+
+    async def _deployed_tags(self, meanings: Sequence[Meaning]) -> Tags:
+        """The tags that apps which take only newer ones have been deployed for."""
+        apps = self._only_newer(meanings)
+        return await self._journal.deployed_tags(sorted(apps)) if apps else {}
+
+    def _only_newer(self, meanings: Sequence[Meaning]) -> set[str]:
+        """The apps among those concerned by tags that take only newer ones."""
+        return {
+            app.id
+            for meaning in meanings
+            if isinstance(meaning.event, RefPushed) and meaning.event.ref.kind is RefKind.TAG
+            for app in self._catalog.of(meaning.event.repository)
+            if app.rules.only_newer
+        }
+
+    async def _seen_exactly(
+        self,
+        views: Views,
+        meanings: Sequence[Meaning],
+        outcomes: Sequence[Decided],
+        moment: Moment,
+    ) -> list[Decided]:
+        """The outcomes, decided again where a push's own list of files is not enough.
+
+        Those whose host has to be asked first come again a little later.
+        """
+        pushes = [
+            ByItsList(meaning.delivery.seq, meaning.event, outcome.decisions)
+            for meaning, (outcome, _) in zip(meanings, outcomes, strict=True)
+            if isinstance(meaning.event, RefPushed) and outcome is not None
+        ]
+        seen = await views.of(pushes)
+        found = {outcome[1].seq: outcome for outcome in outcomes}
+        again = [meaning for meaning in meanings if meaning.delivery.seq in seen.views]
+        # Only pushes to branches are among these, so no tag is learned twice.
+        for outcome in await asyncio.to_thread(self._deciding.outcomes, again, moment, seen.views):
+            found[outcome[1].seq] = outcome
+        for meaning in meanings:
+            if (pause := seen.waiting.get(meaning.delivery.seq)) is not None:
+                why = f"asking {meaning.delivery.host} which files have changed"
+                later = done(meaning.delivery, DeliveryState.KEPT, why)
+                found[later.seq] = None, replace(later, due_at=moment.now + pause)
+        return list(found.values())
