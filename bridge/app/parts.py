@@ -9,6 +9,7 @@ from bridge.app.storage import Stores
 from bridge.core.steady import SteadyClock
 from bridge.journey.catalog import Catalog
 from bridge.journey.configure import Configurer
+from bridge.journey.lead import Turn
 from bridge.journey.turns import Turns
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
@@ -41,6 +42,7 @@ class Parts:
         owner: this process among others.
         clock: never jumps; what is signed by others has their time, and is checked by the
             machine's own.
+        turn: when of several processes this one does what is done now and then.
     """
 
     settings: Settings
@@ -52,6 +54,7 @@ class Parts:
     configurers: Mapping[str, Configurer]
     owner: str
     clock: Clock
+    turn: Turn
 
 
 def steady_clock() -> Clock:

@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.app.backends import backends_of, configurers_of, dokploys
@@ -20,6 +19,7 @@ from bridge.core.roles import Role
 from bridge.githosts import HOSTS
 from bridge.journey.catalog import Catalog, Leads, always, never
 from bridge.journey.ingest import Ingest
+from bridge.journey.lead import Lead, Turn, at_once
 from bridge.journey.turns import Turns
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-
-
-CATALOG_LEASE = "catalog"
-CATALOG_LEASE_SECONDS = 15.0
-"""Renewed every few seconds; who reads the backends and dies is replaced after so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +79,12 @@ async def run_bridge(
         await metrics.start()
         backends, embedded = await backends_of(settings, stack, metrics.backend_request)
         turns = Turns(clock)
-        catalog = _catalog(settings, role, backends, stores.journal, owner, clock)
+        leads, turn = await _leading(settings, role, stores.journal, owner, stack)
+        catalog = _catalog(settings, role, backends, stores.journal, leads, clock)
         configurers = configurers_of(settings, stores, backends, catalog.wake)
-        parts = Parts(settings, stores, hosts, backends, catalog, turns, configurers, owner, clock)
+        parts = Parts(
+            settings, stores, hosts, backends, catalog, turns, configurers, owner, clock, turn
+        )
         slack = await open_slack(parts, stack, role)
         checks = {"inbox": check(stores.inbox.ready), "journal": check(stores.journal.ready)}
         await catalog.load()
@@ -121,18 +119,29 @@ def _may_play(settings: Settings, role: Role) -> None:
         )
 
 
+async def _leading(
+    settings: Settings, role: Role, journal: SqlJournal, owner: str, stack: AsyncExitStack
+) -> tuple[Leads, Turn]:
+    """Whether, and when, this process does what of all that work one does now and then."""
+    if not role.works:
+        return never, at_once  # it has nothing to do then
+    if database_url(settings) is None:
+        return always, at_once
+    lead = Lead(journal, owner)
+    await lead.ask()  # so that the first to start has it when it first reads
+    await in_background(stack, "lead", lead.run())
+    return lead.ours, lead.turn
+
+
 def _catalog(
     settings: Settings,
     role: Role,
     backends: Mapping[str, Backend],
     journal: SqlJournal,
-    owner: str,
+    leads: Leads,
     clock: Clock,
 ) -> Catalog:
     """On Postgres one worker reads the backends, and the others what it has written."""
-    leads: Leads = always
-    if database_url(settings) is not None:
-        leads = partial(journal.hold, CATALOG_LEASE, owner, CATALOG_LEASE_SECONDS)
     return Catalog(
         backends if role.works else {},
         journal,
@@ -141,7 +150,7 @@ def _catalog(
         book=book_of(settings),
         every=settings.journey.catalog_every,
         eager=settings.journey.catalog_eager,
-        leads=leads if role.works else never,
+        leads=leads,
         shared=database_url(settings) is not None,
     )
 

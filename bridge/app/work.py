@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.app.backends import dokploys
@@ -110,13 +109,11 @@ async def _timers(
     parts: Parts, stack: AsyncExitStack, apis: Mapping[str, HostApi], flows: "DurableFlows"
 ) -> None:
     """What is done now and then; of several processes one does it."""
-    settings, stores, owner = parts.settings, parts.stores, parts.owner
-    probe = Probe(
-        parts.backends, parts.catalog, leads=partial(stores.journal.hold, "probe", owner, 600.0)
-    )
+    settings, stores, turn = parts.settings, parts.stores, parts.turn
+    probe = Probe(parts.backends, parts.catalog, turn=turn)
     await in_background(stack, "probe", probe.run())
     keeping = Keeping(**settings.retention.model_dump())
-    retention = Retention(stores.inbox, stores.journal, flows, parts.clock, owner, keeping)
+    retention = Retention(stores.inbox, stores.journal, flows, parts.clock, keeping, turn=turn)
     await in_background(stack, "retention", retention.run())
     if able := {host: api for host, api in apis.items() if isinstance(api, ReadsRefs)}:
         diligence = Diligence(**settings.catchup.model_dump())
@@ -129,7 +126,7 @@ async def _timers(
             parts.clock,
             diligence,
             homes=homes_of(settings),
-            owner=owner,
+            turn=turn,
         )
         await in_background(stack, "catchup", behind.run())
 

@@ -16,6 +16,7 @@ from bridge.core.events import RefPushed
 from bridge.core.watch import App
 from bridge.journey.budget import Budget
 from bridge.journey.catalog import Catalog
+from bridge.journey.lead import Turn, at_once
 from bridge.journey.reconcile import NO_HOMES, Homes, ReadsRefs, Reconciler, wanted_of
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import Envelope, GitHost
@@ -24,8 +25,6 @@ from bridge.ports.inbox import Inbox, NewDelivery
 from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
-
-LEASE = "catchup"
 
 MOST_SETTLED = 10_000
 """Deliveries that are remembered as seen to, so that each is refused or sent again once."""
@@ -231,28 +230,26 @@ class Catchup:
         sweeper: Sweeper,
         reconciler: Reconciler,
         catalog: Catalog,
-        journal: Journal,
         diligence: Diligence,
         *,
-        owner: str,
+        turn: Turn = at_once,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """Take the parts; `owner` names this process among others."""
+        """Take the parts; `turn` says when of several processes this one catches up."""
         self._sweeper = sweeper
         self._reconciler = reconciler
         self._catalog = catalog
-        self._journal = journal
         self._diligence = diligence
-        self._owner = owner
+        self._turn = turn
         self._sleep = sleep
 
     async def run(self) -> None:
         """Catch up as long as the process lives."""
         await self._catalog.ready.wait()
         while True:
+            await self._turn()
             try:
-                if await self._journal.hold(LEASE, self._owner, 2 * self._diligence.every):
-                    await self.round()
+                await self.round()
             except BridgeError as error:
                 log.warning("nothing can be caught up with", extra={"why": str(error)})
             except Exception:  # a host's answer that nobody foresaw must not end the bridge
@@ -278,13 +275,13 @@ def catchup(
     diligence: Diligence,
     *,
     homes: Homes = NO_HOMES,
-    owner: str,
+    turn: Turn = at_once,
 ) -> Catchup:
     """Put together what catches up."""
     budget = Budget(clock, hourly=diligence.hourly, burst=diligence.burst)
     sweeper = Sweeper(apis, hosts, inbox, journal, clock, budget, diligence, homes)
     reconciler = Reconciler(apis, inbox, journal, clock, budget, grace=diligence.grace, homes=homes)
-    return Catchup(sweeper, reconciler, catalog, journal, diligence, owner=owner)
+    return Catchup(sweeper, reconciler, catalog, diligence, turn=turn)
 
 
 def _ours(host: str, hook: Hook) -> bool:

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Mapping
 
 from bridge.core.errors import BridgeError
-from bridge.journey.catalog import Catalog, Leads, always
+from bridge.journey.catalog import Catalog
+from bridge.journey.lead import Turn, at_once
 from bridge.journey.watching import Sleep
 from bridge.ports.backends import Backend
 
@@ -24,19 +25,19 @@ class Probe:
         *,
         every: float = 300.0,
         sleep: Sleep = asyncio.sleep,
-        leads: Leads = always,
+        turn: Turn = at_once,
     ) -> None:
         """Take the parts.
 
         Args:
             every: seconds between two probes.
-            leads: whether of several processes this one probes.
+            turn: says when of several processes this one probes.
         """
         self._backends = backends
         self._catalog = catalog
         self._every = every
         self._sleep = sleep
-        self._leads = leads
+        self._turn = turn
         self._warned: set[str] = set()
         self.versions: dict[str, str] = {}
         """What each backend says of itself; one that has not answered yet is not in it."""
@@ -45,11 +46,9 @@ class Probe:
         """Probe as long as the process lives."""
         await self._catalog.ready.wait()
         while True:
+            await self._turn()
             try:
-                if await self._leads():
-                    await self.look()
-            except BridgeError as error:  # our own journal
-                log.warning("nobody can be probed", extra={"why": str(error)})
+                await self.look()
             except Exception:  # what is only told must not end what deploys
                 log.exception("probing failed inside")
             await self._sleep(self._every)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bridge.core.errors import BridgeError
+from bridge.journey.lead import Turn, at_once
 from bridge.ports.clock import Clock
 from bridge.ports.flows import Flows
 from bridge.ports.inbox import Inbox
@@ -13,7 +14,6 @@ from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
 
-LEASE = "retention"
 DAY = 86_400.0
 
 Forget = Callable[[float, int], Awaitable[int]]
@@ -58,26 +58,26 @@ class Retention:
         journal: Journal,
         flows: Flows,
         clock: Clock,
-        owner: str,
         keeping: Keeping | None = None,
         *,
+        turn: Turn = at_once,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """Take the parts; `owner` names this process among others."""
+        """Take the parts; `turn` says when of several processes this one forgets."""
         self._inbox = inbox
         self._journal = journal
         self._flows = flows
         self._clock = clock
-        self._owner = owner
         self._keeping = keeping or Keeping()
+        self._turn = turn
         self._sleep = sleep
 
     async def run(self) -> None:
         """Forget as long as the process lives."""
         while True:
+            await self._turn()
             try:
-                if await self._journal.hold(LEASE, self._owner, 2 * self._keeping.every):
-                    await self.round()
+                await self.round()
             except BridgeError as error:
                 log.warning("nothing could be forgotten", extra={"why": str(error)})
             except Exception:  # to end the process for what is old would keep it from deploying

@@ -106,12 +106,14 @@ class Cluster:
 
     Attributes:
         database: the url of their Postgres; None: SQLite, for one process.
+        settings: further ones, of all that are made from then on.
     """
 
     folder: Path
     backend: RecordingBackend
     github: FakeGithub
     database: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
     names: Iterator[int] = field(default_factory=itertools.count)
 
@@ -120,14 +122,14 @@ class Cluster:
         return self.folder / "bridge"
 
     def new(self, role: str) -> Process:
-        """One more process, not started yet."""
+        """One more process, not started yet; the backend and the Git host can tell who asks."""
         name = f"{role}-{next(self.names)}"
         kept = {k: v for k, v in os.environ.items() if not k.startswith("BRIDGE_")}
-        settings = {
+        given = {
             "BRIDGE_DATA": str(self.data),
             "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
             "BRIDGE_DOKPLOY_URL": self.backend.url,
-            "BRIDGE_DOKPLOY_API_KEY": "a key",
+            "BRIDGE_DOKPLOY_API_KEY": f"a key of {name}",
             "BRIDGE_DOKPLOY_READ_TIMEOUT": "2",
             "BRIDGE_JOURNEY_LOOK": "0.05",
             "BRIDGE_JOURNEY_LOOK_AT_MOST": "0.2",
@@ -139,8 +141,11 @@ class Cluster:
             "PYTHONPATH": str(ROOT),
         }
         if self.database is not None:
-            settings["DATABASE_URL"] = self.database
-        process = Process(role, kept | settings | self.github.settings, self.folder / f"{name}.log")
+            given["DATABASE_URL"] = self.database
+        token = f"ghp_of{name}"
+        self.github.tokens.add(token)
+        given |= self.github.settings | {"BRIDGE_GITHUB_TOKEN": token} | self.settings
+        process = Process(role, kept | given, self.folder / f"{name}.log")
         self.processes.append(process)
         return process
 

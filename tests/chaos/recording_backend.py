@@ -12,7 +12,7 @@ import random
 import re
 import socket
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,6 +27,8 @@ Fault = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 TOKEN = re.compile(r"\[br-[0-9a-f]+\]")
 COMMIT = re.compile(r"commit ([0-9a-f]{40})")
+
+GIT = "https://git.example.com"
 
 
 @dataclass
@@ -61,16 +63,19 @@ class RecordingBackend:
     """Applications `app-0` … and everything that happens to them.
 
     Attributes:
+        git: where the repository of all apps is cloned from, without its name.
         branches: what each app deploys from, where that is not `main`.
         may_start, may_end: while one is not set, no build begins or ends.
         faults: by procedure and app ("" where it names none), one for each request.
         arrivals: every request: procedure, app, when.
+        askers: how many there were of each procedure with each API key.
     """
 
     apps: int
     build_seconds: float
     listing_delay: float
     url: str = ""
+    git: str = GIT
     branches: dict[str, str] = field(default_factory=dict)
     ledger: list[Asked] = field(default_factory=list)
     jobs: dict[str, list[Job]] = field(default_factory=lambda: defaultdict(list))
@@ -80,6 +85,7 @@ class RecordingBackend:
     may_end: asyncio.Event = field(default_factory=asyncio.Event)
     faults: dict[tuple[str, str], list[Fault]] = field(default_factory=lambda: defaultdict(list))
     arrivals: list[tuple[str, str, float]] = field(default_factory=list)
+    askers: Counter[tuple[str, str]] = field(default_factory=Counter)
     away: bool = True
     runner: web.AppRunner | None = None
     site: web.BaseSite | None = None
@@ -134,6 +140,7 @@ class RecordingBackend:
         body = await request.json() if request.method == "POST" else {}
         app = str(body.get("applicationId") or request.query.get("applicationId") or "")
         self.arrivals.append((procedure, app, time.monotonic()))
+        self.askers[procedure, request.headers.get("x-api-key", "")] += 1
         due = self.faults.get((procedure, app))
         return await (due.pop(0)(request, handler) if due else handler(request))
 
@@ -201,9 +208,10 @@ class RecordingBackend:
                 "applicationId": id_,
                 "name": id_,
                 "sourceType": "git",
-                "customGitUrl": "https://git.example.com/my-org/mono.git",
+                "customGitUrl": f"{self.git}/my-org/mono.git",
                 "customGitBranch": self.branches.get(id_, "main"),
                 "triggerType": "push",
+                "buildType": "nixpacks",
                 "watchPaths": [f"{id_}/**"],
                 "autoDeploy": False,
                 "environment": {
@@ -333,7 +341,9 @@ def free_port() -> int:
     raise AssertionError("no free port")
 
 
-def push_payload(before: str, after: str, apps: set[str], branch: str = "main") -> dict[str, Any]:
+def push_payload(
+    before: str, after: str, apps: set[str], branch: str = "main", git: str = GIT
+) -> dict[str, Any]:
     """What GitHub says of a push that changed files of some apps."""
     commit = {
         "id": after,
@@ -350,7 +360,7 @@ def push_payload(before: str, after: str, apps: set[str], branch: str = "main") 
             "id": 4711,
             "name": "mono",
             "full_name": "my-org/mono",
-            "clone_url": "https://git.example.com/my-org/mono.git",
+            "clone_url": f"{git}/my-org/mono.git",
         },
         "head_commit": commit,
         "commits": [commit],
@@ -368,7 +378,7 @@ async def recording_backend(
 ) -> AsyncIterator[RecordingBackend]:
     """A running one, on loopback."""
     url = f"http://127.0.0.1:{port}" if port else ""
-    backend = RecordingBackend(apps, build_seconds, listing_delay, url, branches or {})
+    backend = RecordingBackend(apps, build_seconds, listing_delay, url, branches=branches or {})
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:

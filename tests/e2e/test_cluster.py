@@ -3,24 +3,38 @@
 import asyncio
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from bridge.app.storage import open_stores
+from bridge.app.storage import Stores, open_stores
+from bridge.ports.outcomes import Audited
 from tests.chaos.cluster import Cluster, Process
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.fakes.github import FakeGithub
+from tests.fakes.host import FakeCommit
 from tests.unit.embedded.support import until
 from tests.worlds.bridge import hook_headers, settings_for
 
 pytestmark = pytest.mark.slow
 
 APPS = {"app-0", "app-1", "app-2"}
+
+QUICK = {
+    "BRIDGE_CATCHUP_SWEEP": "true",
+    "BRIDGE_CATCHUP_EVERY": "0.3",
+    "BRIDGE_JOURNEY_CATALOG_EVERY": "0.3",
+    "BRIDGE_LOG_LEVEL": "info",
+}
+"""What is done now and then is done often, and told in the log."""
+
+YEARS = 3 * 365 * 86_400.0
 
 
 @pytest.fixture
@@ -33,21 +47,29 @@ async def backend() -> AsyncIterator[RecordingBackend]:
 async def cluster(
     tmp_path: Path, backend: RecordingBackend, postgres: str
 ) -> AsyncIterator[Cluster]:
-    """A web and a worker."""
+    """A web and a worker, on a repository whose main branch has a pull request."""
     async with FakeGithub() as github:
-        made = Cluster(tmp_path, backend, github, postgres)
+        backend.git = github.url
+        repository = github.repository("my-org/mono")
+        repository.commits |= {sha: FakeCommit(sha, (), {}) for sha in ("a" * 40, "b" * 40)}
+        repository.branches |= {"main": "a" * 40, "release": "a" * 40}
+        repository.open_pull("main", base="release").commits.add("b" * 40)
+        made = Cluster(tmp_path, backend, github, postgres, settings=QUICK)
         await made.start("web", "worker")
         yield made
         await made.end()
 
 
-async def push(web: Process, after: str, apps: set[str]) -> None:
-    payload = push_payload("0" * 40, after, apps)
+async def push(cluster: Cluster, after: str, apps: set[str]) -> str:
+    """Deliver a push's webhook to the first process; returns its delivery id."""
+    web, git = cluster.processes[0], cluster.backend.git
+    payload = push_payload("0" * 40, after, apps, git=git)
     content = httpx.Request("POST", web.url, json=payload).content
     headers = hook_headers("github", payload, content)
     async with httpx.AsyncClient(base_url=web.url, trust_env=False, timeout=15) as client:
         answer = await client.post("/hooks/github", content=content, headers=headers)
     assert answer.status_code == 202, answer.text
+    return str(answer.json()["delivery"])
 
 
 async def command(cluster: Cluster, *words: str) -> Any:
@@ -72,11 +94,14 @@ async def asked(backend: RecordingBackend, count: int) -> None:
     await until(ledger, lambda found: found == count)
 
 
+def stores_of(cluster: Cluster) -> AbstractAsyncContextManager[Stores]:
+    assert cluster.database is not None
+    return open_stores(settings_for(cluster.data, DATABASE_URL=cluster.database))
+
+
 async def ended(cluster: Cluster, count: int) -> list[str]:
     """The states of all deployments, once there are so many and none goes on."""
-    assert cluster.database is not None
-    settings = settings_for(cluster.data, DATABASE_URL=cluster.database)
-    async with open_stores(settings) as stores:
+    async with stores_of(cluster) as stores:
         found = await until(
             lambda: stores.journal.deployments(limit=99),
             lambda those: len(those) == count and all(one.final for one in those),
@@ -95,7 +120,7 @@ async def test_each_role_does_its_part_and_commands_work_beside_them(
             assert ready["status"] == "ready", ready
             assert "bridge_store_bytes" in (await client.get(f"{process.url}/metrics")).text
 
-    await push(web, "a" * 40, {"app-0"})
+    await push(cluster, "a" * 40, {"app-0"})
     await asked(backend, 3)  # a new branch: its files are not known, so all deploy
     followed = await command(cluster, "deploy", "app-1", "--follow")
 
@@ -110,15 +135,15 @@ async def test_new_processes_take_over_what_is_under_way_and_ask_for_nothing_twi
 ) -> None:
     old = list(cluster.processes)
     backend.may_end.clear()
-    await push(old[0], "a" * 40, APPS)
+    await push(cluster, "a" * 40, APPS)
     await asked(backend, 3)  # three builds under way
-    await push(old[0], "b" * 40, APPS)  # three that wait for them
+    await push(cluster, "b" * 40, APPS)  # three that wait for them
 
     await cluster.start("web", "worker")
     for process in old:
         cluster.processes.remove(process)
         await process.leave()
-    await push(cluster.processes[0], "c" * 40, {"app-0"})
+    await push(cluster, "c" * 40, {"app-0"})
     backend.may_end.set()
 
     states = await ended(cluster, 9)
@@ -133,16 +158,56 @@ async def test_new_processes_take_over_what_is_under_way_and_ask_for_nothing_twi
 async def test_what_a_killed_worker_leaves_goes_on_in_another_within_15_seconds(
     cluster: Cluster, backend: RecordingBackend
 ) -> None:
-    web, first = cluster.processes
+    """Its deployments, and what one of all workers does now and then."""
+    _, first = cluster.processes
     backend.may_end.clear()
-    await push(web, "a" * 40, APPS)
+    await push(cluster, "a" * 40, APPS)
     await asked(backend, 3)
     await cluster.start("worker")
+    second = cluster.processes[-1]
+    await done_now_and_then(cluster, first, times=3)
+    assert errands(cluster, second) == Counter()
 
-    await first.kill()
-    cluster.processes.remove(first)
-    backend.may_end.set()
-    async with asyncio.timeout(15):
-        assert await ended(cluster, 3) == ["done"] * 3
+    async with stores_of(cluster) as stores:
+        await stores.journal.audit(old_change())
+        await first.kill()
+        cluster.processes.remove(first)
+        backend.may_end.set()
+        async with asyncio.timeout(15):
+            assert await ended(cluster, 3) == ["done"] * 3
+            await done_now_and_then(cluster, second, times=2)
+            await until(lambda: stores.journal.audited(limit=9), lambda found: found == [])
 
     assert len(backend.ledger) == 3
+
+
+def errands(cluster: Cluster, worker: Process) -> Counter[str]:
+    """How often a worker did each of what one does for all, as backend and Git host saw it."""
+    key, token = (worker.environment[n] for n in ("BRIDGE_DOKPLOY_API_KEY", "BRIDGE_GITHUB_TOKEN"))
+    asked = cluster.backend.askers
+    sweeps = [
+        one
+        for one in cluster.github.asked
+        if "/mono/hooks" in one.path and one.authorization.endswith(token)
+    ]
+    return +Counter(
+        apps=asked["project.all", key],
+        version=asked["settings.getDokployVersion", key],
+        hooks=len(sweeps),
+    )
+
+
+async def done_now_and_then(cluster: Cluster, worker: Process, *, times: int) -> None:
+    """Return once a worker has done so often more what has to be done again and again."""
+    before = errands(cluster, worker)
+
+    async def more() -> Counter[str]:
+        return errands(cluster, worker) - before
+
+    await until(more, lambda done: min(done["apps"], done["hooks"]) >= times)
+    assert errands(cluster, worker)["version"] >= 1
+
+
+def old_change() -> Audited:
+    """Somebody changed something longer ago than it is kept."""
+    return Audited(time.time() - YEARS, "cli: ada", "env set", "app-0", "shop/app-0", ())

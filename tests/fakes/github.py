@@ -71,6 +71,8 @@ class FakeGithub(FakeHost):
 
     def __init__(self) -> None:
         super().__init__()
+        self.tokens = {self.token}
+        """Those that it takes; each is the same person's."""
         self.app_hooks: list[FakeHook] = []
         self.org_hooks: dict[str, list[FakeHook]] = {}
         self.installation = 77
@@ -122,7 +124,7 @@ class FakeGithub(FakeHost):
         if wants_app:
             good = kind == "Bearer" and given.count(".") == 2
         else:
-            good = given == self.token or self.issued.get(given, 0) > time.time()
+            good = given in self.tokens or self.issued.get(given, 0) > time.time()
         return None if good else web.json_response({"message": "Bad credentials"}, status=401)
 
     def routes(self) -> list[web.RouteDef]:

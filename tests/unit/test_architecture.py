@@ -60,7 +60,8 @@ INSIDE_JOURNEY = {
     "showing": set[str](),
     "turns": set[str](),
     "catalog": set[str](),
-    "probe": {"catalog", "watching"},
+    "probe": {"catalog", "lead", "watching"},
+    "lead": set[str](),
     "cancel": {"deployment", "watching"},
     "configure": set[str](),
     "configuring": {"configure"},
@@ -69,10 +70,10 @@ INSIDE_JOURNEY = {
     "build_log": set[str](),
     "chat_audit": set[str](),
     "authors": {"meaning"},
-    "retention": set[str](),
+    "retention": {"lead"},
     "budget": set[str](),
     "reconcile": {"budget"},
-    "catchup": {"budget", "catalog", "reconcile"},
+    "catchup": {"budget", "catalog", "lead", "reconcile"},
 }
 """A step imports only later steps, and helpers; upstream it reaches through the stores."""
 

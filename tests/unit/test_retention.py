@@ -22,7 +22,7 @@ class Shelf:
 def retention(inbox: Shelf, journal: Shelf, flows: Shelf, clock: ManualClock) -> Retention:
     keeping = Keeping(bite=2)
     parts: list[object] = [inbox, journal, flows]
-    return Retention(*parts, clock, "one", keeping, sleep=clock.sleep)  # type: ignore[arg-type]
+    return Retention(*parts, clock, keeping, sleep=clock.sleep)  # type: ignore[arg-type]
 
 
 async def test_all_that_is_too_old_goes_in_small_bites_with_pauses_between() -> None:
@@ -52,9 +52,6 @@ async def test_a_fault_of_the_engines_ends_nothing(caplog: pytest.LogCaptureFixt
         async def forget(self, before: float, limit: int) -> int:
             raise KeyError("a bug")
 
-        async def hold(self, name: str, owner: str, seconds: float) -> bool:
-            return True
-
     clock, rounds = ManualClock(), []
 
     async def sleep(seconds: float) -> None:
@@ -64,7 +61,7 @@ async def test_a_fault_of_the_engines_ends_nothing(caplog: pytest.LogCaptureFixt
 
     parts: list[object] = [Shelf(), Faulty(), Faulty()]
     with pytest.raises(Enough):
-        await Retention(*parts, clock, "one", sleep=sleep).run()  # type: ignore[arg-type]
+        await Retention(*parts, clock, sleep=sleep).run()  # type: ignore[arg-type]
 
     assert rounds == [3600.0, 3600.0]
     assert "forgetting failed inside" in caplog.text

@@ -1,0 +1,85 @@
+"""Who of all processes does what is done now and then: reading, catching up, forgetting.
+
+One has the lead, by a lease that it renews and that outlasts it by seconds. So a round that
+takes an hour or comes once an hour binds nobody to whoever began with it: when the one that
+leads is gone, the next goes on at once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from bridge.core.errors import BridgeError
+from bridge.ports.journal import Journal
+
+log = logging.getLogger(__name__)
+
+LEASE = "lead"
+
+SECONDS = 8.0
+"""How long the lead outlasts whoever had it and died."""
+
+PAUSE = 2.0
+"""Seconds between two times that it is asked for."""
+
+Turn = Callable[[], Awaitable[object]]
+"""Returns once it is this process's turn."""
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+async def at_once() -> None:
+    """It is, where there is one process."""
+
+
+class Lead:
+    """The lead as this process has it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        owner: str,
+        *,
+        seconds: float = SECONDS,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Take the parts; `owner` names this process among others."""
+        self._journal = journal
+        self._owner = owner
+        self._seconds = seconds
+        self._sleep = sleep
+        self._ours = asyncio.Event()
+        self._end: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """Ask for it, and keep it, as long as the process lives."""
+        while True:
+            await self._sleep(PAUSE)
+            await self.ask()
+
+    async def ask(self) -> None:
+        """Take it where nobody has it, or renew it."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._seconds  # from before it is asked for: never later than there
+        try:
+            held = await self._journal.hold(LEASE, self._owner, self._seconds)
+        except BridgeError as error:  # what is held ends by itself
+            log.warning("the lead can't be asked for", extra={"why": str(error)})
+            return
+        if self._end is not None:
+            self._end.cancel()
+        if not held:
+            self._ours.clear()
+            return
+        if not self._ours.is_set():
+            log.info("this process reads, catches up and forgets for all")
+            self._ours.set()
+        self._end = loop.call_at(until, self._ours.clear)
+
+    async def ours(self) -> bool:
+        """Whether it is this process's turn."""
+        return self._ours.is_set()
+
+    async def turn(self) -> None:
+        """Return once it is this process's turn."""
+        await self._ours.wait()
