@@ -83,7 +83,12 @@ async def arrived(request: web.Request, arrivals: Arrivals, timeout: float) -> b
     body = bytearray()
     loop = asyncio.get_running_loop()
     until = asyncio.timeout(timeout)
-    arrival = arrivals.begin(lambda: until.reschedule(loop.time()))
+
+    def drop() -> None:
+        if not until.expired():  # it may end in this very moment anyway
+            until.reschedule(loop.time())
+
+    arrival = arrivals.begin(drop)
     try:
         async with until:
             async for some in request.content.iter_any():

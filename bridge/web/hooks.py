@@ -106,11 +106,16 @@ class Room:
             if free.done() and not free.cancelled():
                 self.give(length)  # it was given in the very moment
             else:
-                self._waiting.remove((length, free))
+                self._no_more((length, free))
             if isinstance(error, TimeoutError):
                 why = "too many large webhooks are arriving at once"
                 raise Unreachable("the bridge", why) from None
             raise
+
+    def _no_more(self, one: tuple[int, asyncio.Future[None]]) -> None:
+        if one in self._waiting:  # else somebody has given in the very moment, and passed over it
+            self._waiting.remove(one)
+        self.give(0)  # who stands behind it may need less
 
     def give(self, length: int) -> None:
         """Give it back."""
