@@ -24,6 +24,7 @@ async def _task(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[Non
     try:
         yield
     finally:
+        task.remove_done_callback(_end_with_it)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -34,7 +35,9 @@ def _end_with_it(task: "asyncio.Task[None]") -> None:
     By a signal of its own, so that `serve` ends as gracefully as after SIGTERM, but with an
     exit code that a supervisor restarts after.
     """
-    if not task.cancelled() and (error := task.exception()) is not None:
+    # Nobody but `_task` cancels it, so a cancel here is somebody else's that got out.
+    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    if error is not None:
         log.critical("%s has died", task.get_name(), exc_info=error)
         os.kill(os.getpid(), signal.SIGUSR1)
 

@@ -71,7 +71,7 @@ async def test_one_that_was_too_slow_is_dropped_for_another_without_a_fault() ->
     def another_comes() -> None:
         try:
             arrivals.begin(lambda: None).more(11)
-        except Exception as error:
+        except RuntimeError as error:
             faults.append(error)
 
     await both_in_one_round(0.01, another_comes)
