@@ -11,9 +11,9 @@ from bridge.app.secrets import revealed
 from bridge.core.errors import Rejected
 from bridge.core.pacing import Limit
 from bridge.githosts import APIS, HOSTS
-from bridge.githosts.feedback import Plans, Use, shows_of
-from bridge.githosts.github import GitHub
-from bridge.githosts.gitlab import GitLab
+from bridge.githosts.github.webhooks import GitHub
+from bridge.githosts.gitlab.webhooks import GitLab
+from bridge.githosts.showing.planning import Plans, Use, shows_of
 from bridge.journey.turns import Turns
 from bridge.ports.githosts import GitHost
 from bridge.ports.host_api import HostApi

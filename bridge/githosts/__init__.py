@@ -1,10 +1,11 @@
-"""The Git hosts. A new one is a file, a line here, and its fixtures."""
+"""The Git hosts. A new one is a folder, a line here, and its fixtures."""
 
 from collections.abc import Callable, Sequence
 
-from bridge.githosts.apis import github_api, gitlab_api
-from bridge.githosts.github import GitHub
-from bridge.githosts.gitlab import GitLab
+from bridge.githosts.github.service import github_api
+from bridge.githosts.github.webhooks import GitHub
+from bridge.githosts.gitlab.service import gitlab_api
+from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.ports.githosts import GitHost
 from bridge.ports.host_api import HostApi
 

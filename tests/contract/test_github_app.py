@@ -7,8 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.core.errors import NotFound, Refused, Rejected, Unreachable
-from bridge.githosts.apis import Github, github_api
-from bridge.githosts.github_credentials import PERMISSIONS
+from bridge.githosts.github.credentials import PERMISSIONS
+from bridge.githosts.github.service import Github, github_api
 from bridge.ports.host_api import CommitState
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeRepository, Spoil

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.core.errors import NotFound, Refused, Unreachable
-from bridge.githosts.apis import Gitlab, gitlab_api
+from bridge.githosts.gitlab.service import Gitlab, gitlab_api
 from bridge.ports.host_api import CommitState, Hook
 from tests.oracles.host_contracts import operations
 from tests.worlds.hosts import Mocked, everything

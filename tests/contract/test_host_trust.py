@@ -21,7 +21,8 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from bridge.core.errors import Refused, Unreachable
-from bridge.githosts.apis import Github, Gitlab, github_api, gitlab_api
+from bridge.githosts.github.service import Github, github_api
+from bridge.githosts.gitlab.service import Gitlab, gitlab_api
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import Spoil

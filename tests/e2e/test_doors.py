@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from bridge.core.found import FOUND_EVENT
 from bridge.githosts import HOSTS
-from bridge.githosts.github import GitHub
-from bridge.githosts.gitlab import GitLab
+from bridge.githosts.github.webhooks import GitHub
+from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.journey.ingest import Ingest
 from bridge.ports.githosts import GitHost
 from bridge.ports.inbox import DeliveryState

@@ -106,7 +106,7 @@ async def test_a_direct_push_has_statuses_and_no_comment(
     world: World, origin: Origin, theirs: FakeRepository, github: FakeGithub,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("bridge.githosts.feedback.LOOKS_AGAIN", (0.05, 0.05))
+    monkeypatch.setattr("bridge.githosts.showing.planning.LOOKS_AGAIN", (0.05, 0.05))
     await make_app(world, origin)
     theirs.open_pull("main", base="release", own=False)  # a fork's branch of the same name
 

@@ -14,7 +14,7 @@ from bridge.app.hosts import WRITES_TO
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Repository
 from bridge.core.lifecycle import Deployment, State
-from bridge.githosts.feedback import Plans, Use, shows_of
+from bridge.githosts.showing.planning import Plans, Use, shows_of
 from bridge.journey.feedback import Feedback
 from bridge.journey.showing import Persistence
 from bridge.journey.turns import Turns
@@ -148,7 +148,7 @@ async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_on
     host: Host,  # noqa: F811 - the fixture
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.githosts.shows.LANDS", 0.5)
+    monkeypatch.setattr("bridge.githosts.showing.shows.LANDS", 0.5)
     host.repository.open_pull("main", base="release")
     made = await pushed(journal, host)
     host.fake.spoil(Spoil(slow=0.4), method="POST", path="/(comments|notes)$")

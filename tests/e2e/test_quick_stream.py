@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.githosts.github import GitHub
+from bridge.githosts.github.webhooks import GitHub
 from bridge.journey.ingest import Ingest
 from bridge.ports.inbox import Kept, NewDelivery
 from bridge.web.hooks import BodyLimits

@@ -12,7 +12,7 @@ from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Commit, Ref, RefKind, Repository
 from bridge.core.found import FOUND_EVENT, parse_found
 from bridge.core.watch import App, Rules, Source, SourceType, Trigger
-from bridge.githosts.github import GitHub
+from bridge.githosts.github.webhooks import GitHub
 from bridge.journey.budget import Budget
 from bridge.journey.catchup import Diligence, Sweeper
 from bridge.journey.reconcile import Reconciler, wanted_of

@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from bridge.githosts.answers import Answer, Request
-from bridge.githosts.apis import Github, Gitlab, github_api, gitlab_api
-from bridge.githosts.pool import Bounds
+from bridge.githosts.asking.answers import Answer, Request
+from bridge.githosts.asking.pool import Bounds
+from bridge.githosts.github.service import Github, github_api
+from bridge.githosts.gitlab.service import Gitlab, gitlab_api
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost, FakeRepository

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from bridge.cli.serve import SWITCH, leave_the_program_alone
 from bridge.githosts import HOSTS
-from bridge.githosts.github import GitHub
+from bridge.githosts.github.webhooks import GitHub
 from bridge.journey.ingest import Ingest
 from bridge.stores.inbox import SqliteInbox
 from bridge.web.hooks import BodyLimits

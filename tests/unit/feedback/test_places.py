@@ -10,8 +10,8 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import State
-from bridge.githosts.comment import marker
-from bridge.githosts.feedback import LOOKS_AGAIN, Plans, Use, concerns, shows_of
+from bridge.githosts.showing.comment import marker
+from bridge.githosts.showing.planning import LOOKS_AGAIN, Plans, Use, concerns, shows_of
 from bridge.ports.feedback import Occasion, Story
 from bridge.ports.host_api import Comment, CommitState, PullRequest
 from bridge.ports.outcomes import Explained, Outcome

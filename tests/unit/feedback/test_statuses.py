@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
-from bridge.githosts.standing import WHY_NOT, standings
-from bridge.githosts.statuses import (
+from bridge.githosts.showing.standing import WHY_NOT, standings
+from bridge.githosts.showing.statuses import (
     Said,
     context_of,
     deployment_status,

@@ -3,10 +3,10 @@
 import pytest
 
 from bridge.core.errors import NotFound
-from bridge.githosts.answers import Answer
-from bridge.githosts.client import cut, numeric, part
-from bridge.githosts.github_access import named
-from bridge.githosts.heads import Heads
+from bridge.githosts.asking.answers import Answer
+from bridge.githosts.asking.client import cut, numeric, part
+from bridge.githosts.asking.heads import Heads
+from bridge.githosts.github.access import named
 
 
 @pytest.mark.parametrize("name", ["my-org/mono", "a.b/c_d.e", "O/R", "x/..y"])

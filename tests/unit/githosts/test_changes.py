@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unreachable
-from bridge.githosts import github_changes, gitlab_changes
-from bridge.githosts.answers import Answer
+from bridge.githosts.asking.answers import Answer
+from bridge.githosts.github import changes as github_changes
+from bridge.githosts.gitlab import changes as gitlab_changes
 from bridge.ports.host_api import ChangeSet
 
 OLD, NEW = "a" * 40, "b" * 40

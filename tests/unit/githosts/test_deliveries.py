@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature
 from bridge.githosts import HOSTS
-from bridge.githosts.gitlab import GitLab
+from bridge.githosts.gitlab.webhooks import GitLab
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 SECRET = "It's a Secret to Everybody"

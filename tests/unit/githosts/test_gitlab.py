@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
 from bridge.core.events import Ignored
-from bridge.githosts.gitlab import GitLab
+from bridge.githosts.gitlab.webhooks import GitLab
 
 A, B, NONE = "a" * 40, "b" * 40, "0" * 40
 HOST = GitLab(["token", "töken"])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from bridge.core.errors import BridgeError
-from bridge.githosts.github import GitHub
-from bridge.githosts.gitlab import GitLab
+from bridge.githosts.github.webhooks import GitHub
+from bridge.githosts.gitlab.webhooks import GitLab
 
 SIGNATURE = "sha256=" + "0" * 64
 HOSTS = {

@@ -1,6 +1,6 @@
 """Requests to one Git host's API: in threads, with errors of ours, page by page.
 
-The work on the wire is PyGithub's and python-gitlab's (`github_wire`, `gitlab_wire`), at the
+The work on the wire is PyGithub's and python-gitlab's (`github.wire`, `gitlab.wire`), at the
 level where one call is one request: so a deadline and an error always belong to one request.
 """
 
@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from bridge.core.errors import NotFound, Rejected
-from bridge.githosts.answers import NOTHING, Answer, Request, error_in, lost, trouble
-from bridge.githosts.pool import Bounds, Pool, TooLong
+from bridge.githosts.asking.answers import NOTHING, Answer, Request, error_in, lost, trouble
+from bridge.githosts.asking.pool import Bounds, Pool, TooLong
 from bridge.ports.clock import Clock
 
 F = TypeVar("F")

@@ -8,7 +8,7 @@ from gitlab import Gitlab
 from gitlab.exceptions import GitlabAuthenticationError, GitlabHttpError
 from pydantic_core import from_json
 
-from bridge.githosts.answers import Answer, Request
+from bridge.githosts.asking.answers import Answer, Request
 
 _AGENT = "dokploy-bridge"
 

@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from bridge.core.events import Commit, Repository
-from bridge.githosts.client import cut, numeric, read
-from bridge.githosts.github_access import SERVICE, GithubAccess
-from bridge.githosts.github_changes import changes
-from bridge.githosts.payload import Model, clone_urls, web_url
+from bridge.githosts.asking.client import cut, numeric, read
+from bridge.githosts.github.access import SERVICE, GithubAccess
+from bridge.githosts.github.changes import changes
+from bridge.githosts.models import Model, clone_urls, web_url
 from bridge.ports.host_api import ChangeSet, Comment, CommitState, PullRequest
 
 _DESCRIPTION = 140

@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
-from bridge.githosts.client import part, read
-from bridge.githosts.gitlab_access import SERVICE, GitlabAccess
-from bridge.githosts.heads import Heads
-from bridge.githosts.payload import Model
+from bridge.githosts.asking.client import part, read
+from bridge.githosts.asking.heads import Heads
+from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
+from bridge.githosts.models import Model
 from bridge.ports.host_api import Hook, Payload, Sending, TagAt
 
 _EVENTS = 20

@@ -11,15 +11,14 @@ from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature, MalformedPayload
 from bridge.core.events import Commit, Event, Ignored, Ref, RefKind, RefPushed, Repository
-from bridge.githosts.commits import Commits, ListedCommit, find, union
-from bridge.githosts.payload import (
+from bridge.githosts.models import Model, clone_urls, web_url
+from bridge.githosts.receiving.commits import Commits, ListedCommit, find, union
+from bridge.githosts.receiving.payload import (
     FullRef,
     Id,
-    Model,
     Sha,
     as_bytes,
     check,
-    clone_urls,
     form_field,
     header,
     live,
@@ -27,7 +26,6 @@ from bridge.githosts.payload import (
     nothing,
     required,
     same,
-    web_url,
 )
 from bridge.ports.githosts import Body, Envelope
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import PRODUCTION, App, environment_of
-from bridge.githosts.markdown import one_line
-from bridge.githosts.standing import GOING, WHY_NOT, Standing
+from bridge.githosts.showing.markdown import one_line
+from bridge.githosts.showing.standing import GOING, WHY_NOT, Standing
 from bridge.ports.host_api import CommitState
 
 LONGEST = 140

@@ -8,8 +8,8 @@ from typing import Annotated, Protocol
 from pydantic import AwareDatetime, Field, SecretStr, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
-from bridge.githosts.client import Client, checked_token, read
-from bridge.githosts.payload import Model
+from bridge.githosts.asking.client import Client, checked_token, read
+from bridge.githosts.models import Model
 from bridge.ports.clock import Clock
 
 PERMISSIONS: Mapping[str, str] = {
@@ -71,7 +71,7 @@ class AppCredential:
     """A GitHub App: finds its installation for each repository, and renews tokens in time."""
 
     def __init__(self, app_id: int, private_key: SecretStr, *, clock: Clock = time.time) -> None:
-        from bridge.githosts.github_wire import app_jwt
+        from bridge.githosts.github.wire import app_jwt
 
         self.app_id = app_id
         try:

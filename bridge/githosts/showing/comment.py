@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from bridge.core.lifecycle import Deployment, State
-from bridge.githosts.markdown import NOTHING, cell, code, link, row
-from bridge.githosts.standing import GOING, WHY_NOT, Standing, standings
+from bridge.githosts.showing.markdown import NOTHING, cell, code, link, row
+from bridge.githosts.showing.standing import GOING, WHY_NOT, Standing, standings
 from bridge.ports.feedback import Story
 from bridge.ports.targets import LINK
 

@@ -7,9 +7,9 @@ from typing import Any, NoReturn
 
 from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachable
 from bridge.core.lifecycle import Deployment, State
-from bridge.githosts.comment import is_marked, render_comment
-from bridge.githosts.standing import standings
-from bridge.githosts.statuses import Said, context_of, deployment_status, status_of
+from bridge.githosts.showing.comment import is_marked, render_comment
+from bridge.githosts.showing.standing import standings
+from bridge.githosts.showing.statuses import Said, context_of, deployment_status, status_of
 from bridge.ports.feedback import Remember, Story, Turn
 from bridge.ports.host_api import Comment, HostApi
 from bridge.ports.targets import Memory, Target

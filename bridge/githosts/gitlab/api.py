@@ -9,10 +9,10 @@ from pydantic import TypeAdapter
 
 from bridge.core.errors import Refused
 from bridge.core.events import Commit, Repository
-from bridge.githosts.client import PAGE, cut, numeric, part, read
-from bridge.githosts.gitlab_access import SERVICE, GitlabAccess
-from bridge.githosts.gitlab_changes import changes
-from bridge.githosts.payload import Model, clone_urls, web_url
+from bridge.githosts.asking.client import PAGE, cut, numeric, part, read
+from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
+from bridge.githosts.gitlab.changes import changes
+from bridge.githosts.models import Model, clone_urls, web_url
 from bridge.ports.host_api import ChangeSet, Comment, CommitState, PullRequest
 
 _DESCRIPTION = 255

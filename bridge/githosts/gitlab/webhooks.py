@@ -10,23 +10,21 @@ from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature
 from bridge.core.events import Commit, Event, Ignored, Ref, RefKind, RefPushed, Repository
-from bridge.githosts import signing
-from bridge.githosts.commits import Commits, find, union
-from bridge.githosts.payload import (
+from bridge.githosts.models import Model, clone_urls, web_url
+from bridge.githosts.receiving import signing
+from bridge.githosts.receiving.commits import Commits, find, union
+from bridge.githosts.receiving.payload import (
     FullRef,
     Id,
-    Model,
     Sha,
     as_bytes,
     check,
-    clone_urls,
     header,
     live,
     load,
     nothing,
     required,
     same,
-    web_url,
 )
 from bridge.ports.githosts import Body, Envelope
 

@@ -1,16 +1,13 @@
-"""The hosts' APIs, each made from its settings."""
+"""All of GitHub's API, made from its settings."""
 
 from pydantic import SecretStr
 
 from bridge.core.errors import Rejected
-from bridge.githosts.github_access import GithubAccess
-from bridge.githosts.github_api import GithubApi
-from bridge.githosts.github_credentials import AppCredential, Credential, TokenCredential
-from bridge.githosts.github_hooks import GithubHooks
-from bridge.githosts.gitlab_access import GitlabAccess
-from bridge.githosts.gitlab_api import GitlabApi
-from bridge.githosts.gitlab_hooks import GitlabHooks
-from bridge.githosts.pool import Bounds
+from bridge.githosts.asking.pool import Bounds
+from bridge.githosts.github.access import GithubAccess
+from bridge.githosts.github.api import GithubApi
+from bridge.githosts.github.catchup import GithubHooks
+from bridge.githosts.github.credentials import AppCredential, Credential, TokenCredential
 
 
 class Github(GithubApi, GithubHooks):
@@ -19,14 +16,6 @@ class Github(GithubApi, GithubHooks):
     def __init__(self, access: GithubAccess) -> None:
         GithubApi.__init__(self, access)
         GithubHooks.__init__(self, access)
-
-
-class Gitlab(GitlabApi, GitlabHooks):
-    """All of GitLab's API that the bridge uses: a `HostApi`, and a `Redelivers`."""
-
-    def __init__(self, access: GitlabAccess) -> None:
-        GitlabApi.__init__(self, access)
-        GitlabHooks.__init__(self, access)
 
 
 def github_api(
@@ -47,21 +36,6 @@ def github_api(
     if credential is None:
         return None
     return Github(GithubAccess(credential, api_url=api_url, ca=ca, bounds=bounds))
-
-
-def gitlab_api(
-    *,
-    token: SecretStr | None = None,
-    url: str = "https://gitlab.com",
-    ca: str | None = None,
-    bounds: Bounds | None = None,
-) -> Gitlab | None:
-    """GitLab's API; None where no token is set.
-
-    Raises:
-        Rejected: a setting can't be used.
-    """
-    return None if token is None else Gitlab(GitlabAccess(token, url=url, ca=ca, bounds=bounds))
 
 
 def _credential(

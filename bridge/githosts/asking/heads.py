@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from bridge.githosts.answers import Answer
+from bridge.githosts.asking.answers import Answer
 
 _MOST = 4096
 

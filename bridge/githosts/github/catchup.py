@@ -11,11 +11,11 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
-from bridge.githosts.answers import Answer
-from bridge.githosts.client import Ask, part, read
-from bridge.githosts.github_access import SERVICE, GithubAccess, named
-from bridge.githosts.heads import Heads
-from bridge.githosts.payload import Model
+from bridge.githosts.asking.answers import Answer
+from bridge.githosts.asking.client import Ask, part, read
+from bridge.githosts.asking.heads import Heads
+from bridge.githosts.github.access import SERVICE, GithubAccess, named
+from bridge.githosts.models import Model
 from bridge.ports.host_api import Hook, Payload, Sending, TagAt
 
 APP = "app"

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from pydantic import TypeAdapter
 
 from bridge.core.errors import NotFound
-from bridge.githosts.answers import Answer
-from bridge.githosts.client import part, read
-from bridge.githosts.payload import Model
+from bridge.githosts.asking.answers import Answer
+from bridge.githosts.asking.client import part, read
+from bridge.githosts.models import Model
 from bridge.ports.host_api import ChangeSet
 
 Ask = Callable[..., Awaitable[Answer]]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from bridge.githosts.github_credentials import PERMISSIONS
+from bridge.githosts.github.credentials import PERMISSIONS
 
 EVENTS = ("push",)
 """All that the bridge reads; `create` would tell of each tag a second time."""

@@ -12,9 +12,9 @@ from enum import StrEnum
 from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
 from bridge.core.events import RefKind, RefPushed
-from bridge.githosts.shows import ShowsComment, ShowsDeployment, ShowsStatus
-from bridge.githosts.standing import ELSEWHERE, SILENT, watches
-from bridge.githosts.statuses import environment_name
+from bridge.githosts.showing.shows import ShowsComment, ShowsDeployment, ShowsStatus
+from bridge.githosts.showing.standing import ELSEWHERE, SILENT, watches
+from bridge.githosts.showing.statuses import environment_name
 from bridge.ports.feedback import Occasion, Remember, Shows, Story, Turn
 from bridge.ports.host_api import HostApi, PullRequest
 from bridge.ports.targets import Memory, Target, about_delivery, about_deployment

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from github import Auth, Github
 from pydantic_core import from_json
 
-from bridge.githosts.answers import Answer, Request
+from bridge.githosts.asking.answers import Answer, Request
 
 _AGENT = "dokploy-bridge"
 _VERSION = "2022-11-28"

@@ -14,9 +14,9 @@ from typing import Literal
 from pydantic import Field, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused, Unreachable
-from bridge.githosts.answers import Answer
-from bridge.githosts.client import part, read
-from bridge.githosts.payload import Model
+from bridge.githosts.asking.answers import Answer
+from bridge.githosts.asking.client import part, read
+from bridge.githosts.models import Model
 from bridge.ports.host_api import ChangeSet
 
 Ask = Callable[..., Awaitable[Answer]]

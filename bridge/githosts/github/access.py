@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from bridge.core.errors import NotFound, Refused
-from bridge.githosts.answers import NOTHING, Answer
-from bridge.githosts.client import Ask, Client, checked_base
-from bridge.githosts.github_credentials import Credential
-from bridge.githosts.pool import Bounds
+from bridge.githosts.asking.answers import NOTHING, Answer
+from bridge.githosts.asking.client import Ask, Client, checked_base
+from bridge.githosts.asking.pool import Bounds
+from bridge.githosts.github.credentials import Credential
 from bridge.ports.clock import Clock
 
 SERVICE = "github"
@@ -32,7 +32,7 @@ class GithubAccess:
         base, bounds = checked_base(SERVICE, api_url), bounds or Bounds()
 
         def wire() -> Any:
-            from bridge.githosts.github_wire import GithubWire
+            from bridge.githosts.github.wire import GithubWire
 
             return GithubWire(base, ca=ca, silence=bounds.silence)
 

@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from bridge.core.events import Commit
-from bridge.githosts.payload import Model, Sha, web_url
+from bridge.githosts.models import Model, web_url
+from bridge.githosts.receiving.payload import Sha
 
 # fail fast: one error for each of a million bad entries would need gigabytes
 Paths = Annotated[list[str], Field(fail_fast=True)]

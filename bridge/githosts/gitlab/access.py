@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import SecretStr, TypeAdapter
 
-from bridge.githosts.answers import NOTHING, Answer
-from bridge.githosts.client import Client, checked_base, checked_token, part, read
-from bridge.githosts.payload import Model
-from bridge.githosts.pool import Bounds
+from bridge.githosts.asking.answers import NOTHING, Answer
+from bridge.githosts.asking.client import Client, checked_base, checked_token, part, read
+from bridge.githosts.asking.pool import Bounds
+from bridge.githosts.models import Model
 from bridge.ports.clock import Clock
 
 SERVICE = "gitlab"
@@ -32,7 +32,7 @@ class GitlabAccess:
         self._token = SecretStr(checked_token(SERVICE, token.get_secret_value()))
 
         def wire() -> Any:
-            from bridge.githosts.gitlab_wire import GitlabWire
+            from bridge.githosts.gitlab.wire import GitlabWire
 
             secret = self._token.get_secret_value()
             return GitlabWire(base, secret, ca=ca, silence=bounds.silence)

@@ -6,30 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 from pydantic_core import from_json
 
 from bridge.core.errors import MalformedPayload, Rejected
-from bridge.core.refs import normalise_url
+from bridge.githosts.models import Model
 
 LIMIT = 64 * 1024 * 1024
 """Bytes of JSON that are read at most; hosts send 25 MB at most, self-managed ones can be set."""
 
-LONGEST_URL = 2048
-
 _PIECE = 65536
 
 _PLAIN = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?").fullmatch
-_WEB = re.compile(r"https?://[^\x00-\x20\x7f\s<>|\"]+").fullmatch
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
-Model_ = TypeVar("Model_", bound="Model")
-
-
-class Model(BaseModel):
-    """The fields of a payload that we use; a host may add whatever it likes."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+Model_ = TypeVar("Model_", bound=Model)
 
 
 Sha = Annotated[str, StringConstraints(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")]
@@ -149,16 +140,3 @@ def _bad_fields(error: ValidationError) -> str:
 def nothing(sha: str) -> bool:
     """Whether an object id says "there is none", in SHA-1 and SHA-256 repositories."""
     return not sha.strip("0")
-
-
-def clone_urls(*urls: str | None) -> frozenset[str]:
-    """The clone addresses that were sent, in one form."""
-    return frozenset(normalise_url(url) for url in urls if url and len(url) <= LONGEST_URL)
-
-
-def web_url(*urls: str | None) -> str | None:
-    """The first that a browser may safely be sent to."""
-    for url in urls:
-        if url and len(url) <= LONGEST_URL and _WEB(url):
-            return url
-    return None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from bridge.core.errors import BadSignature
-from bridge.githosts.payload import as_bytes, same
+from bridge.githosts.receiving.payload import as_bytes, same
 from bridge.ports.githosts import Body
 
 _HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")

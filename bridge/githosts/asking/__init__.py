@@ -1,0 +1,1 @@
+"""Asking a Git host's API, whichever it is: requests, answers, and threads that block."""

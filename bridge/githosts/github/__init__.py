@@ -1,0 +1,1 @@
+"""GitHub, github.com and GitHub Enterprise Server: its webhooks and its API."""

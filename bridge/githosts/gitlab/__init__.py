@@ -1,0 +1,1 @@
+"""GitLab, GitLab.com and servers of one's own: its webhooks and its API."""

@@ -1,0 +1,1 @@
+"""Receiving webhooks, from whichever Git host: payloads, signatures, commits."""
