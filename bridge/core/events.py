@@ -87,6 +87,7 @@ class RefPushed:
         options: push options (`git push -o …`), GitLab only.
         pusher: login or name of who pushed, for people to read.
         found: no webhook has told of it; the ref was found to have moved.
+        moment: when the host says that it was pushed, in its own words; "" where it does not say.
     """
 
     repository: Repository
@@ -102,6 +103,7 @@ class RefPushed:
     options: tuple[str, ...] = ()
     pusher: str = ""
     found: bool = False
+    moment: str = ""
 
 
 class Action(StrEnum):

@@ -113,6 +113,7 @@ class Deciding:
                 event.before,
                 event.after,
                 event.found,
+                "" if event.deleted else event.moment,
             ),
             explicit=meaning.asked is not None,
         )

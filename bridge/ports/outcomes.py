@@ -15,12 +15,14 @@ class PushSeen:
     Attributes:
         ref_key: host, repository id and full ref in one text.
         found: by reconciliation, so a webhook may still bring it, with another `before`.
+        moment: when the host says that it was pushed; "" where it says nothing to tell it by.
     """
 
     ref_key: str
     before: str
     after: str
     found: bool = False
+    moment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

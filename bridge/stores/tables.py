@@ -33,6 +33,7 @@ pushes = sa.Table(
     sa.Column("after", sa.Text, nullable=False),
     sa.Column("delivery", sa.Text, nullable=False),
     sa.Column("at", sa.Float(53), nullable=False),
+    sa.Column("moment", sa.Text),
     sa.Index("pushes_by_ref", "ref_key", "seq"),
     sa.Index("pushes_by_move", "after", "at"),
 )

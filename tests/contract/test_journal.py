@@ -304,6 +304,59 @@ async def test_the_same_push_after_the_window_is_a_new_one(
     assert await push(journal, 2, A, B) == "no_watch_paths"
 
 
+async def told(journal: Any, seq: int, before: str, after: str, moment: str) -> str:
+    """As `push`, of a host that says when it was pushed."""
+    brought = replace(pushed(before, after), moment=moment)
+    await record(journal, outcome(seq, deployment(seq), push=brought))
+    (found,) = (await journal.decisions([seq]))[seq]
+    return str(found.reason)
+
+
+async def test_a_webhook_that_is_sent_again_is_the_same_push_however_late(
+    journal: Any, clock: ManualClock
+) -> None:
+    """Its id is not signed, so whoever has caught it can give it another."""
+    assert await told(journal, 1, A, B, "1795600000") == "no_watch_paths"
+    for seq in (2, 3):
+        clock.now += 30 * 86_400
+        assert await told(journal, seq, A, B, "1795600000") == "duplicate_push"
+    clock.now += WINDOW + 1
+
+    assert await told(journal, 4, A, B, "1803400000") == "no_watch_paths"
+
+
+async def test_it_may_come_again_among_others_that_are_new(
+    journal: Any, clock: ManualClock
+) -> None:
+    await told(journal, 1, A, B, "1795600000")
+    clock.now += 86_400
+    moves = {2: ("c" * 40, "1795700000"), 3: (B, "1795600000"), 4: (B, "1795600001")}
+
+    await record(
+        journal,
+        *(
+            outcome(seq, deployment(seq), push=replace(pushed(A, after), moment=moment))
+            for seq, (after, moment) in moves.items()
+        ),
+    )
+
+    found = await journal.decisions(list(moves))
+    assert [str(found[seq][0].reason) for seq in moves] == [
+        "no_watch_paths",
+        "duplicate_push",
+        "duplicate_push",  # by the other hook, within the window
+    ]
+
+
+async def test_where_a_ref_has_gone_back_the_same_move_is_new_whatever_the_host_says(
+    journal: Any, clock: ManualClock
+) -> None:
+    """A host may be late with the moment that it tells, and a push must not get lost for it."""
+    for seq, move in enumerate([(A, B), (B, A), (A, B)], start=1):
+        assert await told(journal, seq, *move, "1795600000") == "no_watch_paths"
+        clock.now += 86_400
+
+
 async def test_forth_and_back_and_forth_again_are_three_pushes_also_with_two_hooks(
     journal: Any,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.core.commands import CHAT_HOST, COMMAND_HOST, write_command
+from bridge.core.decision import Reason
 from bridge.core.errors import MalformedPayload, Unreachable
 from bridge.core.events import Action, Asked, Event, Ignored, RefKind, Repository
 from bridge.core.lifecycle import State
@@ -612,3 +613,35 @@ async def test_a_second_hook_for_the_same_push_is_shown_nowhere_again(desk: Desk
     await desk.drain()
 
     assert await shown_at(desk) == [f"card {first:016d}.app-web", f"push {first}"]
+
+
+async def test_a_webhook_that_is_caught_and_sent_again_under_another_id_deploys_nothing(
+    desk: Desk,
+) -> None:
+    caught = push(moment="1795600000")
+    await desk.keep("one", caught)
+    await desk.drain()
+    desk.clock.now += 86_400
+    again = await desk.keep("two", caught)
+    await desk.drain()
+
+    (found,) = (await desk.journal.decisions([again]))[again]
+    assert (found.reason, found.evidence) == (
+        Reason.DUPLICATE_PUSH,
+        "delivery one brought the same push and has been decided",
+    )
+    assert len(await desk.journal.deployments(limit=10)) == 1
+
+
+async def test_a_tag_that_is_deleted_and_pushed_anew_deploys_anew(desk: Desk) -> None:
+    await desk.journal.save_rules("app-web", Rules(trigger=Trigger.TAG), by="cli: ada")
+    await desk.catalog.refresh()
+    zero = "0" * 40
+    made = push("v1", kind=RefKind.TAG, before=zero, created=True, moment="1795600000")
+    gone = push("v1", kind=RefKind.TAG, after=zero, deleted=True, commit=None)
+    for id_, event in {"made": made, "gone": gone, "made again": made}.items():
+        await desk.keep(id_, event)
+        await desk.drain()
+        desk.clock.now += 86_400
+
+    assert len(await desk.journal.deployments(limit=10)) == 2

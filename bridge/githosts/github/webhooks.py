@@ -6,6 +6,7 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from multidict import CIMultiDict
 
@@ -31,6 +32,7 @@ from bridge.ports.githosts import Body, Envelope
 
 MOST_COMMITS = 2048
 MOST_FILES = 3000
+LONGEST_MOMENT = 40
 
 _SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}").fullmatch
 _FORM = "application/x-www-form-urlencoded"
@@ -56,6 +58,7 @@ class _Repository(Model):
     clone_url: str | None = None
     ssh_url: str | None = None
     git_url: str | None = None
+    pushed_at: Any = None
 
 
 class _Pusher(Model):
@@ -151,7 +154,13 @@ def _meaning(push: _Push) -> RefPushed:
         paths=paths,
         paths_note=note,
         pusher=(push.pusher and push.pusher.name) or "",
+        moment=_moment(push.repository.pushed_at),
     )
+
+
+def _moment(sent: Any) -> str:
+    """Seconds since 1970; in payloads of 2012 a date."""
+    return str(sent)[:LONGEST_MOMENT] if isinstance(sent, int | str) else ""
 
 
 def _repository(sent: _Repository) -> Repository:

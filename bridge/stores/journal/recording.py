@@ -112,13 +112,15 @@ class _Pushes:
     Args:
         moves: that led, not too long ago, where one of these leads or begins.
         newest: of each ref.
+        told: that are, by what the host says of them, one of these, however long ago.
     """
 
-    def __init__(self, moves: Iterable[Row], newest: Iterable[Row]) -> None:
+    def __init__(self, moves: Iterable[Row], newest: Iterable[Row], told: Iterable[Row]) -> None:
         self._moves: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
         for row in moves:
             self._moves[row["ref_key"], row["after"]].append(row)
         self._newest = {row["ref_key"]: row for row in newest}
+        self._told = {_told_by(row): row for row in told}
 
     @classmethod
     def of(cls, db: sa.Connection, outcomes: Sequence[Outcome], since: float) -> "_Pushes":
@@ -134,7 +136,7 @@ class _Pushes:
             for ref in sorted({push.ref_key for push in pushes})
             for row in db.execute(_NEWEST, {"ref": ref}).mappings()
         ]
-        return cls(moves, newest)
+        return cls(moves, newest, _told(db, pushes))
 
     def add(self, row: Row) -> None:
         """One more has come."""
@@ -147,14 +149,18 @@ class _Pushes:
         """The row of the delivery that brought this very push already, if there is one.
 
         A ref that goes from A to B, back to A and to B again was pushed twice: so the same
-        move counts as new once a push in between has led back to where it starts.
+        move counts as new once a push in between has led back to where it starts. After a
+        while it counts as new in any case, unless the host tells the same moment of it: who
+        has caught a signed webhook can send it again under another id.
         """
         if (found := self._found(push)) is not None:
             return found
         there = self._moves.get((push.ref_key, push.after), ())
         same = (row for row in there if row["before"] == push.before and row["seq"] != seq)
-        first = max(same, key=_seq, default=None)
-        if first is None:
+        first = max(same, key=_seq, default=None) or self._told.get(
+            (push.ref_key, push.before, push.after, push.moment)
+        )
+        if first is None or first["seq"] == seq:
             return None
         back = self._moves.get((push.ref_key, push.before), ())
         return None if any(row["seq"] > first["seq"] for row in back) else first
@@ -174,6 +180,33 @@ class _Pushes:
 
 def _seq(row: Row) -> int:
     return int(row["seq"])
+
+
+def _told_by(row: Row) -> tuple[str, ...]:
+    return row["ref_key"], row["before"], row["after"], row["moment"]
+
+
+def _told(db: sa.Connection, pushes: Sequence[PushSeen]) -> list[Row]:
+    """The newest rows of which the host has told the very same, if the ref never went back since.
+
+    There are none, unless somebody sends a webhook again.
+    """
+    telling = {(p.ref_key, p.before, p.after, p.moment) for p in pushes if p.moment}
+    found: list[Row] = []
+    for some in batched(sorted({move[2] for move in telling})):
+        there = _P.c.after.in_(some) & _P.c.moment.is_not(None)
+        by = (_P.c.ref_key, _P.c.before, _P.c.after, _P.c.moment)
+        newest = sa.select(sa.func.max(_P.c.seq)).where(there).group_by(*by)
+        found += map(dict, db.execute(sa.select(_P).where(_P.c.seq.in_(newest))).mappings())
+    return [row for row in found if _told_by(row) in telling and not _went_back(db, row)]
+
+
+def _went_back(db: sa.Connection, row: Row) -> bool:
+    since = (_P.c.ref_key == row["ref_key"]) & (_P.c.seq > row["seq"])
+    return (
+        db.scalar(sa.select(_P.c.seq).where(since & (_P.c.after == row["before"])).limit(1))
+        is not None
+    )
 
 
 def _decided(db: sa.Connection, seqs: Sequence[int]) -> set[int]:
@@ -212,6 +245,7 @@ def _push_row(outcome: Outcome, now: float) -> Row:
         "after": outcome.push.after,
         "delivery": outcome.delivery,
         "at": now,
+        "moment": outcome.push.moment or None,
     }
 
 
