@@ -2,11 +2,11 @@
 
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from bridge.core.errors import NotFound, Refused
-from bridge.githosts.asking.answers import NOTHING, Answer
+from bridge.githosts.asking.access import Access
+from bridge.githosts.asking.answers import Answer
 from bridge.githosts.asking.client import Ask, Client, checked_base
 from bridge.githosts.asking.pool import Bounds
 from bridge.githosts.github.credentials import Credential
@@ -17,7 +17,7 @@ SERVICE = "github"
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII).fullmatch
 
 
-class GithubAccess:
+class GithubAccess(Access):
     """Requests about repositories, each with the token that is good for it."""
 
     def __init__(
@@ -37,30 +37,12 @@ class GithubAccess:
             return GithubWire(base, ca=ca, silence=bounds.silence)
 
         remedy = "set BRIDGE_GITHUB_TOKEN, or BRIDGE_GITHUB_APP_ID and its key, to what is valid"
-        self.client = Client(SERVICE, base, wire, remedy=remedy, bounds=bounds, clock=clock)
+        super().__init__(Client(SERVICE, base, wire, remedy=remedy, bounds=bounds, clock=clock))
         self.credential = credential
 
-    async def ask(
-        self,
-        repository: str,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] = NOTHING,
-        body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] = NOTHING,
-    ) -> Answer:
-        """Send one request about a repository; `path` is under it, e.g. "/hooks"."""
-        whole = f"/repos/{named(repository)}{path}"
-        return await self.asker(repository)(method, whole, query=query, body=body, headers=headers)
-
-    async def pages(
-        self, repository: str, path: str, *, query: Mapping[str, Any] = NOTHING
-    ) -> AsyncIterator[Answer]:
-        """The pages of a list of a repository."""
-        whole, ask = f"/repos/{named(repository)}{path}", self.asker(repository)
-        async for answer in self.client.pages(ask, whole, query=query):
-            yield answer
+    def place(self, repository: str) -> str:
+        """As GitHub's paths begin."""
+        return f"/repos/{named(repository)}"
 
     def asker(self, repository: str) -> Ask:
         """Sends requests with the token that is good for a repository."""

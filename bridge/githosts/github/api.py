@@ -3,8 +3,7 @@
 https://docs.github.com/en/rest
 """
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator
 
 from pydantic import TypeAdapter
 
@@ -70,7 +69,7 @@ class GithubApi:
                 yield Comment(str(one.id), one.body or "", ours)
 
     async def comment(self, repository: str, number: int, body: str) -> str:
-        return await self._made(repository, f"/issues/{number}/comments", {"body": body})
+        return await self._access.make(repository, f"/issues/{number}/comments", {"body": body})
 
     async def edit_comment(
         self,
@@ -116,7 +115,7 @@ class GithubApi:
             "required_contexts": [],
             "transient_environment": False,
         }
-        return await self._made(repository, "/deployments", body)
+        return await self._access.make(repository, "/deployments", body)
 
     async def find_deployment(
         self, repository: str, commit: str, environment: str, description: str
@@ -154,10 +153,6 @@ class GithubApi:
 
     async def close(self) -> None:
         await self._access.client.close()
-
-    async def _made(self, repository: str, path: str, body: Mapping[str, Any]) -> str:
-        answer = await self._access.ask(repository, "POST", path, body=body)
-        return str(read(_MADE, path, answer, SERVICE, reads=False).id)
 
 
 class _Repository(Model):
@@ -218,13 +213,9 @@ class _Deployment(Model):
     description: str | None = None
 
 
-class _Made(Model):
-    id: int
-
-
 _WHOLE, _COMMIT = TypeAdapter(_Whole), TypeAdapter(_Commit)
 _PULLS, _COMMENTS = TypeAdapter(list[_Pull]), TypeAdapter(list[_Comment])
-_DEPLOYMENTS, _MADE = TypeAdapter(list[_Deployment]), TypeAdapter(_Made)
+_DEPLOYMENTS = TypeAdapter(list[_Deployment])
 
 
 def _pull_request(pull: _Pull) -> PullRequest:

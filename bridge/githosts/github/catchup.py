@@ -27,7 +27,7 @@ class GithubHooks:
 
     def __init__(self, access: GithubAccess) -> None:
         self._access = access
-        self._heads = Heads()
+        self._heads = Heads(access.ask)
 
     async def hooks(self, repository: str) -> list[Hook]:
         found: list[Hook] = []
@@ -62,20 +62,14 @@ class GithubHooks:
         await self._asker(hook)("POST", path)
 
     async def head(self, repository: str, branch: str) -> str | None:
-        path, condition = f"/branches/{part(branch)}", self._heads.condition(repository, branch)
-        try:
-            answer = await self._access.ask(repository, "GET", path, headers=condition)
-        except NotFound as error:
-            if "branch not found" in str(error).lower():
-                return None
-            raise
-        if answer.status == 304:
-            return self._heads.kept(repository, branch)
-        found = read(_BRANCH, path, answer, SERVICE, reads=True)
-        if found.name != branch:  # renamed: GitHub leads to where it is now
-            return None
-        self._heads.keep(repository, branch, answer, found.commit.sha)
-        return found.commit.sha
+        path = f"/branches/{part(branch)}"
+
+        def commit_of(answer: Answer) -> str | None:
+            found = read(_BRANCH, path, answer, SERVICE, reads=True)
+            # One that was renamed: GitHub leads to where it is now.
+            return found.commit.sha if found.name == branch else None
+
+        return await self._heads.head(repository, branch, path, commit_of)
 
     async def tags(self, repository: str, limit: int) -> list[TagAt]:
         found: list[TagAt] = []

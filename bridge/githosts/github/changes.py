@@ -8,25 +8,21 @@ https://docs.github.com/en/rest/commits/commits#compare-two-commits
 https://docs.github.com/en/rest/git/trees#get-a-tree
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from pydantic import Field, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused, Unreachable
-from bridge.githosts.asking.answers import Answer
+from bridge.githosts.asking.access import AskAbout
 from bridge.githosts.asking.client import part, read
 from bridge.githosts.models import Model
 from bridge.ports.host_api import ChangeSet
-
-Ask = Callable[..., Awaitable[Answer]]
-"""Asks about a repository: its name, method, and path under it."""
 
 LISTED = 300
 """Files that a comparison lists at most."""
 
 
-async def changes(ask: Ask, repository: str, base: str, head: str) -> ChangeSet:
+async def changes(ask: AskAbout, repository: str, base: str, head: str) -> ChangeSet:
     """Every path that differs, the old names of renamed files among them.
 
     Raises:
@@ -48,7 +44,7 @@ async def changes(ask: Ask, repository: str, base: str, head: str) -> ChangeSet:
     return ChangeSet(tuple(sorted(differing)), "the trees of both commits were compared")
 
 
-async def _compared(ask: Ask, repository: str, base: str, head: str) -> tuple[str, ...] | None:
+async def _compared(ask: AskAbout, repository: str, base: str, head: str) -> tuple[str, ...] | None:
     """What GitHub's comparison says, where that is all."""
     path = f"/compare/{part(base)}...{part(head)}"
     try:
@@ -70,7 +66,7 @@ async def _compared(ask: Ask, repository: str, base: str, head: str) -> tuple[st
     return tuple(sorted({name for file in found.files for name in file.names()}))
 
 
-async def _tree(ask: Ask, repository: str, commit: str) -> dict[str, tuple[str, str]] | None:
+async def _tree(ask: AskAbout, repository: str, commit: str) -> dict[str, tuple[str, str]] | None:
     """Mode and object by path, of files and submodules; None where there are too many."""
     path = f"/git/trees/{part(commit)}"
     answer = await ask(repository, "GET", path, query={"recursive": 1})

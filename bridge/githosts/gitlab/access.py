@@ -1,14 +1,13 @@
 """The way to a GitLab: its address, and our token."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Any
 
 from pydantic import SecretStr, TypeAdapter
 
-from bridge.githosts.asking.answers import NOTHING, Answer
-from bridge.githosts.asking.client import Client, checked_base, checked_token, part, read
+from bridge.githosts.asking.access import Access
+from bridge.githosts.asking.client import Ask, Client, checked_base, checked_token, part, read
 from bridge.githosts.asking.pool import Bounds
 from bridge.githosts.models import Model
 from bridge.ports.clock import Clock
@@ -16,7 +15,7 @@ from bridge.ports.clock import Clock
 SERVICE = "gitlab"
 
 
-class GitlabAccess:
+class GitlabAccess(Access):
     """Requests about projects, with one token."""
 
     def __init__(
@@ -39,7 +38,7 @@ class GitlabAccess:
 
         remedy = "set BRIDGE_GITLAB_TOKEN to one that is valid"
         api = f"{base}/api/v4"
-        self.client = Client(SERVICE, api, wire, remedy=remedy, bounds=bounds, clock=clock)
+        super().__init__(Client(SERVICE, api, wire, remedy=remedy, bounds=bounds, clock=clock))
         self._me: int | None = None
 
     async def me(self) -> int:
@@ -49,30 +48,13 @@ class GitlabAccess:
             self._me = read(_USER, "/user", answer, SERVICE, reads=True).id
         return self._me
 
-    async def ask(
-        self,
-        repository: str,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] = NOTHING,
-        body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] = NOTHING,
-    ) -> Answer:
-        """Send one request about a project; `path` is under it, e.g. "/hooks"."""
-        whole = f"/projects/{part(repository)}{path}"
-        return await self.client.ask(
-            self._token.get_secret_value(), method, whole, query=query, body=body, headers=headers
-        )
+    def place(self, repository: str) -> str:
+        """As GitLab's paths begin; a project is known by its id, or by its whole path."""
+        return f"/projects/{part(repository)}"
 
-    async def pages(
-        self, repository: str, path: str, *, query: Mapping[str, Any] = NOTHING
-    ) -> AsyncIterator[Answer]:
-        """The pages of a list of a project."""
-        ask = partial(self.client.ask, self._token.get_secret_value())
-        whole = f"/projects/{part(repository)}{path}"
-        async for answer in self.client.pages(ask, whole, query=query):
-            yield answer
+    def asker(self, repository: str) -> Ask:  # noqa: ARG002 - one token is good for all
+        """Sends requests with our token."""
+        return partial(self.client.ask, self._token.get_secret_value())
 
 
 class _User(Model):

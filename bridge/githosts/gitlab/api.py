@@ -70,8 +70,7 @@ class GitlabApi:
 
     async def comment(self, repository: str, number: int, body: str) -> str:
         path = f"/merge_requests/{number}/notes"
-        answer = await self._access.ask(repository, "POST", path, body={"body": body})
-        return str(read(_MADE, path, answer, SERVICE, reads=False).id)
+        return await self._access.make(repository, path, {"body": body})
 
     async def edit_comment(self, repository: str, number: int, id_: str, body: str) -> None:
         path = f"/merge_requests/{number}/notes/{numeric(SERVICE, id_)}"
@@ -113,8 +112,7 @@ class GitlabApi:
             "tag": ref.startswith(_TAGS),
             "status": "running",
         }
-        answer = await self._access.ask(repository, "POST", "/deployments", body=body)
-        return str(read(_MADE, "/deployments", answer, SERVICE, reads=False).id)
+        return await self._access.make(repository, "/deployments", body)
 
     async def find_deployment(
         self,
@@ -219,11 +217,7 @@ class _Deployed(Model):
     environment: _Environment
 
 
-class _Made(Model):
-    id: int
-
-
-_WHOLE, _COMMIT, _MADE = TypeAdapter(_Whole), TypeAdapter(_Commit), TypeAdapter(_Made)
+_WHOLE, _COMMIT = TypeAdapter(_Whole), TypeAdapter(_Commit)
 _MERGES, _NOTES = TypeAdapter(list[_Merge]), TypeAdapter(list[_Note])
 _DEPLOYMENTS, _DEPLOYED = TypeAdapter(list[_Deployment]), TypeAdapter(_Deployed)
 

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
+from bridge.githosts.asking.answers import Answer
 from bridge.githosts.asking.client import part, read
 from bridge.githosts.asking.heads import Heads
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
@@ -30,7 +31,7 @@ class GitlabHooks:
 
     def __init__(self, access: GitlabAccess) -> None:
         self._access = access
-        self._heads = Heads()
+        self._heads = Heads(access.ask)
 
     async def hooks(self, repository: str) -> list[Hook]:
         found: list[Hook] = []
@@ -64,18 +65,11 @@ class GitlabHooks:
 
     async def head(self, repository: str, branch: str) -> str | None:
         path = f"/repository/branches/{part(branch)}"
-        condition = self._heads.condition(repository, branch)
-        try:
-            answer = await self._access.ask(repository, "GET", path, headers=condition)
-        except NotFound as error:
-            if "branch not found" in str(error).lower():
-                return None
-            raise
-        if answer.status == 304:
-            return self._heads.kept(repository, branch)
-        commit = read(_BRANCH, path, answer, SERVICE, reads=True).commit.id
-        self._heads.keep(repository, branch, answer, commit)
-        return commit
+
+        def commit_of(answer: Answer) -> str:
+            return read(_BRANCH, path, answer, SERVICE, reads=True).commit.id
+
+        return await self._heads.head(repository, branch, path, commit_of)
 
     async def tags(self, repository: str, limit: int) -> list[TagAt]:
         path, query = "/repository/tags", {"order_by": "updated", "sort": "desc"}

@@ -3,21 +3,16 @@
 https://docs.gitlab.com/api/repositories/#compare-branches-tags-or-commits
 """
 
-from collections.abc import Awaitable, Callable
-
 from pydantic import TypeAdapter
 
 from bridge.core.errors import NotFound
-from bridge.githosts.asking.answers import Answer
+from bridge.githosts.asking.access import AskAbout
 from bridge.githosts.asking.client import part, read
 from bridge.githosts.models import Model
 from bridge.ports.host_api import ChangeSet
 
-Ask = Callable[..., Awaitable[Answer]]
-"""Asks about a project: its name, method, and path under it."""
 
-
-async def changes(ask: Ask, repository: str, base: str, head: str) -> ChangeSet:
+async def changes(ask: AskAbout, repository: str, base: str, head: str) -> ChangeSet:
     """Every path that differs, the old names of renamed files among them.
 
     Raises:

@@ -1,5 +1,8 @@
 """What may stand in a path of a host's API, and the conditional look at a branch."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from bridge.core.errors import NotFound
@@ -43,29 +46,68 @@ def test_a_text_is_cut_with_a_sign() -> None:
     assert (cut("four", 4), cut("fives", 4)) == ("four", "fiv…")
 
 
-def test_a_branch_is_asked_for_what_is_new_only() -> None:
-    heads = Heads()
-    assert heads.condition("o/r", "main") == {}
+class Branches:
+    """A host's branches by name, each with its commit and the tag of that answer."""
 
-    heads.keep("o/r", "main", Answer(200, {"etag": '"1"'}, None), "a" * 40)
+    def __init__(self, **at: tuple[str, str | None]) -> None:
+        self.at = at
+        self.told: list[int] = []
+        self.heads = Heads(self.ask)
 
-    assert heads.condition("o/r", "main") == {"If-None-Match": '"1"'}
-    assert heads.condition("o/r", "other") == {}
-    assert heads.kept("o/r", "main") == "a" * 40
+    async def ask(
+        self, _repository: str, _method: str, path: str, *, headers: Mapping[str, str]
+    ) -> Answer:
+        if path not in self.at:
+            raise NotFound("github: Branch not found")
+        commit, tag = self.at[path]
+        known = tag is not None and headers.get("If-None-Match") == tag
+        self.told.append(304 if known else 200)
+        return Answer(self.told[-1], {"etag": tag} if tag else {}, None if known else commit)
+
+    async def head(self, branch: str) -> str | None:
+        return await self.heads.head("o/r", branch, branch, lambda answer: answer.body)
 
 
-def test_an_answer_without_a_tag_is_asked_for_anew() -> None:
-    heads = Heads()
-    heads.keep("o/r", "main", Answer(200, {"etag": '"1"'}, None), "a" * 40)
-    heads.keep("o/r", "main", Answer(200, {}, None), "b" * 40)
+async def test_a_branch_is_asked_for_what_is_new_only() -> None:
+    host = Branches(main=("a", "1"), other=("b", "1"))
 
-    assert heads.condition("o/r", "main") == {}
+    found = [await host.head(branch) for branch in ("main", "main", "other")]
+
+    assert (found, host.told) == (["a", "a", "b"], [200, 304, 200])
+    host.at["main"] = "c", "2"
+    assert (await host.head("main"), await host.head("main")) == ("c", "c")
+    assert host.told[3:] == [200, 304]
 
 
-def test_only_so_many_branches_are_remembered() -> None:
-    heads = Heads()
-    for number in range(5000):
-        heads.keep("o/r", str(number), Answer(200, {"etag": "x"}, None), "a" * 40)
+async def test_an_answer_without_a_tag_is_asked_for_anew() -> None:
+    host = Branches(main=("a", "1"))
+    await host.head("main")
+    host.at["main"] = "b", None
 
-    assert heads.condition("o/r", "0") == {}
-    assert heads.condition("o/r", "4999") == {"If-None-Match": "x"}
+    assert [await host.head("main") for _ in range(2)] == ["b", "b"]
+
+    host.at["main"] = "a", "1"  # the tag of the first answer, which is forgotten by now
+    assert (await host.head("main"), host.told) == ("a", [200, 200, 200, 200])
+
+
+async def test_a_branch_that_is_not_there_is_at_nothing() -> None:
+    assert await Branches().head("main") is None
+
+
+async def test_a_repository_that_is_not_there_is_said() -> None:
+    async def ask(*_: Any, **__: Any) -> Answer:
+        raise NotFound("github: Not Found")
+
+    with pytest.raises(NotFound):
+        await Heads(ask).head("o/r", "main", "main", lambda _: "a")
+
+
+async def test_only_so_many_branches_are_remembered() -> None:
+    host = Branches(**{str(number): ("a", "1") for number in range(5000)})
+    for branch in host.at:
+        await host.head(branch)
+
+    await host.head("4999")
+    await host.head("0")
+
+    assert host.told[-2:] == [304, 200]
