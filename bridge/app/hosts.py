@@ -20,7 +20,7 @@ from bridge.ports.host_api import HostApi
 from bridge.settings import Settings
 
 if TYPE_CHECKING:
-    from bridge.ports.feedback import Planner, Shows
+    from bridge.ports.feedback import Shows
 
 log = logging.getLogger(__name__)
 
@@ -101,12 +101,12 @@ def on_hosts(
     settings: Settings, apis: Mapping[str, HostApi], turns: Turns, instance: str
 ) -> Places:
     """The places on the Git hosts for which a credential is set."""
-    planners: list[Planner] = []
+    plans: list[Plans] = []
     shows: dict[str, Shows] = {}
     for host, api in apis.items():
         uses = frozenset(map(Use, getattr(settings, host).feedback))
         # Each installation of a GitHub App has limits of its own.
         apart = host == "github" and settings.github.app_id is not None
-        planners.append(Plans(host, uses, apart=apart))
+        plans.append(Plans(host, uses, apart=apart))
         shows |= shows_of(api, turns.within(WRITES_TO[host]), instance)
-    return Places(tuple(planners), shows)
+    return Places(tuple(plans), tuple(one.late for one in plans), shows)

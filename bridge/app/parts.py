@@ -13,7 +13,7 @@ from bridge.journey.lead import Turn
 from bridge.journey.turns import Turns
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
-from bridge.ports.feedback import Planner, Shows
+from bridge.ports.feedback import LatePlanner, Planner, Shows
 from bridge.ports.githosts import GitHost
 from bridge.settings import Settings
 
@@ -24,10 +24,12 @@ class Places:
 
     Attributes:
         planners: which targets a delivery's outcome gets.
+        late: which targets a pull request gets that is opened after its pushes.
         shows: what brings a target up to date, by its kind.
     """
 
     planners: tuple[Planner, ...] = ()
+    late: tuple[LatePlanner, ...] = ()
     shows: Mapping[str, Shows] = field(default_factory=dict)
 
 
@@ -70,5 +72,6 @@ def all_of(settings: Settings, *those: Places) -> Places:
         return NO_PLACES
     return Places(
         tuple(planner for places in those for planner in places.planners),
+        tuple(planner for places in those for planner in places.late),
         {kind: shows for places in those for kind, shows in places.shows.items()},
     )

@@ -93,7 +93,7 @@ async def open_slack(parts: Parts, stack: AsyncExitStack, role: Role) -> SlackPa
     await in_background(stack, "slack", slack.run())
     doors = {"slack": slack.door} if slack.door else {}
     planners = (Cards(channels), ChangePlans(channels))
-    return SlackParts(planners, slack.shows, doors, slack.permits)
+    return SlackParts(planners, (), slack.shows, doors, slack.permits)
 
 
 def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Target]]:

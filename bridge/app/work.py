@@ -63,6 +63,7 @@ async def work(
         Patience(window=settings.journey.push_window, poll=1.0 if shared else 0.25),
         policy_of(settings),
         together(shown.planners),
+        shown.late,
         Views(changes, stores.journal),
         owner=parts.owner,
         way=Way(lambda: stores.inbox.kept),

@@ -61,7 +61,7 @@ def explained(
     payload: "Payload", meaning: "Event", known: Known, what_if: WhatIf
 ) -> dict[str, Any]:
     """The explanation as it is printed for scripts; NotFound where an app is unknown."""
-    from bridge.core.events import Asked, RefPushed
+    from bridge.core.events import Asked, PullRequestOpened, RefPushed
 
     form: dict[str, Any] = {
         "host": payload.host,
@@ -84,6 +84,9 @@ def explained(
                 ],
             }
         )
+    if isinstance(meaning, PullRequestOpened):
+        words = f"pull request {meaning.number} was opened: nothing deploys for that"
+        return form | {"ignored": words}
     if isinstance(meaning, Asked):
         words = f"{meaning.actor or 'somebody'} asked to {meaning.action} {meaning.target}"
         return form | {"ignored": f"no webhook: {words}"}

@@ -106,6 +106,20 @@ class RefPushed:
     moment: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PullRequestOpened:
+    """A pull request was opened, or opened again: what was pushed before may show on it now.
+
+    Attributes:
+        branch, commit: its head, which is a branch of the same repository.
+    """
+
+    repository: Repository
+    number: int
+    branch: str
+    commit: str
+
+
 class Action(StrEnum):
     """What a person can ask for; every one enters through the inbox."""
 
@@ -157,4 +171,4 @@ class Ignored:
     reason: str
 
 
-Event = RefPushed | Asked | Ignored
+Event = RefPushed | PullRequestOpened | Asked | Ignored

@@ -7,13 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core.decision import Decision, Matcher, Policy, Reason, because, decide
-from bridge.core.events import CONFIGURING, Action, Asked, Ignored, RefKind, RefPushed
+from bridge.core.events import (
+    CONFIGURING,
+    Action,
+    Asked,
+    Ignored,
+    PullRequestOpened,
+    RefKind,
+    RefPushed,
+)
 from bridge.core.watch import App
 from bridge.journey.catalog import Catalog, Snapshot, apps_of
 from bridge.journey.meaning import Meaning, trigger_of, wished
 from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, Finished
-from bridge.ports.outcomes import Outcome, PushSeen
+from bridge.ports.outcomes import Outcome, PushSeen, ref_key
 
 Tags = dict[str, list[str]]
 """Names of tags by app id."""
@@ -60,7 +68,7 @@ class Deciding:
     def _with_targets(self, meaning: Meaning, outcome: Outcome) -> Outcome:
         """The outcome with the places that will show it."""
         event = meaning.event
-        assert not isinstance(event, Ignored)
+        assert not isinstance(event, Ignored | PullRequestOpened)
         asked = event if isinstance(event, Asked) else meaning.asked
         found = (self._catalog.get(decision.app_id) for decision in outcome.decisions)
         apps = {app.id: app for app in found if app is not None}
@@ -92,6 +100,9 @@ class Deciding:
         event, delivery = meaning.event, meaning.delivery
         if isinstance(event, Ignored):
             return None, done(delivery, DeliveryState.IGNORED, event.reason)
+        if isinstance(event, PullRequestOpened):
+            why = f"pull request {event.number} was opened: it gets the comment of what was pushed"
+            return None, done(delivery, DeliveryState.IGNORED, why)
         if isinstance(event, Asked):
             return self._obey(delivery, event, moment)
         decisions = self._decisions(event, moment, views.get(delivery.seq, {}))
@@ -109,7 +120,7 @@ class Deciding:
                 if decision.deploy
             ),
             push=PushSeen(
-                f"{event.repository.host} {event.repository.id} {event.ref}",
+                ref_key(event.repository, event.ref),
                 event.before,
                 event.after,
                 event.found,

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from bridge.core import trace
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.core.events import Asked, Event, RefPushed
+from bridge.core.events import Asked, Event, PullRequestOpened, RefPushed
 from bridge.journey.catalog import Catalog
 from bridge.journey.deciding import Deciding, done
+from bridge.journey.late import LateComments
 from bridge.journey.meaning import Meaning
 from bridge.journey.reading import Reading
 from bridge.journey.recording import Recording
@@ -26,7 +27,7 @@ from bridge.journey.telling import tell
 from bridge.journey.views import Views
 from bridge.journey.way import Way
 from bridge.ports.clock import Clock
-from bridge.ports.feedback import Planner
+from bridge.ports.feedback import LatePlanner, Planner
 from bridge.ports.flows import Flows
 from bridge.ports.githosts import GitHost
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
@@ -70,6 +71,7 @@ class Deliveries:
         patience: Patience | None = None,
         policy: Policy | None = None,
         plan: Planner = lambda _: (),
+        late: Sequence[LatePlanner] = (),
         views: Views | None = None,
         *,
         owner: str = "solo",
@@ -79,6 +81,7 @@ class Deliveries:
 
         Args:
             plan: says where what deliveries lead to is shown.
+            late: say where pull requests show what was pushed before they were opened.
             views: finds the files that pushes do not list; None: they stay unknown.
             owner: this process among those that share the stores.
             way: gives way to those who keep, where this process does that as well.
@@ -99,6 +102,7 @@ class Deliveries:
             views=views,
             owner=owner,
         )
+        self._late = LateComments(journal, late)
         self._starting = Starting(flows)
         self._wake = asyncio.Event()
 
@@ -171,6 +175,8 @@ class Deliveries:
         tell(meanings, outcomes)
         await self._starting.follow(recorded)
         for meaning in meanings:
+            if isinstance(meaning.event, PullRequestOpened):
+                await self._late.want(meaning.event)
             await self._starting.other(meaning)
         return finished + postponed + [end for _, end in outcomes]
 

@@ -21,6 +21,7 @@ from bridge.ports.clock import Clock
 from bridge.ports.host_api import HostApi, Redelivers
 from bridge.ports.inbox import Inbox, NewDelivery
 from bridge.ports.journal import Journal
+from bridge.ports.outcomes import ref_key
 
 log = logging.getLogger(__name__)
 
@@ -224,8 +225,3 @@ def _where(source: Source, homes: Homes) -> tuple[str, str] | None:
         return (homes[home], path) if home in homes and path else None
     host, name = _HOSTS.get(source.type), source.repository or source.repository_id
     return (host, name) if host and name else None
-
-
-def ref_key(repository: Repository, ref: Ref) -> str:
-    """How the journal names a ref, see `PushSeen`."""
-    return f"{repository.host} {repository.id} {ref}"

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from bridge.core import trace
-from bridge.core.events import Ignored
+from bridge.core.events import Ignored, PullRequestOpened
 from bridge.journey.deciding import Decided
 from bridge.journey.meaning import Meaning
 from bridge.ports.inbox import DeliveryState, Finished
@@ -12,10 +12,12 @@ from bridge.ports.outcomes import Outcome
 
 log = logging.getLogger(__name__)
 
+NOISE = Ignored | PullRequestOpened
+
 
 def tell(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> None:
     """Say what each led to; of what a host sends though nobody wants it, to who wants it all."""
-    noise = {one.delivery.seq for one in meanings if isinstance(one.event, Ignored)}
+    noise = {one.delivery.seq for one in meanings if isinstance(one.event, NOISE)}
     for outcome, end in outcomes:
         if outcome is not None:
             _tell(outcome)

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bridge.core.events import Asked, RefPushed
+from bridge.core.decision import Decision
+from bridge.core.events import Asked, PullRequestOpened, RefPushed
 from bridge.core.lifecycle import Change, Deployment
 from bridge.core.watch import App
 from bridge.ports.outcomes import Audited, Explained, Outcome
@@ -115,3 +116,7 @@ Planner = Callable[[Occasion], Sequence[Target]]
 """Says where what an occasion leads to is shown: pure, quick, and without looking anywhere. A chat
 makes a target of each deployment (`about_deployment`) and channel; a Git host one of each push
 (`about_delivery`), whose `Shows` then finds the pull requests and returns further targets."""
+
+LatePlanner = Callable[[PullRequestOpened, Mapping[int, Sequence[Decision]]], Sequence[Target]]
+"""Says where a pull request shows what had been decided before it was opened: for its head, by
+delivery. Pure, as a `Planner`."""

@@ -137,6 +137,9 @@ class Journal(Protocol):
     async def newest_push(self, ref_key: str) -> LastPush | None:
         """The newest decided push of a ref; None where none was decided."""
 
+    async def pushes_to(self, ref_key: str, commit: str) -> list[int]:
+        """The decided pushes that led a ref to a commit, oldest first."""
+
     async def note(self, key: str, value: str) -> None:
         """Keep a small fact of the bridge's own, in place of the one before."""
 

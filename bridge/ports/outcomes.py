@@ -4,8 +4,14 @@ from dataclasses import dataclass, field
 
 from bridge.core.decision import Decision
 from bridge.core.difference import Changed
+from bridge.core.events import Ref, Repository
 from bridge.core.lifecycle import Deployment
 from bridge.ports.targets import Target
+
+
+def ref_key(repository: Repository, ref: Ref) -> str:
+    """Host, repository id and full ref in one text."""
+    return f"{repository.host} {repository.id} {ref}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +19,7 @@ class PushSeen:
     """What makes two deliveries bring the same push.
 
     Attributes:
-        ref_key: host, repository id and full ref in one text.
+        ref_key: see `ref_key`.
         found: by reconciliation, so a webhook may still bring it, with another `before`.
         moment: when the host says that it was pushed; "" where it says nothing to tell it by.
     """

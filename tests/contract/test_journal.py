@@ -122,6 +122,18 @@ async def states(journal: Any, app_id: str = "app-web") -> dict[int, str]:
 # ── recording ────────────────────────────────────────────────────────────────
 
 
+async def test_pushes_are_found_by_where_they_led_a_branch(journal: Any) -> None:
+    elsewhere = "github 1 refs/heads/other"
+    await push(journal, 1, A, B)
+    await push(journal, 2, B, A)
+    await push(journal, 3, A, B)
+    await record(journal, outcome(4, deployment(4), push=pushed(A, B, elsewhere)))
+
+    assert await journal.pushes_to("github 1 refs/heads/main", B) == [1, 3]
+    assert await journal.pushes_to(elsewhere, B) == [4]
+    assert await journal.pushes_to("github 1 refs/heads/main", "c" * 40) == []
+
+
 async def test_what_is_recorded_is_there_after_a_restart(reopened: Opened) -> None:
     new = deployment(7, message="feat: ü\n\nmore", author="Ada")
     recorded = await record(await reopened(), outcome(7, new))

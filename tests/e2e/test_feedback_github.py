@@ -118,6 +118,43 @@ async def test_a_direct_push_has_statuses_and_no_comment(
     assert github.writes("POST", COMMENTS) == 0
 
 
+async def test_a_pull_request_that_is_opened_later_gets_the_comment_of_what_was_pushed(
+    world: World, origin: Origin, theirs: FakeRepository, github: FakeGithub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("bridge.githosts.showing.planning.LOOKS_AGAIN", ())
+    await make_app(world, origin)
+    await world.commit(origin, "feat: second", {"web/index.html": "2"})
+    await world.ended(1)
+    await nothing_due(world)
+    pull = theirs.open_pull("main", base="release")
+    opened = {
+        "action": "opened",
+        "number": pull.number,
+        "pull_request": {
+            "head": {
+                "ref": "main",
+                "sha": origin.head(),
+                "repo": {"id": int(origin.id), "name": "x"},
+            }
+        },
+        "repository": origin.payload("refs/heads/main", ZERO, origin.head())["repository"],
+    }
+
+    for _ in range(2):  # a second App or hook tells of it as well
+        assert (await world.hook("github", opened)).status_code == 202
+
+    body = await comment_with(pull, "✅ deployed")
+    await nothing_due(world)
+    assert origin.head()[:7] in body
+    assert github.writes("POST", COMMENTS) == 1
+
+    await world.commit(origin, "docs: third", {"web/index.html": "3"})
+
+    await comment_with(pull, origin.head()[:7])
+    assert len(pull.comments) == 1
+
+
 async def test_nothing_is_written_where_no_app_waits_for_the_branch(
     world: World, origin: Origin, theirs: FakeRepository, github: FakeGithub
 ) -> None:

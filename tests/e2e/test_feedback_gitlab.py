@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeRepository, Spoil
-from tests.worlds.bridge import Origin, World, running_world
+from tests.worlds.bridge import ZERO, Origin, World, running_world
 from tests.worlds.feedback import (
     QUICKLY,
     comment_with,
@@ -55,6 +55,33 @@ async def world(
 
 def quick_action(body: str) -> list[str]:
     return [line for line in body.splitlines() if line.lstrip().startswith("/")]
+
+
+async def test_a_merge_request_that_is_opened_later_gets_the_note_of_what_was_pushed(
+    world: World, origin: Origin, theirs: FakeRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.githosts.showing.planning.LOOKS_AGAIN", ())
+    await make_app(world, origin)
+    await world.commit(origin, "feat: second", {"web/index.html": "2"})
+    await world.ended(1)
+    await nothing_due(world)
+    pull = theirs.open_pull("main", base="release")
+    opened = {
+        "object_kind": "merge_request",
+        "project": origin.payload("refs/heads/main", ZERO, origin.head())["project"],
+        "object_attributes": {
+            "action": "open",
+            "iid": pull.number,
+            "source_branch": "main",
+            "source_project_id": int(origin.id),
+            "target_project_id": int(origin.id),
+            "last_commit": {"id": origin.head()},
+        },
+    }
+
+    assert (await world.hook("gitlab", opened)).status_code == 202
+
+    assert origin.head()[:7] in await comment_with(pull, "✅ deployed")
 
 
 async def test_one_note_and_a_deployment_and_no_status_unless_wanted(

@@ -199,14 +199,14 @@ def hook_headers(
     if host == "github":
         signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
         return {
-            "X-GitHub-Event": "push",
+            "X-GitHub-Event": "pull_request" if "pull_request" in payload else "push",
             "X-GitHub-Delivery": id_,
             "X-Hub-Signature-256": f"sha256={signature}",
             "Content-Type": "application/json",
         }
-    tag = str(payload.get("object_kind")) == "tag_push"
+    events = {"tag_push": "Tag Push Hook", "merge_request": "Merge Request Hook"}
     return {
-        "X-Gitlab-Event": "Tag Push Hook" if tag else "Push Hook",
+        "X-Gitlab-Event": events.get(str(payload.get("object_kind")), "Push Hook"),
         "X-Gitlab-Token": TOKEN,
         "Idempotency-Key": id_,
         "Content-Type": "application/json",

@@ -10,8 +10,9 @@ from urllib.parse import quote, urlencode
 
 from bridge.githosts.github.credentials import PERMISSIONS
 
-EVENTS = ("push",)
-"""All that the bridge reads; `create` would tell of each tag a second time."""
+EVENTS = ("push", "pull_request")
+"""All that the bridge reads; pull requests for those that are opened after their pushes. `create`
+would tell of each tag a second time."""
 
 
 def github_manifest(url: str, name: str = "dokploy-bridge") -> dict[str, Any]:

@@ -11,7 +11,16 @@ from typing import Any
 from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature, MalformedPayload
-from bridge.core.events import Commit, Event, Ignored, Ref, RefKind, RefPushed, Repository
+from bridge.core.events import (
+    Commit,
+    Event,
+    Ignored,
+    PullRequestOpened,
+    Ref,
+    RefKind,
+    RefPushed,
+    Repository,
+)
 from bridge.githosts.models import Model, clone_urls, web_url
 from bridge.githosts.receiving.commits import Commits, ListedCommit, find, union
 from bridge.githosts.receiving.payload import (
@@ -78,6 +87,27 @@ class _Push(Model):
     pusher: _Pusher | None = None
 
 
+class _HeadRepository(Model):
+    id: Id
+
+
+class _Head(Model):
+    ref: str
+    sha: Sha
+    repo: _HeadRepository | None = None
+
+
+class _Pull(Model):
+    head: _Head
+
+
+class _PullRequest(Model):
+    action: str
+    number: Id
+    pull_request: _Pull
+    repository: _Repository
+
+
 class GitHub:
     """Webhooks of GitHub, signed with one of the live secrets."""
 
@@ -121,8 +151,11 @@ class GitHub:
 
     def parse(self, event: str, headers: Mapping[str, str], body: bytes) -> Event:
         """Say what a delivery means; see `GitHost.parse`."""
+        if event == "pull_request":
+            data = load(_json(headers, body), "github pull request")
+            return _opened(check(_PullRequest, data, "github pull request"))
         if event != "push":
-            other = f"event {event[:100]} is not used, only push is"
+            other = f"event {event[:100]} is not used, only push and pull_request are"
             return Ignored(_WHY_IGNORED.get(event, other))
         push = check(_Push, load(_json(headers, body), "github push"), "github push")
         if not push.ref.startswith(("refs/heads/", "refs/tags/")):
@@ -178,6 +211,15 @@ def _repository(sent: _Repository) -> Repository:
         urls=clone_urls(sent.clone_url, sent.ssh_url, sent.git_url, sent.html_url or sent.url),
         web_url=web_url(sent.html_url, sent.url),
     )
+
+
+def _opened(event: _PullRequest) -> PullRequestOpened | Ignored:
+    head = event.pull_request.head
+    if event.action not in ("opened", "reopened"):
+        return Ignored(f"pull_request {event.action[:100]} is not used, only opened and reopened")
+    if head.repo is None or head.repo.id != event.repository.id:
+        return Ignored(f"pull request {event.number} is of a fork, whose pushes come from there")
+    return PullRequestOpened(_repository(event.repository), event.number, head.ref, head.sha)
 
 
 def _commit(push: _Push, ref: Ref) -> Commit | None:

@@ -9,7 +9,16 @@ from typing import Any
 from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature
-from bridge.core.events import Commit, Event, Ignored, Ref, RefKind, RefPushed, Repository
+from bridge.core.events import (
+    Commit,
+    Event,
+    Ignored,
+    PullRequestOpened,
+    Ref,
+    RefKind,
+    RefPushed,
+    Repository,
+)
 from bridge.githosts.models import Model, clone_urls, web_url
 from bridge.githosts.receiving import signing
 from bridge.githosts.receiving.commits import Commits, find, union
@@ -54,6 +63,24 @@ class _Push(Model):
     commits: Commits | None = None
     total_commits_count: int | None = None
     push_options: Any = None
+
+
+class _Head(Model):
+    id: Sha
+
+
+class _Attributes(Model):
+    action: str | None = None
+    iid: Id
+    source_branch: str
+    source_project_id: Id
+    target_project_id: Id
+    last_commit: _Head | None = None
+
+
+class _MergeRequest(Model):
+    project: _Project
+    object_attributes: _Attributes
 
 
 class _System(Model):
@@ -121,14 +148,20 @@ class GitLab:
         """Say what a delivery means; see `GitHost.parse`."""
         if event in ("Push Hook", "Tag Push Hook"):
             return _read(load(body, "gitlab push"), system=False)
+        if event == "Merge Request Hook":
+            return _opened(load(body, "gitlab merge request"))
         if event != "System Hook":
-            return Ignored(f"event {event[:100]} is not used, only pushes of branches and tags are")
+            why = "is not used, only pushes of branches and tags and merge requests are"
+            return Ignored(f"event {event[:100]} {why}")
         data = load(body, "gitlab system hook")
         what = check(_System, data, "gitlab system hook")
         kind = what.event_name or what.object_kind or "without a name"
         if kind in ("push", "tag_push"):
             return _read(data, system=True)
-        return Ignored(f"system hook {kind[:100]} is not used, only push and tag_push are")
+        if kind == "merge_request":
+            return _opened(data)
+        why = "is not used, only push, tag_push and merge_request are"
+        return Ignored(f"system hook {kind[:100]} {why}")
 
     def _check_token(self, headers: Mapping[str, str]) -> None:
         token = headers.get("X-Gitlab-Token")
@@ -145,7 +178,7 @@ def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
     ref = Ref.parse(push.ref)
     paths, note = _paths(push, ref, system=system)
     return RefPushed(
-        repository=_repository(push),
+        repository=_repository(push.project_id, push.project),
         ref=ref,
         before=push.before,
         after=push.after,
@@ -159,11 +192,22 @@ def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
     )
 
 
-def _repository(push: _Push) -> Repository:
-    project = push.project
+def _opened(data: Any) -> PullRequestOpened | Ignored:
+    merge = check(_MergeRequest, data, "gitlab merge request")
+    about = merge.object_attributes
+    if about.action not in ("open", "reopen") or about.last_commit is None:
+        what = (about.action or "without an action")[:100]
+        return Ignored(f"merge request {what} is not used, only open and reopen")
+    if about.source_project_id != about.target_project_id:
+        return Ignored(f"merge request {about.iid} is of a fork, whose pushes come from there")
+    repository = _repository(about.target_project_id, merge.project)
+    return PullRequestOpened(repository, about.iid, about.source_branch, about.last_commit.id)
+
+
+def _repository(number: int, project: _Project) -> Repository:
     return Repository(
         host="gitlab",
-        id=str(push.project_id),
+        id=str(number),
         name=project.path_with_namespace,
         urls=clone_urls(
             project.git_http_url,

@@ -5,13 +5,13 @@ deployment. Its pull requests have to be asked for, so the push is a target itse
 it wants the comment of each of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
-from bridge.core.events import RefKind, RefPushed
+from bridge.core.events import PullRequestOpened, RefKind, RefPushed
 from bridge.githosts.showing.shows import ShowsComment, ShowsDeployment, ShowsStatus
 from bridge.githosts.showing.standing import ELSEWHERE, SILENT, watches
 from bridge.githosts.showing.statuses import environment_name
@@ -67,10 +67,32 @@ class Plans:
             found += self._deployments(push, occasion)
         return found
 
+    def late(
+        self, opened: PullRequestOpened, decided: Mapping[int, Sequence[Decision]]
+    ) -> list[Target]:
+        """The comment of a pull request that was opened after pushes of its head were decided."""
+        if opened.repository.host != self.host or Use.COMMENT not in self.uses:
+            return []
+        follows = [
+            about_delivery(seq)
+            for seq, decisions in decided.items()
+            if watches(decision.reason for decision in decisions)
+        ]
+        if not follows:
+            return []
+        id_, number = f"{opened.repository.id} {opened.number}", opened.number
+        return [self._target("comment", id_, opened, *follows, number=number)]
+
     def _target(
-        self, kind: str, id_: str, push: RefPushed, follows: str, rank: int = 0, **place: object
+        self,
+        kind: str,
+        id_: str,
+        event: RefPushed | PullRequestOpened,
+        *follows: str,
+        rank: int = 0,
+        **place: object,
     ) -> Target:
-        repository = push.repository
+        repository = event.repository
         owner = repository.name.rpartition("/")[0].lower()
         # GitLab's numbers survive renames; GitHub's API knows names only.
         name = repository.id if self.host == "gitlab" else repository.name
@@ -78,7 +100,7 @@ class Plans:
             id=f"{self.host}.{kind} {id_}",
             kind=f"{self.host}.{kind}",
             lane=f"{self.host} {owner}" if self.apart else self.host,
-            follows=(follows,),
+            follows=follows,
             place={"repository": name, "repository_id": repository.id, **place},
             rank=rank,
         )
@@ -112,7 +134,7 @@ class Plans:
                 f"{push.repository.id} {sha} {decision.app_id}",
                 push,
                 follows(decision),
-                _DEPLOYED if decision.app_id in deployed else _SKIPPED,
+                rank=_DEPLOYED if decision.app_id in deployed else _SKIPPED,
                 commit=sha,
                 app=decision.app_id,
             )
@@ -128,7 +150,7 @@ class Plans:
                 one.id,
                 push,
                 about_deployment(one.id),
-                _DEPLOYED,
+                rank=_DEPLOYED,
                 commit=push.commit.sha,
                 ref=str(push.ref),
                 environment=environment_name(occasion.apps.get(one.app_id), one.app),

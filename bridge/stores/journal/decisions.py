@@ -80,6 +80,12 @@ class Decisions(Transactions):
         found = await self._all(newest.order_by(t.c.seq.desc()).limit(1))
         return LastPush(**found[0]) if found else None
 
+    async def pushes_to(self, ref_key: str, commit: str) -> list[int]:
+        """The decided pushes that led a ref to a commit, oldest first."""
+        t = tables.pushes
+        query = sa.select(t.c.seq).where(t.c.after == commit, t.c.ref_key == ref_key)
+        return [row["seq"] for row in await self._all(query.order_by(t.c.seq))]
+
     async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
         """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
         t = tables.deployments

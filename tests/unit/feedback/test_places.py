@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreachable
-from bridge.core.events import Action, Asked, RefKind, RefPushed, Repository
+from bridge.core.events import Action, Asked, PullRequestOpened, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import State
 from bridge.githosts.showing.comment import marker
 from bridge.githosts.showing.planning import LOOKS_AGAIN, Plans, Use, concerns, shows_of
@@ -82,6 +82,33 @@ def test_a_push_has_its_pull_requests_a_status_of_each_app_and_deployments() -> 
         "repository": "my-org/mono", "repository_id": "4711", "commit": SHA,
         "ref": "refs/heads/main", "environment": "production/shop/web",
     }  # fmt: skip
+
+
+OPENED = PullRequestOpened(push().repository, 12, "main", SHA)
+
+
+def test_a_late_pull_request_shows_the_pushes_that_an_app_waited_for() -> None:
+    (comment,) = Plans("github", ALL).late(OPENED, {3: [ELSEWHERE], 5: [SKIP], 7: [HIT]})
+
+    assert (comment.id, comment.kind) == ("github.comment 4711 12", "github.comment")
+    assert (comment.lane, comment.follows) == ("github", ("delivery 5", "delivery 7"))
+    assert comment.place["repository"] == "my-org/mono"
+    assert comment.place["number"] == 12
+
+
+@pytest.mark.parametrize(
+    ("plans", "decided"),
+    [
+        (Plans("github", ALL), {}),
+        (Plans("github", ALL), {3: [ELSEWHERE]}),
+        (Plans("gitlab", ALL), {7: [HIT]}),
+        (Plans("github", ALL - {Use.COMMENT}), {7: [HIT]}),
+    ],
+)
+def test_a_late_pull_request_has_no_comment_where_there_is_nothing_to_say(
+    plans: Plans, decided: dict[int, list[Decision]]
+) -> None:
+    assert plans.late(OPENED, decided) == []
 
 
 @pytest.mark.parametrize("use", Use)

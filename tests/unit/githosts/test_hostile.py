@@ -18,7 +18,10 @@ HOSTS = {
     "gitlab": GitLab(["token"]),
     "gitlab signed": GitLab(["token"], ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]),
 }
-EVENTS = ["push", "ping", "Push Hook", "Tag Push Hook", "System Hook", "Note Hook"]
+EVENTS = [
+    *("push", "ping", "pull_request"),
+    *("Push Hook", "Tag Push Hook", "System Hook", "Merge Request Hook", "Note Hook"),
+]
 NAMES = [
     *("X-Hub-Signature-256", "X-GitHub-Event", "X-GitHub-Delivery", "Content-Type"),
     *("X-Gitlab-Event", "X-Gitlab-Token", "X-Gitlab-Event-UUID", "Idempotency-Key"),

@@ -8,26 +8,36 @@ from urllib.parse import quote_plus
 import pytest
 from multidict import CIMultiDict
 
-from bridge.core.events import Ignored, RefPushed
+from bridge.core.events import Ignored, PullRequestOpened, RefPushed
 from bridge.githosts import HOSTS
 
 PAYLOADS = Path(__file__).resolve().parents[3].parent / "shared" / "payloads"
 SECRET = "any secret"
 
 
-def entries(host, *, pushes):
+def entries(host, which):
     index = PAYLOADS / host / "index.json"
     if not index.exists():
         why = "the recorded payloads are not beside the repository (../shared/payloads)"
         return [pytest.param(None, marks=pytest.mark.skip(reason=why), id="absent")]
     found = json.loads(index.read_text("utf-8"))
-    return [pytest.param(one, id=one["file"]) for one in found if is_push(one) is pushes]
+    return [pytest.param(one, id=one["file"]) for one in found if which(one)]
 
 
 def is_push(entry):
     if entry["event"] == "System Hook":
         return entry["facts"]["event_name"] in ("push", "tag_push")
     return entry["event"] in ("push", "Push Hook", "Tag Push Hook")
+
+
+def is_pull_request(entry):
+    if entry["event"] == "System Hook":
+        return entry["facts"]["object_kind"] == "merge_request"
+    return entry["event"] in ("pull_request", "Merge Request Hook")
+
+
+def is_other(entry):
+    return not is_push(entry) and not is_pull_request(entry)
 
 
 def body_of(host, entry):
@@ -54,7 +64,7 @@ def files(commits):
     return tuple(sorted(every))
 
 
-@pytest.mark.parametrize("entry", entries("github", pushes=True))
+@pytest.mark.parametrize("entry", entries("github", is_push))
 def test_a_github_push_has_its_facts(entry):
     event, facts, sent = read("github", entry), entry["facts"], json.loads(body_of("github", entry))
 
@@ -77,7 +87,7 @@ def test_a_github_push_has_its_facts(entry):
     assert bool(event.paths_note) is (event.paths is None)
 
 
-@pytest.mark.parametrize("entry", entries("github", pushes=True))
+@pytest.mark.parametrize("entry", entries("github", is_push))
 def test_a_github_push_means_the_same_as_a_form(entry):
     form = b"payload=" + quote_plus(body_of("github", entry)).encode()
     content_type = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
@@ -85,7 +95,7 @@ def test_a_github_push_means_the_same_as_a_form(entry):
     assert read("github", entry, form, **content_type) == read("github", entry)
 
 
-@pytest.mark.parametrize("entry", entries("gitlab", pushes=True))
+@pytest.mark.parametrize("entry", entries("gitlab", is_push))
 def test_a_gitlab_push_has_its_facts(entry):
     event, facts, sent = read("gitlab", entry), entry["facts"], json.loads(body_of("gitlab", entry))
 
@@ -103,7 +113,47 @@ def test_a_gitlab_push_has_its_facts(entry):
     assert bool(event.paths_note) is (event.paths is None)
 
 
-@pytest.mark.parametrize("entry", entries("github", pushes=False))
+@pytest.mark.parametrize("entry", entries("github", is_pull_request))
+def test_a_github_pull_request_counts_when_it_is_opened_and_no_forks(entry):
+    event, sent = read("github", entry), json.loads(body_of("github", entry))
+
+    head = sent["pull_request"]["head"]
+    own = head["repo"]["id"] == sent["repository"]["id"]
+    if sent["action"] not in ("opened", "reopened") or not own:
+        assert isinstance(event, Ignored)
+        assert ("fork" if sent["action"] == "opened" else sent["action"]) in event.reason
+        return
+    assert isinstance(event, PullRequestOpened)
+    assert event.repository.name == sent["repository"]["full_name"]
+    assert event.repository.id == str(sent["repository"]["id"])
+    assert (event.number, event.branch, event.commit) == (
+        sent["number"],
+        head["ref"],
+        head["sha"],
+    )
+
+
+@pytest.mark.parametrize("entry", entries("gitlab", is_pull_request))
+def test_a_gitlab_merge_request_counts_when_it_is_opened_and_no_forks(entry):
+    event, sent = read("gitlab", entry), json.loads(body_of("gitlab", entry))
+
+    about = sent["object_attributes"]
+    own = about["source_project_id"] == about["target_project_id"]
+    if about.get("action") not in ("open", "reopen") or not own:
+        assert isinstance(event, Ignored)
+        assert "merge request" in event.reason
+        return
+    assert isinstance(event, PullRequestOpened)
+    assert event.repository.name == sent["project"]["path_with_namespace"]
+    assert event.repository.id == str(about["target_project_id"])
+    assert (event.number, event.branch, event.commit) == (
+        about["iid"],
+        about["source_branch"],
+        about["last_commit"]["id"],
+    )
+
+
+@pytest.mark.parametrize("entry", entries("github", is_other))
 def test_other_github_events_are_ignored_by_name(entry):
     event = read("github", entry)
 
@@ -111,7 +161,7 @@ def test_other_github_events_are_ignored_by_name(entry):
     assert entry["event"] in event.reason
 
 
-@pytest.mark.parametrize("entry", entries("gitlab", pushes=False))
+@pytest.mark.parametrize("entry", entries("gitlab", is_other))
 def test_other_gitlab_events_are_ignored_by_name(entry):
     event = read("gitlab", entry)
 
