@@ -18,7 +18,7 @@ from bridge.journey.watching import Look, Sleep, Watchings, look
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.flows import Steps
-from bridge.ports.journal import Journal
+from bridge.ports.journal import JOURNAL, Journal
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +99,8 @@ class Deployer:
                 if await self._ask_once(deployment, attempt):
                     return
             except Unreachable as error:
+                if error.service == JOURNAL:  # `_surely` waits for it; it is not the backend
+                    raise
                 await self._wait_for_backend(id_, error, attempt)
             except Unanswered as error:
                 attempt.unanswered += 1

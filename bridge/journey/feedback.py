@@ -18,7 +18,7 @@ from bridge.journey.showing import Persistence, Showing
 from bridge.journey.turns import Turns
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import Occasion, Planner, Raised, Shows
-from bridge.ports.journal import Journal
+from bridge.ports.journal import JOURNAL, Journal
 from bridge.ports.targets import Target
 
 log = logging.getLogger(__name__)
@@ -207,7 +207,7 @@ class Feedback:
             self._rest(lane, await self._showing.show(raised))
         except Exception as error:  # our own stores; what they don't keep is shown again
             log.warning("feedback can't be kept", extra={"why": str(error)}, exc_info=error)
-            self._rest(lane, Unreachable("the journal", type(error).__name__))
+            self._rest(lane, Unreachable(JOURNAL, type(error).__name__))
         finally:
             del self._at_work[raised.target.lane]
             self._wake.set()

@@ -11,6 +11,9 @@ from bridge.ports.feedback import Raised, Story
 from bridge.ports.outcomes import Audited, Explained, LastPush, Outcome, Recorded
 from bridge.ports.targets import Memory, Target
 
+JOURNAL = "the journal"
+"""What is away, by its `Unreachable.service`, where the journal is and nobody else."""
+
 
 class Journal(Protocol):
     """Apps, decisions, deployments and every change of them, for good."""

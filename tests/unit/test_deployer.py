@@ -1,6 +1,6 @@
 """One deployment from the wish to its real end: asked once, whatever fails in between."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -378,6 +378,22 @@ async def test_a_journal_that_fails_just_after_the_call_asks_no_second_time(
     assert (await stage.run(new)).state is State.DONE
     assert (stage.backend.asked, len(stage.backend.jobs)) == (1, 1)
     assert ("asked", "the backend accepted it") in await stage.history(new)
+
+
+async def test_a_journal_that_is_away_is_never_taken_for_the_backend(stage: Stage) -> None:
+    new = await stage.wish()
+    intend, failures = stage.journal.intend, [Unreachable("the journal", "disk full")] * 3
+
+    async def failing(id_: str, known_before: Sequence[str]) -> Deployment | None:
+        if failures:
+            raise failures.pop()
+        return await intend(id_, known_before)
+
+    stage.journal.intend = failing  # type: ignore[method-assign]
+
+    assert (await stage.run(new)).state is State.DONE
+    assert stage.backend.asked == 1
+    assert not [note for _, note in await stage.history(new) if "waits for the backend" in note]
 
 
 async def test_a_backend_that_is_configured_no_more_fails_it_with_words(stage: Stage) -> None:

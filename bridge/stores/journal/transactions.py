@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from bridge.core.errors import Unreachable
+from bridge.ports.journal import JOURNAL
 from bridge.stores.dialects import RETRIED
 from bridge.stores.engines import WRITES
 
@@ -58,7 +59,7 @@ class Transactions:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except AWAY as error:
             # The driver's words only: SQLAlchemy's own quote the statement and its values.
-            raise Unreachable("the journal", str(getattr(error, "orig", error))) from error
+            raise Unreachable(JOURNAL, str(getattr(error, "orig", error))) from error
 
     async def _all(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         return await self._read(lambda db: [dict(row) for row in db.execute(query).mappings()])
