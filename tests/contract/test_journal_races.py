@@ -4,6 +4,7 @@ Each journal here has connections of its own, as another process would.
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from bridge.core.decision import Decision, Reason
-from bridge.core.errors import Unreachable
+from bridge.core.errors import Rejected, Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.ports.targets import Target, about_deployment
@@ -313,3 +314,17 @@ async def test_deadlocks_are_tried_again(journals: list[SqlJournal], engine: sa.
         one.target.id: set(one.target.follows) for one in await journals[0].feedback(limit=9)
     }
     assert follows["a"] == follows["b"] == {about_deployment(one.id), about_deployment(two.id)}
+
+
+async def test_a_name_too_long_for_an_index_is_refused_and_nobody_waits_for_it(
+    journals: list[SqlJournal],
+) -> None:
+    """To wait until it can be kept would keep all others from being decided, for ever."""
+    name = "".join(hashlib.sha256(bytes([number])).hexdigest() for number in range(62))
+    ref = PushSeen(f"gitlab 1 refs/heads/{name}", "a" * 40, "b" * 40)
+
+    with pytest.raises(Rejected, match="the journal can't keep it: index row"):
+        await journals[0].record([outcome(1, deployment(1), push=ref)], window=WINDOW)
+
+    await journals[0].record([outcome(2, deployment(2))], window=WINDOW)
+    assert [one.seq for one in await journals[0].deployments(limit=10)] == [2]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from bridge.core.errors import Unreachable
+from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.journal import JOURNAL
 from bridge.stores.dialects import RETRIED
 from bridge.stores.engines import WRITES
@@ -58,6 +58,8 @@ class Transactions:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except AWAY as error:
+            if (words := _too_much(error)) is not None:
+                raise Rejected(f"the journal can't keep it: {words}") from error
             # The driver's words only: SQLAlchemy's own quote the statement and its values.
             raise Unreachable(JOURNAL, str(getattr(error, "orig", error))) from error
 
@@ -85,6 +87,19 @@ class Transactions:
                     return work(db)
 
         return await self._run(lambda: _again(write))
+
+
+TOO_MUCH = "54"
+"""How Postgres's codes begin for what is beyond its limits: as of other errors that pass, its
+driver speaks of an operation, but this one never passes. A name too long for an index, say."""
+
+
+def _too_much(error: Exception) -> str | None:
+    """The driver's words, in one line, where what shall be kept is too much for ever."""
+    cause = getattr(error, "orig", None)
+    if not (getattr(cause, "sqlstate", None) or "").startswith(TOO_MUCH):
+        return None
+    return str(cause).partition("\n")[0]
 
 
 def _again(write: Callable[[], T]) -> T:
