@@ -34,6 +34,7 @@ MAY_IMPORT = {
 INSIDE_JOURNEY = {
     "ingest": {"delivery", "deployment", "feedback"},
     "delivery": {
+        "late",
         "reading",
         "recording",
         "starting",
@@ -44,6 +45,7 @@ INSIDE_JOURNEY = {
         "views",
         "way",
     },
+    "late": set(),
     "reading": {"meaning"},
     "recording": {"catalog", "meaning", "deciding", "views"},
     "starting": {"meaning"},
