@@ -13,8 +13,8 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.ports.inbox import DeliveryState, Finished
-from bridge.stores import postgres_inbox
-from bridge.stores.postgres_inbox import PostgresInbox
+from bridge.stores.postgres_inbox import PostgresInbox, writing
+from bridge.stores.postgres_inbox import inbox as claiming
 from tests.fakes.journey import delivery
 from tests.unit.embedded.support import until
 from tests.worlds.postgres import NoPostgres, Server, the_server
@@ -103,7 +103,7 @@ async def test_the_claims_of_one_who_leaves_are_free_at_once(joined: Joined, pos
 async def test_the_claims_of_one_who_dies_end_by_themselves(
     joined: Joined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_inbox, "CLAIM_SECONDS", 0.3)
+    monkeypatch.setattr(claiming, "CLAIM_SECONDS", 0.3)
     dead, living = await joined("dead"), await joined("living")
     seqs = await keep(dead, 3)
     assert await claimed(dead) == seqs
@@ -115,7 +115,7 @@ async def test_the_claims_of_one_who_dies_end_by_themselves(
 async def test_who_has_lost_a_claim_finishes_nothing_any_more(
     joined: Joined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_inbox, "CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr(claiming, "CLAIM_SECONDS", 0.0)
     slow, quick = await joined("slow"), await joined("quick")
     (seq,) = await keep(slow, 1)
     assert await claimed(slow) == [seq]
@@ -207,7 +207,7 @@ async def _count(sent: list[str]) -> int:
 async def test_a_server_that_stays_away_is_unreachable_soon_and_then_at_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_inbox, "PATIENCE", 0.3)
+    monkeypatch.setattr(writing, "PATIENCE", 0.3)
     inbox = PostgresInbox(server.url(), owner="first")
     await inbox.start()
     await asyncio.to_thread(server.stop)
@@ -232,7 +232,7 @@ async def test_a_server_that_stays_away_is_unreachable_soon_and_then_at_once(
 async def test_a_server_that_was_never_there_is_unreachable_and_says_no_secret(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_inbox, "PATIENCE", 0.0)
+    monkeypatch.setattr(writing, "PATIENCE", 0.0)
     inbox = PostgresInbox(url, owner="first", listens=True)
 
     with pytest.raises(Unreachable) as caught:

@@ -23,8 +23,9 @@ from psycopg import sql
 
 from bridge.durable import engines as flows_engines
 from bridge.durable import system as flows_system
-from bridge.stores import migrations, postgres_inbox
+from bridge.stores import migrations
 from bridge.stores.engines import postgres_engine
+from bridge.stores.postgres_inbox import schema as inbox_schema
 from tests.chaos.recording_backend import free_port
 
 START_SECONDS = 30
@@ -211,7 +212,7 @@ def prepare(url: str) -> None:
     finally:
         engine.dispose()
     with psycopg.connect(url, autocommit=True) as db:
-        postgres_inbox.migrate(db)
+        inbox_schema.migrate(db)
     flows = flows_engines.postgres_engine(url)
     try:
         flows_system.migrate(flows)

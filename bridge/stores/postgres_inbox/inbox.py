@@ -11,103 +11,21 @@ decided. It was received before, so what the newer one deploys has it in.
 import asyncio
 import contextlib
 import sys
-from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
-from bridge.core.database import connect_arguments
 from bridge.core.errors import Unreachable
 from bridge.ports.figures import InboxFigures
 from bridge.ports.inbox import Delivery, Kept, NewDelivery
-from bridge.stores.batches import (
-    BatchedInbox,
-    Finish,
-    Forget,
-    Item,
-    Keep,
-    delivery_key,
-    delivery_row,
-    read_delivery,
-)
-from bridge.stores.dialects import lock_key
-from bridge.stores.links import Connection, Link
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS inbox (
-    seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    key BYTEA NOT NULL UNIQUE,
-    host TEXT NOT NULL,
-    id TEXT NOT NULL,
-    event TEXT NOT NULL,
-    headers TEXT NOT NULL,
-    received_at DOUBLE PRECISION NOT NULL,
-    body BYTEA NOT NULL
-);
--- Bodies are compressed by us.
-ALTER TABLE inbox ALTER body SET STORAGE EXTERNAL;
--- How far each has come stands apart from the bodies, so that moving on rewrites few pages.
-CREATE TABLE IF NOT EXISTS inbox_work (
-    seq BIGINT PRIMARY KEY,
-    state TEXT NOT NULL DEFAULT 'kept',
-    due_at DOUBLE PRECISION NOT NULL DEFAULT 0,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    error TEXT,
-    claimed_by TEXT,
-    claimed_until TIMESTAMPTZ
-) WITH (fillfactor = 70);
-CREATE INDEX IF NOT EXISTS inbox_open ON inbox_work (seq) WHERE state = 'kept';
-"""
-
-CHANNEL = "bridge_inbox"
-"""Where it is said that something was kept."""
+from bridge.stores.batches import BatchedInbox, delivery_key, read_delivery
+from bridge.stores.links import Link
+from bridge.stores.postgres_inbox.listening import listen
+from bridge.stores.postgres_inbox.writing import Writer
 
 CLAIM_SECONDS = 15.0
 """How long a claim holds; its holder may claim the same again at any time."""
 
-PATIENCE = 5.0
-"""Seconds to wait for a server that restarts: hosts wait ten for their answer."""
-
 ANSWER_SECONDS = 9.0
 """Seconds after which a sender is told to come again, before it gives up by itself."""
-
-LISTEN_PAUSE = 1.0
-"""Seconds between two tries to listen."""
-
-_KEEP = f"""
-WITH given AS (
-    SELECT * FROM unnest(
-        %b::bytea[], %b::text[], %b::text[], %b::text[], %b::text[], %b::float8[], %b::bytea[]
-    ) WITH ORDINALITY AS g (key, host, id, event, headers, received_at, body, place)
-), new AS (
-    INSERT INTO inbox (key, host, id, event, headers, received_at, body)
-    SELECT key, host, id, event, headers, received_at, body FROM given ORDER BY place
-    ON CONFLICT (key) DO NOTHING RETURNING key, seq
-), work AS (
-    INSERT INTO inbox_work (seq) SELECT seq FROM new
-)
-SELECT key, seq, pg_notify('{CHANNEL}', '') FROM new
-"""
-
-_KNOWN = f"""
-WITH known AS (
-    SELECT key, seq FROM inbox WHERE key = ANY(%b)
-), again AS (
-    UPDATE inbox_work w SET state = 'kept', due_at = 0, attempts = 0
-    FROM known WHERE w.seq = known.seq AND w.state = 'failed' RETURNING w.seq
-)
-SELECT k.key, k.seq, a.seq IS NOT NULL,
-    CASE WHEN a.seq IS NOT NULL THEN pg_notify('{CHANNEL}', '') END
-FROM known k LEFT JOIN again a ON a.seq = k.seq
-"""
-
-_FINISH = """
-UPDATE inbox_work w
-SET state = f.state, due_at = f.due_at, attempts = f.attempts, error = f.error,
-    claimed_by = NULL, claimed_until = NULL
-FROM unnest(%s::int8[], %s::text[], %s::float8[], %s::int4[], %s::text[])
-    AS f (seq, state, due_at, attempts, error)
-WHERE w.seq = f.seq AND w.state = 'kept' AND (w.claimed_by IS NULL OR w.claimed_by = %s)
-"""
 
 _CLAIM = """
 WITH free AS (
@@ -130,26 +48,6 @@ WHERE state = 'kept' AND claimed_by = %s
 """
 
 _FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
-
-
-def migrate(db: Connection) -> None:
-    """Make the inbox's tables where they are not there; safe from any number of processes."""
-    if _is_there(db):
-        return
-    with db.transaction():
-        db.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("migrate inbox")])
-        if not _is_there(db):
-            db.execute(SCHEMA)
-
-
-def _is_there(db: Connection) -> bool:
-    return db.execute("SELECT to_regclass('inbox_open')").fetchone() != (None,)
-
-
-def _give_up(done: asyncio.Future[Kept]) -> None:
-    if not done.done():
-        why = f"the database says nothing for {ANSWER_SECONDS:g} s"
-        done.set_exception(Unreachable("the inbox", why))
 
 
 class PostgresInbox(BatchedInbox):
@@ -175,9 +73,11 @@ class PostgresInbox(BatchedInbox):
 
     async def start(self) -> None:
         """Make the tables where there are none, and start the writer."""
-        await self.start_writer(lambda: _Writer(self._url, self._owner))
+        await self.start_writer(lambda: Writer(self._url, self._owner))
         if self._listens:
-            self._listening = asyncio.create_task(self._listen(), name="inbox-listener")
+            self._listening = asyncio.create_task(
+                listen(self._url, self._told), name="inbox-listener"
+            )
 
     async def stop(self) -> None:
         """Finish what is being kept, give back what is claimed, then close."""
@@ -188,27 +88,14 @@ class PostgresInbox(BatchedInbox):
         await self.stop_writer()
         await asyncio.to_thread(self._leave)
 
+    def _told(self) -> None:
+        self.woken()  # who is to be woken may be named later than this starts
+
     def _leave(self) -> None:
         if self._claims:
             with contextlib.suppress(Unreachable):  # then the claims end by themselves
                 self._reader.run(lambda db: db.execute(_RELEASE, [self._owner]))
         self._reader.close()
-
-    async def _listen(self) -> None:
-        """Be woken by other processes; what comes while nobody listens is found by looking."""
-        import psycopg
-
-        arguments = connect_arguments("inbox listener")
-        while True:
-            with contextlib.suppress(psycopg.Error):
-                async with await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, **arguments
-                ) as db:
-                    await db.execute(f"LISTEN {CHANNEL}")
-                    self.woken()
-                    async for _ in db.notifies():
-                        self.woken()
-            await asyncio.sleep(LISTEN_PAUSE)
 
     # ── keeping and forgetting ────────────────────────────────────────────
 
@@ -292,75 +179,7 @@ class PostgresInbox(BatchedInbox):
         return await asyncio.to_thread(read)
 
 
-class _Writer:
-    """The writing connection. Each statement commits by itself and may be repeated."""
-
-    def __init__(self, url: str, owner: str) -> None:
-        self._owner = owner
-        self._link = Link(url, "inbox writer", patience=PATIENCE)
-        try:
-            self._link.run(migrate)
-        except BaseException:
-            self._link.close()
-            raise
-
-    def commit(self, batch: Sequence[Item]) -> None:
-        rows = {item.key: delivery_row(item) for item in reversed(batch) if isinstance(item, Keep)}
-        self._link.run(lambda db: self._write(db, batch, rows))
-
-    def close(self) -> None:
-        self._link.close()
-
-    def _write(
-        self, db: Connection, batch: Sequence[Item], rows: dict[bytes, tuple[Any, ...]]
-    ) -> None:
-        for kind, some in groupby(batch, type):
-            items: list[Any] = list(some)
-            if kind is Keep:
-                _keep(db, items, rows)
-            elif kind is Finish:
-                _finish(db, items, self._owner)
-            else:
-                for item in items:
-                    _remove(db, item)
-        if not any(isinstance(item, Keep | Forget) or item.finished for item in batch):
-            db.execute("SELECT 1 FROM inbox_work LIMIT 1")  # somebody asks whether it works
-
-
-def _keep(db: Connection, items: Sequence[Keep], rows: dict[bytes, tuple[Any, ...]]) -> None:
-    keys = list(dict.fromkeys(item.key for item in items))
-    columns = [list(column) for column in zip(*(rows[key] for key in keys), strict=True)]
-    new = {key: seq for key, seq, _ in db.execute(_KEEP, columns).fetchall()}
-    seqs, fresh = dict(new), set(new)
-    if old := [key for key in keys if key not in new]:
-        for key, seq, again, _ in db.execute(_KNOWN, [old]).fetchall():
-            seqs[key] = seq
-            fresh |= {key} if again else set()
-    for item in items:
-        item.answer = Kept(seqs[item.key], duplicate=item.key not in fresh)
-        fresh.discard(item.key)
-
-
-def _finish(db: Connection, items: Sequence[Finish], owner: str) -> None:
-    finished = {one.seq: one for item in items for one in item.finished}.values()
-    if finished:
-        rows = [(f.seq, f.state, f.due_at, f.attempts, _text(f.error)) for f in finished]
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        db.execute(_FINISH, [*columns, owner])
-
-
-def _text(value: str | None) -> str | None:
-    """Postgres has no NUL in texts."""
-    return value and value.replace("\0", "\ufffd")
-
-
-def _remove(db: Connection, item: Forget) -> None:
-    seqs = list(item.seqs)
-    if not item.wholly:
-        db.execute("UPDATE inbox SET body = ''::bytea WHERE seq = ANY(%s)", [seqs])
-        return
-    db.execute(
-        "WITH gone AS (DELETE FROM inbox_work WHERE seq = ANY(%s) RETURNING seq)"
-        " DELETE FROM inbox d USING gone WHERE d.seq = gone.seq",
-        [seqs],
-    )
+def _give_up(done: asyncio.Future[Kept]) -> None:
+    if not done.done():
+        why = f"the database says nothing for {ANSWER_SECONDS:g} s"
+        done.set_exception(Unreachable("the inbox", why))

@@ -1,0 +1,124 @@
+"""Writing to the inbox on Postgres: what is kept, how far each has come, what is forgotten."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from bridge.ports.inbox import Kept
+from bridge.stores.batches import Finish, Forget, Item, Keep, delivery_row
+from bridge.stores.links import Connection, Link
+from bridge.stores.postgres_inbox.listening import CHANNEL
+from bridge.stores.postgres_inbox.schema import migrate
+
+PATIENCE = 5.0
+"""Seconds to wait for a server that restarts: hosts wait ten for their answer."""
+
+_KEEP = f"""
+WITH given AS (
+    SELECT * FROM unnest(
+        %b::bytea[], %b::text[], %b::text[], %b::text[], %b::text[], %b::float8[], %b::bytea[]
+    ) WITH ORDINALITY AS g (key, host, id, event, headers, received_at, body, place)
+), new AS (
+    INSERT INTO inbox (key, host, id, event, headers, received_at, body)
+    SELECT key, host, id, event, headers, received_at, body FROM given ORDER BY place
+    ON CONFLICT (key) DO NOTHING RETURNING key, seq
+), work AS (
+    INSERT INTO inbox_work (seq) SELECT seq FROM new
+)
+SELECT key, seq, pg_notify('{CHANNEL}', '') FROM new
+"""
+
+_KNOWN = f"""
+WITH known AS (
+    SELECT key, seq FROM inbox WHERE key = ANY(%b)
+), again AS (
+    UPDATE inbox_work w SET state = 'kept', due_at = 0, attempts = 0
+    FROM known WHERE w.seq = known.seq AND w.state = 'failed' RETURNING w.seq
+)
+SELECT k.key, k.seq, a.seq IS NOT NULL,
+    CASE WHEN a.seq IS NOT NULL THEN pg_notify('{CHANNEL}', '') END
+FROM known k LEFT JOIN again a ON a.seq = k.seq
+"""
+
+_FINISH = """
+UPDATE inbox_work w
+SET state = f.state, due_at = f.due_at, attempts = f.attempts, error = f.error,
+    claimed_by = NULL, claimed_until = NULL
+FROM unnest(%s::int8[], %s::text[], %s::float8[], %s::int4[], %s::text[])
+    AS f (seq, state, due_at, attempts, error)
+WHERE w.seq = f.seq AND w.state = 'kept' AND (w.claimed_by IS NULL OR w.claimed_by = %s)
+"""
+
+
+class Writer:
+    """The writing connection. Each statement commits by itself and may be repeated."""
+
+    def __init__(self, url: str, owner: str) -> None:
+        self._owner = owner
+        self._link = Link(url, "inbox writer", patience=PATIENCE)
+        try:
+            self._link.run(migrate)
+        except BaseException:
+            self._link.close()
+            raise
+
+    def commit(self, batch: Sequence[Item]) -> None:
+        rows = {item.key: delivery_row(item) for item in reversed(batch) if isinstance(item, Keep)}
+        self._link.run(lambda db: self._write(db, batch, rows))
+
+    def close(self) -> None:
+        self._link.close()
+
+    def _write(
+        self, db: Connection, batch: Sequence[Item], rows: dict[bytes, tuple[Any, ...]]
+    ) -> None:
+        for kind, some in groupby(batch, type):
+            items: list[Any] = list(some)
+            if kind is Keep:
+                _keep(db, items, rows)
+            elif kind is Finish:
+                _finish(db, items, self._owner)
+            else:
+                for item in items:
+                    _remove(db, item)
+        if not any(isinstance(item, Keep | Forget) or item.finished for item in batch):
+            db.execute("SELECT 1 FROM inbox_work LIMIT 1")  # somebody asks whether it works
+
+
+def _keep(db: Connection, items: Sequence[Keep], rows: dict[bytes, tuple[Any, ...]]) -> None:
+    keys = list(dict.fromkeys(item.key for item in items))
+    columns = [list(column) for column in zip(*(rows[key] for key in keys), strict=True)]
+    new = {key: seq for key, seq, _ in db.execute(_KEEP, columns).fetchall()}
+    seqs, fresh = dict(new), set(new)
+    if old := [key for key in keys if key not in new]:
+        for key, seq, again, _ in db.execute(_KNOWN, [old]).fetchall():
+            seqs[key] = seq
+            fresh |= {key} if again else set()
+    for item in items:
+        item.answer = Kept(seqs[item.key], duplicate=item.key not in fresh)
+        fresh.discard(item.key)
+
+
+def _finish(db: Connection, items: Sequence[Finish], owner: str) -> None:
+    finished = {one.seq: one for item in items for one in item.finished}.values()
+    if finished:
+        rows = [(f.seq, f.state, f.due_at, f.attempts, _text(f.error)) for f in finished]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        db.execute(_FINISH, [*columns, owner])
+
+
+def _text(value: str | None) -> str | None:
+    """Postgres has no NUL in texts."""
+    return value and value.replace("\0", "\ufffd")
+
+
+def _remove(db: Connection, item: Forget) -> None:
+    seqs = list(item.seqs)
+    if not item.wholly:
+        db.execute("UPDATE inbox SET body = ''::bytea WHERE seq = ANY(%s)", [seqs])
+        return
+    db.execute(
+        "WITH gone AS (DELETE FROM inbox_work WHERE seq = ANY(%s) RETURNING seq)"
+        " DELETE FROM inbox d USING gone WHERE d.seq = gone.seq",
+        [seqs],
+    )
