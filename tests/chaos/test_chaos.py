@@ -36,7 +36,7 @@ from tests.chaos.disk import small_disk
 from tests.chaos.ledgers import all_quiet, judge
 from tests.chaos.scenarios import PROCESSES, SERVICES, SHORT_RUN, STORES, Scenario
 from tests.chaos.stage import LONG, SHORT, Stage, stage
-from tests.worlds.postgres import the_server
+from tests.worlds.postgres import own_server
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "0"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(10**9)
@@ -65,8 +65,7 @@ async def test_on_postgres_nothing_is_lost_and_nothing_repeated(
     tmp_path: Path, chaos_lines: list[str]
 ) -> None:
     chance, pace = random.Random(SEED), LONG if ROUNDS else SHORT
-    server = the_server()
-    with small_disk(server.folder / "small", **server.owner) as disk:
+    with own_server() as server, small_disk(server.folder / "small", **server.owner) as disk:
         async with stage("postgres", tmp_path, chance, pace, database=server, disk=disk) as on:
             await play(on, chaos_lines)
 

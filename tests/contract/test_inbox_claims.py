@@ -17,7 +17,7 @@ from bridge.stores.postgres_inbox import PostgresInbox, writing
 from bridge.stores.postgres_inbox import inbox as claiming
 from tests.fakes.journey import delivery
 from tests.unit.embedded.support import until
-from tests.worlds.postgres import NoPostgres, Server, the_server
+from tests.worlds.postgres import Server, own_server
 
 Joined = Callable[..., Awaitable[PostgresInbox]]
 
@@ -39,14 +39,8 @@ async def joined(postgres: str) -> AsyncIterator[Joined]:
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server of the test's own, to be stopped and started."""
-    the_server()  # skips where there is none
-    try:
-        server = Server.make()
-    except NoPostgres as error:
-        pytest.skip(str(error))
-    server.start()
-    yield server
-    server.remove()
+    with own_server() as server:
+        yield server
 
 
 async def keep(inbox: PostgresInbox, count: int) -> list[int]:

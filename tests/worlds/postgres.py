@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
@@ -21,11 +22,6 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from bridge.durable import engines as flows_engines
-from bridge.durable import system as flows_system
-from bridge.stores import migrations
-from bridge.stores.engines import postgres_engine
-from bridge.stores.postgres_inbox import schema as inbox_schema
 from tests.chaos.recording_backend import free_port
 
 START_SECONDS = 30
@@ -70,19 +66,25 @@ def other_user() -> dict[str, object]:
 
 @dataclass
 class Server:
-    """A Postgres on loopback, with everything written to disk as in production (fsync)."""
+    """A Postgres on loopback.
+
+    Args:
+        durable: whether it waits until the disk has what it writes, as in production. Without,
+            only a machine that dies could lose something; databases come and go far quicker.
+    """
 
     folder: Path
+    durable: bool = True
     port: int = field(default_factory=free_port)
     running: "subprocess.Popen[bytes] | None" = None
     numbers: Iterator[int] = field(default_factory=itertools.count)
     templates: set[str] = field(default_factory=set)
 
     @classmethod
-    def make(cls) -> "Server":
+    def make(cls, *, durable: bool = True) -> "Server":
         """A new cluster in a short folder of its own, not started yet."""
         folder = Path(tempfile.mkdtemp(prefix="pg-"))
-        server = cls(folder)
+        server = cls(folder, durable)
         if (user := other_user()).get("user") is not None:
             os.chown(folder, int(str(user["user"])), int(str(user["group"])))
         arguments = ["--no-sync", "--auth=trust", f"--username={USER}", "--encoding=UTF8"]
@@ -115,6 +117,7 @@ class Server:
             "max_connections": "200",
             "shared_buffers": "32MB",
             "log_min_messages": "fatal",
+            "fsync": "on" if self.durable else "off",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         command = [str(binaries() / "postgres"), "-D", str(self.data), *options]
@@ -206,6 +209,12 @@ class Server:
 
 def prepare(url: str) -> None:
     """Make all tables of ours."""
+    from bridge.durable import engines as flows_engines
+    from bridge.durable import system as flows_system
+    from bridge.stores import migrations
+    from bridge.stores.engines import postgres_engine
+    from bridge.stores.postgres_inbox import schema as inbox_schema
+
     engine = postgres_engine(url)
     try:
         migrations.migrate(engine)
@@ -220,11 +229,10 @@ def prepare(url: str) -> None:
         flows.dispose()
 
 
-@cache
-def _server() -> Server | str:
-    """The session's server, or why there is none."""
+def _started(*, durable: bool) -> Server | str:
+    """A new server that answers, or why there is none."""
     try:
-        server = Server.make()
+        server = Server.make(durable=durable)
     except (NoPostgres, OSError, subprocess.SubprocessError) as error:
         return str(error)
     try:
@@ -235,12 +243,30 @@ def _server() -> Server | str:
     return server
 
 
+@cache
+def _server() -> Server | str:
+    """The session's server, or why there is none."""
+    return _started(durable=False)
+
+
 def the_server() -> Server:
     """The session's server; skips the test where none can be had."""
     found = _server()
     if isinstance(found, str):
         pytest.skip(found)
     return found
+
+
+@contextmanager
+def own_server() -> Iterator[Server]:
+    """A durable server of the test's own, to be stopped and started; skips as above."""
+    server = _started(durable=True)
+    if isinstance(server, str):
+        pytest.skip(server)
+    try:
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture(scope="session", autouse=True)
