@@ -120,14 +120,47 @@ async def test_each_role_does_its_part_and_commands_work_beside_them(
             assert ready["status"] == "ready", ready
             assert "bridge_store_bytes" in (await client.get(f"{process.url}/metrics")).text
 
-    await push(cluster, "a" * 40, {"app-0"})
+    backend.may_end.clear()
+    first = await push(cluster, "a" * 40, APPS)
     await asked(backend, 3)  # a new branch: its files are not known, so all deploy
+    second = await push(cluster, "b" * 40, APPS)
+    async with stores_of(cluster) as stores:  # three that wait for them
+        await until(lambda: stores.journal.deployments(limit=99), lambda found: len(found) == 6)
+    cancel, _ = await asyncio.gather(
+        command(cluster, "cancel", "app-1"),
+        command(cluster, "provider", "set", "git", "app-2", "--branches", "release", "--yes"),
+    )
+    backend.may_end.set()
     followed = await command(cluster, "deploy", "app-1", "--follow")
-
     assert [one["state"] for one in followed["deployments"]] == ["done"]
-    assert await ended(cluster, 4) == ["done"] * 4
-    listed = await command(cluster, "deliveries")
+    by_hand = followed["deployments"][0]["delivery"]
+    assert sorted(await ended(cluster, 7)) == ["cancelled"] + ["done"] * 6
+    (pull,) = cluster.github.repositories["my-org/mono"].pulls.values()
+
+    async def comments() -> int:
+        return len(pull.comments)
+
+    await until(comments, lambda found: found == 1)
+    listed, deployed, why, explained, shown, changed = await asyncio.gather(
+        command(cluster, "deliveries"),
+        command(cluster, "deployments", "--app", "app-1"),
+        command(cluster, "why", "app-1", "b" * 40),
+        command(cluster, "explain", second, "--app", "app-2"),
+        command(cluster, "feedback"),
+        command(cluster, "audit"),
+    )
+    assert [one["id"] for one in listed] == [by_hand, cancel["delivery"], second, first]
     assert {one["state"] for one in listed} == {"decided"}
+    assert [(one["delivery"], one["state"]) for one in deployed] == [
+        (by_hand, "done"),
+        (second, "cancelled"),
+        (first, "done"),
+    ]
+    assert [(one["delivery"], one["reason"]) for one in why] == [(second, "paths_unknown")]
+    assert [one["reason"] for one in explained["decisions"]] == ["branch_mismatch"]
+    assert Counter(one["kind"] for one in shown) == {"github.push": 2, "github.comment": 1}
+    assert {one["error"] for one in shown} == {None}
+    assert [(one["app"], one["outcome"]) for one in changed] == [("shop/app-2", "done")]
 
 
 async def test_new_processes_take_over_what_is_under_way_and_ask_for_nothing_twice(
