@@ -232,6 +232,7 @@ SHORT_RUN: tuple[tuple[Scenario, ...], ...] = (
     (STOPPED, HOST_FAILS, SLACK_FAILS),
     (ALL_KILLED, CUT_OFF),
     (CLOCKS, LATE),
+    (RESTARTED,),
     (DATABASE_AWAY,),
     (DATABASE_SILENT,),
     (DISK_FULL,),
