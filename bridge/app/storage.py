@@ -18,7 +18,7 @@ from bridge.core.database import connect_arguments
 from bridge.core.errors import NotFound, Rejected, Unreachable
 from bridge.ports.clock import Clock
 from bridge.settings import Settings
-from bridge.stores.engines import postgres_engine, sqlite_engine
+from bridge.stores.engines import postgres_engine, sqlite_engine, write_ahead
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal
 
@@ -99,14 +99,20 @@ def _private(file: Path) -> Path:
     """A file that only its owner may read, also in a folder that others may: a volume, say.
 
     What SQLite keeps beside it gets the same mode.
+
+    Raises:
+        Rejected: it can't be one.
     """
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        write_ahead(file)
     except OSError as error:
         raise Rejected(
             f"{file} can't hold the data ({error.strerror}); choose another with BRIDGE_DATA"
         ) from error
+    except sqlite3.DatabaseError as error:
+        raise _unusable(file.parent, str(error)) from error
     return file
 
 
@@ -117,8 +123,11 @@ async def _opened(store: Any, settings: Settings) -> None:
         why = str(getattr(error, "orig", error))
         if settings.database_url is not None:
             raise Rejected(f"the database of DATABASE_URL can't be used: {why}") from error
-        where = settings.data
-        raise Rejected(f"the data in {where} can't be used: {why}; is it a bridge's?") from error
+        raise _unusable(settings.data, why) from error
+
+
+def _unusable(where: Path, why: str) -> Rejected:
+    return Rejected(f"the data in {where} can't be used: {why}; is it a bridge's?")
 
 
 def flows_of(settings: Settings, owner: str) -> "DurableFlows":

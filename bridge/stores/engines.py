@@ -1,5 +1,7 @@
 """SQLAlchemy engines as this project needs them."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,35 @@ from bridge.core.database import connect_arguments
 
 WRITES = "bridge_writes"
 """Execution option: the transaction will write, so it takes the write lock at its start."""
+
+
+LOCK_SECONDS = 30.0
+"""How long to wait for who has a SQLite file."""
+
+
+def write_ahead(file: Path) -> None:
+    """Have a SQLite file in WAL before anybody works with it.
+
+    To switch waits for nobody: of two who open a new file at once, one is told that it is
+    locked. Here it waits until the other is done, and tries again.
+
+    Raises:
+        sqlite3.DatabaseError: it can't be written, or is none.
+    """
+    with closing(sqlite3.connect(file, timeout=LOCK_SECONDS, isolation_level=None)) as db:
+        while not _switched(db):
+            db.execute("BEGIN EXCLUSIVE")
+            db.execute("COMMIT")
+
+
+def _switched(db: sqlite3.Connection) -> bool:
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def sqlite_engine(path: Path) -> sa.Engine:

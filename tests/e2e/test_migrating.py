@@ -1,0 +1,125 @@
+"""`migrate` by ten processes at the same moment: all succeed, and the tables are as by one."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from bridge.stores import migrations
+from bridge.stores.engines import postgres_engine, sqlite_engine
+from tests.chaos.cluster import ROOT
+from tests.worlds.postgres import the_server
+
+pytestmark = pytest.mark.slow
+
+TEN = 10
+OLD = "0003"
+"""The revision of an old release's journal."""
+
+SCHEMA = """
+SELECT table_schema, table_name, column_name, data_type, is_nullable, column_default
+FROM information_schema.columns
+WHERE table_schema NOT IN ('pg_catalog', 'information_schema')
+UNION ALL SELECT schemaname, tablename, indexname, indexdef, '', '' FROM pg_indexes
+WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+UNION ALL SELECT n.nspname, conrelid::regclass::text, conname, pg_get_constraintdef(c.oid), '', ''
+FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
+UNION ALL SELECT 'revision', version_num, '', '', '', '' FROM alembic_version
+UNION ALL SELECT 'revision', version::text, 'dbos', '', '', '' FROM dbos.dbos_migrations
+ORDER BY 1, 2, 3, 4
+"""
+
+
+def migrate_at_once(folder: Path, **environment: str) -> None:
+    """Run it in ten processes; each must succeed."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("BRIDGE_") and name != "DATABASE_URL"
+    }
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("at_once.py")), str(TEN), "migrate"],
+        env=inherited | {"PYTHONPATH": str(ROOT), "BRIDGE_DATA": str(folder)} | environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    *said, codes = done.stdout.splitlines()
+    assert json.loads(codes) == [0] * TEN, done.stderr
+    assert len(said) == TEN
+    assert all(line.startswith("all tables are up to date") for line in said)
+    assert done.stderr == ""
+
+
+def make_old(engine: sa.Engine) -> None:
+    """Make the journal of an old release, with something in it."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with engine.begin() as db:
+        config.attributes["connection"] = db
+        command.upgrade(config, OLD)
+        db.execute(sa.text("INSERT INTO meta VALUES ('instance', 'kept')"))
+    engine.dispose()
+
+
+def schema(url: str) -> list[tuple[object, ...]]:
+    """All there is in a database: columns, indexes, constraints and revisions."""
+    with psycopg.connect(url) as db:
+        return db.execute(SCHEMA).fetchall()
+
+
+@pytest.fixture
+def by_one() -> Iterator[str]:
+    """A database that one alone has brought up to date."""
+    server = the_server()
+    url = server.prepared()
+    yield url
+    server.drop(url)
+
+
+@pytest.mark.parametrize("before", ["empty", "old"])
+def test_on_postgres(tmp_path: Path, empty_postgres: str, by_one: str, before: str) -> None:
+    if before == "old":
+        make_old(postgres_engine(empty_postgres))
+
+    migrate_at_once(tmp_path, DATABASE_URL=empty_postgres)
+
+    assert schema(empty_postgres) == schema(by_one)
+    with psycopg.connect(empty_postgres) as db:
+        kept = db.execute("SELECT value FROM meta WHERE key = 'instance'").fetchall()
+    assert kept == ([("kept",)] if before == "old" else [])
+
+
+def test_on_sqlite(tmp_path: Path) -> None:
+    """Nobody serves meanwhile: who serves has the folder alone."""
+    make_old(sqlite_engine(tmp_path / "journal.sqlite"))
+    migrations.migrate(by_one := sqlite_engine(tmp_path / "by one.sqlite"))
+    by_one.dispose()
+
+    migrate_at_once(tmp_path)
+
+    assert tables(tmp_path / "journal.sqlite") == tables(tmp_path / "by one.sqlite")
+    for store in ("inbox", "journal", "workflows"):
+        with closing(sqlite3.connect(tmp_path / f"{store}.sqlite")) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def tables(file: Path) -> list[tuple[str, str]]:
+    """How the tables and indexes of a file were made, and its revision."""
+    with closing(sqlite3.connect(file)) as db:
+        query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+        revisions = db.execute("SELECT 'revision', version_num FROM alembic_version")
+        return [*db.execute(query), *revisions]
