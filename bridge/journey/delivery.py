@@ -8,6 +8,7 @@ marks the deliveries done. A crash anywhere in between replays harmlessly.
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -120,11 +121,13 @@ class Deliveries:
                     await self.resume()
                     resume_at = time.monotonic() + self._patience.resume
                     await self._catalog.ready.wait()
-                await self.drain()
+                await self.drain(until=resume_at)
             except BridgeError as error:
                 log.warning("deliveries can't be decided", extra={"why": str(error)})
                 await asyncio.sleep(self._patience.first_pause)
                 continue
+            if time.monotonic() >= resume_at:
+                continue  # there may be more that is due
             # Not wait_for: in Python 3.11 it swallows a cancel that comes together with a wake.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._patience.poll):
@@ -134,9 +137,11 @@ class Deliveries:
         """See to it that every deployment that has not ended has a flow that goes on."""
         await self._starting.resume(await self._journal.open_deployments())
 
-    async def drain(self) -> None:
-        """Decide all that is due."""
-        while batch := await self._inbox.due(self._clock(), self._at_once()):
+    async def drain(self, *, until: float = math.inf) -> None:
+        """Decide all that is due; begin nothing after `until`, by the monotonic clock."""
+        while time.monotonic() < until:
+            if not (batch := await self._inbox.due(self._clock(), self._at_once())):
+                return
             began = time.monotonic()
             await self._handle(batch)
             if self._way is not None:

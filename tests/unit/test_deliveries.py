@@ -549,6 +549,34 @@ async def test_stores_that_are_away_for_a_while_do_not_end_it(
     await ended(running)
 
 
+async def test_what_came_to_a_stop_goes_on_though_ever_more_is_to_decide(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.unit.test_deliveries.PATIENCE", replace(PATIENCE, resume=0.01))
+    due, asked, looks = desk.inbox.due, 0, asyncio.Semaphore(0)
+    going = desk.journal.open_deployments
+
+    async def never_nothing(now: float, limit: int) -> list[Delivery]:
+        nonlocal asked
+        asked += 1
+        await desk.keep(f"noise {asked}", Ignored("nothing of ours"))
+        return await due(now, limit)
+
+    async def watched() -> list[Any]:
+        looks.release()
+        return await going()
+
+    monkeypatch.setattr(desk.inbox, "due", never_nothing)
+    monkeypatch.setattr(desk.journal, "open_deployments", watched)
+    running = asyncio.create_task(desk.deliveries().run())
+
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            await looks.acquire()
+    await ended(running)
+    assert asked > 1
+
+
 async def test_a_cancel_that_comes_together_with_a_wake_ends_it(desk: Desk) -> None:
     deliveries = desk.deliveries()
     running = asyncio.create_task(deliveries.run())
