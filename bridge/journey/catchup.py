@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.core.events import RefPushed
+from bridge.core.found import FOUND_EVENT
 from bridge.core.watch import App
 from bridge.journey.budget import Budget
 from bridge.journey.catalog import Catalog
@@ -161,7 +162,7 @@ class Sweeper:
             await self._again(api, host, hook, sending)
             return False
         try:
-            envelope = self._hosts[host].fetched(payload.headers)
+            envelope = _not_ours(self._hosts[host].fetched(payload.headers))
         except Rejected as error:
             log.warning("a missed delivery can't be read", extra={"why": str(error)})
             return False
@@ -282,6 +283,13 @@ def catchup(
     sweeper = Sweeper(apis, hosts, inbox, journal, clock, budget, diligence, homes)
     reconciler = Reconciler(apis, inbox, journal, clock, budget, grace=diligence.grace, homes=homes)
     return Catchup(sweeper, reconciler, catalog, diligence, turn=turn)
+
+
+def _not_ours(envelope: Envelope) -> Envelope:
+    """One that a host can have sent; raises Rejected, as the door does."""
+    if envelope.event == FOUND_EVENT:
+        raise Rejected(f"the event {FOUND_EVENT} is the bridge's own, no host sends it")
+    return envelope
 
 
 def _ours(host: str, hook: Hook) -> bool:

@@ -413,6 +413,21 @@ async def test_only_webhooks_that_lead_here_are_swept_and_each_once(scene: Scene
     assert "sendings 2" not in scene.api.asked
 
 
+async def test_what_claims_to_be_found_by_reconciliation_is_not_fetched(scene: Scene) -> None:
+    """Such a body speaks for any repository of any host."""
+    scene.api.listed = [HOOK]
+    missed(scene, "forged", False)
+    scene.api.payloads = {
+        "forged-0": replace(
+            payload("forged"),
+            headers={"x-github-delivery": "forged", "x-github-event": FOUND_EVENT},
+        )
+    }
+
+    assert await scene.sweeper.round([app()]) == 0
+    assert await scene.kept() == []
+
+
 async def test_events_that_are_none_of_ours_are_left_alone(scene: Scene) -> None:
     scene.api.listed = [HOOK]
     scene.api.tries = [Sending("1", "g", "pull_request", scene.clock.now - 3600, False)]
