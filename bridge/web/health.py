@@ -19,6 +19,9 @@ Check = Callable[[], Awaitable[str | None]]
 FRESH = 0.5
 """Seconds for which what was found counts: whoever asks often costs no more than that."""
 
+PATIENCE = 5.0
+"""Seconds for a part to say how it is; a database that is silent would keep us from saying so."""
+
 AWAY = "does not work; the log says why"
 """All that strangers are told of a part: in words stand addresses, and names of users."""
 
@@ -32,9 +35,14 @@ class Readiness:
     """Looks at every part, once for all who ask at a time; what is wrong is logged once."""
 
     def __init__(
-        self, checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic
+        self,
+        checks: Mapping[str, Check],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        patience: float = PATIENCE,
     ) -> None:
         self._checks = checks
+        self._patience = patience
         self._clock = clock
         self._looking: asyncio.Task[dict[str, str | None]] | None = None
         self._since = 0.0
@@ -49,7 +57,8 @@ class Readiness:
         return await asyncio.shield(task)
 
     async def _look(self) -> dict[str, str | None]:
-        found = {name: await check() for name, check in self._checks.items()}
+        told = await asyncio.gather(*(self._told(check) for check in self._checks.values()))
+        found = dict(zip(self._checks, told, strict=True))
         for name, why in found.items():
             if why != self._wrong.get(name):
                 level = logging.INFO if why is None else logging.WARNING
@@ -57,6 +66,13 @@ class Readiness:
                         extra={"part": name, "why": why})  # fmt: skip
         self._wrong = found
         return found
+
+    async def _told(self, check: Check) -> str | None:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await check()
+        except TimeoutError:
+            return f"it says nothing for {self._patience:g} s"
 
 
 def readyz(
