@@ -122,7 +122,7 @@ class Sweeper:
         key, now = f"swept {host} {hook.place} {hook.id}", self._clock()
         last = await self._journal.recall(key)
         since = now - self._diligence.window
-        if last is not None:
+        if last is not None and float(last) <= now:  # else the clock was set back since
             since = max(since, float(last) - self._diligence.overlap)
         fetched = 0
         for sending in (await self._missed(api, hook, since, now))[::-1]:  # the oldest first

@@ -453,6 +453,17 @@ async def test_later_sweeps_look_back_only_to_the_last_one(scene: Scene) -> None
     assert await scene.sweeper.round([app()]) == 0
 
 
+async def test_a_clock_that_was_set_back_since_the_last_sweep_hides_nothing(scene: Scene) -> None:
+    scene.api.listed = [HOOK]
+    scene.clock.now += 30 * 86_400  # as a machine has it that starts with a wrong clock
+    await scene.sweeper.round([app()])
+    scene.clock.now -= 30 * 86_400
+    missed(scene, "guid-1", False, age=7200)
+    scene.api.payloads = {"guid-1-0": payload("guid-1")}
+
+    assert await scene.sweeper.round([app()]) == 1
+
+
 async def test_a_budget_lets_the_first_through_at_once_and_spreads_the_rest() -> None:
     clock = ManualClock()
     budget = Budget(clock, hourly=3600, burst=2, sleep=clock.sleep)
