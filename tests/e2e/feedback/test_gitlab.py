@@ -1,0 +1,129 @@
+"""A push to GitLab: what only GitLab shows, and how it is asked which files changed."""
+
+from typing import Any
+
+import pytest
+
+from tests.fakes.gitlab import FakeGitlab
+from tests.fakes.host import FakeRepository, Spoil
+from tests.worlds.bridge import Origin, World
+from tests.worlds.feedback import decided, make_app, nothing_due
+
+pytestmark = pytest.mark.parametrize("fake", ["gitlab"], indirect=True)
+
+
+async def test_a_deployment_is_of_a_branch_and_there_is_no_status_unless_wanted(
+    world: World, origin: Origin, theirs: FakeRepository
+) -> None:
+    await make_app(world, origin)
+
+    await world.commit(origin, "feat: second", {"web/index.html": "2"})
+    await world.ended(1)
+    await nothing_due(world)
+
+    (made,) = theirs.deployments.values()
+    assert (made.sha, made.ref) == (origin.head(), "main")
+    assert theirs.statuses == []
+
+
+@pytest.mark.parametrize("uses", ["comment,status"])
+async def test_a_status_where_it_is_wanted_and_the_same_state_again_is_no_trouble(
+    world: World, origin: Origin, theirs: FakeRepository, fake: FakeGitlab
+) -> None:
+    await make_app(world, origin)
+    # it happens, but nobody hears of it: so it is set again, which GitLab refuses
+    fake.spoil(Spoil(lose=True), path=r"/statuses/", times=2)
+
+    await world.commit(origin, "feat: second", {"web/index.html": "2"})
+    await world.ended(1)
+    await nothing_due(world)
+
+    assert theirs.statuses[-1]["state"] == "success"
+    assert theirs.statuses[-1]["name"] == "dokploy/shop/web"
+    assert theirs.deployments == {}
+    assert [one for one in await world.stores.journal.feedback(limit=99) if one.parked] == []
+
+
+# ── which files changed ──────────────────────────────────────────────────────
+
+
+async def pushed(world: World, payload: dict[str, Any]) -> tuple[str, str]:
+    answer = await world.hook("gitlab", payload)
+    return await decided(world, answer.json()["delivery"], "gitlab")
+
+
+async def test_of_twenty_commits_all_are_seen(
+    world: World, origin: Origin, theirs: FakeRepository
+) -> None:
+    await make_app(world, origin, watch=["web/**"])
+    before = origin.head()
+    for n in range(25):
+        after = origin.repository.commit(f"docs: {n}", {"docs/read.md": f"{n}"})
+    payload = origin.payload("refs/heads/main", before, after)
+    payload |= {"commits": payload["commits"][-20:], "total_commits_count": 25}
+
+    assert await pushed(world, payload) == (
+        "no_path_hit",
+        f"1 file changed, none matches web/** (compare {before[:7]}..{after[:7]}: 1 file)",
+    )
+
+
+async def test_a_forced_push_that_gitlab_does_not_name_deploys_what_it_takes_back(
+    world: World, origin: Origin, theirs: FakeRepository
+) -> None:
+    await make_app(world, origin, watch=["web/**"])
+    good = origin.head()
+    live = origin.repository.commit("feat: second", {"web/index.html": "2"})
+    theirs.follow()  # GitLab keeps what no branch leads to any more
+    origin.repository.git("reset", "-q", "--hard", good)
+    after = origin.repository.commit("docs: third", {"docs/read.md": "3"})
+    payload = origin.payload("refs/heads/main", good, after) | {"before": live}
+    assert payload["commits"][0]["modified"] == ["docs/read.md"]
+
+    assert await pushed(world, payload) == (
+        "path_hit",
+        f"web/index.html matches web/** (compare {live[:7]}..{after[:7]}: 2 files)",
+    )
+
+
+async def test_a_push_that_lists_no_commits_is_compared(
+    world: World, origin: Origin, theirs: FakeRepository, fake: FakeGitlab
+) -> None:
+    await make_app(world, origin, watch=["web/**"])
+    before = origin.head()
+    after = origin.repository.commit("docs: second", {"docs/read.md": "2"})
+    payload = origin.payload("refs/heads/main", before, after)
+    payload |= {"commits": [], "total_commits_count": 0}
+
+    assert (await pushed(world, payload))[0] == "no_path_hit"
+
+
+async def test_more_than_gitlab_compares_deploys_and_says_so(
+    world: World, origin: Origin, theirs: FakeRepository, fake: FakeGitlab
+) -> None:
+    await make_app(world, origin, watch=["web/**"])
+    fake.diffs_at_most = 1
+    before = origin.head()
+    after = origin.repository.commit("docs", {"docs/read.md": "2", "docs/more.md": "2"})
+    payload = origin.payload("refs/heads/main", before, after) | {"total_commits_count": 30}
+
+    assert await pushed(world, payload) == (
+        "paths_unknown",
+        "GitLab listed 1 of 30 commits; more has changed than GitLab compares, so it deploys",
+    )
+
+
+async def test_a_new_branch_of_an_app_that_runs_is_compared_with_what_it_runs(
+    world: World, origin: Origin, theirs: FakeRepository
+) -> None:
+    await make_app(world, origin, watch=["web/**"])
+    await world.commit(origin, "feat: second", {"web/index.html": "2"})
+    (deployment,) = await world.ended(1)
+    live = deployment.deployed_commit or ""
+    after = origin.repository.commit("docs: third", {"docs/read.md": "3"})
+    payload = origin.payload("refs/heads/main", "0" * 40, after)
+
+    reason, evidence = await pushed(world, payload)
+
+    assert reason == "no_path_hit"
+    assert evidence.endswith(f"(compare {live[:7]}..{after[:7]}: 1 file)")
