@@ -34,6 +34,7 @@ pushes = sa.Table(
     sa.Column("delivery", sa.Text, nullable=False),
     sa.Column("at", sa.Float(53), nullable=False),
     sa.Column("moment", sa.Text),
+    sa.Column("repeats", sa.BigInteger),
     sa.Index("pushes_by_ref", "ref_key", "seq"),
     sa.Index("pushes_by_move", "after", "at"),
 )

@@ -379,6 +379,20 @@ async def test_forth_and_back_and_forth_again_are_three_pushes_also_with_two_hoo
     assert found == ["no_watch_paths", "duplicate_push"] * 3
 
 
+async def test_a_second_hook_that_is_a_push_behind_repeats_and_moves_nothing(
+    journal: Any,
+) -> None:
+    C = "c" * 40  # noqa: N806 - as A and B
+    firsts = [await push(journal, 1, A, B), await push(journal, 2, B, C)]
+
+    seconds = [await push(journal, 3, A, B), await push(journal, 4, B, C)]
+
+    assert (firsts, seconds) == (["no_watch_paths"] * 2, ["duplicate_push"] * 2)
+    assert (await journal.newest_push("github 1 refs/heads/main")).after == C
+    assert await push(journal, 5, A, B) == "duplicate_push"
+    assert (await journal.newest_push("github 1 refs/heads/main")).after == C
+
+
 @pytest.mark.parametrize("deploys", [True, False])
 async def test_pushes_that_are_recorded_together_see_each_other(
     journal: Any, deploys: bool

@@ -76,7 +76,8 @@ class Decisions(Transactions):
     async def newest_push(self, ref_key: str) -> LastPush | None:
         """The newest decided push of a ref; None where none was decided."""
         t = tables.pushes
-        newest = sa.select(t.c.seq, t.c.after).where(t.c.ref_key == ref_key)
+        of_ref = (t.c.ref_key == ref_key) & t.c.repeats.is_(None)
+        newest = sa.select(t.c.seq, t.c.after).where(of_ref)
         found = await self._all(newest.order_by(t.c.seq.desc()).limit(1))
         return LastPush(**found[0]) if found else None
 

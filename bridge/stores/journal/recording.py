@@ -27,7 +27,7 @@ FOUND = "found"
 
 _P = tables.pushes
 _OF_REF = sa.select(_P).where(_P.c.ref_key == sa.bindparam("ref"))
-_NEWEST = _OF_REF.order_by(_P.c.seq.desc()).limit(1)
+_NEWEST = _OF_REF.where(_P.c.repeats.is_(None)).order_by(_P.c.seq.desc()).limit(1)
 
 Row = dict[str, Any]
 
@@ -76,7 +76,7 @@ class _Recorder:
             if first is not None:
                 self.write()
                 decisions, deployments = _without_decided(self._db, outcome, first)
-            row = _push_row(outcome, self._now)
+            row = _push_row(outcome, first, self._now)
             self._pushes.add(row)
             self._new_pushes.append(row)
         now, seq = self._now, outcome.seq
@@ -142,7 +142,7 @@ class _Pushes:
         """One more has come."""
         self._moves[row["ref_key"], row["after"]].append(row)
         newest = self._newest.get(row["ref_key"])
-        if newest is None or newest["seq"] < row["seq"]:
+        if row["repeats"] is None and (newest is None or newest["seq"] < row["seq"]):
             self._newest[row["ref_key"]] = row
 
     def same(self, push: PushSeen, seq: int) -> Row | None:
@@ -162,7 +162,9 @@ class _Pushes:
         )
         if first is None or first["seq"] == seq:
             return None
-        back = self._moves.get((push.ref_key, push.before), ())
+        # One that only repeats another, brought by a second hook, has moved nothing back.
+        there = self._moves.get((push.ref_key, push.before), ())
+        back = (row for row in there if row["repeats"] is None)
         return None if any(row["seq"] > first["seq"] for row in back) else first
 
     def _found(self, push: PushSeen) -> Row | None:
@@ -202,7 +204,7 @@ def _told(db: sa.Connection, pushes: Sequence[PushSeen]) -> list[Row]:
 
 
 def _went_back(db: sa.Connection, row: Row) -> bool:
-    since = (_P.c.ref_key == row["ref_key"]) & (_P.c.seq > row["seq"])
+    since = (_P.c.ref_key == row["ref_key"]) & (_P.c.seq > row["seq"]) & _P.c.repeats.is_(None)
     return (
         db.scalar(sa.select(_P.c.seq).where(since & (_P.c.after == row["before"])).limit(1))
         is not None
@@ -236,7 +238,7 @@ def _superseded_by(db: sa.Connection, ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _push_row(outcome: Outcome, now: float) -> Row:
+def _push_row(outcome: Outcome, first: Row | None, now: float) -> Row:
     assert outcome.push is not None
     return {
         "seq": outcome.seq,
@@ -246,6 +248,7 @@ def _push_row(outcome: Outcome, now: float) -> Row:
         "delivery": outcome.delivery,
         "at": now,
         "moment": outcome.push.moment or None,
+        "repeats": None if first is None else first["seq"],
     }
 
 
