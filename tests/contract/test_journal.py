@@ -1255,6 +1255,27 @@ async def test_nobody_who_writes_waits_while_what_is_old_is_looked_for(
     assert writes == [False]
 
 
+async def test_what_is_forgotten_at_a_time_is_written_in_parts(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    writes: list[bool] = []
+    engine = sqlite_engine(tmp_path / "journal.sqlite")
+    journal = SqlJournal(engine, clock=clock)
+    await journal.start()
+    await journal.record([outcome(seq) for seq in range(1, 51)], window=WINDOW)
+
+    @sa.event.listens_for(engine, "begin")
+    def began(db: sa.Connection) -> None:
+        writes.append(db.get_execution_options().get(WRITES, False))
+
+    assert await journal.forget(clock.now + 1, 50) == 50
+    left = await journal.decisions(range(1, 51))
+    await journal.stop()
+
+    assert writes.count(True) == 3
+    assert not any(left.values())
+
+
 async def test_what_deployed_more_apps_than_fit_a_statement_is_forgotten_too(
     journal: Any, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ Small bites, since whoever writes waits for them on SQLite; what is old is looke
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -12,6 +13,9 @@ from bridge.ports.targets import about_change, about_delivery, about_deployment
 from bridge.stores import tables
 from bridge.stores.inserts import batched
 from bridge.stores.journal.transactions import Transactions
+
+AT_ONCE = 20
+"""Deliveries of one transaction: each may have been decided for hundreds of apps."""
 
 
 class Forgetting(Transactions):
@@ -23,8 +27,8 @@ class Forgetting(Transactions):
         An app's newest deployment stays. Returns how many deliveries.
         """
         seqs = await self._read(lambda db: _over(db, before, limit))
-        if seqs:
-            await self._write(lambda db: _forget(db, seqs))
+        for start in range(0, len(seqs), AT_ONCE):
+            await self._write(partial(_forget, seqs=seqs[start : start + AT_ONCE]))
         return len(seqs)
 
     async def forget_audit(self, before: float, limit: int) -> int:
