@@ -45,10 +45,10 @@ async def open_slack(parts: Parts, stack: AsyncExitStack, role: Role) -> SlackPa
     settings, stores, catalog = parts.settings, parts.stores, parts.catalog
     if settings.slack.bot_token is None:
         return SlackParts()
-    from bridge.chats.slack.changes import ChangePlans
-    from bridge.chats.slack.facts import Links
+    from bridge.chats.slack.cards.planning import Cards, Channels
+    from bridge.chats.slack.configuring.changes import ChangePlans
+    from bridge.chats.slack.drawing.facts import Links
     from bridge.chats.slack.opening import LIMITS, Slack, Wiring
-    from bridge.chats.slack.planning import Cards, Channels
 
     given = settings.slack
     channels = Channels(channels_of(settings), given.channel)
@@ -100,8 +100,8 @@ def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Target]]:
     """Where changes are told that are made on the command line; nowhere without Slack."""
     if settings.slack.bot_token is None:
         return lambda _: ()
-    from bridge.chats.slack.changes import ChangePlans
-    from bridge.chats.slack.planning import Channels
+    from bridge.chats.slack.cards.planning import Channels
+    from bridge.chats.slack.configuring.changes import ChangePlans
 
     return ChangePlans(Channels(channels_of(settings), settings.slack.channel)).of_note
 

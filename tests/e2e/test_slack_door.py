@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.chats.slack.client import SlackClient, answer_origins
+from bridge.chats.slack.api.client import SlackClient, answer_origins
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from tests.fakes.slack.hands import ADA, signed
 from tests.fakes.slack.methods import BOT_TOKEN, TEAM

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack import home_door
+from bridge.chats.slack.home import visits
 from tests.e2e.test_journey import make_site
 from tests.fakes.slack.hands import ADA, buttons_of, words_of
 from tests.fakes.slack.methods import TEAM
@@ -132,7 +132,7 @@ async def test_a_home_that_nobody_has_looked_at_for_long_is_not_drawn(
     await both.app(origin)
     await look(both)
     await home(both, "*shop/web*")
-    monkeypatch.setattr(home_door, "LOOKS_LAST", -1.0)
+    monkeypatch.setattr(visits, "LOOKS_LAST", -1.0)
     drawn = both.slack.count("views.publish")
 
     await both.hands.type("web", command="/deploy")

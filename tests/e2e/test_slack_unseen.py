@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.chats.slack.blocks import actions, button
+from bridge.chats.slack.drawing.blocks import actions, button
 from bridge.core.access import Access, Grant, Right
 from bridge.core.commands import parse_command
 from bridge.core.events import Action, Asked

@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bridge.chats.slack import change_views, names
-from bridge.chats.slack import provider_views as views
-from bridge.chats.slack.blocks import option
-from bridge.chats.slack.build_form import build_fields, environment_fields
-from bridge.chats.slack.provider_views import About
-from bridge.chats.slack.source_fields import source_fields
-from bridge.chats.slack.source_form import SourceForm
+from bridge.chats.slack.configuring import change_views, views
+from bridge.chats.slack.configuring.build_form import build_fields, environment_fields
+from bridge.chats.slack.configuring.source_fields import source_fields
+from bridge.chats.slack.configuring.source_form import SourceForm
+from bridge.chats.slack.configuring.views import About
+from bridge.chats.slack.drawing import names
+from bridge.chats.slack.drawing.blocks import option
 from bridge.core.configuration import (
     BuildType,
     DockerSource,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
+from bridge.chats.slack.cards.planning import Channels
 from bridge.chats.slack.opening import Slack, Wiring
-from bridge.chats.slack.planning import Channels
 from bridge.core.access import Access, Grant, Right
 from bridge.core.commands import parse_command
 from bridge.core.decision import Policy

@@ -6,8 +6,8 @@ Source: https://docs.slack.dev/reference/app-manifest, and its JSON Schema.
 from collections.abc import Iterable
 from typing import Any
 
-from bridge.chats.slack.commands import LONG, SHORT
-from bridge.chats.slack.shortcuts import DEPLOY_APP, REDEPLOY_THIS
+from bridge.chats.slack.commands.commands import LONG, SHORT
+from bridge.chats.slack.commands.shortcuts import DEPLOY_APP, REDEPLOY_THIS
 from bridge.core.chat_commands import USAGE, Verb
 
 SCOPES = ("chat:write", "commands", "users:read")

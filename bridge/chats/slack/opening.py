@@ -5,20 +5,20 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.chats.slack.board import Board, Tells
-from bridge.chats.slack.changes import CHANGED, TOLD, ChangeNotes, Told
-from bridge.chats.slack.clicks import Clicks
-from bridge.chats.slack.client import SlackClient
-from bridge.chats.slack.door import SlackDoor, build_bolt
-from bridge.chats.slack.facts import Links
-from bridge.chats.slack.home_door import HOME, Homes, Silence
-from bridge.chats.slack.notices import Notices
+from bridge.chats.slack.api.client import SlackClient
+from bridge.chats.slack.api.people import People
+from bridge.chats.slack.cards.board import Board, Tells
+from bridge.chats.slack.cards.notices import Notices
+from bridge.chats.slack.cards.planning import CARD, NOTICE
+from bridge.chats.slack.commands.clicks import Clicks
+from bridge.chats.slack.configuring.changes import CHANGED, TOLD, ChangeNotes, Told
+from bridge.chats.slack.configuring.dialog import configure
+from bridge.chats.slack.drawing.facts import Links
+from bridge.chats.slack.home.visits import HOME, Homes, Silence
 from bridge.chats.slack.parts import Background, Parts, Workspace
-from bridge.chats.slack.people import People
 from bridge.chats.slack.permits import Permits
-from bridge.chats.slack.planning import CARD, NOTICE
-from bridge.chats.slack.provider import configure
-from bridge.chats.slack.socket import Socket
+from bridge.chats.slack.receiving.door import SlackDoor, build_bolt
+from bridge.chats.slack.receiving.socket import Socket
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError
 from bridge.core.pacing import Limit

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bridge.chats.slack.clicks import Clicks
-from bridge.chats.slack.client import SlackClient
-from bridge.chats.slack.facts import Links
-from bridge.chats.slack.outgoing import Outgoing
-from bridge.chats.slack.people import People
+from bridge.chats.slack.api.client import SlackClient
+from bridge.chats.slack.api.people import People
+from bridge.chats.slack.commands.clicks import Clicks
+from bridge.chats.slack.commands.outgoing import Outgoing
+from bridge.chats.slack.drawing.facts import Links
 from bridge.core.access import Access, Person
 from bridge.core.errors import BridgeError
 from bridge.core.watch import App

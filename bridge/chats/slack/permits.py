@@ -1,8 +1,8 @@
 """Whether somebody may still do what they have asked for, by the time that it is done."""
 
-from bridge.chats.slack.client import SLACK
+from bridge.chats.slack.api.client import SLACK
+from bridge.chats.slack.api.people import People
 from bridge.chats.slack.parts import Workspace
-from bridge.chats.slack.people import People
 from bridge.core.access import Access, Right, missing
 from bridge.core.errors import Unreachable
 from bridge.core.watch import App

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
-from bridge.chats.slack import answers, home, names, pickers, replies
-from bridge.chats.slack.cards import render_card
-from bridge.chats.slack.facts import Links
-from bridge.chats.slack.lines import render_line
+from bridge.chats.slack.cards.card import render_card
+from bridge.chats.slack.cards.lines import render_line
+from bridge.chats.slack.commands import answers, pickers, replies
+from bridge.chats.slack.drawing import names
+from bridge.chats.slack.drawing.facts import Links
+from bridge.chats.slack.home import page
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State
@@ -124,10 +126,10 @@ def test_any_apps_have_their_lists(apps: list[App], data: st.DataObject) -> None
     found = data.draw(st.lists(DEPLOYMENTS, max_size=6))
     of_them = [replace(one, app_id=apps[n % len(apps)].id) for n, one in enumerate(found) if apps]
     text = data.draw(WORDS)
-    shown = home.Shown(data.draw(st.integers(-2, 9)), text)
+    shown = page.Shown(data.draw(st.integers(-2, 9)), text)
 
     fits(
-        home.render_home(apps, of_them, shown=shown, warnings=[text], links=LINKS),
+        page.render_home(apps, of_them, shown=shown, warnings=[text], links=LINKS),
         answers.status_all(apps, of_them, LINKS),
         answers.list_apps(apps, of_them, typed=text, page=3, links=LINKS),
         pickers.offered(apps, text),

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack import names
-from bridge.chats.slack.change_views import told as told_text
-from bridge.chats.slack.changes import CHANGED, TOLD, ChangeNotes, ChangePlans, Told
-from bridge.chats.slack.planning import Channels
+from bridge.chats.slack.cards.planning import Channels
+from bridge.chats.slack.configuring.change_views import told as told_text
+from bridge.chats.slack.configuring.changes import CHANGED, TOLD, ChangeNotes, ChangePlans, Told
+from bridge.chats.slack.drawing import names
 from bridge.core.decision import Reason, because
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.events import Action, Asked

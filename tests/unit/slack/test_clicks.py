@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bridge.chats.slack.clicks import Clicks, one_time
+from bridge.chats.slack.commands.clicks import Clicks, one_time
 from bridge.core.commands import CHAT_HOST
 from bridge.ports.inbox import Delivery, DeliveryState
 

@@ -10,18 +10,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bridge.chats.slack import names
-from bridge.chats.slack.build_form import (
+from bridge.chats.slack.configuring.build_form import (
     build_fields,
     build_wanted,
     environment_fields,
     environment_wanted,
 )
-from bridge.chats.slack.fields import depends_on, given_in
-from bridge.chats.slack.provider_views import About, part_view, read_about
-from bridge.chats.slack.source_fields import source_fields
-from bridge.chats.slack.source_form import SourceForm
-from bridge.chats.slack.source_wanted import block_of, source_wanted
+from bridge.chats.slack.configuring.source_fields import source_fields
+from bridge.chats.slack.configuring.source_form import SourceForm
+from bridge.chats.slack.configuring.source_wanted import block_of, source_wanted
+from bridge.chats.slack.configuring.views import About, part_view, read_about
+from bridge.chats.slack.drawing import names
+from bridge.chats.slack.drawing.fields import depends_on, given_in
 from bridge.core.difference import difference
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.merge import WantedVariables, merge

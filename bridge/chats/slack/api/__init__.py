@@ -1,0 +1,1 @@
+"""Slack's Web API, and what is asked or told there."""

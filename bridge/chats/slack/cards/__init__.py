@@ -1,0 +1,1 @@
+"""The live cards of deployments, and the threads below them."""

@@ -1,0 +1,266 @@
+"""Keeps cards and their threads as things stand: posted once, then updated in place.
+
+Level, not edge: whatever has happened in between is one update of the card and one message in
+its thread. What can't be repeated is announced in the target's memory before it is sent; after
+a crash in between it is looked for in the channel by the metadata that each message carries,
+where the app may read it.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bridge.chats.slack.api.client import SlackClient, code_of
+from bridge.chats.slack.api.people import People
+from bridge.chats.slack.cards.card import render_card
+from bridge.chats.slack.cards.lines import LOUD, Line, render_line
+from bridge.chats.slack.cards.memory import CardMemory, about, hash_of, joined, portions
+from bridge.chats.slack.cards.planning import card
+from bridge.chats.slack.drawing.facts import Links
+from bridge.chats.slack.drawing.messages import Message
+from bridge.core.errors import BridgeError, Refused
+from bridge.core.lifecycle import Change, Deployment
+from bridge.ports.feedback import Remember, Story, Turn
+from bridge.ports.targets import LINK, Memory, Target
+
+log = logging.getLogger(__name__)
+
+Tells = Callable[[Deployment], Awaitable[str]]
+"""Tells something of a deployment; "" where there is nothing to tell."""
+
+_NOT_THERE = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
+_GONE = frozenset({"message_not_found", "thread_not_found"})
+_MAY_NOT_LOOK = frozenset({"missing_scope", "not_in_channel", "channel_not_found", "not_allowed"})
+
+
+class Board:
+    """Shows cards; of kind `planning.CARD`."""
+
+    def __init__(
+        self,
+        client: SlackClient,
+        people: People,
+        turn: Turn,
+        links: Links,
+        *,
+        tail: Tells,
+        email_of: Tells,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            tail: reads the end of a deployment's log.
+            email_of: finds the address of a deployment's commit's author.
+        """
+        self._client = client
+        self._people = people
+        self._turn = turn
+        self._links = links
+        self._tail = tail
+        self._email_of = email_of
+        self._ids: dict[str, str] = {}
+        """Of channels by their names, as learned from what was posted there."""
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Bring a card and its thread up to date."""
+        known = CardMemory.of(memory)
+        if known.gone or not story.deployments:
+            return ()
+        deployment = story.deployments[0]
+        message = self._rendered(target, story, deployment)
+        try:
+            known = await self._posted(target, known, message, remember)
+            known = await self._updated(target, known, message, remember)
+            await self._said(target, known, story, deployment, remember)
+        except Refused as error:
+            if code_of(error) in _GONE:
+                await remember(replace(known, gone=True).memory())
+                return ()
+            if known.ts or code_of(error) not in _NOT_THERE or not target.place.get("person"):
+                raise
+            # Asked for where the bridge is not: then in their own conversation with it.
+            log.info("a card goes to who asked", extra={"why": str(error)})
+            return (card(deployment.id, str(target.place["person"])),)
+        return ()
+
+    # ── the card ──────────────────────────────────────────────────────────
+
+    def _rendered(self, target: Target, story: Story, deployment: Deployment) -> Message:
+        return render_card(
+            deployment,
+            story.apps.get(deployment.app_id),
+            links=self._links,
+            can_cancel=not deployment.final,
+            superseded_by=_newer(target, story, deployment),
+        )
+
+    async def _posted(
+        self, target: Target, known: CardMemory, message: Message, remember: Remember
+    ) -> CardMemory:
+        """The card's message, made unless it is there."""
+        if known.ts:
+            return known if known.link else await self._linked(known, remember)
+        if known.posting and (found := await self._found(target, known, "", 0)) is not None:
+            known = replace(known, channel=found[0], ts=found[1], posting=False)
+        else:
+            known = replace(known, posting=True)
+            await remember(known.memory())
+            answer = await self._post(target, message, about(target, 0))
+            known = replace(
+                known,
+                channel=str(answer["channel"]),
+                ts=str(answer["ts"]),
+                posting=False,
+                shows=hash_of(message),
+            )
+        await remember(known.memory())
+        return await self._linked(known, remember)
+
+    async def _post(self, target: Target, message: Message, metadata: Any) -> dict[str, Any]:
+        await self._turn(target.lane)
+        name = str(target.place["channel"])
+        answer = await self._client.call(
+            "chat.postMessage",
+            channel=name,
+            metadata=metadata,
+            unfurl_links=False,
+            unfurl_media=False,
+            **message.body(),
+        )
+        self._ids[name] = str(answer["channel"])
+        return answer
+
+    async def _linked(self, known: CardMemory, remember: Remember) -> CardMemory:
+        """Its permalink, by which other places lead to it; a card is one without it, too."""
+        try:
+            answer = await self._client.read(
+                "chat.getPermalink", channel=known.channel, message_ts=known.ts
+            )
+        except BridgeError as error:
+            log.info("a card has no link yet", extra={"why": str(error)})
+            return known
+        known = replace(known, link=str(answer["permalink"]))
+        await remember(known.memory())
+        return known
+
+    async def _updated(
+        self, target: Target, known: CardMemory, message: Message, remember: Remember
+    ) -> CardMemory:
+        if known.shows == (now := hash_of(message)):
+            return known
+        await self._turn(target.lane)
+        await self._client.call(
+            "chat.update",
+            channel=known.channel,
+            ts=known.ts,
+            metadata=about(target, 0),
+            **message.body(),
+        )
+        known = replace(known, shows=now)
+        await remember(known.memory())
+        return known
+
+    # ── the thread ────────────────────────────────────────────────────────
+
+    async def _said(
+        self,
+        target: Target,
+        known: CardMemory,
+        story: Story,
+        deployment: Deployment,
+        remember: Remember,
+    ) -> None:
+        """Say what has changed since; several changes in one message."""
+        history = story.history.get(deployment.id, ())
+        if known.saying > known.said:
+            known = await self._looked_for(target, known, remember)
+        # The first change is that it was asked for, which the card itself has said.
+        for upto, news in portions(history, max(known.said, 1)):
+            known = replace(known, saying=upto)
+            await remember(known.memory())
+            line = await self._line(target, deployment, news, story)
+            await self._turn(target.lane)
+            await self._client.call(
+                "chat.postMessage",
+                channel=known.channel,
+                thread_ts=known.ts,
+                reply_broadcast=line.broadcast or None,
+                metadata=about(target, upto),
+                unfurl_links=False,
+                unfurl_media=False,
+                **line.message.body(),
+            )
+            known = replace(known, said=upto)
+            await remember(known.memory())
+
+    async def _line(
+        self, target: Target, deployment: Deployment, news: Sequence[Change], story: Story
+    ) -> Line:
+        """One message for quiet changes, or for a loud one."""
+        if news[0].state not in LOUD:
+            return Line(joined([render_line(deployment, one).message for one in news]))
+        return render_line(
+            deployment,
+            news[0],
+            log_tail=await self._tail(deployment),
+            author_id=await self._author(target, deployment),
+            app=story.apps.get(deployment.app_id),
+            links=self._links,
+        )
+
+    async def _author(self, target: Target, deployment: Deployment) -> str | None:
+        """Who made the commit, where Slack knows the address that stands in it, or who asked for
+        it here; never a guess."""
+        email = await self._email_of(deployment)
+        author = await self._people.by_email(email) if email else None
+        return author or target.place.get("asker")
+
+    async def _looked_for(
+        self, target: Target, known: CardMemory, remember: Remember
+    ) -> CardMemory:
+        """Lines that were about to be said when the process died, or Slack did not answer.
+
+        Where the app may not read the thread they are said again.
+        """
+        found = await self._found(target, known, known.ts, known.saying)
+        said = known.saying if found else known.said
+        known = replace(known, said=said, saying=said)
+        await remember(known.memory())
+        return known
+
+    # ── looking for what may be there ─────────────────────────────────────
+
+    async def _found(
+        self, target: Target, known: CardMemory, thread: str, lines: int
+    ) -> tuple[str, str] | None:
+        """Channel and ts of a message of ours by its metadata; None: it is not to be found."""
+        name = str(target.place["channel"])
+        channel = known.channel or self._ids.get(name, name)
+        where = {"ts": thread} if thread else {}
+        method = "conversations.replies" if thread else "conversations.history"
+        try:
+            answer = await self._client.read(
+                method, channel=channel, limit="100", include_all_metadata="true", **where
+            )
+        except Refused as error:
+            if code_of(error) in _MAY_NOT_LOOK:
+                return None
+            raise
+        wanted = about(target, lines)
+        for message in answer.get("messages") or ():
+            if message.get("metadata") == wanted:
+                return channel, str(message["ts"])
+        return None
+
+
+def _newer(target: Target, story: Story, deployment: Deployment) -> str | None:
+    """The link of the card, in the same channel, of what took this one's place."""
+    if deployment.superseded_by is None:
+        return None
+    beside: Mapping[str, Memory] = story.beside
+    wanted = card(deployment.superseded_by, str(target.place["channel"])).id
+    link = beside.get(wanted, {}).get(LINK)
+    return str(link) if link else None

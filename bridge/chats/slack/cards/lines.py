@@ -1,0 +1,88 @@
+"""The card's thread: one line for each change, and what the channel hears of a failure."""
+
+from dataclasses import dataclass
+
+from bridge.chats.slack.drawing.blocks import SECTION_TEXT, context, section
+from bridge.chats.slack.drawing.facts import (
+    ICONS,
+    VERDICTS,
+    Links,
+    asked_by,
+    commit_of,
+    first_line,
+    joined,
+    name_of,
+    news,
+    ref_of,
+    took,
+)
+from bridge.chats.slack.drawing.messages import Block, Message
+from bridge.chats.slack.drawing.mrkdwn import clean_lines, code_block, escape, mention, moment
+from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.redaction import redact
+from bridge.core.watch import App
+
+TAIL_LINES = 12
+MOST_CHARACTERS = 50_000
+"""Of a log's end; more is not looked at."""
+
+LOUD = frozenset({State.FAILED, State.UNKNOWN})
+"""What the whole channel hears: it needs somebody. All else only stands in the thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A reply in a card's thread; `broadcast`: the channel sees it, too."""
+
+    message: Message
+    broadcast: bool = False
+
+
+def render_line(
+    deployment: Deployment,
+    change: Change,
+    *,
+    log_tail: str = "",
+    author_id: str | None = None,
+    app: App | None = None,
+    links: Links | None = None,
+) -> Line:
+    """The line for one change of a deployment.
+
+    Args:
+        log_tail: the end of the build's log, shown with a failure; redacted here.
+        author_id: the Slack user id of who made the commit, called when it fails.
+        app, links: for the link to the commit.
+    """
+    if change.state in LOUD:
+        commit = commit_of(deployment.commit, app, links or Links(None, None))
+        return Line(_loud(deployment, change, commit, log_tail, author_id), broadcast=True)
+    said = news(change.state, change.note) or VERDICTS[change.state]
+    at = moment(change.at, "{time_secs}")
+    line = f"{ICONS[change.state]}  {said}  ·  {at}"
+    return Line(Message(f"{escape(deployment.app, 200)}: {said}", (context(line),)))
+
+
+def _loud(
+    deployment: Deployment, change: Change, commit: str, log_tail: str, author_id: str | None
+) -> Message:
+    lasted = took(deployment)
+    verdict = VERDICTS[change.state] + (f" after {lasted}" if lasted else "")
+    called = mention(author_id or "")
+    title = f"{ICONS[change.state]}  {name_of(deployment)} {verdict}"
+    what = " ".join(filter(None, (commit, first_line(deployment.message))))
+    about = joined(ref_of(deployment.ref), what, called or asked_by(deployment))
+    blocks: list[Block] = [section("\n".join(filter(None, (title, about))))]
+    note = news(change.state, change.note)
+    tail = _tail(log_tail)
+    if note and redact(change.note).strip() not in tail:
+        blocks.append(section(note))
+    if tail:
+        blocks.append(section(code_block(tail, SECTION_TEXT)))
+    text = f"{escape(deployment.app, 200)} {verdict}"
+    return Message(joined(text, note, called), tuple(blocks))
+
+
+def _tail(log: str) -> str:
+    lines = clean_lines(redact(log[-MOST_CHARACTERS:])).strip("\n").split("\n")
+    return "\n".join(lines[-TAIL_LINES:]).strip("\n")

@@ -1,0 +1,1 @@
+"""Commands, shortcuts, buttons, and what they are answered with."""

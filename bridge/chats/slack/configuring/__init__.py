@@ -1,0 +1,1 @@
+"""The dialog that configures an app, and what is told of what became of it."""

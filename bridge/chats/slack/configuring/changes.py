@@ -1,0 +1,236 @@
+"""What became of a change that was asked for by chat: told to who asked, and to the app's channel.
+
+The dialog that asked is brought up to date while it is open; else who asked is told alone. The
+channel sees who has changed what once it is made, and may undo it there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bridge.chats.slack.api.alone import tell_alone
+from bridge.chats.slack.api.client import SlackClient, code_of
+from bridge.chats.slack.cards.planning import Channels, lane_of
+from bridge.chats.slack.commands.answering import later
+from bridge.chats.slack.commands.outgoing import Outgoing, outgoing
+from bridge.chats.slack.commands.replies import problem
+from bridge.chats.slack.configuring.asking import allowed, ask, denied
+from bridge.chats.slack.configuring.change_views import change_note, outcome_view, told, was_made
+from bridge.chats.slack.drawing import names
+from bridge.chats.slack.drawing.messages import Message
+from bridge.chats.slack.parts import Parts, place_of
+from bridge.core.errors import BridgeError, Refused
+from bridge.core.events import CONFIGURING, Action
+from bridge.ports.feedback import Occasion, Remember, Story, Turn
+from bridge.ports.outcomes import DONE, Audited
+from bridge.ports.targets import Memory, Target, about_change, about_delivery
+
+TOLD = "slack.told"
+CHANGED = "slack.change"
+"""The kinds: a word to who asked, and a message in a channel."""
+
+EVENT = "bridge_change"
+"""The type of our messages' metadata."""
+
+_CLOSED = frozenset({"not_found", "view_not_found"})
+LOOKED_THROUGH = 30
+
+
+class ChangePlans:
+    """The planner: who is told of a change."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+
+    def __call__(self, occasion: Occasion) -> list[Target]:
+        """A word to who asked, and a message in each of the app's channels."""
+        asked, outcome = occasion.asked, occasion.outcome
+        if asked is None or asked.action not in CONFIGURING or not asked.person:
+            return []
+        app = occasion.apps.get(asked.target)
+        if app is None:
+            return []
+        seq = outcome.seq
+        channels = self._channels.of(app.label, asked.channel)
+        place = {"seq": seq, "person": asked.person, "channel": asked.channel, "view": asked.view}
+        follows = (about_delivery(seq),)
+        # A dialog is no message of the channel, so it does not wait for its turn there.
+        lane = f"{TOLD} {asked.person}"
+        person = Target(f"{TOLD} {seq}", TOLD, lane, follows, place | {"shown": list(channels)})
+        return [person] + [
+            Target(
+                f"{CHANGED} {seq} {channel}",
+                CHANGED,
+                lane_of(channel),
+                follows,
+                {"seq": seq, "channel": channel},
+            )
+            for channel in channels
+        ]
+
+    def of_note(self, note: Audited) -> list[Target]:
+        """A message in each of the app's channels, of a change that is made without the chat."""
+        return [
+            Target(
+                f"{CHANGED} number {note.number} {channel}",
+                CHANGED,
+                lane_of(channel),
+                (about_change(note.number),),
+                {"number": note.number, "channel": channel},
+            )
+            for channel in self._channels.of(note.app)
+        ]
+
+
+def _note_in(target: Target, story: Story) -> Audited | None:
+    """The note of the change that a delivery asked for, or of that number."""
+    place = target.place
+    if "number" in place:
+        return next((one for one in story.audited if one.number == place["number"]), None)
+    return next((one for one in story.audited if one.seq == place["seq"]), None)
+
+
+class Told:
+    """Tells who asked; of kind `TOLD`."""
+
+    def __init__(self, client: SlackClient, turn: Turn) -> None:
+        self._client = client
+        self._turn = turn
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Bring the dialog up to date; where it is closed, tell the outcome, once."""
+        note = _note_in(target, story)
+        if note is None or memory.get("said") == note.outcome:
+            return ()
+        await self._turn(target.lane)
+        if not await self._in_dialog(str(target.place["view"]), note) and note.over:
+            seen = note.outcome == DONE and target.place["channel"] in target.place["shown"]
+            if not seen:
+                place, said = target.place, told(note).body()
+                await tell_alone(self._client, str(place["channel"]), str(place["person"]), said)
+        await remember({"said": note.outcome})
+        return ()
+
+    async def _in_dialog(self, view_id: str, note: Audited) -> bool:
+        if not view_id:
+            return False
+        try:
+            await self._client.call("views.update", view_id=view_id, view=outcome_view(note))
+        except Refused as error:
+            if code_of(error) in _CLOSED:
+                return False
+            raise
+        return True
+
+
+class ChangeNotes:
+    """Posts to a channel who has changed what; of kind `CHANGED`."""
+
+    def __init__(self, client: SlackClient, turn: Turn) -> None:
+        self._client = client
+        self._turn = turn
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Post it once it is made; say there when it was undone."""
+        note = _note_in(target, story)
+        if note is None or not was_made(note):
+            return ()
+        of_it = (one for one in story.audited if one.undoes == note.number)
+        undone = next((one for one in of_it if one.outcome == DONE), None)
+        message, state = change_note(note, undone), "undone" if undone else "made"
+        known = dict(memory)
+        if "ts" not in known:
+            known = await self._posted(target, note, message, known, remember) | {"shows": state}
+            await remember(known)
+        if known.get("shows") != state:
+            await self._turn(target.lane)
+            await self._client.call(
+                "chat.update",
+                channel=known["channel"],
+                ts=known["ts"],
+                metadata=_about(note),
+                **message.body(),
+            )
+            await remember(known | {"shows": state})
+        return (replace(target, follows=(*target.follows, about_change(note.number))),)
+
+    async def _posted(
+        self,
+        target: Target,
+        note: Audited,
+        message: Message,
+        known: Mapping[str, Any],
+        remember: Remember,
+    ) -> dict[str, Any]:
+        channel = str(target.place["channel"])
+        if known.get("posting") and (ts := await self._found(channel, note)):
+            return {"channel": channel, "ts": ts}
+        await remember({"posting": True})
+        await self._turn(target.lane)
+        answer = await self._client.call(
+            "chat.postMessage",
+            channel=channel,
+            metadata=_about(note),
+            unfurl_links=False,
+            unfurl_media=False,
+            **message.body(),
+        )
+        return {"channel": str(answer["channel"]), "ts": str(answer["ts"])}
+
+    async def _found(self, channel: str, note: Audited) -> str | None:
+        """One that was posted before the process died; None where it may not be looked for."""
+        try:
+            answer = await self._client.read(
+                "conversations.history",
+                channel=channel,
+                limit=LOOKED_THROUGH,
+                include_all_metadata="true",
+            )
+        except Refused:
+            return None
+        for one in answer.get("messages") or ():
+            if one.get("metadata") == _about(note):
+                return str(one["ts"])
+        return None
+
+
+def _about(note: Audited) -> dict[str, Any]:
+    return {"event_type": EVENT, "event_payload": {"number": note.number}}
+
+
+# ── undo ─────────────────────────────────────────────────────────────────────
+
+
+def register(bolt: Any, parts: Parts) -> None:
+    """Listen to the button that undoes a change."""
+
+    async def on_undo(ack: Any, body: dict[str, Any]) -> Any:
+        said = await _undo(parts, body)
+        if said is not None:
+            parts.background.start(later(parts, body, said), "answer to an undo")
+        return await ack()
+
+    bolt.action(names.PROVIDER_UNDO)(on_undo)
+
+
+async def _undo(parts: Parts, body: dict[str, Any]) -> Outgoing | None:
+    """Keep it; what there is to say where it can't be."""
+    person, place = await parts.person(body), place_of(body)
+    value = str(body["actions"][0].get("value") or "")
+    try:
+        note = await parts.journal.change(int(value)) if value.isdecimal() else None
+        app = allowed(parts, person, place, note.app_id) if note else None
+        if note is None or app is None:
+            known = await parts.journal.app(note.app_id) if note else None
+            reply = denied(parts, person, place, known)
+            parts.background.start(parts.commands.note(person, str(Action.UNDO), reply), "audit")
+            return outgoing(reply, parts.links)
+        which = (await parts.clicks.id_of(body),)
+        await ask(parts, person, place, Action.UNDO, app, which, draft=str(note.number))
+    except BridgeError as error:
+        return Outgoing(problem(f"It could not be kept, so nothing will change: {error}"))
+    return None

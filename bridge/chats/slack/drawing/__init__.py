@@ -1,0 +1,1 @@
+"""What everything that is shown in Slack is made of."""

@@ -1,0 +1,229 @@
+"""The facts that cards, lines and answers are made of, each as a piece of mrkdwn."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from bridge.chats.slack.drawing.mrkdwn import NOTHING, clean, code, escape, link, prose
+from bridge.core.events import Action
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.redaction import redact
+from bridge.core.refs import normalise_url
+from bridge.core.watch import App, SourceType
+
+ICONS = {
+    State.WAITING: ":hourglass_flowing_sand:",
+    State.ASKED: ":satellite_antenna:",
+    State.QUEUED: ":inbox_tray:",
+    State.RUNNING: ":building_construction:",
+    State.DONE: ":white_check_mark:",
+    State.FAILED: ":x:",
+    State.CANCELLED: ":no_entry_sign:",
+    State.SUPERSEDED: ":fast_forward:",
+    State.UNKNOWN: ":question:",
+}
+
+VERDICTS = {
+    State.WAITING: "waits for its turn",
+    State.ASKED: "is about to start",
+    State.QUEUED: "waits in the backend's queue",
+    State.RUNNING: "is building",
+    State.DONE: "is live",
+    State.FAILED: "failed",
+    State.CANCELLED: "was cancelled",
+    State.SUPERSEDED: "gave way to a newer deployment",
+    State.UNKNOWN: "has an unknown outcome",
+}
+"""How a deployment stands, as said right after the app's name."""
+
+_NOTHING_NEW = frozenset(
+    {
+        (State.WAITING, "waits for its turn"),
+        (State.ASKED, "the backend accepted it"),
+        (State.QUEUED, "waits in the backend's queue"),
+        (State.RUNNING, "builds"),
+    }
+)
+"""Notes that say what the state says."""
+
+_AWAY = "waits for the backend"
+
+APP_NAME = 200
+FIRST_LINE = 120
+PERSON = 60
+REF_NAME = 100
+ENVIRONMENT = 60
+NOTE = 500
+LONGEST_ADDRESS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where people look at repositories; a link is never taken from a payload.
+
+    Attributes:
+        github, gitlab: the hosts' web addresses; None: no links to them.
+    """
+
+    github: str | None = "https://github.com"
+    gitlab: str | None = "https://gitlab.com"
+
+    def commit(self, app: App | None, sha: str | None) -> str | None:
+        """The page of a commit of an app's repository; None where it is not known for sure."""
+        if sha is None or not re.fullmatch(r"[0-9a-f]{7,64}", sha):
+            return None
+        home = self._repository(app)
+        if home is None:
+            return None
+        page, separator = home
+        return f"{page}{separator}{sha}" if len(page) < LONGEST_ADDRESS else None
+
+    def _repository(self, app: App | None) -> tuple[str, str] | None:
+        source = app.source if app else None
+        if source is None:
+            return None
+        if source.type is SourceType.GIT:
+            return self._by_address(source.url or "")
+        host = {SourceType.GITHUB: self.github, SourceType.GITLAB: self.gitlab}.get(source.type)
+        if host is None or not source.repository:
+            return None
+        between = "/commit/" if source.type is SourceType.GITHUB else "/-/commit/"
+        return f"{host.rstrip('/')}/{quote(source.repository)}", between
+
+    def _by_address(self, url: str) -> tuple[str, str] | None:
+        for host, between in ((self.github, "/commit/"), (self.gitlab, "/-/commit/")):
+            if host and url.startswith(prefix := normalise_url(host) + "/"):
+                return f"{host.rstrip('/')}/{quote(url.removeprefix(prefix))}", between
+        return None
+
+
+def name_of(deployment: Deployment) -> str:
+    """The app's name, bold."""
+    return f"*{escape(deployment.app, APP_NAME) or NOTHING}*"
+
+
+def ref_of(ref: str | None) -> str:
+    """A branch as code, a tag with its sign; "" where there is none."""
+    if not ref:
+        return ""
+    name = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+    shown = code(name, REF_NAME)
+    return f":label: {shown}" if ref.startswith("refs/tags/") else shown
+
+
+def commit_of(sha: str | None, app: App | None, links: Links) -> str:
+    """A commit's short name with a link to it."""
+    if not sha:
+        return ""
+    return link(links.commit(app, sha), code(sha[:7], 20))
+
+
+def first_line(message: str | None, limit: int = FIRST_LINE) -> str:
+    """The first line of a commit's message that says something."""
+    lines = (line for line in (message or "").splitlines() if clean(line))
+    return escape(next(lines, ""), limit)
+
+
+_PUSHED = {"push": "pushed", "tag": "tagged"}
+_DOOR = re.compile(r"\b(?P<door>slack|cli): ")
+_USER_ID = re.compile(r" \([UW][A-Z0-9]+\)")
+
+
+def asked_by(deployment: Deployment) -> str:
+    """Who or what wanted it, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
+    kind, _, more = deployment.trigger.partition(", ")
+    if (pushed := _PUSHED.get(kind)) is not None:
+        author = escape(deployment.author or "", PERSON)
+        by = f"{pushed} by {author}" if author else pushed
+        return ", ".join(filter(None, (by, person_of(more))))
+    verb = "redeploy" if deployment.action is Action.REDEPLOY else "deploy"
+    who = person_of(deployment.trigger)
+    return f"{verb} asked by {who}" if who else f"{verb} asked"
+
+
+def person_of(actor: str) -> str:
+    """Who did something, as people say it: "cli: ada" is "ada on the command line"."""
+    shown = escape(_USER_ID.sub("", _DOOR.sub("", actor, count=1)), PERSON)
+    door = _DOOR.search(actor)
+    return f"{shown} on the command line" if shown and door and door["door"] == "cli" else shown
+
+
+def sentence(note: str) -> str:
+    """A note for people, redacted and escaped, with a capital."""
+    shown = prose(redact(note), NOTE)
+    return shown[:1].upper() + shown[1:]
+
+
+def verdict_of(deployment: Deployment) -> str:
+    """How it stands, to be said right after the app's name."""
+    if deployment.state is State.WAITING and deployment.note.startswith(_AWAY):
+        return "waits for the backend"
+    return VERDICTS[deployment.state]
+
+
+def news(state: State, note: str) -> str:
+    """What a change's note says, as a sentence."""
+    if state is State.SUPERSEDED:
+        return "A newer deployment takes its place"
+    return sentence(note.removeprefix("accepted, outcome unknown: "))
+
+
+def remark(deployment: Deployment) -> str:
+    """The newest note of a deployment where it says more than its state."""
+    if (deployment.state, deployment.note) in _NOTHING_NEW or deployment.superseded_by:
+        return ""
+    as_shown = deployment.deployed_commit and not another_commit(deployment)
+    if as_shown and deployment.action is Action.DEPLOY:
+        return ""
+    return news(deployment.state, deployment.note.removeprefix(f"{_AWAY}: "))
+
+
+def same_commit(one: str, other: str) -> bool:
+    """Whether two names, maybe shortened, mean one commit."""
+    return one.startswith(other) or other.startswith(one)
+
+
+def another_commit(deployment: Deployment) -> bool:
+    """Whether the backend reports another commit than was pushed."""
+    deployed, pushed = deployment.deployed_commit, deployment.commit
+    return bool(deployed and pushed and not same_commit(deployed, pushed))
+
+
+def duration(seconds: float) -> str:
+    """A length of time in two units at most, e.g. "1 min 12 s"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two(whole // 60, "min", whole % 60, "s")
+    if whole < 86400:
+        return _two(whole // 3600, "h", whole % 3600 // 60, "min")
+    return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
+
+
+def _two(many: int, unit: str, few: int, smaller: str) -> str:
+    return f"{many} {unit} {few} {smaller}" if few else f"{many} {unit}"
+
+
+def took(deployment: Deployment) -> str:
+    """How long it took from its start to its end; "" where that is not known."""
+    began = deployment.started_at or deployment.asked_at
+    if deployment.finished_at is None or began is None:
+        return ""
+    return duration(deployment.finished_at - began)
+
+
+def joined(*pieces: str) -> str:
+    """Those pieces that say something, with a dot between them."""
+    return "  ·  ".join(piece for piece in pieces if piece)
+
+
+def source_of(app: App) -> str:
+    """Where an app's code comes from, in plain words, not escaped: "my-org/mono, branch main"."""
+    source = app.source
+    if source is None:
+        return "no source yet"
+    if source.type is SourceType.DOCKER:
+        return f"image {source.image}" if source.image else "a Docker image"
+    where = source.repository or source.url or source.type.value
+    return f"{where}, branch {source.branch}" if source.branch else where
