@@ -30,7 +30,7 @@ from tests.fakes.journey import (
     journal_in_memory,
 )
 
-PACE = Pace(look=0.8, look_at_most=2.0, adopt=10.0, settle=1.5, lost=120.0, failures=3)
+PACE = Pace(look=0.8, look_at_most=2.0, adopt=10.0, settle=1.5, lost=120.0, long=600.0, failures=3)
 AWAY = Unreachable("dokploy", "ConnectError")
 SILENT = Unanswered("dokploy", "ReadTimeout")
 NO = Refused("dokploy", "Application not found", status=404)
@@ -552,13 +552,13 @@ async def test_a_process_that_dies_while_asking_again_does_not_ask_a_third_time(
 
 
 async def test_a_build_that_takes_very_long_is_said_once(staged: Callable[..., Stage]) -> None:
-    stage = staged(builds=3700.0)
+    stage = staged(builds=PACE.long + 100)
 
     ended = await stage.run()
 
     notes = [note for _, note in await stage.history(ended)]
     assert ended.state is State.DONE
-    assert notes.count("has been building for more than 60 minutes") == 1
+    assert notes.count("has been building for more than 10 minutes") == 1
 
 
 async def test_a_backend_that_is_away_while_it_builds_loses_nothing(
