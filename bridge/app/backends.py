@@ -20,7 +20,7 @@ from bridge.settings import DokploySettings, Settings, book_of
 async def run_embedded(settings: Settings) -> AsyncIterator[Any]:
     """The embedded backend alone, as a server."""
     from bridge.backends.embedded import EmbeddedServer
-    from bridge.backends.embedded.process import Limits
+    from bridge.backends.embedded.building.process import Limits
 
     server = EmbeddedServer(
         settings.data / "embedded",

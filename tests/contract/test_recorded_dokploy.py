@@ -16,8 +16,8 @@ import pytest
 import pytest_asyncio
 
 from bridge.backends.embedded import EmbeddedServer, Hosts
-from bridge.backends.embedded.procedures import PROCEDURES
-from bridge.backends.embedded.procedures.providers import add_github
+from bridge.backends.embedded.http.procedures import PROCEDURES
+from bridge.backends.embedded.http.procedures.providers import add_github
 from tests.unit.embedded.support import Client, Repository, client_of, holding, path_with, until
 
 RECORDED = Path(__file__).parents[2].parent / "shared" / "dokploy" / "recorded.jsonl"

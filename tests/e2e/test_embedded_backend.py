@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
-from bridge.backends.embedded.procedures import PROCEDURES
+from bridge.backends.embedded.http.procedures import PROCEDURES
 from bridge.backends.embedded.undivided import undivided
 from bridge.core.configuration import (
     BuildType,

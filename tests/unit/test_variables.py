@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backends.embedded.variables import parse_variables
+from bridge.backends.embedded.building.variables import parse_variables
 from bridge.core.errors import Rejected
 from bridge.core.variables import assignment, assignments_in, edited, variables_in
 

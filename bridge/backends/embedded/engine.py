@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bridge.backends.embedded.history import Deployment, Ending, History, Job, JobKind
-from bridge.backends.embedded.ids import moment
-from bridge.backends.embedded.pipeline import Pipeline
+from bridge.backends.embedded.building.pipeline import Pipeline
 from bridge.backends.embedded.places import Places
+from bridge.backends.embedded.records.history import Deployment, Ending, History, Job, JobKind
+from bridge.backends.embedded.records.ids import moment
 from bridge.ports.clock import Clock
 
 log = logging.getLogger(__name__)

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.backends.embedded.catalog import Catalog
+from bridge.backends.embedded.building.logs import Growth
 from bridge.backends.embedded.engine import Engine
-from bridge.backends.embedded.history import History
-from bridge.backends.embedded.logs import Growth
 from bridge.backends.embedded.places import Places
+from bridge.backends.embedded.records.catalog import Catalog
+from bridge.backends.embedded.records.history import History
 from bridge.ports.clock import Clock
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.backends.embedded.errors import BuildFailed
+from bridge.backends.embedded.building.errors import BuildFailed
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,21 +16,21 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from bridge.backends.embedded import docs
-from bridge.backends.embedded.api import BODY_LIMIT, Api, checks_key
-from bridge.backends.embedded.catalog import Catalog
-from bridge.backends.embedded.database import Database
+from bridge.backends.embedded.building.logs import Growth
+from bridge.backends.embedded.building.pipeline import Pipeline
+from bridge.backends.embedded.building.process import Limits
+from bridge.backends.embedded.building.sources import Hosts
 from bridge.backends.embedded.engine import Engine
-from bridge.backends.embedded.history import History
-from bridge.backends.embedded.ids import new_id
-from bridge.backends.embedded.logs import Growth
+from bridge.backends.embedded.http import docs
+from bridge.backends.embedded.http.api import BODY_LIMIT, Api, checks_key
+from bridge.backends.embedded.http.sites import Sites
+from bridge.backends.embedded.http.streaming import Streaming
 from bridge.backends.embedded.parts import Parts
-from bridge.backends.embedded.pipeline import Pipeline
 from bridge.backends.embedded.places import Places
-from bridge.backends.embedded.process import Limits
-from bridge.backends.embedded.sites import Sites
-from bridge.backends.embedded.sources import Hosts
-from bridge.backends.embedded.streaming import Streaming
+from bridge.backends.embedded.records.catalog import Catalog
+from bridge.backends.embedded.records.database import Database
+from bridge.backends.embedded.records.history import History
+from bridge.backends.embedded.records.ids import new_id
 from bridge.core.errors import Rejected
 from bridge.ports.clock import Clock
 

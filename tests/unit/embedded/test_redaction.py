@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backends.embedded.logs import Growth, Log, tail
-from bridge.backends.embedded.redaction import redact, secret_values, strip_credentials
+from bridge.backends.embedded.building.logs import Growth, Log, tail
+from bridge.backends.embedded.building.redaction import redact, secret_values, strip_credentials
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The embedded backend as the bridge's `Backend` and `Configures`, without HTTP."""

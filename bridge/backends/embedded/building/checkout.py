@@ -1,0 +1,137 @@
+"""Gets the code: a real `git clone`, kept from running anything that the repository brings."""
+
+import asyncio
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bridge.backends.embedded.building.errors import BuildFailed
+from bridge.backends.embedded.building.process import Command, Runner
+from bridge.backends.embedded.building.sources import TRANSPORTS, Clone
+from bridge.backends.embedded.places import Places
+from bridge.backends.embedded.undivided import undivided
+
+_MESSAGE_LIMIT = 16 * 1024
+
+# No hooks, no helper programs, no other repository's object store: cloning only reads.
+_HARMLESS = {
+    "protocol.ext.allow": "never",
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "credential.helper": "",
+    "transfer.fsckObjects": "false",
+    "submodule.recurse": "false",
+    "advice.detachedHead": "false",
+    "http.followRedirects": "initial",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What was checked out.
+
+    Attributes:
+        sha: 40 hex digits (64 in a repository with SHA-256).
+        message: the whole commit message.
+    """
+
+    sha: str
+    message: str
+
+
+async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Head:
+    """Clone the head of a branch, one commit deep, into a folder that does not exist yet.
+
+    Args:
+        scratch: an empty folder that stands for the user's home, so that no configuration
+            of the machine's users plays a part.
+
+    Raises:
+        BuildFailed: Git says no.
+    """
+    await runner.require("git")
+    env = _environment(source, scratch)
+    for url in await _candidates(source.urls):
+        await runner.log.say(f"Cloning Repo {source.shown} {url}, branch {source.branch}: ✅")
+        argv = ["git", "clone", f"--branch={source.branch}", "--depth=1", "--single-branch"]
+        argv += ["--no-tags", "--template=", "--progress", "--", url, into.name]
+        # A relative name, so that the log does not tell where on the machine it lies.
+        code, _ = await runner.attempt(Command(argv, cwd=into.parent, env=env))
+        if code == 0:
+            break
+        await asyncio.to_thread(shutil.rmtree, into, ignore_errors=True)
+    else:
+        raise BuildFailed("git clone did not work; its own words are in the log")
+    if source.submodules:
+        await _submodules(source, into, runner, env)
+    return await _head(into, runner, env)
+
+
+async def swap(fresh: Path, places: Places, application_id: str) -> Path:
+    """Make a fresh checkout the application's code; the one before is removed."""
+    code = places.code(application_id)
+    old = fresh.with_name(fresh.name + ".old")
+    await undivided(lambda: _swap(fresh, code, old))
+    return code
+
+
+def _swap(fresh: Path, code: Path, old: Path) -> None:
+    if code.exists():
+        code.rename(old)
+    fresh.rename(code)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+async def _submodules(source: Clone, into: Path, runner: Runner, env: dict[str, str]) -> None:
+    transports = [one for one in TRANSPORTS if one != "file" or _is_local(source.urls[0])]
+    # A repository from elsewhere must not bring in what lies on this machine's disk.
+    env = env | {"GIT_ALLOW_PROTOCOL": ":".join(transports)}
+    await runner.log.say("Getting submodules")
+    argv = ["git", "submodule", "update", "--init", "--recursive", "--depth=1", "--progress"]
+    await runner.run(Command(argv, cwd=into, env=env))
+
+
+async def _head(into: Path, runner: Runner, env: dict[str, str]) -> Head:
+    sha = await runner.run(Command(["git", "rev-parse", "HEAD"], into, env, quiet=True))
+    argv = ["git", "log", "-1", "--format=%B", "--no-show-signature"]
+    message = await runner.run(Command(argv, into, env, quiet=True))
+    return Head(sha.strip(), message.strip()[:_MESSAGE_LIMIT])
+
+
+def _environment(source: Clone, scratch: Path) -> dict[str, str]:
+    config = dict(_HARMLESS)
+    if source.authorization is not None:
+        parts = urlsplit(source.urls[0])
+        # Bound to the host, so that neither a redirect nor a submodule elsewhere gets it.
+        config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = source.authorization
+    env = {
+        "HOME": str(scratch),
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "/bin/false",
+        "SSH_ASKPASS": "/bin/false",
+        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new",
+        "GIT_ALLOW_PROTOCOL": ":".join(TRANSPORTS),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_CONFIG_COUNT": str(len(config)),
+    }
+    for number, (key, value) in enumerate(config.items()):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return env
+
+
+async def _candidates(urls: tuple[str, ...]) -> tuple[str, ...]:
+    """Of local addresses only those that exist; of others all, to be tried in turn."""
+    if not _is_local(urls[0]) or len(urls) == 1:
+        return urls
+    found = await asyncio.to_thread(
+        lambda: tuple(url for url in urls if Path(urlsplit(url).path).exists())
+    )
+    return found or urls
+
+
+def _is_local(url: str) -> bool:
+    return url.lower().startswith("file:")

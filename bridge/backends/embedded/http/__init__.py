@@ -1,0 +1,1 @@
+"""The server's HTTP side: the API in its own form, its description, logs to follow, sites."""

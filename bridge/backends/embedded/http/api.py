@@ -1,0 +1,137 @@
+"""The HTTP API: authentication, reading, the procedure, and errors in the server's form."""
+
+import hmac
+import json
+import logging
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from bridge.backends.embedded.http.failures import Failure
+from bridge.backends.embedded.http.inputs import Input
+from bridge.backends.embedded.http.procedures import PROCEDURES, Procedure
+from bridge.backends.embedded.http.procedures.procedure import Empty
+from bridge.backends.embedded.http.validation import InvalidInput, parse, zod_error
+from bridge.backends.embedded.parts import Parts
+
+log = logging.getLogger(__name__)
+
+BODY_LIMIT = 2 * 1024**2
+"""Bytes; an icon, the largest field there is, may have that many."""
+
+_JSON = "application/json"
+Authorised = Callable[[web.BaseRequest], bool]
+
+
+class BadJson(Exception):
+    """The body is no JSON."""
+
+
+def checks_key(api_key: str) -> Authorised:
+    """Whether a request brings the key: as `x-api-key`, or as the document says, `Bearer`."""
+    wanted = api_key.encode()
+
+    def authorised(request: web.BaseRequest) -> bool:
+        given = request.headers.get("x-api-key")
+        if given is None:
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            given = token.strip() if scheme.lower() == "bearer" else ""
+        return hmac.compare_digest(given.encode(errors="replace"), wanted)
+
+    return authorised
+
+
+class Api:
+    """Answers `/api/…`."""
+
+    def __init__(self, parts: Parts, authorised: Authorised) -> None:
+        self._parts = parts
+        self._authorised = authorised
+
+    def routes(self) -> list[web.RouteDef]:
+        """The API's routes."""
+        return [
+            web.get("/api/health", self._health),
+            web.route("*", "/api/{name:.*}", self._answer),
+        ]
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return web.json_response({"ok": True})
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if not self._authorised(request):
+            return web.json_response({"message": "Unauthorized"}, status=401)
+        name = request.match_info["name"]
+        procedure = PROCEDURES.get(name)
+        method = "GET" if request.method == "HEAD" else request.method
+        if procedure is None or procedure.method != method:
+            return failure_response(Failure("NOT_FOUND", "Not found"), None)
+        try:
+            return await self._call(procedure, request)
+        except BadJson:
+            return web.Response(status=400, text="Invalid JSON")
+        except InvalidInput as error:
+            return invalid_response(error, name)
+        except Failure as error:
+            return failure_response(error, name)
+        except (sqlite3.Error, OSError) as error:  # a full disk, most of all
+            log.warning("the disk says no", extra={"why": str(error), "procedure": name})
+            words = "The deploy server can't use its own disk now; try again later"
+            return failure_response(Failure("SERVICE_UNAVAILABLE", words), name)
+
+    async def _call(self, procedure: Procedure, request: web.Request) -> web.Response:
+        input_ = await _read(procedure, request)
+        answer = await procedure.run(self._parts, input_)
+        if isinstance(answer, Empty):
+            return web.Response(body=b"", content_type=_JSON)
+        return web.json_response(answer)
+
+
+def invalid_response(error: InvalidInput, path: str) -> web.Response:
+    """400 with every fault (facts.md, "Errors")."""
+    failure = Failure("BAD_REQUEST", "Input validation failed")
+    body = _error_body(failure, path, zod_error(error.issues)) | {"issues": error.issues}
+    return web.json_response(body, status=400)
+
+
+def failure_response(failure: Failure, path: str | None) -> web.Response:
+    """A refusal; `path` is the procedure's name, None where there is none of that name."""
+    return web.json_response(_error_body(failure, path, None), status=failure.status)
+
+
+def _error_body(failure: Failure, path: str | None, zod: object) -> dict[str, Any]:
+    data: dict[str, Any] = {"code": failure.code, "httpStatus": failure.status}
+    if path is not None:
+        data["path"] = path
+    return {"message": failure.message, "code": failure.code, "data": data | {"zodError": zod}}
+
+
+async def _read(procedure: Procedure, request: web.Request) -> Input:
+    if procedure.method == "GET":
+        return parse(procedure.model, dict(request.query))
+    if request.content_type != _JSON:
+        given = request.headers.get("Content-Type")
+        words = "Missing content-type header"
+        if given:
+            # The real server leaves out the closing quote.
+            words = f'Unsupported content-type "{given[:100]}'
+        raise Failure("UNSUPPORTED_MEDIA_TYPE", words)
+    try:
+        raw = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        words = f"The body is larger than {BODY_LIMIT} bytes"
+        raise Failure("REQUEST_ENTITY_TOO_LARGE", words) from error
+    return parse(procedure.model, _json(raw))
+
+
+def _json(raw: bytes) -> object:
+    try:
+        return json.loads(raw, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadJson from error
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,73 @@
+"""`application.update`, which takes nearly all that an application has."""
+
+from typing import Any, Literal
+
+from pydantic import Field, create_model
+
+from bridge.backends.embedded.http.inputs.applications import ApplicationId
+from bridge.backends.embedded.http.inputs.values import (
+    AppName,
+    BuildTypes,
+    Name,
+    SourceTypes,
+    Text,
+    Triggers,
+    WatchPaths,
+)
+from bridge.backends.embedded.words import words
+
+_UPDATE_NULLABLE_TEXT = words(
+    "description env previewEnv previewBuildArgs previewBuildSecrets previewWildcard"
+    " previewPath previewCustomCertResolver buildArgs buildSecrets memoryReservation"
+    " memoryLimit cpuReservation cpuLimit title subtitle command icon repository owner branch"
+    " buildPath gitlabRepository gitlabOwner gitlabBranch gitlabBuildPath gitlabPathNamespace"
+    " giteaRepository giteaOwner giteaBranch giteaBuildPath bitbucketRepository"
+    " bitbucketRepositorySlug bitbucketOwner bitbucketBranch bitbucketBuildPath username"
+    " password dockerImage registryUrl customGitUrl customGitBranch customGitBuildPath"
+    " dockerfile dockerContextPath dockerBuildStage dropBuildPath railpackVersion"
+    " herokuVersion publishDirectory githubId gitlabId customGitSSHKeyId"
+)
+_UPDATE_NULLABLE_FLAGS = words(
+    "isPreviewDeploymentsActive previewRequireCollaboratorPermissions rollbackActive enabled"
+    " cleanCache autoDeploy isStaticSpa"
+)
+_UPDATE_REST: dict[str, Any] = {
+    "name": Name,
+    "appName": AppName,
+    "watchPaths": WatchPaths,
+    "previewLabels": list[Text] | None,
+    "previewPort": int | None,
+    "previewHttps": bool,
+    "previewCertificateType": Literal["letsencrypt", "none", "custom"],
+    "previewLimit": int | None,
+    "args": list[Text] | None,
+    "sourceType": SourceTypes,
+    "triggerType": Triggers | None,
+    "gitlabProjectId": int | None,
+    "enableSubmodules": bool,
+    "replicas": int,
+    "applicationStatus": Literal["idle", "running", "done", "error"],
+    "buildType": BuildTypes,
+    "createEnvFile": bool,
+    "environmentId": Text,
+    "networkIds": list[Text] | None,
+    "detachDokployNetwork": bool,
+}
+_UPDATE_TYPES: dict[str, Any] = (
+    dict.fromkeys(_UPDATE_NULLABLE_TEXT, Text | None)
+    | dict.fromkeys(_UPDATE_NULLABLE_FLAGS, bool | None)
+    | _UPDATE_REST
+)
+
+_UPDATE_FIELDS: dict[str, Any] = {
+    # The defaults are never used: only what was sent is written (`model_fields_set`).
+    name: (type_, Field(default=None, alias=name))
+    for name, type_ in _UPDATE_TYPES.items()
+}
+
+ApplicationUpdate: type[ApplicationId] = create_model(
+    "ApplicationUpdate",
+    __base__=ApplicationId,
+    __doc__="`application.update`: changes only what is sent.",
+    **_UPDATE_FIELDS,
+)

@@ -1,0 +1,148 @@
+"""The API's description as OpenAPI 3.1, made from the procedures themselves. Pure."""
+
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from bridge.backends.embedded.http.inputs import Input
+from bridge.backends.embedded.http.procedures import PROCEDURES, Procedure
+from bridge.backends.embedded.http.procedures.procedure import Empty
+from bridge.backends.embedded.http.procedures.server import VERSION
+
+Schema = dict[str, Any]
+_REF = "#/components/schemas/{model}"
+_JSON = "application/json"
+
+_ZOD: Schema = {
+    "type": ["object", "null"],
+    "properties": {"formErrors": {"type": "array"}, "fieldErrors": {"type": "object"}},
+}
+_FAILURE: Schema = {
+    "type": "object",
+    "required": ["message", "code", "data"],
+    "properties": {
+        "message": {"type": "string"},
+        "code": {"type": "string"},
+        "data": {
+            "type": "object",
+            "required": ["code", "httpStatus", "zodError"],
+            "properties": {
+                "code": {"type": "string"},
+                "httpStatus": {"type": "integer"},
+                "path": {"type": "string"},
+                "zodError": _ZOD,
+            },
+        },
+        "issues": {"type": "array", "items": {"type": "object"}},
+    },
+}
+_UNAUTHORIZED: Schema = {
+    "type": "object",
+    "required": ["message"],
+    "properties": {"message": {"const": "Unauthorized"}},
+}
+_FAILURES = {
+    "404": "There is nothing by that id",
+    "409": "It is in conflict with what there is",
+    "503": "The server can't use its own disk now",
+}
+_MUTATION_FAILURES = {"413": "The body is too large", "415": "The body is not sent as JSON"}
+
+
+def describe() -> Schema:
+    """The whole description."""
+    models = sorted({one.model for one in PROCEDURES.values()}, key=lambda one: one.__name__)
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in models],
+        ref_template=_REF,
+        schema_generator=GenerateJsonSchema,
+    )
+    components = schemas.get("$defs", {}) | {"Failure": _FAILURE, "Unauthorized": _UNAUTHORIZED}
+    paths: Schema = {f"/{name}": _path(name, one) for name, one in PROCEDURES.items()}
+    paths["/health"] = {"get": _health()}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Embedded backend", "version": VERSION.removeprefix("v")},
+        "servers": [{"url": "/api"}],
+        "security": [{"apiKey": []}, {"bearer": []}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    }
+
+
+def _path(name: str, procedure: Procedure) -> Schema:
+    operation: Schema = {
+        "operationId": name.replace(".", "-"),
+        "tags": [name.partition(".")[0]],
+        "summary": _summary(procedure),
+        "responses": _responses(procedure),
+    }
+    if procedure.method == "GET":
+        operation["parameters"] = _parameters(procedure.model)
+        return {"get": operation}
+    schema = {"$ref": _REF.format(model=procedure.model.__name__)}
+    operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema}}}
+    return {"post": operation}
+
+
+def _parameters(model: type[Input]) -> list[Schema]:
+    schema = model.model_json_schema(ref_template=_REF)
+    required = schema.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": _query(one)}
+        for name, one in schema.get("properties", {}).items()
+    ]
+
+
+def _query(schema: Schema) -> Schema:
+    """A query can't say null, only leave out."""
+    options = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
+    return options[0] if options else {key: one for key, one in schema.items() if key != "title"}
+
+
+def _responses(procedure: Procedure) -> Schema:
+    failure = {_JSON: {"schema": {"$ref": _REF.format(model="Failure")}}}
+    unauthorized = {_JSON: {"schema": {"$ref": _REF.format(model="Unauthorized")}}}
+    invalid: Schema = dict(failure)
+    others = dict(_FAILURES)
+    if procedure.method == "POST":
+        invalid["text/plain"] = {"schema": {"type": "string"}}
+        others |= _MUTATION_FAILURES
+    responses: Schema = {
+        "200": _answer(procedure),
+        "400": {"description": "The input is invalid, or it can't be done now", "content": invalid},
+        "401": {"description": "The key is missing or wrong", "content": unauthorized},
+    }
+    return responses | {
+        status: {"description": why, "content": failure} for status, why in others.items()
+    }
+
+
+def _answer(procedure: Procedure) -> Schema:
+    """What comes when it is done, as far as the procedure's own annotation says."""
+    kind = get_type_hints(procedure.run)["return"]
+    if kind is Empty:
+        return {"description": "Done; the answer has no bytes at all"}
+    return {"description": "Done", "content": {_JSON: {"schema": TypeAdapter(kind).json_schema()}}}
+
+
+def _health() -> Schema:
+    answer = {"type": "object", "properties": {"ok": {"const": True}}}
+    return {
+        "operationId": "health",
+        "tags": ["server"],
+        "summary": "Whether the server is there; needs no key.",
+        "security": [],
+        "responses": {"200": {"description": "It is", "content": {_JSON: {"schema": answer}}}},
+    }
+
+
+def _summary(procedure: Procedure) -> str:
+    return (procedure.run.__doc__ or "").strip().partition("\n")[0].replace("`", "")

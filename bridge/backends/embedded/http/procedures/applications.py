@@ -1,0 +1,129 @@
+"""`application.*`: making, reading, changing and deleting applications."""
+
+import asyncio
+import shutil
+import sqlite3
+
+from bridge.backends.embedded.building.containers import remove_containers
+from bridge.backends.embedded.http import inputs, shapes
+from bridge.backends.embedded.http.failures import Failure, not_found
+from bridge.backends.embedded.http.procedures.searching import found, page
+from bridge.backends.embedded.parts import Parts
+from bridge.backends.embedded.records.database import Record
+from bridge.backends.embedded.records.ids import moment, new_app_name
+
+
+async def create(parts: Parts, input_: inputs.ApplicationCreate) -> Record:
+    """`application.create`."""
+    if await parts.catalog.environment(input_.environment_id) is None:
+        raise not_found("Environment")
+    application = shapes.new_application(
+        {
+            "applicationId": parts.new_id(),
+            "name": input_.name,
+            "appName": new_app_name(input_.app_name or input_.name),
+            "description": input_.description,
+            "sourceType": input_.source_type,
+            "environmentId": input_.environment_id,
+            "serverId": input_.server_id,
+            "createdAt": moment(parts.clock()),
+            "refreshToken": parts.new_id(),
+        }
+    )
+    await parts.catalog.add_application(application)
+    return application
+
+
+async def one(parts: Parts, input_: inputs.ApplicationId) -> Record:
+    """`application.one`."""
+    application = await known(parts, input_.application_id)
+    github_id, gitlab_id = application["githubId"], application["gitlabId"]
+    deployments = await parts.history.of(input_.application_id)
+    return shapes.application_one(
+        application,
+        reversed(deployments),
+        github=await parts.catalog.provider("github", github_id) if github_id else None,
+        gitlab=await parts.catalog.provider("gitlab", gitlab_id) if gitlab_id else None,
+    )
+
+
+async def update(parts: Parts, input_: inputs.ApplicationId) -> bool:
+    """`application.update`: the fields that were sent."""
+    changes = input_.model_dump(by_alias=True, include=input_.model_fields_set)
+    del changes["applicationId"]
+    await change(parts, input_.application_id, changes)
+    return True
+
+
+async def move(parts: Parts, input_: inputs.ApplicationMove) -> Record:
+    """`application.move` to another environment."""
+    if await parts.catalog.environment(input_.target_environment_id) is None:
+        raise not_found("Target environment")
+    changes = {"environmentId": input_.target_environment_id}
+    return await change(parts, input_.application_id, changes)
+
+
+async def delete(parts: Parts, input_: inputs.ApplicationId) -> Record:
+    """`application.delete`: its site, checkout, logs and containers go with it."""
+    application = await known(parts, input_.application_id)
+    await erase(parts, input_.application_id)
+    return shapes.application_bare(application)
+
+
+async def search(parts: Parts, input_: inputs.ApplicationSearch) -> Record:
+    """`application.search`."""
+    wanted = input_.model_dump(
+        by_alias=True, exclude={"q", "limit", "offset", "project_id", "environment_id"}
+    )
+    applications = [
+        one
+        for one in await parts.catalog.applications()
+        if input_.environment_id in (None, one["environmentId"])
+        and input_.project_id in (None, one["environment"]["projectId"])
+    ]
+    result = page(found(applications, input_.q, wanted), input_.limit, input_.offset)
+    return result | {"items": [shapes.application_found(one) for one in result["items"]]}
+
+
+async def refresh_token(parts: Parts, input_: inputs.ApplicationId) -> bool:
+    """`application.refreshToken`."""
+    await change(parts, input_.application_id, {"refreshToken": parts.new_id()})
+    return True
+
+
+async def known(parts: Parts, application_id: str) -> Record:
+    """An application that is there; raises Failure where it is not."""
+    application = await parts.catalog.application(application_id)
+    if application is None:
+        raise not_found("Application")
+    return application
+
+
+async def change(parts: Parts, application_id: str, changes: Record) -> Record:
+    """Change an application; raises Failure where that can't be."""
+    try:
+        application = await parts.catalog.update_application(application_id, changes)
+    except sqlite3.IntegrityError as error:
+        if "app_name" in str(error):
+            raise Failure("CONFLICT", "Another application has this appName") from error
+        raise not_found("Environment") from error
+    if application is None:
+        raise not_found("Application")
+    return application
+
+
+async def erase(parts: Parts, application_id: str) -> None:
+    """End what runs for an application, then remove everything it has."""
+    await parts.engine.drop_waiting(application_id)
+    parts.engine.cancel(application_id)
+    await parts.engine.ended(application_id)
+    await parts.catalog.remove("application", application_id)
+    places = parts.places
+    folders = (
+        places.application(application_id),
+        places.site(application_id),
+        places.logs_of(application_id),
+    )
+    for folder in folders:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    await remove_containers(application_id, parts.search_path)
