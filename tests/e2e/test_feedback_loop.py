@@ -75,7 +75,7 @@ def board() -> Board:
 
 
 def on(board: Board) -> Places:
-    return Places((plan,), {"board.line": board})
+    return Places((plan,), shows={"board.line": board})
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ async def test_a_planner_with_a_bug_delays_no_deployment(
     def broken(_: Occasion) -> list[Target]:
         raise KeyError("channel")
 
-    places = Places((broken, plan), {"board.line": board})
+    places = Places((broken, plan), shows={"board.line": board})
     async with running_world(tmp_path / "bridge", places, **QUICK) as world:
         await make_site(world, origin)
         await world.commit(origin, "feat: second", {"web/index.html": "<h1>second</h1>"})
