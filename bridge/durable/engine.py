@@ -203,8 +203,12 @@ class DurableFlows:
         logging.getLogger("dbos").setLevel(logging.CRITICAL)  # it would tell of each cut below
 
         def destroy() -> None:
-            DBOS.destroy(workflow_completion_timeout_sec=0, destroy_registry=True)
-            loop.call_soon_threadsafe(done.set_result, None)
+            try:
+                DBOS.destroy(workflow_completion_timeout_sec=0, destroy_registry=True)
+            except Exception:  # whatever it is, the process must not wait for it for ever
+                log.exception("the workflow engine could not be stopped")
+            finally:
+                loop.call_soon_threadsafe(done.set_result, None)
 
         # In a thread of its own, since it joins threads; and before the running bodies are
         # cut off, so that nothing can write down the cut as their end.

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from dbos import DBOS
 
 from bridge.durable.engine import DurableFlows
 from bridge.durable.engines import postgres_engine, sqlite_engine
@@ -260,6 +261,24 @@ async def test_a_stop_leaves_no_thread_behind_and_the_loop_still_has_some(
     left = [thread for thread in set(threading.enumerate()) - before if thread.is_alive()]
     assert [thread.name for thread in left if not thread.name.startswith("asyncio_")] == []
     assert await asyncio.to_thread(lambda: 42) == 42
+
+
+async def test_an_engine_that_fails_as_it_stops_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    destroy = DBOS.destroy
+
+    def fails(**how: Any) -> None:
+        destroy(**how)
+        raise KeyError("a bug")
+
+    flows = await launch_dbos(tmp_path, {})
+    monkeypatch.setattr(DBOS, "destroy", fails)
+
+    async with asyncio.timeout(20):
+        await flows.stop()
+
+    assert "the workflow engine could not be stopped" in caplog.text
 
 
 async def test_old_flows_that_have_ended_are_forgotten_and_no_others(launched: Launched) -> None:
