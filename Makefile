@@ -43,6 +43,7 @@ bench-peers: ## Install other receivers of webhooks, for make bench to measure b
 	@sh tests/bench/peers/install.sh .cache/peers
 
 chaos: $(DEVELOPMENT) ## Harm the bridge under load in every way, on SQLite and on Postgres
+	CHAOS_PROOF=1 $(BIN)/python -m pytest tests/chaos/test_proof.py
 	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-3} $(BIN)/python -m pytest tests/chaos
 
 requirements: $(DEVELOPMENT) ## Lock anew what pyproject.toml asks for (on Python 3.11)

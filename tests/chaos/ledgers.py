@@ -161,7 +161,7 @@ def judge(stage: Stage, record: Record) -> Verdict:
     verdict.blame("unheard", (p.id for p in pushes if p.unharmed and not p.acknowledged))
     verdict.blame("odd_answers", (odd for sender in stage.senders for odd in sender.odd))
     _judge_deliveries(verdict, pushes, record)
-    _judge_decisions(verdict, pushes, record)
+    _judge_decisions(verdict, stage, pushes, record)
     _judge_backend(verdict, stage, record)
     _judge_order(verdict, stage, pushes, record)
     _judge_comments(verdict, stage, pushes, record)
@@ -184,15 +184,19 @@ def _judge_deliveries(verdict: Verdict, pushes: Sequence[Push], record: Record) 
     verdict.blame("twice", (f"kept twice: {id_}" for id_, n in repeated.items() if n > 1))
 
 
-def _judge_decisions(verdict: Verdict, pushes: Sequence[Push], record: Record) -> None:
-    """Each kept push deploys the apps whose files it has changed, and no other."""
+def _judge_decisions(
+    verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: Record
+) -> None:
+    """Each kept push is decided for all apps, and deploys those whose files it has changed."""
     sent = {push.id: push for push in pushes}
     meant: set[tuple[str, str | None]] = set()
     for delivery in record.deliveries:
         push = sent[delivery.id]
         reasons = {one.app_id: one.reason for one in record.decisions[delivery.seq]}
         taken = {app for app, reason in reasons.items() if reason in TAKEN}
-        if taken != push.apps:
+        if missing := sorted(set(stage.apps) - reasons.keys()):
+            verdict.blame("undecided", [f"{push.id} says nothing of {missing}"])
+        if taken != push.apps & reasons.keys():
             verdict.blame("wrongly_decided", [f"{push.id} for {sorted(push.apps)}: {reasons}"])
         meant |= {(app, push.after) for app in push.apps}
     wished = Counter((_app(one), one.commit) for one in record.deployments)
@@ -235,8 +239,9 @@ def _judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record:
     place: dict[str, int] = {}
     for delivery in sorted(record.deliveries, key=lambda one: one.seq):
         push = sent[delivery.id]
-        newest |= dict.fromkeys(push.apps, push.after)
-        place.setdefault(push.after, delivery.seq)
+        if push.after not in place:  # another webhook may bring it once more, and late
+            newest |= dict.fromkeys(push.apps, push.after)
+            place[push.after] = delivery.seq
     last = {entry.app: entry.commit for entry in stage.backend.ledger}
     verdict.blame(
         "old_last",
@@ -266,7 +271,7 @@ def _judge_comments(verdict: Verdict, stage: Stage, pushes: Sequence[Push], reco
     """One comment for each pull request with kept pushes, and in it how each app stands."""
     kept = {one.id for one in record.deliveries}
     for pull in stage.repository.pulls.values():
-        apps = {a for p in pushes if p.branch == pull.head and p.id in kept for a in p.apps}
+        apps = {a for p in pushes if p.after in pull.commits and p.id in kept for a in p.apps}
         wrong = []
         if len(pull.comments) != bool(apps):
             wrong.append(f"#{pull.number} has {len(pull.comments)} comments")

@@ -1,7 +1,8 @@
 """`python -m tests.chaos.process serve …`: the bridge's own command line, fit for chaos.
 
 The clock jumps where the test says so, and Git hosts and Slack are written to fast, since the
-fakes have no limits of a write a second and the tests no hours. All else is the product's.
+fakes have no limits of a write a second and the tests no hours. All else is the product's, but
+for a bug that a proof of these tests plants (`planted.py`).
 """
 
 import mmap
@@ -9,6 +10,8 @@ import os
 import struct
 import time
 from pathlib import Path
+
+from tests.chaos.planted import plant
 
 CLOCK = "CHAOS_CLOCK"
 """Names the file that holds how many seconds this process's clock is off."""
@@ -51,6 +54,7 @@ def main() -> None:
     from bridge.__main__ import main as run
 
     _write_fast()
+    plant()
     run()
 
 

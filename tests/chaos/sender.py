@@ -44,6 +44,8 @@ class Sender:
 
     Attributes:
         urls: where it may send to now, as a load balancer has it.
+        again, twice: how often it sends a delivery once more, and a push by two webhooks.
+        awaited: get the url of who acknowledges next.
         refused: how often "503, come again" was the answer.
         odd: answers that are neither that nor an acknowledgement.
     """
@@ -54,6 +56,9 @@ class Sender:
     repository: FakeRepository
     chance: random.Random
     pause: tuple[float, float]
+    again: float = AGAIN
+    twice: float = TWICE
+    awaited: list[asyncio.Future[str]] = field(default_factory=list)
     sent: list[Push] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
     refused: int = 0
@@ -101,7 +106,7 @@ class Sender:
             if pull.head == self.branch:
                 pull.commits.add(after)
         payload = push_payload(before, after, apps, self.branch)
-        times = 2 if self.chance.random() < TWICE else 1
+        times = 2 if self.chance.random() < self.twice else 1
         for _ in range(times):
             await self._deliver(web, payload, Push("", self.branch, after, apps, unharmed))
 
@@ -110,16 +115,22 @@ class Sender:
         headers = hook_headers("github", payload, content)
         it.id = headers["X-GitHub-Delivery"]
         self.sent.append(it)
-        times = 2 if self.chance.random() < AGAIN else 1
+        times = 2 if self.chance.random() < self.again else 1
         for _ in range(times):
-            url = f"{self.chance.choice(self.urls())}/hooks/github"
+            url = self.chance.choice(self.urls())
             try:
-                answer = await web.post(url, content=content, headers=headers)
+                answer = await web.post(f"{url}/hooks/github", content=content, headers=headers)
             except httpx.TransportError:
                 continue
             if answer.status_code in (200, 202):
                 it.acknowledged = True
+                self._tell(url)
             elif answer.status_code == 503:
                 self.refused += 1
             else:
                 self.odd.append(f"{answer.status_code} {answer.text[:200]}")
+
+    def _tell(self, url: str) -> None:
+        while self.awaited:
+            if not (future := self.awaited.pop()).done():
+                future.set_result(url)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.disk import SmallDisk
-from tests.chaos.fleet import Fleet, running_fleet
+from tests.chaos.fleet import Fleet, Kept, running_fleet
 from tests.chaos.line import Line, line_to
+from tests.chaos.planted import FAULT
 from tests.chaos.recording_backend import RecordingBackend, recording_backend
 from tests.chaos.sender import Sender
 from tests.fakes.github import FakeGithub
@@ -71,15 +72,22 @@ class Stage:
     def apps(self) -> list[str]:
         return [f"app-{n}" for n in range(APPS)]
 
+    async def just_answered(self) -> Kept:
+        """The process that has acknowledged a webhook right now: it must have kept it."""
+        answered = asyncio.get_running_loop().create_future()
+        for sender in self.senders:
+            sender.awaited.append(answered)
+        url = await answered
+        return next(process for process in self.fleet.processes if process.url == url)
+
     async def later(self, most: float) -> None:
         """Wait for a moment that is drawn."""
         await asyncio.sleep(self.chance.uniform(most / 3, most))
 
-    def mend(self) -> None:
-        """Nothing more goes wrong by plan."""
-        self.backend.faults.clear()
-        self.github.mend()
-        self.slack.mend()
+    def open_pulls(self) -> None:
+        """Each branch has one more pull request, so that its next push has one more comment."""
+        for branch in BRANCHES:
+            self.repository.open_pull(branch, base="release")
 
     @asynccontextmanager
     async def load(self, *, unharmed: bool) -> AsyncIterator[None]:
@@ -96,8 +104,8 @@ class Stage:
             await asyncio.gather(*(sender.stop() for sender in self.senders))
 
     async def heal(self) -> None:
-        """Nothing goes wrong any more, and the bridge hears as before."""
-        self.mend()
+        """Nothing more goes wrong by plan, but for answers that get lost; the bridge hears all."""
+        self.backend.faults.clear()
         for process in self.fleet.processes:
             await process.ready()
         for sender in self.senders:
@@ -113,6 +121,7 @@ async def stage(
     *,
     database: Server | None = None,
     disk: SmallDisk | None = None,
+    fault: str = "",
 ) -> AsyncIterator[Stage]:
     """All of it, running.
 
@@ -120,6 +129,7 @@ async def stage(
         database: on Postgres, the server; the bridge reaches it by a line that can fall silent.
         disk: where the database's files are; None: SQLite's in the folder, Postgres's where all
             others of that server are.
+        fault: is planted in all processes of the bridge (`planted.py`).
     """
     branches = {f"app-{n}": BRANCHES[n % len(BRANCHES)] for n in range(APPS)}
     async with AsyncExitStack() as stack:
@@ -133,7 +143,7 @@ async def stage(
             slack.channel(f"C{n}", f"c{n}")
         repository = _repository(github)
         data = disk.folder if disk and database is None else folder / "data"
-        variables = _variables(data, backend, github, slack)
+        variables = _variables(data, backend, github, slack) | {FAULT: fault}
         line = None
         if database is not None:
             line = await stack.enter_async_context(line_to(database.port))

@@ -21,20 +21,17 @@ the ledgers are compared (`ledgers.py`):
 alone and `n` times more with others at the same time. `CHAOS_SEED` repeats a run's draws.
 """
 
-import asyncio
 import os
 import random
 import sqlite3
-import time
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.disk import small_disk
-from tests.chaos.ledgers import all_quiet, judge
-from tests.chaos.scenarios import PROCESSES, SERVICES, SHORT_RUN, STORES, Scenario
+from tests.chaos.playing import Group, played
+from tests.chaos.scenarios import PROCESSES, SERVICES, SHORT_RUN, STORES
 from tests.chaos.stage import LONG, SHORT, Stage, stage
 from tests.worlds.postgres import own_server
 
@@ -42,8 +39,6 @@ ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "0"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(10**9)
 ONLY = os.environ.get("CHAOS_ONLY", "")
 """Only groups with a scenario whose name has this in it."""
-
-Group = Sequence[Scenario]
 
 
 @pytest.mark.slow
@@ -74,24 +69,21 @@ async def play(on: Stage, lines: list[str]) -> None:
     """Group after group; what is wrong after one is said with its name."""
     for group in planned(on):
         names = " + ".join(one.name for one in group)
-        died, began = len(on.fleet.deaths), time.monotonic()
+        died = len(on.fleet.deaths)
         try:
-            async with on.load(unharmed=all(one.elsewhere for one in group)):
-                await asyncio.gather(*(one.run(on) for one in group))
-            await on.heal()
-            over = time.monotonic()
-            record = await all_quiet(on)
+            result = await played(on, group)
         except AssertionError as error:
             error.add_note(f"seed {SEED}, {on.fleet.kind}, after {names}\n{on.fleet.last_words()}")
             raise
-        verdict = judge(on, record)
-        deaths = on.fleet.deaths[died:]
+        verdict, deaths = result.verdict, on.fleet.deaths[died:]
         assert not verdict.wrong, "\n".join(
             [f"seed {SEED}, {on.fleet.kind}, after {names}", *verdict.wrong[:40]]
         )
         assert not deaths or any(one.may_die for one in group), deaths
-        lasted, until = over - began, time.monotonic() - over
-        lines.append(f"{on.fleet.kind}: {names}: {lasted:.0f} s, all at rest {until:.1f} s later")
+        lines.append(
+            f"{on.fleet.kind}: {names}: {result.lasted:.0f} s,"
+            f" all at rest {result.until:.1f} s later"
+        )
     slowest = max(on.left, default=0.0)
     lines.append(
         f"{on.fleet.kind}, seed {SEED}: {verdict.counts};"

@@ -1,0 +1,285 @@
+"""Bugs on purpose: each takes away one thing that keeps a promise, and a ledger must notice.
+
+They are put into the bridge's processes from outside, by `process.py`; the product knows nothing
+of them. `CHAOS_FAULT` names the one; which ledger's line it must turn red says `test_proof.py`.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+FAULT = "CHAOS_FAULT"
+"""Names what is planted in a process."""
+
+LATER = 0.3
+"""Seconds until what was promised is written down; what takes less is noticed less often."""
+
+
+def plant() -> None:
+    """Put in what the environment names."""
+    if name := os.environ.pop(FAULT, ""):
+        FAULTS[name]()
+
+
+def _put(where: Any, name: str, what: Any) -> Any:
+    """Put something in the place of what is there; returns that, as there must be something."""
+    before = getattr(where, name)
+    setattr(where, name, what)
+    return before
+
+
+async def _nothing(*_: Any) -> None:
+    """Found, or done."""
+
+
+# ── deliveries ───────────────────────────────────────────────────────────────
+
+
+def answered_before_it_is_kept() -> None:
+    from bridge.ports.inbox import Kept
+    from bridge.stores.batches import BatchedInbox, Keep, delivery_key
+
+    def put(inbox: Any, new: Any) -> asyncio.Future[Kept]:
+        loop = asyncio.get_running_loop()
+        done, kept = loop.create_future(), loop.create_future()
+        item = Keep(new, delivery_key(new.host, new.id), kept)
+        loop.call_later(LATER, inbox._queue.put, item)
+        done.set_result(Kept(0, duplicate=False))
+        return done
+
+    _put(BatchedInbox, "put", put)
+
+
+def delivery_ids_are_not_looked_at() -> None:
+    from bridge.stores import batches
+
+    _put(batches, "delivery_key", lambda *_: secrets.token_bytes(16))
+
+
+def same_push_of_two_webhooks_is_not_recognised() -> None:
+    """Nor superseded, which would mostly hide that it is deployed twice."""
+    from bridge.stores.journal import moves, recording
+
+    _put(moves, "makes_moot", lambda *_: False)
+    _put(recording._Pushes, "same", lambda *_: None)
+
+
+def refused_now_and_then() -> None:
+    from bridge.core.errors import Unreachable
+    from bridge.journey.ingest import Ingest
+
+    def now_and_then(*given: Any) -> Any:
+        if secrets.randbelow(3) == 0:
+            raise Unreachable("the inbox", "a bug")
+        return put(*given)
+
+    put = _put(Ingest, "put", now_and_then)
+
+
+def fails_at_the_door() -> None:
+    from bridge.journey.ingest import Ingest
+
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    _put(Ingest, "put", fails)
+
+
+# ── decisions ────────────────────────────────────────────────────────────────
+
+
+def some_are_done_without_a_decision() -> None:
+    from bridge.journey.deciding import done
+    from bridge.journey.delivery import Deliveries
+    from bridge.ports.inbox import DeliveryState
+
+    async def some(deliveries: Any, batch: Any) -> Any:
+        dropped = [done(one, DeliveryState.DECIDED) for one in batch if one.seq % 3 == 0]
+        return dropped + await decide(deliveries, [one for one in batch if one.seq % 3])
+
+    decide = _put(Deliveries, "_decide", some)
+
+
+def done_before_it_is_decided() -> None:
+    from bridge.journey.deciding import done
+    from bridge.journey.delivery import Deliveries
+    from bridge.ports.inbox import DeliveryState
+
+    tasks = set[Any]()
+
+    async def later(deliveries: Any, batch: Any) -> None:
+        await asyncio.sleep(LATER)
+        await decide(deliveries, batch)
+
+    async def too_early(deliveries: Any, batch: Any) -> Any:
+        task = asyncio.create_task(later(deliveries, batch))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        return [done(one, DeliveryState.DECIDED) for one in batch]
+
+    decide = _put(Deliveries, "_decide", too_early)
+
+
+def every_file_concerns_every_app() -> None:
+    from bridge.core import decision
+
+    _put(decision, "_paths", lambda *_: (decision.Reason.PATH_HIT, "a bug"))
+
+
+# ── deployments ──────────────────────────────────────────────────────────────
+
+
+def no_turns_of_an_app() -> None:
+    from bridge.durable.engine import DurableFlows
+
+    async def beside(flows: Any, flow: str, id_: str, key: str, name: str) -> None:
+        await enqueue(flows, flow, id_, f"{key}.{name}", name)
+
+    enqueue = _put(DurableFlows, "_enqueue", beside)
+
+
+def asks_again_blindly() -> None:
+    from bridge.journey.deployment import Deployer
+
+    _put(Deployer, "_adopted", _nothing)
+
+
+def asks_again_for_the_dead() -> None:
+    from bridge.journey import deployment
+
+    _put(deployment, "_Attempt", partial(deployment._Attempt, may_be_there=False))
+
+
+def gives_up_without_an_answer() -> None:
+    from bridge.journey.deployment import Deployer
+    from bridge.journey.watching import Watching
+
+    _put(Deployer, "_adopted", _nothing)
+    _put(Watching, "tells_queue", _nothing)
+
+
+def newest_goes_first() -> None:
+    """What waits is not superseded, but comes later."""
+    from bridge.core.lifecycle import State
+    from bridge.journey.deployment import Deployer
+    from bridge.stores.journal import moves
+
+    async def newest(deployer: Any, steps: Any, id_: str) -> None:
+        mine = await deployer._journal.deployment(id_)
+        waiting = [
+            one
+            for one in await deployer._journal.open_deployments()
+            if one.app_id == mine.app_id and one.state is State.WAITING
+        ]
+        last = max(waiting, key=lambda one: one.seq, default=mine)
+        await run(deployer, steps, last.id)
+
+    _put(moves, "makes_moot", lambda *_: False)
+    run = _put(Deployer, "run", newest)
+
+
+def what_waits_is_enough() -> None:
+    """A newer push is superseded by what waits already."""
+    import sqlalchemy as sa
+
+    from bridge.stores import tables
+    from bridge.stores.journal import moves, rows
+
+    t = tables.deployments
+
+    def oldest(db: Any, new: Any, now: float) -> None:
+        of_app = (t.c.app_id == new.app_id) & moves.WAITING
+        if (first := db.scalar(sa.select(t.c.id).where(of_app).limit(1))) is None:
+            return add(db, new, now)
+        new = replace(new, **moves._superseded(first, now))
+        db.execute(sa.insert(t), [rows.deployment_row(new)])
+        return moves._note(db, new.id, new.seq, now, new.state, new.note)
+
+    add = _put(moves, "add_deployment", oldest)
+
+
+# ── what is shown ────────────────────────────────────────────────────────────
+
+
+def comments_are_not_looked_for() -> None:
+    from bridge.githosts.showing.shows import ShowsComment
+
+    _put(ShowsComment, "_there", _nothing)
+
+
+def objects_are_not_looked_for() -> None:
+    from bridge.githosts.github.api import GithubApi
+
+    _put(GithubApi, "find_deployment", _nothing)
+
+
+def cards_are_not_looked_for() -> None:
+    from bridge.chats.slack.cards.board import Board
+
+    _put(Board, "_found", _nothing)
+
+
+def statuses_are_left_out() -> None:
+    from bridge.githosts.showing.shows import ShowsStatus
+
+    async def show(*_: Any) -> tuple[()]:
+        return ()
+
+    _put(ShowsStatus, "show", show)
+
+
+def nothing_is_remembered() -> None:
+    from bridge.stores.journal import showing
+
+    _put(showing, "remember", lambda *_, **__: True)
+
+
+def everybody_shows() -> None:
+    """The lease is held by all, in the journal's eyes as well."""
+    from bridge.stores.journal import showing
+    from bridge.stores.journal.leases import Leases
+
+    async def hold(*_: Any) -> bool:
+        return True
+
+    _put(Leases, "hold", hold)
+    _put(showing, "held", lambda *_: True)
+
+
+def changes_are_not_shown() -> None:
+    from bridge.stores.journal import raising, wanting
+
+    for where in (raising, wanting):
+        _put(where, "raise_targets", lambda *_: None)
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    fault.__name__: fault
+    for fault in (
+        answered_before_it_is_kept,
+        delivery_ids_are_not_looked_at,
+        same_push_of_two_webhooks_is_not_recognised,
+        refused_now_and_then,
+        fails_at_the_door,
+        some_are_done_without_a_decision,
+        done_before_it_is_decided,
+        every_file_concerns_every_app,
+        no_turns_of_an_app,
+        asks_again_blindly,
+        asks_again_for_the_dead,
+        gives_up_without_an_answer,
+        newest_goes_first,
+        what_waits_is_enough,
+        comments_are_not_looked_for,
+        objects_are_not_looked_for,
+        cards_are_not_looked_for,
+        statuses_are_left_out,
+        nothing_is_remembered,
+        everybody_shows,
+        changes_are_not_shown,
+    )
+}

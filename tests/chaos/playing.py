@@ -1,0 +1,32 @@
+"""Has things go wrong under load, then waits until all has come to its end, and judges."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.chaos.ledgers import Verdict, all_quiet, judge
+from tests.chaos.scenarios import Scenario
+from tests.chaos.stage import Stage
+
+Group = Sequence[Scenario]
+
+
+@dataclass(frozen=True)
+class Played:
+    """How it went: what the ledgers say, how long it went wrong, and until all was at rest."""
+
+    verdict: Verdict
+    lasted: float
+    until: float
+
+
+async def played(on: Stage, group: Group) -> Played:
+    """Have a group of scenarios go wrong at the same time; fails where something never ends."""
+    began = time.monotonic()
+    async with on.load(unharmed=all(one.elsewhere for one in group)):
+        await asyncio.gather(*(one.run(on) for one in group))
+    await on.heal()
+    over = time.monotonic()
+    record = await all_quiet(on)
+    return Played(judge(on, record), over - began, time.monotonic() - over)

@@ -1,0 +1,144 @@
+"""The ledgers have teeth: each bug that is planted turns the very line red that is about it.
+
+Real processes as in `test_chaos.py`, with little load and one thing that goes wrong; the bugs are
+in `planted.py`. Without one, the same must leave every line clean, so it is the bug that is seen.
+
+Runs with `CHAOS_PROOF=1`, as `make chaos` does, and not else: it proves the tests, not the bridge.
+"""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import planted
+from tests.chaos.cluster import ROOT
+from tests.chaos.playing import Group, played
+from tests.chaos.scenarios import (
+    ALL_KILLED,
+    CUT_OFF,
+    HOST_FAILS,
+    KILLED,
+    LATE,
+    SLACK_FAILS,
+    Scenario,
+)
+from tests.chaos.stage import Pace, Stage, stage
+from tests.worlds.postgres import the_server
+
+when_asked_for = pytest.mark.skipif(
+    os.environ.get("CHAOS_PROOF") != "1",
+    reason="proves the chaos tests, not the bridge: CHAOS_PROOF=1, or make chaos",
+)
+
+LIGHT = Pace(outage=2.0, stop=2.0, database=2.5, quiet=90.0, kills=1, replaced=1)
+
+
+async def nothing_else(on: Stage) -> None:
+    await asyncio.sleep(on.pace.outage)
+
+
+CALM = Scenario(nothing_else, elsewhere=True)
+SQLITE, BOTH, POSTGRES = ("sqlite",), ("sqlite", "postgres"), ("postgres",)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A bug, what happens to it, and how the line begins that it turns red.
+
+    Attributes:
+        build: seconds of a build.
+        outage: seconds of pushes, and of what goes wrong with services meanwhile.
+    """
+
+    bug: str
+    group: Group
+    line: str
+    on: tuple[str, ...] = SQLITE
+    build: float = 0.2
+    outage: float = 2.0
+
+
+PROOFS = (
+    Proof("answered_before_it_is_kept", (KILLED,), "lost: ", BOTH),
+    Proof("delivery_ids_are_not_looked_at", (CALM,), "twice: kept twice", BOTH),
+    Proof("same_push_of_two_webhooks_is_not_recognised", (CALM,), "twice: app-"),
+    Proof("refused_now_and_then", (CALM,), "unheard: "),
+    Proof("fails_at_the_door", (CALM,), "odd answers: 500"),
+    Proof("some_are_done_without_a_decision", (CALM,), "undecided: "),
+    Proof("done_before_it_is_decided", (KILLED,), "undecided: "),
+    Proof("every_file_concerns_every_app", (CALM,), "wrongly decided: "),
+    Proof("no_turns_of_an_app", (CALM,), "overlapping: app-", BOTH, build=1.0),
+    Proof("asks_again_blindly", (CUT_OFF,), "twice: app-", outage=4.0),
+    Proof("asks_again_for_the_dead", (ALL_KILLED, LATE), "twice: app-"),
+    Proof("gives_up_without_an_answer", (CUT_OFF,), "unknown ends: ", outage=4.0),
+    Proof("newest_goes_first", (CALM,), "out of order: app-"),
+    Proof("what_waits_is_enough", (CALM,), "old last: app-", build=1.0),
+    Proof("comments_are_not_looked_for", (HOST_FAILS,), "comments wrong: "),
+    Proof("objects_are_not_looked_for", (HOST_FAILS,), "objects wrong: "),
+    Proof("cards_are_not_looked_for", (SLACK_FAILS,), "cards wrong: "),
+    Proof("statuses_are_left_out", (CALM,), "statuses wrong: "),
+    Proof("changes_are_not_shown", (CALM,), "comments wrong: "),
+    Proof("nothing_is_remembered", (CALM,), "cards wrong: "),
+    Proof("everybody_shows", (CALM,), "cards wrong: ", POSTGRES),
+)
+EACH = [
+    pytest.param(proof, kind, id=f"{proof.bug}-{kind}") for proof in PROOFS for kind in proof.on
+]
+
+
+@pytest.mark.slow
+@when_asked_for
+@pytest.mark.parametrize(("proof", "kind"), EACH)
+async def test_a_planted_bug_turns_its_line_red(
+    proof: Proof, kind: str, tmp_path: Path, chaos_lines: list[str]
+) -> None:
+    began = time.monotonic()
+    async with few(kind, tmp_path, proof.bug) as on:
+        on.backend.build_seconds = proof.build
+        on.pace = replace(LIGHT, outage=proof.outage)
+        verdict = (await played(on, proof.group)).verdict
+
+    red = Counter(line.partition(":")[0] for line in verdict.wrong)
+    told = ", ".join(f"{what} {count}" for what, count in red.items())
+    chaos_lines.append(f"{kind}: {proof.bug}: {told}; {time.monotonic() - began:.0f} s")
+    assert any(line.startswith(proof.line) for line in verdict.wrong), f"{told}; {verdict.counts}"
+    assert not on.fleet.deaths
+
+
+@pytest.mark.slow
+@when_asked_for
+@pytest.mark.parametrize("kind", BOTH)
+async def test_without_one_the_same_leaves_all_clean(kind: str, tmp_path: Path) -> None:
+    groups = {proof.group: None for proof in PROOFS if kind in proof.on}
+    async with few(kind, tmp_path) as on:
+        for group in groups:
+            assert (await played(on, group)).verdict.wrong == []
+
+
+def test_every_planted_bug_is_proved_and_finds_its_place() -> None:
+    assert {proof.bug for proof in PROOFS} == set(planted.FAULTS)
+
+    plants = f"from {planted.__name__} import FAULTS\nfor plant in FAULTS.values(): plant()"
+    subprocess.run([sys.executable, "-c", plants], cwd=ROOT, check=True)
+
+
+@asynccontextmanager
+async def few(kind: str, folder: Path, bug: str = "") -> AsyncIterator[Stage]:
+    """A stage with two apps to a branch and pushes close together, many of them sent again."""
+    server = the_server() if kind == "postgres" else None
+    chance = random.Random()
+    async with stage(kind, folder, chance, LIGHT, database=server, fault=bug) as on:
+        for sender in on.senders:
+            sender.apps, sender.pause = sender.apps[:2], (0.03, 0.1)
+            sender.again = sender.twice = 0.3
+        yield on
