@@ -16,8 +16,9 @@ from bridge.core.roles import Role
 from bridge.core.watch import App
 from bridge.journey.authors import Authors
 from bridge.journey.build_log import BuildLogs
-from bridge.journey.commands import ChatCommands, Known
+from bridge.journey.commands import ChatCommands
 from bridge.journey.desk import Desk
+from bridge.journey.finding import Known
 from bridge.ports.chats import ChatDoor
 from bridge.ports.desk import Permits
 from bridge.ports.outcomes import Audited

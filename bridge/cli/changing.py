@@ -49,7 +49,7 @@ def undo(name: str, how: How) -> None:
 
 async def _change(name: str, planned: "Planned", how: How) -> None:
     from bridge.core.difference import lines_of
-    from bridge.journey.configure import NotKept, Overtaken
+    from bridge.journey.overtaken import NotKept, Overtaken
 
     async with reached(settings_of(how.config), name) as reach:
         app = reach.app

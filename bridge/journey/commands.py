@@ -1,29 +1,24 @@
 """A person's command → the same journey as a push → a reply.
 
 What acts is kept in the inbox before it is answered and decided like any delivery; what only
-asks reads the journal. Rights are checked here, each time, and nothing that a person may not
-see is ever named to them.
+asks reads the journal. Rights are checked each time (`finding`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from bridge.core.access import Access, Person, Right, granting, missing
+from bridge.core.access import Access, Person, Right
 from bridge.core.asking import command_for, other_ref
-from bridge.core.chat_commands import OPENS_PICKER, Command, Unclear, Verb
+from bridge.core.chat_commands import Command, Unclear, Verb
 from bridge.core.commands import CHAT_HOST, write_command
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Deployment
-from bridge.core.naming import apps_like, fitting
 from bridge.core.replies import (
     Accepted,
     AppList,
     Configure,
-    Denied,
     Help,
     Identity,
     Past,
-    Pick,
     Reasons,
     Reply,
     Sorry,
@@ -32,6 +27,7 @@ from bridge.core.replies import (
 from bridge.core.watch import App
 from bridge.journey.build_log import BuildLogs
 from bridge.journey.chat_audit import ChatAudit, actor
+from bridge.journey.finding import NEEDS, Finding, Known
 from bridge.ports.chats import LogTail, Place
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import DeliveryState, Inbox, NewDelivery
@@ -44,13 +40,6 @@ LISTED = 10
 JUST_NOW = 50
 """Of the newest deliveries so many may not be decided yet, and ask for what is to be cancelled."""
 
-NEEDS = {
-    Verb.DEPLOY: Right.DEPLOY,
-    Verb.REDEPLOY: Right.DEPLOY,
-    Verb.CANCEL: Right.CANCEL,
-    Verb.PROVIDER: Right.CONFIGURE,
-}
-"""The rights that commands need; all others need `view`."""
 
 ACTIONS = {
     Verb.DEPLOY: Action.DEPLOY,
@@ -58,23 +47,6 @@ ACTIONS = {
     Verb.CANCEL: Action.CANCEL,
 }
 VERBS = {action: verb for verb, action in ACTIONS.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What there is to read without asking anybody.
-
-    Attributes:
-        apps: all apps of all backends.
-        trouble: backends that could not be read the last time, and why.
-        channels: where the cards of an app's deployments are shown, by where it was asked.
-        refresh: reads the apps anew, soon.
-    """
-
-    apps: Callable[[], Sequence[App]]
-    trouble: Callable[[], Mapping[str, str]]
-    channels: Callable[[App, str], Sequence[str]]
-    refresh: Callable[[], None]
 
 
 class ChatCommands:
@@ -92,7 +64,7 @@ class ChatCommands:
         self._inbox = inbox
         self._journal = journal
         self._known = known
-        self._access = access
+        self._finding = Finding(journal, known, access)
         self._logs = logs
         self._clock = clock
         self._audit = ChatAudit(journal, clock)
@@ -112,11 +84,13 @@ class ChatCommands:
         if typed.verb is Verb.APPS:
             return await self._list(person, place, typed.rest or "")
         if typed.app is None:
-            return self._unnamed(person, place, typed.verb) or await self._standing(person, place)
-        app = self._find(person, place, typed)
+            return self._finding.unnamed(person, place, typed.verb) or await self._standing(
+                person, place
+            )
+        app = self._finding.find(person, place, typed)
         if not isinstance(app, App):
             return app
-        if denied := self._denied(person, place, NEEDS.get(typed.verb, Right.VIEW), app):
+        if denied := self._finding.denied(person, place, NEEDS.get(typed.verb, Right.VIEW), app):
             return denied
         return await self._about(person, place, typed, app, id_)
 
@@ -135,25 +109,24 @@ class ChatCommands:
         app = next((one for one in seen if one.id == app_id), None)
         if app is None:
             return Sorry("That app is gone, or you may not see it.")
-        if denied := self._denied(person, place, NEEDS[VERBS[action]], app):
+        if denied := self._finding.denied(person, place, NEEDS[VERBS[action]], app):
             return denied
         return await self._act(person, place, action, app, id_, deployment)
 
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
         """The apps to which somebody has a right, by label."""
-        found = self._access.having(person, right, self._known.apps(), place.channel)
-        return sorted(found, key=lambda app: (app.label, app.id))
+        return self._finding.apps(person, place, right)
 
     async def log_of(self, person: Person, place: Place, deployment_id: str) -> LogTail | Reply:
         """The end of a deployment's log, without secrets."""
-        found = await self._deployment(person, place, deployment_id)
+        found = await self._finding.deployment(person, place, deployment_id)
         if not isinstance(found, Deployment):
             return found
         return LogTail(found, await self._logs.tail(found))
 
     async def why(self, person: Person, place: Place, deployment_id: str) -> Reply:
         """Why a deployment was made."""
-        found = await self._deployment(person, place, deployment_id)
+        found = await self._finding.deployment(person, place, deployment_id)
         if not isinstance(found, Deployment):
             return found
         (app,) = [one for one in self.apps(person, place, Right.VIEW) if one.id == found.app_id]
@@ -168,53 +141,6 @@ class ChatCommands:
     async def note(self, person: Person, what: str, reply: Reply) -> None:
         """Keep in the audit log that somebody asked for something, where that is worth it."""
         await self._audit.note(person, what, reply)
-
-    # ── finding ───────────────────────────────────────────────────────────
-
-    def _find(self, person: Person, place: Place, typed: Command) -> App | Reply:
-        """The one app that is meant, among those that the person may see."""
-        assert typed.app is not None
-        right = NEEDS.get(typed.verb, Right.VIEW)
-        seen = self.apps(person, place, Right.VIEW)
-        if not seen:
-            why = "You may not see any app from here, so there is none by that name for you."
-            return Denied(right, why, granting(person, right, typed.app))
-        fits = fitting(seen, typed.app)
-        if len(fits) == 1:
-            return fits[0]
-        self._known.refresh()  # it may have been made just now: then the next try finds it
-        allowed = self.apps(person, place, right)
-        meant = tuple(command_for(typed, app) for app in apps_like(allowed, typed.app))
-        why = f"{typed.app!r} fits several apps." if fits else f"There is no app {typed.app!r}."
-        return Sorry(why, meant)
-
-    def _denied(self, person: Person, place: Place, right: Right, app: App) -> Denied | None:
-        if self._access.may(person, right, app, place.channel):
-            return None
-        why = missing(self._access, person, right, app.label)
-        return Denied(right, why, granting(person, right, app.label), app)
-
-    def _unnamed(self, person: Person, place: Place, verb: Verb) -> Reply | None:
-        """A command without an app: it is picked, if there is anything to pick from."""
-        if verb not in OPENS_PICKER:
-            return None
-        if self.apps(person, place, NEEDS[verb]):
-            return Pick(verb)
-        right = NEEDS[verb]
-        return Denied(
-            right,
-            f"There is no app that you may {right} from here.",
-            granting(person, right, "PROJECT/APP"),
-        )
-
-    async def _deployment(
-        self, person: Person, place: Place, deployment_id: str
-    ) -> Deployment | Reply:
-        found = await self._journal.deployment(deployment_id)
-        seen = {app.id for app in self.apps(person, place, Right.VIEW)}
-        if found is None or found.app_id not in seen:
-            return Sorry("That deployment is gone, or you may not see its app.")
-        return found
 
     # ── acting and answering ──────────────────────────────────────────────
 

@@ -20,6 +20,8 @@ from bridge.core.rules import RuleBook
 from bridge.core.watch import App
 from bridge.core.watch_lint import lint
 from bridge.core.watch_paths import Semantics
+from bridge.journey.noted import Noted
+from bridge.journey.overtaken import NotKept, Overtaken
 from bridge.ports.backends import Backend, BackendDeployment, Configures
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.journal import Journal
@@ -49,38 +51,6 @@ class Cleared:
 
     removed: tuple[str, ...]
     kept: tuple[str, ...]
-
-
-class Overtaken(Rejected):
-    """Somebody else has changed the app in between.
-
-    Attributes:
-        changed: what they have changed.
-    """
-
-    def __init__(self, app: App, changed: tuple[Changed, ...]) -> None:
-        names = ", ".join(one.field for one in changed)
-        super().__init__(
-            f"{app.label} was changed by somebody else in between ({names}): nothing was"
-            " written; look at it, and ask again"
-        )
-        self.changed = changed
-
-
-class NotKept(BridgeError):
-    """The backend took the change, but has something else than what was written.
-
-    Attributes:
-        changed: by field what was wanted and what there is.
-    """
-
-    def __init__(self, app: App, changed: tuple[Changed, ...]) -> None:
-        names = ", ".join(one.field for one in changed)
-        super().__init__(
-            f"{app.label} was written, but reads back differently ({names}): look at it in the"
-            " backend"
-        )
-        self.changed = changed
 
 
 class Configurer:
@@ -182,7 +152,7 @@ class Configurer:
             return plan.before
         if between := difference(plan.before, await self.now(plan.app)):
             raise Overtaken(plan.app, between)
-        async with _Noted(self._journal, self.note(plan, by=by), self._shown):
+        async with Noted(self._journal, self.note(plan, by=by), self._shown):
             return await self._make(plan, by)
 
     def note(self, plan: Plan, *, by: str, seq: int | None = None) -> Audited:
@@ -238,7 +208,7 @@ class Configurer:
     async def clear(self, app: App, *, by: str) -> Cleared:
         """Remove the logs of old deployments, and say of which."""
         before = await self._with_logs(app)
-        async with _Noted(self._journal, self._note(app, "clear", by, ())):
+        async with Noted(self._journal, self._note(app, "clear", by, ())):
             await self._backend.clear_deployments(app)
         after = set(await self._with_logs(app))
         return Cleared(
@@ -279,29 +249,3 @@ class Configurer:
     async def _with_logs(self, app: App) -> list[str]:
         found: list[BackendDeployment] = await self._backend.deployments(app)
         return [one.id for one in found if (await self._backend.log_tail(one, 1)).strip()]
-
-
-class _Noted:
-    """Notes a change before it is made, and what became of it."""
-
-    def __init__(
-        self,
-        journal: Journal,
-        note: Audited,
-        shown: Callable[[Audited], Sequence[Target]] = lambda _: (),
-    ) -> None:
-        self._journal = journal
-        self._note = note
-        self._shown = shown
-
-    async def __aenter__(self) -> None:
-        self._note = replace(self._note, number=await self._journal.audit(self._note))
-        if targets := self._shown(self._note):
-            await self._journal.want(targets)
-
-    async def __aexit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
-        if error is None:
-            await self._journal.settle(self._note.number, "done")
-        elif isinstance(error, BridgeError):
-            await self._journal.settle(self._note.number, f"{type(error).__name__}: {error}")
-        # Anything else cuts it off: the note stays as begun, which is what is known.

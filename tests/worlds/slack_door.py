@@ -17,8 +17,9 @@ from bridge.core.events import Asked
 from bridge.core.lifecycle import Deployment
 from bridge.core.watch import App, Source, SourceType
 from bridge.journey.build_log import BuildLogs
-from bridge.journey.commands import ChatCommands, Known
+from bridge.journey.commands import ChatCommands
 from bridge.journey.desk import Desk
+from bridge.journey.finding import Known
 from bridge.journey.ingest import Ingest
 from bridge.ports.outcomes import Audited
 from bridge.stores.engines import sqlite_engine
