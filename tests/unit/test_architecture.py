@@ -3,11 +3,12 @@
     cli → app → web → journey → ports → core
     githosts, backends, chats, stores, durable → ports, core
 
-Every import counts, also those inside functions and for type checkers only.
+Every import counts, also those inside functions and for type checkers only. No files import
+each other in a circle, and none is so long that nobody finds anything in it.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,12 @@ INSIDE_JOURNEY = {
 """A step imports only later steps, and helpers; upstream it reaches through the stores."""
 
 GIT_HOSTS = {"github", "gitlab"}
+
+LONGEST = 320
+"""Lines of a file; most have far fewer, and one idea each."""
+
+MAY_BE_LONG = {"bridge.web.quick"}
+"""The way of every webhook through one connection: parting it would cost calls on the way."""
 
 PURE = {
     "__future__", "abc", "array", "base64", "bisect", "collections", "contextvars", "dataclasses",
@@ -175,8 +182,77 @@ def _acts(called: ast.expr) -> bool:
     return isinstance(called, ast.Attribute) and called.attr in ACTING_METHODS
 
 
+def circles(sources: Mapping[str, str]) -> list[list[str]]:
+    """Modules that import each other, each circle from the module where it was found."""
+    arrows = {name: _arrows(source, sources.keys()) for name, source in sources.items()}
+    left: dict[str, bool] = {}  # whether all that a module leads to was seen
+    found: list[list[str]] = []
+
+    def follow(name: str, way: list[str]) -> None:
+        if name in left:
+            if not left[name]:
+                found.append(way[way.index(name) :])
+            return
+        left[name] = False
+        for target in sorted(arrows[name] - {name}):
+            follow(target, [*way, name])
+        left[name] = True
+
+    for name in sorted(sources):
+        follow(name, [])
+    return found
+
+
+def _arrows(source: str, known: Container[str]) -> set[str]:
+    """The modules that a source imports, or imports something of."""
+    named = set(imported(source))
+    return {
+        one if one in known else one.rpartition(".")[0]
+        for one in named
+        if one in known or one.rpartition(".")[0] in known
+    }
+
+
+def too_long(sources: Mapping[str, str]) -> list[str]:
+    """The modules of more lines than one should have, where nothing allows it."""
+    lengths = {name: len(source.splitlines()) for name, source in sources.items()}
+    return [
+        f"{name} has {length} lines, more than {LONGEST}: part it by what belongs together"
+        for name, length in sorted(lengths.items())
+        if length > LONGEST and name not in MAY_BE_LONG
+    ]
+
+
 def test_arrows_only_point_down() -> None:
     assert [fault for name, source in modules() for fault in against_the_plan(name, source)] == []
+
+
+def test_no_files_import_each_other() -> None:
+    assert circles(dict(modules())) == []
+
+
+def test_no_file_is_too_long() -> None:
+    sources = dict(modules())
+
+    assert too_long(sources) == []
+    assert sources.keys() >= MAY_BE_LONG, "what has gone may not be long any more"
+
+
+def test_a_planted_circle_is_found() -> None:
+    planted = {
+        "a": "from b import c",
+        "b": "def late():\n    import c.d",
+        "c.d": "import e, a",
+        "e": "import json",
+    }
+
+    assert circles(planted) == [["a", "b", "c.d"]]
+
+
+def test_a_planted_file_that_is_too_long_is_found() -> None:
+    (fault,) = too_long({"a": "\n" * LONGEST, "b": "\n" * (LONGEST + 1)})
+
+    assert fault.startswith(f"b has {LONGEST + 1} lines")
 
 
 def test_core_is_pure() -> None:
