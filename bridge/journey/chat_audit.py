@@ -4,7 +4,7 @@ from bridge.core.access import Person
 from bridge.core.commands import CHAT_HOST
 from bridge.core.replies import Accepted, Denied, Reply
 from bridge.ports.clock import Clock
-from bridge.ports.journal import Journal
+from bridge.ports.journal import Audit
 from bridge.ports.outcomes import Audited
 
 REFUSED_AGAIN = 60.0
@@ -16,7 +16,7 @@ MOST_REFUSALS = 1000
 class ChatAudit:
     """Keeps it; the same refusal only once in a while."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(self, journal: Audit, clock: Clock) -> None:
         self._journal = journal
         self._clock = clock
         self._refusals: dict[tuple[str, str, str], float] = {}

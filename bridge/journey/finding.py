@@ -14,7 +14,7 @@ from bridge.core.naming import apps_like, fitting
 from bridge.core.replies import Denied, Pick, Reply, Sorry
 from bridge.core.watch import App
 from bridge.ports.chats import Place
-from bridge.ports.journal import Journal
+from bridge.ports.journal import Deployments
 
 NEEDS = {
     Verb.DEPLOY: Right.DEPLOY,
@@ -45,7 +45,7 @@ class Known:
 class Finding:
     """Finds what is meant; rights are checked each time."""
 
-    def __init__(self, journal: Journal, known: Known, access: Access) -> None:
+    def __init__(self, journal: Deployments, known: Known, access: Access) -> None:
         self._journal = journal
         self._known = known
         self._access = access

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from bridge.core.errors import BridgeError
-from bridge.ports.journal import Journal
+from bridge.ports.journal import Leases
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Lead:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Leases,
         owner: str,
         *,
         seconds: float = SECONDS,

@@ -7,7 +7,7 @@ from bridge.core.change_sets import Live, Question, question
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import RefPushed
 from bridge.journey.changes import Changes
-from bridge.ports.journal import Journal
+from bridge.ports.journal import Decisions
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 """Seconds until a push that waits for its host is looked at again; it grows in between."""
@@ -41,7 +41,7 @@ class Seen:
 class Views:
     """Finds what apps are to see of pushes, where their own lists are not enough."""
 
-    def __init__(self, changes: Changes, journal: Journal) -> None:
+    def __init__(self, changes: Changes, journal: Decisions) -> None:
         self._changes = changes
         self._journal = journal
         self._looks: dict[int, int] = {}

@@ -1,4 +1,7 @@
-"""The journal: apps, decisions, deployments and every change of them."""
+"""The journal, room by room, and all of it together.
+
+Who needs one room asks for that; `stores.journal` has a file for each.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -15,8 +18,8 @@ JOURNAL = "the journal"
 """What is away, by its `Unreachable.service`, where the journal is and nobody else."""
 
 
-class Journal(Protocol):
-    """Apps, decisions, deployments and every change of them, for good."""
+class Apps(Protocol):
+    """The apps that backends have, with our rules for them."""
 
     async def save_apps(self, backend: str, found: Sequence[App]) -> None:
         """Replace what is known of a backend's apps; those not found any more are gone."""
@@ -36,6 +39,10 @@ class Journal(Protocol):
     async def save_rules(self, app_id: str, rules: Rules, *, by: str) -> None:
         """Set them, in place of those before."""
 
+
+class Audit(Protocol):
+    """Who changed what, when, and what became of it."""
+
     async def audit(self, new: Audited) -> int:
         """Note that somebody changes something; returns its number.
 
@@ -54,6 +61,10 @@ class Journal(Protocol):
     async def change_of(self, seq: int) -> Audited | None:
         """The change that a delivery asked for, once it is noted."""
 
+
+class Drafts(Protocol):
+    """Changes that wait for somebody to agree; what is secret in them is sealed."""
+
     async def keep_draft(self, id_: str, sealed: str) -> None:
         """Keep a change that is shown to somebody; those that are a week old are forgotten."""
 
@@ -62,6 +73,10 @@ class Journal(Protocol):
 
     async def drop_draft(self, id_: str) -> None:
         """Forget one that was carried out, or never will be."""
+
+
+class Decisions(Protocol):
+    """What pushes led to, and what has to be known to decide the next."""
 
     async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
         """Write what deliveries led to, all or nothing."""
@@ -77,11 +92,21 @@ class Journal(Protocol):
     async def last_pushes(self) -> dict[str, float]:
         """When the newest push of its repository came, by the id of an app that had one."""
 
+    async def newest_push(self, ref_key: str) -> LastPush | None:
+        """The newest decided push of a ref; None where none was decided."""
+
+    async def pushes_to(self, ref_key: str, commit: str) -> list[int]:
+        """The decided pushes that led a ref to a commit, oldest first."""
+
     async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
         """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
 
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
         """What apps run, by id; none for those that no deployment has brought up yet."""
+
+
+class Deployments(Protocol):
+    """One deployment after the other: where each stands, and how it came there."""
 
     async def deployment(self, id_: str) -> Deployment | None:
         """One deployment by its id."""
@@ -122,32 +147,22 @@ class Journal(Protocol):
     ) -> list[Deployment]:
         """Cancel what still waits with us for an app and came before `seq`, or `only` that one."""
 
-    async def instance(self) -> str:
-        """A random name for this journal, made once: another bridge's tokens are not ours."""
 
-    async def forget(self, before: float, limit: int) -> int:
-        """Forget what some deliveries from before then led to, if all of it has ended.
-
-        An app's newest deployment stays. Returns how many deliveries.
-        """
-
-    async def forget_audit(self, before: float, limit: int) -> int:
-        """Forget some of who changed what before then; how many."""
-
-    async def forget_drafts(self, before: float, limit: int) -> int:
-        """Forget some changes that were shown before then and never agreed to; how many."""
-
-    async def newest_push(self, ref_key: str) -> LastPush | None:
-        """The newest decided push of a ref; None where none was decided."""
-
-    async def pushes_to(self, ref_key: str, commit: str) -> list[int]:
-        """The decided pushes that led a ref to a commit, oldest first."""
+class Notes(Protocol):
+    """Facts by their key; one of them is the name of this journal."""
 
     async def note(self, key: str, value: str) -> None:
         """Keep a small fact of the bridge's own, in place of the one before."""
 
     async def recall(self, key: str) -> str | None:
         """A fact that was noted."""
+
+    async def instance(self) -> str:
+        """A random name for this journal, made once: another bridge's tokens are not ours."""
+
+
+class Targets(Protocol):
+    """The outbox of feedback: what is to be shown, and how far it is."""
 
     async def unwant(self, target_id: str) -> None:
         """Show it no more."""
@@ -189,11 +204,15 @@ class Journal(Protocol):
         What has changed since `wanted` was read counts: then it is due again at once.
         """
 
+    async def show_again(self, target_id: str | None = None) -> int:
+        """Have one that fails or is parked tried again at once, or all; returns how many."""
+
     async def feedback(self, *, limit: int, failing: bool = False) -> list[Raised]:
         """Targets, the newest first; only those that fail or are parked where asked for."""
 
-    async def show_again(self, target_id: str | None = None) -> int:
-        """Have one that fails or is parked tried again at once, or all; returns how many."""
+
+class Leases(Protocol):
+    """Who holds what, and until when."""
 
     async def hold(self, name: str, owner: str, seconds: float) -> bool:
         """Hold a lease, or renew it: what must run once in a cluster runs with its holder."""
@@ -203,3 +222,25 @@ class Journal(Protocol):
 
     async def leave(self, owner: str) -> None:
         """Give back every lease that one holds."""
+
+
+class Forgetting(Protocol):
+    """What is old enough goes; what has not ended stays."""
+
+    async def forget(self, before: float, limit: int) -> int:
+        """Forget what some deliveries from before then led to, if all of it has ended.
+
+        An app's newest deployment stays. Returns how many deliveries.
+        """
+
+    async def forget_audit(self, before: float, limit: int) -> int:
+        """Forget some of who changed what before then; how many."""
+
+    async def forget_drafts(self, before: float, limit: int) -> int:
+        """Forget some changes that were shown before then and never agreed to; how many."""
+
+
+class Journal(
+    Apps, Audit, Decisions, Deployments, Drafts, Forgetting, Leases, Notes, Targets, Protocol
+):
+    """Apps, decisions, deployments and every change of them, for good."""
