@@ -461,4 +461,4 @@ class FakeGithub(FakeHost):
 
     def _author(self, request: web.Request) -> str:
         given = request.headers["Authorization"].partition(" ")[2]
-        return self.login if given == self.token else f"{self.slug}[bot]"
+        return self.login if given in self.tokens else f"{self.slug}[bot]"
