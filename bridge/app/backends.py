@@ -9,7 +9,7 @@ from bridge.app.secrets import seal_of
 from bridge.app.storage import Stores
 from bridge.backends import BACKENDS
 from bridge.core.errors import Rejected
-from bridge.journey.configure import Configurable, Configurer
+from bridge.journey.configuring.configure import Configurable, Configurer
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Wake
 from bridge.ports.figures import Observe

@@ -14,7 +14,7 @@ from bridge.githosts import APIS, HOSTS
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.githosts.showing.planning import Plans, Use, shows_of
-from bridge.journey.turns import Turns
+from bridge.journey.feedback.turns import Turns
 from bridge.ports.githosts import GitHost
 from bridge.ports.host_api import HostApi
 from bridge.settings import Settings

@@ -8,9 +8,9 @@ from functools import partial
 from bridge.app.storage import Stores
 from bridge.core.steady import SteadyClock
 from bridge.journey.catalog import Catalog
-from bridge.journey.configure import Configurer
+from bridge.journey.configuring.configure import Configurer
+from bridge.journey.feedback.turns import Turns
 from bridge.journey.lead import Turn
-from bridge.journey.turns import Turns
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import LatePlanner, Planner, Shows

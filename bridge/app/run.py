@@ -18,9 +18,9 @@ from bridge.core.errors import BridgeError, Rejected
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
 from bridge.journey.catalog import Catalog, Leads, always, never
+from bridge.journey.feedback.turns import Turns
 from bridge.journey.ingest import Ingest
 from bridge.journey.lead import Lead, Turn, at_once
-from bridge.journey.turns import Turns
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
 from bridge.settings import Settings, book_of, policy_of

@@ -14,11 +14,11 @@ from bridge.app.parts import Parts, Places
 from bridge.app.secrets import seal_of
 from bridge.core.roles import Role
 from bridge.core.watch import App
-from bridge.journey.authors import Authors
-from bridge.journey.build_log import BuildLogs
-from bridge.journey.commands import ChatCommands
-from bridge.journey.desk import Desk
-from bridge.journey.finding import Known
+from bridge.journey.chat.authors import Authors
+from bridge.journey.chat.build_log import BuildLogs
+from bridge.journey.chat.commands import ChatCommands
+from bridge.journey.chat.finding import Known
+from bridge.journey.configuring.desk import Desk
 from bridge.ports.chats import ChatDoor
 from bridge.ports.desk import Permits
 from bridge.ports.outcomes import Audited

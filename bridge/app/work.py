@@ -10,26 +10,26 @@ from bridge.app.hosts import homes_of, host_apis, on_hosts
 from bridge.app.parts import Parts, Places, all_of
 from bridge.app.secrets import seal_of
 from bridge.app.storage import database_url, flows_of
-from bridge.journey.cancel import Canceller
-from bridge.journey.catchup import Diligence, catchup
-from bridge.journey.changes import Changes
-from bridge.journey.configuring import Configuring
-from bridge.journey.delivery import Deliveries, Patience
-from bridge.journey.deployment import Deployer
-from bridge.journey.feedback import Feedback, together
-from bridge.journey.following import Pace
-from bridge.journey.probe import Probe
-from bridge.journey.reconcile import ReadsRefs
-from bridge.journey.retention import Keeping, Retention
-from bridge.journey.showing import Persistence
-from bridge.journey.starting import (
+from bridge.journey.catchup.catchup import Diligence, catchup
+from bridge.journey.catchup.reconcile import ReadsRefs
+from bridge.journey.configuring.configuring import Configuring
+from bridge.journey.delivery.changes import Changes
+from bridge.journey.delivery.delivery import Deliveries, Patience
+from bridge.journey.delivery.starting import (
     CANCEL_FLOW,
     CANCEL_ONE_FLOW,
     CONFIGURE_FLOW,
     DEPLOYMENT_FLOW,
 )
-from bridge.journey.views import Views
-from bridge.journey.way import Way
+from bridge.journey.delivery.views import Views
+from bridge.journey.delivery.way import Way
+from bridge.journey.deployment.cancel import Canceller
+from bridge.journey.deployment.deployment import Deployer
+from bridge.journey.deployment.following import Pace
+from bridge.journey.feedback.feedback import Feedback, together
+from bridge.journey.feedback.showing import Persistence
+from bridge.journey.probe import Probe
+from bridge.journey.retention import Keeping, Retention
 from bridge.ports.desk import Permits
 from bridge.ports.host_api import HostApi
 from bridge.settings import Settings, policy_of

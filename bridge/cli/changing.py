@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bridge.core.merge import Wanted
     from bridge.core.plan import Plan
     from bridge.core.watch import App
-    from bridge.journey.configure import Configurer
+    from bridge.journey.configuring.configure import Configurer
 
     Planned = Callable[[Configurer, App], Awaitable[Plan]]
 
@@ -49,7 +49,7 @@ def undo(name: str, how: How) -> None:
 
 async def _change(name: str, planned: "Planned", how: How) -> None:
     from bridge.core.difference import lines_of
-    from bridge.journey.overtaken import NotKept, Overtaken
+    from bridge.journey.configuring.overtaken import NotKept, Overtaken
 
     async with reached(settings_of(how.config), name) as reach:
         app = reach.app

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.backends.dokploy.client import Dokploy
     from bridge.core.watch import App
-    from bridge.journey.configure import Configurer
+    from bridge.journey.configuring.configure import Configurer
     from bridge.settings import Settings
 
 
@@ -33,7 +33,7 @@ class Reach:
 
         from bridge.app.secrets import seal_of
         from bridge.app.slack import tells_of
-        from bridge.journey.configure import Configurer
+        from bridge.journey.configuring.configure import Configurer
         from bridge.settings import book_of
 
         return Configurer(

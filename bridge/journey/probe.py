@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from bridge.core.errors import BridgeError
 from bridge.journey.catalog import Catalog
+from bridge.journey.deployment.watching import Sleep
 from bridge.journey.lead import Turn, at_once
-from bridge.journey.watching import Sleep
 from bridge.ports.backends import Backend
 
 log = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.tracking import description_of, title_of
 from bridge.core.watch import App, Source, SourceType
-from bridge.journey.deployment import Deployer
+from bridge.journey.deployment.deployment import Deployer
 from bridge.ports.outcomes import Outcome
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.journal import SqlJournal

@@ -93,8 +93,8 @@ def fails_at_the_door() -> None:
 
 
 def some_are_done_without_a_decision() -> None:
-    from bridge.journey.deciding import done
-    from bridge.journey.delivery import Deliveries
+    from bridge.journey.delivery.deciding import done
+    from bridge.journey.delivery.delivery import Deliveries
     from bridge.ports.inbox import DeliveryState
 
     async def some(deliveries: Any, batch: Any) -> Any:
@@ -105,8 +105,8 @@ def some_are_done_without_a_decision() -> None:
 
 
 def done_before_it_is_decided() -> None:
-    from bridge.journey.deciding import done
-    from bridge.journey.delivery import Deliveries
+    from bridge.journey.delivery.deciding import done
+    from bridge.journey.delivery.delivery import Deliveries
     from bridge.ports.inbox import DeliveryState
 
     tasks = set[Any]()
@@ -143,20 +143,20 @@ def no_turns_of_an_app() -> None:
 
 
 def asks_again_blindly() -> None:
-    from bridge.journey.deployment import Deployer
+    from bridge.journey.deployment.deployment import Deployer
 
     _put(Deployer, "_adopted", _nothing)
 
 
 def asks_again_for_the_dead() -> None:
-    from bridge.journey import deployment
+    from bridge.journey.deployment import deployment
 
     _put(deployment, "_Attempt", partial(deployment._Attempt, may_be_there=False))
 
 
 def gives_up_without_an_answer() -> None:
-    from bridge.journey.deployment import Deployer
-    from bridge.journey.watching import Watching
+    from bridge.journey.deployment.deployment import Deployer
+    from bridge.journey.deployment.watching import Watching
 
     _put(Deployer, "_adopted", _nothing)
     _put(Watching, "tells_queue", _nothing)
@@ -165,7 +165,7 @@ def gives_up_without_an_answer() -> None:
 def newest_goes_first() -> None:
     """What waits is not superseded, but comes later."""
     from bridge.core.lifecycle import State
-    from bridge.journey.deployment import Deployer
+    from bridge.journey.deployment.deployment import Deployer
     from bridge.stores.journal import moves
 
     async def newest(deployer: Any, steps: Any, id_: str) -> None:

@@ -41,7 +41,7 @@ def _let_clock_jump(file: Path) -> None:
 
 def _write_fast() -> None:
     from bridge.core.pacing import Limit
-    from bridge.journey.turns import Turns
+    from bridge.journey.feedback.turns import Turns
 
     fast, within = (Limit(200, 1.0),), Turns.within
     Turns.within = lambda turns, _limits: within(turns, fast)  # type: ignore[method-assign]

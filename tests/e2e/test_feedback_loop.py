@@ -12,7 +12,7 @@ import pytest
 from bridge.app.parts import Places
 from bridge.core.errors import Unreachable
 from bridge.core.pacing import Limit
-from bridge.journey.turns import Turns
+from bridge.journey.feedback.turns import Turns
 from bridge.ports.feedback import Occasion, Raised, Remember, Story, Turn
 from bridge.ports.targets import Memory, Target, about_deployment
 from tests.e2e.test_journey import make_site

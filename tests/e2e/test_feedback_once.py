@@ -15,9 +15,9 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.events import Repository
 from bridge.core.lifecycle import Deployment, State
 from bridge.githosts.showing.planning import Plans, Use, shows_of
-from bridge.journey.feedback import Feedback
-from bridge.journey.showing import Persistence
-from bridge.journey.turns import Turns
+from bridge.journey.feedback.feedback import Feedback
+from bridge.journey.feedback.showing import Persistence
+from bridge.journey.feedback.turns import Turns
 from bridge.ports.feedback import Occasion, Turn
 from bridge.ports.outcomes import Outcome
 from bridge.stores.engines import sqlite_engine

@@ -7,8 +7,8 @@ import pytest
 
 from bridge.core.errors import Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State
-from bridge.journey.cancel import Canceller
-from bridge.journey.deployment import Deployer
+from bridge.journey.deployment.cancel import Canceller
+from bridge.journey.deployment.deployment import Deployer
 from bridge.ports.backends import Progress
 from tests.fakes.journey import Death, KeptSteps, Lifetime
 from tests.unit.test_deployer import PACE, Stage

@@ -13,9 +13,9 @@ from bridge.core.events import Commit, Ref, RefKind, Repository
 from bridge.core.found import FOUND_EVENT, parse_found
 from bridge.core.watch import App, Rules, Source, SourceType, Trigger
 from bridge.githosts.github.webhooks import GitHub
-from bridge.journey.budget import Budget
-from bridge.journey.catchup import Diligence, Sweeper
-from bridge.journey.reconcile import Reconciler, wanted_of
+from bridge.journey.catchup.budget import Budget
+from bridge.journey.catchup.catchup import Diligence, Sweeper
+from bridge.journey.catchup.reconcile import Reconciler, wanted_of
 from bridge.ports.host_api import Hook, Payload, Sending, TagAt
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.stores.inbox import SqliteInbox

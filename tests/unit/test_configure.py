@@ -15,8 +15,8 @@ from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.merge import NoSource, WantedBuild, WantedSource, WantedVariables
 from bridge.core.watch import App, Rules, SourceType, Trigger
 from bridge.journey.catalog import Catalog
-from bridge.journey.configure import Cleared, Configurer
-from bridge.journey.overtaken import NotKept, Overtaken
+from bridge.journey.configuring.configure import Cleared, Configurer
+from bridge.journey.configuring.overtaken import NotKept, Overtaken
 from bridge.ports.backends import Progress
 from bridge.ports.outcomes import BEGUN, Audited
 from bridge.ports.targets import Target, about_change

@@ -18,9 +18,9 @@ from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import deployment_id
 from bridge.core.merge import NoSource, Wanted, WantedSource
 from bridge.core.watch import App, SourceType
-from bridge.journey.configure import Configurer
-from bridge.journey.configuring import Configuring
-from bridge.journey.desk import Desk
+from bridge.journey.configuring.configure import Configurer
+from bridge.journey.configuring.configuring import Configuring
+from bridge.journey.configuring.desk import Desk
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import DONE, WAITS, Audited
 from bridge.stores.journal import SqlJournal

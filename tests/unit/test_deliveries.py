@@ -16,8 +16,8 @@ from bridge.core.events import Action, Asked, Event, Ignored, RefKind, Repositor
 from bridge.core.lifecycle import State
 from bridge.core.watch import Rules, Trigger
 from bridge.journey.catalog import TROUBLE_PAUSE, Catalog
-from bridge.journey.delivery import Deliveries, Patience
-from bridge.journey.starting import CANCEL_FLOW, CANCEL_ONE_FLOW, DEPLOYMENT_FLOW
+from bridge.journey.delivery.delivery import Deliveries, Patience
+from bridge.journey.delivery.starting import CANCEL_FLOW, CANCEL_ONE_FLOW, DEPLOYMENT_FLOW
 from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from bridge.ports.targets import Target, about_delivery, about_deployment

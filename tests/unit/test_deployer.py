@@ -13,8 +13,8 @@ from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
-from bridge.journey.deployment import Deployer
-from bridge.journey.following import Pace
+from bridge.journey.deployment.deployment import Deployer
+from bridge.journey.deployment.following import Pace
 from bridge.ports.backends import Progress
 from bridge.ports.outcomes import Outcome
 from bridge.stores.journal import SqlJournal

@@ -14,8 +14,8 @@ from bridge.core.errors import NotFound, Rejected
 from bridge.core.merge import NoSource, WantedBuild, WantedSource, WantedVariables
 from bridge.core.restoring import read_undoing
 from bridge.core.watch import App, Rules, Source, SourceType
-from bridge.journey.configure import Configurer
-from bridge.journey.overtaken import Overtaken
+from bridge.journey.configuring.configure import Configurer
+from bridge.journey.configuring.overtaken import Overtaken
 from bridge.stores.journal import SqlJournal
 from bridge.stores.seal import FernetSeal, NoSeal, key_in
 from tests.fakes.journey import ManualClock, journal_in_memory

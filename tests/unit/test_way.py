@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from bridge.journey.way import FEW, LONGEST, SHARE, Way
+from bridge.journey.delivery.way import FEW, LONGEST, SHARE, Way
 
 
 @dataclass

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.journey.feedback import Feedback
-from bridge.journey.showing import Persistence
-from bridge.journey.turns import Turns
+from bridge.journey.feedback.feedback import Feedback
+from bridge.journey.feedback.showing import Persistence
+from bridge.journey.feedback.turns import Turns
 from bridge.ports.feedback import Raised, Remember, Story
 from bridge.ports.outcomes import Outcome
 from bridge.ports.targets import Memory, Target, about_deployment

@@ -16,10 +16,10 @@ from bridge.core.decision import Policy
 from bridge.core.events import Asked
 from bridge.core.lifecycle import Deployment
 from bridge.core.watch import App, Source, SourceType
-from bridge.journey.build_log import BuildLogs
-from bridge.journey.commands import ChatCommands
-from bridge.journey.desk import Desk
-from bridge.journey.finding import Known
+from bridge.journey.chat.build_log import BuildLogs
+from bridge.journey.chat.commands import ChatCommands
+from bridge.journey.chat.finding import Known
+from bridge.journey.configuring.desk import Desk
 from bridge.journey.ingest import Ingest
 from bridge.ports.outcomes import Audited
 from bridge.stores.engines import sqlite_engine

@@ -11,9 +11,9 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Ignored, RefKind, RefPushed
 from bridge.core.lifecycle import Deployment, State
-from bridge.journey.changes import CROWDED, Changes
-from bridge.journey.delivery import Deliveries
-from bridge.journey.views import Views
+from bridge.journey.delivery.changes import CROWDED, Changes
+from bridge.journey.delivery.delivery import Deliveries
+from bridge.journey.delivery.views import Views
 from bridge.ports.host_api import ChangeSet
 from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Outcome

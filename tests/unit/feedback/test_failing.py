@@ -8,8 +8,8 @@ import pytest
 
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import State
-from bridge.journey.feedback import Feedback
-from bridge.journey.showing import Persistence
+from bridge.journey.feedback.feedback import Feedback
+from bridge.journey.feedback.showing import Persistence
 from bridge.ports.targets import Target, about_deployment
 from bridge.stores.journal import SqlJournal
 from tests.worlds.feedback_stage import Stage, until
@@ -185,7 +185,7 @@ async def test_a_bug_in_one_place_is_told_once_and_kept_with_the_target(
 ) -> None:
     id_ = await stage.deployed()
     stage.place.fails[f"card {id_}"] = [KeyError("ts"), KeyError("ts"), KeyError("ts")]
-    with caplog.at_level(logging.WARNING, "bridge.journey.showing"):
+    with caplog.at_level(logging.WARNING, "bridge.journey.feedback.showing"):
         await stage.quiet(seconds=2)
         assert (await stage.of(f"card {id_}")).error == "a bug: KeyError"
         await stage.quiet()

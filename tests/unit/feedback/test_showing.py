@@ -7,7 +7,7 @@ import pytest
 
 from bridge.core import trace
 from bridge.core.lifecycle import State
-from bridge.journey.feedback import together
+from bridge.journey.feedback.feedback import together
 from bridge.ports.feedback import Occasion, Story
 from bridge.ports.outcomes import Outcome
 from bridge.ports.targets import Target, about_delivery
@@ -138,7 +138,7 @@ def test_a_planner_that_fails_does_not_keep_others_from_planning(
 
     occasion = Occasion(push(), None, Outcome(7, "delivery-7", ()), {})
 
-    with caplog.at_level(logging.ERROR, "bridge.journey.feedback"):
+    with caplog.at_level(logging.ERROR, "bridge.journey.feedback.feedback"):
         assert together([broken, lambda o: [card(str(o.outcome.seq))]])(occasion) == [card("7")]
 
     assert "can't be planned" in caplog.text

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.core.errors import TooEarly
 from bridge.core.pacing import Limit, next_turn
-from bridge.journey.turns import Turns
+from bridge.journey.feedback.turns import Turns
 from tests.fakes.journey import ManualClock
 from tests.worlds.feedback_stage import Stage
 

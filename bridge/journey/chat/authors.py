@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from bridge.core.events import RefPushed
 from bridge.core.lifecycle import Deployment
-from bridge.journey.meaning import read
+from bridge.journey.delivery.meaning import read
 from bridge.ports.githosts import GitHost
 from bridge.ports.inbox import Inbox
 

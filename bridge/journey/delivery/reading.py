@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from bridge.core.events import Action, Asked
-from bridge.journey.meaning import Meaning, read
+from bridge.journey.delivery.meaning import Meaning, read
 from bridge.ports.githosts import GitHost
 from bridge.ports.inbox import Delivery, Inbox
 

@@ -13,8 +13,8 @@ from bridge.core import trace
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
-from bridge.journey.following import Follower, Pace, send
-from bridge.journey.watching import Look, Sleep, Watchings, look
+from bridge.journey.deployment.following import Follower, Pace, send
+from bridge.journey.deployment.watching import Look, Sleep, Watchings, look
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.flows import Steps

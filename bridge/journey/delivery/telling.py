@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from bridge.core import trace
 from bridge.core.events import Ignored, PullRequestOpened
-from bridge.journey.deciding import Decided
-from bridge.journey.meaning import Meaning
+from bridge.journey.delivery.deciding import Decided
+from bridge.journey.delivery.meaning import Meaning
 from bridge.ports.inbox import DeliveryState, Finished
 from bridge.ports.outcomes import Outcome
 

@@ -15,10 +15,10 @@ from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.core.events import RefPushed
 from bridge.core.found import FOUND_EVENT
 from bridge.core.watch import App
-from bridge.journey.budget import Budget
 from bridge.journey.catalog import Catalog
+from bridge.journey.catchup.budget import Budget
+from bridge.journey.catchup.reconcile import NO_HOMES, Homes, ReadsRefs, Reconciler, wanted_of
 from bridge.journey.lead import Turn, at_once
-from bridge.journey.reconcile import NO_HOMES, Homes, ReadsRefs, Reconciler, wanted_of
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import Envelope, GitHost
 from bridge.ports.host_api import Hook, Redelivers, Sending

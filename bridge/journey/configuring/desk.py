@@ -17,7 +17,7 @@ from bridge.core.rehearsal import Rehearsal, rehearse
 from bridge.core.restoring import written
 from bridge.core.rules import RuleBook
 from bridge.core.watch import App
-from bridge.journey.configure import Configurer
+from bridge.journey.configuring.configure import Configurer
 from bridge.ports.backends import Backend, Choices, GitAccount, GitRepository, OffersChoices
 from bridge.ports.githosts import GitHost
 from bridge.ports.inbox import Inbox

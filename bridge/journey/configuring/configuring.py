@@ -26,8 +26,8 @@ from bridge.core.merge import NoSource
 from bridge.core.plan import Plan
 from bridge.core.restoring import Undoing, read_undoing
 from bridge.core.watch import App
-from bridge.journey.configure import Configurer
-from bridge.journey.overtaken import NotKept, Overtaken
+from bridge.journey.configuring.configure import Configurer
+from bridge.journey.configuring.overtaken import NotKept, Overtaken
 from bridge.ports.clock import Clock
 from bridge.ports.desk import Permits
 from bridge.ports.flows import Steps

@@ -16,7 +16,7 @@ from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import ZERO, Commit, Ref, RefKind, RefPushed, Repository
 from bridge.core.found import FOUND_EVENT, write_found
 from bridge.core.watch import App, Source, SourceType, Trigger
-from bridge.journey.budget import Budget
+from bridge.journey.catchup.budget import Budget
 from bridge.ports.clock import Clock
 from bridge.ports.host_api import HostApi, Redelivers
 from bridge.ports.inbox import Inbox, NewDelivery

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bridge.core.events import CONFIGURING, Action, Asked
 from bridge.core.lifecycle import Deployment, deployment_id
-from bridge.journey.meaning import Meaning
+from bridge.journey.delivery.meaning import Meaning
 from bridge.ports.flows import Flows
 from bridge.ports.outcomes import Recorded
 

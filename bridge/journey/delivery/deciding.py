@@ -18,7 +18,7 @@ from bridge.core.events import (
 )
 from bridge.core.watch import App
 from bridge.journey.catalog import Catalog, Snapshot, apps_of
-from bridge.journey.meaning import Meaning, trigger_of, wished
+from bridge.journey.delivery.meaning import Meaning, trigger_of, wished
 from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, Finished
 from bridge.ports.outcomes import Outcome, PushSeen, ref_key

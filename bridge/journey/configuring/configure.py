@@ -20,8 +20,8 @@ from bridge.core.rules import RuleBook
 from bridge.core.watch import App
 from bridge.core.watch_lint import lint
 from bridge.core.watch_paths import Semantics
-from bridge.journey.noted import Noted
-from bridge.journey.overtaken import NotKept, Overtaken
+from bridge.journey.configuring.noted import Noted
+from bridge.journey.configuring.overtaken import NotKept, Overtaken
 from bridge.ports.backends import Backend, BackendDeployment, Configures
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.journal import Journal

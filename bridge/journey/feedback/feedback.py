@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core.errors import BridgeError, TooEarly, Unanswered, Unreachable
-from bridge.journey.showing import Persistence, Showing
-from bridge.journey.turns import Turns
+from bridge.journey.feedback.showing import Persistence, Showing
+from bridge.journey.feedback.turns import Turns
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import Occasion, Planner, Raised, Shows
 from bridge.ports.journal import JOURNAL, Journal

@@ -25,9 +25,9 @@ from bridge.core.replies import (
     Standing,
 )
 from bridge.core.watch import App
-from bridge.journey.build_log import BuildLogs
-from bridge.journey.chat_audit import ChatAudit, actor
-from bridge.journey.finding import NEEDS, Finding, Known
+from bridge.journey.chat.build_log import BuildLogs
+from bridge.journey.chat.chat_audit import ChatAudit, actor
+from bridge.journey.chat.finding import NEEDS, Finding, Known
 from bridge.ports.chats import LogTail, Place
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import DeliveryState, Inbox, NewDelivery

@@ -18,15 +18,15 @@ from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.events import Asked, Event, PullRequestOpened, RefPushed
 from bridge.journey.catalog import Catalog
-from bridge.journey.deciding import Deciding, done
-from bridge.journey.late import LateComments
-from bridge.journey.meaning import Meaning
-from bridge.journey.reading import Reading
-from bridge.journey.recording import Recording
-from bridge.journey.starting import Starting
-from bridge.journey.telling import tell
-from bridge.journey.views import Views
-from bridge.journey.way import Way
+from bridge.journey.delivery.deciding import Deciding, done
+from bridge.journey.delivery.late import LateComments
+from bridge.journey.delivery.meaning import Meaning
+from bridge.journey.delivery.reading import Reading
+from bridge.journey.delivery.recording import Recording
+from bridge.journey.delivery.starting import Starting
+from bridge.journey.delivery.telling import tell
+from bridge.journey.delivery.views import Views
+from bridge.journey.delivery.way import Way
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import LatePlanner, Planner
 from bridge.ports.flows import Flows

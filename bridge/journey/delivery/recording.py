@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from bridge.core.events import RefKind, RefPushed
 from bridge.journey.catalog import Catalog
-from bridge.journey.deciding import Decided, Deciding, Moment, Tags, done
-from bridge.journey.meaning import Meaning
-from bridge.journey.views import Decided as ByItsList
-from bridge.journey.views import Views
+from bridge.journey.delivery.deciding import Decided, Deciding, Moment, Tags, done
+from bridge.journey.delivery.meaning import Meaning
+from bridge.journey.delivery.views import Decided as ByItsList
+from bridge.journey.delivery.views import Views
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import DeliveryState
 from bridge.ports.journal import Journal

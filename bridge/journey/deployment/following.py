@@ -15,7 +15,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.redaction import redact
 from bridge.core.tracking import description_of, title_of, token_after
 from bridge.core.watch import App
-from bridge.journey.watching import Look, Sleep, Watching, Watchings
+from bridge.journey.deployment.watching import Look, Sleep, Watching, Watchings
 from bridge.ports.backends import Backend, BackendDeployment, Progress
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.journal import Journal

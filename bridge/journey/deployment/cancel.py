@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State, app_of
 from bridge.core.watch import App
-from bridge.journey.watching import Sleep, look
+from bridge.journey.deployment.watching import Sleep, look
 from bridge.ports.backends import Backend, KillsBuilds, Progress
 from bridge.ports.flows import Steps
 from bridge.ports.journal import Journal

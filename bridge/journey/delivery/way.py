@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from bridge.journey.watching import Sleep
+from bridge.journey.deployment.watching import Sleep
 
 MANY = 300.0
 """Webhooks a second from which on the others have to wait; ten busy organisations send fewer."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from bridge.core.change_sets import Live, Question, question
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import RefPushed
-from bridge.journey.changes import Changes
+from bridge.journey.delivery.changes import Changes
 from bridge.ports.journal import Decisions
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0

@@ -1,0 +1,1 @@
+"""What the hosts did not tell, asked for afterwards."""

@@ -1,0 +1,1 @@
+"""What people ask by chat, and what they are answered."""

@@ -1,0 +1,1 @@
+"""Changing how an app is configured: shown first, then carried out."""

@@ -1,0 +1,1 @@
+"""Step 2: a kept delivery → what it means → decisions → deployments asked for."""

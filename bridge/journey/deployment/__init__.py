@@ -1,0 +1,1 @@
+"""Step 3: one deployment: ask → follow → end, or a person's cancel."""

@@ -1,0 +1,1 @@
+"""Step 4: every change reaches every place that shows it."""
