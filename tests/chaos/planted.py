@@ -68,6 +68,13 @@ def same_push_of_two_webhooks_is_not_recognised() -> None:
     _put(recording._Pushes, "same", lambda *_: None)
 
 
+def recordings_overlap() -> None:
+    """Each process decides without what the others decide just now."""
+    from bridge.stores.journal import recording
+
+    _put(recording, "lock", lambda *_: None)
+
+
 def refused_now_and_then() -> None:
     from bridge.core.errors import Unreachable
     from bridge.journey.ingest import Ingest
@@ -202,6 +209,12 @@ def what_waits_is_enough() -> None:
     add = _put(moves, "add_deployment", oldest)
 
 
+def nobody_takes_over() -> None:
+    from bridge.durable.peers import Peers
+
+    _put(Peers, "_look", _nothing)
+
+
 # ── what is shown ────────────────────────────────────────────────────────────
 
 
@@ -263,6 +276,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         answered_before_it_is_kept,
         delivery_ids_are_not_looked_at,
         same_push_of_two_webhooks_is_not_recognised,
+        recordings_overlap,
         refused_now_and_then,
         fails_at_the_door,
         some_are_done_without_a_decision,
@@ -272,6 +286,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         asks_again_blindly,
         asks_again_for_the_dead,
         gives_up_without_an_answer,
+        nobody_takes_over,
         newest_goes_first,
         what_waits_is_enough,
         comments_are_not_looked_for,
