@@ -25,7 +25,7 @@ test: $(DEVELOPMENT) ## Run all tests
 	$(BIN)/python -m pytest
 
 unit: $(DEVELOPMENT) ## Run the quick tests only
-	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick
+	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick -n 2 --dist=worksteal
 
 check: $(DEVELOPMENT) ## Check format, lint and types
 	$(BIN)/ruff format --check .
