@@ -1,7 +1,7 @@
 """Deliveries: kept before they are answered, and claimed by those who decide."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -37,7 +37,8 @@ class Delivery:
     Attributes:
         seq: position in the inbox; greater is newer.
         attempts: how often it was tried; `error` is the last reason it did not work.
-        body: None in listings, and where it was forgotten (`Inbox.forget_bodies`).
+        stored: gives the body; None in listings, and where it was forgotten
+            (`Inbox.forget_bodies`).
     """
 
     seq: int
@@ -49,7 +50,16 @@ class Delivery:
     state: DeliveryState
     attempts: int = 0
     error: str | None = None
-    body: bytes | None = None
+    stored: Callable[[], bytes] | None = None
+
+    @property
+    def body(self) -> bytes | None:
+        """The bytes that came, unpacked anew: of a hundred large ones only one is whole at a time.
+
+        Raises:
+            Rejected: the inbox gives back something else than what was written.
+        """
+        return None if self.stored is None else self.stored()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,25 +6,17 @@ single fsync. One thread owns the writing connection; requests wait on futures t
 """
 
 import asyncio
-import hashlib
-import json
 import logging
 import queue
-import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from bridge.core.errors import Unreachable
-from bridge.ports.githosts import Body
-from bridge.ports.inbox import Delivery, DeliveryState, Finished, Kept, NewDelivery
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from bridge.ports.inbox import DeliveryState, Finished, Kept, NewDelivery
+from bridge.stores.packing import delivery_key, delivery_row
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +51,11 @@ class Forget:
 Item = Keep | Finish | Forget
 
 
+def rows_of(batch: Sequence[Item]) -> list[tuple[Keep, tuple[Any, ...]]]:
+    """What of a batch is to be kept, each with its row."""
+    return [(item, delivery_row(item.key, item.new)) for item in batch if isinstance(item, Keep)]
+
+
 class Writer(Protocol):
     """Owns the writing connection; lives in the writer's thread."""
 
@@ -67,11 +64,6 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Let go of the connection."""
-
-
-def delivery_key(host: str, id: str) -> bytes:  # noqa: A002 - the field's own name
-    """Sixteen bytes that stand for a host's delivery id, whatever its form."""
-    return hashlib.blake2b(f"{host}\0{id}".encode(), digest_size=16).digest()
 
 
 class BatchedInbox:
@@ -88,11 +80,21 @@ class BatchedInbox:
         batch_rows: int = 256,
         batch_bytes: int = 8 * 2**20,
         remembered: int = 100_000,
+        most_held: int = 128 * 2**20,
     ) -> None:
+        """Take the limits.
+
+        Args:
+            batch_rows, batch_bytes: of one transaction.
+            remembered: how many of the newest ids are known without asking the disk.
+            most_held: bytes of bodies that may wait to be written, also of senders who have gone.
+        """
         self.woken = woken
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
         self._remembered = remembered
+        self._most_held = most_held
+        self._held = 0
         self.kept = 0
         self._known: OrderedDict[bytes, int] = OrderedDict()
         self._queue: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
@@ -132,11 +134,14 @@ class BatchedInbox:
         assert self._loop is not None, "start() comes first"
         done: asyncio.Future[Kept] = self._loop.create_future()
         key = delivery_key(new.host, new.id)
-        seq = self._known.get(key)
-        if seq is None:
-            self._queue.put(Keep(new, key, done))
-        else:
+        if (seq := self._known.get(key)) is not None:
             done.set_result(Kept(seq, duplicate=True))
+        elif self._held and self._held + len(new.body) > self._most_held:
+            why = "more waits to be written than memory is for"
+            done.set_exception(Unreachable("the inbox", why))
+        else:
+            self._held += len(new.body)
+            self._queue.put(Keep(new, key, done))
         return done
 
     async def keep(self, new: NewDelivery) -> Kept:
@@ -145,7 +150,8 @@ class BatchedInbox:
 
     async def finish(self, finished: Sequence[Finished]) -> None:
         """Record how far deliveries have come, in one transaction."""
-        item = Finish(finished, asyncio.get_running_loop().create_future())
+        writable = [replace(one, error=_writable(one.error)) for one in finished]
+        item = Finish(writable, asyncio.get_running_loop().create_future())
         self._queue.put(item)
         await item.done
 
@@ -193,9 +199,11 @@ class BatchedInbox:
     # ── back in the event loop ────────────────────────────────────────────
 
     def _resolve(self, batch: list[Item], error: Unreachable | None) -> None:
+        if error is None:
+            self._remember(batch)
         for item in batch:
-            if error is None:
-                self._remember(item)
+            if isinstance(item, Keep):
+                self._held -= len(item.new.body)
             if item.done.done():  # whoever asked has gone; what was written stays
                 continue
             if error is not None:
@@ -208,17 +216,20 @@ class BatchedInbox:
         if error is None and any(isinstance(i, Keep) and _is_new(i) for i in batch):
             self.woken()
 
-    def _remember(self, item: Item) -> None:
-        if isinstance(item, Keep):
-            assert item.answer is not None
-            self.kept += 1
-            self._known[item.key] = item.answer.seq
-            if len(self._known) > self._remembered:
-                self._known.popitem(last=False)
-        elif isinstance(item, Finish):
-            for finished in item.finished:  # a failed one may come again, so it is not "known"
-                if finished.state is DeliveryState.FAILED:
-                    self._known.pop(delivery_key(finished.host, finished.id), None)
+    def _remember(self, batch: list[Item]) -> None:
+        """What is surely kept; a failed one may come again, so it is not, whenever it came."""
+        for item in batch:
+            if isinstance(item, Keep):
+                assert item.answer is not None
+                self.kept += 1
+                self._known[item.key] = item.answer.seq
+                if len(self._known) > self._remembered:
+                    self._known.popitem(last=False)
+        for item in batch:
+            if isinstance(item, Finish):
+                for finished in item.finished:
+                    if finished.state is DeliveryState.FAILED:
+                        self._known.pop(delivery_key(finished.host, finished.id), None)
 
 
 def _committed(writer: Writer, batch: Sequence[Item]) -> Unreachable | None:
@@ -232,48 +243,10 @@ def _committed(writer: Writer, batch: Sequence[Item]) -> Unreachable | None:
     return None
 
 
+def _writable(text: str | None) -> str | None:
+    """A text that any database takes: one that it refused would stop all that is decided beside."""
+    return text and text.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
 def _is_new(item: Keep) -> bool:
     return item.answer is not None and not item.answer.duplicate
-
-
-# ── rows ─────────────────────────────────────────────────────────────────────
-
-
-def delivery_row(item: Keep) -> tuple[Any, ...]:
-    """What is kept of a delivery: key, host, id, event, headers, received_at, body."""
-    new = item.new
-    headers = json.dumps(dict(new.headers), separators=(",", ":"))
-    return (item.key, new.host, new.id, new.event, headers, new.received_at, _packed(new.body))
-
-
-_of_thread = threading.local()
-
-
-def _packed(body: Body) -> bytes:
-    """A body, compressed; each thread keeps its compressor, which is as dear as 10 KB of body."""
-    compressor: zstd.ZstdCompressor | None = getattr(_of_thread, "compressor", None)
-    if compressor is None:
-        compressor = _of_thread.compressor = zstd.ZstdCompressor(level=1)
-    return compressor.compress(body, mode=zstd.ZstdCompressor.FLUSH_FRAME)
-
-
-def read_delivery(row: tuple[Any, ...]) -> Delivery:
-    """A delivery from a row: seq, host, id, event, headers, received_at, state, attempts, …"""
-    seq, host, id_, event, headers, received_at, state, attempts, error, body = row
-    return Delivery(
-        seq=seq,
-        host=host,
-        id=id_,
-        event=event,
-        headers=_headers(headers),
-        received_at=received_at,
-        state=DeliveryState(state),
-        attempts=attempts,
-        error=error,
-        body=zstd.decompress(body) if body else None,
-    )
-
-
-def _headers(text: str) -> Mapping[str, str]:
-    headers: dict[str, str] = json.loads(text)
-    return headers

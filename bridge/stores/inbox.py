@@ -24,11 +24,10 @@ from bridge.stores.batches import (
     Forget,
     Item,
     Keep,
-    delivery_key,
-    delivery_row,
-    read_delivery,
+    rows_of,
 )
 from bridge.stores.checkpoints import AT_MOST, PAGE, Checkpoints
+from bridge.stores.packing import delivery_key, read_delivery
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS deliveries (
@@ -61,6 +60,10 @@ Row = tuple[Any, ...]
 
 MOST_ROWS = 32
 """Rows of one statement; for each number up to it there is one to prepare and keep."""
+
+YOUNG = 1000
+"""Young deliveries in a row after which no old one is looked for: they come in order, but for a
+clock that was ahead for a while."""
 
 _FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
 
@@ -106,17 +109,24 @@ class SqliteInbox(BatchedInbox):
         return len(seqs)
 
     def _old(self, before: float, limit: int, more: str) -> list[int]:
-        with contextlib.closing(_connect(self._path)) as connection:
-            try:
-                found = connection.execute(
-                    "SELECT d.seq FROM deliveries d JOIN work w ON w.seq = d.seq"
-                    f" WHERE d.received_at < ? AND w.state <> 'kept' {more}"
-                    " ORDER BY d.seq LIMIT ?",
-                    (before, limit),
-                ).fetchall()
-            except sqlite3.Error as error:
-                raise Unreachable("the inbox", str(error)) from error
-        return [seq for (seq,) in found]
+        """Oldest first, until there are so many or, by all appearance, no more."""
+        found: list[int] = []
+        young = 0
+        query = (
+            "SELECT d.seq, d.received_at FROM deliveries d JOIN work w ON w.seq = d.seq"
+            f" WHERE w.state <> 'kept' {more} ORDER BY d.seq"
+        )
+        try:
+            with contextlib.closing(_connect(self._path)) as connection:
+                for seq, received_at in connection.execute(query):
+                    if received_at < before:
+                        found.append(seq)
+                    young = 0 if received_at < before else young + 1
+                    if len(found) >= limit or young >= YOUNG:
+                        break
+        except sqlite3.Error as error:
+            raise Unreachable("the inbox", str(error)) from error
+        return found
 
     # ── reading ───────────────────────────────────────────────────────────
 
@@ -192,7 +202,7 @@ class _Writer:
         self._checkpoints = Checkpoints(lambda: _connect(path))
 
     def commit(self, batch: Sequence[Item]) -> None:
-        rows = [(item, delivery_row(item)) for item in batch if isinstance(item, Keep)]
+        rows = rows_of(batch)
         writer = self._connection
         try:
             writer.execute("BEGIN IMMEDIATE")

@@ -4,15 +4,15 @@ import asyncio
 import random
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.core.errors import Unreachable
+from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.figures import InboxFigures
 from bridge.ports.inbox import DeliveryState, Finished, Inbox, Kept
 from bridge.stores import inbox as sqlite_inbox
@@ -418,3 +418,75 @@ async def test_it_tells_how_full_it_is(inbox: Any) -> None:
 
     await inbox.finish([finished(first.seq, "1", DeliveryState.DECIDED)])
     assert await inbox.figures() == InboxFigures(1, 20.0)
+
+
+# ── what is odd ──────────────────────────────────────────────────────────────
+
+
+async def test_a_reason_that_is_no_proper_text_is_kept_all_the_same(inbox: Any) -> None:
+    kept = await inbox.keep(delivery("one"))
+
+    await inbox.finish([finished(kept.seq, "one", DeliveryState.FAILED, error="half \ud800, \0")])
+
+    assert (await inbox.get(kept.seq)).error == "half ?, \ufffd"
+
+
+async def test_a_body_that_the_disk_has_spoilt_holds_up_nobody(tmp_path: Path) -> None:
+    inbox = await open_sqlite(tmp_path)
+    for id_ in ("spoilt", "well"):
+        await inbox.keep(delivery(id_))
+    with closing(sqlite3.connect(tmp_path / "inbox.sqlite")) as db, db:
+        db.execute("UPDATE deliveries SET body = x'28b52ffd' WHERE id = 'spoilt'")
+
+    spoilt, well = await inbox.due(0.0, 10)
+
+    with pytest.raises(Rejected, match="can't be read back"):
+        _ = spoilt.body
+    assert well.body == delivery("well").body
+    await inbox.stop()
+
+
+@contextmanager
+def others_write(folder: Path) -> Iterator[None]:
+    """Another process has begun to write, so that whoever comes waits for it."""
+    with closing(sqlite3.connect(folder / "inbox.sqlite", isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+        db.execute("ROLLBACK")
+
+
+async def test_what_fails_while_it_is_delivered_again_is_taken_up_at_the_next(
+    tmp_path: Path,
+) -> None:
+    inbox = await open_sqlite(tmp_path)
+    kept = await inbox.keep(delivery("one"))
+    await inbox.stop()
+    inbox = await open_sqlite(tmp_path)
+
+    with others_write(tmp_path):
+        first = inbox.put(delivery("other"))
+        failed = asyncio.create_task(
+            inbox.finish([finished(kept.seq, "one", DeliveryState.FAILED, error="no JSON")])
+        )
+        await asyncio.sleep(0)
+        again = inbox.put(delivery("one"))
+    await asyncio.gather(first, failed, again)
+
+    assert not (await inbox.keep(delivery("one"))).duplicate
+    await inbox.stop()
+
+
+async def test_no_more_waits_to_be_written_than_memory_is_for(tmp_path: Path) -> None:
+    inbox = SqliteInbox(tmp_path / "inbox.sqlite", most_held=1000)
+    await inbox.start()
+
+    with others_write(tmp_path):
+        first = inbox.put(delivery("one", body=noise(800, 1)))
+        first.cancel()  # its sender has gone; its body is still to be written
+        with pytest.raises(Unreachable, match="memory"):
+            await inbox.keep(delivery("two", body=noise(800, 2)))
+    await inbox.finish([])
+
+    assert await due_ids(inbox) == ["one"]
+    assert not (await inbox.keep(delivery("two", body=noise(800, 2)))).duplicate
+    await inbox.stop()

@@ -60,10 +60,10 @@ class Kept:
 
     async def get(self, seq: int) -> Delivery | None:
         one = self.asked.get(seq)
-        body = write_command(one) if one else None
         kept = DeliveryState.KEPT
         return one and Delivery(
-            seq, CHAT_HOST, f"slack-{seq}", one.action, {}, 0.0, kept, body=body
+            *(seq, CHAT_HOST, f"slack-{seq}", one.action, {}, 0.0, kept),
+            stored=lambda: write_command(one),
         )
 
 

@@ -20,7 +20,7 @@ class Authors:
     async def email_of(self, deployment: Deployment) -> str:
         """The author's address; "" where the push tells none, or a person asked."""
         delivery = await self._inbox.get(deployment.seq)
-        if delivery is None or delivery.body is None:
+        if delivery is None or delivery.stored is None:
             return ""
         found = await asyncio.to_thread(read, delivery, self._hosts)
         event = None if isinstance(found, str) else found.event

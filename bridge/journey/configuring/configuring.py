@@ -181,11 +181,12 @@ class Configuring:
     async def _asked(self, seq: int) -> Asked | None:
         """What was asked; None where it is not kept any more, or can't be read."""
         delivery = await self._inbox.get(seq)
-        if delivery is None or delivery.body is None:
+        if delivery is None:
             return None
         try:
-            return parse_command(delivery.event, delivery.body)
-        except MalformedPayload as error:
+            body = delivery.body
+            return None if body is None else parse_command(delivery.event, body)
+        except (MalformedPayload, Rejected) as error:
             log.warning("a change can't be read", extra={"seq": seq, "why": str(error)})
             return None
 

@@ -129,14 +129,13 @@ class Desk:
         for seq in list(seqs)[:PUSHES]:
             delivery = await self._inbox.get(seq)
             host = self._hosts.get(delivery.host) if delivery else None
-            if delivery is None or host is None or not delivery.body:
-                continue
-            if len(delivery.body) > LARGEST:
+            if delivery is None or host is None:
                 continue
             try:
-                event = await asyncio.to_thread(
-                    host.parse, delivery.event, delivery.headers, delivery.body
-                )
+                body = await asyncio.to_thread(lambda of: of.body, delivery)
+                if not body or len(body) > LARGEST:
+                    continue
+                event = await asyncio.to_thread(host.parse, delivery.event, delivery.headers, body)
             except BridgeError:  # it was understood once, by a release that knew more
                 continue
             if isinstance(event, RefPushed):

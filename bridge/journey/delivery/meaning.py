@@ -25,17 +25,21 @@ class Meaning:
 
 def read(delivery: Delivery, hosts: Mapping[str, GitHost]) -> Meaning | str:
     """What a delivery means, or in words why that can't be said."""
-    if delivery.body is None:
+    try:
+        body = delivery.body
+    except Rejected as error:
+        return str(error)
+    if body is None:
         return "its body was forgotten by now (see retention): push again, or deploy by command"
     try:
         if delivery.host in ASKING_HOSTS:
-            return Meaning(delivery, parse_command(delivery.event, delivery.body))
+            return Meaning(delivery, parse_command(delivery.event, body))
         host = hosts.get(delivery.host)
         if host is None:
             return f"{delivery.host} is not served any more: set its secret, then replay"
         if delivery.event == FOUND_EVENT:
-            return Meaning(delivery, parse_found(delivery.body))
-        return Meaning(delivery, host.parse(delivery.event, delivery.headers, delivery.body))
+            return Meaning(delivery, parse_found(body))
+        return Meaning(delivery, host.parse(delivery.event, delivery.headers, body))
     except (MalformedPayload, Rejected) as error:
         return str(error)
 

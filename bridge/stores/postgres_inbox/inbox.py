@@ -16,8 +16,9 @@ from typing import Any
 from bridge.core.errors import Unreachable
 from bridge.ports.figures import InboxFigures
 from bridge.ports.inbox import Delivery, Kept, NewDelivery
-from bridge.stores.batches import BatchedInbox, delivery_key, read_delivery
+from bridge.stores.batches import BatchedInbox
 from bridge.stores.links import Link
+from bridge.stores.packing import delivery_key, read_delivery
 from bridge.stores.postgres_inbox.listening import listen
 from bridge.stores.postgres_inbox.writing import Writer
 

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from bridge.ports.inbox import Kept
-from bridge.stores.batches import Finish, Forget, Item, Keep, delivery_row
+from bridge.stores.batches import Finish, Forget, Item, Keep, rows_of
 from bridge.stores.links import Connection, Link
 from bridge.stores.postgres_inbox.listening import CHANNEL
 from bridge.stores.postgres_inbox.schema import migrate
@@ -63,7 +63,7 @@ class Writer:
             raise
 
     def commit(self, batch: Sequence[Item]) -> None:
-        rows = {item.key: delivery_row(item) for item in reversed(batch) if isinstance(item, Keep)}
+        rows = {item.key: row for item, row in reversed(rows_of(batch))}
         self._link.run(lambda db: self._write(db, batch, rows))
 
     def close(self) -> None:

@@ -1,0 +1,70 @@
+"""Deliveries as an inbox's rows: what is kept of each, its body compressed."""
+
+import hashlib
+import json
+import sys
+import threading
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from bridge.core.errors import Rejected
+from bridge.ports.githosts import Body
+from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+
+def delivery_key(host: str, id: str) -> bytes:  # noqa: A002 - the field's own name
+    """Sixteen bytes that stand for a host's delivery id, whatever its form."""
+    return hashlib.blake2b(f"{host}\0{id}".encode(), digest_size=16).digest()
+
+
+def delivery_row(key: bytes, new: NewDelivery) -> tuple[Any, ...]:
+    """What is kept of a delivery: key, host, id, event, headers, received_at, body."""
+    headers = json.dumps(dict(new.headers), separators=(",", ":"))
+    return (key, new.host, new.id, new.event, headers, new.received_at, _packed(new.body))
+
+
+_of_thread = threading.local()
+
+
+def _packed(body: Body) -> bytes:
+    """A body, compressed; each thread keeps its compressor, which is as dear as 10 KB of body."""
+    compressor: zstd.ZstdCompressor | None = getattr(_of_thread, "compressor", None)
+    if compressor is None:
+        compressor = _of_thread.compressor = zstd.ZstdCompressor(level=1)
+    return compressor.compress(body, mode=zstd.ZstdCompressor.FLUSH_FRAME)
+
+
+def read_delivery(row: tuple[Any, ...]) -> Delivery:
+    """A delivery from a row: seq, host, id, event, headers, received_at, state, attempts, …"""
+    seq, host, id_, event, headers, received_at, state, attempts, error, body = row
+    return Delivery(
+        seq=seq,
+        host=host,
+        id=id_,
+        event=event,
+        headers=_headers(headers),
+        received_at=received_at,
+        state=DeliveryState(state),
+        attempts=attempts,
+        error=error,
+        stored=partial(_unpacked, body) if body else None,
+    )
+
+
+def _unpacked(body: bytes) -> bytes:
+    try:
+        return zstd.decompress(body)
+    except zstd.ZstdError as error:
+        why = f"its body can't be read back from the inbox ({error}): is the disk well?"
+        raise Rejected(f"{why} Push again, or deploy by command") from None
+
+
+def _headers(text: str) -> Mapping[str, str]:
+    headers: dict[str, str] = json.loads(text)
+    return headers
