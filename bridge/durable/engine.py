@@ -108,11 +108,14 @@ class DurableFlows:
             with translated():
                 await DBOS.cancel_workflows_async([f"{flow}.{id_}" for id_ in ids])
 
-    async def ensure(self, flow: str, wanted: Mapping[str, str]) -> None:
+    async def ensure(self, flow: str, wanted: Mapping[str, str]) -> list[str]:
         """See to it that flows of these ids, by id their keys, are under way.
 
         One that has ended too early, as after a fault of the engine's, gets a successor that
         does its work anew. One that stands still here goes on, if it did so the last time, too.
+
+        Returns:
+            The ids of those whose last successor has ended too early as well.
 
         Raises:
             Unreachable: the database can't be read or written.
@@ -121,6 +124,7 @@ class DurableFlows:
         with translated():
             known = await self._known(strays.names_to_ask(names, MOST_SUCCESSORS))
             standing: set[str] = set()
+            given_up: list[str] = []
             for first, id_ in names.items():
                 name = strays.newest(first, known)
                 status, executor = known.get(name, (None, None))
@@ -130,6 +134,8 @@ class DurableFlows:
                     standing.add(name)
                 elif need is Need.START:
                     await self._enqueue(flow, id_, wanted[id_], name)
+                elif need is Need.ANOTHER and name == strays.successor(first, MOST_SUCCESSORS):
+                    given_up.append(id_)
                 elif need is Need.ANOTHER:
                     log.warning("a flow ended too early", extra={"flow": name, "as": status})
                     await self._enqueue(flow, id_, wanted[id_], strays.after(first, name))
@@ -137,6 +143,7 @@ class DurableFlows:
                 dispatch, self._engine, self._executor_id, standing & self._strays
             )
         self._strays = standing
+        return given_up
 
     async def _known(self, names: Sequence[str]) -> dict[str, tuple[str, str | None]]:
         """Status and executor of flows by their name."""

@@ -22,8 +22,11 @@ class Flows(Protocol):
     async def start(self, flow: str, id_: str, *, key: str) -> None:
         """Start a flow unless its id was started before; flows of one key run one at a time."""
 
-    async def ensure(self, flow: str, wanted: Mapping[str, str]) -> None:
-        """See to it that flows of these ids, by id their keys, are under way."""
+    async def ensure(self, flow: str, wanted: Mapping[str, str]) -> list[str]:
+        """See to it that flows of these ids, by id their keys, are under way.
+
+        Returns the ids of those that are given up: whoever took up their work has failed at it.
+        """
 
     async def drop(self, flow: str, ids: Sequence[str]) -> None:
         """Take waiting flows out of the queue, where others would wait behind them."""

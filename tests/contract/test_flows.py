@@ -229,6 +229,25 @@ async def test_what_should_be_under_way_is_started_or_taken_up_anew(
     )
 
 
+async def test_one_that_fails_again_and_again_is_given_up(launched: Launched) -> None:
+    tries: list[str] = []
+
+    async def body(_: Steps, id_: str) -> None:
+        tries.append(id_)
+        raise RuntimeError("a bug")
+
+    flows = await launched(work=body)
+    await flows.start("work", "0001.a", key="a")
+
+    async def given_up() -> list[str]:
+        return await flows.ensure("work", {"0001.a": "a"})
+
+    assert await until(given_up, bool) == ["0001.a"]
+    assert len(tries) == 4
+    assert await flows.ensure("work", {"0001.a": "a"}) == ["0001.a"]
+    assert len(tries) == 4
+
+
 async def test_one_that_stands_still_here_goes_on(launched: Launched) -> None:
     """As when the engine could not say that it had begun."""
     ledger = Ledger()

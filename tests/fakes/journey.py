@@ -319,6 +319,7 @@ class FakeFlows:
         self.started: list[tuple[str, str, str]] = []
         self.dropped: list[tuple[str, str]] = []
         self.away = False
+        self.given_up: list[str] = []
 
     async def start(self, flow: str, id_: str, *, key: str) -> None:
         if self.away:
@@ -326,9 +327,10 @@ class FakeFlows:
         if (flow, id_, key) not in self.started:
             self.started.append((flow, id_, key))
 
-    async def ensure(self, flow: str, wanted: Mapping[str, str]) -> None:
+    async def ensure(self, flow: str, wanted: Mapping[str, str]) -> list[str]:
         for id_, key in wanted.items():
             await self.start(flow, id_, key=key)
+        return [id_ for id_ in self.given_up if id_ in wanted]
 
     async def drop(self, flow: str, ids: Sequence[str]) -> None:
         if self.away:

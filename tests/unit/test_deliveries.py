@@ -516,6 +516,21 @@ async def test_what_did_not_end_is_started_again_and_what_is_kept_is_decided_at_
     assert deployment(second).id in desk.flows.ids(DEPLOYMENT_FLOW)
 
 
+async def test_what_no_flow_takes_up_any_more_ends_and_says_so(desk: Desk) -> None:
+    may_run = deployment(await desk.keep("one", push())).id
+    await desk.drain()
+    await desk.journal.intend(may_run, [])
+    never_asked = deployment(await desk.keep("two", push(before="c" * 40))).id
+    await desk.drain()
+    desk.flows.given_up = [may_run, never_asked]
+
+    await desk.deliveries().resume()
+
+    ended = [await desk.journal.deployment(id_) for id_ in desk.flows.given_up]
+    assert [str(one.state) for one in ended if one] == ["unknown", "failed"]
+    assert all("which is a bug" in one.note for one in ended if one)
+
+
 async def test_until_there_is_something_to_decide_by_deliveries_wait(desk: Desk) -> None:
     desk.catalog.ready.clear()
     running = asyncio.create_task(desk.deliveries().run())

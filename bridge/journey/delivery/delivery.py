@@ -17,6 +17,7 @@ from bridge.core import trace
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.events import Asked, Event, PullRequestOpened, RefPushed
+from bridge.core.lifecycle import State
 from bridge.journey.catalog import Catalog
 from bridge.journey.delivery.deciding import Deciding, done
 from bridge.journey.delivery.late import LateComments
@@ -35,6 +36,8 @@ from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
 from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
+
+GIVEN_UP = "the bridge failed at it again and again, which is a bug; its log says more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,11 @@ class Deliveries:
 
     async def resume(self) -> None:
         """See to it that every deployment that has not ended has a flow that goes on."""
-        await self._starting.resume(await self._journal.open_deployments())
+        going = {one.id: one for one in await self._journal.open_deployments()}
+        for id_ in await self._starting.resume(going.values()):
+            log.error("a deployment is given up", extra={"deployment": id_, "why": GIVEN_UP})
+            may_run = going[id_].intent_at is not None
+            await self._journal.move(id_, State.UNKNOWN if may_run else State.FAILED, GIVEN_UP)
 
     async def drain(self, *, until: float = math.inf) -> None:
         """Decide all that is due; begin nothing after `until`, by the monotonic clock."""

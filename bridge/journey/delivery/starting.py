@@ -21,9 +21,9 @@ class Starting:
     def __init__(self, flows: Flows) -> None:
         self._flows = flows
 
-    async def resume(self, going: Iterable[Deployment]) -> None:
-        """See to it that each of these has a flow that goes on."""
-        await self._flows.ensure(DEPLOYMENT_FLOW, {one.id: one.app_id for one in going})
+    async def resume(self, going: Iterable[Deployment]) -> list[str]:
+        """See to it that each of these has a flow that goes on; returns those given up."""
+        return await self._flows.ensure(DEPLOYMENT_FLOW, {one.id: one.app_id for one in going})
 
     async def follow(self, recorded: Recorded) -> None:
         """Deploy what was decided, and take out of the queue what is superseded by it."""
