@@ -58,7 +58,7 @@ async def killed_at_any_moment(stage: Stage) -> None:
 
 
 async def all_killed_at_once(stage: Stage) -> None:
-    await stage.later(1.5)
+    await stage.later(3.0)  # not before the backend is asked for something
     for process in stage.fleet.processes:
         await process.kill()
     await asyncio.sleep(0.5)
