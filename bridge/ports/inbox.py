@@ -8,6 +8,10 @@ from typing import Protocol
 
 from bridge.ports.githosts import Body
 
+LONGEST_PAUSE = 86_400.0
+"""Seconds that a delivery may be put off; one that is put off for longer is due, since only a
+clock that was far ahead can have done that."""
+
 
 class DeliveryState(StrEnum):
     """How far a delivery has come."""

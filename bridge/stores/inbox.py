@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from bridge.core.errors import Unreachable
 from bridge.ports.figures import InboxFigures
-from bridge.ports.inbox import Delivery, Finished, Kept
+from bridge.ports.inbox import LONGEST_PAUSE, Delivery, Finished, Kept
 from bridge.stores.batches import (
     BatchedInbox,
     Finish,
@@ -135,8 +135,8 @@ class SqliteInbox(BatchedInbox):
         return await asyncio.to_thread(
             self._read,
             f"SELECT {_FIELDS}, d.body FROM work w JOIN deliveries d ON d.seq = w.seq"
-            " WHERE w.state = 'kept' AND w.due_at <= ? ORDER BY w.seq LIMIT ?",
-            (now, limit),
+            " WHERE w.state = 'kept' AND (w.due_at <= ? OR w.due_at > ?) ORDER BY w.seq LIMIT ?",
+            (now, now + LONGEST_PAUSE, limit),
         )
 
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:

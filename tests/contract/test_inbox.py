@@ -423,6 +423,22 @@ async def test_it_tells_how_full_it_is(inbox: Any) -> None:
 # ── what is odd ──────────────────────────────────────────────────────────────
 
 
+async def test_what_a_clock_far_ahead_has_put_off_is_due_when_the_clock_is_right(
+    inbox: Any,
+) -> None:
+    now, later = 1_795_600_000.0, 60.0
+    kept = [await inbox.keep(delivery(id_)) for id_ in ("a year", "a minute")]
+    await inbox.finish(
+        [
+            finished(kept[0].seq, "a year", DeliveryState.KEPT, due_at=now + 365 * 86_400),
+            finished(kept[1].seq, "a minute", DeliveryState.KEPT, due_at=now + later),
+        ]
+    )
+
+    assert await due_ids(inbox, now) == ["a year"]
+    assert await due_ids(inbox, now + later) == ["a year", "a minute"]
+
+
 async def test_a_reason_that_is_no_proper_text_is_kept_all_the_same(inbox: Any) -> None:
     kept = await inbox.keep(delivery("one"))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from bridge.core.errors import Unreachable
 from bridge.ports.figures import InboxFigures
-from bridge.ports.inbox import Delivery, Kept, NewDelivery
+from bridge.ports.inbox import LONGEST_PAUSE, Delivery, Kept, NewDelivery
 from bridge.stores.batches import BatchedInbox
 from bridge.stores.links import Link
 from bridge.stores.packing import delivery_key, read_delivery
@@ -31,7 +31,7 @@ ANSWER_SECONDS = 9.0
 _CLAIM = """
 WITH free AS (
     SELECT seq FROM inbox_work
-    WHERE state = 'kept' AND due_at <= %(now)s AND (
+    WHERE state = 'kept' AND (due_at <= %(now)s OR due_at > %(now)s + %(pause)s) AND (
         claimed_until IS NULL OR claimed_until < clock_timestamp() OR claimed_by = %(owner)s
     )
     ORDER BY seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED
@@ -134,7 +134,8 @@ class PostgresInbox(BatchedInbox):
     async def due(self, now: float, limit: int) -> list[Delivery]:
         """Kept deliveries whose turn has come, with bodies, oldest first; they are ours then."""
         self._claims = True
-        values = {"now": now, "limit": limit, "owner": self._owner, "seconds": CLAIM_SECONDS}
+        values = {"now": now, "limit": limit, "owner": self._owner}
+        values |= {"seconds": CLAIM_SECONDS, "pause": LONGEST_PAUSE}
         query = f"{_CLAIM} SELECT {_FIELDS}, d.body FROM w JOIN inbox d USING (seq) ORDER BY d.seq"
         return [read_delivery(row) for row in await self._rows(query, values)]
 
