@@ -1,5 +1,6 @@
 """What every measurement needs, and how it is repeated until it was alone on the machine."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +12,12 @@ from tests.bench.harness.machine import Quiet
 from tests.bench.harness.servers import Server, load
 
 T = TypeVar("T")
+
+SHIFT = 2
+"""By how many places the order of a round differs from that of the one before."""
+
+SETTLES = 0.2
+"""Seconds of rest for a disk whose use is rationed."""
 
 
 @dataclass
@@ -60,13 +67,26 @@ class Bench:
     def rounds_of(
         self, measures: dict[str, Callable[[], dict[str, Any]]], servers: Sequence[Server]
     ) -> dict[str, list[dict[str, Any]]]:
-        """Rounds in which everything has its turn; each is void, and repeated, if disturbed."""
+        """Rounds in which everything has its turn; each is void, and repeated, if disturbed.
+
+        Whoever comes after one that writes much finds the disk busy. So each begins with all that
+        is to be written written, and another one is the first each time.
+        """
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in measures}
-        for _ in range(self.rounds):
-            one = self.alone(lambda: {name: run() for name, run in measures.items()}, servers)
+        names = list(measures)
+        for turn in range(self.rounds):
+            first = turn * SHIFT % len(names)
+            order = names[first:] + names[:first]
+            one = self.alone(lambda: {name: _settled(measures[name]) for name in order}, servers)  # noqa: B023 - called at once
             for name, report in one.items():
                 found[name].append(report)
         return found
+
+
+def _settled(measure: Callable[[], T]) -> T:
+    os.sync()
+    time.sleep(SETTLES)
+    return measure()
 
 
 def _cpu(servers: Sequence[Server]) -> float:

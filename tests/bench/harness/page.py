@@ -15,7 +15,8 @@ left out.
 - The real server runs in a process of its own on one core, the load generator
   (`tests/bench/load/load.c`) on another. Webhooks are pushes as GitHub sends them, signed
   beforehand, with delivery ids that look random.
-- Ratios are medians of rounds in which everything has its turn. A round that others disturbed,
+- Ratios are medians of rounds in which everything has its turn, in another order each time, and
+  on a disk that has settled. A round that others disturbed,
   by their use of the CPU or of the disk, is void and repeated.
 - The *floor* is what no server in Python does better: bare aiohttp on uvloop that reads the body
   and answers. What the bridge acknowledges is on disk (`fdatasync`); none of the others keeps
