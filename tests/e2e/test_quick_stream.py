@@ -153,6 +153,8 @@ def test_the_door_does_what_aiohttp_alone_does(pieces: list[bytes]) -> None:
     if answers is None or answers_alone is None or no_http:
         # Of what is no HTTP aiohttp drops what came before it, too; the door answers that first.
         assert at_the_door[1][: len(alone[1])] == alone[1]
-        assert not answers or answers[-1][0] >= 400
+        # So it does with what follows a request that closes: aiohttp resets the connection then.
+        closes = b"connection: close" in b"".join(pieces).lower()
+        assert not answers or answers[-1][0] >= 400 or closes
     else:
         assert at_the_door == alone
