@@ -103,7 +103,7 @@ def farewell(command: str) -> list[str]:
         "    Payload URL   https://bridge.example.com/hooks/github",
         "    Content type  application/json",
         "    Secret        the value of BRIDGE_GITHUB_WEBHOOK_SECRETS",
-        "    Events        just the push event",
+        "    Events        pushes and pull requests",
         "",
         "  4. Turn Auto Deploy off in Dokploy for these apps, push, and ask:",
         f"    {command} deliveries",

@@ -62,8 +62,9 @@ def _let_a_host_in(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> 
         "    export BRIDGE_GITHUB_WEBHOOK_SECRETS=…  # `openssl rand -hex 32` makes one",
         "    export BRIDGE_GITLAB_WEBHOOK_TOKENS=…   # the same for GitLab",
         "  Then add a webhook with that secret to your repository there:",
-        f"    {ADDRESS}/hooks/github   application/json, push",
-        f"    {ADDRESS}/hooks/gitlab   push and tag push events",
+        f"    {ADDRESS}/hooks/github   as application/json",
+        f"    {ADDRESS}/hooks/gitlab",
+        "  of pushes, tags, and pull or merge requests.",
         f"  {ADDRESS} stands for what leads to {bridge.url}",
     ]
     if settings.host == "127.0.0.1":
