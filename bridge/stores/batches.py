@@ -150,7 +150,10 @@ class BatchedInbox:
 
     async def finish(self, finished: Sequence[Finished]) -> None:
         """Record how far deliveries have come, in one transaction."""
-        writable = [replace(one, error=_writable(one.error)) for one in finished]
+        writable = [
+            one if one.error is None else replace(one, error=_writable(one.error))
+            for one in finished
+        ]
         item = Finish(writable, asyncio.get_running_loop().create_future())
         self._queue.put(item)
         await item.done
@@ -243,9 +246,9 @@ def _committed(writer: Writer, batch: Sequence[Item]) -> Unreachable | None:
     return None
 
 
-def _writable(text: str | None) -> str | None:
+def _writable(text: str) -> str:
     """A text that any database takes: one that it refused would stop all that is decided beside."""
-    return text and text.replace("\0", "\ufffd").encode(errors="replace").decode()
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _is_new(item: Keep) -> bool:
