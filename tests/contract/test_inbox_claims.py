@@ -13,7 +13,7 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.ports.inbox import DeliveryState, Finished
-from bridge.stores.postgres_inbox import PostgresInbox, writing
+from bridge.stores.postgres_inbox import PostgresInbox, listening, writing
 from bridge.stores.postgres_inbox import inbox as claiming
 from tests.fakes.journey import delivery
 from tests.unit.embedded.support import until
@@ -153,6 +153,25 @@ async def test_a_worker_is_woken_by_what_another_process_keeps(joined: Joined) -
         await asyncio.wait_for(woken.wait(), 10)  # the first time: it listens now
         woken.clear()
         await door.keep(delivery(f"id-{number}"))
+
+
+async def test_listening_that_fails_inside_is_told_and_begun_anew(
+    joined: Joined, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(listening, "BUG_PAUSE", 0.01)
+    worker = await joined("worker", listens=True)
+    listens_again = asyncio.Event()
+    faults = [KeyError("a bug")]
+
+    def wake() -> None:
+        if faults:
+            raise faults.pop()
+        listens_again.set()
+
+    worker.woken = wake
+    await asyncio.wait_for(listens_again.wait(), 10)
+
+    assert "listening to other processes failed inside" in caplog.text
 
 
 async def test_connections_that_are_cut_fail_nobody(joined: Joined, postgres: str) -> None:
