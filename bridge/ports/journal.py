@@ -140,7 +140,10 @@ class Deployments(Protocol):
         """Move a deployment on, with what is known now; None when `to` may not follow."""
 
     async def say(self, id_: str, note: str) -> None:
-        """Add a line to a deployment's history without moving it; a repeated one is left out."""
+        """Note how a deployment stands without moving it, and raise what shows it.
+
+        It is a line of its history, too, unless it was said among the last few in this state.
+        """
 
     async def cancel_waiting(
         self, app_id: str, seq: int, note: str, only: str | None = None

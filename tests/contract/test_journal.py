@@ -547,6 +547,40 @@ async def test_what_is_said_twice_stands_there_once(journal: Any) -> None:
     assert (found.state, found.note) == (State.WAITING, "it is back")
 
 
+async def test_errors_that_take_turns_stand_there_once_each(
+    journal: Any, clock: ManualClock
+) -> None:
+    id_ = deployment(1).id
+    await record(journal, outcome(1, deployment(1), targets=(card(),)))
+    for _ in range(3):
+        for note in ("connection refused", "no answer within 30 s"):
+            await journal.say(id_, note)
+
+    notes = [change.note for change in await journal.changes(id_, after=1)]
+    assert notes == ["connection refused", "no answer within 30 s"]
+
+    (before,) = await due(journal, clock)
+    await journal.say(id_, "connection refused")
+    (raised,) = await due(journal, clock)
+    assert (await journal.deployment(id_)).note == "connection refused"
+    assert raised.wanted > before.wanted  # what shows how it stands shows that
+
+
+async def test_what_was_said_before_a_deployment_moved_is_news_after_it(journal: Any) -> None:
+    id_ = deployment(1).id
+    await record(journal, outcome(1, deployment(1)))
+    await journal.say(id_, "the backend is away")
+    await journal.move(id_, State.ASKED, "accepted")
+    await journal.say(id_, "the backend is away")
+
+    lines = [(change.state, change.note) for change in await journal.changes(id_, after=1)]
+    assert lines == [
+        (State.WAITING, "the backend is away"),
+        (State.ASKED, "accepted"),
+        (State.ASKED, "the backend is away"),
+    ]
+
+
 async def test_a_cancel_takes_what_waits_and_came_before_it(
     journal: Any, clock: ManualClock
 ) -> None:

@@ -92,7 +92,7 @@ class Deployments(Transactions):
         return await self._change(lambda db: moves.move(db, id_, to, note, facts, at))
 
     async def say(self, id_: str, note: str) -> None:
-        """Add a line to a deployment's history without moving it; a repeated one is left out."""
+        """Note how a deployment stands, as a line of its history where it is news."""
         at = self._clock()
         await self._change(lambda db: moves.say(db, id_, note, at))
 

@@ -18,6 +18,9 @@ from bridge.stores.journal.raising import changed
 WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
 """Still with us for sure: not asked, and nobody is about to."""
 
+LAST_LINES = 5
+"""Of a deployment's history among which what is said is not said again."""
+
 
 def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
     """Add one; of those of the same app that still wait only the newest stays."""
@@ -94,13 +97,28 @@ def change(
 
 
 def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
-    """Add a line to its history; a repeated one is left out."""
+    """Note how it stands, and add that to its history where it is news.
+
+    A backend that fails now in one way and now in another would write a line at every try: what
+    stands among the last few is only what holds again.
+    """
     t = tables.deployments
     row = db.execute(sa.select(t).where(t.c.id == id_).with_for_update()).mappings().first()
     if row is None or row["note"] == note:
         return
     db.execute(sa.update(t).where(t.c.id == id_).values(note=note))
-    _note(db, id_, row["seq"], at, State(row["state"]), note)
+    if (row["state"], note) in _last_lines(db, id_):
+        _show(db, id_, row["seq"], at)
+    else:
+        _note(db, id_, row["seq"], at, State(row["state"]), note)
+
+
+def _last_lines(db: sa.Connection, id_: str) -> set[tuple[str, str]]:
+    """The state and the note of each."""
+    t = tables.changes
+    of_it = sa.select(t.c.state, t.c.note).where(t.c.deployment == id_)
+    last = of_it.order_by(t.c.number.desc()).limit(LAST_LINES)
+    return {(row.state, row.note) for row in db.execute(last)}
 
 
 def cancel_waiting(
@@ -122,4 +140,9 @@ def _note(db: sa.Connection, id_: str, seq: int, at: float, state: State, note: 
     """Add a line to a deployment's history, and raise all that shows it."""
     line = {"deployment": id_, "at": at, "state": state, "note": note}
     db.execute(sa.insert(tables.changes), [line])
+    _show(db, id_, seq, at)
+
+
+def _show(db: sa.Connection, id_: str, seq: int, at: float) -> None:
+    """Raise all that shows a deployment."""
     changed(db, (about_deployment(id_), about_delivery(seq), ABOUT_ANYTHING), at)
