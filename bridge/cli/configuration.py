@@ -3,22 +3,19 @@
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from json import dumps, loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
 from bridge.cli.exits import exit_code_of
-from bridge.cli.forms import finding_words
 from bridge.cli.show import clean, hint, say, say_error, say_json
-from bridge.cli.using import Config, settings_of
+from bridge.cli.using import Config, Json, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bridge.settings import Settings
+    from collections.abc import Iterable, Iterator
 
 MASKED = "********"
 
@@ -26,92 +23,37 @@ group = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 
 
 @group.command()
-def check(config: Config = None) -> None:
+def check(config: Config = None, json: Json = False) -> None:
     """Say ok, or what is wrong with the settings, the patterns of our own rules included."""
-    from bridge.app.backends import must_have_keys
-    from bridge.app.hosts import host_apis, served_hosts
-    from bridge.cli.welcome import hosts_of
+    from bridge.cli.checking import checked
 
-    logging.getLogger("bridge").setLevel(logging.ERROR)  # the line below says it shorter
-    settings = settings_of(config)
-    served_hosts(settings)
-    host_apis(settings)
-    must_have_keys(settings)
-    remarks = list(remarks_on_rules(settings))
-    errors = [words for level, words in remarks if level == "error"]
-    for level, words in remarks:
-        if level != "error":
-            hint(clean(f"{level}: {words}"))
-    for words in errors:
-        say_error(words)
-    if errors:
+    logging.getLogger("bridge").setLevel(logging.ERROR)  # the lines below say it shorter
+    form = checked(lambda: settings_of(config))
+    if json:
+        say_json(form)
+    else:
+        _say_checked(form)
+    if not form["ok"]:
         raise typer.Exit(exit_code_of(Rejected("")))
-    backend = settings.dokploy.url or "the embedded backend"
+
+
+def _say_checked(form: dict[str, Any]) -> None:
+    from bridge.cli.checking import EMBEDDED
+
+    told: dict[str, list[str]] = {"warning": [], "error": [], "note": []}
+    for remark in form["remarks"]:
+        told[remark["level"]].append(clean(remark["message"]))
+    for words in told["warning"]:
+        hint(f"warning: {words}")
+    for words in told["error"]:
+        say_error(words)
+    if not form["ok"]:
+        return
     say("ok")
-    hint(f"hosts served: {', '.join(hosts_of(settings)) or 'none yet'}; deploys on {backend}")
-    for words in _of_slack(settings):
+    backend = "the embedded backend" if form["backend"] == EMBEDDED else form["backend"]
+    hint(f"hosts served: {', '.join(form['hosts']) or 'none yet'}; deploys on {backend}")
+    for words in told["note"]:
         hint(words)
-
-
-def _of_slack(settings: "Settings") -> list[str]:
-    """How Slack is heard, and what is still missing for anybody to do something by it."""
-    from bridge.settings import access_of
-
-    given = settings.slack
-    if given.bot_token is None:
-        return []
-    ways = (("HTTP", given.signing_secret), ("Socket Mode", given.app_token))
-    heard = " and ".join(way for way, secret in ways if secret is not None)
-    said = [f"slack is heard by {heard}"]
-    if not heard:
-        said = [
-            (
-                "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET (HTTP) or"
-                " BRIDGE_SLACK_APP_TOKEN (Socket Mode)"
-            )
-        ]
-    if not access_of(settings).grants:
-        said.append("nobody may do anything by slack: say who in `access` of bridge.yaml")
-    return said
-
-
-OF_NAMES = ("never_matches", "unclosed", "bang_class")
-"""What can be wrong with a glob over names as well as with one over paths."""
-
-
-def remarks_on_rules(settings: "Settings") -> "Iterator[tuple[str, str]]":
-    """Levels and words: what of our own rules can't be read, or hardly says what is meant."""
-    from bridge.core.watch_lint import lint
-
-    for place, rule in enumerate(settings.rules):
-        for name, pattern in (("apps", rule.apps), ("branch", rule.branch), ("tags", rule.tags)):
-            for level, words in _remarks_on_names(pattern):
-                yield level, f"rules.{place}.{name}: {words}"
-        for one in lint(rule.watch_paths, settings.watch.semantics, settings.watch.picomatch):
-            if one.level != "note":
-                yield one.level, f"rules.{place}.watch_paths: {finding_words(asdict(one))}"
-    for place, grant in enumerate(settings.access):
-        for pattern in grant.apps:
-            for level, words in _remarks_on_names(pattern):
-                yield level, f"access.{place}.apps: {words}"
-
-
-def _remarks_on_names(pattern: str | None) -> "Iterator[tuple[str, str]]":
-    from bridge.core.globs import Glob, GlobError
-    from bridge.core.watch_lint import lint
-
-    if pattern is None:
-        return
-    try:
-        Glob(pattern)
-    except GlobError as error:
-        shown = pattern if len(pattern) < 40 else f"{pattern[:40]}…"
-        why = f"{error.reason}; write a name, or a simpler glob"
-        yield "error", f"`{shown}` can't be read as a glob: {why}"
-        return
-    for one in lint([pattern]):
-        if one.code in OF_NAMES:
-            yield one.level, finding_words(asdict(one))
 
 
 @group.command()
@@ -123,32 +65,58 @@ def schema() -> None:
 
 
 @group.command()
-def show(config: Config = None) -> None:
+def show(config: Config = None, json: Json = False) -> None:
     """Print what is set and where it comes from, as YAML; secrets are masked."""
-    settings = settings_of(config)
-    typer.echo("\n".join(shown(settings, config, os.environ)))
+    found = list(shown(settings_of(config), config, os.environ))
+    if json:
+        say_json(_nested(found))
+    else:
+        typer.echo("\n".join(_lines(found)))
 
 
-def shown(settings: Any, config: Path | None, environment: Mapping[str, str]) -> list[str]:
-    """The settings as lines of YAML, each with where it comes from."""
-    import json
+class Shown(NamedTuple):
+    """A setting as it may be shown."""
 
+    path: tuple[str, ...]
+    value: Any
+    """As JSON has it, masked where it is a secret."""
+    origin: str
+    """The variable or file it comes from, or "default"."""
+
+
+def shown(settings: Any, config: Path | None, environment: Mapping[str, str]) -> "Iterator[Shown]":
+    """Every setting, section by section."""
     from bridge.settings import Settings, fields, is_secret
 
     origins = _origins(config, environment)
-    lines: list[str] = []
-    section = ""
     for path, field in fields(Settings):
         value = settings
         for name in path:
             value = getattr(value, name)
+        value = _masked(value) if is_secret(field) else loads(dumps(value, default=_plain))
+        yield Shown(path, value, origins.get(path, "default"))
+
+
+def _lines(found: "Iterable[Shown]") -> "Iterator[str]":
+    """As YAML, each with where it comes from."""
+    section = ""
+    for path, value, origin in found:
         if len(path) > 1 and path[0] != section:
             section = path[0]
-            lines.append(f"{section}:")
-        text = _masked(value) if is_secret(field) else json.dumps(value, default=_plain)
+            yield f"{section}:"
         indent = "  " * (len(path) - 1)
-        lines.append(f"{indent}{path[-1]}: {text}  # {origins.get(path, 'default')}")
-    return lines
+        yield f"{indent}{path[-1]}: {dumps(value)}  # {origin}"
+
+
+def _nested(found: "Iterable[Shown]") -> dict[str, Any]:
+    """As an object: sections by name, and in each its settings as `value` and `from`."""
+    form: dict[str, Any] = {}
+    for path, value, origin in found:
+        inside = form
+        for name in path[:-1]:
+            inside = inside.setdefault(name, {})
+        inside[path[-1]] = {"value": value, "from": origin}
+    return form
 
 
 def _plain(value: Any) -> Any:
@@ -160,10 +128,10 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _masked(value: Any) -> str:
+def _masked(value: Any) -> Any:
     if isinstance(value, tuple):
-        return "[" + ", ".join(f'"{MASKED}"' for _ in value) + "]"
-    return "null" if value is None else f'"{MASKED}"'
+        return [MASKED] * len(value)
+    return None if value is None else MASKED
 
 
 def _origins(config: Path | None, environment: Mapping[str, str]) -> dict[Any, str]:

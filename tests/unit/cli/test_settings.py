@@ -1,5 +1,6 @@
 """Settings: what wins, what is refused, and what is never shown."""
 
+import json
 import os
 from pathlib import Path
 
@@ -121,6 +122,35 @@ def test_no_secret_is_ever_shown(cli: Cli) -> None:
     assert 'webhook_secrets: ["********"]' in shown
 
 
+def test_what_is_set_is_shown_to_scripts_with_secrets_masked(cli: Cli) -> None:
+    Path("bridge.yaml").write_text("web: {max_body: 2048}\nrules: [{apps: shop/*, tags: v*}]\n")
+    backends = "{second: {url: 'https://d.example.com', api_key: hunter2}}"
+    given = {"BRIDGE_GITHUB_WEBHOOK_SECRETS": "hunter2, hunter3", "BRIDGE_BACKENDS": backends}
+
+    shown = cli.json("config", "show", PORT="99", **given)
+
+    assert shown["port"] == {"value": 99, "from": "PORT"}
+    assert shown["web"]["max_body"] == {"value": 2048, "from": "bridge.yaml"}
+    assert shown["web"]["body_timeout"] == {"value": 10.0, "from": "default"}
+    assert shown["rules"]["value"] == [{"apps": "shop/*", "tags": "v*"}]
+    masked = {"value": ["********"] * 2, "from": "BRIDGE_GITHUB_WEBHOOK_SECRETS"}
+    assert shown["github"]["webhook_secrets"] == masked
+    assert shown["github"]["token"] == {"value": None, "from": "default"}
+    assert "hunter" not in str(shown)
+
+
+def test_show_leaves_out_no_setting(cli: Cli) -> None:
+    from bridge.settings import Settings
+
+    shown = cli.json("config", "show")
+
+    for path, _ in fields(Settings):
+        found = shown
+        for name in path:
+            found = found[name]
+        assert set(found) == {"value", "from"}, path
+
+
 def test_every_setting_that_sounds_secret_is_one() -> None:
     from bridge.settings import Settings
 
@@ -154,8 +184,6 @@ def test_what_is_shown_can_be_read_again(cli: Cli) -> None:
 
 
 def test_the_schema_names_every_section(cli: Cli) -> None:
-    import json
-
     schema = json.loads(cli("config", "schema").stdout)
 
     sections = {path[0] for path in variables().values()}
@@ -258,3 +286,60 @@ def test_a_check_says_how_slack_is_heard_and_what_is_missing(cli: Cli) -> None:
     assert "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET" in deaf
     assert "nobody may do anything by slack" in deaf
     assert heard.splitlines()[-1] == "slack is heard by HTTP and Socket Mode"
+
+
+def test_a_check_tells_scripts_what_it_finds(cli: Cli) -> None:
+    rules = "- {apps: shop/*, watch_paths: [docs]}"
+    given = {"BRIDGE_GITHUB_WEBHOOK_SECRETS": "s" * 32, "BRIDGE_SLACK_BOT_TOKEN": "xoxb-1"}
+    dokploy = {
+        "BRIDGE_DOKPLOY_URL": "https://dokploy.example.com",
+        "BRIDGE_DOKPLOY_API_KEY": "k",
+    }
+
+    found = cli.json("config", "check", BRIDGE_RULES=rules, **given, **dokploy)
+
+    assert (found["ok"], found["hosts"]) == (True, ["github"])
+    assert found["backend"] == "https://dokploy.example.com"
+    assert [one["level"] for one in found["remarks"]] == ["warning", "note", "note"]
+    assert found["remarks"][0]["message"].startswith("rules.0.watch_paths: `docs`: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"BRIDGE_RULES": "[{apps: '[z-a]'}]"}, "rules.0.apps: `[z-a]`: its brackets"),
+        ({"BRIDGE_GITHUB_APP_ID": "1"}, "BRIDGE_GITHUB_PRIVATE_KEY"),
+        ({"BRIDGE_DOKPLOY_URL": "https://d.example.com"}, "BRIDGE_DOKPLOY_API_KEY"),
+        ({"BRIDGE_PRT": "1"}, "BRIDGE_PRT is no setting"),
+    ],
+)
+def test_scripts_hear_of_an_error_in_the_answer_and_the_exit_code(
+    cli: Cli, given: dict[str, str], message: str
+) -> None:
+    result = cli("config", "check", "--json", code=2, **given)
+
+    found = json.loads(result.stdout)
+    assert (found["ok"], found["hosts"]) == (False, [])
+    (error,) = found["remarks"]
+    assert error["level"] == "error"
+    assert message in error["message"]
+    assert result.stderr == ""
+
+
+def test_a_check_names_the_embedded_backend_where_no_dokploy_is_set(cli: Cli) -> None:
+    assert cli.json("config", "check")["backend"] == "embedded"
+    assert "deploys on the embedded backend" in cli("config", "check").stderr
+
+
+def test_all_that_is_wrong_is_told_at_once(cli: Cli) -> None:
+    told = cli(
+        "config",
+        "check",
+        code=2,
+        BRIDGE_GITHUB_APP_ID="1",
+        BRIDGE_DOKPLOY_URL="https://d.example.com",
+        BRIDGE_RULES="[{apps: '[z-a]'}]",
+    ).stderr.splitlines()
+
+    assert len(told) == 3
+    assert all(line.startswith("error: ") for line in told)

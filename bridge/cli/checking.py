@@ -1,0 +1,111 @@
+"""What `config check` finds: errors, warnings, and notes on what the settings come to."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from bridge.app.backends import must_have_keys
+from bridge.app.hosts import host_apis, served_hosts
+from bridge.cli.forms import finding_words
+from bridge.cli.welcome import hosts_of
+from bridge.core.errors import Rejected
+from bridge.core.globs import Glob, GlobError
+from bridge.core.watch_lint import lint
+from bridge.settings import Settings, access_of
+
+EMBEDDED = "embedded"
+"""What stands for the embedded backend, where no Dokploy has an address."""
+
+
+class Remark(NamedTuple):
+    """Something to know about the settings; never with the value of a secret."""
+
+    level: str
+    """error: it must be mended; warning: it may not be meant; note: what the settings come to."""
+    message: str
+    """The setting, what is wrong with it, and the remedy."""
+
+
+def checked(read: Callable[[], Settings]) -> dict[str, Any]:
+    """The machine form of a check.
+
+    Args:
+        read: gives the settings; raises Rejected where they can't be read.
+    """
+    try:
+        settings = read()
+    except Rejected as error:
+        return _form([Remark("error", str(error))], [], None)
+    backend = settings.dokploy.url or EMBEDDED
+    return _form(list(_remarks(settings)), hosts_of(settings), backend)
+
+
+def _form(remarks: Sequence[Remark], hosts: list[str], backend: str | None) -> dict[str, Any]:
+    return {
+        "ok": all(remark.level != "error" for remark in remarks),
+        "remarks": [remark._asdict() for remark in remarks],
+        "hosts": hosts,
+        "backend": backend,
+    }
+
+
+def _remarks(settings: Settings) -> Iterator[Remark]:
+    for usable in (served_hosts, host_apis, must_have_keys):
+        try:
+            usable(settings)
+        except Rejected as error:
+            yield Remark("error", str(error))
+    yield from _of_rules(settings)
+    yield from _of_slack(settings)
+
+
+OF_NAMES = ("never_matches", "unclosed", "bang_class")
+"""What can be wrong with a glob over names as well as with one over paths."""
+
+
+def _of_rules(settings: Settings) -> Iterator[Remark]:
+    """What of our own rules can't be read, or hardly says what is meant."""
+    for place, rule in enumerate(settings.rules):
+        for name, pattern in (("apps", rule.apps), ("branch", rule.branch), ("tags", rule.tags)):
+            yield from _of_name(f"rules.{place}.{name}", pattern)
+        for one in lint(rule.watch_paths, settings.watch.semantics, settings.watch.picomatch):
+            if one.level != "note":
+                yield Remark(one.level, f"rules.{place}.watch_paths: {finding_words(asdict(one))}")
+    for place, grant in enumerate(settings.access):
+        for pattern in grant.apps:
+            yield from _of_name(f"access.{place}.apps", pattern)
+
+
+def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:
+    """The same of a glob over names, which stands in that setting."""
+    if pattern is None:
+        return
+    try:
+        Glob(pattern)
+    except GlobError as error:
+        shown = pattern if len(pattern) < 40 else f"{pattern[:40]}…"
+        why = f"{error.reason}; write a name, or a simpler glob"
+        yield Remark("error", f"{setting}: `{shown}` can't be read as a glob: {why}")
+        return
+    for one in lint([pattern]):
+        if one.code in OF_NAMES:
+            yield Remark(one.level, f"{setting}: {finding_words(asdict(one))}")
+
+
+def _of_slack(settings: Settings) -> Iterator[Remark]:
+    """How Slack is heard, and what is still missing for anybody to do something by it."""
+    given = settings.slack
+    if given.bot_token is None:
+        return
+    ways = (("HTTP", given.signing_secret), ("Socket Mode", given.app_token))
+    heard = " and ".join(way for way, secret in ways if secret is not None)
+    yield Remark(
+        "note",
+        f"slack is heard by {heard}"
+        if heard
+        else "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET (HTTP) or"
+        " BRIDGE_SLACK_APP_TOKEN (Socket Mode)",
+    )
+    if not access_of(settings).grants:
+        nobody = "nobody may do anything by slack: say who in `access` of bridge.yaml"
+        yield Remark("note", nobody)
