@@ -4,6 +4,7 @@ import asyncio
 import logging
 import resource
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -18,7 +19,8 @@ from bridge.web.health import Check, healthz, readyz
 from bridge.web.hooks import BodyLimits, Hooks, count_nothing, expect_later
 from bridge.web.insiders import Insiders
 from bridge.web.metrics import Metrics, metrics_route
-from bridge.web.quick import QuickDoor
+from bridge.web.quick.door import QuickDoor
+from bridge.web.quick.webhooks import WebhookConnection
 from bridge.web.sparing import Sparing
 
 _sparing = Sparing(logging.getLogger(__name__))
@@ -97,7 +99,7 @@ class WebServer:
         self._door = QuickDoor(*self._app[HOOKS], aiohttp, KEEPALIVE_SECONDS, most_connections())
         try:
             self._listener = await asyncio.get_running_loop().create_server(
-                self._door, self._host, self._port, backlog=1024
+                partial(WebhookConnection, self._door), self._host, self._port, backlog=1024
             )
         except OSError as error:
             await self.stop()

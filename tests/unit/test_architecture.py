@@ -52,9 +52,6 @@ GIT_HOSTS = {"github", "gitlab"}
 LONGEST = 320
 """Lines of a file; most have far fewer, and one idea each."""
 
-MAY_BE_LONG = {"bridge.web.quick"}
-"""The way of every webhook through one connection: parting it would cost calls on the way."""
-
 PURE = {
     "__future__", "abc", "array", "base64", "bisect", "collections", "contextvars", "dataclasses",
     "difflib", "enum", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac",
@@ -178,12 +175,12 @@ def _arrows(source: str, known: Container[str]) -> set[str]:
 
 
 def too_long(sources: Mapping[str, str]) -> list[str]:
-    """The modules of more lines than one should have, where nothing allows it."""
+    """The modules of more lines than one should have."""
     lengths = {name: len(source.splitlines()) for name, source in sources.items()}
     return [
         f"{name} has {length} lines, more than {LONGEST}: part it by what belongs together"
         for name, length in sorted(lengths.items())
-        if length > LONGEST and name not in MAY_BE_LONG
+        if length > LONGEST
     ]
 
 
@@ -196,10 +193,7 @@ def test_no_files_import_each_other() -> None:
 
 
 def test_no_file_is_too_long() -> None:
-    sources = dict(modules())
-
-    assert too_long(sources) == []
-    assert sources.keys() >= MAY_BE_LONG, "what has gone may not be long any more"
+    assert too_long(dict(modules())) == []
 
 
 def test_a_planted_circle_is_found() -> None:
