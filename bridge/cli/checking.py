@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from pydantic import SecretStr
+
 from bridge.app.backends import must_have_keys
 from bridge.app.hosts import host_apis, served_hosts
 from bridge.cli.forms import finding_words
@@ -15,6 +17,9 @@ from bridge.settings import Settings, access_of
 
 EMBEDDED = "embedded"
 """What stands for the embedded backend, where no Dokploy has an address."""
+
+SHORTEST_SECRET = 16
+"""Characters of a webhook's secret, below which somebody may find it by trying."""
 
 
 class Remark(NamedTuple):
@@ -55,8 +60,33 @@ def _remarks(settings: Settings) -> Iterator[Remark]:
             usable(settings)
         except Rejected as error:
             yield Remark("error", str(error))
+    yield from _of_secrets(settings)
     yield from _of_rules(settings)
     yield from _of_slack(settings)
+
+
+def _of_secrets(settings: Settings) -> Iterator[Remark]:
+    """Secrets of webhooks that are short: taken all the same, since they may be in use."""
+    for setting, secrets in (
+        ("github.webhook_secrets", settings.github.webhook_secrets),
+        ("gitlab.webhook_tokens", settings.gitlab.webhook_tokens),
+        ("gitlab.signing_tokens", settings.gitlab.signing_tokens),
+    ):
+        short = sum(map(_is_short, secrets))
+        if short:
+            which = "the secret" if len(secrets) == 1 else f"{short} of {len(secrets)} secrets"
+            remedy = (
+                "have GitLab make a new one"
+                if setting == "gitlab.signing_tokens"
+                else "take what `openssl rand -hex 32` prints, here and on the webhook"
+            )
+            why = f"{which} can be guessed: fewer than {SHORTEST_SECRET} characters"
+            yield Remark("warning", f"{setting}: {why}; {remedy}")
+
+
+def _is_short(secret: SecretStr) -> bool:
+    """Whether it is; of a signing token, what follows the `whsec_` that all of them share."""
+    return len(secret.get_secret_value().removeprefix("whsec_")) < SHORTEST_SECRET
 
 
 OF_NAMES = ("never_matches", "unclosed", "bang_class")

@@ -343,3 +343,42 @@ def test_all_that_is_wrong_is_told_at_once(cli: Cli) -> None:
 
     assert len(told) == 3
     assert all(line.startswith("error: ") for line in told)
+
+
+@pytest.mark.parametrize(
+    ("variable", "setting", "short", "remedy"),
+    [
+        ("GITHUB_WEBHOOK_SECRETS", "github.webhook_secrets", "Q" * 15, "`openssl rand -hex 32`"),
+        ("GITLAB_WEBHOOK_TOKENS", "gitlab.webhook_tokens", "Q", "`openssl rand -hex 32`"),
+        ("GITLAB_SIGNING_TOKENS", "gitlab.signing_tokens", "whsec_QQQQ", "GitLab make a new one"),
+    ],
+)
+def test_a_short_secret_of_a_webhook_is_warned_of_and_goes_on_to_work(
+    cli: Cli, variable: str, setting: str, short: str, remedy: str
+) -> None:
+    result = cli("config", "check", **{f"BRIDGE_{variable}": short})
+
+    assert result.stdout == "ok\n"
+    warning, served = result.stderr.splitlines()
+    assert warning.startswith(f"warning: {setting}: the secret can be guessed: fewer than 16 ")
+    assert remedy in warning
+    assert short not in warning
+    assert "hosts served: git" in served
+
+
+def test_of_several_secrets_it_is_said_how_many_are_short(cli: Cli) -> None:
+    given = {"BRIDGE_GITHUB_WEBHOOK_SECRETS": f"old, {'n' * 16}"}
+
+    (remark,) = cli.json("config", "check", **given)["remarks"]
+
+    assert remark["level"] == "warning"
+    assert remark["message"].startswith("github.webhook_secrets: 1 of 2 secrets can be guessed")
+
+
+def test_no_secret_that_is_long_enough_is_warned_of(cli: Cli) -> None:
+    given = {
+        "BRIDGE_GITHUB_WEBHOOK_SECRETS": "n" * 16,
+        "BRIDGE_GITLAB_SIGNING_TOKENS": f"whsec_{'A' * 43}=",
+    }
+
+    assert cli.json("config", "check", **given)["remarks"] == []
