@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cache
 
+from bridge.core.absent import Absent
 from bridge.core.decision import Matcher, Policy
 from bridge.core.errors import BridgeError
 from bridge.core.events import RefPushed, Repository
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 
 TROUBLE_PAUSE = 5.0
 """Seconds between two readings while a backend can't be read."""
+
+SELDOM = 60.0
+"""Seconds between two readings that pushes of repositories cause which were looked for before; no
+more than between two on the timer."""
 
 FOLLOW_PAUSE = 2.0
 """Seconds between two looks whether another process has read something new."""
@@ -124,6 +129,8 @@ class Catalog:
         self.watched = Watched(policy or Policy())
         self._every = every
         self._eager = eager
+        self._seldom = max(eager, min(every, SELDOM))
+        self._absent = Absent()
         self._leads = leads
         self._shared = shared
         self._began = -1e9
@@ -189,21 +196,30 @@ class Catalog:
             if not self.trouble or self._apps:
                 self.ready.set()
 
-    async def newer_than(self, moment: float) -> float | None:
+    async def newer_than(self, moment: float, repository: Repository | None = None) -> float | None:
         """See to it that the apps were read after `moment`, as when a push knows none of them.
 
         An app may have been made just before its first push. Reading all apps for every
         push of a repository that nobody deploys would be dear, so it is done once in
-        `eager` seconds; returns when to come again, or None when the reading is newer now.
+        `eager` seconds, and once in SELDOM for one that was looked for a few times: its push
+        waits. Returns when to come again, or None when the reading is newer now.
         While a backend can't be read nobody can say that it has no such app.
         """
+        often = repository is not None and self._absent.often(repository)
+        come_again = await self._read_after(moment, self._seldom if often else self._eager)
+        if come_again is None and repository is not None and not self.of(repository):
+            self._absent.note(repository, self._read_at)
+        return come_again
+
+    async def _read_after(self, moment: float, pause: float) -> float | None:
+        """None once they were, else when to come again; `pause` is between two readings."""
         if self._read_at > moment:
             return None
         now = self._clock()
         if self.trouble:  # the timer reads again; to wait for it here would hold up all others
             return now + TROUBLE_PAUSE
-        if 0 <= now - self._read_at < self._eager:
-            return self._read_at + self._eager
+        if 0 <= now - self._read_at < pause:
+            return self._read_at + pause
         await self.refresh()
         return now + TROUBLE_PAUSE if self.trouble else None
 

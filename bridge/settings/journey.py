@@ -12,7 +12,8 @@ class Journey(Section):
     catalog_eager: float = Field(
         3.0,
         ge=0,
-        description="at least, between readings that pushes of unknown repositories cause",
+        description="at least, between readings that pushes of unknown repositories cause; those "
+        "of one that was looked for three times wait up to a minute",
     )
     push_window: float = Field(600.0, ge=0, description="the same push by two hooks deploys once")
     changes_patience: float = Field(

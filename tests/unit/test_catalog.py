@@ -6,16 +6,18 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.core.absent import LOOKS, Absent
 from bridge.core.errors import Unreachable
 from bridge.core.events import Repository
 from bridge.core.watch import App, Source, SourceType
-from bridge.journey.catalog import TROUBLE_PAUSE, Catalog
+from bridge.journey.catalog import SELDOM, TROUBLE_PAUSE, Catalog
 from bridge.stores.journal import SqlJournal
 from tests.fakes.journey import FakeBackend, ManualClock, app, journal_in_memory
 from tests.unit.embedded.support import until
 
 AWAY = Unreachable("dokploy", "ConnectError")
 MONO = Repository("github", "4711", "my-org/mono")
+ELSEWHERE = Repository("github", "1", "my-org/other")
 EAGER = 3.0
 
 
@@ -181,6 +183,79 @@ async def test_many_such_pushes_have_them_read_once_in_a_while(
 
     assert await catalog.newer_than(clock.now) == read_at + EAGER
     assert backend.count("apps") == 1
+
+
+async def looked_for(catalog: Catalog, clock: ManualClock, repository: Repository) -> float:
+    """How long a push that comes now waits until it is known whether an app deploys it."""
+    received = clock.now
+    while (come_again := await catalog.newer_than(received, repository)) is not None:
+        assert come_again > clock.now
+        clock.now = come_again
+    return clock.now - received
+
+
+async def test_a_repository_that_no_app_uses_has_them_read_for_it_a_few_times(
+    catalog: Catalog, backend: FakeBackend, clock: ManualClock
+) -> None:
+    await catalog.refresh()
+    began = clock.now
+    while clock.now < began + 600:
+        clock.now += 1
+        await looked_for(catalog, clock, ELSEWHERE)
+
+    assert backend.count("apps") <= 1 + LOOKS + 600 / SELDOM
+
+
+async def test_an_app_of_such_a_repository_is_found_by_its_next_push_all_the_same(
+    catalog: Catalog, backend: FakeBackend, clock: ManualClock
+) -> None:
+    await catalog.refresh()
+    for _ in range(LOOKS + 1):
+        clock.now += EAGER + 1
+        await looked_for(catalog, clock, ELSEWHERE)
+    elsewhere = Source(SourceType.GITHUB, repository=ELSEWHERE.name, branch="main")
+    backend.found = [app("app-new", source=elsewhere)]
+    clock.now += 1
+
+    assert await looked_for(catalog, clock, ELSEWHERE) <= SELDOM
+    assert [one.id for one in catalog.of(ELSEWHERE)] == ["app-new"]
+
+
+async def test_beside_such_a_repository_others_are_found_as_soon_as_ever(
+    catalog: Catalog, backend: FakeBackend, clock: ManualClock
+) -> None:
+    await catalog.refresh()
+    for _ in range(LOOKS + 1):
+        clock.now += EAGER + 1
+        await looked_for(catalog, clock, ELSEWHERE)
+    clock.now += 1
+
+    assert await looked_for(catalog, clock, replace(ELSEWHERE, id="2")) <= EAGER
+
+
+async def test_many_pushes_that_one_reading_answers_count_once(
+    catalog: Catalog, clock: ManualClock
+) -> None:
+    clock.now += EAGER + 1
+    received = clock.now - 1
+    for _ in range(10):
+        assert await catalog.newer_than(received, ELSEWHERE) is None
+    clock.now += 1
+
+    assert await looked_for(catalog, clock, ELSEWHERE) <= EAGER
+
+
+async def test_of_repositories_that_no_app_uses_those_are_remembered_that_pushed_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.core.absent.MOST", 2)
+    absent = Absent()
+    several = [replace(ELSEWHERE, id=str(number)) for number in range(3)]
+    for repository in several:
+        for read_at in range(LOOKS):
+            absent.note(repository, float(read_at))
+
+    assert [absent.often(repository) for repository in several] == [False, True, True]
 
 
 async def test_while_the_backend_is_down_such_a_push_waits_and_holds_up_nobody(

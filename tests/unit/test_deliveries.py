@@ -15,7 +15,7 @@ from bridge.core.errors import MalformedPayload, Unreachable
 from bridge.core.events import Action, Asked, Event, Ignored, RefKind, Repository
 from bridge.core.lifecycle import State
 from bridge.core.watch import Rules, Trigger
-from bridge.journey.catalog import TROUBLE_PAUSE, Catalog
+from bridge.journey.catalog import SELDOM, TROUBLE_PAUSE, Catalog
 from bridge.journey.delivery.delivery import Deliveries, Patience
 from bridge.journey.delivery.starting import CANCEL_FLOW, CANCEL_ONE_FLOW, DEPLOYMENT_FLOW
 from bridge.ports.feedback import Occasion, Planner
@@ -364,6 +364,24 @@ async def test_a_push_of_an_unknown_repository_waits_for_a_newer_reading(desk: D
 
     found = await desk.one(seq)
     assert (found.state, found.attempts) == (DeliveryState.IGNORED, 0)
+
+
+async def test_pushes_of_a_repository_that_no_app_uses_do_not_have_the_apps_read_for_ever(
+    desk: Desk,
+) -> None:
+    for second in range(300):
+        desk.clock.now += 1
+        await desk.keep(f"id-{second}", ELSEWHERE)
+        await desk.drain()
+    assert desk.backend.count("apps") < 12  # once in 3 s would be a hundred times
+
+    other = app("app-new", source=replace(app().source, repository="my-org/other"))
+    desk.backend.found = [app(), other]
+    seq = await desk.keep("after it was made", replace(ELSEWHERE, before="b" * 40, after="c" * 40))
+    await desk.drain()
+    desk.clock.now += SELDOM
+    await desk.drain()
+    assert await desk.reasons(seq) == {"app-new": "no_watch_paths"}
 
 
 async def test_while_the_apps_can_not_be_read_it_waits_says_why_and_holds_up_nobody(

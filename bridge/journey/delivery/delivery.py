@@ -200,8 +200,10 @@ class Deliveries:
         postponed: list[Finished] = []
         for meaning in meanings:
             come_again = None
-            if not self._knows(meaning.event):
-                come_again = await self._catalog.newer_than(meaning.delivery.received_at)
+            if not self._knows(event := meaning.event):
+                repository = event.repository if isinstance(event, RefPushed) else None
+                received_at = meaning.delivery.received_at
+                come_again = await self._catalog.newer_than(received_at, repository)
             if come_again is None:
                 ready.append(meaning)
             else:
