@@ -248,7 +248,7 @@ class Catalog:
                 log.warning("apps can't be read", extra={"backend": name, "why": str(error)})
             self.trouble[name] = str(error)
             return
-        except Exception as error:
+        except Exception as error:  # a bug; other backends are read all the same
             log.exception("apps can't be read", extra={"backend": name})
             self.trouble[name] = f"the bridge failed inside ({type(error).__name__})"
             return

@@ -113,7 +113,7 @@ class Inbox(Protocol):
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
         """The newest deliveries, newest first, without bodies."""
 
-    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - as above
+    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the field's own name
         """One delivery by the host's own id, with its body."""
 
     async def get(self, seq: int) -> Delivery | None:

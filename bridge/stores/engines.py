@@ -65,7 +65,7 @@ def sqlite_engine(path: Path) -> sa.Engine:
         try:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
                 connection.execute(f"PRAGMA {pragma}")
-        except Exception:
+        except sqlite3.Error:
             connection.close()  # the pool never gets to know it
             raise
 

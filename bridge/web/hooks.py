@@ -102,7 +102,7 @@ class Room:
         try:
             async with asyncio.timeout(patience):
                 await free
-        except BaseException as error:
+        except BaseException as error:  # above all a cancel: what is given must come back
             if free.done() and not free.cancelled():
                 self.give(length)  # it was given in the very moment
             else:

@@ -1,9 +1,11 @@
 """The embedded backend without HTTP: making apps for the command line and the demo; its docs."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -70,6 +72,40 @@ async def test_an_app_is_made_deployed_and_deleted(
     with pytest.raises(Refused) as refused:
         await backend.deploy(app, title="", description="")
     assert refused.value.status == 404
+
+
+@pytest.mark.parametrize("step", ["jobs", "finish"])
+@pytest.mark.parametrize(
+    ("error", "traced"),
+    [(sqlite3.OperationalError("database or disk is full"), False), (KeyError("a bug"), True)],
+)
+async def test_whatever_fails_once_is_tried_again_and_only_a_bug_leaves_its_trace(
+    server: EmbeddedServer,
+    backend: EmbeddedBackend,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    step: str,
+    error: Exception,
+    traced: bool,
+) -> None:
+    history = server.parts.history
+    working = getattr(history, step)
+
+    async def fails_once(*given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(history, step, working)
+        raise error
+
+    monkeypatch.setattr("bridge.backends.embedded.engine._RETRY_SECONDS", 0.01)
+    app = await backend.create_app("web", project="shop")
+    monkeypatch.setattr(history, step, fails_once)
+    await backend.deploy(app, title="t", description="d")
+    await until(
+        lambda: backend.deployments(app), lambda all_: all_ and all_[0].status is Progress.ERROR
+    )
+
+    (told,) = [one for one in caplog.records if one.name.endswith("embedded.engine")]
+    assert str(error) == told.__dict__["why"]
+    assert bool(told.exc_info) is traced
 
 
 async def test_every_kind_of_source_is_kept(backend: EmbeddedBackend) -> None:

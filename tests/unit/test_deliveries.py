@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from bridge.journey.delivery.delivery import Deliveries, Patience
 from bridge.journey.delivery.starting import CANCEL_FLOW, CANCEL_ONE_FLOW, DEPLOYMENT_FLOW
 from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
+from bridge.ports.outcomes import Outcome, Recorded
 from bridge.ports.targets import Target, about_delivery, about_deployment
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal
@@ -284,6 +285,25 @@ async def test_a_poison_one_that_recovers_is_decided(
 
     assert await desk.reasons(seq) == {"app-web": "no_watch_paths"}
     assert (await desk.one(seq)).error is None
+
+
+async def test_what_can_not_be_decided_together_is_told_and_decided_one_by_one(
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seqs = [await desk.keep(f"id-{n}", push(before=f"{n}" * 40)) for n in range(3)]
+    record = desk.journal.record
+
+    async def few(outcomes: Sequence[Outcome], *, window: float) -> Recorded:
+        if len(outcomes) > 1:
+            raise OverflowError("too much at once")
+        return await record(outcomes, window=window)
+
+    monkeypatch.setattr(desk.journal, "record", few)
+    await desk.drain()
+
+    assert {(await desk.one(seq)).state for seq in seqs} == {DeliveryState.DECIDED}
+    (told,) = [one for one in caplog.records if "together" in one.message]
+    assert (told.levelname, told.__dict__["why"]) == ("WARNING", "OverflowError")
 
 
 @pytest.mark.parametrize("store", ["record", "start", "drop", "finish"])

@@ -32,7 +32,7 @@ class Deploying(Calling):
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._app(place, slots)) for place in places(projects)]
-        except ExceptionGroup as failures:
+        except ExceptionGroup as failures:  # the first cuts the others off
             raise failures.exceptions[0] from None
         return [app for task in tasks if (app := task.result()) is not None]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -118,8 +119,8 @@ class Engine:
             self._wake.clear()  # before looking, so that no wake is lost
             try:
                 await self._start_what_may()
-            except Exception as error:  # noqa: BLE001 - the queue must outlive e.g. a full disk
-                log.warning("the queue can't be read", extra={"why": str(error)})
+            except Exception as error:  # noqa: BLE001 - the queue must outlive it; `_tell` tells
+                _tell("the queue can't be read", error)
                 await self._pause()
                 self._wake.set()
             await self._wake.wait()
@@ -138,7 +139,7 @@ class Engine:
         self._active[job.application_id] = active
         try:
             old_logs = await self._history.begin(job, deployment)
-        except BaseException:
+        except BaseException:  # also a cancel: what has not begun must not take a place
             self._forget(active)
             raise
         if old_logs is None:  # dropped in the meantime
@@ -196,8 +197,8 @@ class Engine:
         while True:
             try:
                 await self._history.finish(job, deployment.id, ending, now=self._clock())
-            except Exception as error:  # noqa: BLE001 - e.g. a full disk; tried again
-                log.warning("a deployment's end can't be written", extra={"why": str(error)})
+            except Exception as error:  # noqa: BLE001 - it is tried again; `_tell` tells
+                _tell("a deployment's end can't be written", error)
                 if self._stopping:
                     return  # the next start ends it as interrupted
                 await self._pause()
@@ -212,6 +213,12 @@ class Engine:
         if self._active.get(active.job.application_id) is active:
             del self._active[active.job.application_id]
         active.ended.set()
+
+
+def _tell(what: str, error: Exception) -> None:
+    """A full disk is no bug, and needs no trace of calls."""
+    trace = None if isinstance(error, sqlite3.Error) else error
+    log.warning(what, extra={"why": str(error)}, exc_info=trace)
 
 
 def _end(active: _Active, why: str) -> None:

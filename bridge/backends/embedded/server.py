@@ -145,7 +145,7 @@ class EmbeddedServer:
             await self._listen(key)
             await asyncio.to_thread(self._places.url_file.write_text, self.url)
             await self.parts.engine.start()
-        except BaseException:
+        except BaseException:  # also a cancel: what is open must be closed
             await self.stop()
             raise
 

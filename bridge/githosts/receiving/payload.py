@@ -38,7 +38,7 @@ Id = Annotated[int, Field(ge=0, lt=2**63)]
 def live(kind: str, given: Sequence[str]) -> Sequence[str]:
     """The live secrets of a kind, as given; raises ValueError where one is empty."""
     if isinstance(given, str):  # a text is a sequence too: of secrets one letter long
-        raise ValueError(f"{kind}s must be a list of texts, not one text")  # noqa: TRY004 - as below
+        raise ValueError(f"{kind}s must be a list of texts, not one text")  # noqa: TRY004 - told as what is wrong with a setting, as below
     if not all(secret.strip() for secret in given):
         raise ValueError(f"a {kind} is empty: whoever knows the address could then deploy")
     return given

@@ -163,8 +163,10 @@ class Deliveries:
             await self._inbox.finish(await self._decide(batch))
         except Unreachable:
             raise  # our own stores are away: nobody's fault among these, so all of them wait
-        except Exception as error:
+        except Exception as error:  # a bug, or what no answer foresaw: it is one delivery's fault
             if len(batch) > 1:
+                why = {"count": len(batch), "why": type(error).__name__}
+                log.warning("deliveries can't be decided together; each is tried alone", extra=why)
                 for delivery in batch:
                     await self._handle([delivery])
                 return

@@ -75,7 +75,7 @@ class Deployer:
                 done = True
             except Unreachable as error:  # our own journal: it comes back, or all is lost anyway
                 log.warning("deployment waits", extra={"deployment": id_, "why": str(error)})
-            except Exception as error:
+            except Exception as error:  # a bug; a deployment must end, and say how
                 log.exception("deployment failed inside", extra={"deployment": id_})
                 failures += 1
                 if failures >= self._pace.failures:

@@ -148,7 +148,7 @@ class PostgresInbox(BatchedInbox):
         )
         return [read_delivery(row) for row in rows]
 
-    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - as above
+    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
         """One delivery by the host's own id, with its body."""
         return await self._one("d.key = %s", delivery_key(host, id))
 

@@ -58,7 +58,7 @@ class Writer:
         self._link = Link(url, "inbox writer", patience=PATIENCE)
         try:
             self._link.run(migrate)
-        except BaseException:
+        except BaseException:  # whatever it is: nobody else could close it
             self._link.close()
             raise
 

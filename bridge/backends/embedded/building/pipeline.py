@@ -83,7 +83,7 @@ class Pipeline:
         except BuildFailed as error:
             words = runner.log.redacted(str(error))
             ending = await _ended(runner.log, Ending("error", words), words)
-        except Exception:
+        except Exception:  # a bug; a deployment must end, and say how
             log.exception("a build failed in an unforeseen way", extra={"app": job.application_id})
             words = "An error of the deploy server itself; its own log has the details"
             ending = await _ended(runner.log, Ending("error", words), words)

@@ -103,7 +103,7 @@ def _within(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection],
     try:
         result = work(connection)
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # whatever it is, the next piece of work must not begin inside of it
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

@@ -14,7 +14,7 @@ from bridge.chats.slack.drawing.blocks import (
 )
 from bridge.chats.slack.drawing.messages import Block, Message, View
 from bridge.chats.slack.drawing.mrkdwn import NOTHING, code, escape
-from bridge.core.difference import SECTIONS, Changed, text_of
+from bridge.core.difference import SECTIONS, Changed, Value, text_of
 from bridge.core.watch import App
 from bridge.ports.outcomes import DONE, UNKNOWN, WAITS, Audited
 
@@ -88,8 +88,8 @@ def _called(field: str) -> str:
     return field.removeprefix("rules.").replace("_", " ")
 
 
-def _shown(value: object) -> str:
-    said = text_of(value)  # type: ignore[arg-type]  # a Value
+def _shown(value: Value) -> str:
+    said = text_of(value)
     return code(said, 120) or "nothing" if value not in (None, ()) else "nothing"
 
 

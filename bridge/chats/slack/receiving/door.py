@@ -8,7 +8,7 @@ the signature (HTTP), and the one workspace that is served.
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -63,14 +63,16 @@ class SlackDoor:
         verify(self._secret, opened, body)
         payload = payload_of(headers.get("Content-Type", ""), body)
         passed_on = {name: headers[name] for name in PASSED_ON if name in headers}
-        return await self._dispatched(payload, passed_on)
+        return await self._dispatched(payload, {**passed_on})
 
-    async def _dispatched(self, payload: dict[str, Any], headers: dict[str, str]) -> HttpAnswer:
+    async def _dispatched(
+        self, payload: dict[str, Any], headers: dict[str, str | Sequence[str]]
+    ) -> HttpAnswer:
         """Hand it to Bolt in the form that Socket Mode has, so that both ways are one."""
         from slack_bolt.request.async_request import AsyncBoltRequest
 
         try:
-            request = AsyncBoltRequest(body=payload, headers=headers, mode="socket_mode")  # type: ignore[arg-type]
+            request = AsyncBoltRequest(body=payload, headers=headers, mode="socket_mode")
             answer = await self._bolt.async_dispatch(request)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             # Bolt trusts what is signed to be whole; what handlers of ours raise ends in `_told`.

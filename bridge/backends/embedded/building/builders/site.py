@@ -100,7 +100,7 @@ def _publish(copy: _Copy, work: Work, wanted: str | None, *, is_spa: bool) -> No
         (release / "release.json").write_text(json.dumps({"spa": is_spa}))
         copy.check_wanted()
         _turn(work.site, release)
-    except BaseException:
+    except BaseException:  # whatever it is: half a release is of no use to anybody
         shutil.rmtree(release, ignore_errors=True)
         raise
     _forget_old(work.site, release)
