@@ -11,8 +11,11 @@ from bridge.app.backends import backends_of, configurers_of, dokploys
 from bridge.app.background import check, in_background
 from bridge.app.hosts import known_hosts, served_hosts
 from bridge.app.parts import NO_PLACES, Parts, Places, steady_clock
+from bridge.app.presence import new_owner, only_one
+from bridge.app.sizes import sizes_of
 from bridge.app.slack import SlackParts, open_slack
-from bridge.app.storage import Stores, database_url, new_owner, only_one, open_stores, sizes_of
+from bridge.app.storage import Stores, open_stores
+from bridge.app.whereabouts import database_url
 from bridge.app.work import work
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.roles import Role

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import SecretStr
 
-from bridge.app.storage import database_url
+from bridge.app.whereabouts import database_url
 from bridge.settings import Settings
 from bridge.stores.seal import FernetSeal, NoSeal, key_in
 

@@ -1,21 +1,19 @@
-"""Where everything is kept: SQLite files that one process has, or a Postgres that many share."""
+"""What is kept, opened: SQLite files that one process has, or a Postgres that many share."""
 
 import asyncio
-import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from bridge.core.database import connect_arguments
-from bridge.core.errors import NotFound, Rejected, Unreachable
+from bridge.app.whereabouts import database_url
+from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.clock import Clock
 from bridge.settings import Settings
 from bridge.stores.engines import postgres_engine, sqlite_engine, write_ahead
@@ -25,9 +23,6 @@ from bridge.stores.journal import SqlJournal
 if TYPE_CHECKING:
     from bridge.durable.engine import DurableFlows
     from bridge.stores.postgres_inbox import PostgresInbox
-
-SOLO = "solo"
-"""On SQLite one process works, so it takes up what its predecessor left (durability.md)."""
 
 POLL = 0.1
 """Seconds between the engine's looks on Postgres, where several processes look."""
@@ -39,21 +34,6 @@ class Stores:
 
     inbox: "SqliteInbox | PostgresInbox"
     journal: SqlJournal
-
-
-def database_url(settings: Settings) -> str | None:
-    """The Postgres that is set, as libpq reads it; None: SQLite in the data directory."""
-    url = settings.database_url
-    return url.get_secret_value() if url is not None else None
-
-
-def new_owner(settings: Settings) -> str:
-    """The name of this process among those that share the stores."""
-    if database_url(settings) is None:
-        return SOLO
-    from bridge.durable.peers import new_executor_id
-
-    return new_executor_id()
 
 
 @asynccontextmanager
@@ -169,103 +149,3 @@ async def migrate(settings: Settings) -> None:
         await asyncio.to_thread(system.migrate, workflows)
     finally:
         workflows.dispose()
-
-
-_SIZES = """
-SELECT CASE WHEN s.nspname = 'dbos' THEN 'workflows'
-            WHEN c.relname LIKE 'inbox%%' THEN 'inbox' ELSE 'journal' END AS store,
-    sum(pg_total_relation_size(c.oid))::int8
-FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
-WHERE c.relkind = 'r' AND (s.nspname = 'dbos' OR s.nspname = current_schema())
-GROUP BY store
-"""
-
-
-def sizes_of(settings: Settings) -> Callable[[], dict[str, int]]:
-    """What tells the bytes that each store takes on disk; {} while a database is away."""
-    if (url := database_url(settings)) is None:
-        return partial(_sizes_of_files, settings.data)
-    return partial(_sizes_of_tables, url)
-
-
-def _sizes_of_files(data: Path) -> dict[str, int]:
-    """With the files that SQLite keeps beside each."""
-    sizes: dict[str, int] = {}
-    for store in ("inbox", "journal", "workflows"):
-        files = (data / f"{store}.sqlite{end}" for end in ("", "-wal"))
-        sizes[store] = sum(file.stat().st_size for file in files if file.exists())
-    return sizes
-
-
-def _sizes_of_tables(url: str) -> dict[str, int]:
-    import psycopg
-
-    try:
-        with psycopg.connect(url, autocommit=True, **connect_arguments("metrics")) as db:
-            return dict(db.execute(_SIZES).fetchall())
-    except psycopg.Error:
-        return {}
-
-
-# ── who is at work ───────────────────────────────────────────────────────────
-
-
-class InUse(Rejected):
-    """Another process holds a data directory."""
-
-
-@contextmanager
-def only_one(data: Path) -> Iterator[None]:
-    """Hold a data directory for this process: SQLite's flows must not run in two.
-
-    Raises:
-        InUse: another process holds it.
-        Rejected: it can't be one.
-    """
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (data / "lock").open("a+")
-    except OSError as error:
-        raise Rejected(
-            f"{data} can't hold the data ({error.strerror}); choose another with BRIDGE_DATA"
-        ) from error
-    with lock as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InUse(
-                f"another bridge is running on {data}; stop it, or choose another BRIDGE_DATA"
-            ) from None
-        yield
-
-
-def is_held(data: Path) -> bool:
-    """Whether a process is at work on a data directory."""
-    try:
-        with only_one(data):
-            return False
-    except InUse:
-        return True
-
-
-def is_running(settings: Settings) -> bool:
-    """Whether any process decides and deploys on these stores; raises Unreachable."""
-    if (url := database_url(settings)) is None:
-        return is_held(settings.data)
-    from bridge.durable.peers import anybody_works
-
-    return anybody_works(url)
-
-
-def whereabouts(settings: Settings) -> str:
-    """Where everything is kept, for people; never with a password."""
-    return str(settings.data) if settings.database_url is None else "the database of DATABASE_URL"
-
-
-def must_be_there(settings: Settings) -> None:
-    """Raise NotFound where nothing was ever kept: a command should not make an empty store."""
-    if settings.database_url is None and not (settings.data / "journal.sqlite").exists():
-        raise NotFound(
-            f"nothing is kept in {settings.data} yet: start `dokploy-bridge serve`,"
-            " or set BRIDGE_DATA to where your bridge keeps its data"
-        )

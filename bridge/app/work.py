@@ -9,7 +9,8 @@ from bridge.app.background import in_background
 from bridge.app.hosts import homes_of, host_apis, on_hosts
 from bridge.app.parts import Parts, Places, all_of
 from bridge.app.secrets import seal_of
-from bridge.app.storage import database_url, flows_of
+from bridge.app.storage import flows_of
+from bridge.app.whereabouts import database_url
 from bridge.journey.catchup.catchup import Diligence, catchup
 from bridge.journey.catchup.reconcile import ReadsRefs
 from bridge.journey.configuring.configuring import Configuring

@@ -76,7 +76,8 @@ def _ask(action: str, name: str, config: Path | None, *, follow: bool, json: boo
 
 
 async def _asked(settings: "Settings", action: str, name: str, *, follow: bool, json: bool) -> int:
-    from bridge.app.storage import is_running, whereabouts
+    from bridge.app.presence import is_running
+    from bridge.app.whereabouts import whereabouts
 
     async with kept_in(settings) as stores:
         wish = await _wish(stores, action, name)

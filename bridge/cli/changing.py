@@ -127,7 +127,7 @@ def _form(plan: "Plan") -> dict[str, Any]:
 
 
 def _seen_when(reach: Reach) -> str:
-    from bridge.app.storage import is_running
+    from bridge.app.presence import is_running
 
     if not is_running(reach.settings):
         return ""

@@ -111,7 +111,7 @@ async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
 async def api_of(settings: "Settings") -> AsyncIterator[Api]:
     """The embedded backend of a data directory; started on a free port where none runs."""
     from bridge.app.backends import run_embedded
-    from bridge.app.storage import is_held
+    from bridge.app.presence import is_held
 
     embedded = settings.embedded
     data = settings.data / NAME

@@ -123,7 +123,7 @@ class Watchman:
 
     async def wait(self) -> None:
         """Until the next look."""
-        from bridge.app.storage import is_running
+        from bridge.app.presence import is_running
 
         await asyncio.sleep(LOOK)
         if time.monotonic() - self._looked < LOOK_FOR_PROCESS:

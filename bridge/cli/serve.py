@@ -60,7 +60,7 @@ def serve(
 def migrate(config: Config = None) -> None:
     """Bring all tables up to date, as every start does; any number may run at once."""
     from bridge.app.storage import migrate as bring_up_to_date
-    from bridge.app.storage import whereabouts
+    from bridge.app.whereabouts import whereabouts
 
     settings = settings_of(config)
     asyncio.run(bring_up_to_date(settings))
@@ -90,7 +90,7 @@ def backend(
 
 async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
     from bridge.app.run import run_bridge
-    from bridge.app.storage import whereabouts
+    from bridge.app.whereabouts import whereabouts
 
     stop = _told_to_stop()
     async with run_bridge(settings, role=role) as bridge:

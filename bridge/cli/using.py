@@ -45,7 +45,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def kept_in(settings: "Settings") -> "AsyncIterator[Stores]":
     """The stores of a data directory that is there; raises NotFound when it is not."""
-    from bridge.app.storage import must_be_there, open_stores
+    from bridge.app.storage import open_stores
+    from bridge.app.whereabouts import must_be_there
 
     must_be_there(settings)
     async with open_stores(settings) as stores:

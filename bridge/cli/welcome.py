@@ -26,7 +26,7 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
         apps: how many are known.
         command: how this program is called from here.
     """
-    from bridge.app.storage import whereabouts
+    from bridge.app.whereabouts import whereabouts
 
     hosts = hosts_of(settings)
     lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
