@@ -1,8 +1,8 @@
-"""Work in a thread that must not go on behind the back of whoever was cancelled."""
+"""Work in a thread or task that must not go on behind the back of whoever was cancelled."""
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 R = TypeVar("R")
 
@@ -25,3 +25,15 @@ async def undivided(work: Callable[[], R], *, on_cancel: Callable[[], object] | 
         if not task.cancelled():
             task.exception()  # seen; the cancellation is what counts
         raise
+
+
+async def put_away(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait for its end; raises what it failed with.
+
+    A cancellation of whoever waits goes through: `suppress(CancelledError)` would take the one
+    for the other.
+    """
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bridge.backends.embedded.building.errors import BuildFailed, MissingTool, TimeLimit
 from bridge.backends.embedded.building.logs import Log
+from bridge.backends.embedded.undivided import put_away
 from bridge.backends.embedded.words import words
 
 _READ = 64 * 1024
@@ -114,11 +115,12 @@ class Runner:
             await asyncio.wait({reader}, timeout=_GRACE_SECONDS)
             return code, "".join(output)
         finally:
-            await _end(process)
-            reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reader
-            transport.close()
+            try:
+                await _end(process)
+                await put_away(reader)
+            finally:  # also when it is cancelled once more in between
+                reader.cancel()
+                transport.close()
 
     async def _read(self, process: Process, output: list[str] | None) -> None:
         assert process.stdout is not None
@@ -184,11 +186,13 @@ async def _start(
 async def _end(process: Process) -> None:
     """End the program and all that it started."""
     _signal(process.pid, signal.SIGTERM)
-    if process.returncode is None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE_SECONDS):
-                await process.wait()
-    _signal(process.pid, signal.SIGKILL)
+    try:
+        if process.returncode is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GRACE_SECONDS):
+                    await process.wait()
+    finally:  # a second cancel cuts the grace short, and spares nobody
+        _signal(process.pid, signal.SIGKILL)
     await process.wait()
 
 

@@ -8,6 +8,7 @@ from aiohttp import WSCloseCode, web
 
 from bridge.backends.embedded.http.api import Authorised
 from bridge.backends.embedded.parts import Parts
+from bridge.backends.embedded.undivided import put_away
 
 _NO_PATH = 4000  # the real server's code for it
 _HEARTBEAT_SECONDS = 30.0
@@ -59,9 +60,7 @@ class Streaming:
             async for _ in socket:  # what listeners say means nothing; their leaving does
                 pass
         finally:
-            sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sender
+            await put_away(sender)
 
     async def _send(self, socket: web.WebSocketResponse, path: Path) -> None:
         async with contextlib.aclosing(self._parts.growth.follow(path)) as chunks:

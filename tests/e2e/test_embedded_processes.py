@@ -1,0 +1,73 @@
+"""The programs of a build: none goes on behind the back of whoever cancelled it."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from bridge.backends.embedded.building.logs import Growth, Log
+from bridge.backends.embedded.building.process import Command, Limits, Runner
+from bridge.backends.embedded.undivided import put_away
+from tests.unit.embedded.support import until
+
+
+async def test_a_program_that_does_not_care_is_killed_also_when_cancelled_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.backends.embedded.building.process._GRACE_SECONDS", 600.0)
+    stubborn = 'trap "echo heard >>heard" TERM; echo $$ >pid; while :; do sleep 0.05; done'
+    runner = Runner(Log(tmp_path / "log", Growth(), limit=1000), Limits())
+    command = Command(["sh", "-c", stubborn], cwd=tmp_path, quiet=True)
+    task = asyncio.create_task(runner.attempt(command))
+
+    async def is_there(name: str) -> bool:
+        file = tmp_path / name
+        return file.exists() and bool(file.read_text())
+
+    await until(lambda: is_there("pid"), bool)
+    task.cancel()  # e.g. it took too long
+    await until(lambda: is_there("heard"), bool)
+    task.cancel()  # e.g. somebody asked for its end
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    async def is_gone() -> bool:
+        try:
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    await until(is_gone, bool)
+
+
+async def test_a_cancel_of_whoever_puts_a_task_away_goes_through() -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            begun.set()
+            await may_end.wait()
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)  # it has to have begun
+    waiting = asyncio.create_task(put_away(task))
+    await begun.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    may_end.set()
+    await asyncio.wait({task})
+
+
+async def test_what_a_task_that_is_put_away_failed_with_is_told() -> None:
+    async def fails() -> None:
+        raise OSError("no space left")
+
+    task = asyncio.create_task(fails())
+    await asyncio.wait({task})
+    with pytest.raises(OSError, match="no space left"):
+        await put_away(task)
