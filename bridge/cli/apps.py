@@ -68,7 +68,7 @@ def create(
 ) -> None:
     """Make a static site of the embedded backend from a Git repository."""
     from bridge.cli.embedded import NewSite, create_site
-    from bridge.core.watch_lint import lint
+    from bridge.core.watch_paths.lint import lint
 
     site = NewSite(name, repo, branch, publish, tuple(watch or ()), project, spa)
     made, url = run(create_site(settings_of(config), site))

@@ -83,6 +83,6 @@ def _line(change: "Audited") -> str:
 
 
 def _changed(change: "Audited") -> str:
-    from bridge.core.difference import lines_of
+    from bridge.core.configuring.difference import lines_of
 
     return "; ".join(lines_of(change.difference))

@@ -15,8 +15,8 @@ from bridge.core.errors import Rejected
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bridge.core.merge import Wanted
-    from bridge.core.plan import Plan
+    from bridge.core.configuring.merge import Wanted
+    from bridge.core.configuring.plan import Plan
     from bridge.core.watch import App
     from bridge.journey.configuring.configure import Configurer
 
@@ -48,7 +48,7 @@ def undo(name: str, how: How) -> None:
 
 
 async def _change(name: str, planned: "Planned", how: How) -> None:
-    from bridge.core.difference import lines_of
+    from bridge.core.configuring.difference import lines_of
     from bridge.journey.configuring.overtaken import NotKept, Overtaken
 
     async with reached(settings_of(how.config), name) as reach:
@@ -82,7 +82,7 @@ def agree(question: str, how: How) -> None:
 
 
 def _tell(plan: "Plan", how: How) -> None:
-    from bridge.core.difference import lines_of, text_of
+    from bridge.core.configuring.difference import lines_of, text_of
 
     if how.json:
         say_json(_form(plan))
@@ -136,7 +136,7 @@ def _seen_when(reach: Reach) -> str:
 
 def say_fields(title: str, fields: dict[str, Any]) -> None:
     """Fields of an app that say something, one on a line."""
-    from bridge.core.difference import text_of
+    from bridge.core.configuring.difference import text_of
 
     said = {name: text_of(value) for name, value in fields.items() if value is not None}
     if not said:

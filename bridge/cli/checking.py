@@ -12,7 +12,7 @@ from bridge.cli.forms import finding_words
 from bridge.cli.welcome import hosts_of
 from bridge.core.errors import Rejected
 from bridge.core.globs import Glob, GlobError
-from bridge.core.watch_lint import lint
+from bridge.core.watch_paths.lint import lint
 from bridge.settings import Settings, access_of
 
 EMBEDDED = "embedded"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridge.core.configuration import BuildType, GitSource
+from bridge.core.configuring.configuration import BuildType, GitSource
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.naming import find_app
 from bridge.core.watch import App

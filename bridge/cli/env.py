@@ -15,7 +15,7 @@ from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
-    from bridge.core.configuration import Environment
+    from bridge.core.configuring.configuration import Environment
 
 MASKED = "********"
 BEFORE = {"env": "", "build_args": "build argument ", "build_secrets": "build secret "}
@@ -64,7 +64,7 @@ def set_(
     yes: Yes = False,
 ) -> None:
     """Set variables; those that are not named stay as they are."""
-    from bridge.core.merge import WantedVariables
+    from bridge.core.configuring.merge import WantedVariables
 
     wishes = [
         *(("env", word) for word in variables or ()),
@@ -94,8 +94,8 @@ def import_(
     yes: Yes = False,
 ) -> None:
     """Take variables over from a file."""
-    from bridge.core.merge import WantedVariables
-    from bridge.core.variables import assignments_in
+    from bridge.core.configuring.merge import WantedVariables
+    from bridge.core.configuring.variables import assignments_in
 
     text = _read(file)
     found = assignments_in(text)
@@ -128,7 +128,7 @@ def _bare(word: str) -> str:
 
 def _assignments(wishes: list[tuple[str, str]]) -> dict[str, dict[str, str | None]]:
     """The assignments by section; asks for what is missing."""
-    from bridge.core.variables import assignment, key_of
+    from bridge.core.configuring.variables import assignment, key_of
 
     asked = [key_of(word) for _, word in wishes if "=" not in word]
     if len(set(asked)) < len(asked):
@@ -159,7 +159,7 @@ async def _show(name: str, config: Path | None, *, json: bool, reveal: bool) -> 
 
 
 def _values(environment: "Environment", *, reveal: bool) -> dict[str, dict[str, str]]:
-    from bridge.core.variables import variables_in
+    from bridge.core.configuring.variables import variables_in
 
     found = {}
     for section in BEFORE:

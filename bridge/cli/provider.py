@@ -15,7 +15,7 @@ from bridge.cli.using import Config, Json, run, settings_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bridge.core.difference import Configured
+    from bridge.core.configuring.difference import Configured
     from bridge.core.watch import Rules
 
 group = typer.Typer(no_args_is_help=True, help="Show and set where an app's code comes from.")
@@ -47,7 +47,7 @@ def accounts(config: Config = None, json: Json = False) -> None:
 @group.command()
 def disconnect(app: AppName, config: Config = None, json: Json = False, yes: Yes = False) -> None:
     """Forget an app's source, its watch paths, its trigger and our rules for it."""
-    from bridge.core.merge import NoSource
+    from bridge.core.configuring.merge import NoSource
 
     change(app, NoSource(), How(config, json, yes))
 
@@ -97,8 +97,8 @@ def _fields(now: "Configured", *, reveal: bool) -> dict[str, Any]:
     """The source's fields, and what all sources share."""
     from pydantic import SecretStr
 
-    from bridge.core.configuration import DockerSource
-    from bridge.core.difference import shown
+    from bridge.core.configuring.configuration import DockerSource
+    from bridge.core.configuring.difference import shown
 
     provider = now.saved.provider
     names = ["source", *(type(provider).model_fields if provider else ()), "watch_paths"]
@@ -114,7 +114,7 @@ def _fields(now: "Configured", *, reveal: bool) -> dict[str, Any]:
 
 
 def _said(rules: "Rules") -> dict[str, Any]:
-    from bridge.core.difference import RULES
+    from bridge.core.configuring.difference import RULES
 
     said = {spoken: getattr(rules, name) for name, spoken in RULES.items()}
     return {name: value for name, value in said.items() if value is not None}

@@ -189,7 +189,7 @@ def _address(url: str | None, *, asked: bool) -> str | None:
 def _set(
     kind: str, app: str, fields: dict[str, Any], forget: "Sequence[str] | None", how: How
 ) -> None:
-    from bridge.core.merge import WantedSource
+    from bridge.core.configuring.merge import WantedSource
     from bridge.core.watch import SourceType
 
     if (paths := fields.get("watch")) is not None:

@@ -104,8 +104,8 @@ def _nearness(
     if policy is None:
         return {"findings": None, "near_miss": None}
     from bridge.core.decision import Reason
-    from bridge.core.near_miss import near_miss
-    from bridge.core.watch_lint import lint
+    from bridge.core.watch_paths.lint import lint
+    from bridge.core.watch_paths.near_miss import near_miss
 
     how = policy.semantics, policy.picomatch
     missed = decision.reason is Reason.NO_PATH_HIT

@@ -1,1 +1,13 @@
-"""Pure decisions: no async, clock, random, logging or I/O in here."""
+"""Pure decisions: no async, clock, random, logging or I/O in here.
+
+Where to look:
+
+    what came in       events, refs; commands (a person's wish), found (by reconciliation)
+    which apps         watch (what each waits for), rules (the bridge's own), naming
+    repositories       absent (no app deploys from them), silence (their hosts say nothing)
+    deploy or not      decision; watch_paths/, on globs/; versions, change_sets, rehearsal
+    a deployment       lifecycle, tracking (which record is ours), log_text, redaction
+    changing an app    configuring/
+    people             access (who may do what), chat/
+    all of it          errors, trace, steady (a clock), pacing, database, roles
+"""

@@ -13,7 +13,7 @@ from bridge.core.events import RefKind, RefPushed
 from bridge.core.globs import GlobError, Picomatch
 from bridge.core.rules import names, tag_problem
 from bridge.core.watch import App, SourceType, Trigger
-from bridge.core.watch_paths import Hit, Semantics, WatchPaths
+from bridge.core.watch_paths.patterns import Hit, Semantics, WatchPaths
 
 SKIP_DIRECTIVES = (
     "[skip ci]",

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bridge.core.configuration import GithubSource, GitlabSource, GitSource
+from bridge.core.configuring.configuration import GithubSource, GitlabSource, GitSource
+from bridge.core.configuring.difference import Configured
 from bridge.core.decision import Decision, Policy, Reason, decide
-from bridge.core.difference import Configured
 from bridge.core.events import RefPushed
-from bridge.core.near_miss import near_miss
 from bridge.core.refs import normalise_url
 from bridge.core.rules import RuleBook, rules_for
 from bridge.core.watch import App, Source, SourceType
+from bridge.core.watch_paths.near_miss import near_miss
 
 
 @dataclass(frozen=True, slots=True)

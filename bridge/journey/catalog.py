@@ -18,8 +18,8 @@ from bridge.core.events import RefPushed, Repository
 from bridge.core.globs import GlobError
 from bridge.core.rules import RuleBook, ruled
 from bridge.core.watch import App
-from bridge.core.watch_index import WatchIndex
-from bridge.core.watch_paths import Hit
+from bridge.core.watch_paths.index import WatchIndex
+from bridge.core.watch_paths.patterns import Hit
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
+from bridge.core.configuring.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.watch import App, SourceType
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bridge.core.access import Person, Right
-from bridge.core.chat_commands import Command, Unclear
+from bridge.core.chat.grammar import Command, Unclear
+from bridge.core.chat.replies import Reply
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
-from bridge.core.replies import Reply
 from bridge.core.watch import App
 
 

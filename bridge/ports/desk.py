@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from bridge.core.difference import Configured
-from bridge.core.merge import Wanted
-from bridge.core.plan import Plan
+from bridge.core.configuring.difference import Configured
+from bridge.core.configuring.merge import Wanted
+from bridge.core.configuring.plan import Plan
 from bridge.core.rehearsal import Rehearsal
 from bridge.core.watch import App
 from bridge.ports.backends import GitAccount, GitRepository

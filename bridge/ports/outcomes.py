@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from bridge.core.configuring.difference import Changed
 from bridge.core.decision import Decision
-from bridge.core.difference import Changed
 from bridge.core.events import Ref, Repository
 from bridge.core.lifecycle import Deployment
 from bridge.ports.targets import Target

@@ -24,8 +24,8 @@ sys.path.insert(0, str(ROOT))
 from bridge.core.decision import Decision, Policy, decide  # noqa: E402 - needs the path above
 from bridge.core.events import Commit, Ref, RefKind, RefPushed, Repository  # noqa: E402
 from bridge.core.watch import App, Rules, Source, SourceType  # noqa: E402
-from bridge.core.watch_index import WatchIndex  # noqa: E402
-from bridge.core.watch_paths import Semantics  # noqa: E402
+from bridge.core.watch_paths.index import WatchIndex  # noqa: E402
+from bridge.core.watch_paths.patterns import Semantics  # noqa: E402
 from bridge.journey.catalog import Watched, apps_of, index  # noqa: E402
 from tests.contract.globs.micromatch_in_node import Node, unavailable  # noqa: E402
 

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from bridge.backends import BACKENDS
 from bridge.backends.embedded import EmbeddedServer
-from bridge.core.configuration import (
+from bridge.core.configuring.configuration import (
     BuildType,
     DockerSource,
     Environment,

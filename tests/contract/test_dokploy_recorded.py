@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from bridge.backends.dokploy import Dokploy
 from bridge.backends.dokploy.answers import Forbidden, KeyRefused
-from bridge.core.configuration import (
+from bridge.core.configuring.configuration import (
     BuildType,
     DockerSource,
     Environment,

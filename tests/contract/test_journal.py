@@ -15,8 +15,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from bridge.core.change_sets import Live
+from bridge.core.configuring.difference import Changed
 from bridge.core.decision import Decision, Reason
-from bridge.core.difference import Changed
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import MOVES, Deployment, State

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from bridge.cli.embedded import Api, api_of
 from bridge.cli.root import app
-from bridge.core.configuration import GitSource
+from bridge.core.configuring.configuration import GitSource
 from bridge.core.watch import App
 from bridge.settings import read_settings
 from tests.unit.cli.conftest import Cli

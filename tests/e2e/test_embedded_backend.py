@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
 from bridge.backends.embedded.http.procedures import PROCEDURES
 from bridge.backends.embedded.undivided import undivided
-from bridge.core.configuration import (
+from bridge.core.configuring.configuration import (
     BuildType,
     DockerSource,
     Environment,

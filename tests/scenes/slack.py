@@ -20,10 +20,10 @@ from bridge.chats.slack.drawing.facts import Links
 from bridge.chats.slack.drawing.messages import Message
 from bridge.chats.slack.home import page
 from bridge.core.access import Access, Person, Right, granting, missing
+from bridge.core.chat.replies import Accepted
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State, deployment_id
-from bridge.core.replies import Accepted
 from bridge.core.watch import App, Source, SourceType, Trigger
 from bridge.ports.outcomes import Explained
 from tests.scenes.slack_provider import provider_scenes

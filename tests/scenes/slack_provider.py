@@ -13,7 +13,7 @@ from bridge.chats.slack.configuring.source_form import SourceForm
 from bridge.chats.slack.configuring.views import About
 from bridge.chats.slack.drawing import names
 from bridge.chats.slack.drawing.blocks import option
-from bridge.core.configuration import (
+from bridge.core.configuring.configuration import (
     BuildType,
     DockerSource,
     Environment,
@@ -23,13 +23,13 @@ from bridge.core.configuration import (
     ProviderSettings,
     Saved,
 )
+from bridge.core.configuring.difference import Changed, Configured, difference
+from bridge.core.configuring.merge import NoSource, WantedSource, WantedVariables, merge
+from bridge.core.configuring.plan import Plan, words_of
 from bridge.core.decision import Reason
-from bridge.core.difference import Changed, Configured, difference
-from bridge.core.merge import NoSource, WantedSource, WantedVariables, merge
-from bridge.core.plan import Plan, words_of
 from bridge.core.rehearsal import Rehearsal
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
-from bridge.core.watch_lint import lint
+from bridge.core.watch_paths.lint import lint
 from bridge.ports.backends import GitAccount
 from bridge.ports.outcomes import WAITS, Audited
 

@@ -8,12 +8,13 @@ each other in a circle, and none is so long that nobody finds anything in it.
 """
 
 import ast
+import re
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-import bridge
+import bridge.core
 
 PACKAGE = Path(bridge.__file__).parent
 ADAPTERS = {"githosts", "backends", "chats", "stores", "durable"}
@@ -174,6 +175,14 @@ def _arrows(source: str, known: Container[str]) -> set[str]:
     }
 
 
+def named_on_the_map(text: str) -> set[str]:
+    """The modules and folders that a map of a package names, without what it says of them."""
+    rows = re.findall(r"^    .*?  +(.*)$", text, re.MULTILINE)
+    return {
+        word for row in rows for word in re.findall(r"\w+/?", re.sub(r"\(.*?\)| on ", " ", row))
+    }
+
+
 def too_long(sources: Mapping[str, str]) -> list[str]:
     """The modules of more lines than one should have."""
     lengths = {name: len(source.splitlines()) for name, source in sources.items()}
@@ -218,6 +227,16 @@ def test_core_is_pure() -> None:
 
     assert len(core) > 10
     assert [fault for name, source in core for fault in impure(name, source)] == []
+
+
+def test_the_map_of_core_names_all_that_is_in_it_and_nothing_else() -> None:
+    there = {
+        f"{one.name}/" if one.is_dir() else one.stem
+        for one in (PACKAGE / "core").iterdir()
+        if one.suffix == ".py" or (one / "__init__.py").exists()
+    }
+
+    assert named_on_the_map(bridge.core.__doc__ or "") == there - {"__init__"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.core.chat_commands import USAGE, Command, Unclear, Verb, parse_chat, written
+from bridge.core.chat.grammar import USAGE, Command, Unclear, Verb, parse_chat, written
 
 D, R, C = Verb.DEPLOY, Verb.REDEPLOY, Verb.CANCEL
 

@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
-from bridge.core.configuration import DockerSource, GithubSource, GitSource
-from bridge.core.difference import Changed
+from bridge.core.configuring.configuration import DockerSource, GithubSource, GitSource
+from bridge.core.configuring.difference import Changed
+from bridge.core.configuring.merge import NoSource, WantedBuild, WantedSource, WantedVariables
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
-from bridge.core.merge import NoSource, WantedBuild, WantedSource, WantedVariables
 from bridge.core.watch import App, Rules, SourceType, Trigger
 from bridge.journey.catalog import Catalog
 from bridge.journey.configuring.configure import Cleared, Configurer

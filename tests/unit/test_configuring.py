@@ -11,12 +11,12 @@ from pydantic import SecretStr
 
 from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
 from bridge.core.commands import CHAT_HOST, write_command
-from bridge.core.configuration import DockerSource, GitSource
+from bridge.core.configuring.configuration import DockerSource, GitSource
+from bridge.core.configuring.merge import NoSource, Wanted, WantedSource
 from bridge.core.decision import Policy
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import deployment_id
-from bridge.core.merge import NoSource, Wanted, WantedSource
 from bridge.core.watch import App, SourceType
 from bridge.journey.configuring.configure import Configurer
 from bridge.journey.configuring.configuring import Configuring

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bridge.core.configuration import (
+from bridge.core.configuring.configuration import (
     BuildType,
     DockerSource,
     Environment,
@@ -17,11 +17,18 @@ from bridge.core.configuration import (
     GitSource,
     Saved,
 )
-from bridge.core.difference import Changed, Configured, difference, shown
+from bridge.core.configuring.difference import Changed, Configured, difference, shown
+from bridge.core.configuring.merge import (
+    NoSource,
+    Wanted,
+    WantedBuild,
+    WantedSource,
+    WantedVariables,
+    merge,
+)
+from bridge.core.configuring.unfit import checked_image, checked_remote
+from bridge.core.configuring.variables import assignment
 from bridge.core.errors import Rejected, Unfit
-from bridge.core.merge import NoSource, Wanted, WantedBuild, WantedSource, WantedVariables, merge
-from bridge.core.unfit import checked_image, checked_remote
-from bridge.core.variables import assignment
 from bridge.core.watch import Prereleases, Rules, SourceType, Trigger
 
 PATHS = ("apps/web/**", "!**/*.md")

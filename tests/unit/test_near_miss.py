@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.globs import Glob, GlobError
-from bridge.core.near_miss import NearMiss, near_miss
-from bridge.core.watch_paths import WatchPaths
+from bridge.core.watch_paths.near_miss import NearMiss, near_miss
+from bridge.core.watch_paths.patterns import WatchPaths
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bridge.core.configuration import (
+from bridge.core.configuring.configuration import (
     DockerSource,
     Environment,
     GithubSource,
@@ -11,8 +11,8 @@ from bridge.core.configuration import (
     ProviderSettings,
     Saved,
 )
+from bridge.core.configuring.difference import Configured
 from bridge.core.decision import Policy, Reason
-from bridge.core.difference import Configured
 from bridge.core.events import RefKind
 from bridge.core.rehearsal import as_configured, rehearse
 from bridge.core.watch import Rules, Source, SourceType, Trigger

@@ -8,11 +8,11 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
-from bridge.core.configuration import DockerSource, Environment
-from bridge.core.difference import Changed
+from bridge.core.configuring.configuration import DockerSource, Environment
+from bridge.core.configuring.difference import Changed
+from bridge.core.configuring.merge import NoSource, WantedBuild, WantedSource, WantedVariables
+from bridge.core.configuring.restoring import read_undoing
 from bridge.core.errors import NotFound, Rejected
-from bridge.core.merge import NoSource, WantedBuild, WantedSource, WantedVariables
-from bridge.core.restoring import read_undoing
 from bridge.core.watch import App, Rules, Source, SourceType
 from bridge.journey.configuring.configure import Configurer
 from bridge.journey.configuring.overtaken import Overtaken

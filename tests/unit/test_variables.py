@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.backends.embedded.building.variables import parse_variables
+from bridge.core.configuring.variables import assignment, assignments_in, edited, variables_in
 from bridge.core.errors import Rejected
-from bridge.core.variables import assignment, assignments_in, edited, variables_in
 
 KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,5}", fullmatch=True)
 LINES = st.sampled_from(

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from bridge.backends.dokploy.models import Settings
-from bridge.core.configuration import (
+from bridge.core.configuring.configuration import (
     BuildType,
     DockerSource,
     Environment,

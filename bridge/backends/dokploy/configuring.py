@@ -9,7 +9,7 @@ from bridge.backends.dokploy.configure import (
     provider_call,
     saved_in,
 )
-from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
+from bridge.core.configuring.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.watch import App
 
 

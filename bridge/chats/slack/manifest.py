@@ -8,7 +8,7 @@ from typing import Any
 
 from bridge.chats.slack.commands.commands import LONG, SHORT
 from bridge.chats.slack.commands.shortcuts import DEPLOY_APP, REDEPLOY_THIS
-from bridge.core.chat_commands import USAGE, Verb
+from bridge.core.chat.grammar import USAGE, Verb
 
 SCOPES = ("chat:write", "commands", "users:read")
 """The least: to say something, to hear commands, to tell guests from members."""

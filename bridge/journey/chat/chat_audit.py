@@ -1,8 +1,8 @@
 """Who has asked for what by chat, for the audit log: what was kept, and what was refused."""
 
 from bridge.core.access import Person
+from bridge.core.chat.replies import Accepted, Denied, Reply
 from bridge.core.commands import CHAT_HOST
-from bridge.core.replies import Accepted, Denied, Reply
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Audit
 from bridge.ports.outcomes import Audited

@@ -7,12 +7,9 @@ asks reads the journal. Rights are checked each time (`finding`).
 from collections.abc import Sequence
 
 from bridge.core.access import Access, Person, Right
-from bridge.core.asking import command_for, other_ref
-from bridge.core.chat_commands import Command, Unclear, Verb
-from bridge.core.commands import CHAT_HOST, write_command
-from bridge.core.events import Action, Asked
-from bridge.core.lifecycle import Deployment
-from bridge.core.replies import (
+from bridge.core.chat.about_app import command_for, other_ref
+from bridge.core.chat.grammar import Command, Unclear, Verb
+from bridge.core.chat.replies import (
     Accepted,
     AppList,
     Configure,
@@ -24,6 +21,9 @@ from bridge.core.replies import (
     Sorry,
     Standing,
 )
+from bridge.core.commands import CHAT_HOST, write_command
+from bridge.core.events import Action, Asked
+from bridge.core.lifecycle import Deployment
 from bridge.core.watch import App
 from bridge.journey.chat.build_log import BuildLogs
 from bridge.journey.chat.chat_audit import ChatAudit, actor

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core.access import Access, Person, Right, granting, missing
-from bridge.core.asking import command_for
-from bridge.core.chat_commands import OPENS_PICKER, Command, Verb
+from bridge.core.chat.about_app import command_for
+from bridge.core.chat.grammar import OPENS_PICKER, Command, Verb
+from bridge.core.chat.replies import Denied, Pick, Reply, Sorry
 from bridge.core.lifecycle import Deployment
 from bridge.core.naming import apps_like, fitting
-from bridge.core.replies import Denied, Pick, Reply, Sorry
 from bridge.core.watch import App
 from bridge.ports.chats import Place
 from bridge.ports.journal import Deployments

@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from bridge.core.difference import Changed, Configured, difference
+from bridge.core.configuring.difference import Changed, Configured, difference
+from bridge.core.configuring.merge import NoSource, Wanted, merge
+from bridge.core.configuring.plan import Plan, back_to, going_on, overruled, stray, words_of
+from bridge.core.configuring.restoring import Undoing, only, read_undoing, written
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered
-from bridge.core.merge import NoSource, Wanted, merge
-from bridge.core.plan import Plan, back_to, going_on, overruled, stray, words_of
-from bridge.core.restoring import Undoing, only, read_undoing, written
 from bridge.core.rules import RuleBook
 from bridge.core.watch import App
-from bridge.core.watch_lint import lint
-from bridge.core.watch_paths import Semantics
+from bridge.core.watch_paths.lint import lint
+from bridge.core.watch_paths.patterns import Semantics
 from bridge.journey.configuring.noted import Noted
 from bridge.journey.configuring.overtaken import NotKept, Overtaken
 from bridge.ports.backends import Backend, BackendDeployment, Configures

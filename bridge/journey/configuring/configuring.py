@@ -12,7 +12,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from bridge.core.commands import CHAT_HOST, parse_command
-from bridge.core.difference import difference, lines_of
+from bridge.core.configuring.difference import difference, lines_of
+from bridge.core.configuring.merge import NoSource
+from bridge.core.configuring.plan import Plan
+from bridge.core.configuring.restoring import Undoing, read_undoing
 from bridge.core.errors import (
     BridgeError,
     MalformedPayload,
@@ -22,9 +25,6 @@ from bridge.core.errors import (
     Unreachable,
 )
 from bridge.core.events import Action, Asked
-from bridge.core.merge import NoSource
-from bridge.core.plan import Plan
-from bridge.core.restoring import Undoing, read_undoing
 from bridge.core.watch import App
 from bridge.journey.configuring.configure import Configurer
 from bridge.journey.configuring.overtaken import NotKept, Overtaken

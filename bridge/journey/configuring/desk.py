@@ -7,14 +7,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from bridge.core.configuring.difference import Configured
+from bridge.core.configuring.merge import Wanted
+from bridge.core.configuring.plan import Plan
+from bridge.core.configuring.restoring import written
 from bridge.core.decision import Policy
-from bridge.core.difference import Configured
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import RefPushed
-from bridge.core.merge import Wanted
-from bridge.core.plan import Plan
 from bridge.core.rehearsal import Rehearsal, rehearse
-from bridge.core.restoring import written
 from bridge.core.rules import RuleBook
 from bridge.core.watch import App
 from bridge.journey.configuring.configure import Configurer

@@ -1,6 +1,6 @@
 """What keeps a change of an app's configuration from being what somebody has agreed to."""
 
-from bridge.core.difference import Changed
+from bridge.core.configuring.difference import Changed
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.watch import App
 

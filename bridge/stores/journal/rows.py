@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from bridge.core.configuring.difference import Changed
 from bridge.core.decision import Decision, Reason
-from bridge.core.difference import Changed
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from bridge.core.globs import GlobError, GlobThrows, GlobUnsupported
-from bridge.core.watch_paths import WatchPaths
+from bridge.core.watch_paths.patterns import WatchPaths
 from tests.contract.globs.micromatch_in_node import VERSIONS, Node, unavailable
 
 ROUNDS = 1_500

@@ -1,7 +1,7 @@
 """`feedback` and `audit`: what is shown where, what can't be, and who changed what."""
 
 from bridge.app.storage import Stores
-from bridge.core.difference import Changed
+from bridge.core.configuring.difference import Changed
 from bridge.ports.outcomes import Audited
 from bridge.ports.targets import Target, about_deployment
 from tests.unit.cli.conftest import RECEIVED, Cli

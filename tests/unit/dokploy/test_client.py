@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from bridge.backends import BACKENDS
 from bridge.backends.dokploy import Dokploy
 from bridge.backends.dokploy.answers import Forbidden, KeyRefused
-from bridge.core.configuration import BuildType, Environment, GithubSource
+from bridge.core.configuring.configuration import BuildType, Environment, GithubSource
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
 from bridge.ports.backends import BackendDeployment, Configures, GitAccount, GitRepository, Progress

@@ -12,7 +12,7 @@ from bridge.backends.dokploy.configure import (
     saved_in,
 )
 from bridge.backends.dokploy.models import SETTINGS
-from bridge.core.configuration import (
+from bridge.core.configuring.configuration import (
     BuildType,
     DockerSource,
     Environment,

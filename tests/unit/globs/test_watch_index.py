@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from bridge.core.globs import Glob, GlobError, GlobThrows, Meter
 from bridge.core.globs.anchors import Anchor, AnchorKind, outline
-from bridge.core.watch_index import WatchIndex
-from bridge.core.watch_paths import Hit, WatchPaths
+from bridge.core.watch_paths.index import WatchIndex
+from bridge.core.watch_paths.patterns import Hit, WatchPaths
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.core.globs import GlobError, GlobThrows
-from bridge.core.watch_paths import Hit, WatchPaths
+from bridge.core.watch_paths.patterns import Hit, WatchPaths
 
 
 @pytest.mark.parametrize("patterns", [None, [], ()])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.globs import GlobError, GlobThrows, Picomatch
-from bridge.core.watch_paths import WatchPaths
+from bridge.core.watch_paths.patterns import WatchPaths
 
 VERSIONS: tuple[Picomatch, ...] = ("2.3.1", "2.3.2")
 

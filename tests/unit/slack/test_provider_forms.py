@@ -22,9 +22,9 @@ from bridge.chats.slack.configuring.source_wanted import block_of, source_wanted
 from bridge.chats.slack.configuring.views import About, part_view, read_about
 from bridge.chats.slack.drawing import names
 from bridge.chats.slack.drawing.fields import depends_on, given_in
-from bridge.core.difference import difference
+from bridge.core.configuring.difference import difference
+from bridge.core.configuring.merge import WantedVariables, merge
 from bridge.core.errors import Rejected, Unfit
-from bridge.core.merge import WantedVariables, merge
 from bridge.core.watch import AppKind, Prereleases, Rules, SourceType, Trigger
 from bridge.ports.backends import GitRepository
 from tests.oracles.slack_rules import faults

@@ -7,7 +7,7 @@ from bridge.backends.embedded.adapter.reading import read_saved
 from bridge.backends.embedded.http import inputs
 from bridge.backends.embedded.http.procedures import applications, deployments, sources
 from bridge.backends.embedded.records.database import Record
-from bridge.core.configuration import (
+from bridge.core.configuring.configuration import (
     BuildType,
     DockerSource,
     Environment,

@@ -4,7 +4,7 @@ from bridge.backends.embedded.adapter.configuring import Configuring
 from bridge.backends.embedded.adapter.reading import read_app
 from bridge.backends.embedded.http import inputs, shapes
 from bridge.backends.embedded.http.procedures import applications, projects, providers
-from bridge.core.configuration import BuildType, Environment, ProviderSettings
+from bridge.core.configuring.configuration import BuildType, Environment, ProviderSettings
 from bridge.core.errors import NotFound
 from bridge.core.watch import App
 

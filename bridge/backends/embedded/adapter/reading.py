@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bridge.backends.embedded.records.database import Record
 from bridge.backends.embedded.records.history import Deployment
-from bridge.core.configuration import BuildType, Environment, ProviderSettings, Saved
+from bridge.core.configuring.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.refs import normalise_url
 from bridge.core.watch import App, Source, SourceType, Trigger
 from bridge.ports.backends import BackendDeployment, Progress

@@ -16,11 +16,11 @@ from bridge.chats.slack.drawing import names
 from bridge.chats.slack.drawing.blocks import modal, section
 from bridge.chats.slack.parts import Parts, place_of
 from bridge.core.access import Right
-from bridge.core.chat_commands import Command, Verb, parse_chat
+from bridge.core.chat.grammar import Command, Verb, parse_chat
+from bridge.core.chat.replies import AppList, Configure, Denied, Reply, Sorry
 from bridge.core.errors import BridgeError
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
-from bridge.core.replies import AppList, Configure, Denied, Reply, Sorry
 from bridge.ports.chats import LogTail, Place
 
 LONGEST_OBJECTION = 1000

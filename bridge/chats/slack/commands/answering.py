@@ -9,9 +9,9 @@ from bridge.chats.slack.commands.pickers import picker
 from bridge.chats.slack.commands.replies import problem
 from bridge.chats.slack.drawing import names
 from bridge.chats.slack.parts import Parts, names_of, place_of
-from bridge.core.chat_commands import Verb
+from bridge.core.chat.grammar import Verb
+from bridge.core.chat.replies import Configure, Pick, Reply
 from bridge.core.errors import BridgeError
-from bridge.core.replies import Configure, Pick, Reply
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from bridge.chats.slack.commands.answering import later, reply_to
 from bridge.chats.slack.commands.clicks import one_time
 from bridge.chats.slack.parts import Parts, place_of
-from bridge.core.chat_commands import Command, Unclear, Verb, parse_chat, written
-from bridge.core.replies import Reply
+from bridge.core.chat.grammar import Command, Unclear, Verb, parse_chat, written
+from bridge.core.chat.replies import Reply
 
 if TYPE_CHECKING:
     from bridge.chats.slack.commands.outgoing import Outgoing

@@ -9,9 +9,7 @@ from bridge.chats.slack.drawing.blocks import context, section
 from bridge.chats.slack.drawing.facts import Links
 from bridge.chats.slack.drawing.messages import Message
 from bridge.chats.slack.drawing.mrkdwn import escape
-from bridge.core.events import Action
-from bridge.core.lifecycle import Deployment
-from bridge.core.replies import (
+from bridge.core.chat.replies import (
     Accepted,
     AppList,
     Configure,
@@ -25,6 +23,8 @@ from bridge.core.replies import (
     Sorry,
     Standing,
 )
+from bridge.core.events import Action
+from bridge.core.lifecycle import Deployment
 
 DOING = {Action.DEPLOY: "Deploying", Action.REDEPLOY: "Redeploying", Action.CANCEL: "Cancelling"}
 

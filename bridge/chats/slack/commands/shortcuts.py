@@ -10,8 +10,8 @@ from bridge.chats.slack.drawing import names
 from bridge.chats.slack.drawing.blocks import modal
 from bridge.chats.slack.parts import Parts, place_of
 from bridge.core.access import Right
-from bridge.core.chat_commands import Command, Verb
-from bridge.core.replies import Pick, Reply, Sorry
+from bridge.core.chat.grammar import Command, Verb
+from bridge.core.chat.replies import Pick, Reply, Sorry
 from bridge.core.watch import App
 
 DEPLOY_APP = "deploy_app"

@@ -14,9 +14,9 @@ from bridge.chats.slack.configuring.dialog import show
 from bridge.chats.slack.configuring.views import About, read_about
 from bridge.chats.slack.drawing import names
 from bridge.chats.slack.parts import Parts
+from bridge.core.configuring.merge import NoSource
 from bridge.core.errors import BridgeError
 from bridge.core.events import Action
-from bridge.core.merge import NoSource
 from bridge.ports.chats import Place
 
 Body = dict[str, Any]

@@ -6,9 +6,9 @@ from bridge.chats.slack.commands.clicks import one_time
 from bridge.chats.slack.configuring import views
 from bridge.chats.slack.parts import Parts
 from bridge.core.access import Person, Right, granting, missing
+from bridge.core.chat.replies import Denied
 from bridge.core.commands import CHAT_HOST, write_command
 from bridge.core.events import Action, Asked
-from bridge.core.replies import Denied
 from bridge.core.watch import App
 from bridge.ports.chats import Place
 from bridge.ports.inbox import NewDelivery

@@ -16,11 +16,11 @@ from bridge.chats.slack.drawing.fields import (
 )
 from bridge.chats.slack.drawing.messages import Block
 from bridge.chats.slack.drawing.mrkdwn import code
-from bridge.core.configuration import BuildType, Environment
-from bridge.core.difference import SECTIONS, Configured
+from bridge.core.configuring.configuration import BuildType, Environment
+from bridge.core.configuring.difference import SECTIONS, Configured
+from bridge.core.configuring.merge import WantedBuild, WantedVariables
+from bridge.core.configuring.variables import assignments_in, lines_besides, variables_in
 from bridge.core.errors import Unfit
-from bridge.core.merge import WantedBuild, WantedVariables
-from bridge.core.variables import assignments_in, lines_besides, variables_in
 from bridge.core.watch import App, AppKind
 
 _BUILDERS = (

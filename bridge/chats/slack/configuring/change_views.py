@@ -14,7 +14,7 @@ from bridge.chats.slack.drawing.blocks import (
 )
 from bridge.chats.slack.drawing.messages import Block, Message, View
 from bridge.chats.slack.drawing.mrkdwn import NOTHING, code, escape
-from bridge.core.difference import SECTIONS, Changed, Value, text_of
+from bridge.core.configuring.difference import SECTIONS, Changed, Value, text_of
 from bridge.core.watch import App
 from bridge.ports.outcomes import DONE, UNKNOWN, WAITS, Audited
 

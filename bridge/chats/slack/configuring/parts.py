@@ -20,12 +20,12 @@ from bridge.chats.slack.drawing import names
 from bridge.chats.slack.drawing.fields import Given, given_in
 from bridge.chats.slack.drawing.messages import Block, View
 from bridge.chats.slack.parts import Parts
-from bridge.core.difference import Configured
+from bridge.core.configuring.difference import Configured
+from bridge.core.configuring.merge import Wanted, merge
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unfit
-from bridge.core.merge import Wanted, merge
 from bridge.core.rehearsal import Rehearsal
 from bridge.core.watch import App, SourceType
-from bridge.core.watch_lint import Finding, lint
+from bridge.core.watch_paths.lint import Finding, lint
 from bridge.ports.backends import GitAccount, GitRepository
 
 LONGEST_OBJECTION = 1000

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.chats.slack.drawing.fields import Given
-from bridge.core.configuration import GithubSource, GitlabSource, GitSource
-from bridge.core.difference import Configured, masked
+from bridge.core.configuring.configuration import GithubSource, GitlabSource, GitSource
+from bridge.core.configuring.difference import Configured, masked
 from bridge.core.watch import App, SourceType, Trigger
 from bridge.ports.backends import GitAccount
 

@@ -7,9 +7,9 @@ from pydantic import SecretStr
 
 from bridge.chats.slack.configuring.source_form import SourceForm, kept_address, of
 from bridge.chats.slack.drawing.fields import NONE, name_of
-from bridge.core.configuration import GithubSource
-from bridge.core.merge import WantedSource
-from bridge.core.unfit import checked_remote
+from bridge.core.configuring.configuration import GithubSource
+from bridge.core.configuring.merge import WantedSource
+from bridge.core.configuring.unfit import checked_remote
 from bridge.core.watch import AppKind, SourceType, Trigger
 from bridge.ports.backends import GitRepository
 

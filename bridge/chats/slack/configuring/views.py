@@ -21,11 +21,11 @@ from bridge.chats.slack.drawing.blocks import (
 )
 from bridge.chats.slack.drawing.messages import Block, View
 from bridge.chats.slack.drawing.mrkdwn import code, code_block, escape, prose
+from bridge.core.configuring.plan import SAVABLE, Plan
 from bridge.core.decision import Reason
-from bridge.core.plan import SAVABLE, Plan
 from bridge.core.rehearsal import Rehearsal
 from bridge.core.watch import App, AppKind
-from bridge.core.watch_lint import Finding
+from bridge.core.watch_paths.lint import Finding
 
 PARTS = {
     names.PROVIDER_SOURCE: "Source",

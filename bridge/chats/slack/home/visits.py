@@ -14,9 +14,9 @@ from bridge.chats.slack.drawing.messages import View
 from bridge.chats.slack.home.page import EVERYTHING, Shown, read_shown, render_home
 from bridge.chats.slack.parts import Parts
 from bridge.core.access import Person, Right
-from bridge.core.chat_commands import Command, Verb
+from bridge.core.chat.grammar import Command, Verb
+from bridge.core.chat.replies import Reply
 from bridge.core.events import Action
-from bridge.core.replies import Reply
 from bridge.core.silence import silent
 from bridge.core.watch import App
 from bridge.ports.chats import Place

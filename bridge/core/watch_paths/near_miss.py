@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 from heapq import nlargest
 
 from bridge.core.globs import Glob, GlobError, Meter, Picomatch
-from bridge.core.watch_paths import Semantics
+from bridge.core.watch_paths.patterns import Semantics
 
 MOST_PATTERNS = 50
 MOST_FILES = 30

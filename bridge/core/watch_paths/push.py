@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bridge.core.globs import Glob, GlobError, Meter, Picomatch
 from bridge.core.globs.anchors import Outline, in_subtree, surely_ends
 from bridge.core.globs.pushed import Pushed
-from bridge.core.watch_paths import Hit, Semantics
+from bridge.core.watch_paths.patterns import Hit, Semantics
 
 
 @dataclass(slots=True, eq=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.core.access import Person, Right
-from bridge.core.chat_commands import Verb
+from bridge.core.chat.grammar import Verb
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
 from bridge.core.watch import App

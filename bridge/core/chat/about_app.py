@@ -1,6 +1,6 @@
 """What a command about an app means for that app, in words that can be typed. Pure."""
 
-from bridge.core.chat_commands import Command, parse_chat, written
+from bridge.core.chat.grammar import Command, parse_chat, written
 from bridge.core.watch import App
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from bridge.core.difference import masked
+from bridge.core.configuring.difference import masked
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.globs import Glob, GlobError
 from bridge.core.versions import Range

@@ -9,7 +9,7 @@ from bridge.core.globs import Glob, GlobError, GlobThrows, Picomatch
 from bridge.core.globs.anchors import outline
 from bridge.core.globs.hazard import freezes
 from bridge.core.globs.syntax import NOTHING
-from bridge.core.watch_paths import Semantics
+from bridge.core.watch_paths.patterns import Semantics
 
 Level: TypeAlias = Literal["error", "warning", "note"]
 

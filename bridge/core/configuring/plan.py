@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from bridge.core.difference import RULES, Changed, Configured, difference
-from bridge.core.merge import NoSource, Wanted, WantedBuild, WantedSource, part_of
-from bridge.core.restoring import Part, Undoing, WantedBack, only, put_back
+from bridge.core.configuring.difference import RULES, Changed, Configured, difference
+from bridge.core.configuring.merge import NoSource, Wanted, WantedBuild, WantedSource, part_of
+from bridge.core.configuring.restoring import Part, Undoing, WantedBack, only, put_back
 from bridge.core.rules import RuleBook, rules_for
 from bridge.core.watch import App, SourceType
-from bridge.core.watch_lint import Finding
+from bridge.core.watch_paths.lint import Finding
 
 SAVABLE = {SourceType.GITHUB, SourceType.GITLAB, SourceType.GIT, SourceType.DOCKER}
 """Kinds of source that can be saved from here; others can only be forgotten."""

@@ -10,8 +10,8 @@ from threading import Lock
 from bridge.core.globs import Glob, GlobError, Picomatch
 from bridge.core.globs.anchors import AnchorKind, outline
 from bridge.core.globs.pushed import Pushed
-from bridge.core.watch_decision import Decision, Entry, Watch
-from bridge.core.watch_paths import Hit, Semantics
+from bridge.core.watch_paths.patterns import Hit, Semantics
+from bridge.core.watch_paths.push import Decision, Entry, Watch
 
 
 class WatchIndex:

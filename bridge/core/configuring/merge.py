@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from pydantic import SecretStr, ValidationError
 
-from bridge.core.configuration import (
+from bridge.core.configuring.configuration import (
     BuildType,
     DockerSource,
     Environment,
@@ -20,10 +20,9 @@ from bridge.core.configuration import (
     GitSource,
     ProviderSettings,
 )
-from bridge.core.difference import RULES, SECTIONS, Configured
-from bridge.core.errors import Rejected
-from bridge.core.restoring import FORGOTTEN, Part, WantedBack, put_back
-from bridge.core.unfit import (
+from bridge.core.configuring.difference import RULES, SECTIONS, Configured
+from bridge.core.configuring.restoring import FORGOTTEN, Part, WantedBack, put_back
+from bridge.core.configuring.unfit import (
     checked_address,
     checked_image,
     checked_rule,
@@ -32,7 +31,8 @@ from bridge.core.unfit import (
     problem,
     unknown,
 )
-from bridge.core.variables import edited
+from bridge.core.configuring.variables import edited
+from bridge.core.errors import Rejected
 from bridge.core.watch import Rules, SourceType
 
 _SOURCES: dict[SourceType, type[GithubSource | GitlabSource | GitSource | DockerSource]] = {

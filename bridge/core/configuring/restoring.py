@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
-from bridge.core.configuration import Environment, Saved
-from bridge.core.difference import Configured
+from bridge.core.configuring.configuration import Environment, Saved
+from bridge.core.configuring.difference import Configured
 from bridge.core.errors import Rejected
 from bridge.core.watch import Trigger
 

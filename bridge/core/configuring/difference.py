@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from pydantic import SecretStr
 
-from bridge.core.configuration import Saved
-from bridge.core.variables import assignments_in, lines_besides
+from bridge.core.configuring.configuration import Saved
+from bridge.core.configuring.variables import assignments_in, lines_besides
 from bridge.core.watch import Rules
 
 Value: TypeAlias = str | int | bool | tuple[str, ...] | None
