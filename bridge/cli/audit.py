@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.cli.forms import audited_form
-from bridge.cli.show import ago, hint, say_json, say_table
+from bridge.cli.show import Listing, ago
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 
@@ -40,16 +40,9 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
         if app:
             raise
         why_none = str(error)
-    if not found:
-        hint(why_none)
-    if json:
-        say_json([audited_form(one) for one in found])
-        return
-    say_table(
-        ("when", "by", "app", "what", "*changed", "*outcome"),
-        [_row(one, time.time()) for one in found],
-        [_line(one) for one in found],
-    )
+    columns = ("when", "by", "app", "what", "*changed", "*outcome")
+    listing = Listing(audited_form, columns, lambda one: _row(one, time.time()), _line)
+    listing.say(found, why_none, json=json)
 
 
 async def _id_of(stores: "Stores", name: str) -> str:

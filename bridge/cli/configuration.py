@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from bridge.cli.exits import exit_code_of
-from bridge.cli.show import clean, hint, say, say_error, say_json
+from bridge.cli.show import MASKED, clean, hint, say, say_error, say_json
 from bridge.cli.using import Config, Json, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-MASKED = "********"
 
 group = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 

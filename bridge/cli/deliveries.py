@@ -9,14 +9,13 @@ import typer
 from bridge.cli.forms import decision_form, delivery_form, deployment_form
 from bridge.cli.show import (
     STYLES,
+    Listing,
     ago,
     clean,
     clock,
     console,
-    hint,
     on_terminal,
     say_json,
-    say_table,
     table,
 )
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
@@ -70,16 +69,13 @@ async def _list(settings: "Settings", limit: int, json: bool) -> None:
     except NotFound as error:
         why_none = str(error)
         found, decisions = [], {}
-    if not found:
-        hint(why_none)
-    if json:
-        say_json([delivery_form(one, decisions[one.seq]) for one in found])
-        return
-    say_table(
-        ("received", "id", "host", "event", "state", "*outcome"),
-        [_row(one, decisions[one.seq], time.time()) for one in found],
-        [_line(one, decisions[one.seq]) for one in found],
+    listing: Listing[Delivery] = Listing(
+        form=lambda one: delivery_form(one, decisions[one.seq]),
+        columns=("received", "id", "host", "event", "state", "*outcome"),
+        row=lambda one: _row(one, decisions[one.seq], time.time()),
+        line=lambda one: _line(one, decisions[one.seq]),
     )
+    listing.say(found, why_none, json=json)
 
 
 async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> None:

@@ -9,14 +9,13 @@ from bridge.cli.forms import change_form, deployment_form
 from bridge.cli.show import (
     MARKS,
     STYLES,
+    Listing,
     ago,
     clean,
     clock,
     console,
-    hint,
     on_terminal,
     say_json,
-    say_table,
 )
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound
@@ -75,16 +74,9 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
         if app:
             raise
         why_none = str(error)
-    if not found:
-        hint(why_none)
-    if json:
-        say_json([deployment_form(one) for one in found])
-        return
-    say_table(
-        ("created", "number", "app", "state", "commit", "trigger", "*note"),
-        [_row(one, time.time()) for one in found],
-        [_line(one) for one in found],
-    )
+    columns = ("created", "number", "app", "state", "commit", "trigger", "*note")
+    listing = Listing(deployment_form, columns, lambda one: _row(one, time.time()), _line)
+    listing.say(found, why_none, json=json)
 
 
 async def _show(settings: "Settings", id_: str, json: bool) -> None:

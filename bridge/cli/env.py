@@ -10,14 +10,13 @@ from bridge.cli.changing import How, Reveal, Yes, change
 from bridge.cli.deployments import AppName
 from bridge.cli.hidden import ask_hidden
 from bridge.cli.reaching import reached
-from bridge.cli.show import clean, say, say_json
+from bridge.cli.show import MASKED, clean, say, say_json
 from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
     from bridge.core.configuring.configuration import Environment
 
-MASKED = "********"
 BEFORE = {"env": "", "build_args": "build argument ", "build_secrets": "build secret "}
 
 group = typer.Typer(no_args_is_help=True, help="Show and set an app's variables.")

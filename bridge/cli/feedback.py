@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.cli.forms import standing, target_form
-from bridge.cli.show import ago, hint, say, say_json, say_table
+from bridge.cli.show import Listing, ago, say, say_json
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound, Rejected
 
@@ -67,16 +67,9 @@ async def _list(settings: "Settings", limit: int, *, failing: bool, json: bool) 
             found = await stores.journal.feedback(limit=limit, failing=failing)
     except NotFound as error:
         why_none = str(error)
-    if not found:
-        hint(why_none)
-    if json:
-        say_json([target_form(one) for one in found])
-        return
-    say_table(
-        ("id", "state", "since", "*about", "*reason"),
-        [_row(one, time.time()) for one in found],
-        [_line(one) for one in found],
-    )
+    columns = ("id", "state", "since", "*about", "*reason")
+    listing = Listing(target_form, columns, lambda one: _row(one, time.time()), _line)
+    listing.say(found, why_none, json=json)
 
 
 async def _retry(settings: "Settings", id_: str | None) -> int:

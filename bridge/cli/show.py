@@ -8,10 +8,11 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import which
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import typer
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 # Control characters, and those that turn the direction of text around.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+T = TypeVar("T")
+
+MASKED = "********"
+"""What stands for a secret."""
 
 STYLES = {
     "done": "green",
@@ -125,6 +131,30 @@ def say_table(
             typer.echo(clean(line))
     elif rows:
         console().print(table(columns, rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """How a list of things is shown.
+
+    Attributes:
+        form: the machine form of one, for `--json`.
+        columns, row, line: see `say_table`; a row and a line stand for one thing.
+    """
+
+    form: Callable[[T], Any]
+    columns: Sequence[str]
+    row: Callable[[T], Sequence[str]]
+    line: Callable[[T], str]
+
+    def say(self, found: Sequence[T], why_none: str, *, json: bool) -> None:
+        """Show them; where there are none, a person is told why."""
+        if not found:
+            hint(why_none)
+        if json:
+            say_json([self.form(one) for one in found])
+        else:
+            say_table(self.columns, map(self.row, found), map(self.line, found))
 
 
 def table(columns: Sequence[str], rows: "Iterable[Sequence[str | Text]]") -> Any:
