@@ -15,10 +15,10 @@ import pytest
 from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.figures import InboxFigures
 from bridge.ports.inbox import DeliveryState, Finished, Inbox, Kept
-from bridge.stores import inbox as sqlite_inbox
 from bridge.stores.inbox import SqliteInbox
 from bridge.stores.postgres_inbox import PostgresInbox
 from tests.fakes.journey import delivery
+from tests.worlds.quota import Quota
 
 Opened = Callable[[], Awaitable[Any]]
 
@@ -279,31 +279,13 @@ async def test_keeping_never_holds_the_event_loop(inbox: Any) -> None:
 # ── SQLite alone: a full disk ────────────────────────────────────────────────
 
 
-@pytest.fixture
-def quota(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
-    """Sets how many pages the database may have, as a full disk would."""
-    opened: list[sqlite3.Connection] = []
-    connect = sqlite_inbox._connect
-
-    def remembering(path: Path) -> sqlite3.Connection:
-        opened.append(connect(path))
-        return opened[-1]
-
-    def limit(pages: int | None) -> None:
-        for connection in opened:
-            connection.execute(f"PRAGMA max_page_count = {pages or 2**30}")
-
-    monkeypatch.setattr(sqlite_inbox, "_connect", remembering)
-    return limit
-
-
 def noise(size: int, seed: int = 7) -> bytes:
     """Bytes that no compression makes smaller."""
     return random.Random(seed).randbytes(size)
 
 
 async def test_a_full_disk_refuses_keeps_nothing_and_works_again_afterwards(
-    quota: Callable[[int | None], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    quota: Quota, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     inbox = await open_sqlite(tmp_path)
     await inbox.keep(delivery("before"))

@@ -8,7 +8,6 @@ import http.client
 import json
 import logging
 import random
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -27,13 +26,13 @@ from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.journey.ingest import Ingest
 from bridge.ports.githosts import GitHost
 from bridge.ports.inbox import DeliveryState
-from bridge.stores import inbox as sqlite_inbox
 from bridge.stores.inbox import SqliteInbox
 from bridge.web.hooks import BodyLimits
 from bridge.web.server import WebServer, routes
 from tests.e2e.test_journey import make_site
 from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, TOKEN, ZERO, Origin, World, hook_headers
+from tests.worlds.quota import Quota
 
 BODY = b'{"ref": "refs/heads/main", "note": "what only the body knows"}'
 MIB = 2**20
@@ -408,19 +407,10 @@ async def test_too_much_at_once_is_503_and_comes_again_later(opened: Opened) -> 
 
 
 async def test_a_full_disk_is_503_keeps_nothing_and_is_over_when_there_is_room(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    opened: Opened, quota: Quota, caplog: pytest.LogCaptureFixture
 ) -> None:
-    connections: list[sqlite3.Connection] = []
-    connect = sqlite_inbox._connect
-
-    def remembering(path: Path) -> sqlite3.Connection:
-        connections.append(connect(path))
-        return connections[-1]
-
-    monkeypatch.setattr(sqlite_inbox, "_connect", remembering)
     door = await opened()
-    for connection in connections:
-        connection.execute("PRAGMA max_page_count = 8")
+    quota(8)
     body = random.Random(7).randbytes(200_000)
 
     full = await door.post("/hooks/github", signed(body), body)
@@ -429,8 +419,7 @@ async def test_a_full_disk_is_503_keeps_nothing_and_is_over_when_there_is_room(
     assert int(full.headers["retry-after"]) > 0
     assert await door.kept() == []
 
-    for connection in connections:
-        connection.execute("PRAGMA max_page_count = 1000000")
+    quota(None)
     assert (await door.post("/hooks/github", signed(body), body)).status == 202
 
 

@@ -4,19 +4,17 @@ import asyncio
 import logging
 import random
 import socket
-import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.stores import inbox as sqlite_inbox
 from bridge.web.sparing import Sparing
 from tests.e2e.test_doors import BODY, MIB, Door, Opened, _read, door, head_of, opened, signed
 from tests.unit.embedded.support import until
+from tests.worlds.quota import Quota
 
 __all__ = ["door", "opened"]  # fixtures of this file, too
 
@@ -312,20 +310,11 @@ def test_what_was_left_out_of_the_log_is_said_later(caplog: pytest.LogCaptureFix
 
 
 async def test_on_a_full_disk_nothing_is_acknowledged_that_is_not_kept(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, quota: Quota
 ) -> None:
-    connections: list[sqlite3.Connection] = []
-    connect = sqlite_inbox._connect
-
-    def remembering(path: Path) -> sqlite3.Connection:
-        connections.append(connect(path))
-        return connections[-1]
-
-    monkeypatch.setattr(sqlite_inbox, "_connect", remembering)
     door = await opened()
     chance = random.Random(7)
-    for connection in connections:
-        connection.execute("PRAGMA max_page_count = 60")
+    quota(60)
 
     async def send(n: int) -> tuple[str, int]:
         body = chance.randbytes(20_000)
@@ -340,6 +329,5 @@ async def test_on_a_full_disk_nothing_is_acknowledged_that_is_not_kept(
 
     assert kept == acknowledged
     assert {status for _, status in answers} == {202, 503}
-    for connection in connections:
-        connection.execute("PRAGMA max_page_count = 1000000")
+    quota(None)
     assert await until(lambda: send(100), lambda one: one[1] == 202)

@@ -11,30 +11,12 @@ from bridge.journey.deployment.cancel import Canceller
 from bridge.journey.deployment.deployment import Deployer
 from bridge.ports.backends import Progress
 from tests.fakes.journey import Death, KeptSteps, Lifetime
-from tests.unit.test_deployer import PACE, Stage
+from tests.unit.test_deployer import AWAY, PACE, Stage, stage, staged
+
+__all__ = ["stage", "staged"]  # fixtures of this file, too
 
 CANCEL = f"{9:016d}.app-web"
 """The ninth delivery cancels: what came before it is meant."""
-
-AWAY = Unreachable("dokploy", "ConnectError")
-
-
-@pytest.fixture
-async def staged() -> Any:
-    made: list[Stage] = []
-
-    def make(**backend: Any) -> Stage:
-        made.append(Stage.make(**backend))
-        return made[-1]
-
-    yield make
-    for stage in made:
-        await stage.journal.stop()
-
-
-@pytest.fixture
-def stage(staged: Callable[..., Stage]) -> Stage:
-    return staged()
 
 
 def canceller(stage: Stage, life: Lifetime | None = None) -> Canceller:

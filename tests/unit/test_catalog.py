@@ -12,25 +12,13 @@ from bridge.core.events import Repository
 from bridge.core.watch import App, Source, SourceType
 from bridge.journey.catalog import SELDOM, TROUBLE_PAUSE, Catalog
 from bridge.stores.journal import SqlJournal
-from tests.fakes.journey import FakeBackend, ManualClock, app, journal_in_memory
+from tests.fakes.journey import FakeBackend, ManualClock, app
 from tests.unit.embedded.support import until
 
 AWAY = Unreachable("dokploy", "ConnectError")
 MONO = Repository("github", "4711", "my-org/mono")
 ELSEWHERE = Repository("github", "1", "my-org/other")
 EAGER = 3.0
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def journal(clock: ManualClock) -> AsyncIterator[SqlJournal]:
-    journal = journal_in_memory(clock)
-    yield journal
-    await journal.stop()
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from bridge.ports.backends import Progress
 from bridge.ports.outcomes import BEGUN, Audited
 from bridge.ports.targets import Target, about_change
 from bridge.stores.journal import SqlJournal
-from tests.fakes.journey import ManualClock, journal_in_memory
+from tests.fakes.journey import ManualClock
 from tests.unit.embedded.support import until
 
 BY = "cli: ada"
@@ -70,13 +70,6 @@ def failing(error: Exception) -> Callable[[], Awaitable[None]]:
 async def backend(tmp_path: Path) -> AsyncIterator[Meddled]:
     async with EmbeddedServer(tmp_path / "data", host="127.0.0.1", port=0) as server:
         yield Meddled(EmbeddedBackend(server))
-
-
-@pytest.fixture
-async def journal() -> AsyncIterator[SqlJournal]:
-    journal = journal_in_memory(ManualClock())
-    yield journal
-    await journal.stop()
 
 
 @pytest.fixture

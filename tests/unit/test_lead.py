@@ -1,27 +1,14 @@
 """Of all processes one does what is done now and then, and another once it is gone."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.journey.lead import SECONDS, Lead
 from bridge.stores.journal import SqlJournal
-from tests.fakes.journey import ManualClock, journal_in_memory
+from tests.fakes.journey import ManualClock
 from tests.unit.embedded.support import until
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def journal(clock: ManualClock) -> AsyncIterator[SqlJournal]:
-    journal = journal_in_memory(clock)
-    yield journal
-    await journal.stop()
 
 
 async def test_one_has_the_turn_as_long_as_it_asks_and_then_another(

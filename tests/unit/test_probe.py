@@ -1,7 +1,6 @@
 """What a backend is said to be, and what is warned of: each once."""
 
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -10,14 +9,7 @@ from bridge.core.errors import Unreachable
 from bridge.journey.catalog import Catalog
 from bridge.journey.probe import Probe
 from bridge.stores.journal import SqlJournal
-from tests.fakes.journey import FakeBackend, ManualClock, app, journal_in_memory
-
-
-@pytest.fixture
-async def journal() -> AsyncIterator[SqlJournal]:
-    journal = journal_in_memory(ManualClock())
-    yield journal
-    await journal.stop()
+from tests.fakes.journey import FakeBackend, ManualClock, app
 
 
 async def test_a_version_and_auto_deploy_are_each_told_once(

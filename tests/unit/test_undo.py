@@ -18,7 +18,7 @@ from bridge.journey.configuring.configure import Configurer
 from bridge.journey.configuring.overtaken import Overtaken
 from bridge.stores.journal import SqlJournal
 from bridge.stores.seal import FernetSeal, NoSeal, key_in
-from tests.fakes.journey import ManualClock, journal_in_memory
+from tests.fakes.journey import ManualClock
 
 BY = "cli: ada"
 SECRET = "hunter2 of the tests"
@@ -29,13 +29,6 @@ DOCKER = DockerSource(image="web:1", username="me", password=SecretStr(SECRET))
 async def backend(tmp_path: Path) -> AsyncIterator[EmbeddedBackend]:
     async with EmbeddedServer(tmp_path / "data", host="127.0.0.1", port=0) as server:
         yield EmbeddedBackend(server)
-
-
-@pytest.fixture
-async def journal() -> AsyncIterator[SqlJournal]:
-    journal = journal_in_memory(ManualClock())
-    yield journal
-    await journal.stop()
 
 
 @pytest.fixture

@@ -1,20 +1,12 @@
 """A stage of its own for each test."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from tests.fakes.journey import ManualClock, journal_in_memory
+from bridge.stores.journal import SqlJournal
+from tests.fakes.journey import ManualClock
 from tests.worlds.feedback_stage import Stage
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def stage(clock: ManualClock) -> AsyncIterator[Stage]:
-    journal = journal_in_memory(clock)
-    yield Stage(clock, journal)
-    await journal.stop()
+def stage(clock: ManualClock, journal: SqlJournal) -> Stage:
+    return Stage(clock, journal)

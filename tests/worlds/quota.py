@@ -1,0 +1,29 @@
+"""A disk that is full, as SQLite's inbox meets it."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bridge.stores import inbox as sqlite_inbox
+
+Quota = Callable[[int | None], None]
+
+
+@pytest.fixture
+def quota(monkeypatch: pytest.MonkeyPatch) -> Quota:
+    """Sets how many pages the inboxes opened since may have, as a full disk would; None: any."""
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite_inbox._connect
+
+    def remembering(path: Path) -> sqlite3.Connection:
+        opened.append(connect(path))
+        return opened[-1]
+
+    def limit(pages: int | None) -> None:
+        for connection in opened:
+            connection.execute(f"PRAGMA max_page_count = {pages or 2**30}")
+
+    monkeypatch.setattr(sqlite_inbox, "_connect", remembering)
+    return limit
