@@ -9,6 +9,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
+# What Python has compiled is kept, also where the environment says otherwise: many tests start
+# the bridge anew, and pytest rewrites every file of the tests that it has no copy of.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo run test unit check format bench bench-peers chaos requirements clean
 

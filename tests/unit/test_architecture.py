@@ -10,6 +10,7 @@ each other in a circle, and none is so long that nobody finds anything in it.
 import ast
 import re
 from collections.abc import Container, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -73,14 +74,17 @@ def modules() -> Iterator[tuple[str, str]]:
         yield name, file.read_text()
 
 
-def imported(source: str) -> Iterator[str]:
+@cache
+def imported(source: str) -> tuple[str, ...]:
     """The dotted names that a source imports; `from a import b` counts as `a.b`."""
+    found: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             here = "." * node.level + (node.module or "")
-            yield from (f"{here}.{alias.name}" for alias in node.names)
+            found += (f"{here}.{alias.name}" for alias in node.names)
+    return tuple(found)
 
 
 def against_the_plan(module: str, source: str) -> Iterator[str]:

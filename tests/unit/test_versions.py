@@ -93,21 +93,17 @@ TABLE = {
 }
 """Ranges, each with versions that are in it and versions that are not."""
 
-ROWS = [
-    (text, version, inside)
-    for text, (within, without) in TABLE.items()
-    for versions, inside in ((within, True), (without, False))
-    for version in versions.split()
-]
 
+@pytest.mark.parametrize("text", TABLE)
+def test_a_version_is_in_a_range_or_not(text: str) -> None:
+    within, without = (versions.split() for versions in TABLE[text])
+    found = Range.parse(text)
 
-@pytest.mark.parametrize(("text", "version", "inside"), ROWS)
-def test_a_version_is_in_a_range_or_not(text: str, version: str, inside: bool) -> None:
-    assert (Version.parse(version) in Range.parse(text)) is inside
+    assert [one for one in within + without if Version.parse(one) in found] == within
 
 
 def test_the_table_is_long() -> None:
-    assert len(ROWS) > 200
+    assert sum(len((within + " " + without).split()) for within, without in TABLE.values()) > 200
 
 
 def test_we_differ_from_npm_where_it_differs_from_itself() -> None:
