@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+FAVOURED_IN = 4
+"""Turns of which one goes to those who have to let others go first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -23,3 +26,19 @@ def next_turn(limits: Sequence[Limit], written: Sequence[float], now: float) -> 
         written[-limit.writes] + limit.seconds for limit in limits if len(written) >= limit.writes
     ]
     return max([now, *waits])
+
+
+def rank_favoured(turn: int) -> int:
+    """The rank from which on others go first in a turn, so that none waits for ever.
+
+    Mostly 0: the lowest goes first. In each fourth turn 1, but in each fourth of these 2, and so
+    on: however much there is of rank 0, the higher ones get some of what may be written.
+
+    Args:
+        turn: counted from 1.
+    """
+    rank = 0
+    while turn % FAVOURED_IN == 0:
+        turn //= FAVOURED_IN
+        rank += 1
+    return rank

@@ -3,7 +3,7 @@
 Who needs one room asks for that; `stores.journal` has a file for each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from bridge.core.change_sets import Live
@@ -174,13 +174,22 @@ class Targets(Protocol):
         """Have them shown from now on; one that is wanted already follows what is new as well."""
 
     async def raised(
-        self, until: float, limit: int, *, ready: float | None = None, busy: Sequence[str] = ()
+        self,
+        until: float,
+        limit: int,
+        *,
+        ready: float | None = None,
+        busy: Sequence[str] = (),
+        favoured: Mapping[str, int] | None = None,
     ) -> list[Raised]:
         """Targets that are due by `until`, of each lane the one whose turn it is.
 
         That is, of those due by `ready` (else by `until`), the one of the lowest rank that has
         waited longest. In the order in which they are due; none of the lanes in `busy`, none
         that is parked.
+
+        Args:
+            favoured: by lane the rank from which on targets go before all lower ones this time.
         """
 
     async def story(self, target: Target) -> Story:

@@ -28,7 +28,8 @@ class Target:
         follows: what raises it when it changes: `about_deployment`, `about_delivery`.
         place: where it is, in its adapter's own words; JSON.
         rank: of what is due in a lane the lowest goes first, so that what people look at does
-            not wait for what only machines read.
+            not wait for what only machines read; but now and then a higher one does
+            (`pacing.rank_favoured`), which would wait for ever where there is always a lower.
     """
 
     id: str

@@ -1015,6 +1015,22 @@ async def test_in_a_lane_rank_counts_before_waiting_and_neither_before_what_is_r
     assert await ids(journal, clock, ready=clock.now - 4) == ["status"]
 
 
+async def test_a_rank_is_favoured_in_its_lane_only_and_only_where_it_has_something(
+    journal: Any, clock: ManualClock
+) -> None:
+    for lane in ("C1", "C2"):
+        for name, rank in (("comment", 0), ("object", 1), ("status", 2)):
+            await journal.want([replace(card(name=f"{name} {lane}", lane=lane), rank=rank)])
+
+    async def turns(**favoured: int) -> list[str]:
+        return sorted(await ids(journal, clock, favoured=favoured))
+
+    assert await turns() == ["comment C1", "comment C2"]
+    assert await turns(C1=1) == ["comment C2", "object C1"]
+    assert await turns(C1=2, C2=1) == ["object C2", "status C1"]
+    assert await turns(C1=3, C9=1) == ["comment C1", "comment C2"]
+
+
 async def test_a_burst_does_not_put_off_what_waits_already(
     journal: Any, clock: ManualClock
 ) -> None:

@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core.errors import BridgeError, TooEarly, Unanswered, Unreachable
+from bridge.core.pacing import rank_favoured
 from bridge.journey.feedback.showing import Persistence, Showing
 from bridge.journey.feedback.turns import Turns
 from bridge.ports.clock import Clock
@@ -76,6 +77,7 @@ class Feedback:
         self._fence: asyncio.TimerHandle | None = None
         self._lanes: dict[str, _Lane] = {}
         self._at_work: dict[str, asyncio.Task[None]] = {}
+        self._begun: dict[str, int] = {}
         self._held_until = 0.0
         self._renew_at = 0.0
 
@@ -115,7 +117,12 @@ class Feedback:
         resting = self._resting(now)
         next_at = [now + poll, self._renew_at, *resting.values()]
         busy = [*self._at_work, *resting]
-        for raised in await self._journal.raised(ready + poll, free, ready=ready, busy=busy):
+        found = await self._journal.raised(
+            ready + poll, free, ready=ready, busy=busy, favoured=self._favoured(busy)
+        )
+        if len(found) < free:  # else there may be more lanes with something to show
+            self._forget_turns({*busy, *(raised.target.lane for raised in found)})
+        for raised in found:
             assert raised.due_at is not None
             if raised.due_at <= ready:
                 self._begin(raised)
@@ -197,8 +204,22 @@ class Feedback:
         }
         return {name: at for name, at in free_at.items() if at > now}
 
+    def _favoured(self, busy: Sequence[str]) -> dict[str, int]:
+        """The lanes whose next turn is not for the lowest rank, and for which it is."""
+        ranks = {
+            lane: rank_favoured(begun + 1)
+            for lane, begun in self._begun.items()
+            if lane not in busy
+        }
+        return {lane: rank for lane, rank in ranks.items() if rank > 0}
+
+    def _forget_turns(self, going: Collection[str]) -> None:
+        """Count from the start again where nothing waits any more."""
+        self._begun = {lane: begun for lane, begun in self._begun.items() if lane in going}
+
     def _begin(self, raised: Raised) -> None:
         lane = raised.target.lane
+        self._begun[lane] = self._begun.get(lane, 0) + 1
         work = self._work(raised, self._lanes.setdefault(lane, _Lane()))
         self._at_work[lane] = asyncio.create_task(work, name=f"feedback on {lane}")
 

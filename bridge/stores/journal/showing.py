@@ -1,6 +1,6 @@
 """Whose turn it is to be shown, what it remembers, and how it went."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,11 +14,15 @@ from bridge.stores.journal.leases import held
 from bridge.stores.journal.raising import changed
 
 
-def raised(limit: int, until: float, ready: float, busy: Sequence[str]) -> sa.Select[Any]:
+def raised(
+    limit: int, until: float, ready: float, busy: Sequence[str], favoured: Mapping[str, int]
+) -> sa.Select[Any]:
     """The query for targets that are due: of each lane the one whose turn it is."""
     t = tables.feedback
     not_yet = sa.case((t.c.due_at <= ready, 0), else_=1)  # what is due soon delays nothing
-    order = (not_yet, t.c.rank, t.c.due_at, t.c.id)
+    first_rank = sa.case(dict(favoured), value=t.c.lane, else_=0) if favoured else sa.literal(0)
+    passed_over = sa.case((t.c.rank < first_rank, 1), else_=0)
+    order = (not_yet, passed_over, t.c.rank, t.c.due_at, t.c.id)
     turn = sa.func.row_number().over(partition_by=t.c.lane, order_by=order)
     due = sa.select(t, turn.label("turn")).where(t.c.due_at <= until)
     first = (due.where(t.c.lane.not_in(list(busy))) if busy else due).subquery()

@@ -1,6 +1,6 @@
 """Which places show what became of a push, and which of them show something old."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,11 +26,17 @@ class Targets(Transactions):
         await self._change(lambda db: wanting.want(db, targets, at))
 
     async def raised(
-        self, until: float, limit: int, *, ready: float | None = None, busy: Sequence[str] = ()
+        self,
+        until: float,
+        limit: int,
+        *,
+        ready: float | None = None,
+        busy: Sequence[str] = (),
+        favoured: Mapping[str, int] | None = None,
     ) -> list[Raised]:
         """Targets that are due by `until`, of each lane the one whose turn it is."""
         ready = until if ready is None else ready
-        return await self._targets(showing.raised(limit, until, ready, busy))
+        return await self._targets(showing.raised(limit, until, ready, busy, favoured or {}))
 
     async def story(self, target: Target) -> Story:
         """What there is to show of what it follows."""

@@ -1,12 +1,16 @@
 """Each lane is written to as fast as its service allows, and no faster."""
 
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+
 import pytest
 
 from bridge.core.errors import TooEarly
-from bridge.core.pacing import Limit, next_turn
+from bridge.core.pacing import Limit, next_turn, rank_favoured
 from bridge.journey.feedback.turns import Turns
 from tests.fakes.journey import ManualClock
-from tests.worlds.feedback_stage import Stage
+from tests.worlds.feedback_stage import Stage, card
 
 # ── how fast ─────────────────────────────────────────────────────────────────
 
@@ -61,3 +65,56 @@ async def test_a_lane_that_may_not_be_written_to_is_not_even_read(stage: Stage) 
 
     assert len(stage.place.stories) == 3
     assert stage.clock.slept.count(10.0) == 0
+
+
+# ── whose turn it is ─────────────────────────────────────────────────────────
+
+
+def test_of_many_turns_each_rank_gets_some() -> None:
+    ranks = [rank_favoured(turn) for turn in range(1, 65)]
+
+    assert ranks[:8] == [0, 0, 0, 1, 0, 0, 0, 1]
+    assert [ranks.count(rank) for rank in range(4)] == [48, 12, 3, 1]
+
+
+async def written_beside_comments_that_always_change(stage: Stage, seconds: int) -> list[str]:
+    """The kinds of what is shown, in order: each takes a second, and comments never rest."""
+    written: list[str] = []
+
+    async def writes(name: str, kind: str) -> None:
+        written.append(kind)
+        await stage.clock.sleep(1.0)
+        if kind == "comment":
+            await always_changes(name)
+
+    async def always_changes(name: str) -> None:
+        stage.place.during[name] = partial(writes, name, "comment")
+        await stage.journal.say(id_, f"line {len(written)}")
+
+    id_ = await stage.deployed(name="one")
+    await stage.journal.want([card(id_, name="another")])
+    for name in ("one", "another"):
+        await always_changes(name)
+    for kind, rank, many in (("deployed", 1, 3), ("skipped", 2, 200)):
+        for number in range(many):
+            target = replace(card(id_, name=f"{kind} {number}"), rank=rank, follows=())
+            stage.place.during[target.id] = partial(writes, target.id, kind)
+            await stage.journal.want([target])
+    await stage.clock.sleep(1.0)
+    await stage.quiet(seconds=seconds)
+    return written
+
+
+async def test_statuses_get_their_turn_beside_comments_that_always_change(stage: Stage) -> None:
+    written = await written_beside_comments_that_always_change(stage, 64)
+
+    assert written.count("deployed") == 3
+    assert written.count("skipped") >= 3
+
+
+async def test_a_comment_waits_for_one_of_two_hundred_statuses_at_most(stage: Stage) -> None:
+    written = await written_beside_comments_that_always_change(stage, 64)
+
+    assert written[0] == "comment"
+    for one, next_one in pairwise(written):
+        assert "comment" in (one, next_one)
