@@ -17,8 +17,8 @@ from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.clock import Clock
 from bridge.settings import Settings
 from bridge.stores.engines import postgres_engine, sqlite_engine, write_ahead
-from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal
+from bridge.stores.sqlite_inbox import SqliteInbox
 
 if TYPE_CHECKING:
     from bridge.durable.engine import DurableFlows

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.durable import engines as workflows
 from bridge.stores import engines as journal
-from bridge.stores import inbox
+from bridge.stores.sqlite_inbox.writing import Writer
 
 FULL = 2
 """What SQLite calls that: https://www.sqlite.org/pragma.html#pragma_synchronous."""
@@ -22,7 +22,7 @@ Open = Callable[[Path], AbstractContextManager[Any]]
 
 @contextmanager
 def of_inbox(path: Path) -> Iterator[Any]:
-    with closing(inbox._Writer(path)) as writer:
+    with closing(Writer(path)) as writer:
         yield writer._connection
 
 

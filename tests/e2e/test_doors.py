@@ -26,7 +26,7 @@ from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.journey.ingest import Ingest
 from bridge.ports.githosts import GitHost
 from bridge.ports.inbox import DeliveryState
-from bridge.stores.inbox import SqliteInbox
+from bridge.stores.sqlite_inbox import SqliteInbox
 from bridge.web.hooks import BodyLimits
 from bridge.web.server import WebServer, routes
 from tests.e2e.test_journey import make_site

@@ -249,10 +249,18 @@ def test_the_map_of_core_names_all_that_is_in_it_and_nothing_else() -> None:
         ("bridge.core.events", "from bridge.ports import Inbox", "core does not see ports"),
         ("bridge.ports", "import bridge.journey.ingest", "ports does not see journey"),
         ("bridge.journey.ingest", "from bridge import stores", "journey does not see stores"),
-        ("bridge.stores.inbox", "import bridge.journey", "stores does not see journey"),
-        ("bridge.stores.inbox", "from bridge.durable import x", "stores does not see durable"),
+        (
+            "bridge.stores.sqlite_inbox.inbox",
+            "import bridge.journey",
+            "stores does not see journey",
+        ),
+        (
+            "bridge.stores.sqlite_inbox.inbox",
+            "from bridge.durable import x",
+            "stores does not see durable",
+        ),
         ("bridge.web.hooks", "from bridge.settings import Web", "web does not see settings"),
-        ("bridge.web.hooks", "import bridge.stores.inbox", "web does not see stores"),
+        ("bridge.web.hooks", "import bridge.stores.sqlite_inbox.inbox", "web does not see stores"),
         ("bridge.app", "def late():\n    import bridge.cli", "app does not see cli"),
         ("bridge.settings", "from bridge.ports import Clock", "settings does not see ports"),
         (

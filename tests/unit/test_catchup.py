@@ -18,7 +18,7 @@ from bridge.journey.catchup.catchup import Diligence, Sweeper
 from bridge.journey.catchup.reconcile import Reconciler, wanted_of
 from bridge.ports.host_api import Hook, Payload, Sending, TagAt
 from bridge.ports.outcomes import Outcome, PushSeen
-from bridge.stores.inbox import SqliteInbox
+from bridge.stores.sqlite_inbox import SqliteInbox
 from tests.fakes.journey import ManualClock, app, delivery, journal_in_memory
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40

@@ -22,8 +22,8 @@ from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from bridge.ports.outcomes import Outcome, Recorded
 from bridge.ports.targets import Target, about_delivery, about_deployment
-from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal
+from bridge.stores.sqlite_inbox import SqliteInbox
 from tests.fakes.journey import (
     Death,
     FakeBackend,

@@ -23,9 +23,9 @@ from bridge.journey.configuring.desk import Desk
 from bridge.journey.ingest import Ingest
 from bridge.ports.outcomes import Audited
 from bridge.stores.engines import sqlite_engine
-from bridge.stores.inbox import SqliteInbox
 from bridge.stores.journal import SqlJournal
 from bridge.stores.seal import FernetSeal
+from bridge.stores.sqlite_inbox import SqliteInbox
 from bridge.web.hooks import BodyLimits
 from bridge.web.server import WebServer, routes
 from tests.fakes.slack.hands import Hands

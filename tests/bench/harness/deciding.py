@@ -18,7 +18,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from bridge.ports.inbox import NewDelivery
-from bridge.stores.inbox import SqliteInbox
+from bridge.stores.sqlite_inbox import SqliteInbox
 from tests.bench.harness.bench import Bench
 from tests.bench.harness.keeping import compared, dokploy_settings
 from tests.bench.harness.rows import Row
