@@ -63,6 +63,7 @@ class FakeGithub(FakeHost):
     """As a token `token`, or as the App `app_id` with any key (its signature is not checked)."""
 
     name = "github"
+    place = "repos"
     token = "ghp_atokenofthetests"
     app_id = 12345
     slug = "dokploy-bridge"
@@ -86,12 +87,6 @@ class FakeGithub(FakeHost):
     def settings(self) -> dict[str, str]:
         return {"BRIDGE_GITHUB_API_URL": self.url, "BRIDGE_GITHUB_TOKEN": self.token}
 
-    def hook(self, repository: FakeRepository, url: str, secret: str) -> FakeHook:
-        """A webhook of the repository."""
-        made = FakeHook(next(self._numbers), f"repos/{repository.name}", url, secret)
-        repository.hooks.append(made)
-        return made
-
     def app_hook(self, url: str, secret: str) -> FakeHook:
         """The webhook of the App."""
         self.app_hooks = [FakeHook(next(self._numbers), "app", url, secret)]
@@ -110,9 +105,6 @@ class FakeGithub(FakeHost):
             "User-Agent": "GitHub-Hookshot/fake",
         }
         return sending
-
-    def body_of(self, sending: FakeSending) -> bytes:
-        return json.dumps(sending.payload).encode()
 
     def too_many(self) -> web.Response:
         said = "You have exceeded a secondary rate limit. Please wait a few minutes."

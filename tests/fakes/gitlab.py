@@ -4,7 +4,6 @@ Answers hold the fields that the bridge could use, as GitLab's documentation has
 holds them against the schemas of the contract in `tests/fixtures/contracts`.
 """
 
-import json
 import time
 import uuid
 from typing import Any
@@ -32,6 +31,7 @@ class FakeGitlab(FakeHost):
     """With a project token, whose bot is the user `ME`."""
 
     name = "gitlab"
+    place = "projects"
     token = "glpat-atokenofthetests"
     login = "project_4711_bot"
     diffs_at_most: int | None = None
@@ -40,12 +40,6 @@ class FakeGitlab(FakeHost):
     @property
     def settings(self) -> dict[str, str]:
         return {"BRIDGE_GITLAB_URL": self.url, "BRIDGE_GITLAB_TOKEN": self.token}
-
-    def hook(self, repository: FakeRepository, url: str, secret: str) -> FakeHook:
-        """A webhook of the project; `active` False: GitLab has disabled it."""
-        made = FakeHook(next(self._numbers), f"projects/{repository.name}", url, secret)
-        repository.hooks.append(made)
-        return made
 
     def prepared(self, hook: FakeHook, event: str, payload: dict[str, Any]) -> FakeSending:
         id_ = str(uuid.uuid4())
@@ -58,9 +52,6 @@ class FakeGitlab(FakeHost):
             "Content-Type": "application/json",
         }
         return FakeSending(next(self._numbers), id_, event, headers, payload, time.time())
-
-    def body_of(self, sending: FakeSending) -> bytes:
-        return json.dumps(sending.payload).encode()
 
     def too_many(self) -> web.Response:
         said = {"message": {"error": "This endpoint has been requested too many times."}}

@@ -23,6 +23,7 @@ everything that these have sent. Use it as
 import asyncio
 import hashlib
 import itertools
+import json
 import re
 import subprocess
 import time
@@ -274,6 +275,8 @@ class FakeHost:
 
     name = ""
     prefix = ""
+    place = ""
+    """What stands before a repository's name in the place of its webhooks."""
 
     def __init__(self) -> None:
         self.repositories: dict[str, FakeRepository] = {}
@@ -344,6 +347,15 @@ class FakeHost:
             for one in self.asked
         )
 
+    def hook(self, repository: FakeRepository, url: str, secret: str) -> FakeHook:
+        """A webhook of the repository; `active` False: its host has disabled it."""
+        made = FakeHook(next(self._numbers), f"{self.place}/{repository.name}", url, secret)
+        repository.hooks.append(made)
+        return made
+
+    def body_of(self, sending: FakeSending) -> bytes:
+        return json.dumps(sending.payload).encode()
+
     async def send(
         self, hook: FakeHook, event: str, payload: dict[str, Any], *, lost: bool = False
     ) -> FakeSending:
@@ -393,9 +405,6 @@ class FakeHost:
 
     def prepared(self, hook: FakeHook, event: str, payload: dict[str, Any]) -> FakeSending:
         """A webhook with its headers, signed."""
-        raise NotImplementedError
-
-    def body_of(self, sending: FakeSending) -> bytes:
         raise NotImplementedError
 
     # how a request is served
