@@ -1286,18 +1286,27 @@ async def test_one_that_was_decided_late_keeps_nothing_old_from_being_forgotten(
     ]
 
 
-async def test_nobody_who_writes_waits_while_what_is_old_is_looked_for(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+async def begins_of(
+    folder: Path, clock: ManualClock, outcomes: list[Outcome]
+) -> tuple[SqlJournal, list[bool]]:
+    """A journal that holds them, and of each transaction from now on whether it writes."""
     writes: list[bool] = []
-    engine = sqlite_engine(tmp_path / "journal.sqlite")
+    engine = sqlite_engine(folder / "journal.sqlite")
     journal = SqlJournal(engine, clock=clock)
     await journal.start()
-    await journal.record([outcome(1)], window=WINDOW)
+    await journal.record(outcomes, window=WINDOW)
 
     @sa.event.listens_for(engine, "begin")
     def began(db: sa.Connection) -> None:
         writes.append(db.get_execution_options().get(WRITES, False))
+
+    return journal, writes
+
+
+async def test_nobody_who_writes_waits_while_what_is_old_is_looked_for(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    journal, writes = await begins_of(tmp_path, clock, [outcome(1)])
 
     assert await journal.forget(clock.now - 1, 10) == 0
     await journal.stop()
@@ -1308,15 +1317,7 @@ async def test_nobody_who_writes_waits_while_what_is_old_is_looked_for(
 async def test_what_is_forgotten_at_a_time_is_written_in_parts(
     tmp_path: Path, clock: ManualClock
 ) -> None:
-    writes: list[bool] = []
-    engine = sqlite_engine(tmp_path / "journal.sqlite")
-    journal = SqlJournal(engine, clock=clock)
-    await journal.start()
-    await journal.record([outcome(seq) for seq in range(1, 51)], window=WINDOW)
-
-    @sa.event.listens_for(engine, "begin")
-    def began(db: sa.Connection) -> None:
-        writes.append(db.get_execution_options().get(WRITES, False))
+    journal, writes = await begins_of(tmp_path, clock, [outcome(seq) for seq in range(1, 51)])
 
     assert await journal.forget(clock.now + 1, 50) == 50
     left = await journal.decisions(range(1, 51))

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,51 @@ async def make_site(world: World, origin: Origin, **others: Any) -> dict[str, An
     app = await world.backend.app("web", origin.clone_url, publishDirectory="web")
     watch = others.pop("watch", None)
     await world.backend.save_git(app["applicationId"], origin.clone_url, watchPaths=watch)
+    return app
+
+
+@asynccontextmanager
+async def gitlab_origin(folder: Path) -> AsyncIterator[Origin]:
+    """A project of a GitLab that can be cloned from."""
+    root = folder / "gitlab"
+    repository = Repository.make(root / "group/site.git", {"web/index.html": "first"})
+    async with git_server(root) as server:
+        yield Origin(repository, "gitlab", "group/site", 42, f"{server.url}/group/site.git")
+
+
+async def make_project_app(world: World, origin: Origin, watch: str) -> dict[str, Any]:
+    """An app that publishes `web/` from that project's main branch, and watches a path."""
+    assert world.backend is not None
+    ask = world.backend.ask
+    url = origin.url.removesuffix("/group/site.git")
+    await ask("POST", "gitlab.create", name="gl", authId="x", gitlabUrl=url)
+    (provider,) = await ask("GET", "gitlab.gitlabProviders")
+    app = await world.backend.app("web")
+    await ask(
+        "POST",
+        "application.saveGitlabProvider",
+        applicationId=app["applicationId"],
+        gitlabBranch="main",
+        gitlabBuildPath="/",
+        gitlabOwner="group",
+        gitlabRepository="site",
+        gitlabId=provider["gitlabId"],
+        gitlabProjectId=42,
+        gitlabPathNamespace="group/site",
+        watchPaths=[watch],
+        enableSubmodules=False,
+    )
+    await world.backend.save_build(app["applicationId"], publishDirectory="web")
+    return app
+
+
+async def push_broken(world: World, origin: Origin) -> dict[str, Any]:
+    """A push to a new app, after which there is nothing to publish."""
+    app = await make_site(world, origin)
+    before = origin.head()
+    origin.repository.git("mv", "web", "elsewhere")
+    after = origin.repository.commit("fix: break it")
+    await world.push(origin, "refs/heads/main", before, after)
     return app
 
 
@@ -267,11 +313,7 @@ async def test_a_replay_deploys_the_same_push_again(world: World, origin: Origin
 async def test_a_failing_build_ends_failed_and_the_next_push_deploys(
     world: World, origin: Origin
 ) -> None:
-    app = await make_site(world, origin)
-    before = origin.head()
-    origin.repository.git("mv", "web", "elsewhere")
-    after = origin.repository.commit("fix: break it")
-    await world.push(origin, "refs/heads/main", before, after)
+    app = await push_broken(world, origin)
     (failed,) = await world.ended(1)
     assert failed.state == "failed"
     assert failed.note
@@ -284,35 +326,8 @@ async def test_a_failing_build_ends_failed_and_the_next_push_deploys(
 
 
 async def test_an_app_on_gitlab_deploys_the_same(tmp_path: Path, world: World) -> None:
-    assert world.backend is not None
-    root = tmp_path / "gitlab"
-    repository = Repository.make(root / "group/site.git", {"web/index.html": "first"})
-    async with git_server(root) as server:
-        origin = Origin(repository, "gitlab", "group/site", 42, f"{server.url}/group/site.git")
-        await world.backend.ask(
-            "POST",
-            "gitlab.create",
-            name="gl",
-            authId="x",
-            gitlabUrl=server.url,
-        )
-        (provider,) = await world.backend.ask("GET", "gitlab.gitlabProviders")
-        app = await world.backend.app("web")
-        await world.backend.ask(
-            "POST",
-            "application.saveGitlabProvider",
-            applicationId=app["applicationId"],
-            gitlabBranch="main",
-            gitlabBuildPath="/",
-            gitlabOwner="group",
-            gitlabRepository="site",
-            gitlabId=provider["gitlabId"],
-            gitlabProjectId=42,
-            gitlabPathNamespace="group/site",
-            watchPaths=["web/**"],
-            enableSubmodules=False,
-        )
-        await world.backend.save_build(app["applicationId"], publishDirectory="web")
+    async with gitlab_origin(tmp_path) as origin:
+        app = await make_project_app(world, origin, "web/**")
 
         skipped = await world.commit(origin, "docs", {"docs/a.md": "a"})
         pushed = await world.commit(origin, "feat", {"web/index.html": "second"})

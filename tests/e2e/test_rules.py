@@ -9,7 +9,7 @@ import pytest
 
 from bridge.app.storage import open_stores
 from bridge.ports.inbox import NewDelivery
-from tests.unit.embedded.support import Repository, git_server
+from tests.e2e.test_journey import gitlab_origin, make_project_app
 from tests.worlds.bridge import ZERO, Origin, World, running_world, settings_for
 
 RULES = """
@@ -23,37 +23,13 @@ RULES = """
 
 @pytest.fixture
 async def origin(tmp_path: Path) -> AsyncIterator[Origin]:
-    """A project of a GitLab that can be cloned from."""
-    root = tmp_path / "gitlab"
-    repository = Repository.make(root / "group/site.git", {"web/index.html": "first"})
-    async with git_server(root) as server:
-        yield Origin(repository, "gitlab", "group/site", 42, f"{server.url}/group/site.git")
+    async with gitlab_origin(tmp_path) as project:
+        yield project
 
 
 async def make_app(world: World, origin: Origin) -> dict[str, Any]:
-    """An app that publishes `web/` from the project's main branch, with watch paths."""
-    assert world.backend is not None
-    ask = world.backend.ask
-    url = origin.url.removesuffix("/group/site.git")
-    await ask("POST", "gitlab.create", name="gl", authId="x", gitlabUrl=url)
-    (provider,) = await ask("GET", "gitlab.gitlabProviders")
-    app = await world.backend.app("web")
-    await ask(
-        "POST",
-        "application.saveGitlabProvider",
-        applicationId=app["applicationId"],
-        gitlabBranch="main",
-        gitlabBuildPath="/",
-        gitlabOwner="group",
-        gitlabRepository="site",
-        gitlabId=provider["gitlabId"],
-        gitlabProjectId=42,
-        gitlabPathNamespace="group/site",
-        watchPaths=["nothing/that/changes/**"],
-        enableSubmodules=False,
-    )
-    await world.backend.save_build(app["applicationId"], publishDirectory="web")
-    return app
+    """One whose watch paths let nothing through."""
+    return await make_project_app(world, origin, "nothing/that/changes/**")
 
 
 async def tag(world: World, origin: Origin, name: str) -> str:

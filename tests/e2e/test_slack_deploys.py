@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.core.lifecycle import State
-from tests.e2e.test_journey import make_site, page
+from tests.e2e.test_journey import make_site, page, push_broken
 from tests.fakes.slack.hands import buttons_of, words_of
 from tests.fakes.slack.server import running_slack
 from tests.unit.embedded.support import GitServer, Repository, git_server
@@ -34,6 +34,26 @@ def slow(tmp_path: Path, server: GitServer) -> Origin:
     """A repository behind that gate."""
     repository = Repository.make(tmp_path / "hosted/site.git", {"web/index.html": "first"})
     return Origin(repository, url=f"{server.url}/site.git")
+
+
+async def deployed(both: SlackWorld) -> dict[str, Any]:
+    """Somebody deploys the app to its end; its card."""
+    await both.hands.type("deploy web")
+    return await both.card_says("is live")
+
+
+async def held(both: SlackWorld, slow: Origin, server: GitServer) -> dict[str, Any]:
+    """Somebody deploys a new app, which builds until the gate opens; its card."""
+    await both.app(slow)
+    server.gate.clear()
+    await both.hands.type("deploy web")
+    return await both.card_says("is building")
+
+
+async def another(both: SlackWorld, cards: int) -> None:
+    """Somebody deploys it once more; returns when there are so many cards."""
+    await both.hands.type("deploy web")
+    await both.slack.until(lambda: len(both.slack.channels["C0SHOP"].roots()) == cards)
 
 
 # ── to the end ───────────────────────────────────────────────────────────────
@@ -80,12 +100,8 @@ async def test_a_push_makes_a_card_in_the_channels_of_its_app(
 async def test_a_failure_is_told_to_the_channel_with_log_and_author(
     both: SlackWorld, origin: Origin
 ) -> None:
-    await make_site(both.world, origin)
-    before = origin.head()
-    origin.repository.git("mv", "web", "elsewhere")
-    after = origin.repository.commit("fix: break it")
+    await push_broken(both.world, origin)
 
-    await both.world.push(origin, "refs/heads/main", before, after)
     card = await both.card_says("failed")
     line = await both.thread_says(card, "<@U0ADA>")
 
@@ -98,11 +114,8 @@ async def test_a_failure_of_somebody_unknown_mentions_nobody(
     both: SlackWorld, origin: Origin
 ) -> None:
     both.slack.person("U0ADA", "Ada", email="another@example.com")
-    await make_site(both.world, origin)
-    before = origin.head()
-    origin.repository.git("mv", "web", "elsewhere")
+    await push_broken(both.world, origin)
 
-    await both.world.push(origin, "refs/heads/main", before, origin.repository.commit("fix: break"))
     card = await both.card_says("failed")
     line = await both.thread_says(card, "```")
 
@@ -112,14 +125,9 @@ async def test_a_failure_of_somebody_unknown_mentions_nobody(
 async def test_a_superseded_card_links_to_the_newer_one(
     both: SlackWorld, slow: Origin, server: GitServer
 ) -> None:
-    await both.app(slow)
-    server.gate.clear()
-    await both.hands.type("deploy web")
-    await both.card_says("is building")
-    await both.hands.type("deploy web")
-    await both.slack.until(lambda: len(both.slack.channels["C0SHOP"].roots()) == 2)
-    await both.hands.type("deploy web")
-    await both.slack.until(lambda: len(both.slack.channels["C0SHOP"].roots()) == 3)
+    await held(both, slow, server)
+    await another(both, 2)
+    await another(both, 3)
 
     old = await both.card_says("gave way", at=1)
     newest = both.card()
@@ -137,10 +145,7 @@ async def test_a_superseded_card_links_to_the_newer_one(
 async def test_the_cancel_button_cancels_and_vanishes(
     both: SlackWorld, slow: Origin, server: GitServer
 ) -> None:
-    await both.app(slow)
-    server.gate.clear()
-    await both.hands.type("deploy web")
-    card = await both.card_says("is building")
+    card = await held(both, slow, server)
 
     answered = await both.hands.click(card, "deployment.cancel")
     cancelled = await both.card_says("was cancelled")
@@ -155,12 +160,8 @@ async def test_the_cancel_button_cancels_and_vanishes(
 async def test_the_cancel_button_of_a_card_cancels_that_one_and_no_other(
     both: SlackWorld, slow: Origin, server: GitServer
 ) -> None:
-    await both.app(slow)
-    server.gate.clear()
-    await both.hands.type("deploy web")
-    await both.card_says("is building")
-    await both.hands.type("deploy web")
-    await both.slack.until(lambda: len(both.slack.channels["C0SHOP"].roots()) == 2)
+    await held(both, slow, server)
+    await another(both, 2)
 
     await both.hands.click(both.card(), "deployment.cancel")
     await both.card_says("was cancelled")
@@ -191,8 +192,7 @@ async def test_the_modal_offers_what_one_may_deploy_and_deploys_it(
 
 async def test_a_double_click_acts_once(both: SlackWorld, origin: Origin) -> None:
     await both.app(origin)
-    await both.hands.type("deploy web")
-    card = await both.card_says("is live")
+    card = await deployed(both)
 
     clicks = [both.hands.click(card, "deployment.redeploy") for _ in range(3)]
     await asyncio.gather(*clicks)
@@ -219,8 +219,7 @@ async def test_what_slack_sends_again_acts_once(both: SlackWorld, origin: Origin
 
 async def test_log_and_why_answer_only_who_clicks(both: SlackWorld, origin: Origin) -> None:
     await both.app(origin)
-    await both.hands.type("deploy web")
-    card = await both.card_says("is live")
+    card = await deployed(both)
 
     why = await (await both.hands.click(card, "deployment.why")).later()
     await both.hands.click(card, "deployment.log")
@@ -233,8 +232,7 @@ async def test_log_and_why_answer_only_who_clicks(both: SlackWorld, origin: Orig
 
 async def test_shortcuts_open_the_picker(both: SlackWorld, origin: Origin) -> None:
     app_id = await both.app(origin)
-    await both.hands.type("deploy web")
-    card = await both.card_says("is live")
+    card = await deployed(both)
 
     await both.hands.shortcut("deploy_app")
     await both.view("pick.deploy")
@@ -255,10 +253,7 @@ async def test_a_restart_in_the_middle_goes_on_in_the_same_message_and_thread(
 ) -> None:
     async with running_slack() as slack:
         async with bridged(slack, tmp_path / "bridge") as both:
-            await both.app(slow)
-            server.gate.clear()
-            await both.hands.type("deploy web")
-            card = await both.card_says("is building")
+            card = await held(both, slow, server)
         async with bridged(slack, tmp_path / "bridge") as both:
             server.gate.set()
             ended = await both.world.ended(1)
@@ -279,8 +274,7 @@ async def test_too_many_messages_wait_and_none_is_lost(both: SlackWorld, origin:
         both.slack.next("chat.postMessage", status=429, after=1)
     both.slack.next("chat.update", status=429, after=1)
 
-    await both.hands.type("deploy web")
-    card = await both.card_says("is live")
+    card = await deployed(both)
     await both.thread_says(card, "live")
 
     assert len(both.slack.channels["C0SHOP"].roots()) == 1
@@ -313,8 +307,7 @@ async def test_a_card_whose_posting_was_not_answered_is_looked_for(
     await both.app(origin)
     both.slack.next_arrives_unanswered("chat.postMessage")
 
-    await both.hands.type("deploy web")
-    await both.card_says("is live")
+    await deployed(both)
 
     assert len(both.slack.channels["C0SHOP"].roots()) == (1 if history else 2)
 
@@ -322,10 +315,7 @@ async def test_a_card_whose_posting_was_not_answered_is_looked_for(
 async def test_a_card_that_somebody_deletes_stays_away(
     both: SlackWorld, slow: Origin, server: GitServer
 ) -> None:
-    await both.app(slow)
-    server.gate.clear()
-    await both.hands.type("deploy web")
-    await both.card_says("is building")
+    await held(both, slow, server)
     both.slack.channels["C0SHOP"].messages.clear()
     server.gate.set()
     await both.world.ended(1)
