@@ -1,14 +1,13 @@
 """The commits that a push lists; GitHub and GitLab describe them alike."""
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bridge.core.events import Commit
 from bridge.githosts.models import Model, web_url
-from bridge.githosts.receiving.payload import Sha
+from bridge.githosts.receiving.payload import Sha, let_others_go_on
 
 # fail fast: one error for each of a million bad entries would need gigabytes
 Paths = Annotated[list[str], Field(fail_fast=True)]
@@ -51,7 +50,9 @@ class ListedCommit(Model):
         )
 
 
-Commits = Annotated[list[ListedCommit], Field(fail_fast=True)]
+Commits = Annotated[
+    list[Annotated[ListedCommit, AfterValidator(let_others_go_on)]], Field(fail_fast=True)
+]
 
 
 def find(commits: Sequence[ListedCommit], sha: str) -> ListedCommit | None:
@@ -60,5 +61,12 @@ def find(commits: Sequence[ListedCommit], sha: str) -> ListedCommit | None:
 
 
 def union(files: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """Every file once, sorted."""
-    return tuple(sorted(set(chain.from_iterable(files))))
+    """Every file once, sorted.
+
+    Kept in their order until then, since hosts list the files of a commit sorted: sorting what
+    a set has shuffled takes fifteen times as long, in which no other thread goes on.
+    """
+    found: dict[str, None] = {}
+    for some in files:  # one by one, for the same reason
+        found.update(dict.fromkeys(some))
+    return tuple(sorted(found))

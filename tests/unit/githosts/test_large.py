@@ -1,0 +1,105 @@
+"""A large body means what a small one does, and is read while the event loop goes on."""
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from bridge.core.errors import MalformedPayload
+from bridge.githosts.github.webhooks import GitHub
+from bridge.githosts.receiving.payload import LARGE, load
+
+HOST = GitHub(["secret"])
+PADDING = b'{"padding": "' + b"x" * LARGE + b'", '
+
+
+def push(commits: int, files: int) -> dict[str, Any]:
+    """A push of GitHub's."""
+    listed = [
+        {
+            "id": f"{number:040x}",
+            "message": "feat: ä 😀",
+            "author": {"name": "Ada", "email": "ada@example.com"},
+            "added": [f"apps/{number}/{file}" for file in range(files)],
+            "removed": ["b", "a"],
+            "modified": ["README.md"],
+        }
+        for number in range(commits)
+    ]
+    return {
+        "ref": "refs/heads/main",
+        "before": "a" * 40,
+        "after": "b" * 40,
+        "commits": listed,
+        "head_commit": listed[-1],
+        "repository": {"id": 1, "name": "mono", "full_name": "my-org/mono"},
+    }
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_a_large_body_means_what_a_small_one_does(*, ascii_only: bool) -> None:
+    small = json.dumps(push(3, 4), ensure_ascii=ascii_only).encode()
+    large = PADDING + small[1:]
+
+    meaning = HOST.parse("push", {}, large)
+
+    assert meaning == HOST.parse("push", {}, small)
+    assert meaning.paths is not None  # type: ignore[union-attr]
+    assert meaning.paths[:2] == ("README.md", "a")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        *(b'"a": NaN}', b'"a": -Infinity}', b'"a": "\xff"}', b'"a": "\n"}', b'"a": 1', b'"a": 1}}'),
+        *(
+            b'"a": "\\ud800"}',
+            b'"a": "\\uDfff"}',
+            b'"a": "\\x"}',
+            b'"a": ' + b"9" * 5000 + b"}",
+            b'"a": ' + b"[" * 200_000,
+        ),
+        b'"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+    ids=lambda rest: rest[:16].decode(errors="replace"),
+)
+def test_a_large_body_that_is_not_json_is_malformed_as_a_small_one_is(rest: bytes) -> None:
+    with pytest.raises(MalformedPayload, match="body is not JSON"):
+        load(PADDING + rest, "body")
+    with pytest.raises(MalformedPayload):
+        HOST.parse("push", {}, PADDING + rest)
+
+
+def longest_silence(body: bytes) -> tuple[float, float]:
+    """Seconds that another thread got no turn for while a body was parsed, and that this took."""
+    ended = threading.Event()
+    longest = 0.0
+
+    def beat() -> None:
+        nonlocal longest
+        before = time.perf_counter()
+        while not ended.is_set():
+            time.sleep(0.0005)
+            now = time.perf_counter()
+            longest, before = max(longest, now - before), now
+
+    beating = threading.Thread(target=beat)
+    beating.start()
+    began = time.perf_counter()
+    HOST.parse("push", {}, body)
+    took = time.perf_counter() - began
+    ended.set()
+    beating.join()
+    return longest, took
+
+
+def test_other_threads_go_on_while_a_large_body_is_parsed() -> None:
+    body = json.dumps(push(40, 10_000), ensure_ascii=False).encode()
+    assert len(body) > 6_000_000
+
+    # A busy machine may hold a thread up as well: of a few times the best tells.
+    shares = [silence / took for silence, took in (longest_silence(body) for _ in range(6))]
+
+    assert min(shares) < 1 / 2
