@@ -8,6 +8,18 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
+def demo(folder: Path, environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "bridge", "demo"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def test_the_demo_shows_the_whole_journey(tmp_path: Path) -> None:
     # A setting, a file and a Git identity of the caller must not matter.
     (tmp_path / "bridge.yaml").write_text("nonsense: true\n")
@@ -20,15 +32,7 @@ def test_the_demo_shows_the_whole_journey(tmp_path: Path) -> None:
         "TMPDIR": str(tmp_path),
     }
 
-    done = subprocess.run(
-        [sys.executable, "-m", "bridge", "demo"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = demo(tmp_path, environment)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
@@ -51,15 +55,7 @@ def test_the_demo_shows_the_whole_journey(tmp_path: Path) -> None:
 def test_the_demo_says_what_is_missing(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PATH": str(tmp_path)}
 
-    done = subprocess.run(
-        [sys.executable, "-m", "bridge", "demo"],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = demo(tmp_path, environment)
 
     assert done.returncode == 2
     assert done.stderr == "error: the demo needs git, and there is none in PATH\n"

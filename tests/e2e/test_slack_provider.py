@@ -62,6 +62,12 @@ def posted(both: SlackWorld, words: str, channel: str = SHOP) -> dict[str, Any] 
     return next((one for one in reversed(roots) if words in words_of(one)), None)
 
 
+async def undo(both: SlackWorld, message: dict[str, Any]) -> None:
+    """Take a change back by the button of its message; returns once it is done."""
+    await both.hands.click(message, "provider.undo")
+    await both.slack.until(lambda: posted(both, "Undone by Ada"))
+
+
 async def agree(both: SlackWorld, app: str = "web", **changed: Any) -> dict[str, Any]:
     """Open the dialog, change something and agree to it; the last view."""
     hands = forms(both)
@@ -113,8 +119,7 @@ async def test_a_change_by_command_line_is_told_in_the_channel_too(
 
     message = dict(await both.slack.until(lambda: posted(both, "on the command line")))
     assert "`main` → `dev`" in words_of(message)
-    await both.hands.click(message, "provider.undo")
-    await both.slack.until(lambda: posted(both, "Undone by Ada"))
+    await undo(both, message)
     assert await branch_of(both, app_id) == "main"
 
 
@@ -191,8 +196,7 @@ async def test_disconnecting_forgets_the_source_and_comes_back_with_undo(
         "sourceType"
     ] == "github"
     message = dict(await both.slack.until(lambda: posted(both, "changed")))
-    await both.hands.click(message, "provider.undo")
-    await both.slack.until(lambda: posted(both, "Undone by Ada"))
+    await undo(both, message)
     assert await branch_of(both, app_id) == "main"
 
 
