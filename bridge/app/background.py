@@ -25,8 +25,11 @@ async def _task(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[Non
         yield
     finally:
         task.remove_done_callback(_end_with_it)
+        told = task.done()  # one that has died already is told of
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        (end,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(end, Exception) and not told:
+            log.error("%s could not be stopped as it should", name, exc_info=end)
 
 
 def _end_with_it(task: "asyncio.Task[None]") -> None:

@@ -43,6 +43,26 @@ async def test_a_part_that_dies_ends_the_process(
     assert "deliveries has died" in caplog.text
 
 
+async def test_a_part_that_fails_while_it_is_stopped_says_so_and_ends_nothing_else(
+    told: asyncio.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails_at_the_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise KeyError("a bug")
+
+    async with AsyncExitStack() as stack:
+        await in_background(stack, "deliveries", fails_at_the_end())
+        await asyncio.sleep(0)
+
+    await asyncio.sleep(0)
+    assert not told.is_set()
+    (record,) = caplog.records
+    assert record.message == "deliveries could not be stopped as it should"
+    assert record.exc_info
+
+
 async def test_a_part_that_is_stopped_with_all_the_rest_has_not_died(
     told: asyncio.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
