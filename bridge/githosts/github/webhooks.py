@@ -28,6 +28,7 @@ from bridge.githosts.receiving.payload import (
     Id,
     Sha,
     as_bytes,
+    branch_or_tag,
     check,
     form_field,
     header,
@@ -158,9 +159,8 @@ class GitHub:
             other = f"event {event[:100]} is not used, only push and pull_request are"
             return Ignored(_WHY_IGNORED.get(event, other))
         push = check(_Push, load(_json(headers, body), "github push"), "github push")
-        if not push.ref.startswith(("refs/heads/", "refs/tags/")):
-            return Ignored(f"{push.ref[:200]} is neither a branch nor a tag")
-        return _meaning(push)
+        ref = branch_or_tag(push.ref)
+        return ref if isinstance(ref, Ignored) else _meaning(push, ref)
 
 
 def _json(headers: Mapping[str, str], body: bytes) -> bytes:
@@ -170,8 +170,7 @@ def _json(headers: Mapping[str, str], body: bytes) -> bytes:
     return form_field(body, "payload", "github push")
 
 
-def _meaning(push: _Push) -> RefPushed:
-    ref = Ref.parse(push.ref)
+def _meaning(push: _Push, ref: Ref) -> RefPushed:
     deleted = push.deleted or nothing(push.after)
     created = not deleted and (push.created or nothing(push.before))
     paths, note = _paths(push, ref, created=created, deleted=deleted)

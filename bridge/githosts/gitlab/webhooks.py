@@ -27,6 +27,7 @@ from bridge.githosts.receiving.payload import (
     Id,
     Sha,
     as_bytes,
+    branch_or_tag,
     check,
     header,
     live,
@@ -173,9 +174,9 @@ class GitLab:
 
 def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
     push = check(_Push, data, "gitlab push")
-    if not push.ref.startswith(("refs/heads/", "refs/tags/")):
-        return Ignored(f"{push.ref[:200]} is neither a branch nor a tag")
-    ref = Ref.parse(push.ref)
+    ref = branch_or_tag(push.ref)
+    if isinstance(ref, Ignored):
+        return ref
     paths, note = _paths(push, ref, system=system)
     return RefPushed(
         repository=_repository(push.project_id, push.project),

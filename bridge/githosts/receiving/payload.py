@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, ValidationError
 from pydantic_core import from_json
 
 from bridge.core.errors import MalformedPayload, Rejected
+from bridge.core.events import Ignored, Ref
 from bridge.githosts.models import Model
 
 LIMIT = 64 * 1024 * 1024
@@ -163,6 +164,13 @@ def _bad_fields(error: ValidationError) -> str:
         f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}"[:200] for one in found[:3]
     )
     return first + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+
+
+def branch_or_tag(ref: str) -> Ref | Ignored:
+    """What a push is of; hosts have refs of their own beside these, which nothing deploys."""
+    if not ref.startswith(("refs/heads/", "refs/tags/")):
+        return Ignored(f"{ref[:200]} is neither a branch nor a tag")
+    return Ref.parse(ref)
 
 
 def nothing(sha: str) -> bool:
