@@ -51,6 +51,31 @@ def test_help_shows_every_option_with_all_its_words(cli: Cli) -> None:
     assert len(pages) > 20
 
 
+ANSWER_NO_SCRIPT = {
+    *("serve", "migrate", "demo", "backend", "app delete"),  # they do something, and say so
+    *("manifest github", "config schema"),  # they print JSON anyway
+}
+
+
+def commands(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
+    """Every command that does something by itself, by its words."""
+    inner = getattr(command, "commands", {})
+    if not inner or command.invoke_without_command:
+        yield " ".join(path), command
+    for name, one in inner.items():
+        yield from commands(one, *path, name)
+
+
+def test_every_command_that_answers_does_so_for_scripts_too() -> None:
+    without = {
+        words
+        for words, command in commands(typer.main.get_command(app))
+        if not any("--json" in one.opts for one in command.params)
+    }
+
+    assert without == ANSWER_NO_SCRIPT
+
+
 def test_help_asks_for_no_value_where_none_is_taken(cli: Cli) -> None:
     page = cli("deploy", "--help").stdout
 
