@@ -25,8 +25,11 @@ demo: $(RUNTIME) ## Watch a push deploy, for real, on this machine
 run: $(RUNTIME) ## Start the bridge; PORT and BRIDGE_* are honoured
 	@$(BIN)/python -m bridge serve
 
+# Files of tests share nothing, so two are run at a time. The chaos tests watch over time-outs of
+# many processes at once: they have the machine for themselves.
 test: $(DEVELOPMENT) ## Run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore=tests/chaos -n 2 --dist=loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest tests/chaos
 
 unit: $(DEVELOPMENT) ## Run the quick tests only
 	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick -n 2 --dist=worksteal
