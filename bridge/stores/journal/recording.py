@@ -110,7 +110,8 @@ class _Pushes:
     """The pushes that have come before, as far as they matter to those at hand.
 
     Args:
-        moves: that led, not too long ago, where one of these leads or begins.
+        moves: the newest of each kind that led, not too long ago, where one of these leads or
+            begins; one that only repeats another is of a kind of its own.
         newest: of each ref.
         told: that are, by what the host says of them, one of these, however long ago.
     """
@@ -129,8 +130,8 @@ class _Pushes:
         commits = sorted({push.after for push in pushes} | {push.before for push in pushes})
         moves: list[Row] = []
         for some in batched(commits):
-            query = sa.select(_P).where(_P.c.after.in_(some) & (_P.c.at >= since))
-            moves += map(dict, db.execute(query).mappings())
+            there = _P.c.after.in_(some) & (_P.c.at >= since)
+            moves += _newest_of(db, there, _P.c.after, _P.c.before, _P.c.repeats.is_(None))
         newest = [
             dict(row)
             for ref in sorted({push.ref_key for push in pushes})
@@ -184,6 +185,14 @@ def _seq(row: Row) -> int:
     return int(row["seq"])
 
 
+def _newest_of(
+    db: sa.Connection, there: sa.ColumnElement[bool], *kind: sa.ColumnElement[Any]
+) -> Iterable[Row]:
+    """The newest row of each ref and kind: of what was sent a thousand times, not a thousand."""
+    newest = sa.select(sa.func.max(_P.c.seq)).where(there).group_by(_P.c.ref_key, *kind)
+    return map(dict, db.execute(sa.select(_P).where(_P.c.seq.in_(newest))).mappings())
+
+
 def _told_by(row: Row) -> tuple[str, ...]:
     return row["ref_key"], row["before"], row["after"], row["moment"]
 
@@ -197,9 +206,7 @@ def _told(db: sa.Connection, pushes: Sequence[PushSeen]) -> list[Row]:
     found: list[Row] = []
     for some in batched(sorted({move[2] for move in telling})):
         there = _P.c.after.in_(some) & _P.c.moment.is_not(None)
-        by = (_P.c.ref_key, _P.c.before, _P.c.after, _P.c.moment)
-        newest = sa.select(sa.func.max(_P.c.seq)).where(there).group_by(*by)
-        found += map(dict, db.execute(sa.select(_P).where(_P.c.seq.in_(newest))).mappings())
+        found += _newest_of(db, there, _P.c.before, _P.c.after, _P.c.moment)
     return [row for row in found if _told_by(row) in telling and not _went_back(db, row)]
 
 
