@@ -48,27 +48,26 @@ def default(value: Any) -> str:
     return f"`{', '.join(value) if isinstance(value, tuple) else value}`"
 
 
-def test_every_reason_and_state_is_explained() -> None:
-    assert [word for word in [*Reason, *State] if f"| `{word}` |" not in SAID] == []
+@pytest.mark.parametrize("word", [*Reason, *State])
+def test_every_reason_and_state_is_explained(word: str) -> None:
+    assert f"| `{word}` |" in SAID
 
 
-def test_every_setting_is_listed_as_it_is() -> None:
-    rows = [setting_row(path, field) for path, field in fields(Settings)]
-
-    assert rows
-    assert [row for row in rows if row not in SETTINGS] == []
-
-
-def test_every_command_is_listed() -> None:
-    listed = README.read_text()
-
-    assert commands()
-    assert [command for command in commands() if f"| `{command}" not in listed] == []
+@pytest.mark.parametrize(
+    ("path", "field"), [pytest.param(*one, id=".".join(one[0])) for one in fields(Settings)]
+)
+def test_every_setting_is_listed_as_it_is(path: tuple[str, ...], field: Any) -> None:
+    assert setting_row(path, field) in SETTINGS
 
 
-def test_every_route_is_listed() -> None:
-    assert ROUTES
-    assert [route for route in ROUTES if route not in SAID] == []
+@pytest.mark.parametrize("command", commands())
+def test_every_command_is_listed(command: str) -> None:
+    assert f"| `{command}" in README.read_text()
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_route_is_listed(route: str) -> None:
+    assert route in SAID
 
 
 @pytest.mark.parametrize("example", examples("yaml"))

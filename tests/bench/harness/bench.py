@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,13 @@ SHIFT = 2
 """By how many places the order of a round differs from that of the one before."""
 
 SETTLES = 0.2
-"""Seconds of rest for a disk whose use is rationed."""
+"""Seconds of rest for a disk whose use is rationed, and in which no server may be at work."""
+
+AT_REST = 0.15
+"""Share of a core that servers at rest may use, all together."""
+
+MOST_PATIENCE = 60.0
+"""Seconds until servers that never come to rest are a fault."""
 
 
 @dataclass
@@ -69,24 +76,41 @@ class Bench:
     ) -> dict[str, list[dict[str, Any]]]:
         """Rounds in which everything has its turn; each is void, and repeated, if disturbed.
 
-        Whoever comes after one that writes much finds the disk busy. So each begins with all that
-        is to be written written, and another one is the first each time.
+        Whoever comes after one that writes much finds the disk busy, and `serve` decides what it
+        has kept when the load is over. So each begins with all that is to be written written and
+        all that is to be decided decided, and another one is the first each time.
         """
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in measures}
         names = list(measures)
         for turn in range(self.rounds):
             first = turn * SHIFT % len(names)
             order = names[first:] + names[:first]
-            one = self.alone(lambda: {name: _settled(measures[name]) for name in order}, servers)  # noqa: B023 - called at once
+            one = self.alone(partial(_in_turn, measures, order, servers), servers)
             for name, report in one.items():
                 found[name].append(report)
         return found
 
 
-def _settled(measure: Callable[[], T]) -> T:
+def _in_turn(
+    measures: dict[str, Callable[[], T]], order: Sequence[str], servers: Sequence[Server]
+) -> dict[str, T]:
+    found = {}
+    for name in order:
+        _settle(servers)
+        found[name] = measures[name]()
+    return found
+
+
+def _settle(servers: Sequence[Server]) -> None:
     os.sync()
-    time.sleep(SETTLES)
-    return measure()
+    until = time.monotonic() + MOST_PATIENCE
+    while True:
+        used = _cpu(servers)
+        time.sleep(SETTLES)
+        if _cpu(servers) - used <= AT_REST * SETTLES:
+            return
+        if time.monotonic() > until:
+            raise RuntimeError("a server is at work though nobody asks it for anything")
 
 
 def _cpu(servers: Sequence[Server]) -> float:
