@@ -112,7 +112,7 @@ class SqliteInbox(BatchedInbox):
             (before if before is not None else sys.maxsize, limit),
         )
 
-    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - as above
+    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
         """One delivery by the host's own id, with its body."""
         return await self._one(f"d.seq = {ids.POSITION}", delivery_key(host, id))
 

@@ -93,7 +93,7 @@ def prepare(connection: sqlite3.Connection) -> None:
             _run(connection, _UNVERSIONED * is_old + TABLES + _TAKE_OVER * is_old)
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # half of it would be neither the old nor the new
         connection.rollback()
         raise
 

@@ -49,13 +49,13 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             self._write(batch, rows)
             self._connection.execute("COMMIT")
-        except Exception:
-            self._ids = None  # it knows what has not come to be
+        except Exception:  # whatever it is, nothing of it has come to be
+            self._ids = None  # it knows otherwise
             with contextlib.suppress(sqlite3.Error):
                 self._connection.rollback()
             raise
-        # A row takes its body, and about two pages of indices and of what is left of others.
-        self._checkpoints.wrote(sum(len(row[-1]) + 2 * PAGE for _, row in rows))
+        # A row takes its body, and about a page of what it shares with others.
+        self._checkpoints.wrote(sum(len(row[-1]) + PAGE for _, row in rows))
 
     def _write(self, batch: Sequence[Item], rows: Sequence[tuple[Keep, Row]]) -> None:
         if self._ids is None:
