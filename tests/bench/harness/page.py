@@ -15,9 +15,9 @@ left out.
 - The real server runs in a process of its own on one core, the load generator
   (`tests/bench/load/load.c`) on another. Webhooks are pushes as GitHub sends them, signed
   beforehand, with delivery ids that look random.
-- Ratios are medians of rounds in which everything has its turn, in another order each time, and
-  on a disk that has settled. A round that others disturbed,
-  by their use of the CPU or of the disk, is void and repeated.
+- Ratios are medians of rounds in which everything has its turn, in another order each time, on a
+  disk that has settled and while none of the others is at work. A round that was disturbed from
+  outside, by use of the CPU or of the disk, is void and repeated.
 - The *floor* is what no server in Python does better: bare aiohttp on uvloop that reads the body
   and answers. What the bridge acknowledges is on disk (`fdatasync`); none of the others keeps
   anything, but for the variant with a transaction for each request.
