@@ -1,5 +1,7 @@
 """Fixtures of every tier, and how many examples the properties are tried with."""
 
+import gc
+
 from hypothesis import settings
 
 from tests.worlds.postgres import _no_server_stays, empty_postgres, postgres
@@ -9,3 +11,8 @@ __all__ = ["_no_server_stays", "empty_postgres", "postgres", "quota"]
 
 # For `make unit`; `make test` and so CI try each property with all of its examples.
 settings.register_profile("quick", max_examples=25)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays: no search for garbage goes through it again."""
+    gc.freeze()
