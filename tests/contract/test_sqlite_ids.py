@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from itertools import count
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.core.errors import Unreachable
+from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.inbox import DeliveryState, Finished
 from bridge.stores.packing import delivery_key
 from bridge.stores.sqlite_inbox import SqliteInbox
@@ -199,3 +200,13 @@ async def test_a_file_of_before_is_taken_over(tmp_path: Path) -> None:
     assert (one.state, one.error) == (DeliveryState.FAILED, "no JSON")
     # The failed one is taken up again, the other is known, and no position is given twice.
     assert [(kept.seq, kept.duplicate) for kept in again] == [(1, False), (2, True), (4, False)]
+
+
+async def test_a_file_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
+    async with opened(tmp_path) as inbox:
+        await inbox.keep(delivery("one"))
+    with closing(sqlite3.connect(tmp_path / "inbox.sqlite")) as db:
+        db.execute("PRAGMA user_version = 99")
+
+    with pytest.raises(Rejected, match=r"newer release .* at 99, this release knows 1"):
+        await SqliteInbox(tmp_path / "inbox.sqlite").start()

@@ -3,6 +3,8 @@
 import sqlite3
 from pathlib import Path
 
+from bridge.core.errors import Rejected
+
 MOST_STATEMENTS = 256
 """Statements that a connection keeps prepared."""
 
@@ -81,13 +83,15 @@ def connect(path: Path) -> sqlite3.Connection:
 def prepare(connection: sqlite3.Connection) -> None:
     """Make the tables, or take over what older ones hold; many may do so at once.
 
-    Raises `sqlite3.Error`.
+    Raises:
+        Rejected: a newer release has made them.
+        sqlite3.Error: it can't be done.
     """
-    if _version(connection) >= VERSION:
+    if _is_done(connection):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _version(connection) < VERSION:
+        if not _is_done(connection):
             old = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'deliveries'")
             is_old = old.fetchone() is not None
             _run(connection, _UNVERSIONED * is_old + TABLES + _TAKE_OVER * is_old)
@@ -98,9 +102,14 @@ def prepare(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    (found,) = connection.execute("PRAGMA user_version").fetchone()
-    return int(found)
+def _is_done(connection: sqlite3.Connection) -> bool:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise Rejected(
+            f"the inbox was written by a newer release (its tables are at {version}, this release"
+            f" knows {VERSION}): run that release, or choose another BRIDGE_DATA"
+        )
+    return bool(version == VERSION)
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from bridge.core.errors import Rejected
 from bridge.ports.inbox import Finished, Kept
 from bridge.stores.batches import Finish, Forget, Item, Keep, rows_of
 from bridge.stores.sqlite_inbox import schema
@@ -37,7 +38,7 @@ class Writer:
         self._connection = schema.connect(path)
         try:
             schema.prepare(self._connection)
-        except sqlite3.Error:
+        except (sqlite3.Error, Rejected):
             self._connection.close()
             raise
         self._connection.execute(f"PRAGMA wal_autocheckpoint={AT_MOST}")
