@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bridge.chats.slack.drawing.blocks import actions, button
@@ -19,7 +19,7 @@ from bridge.core.access import Access, Grant, Right
 from bridge.core.commands import parse_command
 from bridge.core.events import Action, Asked
 from tests.fakes.slack.hands import Answered
-from tests.fakes.slack.methods import TEAM
+from tests.fakes.slack.methods import BOT, TEAM
 from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.worlds.slack_door import Door, open_door, shop
 
@@ -99,7 +99,7 @@ LATER = itertools.count(1e9, 100.0)
 
 @pytest.fixture
 async def door(slack: FakeSlack, tmp_path: Path) -> AsyncIterator[Door]:
-    async with open_door(slack, tmp_path, RULES, apps=APPS, team=TEAM) as opened:  # type: ignore[arg-type]
+    async with open_door(slack, tmp_path, RULES, apps=APPS) as opened:  # type: ignore[arg-type]
         yield opened
 
 
@@ -182,13 +182,20 @@ async def test_nothing_typed_reaches_or_names_an_app_against_the_rules(
     st.sampled_from(["app.deploy", "app.redeploy", "app.provider"]),
     st.sampled_from([*SEEN_AS, "", "app-none"]),
 )
+@example(
+    [Grant(("U0FAR",), frozenset({Right.DEPLOY}), ("*",))],
+    "U0FAR",
+    "C0SHOP",
+    "app.deploy",
+    "app-web",
+)
 async def test_no_forged_click_reaches_or_names_an_app_against_the_rules(
     door: Door, rules: list[Grant], person: str, channel: str, action: str, value: str
 ) -> None:
     RULES.now = Access(rules)
     may = {id_: rights(rules, person, channel, id_) for id_ in SEEN_AS}
     forged = button("Go", action, value) | {"type": "button"}
-    message = {"text": "made up", "blocks": [actions(forged)]}
+    message = {"text": "made up", "user": BOT, "team": TEAM, "blocks": [actions(forged)]}
 
     found = await tried(
         door,
