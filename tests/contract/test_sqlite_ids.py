@@ -59,12 +59,12 @@ class Kept:
         self.seqs: dict[str, int] = {}
         self.last = 0
 
-    async def keep(self, inbox: SqliteInbox, ids: list[str]) -> None:
-        """Ask for them at once; each that is not refused is new where nobody has kept it."""
+    async def keep(self, inbox: SqliteInbox, ids: list[str], *, refusing: bool = False) -> None:
+        """Ask for them at once; each is new where nobody has kept it, or refused if that may be."""
         asked = (inbox.keep(delivery(id_)) for id_ in ids)
         answers = await asyncio.gather(*asked, return_exceptions=True)
         for id_, answer in zip(ids, answers, strict=True):
-            if isinstance(answer, Unreachable):
+            if refusing and isinstance(answer, Unreachable):
                 continue
             assert not isinstance(answer, BaseException)
             assert answer.duplicate == (id_ in self.seqs)
@@ -117,7 +117,7 @@ async def test_each_id_is_kept_once_whatever_happens_in_between(
                     await inbox.start()
                 elif what in TABLES:
                     with unwritable(inbox, what):
-                        await kept.keep(inbox, value)
+                        await kept.keep(inbox, value, refusing=True)
                 else:
                     await kept.keep(inbox if what == HERE else beside, value)
             for id_, seq in kept.seqs.items():
