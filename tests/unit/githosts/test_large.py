@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.core.errors import MalformedPayload
+from bridge.core.events import RefPushed
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.receiving.payload import LARGE, load
 
@@ -46,8 +47,9 @@ def test_a_large_body_means_what_a_small_one_does(*, ascii_only: bool) -> None:
     meaning = HOST.parse("push", {}, large)
 
     assert meaning == HOST.parse("push", {}, small)
-    assert meaning.paths is not None  # type: ignore[union-attr]
-    assert meaning.paths[:2] == ("README.md", "a")  # type: ignore[union-attr]
+    assert isinstance(meaning, RefPushed)
+    assert meaning.paths is not None
+    assert meaning.paths[:2] == ("README.md", "a")
 
 
 @pytest.mark.parametrize(
