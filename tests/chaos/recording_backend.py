@@ -1,98 +1,112 @@
-"""A backend that is not idempotent and keeps a ledger of every deployment it was asked for.
+"""A small Dokploy that keeps a ledger of every deployment it was asked for.
 
-Speaks as much of Dokploy's API as a journey needs, behaves as facts.md tells (no id in the
-answer, titles overwritten at the end), and lists its jobs a little late. It can be made to
-fail, to go away, and to restart in the middle.
+Speaks as much of Dokploy's API as the bridge needs and behaves as facts.md tells: no id in the
+answer, titles overwritten after the end, a queue that a restart forgets, the branch's head and
+not the pushed commit. It can be made to fail, to go away, to lose its database, to list late,
+and to be used by people as well. What it is made of is in `dokploy/`.
 """
 
 import asyncio
-import itertools
+import json
 import os
 import random
-import re
 import socket
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Fault = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
-"""What happens to one request instead; it may still let the request through."""
+from tests.chaos.dokploy.building import Builder
+from tests.chaos.dokploy.faults import (
+    Fault,
+    Handler,
+    answers_late,
+    cut_off,
+    cuts_json,
+    kills,
+    resets,
+    says,
+    says_nothing,
+)
+from tests.chaos.dokploy.jobs import COMMIT, DELIVERY, PERSON, TOKEN, Asked, Fate, Job
+from tests.chaos.dokploy.lists import CachingProxy
+from tests.chaos.dokploy.services import Config, Service, projects
+from tests.chaos.dokploy.words import queued, record
 
-TOKEN = re.compile(r"\[br-[0-9a-f]+\]")
-COMMIT = re.compile(r"commit ([0-9a-f]{40})")
+__all__ = [
+    "Asked",
+    "Fault",
+    "Handler",
+    "Job",
+    "RecordingBackend",
+    "answers_late",
+    "cuts_json",
+    "free_port",
+    "kills",
+    "push_payload",
+    "recording_backend",
+    "resets",
+    "says",
+    "says_nothing",
+]
 
 GIT = "https://git.example.com"
 
+RECORDS = 10
+"""How many of an app's deployments are kept."""
 
-@dataclass
-class Asked:
-    """One deployment that was asked for."""
+HANGS = 0.25
+"""How many of the calls that come while the database is away wait until it is back."""
 
-    app: str
-    token: str
-    commit: str
-    overlapped: bool
-    job: "Job"
-    at: float
+LATE = 1.0
+"""Seconds after its return in which what hangs is carried out, whether its caller waits or not."""
 
 
 @dataclass
-class Job:
-    id: str
-    app: str
-    title: str
-    description: str
-    created: float
-    status: str = "waiting"
-    finished: float | None = None
-
-    @property
-    def going(self) -> bool:
-        return self.status in ("waiting", "running")
-
-
-@dataclass
-class RecordingBackend:
+class RecordingBackend(Builder):
     """Applications `app-0` … and everything that happens to them.
 
     Attributes:
         git: where the repository of all apps is cloned from, without its name.
         branches: what each app deploys from, where that is not `main`.
-        may_start, may_end: while one is not set, no build begins or ends.
+        services: the applications by their ids.
+        ledger: what the bridge has asked for, in the order in which it was carried out.
         faults: by procedure and app ("" where it names none), one for each request.
         arrivals: every request: procedure, app, when.
         askers: how many there were of each procedure with each API key.
+        restarts: when it was restarted.
     """
 
-    apps: int
-    build_seconds: float
-    listing_delay: float
+    apps: int = 0
+    listing_delay: float = 0.0
     url: str = ""
     git: str = GIT
     branches: dict[str, str] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
     ledger: list[Asked] = field(default_factory=list)
-    jobs: dict[str, list[Job]] = field(default_factory=lambda: defaultdict(list))
-    numbers: Any = field(default_factory=itertools.count)
-    building: set[asyncio.Task[None]] = field(default_factory=set)
-    may_start: asyncio.Event = field(default_factory=asyncio.Event)
-    may_end: asyncio.Event = field(default_factory=asyncio.Event)
     faults: dict[tuple[str, str], list[Fault]] = field(default_factory=lambda: defaultdict(list))
     arrivals: list[tuple[str, str, float]] = field(default_factory=list)
     askers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    restarts: list[float] = field(default_factory=list)
     away: bool = True
     runner: web.AppRunner | None = None
     site: web.BaseSite | None = None
 
     def __post_init__(self) -> None:
-        self.may_start.set()
-        self.may_end.set()
+        super().__post_init__()
+        self.proxy = CachingProxy(self.chance)
+        for n in range(self.apps):
+            name = f"app-{n}"
+            config = Config(branch=self.branches.get(name, "main"), watch_paths=(f"{name}/**",))
+            self.has(name, config)
+
+    def has(self, name: str, config: Config) -> None:
+        """There is one more application."""
+        self.services[name] = Service(name, [(0.0, config)])
 
     # ── what a test does to it ────────────────────────────────────────────
 
@@ -120,207 +134,147 @@ class RecordingBackend:
         self.url = f"http://127.0.0.1:{port}"
         self.away = False
 
+    async def restart(self, seconds: float) -> None:
+        """Be down for a while, and know nothing more of the queue afterwards."""
+        await self.go_away()
+        await self.forget()
+        await asyncio.sleep(seconds)
+        await self.come_back()
+
     async def forget(self) -> None:
-        """What a restart does: waiting jobs are gone, the running one is `cancelled`, endless."""
-        for task in self.building:
-            task.cancel()
-        await asyncio.gather(*self.building, return_exceptions=True)
-        for app, jobs in self.jobs.items():
-            self.jobs[app] = [job for job in jobs if job.status != "waiting"]
-            for job in self.jobs[app]:
-                job.status = "cancelled" if job.status == "running" else job.status
+        """What a restart does to jobs; see `Builder.forget`."""
+        self.restarts.append(time.time())
+        await super().forget()
+
+    def person_deploys(self, app: str) -> None:
+        """Somebody presses *Deploy* in the dashboard; title and description are Dokploy's own."""
+        number = f"d{next(self.numbers)}"
+        self.add(Job(number, app, "Manual deployment", "", time.time(), by=PERSON), "0" * 40)
 
     # ── what it does ──────────────────────────────────────────────────────
 
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Fail where a fault is due, else answer."""
         if self.away:  # its connection was being made when the others were dropped
-            return await resets(arrives=False)(request, handler)
+            return cut_off(request)
         procedure = request.path.removeprefix("/api/")
         body = await request.json() if request.method == "POST" else {}
         app = str(body.get("applicationId") or request.query.get("applicationId") or "")
         self.arrivals.append((procedure, app, time.monotonic()))
         self.askers[procedure, request.headers.get("x-api-key", "")] += 1
-        due = self.faults.get((procedure, app))
-        return await (due.pop(0)(request, handler) if due else handler(request))
+        due = self.faults.get((procedure, app)) or self.faults.get((procedure, ""))
+        if due:
+            return await due.pop(0)(request, handler)
+        if self.database.is_set() or procedure == "health":
+            return await handler(request)
+        return await self._without_database(request, handler, procedure)
+
+    async def _without_database(
+        self, request: web.Request, handler: Handler, procedure: str
+    ) -> web.StreamResponse:
+        """No key can be looked up: 401 at once or later, or nothing until it is back."""
+        if self.chance.random() < HANGS:
+            await self.database.wait()
+            await asyncio.sleep(self.chance.uniform(0, LATE))
+            return await handler(request)
+        await asyncio.sleep(self.chance.choice((0, 0, LATE)))
+        said = {"message": "Unauthorized"}
+        if self.chance.random() < 0.3:
+            data = {"code": "UNAUTHORIZED", "httpStatus": 401, "path": procedure}
+            said = {"message": "UNAUTHORIZED", "code": "UNAUTHORIZED", "data": data}
+        return web.json_response(said, status=401)
 
     async def deploy(self, request: web.Request) -> web.Response:
+        return await self._asked(request, clones=True)
+
+    async def redeploy(self, request: web.Request) -> web.Response:
+        return await self._asked(request, clones=False)
+
+    async def _asked(self, request: web.Request, *, clones: bool) -> web.Response:
         asked = await request.json()
         app, text = asked["applicationId"], asked["title"] + asked["description"]
-        going = any(job.going for job in self.jobs[app])
-        token, found = TOKEN.search(text), COMMIT.search(text)
+        going = any(job.going and job.ended is None and not job.by for job in self.jobs[app])
+        token, found, delivery = (form.search(text) for form in (TOKEN, COMMIT, DELIVERY))
         assert token is not None
         commit = found[1] if found else "0" * 40  # a person asked: no push, so no commit
-        job = Job(f"d{next(self.numbers)}", app, asked["title"], asked["description"], time.time())
-        self.ledger.append(Asked(app, token[0], commit, going, job, time.time()))
-        self.jobs[app].append(job)
-        task = asyncio.create_task(self.build(job, commit))
-        self.building.add(task)
-        task.add_done_callback(self.building.discard)
+        now, number = time.time(), f"d{next(self.numbers)}"
+        job = Job(number, app, asked["title"], asked["description"], now, clones=clones)
+        entry = Asked(app, token[0], commit, going, job, now, delivery[1] if delivery else "")
+        before = [o for o in self.ledger if (o.app, o.delivery) == (app, entry.delivery)]
+        entry.after = before[-1].job.fate if before and entry.delivery else None
+        self.ledger.append(entry)
+        self.add(job, commit)
         return web.Response(body=b"", content_type="application/json")
 
-    async def build(self, job: Job, commit: str) -> None:
-        await asyncio.sleep(self.build_seconds / 4)
-        await self.may_start.wait()
-        job.status, job.created = "running", time.time()
-        await asyncio.sleep(self.build_seconds)
-        await self.may_end.wait()
-        job.status, job.finished = "done", time.time()
-        job.title, job.description = "a commit message", f"Commit: {commit}"
+    async def clean_queues(self, request: web.Request) -> web.Response:
+        self.drop_waiting(Fate.WITHDRAWN, (await request.json())["applicationId"])
+        return web.Response(body=b"", content_type="application/json")
+
+    async def cancel(self, _request: web.Request) -> web.Response:
+        said = "Deployment cancellation only available in cloud version"
+        return web.json_response({"message": said, "code": "BAD_REQUEST"}, status=400)
+
+    # ── what it tells ─────────────────────────────────────────────────────
 
     def visible(self, app: str | None = None) -> list[Job]:
-        known = self.jobs[app] if app else [job for jobs in self.jobs.values() for job in jobs]
+        known = self.jobs[app] if app else self._all()
         return [job for job in known if time.time() - job.created >= self.listing_delay]
 
     async def deployments(self, request: web.Request) -> web.Response:
         started = [
             job for job in self.visible(request.query["applicationId"]) if job.status != "waiting"
         ]
-        return web.json_response([record(job) for job in reversed(started[-10:])])
+        return self._listed(request, [record(job) for job in reversed(started[-RECORDS:])])
 
-    async def queue(self, _request: web.Request) -> web.Response:
-        return web.json_response([queued(job) for job in self.visible() if job.going])
+    async def queue(self, request: web.Request) -> web.Response:
+        waiting = [job for job in self.visible() if job.going and job.ended is None]
+        return self._listed(request, [queued(job) for job in waiting])
+
+    async def log(self, request: web.Request) -> web.Response:
+        jobs = {job.id: job for job in self._all() if job.status != "waiting"}
+        job = jobs.get(request.query["deploymentId"])
+        if job is None:
+            said = {"message": "Deployment not found", "code": "NOT_FOUND"}
+            return web.json_response(said, status=404)
+        lines = [f"Cloning {job.app}", *job.log] if job.has_log else [""]
+        return web.json_response("\n".join(lines) + "\n")
 
     async def projects(self, _request: web.Request) -> web.Response:
-        applications = [
-            {"applicationId": f"app-{n}", "name": f"app-{n}", "applicationStatus": "idle"}
-            for n in range(self.apps)
-        ]
-        environment = {
-            "name": "production",
-            "environmentId": "e",
-            "isDefault": True,
-            "applications": applications,
-            "compose": [],
-        }
-        return web.json_response(
-            [{"projectId": "p", "name": "shop", "environments": [environment]}]
-        )
+        return web.json_response(projects(self._services()))
+
+    async def overview(self, _request: web.Request) -> web.Response:
+        return web.json_response([one.overview() for one in self._services()])
+
+    async def application(self, request: web.Request) -> web.Response:
+        id_ = request.query["applicationId"]
+        if (found := self.services.get(id_)) is None:
+            said = {"message": "Application not found", "code": "NOT_FOUND"}
+            return web.json_response(said, status=404)
+        return web.json_response(found.told(self.git))
+
+    async def health(self, _request: web.Request) -> web.Response:
+        return web.json_response({"ok": True})
+
+    async def version(self, _request: web.Request) -> web.Response:
+        return web.json_response("v0.30.2")
 
     async def told(self, _request: web.Request) -> web.Response:
         """The ledger, for those who ask from another process."""
         return web.json_response([[a.app, a.commit, a.at, a.overlapped] for a in self.ledger])
 
-    async def application(self, request: web.Request) -> web.Response:
-        id_ = request.query["applicationId"]
-        return web.json_response(
-            {
-                "applicationId": id_,
-                "name": id_,
-                "sourceType": "git",
-                "customGitUrl": f"{self.git}/my-org/mono.git",
-                "customGitBranch": self.branches.get(id_, "main"),
-                "triggerType": "push",
-                "buildType": "nixpacks",
-                "watchPaths": [f"{id_}/**"],
-                "autoDeploy": False,
-                "environment": {
-                    "name": "production",
-                    "isDefault": True,
-                    "project": {"name": "shop"},
-                },
-            }
-        )
+    def _listed(self, request: web.Request, rows: list[dict[str, Any]]) -> web.Response:
+        body = self.proxy.answer(request.path_qs, json.dumps(rows).encode())
+        return web.Response(body=body, content_type="application/json")
 
-
-# ── faults ───────────────────────────────────────────────────────────────────
-
-
-def resets(*, arrives: bool) -> Fault:
-    """The connection is reset after the request was sent."""
-
-    async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if arrives:
-            await handler(request)
-        assert request.transport is not None
-        wire = request.transport.get_extra_info("socket")
-        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        request.transport.abort()
-        return web.Response()
-
-    return fault
-
-
-def says_nothing(*, arrives: bool) -> Fault:
-    """No answer comes, ever."""
-
-    async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if arrives:
-            await handler(request)
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    return fault
-
-
-def answers_late(seconds: float) -> Fault:
-    """What was asked for happens at once, but the answer takes its time."""
-
-    async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
-        answer = await handler(request)
-        await asyncio.sleep(seconds)
-        return answer
-
-    return fault
-
-
-def cuts_json(*, arrives: bool) -> Fault:
-    """The answer ends in the middle of its JSON."""
-
-    async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if arrives:
-            await handler(request)
-        return web.Response(body=b'[{"success":tr', content_type="application/json")
-
-    return fault
-
-
-def says(status: int, *, after: str | None = None, arrives: bool = False) -> Fault:
-    """Another status; `after`: with that Retry-After."""
-
-    async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if arrives:
-            await handler(request)
-        return web.Response(status=status, headers={"Retry-After": after} if after else {})
-
-    return fault
-
-
-# ── its words ────────────────────────────────────────────────────────────────
-
-
-def record(job: Job) -> dict[str, Any]:
-    return {
-        "deploymentId": job.id,
-        "title": job.title,
-        "description": job.description,
-        "status": job.status,
-        "logPath": "",
-        "createdAt": iso(job.created),
-        "startedAt": iso(job.created),
-        "finishedAt": job.finished and iso(job.finished),
-        "errorMessage": None,
-    }
-
-
-def queued(job: Job) -> dict[str, Any]:
-    return {
-        "id": job.id,
-        "name": "deployments",
-        "data": {
-            "applicationId": job.app,
-            "titleLog": job.title,
-            "descriptionLog": job.description,
-            "type": "deploy",
-            "applicationType": "application",
-        },
-        "timestamp": int(job.created * 1000),
-        "state": "active" if job.status == "running" else "waiting",
-    }
-
-
-def iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    def _services(self) -> list[Service]:
+        """With the status and the time that their newest records give them."""
+        for app, service in self.services.items():
+            started = [job for job in self.jobs[app] if job.status != "waiting"]
+            if started:
+                last = started[-1]
+                service.status = {"cancelled": "idle"}.get(last.status, last.status)
+                service.last_deploy = record(last)["createdAt"]
+        return list(self.services.values())
 
 
 _GIVEN: set[int] = set()
@@ -378,18 +332,33 @@ async def recording_backend(
 ) -> AsyncIterator[RecordingBackend]:
     """A running one, on loopback."""
     url = f"http://127.0.0.1:{port}" if port else ""
-    backend = RecordingBackend(apps, build_seconds, listing_delay, url, branches=branches or {})
+    backend = RecordingBackend(
+        build_seconds, apps=apps, listing_delay=listing_delay, url=url, branches=branches or {}
+    )
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await backend.answer(request, handler)
 
     app = web.Application(middlewares=[answer])
-    app.router.add_post("/api/application.deploy", backend.deploy)
-    app.router.add_get("/api/deployment.all", backend.deployments)
-    app.router.add_get("/api/deployment.queueList", backend.queue)
-    app.router.add_get("/api/project.all", backend.projects)
-    app.router.add_get("/api/application.one", backend.application)
+    for procedure, answered in {
+        "health": backend.health,
+        "settings.getDokployVersion": backend.version,
+        "project.all": backend.projects,
+        "overview.services": backend.overview,
+        "application.one": backend.application,
+        "deployment.all": backend.deployments,
+        "deployment.queueList": backend.queue,
+        "deployment.readLogs": backend.log,
+    }.items():
+        app.router.add_get(f"/api/{procedure}", answered)
+    for procedure, done in {
+        "application.deploy": backend.deploy,
+        "application.redeploy": backend.redeploy,
+        "application.cleanQueues": backend.clean_queues,
+        "application.cancelDeployment": backend.cancel,
+    }.items():
+        app.router.add_post(f"/api/{procedure}", done)
     app.router.add_get("/ledger", backend.told)
     backend.runner = runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
@@ -397,7 +366,5 @@ async def recording_backend(
     try:
         yield backend
     finally:
-        for task in backend.building:
-            task.cancel()
-        await asyncio.gather(*backend.building, return_exceptions=True)
+        await backend.end()
         await runner.cleanup()

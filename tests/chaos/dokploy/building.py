@@ -1,0 +1,172 @@
+"""The small Dokploy's queue and builds, its restarts, and its database that may be away.
+
+As facts.md has it ("Following a deployment", "Second wave"): one queue for all applications,
+first come, first served, with so many builds at a time; a build clones the branch's head as it
+is when it begins, and writes the commit over title and description a moment after its end.
+"""
+
+import asyncio
+import itertools
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from tests.chaos.dokploy.jobs import Fate, Job
+from tests.chaos.dokploy.words import CLOSING, FAILED_QUERY, FAILURES
+
+Head = Callable[[str], tuple[str, str] | None]
+"""The commit and its message at the head of an app's branch; None: what was asked for."""
+
+
+@dataclass
+class Builder:
+    """All jobs there are, and those that build.
+
+    Attributes:
+        build_seconds: how long a build takes.
+        concurrency: builds at a time, of all apps together; 0: any number.
+        failing: how many of all builds fail, from 0 to 1.
+        text_delay: the longest time, in seconds, from an end until its commit is told.
+        jobs: by app, oldest first; those of which nothing is shown any more are gone.
+        every: all of them, whatever became of them.
+        may_start, may_end: while one is not set, no build begins or ends.
+    """
+
+    build_seconds: float
+    chance: random.Random = field(default_factory=random.Random)
+    concurrency: int = 0
+    failing: float = 0.0
+    text_delay: float = 0.0
+    head: Head = lambda _app: None
+    jobs: dict[str, list[Job]] = field(default_factory=lambda: defaultdict(list))
+    every: list[Job] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+    building: set[asyncio.Task[None]] = field(default_factory=set)
+    may_start: asyncio.Event = field(default_factory=asyncio.Event)
+    may_end: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Of the queue: set, and replaced by another one, whenever a job moves on."""
+    database: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while the server's own database answers."""
+
+    def __post_init__(self) -> None:
+        self.may_start.set()
+        self.may_end.set()
+        self.database.set()
+
+    # ── what people do to it ──────────────────────────────────────────────
+
+    def add(self, job: Job, commit: str) -> None:
+        """Take one in; `commit` is built where nobody knows the branch's head."""
+        self.jobs[job.app].append(job)
+        task = asyncio.create_task(self.build(job, commit))
+        self.building.add(task)
+        task.add_done_callback(self.building.discard)
+
+    def drop_waiting(self, fate: Fate, app: str | None = None) -> list[Job]:
+        """Empty the queue, or what waits there for one app, without a trace."""
+        dropped = [job for job in self._all() if job.status == "waiting" and app in (None, job.app)]
+        for job in dropped:
+            self._gone(job, fate)
+        return dropped
+
+    def remove_logs(self, app: str) -> None:
+        """Remove an app's log folder, the log of what builds just now included."""
+        for job in self.jobs[app]:
+            job.has_log = False
+
+    async def forget(self) -> None:
+        """What a restart does: waiting jobs are gone, whatever runs is `cancelled`, endless."""
+        await self.end()
+        for job in self._all():
+            if job.status == "waiting":
+                self._gone(job, Fate.FORGOTTEN)
+            elif job.status == "running":
+                job.status = "cancelled"
+                if job.ended is None:
+                    job.ends(Fate.INTERRUPTED, time.time())
+
+    async def end(self) -> None:
+        """Stop whatever builds."""
+        for task in list(self.building):
+            task.cancel()
+        await asyncio.gather(*self.building, return_exceptions=True)
+
+    # ── what it does ──────────────────────────────────────────────────────
+
+    async def build(self, job: Job, commit: str) -> None:
+        """Bring a job to its end, once it is its turn."""
+        self.every.append(job)
+        await asyncio.sleep(self.build_seconds / 4)
+        await self.may_start.wait()
+        while job.fate is Fate.WAITING and not self._is_next(job):
+            await self.changed.wait()
+        if job.fate is not Fate.WAITING:
+            return
+        if self.database.is_set():
+            await self._built(job, commit)
+        else:
+            self._gone(job, Fate.VANISHED)
+
+    async def _built(self, job: Job, commit: str) -> None:
+        job.status, job.fate, job.created = "running", Fate.RUNNING, time.time()
+        fails = self.chance.choice(("clone", "build")) if self._fails() else ""
+        known = self.head(job.app)
+        job.commit, message = known or (commit, "a commit message")
+        await asyncio.sleep(self.build_seconds * (0.2 if fails == "clone" else 1))
+        await self.may_end.wait()
+        self._over(job, fails)
+        if job.clones and fails != "clone" and job.status in ("done", "error"):
+            await asyncio.sleep(self.chance.uniform(0, self.text_delay))
+            if self.database.is_set():
+                job.title, job.description = message, f"Commit: {job.commit}"
+
+    def _over(self, job: Job, fails: str) -> None:
+        now = time.time()
+        if fails:
+            job.reason = FAILURES[fails]
+            job.log.append(job.reason)
+        if not self.database.is_set():
+            job.ends(Fate.FAILED_UNSEEN if fails else Fate.DONE_UNSEEN, now)
+            job.log += [FAILED_QUERY, "", CLOSING]
+        elif fails and not job.has_log:
+            job.ends(Fate.STUCK, now)  # writing the closing sentence fails, and with it the rest
+        elif fails:
+            job.log += ["", CLOSING]
+            job.status, job.finished = "error", now
+            job.ends(Fate.FAILED, now)
+        else:
+            job.status, job.finished = "done", now
+            job.ends(Fate.DONE, now)
+        self._moved()
+
+    def _fails(self) -> bool:
+        return self.chance.random() < self.failing
+
+    def _is_next(self, job: Job) -> bool:
+        """Whether it is the first of those that could begin, and there is room for it."""
+        if not self.concurrency:
+            return self._first_of_app(job)
+        active = [one.app for one in self._all() if one.status == "running" and one.ended is None]
+        if len(active) >= self.concurrency or job.app in active:
+            return False
+        waiting = (o for o in self.every if o.fate is Fate.WAITING and o.app not in active)
+        return next(waiting, None) is job
+
+    def _first_of_app(self, job: Job) -> bool:
+        going = (one for one in self.jobs[job.app] if one.going and one.ended is None)
+        return next(going, None) is job
+
+    def _gone(self, job: Job, fate: Fate) -> None:
+        job.ends(fate, time.time())
+        self.jobs[job.app] = [one for one in self.jobs[job.app] if one is not job]
+        self._moved()
+
+    def _moved(self) -> None:
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def _all(self) -> list[Job]:
+        return [job for jobs in self.jobs.values() for job in jobs]

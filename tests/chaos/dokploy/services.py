@@ -1,0 +1,116 @@
+"""The small Dokploy's applications, and every way that each was configured, with its time."""
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+ENVIRONMENT = {"name": "production", "environmentId": "e", "isDefault": True}
+
+
+@dataclass(frozen=True)
+class Config:
+    """How an application is deployed.
+
+    Attributes:
+        repository: its path, e.g. "my-org/mono".
+        trigger: `push` or `tag`.
+        host: `git` for a plain address, `github`, or `gitlab`.
+        project: GitLab's number of the repository.
+    """
+
+    repository: str = "my-org/mono"
+    branch: str = "main"
+    watch_paths: tuple[str, ...] = ()
+    trigger: str = "push"
+    host: str = "git"
+    project: int | None = None
+
+    def source(self, git: str) -> dict[str, Any]:
+        """As `application.one` says it; `git` stands before the path in a plain address."""
+        owner, _, name = self.repository.rpartition("/")
+        match self.host:
+            case "github":
+                where = {"owner": owner, "repository": name, "branch": self.branch}
+            case "gitlab":
+                where = {
+                    "gitlabProjectId": self.project,
+                    "gitlabPathNamespace": self.repository,
+                    "gitlabOwner": owner,
+                    "gitlabRepository": name,
+                    "gitlabBranch": self.branch,
+                }
+            case _:
+                url = f"{git}/{self.repository}.git"
+                where = {"customGitUrl": url, "customGitBranch": self.branch}
+        return {"sourceType": self.host} | where
+
+
+@dataclass
+class Service:
+    """An application; `configs` holds each configuration with the time since which it holds."""
+
+    id: str
+    configs: list[tuple[float, Config]] = field(default_factory=list)
+    status: str = "idle"
+    last_deploy: str | None = None
+
+    @property
+    def now(self) -> Config:
+        return self.configs[-1][1]
+
+    def change(self, **fields: Any) -> None:
+        """A person changes it in the dashboard."""
+        self.configs.append((time.time(), replace(self.now, **fields)))
+
+    def between(self, since: float, until: float) -> list[Config]:
+        """Every configuration that held at some moment from `since` to `until`."""
+        ends = [at for at, _ in self.configs[1:]] + [float("inf")]
+        return [
+            config
+            for (began, config), ended in zip(self.configs, ends, strict=True)
+            if began <= until and ended >= since
+        ] or [self.configs[0][1]]
+
+    def listed(self) -> dict[str, Any]:
+        """As `project.all` lists it: without its source."""
+        return {"applicationId": self.id, "name": self.id, "applicationStatus": self.status}
+
+    def overview(self) -> dict[str, Any]:
+        """As `overview.services` lists it."""
+        return {
+            "id": self.id,
+            "name": self.id,
+            "appName": f"{self.id}-x1y2z3",
+            "status": self.status,
+            "createdAt": "2026-01-01T00:00:00.000Z",
+            "serverId": None,
+            "serverName": None,
+            "projectId": "p",
+            "projectName": "shop",
+            "environmentId": "e",
+            "environmentName": "production",
+            "icon": None,
+            "type": "application",
+            "lastDeployAt": self.last_deploy,
+        }
+
+    def told(self, git: str) -> dict[str, Any]:
+        """As `application.one` tells it."""
+        config = self.now
+        return config.source(git) | {
+            "applicationId": self.id,
+            "name": self.id,
+            "applicationStatus": self.status,
+            "triggerType": config.trigger,
+            "buildType": "nixpacks",
+            "watchPaths": list(config.watch_paths) or None,
+            "autoDeploy": False,
+            "environmentId": "e",
+            "environment": ENVIRONMENT | {"project": {"projectId": "p", "name": "shop"}},
+        }
+
+
+def projects(services: list[Service]) -> list[dict[str, Any]]:
+    """The answer of `project.all`: one project with all applications."""
+    inside = {"applications": [one.listed() for one in services], "compose": []}
+    return [{"projectId": "p", "name": "shop", "environments": [ENVIRONMENT | inside]}]

@@ -1,0 +1,56 @@
+"""What the small Dokploy says of its jobs, in the real one's words (facts.md)."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.chaos.dokploy.jobs import Job
+
+CLOSING = "Error occurred ❌, check the logs for details."
+"""The last line of the log of whatever failed."""
+
+FAILURES = {
+    "clone": "fatal: Remote branch gone not found in upstream origin",
+    "build": 'ERROR: failed to solve: process "/bin/sh -c make" did not complete: exit code: 2',
+    "pull": "Error response from daemon: pull access denied for base-image",
+}
+"""Reasons, by what fails; after a clone that failed the record keeps its title."""
+
+FAILED_QUERY = 'Failed query: update "deployment" set "status" = $1 params: done,'
+"""What the log of a build says that ended while the database was away."""
+
+
+def record(job: Job) -> dict[str, Any]:
+    """A row of `deployment.all`; `errorMessage` is always null."""
+    return {
+        "deploymentId": job.id,
+        "title": job.title,
+        "description": job.description,
+        "status": job.status,
+        "logPath": f"/etc/dokploy/logs/{job.app}/{job.id}.log",
+        "applicationId": job.app,
+        "createdAt": iso(job.created),
+        "startedAt": iso(job.created),
+        "finishedAt": job.finished and iso(job.finished),
+        "errorMessage": None,
+    }
+
+
+def queued(job: Job) -> dict[str, Any]:
+    """A row of `deployment.queueList`."""
+    return {
+        "id": job.id,
+        "name": "deployments",
+        "data": {
+            "applicationId": job.app,
+            "titleLog": job.title,
+            "descriptionLog": job.description,
+            "type": "deploy" if job.clones else "redeploy",
+            "applicationType": "application",
+        },
+        "timestamp": int(job.created * 1000),
+        "state": "active" if job.status == "running" else "waiting",
+    }
+
+
+def iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
