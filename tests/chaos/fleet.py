@@ -90,6 +90,11 @@ class Kept(Process):
             await super().start()
 
 
+def key_of(name: str) -> str:
+    """The API key of the process with that name."""
+    return f"a key of {name}"
+
+
 @dataclass
 class Fleet:
     """All processes that work together."""
@@ -116,6 +121,10 @@ class Fleet:
         """Ends that nobody asked for."""
         return [f"{one.name} with {code}" for one in self.every for code in one.deaths]
 
+    def with_key(self, key: str) -> Kept | None:
+        """The process that uses an API key; None where it has left."""
+        return next((one for one in self.processes if key_of(one.name) == key), None)
+
     def some(self, chance: random.Random, role: str = "") -> Kept:
         """One of them, drawn."""
         return chance.choice([p for p in self.processes if not role or p.role in (role, "all")])
@@ -136,7 +145,11 @@ class Fleet:
             if not name.startswith("BRIDGE_") and name not in ("DATABASE_URL", "PORT")
         }
         name = self.folder / f"{role}-{len(self.every) + 1}"
-        mine = {"PYTHONPATH": str(ROOT), CLOCK: f"{name}.clock"}
+        mine = {
+            "PYTHONPATH": str(ROOT),
+            CLOCK: f"{name}.clock",
+            "BRIDGE_DOKPLOY_API_KEY": key_of(name.name),  # so that the backend can tell who asks
+        }
         environment = inherited | self.variables | mine
         self.every.append(made := Kept(role, environment, name.with_suffix(".log")))
         return made

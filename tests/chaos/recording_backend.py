@@ -79,6 +79,7 @@ class RecordingBackend(Builder):
         arrivals: every request: procedure, app, when.
         askers: how many there were of each procedure with each API key.
         restarts: when it was restarted.
+        troubles: when it, or its database, went away and came back.
     """
 
     apps: int = 0
@@ -92,6 +93,7 @@ class RecordingBackend(Builder):
     arrivals: list[tuple[str, str, float]] = field(default_factory=list)
     askers: Counter[tuple[str, str]] = field(default_factory=Counter)
     restarts: list[float] = field(default_factory=list)
+    troubles: list[tuple[float, float]] = field(default_factory=list)
     away: bool = True
     runner: web.AppRunner | None = None
     site: web.BaseSite | None = None
@@ -136,10 +138,24 @@ class RecordingBackend(Builder):
 
     async def restart(self, seconds: float) -> None:
         """Be down for a while, and know nothing more of the queue afterwards."""
+        began = time.time()
         await self.go_away()
         await self.forget()
         await asyncio.sleep(seconds)
         await self.come_back()
+        self.troubles.append((began, time.time()))
+
+    async def lose_database(self, seconds: float) -> None:
+        """Have its database away for a while."""
+        began = time.time()
+        self.database.clear()
+        await asyncio.sleep(seconds)
+        self.database.set()
+        self.troubles.append((began, time.time() + LATE))
+
+    def was_away(self, since: float) -> bool:
+        """Whether it could not be asked at some moment from `since` on, within a quarter minute."""
+        return any(began < since + 20 and ended > since for began, ended in self.troubles)
 
     async def forget(self) -> None:
         """What a restart does to jobs; see `Builder.forget`."""

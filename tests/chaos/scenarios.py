@@ -88,6 +88,7 @@ async def told_to_leave_while_busy(stage: Stage) -> None:
 
 async def clocks_jump(stage: Stage) -> None:
     """Each clock by itself, an hour or less to either side, and in the end all are right."""
+    stage.clocks_jumped = True
     for offset in (HOUR, -HOUR, 90.0):
         for process in stage.fleet.processes:
             if stage.chance.random() < 0.6 or stage.fleet.kind == "sqlite":

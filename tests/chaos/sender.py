@@ -2,40 +2,40 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 
-from tests.chaos.recording_backend import push_payload
+from tests.chaos.pushes import MONO, Origin, Push
 from tests.fakes.host import FakeRepository
-from tests.worlds.bridge import hook_headers
+from tests.worlds.bridge import ZERO, hook_headers
 
 PATIENCE = 10.0
 """Seconds that hosts wait for an answer."""
 
-AGAIN = 0.08
-"""How often a delivery is sent once more under its id, as by a person at the host."""
-
-TWICE = 0.05
-"""How often a push is sent by two webhooks, as where an organisation has one, too."""
-
 
 @dataclass
-class Push:
-    """What the sender knows of one delivery of a push.
+class Habits:
+    """How often each happens, from 0 to 1.
 
     Attributes:
-        unharmed: nothing kept the bridge from hearing of it, so it must have acknowledged it.
+        again: a delivery is sent once more under its id, as by a person at the host.
+        twice: a push is sent by two webhooks, as where an organisation has one, too.
+        late: a push comes after the next one, whose second webhook comes after both.
+        skipped: a push says that it shall not be deployed.
+        nowhere: a push changes no app's files.
+        tagged: a tag is pushed as well.
     """
 
-    id: str
-    branch: str
-    after: str
-    apps: set[str]
-    unharmed: bool
-    acknowledged: bool = False
+    again: float = 0.08
+    twice: float = 0.05
+    late: float = 0.06
+    skipped: float = 0.04
+    nowhere: float = 0.04
+    tagged: float = 0.0
 
 
 @dataclass
@@ -43,9 +43,9 @@ class Sender:
     """Pushes to one branch.
 
     Attributes:
+        apps: the folders that it changes.
         urls: where it may send to now, as a load balancer has it.
-        again, twice: how often it sends a delivery once more, and a push by two webhooks.
-        awaited: get the url of who acknowledges next.
+        awaited: get the url of the process that acknowledges next.
         refused: how often "503, come again" was the answer.
         odd: answers that are neither that nor an acknowledgement.
     """
@@ -56,8 +56,8 @@ class Sender:
     repository: FakeRepository
     chance: random.Random
     pause: tuple[float, float]
-    again: float = AGAIN
-    twice: float = TWICE
+    origin: Origin = MONO
+    habits: Habits = field(default_factory=Habits)
     awaited: list[asyncio.Future[str]] = field(default_factory=list)
     sent: list[Push] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
@@ -80,46 +80,74 @@ class Sender:
         assert self.task is not None
         await self.task
 
-    async def once(self) -> None:
-        """Push once, to a bridge that nothing harms."""
+    async def once(self, *, branch: str = "", apps: Sequence[str] = (), tag: str = "") -> Push:
+        """Push once, to a bridge that nothing harms; what is not given is drawn, or none."""
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as web:
-            await self._push(web, unharmed=True)
+            push, before = self._made(True, branch=branch, apps=apps)
+            await self._deliver(web, push, before)
+            if tag:
+                push = replace(push, kind="tag", branch=tag, acknowledged=False)
+                self.repository.tags[tag] = push.after
+                await self._deliver(web, push, ZERO)
+            return push
 
     async def _run(self, unharmed: bool) -> None:
         """Many at first, then fewer, since what is sent must all be shown in the end."""
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as web:
             before = self.acknowledged
             while not self.stopping.is_set():
-                await self._push(web, unharmed=unharmed)
+                await self._push(web, unharmed)
                 pause = self.chance.uniform(*self.pause)
                 pause *= 1 + (self.acknowledged - before) / 20
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self.stopping.wait()
 
-    async def _push(self, web: httpx.AsyncClient, *, unharmed: bool) -> None:
-        apps = set(self.chance.sample(self.apps, self.chance.choice((1, 2))))
-        before = self.repository.branches[self.branch]
-        files = {f"{app}/file": f"{self.chance.random()}" for app in sorted(apps)}
-        after = self.repository.commit(files, branch=self.branch)
-        for pull in self.repository.pulls.values():
-            if pull.head == self.branch:
-                pull.commits.add(after)
-        payload = push_payload(before, after, apps, self.branch)
-        times = 2 if self.chance.random() < self.twice else 1
-        for _ in range(times):
-            await self._deliver(web, payload, Push("", self.branch, after, apps, unharmed))
+    async def _push(self, web: httpx.AsyncClient, unharmed: bool) -> None:
+        push, before = self._made(unharmed)
+        if self._drawn(self.habits.late):
+            following, _ = self._made(unharmed)
+            await self._deliver(web, following, push.after)
+            await self._deliver(web, push, before)
+            await self._deliver(web, replace(following, acknowledged=False), push.after)
+            return
+        for _ in range(2 if self._drawn(self.habits.twice) else 1):
+            await self._deliver(web, replace(push), before)
+        if self._drawn(self.habits.tagged):
+            name = f"v{len(self.repository.tags) + 1}.0.0"
+            self.repository.tags[name] = push.after
+            await self._deliver(web, replace(push, kind="tag", branch=name), ZERO)
 
-    async def _deliver(self, web: httpx.AsyncClient, payload: dict[str, object], it: Push) -> None:
+    def _made(
+        self, unharmed: bool, *, branch: str = "", apps: Sequence[str] = ()
+    ) -> tuple[Push, str]:
+        """A new commit of the branch, and the one before."""
+        branch = branch or self.branch
+        some = self.chance.sample(self.apps, self.chance.choice((1, min(2, len(self.apps)))))
+        folders = set(apps or some)
+        if not apps and self._drawn(self.habits.nowhere):
+            folders = {"docs"}
+        before = self.repository.branches[branch]
+        files = {f"{app}/file": f"{self.chance.random()}" for app in sorted(folders)}
+        after = self.repository.commit(files, branch=branch)
+        for pull in self.repository.pulls.values():
+            if pull.head == branch:
+                pull.commits.add(after)
+        skip = not apps and self._drawn(self.habits.skipped)
+        now, of = time.time(), self.origin
+        return Push("", branch, after, folders, unharmed, origin=of, skip=skip, at=now), before
+
+    async def _deliver(self, web: httpx.AsyncClient, it: Push, before: str) -> None:
+        payload = it.payload(before)
         content = httpx.Request("POST", "http://x", json=payload).content
-        headers = hook_headers("github", payload, content)
-        it.id = headers["X-GitHub-Delivery"]
+        headers = hook_headers(it.origin.host, payload, content)
+        it.id = headers.get("X-GitHub-Delivery") or headers["Idempotency-Key"]
         self.sent.append(it)
-        times = 2 if self.chance.random() < self.again else 1
-        for _ in range(times):
+        for _ in range(2 if self._drawn(self.habits.again) else 1):
             url = self.chance.choice(self.urls())
+            hook = f"{url}/hooks/{it.origin.host}"
             try:
-                answer = await web.post(f"{url}/hooks/github", content=content, headers=headers)
+                answer = await web.post(hook, content=content, headers=headers)
             except httpx.TransportError:
                 continue
             if answer.status_code in (200, 202):
@@ -129,6 +157,9 @@ class Sender:
                 self.refused += 1
             else:
                 self.odd.append(f"{answer.status_code} {answer.text[:200]}")
+
+    def _drawn(self, how_often: float) -> bool:
+        return self.chance.random() < how_often
 
     def _tell(self, url: str) -> None:
         while self.awaited:

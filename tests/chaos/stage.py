@@ -1,6 +1,7 @@
 """Everything around the bridge, and the load on it: senders, backend, Git host, Slack, Postgres."""
 
 import asyncio
+import itertools
 import json
 import random
 from collections.abc import AsyncIterator
@@ -9,20 +10,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.disk import SmallDisk
+from tests.chaos.dokploy.services import Config
 from tests.chaos.fleet import Fleet, Kept, running_fleet
 from tests.chaos.line import Line, line_to
 from tests.chaos.planted import FAULT
+from tests.chaos.pushes import MONO, Origin
 from tests.chaos.recording_backend import RecordingBackend, recording_backend
 from tests.chaos.sender import Sender
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeRepository
 from tests.fakes.slack.server import BOT_TOKEN, FakeSlack, running_slack
-from tests.worlds.bridge import SECRET
+from tests.worlds.bridge import SECRET, TOKEN
 from tests.worlds.postgres import Server
 
 APPS = 6
 BRANCHES = ("main", "staging")
 CHANNELS = 3
+
+SITE = Origin("github", "my-org/site", 4712)
+SHOP = Origin("gitlab", "group/shop", 4713)
+OTHERS = {
+    "tagged": Config(trigger="tag"),
+    "mover": Config(watch_paths=("mover/**",)),
+    "site-0": Config(SITE.repository, watch_paths=("site-0/**",), host="github"),
+    "site-1": Config(SITE.repository, host="github"),
+    "shop-0": Config(SHOP.repository, watch_paths=("shop-0/**",), host="gitlab", project=SHOP.id),
+    "shop-1": Config(SHOP.repository, watch_paths=("shop-1/**",), host="gitlab", project=SHOP.id),
+}
+"""Applications besides `app-0` …: one that waits for tags, one that people configure anew while
+pushes come, and those of another repository at GitHub and of one at GitLab."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +67,29 @@ LONG = Pace(outage=20.0, stop=20.0, database=30.0, quiet=240.0, kills=8, replace
 
 
 @dataclass
+class Cancel:
+    """A person's wish, by command line, that an app's deployments stop.
+
+    Attributes:
+        id: of the delivery that brings it.
+        kept: when the inbox had it; seconds since 1970.
+        decided: when the harness has seen that it was taken up; None: not yet.
+    """
+
+    app: str
+    id: str
+    kept: float
+    decided: float | None = None
+
+
+@dataclass
 class Stage:
     """What a scenario can lay hands on."""
 
     fleet: Fleet
     backend: RecordingBackend
     github: FakeGithub
-    repository: FakeRepository
+    repositories: dict[str, FakeRepository]
     slack: FakeSlack
     senders: list[Sender]
     chance: random.Random
@@ -65,12 +97,19 @@ class Stage:
     database: Server | None = None
     line: Line | None = None
     disk: SmallDisk | None = None
+    cancels: list[Cancel] = field(default_factory=list)
+    clocks_jumped: bool = False
     left: list[float] = field(default_factory=list)
     """How many seconds processes took to leave after SIGTERM."""
 
     @property
     def apps(self) -> list[str]:
-        return [f"app-{n}" for n in range(APPS)]
+        return list(self.backend.services)
+
+    @property
+    def repository(self) -> FakeRepository:
+        """The one of most apps."""
+        return self.repositories[MONO.repository]
 
     async def just_answered(self) -> Kept:
         """The process that has acknowledged a webhook right now: it must have kept it."""
@@ -141,7 +180,8 @@ async def stage(
         slack.scopes.add("channels:history")
         for n in range(CHANNELS):
             slack.channel(f"C{n}", f"c{n}")
-        repository = _repository(github)
+        repositories = _repositories(github)
+        _like_a_real_one(backend, repositories, chance)
         data = disk.folder if disk and database is None else folder / "data"
         variables = _variables(data, backend, github, slack) | {FAULT: fault}
         line = None
@@ -151,39 +191,77 @@ async def stage(
             stack.callback(database.drop, url)
             variables["DATABASE_URL"] = url.replace(f":{database.port}/", f":{line.port}/")
         fleet = await stack.enter_async_context(running_fleet(kind, folder, variables))
-        senders = [
-            Sender(
-                branch,
-                [app for app in branches if branches[app] == branch],
-                lambda: fleet.urls,
-                repository,
-                chance,
-                pause=(0.05, 0.4),
-            )
-            for branch in BRANCHES
-        ]
+        senders = _senders(fleet, branches, repositories, chance)
         yield Stage(
-            fleet, backend, github, repository, slack, senders, chance, pace, database, line, disk
+            fleet, backend, github, repositories, slack, senders, chance, pace, database, line, disk
         )
 
 
-def _repository(github: FakeGithub) -> FakeRepository:
-    """Each branch has a pull request, so that its pushes have a comment."""
-    made = github.repository("my-org/mono")
-    first = made.commit({"README.md": "first"})
-    made.branches |= dict.fromkeys((*BRANCHES, "release"), first)
+def _repositories(github: FakeGithub) -> dict[str, FakeRepository]:
+    """Each branch of the first has a pull request, so that its pushes have a comment.
+
+    GitLab shows nothing: what is at the host is judged at GitHub.
+    """
+    made = {one.repository: github.repository(one.repository, id=one.id) for one in (MONO, SITE)}
+    made[SHOP.repository] = FakeRepository(SHOP.repository, SHOP.id, itertools.count(1))
+    for repository in made.values():
+        first = repository.commit({"README.md": "first"})
+        repository.branches |= dict.fromkeys((*BRANCHES, "release"), first)
     for branch in BRANCHES:
-        made.open_pull(branch, base="release")
+        made[MONO.repository].open_pull(branch, base="release")
+    return made
+
+
+def _like_a_real_one(
+    backend: RecordingBackend, repositories: dict[str, FakeRepository], chance: random.Random
+) -> None:
+    """Two builds at a time, of the branches' heads, whose commits are told a little late."""
+
+    def head(app: str) -> tuple[str, str]:
+        config = backend.services[app].now
+        repository = repositories[config.repository]
+        sha = repository.branches[config.branch]
+        return sha, repository.commits[sha].message
+
+    backend.concurrency, backend.text_delay = 2, 0.4
+    backend.head, backend.chance = head, chance
+    for name, config in OTHERS.items():
+        backend.has(name, config)
+
+
+def _senders(
+    fleet: Fleet,
+    branches: dict[str, str],
+    repositories: dict[str, FakeRepository],
+    chance: random.Random,
+) -> list[Sender]:
+    """One for each branch that is pushed to; the last two push seldom."""
+
+    def sender(branch: str, apps: list[str], origin: Origin, *pause: float) -> Sender:
+        repository = repositories[origin.repository]
+        return Sender(branch, apps, lambda: fleet.urls, repository, chance, pause, origin)
+
+    made = [
+        sender(branch, [app for app in branches if branches[app] == branch], MONO, 0.05, 0.4)
+        for branch in BRANCHES
+    ]
+    made[0].habits.tagged = 0.05
+    made.append(sender("main", ["site-0", "site-1"], SITE, 0.4, 1.2))
+    made.append(sender("main", ["shop-0", "shop-1"], SHOP, 0.4, 1.2))
     return made
 
 
 def _variables(
     data: Path, backend: RecordingBackend, github: FakeGithub, slack: FakeSlack
 ) -> dict[str, str]:
-    rules = [{"apps": f"shop/app-{n}", "channels": [f"C{n % CHANNELS}"]} for n in range(APPS)]
+    names = backend.services
+    rules = [
+        {"apps": f"shop/{name}", "channels": [f"C{n % CHANNELS}"]} for n, name in enumerate(names)
+    ]
     return {
         "BRIDGE_DATA": str(data),
         "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
+        "BRIDGE_GITLAB_WEBHOOK_TOKENS": TOKEN,
         "BRIDGE_DOKPLOY_URL": backend.url,
         "BRIDGE_DOKPLOY_API_KEY": "a key",
         "BRIDGE_DOKPLOY_READ_TIMEOUT": "3",
@@ -193,7 +271,8 @@ def _variables(
         "BRIDGE_RULES": json.dumps(rules),
         "BRIDGE_JOURNEY_LOOK": "0.05",
         "BRIDGE_JOURNEY_LOOK_AT_MOST": "0.3",
-        "BRIDGE_JOURNEY_ADOPT": "1.5",
+        "BRIDGE_JOURNEY_ADOPT": "2.5",
+        "BRIDGE_JOURNEY_LOST": "4",
         "BRIDGE_FEEDBACK_RETRY_AT_MOST": "3",
         "BRIDGE_LOG_LEVEL": "warning",
     } | github.settings

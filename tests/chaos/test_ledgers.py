@@ -12,10 +12,12 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State, deployment_id
 from bridge.ports.inbox import Delivery, DeliveryState
-from tests.chaos.ledgers import CARD, COMMENT, Record, judge
+from tests.chaos.ledgers import judge
 from tests.chaos.recording_backend import Asked, Job, RecordingBackend
 from tests.chaos.sender import Push, Sender
+from tests.chaos.shown import CARD, COMMENT
 from tests.chaos.stage import APPS, SHORT, Stage
+from tests.chaos.verdicts import Record
 from tests.fakes.host import FakeComment, FakeDeployment, FakePull, FakeRepository
 
 FIRST, SECOND = "a" * 40, "b" * 40

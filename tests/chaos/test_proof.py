@@ -33,6 +33,7 @@ from tests.chaos.scenarios import (
     SLACK_FAILS,
     Scenario,
 )
+from tests.chaos.sender import Habits
 from tests.chaos.stage import Pace, Stage, stage
 from tests.worlds.postgres import the_server
 
@@ -155,5 +156,5 @@ async def few(kind: str, folder: Path, bug: str = "") -> AsyncIterator[Stage]:
     async with stage(kind, folder, chance, LIGHT, database=server, fault=bug) as on:
         for sender in on.senders:
             sender.apps, sender.pause = sender.apps[:2], (0.03, 0.1)
-            sender.again = sender.twice = 0.3
+            sender.habits = Habits(again=0.3, twice=0.3)
         yield on

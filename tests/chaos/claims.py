@@ -1,0 +1,217 @@
+"""Compares every end that the bridge claims with what the backend did.
+
+A claim is a deployment's state, with the record that it pins and the commit that it tells. The
+backend knows of each job that the bridge has asked for what really became of it (`Fate`).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.core.lifecycle import Deployment, State
+from tests.chaos.dokploy.jobs import BUILT, MAY_BE_ASKED_AGAIN, Asked, Fate, Job
+from tests.chaos.stage import Cancel, Stage
+from tests.chaos.verdicts import Record, Verdict, app_of
+
+HEARD = 1.0
+"""Seconds after a cancel is kept in which the backend may still be asked *again*."""
+
+TAKEN_UP = 3.0
+"""Seconds after a cancel was decided in which the backend may still be asked at all."""
+
+UNSEEN = {Fate.DONE_UNSEEN, Fate.FAILED_UNSEEN, Fate.STUCK}
+"""Where the backend's record says for ever that it runs."""
+
+FAILED = {Fate.FAILED, Fate.FAILED_UNSEEN, Fate.STUCK}
+CANCELLED = {Fate.INTERRUPTED, Fate.DROPPED, Fate.WITHDRAWN}
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """What the backend knows of one deployment, and of all else that bears on it."""
+
+    asks: Sequence[Asked]
+    jobs: Mapping[str, Job]
+    cancelled: bool
+    ambiguous: bool
+
+    @property
+    def fates(self) -> set[Fate]:
+        return {one.job.fate for one in self.asks}
+
+    @property
+    def told(self) -> str:
+        return ", ".join(sorted(self.fates)) or "never asked for"
+
+    @property
+    def over(self) -> bool:
+        """Whether a restart has made a record that ran unseen `cancelled`."""
+        return any(o.job.fate in UNSEEN and o.job.status == "cancelled" for o in self.asks)
+
+
+def judge_claims(verdict: Verdict, stage: Stage, record: Record) -> None:
+    """Each end is what the backend did, pins its own record, and no other's."""
+    asks = defaultdict(list)
+    for entry in stage.backend.ledger:
+        asks[entry.app, entry.delivery].append(entry)
+    jobs = {job.id: job for job in stage.backend.every}
+    for one in record.deployments:
+        mine = asks[app_of(one), one.delivery]
+        truth = _Truth(mine, jobs, _cancelled(stage, record, one), _ambiguous(stage, mine))
+        for line, words in _wrong(one, truth):
+            verdict.blame(line, [f"{one.id} is {one.state} ({one.note}): {words}"])
+        verdict.blame("ended_before_asked", _too_early(stage, one, truth))
+    pinned = Counter(one.backend_id for one in record.deployments if one.backend_id)
+    verdict.blame("pinned_twice", (f"{id_} by {n}" for id_, n in pinned.items() if n > 1))
+
+
+Wrong = Iterator[tuple[str, str]]
+"""Lines, and what to say there."""
+
+
+def _wrong(one: Deployment, truth: _Truth) -> Wrong:
+    """What is wrong with a claim."""
+    if one.state is State.DONE:
+        yield from _wrongly_done(one, truth)
+    elif Fate.DONE in truth.fates and not _told_apart(one, truth):
+        yield "denied", truth.told
+    elif one.state in _OTHERWISE:
+        yield from _OTHERWISE[one.state](one, truth)
+
+
+def _wrongly_done(one: Deployment, truth: _Truth) -> Wrong:
+    job = truth.jobs.get(one.backend_id or "")
+    if job is None or all(entry.job is not job for entry in truth.asks):
+        theirs = job and f"{job.by or 'the bridge'}'s {job.title!r} {job.description!r}"
+        yield "claimed_wrongly", f"pins {one.backend_id}, {theirs}"
+    elif job.fate not in BUILT:
+        yield "claimed_wrongly", job.fate
+    elif one.deployed_commit not in (None, job.commit):
+        yield "claimed_wrongly", f"{job.commit} was built, {one.deployed_commit} is told"
+
+
+def _wrongly_failed(one: Deployment, truth: _Truth) -> Wrong:
+    if not truth.fates & FAILED:
+        yield "claimed_wrongly", truth.told
+    elif Fate.FAILED in truth.fates and not _reason_told(one, truth):
+        yield "reasons_wrong", ", ".join(entry.job.reason for entry in truth.asks)
+
+
+def _wrongly_cancelled(_one: Deployment, truth: _Truth) -> Wrong:
+    if not (truth.fates & CANCELLED or truth.cancelled or truth.over):
+        yield "claimed_wrongly", truth.told
+
+
+def _wrongly_superseded(one: Deployment, truth: _Truth) -> Wrong:
+    if truth.fates & FAILED or (one.superseded_by or "") <= one.id:
+        yield "claimed_wrongly", f"by {one.superseded_by}; {truth.told}"
+
+
+def _wrongly_unknown(_one: Deployment, truth: _Truth) -> Wrong:
+    shows = truth.fates & {Fate.FAILED, Fate.INTERRUPTED} and not truth.ambiguous
+    if shows or not truth.asks:
+        yield "unknown_ends", truth.told
+
+
+_OTHERWISE = {
+    State.FAILED: _wrongly_failed,
+    State.CANCELLED: _wrongly_cancelled,
+    State.SUPERSEDED: _wrongly_superseded,
+    State.UNKNOWN: _wrongly_unknown,
+}
+
+
+def _told_apart(one: Deployment, truth: _Truth) -> bool:
+    """Whether it is unknown since somebody else's record may be meant as well."""
+    return one.state is State.UNKNOWN and truth.ambiguous
+
+
+def _reason_told(one: Deployment, truth: _Truth) -> bool:
+    return any(entry.job.reason and entry.job.reason in one.note for entry in truth.asks)
+
+
+def _too_early(stage: Stage, one: Deployment, truth: _Truth) -> Iterator[str]:
+    """Where what is claimed was over before it was asked for."""
+    job, asks = truth.jobs.get(one.backend_id or ""), truth.asks
+    finished, asked = one.finished_at, one.asked_at
+    if job and job.ended and asks and job.ended < asks[0].at:
+        yield f"{one.id} pins {job.id}, over {asks[0].at - job.ended:.2f} s before"
+    elif finished and asked and finished < asked and not stage.clocks_jumped:
+        yield f"{one.id} is {one.state} {asked - finished:.2f} s too early"
+
+
+def _ambiguous(stage: Stage, asks: Sequence[Asked]) -> bool:
+    """Whether people have deployed the app meanwhile, so that a record may be theirs."""
+    return bool(asks) and any(
+        job.by and job.app == asks[0].app and (job.ended or asks[0].at) >= asks[0].at
+        for job in stage.backend.every
+    )
+
+
+def _cancelled(stage: Stage, record: Record, one: Deployment) -> bool:
+    return any(cancel.app == app_of(one) for cancel in _cancels(stage, record, one.seq))
+
+
+def _cancels(stage: Stage, record: Record, after: int) -> list[Cancel]:
+    """People's wishes to cancel that came after a delivery."""
+    seqs = {delivery.id: delivery.seq for delivery in record.deliveries}
+    return [one for one in stage.cancels if seqs.get(one.id, 0) > after]
+
+
+# ── asking ───────────────────────────────────────────────────────────────────
+
+
+def judge_asking(verdict: Verdict, stage: Stage, record: Record) -> None:
+    """The backend is asked once for what it does, and never for what was cancelled.
+
+    Again only for what it has lost, and not where a person has meant it to be dropped.
+    """
+    ledger = stage.backend.ledger
+    wishes = {(app_of(one), one.delivery): one for one in record.deployments}
+    verdict.blame("overlapping", (f"{e.app} {e.commit}" for e in ledger if e.overlapped))
+    verdict.blame(
+        "lost",
+        (f"asked by nobody: {e.app} {e.commit}" for e in ledger
+         if (e.app, e.delivery) not in wishes),
+    )  # fmt: skip
+    for entry in ledger:
+        verdict.blame("twice", _again(stage, entry))
+        if (wish := wishes.get((entry.app, entry.delivery))) is not None:
+            verdict.blame("asked_after_cancel", _after_cancel(stage, record, entry, wish))
+    of_push = defaultdict(set)
+    for entry in ledger:
+        if entry.commit.strip("0"):
+            of_push[entry.app, entry.commit].add(entry.delivery)
+    verdict.blame(
+        "twice",
+        (f"{app} asked for {commit} by {len(by)} deliveries"
+         for (app, commit), by in of_push.items() if len(by) > 1),
+    )  # fmt: skip
+    tokens = defaultdict(set)
+    for entry in ledger:
+        tokens[entry.token].add((entry.app, entry.delivery))
+    verdict.blame("tokens_used_again", (f"{t}: {of}" for t, of in tokens.items() if len(of) > 1))
+
+
+def _again(stage: Stage, entry: Asked) -> Iterator[str]:
+    """Where it was asked for again though it was not lost; a person's cancel is a line apart."""
+    if entry.after in (None, *MAY_BE_ASKED_AGAIN, Fate.DROPPED, Fate.WITHDRAWN):
+        return
+    if entry.after in UNSEEN and any(at < entry.at for at in stage.backend.restarts):
+        return  # the restart has made its record `cancelled`
+    yield f"{entry.app} asked again for {entry.commit}: {entry.after}"
+
+
+def _after_cancel(stage: Stage, record: Record, entry: Asked, wish: Deployment) -> Iterator[str]:
+    what = f"{entry.app} {entry.commit} of {wish.id}"
+    if entry.after is Fate.WITHDRAWN:
+        yield f"{what}: withdrawn before"
+    elif entry.after is Fate.DROPPED and not any(at < entry.at for at in stage.backend.restarts):
+        yield f"{what}: a person had emptied the queue"
+    for cancel in _cancels(stage, record, wish.seq):
+        if cancel.app != entry.app:
+            continue
+        if entry.after is not None and entry.at > cancel.kept + HEARD:
+            yield f"{what}: asked again {entry.at - cancel.kept:.1f} s after a cancel"
+        elif cancel.decided is not None and entry.at > cancel.decided + TAKEN_UP:
+            yield f"{what}: asked {entry.at - cancel.decided:.1f} s after a cancel was taken up"

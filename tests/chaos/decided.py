@@ -1,0 +1,115 @@
+"""Compares what was pushed with what was kept, decided and asked for, and in which order."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import pairwise
+
+from bridge.core.decision import DEPLOYS, Reason
+from bridge.core.lifecycle import State
+from bridge.ports.inbox import DeliveryState
+from tests.chaos.dokploy.jobs import BUILT
+from tests.chaos.pushes import DECIDED, FRESH, OLD, Push
+from tests.chaos.stage import Stage
+from tests.chaos.verdicts import Record, Verdict, app_of
+
+TAKEN = DEPLOYS | {Reason.DUPLICATE_PUSH}
+"""Why a push deploys an app, or has done so already when another webhook brought it."""
+
+
+def judge_deliveries(verdict: Verdict, pushes: Sequence[Push], record: Record) -> None:
+    """Each acknowledged delivery is kept, once, and decided."""
+    states = {one.id: one.state for one in record.deliveries}
+    repeated = Counter(one.id for one in record.deliveries)
+    acknowledged = [push.id for push in pushes if push.acknowledged]
+    verdict.blame("lost", (id_ for id_ in acknowledged if id_ not in states))
+    verdict.blame(
+        "undecided", (f"{i} {s}" for i, s in states.items() if s is not DeliveryState.DECIDED)
+    )
+    verdict.blame("twice", (f"kept twice: {id_}" for id_, n in repeated.items() if n > 1))
+
+
+def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: Record) -> None:
+    """Each kept push is decided for all apps of its repository, as they are configured."""
+    sent = {push.id: push for push in pushes}
+    must, may = set[tuple[str, str | None]](), set[tuple[str, str | None]]()
+    for delivery in record.deliveries:
+        if (push := sent.get(delivery.id)) is None:
+            continue  # somebody's wish
+        reasons = {one.app_id: one.reason for one in record.decisions[delivery.seq]}
+        taken = {app for app, reason in reasons.items() if reason in TAKEN}
+        concerned = {app for app in stage.apps if push.concerns(stage.backend.services[app].now)}
+        if missing := sorted(concerned - reasons.keys()):
+            verdict.blame("undecided", [f"{push.id} says nothing of {missing}"])
+        deploys, skips = _verdicts(stage, push)
+        may |= {(app, push.after) for app in deploys}
+        must |= {(app, push.after) for app in deploys - skips}
+        if wrong := (taken - deploys) | ((reasons.keys() - taken) & deploys - skips):
+            changed = {app for app in wrong if len(stage.backend.services[app].configs) > 1}
+            what = f"{push.id} {push.kind} to {push.branch} of {sorted(push.apps)}: "
+            verdict.blame("skipped_as_it_was", (f"{what}{a} {reasons[a]}" for a in changed))
+            verdict.blame("wrongly_decided", (f"{what}{a} {reasons[a]}" for a in wrong - changed))
+    wished = Counter((app_of(one), one.commit) for one in record.deployments if one.commit)
+    verdict.blame("twice", (f"wished twice: {what}" for what, n in wished.items() if n > 1))
+    verdict.blame("lost", (f"never wished: {what}" for what in must - set(wished)))
+    verdict.blame("wrongly_decided", (f"not pushed: {what}" for what in set(wished) - may))
+
+
+def _verdicts(stage: Stage, push: Push) -> tuple[set[str], set[str]]:
+    """The apps that a push may deploy, and those that it may skip.
+
+    Both, where an app was configured anew just then. Who deploys may have an older picture.
+    """
+    deploys, skips = set[str](), set[str]()
+    for app, service in stage.backend.services.items():
+        if any(map(push.deploys, service.between(push.at - OLD, push.at + DECIDED))):
+            deploys.add(app)
+        recent = service.between(push.at - FRESH, push.at + DECIDED)
+        if not all(map(push.deploys, recent)) or stage.backend.was_away(push.at - FRESH):
+            skips.add(app)
+    return deploys, skips
+
+
+def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: Record) -> None:
+    """What was kept, acknowledged or not, is asked for in its order, and the newest is live."""
+    sent = {push.id: push for push in pushes}
+    newest: dict[str, str] = {}
+    place: dict[str, int] = {}
+    for delivery in sorted(record.deliveries, key=lambda one: one.seq):
+        push = sent.get(delivery.id)
+        if push is not None and push.after not in place:  # another webhook may bring it, and late
+            deploys, skips = _verdicts(stage, push)
+            newest |= dict.fromkeys(deploys - skips, push.after)
+            if deploys:
+                place[push.after] = delivery.seq
+    verdict.blame("old_last", _behind(stage, record, newest))
+    of_app: dict[str, list[str]] = defaultdict(list)
+    for entry in stage.backend.ledger:
+        of_app[entry.app].append(entry.commit)
+    verdict.blame(
+        "out_of_order",
+        (f"{app}: {new} before {old}"
+         for app, commits in of_app.items() for new, old in pairwise(commits)
+         if place.get(new, 0) > place.get(old, 0) > 0),
+    )  # fmt: skip
+
+
+def _behind(stage: Stage, record: Record, newest: dict[str, str]) -> list[str]:
+    """Apps without their newest push, of which nobody has said that it failed."""
+    said = {(app_of(one), one.commit): one.state for one in record.deployments}
+    live = {job.app: job for job in stage.backend.every if job.fate in BUILT}
+    found = []
+    for app, commit in newest.items():
+        if said.get((app, commit)) in (State.FAILED, State.CANCELLED, State.UNKNOWN):
+            continue
+        job = live.get(app)
+        if job is None or job.commit is None or not _holds(stage, job.commit, commit):
+            found.append(f"{app}: {job and job.commit} is live, {commit} was pushed")
+    return found
+
+
+def _holds(stage: Stage, built: str, commit: str) -> bool:
+    """Whether a commit is in what was built."""
+    return any(
+        built in one.commits and commit in one.ancestors(built)
+        for one in stage.repositories.values()
+    )

@@ -1,0 +1,114 @@
+"""Pushes as hosts tell of them, and which of them an app waits for."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from tests.chaos.dokploy.services import Config
+from tests.chaos.recording_backend import push_payload
+
+SKIP = "[skip ci]"
+DECIDED = 15.0
+"""Seconds after a push until which it is surely decided, where nothing harms the bridge."""
+
+FRESH = 5.0
+"""Seconds that the bridge's picture of an app may be old where it skips a push."""
+
+OLD = 120.0
+"""Seconds that it may be old where it deploys one: the apps are all read once a minute."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A repository at its host."""
+
+    host: str = "github"
+    repository: str = "my-org/mono"
+    id: int = 4711
+
+
+MONO = Origin()
+
+
+@dataclass
+class Push:
+    """What the sender knows of one delivery of a push.
+
+    Attributes:
+        branch: or the tag's name.
+        apps: the folders with changed files.
+        unharmed: nothing kept the bridge from hearing of it, so it must have acknowledged it.
+        kind: `push` or `tag`.
+        skip: its message asks not to be deployed.
+        at: when it was first sent, seconds since 1970.
+    """
+
+    id: str
+    branch: str
+    after: str
+    apps: set[str]
+    unharmed: bool
+    acknowledged: bool = False
+    origin: Origin = MONO
+    kind: str = "push"
+    skip: bool = False
+    at: float = 0.0
+
+    def concerns(self, config: Config) -> bool:
+        """Whether an app deploys from its repository."""
+        return config.repository == self.origin.repository
+
+    def deploys(self, config: Config) -> bool:
+        """Whether it is what an app waits for."""
+        if not self.concerns(config) or self.skip or config.trigger != self.kind:
+            return False
+        if self.kind == "tag":
+            return True
+        watched = {path.removesuffix("/**") for path in config.watch_paths}
+        return config.branch == self.branch and (not watched or not watched.isdisjoint(self.apps))
+
+    def payload(self, before: str) -> dict[str, Any]:
+        """What the host says of it."""
+        if self.origin.host == "gitlab":
+            return self._of_gitlab(before)
+        said = push_payload(before, self.after, self.apps, self.branch)
+        name = self.origin.repository
+        said["repository"] |= {
+            "id": self.origin.id,
+            "name": name.rpartition("/")[2],
+            "full_name": name,
+            "clone_url": f"https://git.example.com/{name}.git",
+            "pushed_at": int(self.at or time.time()),
+        }
+        said["head_commit"]["message"] = self._message
+        if self.kind == "tag":
+            said |= {"ref": f"refs/tags/{self.branch}", "commits": []}
+        return said
+
+    def _of_gitlab(self, before: str) -> dict[str, Any]:
+        name = self.origin.repository
+        files = sorted(f"{app}/file" for app in self.apps)
+        commit = {"id": self.after, "message": self._message, "modified": files}
+        kind, refs = ("tag_push", "tags") if self.kind == "tag" else ("push", "heads")
+        return {
+            "object_kind": kind,
+            "event_name": kind,
+            "ref": f"refs/{refs}/{self.branch}",
+            "before": before,
+            "after": self.after,
+            "checkout_sha": self.after,
+            "user_username": "ada",
+            "project_id": self.origin.id,
+            "project": {
+                "id": self.origin.id,
+                "path_with_namespace": name,
+                "web_url": f"https://gitlab.example.com/{name}",
+                "git_http_url": f"https://git.example.com/{name}.git",
+            },
+            "commits": [commit | {"added": [], "removed": []}],
+            "total_commits_count": 1,
+        }
+
+    @property
+    def _message(self) -> str:
+        return f"feat: change {SKIP}" if self.skip else "feat: change"

@@ -1,0 +1,113 @@
+"""Compares what the Git host and Slack show with what the bridge's journal says."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from bridge.core.lifecycle import Deployment, State
+from tests.chaos.pushes import MONO, Push
+from tests.chaos.stage import SITE, Stage
+from tests.chaos.verdicts import Record, Verdict, app_of
+
+STATUS = {
+    State.DONE: "success",
+    State.SUPERSEDED: "success",
+    State.UNKNOWN: "error",
+    State.FAILED: "failure",
+    State.CANCELLED: "error",
+}
+COMMENT = {
+    State.DONE: "✅ deployed",
+    State.SUPERSEDED: "⏩ superseded by a newer push",
+    State.UNKNOWN: "❔ accepted, outcome unknown",
+    State.FAILED: "❌ failed",
+    State.CANCELLED: "🚫 cancelled",
+}
+CARD = {
+    State.DONE: "is live",
+    State.SUPERSEDED: "gave way to a newer deployment",
+    State.UNKNOWN: "has an unknown outcome",
+    State.FAILED: "failed",
+    State.CANCELLED: "was cancelled",
+}
+"""What each place shows of the ends that there may be here, in the words that people read."""
+
+
+def judge_comments(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: Record) -> None:
+    """One comment for each pull request with kept pushes, and in it how each app stands."""
+    kept = {one.id for one in record.deliveries}
+    for pull in stage.repository.pulls.values():
+        pushed = {p.after for p in pushes if p.after in pull.commits and p.id in kept}
+        apps = {app_of(one) for one in record.deployments if one.commit in pushed}
+        wrong = []
+        if len(pull.comments) != bool(apps) and not (pushed and len(pull.comments) == 1):
+            wrong.append(f"#{pull.number} has {len(pull.comments)} comments")
+        for comment in pull.comments:
+            verdict.counts.comments += 1
+            wrong += [
+                f"#{pull.number} says {shown!r} of {one.app}, which is {one.state}"
+                for one in _newest(record.deployments)
+                if app_of(one) in apps
+                and COMMENT.get(one.state, "?") not in (shown := _row(comment.body, one.app))
+            ]
+        verdict.blame("comments_wrong", wrong)
+
+
+def _newest(deployments: Sequence[Deployment]) -> list[Deployment]:
+    newest: dict[str, Deployment] = {}
+    for one in sorted(deployments, key=lambda one: one.seq):
+        newest[one.app_id] = one
+    return list(newest.values())
+
+
+def _row(comment: str, app: str) -> str:
+    found = re.search(rf"^\| `{re.escape(app)}` \|.*$", comment, re.MULTILINE)
+    return found[0] if found else ""
+
+
+def judge_commits(verdict: Verdict, stage: Stage, record: Record) -> None:
+    """Statuses under commits, and an object at the host for each deployment that was asked for."""
+    at_github = {MONO.repository, SITE.repository}
+    hosts = [one for one in stage.repositories.values() if one.name in at_github]
+    statuses = {(o["sha"], o["context"]): o["state"] for host in hosts for o in host.statuses}
+    objects = defaultdict(list)
+    for made in (one for host in hosts for one in host.deployments.values()):
+        objects[made.description].append(made)
+    for one in record.deployments:
+        if not any(one.commit in host.commits for host in hosts):
+            continue
+        shown = statuses.get((one.commit, f"dokploy/{one.app}"))
+        if shown != STATUS.get(one.state, "?"):
+            verdict.blame("statuses_wrong", [f"{one.id} is {one.state}, shown {shown}"])
+        found = objects[f"{one.app} by dokploy-bridge, deployment {one.id}"]
+        ends = [made.states[-1]["state"] if made.states else "" for made in found]
+        wanted = [STATUS.get(one.state, "?")] if one.asked_at is not None else []
+        if ends != wanted:
+            verdict.blame("objects_wrong", [f"{one.id} is {one.state}, objects {ends}"])
+
+
+def judge_cards(verdict: Verdict, stage: Stage, record: Record) -> None:
+    """One card for each deployment, showing how it ended; every line of its thread once."""
+    cards, lines = _messages(stage)
+    verdict.counts.cards = sum(map(len, cards.values()))
+    for one in record.deployments:
+        texts = cards.get(one.id, [])
+        if len(texts) != 1 or CARD.get(one.state, "?") not in texts[0]:
+            verdict.blame("cards_wrong", [f"{one.id} is {one.state}, shown {texts}"])
+        told = lines.get(one.id, [])
+        if len(set(told)) != len(told) or max(told, default=1) != len(record.history[one.id]):
+            said = f"{one.id} with {len(record.history[one.id])} changes, told {told}"
+            verdict.blame("cards_wrong", [said])
+
+
+def _messages(stage: Stage) -> tuple[Mapping[str, list[str]], Mapping[str, list[int]]]:
+    """The texts of cards, and up to which change each line of their threads tells."""
+    cards, lines = defaultdict(list), defaultdict(list)
+    for channel in stage.slack.channels.values():
+        for message in channel.messages:
+            about = message["metadata"]["event_payload"]
+            if "thread_ts" in message:
+                lines[about["deployment"]].append(about["lines"])
+            else:
+                cards[about["deployment"]].append(message["text"])
+    return cards, lines

@@ -1,0 +1,111 @@
+"""What the ledgers are compared with, the bridge's own record, and what comes out of it: counts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+
+from bridge.core.decision import Decision
+from bridge.core.lifecycle import Change, Deployment
+from bridge.ports.feedback import Raised
+from bridge.ports.inbox import Delivery, DeliveryState
+
+
+@dataclass
+class Counts:
+    """What is counted; all but those of the first lines must be 0.
+
+    Attributes:
+        claimed_wrongly: an end that is not what the backend did.
+        denied: failed, cancelled, superseded or unknown although the backend did it.
+        unknown_ends: unknown although the backend shows what became of it.
+        skipped_as_it_was: a push was skipped on an app as it was more than five seconds ago.
+        asked_after_cancel: the backend was asked for what somebody had cancelled.
+        ended_before_asked: the record that is claimed was over before anybody asked.
+        pinned_twice: two deployments claim the same record.
+        tokens_used_again: two deployments were asked for with the same token.
+        reasons_wrong: a failed build of which another line than the one that says why is told.
+    """
+
+    sent: int = 0
+    acknowledged: int = 0
+    refused: int = 0
+    kept: int = 0
+    deployments: int = 0
+    asked: int = 0
+    asked_again: int = 0
+    lost_by_backend: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    by_people: int = 0
+    comments: int = 0
+    cards: int = 0
+
+    unheard: int = 0
+    lost: int = 0
+    undecided: int = 0
+    wrongly_decided: int = 0
+    skipped_as_it_was: int = 0
+    twice: int = 0
+    overlapping: int = 0
+    claimed_wrongly: int = 0
+    denied: int = 0
+    unknown_ends: int = 0
+    reasons_wrong: int = 0
+    ended_before_asked: int = 0
+    pinned_twice: int = 0
+    asked_after_cancel: int = 0
+    tokens_used_again: int = 0
+    old_last: int = 0
+    out_of_order: int = 0
+    comments_wrong: int = 0
+    statuses_wrong: int = 0
+    objects_wrong: int = 0
+    cards_wrong: int = 0
+    odd_answers: int = 0
+
+    def __str__(self) -> str:
+        named = (
+            (field.name.replace("_", " "), getattr(self, field.name)) for field in fields(self)
+        )
+        return ", ".join(f"{name} {value}" for name, value in named)
+
+
+@dataclass
+class Verdict:
+    """The counts, and what is wrong, in words."""
+
+    counts: Counts = field(default_factory=Counts)
+    wrong: list[str] = field(default_factory=list)
+
+    def blame(self, what: str, cases: Iterable[str]) -> None:
+        """Count cases of something that must not be."""
+        found = list(cases)
+        setattr(self.counts, what, getattr(self.counts, what) + len(found))
+        self.wrong += [f"{what.replace('_', ' ')}: {case}" for case in found]
+
+
+@dataclass
+class Record:
+    """What the bridge itself says in the end."""
+
+    deliveries: list[Delivery]
+    decisions: dict[int, list[Decision]]
+    deployments: list[Deployment]
+    history: dict[str, list[Change]]
+    feedback: list[Raised]
+
+    @property
+    def restless(self) -> list[str]:
+        """What has not come to its end."""
+        return [
+            *(f"delivery {d.id} is {d.state}: {d.error}"
+              for d in self.deliveries if d.state is DeliveryState.KEPT),
+            *(f"deployment {d.id} is {d.state}: {d.note}"
+              for d in self.deployments if not d.final),
+            *(f"{one.target.id} is not shown: {one.error}, {one.attempts} attempts"
+              for one in self.feedback if one.due_at is not None),
+        ]  # fmt: skip
+
+
+def app_of(one: Deployment) -> str:
+    """The backend's own name for the app."""
+    return one.app.rpartition("/")[2]
