@@ -187,8 +187,13 @@ def judge_asking(verdict: Verdict, stage: Stage, record: Record) -> None:
         (f"{app} asked for {commit} by {len(by)} deliveries"
          for (app, commit), by in of_push.items() if len(by) > 1),
     )  # fmt: skip
+    judge_tokens(verdict, stage)
+
+
+def judge_tokens(verdict: Verdict, stage: Stage) -> None:
+    """No token is ever used for two deployments."""
     tokens = defaultdict(set)
-    for entry in ledger:
+    for entry in stage.backend.ledger:
         tokens[entry.token].add((entry.app, entry.delivery))
     verdict.blame("tokens_used_again", (f"{t}: {of}" for t, of in tokens.items() if len(of) > 1))
 

@@ -1,7 +1,7 @@
 """Compares what was pushed with what was kept, decided and asked for, and in which order."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from bridge.core.decision import DEPLOYS, Reason
@@ -63,7 +63,8 @@ def _verdicts(stage: Stage, push: Push) -> tuple[set[str], set[str]]:
     for app, service in stage.backend.services.items():
         if any(map(push.deploys, service.between(push.at - OLD, push.at + DECIDED))):
             deploys.add(app)
-        recent = service.between(push.at - FRESH, push.at + DECIDED)
+        recent = service.between(push.at, push.at + DECIDED)
+        recent += service.read_between(push.at - FRESH, push.at + DECIDED)
         if not all(map(push.deploys, recent)) or stage.backend.was_away(push.at - FRESH):
             skips.add(app)
     return deploys, skips
@@ -81,7 +82,10 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
             newest |= dict.fromkeys(deploys - skips, push.after)
             if deploys:
                 place[push.after] = delivery.seq
-    verdict.blame("old_last", _behind(stage, record, newest))
+    told = (State.FAILED, State.CANCELLED, State.UNKNOWN)
+    said = {(app_of(one), one.commit) for one in record.deployments if one.state in told}
+    untold = {app: commit for app, commit in newest.items() if (app, commit) not in said}
+    verdict.blame("old_last", _behind(stage, untold))
     of_app: dict[str, list[str]] = defaultdict(list)
     for entry in stage.backend.ledger:
         of_app[entry.app].append(entry.commit)
@@ -93,14 +97,20 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
     )  # fmt: skip
 
 
-def _behind(stage: Stage, record: Record, newest: dict[str, str]) -> list[str]:
-    """Apps without their newest push, of which nobody has said that it failed."""
-    said = {(app_of(one), one.commit): one.state for one in record.deployments}
+def judge_live(verdict: Verdict, stage: Stage, pushes: Sequence[Push]) -> None:
+    """What was pushed last to each app is live, whoever has heard of it."""
+    newest: dict[str, str] = {}
+    for push in pushes:
+        deploys, skips = _verdicts(stage, push)
+        newest |= dict.fromkeys(deploys - skips, push.after)
+    verdict.blame("old_last", _behind(stage, newest))
+
+
+def _behind(stage: Stage, newest: Mapping[str, str]) -> list[str]:
+    """Apps that run something without the commit."""
     live = {job.app: job for job in stage.backend.every if job.fate in BUILT}
     found = []
     for app, commit in newest.items():
-        if said.get((app, commit)) in (State.FAILED, State.CANCELLED, State.UNKNOWN):
-            continue
         job = live.get(app)
         if job is None or job.commit is None or not _holds(stage, job.commit, commit):
             found.append(f"{app}: {job and job.commit} is live, {commit} was pushed")

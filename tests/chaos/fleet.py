@@ -168,6 +168,17 @@ class Fleet:
         await new.ready()
         return left
 
+    @asynccontextmanager
+    async def down(self) -> AsyncIterator[None]:
+        """While all of them are killed, and nobody starts them again."""
+        await asyncio.gather(*(process.end() for process in self.processes))
+        yield
+        for process in self.processes:
+            process.wanted = True
+            await process.start()
+        for process in self.processes:
+            await process.ready()
+
     async def end(self) -> None:
         await asyncio.gather(*(process.end() for process in self.every))
 

@@ -10,8 +10,9 @@ import time
 
 from bridge.app.storage import Stores, open_stores
 from bridge.core.lifecycle import State
-from tests.chaos.claims import judge_asking, judge_claims
-from tests.chaos.decided import judge_decisions, judge_deliveries, judge_order
+from tests.chaos.claims import judge_asking, judge_claims, judge_tokens
+from tests.chaos.copies import Forgotten
+from tests.chaos.decided import judge_decisions, judge_deliveries, judge_live, judge_order
 from tests.chaos.dokploy.jobs import MAY_BE_ASKED_AGAIN
 from tests.chaos.shown import judge_cards, judge_comments, judge_commits
 from tests.chaos.stage import Stage
@@ -66,6 +67,25 @@ def judge(stage: Stage, record: Record) -> Verdict:
     judge_comments(verdict, stage, pushes, record)
     judge_commits(verdict, stage, record)
     judge_cards(verdict, stage, record)
+    return verdict
+
+
+def judge_put_back(stage: Stage, record: Record, gone: Forgotten) -> Verdict:
+    """What must be so after an older copy of the data was put back. Pure.
+
+    What was acknowledged since the copy may be asked for again, and what is shown may be shown
+    twice. GitLab has no API here, so what is forgotten of it is not found again.
+    """
+    verdict = Verdict()
+    count(verdict, stage, record)
+    pushes = [push for sender in stage.senders for push in sender.sent]
+    there = [push for push in pushes if push.origin.host == "github" or not gone.holds(push.at)]
+    verdict.blame("odd_answers", (odd for sender in stage.senders for odd in sender.odd))
+    after = [push for push in pushes if push.at > gone.until]
+    judge_deliveries(verdict, [p for p in after if p.acknowledged], record)
+    judge_claims(verdict, stage, record)
+    judge_tokens(verdict, stage)
+    judge_live(verdict, stage, there)
     return verdict
 
 

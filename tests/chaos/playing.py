@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.chaos.ledgers import Verdict, all_quiet, judge
-from tests.chaos.scenarios import Scenario
+from tests.chaos.scenario import Scenario
 from tests.chaos.stage import Stage
 
 Group = Sequence[Scenario]

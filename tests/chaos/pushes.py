@@ -11,8 +11,9 @@ SKIP = "[skip ci]"
 DECIDED = 15.0
 """Seconds after a push until which it is surely decided, where nothing harms the bridge."""
 
-FRESH = 5.0
-"""Seconds that the bridge's picture of an app may be old where it skips a push."""
+FRESH = 6.0
+"""Seconds that the bridge's picture of an app may be old where it skips a push: five, and the
+time that the push takes to be decided."""
 
 OLD = 120.0
 """Seconds that it may be old where it deploys one: the apps are all read once a minute."""

@@ -27,7 +27,6 @@ from tests.chaos.dokploy.faults import (
     answers_late,
     cut_off,
     cuts_json,
-    kills,
     resets,
     says,
     says_nothing,
@@ -46,7 +45,6 @@ __all__ = [
     "answers_late",
     "cuts_json",
     "free_port",
-    "kills",
     "push_payload",
     "recording_backend",
     "resets",
@@ -266,6 +264,7 @@ class RecordingBackend(Builder):
         if (found := self.services.get(id_)) is None:
             said = {"message": "Application not found", "code": "NOT_FOUND"}
             return web.json_response(said, status=404)
+        found.reads.append(time.time())
         return web.json_response(found.told(self.git))
 
     async def health(self, _request: web.Request) -> web.Response:

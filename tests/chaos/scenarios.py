@@ -1,46 +1,17 @@
-"""What can go wrong, each as a small function under load; they may go wrong at the same time.
+"""What can go wrong with processes, with what is kept, and where it is shown, under load.
 
-A scenario returns once its fault is over. What must be so afterwards is `ledgers.judge`'s.
+They may go wrong at the same time. A scenario returns once its fault is over. What must be so
+afterwards is `ledgers.judge`'s. What goes wrong with the backend is in `troubles.py`, what people
+do meanwhile in `people.py`; which of them are run is in `programme.py`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from tests.chaos.fleet import LEAVES_WITHIN
-from tests.chaos.recording_backend import answers_late, cuts_json, resets, says, says_nothing
 from tests.chaos.stage import Stage
 from tests.fakes.host import Spoil
 
 HOUR = 3600.0
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One thing that goes wrong.
-
-    Attributes:
-        on: the database that it needs; "" for any.
-        needs_disk: whether it needs a small disk.
-        may_die: whether processes may end by themselves meanwhile; they are started again.
-        elsewhere: nothing happens to the bridge or its stores, so every webhook is acknowledged.
-    """
-
-    run: Callable[[Stage], Awaitable[None]]
-    on: str = ""
-    needs_disk: bool = False
-    may_die: bool = False
-    elsewhere: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.run.__name__.replace("_", " ")
-
-    def fits(self, stage: Stage) -> bool:
-        """Whether it can happen here."""
-        if self.needs_disk and stage.disk is None:
-            return False
-        return self.on in ("", stage.fleet.kind)
 
 
 # ── processes ────────────────────────────────────────────────────────────────
@@ -145,44 +116,6 @@ async def disk_full(stage: Stage) -> None:
         await process.ready()
 
 
-# ── the backend ──────────────────────────────────────────────────────────────
-
-
-async def backend_away(stage: Stage) -> None:
-    await stage.later(0.5)
-    await stage.backend.go_away()
-    await asyncio.sleep(stage.pace.outage)
-    await stage.backend.come_back()
-
-
-async def backend_fails(stage: Stage) -> None:
-    """Nothing that it fails at arrives.
-
-    Once an app only without a clear answer: after two of these its end is unknown, by design.
-    """
-    for app in stage.apps:
-        unclear = stage.chance.choice((says(500), resets(arrives=False), cuts_json(arrives=False)))
-        stage.backend.fail("application.deploy", [says(429, after="1"), unclear], app)
-        stage.backend.fail("deployment.all", [says(503), resets(arrives=False)], app)
-    await asyncio.sleep(stage.pace.outage)
-
-
-async def backend_cuts_off_after_accepting(stage: Stage) -> None:
-    """It does what it was asked for, and nobody hears of that."""
-    for app in stage.apps:
-        cuts = [resets(arrives=True), cuts_json(arrives=True)]
-        stage.backend.fail("application.deploy", cuts, app)
-    await asyncio.sleep(stage.pace.outage)
-
-
-async def backend_answers_late(stage: Stage) -> None:
-    """Later than the bridge waits for, or just in time, or never."""
-    for app in stage.apps:
-        late = [answers_late(stage.chance.uniform(0.5, 4.5)), says_nothing(arrives=True)]
-        stage.backend.fail("application.deploy", late, app)
-    await asyncio.sleep(stage.pace.outage)
-
-
 # ── where it is shown ────────────────────────────────────────────────────────
 
 
@@ -219,37 +152,3 @@ async def slack_fails(stage: Stage) -> None:
     stage.slack.mend()
     for _ in range(2):
         stage.slack.next_arrives_unanswered("chat.postMessage")
-
-
-KILLED = Scenario(killed_at_any_moment)
-ALL_KILLED = Scenario(all_killed_at_once)
-STOPPED = Scenario(stopped_for_a_while)
-UPGRADED = Scenario(told_to_leave_while_busy, may_die=True)
-CLOCKS = Scenario(clocks_jump, elsewhere=True)
-RESTARTED = Scenario(database_restarted, on="postgres", may_die=True)
-DATABASE_AWAY = Scenario(database_away, on="postgres", may_die=True)
-DATABASE_SILENT = Scenario(database_silent, on="postgres", may_die=True)
-DISK_FULL = Scenario(disk_full, needs_disk=True, may_die=True)
-BACKEND_AWAY = Scenario(backend_away, elsewhere=True)
-BACKEND_FAILS = Scenario(backend_fails, elsewhere=True)
-CUT_OFF = Scenario(backend_cuts_off_after_accepting, elsewhere=True)
-LATE = Scenario(backend_answers_late, elsewhere=True)
-HOST_FAILS = Scenario(host_fails, elsewhere=True)
-SLACK_FAILS = Scenario(slack_fails, elsewhere=True)
-
-PROCESSES = (KILLED, ALL_KILLED, STOPPED, UPGRADED, CLOCKS)
-STORES = (RESTARTED, DATABASE_AWAY, DATABASE_SILENT, DISK_FULL)
-SERVICES = (BACKEND_AWAY, BACKEND_FAILS, CUT_OFF, LATE, HOST_FAILS, SLACK_FAILS)
-
-SHORT_RUN: tuple[tuple[Scenario, ...], ...] = (
-    (KILLED, BACKEND_FAILS),
-    (STOPPED, HOST_FAILS, SLACK_FAILS),
-    (ALL_KILLED, LATE),
-    (CLOCKS, CUT_OFF),
-    (RESTARTED,),
-    (DATABASE_AWAY,),
-    (DATABASE_SILENT,),
-    (DISK_FULL,),
-    (UPGRADED, BACKEND_AWAY),
-)
-"""What goes wrong in the short run: one group after the other, each all at the same time."""

@@ -37,8 +37,9 @@ def judge_comments(verdict: Verdict, stage: Stage, pushes: Sequence[Push], recor
     """One comment for each pull request with kept pushes, and in it how each app stands."""
     kept = {one.id for one in record.deliveries}
     for pull in stage.repository.pulls.values():
-        pushed = {p.after for p in pushes if p.after in pull.commits and p.id in kept}
-        apps = {app_of(one) for one in record.deployments if one.commit in pushed}
+        of_it = {p.id for p in pushes if p.kind == "push" and p.after in pull.commits}
+        pushed = of_it & kept
+        apps = {app_of(one) for one in record.deployments if one.delivery in pushed}
         wrong = []
         if len(pull.comments) != bool(apps) and not (pushed and len(pull.comments) == 1):
             wrong.append(f"#{pull.number} has {len(pull.comments)} comments")

@@ -4,11 +4,18 @@ import asyncio
 import itertools
 import json
 import random
-from collections.abc import AsyncIterator
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
+from bridge.app.storage import open_stores
+from bridge.core.commands import COMMAND_HOST, write_command
+from bridge.core.events import Action, Asked
+from bridge.ports.inbox import DeliveryState, NewDelivery
 from tests.chaos.disk import SmallDisk
 from tests.chaos.dokploy.services import Config
 from tests.chaos.fleet import Fleet, Kept, running_fleet
@@ -20,6 +27,7 @@ from tests.chaos.sender import Sender
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeRepository
 from tests.fakes.slack.server import BOT_TOKEN, FakeSlack, running_slack
+from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, TOKEN
 from tests.worlds.postgres import Server
 
@@ -99,6 +107,8 @@ class Stage:
     disk: SmallDisk | None = None
     cancels: list[Cancel] = field(default_factory=list)
     clocks_jumped: bool = False
+    aimed: int = 0
+    """Kills that have hit the very instant they were aimed at."""
     left: list[float] = field(default_factory=list)
     """How many seconds processes took to leave after SIGTERM."""
 
@@ -122,6 +132,19 @@ class Stage:
     async def later(self, most: float) -> None:
         """Wait for a moment that is drawn."""
         await asyncio.sleep(self.chance.uniform(most / 3, most))
+
+    async def cancel(self, app: str) -> None:
+        """Wish by command line that an app's deployments stop; returns once that is taken up."""
+        id_ = f"cli-{uuid.uuid4().hex}"
+        body = write_command(Asked(Action.CANCEL, app, "cli: ada"))
+        async with open_stores(self.fleet.settings) as stores:
+            await stores.inbox.keep(NewDelivery(COMMAND_HOST, id_, Action.CANCEL, {}, body, 0.0))
+            self.cancels.append(cancel := Cancel(app, id_, time.time()))
+            await until(
+                lambda: stores.inbox.find(COMMAND_HOST, id_),
+                lambda found: found is not None and found.state is not DeliveryState.KEPT,
+            )
+        cancel.decided = time.time()
 
     def open_pulls(self) -> None:
         """Each branch has one more pull request, so that its next push has one more comment."""
@@ -161,6 +184,7 @@ async def stage(
     database: Server | None = None,
     disk: SmallDisk | None = None,
     fault: str = "",
+    others: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Stage]:
     """All of it, running.
 
@@ -169,6 +193,7 @@ async def stage(
         disk: where the database's files are; None: SQLite's in the folder, Postgres's where all
             others of that server are.
         fault: is planted in all processes of the bridge (`planted.py`).
+        others: further settings of the bridge.
     """
     branches = {f"app-{n}": BRANCHES[n % len(BRANCHES)] for n in range(APPS)}
     async with AsyncExitStack() as stack:
@@ -183,7 +208,7 @@ async def stage(
         repositories = _repositories(github)
         _like_a_real_one(backend, repositories, chance)
         data = disk.folder if disk and database is None else folder / "data"
-        variables = _variables(data, backend, github, slack) | {FAULT: fault}
+        variables = _variables(data, backend, github, slack) | {FAULT: fault, **others}
         line = None
         if database is not None:
             line = await stack.enter_async_context(line_to(database.port))

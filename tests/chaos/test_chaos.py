@@ -31,7 +31,7 @@ import pytest
 
 from tests.chaos.disk import small_disk
 from tests.chaos.playing import Group, played
-from tests.chaos.scenarios import PROCESSES, SERVICES, SHORT_RUN, STORES
+from tests.chaos.programme import PEOPLE, PROCESSES, SERVICES, SHORT_RUN, STORES
 from tests.chaos.stage import LONG, SHORT, Stage, stage
 from tests.worlds.postgres import own_server
 
@@ -96,7 +96,7 @@ def planned(on: Stage) -> list[Group]:
     if not ROUNDS:
         groups: list[Group] = [*SHORT_RUN]
     else:
-        groups = [(one,) for one in (*PROCESSES, *STORES, *SERVICES)]
+        groups = [(one,) for one in (*PROCESSES, *STORES, *SERVICES, *PEOPLE)]
         groups += [drawn(on) for _ in range(ROUNDS)]
     return [
         group
@@ -106,6 +106,12 @@ def planned(on: Stage) -> list[Group]:
 
 
 def drawn(on: Stage) -> Group:
-    """Some that go wrong at the same time: at most one with processes or stores, and services."""
-    fitting = [one for one in (*PROCESSES, *STORES) if one.fits(on)]
-    return (on.chance.choice(fitting), *on.chance.sample(SERVICES, 2))
+    """Some that go wrong at the same time: one with processes or stores, two others elsewhere."""
+    harm = on.chance.choice([one for one in (*PROCESSES, *STORES) if one.fits(on)])
+    first = on.chance.choice((*SERVICES, *PEOPLE))
+    fitting = [
+        one
+        for one in (*SERVICES, *PEOPLE)
+        if one is not first and not (one.unclear and first.unclear)
+    ]
+    return harm, first, on.chance.choice(fitting)

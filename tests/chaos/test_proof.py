@@ -24,15 +24,15 @@ import pytest
 from tests.chaos import planted
 from tests.chaos.cluster import ROOT
 from tests.chaos.playing import Group, played
-from tests.chaos.scenarios import (
+from tests.chaos.programme import (
     ALL_KILLED,
     CUT_OFF,
     HOST_FAILS,
     KILLED,
     LATE,
     SLACK_FAILS,
-    Scenario,
 )
+from tests.chaos.scenario import Scenario
 from tests.chaos.sender import Habits
 from tests.chaos.stage import Pace, Stage, stage
 from tests.worlds.postgres import the_server

@@ -10,9 +10,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Fault = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 """What happens to one request instead; it may still let the request through."""
 
-Kill = Callable[[web.Request], Awaitable[None]]
-"""Kills the process that has sent a request."""
-
 
 def resets(*, arrives: bool) -> Fault:
     """The connection is reset after the request was sent."""
@@ -75,25 +72,5 @@ def says(status: int, *, after: str | None = None, arrives: bool = False) -> Fau
         if arrives:
             await handler(request)
         return web.Response(status=status, headers={"Retry-After": after} if after else {})
-
-    return fault
-
-
-def kills(kill: Kill, *, arrives: bool, answered: bool = False) -> Fault:
-    """Whoever asks dies of it.
-
-    Args:
-        kill: kills the process that has sent a request.
-        arrives: what was asked for happens.
-        answered: the answer lies in the dead one's buffer, or it has read it and no more.
-    """
-
-    async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
-        answer = await handler(request) if arrives else web.Response()
-        if answered:
-            await answer.prepare(request)
-            await answer.write_eof()
-        await kill(request)
-        return answer if answered else cut_off(request)
 
     return fault

@@ -47,10 +47,16 @@ class Config:
 
 @dataclass
 class Service:
-    """An application; `configs` holds each configuration with the time since which it holds."""
+    """An application.
+
+    Attributes:
+        configs: each configuration with the time since which it holds.
+        reads: when somebody was told the configuration.
+    """
 
     id: str
     configs: list[tuple[float, Config]] = field(default_factory=list)
+    reads: list[float] = field(default_factory=list)
     status: str = "idle"
     last_deploy: str | None = None
 
@@ -70,6 +76,11 @@ class Service:
             for (began, config), ended in zip(self.configs, ends, strict=True)
             if began <= until and ended >= since
         ] or [self.configs[0][1]]
+
+    def read_between(self, since: float, until: float) -> list[Config]:
+        """The configurations that were told from `since` to `until`."""
+        times = [at for at in self.reads if since <= at <= until]
+        return [self.between(at, at)[0] for at in times]
 
     def listed(self) -> dict[str, Any]:
         """As `project.all` lists it: without its source."""

@@ -1,0 +1,67 @@
+"""What people do while the bridge is at work: in Dokploy's dashboard, and by command line."""
+
+import asyncio
+
+from tests.chaos.dokploy.faults import resets
+from tests.chaos.dokploy.jobs import Fate
+from tests.chaos.stage import Stage
+from tests.chaos.troubles import slow_builds
+
+ACTS = 5
+"""How often somebody does something in a scenario."""
+
+
+async def people_deploy_too(stage: Stage) -> None:
+    """The same apps, in the dashboard: with titles that are not the bridge's."""
+    for _ in range(ACTS):
+        await stage.later(stage.pace.outage / ACTS)
+        stage.backend.person_deploys(stage.chance.choice(stage.apps))
+
+
+async def people_deploy_while_asking_fails(stage: Stage) -> None:
+    """What the bridge asks for never arrives, and what a person asks for does."""
+    for app in stage.apps:
+        stage.backend.fail("application.deploy", [resets(arrives=False)], app)
+        stage.backend.person_deploys(app)
+    await people_deploy_too(stage)
+
+
+async def somebody_empties_the_queue(stage: Stage) -> None:
+    """*Cancel Queues* in the dashboard: everything that waits is dropped, and that is meant."""
+    async with slow_builds(stage):
+        for _ in range(2):
+            await stage.later(stage.pace.outage)
+            stage.backend.drop_waiting(Fate.DROPPED)
+
+
+async def people_cancel(stage: Stage) -> None:
+    """By command line, while deployments wait, are asked for, and run."""
+    async with slow_builds(stage):
+        for _ in range(3):
+            await stage.later(1.0)
+            await stage.cancel(stage.chance.choice(stage.apps))
+
+
+async def people_cancel_and_it_restarts(stage: Stage) -> None:
+    """What was cancelled is forgotten by the backend as well, which must not look like a loss."""
+    async with slow_builds(stage):
+        await asyncio.sleep(1.5)
+        going = [job.app for job in stage.backend.every if job.ended is None and not job.by]
+        for app in dict.fromkeys(going[-4:]):
+            await stage.cancel(app)
+        await stage.backend.restart(stage.pace.outage / 2)
+
+
+async def people_configure_an_app(stage: Stage) -> None:
+    """Another branch, other watch paths, another trigger, each pushed to at once."""
+    sender, mover = stage.senders[0], stage.backend.services["mover"]
+    round_ = len(mover.configs)
+    branch, folder, tag = f"moved-{round_}", f"folder-{round_}", f"m{round_}.0.0"
+    stage.repository.branches[branch] = stage.repository.branches["main"]
+    await stage.later(1.0)
+    mover.change(branch=branch, watch_paths=("mover/**",), trigger="push")
+    await sender.once(branch=branch, apps=("mover",))
+    mover.change(watch_paths=(f"{folder}/**",))
+    await sender.once(branch=branch, apps=(folder,))
+    mover.change(trigger="tag")
+    await sender.once(branch=branch, apps=(folder,), tag=tag)

@@ -1,0 +1,66 @@
+"""Which scenarios there are, and which of them go wrong in a run."""
+
+from tests.chaos import aimed, people, scenarios, troubles
+from tests.chaos.scenario import Scenario
+
+KILLED = Scenario(scenarios.killed_at_any_moment)
+ALL_KILLED = Scenario(scenarios.all_killed_at_once)
+STOPPED = Scenario(scenarios.stopped_for_a_while)
+UPGRADED = Scenario(scenarios.told_to_leave_while_busy, may_die=True)
+CLOCKS = Scenario(scenarios.clocks_jump, elsewhere=True)
+KILLED_ASKING = Scenario(aimed.killed_while_asking)
+KILLED_ASKING_AGAIN = Scenario(aimed.killed_while_asking_again)
+
+RESTARTED = Scenario(scenarios.database_restarted, on="postgres", may_die=True)
+DATABASE_AWAY = Scenario(scenarios.database_away, on="postgres", may_die=True)
+DATABASE_SILENT = Scenario(scenarios.database_silent, on="postgres", may_die=True)
+DISK_FULL = Scenario(scenarios.disk_full, needs_disk=True, may_die=True)
+
+BACKEND_AWAY = Scenario(troubles.backend_away, elsewhere=True)
+BACKEND_FAILS = Scenario(troubles.backend_fails, elsewhere=True, unclear=True)
+CUT_OFF = Scenario(troubles.backend_cuts_off_after_accepting, elsewhere=True, unclear=True)
+LATE = Scenario(troubles.backend_answers_late, elsewhere=True, unclear=True)
+LISTS_LATE = Scenario(troubles.backend_lists_late, elsewhere=True)
+BUILDS_FAIL = Scenario(troubles.builds_fail, elsewhere=True)
+BACKEND_RESTARTS = Scenario(troubles.backend_restarts, elsewhere=True)
+NO_DATABASE = Scenario(troubles.backend_loses_its_database, elsewhere=True, unclear=True)
+NO_LOGS = Scenario(troubles.log_folders_are_removed, elsewhere=True)
+NO_LOGS_RESTARTS = Scenario(troubles.log_folders_are_removed_and_it_restarts, elsewhere=True)
+
+PEOPLE_DEPLOY = Scenario(people.people_deploy_too, elsewhere=True)
+PEOPLE_INSTEAD = Scenario(people.people_deploy_while_asking_fails, elsewhere=True, unclear=True)
+EMPTIED = Scenario(people.somebody_empties_the_queue, elsewhere=True)
+CANCELLED = Scenario(people.people_cancel, elsewhere=True)
+CANCELLED_RESTARTS = Scenario(people.people_cancel_and_it_restarts, elsewhere=True)
+CONFIGURED = Scenario(people.people_configure_an_app, elsewhere=True)
+
+HOST_FAILS = Scenario(scenarios.host_fails, elsewhere=True)
+SLACK_FAILS = Scenario(scenarios.slack_fails, elsewhere=True)
+
+PROCESSES = (
+    KILLED, ALL_KILLED, STOPPED, UPGRADED, CLOCKS, KILLED_ASKING, KILLED_ASKING_AGAIN,
+)  # fmt: skip
+STORES = (RESTARTED, DATABASE_AWAY, DATABASE_SILENT, DISK_FULL)
+SERVICES = (
+    BACKEND_AWAY, BACKEND_FAILS, CUT_OFF, LATE, LISTS_LATE, BUILDS_FAIL, BACKEND_RESTARTS,
+    NO_DATABASE, NO_LOGS, NO_LOGS_RESTARTS, HOST_FAILS, SLACK_FAILS,
+)  # fmt: skip
+PEOPLE = (PEOPLE_DEPLOY, PEOPLE_INSTEAD, EMPTIED, CANCELLED, CANCELLED_RESTARTS, CONFIGURED)
+
+SHORT_RUN: tuple[tuple[Scenario, ...], ...] = (
+    (KILLED, BACKEND_FAILS),
+    (STOPPED, HOST_FAILS, SLACK_FAILS),
+    (ALL_KILLED, LATE),
+    (KILLED_ASKING, PEOPLE_DEPLOY),
+    (BACKEND_RESTARTS, BUILDS_FAIL),
+    (NO_DATABASE,),
+    (CONFIGURED, LISTS_LATE),
+    (CANCELLED, EMPTIED),
+    (CLOCKS, CUT_OFF),
+    (RESTARTED,),
+    (DATABASE_AWAY,),
+    (DATABASE_SILENT,),
+    (DISK_FULL,),
+    (UPGRADED, BACKEND_AWAY),
+)
+"""What goes wrong in the short run: one group after the other, each all at the same time."""

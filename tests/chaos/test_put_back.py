@@ -1,0 +1,67 @@
+"""An older copy of the data is put back: by a restore, or by a failover to a replica that lags.
+
+What the bridge was told since then is forgotten, and some of it was asked for already. So much
+may happen twice; but all comes to its end, no claim is wrong, no token is used for two, and what
+was pushed since the copy is found again at the host, so that the newest commit is live.
+"""
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.copies import Copy, Forgotten, failed_over, restored, taken
+from tests.chaos.ledgers import all_quiet, judge_put_back
+from tests.chaos.stage import SHORT, Stage, stage
+from tests.worlds.postgres import own_server
+
+SOON = {"BRIDGE_CATCHUP_EVERY": "2", "BRIDGE_CATCHUP_GRACE": "1"}
+"""How often what no webhook told is looked for at the host."""
+
+pytestmark = pytest.mark.slow
+
+
+async def played(on: Stage, put_back: Callable[[Stage, Copy], Awaitable[Forgotten]]) -> list[str]:
+    """Pushes, a copy, more pushes, and the copy put back; what is wrong then."""
+    on.backend.build_seconds = 0.4
+    async with on.load(unharmed=False):
+        await asyncio.sleep(1.5)
+        copy = await taken(on)
+        await asyncio.sleep(2.5)
+    gone = await put_back(on, copy)
+    async with on.load(unharmed=False):
+        await asyncio.sleep(1.0)
+    await on.heal()
+    deadline = time.monotonic() + on.pace.quiet
+    while wrong := judge_put_back(on, await all_quiet(on), gone).wrong:
+        if time.monotonic() > deadline or not all(re.match("old last", one) for one in wrong):
+            break
+        await asyncio.sleep(0.5)
+    return wrong
+
+
+async def test_a_restored_copy_on_sqlite_forgets_nothing_for_good(tmp_path: Path) -> None:
+    async with stage("sqlite", tmp_path, random.Random(), SHORT, others=SOON) as on:
+        assert await played(on, restored) == []
+
+
+async def test_a_restored_copy_on_postgres_forgets_nothing_for_good(tmp_path: Path) -> None:
+    with own_server() as server:
+        async with stage(
+            "postgres", tmp_path, random.Random(), SHORT, database=server, others=SOON
+        ) as on:
+            assert await played(on, restored) == []
+
+
+async def test_workers_that_live_through_a_lagging_failover_look_after_all_that_waits(
+    tmp_path: Path,
+) -> None:
+    with own_server() as server:
+        async with stage(
+            "postgres", tmp_path, random.Random(), SHORT, database=server, others=SOON
+        ) as on:
+            assert await played(on, failed_over) == []

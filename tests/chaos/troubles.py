@@ -1,0 +1,112 @@
+"""What can go wrong with the backend, and on the way to it and back, under load."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.chaos.recording_backend import answers_late, cuts_json, resets, says, says_nothing
+from tests.chaos.stage import Stage
+
+SLOW = 0.6
+"""Seconds of a build, where some shall be caught while they wait or run."""
+
+LAG = 1.0
+"""Seconds that a caching proxy keeps an answer."""
+
+
+@asynccontextmanager
+async def slow_builds(stage: Stage) -> AsyncIterator[None]:
+    """While builds take long, so that others wait for them."""
+    usual, stage.backend.build_seconds = stage.backend.build_seconds, SLOW
+    try:
+        yield
+    finally:
+        stage.backend.build_seconds = usual
+
+
+# ── on the way ───────────────────────────────────────────────────────────────
+
+
+async def backend_away(stage: Stage) -> None:
+    await stage.later(0.5)
+    await stage.backend.go_away()
+    await asyncio.sleep(stage.pace.outage)
+    await stage.backend.come_back()
+
+
+async def backend_fails(stage: Stage) -> None:
+    """Nothing that it fails at arrives.
+
+    Once an app only without a clear answer: after two of these its end is unknown, by design.
+    """
+    for app in stage.apps:
+        unclear = stage.chance.choice((says(500), resets(arrives=False), cuts_json(arrives=False)))
+        stage.backend.fail("application.deploy", [says(429, after="1"), unclear], app)
+        stage.backend.fail("deployment.all", [says(503), resets(arrives=False)], app)
+    await asyncio.sleep(stage.pace.outage)
+
+
+async def backend_cuts_off_after_accepting(stage: Stage) -> None:
+    """It does what it was asked for, and nobody hears of that."""
+    for app in stage.apps:
+        cuts = [resets(arrives=True), cuts_json(arrives=True)]
+        stage.backend.fail("application.deploy", cuts, app)
+    await asyncio.sleep(stage.pace.outage)
+
+
+async def backend_answers_late(stage: Stage) -> None:
+    """Later than the bridge waits for, or just in time, or never."""
+    for app in stage.apps:
+        late = [answers_late(stage.chance.uniform(0.5, 4.5)), says_nothing(arrives=True)]
+        stage.backend.fail("application.deploy", late, app)
+    await asyncio.sleep(stage.pace.outage)
+
+
+async def backend_lists_late(stage: Stage) -> None:
+    """Behind a caching proxy: lists are old, and the next one may be older still."""
+    stage.backend.proxy.seconds = LAG
+    await asyncio.sleep(stage.pace.outage + LAG)
+    stage.backend.proxy.seconds = 0.0
+
+
+# ── inside ───────────────────────────────────────────────────────────────────
+
+
+async def builds_fail(stage: Stage) -> None:
+    """A third of them, for one reason or another."""
+    stage.backend.failing = 0.35
+    await asyncio.sleep(stage.pace.outage + 1.0)
+    stage.backend.failing = 0.0
+
+
+async def backend_restarts(stage: Stage) -> None:
+    """What waits there is forgotten, what builds is interrupted."""
+    async with slow_builds(stage):
+        await asyncio.sleep(1.5)
+        await stage.backend.restart(stage.pace.outage / 2)
+        await asyncio.sleep(0.5)
+
+
+async def backend_loses_its_database(stage: Stage) -> None:
+    """Every key is refused, builds end unseen, and what waits there vanishes."""
+    async with slow_builds(stage):
+        await asyncio.sleep(1.5)
+        await stage.backend.lose_database(stage.pace.outage + 2.0)
+
+
+async def log_folders_are_removed(stage: Stage) -> None:
+    """By a person who clears old deployments: what fails then stays `running` for ever."""
+    async with slow_builds(stage):
+        stage.backend.failing = 0.6
+        for _ in range(2):
+            await asyncio.sleep(1.5)
+            for app in stage.apps:
+                stage.backend.remove_logs(app)
+        await asyncio.sleep(SLOW)
+        stage.backend.failing = 0.0
+
+
+async def log_folders_are_removed_and_it_restarts(stage: Stage) -> None:
+    """Then what was stuck is `cancelled`."""
+    await log_folders_are_removed(stage)
+    await stage.backend.restart(0.5)
