@@ -5,7 +5,7 @@ backend knows of each job that the bridge has asked for what really became of it
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core.lifecycle import Deployment, State
@@ -34,10 +34,16 @@ class _Truth:
     jobs: Mapping[str, Job]
     cancelled: bool
     ambiguous: bool
+    forgotten: Callable[[float], bool]
 
     @property
     def fates(self) -> set[Fate]:
         return {one.job.fate for one in self.asks}
+
+    @property
+    def done(self) -> bool:
+        """Whether it is done, and shown to be, and the bridge has not forgotten that it asked."""
+        return any(o.job.fate is Fate.DONE and not self.forgotten(o.at) for o in self.asks)
 
     @property
     def told(self) -> str:
@@ -49,15 +55,25 @@ class _Truth:
         return any(o.job.fate in UNSEEN and o.job.status == "cancelled" for o in self.asks)
 
 
-def judge_claims(verdict: Verdict, stage: Stage, record: Record) -> None:
-    """Each end is what the backend did, pins its own record, and no other's."""
+def judge_claims(
+    verdict: Verdict,
+    stage: Stage,
+    record: Record,
+    forgotten: Callable[[float], bool] = lambda _at: False,
+) -> None:
+    """Each end is what the backend did, pins its own record, and no other's.
+
+    Args:
+        forgotten: whether what the bridge did at some time was lost with its data.
+    """
     asks = defaultdict(list)
     for entry in stage.backend.ledger:
         asks[entry.app, entry.delivery].append(entry)
     jobs = {job.id: job for job in stage.backend.every}
     for one in record.deployments:
         mine = asks[app_of(one), one.delivery]
-        truth = _Truth(mine, jobs, _cancelled(stage, record, one), _ambiguous(stage, mine))
+        cancelled, ambiguous = _cancelled(stage, record, one), _ambiguous(stage, mine)
+        truth = _Truth(mine, jobs, cancelled, ambiguous, forgotten)
         for line, words in _wrong(one, truth):
             verdict.blame(line, [f"{one.id} is {one.state} ({one.note}): {words}"])
         verdict.blame("ended_before_asked", _too_early(stage, one, truth))
@@ -73,7 +89,7 @@ def _wrong(one: Deployment, truth: _Truth) -> Wrong:
     """What is wrong with a claim."""
     if one.state is State.DONE:
         yield from _wrongly_done(one, truth)
-    elif Fate.DONE in truth.fates and not _told_apart(one, truth):
+    elif truth.done and not _told_apart(one, truth):
         yield "denied", truth.told
     elif one.state in _OTHERWISE:
         yield from _OTHERWISE[one.state](one, truth)

@@ -83,7 +83,7 @@ def judge_put_back(stage: Stage, record: Record, gone: Forgotten) -> Verdict:
     verdict.blame("odd_answers", (odd for sender in stage.senders for odd in sender.odd))
     after = [push for push in pushes if push.at > gone.until]
     judge_deliveries(verdict, [p for p in after if p.acknowledged], record)
-    judge_claims(verdict, stage, record)
+    judge_claims(verdict, stage, record, gone.holds)
     judge_tokens(verdict, stage)
     judge_live(verdict, stage, there)
     return verdict

@@ -1,9 +1,11 @@
 """What people do while the bridge is at work: in Dokploy's dashboard, and by command line."""
 
 import asyncio
+import time
 
 from tests.chaos.dokploy.faults import resets
 from tests.chaos.dokploy.jobs import Fate
+from tests.chaos.pushes import FRESH
 from tests.chaos.stage import Stage
 from tests.chaos.troubles import slow_builds
 
@@ -47,8 +49,7 @@ async def people_cancel_and_it_restarts(stage: Stage) -> None:
     async with slow_builds(stage):
         await asyncio.sleep(1.5)
         going = [job.app for job in stage.backend.every if job.ended is None and not job.by]
-        for app in dict.fromkeys(going[-4:]):
-            await stage.cancel(app)
+        await asyncio.gather(*(stage.cancel(app) for app in dict.fromkeys(going)))
         await stage.backend.restart(stage.pace.outage / 2)
 
 
@@ -58,7 +59,8 @@ async def people_configure_an_app(stage: Stage) -> None:
     round_ = len(mover.configs)
     branch, folder, tag = f"moved-{round_}", f"folder-{round_}", f"m{round_}.0.0"
     stage.repository.branches[branch] = stage.repository.branches["main"]
-    await stage.later(1.0)
+    while (left := mover.reads[-1] + FRESH + 0.5 - time.time()) > 0:
+        await asyncio.sleep(left)  # else the picture that the bridge has of it may be used
     mover.change(branch=branch, watch_paths=("mover/**",), trigger="push")
     await sender.once(branch=branch, apps=("mover",))
     mover.change(watch_paths=(f"{folder}/**",))

@@ -172,7 +172,10 @@ class RecordingBackend(Builder):
         if self.away:  # its connection was being made when the others were dropped
             return cut_off(request)
         procedure = request.path.removeprefix("/api/")
-        body = await request.json() if request.method == "POST" else {}
+        try:
+            body = await request.json() if request.method == "POST" else {}
+        except ConnectionResetError:  # its sender was killed
+            return cut_off(request)
         app = str(body.get("applicationId") or request.query.get("applicationId") or "")
         self.arrivals.append((procedure, app, time.monotonic()))
         self.askers[procedure, request.headers.get("x-api-key", "")] += 1
