@@ -45,6 +45,16 @@ class _Truth:
         """Whether it is done, and shown to be, and the bridge has not forgotten that it asked."""
         return any(o.job.fate is Fate.DONE and not self.forgotten(o.at) for o in self.asks)
 
+    def live(self, one: Deployment) -> bool:
+        """Whether somebody has built what it claims to be live, without saying who."""
+        return any(
+            job.app == app_of(one)
+            and job.fate in BUILT
+            and one.deployed_commit in (None, job.commit)
+            and (job.ended or 0.0) >= one.created_at
+            for job in self.jobs.values()
+        )
+
     @property
     def told(self) -> str:
         return ", ".join(sorted(self.fates)) or "never asked for"
@@ -97,7 +107,10 @@ def _wrong(one: Deployment, truth: _Truth) -> Wrong:
 
 def _wrongly_done(one: Deployment, truth: _Truth) -> Wrong:
     job = truth.jobs.get(one.backend_id or "")
-    if job is None or all(entry.job is not job for entry in truth.asks):
+    if one.backend_id is None:
+        if not truth.live(one):
+            yield "claimed_wrongly", f"nobody has built {one.deployed_commit}"
+    elif job is None or all(entry.job is not job for entry in truth.asks):
         theirs = job and f"{job.by or 'the bridge'}'s {job.title!r} {job.description!r}"
         yield "claimed_wrongly", f"pins {one.backend_id}, {theirs}"
     elif job.fate not in BUILT:
@@ -143,7 +156,9 @@ def _told_apart(one: Deployment, truth: _Truth) -> bool:
 
 
 def _reason_told(one: Deployment, truth: _Truth) -> bool:
-    return any(entry.job.reason and entry.job.reason in one.note for entry in truth.asks)
+    """Whether the line that says why is told; where the log is gone nobody can know it."""
+    failed = [entry.job for entry in truth.asks if entry.job.fate is Fate.FAILED]
+    return any(job.reason in one.note or not job.has_log for job in failed)
 
 
 def _too_early(stage: Stage, one: Deployment, truth: _Truth) -> Iterator[str]:

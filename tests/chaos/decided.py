@@ -41,6 +41,9 @@ def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], reco
         if missing := sorted(concerned - reasons.keys()):
             verdict.blame("undecided", [f"{push.id} says nothing of {missing}"])
         deploys, skips = _verdicts(stage, push)
+        owed = _owed(stage, record, delivery.seq)
+        late = {app for app in owed - deploys if push.reaches(stage.backend.services[app].now)}
+        deploys, skips = deploys | late, skips | late
         may |= {(app, push.after) for app in deploys}
         must |= {(app, push.after) for app in deploys - skips}
         if wrong := (taken - deploys) | ((reasons.keys() - taken) & deploys - skips):
@@ -52,6 +55,15 @@ def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], reco
     verdict.blame("twice", (f"wished twice: {what}" for what, n in wished.items() if n > 1))
     verdict.blame("lost", (f"never wished: {what}" for what in must - set(wished)))
     verdict.blame("wrongly_decided", (f"not pushed: {what}" for what in set(wished) - may))
+
+
+def _owed(stage: Stage, record: Record, seq: int) -> set[str]:
+    """Apps that earlier pushes have changed, and that did not come so far.
+
+    What has changed since the commit that they run counts with the next push, too.
+    """
+    failed = (State.FAILED, State.CANCELLED, State.UNKNOWN)
+    return {app_of(o) for o in record.deployments if o.seq < seq and o.state in failed}
 
 
 def _verdicts(stage: Stage, push: Push) -> tuple[set[str], set[str]]:

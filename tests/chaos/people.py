@@ -5,6 +5,7 @@ import time
 
 from tests.chaos.dokploy.faults import resets
 from tests.chaos.dokploy.jobs import Fate
+from tests.chaos.dokploy.services import Service
 from tests.chaos.pushes import FRESH
 from tests.chaos.stage import Stage
 from tests.chaos.troubles import slow_builds
@@ -59,11 +60,18 @@ async def people_configure_an_app(stage: Stage) -> None:
     round_ = len(mover.configs)
     branch, folder, tag = f"moved-{round_}", f"folder-{round_}", f"m{round_}.0.0"
     stage.repository.branches[branch] = stage.repository.branches["main"]
-    while (left := mover.reads[-1] + FRESH + 0.5 - time.time()) > 0:
-        await asyncio.sleep(left)  # else the picture that the bridge has of it may be used
+    await _picture_is_old(mover)
     mover.change(branch=branch, watch_paths=("mover/**",), trigger="push")
     await sender.once(branch=branch, apps=("mover",))
     mover.change(watch_paths=(f"{folder}/**",))
     await sender.once(branch=branch, apps=(folder,))
     mover.change(trigger="tag")
     await sender.once(branch=branch, apps=(folder,), tag=tag)
+
+
+async def _picture_is_old(app: Service) -> None:
+    """Wait until nobody has read an app for a while; younger pictures of it may be used."""
+    left = 1.0
+    while left > 0:
+        await asyncio.sleep(left)
+        left = app.reads[-1] + FRESH + 0.5 - time.time()

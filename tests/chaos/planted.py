@@ -150,24 +150,39 @@ def no_turns_of_an_app() -> None:
     enqueue = _put(DurableFlows, "_enqueue", beside)
 
 
-def asks_again_blindly() -> None:
-    from bridge.journey.deployment.deployment import Deployer
+async def _sees_nothing(*_: Any) -> Any:
+    """The look of somebody who finds nothing at the backend."""
+    from bridge.journey.deployment.watching import Look
 
-    _put(Deployer, "_adopted", _nothing)
+    return Look()
+
+
+def asks_again_blindly() -> None:
+    from bridge.journey.deployment.asking import Asker
+
+    _put(Asker, "_found", _sees_nothing)
 
 
 def asks_again_for_the_dead() -> None:
-    from bridge.journey.deployment import deployment
+    from bridge.journey.deployment import asking
 
-    _put(deployment, "_Attempt", partial(deployment._Attempt, may_be_there=False))
+    _put(asking, "_Attempt", partial(asking._Attempt, may_be_there=False))
 
 
 def gives_up_without_an_answer() -> None:
-    from bridge.journey.deployment.deployment import Deployer
+    from bridge.journey.deployment.asking import Asker
     from bridge.journey.deployment.watching import Watching
 
-    _put(Deployer, "_adopted", _nothing)
+    _put(Asker, "_found", _sees_nothing)
     _put(Watching, "tells_queue", _nothing)
+
+
+def tokens_come_again() -> None:
+    """One for each app, instead of one for each deployment."""
+    from bridge.core.lifecycle import app_of
+    from bridge.journey.delivery import meaning
+
+    token_for = _put(meaning, "token_for", lambda name, id_: token_for(name, app_of(id_)))
 
 
 def newest_goes_first() -> None:
@@ -190,20 +205,22 @@ def newest_goes_first() -> None:
     run = _put(Deployer, "run", newest)
 
 
-def what_waits_is_enough() -> None:
-    """A newer push is superseded by what waits already."""
+def what_goes_on_is_enough() -> None:
+    """A newer push is superseded by what waits or runs already."""
     import sqlalchemy as sa
 
+    from bridge.core.lifecycle import FINAL, State
     from bridge.stores import tables
     from bridge.stores.journal import moves, rows
 
     t = tables.deployments
 
     def oldest(db: Any, new: Any, now: float) -> None:
-        of_app = (t.c.app_id == new.app_id) & moves.WAITING
+        of_app = (t.c.app_id == new.app_id) & t.c.state.not_in(FINAL)
         if (first := db.scalar(sa.select(t.c.id).where(of_app).limit(1))) is None:
             return add(db, new, now)
-        new = replace(new, **moves._superseded(first, now))
+        facts = moves._superseded(first)
+        new = replace(new, state=State.SUPERSEDED, finished_at=now, **facts)
         db.execute(sa.insert(t), [rows.deployment_row(new)])
         return moves._note(db, new.id, new.seq, now, new.state, new.note)
 
@@ -214,6 +231,78 @@ def nobody_takes_over() -> None:
     from bridge.durable.peers import Peers
 
     _put(Peers, "_look", _nothing)
+
+
+# ── claims ───────────────────────────────────────────────────────────────────
+
+
+def doubtful_records_are_ours() -> None:
+    """What may be a person's is taken for what the bridge has asked for."""
+    from bridge.core.tracking import Match
+    from bridge.journey.deployment import watching
+
+    def matched(*given: Any, **facts: Any) -> Any:
+        found = match(*given, **facts)
+        return Match(found.doubtful[-1]) if found.doubtful else found
+
+    match = _put(watching, "match", matched)
+
+
+def records_of_before_are_taken() -> None:
+    """The oldest that is there, whether it ended before or not."""
+    from bridge.core.tracking import Match
+    from bridge.journey.deployment import watching
+
+    def matched(deployment: Any, records: Any, **facts: Any) -> Any:
+        return Match(records[-1]) if records else match(deployment, records, **facts)
+
+    match = _put(watching, "match", matched)
+
+
+def failed_is_unknown() -> None:
+    from bridge.core.lifecycle import State
+    from bridge.journey.deployment.ending import Ending
+
+    async def unknown(ending: Any, deployment: Any, _app: Any, _record: Any, facts: Any) -> None:
+        await ending.end(deployment.id, State.UNKNOWN, "a bug", **facts)
+
+    _put(Ending, "_failed", unknown)
+
+
+def failed_is_cancelled() -> None:
+    from bridge.core.lifecycle import State
+    from bridge.journey.deployment.ending import Ending
+
+    async def cancelled(ending: Any, deployment: Any, _app: Any, _record: Any, facts: Any) -> None:
+        await ending.end(deployment.id, State.CANCELLED, "a bug", **facts)
+
+    _put(Ending, "_failed", cancelled)
+
+
+def last_line_is_the_reason() -> None:
+    from bridge.journey.deployment.ending import CLOSING, Ending
+
+    async def closing(*_: Any) -> str:
+        return CLOSING
+
+    _put(Ending, "_why_failed", closing)
+
+
+def emptied_is_lost() -> None:
+    """What a person has taken out of the queue is asked for again."""
+    from bridge.journey.deployment.ending import Ending
+
+    _put(Ending, "dropped", Ending.lost)
+
+
+def stuck_is_lost() -> None:
+    """What has built, and says that it runs, is asked for again."""
+    from bridge.journey.deployment.ending import Ending
+
+    async def lost(ending: Any, deployment: Any, *_: Any) -> None:
+        await ending.lost(deployment)
+
+    _put(Ending, "unclosed", lost)
 
 
 # ── what is shown ────────────────────────────────────────────────────────────
@@ -287,9 +376,17 @@ FAULTS: dict[str, Callable[[], None]] = {
         asks_again_blindly,
         asks_again_for_the_dead,
         gives_up_without_an_answer,
+        tokens_come_again,
+        doubtful_records_are_ours,
+        records_of_before_are_taken,
+        failed_is_unknown,
+        failed_is_cancelled,
+        last_line_is_the_reason,
+        emptied_is_lost,
+        stuck_is_lost,
         nobody_takes_over,
         newest_goes_first,
-        what_waits_is_enough,
+        what_goes_on_is_enough,
         comments_are_not_looked_for,
         objects_are_not_looked_for,
         cards_are_not_looked_for,

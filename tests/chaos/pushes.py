@@ -68,6 +68,11 @@ class Push:
         watched = {path.removesuffix("/**") for path in config.watch_paths}
         return config.branch == self.branch and (not watched or not watched.isdisjoint(self.apps))
 
+    def reaches(self, config: Config) -> bool:
+        """Whether it is of an app's branch, whatever it has changed there."""
+        same = config.branch == self.branch and config.trigger == self.kind == "push"
+        return same and self.concerns(config) and not self.skip
+
     def payload(self, before: str) -> dict[str, Any]:
         """What the host says of it."""
         if self.origin.host == "gitlab":

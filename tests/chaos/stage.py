@@ -297,7 +297,9 @@ def _variables(
         "BRIDGE_JOURNEY_LOOK": "0.05",
         "BRIDGE_JOURNEY_LOOK_AT_MOST": "0.3",
         "BRIDGE_JOURNEY_ADOPT": "2.5",
-        "BRIDGE_JOURNEY_LOST": "4",
+        "BRIDGE_JOURNEY_LOST": "3",
+        "BRIDGE_JOURNEY_UNTOLD": "10",
+        "BRIDGE_JOURNEY_UNCLOSED": "4",
         "BRIDGE_FEEDBACK_RETRY_AT_MOST": "3",
         "BRIDGE_LOG_LEVEL": "warning",
     } | github.settings

@@ -12,13 +12,15 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State, deployment_id
 from bridge.ports.inbox import Delivery, DeliveryState
+from tests.chaos.dokploy.jobs import PERSON, Asked, Fate, Job
 from tests.chaos.ledgers import judge
-from tests.chaos.recording_backend import Asked, Job, RecordingBackend
-from tests.chaos.sender import Push, Sender
-from tests.chaos.shown import CARD, COMMENT
-from tests.chaos.stage import APPS, SHORT, Stage
+from tests.chaos.pushes import Push
+from tests.chaos.recording_backend import RecordingBackend
+from tests.chaos.sender import Sender
+from tests.chaos.shown import CARD, COMMENT, STATUS
+from tests.chaos.stage import APPS, SHORT, Cancel, Stage
 from tests.chaos.verdicts import Record
-from tests.fakes.host import FakeComment, FakeDeployment, FakePull, FakeRepository
+from tests.fakes.host import FakeComment, FakeCommit, FakeDeployment, FakePull, FakeRepository
 
 FIRST, SECOND = "a" * 40, "b" * 40
 PUSHES = {FIRST: {"app-0"}, SECOND: {"app-0", "app-2"}}
@@ -74,16 +76,19 @@ def run() -> Run:
 
 def stage_of_nothing() -> Stage:
     repository = FakeRepository("my-org/mono", 4711, iter(range(9)))
+    repository.commits[FIRST] = FakeCommit(FIRST, (), {})
+    repository.commits[SECOND] = FakeCommit(SECOND, (FIRST,), {})
     slack: Any = SimpleNamespace(channels={"C0": SimpleNamespace(messages=[])})
     chance = random.Random(1)
     sender = Sender("main", [], list, repository, chance, (0, 0))
-    backend = RecordingBackend(APPS, 0, 0)
+    backend = RecordingBackend(0, apps=APPS)
     nothing: Any = None
-    return Stage(nothing, backend, nothing, repository, slack, [sender], chance, SHORT)
+    repositories = {repository.name: repository}
+    return Stage(nothing, backend, nothing, repositories, slack, [sender], chance, SHORT)
 
 
 def add_push(run: Run, seq: int, commit: str, apps: set[str]) -> None:
-    push = Push(f"delivery {seq}", "main", commit, apps, unharmed=True, acknowledged=True)
+    push = Push(f"delivery-{seq}", "main", commit, apps, unharmed=True, acknowledged=True, at=1.0)
     run.sender.sent.append(push)
     run.record.deliveries.append(
         Delivery(seq, "github", push.id, "push", {}, 0.0, DeliveryState.DECIDED)
@@ -98,15 +103,18 @@ def deployed(seq: int, commit: str, app: str) -> Deployment:
     return Deployment(
         id=deployment_id(seq, app),
         seq=seq,
-        delivery=f"delivery {seq}",
+        delivery=f"delivery-{seq}",
         app_id=app,
         app=f"shop/{app}",
         action=Action.DEPLOY,
         trigger="push",
         state=State.DONE,
         created_at=0.0,
-        asked_at=1.0,
+        asked_at=2.0,
+        finished_at=4.0,
         commit=commit,
+        deployed_commit=commit,
+        backend_id=f"d-{seq}-{app}",
     )
 
 
@@ -115,7 +123,9 @@ def add_deployment(run: Run, one: Deployment) -> None:
     assert one.commit is not None
     run.record.deployments.append(one)
     run.record.history[one.id] = [Change(0.0, State.WAITING, ""), Change(1.0, State.DONE, "")]
-    run.ledger.append(asked(one.app_id, one.commit))
+    entry = asked(one.app_id, one.commit, one.seq)
+    run.ledger.append(entry)
+    run.stage.backend.every.append(entry.job)
     run.repository.statuses.append(
         {"sha": one.commit, "context": f"dokploy/{one.app}", "state": "success"}
     )
@@ -128,8 +138,12 @@ def add_deployment(run: Run, one: Deployment) -> None:
     run.messages.append(message(one, 2) | {"thread_ts": "1"})
 
 
-def asked(app: str, commit: str, *, overlapped: bool = False) -> Asked:
-    return Asked(app, "", commit, overlapped, Job("", app, "", "", 0.0), 0.0)
+def asked(app: str, commit: str, seq: int, after: Fate | None = None) -> Asked:
+    """What the backend has been asked for, and has done."""
+    job = Job(f"d-{seq}-{app}", app, "", "", 2.0, status="done", commit=commit)
+    job.ends(Fate.DONE, 3.0)
+    delivery = f"delivery-{seq}"
+    return Asked(app, f"token of {seq} {app}", commit, False, job, 2.0, delivery, after)
 
 
 def message(one: Deployment, lines: int) -> dict[str, Any]:
@@ -148,6 +162,37 @@ def deliver_again(run: Run) -> None:
 def decide(run: Run, app: int, reason: Reason) -> None:
     found = run.record.decisions[1]
     found[app] = replace(found[app], reason=reason)
+
+
+def becomes(run: Run, fate: Fate, state: State | None = None, **facts: Any) -> None:
+    """The first deployment came to another end at the backend, and perhaps in the journal."""
+    run.ledger[0].job.fate, run.ledger[0].job.reason = fate, "no such file"
+    if state is not None:
+        change(run, 0, state=state, **facts)
+        for shown in (*run.repository.statuses[:1], *run.repository.deployments[0].states):
+            shown["state"] = STATUS[state]
+        run.messages[0]["text"] = CARD[state]
+
+
+def cancel(run: Run, at: float) -> None:
+    """Somebody cancels what the first app has going on."""
+    id_ = "cli-1"
+    run.stage.cancels.append(Cancel("app-0", id_, at, at))
+    run.record.deliveries.append(Delivery(9, "cli", id_, "", {}, at, DeliveryState.DECIDED))
+
+
+def configure(run: Run) -> None:
+    """The first app waits for another branch, and long since."""
+    service = run.stage.backend.services["app-1"]
+    service.configs = [(0.0, service.now), (0.5, replace(service.now, watch_paths=("app-0/**",)))]
+
+
+def deploy_by_hand(run: Run, ended: float) -> str:
+    """A person deploys the first app; returns the record's id."""
+    job = Job("theirs", "app-0", "", "", 1.0, "done", by=PERSON, commit=SECOND)
+    job.ends(Fate.DONE, ended)
+    run.stage.backend.every.append(job)
+    return job.id
 
 
 HARMS: dict[str, tuple[Callable[[Run], object], str]] = {
@@ -173,7 +218,7 @@ HARMS: dict[str, tuple[Callable[[Run], object], str]] = {
     "kept twice": (deliver_again, "twice"),
     "wished twice": (
         lambda run: run.record.deployments.append(run.record.deployments[0]),
-        "twice",
+        "twice pinned_twice",
     ),
     "never wished": (
         lambda run: run.record.deployments.pop(),
@@ -181,24 +226,93 @@ HARMS: dict[str, tuple[Callable[[Run], object], str]] = {
     ),
     "wished by nobody": (
         lambda run: add_deployment(run, deployed(2, SECOND, "app-4")),
-        "wrongly_decided",
+        "wrongly_decided comments_wrong",
     ),
-    "asked twice": (lambda run: run.ledger.append(asked("app-2", SECOND)), "twice"),
+    "asked twice": (
+        lambda run: run.ledger.append(asked("app-2", SECOND, 2, after=Fate.RUNNING)),
+        "twice",
+    ),
+    "asked again for what is stuck": (
+        lambda run: run.ledger.append(asked("app-2", SECOND, 2, after=Fate.STUCK)),
+        "twice",
+    ),
+    "asked by two pushes": (
+        lambda run: setattr(run.ledger[0], "commit", SECOND),
+        "twice",
+    ),
+    "one token for two": (
+        lambda run: setattr(run.ledger[0], "token", run.ledger[1].token),
+        "tokens_used_again",
+    ),
+    "asked for what somebody has emptied": (
+        lambda run: run.ledger.append(asked("app-2", SECOND, 2, after=Fate.DROPPED)),
+        "asked_after_cancel",
+    ),
+    "asked for what was withdrawn": (
+        lambda run: run.ledger.append(asked("app-2", SECOND, 2, after=Fate.WITHDRAWN)),
+        "asked_after_cancel",
+    ),
+    "asked long after a cancel": (lambda run: cancel(run, -9.0), "asked_after_cancel"),
+    "done, but it failed": (lambda run: becomes(run, Fate.FAILED), "claimed_wrongly"),
+    "another commit": (lambda run: change(run, 0, deployed_commit=SECOND), "claimed_wrongly"),
+    "a person's record": (
+        lambda run: change(run, 0, backend_id=deploy_by_hand(run, 5.0)),
+        "claimed_wrongly",
+    ),
+    "a record of before": (
+        lambda run: change(run, 0, backend_id=deploy_by_hand(run, 1.0)),
+        "claimed_wrongly ended_before_asked",
+    ),
+    "finished before it was asked for": (
+        lambda run: change(run, 0, finished_at=1.9),
+        "ended_before_asked",
+    ),
+    "one record for two": (
+        lambda run: change(run, 0, backend_id=run.record.deployments[1].backend_id),
+        "claimed_wrongly pinned_twice",
+    ),
+    "failed, but it is done": (lambda run: becomes(run, Fate.DONE, State.FAILED), "denied"),
+    "unknown, but it is done": (lambda run: becomes(run, Fate.DONE, State.UNKNOWN), "denied"),
+    "cancelled, but it is done": (lambda run: becomes(run, Fate.DONE, State.CANCELLED), "denied"),
+    "superseded, but it is done": (
+        lambda run: becomes(run, Fate.DONE, State.SUPERSEDED, superseded_by="9"),
+        "denied",
+    ),
+    "superseded by an older one": (
+        lambda run: becomes(run, Fate.FORGOTTEN, State.SUPERSEDED, superseded_by=""),
+        "claimed_wrongly",
+    ),
+    "failed, and nothing did": (
+        lambda run: becomes(run, Fate.INTERRUPTED, State.FAILED),
+        "claimed_wrongly",
+    ),
+    "failed, and nobody says why": (
+        lambda run: becomes(run, Fate.FAILED, State.FAILED, note="Error occurred"),
+        "reasons_wrong",
+    ),
+    "cancelled by nobody": (
+        lambda run: becomes(run, Fate.FORGOTTEN, State.CANCELLED),
+        "claimed_wrongly",
+    ),
+    "unknown, but it failed": (
+        lambda run: becomes(run, Fate.FAILED, State.UNKNOWN),
+        "unknown_ends",
+    ),
+    "skipped as it was": (configure, "skipped_as_it_was lost old_last"),
     "asked while it goes on": (
         lambda run: run.ledger.append(replace(run.ledger.pop(), overlapped=True)),
         "overlapping",
     ),
     "asked by nobody": (
-        lambda run: run.ledger.insert(0, asked("app-2", FIRST)),
+        lambda run: run.ledger.insert(0, asked("app-2", FIRST, 3)),
         "lost",
     ),
-    "done and not asked": (lambda run: run.ledger.pop(0), "lost"),
-    "the newest not asked": (lambda run: run.ledger.pop(), "lost old_last"),
-    "an older one after it": (lambda run: run.ledger.reverse(), "out_of_order old_last"),
-    "an end that nobody knows": (
-        lambda run: change(run, 0, state=State.UNKNOWN),
-        "unknown_ends lost statuses_wrong objects_wrong cards_wrong",
+    "done and not asked": (lambda run: run.ledger.pop(0), "claimed_wrongly"),
+    "the newest not live": (
+        lambda run: setattr(run.stage.backend.every[2], "commit", FIRST),
+        "claimed_wrongly old_last",
     ),
+    "an older one after it": (lambda run: run.ledger.reverse(), "out_of_order"),
     "no comment": (lambda run: run.pull.comments.clear(), "comments_wrong"),
     "two comments": (lambda run: run.pull.comments.extend(run.pull.comments), "comments_wrong"),
     "an old comment": (

@@ -26,10 +26,14 @@ from tests.chaos.cluster import ROOT
 from tests.chaos.playing import Group, played
 from tests.chaos.programme import (
     ALL_KILLED,
+    BUILDS_FAIL,
     CUT_OFF,
+    EMPTIED,
     HOST_FAILS,
     KILLED,
-    LATE,
+    KILLED_ASKING,
+    NO_LOGS,
+    PEOPLE_INSTEAD,
     SLACK_FAILS,
 )
 from tests.chaos.scenario import Scenario
@@ -84,13 +88,22 @@ PROOFS = (
     Proof("every_file_concerns_every_app", (CALM,), "wrongly decided: "),
     Proof("no_turns_of_an_app", (CALM,), "overlapping: app-", BOTH, build=1.0),
     Proof("asks_again_blindly", (CUT_OFF,), "twice: app-", outage=4.0),
-    Proof("asks_again_for_the_dead", (ALL_KILLED, LATE), "twice: app-"),
-    Proof("gives_up_without_an_answer", (CUT_OFF,), "unknown ends: ", outage=4.0),
+    Proof("asks_again_for_the_dead", (KILLED_ASKING,), "twice: "),
+    Proof("gives_up_without_an_answer", (CUT_OFF,), "denied: ", outage=4.0),
+    Proof("tokens_come_again", (CALM,), "tokens used again: "),
+    Proof("doubtful_records_are_ours", (PEOPLE_INSTEAD,), "claimed wrongly: "),
+    Proof("records_of_before_are_taken", (CALM,), "ended before asked: "),
+    Proof("records_of_before_are_taken", (CALM,), "pinned twice: "),
+    Proof("failed_is_unknown", (BUILDS_FAIL,), "unknown ends: "),
+    Proof("failed_is_cancelled", (BUILDS_FAIL,), "claimed wrongly: "),
+    Proof("last_line_is_the_reason", (BUILDS_FAIL,), "reasons wrong: "),
+    Proof("emptied_is_lost", (EMPTIED,), "asked after cancel: "),
+    Proof("stuck_is_lost", (NO_LOGS,), "twice: "),
     Proof(
         "nobody_takes_over", (ALL_KILLED,), r"\d+ never end, as\ndeployment", POSTGRES, quiet=30.0
     ),
     Proof("newest_goes_first", (CALM,), "out of order: app-"),
-    Proof("what_waits_is_enough", (CALM,), "old last: app-", build=1.0),
+    Proof("what_goes_on_is_enough", (CALM,), "old last: app-", build=1.0),
     Proof("comments_are_not_looked_for", (HOST_FAILS,), "comments wrong: "),
     Proof("objects_are_not_looked_for", (HOST_FAILS,), "objects wrong: "),
     Proof("cards_are_not_looked_for", (SLACK_FAILS,), "cards wrong: "),
