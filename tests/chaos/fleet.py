@@ -55,6 +55,10 @@ class Kept(Process):
         await super().start()
         self.keeper = asyncio.create_task(self._keep())
 
+    async def run(self) -> None:
+        """Start it once; nobody starts it again."""
+        await super().start()
+
     async def kill(self) -> None:
         """SIGKILL, and whoever keeps it starts it again."""
         self.killed = True

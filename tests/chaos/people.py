@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 from tests.chaos.dokploy.faults import resets
 from tests.chaos.dokploy.jobs import Fate
@@ -9,6 +10,9 @@ from tests.chaos.dokploy.services import Service
 from tests.chaos.pushes import FRESH
 from tests.chaos.stage import Stage
 from tests.chaos.troubles import slow_builds
+
+SHOWN, WITHIN = 0.5, 10.0
+"""Seconds that a job waits until the bridge has surely seen that, and in which one does."""
 
 ACTS = 5
 """How often somebody does something in a scenario."""
@@ -34,6 +38,7 @@ async def somebody_empties_the_queue(stage: Stage) -> None:
     async with slow_builds(stage):
         for _ in range(2):
             await stage.later(stage.pace.outage)
+            await _something_waits(stage)
             stage.backend.drop_waiting(Fate.DROPPED)
 
 
@@ -67,6 +72,17 @@ async def people_configure_an_app(stage: Stage) -> None:
     await sender.once(branch=branch, apps=(folder,))
     mover.change(trigger="tag")
     await sender.once(branch=branch, apps=(folder,), tag=tag)
+
+
+async def _something_waits(stage: Stage) -> None:
+    """Wait until the backend has something to drop, and has shown it for a while."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(WITHIN):
+            while not any(
+                job.fate is Fate.WAITING and time.time() - job.created > SHOWN
+                for job in stage.backend.every
+            ):
+                await stage.backend.changed.wait()
 
 
 async def _picture_is_old(app: Service) -> None:

@@ -5,9 +5,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.chaos.ledgers import Verdict, all_quiet, judge
+from tests.chaos.ledgers import all_quiet, judge
 from tests.chaos.scenario import Scenario
 from tests.chaos.stage import Stage
+from tests.chaos.verdicts import Verdict
 
 Group = Sequence[Scenario]
 
@@ -26,7 +27,12 @@ async def played(on: Stage, group: Group) -> Played:
     began = time.monotonic()
     async with on.load(unharmed=all(one.elsewhere for one in group)):
         await asyncio.gather(*(one.run(on) for one in group))
-    await on.heal()
     over = time.monotonic()
-    record = await all_quiet(on)
-    return Played(judge(on, record), over - began, time.monotonic() - over)
+    verdict = await settled(on)
+    return Played(verdict, over - began, time.monotonic() - over)
+
+
+async def settled(on: Stage) -> Verdict:
+    """Wait until all has come to its end, and judge."""
+    await on.heal()
+    return judge(on, await all_quiet(on))

@@ -94,7 +94,7 @@ async def play(on: Stage, lines: list[str]) -> None:
 def planned(on: Stage) -> list[Group]:
     """What goes wrong, group by group."""
     if not ROUNDS:
-        groups: list[Group] = [*SHORT_RUN]
+        groups: list[Group] = [*SHORT_RUN[on.fleet.kind]]
     else:
         groups = [(one,) for one in (*PROCESSES, *STORES, *SERVICES, *PEOPLE)]
         groups += [drawn(on) for _ in range(ROUNDS)]

@@ -36,6 +36,7 @@ from tests.chaos.programme import (
     PEOPLE_INSTEAD,
     SLACK_FAILS,
 )
+from tests.chaos.pushes import MONO
 from tests.chaos.scenario import Scenario
 from tests.chaos.sender import Habits
 from tests.chaos.stage import Pace, Stage, stage
@@ -88,7 +89,7 @@ PROOFS = (
     Proof("every_file_concerns_every_app", (CALM,), "wrongly decided: "),
     Proof("no_turns_of_an_app", (CALM,), "overlapping: app-", BOTH, build=1.0),
     Proof("asks_again_blindly", (CUT_OFF,), "twice: app-", outage=4.0),
-    Proof("asks_again_for_the_dead", (KILLED_ASKING,), "twice: "),
+    Proof("asks_again_for_the_dead", (KILLED_ASKING,), "twice: .*asked again for"),
     Proof("gives_up_without_an_answer", (CUT_OFF,), "denied: ", outage=4.0),
     Proof("tokens_come_again", (CALM,), "tokens used again: "),
     Proof("doubtful_records_are_ours", (PEOPLE_INSTEAD,), "claimed wrongly: "),
@@ -98,7 +99,7 @@ PROOFS = (
     Proof("failed_is_cancelled", (BUILDS_FAIL,), "claimed wrongly: "),
     Proof("last_line_is_the_reason", (BUILDS_FAIL,), "reasons wrong: "),
     Proof("emptied_is_lost", (EMPTIED,), "asked after cancel: "),
-    Proof("stuck_is_lost", (NO_LOGS,), "twice: "),
+    Proof("stuck_is_lost", (NO_LOGS,), "twice: .*asked again for"),
     Proof(
         "nobody_takes_over", (ALL_KILLED,), r"\d+ never end, as\ndeployment", POSTGRES, quiet=30.0
     ),
@@ -168,6 +169,7 @@ async def few(kind: str, folder: Path, bug: str = "") -> AsyncIterator[Stage]:
     chance = random.Random()
     async with stage(kind, folder, chance, LIGHT, database=server, fault=bug) as on:
         for sender in on.senders:
-            sender.apps, sender.pause = sender.apps[:2], (0.03, 0.1)
+            if sender.origin is MONO:
+                sender.apps, sender.pause = sender.apps[:2], (0.03, 0.1)
             sender.habits = Habits(again=0.3, twice=0.3)
         yield on

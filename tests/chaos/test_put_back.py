@@ -6,6 +6,7 @@ was pushed since the copy is found again at the host, so that the newest commit 
 """
 
 import asyncio
+import os
 import random
 import re
 import time
@@ -19,13 +20,16 @@ from tests.chaos.ledgers import all_quiet, judge_put_back
 from tests.chaos.stage import SHORT, Stage, stage
 from tests.worlds.postgres import own_server
 
+when_long = pytest.mark.skipif(
+    "CHAOS_ROUNDS" not in os.environ, reason="takes minutes: CHAOS_ROUNDS, or make chaos"
+)
 SOON = {"BRIDGE_CATCHUP_EVERY": "2", "BRIDGE_CATCHUP_GRACE": "1"}
 """How often what no webhook told is looked for at the host."""
 
 FOUND = 30.0
 """Seconds in which that must be found."""
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, when_long]
 
 
 async def played(on: Stage, put_back: Callable[[Stage, Copy], Awaitable[Forgotten]]) -> list[str]:

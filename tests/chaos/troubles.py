@@ -73,9 +73,9 @@ async def backend_lists_late(stage: Stage) -> None:
 
 
 async def builds_fail(stage: Stage) -> None:
-    """A third of them, for one reason or another."""
-    stage.backend.failing = 0.35
-    await asyncio.sleep(stage.pace.outage + 1.0)
+    """Half of them, for one reason or another."""
+    stage.backend.failing = 0.5
+    await asyncio.sleep(stage.pace.outage + 2.0)
     stage.backend.failing = 0.0
 
 

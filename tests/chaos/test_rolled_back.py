@@ -1,0 +1,89 @@
+"""The release is rolled back below what has written the data: it refuses to start, and harms none.
+
+What a later release has written is made up: its mark is put on the data of this one. A release
+that started all the same would say that it is ready, and lose or refuse what it is told.
+"""
+
+import asyncio
+import random
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.chaos.fleet import Kept
+from tests.chaos.playing import settled
+from tests.chaos.stage import SHORT, Stage, stage
+from tests.worlds.postgres import own_server
+
+REFUSES_WITHIN = 60.0
+"""Seconds, on a busy machine."""
+
+Mark = Callable[[Stage, bool], None]
+"""Puts the mark of a newer release on the data, or takes it off again."""
+
+pytestmark = pytest.mark.slow
+
+
+def mark_journal(on: Stage, newer: bool) -> None:
+    """The revision of its tables."""
+    sql = f"UPDATE alembic_version SET version_num = {_marked('version_num', newer)}"
+    if on.database is None:
+        with closing(sqlite3.connect(on.fleet.settings.data / "journal.sqlite")) as db, db:
+            db.execute(sql)
+        return
+    with psycopg.connect(on.fleet.variables["DATABASE_URL"]) as db:
+        db.execute(sql.encode())
+
+
+def _marked(column: str, newer: bool) -> str:
+    return f"'9' || {column}" if newer else f"substr({column}, 2)"
+
+
+def mark_inbox(on: Stage, newer: bool) -> None:
+    """The version of its file."""
+    with closing(sqlite3.connect(on.fleet.settings.data / "inbox.sqlite")) as db:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        db.execute(f"PRAGMA user_version = {version + 90 * (1 if newer else -1)}")
+
+
+@pytest.mark.parametrize("mark", [mark_journal, mark_inbox])
+async def test_on_sqlite_it_refuses_to_start_and_all_goes_on_later(
+    tmp_path: Path, mark: Mark
+) -> None:
+    async with stage("sqlite", tmp_path, random.Random(), SHORT) as on:
+        await rolled_back(on, mark)
+
+
+async def test_on_postgres_each_process_refuses_to_start_and_all_goes_on_later(
+    tmp_path: Path,
+) -> None:
+    with own_server() as server:
+        async with stage("postgres", tmp_path, random.Random(), SHORT, database=server) as on:
+            await rolled_back(on, mark_journal)
+
+
+async def rolled_back(on: Stage, mark: Mark) -> None:
+    """With pushes before, meanwhile and after; nothing that was acknowledged is lost."""
+    async with on.load(unharmed=False):
+        await asyncio.sleep(1.0)
+        async with on.fleet.down():
+            mark(on, True)
+            await asyncio.gather(*(refuses(one) for one in on.fleet.processes))
+            mark(on, False)
+    assert (await settled(on)).wrong == []
+
+
+async def refuses(process: Kept) -> None:
+    """It ends by itself and says why, instead of being ready."""
+    before = process.log.stat().st_size
+    await process.run()
+    assert process.running is not None
+    async with asyncio.timeout(REFUSES_WITHIN):
+        code = await process.running.wait()
+    said = process.log.read_text()[before:]
+    assert code != 0, said
+    assert "newer release" in said
