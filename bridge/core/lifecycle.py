@@ -57,6 +57,8 @@ class Deployment:
         note: the newest thing there is to say about it, for people.
         token: how we find it again in the backend's lists.
         known_before: the backend's deployment ids of this app just before we asked.
+        log_tail: of one that failed, the lines of the backend's log that show why, redacted;
+            kept here since the backend forgets its logs.
         intent_at: when we were about to ask; set and no `asked_at`: it may have been asked.
     """
 
@@ -83,6 +85,7 @@ class Deployment:
     asked_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
+    log_tail: str | None = None
 
     @property
     def final(self) -> bool:

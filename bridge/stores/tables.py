@@ -77,6 +77,7 @@ deployments = sa.Table(
     sa.Column("asked_at", sa.Float(53)),
     sa.Column("started_at", sa.Float(53)),
     sa.Column("finished_at", sa.Float(53)),
+    sa.Column("log_tail", sa.Text),
     sa.Index("deployments_by_app", "app_id", "seq"),
     sa.Index("deployments_by_app_state", "app_id", "state", "seq"),
     sa.Index("deployments_by_seq", "seq"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bridge.core import trace
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
 from bridge.core.events import Action
+from bridge.core.failure import LOG_LINES, Failure, failure_in
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.redaction import redact
 from bridge.core.tracking import description_of, title_of, token_after
@@ -21,9 +22,6 @@ from bridge.ports.clock import Clock, Wake
 from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
-
-MOST_OF_A_TAIL = 20_000
-"""Characters of a log's end that are read for why a build failed."""
 
 MOST_ASKED = 2
 """How often one is asked for at most: once, and once more where the backend has lost it."""
@@ -42,7 +40,6 @@ class Pace:
         long: how long a build may take before that is said.
         retry, retry_at_most: between two tries while the backend is away; it grows.
         failures: how often a fault of our own is tried again before its outcome is unknown.
-        log_lines: of the backend's log that are read when a deployment failed.
     """
 
     look: float = 0.25
@@ -54,7 +51,6 @@ class Pace:
     retry: float = 1.0
     retry_at_most: float = 30.0
     failures: int = 5
-    log_lines: int = 20
 
 
 class Follower:
@@ -175,8 +171,9 @@ class Follower:
         if record.status is Progress.CANCELLED:
             await self._cancelled(watching, deployment, app, record, facts)
         elif record.status is Progress.ERROR:
-            note = await self._why_failed(watching.backend, record)
-            await self.end(deployment.id, State.FAILED, note, **facts)
+            why = await self._why_failed(watching.backend, record)
+            facts["log_tail"] = why.excerpt or None
+            await self.end(deployment.id, State.FAILED, why.reason, **facts)
         else:
             record = await self._settled(watching.backend, deployment, app, record)
             facts["deployed_commit"] = record.commit
@@ -256,16 +253,15 @@ class Follower:
             record = next((r for r in records if r.id == record.id), record)
         return record
 
-    async def _why_failed(self, backend: Backend, record: BackendDeployment) -> str:
-        if record.error:
-            return redact(record.error)[:500]
+    async def _why_failed(self, backend: Backend, record: BackendDeployment) -> Failure:
         try:
-            tail = await backend.log_tail(record, self._pace.log_lines)
-        except BridgeError:
-            tail = ""
-        tail = redact(tail[-MOST_OF_A_TAIL:])
-        lines = [line.strip() for line in tail.splitlines() if line.strip()]
-        return lines[-1][:500] if lines else "the build failed; the backend's log says why"
+            log_ = await backend.log_tail(record, LOG_LINES)
+        except BridgeError as error:
+            return Failure(
+                redact(record.error or f"the build failed; its log can't be read: {error}")
+            )
+        # In a thread, since no line that a build prints may hold up the others.
+        return await asyncio.to_thread(failure_in, log_, record.error)
 
 
 async def send(backend: Backend, deployment: Deployment, app: App) -> None:
