@@ -171,6 +171,8 @@ async def test_a_newcomer_makes_an_app_deploys_it_and_asks_why(
 
     assert await shell.run("app", "delete", "web") == "deleted shop/web\n"
     await shell.run("deploy", "web", code=4)
+    states = [one["state"] for one in await shell.json("deployments", "--app", "shop/web")]
+    assert states == ["done", "done"]
 
 
 async def test_a_failed_deployment_is_code_three_and_a_cancel_ends_nothing_that_is_not_there(
