@@ -42,6 +42,7 @@ _STRONG = _any(
     r": (?:command )?not found$",
     r"Error response from daemon: ",
     r"^\S+:\d+:\d+: \S",
+    r"^\d+:\d+ +[Ee]rror\b",
     r"^\S+ \(\d+:\d+\): \S",
     r"^(?:Type error|Module not found): ",
 )
@@ -57,6 +58,9 @@ _WEAK = re.compile(
 
 _POINTER = _any(r"^error during build:$", r"^ERROR in \S+", r"^\* What went wrong:$")
 """The reason stands on the next line."""
+
+_PLACE = re.compile(r"^\.{0,2}/?(?:[\w@.-]+/)+[\w@.-]+\.\w+(?::\d+)*$")
+"""The file of an error, on a line of its own above it."""
 
 _EMPTY_WORDS = _any(
     r"^$",
@@ -174,7 +178,8 @@ def _in_a_step(output: Sequence[str]) -> str:
             after = said[number + 1]
             return f"{line}: {after}" if pointer[0].startswith("ERROR in") else after
         if _STRONG.search(line):
-            return line
+            place = said[number - 1] if number else ""
+            return f"{place}: {line}" if _PLACE.match(place) else line
     said = [line for line in said if not _ORDINARY.search(line)]
     weak = [line for line in said if _WEAK.search(line)]
     return (weak or said or [""])[-1]

@@ -156,12 +156,17 @@ def _excerpt(output: Sequence[str], said: str) -> str:
     text = _QUOTES.sub("", "\n".join(output))
     lines = [line for line in text.split("\n") if bare(line) and not _SAYS_LITTLE.search(line)]
     shown = lines[-EXCERPT_LINES:]
-    if said and not any(said in line for line in shown):
-        holding = [number for number, line in enumerate(lines) if said in line]
+    if said and not any(_holds(line, said) for line in shown):
+        holding = [number for number, line in enumerate(lines) if _holds(line, said)]
         if holding:
             begin = max(0, holding[-1] - 2)
             shown = [*lines[begin : begin + EXCERPT_LINES - 2], "…", lines[-1]]
     return "\n".join(shorten(line, LONGEST_LINE) for line in shown)
+
+
+def _holds(line: str, said: str) -> bool:
+    """Tell whether a line is the reason, or a part of one that is put together."""
+    return said in line or bare(line) in said
 
 
 def _stripped(lines: Sequence[str]) -> list[str]:
