@@ -23,6 +23,9 @@ LONGEST_REASON = 300
 EXCERPT_LINES = 15
 LONGEST_LINE = 240
 
+_TELLING = 8
+"""Characters from which on a line is taken for a part of a reason, and not for a bracket."""
+
 _CLOSING = re.compile(r"(?:\\n)?Error occurred ❌, check the logs for details\.\s*$")
 # A shell of a remote server may write "\n" as it stands, on the line of the message before.
 
@@ -166,7 +169,8 @@ def _excerpt(output: Sequence[str], said: str) -> str:
 
 def _holds(line: str, said: str) -> bool:
     """Tell whether a line is the reason, or a part of one that is put together."""
-    return said in line or bare(line) in said
+    part = bare(line)
+    return said in line or (len(part) >= _TELLING and part in said)
 
 
 def _stripped(lines: Sequence[str]) -> list[str]:
