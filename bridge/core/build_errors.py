@@ -62,7 +62,7 @@ _POINTER = _any(r"^error during build:$", r"^ERROR in \S+", r"^\* What went wron
 _PLACE = re.compile(r"^\.{0,2}/?(?:[\w@.-]+/)+[\w@.-]+\.\w+(?::\d+)*$")
 """The file of an error, on a line of its own above it."""
 
-_EMPTY_WORDS = _any(
+_BOILERPLATE = _any(
     r"^$",
     r"^[-=*~_\s]+$",
     # They say that something failed, not why.
@@ -127,9 +127,9 @@ def bare(line: str) -> str:
     return _PREFIX.sub("", line.strip()[:LONGEST], count=1).strip()
 
 
-def is_empty_word(line: str) -> bool:
-    """Tell whether a line is never worth being called a reason."""
-    return _EMPTY_WORDS.search(line) is not None
+def is_boilerplate(line: str) -> bool:
+    """Tell whether a line is printed with every error of its kind, so that it explains none."""
+    return _BOILERPLATE.search(line) is not None
 
 
 def reason_at_the_end(lines: Sequence[str]) -> tuple[str, str]:
@@ -141,7 +141,7 @@ def reason_at_the_end(lines: Sequence[str]) -> tuple[str, str]:
         ("", "") where the output is that of a program that was well until it stopped.
     """
     end = [line.strip()[:LONGEST] for line in lines[-_LOOKED_AT:]]
-    said = [line for line in end if not is_empty_word(line)]
+    said = [line for line in end if not is_boilerplate(line)]
     if not said:
         return "", ""
     if (step := STEP.search(said[-1])) is not None:
@@ -168,7 +168,7 @@ def _nearest(said: Sequence[str]) -> str:
 
 def _in_a_step(output: Sequence[str]) -> str:
     """The first error of a step: what comes after it mostly follows from it."""
-    said = [line for line in output if not is_empty_word(line) and not STEP.search(line)]
+    said = [line for line in output if not is_boilerplate(line) and not STEP.search(line)]
     if decisive := _decisive(said):
         return decisive
     if _TRACEBACK in said:
@@ -186,7 +186,7 @@ def _in_a_step(output: Sequence[str]) -> str:
 
 
 def _decisive(said: Sequence[str]) -> str:
-    return next((line for line in said if _DECISIVE.search(line) and not is_empty_word(line)), "")
+    return next((line for line in said if _DECISIVE.search(line) and not is_boilerplate(line)), "")
 
 
 def _raised(said: Sequence[str]) -> str:
