@@ -109,10 +109,12 @@ _PREFIX = re.compile(
 )
 """BuildKit's number and seconds, and the phases of Buildpacks."""
 
+STEP_OUTPUT = re.compile(r"^ > \[.*\].*:$")
+"""The heading above the output of the failed step, as BuildKit repeats it at the end."""
+
 _LOOKED_AT = 80
 """Lines above the end of an output in which its reason is looked for."""
 
-_BLOCK = re.compile(r"^ > \[.*\].*:$")
 _TRACEBACK = "Traceback (most recent call last):"
 _STEP_ERROR = re.compile(r"^(#\d+) ERROR: ")
 _LIFECYCLE = re.compile(r"ERROR: failed to build: executing lifecycle")
@@ -201,7 +203,7 @@ def _raised(said: Sequence[str]) -> str:
 def _step_output(lines: Sequence[str]) -> list[str]:
     """The output of the step that failed, as BuildKit repeats it, or by the step's number."""
     for number in range(len(lines) - 1, -1, -1):
-        if _BLOCK.match(lines[number]):
+        if STEP_OUTPUT.match(lines[number]):
             return _block(lines[number + 1 :])
     for line in reversed(lines):
         if (failed := _STEP_ERROR.match(line.strip())) is not None:

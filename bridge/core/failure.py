@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.core.build_errors import KILLED, LONGEST, STEP, bare, reason_at_the_end
+from bridge.core.build_errors import KILLED, LONGEST, STEP, STEP_OUTPUT, bare, reason_at_the_end
 from bridge.core.log_text import lines_of, shorten
 from bridge.core.redaction import redact
 
@@ -159,6 +159,9 @@ def _excerpt(output: Sequence[str], said: str) -> str:
     text = _QUOTES.sub("", "\n".join(output))
     lines = [line for line in text.split("\n") if bare(line) and not _SAYS_LITTLE.search(line)]
     shown = lines[-EXCERPT_LINES:]
+    step = next((n for n, line in enumerate(shown) if STEP_OUTPUT.match(line)), 0)
+    if any(_holds(line, said) for line in shown[step:]):
+        shown = shown[step:]  # what stands above has been said before
     if said and not any(_holds(line, said) for line in shown):
         holding = [number for number, line in enumerate(lines) if _holds(line, said)]
         if holding:
