@@ -120,6 +120,9 @@ _STEP_ERROR = re.compile(r"^(#\d+) ERROR: ")
 _LIFECYCLE = re.compile(r"ERROR: failed to build: executing lifecycle")
 _PHASE = re.compile(r"^===> [A-Z]+$")
 _LEGACY_STEP = re.compile(r"^Step \d+/\d+ :")
+_REMARKS = 3
+"""Lines at the end of an output among which the failed step is named; remarks may follow it."""
+
 _BECAUSE = re.compile(r"^(?:Caused by|Reasons):$")
 _NUMBERED = re.compile(r"^\d+: ")
 
@@ -146,18 +149,19 @@ def reason_at_the_end(lines: Sequence[str]) -> tuple[str, str]:
     said = [line for line in end if not is_boilerplate(line)]
     if not said:
         return "", ""
-    if (step := STEP.search(said[-1])) is not None:
-        output = _step_output(lines)
-        return _decisive(output) if step["code"] == KILLED else _in_a_step(output), bare(said[-1])
+    for line in reversed(said[-_REMARKS:]):
+        if (step := STEP.search(line)) is not None:
+            output = _step_output(lines)
+            return _decisive(output) if step["code"] == KILLED else _in_a_step(output), bare(line)
     if _LIFECYCLE.search(end[-1]):
         return _in_a_step(_last_phase(end)), ""
     return _because(lines) or _nearest(said), ""
 
 
 def _nearest(said: Sequence[str]) -> str:
-    """The last line that is an error by its form or words, else the last line of all.
+    """Return the last line that is an error by its form or words, else the last line.
 
-    Only what has come since all was well counts.
+    Only lines after the last sign of success count.
     """
     latest: list[str] = []
     for line in reversed(said):
@@ -169,7 +173,7 @@ def _nearest(said: Sequence[str]) -> str:
 
 
 def _in_a_step(output: Sequence[str]) -> str:
-    """The first error of a step: what comes after it mostly follows from it."""
+    """Return the first error of a step; later ones mostly follow from it."""
     said = [line for line in output if not is_boilerplate(line) and not STEP.search(line)]
     if decisive := _decisive(said):
         return decisive
@@ -192,7 +196,7 @@ def _decisive(said: Sequence[str]) -> str:
 
 
 def _raised(said: Sequence[str]) -> str:
-    """The exception of the last traceback of Python's, which stands below it."""
+    """Return the exception below the last of Python's tracebacks."""
     below = said[len(said) - 1 - list(reversed(said)).index(_TRACEBACK) :]
     raised = [
         line for line in below if re.match(r"[\w.]+(?:Error|Exception|Exit|Interrupt)\b", line)
@@ -201,7 +205,7 @@ def _raised(said: Sequence[str]) -> str:
 
 
 def _step_output(lines: Sequence[str]) -> list[str]:
-    """The output of the step that failed, as BuildKit repeats it, or by the step's number."""
+    """Return the output of the failed step, as BuildKit repeats it or by the step's number."""
     for number in range(len(lines) - 1, -1, -1):
         if STEP_OUTPUT.match(lines[number]):
             return _block(lines[number + 1 :])
@@ -214,7 +218,7 @@ def _step_output(lines: Sequence[str]) -> list[str]:
 
 
 def _last_phase(lines: Sequence[str]) -> list[str]:
-    """What Buildpacks have printed since the phase began that failed."""
+    """Return the output of the phase of Buildpacks that failed."""
     begins = [number for number, line in enumerate(lines) if _PHASE.match(line)]
     return [bare(line) for line in lines[begins[-1] + 1 if begins else 0 :]]
 
@@ -229,7 +233,7 @@ def _block(lines: Sequence[str]) -> list[str]:
 
 
 def _because(lines: Sequence[str]) -> str:
-    """An error that is explained by the list below it, in one line."""
+    """Return an error and the list of its causes below it, in one line; "" without a list."""
     last = [line.strip() for line in lines[-12:] if line.strip()]
     for number in range(len(last) - 2, 0, -1):
         if _BECAUSE.match(last[number]):

@@ -26,8 +26,8 @@ LONGEST_LINE = 240
 _TELLING = 8
 """Characters from which on a line is taken for a part of a reason, and not for a bracket."""
 
+# The shell of a remote server may write "\n" as it stands, on the line of the message before.
 _CLOSING = re.compile(r"(?:\\n)?Error occurred ❌, check the logs for details\.\s*$")
-# A shell of a remote server may write "\n" as it stands, on the line of the message before.
 
 _VERDICT = re.compile(
     r"^(?:Error: )?❌ (?:[\w ]{1,40} failed|\w+ Failed|Error \w+ image|Copying .* failed"
@@ -87,7 +87,7 @@ def failure_in(log: str, error: str | None = None) -> Failure:
 
 
 def _cleaned(log: str) -> list[str]:
-    """The lines as they are shown; a failed query, which holds SQL, ends them."""
+    """Return the lines as they are shown; cut off a failed query, which holds SQL."""
     text = redact("\n".join(lines_of(log[-MOST_CHARACTERS:])))
     lines = [shorten(line.rstrip(), LONGEST) for line in text.split("\n")]
     for number, line in enumerate(lines):
@@ -98,21 +98,22 @@ def _cleaned(log: str) -> list[str]:
 
 
 def _without_closing(lines: list[str]) -> tuple[list[str], bool]:
-    """The lines without the closing sentence, and whether Dokploy's own error stands before it.
+    """Return the lines without the closing sentence, and True if an error of Dokploy's ends them.
 
-    Below the output of a command comes an empty line first (facts.md).
+    An empty line comes between the output of a command and the closing sentence; the backend's
+    own error stands directly above it (facts.md).
     """
     kept = _stripped(lines)
     if not kept or (closing := _CLOSING.search(kept[-1])) is None:
         return kept, False
     if closing.start():
         return [*kept[:-1], kept[-1][: closing.start()]], True
-    thrown = len(kept) > 1 and bool(kept[-2].strip())
-    return _stripped(kept[:-1]), thrown
+    separated = closing[0].startswith("\\n") or len(kept) < 2 or not kept[-2].strip()
+    return _stripped(kept[:-1]), not separated
 
 
 def _without_verdicts(lines: Sequence[str]) -> list[str]:
-    """What stands above the last verdict, and the one before it, if it follows at once."""
+    """Return what stands above the verdicts at the end; Compose gives two."""
     end = len(lines)
     for number in range(len(lines) - 1, max(-1, len(lines) - 10), -1):
         if _VERDICT.match(lines[number].strip()):
@@ -127,7 +128,7 @@ def _without_query(line: str) -> str:
 
 
 def _without_output(lines: Sequence[str]) -> str:
-    """What is known of a log that holds nothing but a verdict, or nothing at all."""
+    """Return what is known of a log that holds nothing but a verdict, or nothing at all."""
     if lines:
         return _reason(lines[0].strip())
     return "the build failed; its log is empty: it was cleared, or nothing was written"
@@ -139,7 +140,7 @@ def _no_reason(output: Sequence[str]) -> str:
 
 
 def _told(said: str, verdict: str) -> str:
-    """What a step says and that it failed; the meaning of its exit code where it says nothing."""
+    """Return the reason with the step that failed; explain its exit code if it gives none."""
     step = STEP.search(verdict)
     if step is None:
         return said
@@ -155,7 +156,7 @@ def _reason(text: str) -> str:
 
 
 def _excerpt(output: Sequence[str], said: str) -> str:
-    """The last lines, or those around the reason where it stands further up."""
+    """Return the last lines, or those around the reason if it stands further up."""
     text = _QUOTES.sub("", "\n".join(output))
     lines = [line for line in text.split("\n") if bare(line) and not _SAYS_LITTLE.search(line)]
     shown = lines[-EXCERPT_LINES:]
