@@ -723,7 +723,10 @@ Error occurred ❌, check the logs for details.
     [
         ("\n", "its log is empty, as after it was cleared during the build"),
         (UNRECORDED, "its log says that the build succeeded, and that this could not be recorded"),
-        ("\nError occurred ❌, check the logs.", "its log says that the build failed"),
+        (
+            "fatal: no\nError occurred ❌, check the logs for details.",
+            "its log says that the build failed: fatal: no",
+        ),
         ("#12 RUN make", "its log stops before the end"),
     ],
 )

@@ -31,6 +31,9 @@ MOST_INTERRUPTED = 1
 """How often one is asked for again where its build was interrupted: it may be the very build
 that brings the backend down."""
 
+CLOSING = "Error occurred ❌"
+"""How Dokploy ends the log of each failed deployment."""
+
 RESTARTED = "the backend was restarted while it built"
 LOST = "the backend has lost it before it began, as a restart does"
 
@@ -178,11 +181,13 @@ class Ending:
             tail = await self._backend(app).log_tail(record, LOG_LINES)
         except BridgeError:  # what is known is told without it
             tail = ""
+        failure = await asyncio.to_thread(failure_in, tail)
         note = (
             "outcome unknown: the backend says that it builds, but has had no job of this app for"
-            f" {self._pace.unclosed:g} s; {_what_the_log_says(tail)}"
+            f" {self._pace.unclosed:g} s; {_what_the_log_says(tail, failure)}"
         )
         facts = self._facts(record) | {"finished_at": self._clock()}
+        facts["log_tail"] = failure.excerpt or None
         await self.end(deployment.id, State.UNKNOWN, note, **facts)
 
     async def doubtful(
@@ -249,16 +254,12 @@ def _what_was_deployed(deployment: Deployment, record: BackendDeployment) -> str
     )
 
 
-def _what_the_log_says(tail: str) -> str:
+def _what_the_log_says(tail: str, failure: Failure) -> str:
     """Tell what the log of a record that stays open says of its build (facts.md)."""
     if not tail.strip():
         return "its log is empty, as after it was cleared during the build"
     if "Failed query: update" in tail and "params: done" in tail:
         return "its log says that the build succeeded, and that this could not be recorded"
     if CLOSING in tail:
-        return "its log says that the build failed"
+        return f"its log says that the build failed: {failure.reason}"
     return "its log stops before the end"
-
-
-CLOSING = "Error occurred ❌"
-"""How Dokploy ends the log of each failed deployment."""
