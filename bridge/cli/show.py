@@ -69,6 +69,11 @@ def clean(text: str) -> str:
     return _UNSAFE.sub(" ", text).strip()
 
 
+def clean_line(line: str) -> str:
+    """A line of a log without control characters; its indentation stays."""
+    return _UNSAFE.sub(" ", line).rstrip()
+
+
 NARROW = 110
 """Columns of a terminal below which what is long gets lines of its own."""
 

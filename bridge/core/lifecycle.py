@@ -64,6 +64,8 @@ class Deployment:
         note: the newest thing there is to say about it, for people.
         token: how we find it again in the backend's lists.
         known_before: the backend's deployment ids of this app just before we asked.
+        log_tail: of one that failed, the lines of the backend's log that show why, redacted;
+            kept here since the backend forgets its logs.
         intent_at: when we were about to ask; set and no `asked_at`: it may have been asked.
         asked_again: how often the backend has lost it and it went back to waiting.
         cancel: how far a person's cancel has come; None where nobody wants it cancelled.
@@ -94,6 +96,7 @@ class Deployment:
     finished_at: float | None = None
     asked_again: int = 0
     cancel: Cancel | None = None
+    log_tail: str | None = None
 
     @property
     def final(self) -> bool:

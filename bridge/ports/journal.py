@@ -27,6 +27,9 @@ class Apps(Protocol):
     async def apps(self) -> list[App]:
         """The apps that there are, by label, each with the rules that were set for it."""
 
+    async def gone_apps(self) -> list[App]:
+        """Return the apps that were deleted at their backends, by label; their history stays."""
+
     async def apps_version(self) -> int:
         """Counts up whenever `apps` would say something new."""
 

@@ -79,6 +79,7 @@ deployments = sa.Table(
     sa.Column("finished_at", sa.Float(53)),
     sa.Column("asked_again", sa.Integer, nullable=False, server_default="0"),
     sa.Column("cancel", sa.Text),
+    sa.Column("log_tail", sa.Text),
     sa.Index("deployments_by_app", "app_id", "seq"),
     sa.Index("deployments_by_app_state", "app_id", "state", "seq"),
     sa.Index("deployments_by_seq", "seq"),

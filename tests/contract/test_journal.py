@@ -807,9 +807,11 @@ async def test_an_app_that_is_gone_is_still_known_and_may_come_back(journal: Any
     await journal.save_apps("dokploy", [app("app-b", name="renamed")])
     assert [one.label for one in await journal.apps()] == ["shop/renamed"]
     assert await journal.app("app-a") == app("app-a")
+    assert await journal.gone_apps() == [app("app-a")]
 
     await journal.save_apps("dokploy", [app("app-a", name="back"), app("app-b")])
     assert [one.label for one in await journal.apps()] == ["shop/b", "shop/back"]
+    assert await journal.gone_apps() == []
 
 
 async def test_apps_of_another_backend_stay(journal: Any) -> None:

@@ -181,10 +181,10 @@ async def test_a_failed_build_says_the_backends_words(staged: Callable[..., Stag
     [
         ("step 1\nerror: no space left\n\n", "error: no space left"),
         ("error: API_TOKEN=t0ps3cret is refused\n", "error: API_TOKEN=*** is refused"),
-        ("", "the build failed; the backend's log says why"),
+        ("", "the build failed; its log is empty: it was cleared, or nothing was written"),
     ],
 )
-async def test_a_failed_build_without_words_says_the_logs_last_line(
+async def test_a_failed_build_without_words_says_what_its_log_says(
     staged: Callable[..., Stage], log: str, note: str
 ) -> None:
     ended = await staged(ending=Progress.ERROR, log=log).run()
@@ -192,11 +192,28 @@ async def test_a_failed_build_without_words_says_the_logs_last_line(
     assert (ended.state, ended.note) == (State.FAILED, note)
 
 
+async def test_a_failed_build_says_the_line_above_dokploys_closing_sentence(
+    staged: Callable[..., Stage],
+) -> None:
+    log = (
+        "Cloning into 'code'...\nfatal: Remote branch gone not found in upstream origin\n"
+        "\nError occurred ❌, check the logs for details.\n"
+    )
+
+    ended = await staged(ending=Progress.ERROR, log=log).run()
+
+    assert ended.note == "fatal: Remote branch gone not found in upstream origin"
+    assert ended.log_tail == f"Cloning into 'code'...\n{ended.note}"
+
+
 async def test_a_log_that_can_not_be_read_changes_no_outcome(staged: Callable[..., Stage]) -> None:
     stage = staged(ending=Progress.ERROR)
     stage.backend.next("log_tail", AWAY)
 
-    assert (await stage.run()).state is State.FAILED
+    ended = await stage.run()
+
+    assert ended.state is State.FAILED
+    assert ended.note.startswith("the build failed; its log can't be read: ")
 
 
 async def test_what_the_backend_cancelled_is_cancelled(staged: Callable[..., Stage]) -> None:
@@ -706,7 +723,10 @@ Error occurred ❌, check the logs for details.
     [
         ("\n", "its log is empty, as after it was cleared during the build"),
         (UNRECORDED, "its log says that the build succeeded, and that this could not be recorded"),
-        ("\nError occurred ❌, check the logs.", "its log says that the build failed"),
+        (
+            "fatal: no\nError occurred ❌, check the logs for details.",
+            "its log says that the build failed: fatal: no",
+        ),
         ("#12 RUN make", "its log stops before the end"),
     ],
 )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import Action
+from bridge.core.failure import LOG_LINES, Failure, failure_in
 from bridge.core.lifecycle import Cancel, Deployment, State
 from bridge.core.redaction import redact
 from bridge.core.tracking import token_of
@@ -23,15 +24,15 @@ from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
 
-MOST_OF_A_TAIL = 20_000
-"""Characters of a log's end that are read for why a build failed."""
-
 MOST_LOST = 2
 """How often one is asked for again where it never began."""
 
 MOST_INTERRUPTED = 1
 """How often one is asked for again where its build was interrupted: it may be the very build
 that brings the backend down."""
+
+CLOSING = "Error occurred ❌"
+"""How Dokploy ends the log of each failed deployment."""
 
 RESTARTED = "the backend was restarted while it built"
 LOST = "the backend has lost it before it began, as a restart does"
@@ -121,8 +122,9 @@ class Ending:
         if current is not None and current.cancel is Cancel.INTERRUPTED:
             note = "cancelled: its build was interrupted"
             return await self.end(deployment.id, State.CANCELLED, note, **facts)
-        note = await self._why_failed(self._backend(app), record)
-        return await self.end(deployment.id, State.FAILED, note, **facts)
+        why = await self._why_failed(self._backend(app), record)
+        facts["log_tail"] = why.excerpt or None
+        return await self.end(deployment.id, State.FAILED, why.reason, **facts)
 
     def _facts(self, record: BackendDeployment) -> dict[str, object]:
         return {
@@ -142,19 +144,14 @@ class Ending:
             record = next((r for r in records if r.id == record.id), record)
         return record
 
-    async def _why_failed(self, backend: Backend, record: BackendDeployment) -> str:
-        if record.error:
-            return redact(record.error)[:500]
-        tail = await self._tail(backend, record)
-        lines = [line.strip() for line in tail.splitlines() if line.strip()]
-        return lines[-1][:500] if lines else "the build failed; the backend's log says why"
-
-    async def _tail(self, backend: Backend, record: BackendDeployment) -> str:
+    async def _why_failed(self, backend: Backend, record: BackendDeployment) -> Failure:
         try:
-            tail = await backend.log_tail(record, self._pace.log_lines)
-        except BridgeError:  # it has ended all the same; only the reason stays untold
-            return ""
-        return redact(tail[-MOST_OF_A_TAIL:])
+            log_ = await backend.log_tail(record, LOG_LINES)
+        except BridgeError as error:
+            words = record.error or f"the build failed; its log can't be read: {error}"
+            return Failure(redact(words))
+        # In a thread, since no line that a build prints may hold up the others.
+        return await asyncio.to_thread(failure_in, log_, record.error)
 
     # ── without a record that tells ───────────────────────────────────────
 
@@ -180,12 +177,17 @@ class Ending:
 
     async def unclosed(self, deployment: Deployment, app: App, record: BackendDeployment) -> None:
         """End what the backend has open and works on no more; only its log may say how it went."""
-        tail = await self._tail(self._backend(app), record)
+        try:
+            tail = await self._backend(app).log_tail(record, LOG_LINES)
+        except BridgeError:  # what is known is told without it
+            tail = ""
+        failure = await asyncio.to_thread(failure_in, tail)
         note = (
             "outcome unknown: the backend says that it builds, but has had no job of this app for"
-            f" {self._pace.unclosed:g} s; {_what_the_log_says(tail)}"
+            f" {self._pace.unclosed:g} s; {_what_the_log_says(tail, failure)}"
         )
         facts = self._facts(record) | {"finished_at": self._clock()}
+        facts["log_tail"] = failure.excerpt or None
         await self.end(deployment.id, State.UNKNOWN, note, **facts)
 
     async def doubtful(
@@ -252,16 +254,12 @@ def _what_was_deployed(deployment: Deployment, record: BackendDeployment) -> str
     )
 
 
-def _what_the_log_says(tail: str) -> str:
+def _what_the_log_says(tail: str, failure: Failure) -> str:
     """Tell what the log of a record that stays open says of its build (facts.md)."""
     if not tail.strip():
         return "its log is empty, as after it was cleared during the build"
     if "Failed query: update" in tail and "params: done" in tail:
         return "its log says that the build succeeded, and that this could not be recorded"
     if CLOSING in tail:
-        return "its log says that the build failed"
+        return f"its log says that the build failed: {failure.reason}"
     return "its log stops before the end"
-
-
-CLOSING = "Error occurred ❌"
-"""How Dokploy ends the log of each failed deployment."""

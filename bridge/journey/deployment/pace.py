@@ -19,7 +19,6 @@ class Pace:
         long: how long a build may take before that is said.
         retry, retry_at_most: between two tries while the backend is away; it grows.
         failures: how often a fault of our own is tried again before its outcome is unknown.
-        log_lines: of the backend's log that are read when a deployment failed.
     """
 
     look: float = 0.25
@@ -33,4 +32,3 @@ class Pace:
     retry: float = 1.0
     retry_at_most: float = 30.0
     failures: int = 5
-    log_lines: int = 20
