@@ -206,8 +206,9 @@ async def test_a_read_is_never_unanswered(dokploy: Dokploy, wire: Wire, name: st
         await dokploy.deployments(APP)
 
     assert type(caught.value) is error
+    had_its_time = name in ("time-out", "an answer that never ends")
     patient = error is Refused or getattr(caught.value, "retry_after", None) is not None
-    assert len(wire.requests) == (1 if patient else 3)
+    assert len(wire.requests) == (1 if patient or had_its_time else 3)
 
 
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
