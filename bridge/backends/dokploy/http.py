@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
+from bridge.backends.dokploy.address import checked_key, checked_url
 from bridge.backends.dokploy.answers import (
     Answer,
     Call,
@@ -31,7 +32,7 @@ from bridge.backends.dokploy.witness import (
     witness_in,
 )
 from bridge.backends.dokploy.words import fit
-from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected, Unreachable
+from bridge.core.errors import BridgeError, KeyRefused, Refused, Unreachable
 from bridge.ports.clock import Clock
 from bridge.ports.figures import Observe
 
@@ -87,8 +88,8 @@ class Http:
         pause: Pause,
         observe: Observe,
     ) -> None:
-        self.origin = _checked_url(service, url)
-        self._key = _checked_key(service, api_key)
+        self.origin = checked_url(service, url)
+        self._key = checked_key(service, api_key)
         self._service = service
         self._auth = auth
         self._limits = limits
@@ -311,27 +312,3 @@ def _in_form(call: Call, form: TypeAdapter[T], body: bytes) -> T:
 def _named(error: Exception, call: Call) -> str:
     said = fit(str(error), call.secrets)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
-
-
-def _checked_url(service: str, url: str) -> str:
-    """The server's address without a trailing `/` or `/api`."""
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-        _ = httpx.URL(url.strip()).host  # a name that can't be written in a header
-    except (ValueError, httpx.InvalidURL) as error:
-        raise Rejected(f"{service}: the url has no valid host and port") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Rejected(f"{service}: the url must look like https://dokploy.example.com")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise Rejected(f"{service}: the url may hold no user, password, query or fragment")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    path = parts.path.rstrip("/").removesuffix("/api")
-    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
-
-
-def _checked_key(service: str, key: SecretStr) -> SecretStr:
-    value = key.get_secret_value().strip()
-    if not value or not value.isascii() or not value.isprintable():
-        raise Rejected(f"{service}: the API key is empty or has characters that no key has")
-    return SecretStr(value)
