@@ -8,6 +8,7 @@ Where to look:
     deploy or not      decision; watch_paths/, on globs/; versions, change_sets, rehearsal
     a deployment       lifecycle, tracking (which record is ours), log_text, redaction
     changing an app    configuring/
+    backends           troubles (those that can't be read)
     people             access (who may do what), chat/
     all of it          errors, trace, steady (a clock), pacing, database, roles
 """
