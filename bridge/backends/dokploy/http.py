@@ -23,16 +23,17 @@ from bridge.backends.dokploy.answers import (
     row_of,
 )
 from bridge.backends.dokploy.judging import Judge
+from bridge.backends.dokploy.retrying import had_its_time, may_end_soon
 from bridge.backends.dokploy.witness import (
     PATH,
-    DatabaseAway,
     Verdict,
     Witness,
+    database_away,
     error_of,
     witness_in,
 )
 from bridge.backends.dokploy.words import fit
-from bridge.core.errors import BridgeError, KeyRefused, Refused, Unreachable
+from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.ports.clock import Clock
 from bridge.ports.figures import Observe
 
@@ -108,20 +109,24 @@ class Http:
         path: str,
         form: TypeAdapter[T],
         query: Query = MappingProxyType({}),
+        *,
+        retries: int | None = None,
     ) -> T:
         """GET `/api/{path}`; asked again a little where nothing or nonsense came back.
 
         Args:
             form: what the answer must look like; fields that it does not name are dropped here.
         """
-        left = self._limits.read_retries
+        left = self._limits.read_retries if retries is None else retries
         pause = _FIRST_PAUSE
         while True:
             call = self._call(path, None)
             try:
                 return _in_form(call, form, await self._exchange(call, query))
             except Unreachable as error:
-                if left <= 0 or not _may_end_soon(error):
+                if had_its_time(error) and await self._judge.database() is Witness.AWAY:
+                    raise database_away(self._service) from error
+                if left <= 0 or not may_end_soon(error):
                     raise
             left -= 1
             await self._pause(pause)
@@ -288,14 +293,6 @@ class Http:
         except OSError as error:
             why = f"the certificate file {self._ca} can't be read: {type(error).__name__}"
             raise Unreachable(self._service, why) from error
-
-
-def _may_end_soon(error: Unreachable) -> bool:
-    """Whether to ask again within a second; the caller can wait longer than that."""
-    if isinstance(error, KeyRefused | DatabaseAway) or error.retry_after is not None:
-        return False
-    # It had its time. While the database is away an answer takes 6 to 25 s (facts.md).
-    return not isinstance(error.__cause__, httpx.ReadTimeout | TimeoutError)
 
 
 def _in_form(call: Call, form: TypeAdapter[T], body: bytes) -> T:

@@ -100,6 +100,11 @@ class DatabaseAway(Unreachable):
     """The server answers, but its database is away; it can't do anything meanwhile."""
 
 
+def database_away(service: str) -> DatabaseAway:
+    """The error for whatever was asked while the database is away."""
+    return DatabaseAway(service, "its own database is away; it does nothing until that is back")
+
+
 _REMEDY = (
     "make a new one in Dokploy (Settings, Profile, API/CLI Keys) without a rate limit and set it"
 )
@@ -115,7 +120,7 @@ def error_of(verdict: Verdict, service: str, *, worked: bool, auth: str) -> Unre
         auth: how the key is sent; a self-hosted server takes only "api-key".
     """
     if verdict is Verdict.DATABASE:
-        return DatabaseAway(service, "its own database is away; it does nothing until that is back")
+        return database_away(service)
     if verdict is Verdict.DOUBT:
         key = "the API key, which worked before," if worked else "the API key"
         why = f"it answers 401: it refuses {key} or its database is away, which look the same"

@@ -438,7 +438,12 @@ async def test_a_read_that_had_its_time_is_not_tried_again(dokploy, table, web) 
 
     with pytest.raises(Unreachable, match="ReadTimeout"):
         await dokploy.deployments(web)
-    assert len(table.requests) == 1
+    assert table.paths == ["deployment.all", WITNESS]
+
+    table.replies[WITNESS] = GONE
+    table.now += 60
+    with pytest.raises(DatabaseAway):
+        await dokploy.deployments(web)
 
 
 async def test_the_number_of_retries_is_a_setting(build: Make, table, web) -> None:
