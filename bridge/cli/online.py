@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from bridge.backends.dokploy.client import Dokploy
     from bridge.settings import Settings
 
+WITHIN = 15.0
+"""Seconds for a backend to answer; while its database is away it may take far longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tried:
@@ -51,8 +54,14 @@ async def _try(settings: "Settings", name: str) -> Tried:
     url = str(dokploys(settings)[name].url)
     backend = cast("Dokploy", dokploy_of(settings, name))
     try:
-        version = await backend.version()
-        await backend.queue()
+        async with asyncio.timeout(WITHIN):
+            version = await backend.version()
+            await backend.queue()
+    except TimeoutError:
+        why = f"{name} gives no answer within {WITHIN:g} s"
+        if await backend.healthy():
+            why += ", though it is there: look whether its database is"
+        return Tried(name, url, "away", why=why)
     except BridgeError as error:
         return Tried(name, url, _state_of(error), why=str(error))
     finally:

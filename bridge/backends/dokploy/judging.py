@@ -47,6 +47,6 @@ class Judge:
             asked_since = now if self._said is Witness.WELL else now - FRESH
             if self._began < asked_since:
                 self._began = self._clock()
-                self._said = await self._ask()
+                self._said = self._standing.heard(await self._ask())
                 self._ended = self._clock()
             return self._said

@@ -64,15 +64,25 @@ class KeyStanding:
         worked: it has been accepted by this server, in this process.
         refused_since: of the first refusal after it was last accepted.
         well_since: since when every witness has said that the database is well.
+        away: the last witness that said anything said that the database is away.
     """
 
     worked: bool = False
     refused_since: float | None = None
     well_since: float | None = None
+    away: bool = False
 
     def accepted(self) -> None:
         """Forget all refusals: the key is good."""
         self.worked, self.refused_since, self.well_since = True, None, None
+        self.away = False
+
+    def heard(self, witness: Witness) -> Witness:
+        """Take in what the witness says; while it is silent, what it said before holds on."""
+        if witness is Witness.SILENT and self.away:
+            return Witness.AWAY
+        self.away = witness is Witness.AWAY
+        return witness
 
     def refused(self, sent_at: float, at: float, witness: Witness) -> Verdict:
         """Judge a refusal.

@@ -73,6 +73,17 @@ def test_every_other_word_of_the_witness_begins_the_time_anew(other: Witness) ->
     assert key.refused(2 * STEADY + 2, 2 * STEADY + 2.1, Witness.WELL) is Verdict.KEY
 
 
+def test_a_witness_that_falls_silent_has_not_taken_back_its_word() -> None:
+    """While the database is away that question may be left without an answer, too."""
+    key = KeyStanding()
+
+    assert key.heard(Witness.SILENT) is Witness.SILENT
+    assert key.heard(Witness.AWAY) is Witness.AWAY
+    assert key.heard(Witness.SILENT) is Witness.AWAY
+    key.accepted()
+    assert key.heard(Witness.SILENT) is Witness.SILENT
+
+
 def test_one_yes_forgets_all_refusals() -> None:
     key = KeyStanding(worked=True)
     key.refused(0, 0.1, Witness.WELL)
