@@ -17,7 +17,7 @@ WITHIN = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What a backend said to two questions that cost it little.
+    """The result of two questions that cost a backend little.
 
     Attributes:
         state: "ok", "key refused", "refused" (the server says no) or "away".
@@ -38,7 +38,7 @@ def tried(settings: "Settings") -> list[dict[str, Any]]:
 
 
 def said_of(one: dict[str, Any]) -> str:
-    """What was found, for a person."""
+    """Describe a result to a person."""
     if one["state"] == "ok":
         version = f", version {one['version']}" if one["version"] else ""
         return f"{one['backend']} at {one['url']} answers and takes the API key{version}"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 NOTED = "backend troubles"
-"""Where the journal keeps them."""
+"""The journal's key for them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which backends can't be read, kept in the journal for those who don't read them themselves."""
+"""Backends that can't be read, noted in the journal for processes that read none themselves."""
 
 import asyncio
 from collections.abc import Mapping

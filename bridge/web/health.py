@@ -76,11 +76,11 @@ class Readiness:
 
 
 Beside = Callable[[], Awaitable[Mapping[str, str]]]
-"""What insiders are told besides, by its name: it does not make the bridge less ready."""
+"""Further lines for insiders, by name; they do not make the bridge less ready."""
 
 
 async def nothing_beside() -> Mapping[str, str]:
-    """Nothing is told besides."""
+    """Return no further lines."""
     return {}
 
 

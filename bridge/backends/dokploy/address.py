@@ -1,4 +1,4 @@
-"""Where a Dokploy is, and the key that opens it, as settings give them. Pure."""
+"""Checks of the address and the key of a Dokploy, as settings give them. Pure."""
 
 from urllib.parse import urlsplit
 

@@ -1,4 +1,4 @@
-"""What every answer of Dokploy means, in one table: `TABLE`. Pure.
+"""The meaning of every answer of Dokploy, in one table: `TABLE`. Pure.
 
     yes        it was done
     no         Refused, Forbidden: understood and not done; asking again changes nothing
@@ -40,7 +40,7 @@ class Forbidden(Refused):
 
 
 class Means(StrEnum):
-    """What to make of an answer; see the head of this file."""
+    """The meaning of an answer; see the head of this file."""
 
     YES = "yes"
     NO = "no"
@@ -54,7 +54,7 @@ class Means(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What was asked, as far as it matters for reading the answer.
+    """A question, as far as it matters for reading the answer.
 
     Attributes:
         path: e.g. "application.deploy".
@@ -70,7 +70,7 @@ class Call:
 
     @property
     def reads(self) -> bool:
-        """Whether it changes nothing, so that asking again is always safe."""
+        """True where it changes nothing, so that asking again is always safe."""
         return self.body is None
 
     def lost(self, why: str) -> BridgeError:
@@ -114,7 +114,7 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """What it says, fit to be shown; "HTTP 502" where it says nothing."""
+        """Its words, fit to be shown; "HTTP 502" where it has none."""
         # "Invalid JSON" comes as plain text; a JSON answer without a message says nothing.
         message = self.message or ("" if self.said else self.body[:2000].decode(errors="replace"))
         fields = _field_errors(self.said)
@@ -123,7 +123,7 @@ class Answer:
 
     @property
     def from_a_proxy(self) -> bool:
-        """Whether it is a page, where Dokploy answers JSON or a few plain words."""
+        """True for a page, where Dokploy answers JSON or a few plain words."""
         return not self.said and _PAGE.match(self.body[:2000]) is not None
 
 

@@ -116,6 +116,11 @@ class Http:
 
         Args:
             form: what the answer must look like; fields that it does not name are dropped here.
+            retries: how often it is tried again; None: as often as is set.
+
+        Raises:
+            Refused: a 4xx.
+            Unreachable: every answer that did not come whole, and a key that is not accepted.
         """
         left = self._limits.read_retries if retries is None else retries
         pause = _FIRST_PAUSE
@@ -136,7 +141,7 @@ class Http:
         """GET `/api/{path}` once, for a short time and without the key.
 
         Raises:
-            Refused, Unreachable: as `read` does; whatever it says is not about our key.
+            Refused, Unreachable: as `read` does, but nothing that it says is about our key.
         """
         call = self._call(path, None)
         answer, _ = await self._open(call)
@@ -186,7 +191,7 @@ class Http:
         return answer.body
 
     async def _error_in(self, answer: Answer, sent_at: float) -> BridgeError | None:
-        """What an answer means; where it has two causes, with the help of the witness."""
+        """Return the error that an answer means, with the witness where it has two causes."""
         means = row_of(answer).means
         match means:
             case Means.KEY_OR_DATABASE:
@@ -212,13 +217,14 @@ class Http:
         return witness_in(answer.status, answer.body)
 
     async def _open(self, call: Call) -> tuple[Answer, bool]:
-        """Ask what needs no key; it must not be used up, and proves nothing of it."""
+        """Ask once, shortly and without the key, which is neither used up nor proved by it."""
         limit = min(self._limits.probe, self._limits.total)
         return await self._observed(call, {}, headers={}, limit=limit)
 
     async def _observed(
         self, call: Call, query: Query, *, headers: Mapping[str, str], limit: float
     ) -> tuple[Answer, bool]:
+        """Send once, and tell how long it took."""
         began = time.perf_counter()
         try:
             return await self._sent(call, query, headers, limit)

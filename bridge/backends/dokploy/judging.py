@@ -24,7 +24,7 @@ class Judge:
 
     @property
     def worked(self) -> bool:
-        """Whether the key has been accepted before."""
+        """True once the key has been accepted."""
         return self._standing.worked
 
     def accepted(self) -> None:

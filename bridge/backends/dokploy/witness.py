@@ -26,7 +26,7 @@ ALONE = 300.0
 
 
 class Witness(StrEnum):
-    """How the database is, as a question that needs no key tells."""
+    """The state of the database, as a question that needs no key tells it."""
 
     WELL = "well"
     AWAY = "away"
@@ -49,7 +49,7 @@ def witness_in(status: int, body: bytes) -> Witness:
 
 
 class Verdict(StrEnum):
-    """What a refusal of the key says."""
+    """The meaning of a refused key."""
 
     DATABASE = "the database is away"
     DOUBT = "it can't be told yet"
@@ -58,7 +58,7 @@ class Verdict(StrEnum):
 
 @dataclass(slots=True)
 class KeyStanding:
-    """How a key has fared with one server; times are seconds, by a clock that may be any.
+    """The record of a key at one server; times are seconds, by any one clock.
 
     Attributes:
         worked: it has been accepted by this server, in this process.
@@ -147,5 +147,5 @@ def error_of(verdict: Verdict, service: str, *, worked: bool, auth: str) -> Unre
 
 
 def setting_of(service: str) -> str:
-    """Where the key of a backend is set."""
+    """Return the setting that holds the key of a backend."""
     return "BRIDGE_DOKPLOY_API_KEY" if service == "dokploy" else f"backends.{service}.api_key"
