@@ -52,7 +52,8 @@ class Verdict(StrEnum):
     """The meaning of a refused key."""
 
     DATABASE = "the database is away"
-    DOUBT = "it can't be told yet"
+    DOUBT = "it can't be told"
+    RECENT = "the key is refused, and that is too new to be sure"
     KEY = "the key is refused"
 
 
@@ -98,7 +99,7 @@ class KeyStanding:
             if self.well_since is None:
                 self.well_since = at
             lasted = at - self.well_since >= STEADY
-            return Verdict.KEY if between and (lasted or not self.worked) else Verdict.DOUBT
+            return Verdict.KEY if between and (lasted or not self.worked) else Verdict.RECENT
         self.well_since = None
         if witness is Witness.AWAY:
             return Verdict.DATABASE
@@ -134,6 +135,9 @@ def error_of(verdict: Verdict, service: str, *, worked: bool, auth: str) -> Unre
     if verdict is Verdict.DOUBT:
         key = "the API key, which worked before," if worked else "the API key"
         why = f"it answers 401: it refuses {key} or its database is away, which look the same"
+        return Unreachable(service, why)
+    if verdict is Verdict.RECENT:
+        why = "it refuses the API key (401), though its database is well; that may pass"
         return Unreachable(service, why)
     remedy = f"{_REMEDY} as {setting_of(service)}"
     if auth != "api-key":

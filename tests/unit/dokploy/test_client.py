@@ -602,7 +602,7 @@ async def test_a_key_that_worked_is_refused_once_that_has_lasted(dokploy, table,
     table.replies[WITNESS] = WELL
 
     await dokploy.deployments(web)
-    with pytest.raises(Unreachable, match="or its database is away") as caught:
+    with pytest.raises(Unreachable, match="though its database is well") as caught:
         await dokploy.deployments(web)
     assert not isinstance(caught.value, KeyRefused)
 
@@ -620,8 +620,9 @@ async def test_a_no_of_dokploys_own_shows_that_the_key_works(dokploy, table, web
 
     with pytest.raises(Refused):
         await dokploy.deploy(web, title="", description="")
-    with pytest.raises(Unreachable, match="which worked before"):
-        await dokploy.deploy(web, title="", description="")
+    for _ in range(2):  # one that never worked is refused by now
+        with pytest.raises(Unreachable, match="that may pass"):
+            await dokploy.deploy(web, title="", description="")
 
 
 async def test_a_wrong_key_is_told_by_the_very_first_read(dokploy, table, web) -> None:

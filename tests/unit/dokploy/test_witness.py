@@ -49,8 +49,8 @@ def test_while_the_database_is_away_no_key_is_at_fault(worked: bool) -> None:
 def test_a_key_that_worked_is_at_fault_only_after_a_while() -> None:
     key = KeyStanding(worked=True)
 
-    assert key.refused(0, 0.1, Witness.WELL) is Verdict.DOUBT
-    assert key.refused(STEADY - 1, STEADY - 0.9, Witness.WELL) is Verdict.DOUBT
+    assert key.refused(0, 0.1, Witness.WELL) is Verdict.RECENT
+    assert key.refused(STEADY - 1, STEADY - 0.9, Witness.WELL) is Verdict.RECENT
     assert key.refused(STEADY + 1, STEADY + 1.1, Witness.WELL) is Verdict.KEY
 
 
@@ -58,8 +58,8 @@ def test_a_key_that_never_worked_is_at_fault_once_refused_between_two_good_words
     key = KeyStanding()
 
     # The database may have come back between the refusal and the witness.
-    assert key.refused(0, 0.1, Witness.WELL) is Verdict.DOUBT
-    assert key.refused(0.05, 0.2, Witness.WELL) is Verdict.DOUBT
+    assert key.refused(0, 0.1, Witness.WELL) is Verdict.RECENT
+    assert key.refused(0.05, 0.2, Witness.WELL) is Verdict.RECENT
     assert key.refused(0.3, 0.4, Witness.WELL) is Verdict.KEY
 
 
@@ -69,7 +69,7 @@ def test_every_other_word_of_the_witness_begins_the_time_anew(other: Witness) ->
     key.refused(0, 0.1, Witness.WELL)
     key.refused(STEADY, STEADY + 0.1, other)
 
-    assert key.refused(STEADY + 1, STEADY + 1.1, Witness.WELL) is Verdict.DOUBT
+    assert key.refused(STEADY + 1, STEADY + 1.1, Witness.WELL) is Verdict.RECENT
     assert key.refused(2 * STEADY + 2, 2 * STEADY + 2.1, Witness.WELL) is Verdict.KEY
 
 
@@ -89,7 +89,7 @@ def test_one_yes_forgets_all_refusals() -> None:
     key.refused(0, 0.1, Witness.WELL)
     key.accepted()
 
-    assert key.refused(STEADY + 1, STEADY + 1.1, Witness.WELL) is Verdict.DOUBT
+    assert key.refused(STEADY + 1, STEADY + 1.1, Witness.WELL) is Verdict.RECENT
 
 
 def test_without_a_witness_only_time_tells() -> None:
@@ -118,6 +118,10 @@ def test_each_verdict_says_what_is_wrong_and_what_to_do() -> None:
 
     doubt = error_of(Verdict.DOUBT, "dokploy", worked=True, auth="api-key")
     assert "the API key, which worked before, or its database is away" in str(doubt)
+
+    recent = error_of(Verdict.RECENT, "dokploy", worked=True, auth="api-key")
+    assert "though its database is well" in str(recent)
+    assert not isinstance(recent, KeyRefused)
 
     exhausted = error_of(Verdict.KEY, "dokploy", worked=True, auth="api-key")
     assert isinstance(exhausted, KeyRefused)
