@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from bridge.backends import BACKENDS
 from bridge.backends.dokploy import Dokploy
 from bridge.backends.dokploy.answers import Forbidden
+from bridge.backends.dokploy.http import Limits
 from bridge.backends.dokploy.witness import PATH as WITNESS
 from bridge.backends.dokploy.witness import DatabaseAway
 from bridge.core.configuring.configuration import BuildType, Environment, GithubSource
@@ -695,3 +696,18 @@ async def test_the_registry_builds_it_from_plain_settings() -> None:
     assert repr(backend) == "Dokploy('https://dokploy.test', name='prod')"
     assert set(BACKENDS) == {"dokploy", "embedded"}
     await backend.close()
+
+
+async def test_a_health_probe_is_short_and_a_read_is_not(build: Make, web) -> None:
+    """While its database is away Dokploy may keep a question for a minute, but not that one."""
+
+    async def says_nothing(_request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    client = build(transport=httpx.MockTransport(says_nothing), total_timeout=0.05)
+
+    assert Limits().probe <= 5 < Limits().read
+    assert not await client.healthy()
+    with pytest.raises(Unanswered, match=r"no whole answer within 0\.05 s"):
+        await client.deploy(web, title="", description="")
