@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.app.backends import backends_of, configurers_of, dokploys
@@ -24,6 +25,7 @@ from bridge.journey.catalog import Catalog, Leads, always, never
 from bridge.journey.feedback.turns import Turns
 from bridge.journey.ingest import Ingest
 from bridge.journey.lead import Lead, Turn, at_once
+from bridge.journey.troubles import troubles_in
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
 from bridge.settings import Settings, book_of, policy_of
@@ -185,5 +187,6 @@ def _listener(
         metrics,
         web.metrics_token.get_secret_value() if web.metrics_token else None,
         slack.doors,
+        beside=partial(troubles_in, parts.stores.journal),
     )
     return WebServer(app, parts.settings.host, parts.settings.port)

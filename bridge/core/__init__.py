@@ -9,6 +9,7 @@ Where to look:
     a deployment       lifecycle, tracking (which record is ours), watchdog (what was lost)
     why it failed      failure (of a whole log), build_errors (of tools); log_text, redaction
     changing an app    configuring/
+    backends           troubles (those that can't be read)
     people             access (who may do what), chat/
     all of it          errors, trace, steady (a clock), pacing, database, roles
 """
