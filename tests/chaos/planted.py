@@ -177,6 +177,17 @@ def gives_up_without_an_answer() -> None:
     _put(Watching, "tells_queue", _nothing)
 
 
+def refused_key_is_a_no() -> None:
+    """Also while the backend's database is away, where it refuses every key."""
+    from bridge.backends.dokploy.http import Http
+    from bridge.core.errors import Refused
+
+    def refused(http: Any, _verdict: Any) -> Refused:
+        return Refused(http._service, "a bug", status=401)
+
+    _put(Http, "_refused_key", refused)
+
+
 def tokens_come_again() -> None:
     """One for each app, instead of one for each deployment."""
     from bridge.core.lifecycle import app_of
@@ -376,6 +387,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         asks_again_blindly,
         asks_again_for_the_dead,
         gives_up_without_an_answer,
+        refused_key_is_a_no,
         tokens_come_again,
         doubtful_records_are_ours,
         records_of_before_are_taken,

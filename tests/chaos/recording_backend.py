@@ -57,6 +57,9 @@ GIT = "https://git.example.com"
 RECORDS = 10
 """How many of an app's deployments are kept."""
 
+WITNESS = "trpc/settings.health"
+"""What needs no key and asks the database."""
+
 HANGS = 0.25
 """How many of the calls that come while the database is away wait until it is back."""
 
@@ -184,6 +187,8 @@ class RecordingBackend(Builder):
             return await due.pop(0)(request, handler)
         if self.database.is_set() or procedure == "health":
             return await handler(request)
+        if procedure == WITNESS:
+            return web.json_response({"error": "Failed query: SELECT 1"}, status=500)
         return await self._without_database(request, handler, procedure)
 
     async def _without_database(
@@ -273,6 +278,9 @@ class RecordingBackend(Builder):
     async def health(self, _request: web.Request) -> web.Response:
         return web.json_response({"ok": True})
 
+    async def database_health(self, _request: web.Request) -> web.Response:
+        return web.json_response({"result": {"data": {"json": {"status": "ok"}}}})
+
     async def version(self, _request: web.Request) -> web.Response:
         return web.json_response("v0.30.2")
 
@@ -361,6 +369,7 @@ async def recording_backend(
     app = web.Application(middlewares=[answer])
     for procedure, answered in {
         "health": backend.health,
+        WITNESS: backend.database_health,
         "settings.getDokployVersion": backend.version,
         "project.all": backend.projects,
         "overview.services": backend.overview,
