@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from bridge.journey.deployment.deployment import Deployer
 from bridge.journey.deployment.following import Pace
 from bridge.ports.backends import Progress
 from bridge.ports.outcomes import Outcome
+from bridge.stores import tables
 from bridge.stores.journal import SqlJournal
 from tests.fakes.journey import (
     HEAD,
@@ -669,6 +671,27 @@ async def test_a_backend_too_old_to_list_its_queue_is_followed_by_its_records(
 
     assert (ended.state, stage.backend.asked) == (State.DONE, 1)
     assert await stage.states(ended) == ["waiting", "asked", "running", "done"]
+
+
+async def test_one_that_waits_again_by_the_journal_is_asked_for_again_without_a_restart(
+    staged: Callable[..., Stage],
+) -> None:
+    """As after a failover to a replica that lagged: what was written down meanwhile is lost."""
+    stage = staged(waits=60)
+    new = await stage.wish()
+    t = tables.deployments
+
+    def lag(db: sa.Connection) -> None:
+        lost = {"state": State.WAITING, "intent_at": None, "asked_at": None, "known_before": "[]"}
+        db.execute(sa.update(t).where(t.c.id == new.id).values(lost))
+        stage.backend.jobs.clear()
+
+    stage.clock.after(30, lambda: stage.journal._write(lag))
+
+    ended = await stage.run(new)
+
+    assert ended.state is State.DONE
+    assert stage.backend.asked == 2
 
 
 # ── death and restart ────────────────────────────────────────────────────────

@@ -86,8 +86,15 @@ class Deployer:
                 await self._sleep(self._pace.retry)
 
     async def follow(self, id_: str) -> None:
-        """Watch an accepted deployment to its end, writing down every change."""
+        """Watch an accepted deployment to its end, writing down every change.
+
+        Where the journal no longer knows that it was accepted, as after a failover to a replica
+        that lagged, it is asked for first, as after a restart.
+        """
         await self._follower.follow(id_)
+        while await self._still_waiting(id_) is not None:
+            await self.ask(id_)
+            await self._follower.follow(id_)
 
     # ── ask ───────────────────────────────────────────────────────────────
 

@@ -116,6 +116,8 @@ class Follower:
         seen_at = self._clock()
         pause = self._pace.look
         while (deployment := await self._still_open(id_)) is not None:
+            if deployment.state is State.WAITING:
+                return  # that it was accepted has been lost: see `Deployer.follow`
             try:
                 seen = await watching.look(deployment, app)
             except Refused as error:
