@@ -41,9 +41,10 @@ INSIDE_JOURNEY = {
     "feedback": set[str](),
     "configuring": set[str](),
     "chat": {"delivery"},
-    "catchup": {"catalog", "lead"},
+    "catchup": {"absence", "catalog", "lead"},
     "probe": {"catalog", "deployment", "lead"},
     "retention": {"lead"},
+    "absence": set[str](),
     "catalog": set[str](),
     "lead": set[str](),
 }

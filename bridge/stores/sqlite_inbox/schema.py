@@ -107,7 +107,8 @@ def _is_done(connection: sqlite3.Connection) -> bool:
     if version > VERSION:
         raise Rejected(
             f"the inbox was written by a newer release (its tables are at {version}, this release"
-            f" knows {VERSION}): run that release, or choose another BRIDGE_DATA"
+            f" knows {VERSION}): run that release, or restore the copy from before the upgrade"
+            " (docs/upgrading.md)"
         )
     return bool(version == VERSION)
 
