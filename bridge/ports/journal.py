@@ -95,6 +95,9 @@ class Decisions(Protocol):
     async def newest_push(self, ref_key: str) -> LastPush | None:
         """The decided push that a ref stands at; None where none was decided."""
 
+    async def last_seq(self) -> int:
+        """The position of the newest delivery that was decided; 0 where none was."""
+
     async def pushes_to(self, ref_key: str, commit: str) -> list[int]:
         """The decided pushes that led a ref to a commit, oldest first."""
 

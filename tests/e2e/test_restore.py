@@ -77,6 +77,23 @@ async def test_what_was_answered_since_the_copy_is_fetched_and_deployed_under_an
     assert said.newest_delivery[:10] == said.since[:10]  # type: ignore[attr-defined]  # of `extra`
 
 
+async def test_an_inbox_that_is_older_than_the_journal_loses_no_new_push(
+    tmp_path: Path, origin: Origin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Copied file by file while it ran: the journal would take the next for one it has decided."""
+    data = tmp_path / "bridge"
+    async with running_world(data) as world:
+        await make_app(world, origin)
+        await world.ended(1)
+    (data / "inbox.sqlite").unlink()
+
+    async with running_world(data) as world:
+        await world.commit(origin, "feat: next", {"web/index.html": "<h1>next</h1>"})
+        await world.ended(2)
+
+    assert "the inbox is older than the journal" in caplog.text
+
+
 # ── a newer release ──────────────────────────────────────────────────────────
 
 

@@ -79,6 +79,12 @@ class Decisions(Transactions):
         last = await self._read(lambda db: standing(db, ref_key))
         return None if last is None else LastPush(last.seq, last.after)
 
+    async def last_seq(self) -> int:
+        """The position of the newest delivery that was decided; 0 where none was."""
+        newest = [sa.select(sa.func.max(t.c.seq)) for t in (tables.decisions, tables.pushes)]
+        found = await self._read(lambda db: [db.scalar(query) for query in newest])
+        return max(seq or 0 for seq in found)
+
     async def pushes_to(self, ref_key: str, commit: str) -> list[int]:
         """The decided pushes that led a ref to a commit, oldest first."""
         t = tables.pushes

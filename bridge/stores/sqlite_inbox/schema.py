@@ -102,6 +102,18 @@ def prepare(connection: sqlite3.Connection) -> None:
         raise
 
 
+def continue_after(connection: sqlite3.Connection, seq: int) -> bool:
+    """Give only positions after `seq` from now on; returns whether that changes anything."""
+    connection.execute("BEGIN IMMEDIATE")
+    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'")
+    behind = (last.fetchone() or (0,))[0] < seq
+    if behind:
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = 'deliveries'")
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('deliveries', ?)", (seq,))
+    connection.execute("COMMIT")
+    return behind
+
+
 def _is_done(connection: sqlite3.Connection) -> bool:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
