@@ -28,17 +28,16 @@ _LEADS = _P.c.repeats.is_(None)
 _OF_REF = sa.select(_P).where(_P.c.ref_key == sa.bindparam("ref"))
 _NEWEST = _OF_REF.where(_LEADS).order_by(_P.c.seq.desc()).limit(1)
 _LATEST = _OF_REF.order_by(_P.c.seq.desc()).limit(MOST)
-_WAY = _LATEST.where(_P.c.at >= sa.bindparam("since"))
-_AT = _OF_REF.where(
+_LEADING_TO = sa.select(_P).where(
+    # Found by where they lead: of one ref there may be a hundred thousand.
+    (_P.c.ref_key.concat("") == sa.bindparam("ref"))
+    & _P.c.after.in_(sa.bindparam("ends", expanding=True))
+)
+_AT_ONCE = _LEADING_TO.where(
     (_P.c.moment == sa.bindparam("moment")) | (_P.c.moment.is_(None) & (_P.c.after == ZERO))
 )
-_SAME = sa.select(_P).where(
-    (_P.c.ref_key == sa.bindparam("ref"))
-    & (_P.c.after == sa.bindparam("after"))
-    & (_P.c.before.in_([sa.bindparam("before"), ANYWHERE]))
-)
+_SAME = _LEADING_TO.where(_P.c.before.in_([sa.bindparam("before"), ANYWHERE]))
 _SAME_NEWEST = _SAME.order_by(_P.c.seq.desc()).limit(1)
-_BACK_AT = _AT.where(_P.c.after == sa.bindparam("after")).limit(1)
 
 
 class Pushes:
@@ -116,7 +115,7 @@ class Pushes:
         """Return the newest row of the same move, whenever it came and whatever came since."""
         if (newest := next(self._candidates(push, seq), None)) is not None:
             return newest
-        move = {"ref": push.ref_key, "before": push.before, "after": push.after}
+        move = {"ref": push.ref_key, "before": push.before, "ends": [push.after]}
         row = self._db.execute(_SAME_NEWEST, move).mappings().first()
         return None if row is None else dict(row)
 
@@ -150,17 +149,22 @@ class Pushes:
         return list(map(_move, rows.values()))
 
     def _at_once(self, ref: str, again: Move) -> list[Row]:
-        """Moves of the very second of a push, and undated deletions; none if none leads back."""
-        at = {"ref": ref, "moment": again.moment}
-        if self._db.execute(_BACK_AT, at | {"after": again.before}).first() is None:
-            return []
-        return list(map(dict, self._db.execute(_AT, at).mappings()))
+        """Moves of the very second of a push that lead to its start, and undated deletions."""
+        found: dict[int, Row] = {}
+        ends, seen = [again.before], {again.before}
+        while ends and len(found) < MOST:
+            at = {"ref": ref, "moment": again.moment, "ends": ends}
+            rows = list(map(dict, self._db.execute(_AT_ONCE, at).mappings()))
+            found |= {row["seq"]: row for row in rows}
+            ends = list({row["before"] for row in rows} - seen)
+            seen.update(ends)
+        return list(found.values())
 
     def _way(self, ref: str) -> list[Row]:
         """The newest moves of a ref within the window."""
         if ref not in self._ways:
-            since = {"ref": ref, "since": self._since}
-            self._ways[ref] = list(map(dict, self._db.execute(_WAY, since).mappings()))
+            rows = self._db.execute(_LATEST, {"ref": ref}).mappings()
+            self._ways[ref] = [dict(row) for row in rows if row["at"] >= self._since]
         return self._ways[ref]
 
 
