@@ -35,6 +35,16 @@ class Move:
     repeats: int | None = None
 
 
+def is_second(first: Move, again: Move, moves: Sequence[Move]) -> bool:
+    """Return whether `again`, the same move as `first`, is a second push.
+
+    Args:
+        moves: all known moves of the ref around the two, with those that repeat another.
+    """
+    # Nearly always not even all of them lead back, and the closer look can be left out.
+    return led_back(first, again, moves) and led_back(first, again, leading(moves))
+
+
 def leading(moves: Sequence[Move]) -> list[Move]:
     """Return the moves that have led the ref somewhere: all but those that only repeat another.
 
@@ -59,7 +69,7 @@ def led_back(first: Move, again: Move, moves: Iterable[Move]) -> bool:
     possible = [move for move in moves if _fits(first, again, move)]
     between = [move for move in possible if _between(first, again, move)]
     if not between:
-        return False
+        return False  # a second webhook is mostly right behind the first
     reached = _reached(first.after, ((move.before, move.after) for move in possible))
     leads = _reached(again.before, ((move.after, move.before) for move in possible))
     return any(

@@ -34,7 +34,7 @@ _OVER = ("SUCCESS", "ERROR", "CANCELLED")
 MANY = 500
 """Names in one question."""
 
-LOOK = 5.0
+LOOK = 10.0
 """Seconds between two looks at what the database has under this process."""
 
 MOST_SUCCESSORS = 3
@@ -157,9 +157,10 @@ class DurableFlows:
     async def look(self) -> None:
         """Have what runs here and what the database says of it agree; the database is right.
 
-        It may be another than before: a replica that lagged, or a copy that was restored. A flow
-        that ran here by its word and does not would keep all others of its key waiting, whatever
-        it was for; one that it gives to another process would run twice.
+        The database may be another than before, e.g. a replica that lagged. A flow that it has
+        under this process, and that does not run here, would keep all others of its key waiting;
+        one that runs here and that it has under another process would run twice. A lost queue
+        would leave all of them where they are.
 
         Raises:
             Unreachable: the database can't be read or written.

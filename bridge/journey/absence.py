@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from bridge.core.errors import BridgeError
 from bridge.ports.clock import Clock
-from bridge.ports.inbox import Inbox
+from bridge.ports.inbox import Delivery, Inbox
 from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -61,26 +61,36 @@ async def notice_absence(journal: Journal, inbox: Inbox, clock: Clock) -> Absenc
     Raises:
         Unreachable: the data can't be read or written.
     """
-    marked, now = await journal.recall(ALIVE), clock()
-    if marked is None or now - float(marked) < LONG:
+    mark, now = await journal.recall(ALIVE), clock()
+    newest = next(iter(await inbox.newest(1)), None)
+    if mark is not None:
+        since = float(mark)
+    elif newest is not None:  # of a release that left no marks
+        since = newest.received_at
+    else:
         return None
-    since = float(marked)
+    if now - since < LONG:
+        return None
+    _say(since, now, newest, marked=mark is not None)
     earlier = await last_absence(journal)
     if earlier is not None and now - earlier.until < REMEMBERED:
         since = min(since, earlier.since)
-    absence = Absence(since, now)
-    newest = await inbox.newest(1)
-    log.warning(
-        "the bridge was away, or its data is a restored copy; hosts with a credential are asked"
-        " for the pushes since then",
-        extra={
-            "since": _date(float(marked)),
-            "hours": round((now - float(marked)) / 3600, 1),
-            "newest_delivery": _date(newest[0].received_at) if newest else None,
-        },
-    )
-    await journal.note(AWAY, json.dumps({"since": absence.since, "until": absence.until}))
-    return absence
+    await journal.note(AWAY, json.dumps({"since": since, "until": now}))
+    return Absence(since, now)
+
+
+def _say(since: float, now: float, newest: Delivery | None, *, marked: bool) -> None:
+    asked = "hosts with a credential are asked for the pushes since then"
+    told = {
+        "since": _date(since),
+        "hours": round((now - since) / 3600, 1),
+        "newest_delivery": None if newest is None else _date(newest.received_at),
+    }
+    if marked:
+        why = "the bridge was away, or its data is a restored copy"
+        log.warning("%s; %s", why, asked, extra=told)
+    else:
+        log.info("the data does not say when the bridge was last here; %s", asked, extra=told)
 
 
 async def stay(journal: Journal, clock: Clock, *, sleep: Sleep = asyncio.sleep) -> None:

@@ -548,6 +548,19 @@ async def test_a_start_soon_after_a_stop_is_no_absence(scene: Scene) -> None:
     assert await scene.sweeper.round([app()]) == 0
 
 
+async def test_a_copy_by_a_release_that_left_no_marks_counts_from_its_newest_delivery(
+    scene: Scene,
+) -> None:
+    assert await notice_absence(scene.journal, scene.inbox, scene.clock) is None
+    scene.api.listed = [HOOK]
+    await scene.inbox.keep(delivery("newest", received_at=scene.clock.now))
+    scene.clock.now += 7200
+    missed(scene, "lost", True, age=3600)
+    await notice_absence(scene.journal, scene.inbox, scene.clock)
+
+    assert await scene.sweeper.round([app()]) == 1
+
+
 async def test_the_mark_is_renewed_whatever_becomes_of_one(scene: Scene) -> None:
     class Enough(Exception):
         pass

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.events import ZERO
-from bridge.core.pushes import ANYWHERE, Move, happened_after, leading, led_back
+from bridge.core.pushes import ANYWHERE, Move, happened_after, is_second, leading, led_back
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.stores import tables
 from bridge.stores.inserts import batched
@@ -107,7 +107,7 @@ class Pushes:
         again = Move(seq, push.before, push.after, push.moment)
         for row in self._candidates(push, seq):
             first = _move(row)
-            if not led_back(first, again, leading(self._around(push.ref_key, first, again))):
+            if not is_second(first, again, self._around(push.ref_key, first, again)):
                 return row
         return None
 
