@@ -22,8 +22,8 @@ class Move:
     Attributes:
         seq: the position of its delivery; deliveries may be late, so this is no order of pushes.
         before, after: object ids; `before` may be `ANYWHERE`.
-        moment: when the host says it was pushed, "" where it does not say. GitHub says it in
-            whole seconds (docs/hosts.md).
+        moment: when the host says it was pushed, "" where it does not say; of GitHub
+            `repository.pushed_at`, in whole seconds since 1970.
         repeats: the position of the one that it was taken for when it came; None for a push of
             its own.
     """
