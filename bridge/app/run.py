@@ -21,6 +21,7 @@ from bridge.app.work import work
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
+from bridge.journey.absence import notice_absence, stay
 from bridge.journey.catalog import Catalog, Leads, always, never
 from bridge.journey.feedback.turns import Turns
 from bridge.journey.ingest import Ingest
@@ -80,6 +81,13 @@ async def run_bridge(
         opened = open_stores(settings, owner, listens=role.works, clock=clock)
         stores = await stack.enter_async_context(opened)
         stack.push_async_callback(_give_leases_back, stores.journal, owner)
+        if await stores.inbox.continue_after(await stores.journal.last_seq()):
+            log.warning(
+                "the inbox is older than the journal, as of another copy: what came in between"
+                " is lost here, unless the Git hosts still have it"
+            )
+        await notice_absence(stores.journal, stores.inbox, clock)
+        await in_background(stack, "alive", stay(stores.journal, clock))
         metrics = Metrics(stores.inbox, stores.journal, sizes_of(settings), clock)
         await metrics.start()
         backends, embedded = await backends_of(settings, stack, metrics.backend_request)
