@@ -19,6 +19,9 @@ HEARD = 1.0
 TAKEN_UP = 3.0
 """Seconds after a cancel was decided in which the backend may still be asked at all."""
 
+SEEN = 1.0
+"""Seconds in the queue after which the bridge has surely seen a job there."""
+
 UNSEEN = {Fate.DONE_UNSEEN, Fate.FAILED_UNSEEN, Fate.STUCK}
 """Where the backend's record says for ever that it runs."""
 
@@ -137,9 +140,19 @@ def _wrongly_superseded(one: Deployment, truth: _Truth) -> Wrong:
 
 
 def _wrongly_unknown(_one: Deployment, truth: _Truth) -> Wrong:
-    shows = truth.fates & {Fate.FAILED, Fate.INTERRUPTED} and not truth.ambiguous
-    if shows or not truth.asks:
+    if not truth.asks or (any(map(_shows, truth.asks)) and not truth.ambiguous):
         yield "unknown_ends", truth.told
+
+
+def _shows(entry: Asked) -> bool:
+    """Whether the record tells whose it is, and how it ended.
+
+    A build that failed has its title overwritten; where its commit is not the pushed one either,
+    it may as well be a person's.
+    """
+    job = entry.job
+    telling = entry.token in job.title + job.description or job.commit == entry.commit
+    return job.fate is Fate.INTERRUPTED or (job.fate is Fate.FAILED and telling)
 
 
 _OTHERWISE = {
@@ -238,11 +251,23 @@ def _again(stage: Stage, entry: Asked) -> Iterator[str]:
     yield f"{entry.app} asked again for {entry.commit}: {entry.after}"
 
 
+def _seen_to_be_dropped(stage: Stage, entry: Asked) -> bool:
+    """Whether the bridge could see that somebody has taken it out of the queue.
+
+    It must have been there for a while, and a restart since then would explain it as well.
+    """
+    ledger = stage.backend.ledger
+    same = [o for o in ledger if (o.app, o.delivery) == (entry.app, entry.delivery)]
+    before = same[same.index(entry) - 1].job
+    restarted = any(before.created < at < entry.at for at in stage.backend.restarts)
+    return (before.ended or 0.0) - before.created > SEEN and not restarted
+
+
 def _after_cancel(stage: Stage, record: Record, entry: Asked, wish: Deployment) -> Iterator[str]:
     what = f"{entry.app} {entry.commit} of {wish.id}"
     if entry.after is Fate.WITHDRAWN:
         yield f"{what}: withdrawn before"
-    elif entry.after is Fate.DROPPED and not any(at < entry.at for at in stage.backend.restarts):
+    elif entry.after is Fate.DROPPED and _seen_to_be_dropped(stage, entry):
         yield f"{what}: a person had emptied the queue"
     for cancel in _cancels(stage, record, wish.seq):
         if cancel.app != entry.app:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from bridge.core.decision import DEPLOYS, Reason
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import Deployment, State
 from bridge.ports.inbox import DeliveryState
 from tests.chaos.dokploy.jobs import BUILT
 from tests.chaos.pushes import DECIDED, FRESH, OLD, Push
@@ -14,6 +14,9 @@ from tests.chaos.verdicts import Record, Verdict, app_of
 
 TAKEN = DEPLOYS | {Reason.DUPLICATE_PUSH}
 """Why a push deploys an app, or has done so already when another webhook brought it."""
+
+NOT_LIVE = (State.FAILED, State.CANCELLED, State.UNKNOWN)
+"""Ends after which nobody says that the pushed commit is live."""
 
 
 def judge_deliveries(verdict: Verdict, pushes: Sequence[Push], record: Record) -> None:
@@ -62,8 +65,7 @@ def _owed(stage: Stage, record: Record, seq: int) -> set[str]:
 
     What has changed since the commit that they run counts with the next push, too.
     """
-    failed = (State.FAILED, State.CANCELLED, State.UNKNOWN)
-    return {app_of(o) for o in record.deployments if o.seq < seq and o.state in failed}
+    return {app_of(o) for o in record.deployments if o.seq < seq and o.state in NOT_LIVE}
 
 
 def _verdicts(stage: Stage, push: Push) -> tuple[set[str], set[str]]:
@@ -94,8 +96,7 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
             newest |= dict.fromkeys(deploys - skips, push.after)
             if deploys:
                 place[push.after] = delivery.seq
-    told = (State.FAILED, State.CANCELLED, State.UNKNOWN)
-    said = {(app_of(one), one.commit) for one in record.deployments if one.state in told}
+    said = {(app_of(o), o.commit) for o in record.deployments if _is_told(o, record)}
     untold = {app: commit for app, commit in newest.items() if (app, commit) not in said}
     verdict.blame("old_last", _behind(stage, untold))
     of_app: dict[str, list[str]] = defaultdict(list)
@@ -107,6 +108,14 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
          for app, commits in of_app.items() for new, old in pairwise(commits)
          if place.get(new, 0) > place.get(old, 0) > 0),
     )  # fmt: skip
+
+
+def _is_told(one: Deployment, record: Record) -> bool:
+    """Whether it, or what has superseded it, has ended without being live, and that is said."""
+    by_id = {other.id: other for other in record.deployments}
+    while one.state is State.SUPERSEDED and one.superseded_by in by_id:
+        one = by_id[one.superseded_by]
+    return one.state in NOT_LIVE
 
 
 def judge_live(verdict: Verdict, stage: Stage, pushes: Sequence[Push]) -> None:

@@ -181,6 +181,12 @@ def cancel(run: Run, at: float) -> None:
     run.record.deliveries.append(Delivery(9, "cli", id_, "", {}, at, DeliveryState.DECIDED))
 
 
+def emptied(run: Run) -> None:
+    """What somebody has taken out of the queue is asked for again."""
+    run.ledger[2].job.created = 1.0
+    run.ledger.append(asked("app-2", SECOND, 2, after=Fate.DROPPED))
+
+
 def configure(run: Run) -> None:
     """The first app waits for another branch, and long since."""
     service = run.stage.backend.services["app-1"]
@@ -245,7 +251,7 @@ HARMS: dict[str, tuple[Callable[[Run], object], str]] = {
         "tokens_used_again",
     ),
     "asked for what somebody has emptied": (
-        lambda run: run.ledger.append(asked("app-2", SECOND, 2, after=Fate.DROPPED)),
+        emptied,
         "asked_after_cancel",
     ),
     "asked for what was withdrawn": (
