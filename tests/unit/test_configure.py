@@ -56,7 +56,7 @@ class Meddled:
 
     @property
     def writes(self) -> list[str]:
-        return [call for call in self.calls if call.startswith(("save_", "disc", "clear"))]
+        return [call for call in self.calls if call.startswith(("save_", "write_", "clear"))]
 
 
 def failing(error: Exception) -> Callable[[], Awaitable[None]]:
@@ -92,7 +92,7 @@ async def test_what_was_shown_is_written_and_noted(
     found = await configurer.apply(plan, by=BY)
 
     assert found.saved.provider == GIT.model_copy(update={"branch": "dev"})
-    assert backend.writes == ["save_provider"]
+    assert backend.writes == ["write_source"]
     (note,) = await journal.audited(limit=9)
     assert (note.by, note.what, note.app_id, note.app) == (BY, "provider set", app.id, "shop/web")
     assert (note.difference, note.outcome) == (plan.difference, "done")
@@ -106,7 +106,7 @@ async def test_where_it_is_told_is_kept_before_it_is_made(
 
     configurer = Configurer(backend, journal, ManualClock(), shown=told)  # type: ignore[arg-type]
     plan = await configurer.plan(app, DEV)
-    backend.before["save_provider"] = failing(Refused("dokploy", "no"))
+    backend.before["write_source"] = failing(Refused("dokploy", "no"))
     with pytest.raises(Refused):
         await configurer.apply(plan, by=BY)
 
@@ -158,7 +158,7 @@ async def test_what_reads_back_differently_is_told(
 ) -> None:
     plan = await configurer.plan(app, DEV)
     other = GIT.model_copy(update={"branch": "other"})
-    backend.after["save_provider"] = lambda: backend.inner.save_provider(app, other)
+    backend.after["write_source"] = lambda: backend.inner.save_provider(app, other)
 
     with pytest.raises(NotKept, match=r"reads back differently \(branch\)") as caught:
         await configurer.apply(plan, by=BY)
@@ -188,15 +188,15 @@ async def test_without_an_answer_it_looks_instead_of_asking_again(
     configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
 ) -> None:
     plan = await configurer.plan(app, DEV)
-    backend.after["save_provider"] = failing(Unanswered("embedded", "ReadTimeout"))
+    backend.after["write_source"] = failing(Unanswered("embedded", "ReadTimeout"))
     await configurer.apply(plan, by=BY)  # it had arrived
 
     back = await configurer.plan(app, WantedSource(None, {"branch": "main"}))
-    backend.before["save_provider"] = failing(Unanswered("embedded", "ReadTimeout"))
+    backend.before["write_source"] = failing(Unanswered("embedded", "ReadTimeout"))
     with pytest.raises(Unanswered):
         await configurer.apply(back, by=BY)
 
-    assert backend.writes == ["save_provider", "save_provider"]
+    assert backend.writes == ["write_source", "write_source"]
     assert [note.outcome.partition(":")[0] for note in await journal.audited(limit=9)] == [
         "Unanswered",
         "done",
@@ -211,7 +211,7 @@ async def test_what_can_not_be_read_back_is_unanswered(
     async def next_reading_fails() -> None:
         backend.before["saved"] = failing(Unreachable("embedded", "ConnectError"))
 
-    backend.after["save_provider"] = next_reading_fails
+    backend.after["write_source"] = next_reading_fails
     with pytest.raises(Unanswered, match="was sent, but can't be read back"):
         await configurer.apply(plan, by=BY)
 
@@ -220,7 +220,7 @@ async def test_a_change_that_is_cut_off_stays_begun(
     configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
 ) -> None:
     plan = await configurer.plan(app, DEV)
-    backend.before["save_provider"] = failing(RuntimeError("the process is gone"))
+    backend.before["write_source"] = failing(RuntimeError("the process is gone"))
 
     with pytest.raises(RuntimeError):
         await configurer.apply(plan, by=BY)
@@ -278,7 +278,7 @@ async def test_disconnecting_takes_the_rules_away_and_wakes_the_catalog(
     found = await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
 
     assert (found.saved.provider, found.rules) == (None, Rules())
-    assert backend.writes == ["disconnect_provider"]
+    assert backend.writes == ["write_source"]
     assert woken == [True]
 
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from bridge.core.configuring.difference import Changed, Configured, difference
-from bridge.core.configuring.merge import NoSource, Wanted, merge
+from bridge.core.configuring.merge import Wanted, merge
 from bridge.core.configuring.plan import Plan, back_to, going_on, overruled, stray, words_of
 from bridge.core.configuring.restoring import Undoing, only, read_undoing, written
+from bridge.core.configuring.writing import changes
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered
 from bridge.core.rules import RuleBook
 from bridge.core.watch import App
@@ -222,11 +223,8 @@ class Configurer:
     async def _write(self, plan: Plan, by: str) -> None:
         app, old, new = plan.app, plan.before.saved, plan.after.saved
         backend = self._backend
-        gone = new.provider is None and old.provider is not None
-        if gone or isinstance(plan.wanted, NoSource):
-            await backend.disconnect_provider(app)
-        elif new.provider != old.provider and new.provider is not None:
-            await backend.save_provider(app, new.provider)
+        if old.row and new.row and (fields := changes(old.row, new.row)):
+            await backend.write_source(app, fields)
         if new.build != old.build and new.build is not None:
             await backend.save_build_type(app, new.build)
         if new.environment != old.environment:

@@ -25,7 +25,8 @@ _UPDATE_NULLABLE_TEXT = words(
     " bitbucketRepositorySlug bitbucketOwner bitbucketBranch bitbucketBuildPath username"
     " password dockerImage registryUrl customGitUrl customGitBranch customGitBuildPath"
     " dockerfile dockerContextPath dockerBuildStage dropBuildPath railpackVersion"
-    " herokuVersion publishDirectory githubId gitlabId customGitSSHKeyId"
+    " herokuVersion publishDirectory githubId gitlabId giteaId bitbucketId"
+    " customGitSSHKeyId"
 )
 _UPDATE_NULLABLE_FLAGS = words(
     "isPreviewDeploymentsActive previewRequireCollaboratorPermissions rollbackActive enabled"
