@@ -82,9 +82,9 @@ async def move(parts: Parts, input_: inputs.ApplicationMove) -> Record:
 
 async def delete(parts: Parts, input_: inputs.ApplicationId) -> Record:
     """`application.delete`: its site, checkout, logs and containers go with it."""
-    application = await known(parts, input_.application_id)
+    as_it_was = await one(parts, input_)
     await erase(parts, input_.application_id)
-    return shapes.application_bare(application)
+    return shapes.application_deleted(as_it_was)
 
 
 async def search(parts: Parts, input_: inputs.ApplicationSearch) -> Record:
