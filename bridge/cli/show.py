@@ -69,6 +69,12 @@ def clean(text: str) -> str:
     return _UNSAFE.sub(" ", text).strip()
 
 
+def clean_lines(text: str) -> str:
+    """Text with its line breaks and tabs, and without other control characters."""
+    kept = re.split(r"([\n\t])", text)
+    return "".join(one if one in ("\n", "\t") else _UNSAFE.sub(" ", one) for one in kept)
+
+
 NARROW = 110
 """Columns of a terminal below which what is long gets lines of its own."""
 

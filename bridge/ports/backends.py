@@ -118,7 +118,7 @@ class Configures(Protocol):
         """Set its environment, build arguments and build secrets."""
 
     async def clear_deployments(self, app: App) -> None:
-        """Remove old deployments' logs."""
+        """Delete the logs of all its deployments; a running build may lose its own."""
 
 
 @dataclass(frozen=True, slots=True)

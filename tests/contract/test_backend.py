@@ -28,7 +28,7 @@ from bridge.core.configuring.configuration import (
     GitlabSource,
     GitSource,
 )
-from bridge.core.configuring.writing import changes
+from bridge.core.configuring.writing import changes, forgotten
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.refs import normalise_url
 from bridge.core.watch import App, Source, SourceType, Trigger
@@ -670,6 +670,18 @@ async def test_single_fields_of_the_source_are_written_and_no_others(stage: Stag
     assert before is not None
     assert after is not None
     assert changes(before, after) == fields
+
+
+async def test_disconnecting_forgets_what_is_foretold(stage: Stage) -> None:
+    app = await stage.app("web")
+    for name in ("git", "docker", "github"):
+        await stage.backend.save_provider(app, SOURCES[name])
+    before = (await stage.backend.saved(app)).row
+    assert before is not None
+
+    await stage.backend.disconnect_provider(app)
+
+    assert (await stage.backend.saved(app)).row == forgotten(before, build_paths=True)
 
 
 @pytest.mark.parametrize("ask", ASKS)

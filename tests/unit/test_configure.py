@@ -1,7 +1,7 @@
 """Changing how an app is configured: what was shown is written, or nothing is."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ from bridge.core.configuring.merge import NoSource, WantedBuild, WantedSource, W
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.watch import App, Rules, SourceType, Trigger
 from bridge.journey.catalog import Catalog
-from bridge.journey.configuring.configure import Cleared, Configurer
+from bridge.journey.configuring.clearing import Cleared, check_nothing_open
+from bridge.journey.configuring.configure import Configurer
 from bridge.journey.configuring.overtaken import NotKept, Overtaken
-from bridge.ports.backends import Progress
-from bridge.ports.outcomes import BEGUN, Audited
+from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
+from bridge.ports.outcomes import BEGUN, Audited, Outcome
 from bridge.ports.targets import Target, about_change
 from bridge.stores.journal import SqlJournal
-from tests.fakes.journey import ManualClock
+from tests.fakes.journey import ManualClock, deployment
 from tests.unit.embedded.support import until
 
 BY = "cli: ada"
@@ -352,3 +353,43 @@ async def test_clearing_says_which_logs_it_removed(
     assert await backend.inner.deployments(app) == [failed]
     (note, _) = await journal.audited(limit=9)
     assert (note.what, note.difference, note.outcome) == ("clear", (), "done")
+
+
+JOB = QueuedJob("app_1", "t", "d", active=False)
+RECORD = BackendDeployment("dep_1", "t", "d", Progress.RUNNING, 0.0)
+WEB = App("app_1", "web", "shop")
+
+
+@pytest.mark.parametrize(
+    ("records", "queue", "why"),
+    [
+        ([RECORD], [replace(JOB, active=True)], "is being built"),
+        ([], [replace(JOB, active=True)], "is being built"),
+        ([RECORD], None, "is being built"),
+        ([], [JOB], "waits in the backend's queue"),
+        ([RECORD], [replace(JOB, app="app_2")], "its queue has no job of it"),
+    ],
+)
+def test_clearing_is_refused_while_the_backend_has_one_open(
+    records: list[BackendDeployment], queue: list[QueuedJob] | None, why: str
+) -> None:
+    with pytest.raises(Rejected, match=why) as caught:
+        check_nothing_open(WEB, [], records, queue)
+
+    assert "whole log folder" in str(caught.value)
+    ended = [replace(RECORD, status=Progress.ERROR)]
+    check_nothing_open(WEB, [], ended, [replace(JOB, app="app_2", active=True)])
+
+
+async def test_clearing_is_refused_while_one_waits_here_and_deletes_nothing(
+    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    waits = deployment(1, app.id)
+    await journal.record([Outcome(1, "delivery-1", (), (waits,))], window=0)
+
+    with pytest.raises(Rejected, match="is waiting here") as caught:
+        await configurer.clear(app, by=BY)
+
+    assert "cancel shop/web" in str(caught.value)
+    assert backend.writes == []
+    assert await journal.audited(limit=9) == []

@@ -26,9 +26,9 @@ from bridge.core.configuring.merge import (
     WantedVariables,
     merge,
 )
+from bridge.core.configuring.row import SourceRow, fields_of
 from bridge.core.configuring.unfit import checked_image, checked_remote
 from bridge.core.configuring.variables import assignment
-from bridge.core.configuring.row import SourceRow, fields_of
 from bridge.core.configuring.writing import changes, with_provider
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.watch import Prereleases, Rules, SourceType, Trigger

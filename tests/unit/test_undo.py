@@ -131,6 +131,20 @@ BITBUCKET = {
 }
 
 
+async def test_a_change_that_can_not_be_undone_says_so_before(
+    configurer: Configurer, backend: EmbeddedBackend, journal: SqlJournal, app: App
+) -> None:
+    image = WantedSource(None, {"image": "web:2"})
+    bare = Configurer(backend, journal, ManualClock(), seal=NoSeal())
+
+    (remark,) = (await bare.plan(app, image)).remarks
+
+    assert remark.startswith("this can't be undone")
+    assert "BRIDGE_SECRET_KEY" in remark
+    assert (await configurer.plan(app, image)).remarks == ()
+    assert (await bare.plan(app, WantedSource())).remarks == ()
+
+
 @pytest.mark.parametrize("wanted", [NoSource(), WantedSource(SourceType.DOCKER, {"image": "a"})])
 async def test_a_source_that_only_the_backend_can_set_comes_back(
     configurer: Configurer, backend: EmbeddedBackend, app: App, wanted: NoSource | WantedSource

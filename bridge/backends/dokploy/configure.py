@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
-from bridge.backends.columns import columns_of, row_in
 from bridge.backends.dokploy.models import Settings
 from bridge.backends.dokploy.reads import trigger_of
+from bridge.core.configuring.columns import columns_of, row_in
 from bridge.core.configuring.configuration import (
     BuildType,
     DockerSource,

@@ -69,8 +69,8 @@ class Configuring(Calling):
         await self._http.change(*environment_call(app, settings))
 
     async def clear_deployments(self, app: App) -> None:
-        """Remove old deployments' logs; their records stay.
+        """Delete the app's whole log folder, a running build's log included; records stay.
 
-        Source: application-api.txt, "Clear Deployments"; facts.md, "Where … differ", 4.
+        Source: application-api.txt, "Clear Deployments"; facts.md, "clear, cleanQueues, …".
         """
         await self._http.change(f"{app.kind.value}.clearDeployments", id_of(app))

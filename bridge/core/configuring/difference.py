@@ -8,7 +8,7 @@ are set, and that they change.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
@@ -147,7 +147,7 @@ def _variables(section: str, text: SecretStr | None) -> Iterator[tuple[str, Secr
 # ── what is stored for sources not in use ────────────────────────────────────
 
 
-def _stored(old: Saved, new: Saved, shown: Set[str]) -> Iterator[Changed]:
+def _stored(old: Saved, new: Saved, shown: Container[str]) -> Iterator[Changed]:
     """The stored fields that change and that the fields in use do not show."""
     if old.row is None or new.row is None:
         return
@@ -159,7 +159,7 @@ def _stored(old: Saved, new: Saved, shown: Set[str]) -> Iterator[Changed]:
 
 
 def _is_shown(
-    name: str, before: Any, shown: Set[str], old_kind: str | None, new_kind: str | None
+    name: str, before: Any, shown: Container[str], old_kind: str | None, new_kind: str | None
 ) -> bool:
     """Whether the fields of the source in use show the change of a stored field."""
     kind, _, field = name.rpartition(".")

@@ -6,35 +6,23 @@ from typing import Any
 from bridge.core.configuring.configuration import ProviderSettings
 from bridge.core.configuring.row import (
     SHARED,
-    BitbucketRow,
-    GiteaRow,
-    GithubRow,
-    GitlabRow,
-    GitRow,
     SourceRow,
     fields_of,
     row_of,
 )
 from bridge.core.watch import SourceType, Trigger
 
+_LEFT = ("docker.image", "docker.username", "docker.password", "docker.registry_url")
 FORGETS: Mapping[str, Any] = {
+    **{
+        name: None
+        for name in fields_of(SourceRow())
+        if name not in _LEFT and name != "bitbucket.slug"
+    },
     "source": SourceType.GITHUB.value,
-    "watch_paths": None,
+    "github.build_path": "/",
     "submodules": False,
     "trigger": Trigger.PUSH.value,
-    **{
-        f"{kind}.{name}": None
-        for kind, model in {
-            "github": GithubRow,
-            "gitlab": GitlabRow,
-            "gitea": GiteaRow,
-            "bitbucket": BitbucketRow,
-            "git": GitRow,
-        }.items()
-        for name in model.model_fields
-        if (kind, name) != ("bitbucket", "slug")
-    },
-    "github.build_path": "/",
 }
 """What `disconnectGitProvider` writes; it leaves the image, its credentials and Bitbucket's slug.
 
@@ -48,9 +36,7 @@ def changes(before: SourceRow, after: SourceRow) -> dict[str, Any]:
     return {name: value for name, value in fields_of(after).items() if value != old[name]}
 
 
-def with_provider(
-    row: SourceRow, old: ProviderSettings | None, new: ProviderSettings
-) -> SourceRow:
+def with_provider(row: SourceRow, old: ProviderSettings | None, new: ProviderSettings) -> SourceRow:
     """The row once the source has become `new`.
 
     A change within one kind writes the fields that differ. Another kind is written whole:

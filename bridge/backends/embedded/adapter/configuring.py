@@ -5,13 +5,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bridge.backends.columns import columns_of
-
 from bridge.backends.embedded.adapter.calling import Calling
 from bridge.backends.embedded.adapter.reading import read_saved
 from bridge.backends.embedded.http import inputs
 from bridge.backends.embedded.http.procedures import applications, deployments, sources
 from bridge.backends.embedded.records.database import Record
+from bridge.core.configuring.columns import columns_of
 from bridge.core.configuring.configuration import (
     BuildType,
     DockerSource,

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bridge.backends.columns import COLUMNS, row_in
 from bridge.backends.embedded.records.database import Record
 from bridge.backends.embedded.records.history import Deployment
+from bridge.core.configuring.columns import COLUMNS, row_in
 from bridge.core.configuring.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.refs import normalise_url
 from bridge.core.watch import App, Source, SourceType, Trigger

@@ -18,7 +18,6 @@ from bridge.backends.embedded.http.inputs.values import (
 from bridge.backends.embedded.words import words
 
 
-
 def _truth(value: Any) -> bool:
     """What JavaScript takes a value for: `"false"`, `[]` and `{}` are true."""
     return bool(value) or isinstance(value, list | dict)

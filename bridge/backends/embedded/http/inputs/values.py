@@ -61,9 +61,7 @@ _DIGITS = r"-?[0-9]{1,9}"
 Number = Annotated[
     int,
     BeforeValidator(_number),
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^{_DIGITS}$"}]}
-    ),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^{_DIGITS}$"}]}),
 ]
 
 WatchPaths = list[Text] | None

@@ -12,7 +12,6 @@ from bridge.backends.embedded.parts import Parts
 from bridge.backends.embedded.records.database import Record
 from bridge.backends.embedded.records.ids import moment, new_app_name
 
-
 _NONE_OF_THESE = {
     "giteaId": "Gitea Provider",
     "bitbucketId": "Bitbucket Provider",

@@ -1,4 +1,6 @@
-"""The columns in which Dokploy keeps an app's source; the embedded backend has the same.
+"""The API's names of the fields in which an app's source is stored.
+
+Every backend that speaks Dokploy's API has them, the embedded one included.
 
 Source: openapi-subset.json, `application.one` and `application.update`.
 """
