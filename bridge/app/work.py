@@ -26,7 +26,7 @@ from bridge.journey.delivery.views import Views
 from bridge.journey.delivery.way import Way
 from bridge.journey.deployment.cancel import Canceller
 from bridge.journey.deployment.deployment import Deployer
-from bridge.journey.deployment.following import Pace
+from bridge.journey.deployment.pace import Pace
 from bridge.journey.feedback.feedback import Feedback, together
 from bridge.journey.feedback.showing import Persistence
 from bridge.journey.probe import Probe
@@ -94,7 +94,7 @@ async def _flows(parts: Parts, stack: AsyncExitStack, permits: Permits) -> "Dura
         DEPLOYMENT_FLOW, Deployer(parts.backends, journal, parts.clock, _pace(settings)).run
     )
     may_kill = {name for name, one in dokploys(settings).items() if one.allow_kill_build}
-    canceller = Canceller(parts.backends, journal, may_kill=may_kill)
+    canceller = Canceller(parts.backends, journal, parts.clock, may_kill=may_kill)
     flows.register(CANCEL_FLOW, canceller.run)
     flows.register(CANCEL_ONE_FLOW, canceller.run_one)
     inbox, seal = parts.stores.inbox, seal_of(settings)
@@ -140,5 +140,7 @@ def _pace(settings: Settings) -> Pace:
         look_at_most=journey.look_at_most,
         adopt=journey.adopt,
         lost=journey.lost,
+        untold=journey.untold,
+        unclosed=journey.unclosed,
         long=journey.long,
     )

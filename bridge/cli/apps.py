@@ -10,6 +10,7 @@ from bridge.cli.deployments import source_of
 from bridge.cli.forms import app_form, finding_words, said, tag_words
 from bridge.cli.show import (
     NARROW,
+    Listing,
     clean,
     console,
     hint,
@@ -40,9 +41,15 @@ group = typer.Typer(
 )
 
 
-def apps(config: Config = None, json: Json = False) -> None:
+def apps(
+    config: Config = None,
+    json: Json = False,
+    gone: Annotated[
+        bool, typer.Option("--gone", help="Those that were deleted; their history stays.")
+    ] = False,
+) -> None:
     """List the apps and what each of them waits for, our own rules included."""
-    run(_list(settings_of(config), json))
+    run(_gone(settings_of(config), json) if gone else _list(settings_of(config), json))
 
 
 @group.command()
@@ -124,6 +131,26 @@ async def _list(settings: "Settings", json: bool) -> None:
     _warn(found)
 
 
+async def _gone(settings: "Settings", json: bool) -> None:
+    async with kept_in(settings) as stores:
+        found = await stores.journal.gone_apps()
+        last = await stores.journal.last_deployments()
+    columns = ("app", "id", "backend", "last")
+    listing: Listing[App] = Listing(
+        lambda app: app_form(app, last.get(app.id)),
+        columns,
+        lambda app: [app.label, app.id, app.backend, _state(last.get(app.id))],
+        lambda app: (
+            f"{app.label}: {app.id} of {app.backend}, gone; last {_state(last.get(app.id))}"
+        ),
+    )
+    listing.say(found, "no app has been deleted", json=json)
+
+
+def _state(last: "Deployment | None") -> str:
+    return str(last.state) if last else "never"
+
+
 def _none_yet(settings: "Settings") -> str:
     if settings.dokploy.url or settings.backends:
         return "no app is known yet; a bridge that runs reads them (`dokploy-bridge serve`)"
@@ -162,7 +189,7 @@ def _row(app: "App", last: "Deployment | None") -> list[str]:
         _marked(app.branch or "", "branch" in rules),
         " ".join([trigger, ", ".join(f"{one}†" for one in tag_words(app.rules))]).strip(),
         _marked(" ".join(app.watched or ("all",)), "watch_paths" in rules),
-        str(last.state) if last else "never",
+        _state(last),
     ]
 
 

@@ -11,8 +11,9 @@ import typer
 from bridge.cli.deliveries import decision_line, find_delivery
 from bridge.cli.deployments import AppName
 from bridge.cli.exits import ENDED_BADLY
+from bridge.cli.finding import live_app
 from bridge.cli.following import Progress, Watchman, decided, followed
-from bridge.cli.forms import delivery_form, deployment_form
+from bridge.cli.forms import delivery_form, ended_form
 from bridge.cli.reaching import person
 from bridge.cli.show import clean, say, say_error, say_json
 from bridge.cli.using import Config, Follow, Json, kept_in, run, settings_of
@@ -110,14 +111,13 @@ def _left(wish: Wish, id_: str, words: str, wanted_more: bool, json: bool) -> in
 async def _wish(stores: "Stores", action: str, name: str) -> Wish:
     from bridge.core.commands import ASKING_HOSTS
     from bridge.core.events import Action
-    from bridge.core.naming import find_app
 
     if action == Action.REPLAY:
         delivery = await find_delivery(stores, name)
         if delivery.host in ASKING_HOSTS:
             raise Rejected(f"{delivery.id} is no webhook: give its command again instead")
         return Wish(Action.REPLAY, str(delivery.seq), delivery.id)
-    app = find_app(await stores.journal.apps(), name)
+    app = await live_app(stores.journal, name)
     return Wish(Action(action), app.id, app.label)
 
 
@@ -175,7 +175,7 @@ async def _follow(
             ended.append(await followed(stores, one, progress, watch))
     if json:
         form: dict[str, Any] = delivery_form(delivery, decisions)
-        say_json(form | {"deployments": [deployment_form(one) for one in ended]})
+        say_json(form | {"deployments": [ended_form(one) for one in ended]})
     return exit_code_for(wish, delivery, ended)
 
 

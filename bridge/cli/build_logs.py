@@ -10,15 +10,17 @@ import typer
 from bridge.cli.changing import How, Yes, agree
 from bridge.cli.deployments import AppName
 from bridge.cli.exits import ENDED_BADLY
+from bridge.cli.finding import Gone
 from bridge.cli.reaching import Reach, person, reached
-from bridge.cli.show import hint, iso, say, say_json
-from bridge.cli.using import Config, Json, run, settings_of
+from bridge.cli.show import clean_line, hint, iso, say, say_json
+from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 from bridge.core.log_text import lines_of, news
 
 if TYPE_CHECKING:
     from bridge.core.watch import App
     from bridge.ports.backends import Backend, BackendDeployment
+    from bridge.settings import Settings
 
 LOOK = 0.5
 """Seconds between two looks at a log that grows."""
@@ -70,7 +72,16 @@ async def _clear(name: str, how: How) -> None:
 
 
 async def _logs(name: str, config: Path | None, lines: int, *, follow: bool, json: bool) -> int:
-    async with reached(settings_of(config), name) as reach:
+    settings = settings_of(config)
+    try:
+        return await _shown(settings, name, lines, follow=follow, json=json)
+    except Gone as gone:
+        await _kept(settings, gone, lines, json=json)
+        return 0
+
+
+async def _shown(settings: "Settings", name: str, lines: int, *, follow: bool, json: bool) -> int:
+    async with reached(settings, name) as reach:
         app = reach.app
         newest = await _newest(reach, app)
         text = await reach.backend.log_tail(newest, WHOLE if follow else lines)
@@ -86,10 +97,36 @@ async def _logs(name: str, config: Path | None, lines: int, *, follow: bool, jso
     return ENDED_BADLY if follow and newest.status in ("error", "cancelled") else 0
 
 
+async def _kept(settings: "Settings", gone: Gone, lines: int, *, json: bool) -> None:
+    """Show the end of the newest log that was kept of a deleted app; raise where there is none."""
+    app = gone.app
+    async with kept_in(settings) as stores:
+        found = await stores.journal.deployments(limit=1000, app_id=app.id)
+    newest = next((one for one in found if one.log_tail), None)
+    if newest is None or newest.log_tail is None:
+        raise gone
+    log = newest.log_tail.split("\n")[-lines:]
+    if json:
+        say_json(
+            {
+                "app": app.label,
+                "app_id": app.id,
+                "deployment": newest.backend_id,
+                "status": "error",
+                "created_at": iso(newest.created_at),
+                "finished_at": iso(newest.finished_at),
+                "log": log,
+            }
+        )
+        return
+    hint(f"{app.label} is gone from the backend, and its logs with it; kept of {newest.id}:")
+    _print(log)
+
+
 async def _newest(reach: Reach, app: "App") -> "BackendDeployment":
     found = await reach.backend.deployments(app)
     if not found:
-        raise NotFound(f"{app.label} has no deployments yet, so there is no log")
+        raise NotFound(f"{app.label} has no deployments at the backend, so there is no log")
     return found[0]
 
 
@@ -120,10 +157,8 @@ async def followed(
 
 
 def _print(lines: list[str]) -> None:
-    from bridge.cli.show import clean
-
     for line in lines:
-        typer.echo(clean(line) if line.strip() else "")
+        typer.echo(clean_line(line))
 
 
 def _form(app: "App", deployment: "BackendDeployment", log: list[str]) -> dict[str, Any]:

@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.forms import change_form, deployment_form
+from bridge.cli.finding import known_app
+from bridge.cli.forms import change_form, deployment_form, ended_form
 from bridge.cli.show import (
     MARKS,
     STYLES,
     Listing,
     ago,
     clean,
+    clean_line,
     clock,
     console,
+    hint,
     on_terminal,
     say_json,
 )
@@ -41,7 +44,9 @@ def deployments(
     ctx: typer.Context,
     config: Config = None,
     json: Json = False,
-    app: Annotated[str | None, typer.Option("--app", "-a", help="Only of this app.")] = None,
+    app: Annotated[
+        str | None, typer.Option("--app", "-a", help="Only of this app, also of a deleted one.")
+    ] = None,
     limit: Limit = 20,
 ) -> None:
     """List what was deployed, newest first."""
@@ -62,13 +67,11 @@ def show(
 
 
 async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -> None:
-    from bridge.core.naming import find_app
-
     found: list[Deployment] = []
     why_none = NONE_YET
     try:
         async with kept_in(settings) as stores:
-            app_id = find_app(await stores.journal.apps(), app).id if app else None
+            app_id = (await known_app(stores.journal, app)).app.id if app else None
             found = await stores.journal.deployments(limit=limit, app_id=app_id)
     except NotFound as error:
         if app:
@@ -83,8 +86,10 @@ async def _show(settings: "Settings", id_: str, json: bool) -> None:
     async with kept_in(settings) as stores:
         found = await _find(stores, id_)
         changes = await stores.journal.changes(found.id)
+        if found.app_id in {app.id for app in await stores.journal.gone_apps()}:
+            hint(clean(f"{found.app} ({found.app_id}) is gone from the backend"))
     if json:
-        say_json(deployment_form(found) | {"changes": [change_form(one) for one in changes]})
+        say_json(ended_form(found) | {"changes": [change_form(one) for one in changes]})
     elif on_terminal():
         console().print(_page(found, changes))
     else:
@@ -92,6 +97,8 @@ async def _show(settings: "Settings", id_: str, json: bool) -> None:
             typer.echo(clean(f"{name}: {value}"))
         for change in changes:
             typer.echo(change_line(change))
+        for line in tail_lines(found):
+            typer.echo(line)
 
 
 async def _find(stores: "Stores", id_: str) -> "Deployment":
@@ -156,6 +163,14 @@ def change_text(change: "Change") -> Any:
     )
 
 
+def tail_lines(deployment: "Deployment") -> list[str]:
+    """The end of the log of one that failed, with a heading; [] where none is kept."""
+    if not deployment.log_tail:
+        return []
+    shown = [f"  {clean_line(line)}" for line in deployment.log_tail.split("\n")]
+    return ["the end of its log:", *shown]
+
+
 def _facts(deployment: "Deployment") -> dict[str, str]:
     seconds = (deployment.finished_at or 0) - (deployment.started_at or 0)
     timed = deployment.started_at and deployment.finished_at
@@ -168,6 +183,7 @@ def _facts(deployment: "Deployment") -> dict[str, str]:
         "ref": deployment.ref or "",
         "commit": deployment.commit or "",
         "deployed": deployment.deployed_commit or "",
+        "backend": deployment.backend_id or "",
         "message": (deployment.message or "").partition("\n")[0],
         "author": deployment.author or "",
         "delivery": deployment.delivery,
@@ -185,4 +201,6 @@ def _page(deployment: "Deployment", changes: "Sequence[Change]") -> Any:
         Text.assemble((f"{name:<11}", "bold"), (clean(value), STYLES.get(value, "")))
         for name, value in _facts(deployment).items()
     ]
-    return Group(*facts, Text(""), *(change_text(change) for change in changes))
+    tail = [Text(line, style="dim") for line in tail_lines(deployment)]
+    steps = [change_text(change) for change in changes]
+    return Group(*facts, Text(""), *steps, *([Text(""), *tail] if tail else []))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bridge.cli.deployments import change_line, change_text
+from bridge.cli.deployments import change_line, change_text, tail_lines
 from bridge.cli.show import clean, console, hint, on_terminal
 
 if TYPE_CHECKING:
@@ -64,6 +64,14 @@ class Progress:
         self._what = f"{clean(app)} {change.state}"
         self.tick()
 
+    def tail(self, deployment: "Deployment") -> None:
+        """The end of the log of one that failed."""
+        for line in tail_lines(deployment):
+            if self._status is not None:
+                self._status.console.print(line, style="dim")
+            elif not self._quiet:
+                typer.echo(line)
+
     def tick(self) -> None:
         """Some time has passed."""
         if self._status is not None and self._what:
@@ -91,6 +99,7 @@ async def followed(
         progress.tick()
         deployment = current
     if deployment.superseded_by is None:
+        progress.tail(deployment)
         return deployment
     successor = await stores.journal.deployment(deployment.superseded_by)
     if successor is None:

@@ -61,7 +61,14 @@ def deployment_form(deployment: "Deployment") -> dict[str, Any]:
         "finished_at": iso(deployment.finished_at),
         "note": deployment.note,
         "superseded_by": deployment.superseded_by,
+        "backend_id": deployment.backend_id,
     }
+
+
+def ended_form(deployment: "Deployment") -> dict[str, Any]:
+    """A single deployment: one that failed with the lines of its log that show why."""
+    tail = deployment.log_tail
+    return deployment_form(deployment) | {"log_tail": tail.split("\n") if tail else []}
 
 
 def change_form(change: "Change") -> dict[str, Any]:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from bridge.cli.finding import raise_gone
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.naming import find_app
 
@@ -95,6 +96,7 @@ async def _found(backends: "Mapping[str, Dokploy]", stores: "Stores", name: str)
     try:
         return find_app(apps, name)
     except NotFound:
+        raise_gone(await stores.journal.gone_apps(), name)
         if trouble:  # it may be where nobody answers
             raise trouble[0] from None
         raise

@@ -75,6 +75,11 @@ def clean_lines(text: str) -> str:
     return "".join(one if one in ("\n", "\t") else _UNSAFE.sub(" ", one) for one in kept)
 
 
+def clean_line(line: str) -> str:
+    """A line of a log without control characters; its indentation stays."""
+    return _UNSAFE.sub(" ", line).rstrip()
+
+
 NARROW = 110
 """Columns of a terminal below which what is long gets lines of its own."""
 

@@ -24,9 +24,9 @@ _ENDS = {State.DONE, State.FAILED, State.CANCELLED, State.UNKNOWN}
 
 MOVES: dict[State, set[State]] = {
     State.WAITING: {State.ASKED, State.QUEUED, State.RUNNING, State.SUPERSEDED} | _ENDS,
-    State.ASKED: {State.QUEUED, State.RUNNING} | _ENDS,
-    State.QUEUED: {State.RUNNING} | _ENDS,
-    State.RUNNING: _ENDS,
+    State.ASKED: {State.QUEUED, State.RUNNING, State.SUPERSEDED} | _ENDS,
+    State.QUEUED: {State.RUNNING, State.SUPERSEDED} | _ENDS,
+    State.RUNNING: {State.SUPERSEDED} | _ENDS,
     State.DONE: set(),
     State.FAILED: set(),
     State.CANCELLED: set(),
@@ -35,9 +35,16 @@ MOVES: dict[State, set[State]] = {
 }
 
 LOSABLE = frozenset({State.ASKED, State.QUEUED, State.RUNNING})
-"""Where the backend can lose it; then it may be asked for again, and is ASKED once more."""
+"""States in which the backend can lose a deployment; it then goes back to WAITING."""
 
 FINAL = frozenset(state for state, following in MOVES.items() if not following)
+
+
+class Cancel(StrEnum):
+    """How far a person's cancel has come; it outlives restarts of the bridge and the backend."""
+
+    REQUESTED = "requested"  # from here on the backend is never asked for it
+    INTERRUPTED = "interrupted"  # its build was interrupted, so an error is the end of a cancel
 
 
 def may_move(now: State, to: State) -> bool:
@@ -57,7 +64,11 @@ class Deployment:
         note: the newest thing there is to say about it, for people.
         token: how we find it again in the backend's lists.
         known_before: the backend's deployment ids of this app just before we asked.
+        log_tail: of one that failed, the lines of the backend's log that show why, redacted;
+            kept here since the backend forgets its logs.
         intent_at: when we were about to ask; set and no `asked_at`: it may have been asked.
+        asked_again: how often the backend has lost it and it went back to waiting.
+        cancel: how far a person's cancel has come; None where nobody wants it cancelled.
     """
 
     id: str
@@ -83,6 +94,9 @@ class Deployment:
     asked_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
+    asked_again: int = 0
+    cancel: Cancel | None = None
+    log_tail: str | None = None
 
     @property
     def final(self) -> bool:

@@ -1,16 +1,35 @@
 """Logs as text that grows: its lines, and which of them are new."""
 
+import re
+
 _ENOUGH = 50
+
+_STEERING = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\-_]|\([A-Z0-9])"
+)
+"""Escape sequences: colours, cursor moves, links and titles of a terminal (ECMA-48)."""
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines; of one that was written over and over (a progress bar) how it ends."""
+    """Return the lines without colours; of a line that was written over, as a progress bar
+    is, return its last version."""
     if not text.strip():
         return []  # the server answers with a line break where it has no log
-    lines = text.replace("\r\n", "\n").split("\n")
+    lines = _STEERING.sub("", text.replace("\r\n", "\n")).split("\n")
     if not lines[-1]:
         lines.pop()
     return [line.rstrip("\r").rpartition("\r")[2] for line in lines]
+
+
+def shorten(text: str, most: int) -> str:
+    """Return a line of at most `most` characters; what is too long is cut in its middle.
+
+    Errors begin with what went wrong and end with where or with an exit code.
+    """
+    if len(text) <= most:
+        return text
+    tail = most * 2 // 5
+    return f"{text[: most - tail - 3].rstrip()} … {text[-tail:].lstrip()}"
 
 
 def news(before: str, now: str) -> list[str]:

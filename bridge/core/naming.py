@@ -1,7 +1,7 @@
 """Which app a person means by a name."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bridge.core.errors import NotFound
 from bridge.core.watch import App
@@ -9,13 +9,17 @@ from bridge.core.watch import App
 MOST_NAMED = 5
 
 
-def find_app(apps: Sequence[App], name: str) -> App:
-    """The one app that a name stands for: its id, its label, its bare name, or a prefix of one.
+def find_app(apps: Sequence[App], name: str, gone: Sequence[App] = ()) -> App:
+    """Return the one app that a name stands for: its id, label, bare name, or a prefix of one.
+
+    Args:
+        gone: apps that were deleted, which are found as well. Of a live and a deleted app that
+            the name fits equally well it means the live one.
 
     Raises:
         NotFound: none or several fit; the message names those that come near.
     """
-    fits = fitting(apps, name)
+    fits = fitting(apps, name, gone)
     if len(fits) == 1:
         return fits[0]
     if fits:
@@ -33,23 +37,33 @@ def apps_like(apps: Sequence[App], name: str) -> list[App]:
     return list({by_word[word].id: by_word[word] for word in words}.values())
 
 
-def fitting(apps: Sequence[App], name: str) -> list[App]:
-    """All that a name fits in the strictest way in which it fits any."""
-    wanted = name.strip().lower()
-    for fits in (
-        [app for app in apps if app.id == name],
-        [app for app in apps if app.label == name],
-        [app for app in apps if app.label.lower() == wanted],
-        [app for app in apps if app.name.lower() == wanted],
-        [app for app in apps if wanted and _begins(app, wanted)],
-    ):
-        if fits:
-            return fits
+def fitting(apps: Sequence[App], name: str, gone: Sequence[App] = ()) -> list[App]:
+    """Return all that a name fits in the strictest way in which it fits any; see `find_app`."""
+    for way in (*_WHOLE, _begins):
+        for those in (apps, gone):
+            if fits := [app for app in those if way(app, name)]:
+                return fits
     return []
 
 
-def _begins(app: App, wanted: str) -> bool:
-    return app.label.lower().startswith(wanted) or app.name.lower().startswith(wanted)
+def named(apps: Sequence[App], name: str) -> list[App]:
+    """Return those whose whole id, label or name it is, without prefixes."""
+    found = ([app for app in apps if way(app, name)] for way in _WHOLE)
+    return next((fits for fits in found if fits), [])
+
+
+_WHOLE: tuple[Callable[[App, str], bool], ...] = (
+    lambda app, name: app.id == name,
+    lambda app, name: app.label == name,
+    lambda app, name: app.label.lower() == name.strip().lower(),
+    lambda app, name: app.name.lower() == name.strip().lower(),
+)
+"""The ways in which a whole name fits an app, the strictest first."""
+
+
+def _begins(app: App, name: str) -> bool:
+    wanted = name.strip().lower()
+    return wanted != "" and any(one.lower().startswith(wanted) for one in (app.label, app.name))
 
 
 def _named(apps: Sequence[App]) -> str:

@@ -1,13 +1,14 @@
-"""Which of the backend's records is the deployment that we asked for.
+"""Find the backend's record of a deployment that we asked for.
 
 The backend gives no id in answer to "deploy" (facts.md), so a token goes out in title and
-description. It can be read while the job waits or runs; a Git deploy overwrites both at
-its end. Pure: the records come in, the verdict goes out.
+description. It can be read while the job waits or runs. A Git deploy overwrites both at its
+end with the commit: such a record may be ours, or that of a person who deployed the same app.
+Pure: the records come in, the verdict goes out.
 """
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from bridge.core.events import Action
@@ -18,7 +19,13 @@ _TOKEN = re.compile(r"\[br-[0-9a-f]+\]")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A record of the backend's history or queue, as far as finding ours needs it."""
+    """A record of the backend's history, as far as finding ours needs it.
+
+    Attributes:
+        text: title and description.
+        commit: the deployed commit, once a Git deploy has overwritten the description.
+        created_at: when its build began; seconds since 1970, by the backend's clock.
+    """
 
     id: str
     text: str
@@ -27,15 +34,30 @@ class Seen:
     created_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What the backend's records say of one deployment.
+
+    Attributes:
+        ours: its record, where that is sure: by its pinned id, by our token, or as the only
+            one that has built our commit since.
+        doubtful: records that ended since and no longer tell who asked for them, newest
+            first; one of them may be ours. Empty where `ours` is known.
+    """
+
+    ours: Seen | None = None
+    doubtful: tuple[Seen, ...] = ()
+
+
 def token_for(instance: str, deployment_id: str) -> str:
     """The token of a deployment: the same at every try, and no other bridge's."""
     digest = hashlib.blake2b(f"{instance}\0{deployment_id}".encode(), digest_size=8).hexdigest()
-    return f"[br-{digest}]"
+    return token_of(digest)
 
 
-def token_after(token: str) -> str:
-    """The token for asking once more: what still bears the old one is not what we look for."""
-    return token_for("again", token)
+def token_of(digits: str) -> str:
+    """Return the token that some hexadecimal digits make, e.g. `[br-0123456789abcdef]`."""
+    return f"[br-{digits}]"
 
 
 def title_of(deployment: Deployment) -> str:
@@ -59,33 +81,52 @@ def description_of(deployment: Deployment) -> str:
 
 
 def marked(deployment: Deployment, record: Seen) -> bool:
-    """Whether a record is ours for sure: by its pinned id or our token, not by inference."""
+    """Tell whether a record is ours by its pinned id or our token, not by inference."""
     has_token = bool(deployment.token) and deployment.token in record.text
     return has_token or record.id == deployment.backend_id
 
 
-def ours(deployment: Deployment, records: Sequence[Seen]) -> Seen | None:
-    """Our record among the app's newest, or None when it is not there (yet).
+def match(
+    deployment: Deployment,
+    records: Sequence[Seen],
+    *,
+    since: float,
+    pinned: Container[str] = (),
+) -> Match:
+    """Find a deployment among the app's newest records.
 
-    By pinned id, else by token, else among those that were not there before we asked: the
-    one that deployed our commit, the only one, or the oldest. What still runs under another
-    title is somebody else's, since ours would still bear the token.
+    Args:
+        since: our build can't have begun before; by the backend's clock.
+        pinned: records that are known to be of other deployments.
     """
     for record in records:
         if marked(deployment, record):
-            return record
-    if deployment.backend_id is not None:
-        return None
-    fresh = [record for record in records if _may_be_ours(deployment, record)]
-    for record in fresh:
-        if record.commit is not None and record.commit == deployment.commit:
-            return record
-    return min(fresh, key=lambda record: record.created_at, default=None)
+            return Match(record)
+    if deployment.backend_id is not None or deployment.action is Action.REDEPLOY:
+        return Match()  # a redeploy keeps our token to its end and after
+    left = [
+        record
+        for record in records
+        if _may_be_ours(deployment, record) and record.created_at >= since
+    ]
+    doubtful = sorted(
+        (record for record in left if record.id not in pinned),
+        key=lambda record: record.created_at,
+        reverse=True,
+    )
+    if len(doubtful) == 1 and doubtful[0].commit == deployment.commit:
+        return Match(doubtful[0])
+    return Match(doubtful=tuple(doubtful))
 
 
 def _may_be_ours(deployment: Deployment, record: Seen) -> bool:
+    """Tell a record that has lost its title from one that never was ours.
+
+    What runs, or failed before its title was overwritten, would still bear our token.
+    """
     return (
         record.id not in deployment.known_before
         and not record.running
+        and record.commit is not None
         and not _TOKEN.search(record.text)
     )

@@ -94,6 +94,15 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class TellsTime(Protocol):
+    """A backend whose clock is known, as the times of its records are by that clock."""
+
+    @property
+    def clock_ahead(self) -> float:
+        """Seconds by which its clock is ahead of ours; never more than it really is."""
+
+
+@runtime_checkable
 class KillsBuilds(Protocol):
     """A backend that can interrupt builds, but not single ones."""
 

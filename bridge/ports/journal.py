@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from bridge.core.change_sets import Live
 from bridge.core.decision import Decision
-from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.lifecycle import Cancel, Change, Deployment, State
 from bridge.core.watch import App, Rules
 from bridge.ports.feedback import Raised, Story
 from bridge.ports.outcomes import Audited, Explained, LastPush, Outcome, Recorded
@@ -26,6 +26,9 @@ class Apps(Protocol):
 
     async def apps(self) -> list[App]:
         """The apps that there are, by label, each with the rules that were set for it."""
+
+    async def gone_apps(self) -> list[App]:
+        """Return the apps that were deleted at their backends, by label; their history stays."""
 
     async def apps_version(self) -> int:
         """Counts up whenever `apps` would say something new."""
@@ -126,12 +129,17 @@ class Deployments(Protocol):
         """A deployment's history, oldest first, without its first `after` lines."""
 
     async def intend(self, id_: str, known_before: Sequence[str]) -> Deployment | None:
-        """Say that the backend is about to be asked; None when it is not waiting any more."""
+        """Say that the backend is about to be asked; None when there is no need any more.
 
-    async def ask_again(
-        self, id_: str, known_before: Sequence[str], token: str, note: str
-    ) -> Deployment | None:
-        """Say that the backend has lost it and is about to be asked again, from the start."""
+        A deployment that was cancelled, or that a newer one makes moot, ends instead.
+        """
+
+    async def take_back(self, id_: str, token: str, why: str) -> Deployment | None:
+        """Have a deployment that the backend has lost wait again, under a new token.
+
+        It ends instead where it was cancelled, or where a newer one makes it moot. Returns
+        it as it is now; None where it is not with the backend.
+        """
 
     async def withdraw(self, id_: str) -> None:
         """Take the intent back: nothing was asked, so a newer one may supersede it again."""
@@ -145,10 +153,17 @@ class Deployments(Protocol):
         It is a line of its history, too, unless it was said among the last few in this state.
         """
 
-    async def cancel_waiting(
-        self, app_id: str, seq: int, note: str, only: str | None = None
-    ) -> list[Deployment]:
-        """Cancel what still waits with us for an app and came before `seq`, or `only` that one."""
+    async def cancel(self, app_id: str, seq: int, only: str | None = None) -> list[Deployment]:
+        """Cancel what waits with us for an app and came before `seq`, or `only` that one.
+
+        What the backend may have is marked as `Cancel.REQUESTED`. Returns what is cancelled.
+        """
+
+    async def mark_cancel(self, id_: str, cancel: Cancel) -> None:
+        """Write down how far the cancel of a deployment has come."""
+
+    async def pinned(self, app_id: str) -> frozenset[str]:
+        """Return the backend's deployment ids that an app's newest deployments are known by."""
 
 
 class Notes(Protocol):

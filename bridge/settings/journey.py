@@ -23,7 +23,22 @@ class Journey(Section):
     look_at_most: float = Field(2.0, gt=0, description="longest pause between looks")
     adopt: float = Field(10.0, ge=0, description="to find what was asked for before a crash")
     lost: float = Field(
-        120.0, gt=0, description="unseen at the backend until asked again once, then `unknown`"
+        10.0,
+        gt=0,
+        description="how long an accepted deployment may be missing from the backend's lists "
+        "after a restart or an outage, before it is requested again",
+    )
+    untold: float = Field(
+        120.0,
+        gt=0,
+        description="the same without an outage, or where the backend has no queue list; without "
+        "one it ends as `unknown`",
+    )
+    unclosed: float = Field(
+        30.0,
+        gt=0,
+        description="how long the backend may say that it builds without a job of that app; "
+        "then `unknown`",
     )
     long: float = Field(3600.0, gt=0, description="a build takes until that is said")
     deployments_at_a_time: int = Field(64, ge=1, description="followed by one process")

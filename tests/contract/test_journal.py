@@ -19,7 +19,7 @@ from bridge.core.configuring.difference import Changed
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
-from bridge.core.lifecycle import MOVES, Deployment, State
+from bridge.core.lifecycle import MOVES, Cancel, Deployment, State
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
 from bridge.durable.engines import sqlite_engine as workflows_engine
 from bridge.ports.feedback import Raised
@@ -588,12 +588,13 @@ async def test_a_cancel_takes_what_waits_and_came_before_it(
     await record(journal, outcome(1, deployment(1, "app-api")), outcome(2, before))
     await record(journal, outcome(4, deployment(4, "app-later")))
 
-    cancelled = await journal.cancel_waiting("app-web", 3, "cancelled by ada")
-    nothing = await journal.cancel_waiting("app-later", 3, "cancelled by ada")
+    cancelled = await journal.cancel("app-web", 3)
+    nothing = await journal.cancel("app-later", 3)
 
     assert [one.id for one in cancelled] == [before.id]
     assert nothing == []
-    assert (cancelled[0].state, cancelled[0].note) == (State.CANCELLED, "cancelled by ada")
+    note = "cancelled before the backend was asked"
+    assert (cancelled[0].state, cancelled[0].note) == (State.CANCELLED, note)
     assert cancelled[0].finished_at == clock.now
     assert await states(journal, "app-api") == {1: "waiting"}
     assert (await journal.changes(before.id))[-1].state is State.CANCELLED
@@ -603,20 +604,106 @@ async def test_a_cancel_of_one_leaves_the_others_of_its_app(journal: Any) -> Non
     deploys, redeploys = deployment(1), deployment(2, action=Action.REDEPLOY)
     await record(journal, outcome(1, deploys), outcome(2, redeploys))
 
-    other_app = await journal.cancel_waiting("app-api", 9, "by ada", deploys.id)
-    cancelled = await journal.cancel_waiting("app-web", 9, "by ada", deploys.id)
+    other_app = await journal.cancel("app-api", 9, deploys.id)
+    cancelled = await journal.cancel("app-web", 9, deploys.id)
 
     assert other_app == []
     assert [one.id for one in cancelled] == [deploys.id]
     assert await states(journal) == {1: "cancelled", 2: "waiting"}
 
 
-async def test_a_cancel_leaves_what_may_have_been_asked(journal: Any) -> None:
+async def test_a_cancel_marks_what_may_have_been_asked(journal: Any) -> None:
     await record(journal, outcome(1, deployment(1)))
     await journal.intend(deployment(1).id, [])
 
-    assert await journal.cancel_waiting("app-web", 3, "cancelled") == []
+    assert await journal.cancel("app-web", 3) == []
     assert await states(journal) == {1: "waiting"}
+    assert (await journal.deployment(deployment(1).id)).cancel is Cancel.REQUESTED
+
+    await journal.mark_cancel(deployment(1).id, Cancel.INTERRUPTED)
+    assert await journal.cancel("app-web", 4) == []
+    assert (await journal.deployment(deployment(1).id)).cancel is Cancel.INTERRUPTED
+
+
+async def test_what_was_cancelled_is_never_intended_again(journal: Any) -> None:
+    id_ = deployment(1).id
+    await record(journal, outcome(1, deployment(1)))
+    await journal.intend(id_, [])
+    await journal.cancel("app-web", 3)
+    await journal.withdraw(id_)  # nothing was asked after all
+
+    assert await journal.intend(id_, []) is None
+    assert await states(journal) == {1: "cancelled"}
+
+
+@pytest.mark.parametrize("state", [State.ASKED, State.QUEUED, State.RUNNING])
+async def test_what_the_backend_lost_waits_again_as_if_it_was_never_asked(
+    journal: Any, state: State
+) -> None:
+    id_ = deployment(1).id
+    await record(journal, outcome(1, deployment(1)))
+    await journal.intend(id_, ["old"])
+    await journal.move(id_, state, asked_at=1.0, started_at=2.0, backend_id="lost")
+
+    found = await journal.take_back(id_, "[br-2]", "the backend lost it")
+
+    assert found == await journal.deployment(id_)
+    assert (found.state, found.note) == (State.WAITING, "the backend lost it; asked again")
+    assert (found.token, found.asked_again, found.known_before) == ("[br-2]", 1, ())
+    assert {found.backend_id, found.intent_at, found.asked_at, found.started_at} == {None}
+    assert (await journal.changes(id_))[-1].state is State.WAITING
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.DONE, State.CANCELLED])
+async def test_only_what_is_with_the_backend_can_be_taken_back(journal: Any, state: State) -> None:
+    await record(journal, outcome(1, deployment(1, state=state)))
+
+    assert await journal.take_back(deployment(1).id, "[br-2]", "lost") is None
+
+
+async def test_what_the_backend_lost_gives_way_to_a_newer_one(journal: Any) -> None:
+    first, second = deployment(1), deployment(2)
+    await record(journal, outcome(1, first))
+    await journal.intend(first.id, [])
+    await journal.move(first.id, State.QUEUED)
+    await record(journal, outcome(2, second))
+
+    found = await journal.take_back(first.id, "[br-2]", "the backend lost it")
+
+    assert (found.state, found.superseded_by) == (State.SUPERSEDED, second.id)
+    assert await states(journal) == {1: "superseded", 2: "waiting"}
+
+
+async def test_what_the_backend_lost_and_was_cancelled_ends(journal: Any) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.intend(deployment(1).id, [])
+    await journal.move(deployment(1).id, State.RUNNING)
+    await journal.cancel("app-web", 3)
+
+    found = await journal.take_back(deployment(1).id, "[br-2]", "the backend lost it")
+
+    assert (found.state, found.note) == (State.CANCELLED, "cancelled; the backend lost it")
+    assert found.finished_at is not None
+
+
+async def test_what_waits_again_gives_way_to_a_newer_one_when_it_is_intended(journal: Any) -> None:
+    first, second = deployment(1), deployment(2)
+    await record(journal, outcome(1, first))
+    await journal.intend(first.id, [])
+    await record(journal, outcome(2, second))
+    await journal.withdraw(first.id)
+
+    assert await journal.intend(first.id, []) is None
+    assert await states(journal) == {1: "superseded", 2: "waiting"}
+
+
+async def test_the_records_that_an_apps_deployments_are_known_by_are_told(journal: Any) -> None:
+    await record(journal, outcome(1, deployment(1)), outcome(2, deployment(2, "app-api")))
+    await journal.move(deployment(1).id, State.RUNNING, backend_id="one")
+    await record(journal, outcome(3, deployment(3)))
+    await journal.move(deployment(2, "app-api").id, State.RUNNING, backend_id="two")
+
+    assert await journal.pinned("app-web") == {"one"}
 
 
 async def test_open_deployments_are_those_that_go_on_oldest_first(journal: Any) -> None:
@@ -720,9 +807,11 @@ async def test_an_app_that_is_gone_is_still_known_and_may_come_back(journal: Any
     await journal.save_apps("dokploy", [app("app-b", name="renamed")])
     assert [one.label for one in await journal.apps()] == ["shop/renamed"]
     assert await journal.app("app-a") == app("app-a")
+    assert await journal.gone_apps() == [app("app-a")]
 
     await journal.save_apps("dokploy", [app("app-a", name="back"), app("app-b")])
     assert [one.label for one in await journal.apps()] == ["shop/b", "shop/back"]
+    assert await journal.gone_apps() == []
 
 
 async def test_apps_of_another_backend_stay(journal: Any) -> None:
@@ -983,12 +1072,12 @@ async def test_each_change_raises_what_follows_it_and_nothing_else(
     for change in (
         journal.move(id_, State.ASKED),
         journal.say(id_, "waits for the backend"),
-        journal.ask_again(id_, (), "token", "asked again"),
+        journal.take_back(id_, "token", "lost"),
         journal.move(id_, State.DONE),
     ):
         assert await raised_by(change) == ["card 1", "push 1"]
     assert await raised_by(journal.move(id_, State.ASKED)) == []  # may not follow: no change
-    assert await raised_by(journal.cancel_waiting("app-api", 99, "by ada")) == ["card 2"]
+    assert await raised_by(journal.cancel("app-api", 99)) == ["card 2"]
 
 
 async def test_of_each_lane_the_longest_waiting_goes_first_and_busy_lanes_wait(

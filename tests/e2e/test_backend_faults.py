@@ -233,6 +233,7 @@ async def test_a_waiting_job_that_a_restart_drops_is_asked_again(stage: Stage) -
     await stage.backend.go_away()
     await stage.backend.forget()
     stage.backend.may_start.set()
+    await until(last_note(stage), lambda note: "watched as soon as that ends" in note)
     await stage.backend.come_back()
     ended = await stage.ended()
 

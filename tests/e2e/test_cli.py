@@ -171,6 +171,8 @@ async def test_a_newcomer_makes_an_app_deploys_it_and_asks_why(
 
     assert await shell.run("app", "delete", "web") == "deleted shop/web\n"
     await shell.run("deploy", "web", code=4)
+    states = [one["state"] for one in await shell.json("deployments", "--app", "shop/web")]
+    assert states == ["done", "done"]
 
 
 async def test_a_failed_deployment_is_code_three_and_a_cancel_ends_nothing_that_is_not_there(
@@ -182,7 +184,10 @@ async def test_a_failed_deployment_is_code_three_and_a_cancel_ends_nothing_that_
     failed = await shell.run("deploy", "web", "--follow", code=3)
     cancelled = await shell.run("cancel", "web", "--follow")
 
-    assert failed.splitlines()[-1].split()[1] == "failed"
+    steps, _, tail = failed.partition("the end of its log:\n")
+    assert steps.splitlines()[-1].split()[1] == "failed"
+    assert "'gone'" in steps.splitlines()[-1]
+    assert tail.splitlines()[-1].strip() == steps.splitlines()[-1].split(maxsplit=2)[2]
     assert "nothing waits or runs for default/web" in cancelled
 
 

@@ -73,7 +73,12 @@ class ManualClock:
 
 @dataclass
 class Job:
-    """One deployment inside the fake backend; where it stands follows from the clock."""
+    """One deployment inside the fake backend; where it stands follows from the clock.
+
+    Attributes:
+        unclosed: its record stays `running`, as when the database was away at its end.
+        told_when_failed: title and description are overwritten though it failed.
+    """
 
     id: str
     app: str
@@ -87,6 +92,8 @@ class Job:
     head: str
     error: str | None = None
     restarted: bool = False
+    unclosed: bool = False
+    told_when_failed: bool = False
 
 
 @dataclass
@@ -238,11 +245,11 @@ class FakeBackend:
         return [self._record(job, now) for job in newest_first][:10]
 
     def _record(self, job: Job, now: float) -> BackendDeployment:
-        ended = job.ends_at <= now
+        ended = job.ends_at <= now and not job.unclosed
         told = (
             ended
             and job.clones
-            and job.ending is Progress.DONE
+            and (job.ending is Progress.DONE or job.told_when_failed)
             and self.tells_after is not None
             and job.ends_at + self.tells_after <= now
         )

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from bridge.core.errors import Unanswered, Unreachable
+from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.journey.deployment.cancel import Canceller
 from bridge.journey.deployment.deployment import Deployer
 from bridge.ports.backends import Progress
-from tests.fakes.journey import Death, KeptSteps, Lifetime
+from tests.fakes.journey import Death, KeptSteps, Lifetime, app
 from tests.unit.test_deployer import AWAY, PACE, Stage, stage, staged
 
 __all__ = ["stage", "staged"]  # fixtures of this file, too
@@ -22,7 +22,7 @@ CANCEL = f"{9:016d}.app-web"
 def canceller(stage: Stage, life: Lifetime | None = None) -> Canceller:
     life = life or Lifetime()
     backends = {"dokploy": life.mortal(stage.backend)}
-    return Canceller(backends, life.mortal(stage.journal), sleep=stage.clock.sleep)
+    return Canceller(backends, life.mortal(stage.journal), stage.clock, sleep=stage.clock.sleep)
 
 
 async def cancel(stage: Stage) -> None:
@@ -141,16 +141,46 @@ async def test_all_builds_of_the_host_are_interrupted_only_where_that_is_allowed
     stage = staged(cancels=False)
     new = await asked_for(stage)
     await followed(stage, new, State.RUNNING)
+    other = await stage.wish(2, app_id="app-api")
+    await stage.journal.save_apps("dokploy", [stage.app, app("app-api")])
+    await stage.deployer().ask(other.id)
+    await followed(stage, other, State.RUNNING)
     backends = {"dokploy": stage.backend}
 
-    allowed = Canceller(backends, stage.journal, may_kill={"dokploy"}, sleep=stage.clock.sleep)
+    allowed = Canceller(
+        backends, stage.journal, stage.clock, may_kill={"dokploy"}, sleep=stage.clock.sleep
+    )
     await allowed.run(KeptSteps(), CANCEL)
 
-    found = await stage.now(new)
-    assert found.note == (
-        "cancel asked for: every Docker build on that host was interrupted, other apps' too"
+    assert (await stage.now(new)).note == (
+        "cancel asked for: every Docker build on its host was interrupted, those of shop/api too"
     )
-    assert (await stage.run(new)).state is State.FAILED
+    note = "may be interrupted: the cancel of shop/web stopped the host's Docker builds"
+    assert (await stage.now(other)).note == note
+    ended = await stage.run(new)
+    assert (ended.state, ended.note) == (
+        State.CANCELLED,
+        "cancelled: its build was interrupted",
+    )
+    assert (await stage.run(other)).state is State.FAILED
+
+
+async def test_a_build_that_may_not_be_interrupted_fails_by_its_own_reason(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(cancels=False, ending=Progress.ERROR, error="exit code: 2")
+    new = await asked_for(stage)
+    await followed(stage, new, State.RUNNING)
+    backends = {"dokploy": stage.backend}
+    stage.backend.next("kill_build", Refused("dokploy", "admin only", status=401))
+
+    allowed = Canceller(
+        backends, stage.journal, stage.clock, may_kill={"dokploy"}, sleep=stage.clock.sleep
+    )
+    await allowed.run(KeptSteps(), CANCEL)
+
+    ended = await stage.run(new)
+    assert (ended.state, ended.note) == (State.FAILED, "exit code: 2")
 
 
 async def test_of_one_that_runs_and_one_that_waits_only_the_meant_one_is_cancelled(
@@ -267,9 +297,11 @@ async def test_a_fault_of_the_bridges_own_is_tried_again_and_then_said(
 async def test_a_backend_that_is_configured_no_more_is_said(stage: Stage) -> None:
     new = await asked_for(stage)
 
-    await Canceller({}, stage.journal, sleep=stage.clock.sleep).run(KeptSteps(), CANCEL)
+    await Canceller({}, stage.journal, stage.clock, sleep=stage.clock.sleep).run(
+        KeptSteps(), CANCEL
+    )
 
-    assert "no such backend is configured" in (await stage.now(new)).note
+    assert "no backend 'dokploy' is configured" in (await stage.now(new)).note
 
 
 async def test_one_that_is_being_asked_for_is_cancelled_once_the_backend_has_it(
@@ -303,14 +335,14 @@ async def test_an_intent_that_is_taken_back_between_two_looks_loses_no_cancel(
 ) -> None:
     new = await stage.wish()
     await stage.journal.intend(new.id, [])
-    cancel_waiting = stage.journal.cancel_waiting
+    cancel_there = stage.journal.cancel
 
     async def overtaken(*args: Any) -> Any:
-        found = await cancel_waiting(*args)
+        found = await cancel_there(*args)
         await stage.journal.withdraw(new.id)
         return found
 
-    stage.journal.cancel_waiting = overtaken  # type: ignore[method-assign]
+    stage.journal.cancel = overtaken  # type: ignore[method-assign]
 
     await cancel(stage)
 
@@ -319,15 +351,15 @@ async def test_an_intent_that_is_taken_back_between_two_looks_loses_no_cancel(
 
 async def test_a_journal_that_is_away_for_a_while_loses_no_cancel(stage: Stage) -> None:
     new = await stage.wish()
-    cancel_waiting, failures = stage.journal.cancel_waiting, [1, 2, 3]
+    cancel_there, failures = stage.journal.cancel, [1, 2, 3]
 
     async def failing(*args: Any) -> Any:
         if failures:
             failures.pop()
             raise Unreachable("the journal", "disk full")
-        return await cancel_waiting(*args)
+        return await cancel_there(*args)
 
-    stage.journal.cancel_waiting = failing  # type: ignore[method-assign]
+    stage.journal.cancel = failing  # type: ignore[method-assign]
 
     await cancel(stage)
 

@@ -14,7 +14,7 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.watch import App
 from bridge.journey.deployment.deployment import Deployer
-from bridge.journey.deployment.following import Pace
+from bridge.journey.deployment.pace import Pace
 from bridge.ports.backends import Progress
 from bridge.ports.outcomes import Outcome
 from bridge.stores.journal import SqlJournal
@@ -30,7 +30,7 @@ from tests.fakes.journey import (
     journal_in_memory,
 )
 
-PACE = Pace(look=0.8, look_at_most=2.0, adopt=10.0, settle=1.5, lost=120.0, long=600.0, failures=3)
+PACE = Pace(look=0.8, look_at_most=2.0, adopt=10.0, settle=1.5, long=600.0, failures=3)
 AWAY = Unreachable("dokploy", "ConnectError")
 SILENT = Unanswered("dokploy", "ReadTimeout")
 NO = Refused("dokploy", "Application not found", status=404)
@@ -181,10 +181,10 @@ async def test_a_failed_build_says_the_backends_words(staged: Callable[..., Stag
     [
         ("step 1\nerror: no space left\n\n", "error: no space left"),
         ("error: API_TOKEN=t0ps3cret is refused\n", "error: API_TOKEN=*** is refused"),
-        ("", "the build failed; the backend's log says why"),
+        ("", "the build failed; its log is empty: it was cleared, or nothing was written"),
     ],
 )
-async def test_a_failed_build_without_words_says_the_logs_last_line(
+async def test_a_failed_build_without_words_says_what_its_log_says(
     staged: Callable[..., Stage], log: str, note: str
 ) -> None:
     ended = await staged(ending=Progress.ERROR, log=log).run()
@@ -192,11 +192,28 @@ async def test_a_failed_build_without_words_says_the_logs_last_line(
     assert (ended.state, ended.note) == (State.FAILED, note)
 
 
+async def test_a_failed_build_says_the_line_above_dokploys_closing_sentence(
+    staged: Callable[..., Stage],
+) -> None:
+    log = (
+        "Cloning into 'code'...\nfatal: Remote branch gone not found in upstream origin\n"
+        "\nError occurred ❌, check the logs for details.\n"
+    )
+
+    ended = await staged(ending=Progress.ERROR, log=log).run()
+
+    assert ended.note == "fatal: Remote branch gone not found in upstream origin"
+    assert ended.log_tail == f"Cloning into 'code'...\n{ended.note}"
+
+
 async def test_a_log_that_can_not_be_read_changes_no_outcome(staged: Callable[..., Stage]) -> None:
     stage = staged(ending=Progress.ERROR)
     stage.backend.next("log_tail", AWAY)
 
-    assert (await stage.run()).state is State.FAILED
+    ended = await stage.run()
+
+    assert ended.state is State.FAILED
+    assert ended.note.startswith("the build failed; its log can't be read: ")
 
 
 async def test_what_the_backend_cancelled_is_cancelled(staged: Callable[..., Stage]) -> None:
@@ -451,17 +468,19 @@ async def test_what_is_superseded_between_the_look_and_the_intent_is_not_asked_f
 # ── following ────────────────────────────────────────────────────────────────
 
 
-async def test_what_the_backend_never_shows_is_asked_once_more_and_then_unknown(
+async def test_what_the_backend_never_shows_is_asked_a_few_times_and_then_unknown(
     staged: Callable[..., Stage],
 ) -> None:
     stage = staged(listed_after=1e9)
+    began = stage.clock.now
 
     ended = await stage.run()
 
     assert ended.state is State.UNKNOWN
-    assert ended.note.startswith("accepted, outcome unknown: for 120 s the backend has shown")
-    assert stage.backend.asked == 2
-    assert await stage.states(ended) == ["waiting", "asked", "asked", "unknown"]
+    note = "accepted, outcome unknown: the backend has accepted and lost it 3 times"
+    assert (ended.note, stage.backend.asked) == (note, 3)
+    assert await stage.states(ended) == [*["waiting", "asked"] * 3, "unknown"]
+    assert stage.clock.now - began > 3 * PACE.untold  # nothing explains it, so no haste
 
 
 async def test_where_the_backend_lists_no_queue_what_it_never_shows_is_not_asked_again(
@@ -478,19 +497,86 @@ async def test_a_long_wait_in_the_backends_queue_is_not_lost(staged: Callable[..
     assert (await staged(waits=400.0).run()).state is State.DONE
 
 
-async def test_a_job_that_the_backend_dropped_is_asked_for_once_more(
+async def test_a_job_that_a_restart_drops_is_asked_for_again_within_seconds(
     staged: Callable[..., Stage],
 ) -> None:
     stage = staged(waits=300.0)
-    stage.clock.after(60, stage.backend.jobs.clear)
+    back_at = restarted(stage, at=60)
 
     ended = await stage.run()
 
     assert (ended.state, stage.backend.asked) == (State.DONE, 2)
     assert await stage.states(ended) == [
-        "waiting", "asked", "queued", "asked", "queued", "running", "done",
+        "waiting", "asked", "queued", "queued", "queued",
+        "waiting", "asked", "queued", "running", "done",
     ]  # fmt: skip
-    assert any("asked again" in note for _, note in await stage.history(ended))
+    again = [change for change in await stage.journal.changes(ended.id) if "again" in change.note]
+    assert [change.note for change in again] == [
+        "the backend answers again",
+        "the backend has lost it before it began, as a restart does; asked again",
+    ]
+    assert again[0].at - back_at <= PACE.look_at_most + 0.1
+    assert again[1].at - back_at <= PACE.lost + 2 * PACE.look_at_most
+
+
+async def test_what_a_restart_drops_gives_way_to_a_newer_push(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=300.0)
+    first = await stage.wish(1)
+    restarted(stage, at=60)
+    stage.clock.after(62, lambda: stage.wish(2))
+
+    ended = await stage.run(first)
+
+    assert (ended.state, ended.superseded_by) == (State.SUPERSEDED, deployment(2).id)
+    assert (await stage.run(deployment(2))).state is State.DONE
+    assert stage.backend.asked == 2
+
+
+async def test_a_queue_that_an_operator_empties_is_obeyed(staged: Callable[..., Stage]) -> None:
+    stage = staged(waits=300.0)
+    stage.clock.after(60, stage.backend.jobs.clear)
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.CANCELLED, 1)
+    assert ended.note.startswith("it was taken out of the backend's queue there")
+
+
+async def test_a_queue_that_is_found_empty_after_our_own_restart_is_asked_again(
+    staged: Callable[..., Stage],
+) -> None:
+    """Nobody has watched meanwhile, so the backend may have been restarted."""
+    stage = staged(waits=300.0)
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    await stage.journal.move(new.id, State.QUEUED)
+    stage.backend.jobs.clear()
+    stage.clock.now += 60
+
+    ended = await stage.run(new)
+
+    assert (ended.state, stage.backend.asked) == (State.DONE, 2)
+
+
+def interrupt(stage: Stage) -> None:
+    """Have the backend restarted, which interrupts what it builds."""
+    job = stage.backend.jobs[-1]
+    job.ends_at, job.ending, job.restarted = stage.clock(), Progress.CANCELLED, True
+
+
+def restarted(stage: Stage, *, at: float, lasts: float = 4.0) -> float:
+    """Have the backend restarted, which drops what waits; returns when it is back."""
+
+    def gone() -> None:
+        stage.backend.away = True
+        stage.backend.jobs.clear()
+        stage.backend.waits = 1.0
+
+    stage.clock.after(at, gone)
+    stage.clock.after(at + lasts, lambda: setattr(stage.backend, "away", False))
+    return stage.clock.now + at + lasts
 
 
 async def test_a_build_that_a_restart_interrupts_is_asked_for_once_more(
@@ -499,8 +585,7 @@ async def test_a_build_that_a_restart_interrupts_is_asked_for_once_more(
     stage = staged(builds=200.0)
 
     def restart() -> None:
-        job = stage.backend.jobs[-1]
-        job.ends_at, job.ending, job.restarted = stage.clock(), Progress.CANCELLED, True
+        interrupt(stage)
         stage.backend.builds = 5.0
 
     stage.clock.after(30, restart)
@@ -514,13 +599,8 @@ async def test_a_build_that_a_restart_interrupts_is_asked_for_once_more(
 
 async def test_a_second_restart_ends_it_cancelled(staged: Callable[..., Stage]) -> None:
     stage = staged(builds=200.0)
-
-    def restart() -> None:
-        job = stage.backend.jobs[-1]
-        job.ends_at, job.ending, job.restarted = stage.clock(), Progress.CANCELLED, True
-
-    stage.clock.after(30, restart)
-    stage.clock.after(90, restart)
+    stage.clock.after(30, lambda: interrupt(stage))
+    stage.clock.after(90, lambda: interrupt(stage))
 
     ended = await stage.run()
 
@@ -532,7 +612,7 @@ async def test_a_process_that_dies_while_asking_again_does_not_ask_a_third_time(
     staged: Callable[..., Stage],
 ) -> None:
     stage = staged(waits=300.0)
-    stage.clock.after(60, stage.backend.jobs.clear)
+    restarted(stage, at=60)
     new = await stage.wish()
     deploy, calls = stage.backend.deploy, []
 
@@ -549,6 +629,235 @@ async def test_a_process_that_dies_while_asking_again_does_not_ask_a_third_time(
     ended = await stage.run(new)
 
     assert (ended.state, len(calls)) == (State.DONE, 2)
+
+
+async def test_a_process_that_dies_before_it_asks_again_asks_when_it_lives(
+    staged: Callable[..., Stage],
+) -> None:
+    """It is written down that it was lost, and the call was never made."""
+    stage = staged(waits=300.0)
+    restarted(stage, at=60)
+    new = await stage.wish()
+    take_back = stage.journal.take_back
+
+    async def dying(*args: Any) -> Any:
+        await take_back(*args)
+        raise Death
+
+    stage.journal.take_back = dying  # type: ignore[method-assign]
+    with pytest.raises(Death):
+        await stage.run(new)
+    del stage.journal.take_back
+
+    ended = await stage.run(new)
+
+    assert (ended.state, stage.backend.asked) == (State.DONE, 2)
+
+
+async def test_a_job_that_is_lost_before_it_was_seen_is_asked_for_again(
+    staged: Callable[..., Stage],
+) -> None:
+    """Accepted, and restarted for two seconds: what is said meanwhile is no second ask."""
+    stage = staged(waits=300.0)
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    restarted(stage, at=0, lasts=2.0)
+
+    ended = await stage.run(new)
+
+    assert (ended.state, stage.backend.asked) == (State.DONE, 2)
+    assert any("watched as soon as that ends" in note for _, note in await stage.history(ended))
+
+
+async def test_what_was_cancelled_is_not_asked_for_again_after_a_restart(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(builds=200.0, cancels=False)
+    new = await stage.wish()
+    stage.clock.after(10, lambda: stage.journal.cancel(new.app_id, new.seq + 1))
+    stage.clock.after(30, lambda: interrupt(stage))
+
+    ended = await stage.run(new)
+
+    assert (ended.state, stage.backend.asked) == (State.CANCELLED, 1)
+    assert ended.note == "cancelled; the backend was restarted while it built"
+
+
+async def test_what_was_cancelled_while_it_may_have_been_asked_is_not_asked(
+    stage: Stage,
+) -> None:
+    new = await stage.wish()
+    await stage.journal.intend(new.id, [])  # and here the process died
+    await stage.journal.cancel(new.app_id, new.seq + 1)
+
+    ended = await stage.run(new)
+
+    assert (ended.state, stage.backend.asked) == (State.CANCELLED, 0)
+
+
+async def test_a_build_that_ended_before_its_cancel_took_effect_says_so(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(builds=30.0, cancels=False)
+    new = await stage.wish()
+    stage.clock.after(10, lambda: stage.journal.cancel(new.app_id, new.seq + 1))
+
+    ended = await stage.run(new)
+
+    assert ended.state is State.DONE
+    assert ended.note == "commit ccccccc is live; the cancel came too late"
+
+
+# ── records that nobody closes ───────────────────────────────────────────────
+
+UNRECORDED = """image built
+Failed query: update "deployment" set "status" = $1, "finishedAt" = $2
+params: done,2026-11-26T20:10:00.000Z,dep-1
+
+Error occurred ❌, check the logs for details.
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("\n", "its log is empty, as after it was cleared during the build"),
+        (UNRECORDED, "its log says that the build succeeded, and that this could not be recorded"),
+        (
+            "fatal: no\nError occurred ❌, check the logs for details.",
+            "its log says that the build failed: fatal: no",
+        ),
+        ("#12 RUN make", "its log stops before the end"),
+    ],
+)
+async def test_a_record_that_stays_open_without_a_job_ends_unknown_within_a_minute(
+    staged: Callable[..., Stage], log: str, words: str
+) -> None:
+    stage = staged(builds=20.0, log=log)
+    stage.clock.after(10, lambda: setattr(stage.backend.jobs[0], "unclosed", True))
+    began = stage.clock.now
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.backend_id, stage.backend.asked) == (State.UNKNOWN, "dep-1", 1)
+    assert ended.note.startswith("outcome unknown: the backend says that it builds, but has had no")
+    assert ended.note.endswith(words)
+    assert stage.clock.now - began < 20 + 60
+
+
+async def test_a_record_that_stays_open_while_the_queue_is_not_told_is_followed(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(builds=300.0, tells_queue=False)
+
+    assert (await stage.run()).state is State.DONE
+
+
+async def test_a_record_that_has_gone_may_have_been_built_so_it_is_not_asked_again(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(builds=200.0)
+    stage.clock.after(30, stage.backend.jobs.clear)
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.UNKNOWN, 1)
+
+
+# ── other people's deployments ───────────────────────────────────────────────
+
+
+async def test_a_build_that_began_before_we_asked_is_never_ours(
+    staged: Callable[..., Stage],
+) -> None:
+    """A proxy has kept its record from the list that was read before we asked."""
+    stage = staged(waits=20.0)
+    theirs = stage.backend.foreign(stage.app)
+    listing, calls = stage.backend.deployments, []
+
+    async def late(of: App) -> Any:
+        calls.append(1)
+        found = await listing(of)
+        return [one for one in found if one.id != theirs.id] if len(calls) == 1 else found
+
+    stage.backend.deployments = late  # type: ignore[method-assign]
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    stage.backend.jobs[1].asked_at += 3  # and ours is listed late
+
+    ended = await stage.run(new)
+
+    assert ended.backend_id == stage.backend.jobs[1].id
+    assert ended.asked_at is not None
+    assert ended.finished_at is not None
+    assert ended.finished_at >= ended.asked_at
+
+
+async def test_a_record_that_another_deployment_is_known_by_is_not_taken(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=0.0, builds=0.1)
+    first = await stage.run(await stage.wish(1))
+    second = await stage.wish(2)
+    await stage.journal.intend(second.id, [])  # by a list that was late
+    stage.backend.jobs[0].begins_at += 5
+    stage.backend.jobs[0].ends_at += 5
+    stage.clock.now += 10
+
+    ended = await stage.run(second)
+
+    assert (ended.state, stage.backend.asked) == (State.DONE, 2)
+    assert ended.backend_id not in (None, first.backend_id)
+
+
+async def test_a_persons_deployment_is_not_taken_for_ours_that_never_arrived(
+    stage: Stage,
+) -> None:
+    stage.backend.next("deploy", SILENT)
+    stage.clock.after(3, lambda: stage.backend.foreign(stage.app, head="e" * 40))
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, "e" * 40)
+    assert ended.note == (
+        "commit eeeeeee is live; the backend does not tell whether this deployment or another one"
+        " built it"
+    )
+
+
+async def test_where_several_may_be_ours_only_what_holds_for_each_is_claimed(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=0.0, builds=0.1, head="d" * 40)
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    stage.clock.now += 5
+    stage.backend.foreign(stage.app, head="e" * 40)
+    stage.clock.now += 5
+
+    ended = await stage.run(new)
+
+    assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, None)
+    assert ended.note == (
+        "commit eeeeeee is live; the backend does not tell which of 2 deployments is this one"
+    )
+
+
+async def test_where_one_of_several_has_failed_the_outcome_is_unknown(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=0.0, builds=0.1, head="d" * 40)
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    stage.clock.now += 5
+    theirs = stage.backend.foreign(stage.app)
+    theirs.ending, theirs.told_when_failed = Progress.ERROR, True
+    stage.clock.now += 5
+
+    ended = await stage.run(new)
+
+    assert ended.state is State.UNKNOWN
+    assert "does not tell which of 2 deployments is this one" in ended.note
 
 
 async def test_a_build_that_takes_very_long_is_said_once(staged: Callable[..., Stage]) -> None:
@@ -634,7 +943,7 @@ async def test_a_queue_that_was_read_before_we_asked_proves_nothing(
     theirs.begins_at, theirs.ends_at = stage.clock.now + 0.05, stage.clock.now + 0.1
     new = await stage.wish()
     deployer = stage.deployer()
-    await deployer._watchings.of(stage.app).tells_queue()
+    await deployer.watchings.of(stage.app).tells_queue()
     await deployer.ask(new.id)
     stage.clock.now += 0.15
 

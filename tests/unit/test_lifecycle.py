@@ -29,6 +29,7 @@ def test_the_ends_are_ends() -> None:
         ("waiting", "superseded"), ("waiting", "asked"), ("waiting", "cancelled"),
         ("asked", "queued"), ("asked", "running"), ("asked", "done"), ("asked", "unknown"),
         ("queued", "running"), ("queued", "cancelled"), ("running", "failed"),
+        ("asked", "superseded"), ("queued", "superseded"), ("running", "superseded"),
     ],
 )  # fmt: skip
 def test_a_deployment_goes_on_its_way_and_may_skip_what_nobody_saw(now: str, to: str) -> None:
@@ -40,7 +41,6 @@ def test_a_deployment_goes_on_its_way_and_may_skip_what_nobody_saw(now: str, to:
     [
         ("running", "queued"), ("queued", "asked"), ("asked", "waiting"), ("running", "running"),
         ("done", "running"), ("unknown", "done"), ("cancelled", "done"),
-        ("asked", "superseded"), ("queued", "superseded"), ("running", "superseded"),
     ],
 )  # fmt: skip
 def test_late_and_repeated_news_and_ways_back_are_refused(now: str, to: str) -> None:

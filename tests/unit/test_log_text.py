@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.log_text import lines_of, news
+from bridge.core.log_text import lines_of, news, shorten
 
 LINES = st.lists(st.text("ab", min_size=1, max_size=2), max_size=12)
 
@@ -34,3 +34,19 @@ def test_what_was_seen_is_found_also_when_the_tail_begins_elsewhere() -> None:
     assert news("\n".join(log[40:80]), "\n".join(log)) == log[80:]
     assert news("\n".join(log[:80]), "\n".join(log[20:])) == log[80:]
     assert news("\n".join(log[:10]), "\n".join(log[50:])) == log[50:]
+
+
+def test_colours_and_links_are_no_part_of_a_line() -> None:
+    text = "\x1b[1;31merror\x1b[0m at \x1b]8;;https://e.example\x1b\\a.ts\x1b]8;;\x1b\\\n"
+
+    assert lines_of(text) == ["error at a.ts"]
+
+
+def test_a_long_line_is_cut_in_its_middle() -> None:
+    assert shorten("short", 10) == "short"
+
+    cut = shorten(f"error: {'x' * 100} exit code: 2", 40)
+
+    assert len(cut) <= 40
+    assert cut.startswith("error: xx")
+    assert cut.endswith("exit code: 2")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from bridge.core.errors import NotFound
@@ -59,3 +61,18 @@ def test_far_misses_name_what_there_is():
 def test_an_empty_name_is_no_app(name):
     with pytest.raises(NotFound):
         find_app(APPS, name)
+
+
+def test_of_a_live_and_a_deleted_app_a_name_means_the_live_one() -> None:
+    old = replace(APPS[0], id="app_old")
+
+    assert find_app(APPS, APPS[0].label, [old]) == APPS[0]
+    assert find_app(APPS[1:], APPS[0].label, [old]) == old
+    assert find_app(APPS, "app_old", [old]) == old
+
+
+def test_a_whole_name_of_a_deleted_app_is_stricter_than_the_beginning_of_a_live_one() -> None:
+    live, gone = App("a1", "website", "shop"), App("a2", "web", "shop")
+
+    assert find_app([live], "shop/web", [gone]) == gone
+    assert find_app([live], "shop/webs", [gone]) == live

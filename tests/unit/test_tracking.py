@@ -1,4 +1,4 @@
-"""Which of the backend's records is the deployment that we asked for."""
+"""Finding the backend's record of a deployment that we asked for."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.events import Action
-from bridge.core.tracking import Seen, description_of, marked, ours, title_of, token_for
+from bridge.core.tracking import Match, Seen, description_of, marked, match, title_of, token_for
 from tests.fakes.journey import HEAD, deployment
 
 OURS = deployment(known_before=("old-1", "old-2"))
@@ -39,44 +39,59 @@ OLD = [record("old-2", created_at=0.5), record("old-1", created_at=0.1)]
         ("our token after the end", [record(text=f"Deploy {TOKEN}", commit=None)], "new"),
         ("our token on a failed clone", [record(text=TOKEN, commit=None), record("b")], "new"),
         ("an overwritten title with our commit", [record(), *OLD], "new"),
-        ("our commit before an older other", [record("b", commit="d" * 40), record()], "new"),
-        ("a single new one of another commit", [record(commit="d" * 40), *OLD], "new"),
-        ("a single new one without commit", [record(commit=None), *OLD], "new"),
-        (
-            "the oldest of several new ones",
-            [
-                record("b", commit="d" * 40, created_at=3.0),
-                record("a", commit="e" * 40, created_at=2.0),
-            ],
-            "a",
-        ),
+        ("an ended one that was never overwritten", [record(commit=None), *OLD], None),
         ("what runs under another title", [running(text="by hand"), *OLD], None),
         ("what runs for another bridge", [running(text=f"Deploy {OTHERS}")], None),
         ("what another bridge asked for and has ended", [record(text=OTHERS)], None),
+        ("what began before we asked", [record(created_at=0.9)], None),
+        ("what another deployment of ours is known by", [record("pinned")], None),
         (
             "ours beside a foreign one that runs",
             [running("theirs", text="by hand"), record("ours")],
             "ours",
         ),
         ("our token though it was known before", [record("old-1", text=TOKEN)], "old-1"),
+        ("our token though it began before", [record(text=TOKEN, created_at=0.1)], "new"),
     ],
 )
 def test_ours_is_found_by(point: str, records: list[Seen], found: str | None) -> None:
-    seen = ours(OURS, records)
+    seen = match(OURS, records, since=1.0, pinned={"pinned"})
 
-    assert (seen and seen.id) == found, point
+    assert (seen.ours and seen.ours.id, seen.doubtful) == (found, ()), point
+
+
+@pytest.mark.parametrize(
+    ("point", "records", "doubtful"),
+    [
+        ("a single one of another commit", [record(commit="d" * 40), *OLD], ["new"]),
+        (
+            "several, the newest first",
+            [record("a", created_at=2.0), record("b", commit="d" * 40, created_at=3.0)],
+            ["b", "a"],
+        ),
+    ],
+)
+def test_what_may_be_ours_or_not_is_told_as_such(
+    point: str, records: list[Seen], doubtful: list[str]
+) -> None:
+    seen = match(OURS, records, since=1.0)
+
+    assert (seen.ours, [one.id for one in seen.doubtful]) == (None, doubtful), point
+
+
+def test_a_redeploy_keeps_its_token_so_nothing_else_may_be_it() -> None:
+    assert match(replace(OURS, action=Action.REDEPLOY), [record()], since=0.0) == Match()
 
 
 def test_a_pinned_one_is_found_whatever_its_title_says() -> None:
     pinned = replace(OURS, backend_id="mine")
+    mine = record("mine", commit="d" * 40)
 
-    assert ours(pinned, [record("other"), record("mine", commit="d" * 40)]) == record(
-        "mine", commit="d" * 40
-    )
+    assert match(pinned, [record("other"), mine], since=0.0) == Match(mine)
 
 
 def test_a_pinned_one_that_is_gone_is_not_replaced_by_another() -> None:
-    assert ours(replace(OURS, backend_id="mine"), [record("other")]) is None
+    assert match(replace(OURS, backend_id="mine"), [record("other")], since=0.0) == Match()
 
 
 def test_without_a_token_nothing_is_ours_for_sure() -> None:
@@ -103,17 +118,18 @@ enough = settings(max_examples=50)
 
 
 @enough
-@given(listings)
+@given(listings, st.floats(0, 100))
 def test_what_was_there_before_or_runs_unmarked_or_is_anothers_is_never_ours(
-    records: list[Seen],
+    records: list[Seen], since: float
 ) -> None:
-    found = ours(OURS, records)
+    found = match(OURS, records, since=since)
 
-    if found is not None:
-        assert found in records
-        assert found.id not in OURS.known_before
-        assert not found.running
-        assert OTHERS not in found.text
+    for one in [*found.doubtful, *([] if found.ours is None else [found.ours])]:
+        assert one in records
+        assert one.id not in OURS.known_before
+        assert not one.running
+        assert OTHERS not in one.text
+        assert one.created_at >= since
 
 
 @enough
@@ -123,17 +139,15 @@ def test_our_token_wins_over_everything_else(
 ) -> None:
     mine = Seen("mine", f"{before}{TOKEN}{after}", runs, None, 50.0)
 
-    assert ours(OURS, [*records[:place], mine, *records[place:]]) == mine
+    assert match(OURS, [*records[:place], mine, *records[place:]], since=99.0) == Match(mine)
 
 
 @enough
 @given(listings)
 def test_the_order_of_a_listing_decides_nothing(records: list[Seen]) -> None:
-    distinct = {one.created_at: one for one in records}
-    commits = [one for one in distinct.values() if one.commit == HEAD]
-    if len(commits) < 2:
-        forwards, backwards = list(distinct.values()), list(distinct.values())[::-1]
-        assert ours(OURS, forwards) == ours(OURS, backwards)
+    distinct = list({one.created_at: one for one in records}.values())
+
+    assert match(OURS, distinct, since=0.0) == match(OURS, distinct[::-1], since=0.0)
 
 
 @given(st.text(), st.text(), st.text(), st.text())

@@ -8,13 +8,17 @@ from bridge.journey.deployment.watching import MANY, Watching
 from tests.fakes.journey import FakeBackend, ManualClock, app, deployment
 
 
+async def nothing_pinned(_app_id: str) -> frozenset[str]:
+    return frozenset()
+
+
 @pytest.mark.parametrize(("followed", "a_second"), [(1, 40), (MANY // 2, 24), (MANY, 8)])
 async def test_the_more_are_followed_the_slower_each_is_asked_for(
     followed: int, a_second: int
 ) -> None:
     clock = ManualClock()
     backend = FakeBackend(clock)
-    watching = Watching(backend, clock, sleep=clock.sleep)
+    watching = Watching(backend, clock, nothing_pinned, sleep=clock.sleep)
     began = clock.now
     with ExitStack() as stack:
         for number in range(followed):

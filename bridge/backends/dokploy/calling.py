@@ -83,6 +83,11 @@ class Calling:
         """Without the key."""
         return f"Dokploy({self._http.origin!r}, name={self.name!r})"
 
+    @property
+    def clock_ahead(self) -> float:
+        """Seconds by which the server's clock is ahead of ours; never more than it really is."""
+        return self._http.server_clock.ahead
+
     async def _read_if_there(
         self, path: str, form: TypeAdapter[T], query: Query = MappingProxyType({})
     ) -> T | None:

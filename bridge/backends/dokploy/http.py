@@ -13,6 +13,7 @@ import httpx
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from bridge.backends.dokploy.answers import Call, error_in, refusal_in
+from bridge.backends.dokploy.server_clock import ServerClock
 from bridge.backends.dokploy.words import fit
 from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.clock import Clock
@@ -82,6 +83,7 @@ class Http:
         self._client: httpx.AsyncClient | None = None
         self._closed = False
         self._key_worked = False
+        self.server_clock = ServerClock(clock)
 
     async def read(
         self,
@@ -166,6 +168,7 @@ class Http:
             raise call.lost(_named(error, call)) from error
         except TimeoutError as error:
             raise call.lost(f"no whole answer within {self._limits.total:g} s") from error
+        self.server_clock.note(response.headers)
         failed = error_in(call, response.status_code, response.headers, body, self._clock())
         if failed is not None:
             raise failed

@@ -9,7 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from bridge.core.failure import LONGEST_REASON
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.log_text import shorten
+from bridge.core.redaction import redact
 from bridge.githosts.showing.markdown import NOTHING, cell, code, link, row
 from bridge.githosts.showing.standing import GOING, WHY_NOT, Standing, standings
 from bridge.ports.feedback import Story
@@ -56,10 +59,12 @@ def render_comment(story: Story, instance: str, *, longest: int = LONGEST) -> st
     left = longest - _size([*head, _FOOT]) - _ROOM_FOR_NOTES
     shown = [_row(one.deployment, one, story) for one in found if one.deployment]
     table, left = _fitting(shown, left, "", "apps more; there is no room for them here.", _TABLE)
+    why = [_why_failed(one.deployment) for one in found if one.deployment]
+    failed, left = _fitting([line for line in why if line], left, "- ", "more.", [])
     folded = [f"- {cell(one.label)}: {_why_not(one)}" for one in found if one.skipped]
     opening = [_summary_of(len(folded)), ""]
     skipped, left = _fitting(folded, left, "- ", "more.", opening, ["", "</details>", ""])
-    return "\n".join([*head, *table, *skipped, _FOOT])
+    return "\n".join([*head, *table, *failed, *skipped, _FOOT])
 
 
 _TABLE = [row(_HEAD), row("---" for _ in _HEAD)]
@@ -133,6 +138,14 @@ def _row(deployment: Deployment, one: Standing, story: Story) -> str:
             _moment(_updated(deployment)),
         )
     )
+
+
+def _why_failed(deployment: Deployment) -> str:
+    """Why an app's deployment failed, as an item of a list; "" where it has not failed."""
+    if deployment.state is not State.FAILED or not deployment.note:
+        return ""
+    reason = shorten(redact(deployment.note), LONGEST_REASON)
+    return f"- {cell(deployment.app)} failed: {code(reason, LONGEST_REASON)}"
 
 
 def _why_not(one: Standing) -> str:

@@ -8,6 +8,8 @@ its reason, so that it holds up no merge; so is one that a newer push has supers
 from dataclasses import dataclass
 
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.log_text import shorten
+from bridge.core.redaction import redact
 from bridge.core.watch import PRODUCTION, App, environment_of
 from bridge.githosts.showing.markdown import one_line
 from bridge.githosts.showing.standing import GOING, WHY_NOT, Standing
@@ -69,7 +71,7 @@ def status_of(one: Standing) -> Said | None:
 
 
 def deployment_status(deployment: Deployment) -> Said:
-    """How a deployment stands; without its note, which may quote a build's log."""
+    """How a deployment stands, and why it failed: its reason is one line without secrets."""
     words = GOING[deployment.state]
     live = deployment.deployed_commit
     if deployment.state is State.DONE:
@@ -78,6 +80,8 @@ def deployment_status(deployment: Deployment) -> Said:
         )
         if live and deployment.commit and live != deployment.commit:
             words += ", the head of the branch when the build began"
+    elif deployment.state is State.FAILED and deployment.note:
+        words = f"{words}: {shorten(redact(deployment.note), LONGEST - len(words) - 2)}"
     return Said(_STATES[deployment.state], _plain(words))
 
 

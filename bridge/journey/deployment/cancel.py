@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 
 from bridge.core.errors import Refused, Unanswered, Unreachable
-from bridge.core.lifecycle import Deployment, State, app_of
+from bridge.core.lifecycle import Cancel, Deployment, State, app_of
 from bridge.core.watch import App
-from bridge.journey.deployment.watching import Sleep, look
+from bridge.journey.deployment.watching import Sleep, Watchings
 from bridge.ports.backends import Backend, KillsBuilds, Progress
+from bridge.ports.clock import Clock
 from bridge.ports.flows import Steps
 from bridge.ports.journal import Journal
 
@@ -26,7 +27,7 @@ FAILURES = 3
 """How often a fault of our own is tried again."""
 
 LATE_LOOKS = 4
-"""How often to look for one that was just asked for: a backend may list it late."""
+"""How often to look for one before it counts as dropped: a backend may list it late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,13 @@ class Canceller:
         self,
         backends: Mapping[str, Backend],
         journal: Journal,
+        clock: Clock,
         *,
         may_kill: Container[str] = (),
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """Take the parts; `may_kill`: backends on whose hosts all builds may be interrupted."""
-        self._backends = backends
+        self._watchings = Watchings(backends, clock, journal.pinned, sleep=sleep)
         self._may_kill = may_kill
         self._journal = journal
         self._sleep = sleep
@@ -98,8 +100,8 @@ class Canceller:
             await self._journal.say(deployment.id, why)
 
     async def _drop_ours(self, meant: _Meant) -> None:
-        note = "cancelled before the backend was asked"
-        await self._journal.cancel_waiting(meant.app_id, meant.seq, note, meant.only)
+        """Cancel what waits with us, and mark the rest: it is never asked for again."""
+        await self._journal.cancel(meant.app_id, meant.seq, meant.only)
 
     async def _drop_theirs(self, meant: _Meant) -> None:
         app = await self._journal.app(meant.app_id)
@@ -129,12 +131,10 @@ class Canceller:
 
     async def _cancel(self, app: App, deployment: Deployment) -> None:
         """Take it out of the backend's queue, or cancel its build."""
-        backend = self._backends.get(app.backend)
-        if backend is None:
-            raise Refused(app.backend, "no such backend is configured any more")
+        backend = self._watchings.of(app).backend
         if deployment.state is not State.RUNNING:
             await backend.drop_waiting(app)
-        shown, ended = await self._shown(backend, app, deployment)
+        shown, ended = await self._shown(app, deployment)
         if ended:
             return  # whoever follows it says how; what runs now is somebody else's
         if not shown and deployment.state is not State.RUNNING:
@@ -146,19 +146,54 @@ class Canceller:
         except Refused:
             if app.backend not in self._may_kill or not isinstance(backend, KillsBuilds):
                 raise
-            await backend.kill_build(app)
-            words = "every Docker build on that host was interrupted, other apps' too"
+            words = await self._interrupt(backend, app, deployment)
         await self._journal.say(deployment.id, f"cancel asked for: {words}")
 
-    async def _shown(self, backend: Backend, app: App, deployment: Deployment) -> tuple[bool, bool]:
-        """Whether the backend still has it, as a job or a record, and whether it has ended."""
-        looks = LATE_LOOKS if deployment.state is State.ASKED else 1
-        for left in reversed(range(looks)):
-            record, job = await look(backend, app, deployment)
-            if record is not None:
-                return True, record.status is not Progress.RUNNING
-            if job is not None:
+    async def _interrupt(self, backend: KillsBuilds, app: App, deployment: Deployment) -> str:
+        """Interrupt every Docker build on the app's host; return what that was.
+
+        Written down first, since the build may end before the answer is here. Whoever else
+        built there is told as well.
+        """
+        others = await self._also_building(app)
+        await self._journal.mark_cancel(deployment.id, Cancel.INTERRUPTED)
+        try:
+            await backend.kill_build(app)
+        except Refused:
+            await self._journal.mark_cancel(deployment.id, Cancel.REQUESTED)
+            raise
+        for other in others:
+            note = f"may be interrupted: the cancel of {app.label} stopped the host's Docker builds"
+            await self._journal.say(other.id, note)
+        if not others:
+            return "its Docker build was interrupted; no other one of the bridge's was running"
+        labels = ", ".join(sorted({other.app for other in others}))
+        return f"every Docker build on its host was interrupted, those of {labels} too"
+
+    async def _also_building(self, app: App) -> list[Deployment]:
+        """Return the deployments of other apps of the same backend that build just now."""
+        found = []
+        for other in await self._journal.open_deployments():
+            if other.state is State.RUNNING and other.app_id != app.id:
+                their = await self._journal.app(other.app_id)
+                if their is not None and their.backend == app.backend:
+                    found.append(other)
+        return found
+
+    async def _shown(self, app: App, deployment: Deployment) -> tuple[bool, bool]:
+        """Return whether the backend still has it, as a job or a record, and whether it ended.
+
+        Looks more than once, since a list may be late, and what has begun is not dropped.
+        """
+        watching = self._watchings.of(app)
+        for left in reversed(range(LATE_LOOKS)):
+            look = await watching.look_now(deployment, app)
+            if look.record is not None:
+                return True, look.record.status is not Progress.RUNNING
+            if look.job is not None:
                 return True, False
+            if look.doubtful:
+                return True, True
             if left:
                 await self._sleep(PAUSE)
         return False, False

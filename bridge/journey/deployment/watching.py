@@ -1,4 +1,4 @@
-"""What a backend shows of what is going on, read once for all who ask at a time.
+"""Look at what a backend shows of deployments, once for all that are followed.
 
 Five hundred deployments may be followed at once. The queue is one answer for all of them,
 so it is read at most so often and shared; and whoever still waits in it, or still runs and
@@ -6,29 +6,63 @@ is known to, needs no look at its app's records. What remains is spaced out.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from bridge.core.errors import Refused
+from bridge.core.errors import BridgeError, Refused
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.tracking import Seen, marked, ours
+from bridge.core.tracking import Seen, marked, match
 from bridge.core.watch import App
-from bridge.ports.backends import Backend, BackendDeployment, Progress, QueuedJob
+from bridge.core.watchdog import Shown
+from bridge.ports.backends import Backend, BackendDeployment, Progress, QueuedJob, TellsTime
 from bridge.ports.clock import Clock
 
 Sleep = Callable[[float], Awaitable[None]]
-Look = tuple[BackendDeployment | None, QueuedJob | None]
-"""Our record and our job, as far as the backend shows them."""
+Pinned = Callable[[str], Awaitable[Container[str]]]
+"""The backend's ids that the deployments of an app are known by already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the backend shows of one deployment.
+
+    Attributes:
+        record, job: ours, as far as there is one.
+        doubtful: records that ended since we asked, newest first, which may be ours or not;
+            only where neither record nor job is shown.
+        idle: the queue has no job of the app, ours or another's; None where it is not told.
+    """
+
+    record: BackendDeployment | None = None
+    job: QueuedJob | None = None
+    doubtful: tuple[BackendDeployment, ...] = ()
+    idle: bool | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether the backend surely has it."""
+        return self.record is not None or self.job is not None
+
+    @property
+    def shown(self) -> Shown:
+        """The look as the watchdog takes it in."""
+        runs = self.record is not None and self.record.status is Progress.RUNNING
+        return Shown(self.present, runs, self.idle)
 
 
 MANY = 500
 """Deployments followed at once from which a backend is asked at its slowest rate."""
+
+LONGEST_GAP = 5.0
+"""Seconds between two readings of the queue in which a backend can't restart unseen."""
 
 
 class Watching:
     """Looks at one backend on behalf of all deployments that are followed.
 
     Args:
+        pinned: tells which records are known to be of other deployments.
         quick, per_second: reads a second that are made at most while few are followed, and
             while `MANY` are; in between in proportion. A second's worth may come at once.
         queue_age: seconds that the queue may be old when few ask; it grows with their number.
@@ -40,6 +74,7 @@ class Watching:
         self,
         backend: Backend,
         clock: Clock,
+        pinned: Pinned,
         *,
         sleep: Sleep = asyncio.sleep,
         quick: float = 40.0,
@@ -49,6 +84,7 @@ class Watching:
     ) -> None:
         self.backend = backend
         self._clock = clock
+        self._pinned = pinned
         self._sleep = sleep
         self._quick = quick
         self._per_second = per_second
@@ -57,9 +93,15 @@ class Watching:
         self._free_at = -1e9
         self._queue: list[QueuedJob] | None = None
         self._queue_at = -1e9
+        self._failure: tuple[float, BridgeError] | None = None
+        self._watched_since: float | None = None
         self._reading = asyncio.Lock()
         self._followed: dict[str, float] = {}
         """When the records were last read on behalf of each."""
+
+    def restarted(self) -> None:
+        """Take note that the backend was restarted since the last look."""
+        self._watched_since = None
 
     @contextmanager
     def following(self, id_: str) -> Iterator[None]:
@@ -70,34 +112,104 @@ class Watching:
         finally:
             self._followed.pop(id_, None)
 
+    @property
+    def watched_since(self) -> float:
+        """From then on every look has succeeded, none far behind the one before."""
+        return self._clock() if self._watched_since is None else self._watched_since
+
     async def look(self, deployment: Deployment, app: App) -> Look:
-        """Where a deployment stands, as of a moment ago."""
+        """Return where a deployment stands, as of a moment ago."""
         asked_at = deployment.asked_at or 0.0
-        return await look_into(
+        return await self._look_into(
             deployment,
+            app,
             lambda: self._recent_queue(asked_at),
             lambda: self._spaced(deployment.id, app),
             known_to_run=self._known_to_run(deployment),
         )
 
+    async def look_now(self, deployment: Deployment, app: App) -> Look:
+        """Return where a deployment stands this very moment."""
+        return await self._look_into(
+            deployment, app, self.backend.queue, lambda: self.backend.deployments(app)
+        )
+
     async def tells_queue(self) -> bool:
-        """Whether the backend is new enough to list what waits."""
+        """Return whether the backend is new enough to list what waits."""
         return await self._recent_queue() is not None
 
+    async def _look_into(
+        self,
+        deployment: Deployment,
+        app: App,
+        queue: Callable[[], Awaitable[list[QueuedJob] | None]],
+        records: Callable[[], Awaitable[list[BackendDeployment]]],
+        *,
+        known_to_run: bool = False,
+    ) -> Look:
+        """Find our job, our record, or what may be it.
+
+        Args:
+            known_to_run: while its job is active, its record holds no news.
+        """
+        jobs = await queue()
+        idle = None if jobs is None else all(job.app != app.id for job in jobs)
+        job = job_of(deployment, jobs)
+        if job is not None and (known_to_run or not job.active):
+            return Look(job=job, idle=idle)  # what waits has no record yet
+        listed = {record.id: record for record in await records()}
+        pinned = await self._pinned(app.id) if job is None else ()
+        found = match(
+            deployment,
+            [seen(record) for record in listed.values()],
+            since=(deployment.intent_at or 0.0) + self._ahead(),
+            pinned=pinned,
+        )
+        if found.ours is not None and (job is None or marked(deployment, found.ours)):
+            return Look(listed[found.ours.id], job, idle=idle)
+        doubtful = () if job is not None else tuple(listed[one.id] for one in found.doubtful)
+        return Look(None, job, doubtful, idle)  # what still runs has not ended, whatever else has
+
+    def _ahead(self) -> float:
+        return self.backend.clock_ahead if isinstance(self.backend, TellsTime) else 0.0
+
     async def _recent_queue(self, asked_at: float = 0.0) -> list[QueuedJob] | None:
-        """The queue, read after `asked_at`: an older one says nothing of what was asked then."""
+        """Return the queue, read after `asked_at`: an older one says nothing of what came then.
+
+        A failure is as good for all as an answer is.
+        """
         age = min(2.0, self._queue_age * (1 + len(self._followed) / 50))
         async with self._reading:
+            if self._failure is not None and self._clock() - self._failure[0] < age:
+                raise self._failure[1]
             if self._clock() - self._queue_at >= age or self._queue_at <= asked_at:
                 self._take_turn()  # it comes at once, and the records a little later for it
-                self._queue = await self.backend.queue()
-                self._queue_at = self._clock()
+                await self._read_queue()
             return self._queue
+
+    async def _read_queue(self) -> None:
+        before = self._queue_at
+        try:
+            self._queue = await self.backend.queue()
+        except BridgeError as error:
+            self._blinded(error)
+            raise
+        self._queue_at, self._failure = self._clock(), None
+        if self._watched_since is None or self._queue_at - before > LONGEST_GAP:
+            self._watched_since = self._queue_at
+
+    def _blinded(self, error: BridgeError) -> None:
+        self._failure = self._clock(), error
+        self._watched_since = None
 
     async def _spaced(self, id_: str, app: App) -> list[BackendDeployment]:
         if (pause := self._take_turn()) > 0:
             await self._sleep(pause)
-        records = await self.backend.deployments(app)
+        try:
+            records = await self.backend.deployments(app)
+        except BridgeError:
+            self._watched_since = None
+            raise
         if id_ in self._followed:
             self._followed[id_] = self._clock()
         return records
@@ -126,12 +238,13 @@ class Watchings:
         self,
         backends: Mapping[str, Backend],
         clock: Clock,
+        pinned: Pinned,
         *,
         sleep: Sleep = asyncio.sleep,
         per_second: float = 8.0,
     ) -> None:
         self._all = {
-            name: Watching(backend, clock, sleep=sleep, per_second=per_second)
+            name: Watching(backend, clock, pinned, sleep=sleep, per_second=per_second)
             for name, backend in backends.items()
         }
 
@@ -141,33 +254,6 @@ class Watchings:
             why = f"no backend {app.backend!r} is configured any more"
             raise Refused(app.backend, why)
         return found
-
-
-async def look(backend: Backend, app: App, deployment: Deployment) -> Look:
-    """Where a deployment stands this very moment."""
-    return await look_into(deployment, backend.queue, lambda: backend.deployments(app))
-
-
-async def look_into(
-    deployment: Deployment,
-    queue: Callable[[], Awaitable[list[QueuedJob] | None]],
-    records: Callable[[], Awaitable[list[BackendDeployment]]],
-    *,
-    known_to_run: bool = False,
-) -> Look:
-    """Our record or our job, as far as queue and records show them.
-
-    Args:
-        known_to_run: while its job is active, its record holds no news.
-    """
-    job = job_of(deployment, await queue())
-    if job is not None and (known_to_run or not job.active):
-        return None, job  # what waits has no record yet
-    listed = await records()
-    found = ours(deployment, [seen(record) for record in listed])
-    if found is None or (job is not None and not marked(deployment, found)):
-        return None, job  # what still runs has not ended, whatever else has
-    return next(record for record in listed if record.id == found.id), None
 
 
 def seen(record: BackendDeployment) -> Seen:

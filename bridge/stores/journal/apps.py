@@ -32,6 +32,12 @@ class Apps(Transactions):
         query = APPS.where(~t.c.gone).order_by(t.c.label, t.c.id)
         return [rows.read_app(row) for row in await self._all(query)]
 
+    async def gone_apps(self) -> list[App]:
+        """Return the apps that were deleted at their backends, by label; their history stays."""
+        t = tables.apps
+        query = APPS.where(t.c.gone).order_by(t.c.label, t.c.id)
+        return [rows.read_app(row) for row in await self._all(query)]
+
     async def apps_version(self) -> int:
         """Counts up whenever `apps` would say something new."""
         return await self._read(_apps_version)

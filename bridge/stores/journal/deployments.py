@@ -5,10 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.core.lifecycle import FINAL, Change, Deployment, State
+from bridge.core.lifecycle import FINAL, Cancel, Change, Deployment, State
 from bridge.stores import tables
 from bridge.stores.journal import moves, rows
 from bridge.stores.journal.transactions import Transactions
+
+MOST_PINNED = 50
+"""Deployments of an app whose ids at the backend are told; it lists about ten."""
 
 
 class Deployments(Transactions):
@@ -55,31 +58,24 @@ class Deployments(Transactions):
         return [Change(r["at"], State(r["state"]), r["note"]) for r in await self._all(query)]
 
     async def intend(self, id_: str, known_before: Sequence[str]) -> Deployment | None:
-        """Say that the backend is about to be asked; None when it is not waiting any more.
+        """Say that the backend is about to be asked; None when there is no need any more.
 
         From here on nothing supersedes it. `known_before` are the backend's deployment
-        ids of the app; what comes on top of them may be ours.
+        ids of the app; what comes on top of them may be ours. A deployment that was cancelled,
+        or that a newer one makes moot, ends instead.
         """
         at = self._clock()
         facts = {"intent_at": at, "known_before": rows.as_json(known_before)}
-        return await self._write(lambda db: moves.change(db, id_, moves.WAITING, facts))
+        return await self._change(lambda db: moves.intend(db, id_, facts, at))
 
-    async def ask_again(
-        self, id_: str, known_before: Sequence[str], token: str, note: str
-    ) -> Deployment | None:
-        """Say that the backend has lost it and is about to be asked again, from the start."""
+    async def take_back(self, id_: str, token: str, why: str) -> Deployment | None:
+        """Have a deployment that the backend has lost wait again, under a new token.
+
+        It ends instead where it was cancelled, or where a newer one makes it moot. Returns
+        it as it is now; None where it is not with the backend.
+        """
         at = self._clock()
-        facts = {
-            "known_before": rows.as_json(known_before),
-            "token": token,
-            "state": State.ASKED,
-            "note": note,
-            "intent_at": at,
-            "asked_at": at,
-            "backend_id": None,
-            "started_at": None,
-        }
-        return await self._change(lambda db: moves.ask_again(db, id_, facts))
+        return await self._change(lambda db: moves.take_back(db, id_, token, why, at))
 
     async def withdraw(self, id_: str) -> None:
         """Take the intent back: nothing was asked, so a newer one may supersede it again."""
@@ -96,9 +92,21 @@ class Deployments(Transactions):
         at = self._clock()
         await self._change(lambda db: moves.say(db, id_, note, at))
 
-    async def cancel_waiting(
-        self, app_id: str, seq: int, note: str, only: str | None = None
-    ) -> list[Deployment]:
-        """Cancel what still waits with us for an app and came before `seq`, or `only` that one."""
+    async def cancel(self, app_id: str, seq: int, only: str | None = None) -> list[Deployment]:
+        """Cancel what waits with us for an app and came before `seq`, or `only` that one.
+
+        What the backend may have is marked as `Cancel.REQUESTED`. Returns what is cancelled.
+        """
         at = self._clock()
-        return await self._change(lambda db: moves.cancel_waiting(db, app_id, seq, note, at, only))
+        return await self._change(lambda db: moves.cancel(db, app_id, seq, at, only))
+
+    async def mark_cancel(self, id_: str, cancel: Cancel) -> None:
+        """Write down how far the cancel of a deployment has come."""
+        await self._write(lambda db: moves.change(db, id_, sa.true(), {"cancel": cancel}))
+
+    async def pinned(self, app_id: str) -> frozenset[str]:
+        """Return the backend's deployment ids that an app's newest deployments are known by."""
+        t = tables.deployments
+        pinned = (t.c.app_id == app_id) & t.c.backend_id.is_not(None)
+        query = sa.select(t.c.backend_id).where(pinned).order_by(t.c.seq.desc()).limit(MOST_PINNED)
+        return frozenset(row["backend_id"] for row in await self._all(query))

@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.decision import Reason
-from bridge.core.lifecycle import FINAL, LOSABLE, Deployment, State, makes_moot, may_move
+from bridge.core.events import Action
+from bridge.core.lifecycle import FINAL, LOSABLE, Cancel, Deployment, State, makes_moot, may_move
 from bridge.ports.targets import ABOUT_ANYTHING, about_delivery, about_deployment
 from bridge.stores import tables
 from bridge.stores.journal import rows
@@ -17,6 +18,8 @@ from bridge.stores.journal.raising import changed
 
 WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
 """Still with us for sure: not asked, and nobody is about to."""
+
+NEVER_ASKED = "cancelled before the backend was asked"
 
 LAST_LINES = 5
 """Of a deployment's history among which what is said is not said again."""
@@ -27,13 +30,9 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
     t = tables.deployments
     of_app = sa.select(t).where((t.c.app_id == new.app_id) & (t.c.id != new.id))
     if _cancelled_since(db, new):
-        note = "cancelled before the backend was asked"
-        new = replace(new, state=State.CANCELLED, finished_at=now, note=note)
-    newer = of_app.where((t.c.seq > new.seq) & (t.c.state != State.CANCELLED))
-    for row in db.execute(newer.order_by(t.c.seq)).mappings():  # so that the newest stays
-        moot = rows.read_deployment(dict(row))
-        if makes_moot(moot.action, new.action):
-            new = replace(new, **_superseded(moot.id, now))
+        new = replace(new, state=State.CANCELLED, finished_at=now, note=NEVER_ASKED)
+    elif (newest := _newer(db, new)) is not None:
+        new = replace(new, state=State.SUPERSEDED, finished_at=now, **_superseded(newest))
     db.execute(sa.insert(t), [rows.deployment_row(new)])
     _note(db, new.id, new.seq, now, new.state, new.note)
     if new.state is State.CANCELLED:
@@ -42,8 +41,7 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
     for row in db.execute(older).mappings().all():
         old = rows.read_deployment(dict(row))
         if makes_moot(new.action, old.action):
-            facts = _superseded(new.id, now)
-            move(db, old.id, State.SUPERSEDED, facts["note"], facts, now)
+            _supersede(db, old.id, new.id, now)
 
 
 def _cancelled_since(db: sa.Connection, new: Deployment) -> bool:
@@ -54,13 +52,22 @@ def _cancelled_since(db: sa.Connection, new: Deployment) -> bool:
     return db.scalar(later.limit(1)) is not None
 
 
-def _superseded(by: str, now: float) -> dict[str, Any]:
-    return {
-        "state": State.SUPERSEDED,
-        "superseded_by": by,
-        "finished_at": now,
-        "note": f"deployment {by} is newer and builds the same branch's head",
-    }
+def _newer(db: sa.Connection, old: Deployment) -> str | None:
+    """Return the newest deployment of the same app that builds all that `old` would."""
+    t = tables.deployments
+    newer = (t.c.app_id == old.app_id) & (t.c.seq > old.seq) & (t.c.state != State.CANCELLED)
+    found = db.execute(sa.select(t.c.id, t.c.action).where(newer).order_by(t.c.seq.desc()))
+    return next((row.id for row in found if makes_moot(Action(row.action), old.action)), None)
+
+
+def _superseded(by: str) -> dict[str, Any]:
+    note = f"deployment {by} is newer and builds the same branch's head"
+    return {"superseded_by": by, "note": note}
+
+
+def _supersede(db: sa.Connection, id_: str, by: str, now: float) -> Deployment | None:
+    facts = _superseded(by)
+    return move(db, id_, State.SUPERSEDED, facts["note"], facts, now)
 
 
 def move(
@@ -77,13 +84,57 @@ def move(
     return moved
 
 
-def ask_again(db: sa.Connection, id_: str, facts: dict[str, Any]) -> Deployment | None:
-    """Back to ASKED, where the backend can have lost it."""
-    losable = tables.deployments.c.state.in_(LOSABLE)
-    asked = change(db, id_, losable, facts)
-    if asked is not None:
-        _note(db, id_, asked.seq, facts["asked_at"], State.ASKED, facts["note"])
-    return asked
+def intend(db: sa.Connection, id_: str, facts: dict[str, Any], at: float) -> Deployment | None:
+    """Write down that the backend is about to be asked, unless there is no need any more.
+
+    What was cancelled, or stands behind a newer one, ends here; None where it is not waiting.
+    """
+    waiting = _locked(db, id_, WAITING)
+    if waiting is None or _needless(db, waiting, at, NEVER_ASKED) is not None:
+        return None
+    return change(db, id_, WAITING, facts)
+
+
+def take_back(db: sa.Connection, id_: str, token: str, why: str, at: float) -> Deployment | None:
+    """Have a deployment that the backend has lost wait again, or end where it is not needed.
+
+    Returns it as it is now, or None where the backend can't have lost it.
+    """
+    lost = _locked(db, id_, tables.deployments.c.state.in_(LOSABLE))
+    if lost is None:
+        return None
+    if (ended := _needless(db, lost, at, f"cancelled; {why}")) is not None:
+        return ended
+    note = f"{why}; asked again"
+    facts = {
+        "state": State.WAITING,
+        "note": note,
+        "token": token,
+        "known_before": rows.as_json(()),
+        "backend_id": None,
+        "intent_at": None,
+        "asked_at": None,
+        "started_at": None,
+        "asked_again": lost.asked_again + 1,
+    }
+    waiting = change(db, id_, sa.true(), facts)
+    _note(db, id_, lost.seq, at, State.WAITING, note)
+    return waiting
+
+
+def _locked(db: sa.Connection, id_: str, only: sa.ColumnElement[bool]) -> Deployment | None:
+    t = tables.deployments
+    query = sa.select(t).where((t.c.id == id_) & only).with_for_update()
+    row = db.execute(query).mappings().first()
+    return None if row is None else rows.read_deployment(dict(row))
+
+
+def _needless(db: sa.Connection, asking: Deployment, at: float, note: str) -> Deployment | None:
+    """End a deployment that must not be asked for: cancelled, or a newer one does its work."""
+    if asking.cancel is not None:
+        return move(db, asking.id, State.CANCELLED, note, {}, at)
+    newest = _newer(db, asking)
+    return None if newest is None else _supersede(db, asking.id, newest, at)
 
 
 def change(
@@ -121,18 +172,24 @@ def _last_lines(db: sa.Connection, id_: str) -> set[tuple[str, str]]:
     return {(row.state, row.note) for row in db.execute(last)}
 
 
-def cancel_waiting(
-    db: sa.Connection, app_id: str, seq: int, note: str, at: float, only: str | None = None
+def cancel(
+    db: sa.Connection, app_id: str, seq: int, at: float, only: str | None = None
 ) -> list[Deployment]:
-    """Cancel what waits with us for an app and came before `seq`, or `only` that one of it."""
+    """Cancel what waits with us for an app and came before `seq`, or `only` that one of it.
+
+    What the backend may have is marked, so that it is never asked for again. Returns what
+    is cancelled.
+    """
     t = tables.deployments
-    waiting = (t.c.app_id == app_id) & (t.c.seq < seq) & WAITING
+    meant = (t.c.app_id == app_id) & (t.c.seq < seq) & t.c.state.not_in(FINAL)
     if only is not None:
-        waiting &= t.c.id == only
-    query = sa.select(t.c.id).where(waiting).order_by(t.c.id).with_for_update()
-    ids = list(db.scalars(query))
-    facts = {"finished_at": at}
-    moved = [move(db, id_, State.CANCELLED, note, facts, at) for id_ in ids]
+        meant &= t.c.id == only
+    ids = list(
+        db.scalars(sa.select(t.c.id).where(meant & WAITING).order_by(t.c.id).with_for_update())
+    )
+    moved = [move(db, id_, State.CANCELLED, NEVER_ASKED, {}, at) for id_ in ids]
+    mark = sa.update(t).where(meant & t.c.cancel.is_(None)).values(cancel=Cancel.REQUESTED)
+    db.execute(mark)
     return [deployment for deployment in moved if deployment is not None]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from bridge.core.configuring.difference import Changed
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Cancel, Deployment, State
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
 from bridge.ports.feedback import Raised
 from bridge.ports.outcomes import Audited, Explained
@@ -126,6 +126,7 @@ def read_deployment(row: Mapping[str, Any]) -> Deployment:
             "action": Action(row["action"]),
             "state": State(row["state"]),
             "known_before": tuple(json.loads(row["known_before"])),
+            "cancel": row["cancel"] and Cancel(row["cancel"]),
         }
     )
 

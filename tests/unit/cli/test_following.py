@@ -57,6 +57,21 @@ async def test_a_superseded_deployment_is_followed_to_the_end_of_its_successor(
     assert shown == ["waiting", "superseded", "waiting", "running", "done"]
 
 
+async def test_a_failed_deployment_ends_with_the_end_of_its_log(
+    cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with open_stores(read_settings(None, {})) as stores:
+        await stores.journal.record([outcome(FIRST)], window=0)
+        facts = {"log_tail": "#5 [3/3] RUN make\nmake: *** no rule"}
+        await stores.journal.move(FIRST.id, State.FAILED, "make: *** no rule", **facts)
+        await followed(stores, FIRST, Progress(), Watchman(read_settings(None, {})))
+        await followed(stores, FIRST, Progress(quiet=True), Watchman(read_settings(None, {})))
+
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-4].endswith("failed     make: *** no rule")
+    assert shown[-3:] == ["the end of its log:", "  #5 [3/3] RUN make", "  make: *** no rule"]
+
+
 @pytest.mark.parametrize(
     ("action", "states", "code"),
     [

@@ -58,6 +58,7 @@ def test_deployments_have_the_promised_fields(filled: Cli) -> None:
     assert deployment["commit"] == SHA
     assert deployment["deployed_commit"] is None
     assert deployment["delivery"] == GUID
+    assert deployment["backend_id"] is None
 
 
 def test_apps_have_the_promised_fields(filled: Cli) -> None:
@@ -197,6 +198,40 @@ def test_a_deployment_shows_all_that_happened(filled: Cli) -> None:
     shown = filled.json("deployments", "show", "1")
     assert [one["state"] for one in shown["changes"]] == ["waiting", "running"]
     assert filled("deployments", "show", "1").stdout.splitlines()[-1].endswith("running    builds")
+
+
+TAIL = "Cloning into 'code'...\n  \x1b[2Jfatal: Remote branch gone not found"
+
+
+def failed(cli: Cli) -> Cli:
+    async def fail(stores):
+        facts = {"backend_id": "dep_1", "log_tail": TAIL}
+        await stores.journal.move("0000000000000001.app_web", State.FAILED, "fatal: gone", **facts)
+
+    cli.with_stores(fail)
+    return cli
+
+
+def test_a_failed_deployment_is_shown_with_the_end_of_its_log(filled: Cli) -> None:
+    shown = failed(filled)("deployments", "show", "1").stdout.splitlines()
+
+    assert shown[-4].endswith("failed     fatal: gone")
+    assert shown[-3:-1] == ["the end of its log:", "  Cloning into 'code'..."]
+    assert shown[-1].endswith("fatal: Remote branch gone not found")
+    assert "\x1b" not in shown[-1]
+    assert filled.json("deployments", "show", "1")["log_tail"] == TAIL.split("\n")
+    (listed,) = filled.json("deployments")
+    assert listed["backend_id"] == "dep_1"
+    assert "log_tail" not in listed
+
+
+def test_why_tells_what_became_of_what_was_deployed(filled: Cli) -> None:
+    told = failed(filled)("why", "web").stdout
+
+    assert told.endswith("(web/index.html matches web/**); failed: fatal: gone\n")
+    (form,) = filled.json("why", "web")
+    assert (form["deployment"]["state"], form["deployment"]["note"]) == ("failed", "fatal: gone")
+    assert filled.json("why", "docs")[0]["deployment"] is None
 
 
 def test_why_tells_the_decision_of_a_commit(filled: Cli) -> None:

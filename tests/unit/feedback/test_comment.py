@@ -20,6 +20,7 @@ from tests.fakes.journey import app, deployment
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "feedback"
 AT = 1_700_000_000.0
+NOTE = "fatal: Remote branch gone not found in upstream origin"
 LIVE = "5d6e7f8" + "0" * 33
 
 
@@ -67,7 +68,9 @@ def everything() -> Story:
     """One app in each state, one that an older push deployed, and three that were skipped."""
     states = [one for one in State if one is not State.DONE]
     others = [
-        deployment(2, f"app-{state}", state=state, started_at=AT + 5, finished_at=AT + 65)
+        deployment(
+            2, f"app-{state}", state=state, started_at=AT + 5, finished_at=AT + 65, note=NOTE
+        )
         for state in states
     ]
     apps = [
@@ -101,7 +104,14 @@ def three_apps() -> Story:
     web = replace(done(3, finished_at=AT + 51), commit=sha, deployed_commit=sha)
     api = deployment(3, "app-api", state=State.RUNNING, started_at=AT + 20)
     jobs = deployment(
-        3, "app-jobs", state=State.FAILED, started_at=AT + 9, finished_at=AT + 80, asked_at=AT
+        3,
+        "app-jobs",
+        state=State.FAILED,
+        started_at=AT + 9,
+        finished_at=AT + 80,
+        asked_at=AT,
+        note="src/mail.ts(7,3): error TS2304: Cannot find name 'smtp'."
+        ' (process "/bin/sh -c npm run build" did not complete successfully: exit code: 2)',
     )
     slack = {"link": "https://team.slack.com/archives/C1/p1700000000"}
     return story(
@@ -147,10 +157,14 @@ def test_a_second_hook_for_the_same_push_hides_nothing() -> None:
     )
 
 
-def test_a_deployment_of_a_failed_build_shows_no_line_of_its_log() -> None:
-    failed = deployment(state=State.FAILED, note="npm ERR! token=hunter2")
+def test_a_failure_says_why_below_the_table_without_secrets() -> None:
+    failed = deployment(state=State.FAILED, note="npm ERR! token=hunter2", log_tail="npm ERR! one")
 
-    assert "hunter2" not in render_comment(story(explained(), failed), "i")
+    text = render_comment(story(explained(), failed), "i")
+
+    assert "\n- `shop/web` failed: `npm ERR! token=***`\n" in text
+    assert "ERR! one" not in text
+    assert " failed: `" not in render_comment(story(explained(), replace(failed, note="")), "i")
 
 
 def test_nothing_of_the_clock_is_in_it_while_nothing_changes() -> None:

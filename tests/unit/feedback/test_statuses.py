@@ -1,5 +1,7 @@
 """Commit statuses and deployment objects: what they say, and what they never claim."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,10 +77,20 @@ def test_a_later_deployment_of_the_same_commit_counts_more_than_the_skip() -> No
     assert status_of(one) == Said(CommitState.RUNNING, "building")
 
 
-def test_a_build_log_is_in_no_description() -> None:
+def test_a_failure_says_why_without_secrets() -> None:
     failed = deployment(state=State.FAILED, note="npm ERR! token=hunter2")
 
-    assert deployment_status(failed) == Said(CommitState.FAILURE, "failed")
+    assert deployment_status(failed) == Said(CommitState.FAILURE, "failed: npm ERR! token=***")
+    assert deployment_status(replace(failed, note="")).description == "failed"
+
+
+def test_a_long_reason_keeps_its_beginning_and_its_end() -> None:
+    note = f"error: {'x' * 300} (exit code: 7)"
+    said = deployment_status(deployment(state=State.FAILED, note=note)).description
+
+    assert len(said) <= 140
+    assert said.startswith("failed: error: x")
+    assert said.endswith("(exit code: 7)")
 
 
 @given(st.text(max_size=300))

@@ -205,7 +205,7 @@ class Board:
         return render_line(
             deployment,
             news[0],
-            log_tail=await self._tail(deployment),
+            log_tail=deployment.log_tail or await self._tail(deployment),
             author_id=await self._author(target, deployment),
             app=story.apps.get(deployment.app_id),
             links=self._links,

@@ -18,13 +18,10 @@ from bridge.chats.slack.drawing.facts import (
 )
 from bridge.chats.slack.drawing.messages import Block, Message
 from bridge.chats.slack.drawing.mrkdwn import clean_lines, code_block, escape, mention, moment
+from bridge.core.failure import failure_in
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.redaction import redact
 from bridge.core.watch import App
-
-TAIL_LINES = 12
-MOST_CHARACTERS = 50_000
-"""Of a log's end; more is not looked at."""
 
 LOUD = frozenset({State.FAILED, State.UNKNOWN})
 """What the whole channel hears: it needs somebody. All else only stands in the thread."""
@@ -75,7 +72,8 @@ def _loud(
     blocks: list[Block] = [section("\n".join(filter(None, (title, about))))]
     note = news(change.state, change.note)
     tail = _tail(log_tail)
-    if note and redact(change.note).strip() not in tail:
+    # Above a tail whose last line says it, it is not said twice.
+    if note and redact(change.note).strip() not in tail.rpartition("\n")[2]:
         blocks.append(section(note))
     if tail:
         blocks.append(section(code_block(tail, SECTION_TEXT)))
@@ -84,5 +82,4 @@ def _loud(
 
 
 def _tail(log: str) -> str:
-    lines = clean_lines(redact(log[-MOST_CHARACTERS:])).strip("\n").split("\n")
-    return "\n".join(lines[-TAIL_LINES:]).strip("\n")
+    return clean_lines(failure_in(log).excerpt).strip("\n")

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 
 from bridge.chats.slack.cards.card import cancel_button
-from bridge.chats.slack.cards.lines import MOST_CHARACTERS
 from bridge.chats.slack.commands.pickers import matching
 from bridge.chats.slack.drawing import names
 from bridge.chats.slack.drawing.blocks import (
@@ -45,6 +44,7 @@ from bridge.chats.slack.drawing.standing import (
     still_open,
 )
 from bridge.core.decision import Reason
+from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment
 from bridge.core.redaction import redact
 from bridge.core.watch import App, Trigger

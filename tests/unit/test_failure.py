@@ -1,0 +1,161 @@
+"""Why a build failed: from the end of its log to one line, and to the lines worth showing."""
+
+import json
+from pathlib import Path
+from time import process_time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core.build_errors import bare
+from bridge.core.failure import (
+    EXCERPT_LINES,
+    LONGEST_LINE,
+    LONGEST_REASON,
+    Failure,
+    failure_in,
+)
+
+LOGS = Path(__file__).parents[1] / "fixtures" / "build_logs"
+REASONS: dict[str, str] = json.loads((LOGS / "reasons.json").read_text())
+CLOSING = "Error occurred ❌, check the logs for details."
+
+
+def log_of(name: str) -> str:
+    return (LOGS / f"{name}.log").read_bytes().decode()
+
+
+def test_every_log_has_its_reason_beside_it() -> None:
+    names = {str(path.relative_to(LOGS).with_suffix("")) for path in LOGS.glob("*/*.log")}
+
+    assert names == set(REASONS)
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_the_reason_is_the_line_that_says_it(name: str) -> None:
+    assert failure_in(log_of(name)).reason == REASONS[name]
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_the_excerpt_holds_the_reason_and_ends_where_the_output_ended(name: str) -> None:
+    failure = failure_in(log_of(name))
+    lines = failure.excerpt.split("\n")
+
+    assert len(lines) <= EXCERPT_LINES
+    assert "❌ Docker" not in failure.excerpt
+    assert CLOSING not in failure.excerpt
+    assert not any("\x1b" in line or "\r" in line for line in lines)
+    if "the log gives no reason" not in failure.reason and "database" not in failure.reason:
+        told = [" ".join(bare(line).split()) for line in lines]
+        assert not failure.excerpt or any(line[:60] in failure.reason for line in told if line)
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_an_excerpt_of_an_excerpt_is_the_same(name: str) -> None:
+    excerpt = failure_in(log_of(name)).excerpt
+
+    assert failure_in(excerpt).excerpt == excerpt
+
+
+def test_an_error_far_above_the_end_is_in_the_excerpt_as_well() -> None:
+    advice = "".join(f"  advice {number}\n" for number in range(40))
+    log = f"Error: no plan for this app.\n{advice}❌ Nixpacks build failed\n\n{CLOSING}\n"
+
+    failure = failure_in(log)
+
+    assert failure.reason == "Error: no plan for this app."
+    assert failure.excerpt.startswith("Error: no plan for this app.\n  advice 0\n")
+    assert failure.excerpt.endswith("…\n  advice 39")
+
+
+@pytest.mark.parametrize("log", ["", "\n", f"\n{CLOSING}\n"])
+def test_an_empty_log_is_said_to_be_empty(log: str) -> None:
+    said = "the build failed; its log is empty: it was cleared, or nothing was written"
+
+    assert failure_in(log) == Failure(said)
+
+
+def test_a_verdict_alone_is_all_that_is_known() -> None:
+    assert failure_in(f"❌ Docker build failed\n\n{CLOSING}\n").reason == "❌ Docker build failed"
+
+
+def test_a_log_that_is_cut_off_claims_no_reason() -> None:
+    assert failure_in("Initializing deployment\n#2 [1] FROM scratch\n").reason == (
+        "the log gives no reason; it stops after: #2 [1] FROM scratch"
+    )
+
+
+def test_a_long_reason_is_cut_in_its_middle() -> None:
+    reason = failure_in(f"ERROR: {'x' * 2000} exit code: 7\n\n{CLOSING}\n").reason
+
+    assert len(reason) <= LONGEST_REASON
+    assert reason.startswith("ERROR: x")
+    assert reason.endswith("exit code: 7")
+
+
+def test_the_records_own_error_is_the_reason() -> None:
+    log = f"#1 well\nports are taken\n{CLOSING}\n"
+
+    assert failure_in(log, "npm ci: lock file missing").reason == "npm ci: lock file missing"
+    assert failure_in(log, "API_TOKEN=t0ps3cret is refused").reason == "API_TOKEN=*** is refused"
+    assert failure_in(log, "ports are taken").reason == "ports are taken"
+
+
+def test_an_error_that_only_points_to_the_log_is_no_reason() -> None:
+    log = log_of("written/embedded_branch_missing")
+
+    failure = failure_in(log, "git clone did not work; its own words are in the log")
+
+    assert failure.reason == "fatal: Remote branch gone not found in upstream origin"
+
+
+def test_sql_is_never_shown() -> None:
+    failure = failure_in(log_of("written/database_of_dokploy"))
+
+    assert "update" not in failure.reason + failure.excerpt
+    assert "params" not in failure.excerpt
+
+
+def test_secrets_are_hidden_also_where_colours_cut_them_up() -> None:
+    log = "\x1b[31merror: NPM_\x1b[0mTOKEN=npm_0123456789abcdefghijABCDEFGHIJ012345 is refused\n"
+
+    failure = failure_in(log)
+
+    assert failure.reason == "error: NPM_TOKEN=*** is refused"
+    assert "npm_0" not in failure.excerpt
+
+
+LINES = st.lists(st.text(max_size=40) | st.sampled_from(["", "------", "Traceback", CLOSING]))
+
+
+@given(LINES.map("\n".join), st.none() | st.text(max_size=50))
+def test_any_log_has_a_reason_of_one_line_within_its_limits(log: str, error: str | None) -> None:
+    failure = failure_in(log, error)
+
+    assert failure.reason or error
+    assert len(failure.reason) <= LONGEST_REASON
+    assert len(failure.reason.splitlines()) <= 1
+    lines = failure.excerpt.split("\n")
+    assert len(lines) <= EXCERPT_LINES
+    assert all(len(line) <= LONGEST_LINE for line in lines)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "error " * 9000,
+        'process "' * 6000,
+        "a." * 25_000,
+        "Dockerfile:1\n--------------------\n" * 1400,
+        "x" * 50_000,
+        "\x1b[" * 25_000,
+        "❌ " + "a " * 25_000,
+    ],
+)
+def test_no_log_takes_long(line: str) -> None:
+    began = process_time()
+
+    failure_in(f"{line}\n{CLOSING}\n")
+
+    assert process_time() - began < 1.0
