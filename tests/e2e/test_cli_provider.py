@@ -60,6 +60,33 @@ def test_another_branch_keeps_all_else_and_shows_the_difference(web: Cli) -> Non
     assert note.by.startswith("cli: ")
 
 
+def test_disconnecting_shows_what_is_stored_for_other_sources_and_undo_brings_it_back(
+    web: Cli,
+) -> None:
+    image = ("--image", "nginx:1", "--username", "me", "--yes")
+    web("provider", "set", "docker", "web", *image)
+    before = web.json("provider", "show", "web", "--reveal")
+
+    told = web("provider", "disconnect", "web", "--yes").stdout
+    assert "source: docker → (nothing)" in told
+    assert "stored.git.url: " in told
+    assert "stored.git.branch: main → (nothing)" in told
+
+    undone = web("provider", "undo", "web", "--yes").stdout
+    assert "stored.git.branch: (nothing) → main" in undone
+    assert web.json("provider", "show", "web", "--reveal") == before
+
+
+def test_another_image_keeps_the_password(web: Cli) -> None:
+    words = ("provider", "set", "docker", "web", "--username", "me", "--password-stdin", "--yes")
+    piped(*words, "--image", "nginx:1", stdin="hunter2\n")
+
+    told = web("provider", "set", "docker", "web", "--image", "nginx:2", "--yes").stdout
+
+    assert told.splitlines()[1:2] == ["image: nginx:1 → nginx:2"]
+    assert web.json("provider", "show", "web", "--reveal")["password"] == "hunter2"
+
+
 def test_the_journal_knows_the_change_at_once(web: Cli) -> None:
     web("provider", "set", "git", "web", "--branch", "dev", "--yes")
 
@@ -325,7 +352,7 @@ def test_a_file_without_variables_is_refused(web: Cli) -> None:
 
 
 def test_an_app_that_never_deployed_has_no_log(web: Cli) -> None:
-    assert "has no deployments yet" in web("logs", "web", code=4).stderr
+    assert "has no deployments at the backend" in web("logs", "web", code=4).stderr
     cleared = web("clear", "web", "--yes").stdout
     assert cleared == "removed the logs of 0 deployments of default/web; their records stay\n"
 
