@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.app.backends import backends_of, configurers_of, dokploys
@@ -20,10 +21,12 @@ from bridge.app.work import work
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
+from bridge.journey.absence import notice_absence, stay
 from bridge.journey.catalog import Catalog, Leads, always, never
 from bridge.journey.feedback.turns import Turns
 from bridge.journey.ingest import Ingest
 from bridge.journey.lead import Lead, Turn, at_once
+from bridge.journey.troubles import troubles_in
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
 from bridge.settings import Settings, book_of, policy_of
@@ -78,6 +81,13 @@ async def run_bridge(
         opened = open_stores(settings, owner, listens=role.works, clock=clock)
         stores = await stack.enter_async_context(opened)
         stack.push_async_callback(_give_leases_back, stores.journal, owner)
+        if await stores.inbox.continue_after(await stores.journal.last_seq()):
+            log.warning(
+                "the inbox is older than the journal, as of another copy: what came in between"
+                " is lost here, unless the Git hosts still have it"
+            )
+        await notice_absence(stores.journal, stores.inbox, clock)
+        await in_background(stack, "alive", stay(stores.journal, clock))
         metrics = Metrics(stores.inbox, stores.journal, sizes_of(settings), clock)
         await metrics.start()
         backends, embedded = await backends_of(settings, stack, metrics.backend_request)
@@ -185,5 +195,6 @@ def _listener(
         metrics,
         web.metrics_token.get_secret_value() if web.metrics_token else None,
         slack.doors,
+        beside=partial(troubles_in, parts.stores.journal),
     )
     return WebServer(app, parts.settings.host, parts.settings.port)

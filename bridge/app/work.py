@@ -102,6 +102,7 @@ async def _flows(parts: Parts, stack: AsyncExitStack, permits: Permits) -> "Dura
     flows.register(CONFIGURE_FLOW, configuring.run)
     await flows.launch()
     stack.push_async_callback(flows.stop)
+    await in_background(stack, "flows", flows.watch())
     if database_url(settings) is not None:
         await in_background(stack, "peers", flows.watch_peers())
     return flows

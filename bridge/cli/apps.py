@@ -20,6 +20,7 @@ from bridge.cli.show import (
     say_table,
     stacked,
 )
+from bridge.cli.troubles import warn_of_troubles
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 
@@ -113,6 +114,7 @@ async def _list(settings: "Settings", json: bool) -> None:
             book = book_of(settings)
             found = [ruled(app, book) for app in await stores.journal.apps()]
             last = await stores.journal.last_deployments()
+            await warn_of_troubles(settings, stores)
     except NotFound as error:
         why_none = str(error)
     if not found:

@@ -16,6 +16,7 @@ from bridge.cli.following import Progress, Watchman, decided, followed
 from bridge.cli.forms import delivery_form, ended_form
 from bridge.cli.reaching import person
 from bridge.cli.show import clean, say, say_error, say_json
+from bridge.cli.troubles import warn_of_troubles
 from bridge.cli.using import Config, Follow, Json, kept_in, run, settings_of
 from bridge.core.errors import Rejected
 
@@ -83,6 +84,7 @@ async def _asked(settings: "Settings", action: str, name: str, *, follow: bool, 
     async with kept_in(settings) as stores:
         wish = await _wish(stores, action, name)
         id_ = await _keep(stores, wish)
+        await warn_of_troubles(settings, stores)
         running = is_running(settings)
         if not running:
             where = (

@@ -5,14 +5,14 @@ import os
 from collections.abc import Mapping
 from json import dumps, loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from bridge.cli.exits import exit_code_of
 from bridge.cli.show import MASKED, clean, hint, say, say_error, say_json
 from bridge.cli.using import Config, Json, settings_of
-from bridge.core.errors import Rejected
+from bridge.core.errors import BridgeError, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,22 +21,37 @@ group = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 
 
 @group.command()
-def check(config: Config = None, json: Json = False) -> None:
-    """Say ok, or what is wrong with the settings, the patterns of our own rules included."""
+def check(
+    config: Config = None,
+    json: Json = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask each Dokploy, too: is it there, is the key good?")
+    ] = False,
+) -> None:
+    """Say ok, or what is wrong with the settings, the patterns of our own rules included.
+
+    Ends with 2 where the settings are wrong, with 1 where only a backend is.
+    """
     from bridge.cli.checking import checked
+    from bridge.cli.online import tried
 
     logging.getLogger("bridge").setLevel(logging.ERROR)  # the lines below say it shorter
     form = checked(lambda: settings_of(config))
+    settings_fit = form["ok"]
+    if online and settings_fit:
+        form["online"] = tried(settings_of(config))
+        form["ok"] = all(one["state"] == "ok" for one in form["online"])
     if json:
         say_json(form)
     else:
         _say_checked(form)
     if not form["ok"]:
-        raise typer.Exit(exit_code_of(Rejected("")))
+        raise typer.Exit(exit_code_of(BridgeError() if settings_fit else Rejected("")))
 
 
 def _say_checked(form: dict[str, Any]) -> None:
     from bridge.cli.checking import EMBEDDED
+    from bridge.cli.online import said_of
 
     told: dict[str, list[str]] = {"warning": [], "error": [], "note": []}
     for remark in form["remarks"]:
@@ -45,6 +60,8 @@ def _say_checked(form: dict[str, Any]) -> None:
         hint(f"warning: {words}")
     for words in told["error"]:
         say_error(words)
+    for one in form.get("online", ()):
+        (hint if one["state"] == "ok" else say_error)(clean(said_of(one)))
     if not form["ok"]:
         return
     say("ok")

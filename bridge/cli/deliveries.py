@@ -18,6 +18,7 @@ from bridge.cli.show import (
     say_json,
     table,
 )
+from bridge.cli.troubles import warn_of_troubles
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.cli.verdicts import say_decisions
 from bridge.core.errors import NotFound
@@ -66,6 +67,7 @@ async def _list(settings: "Settings", limit: int, json: bool) -> None:
         async with kept_in(settings) as stores:
             found = await stores.inbox.newest(limit)
             decisions = await stores.journal.decisions([one.seq for one in found])
+            await warn_of_troubles(settings, stores)
     except NotFound as error:
         why_none = str(error)
         found, decisions = [], {}

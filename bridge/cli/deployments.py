@@ -20,6 +20,7 @@ from bridge.cli.show import (
     on_terminal,
     say_json,
 )
+from bridge.cli.troubles import warn_of_troubles
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 
@@ -73,6 +74,7 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
         async with kept_in(settings) as stores:
             app_id = (await known_app(stores.journal, app)).app.id if app else None
             found = await stores.journal.deployments(limit=limit, app_id=app_id)
+            await warn_of_troubles(settings, stores)
     except NotFound as error:
         if app:
             raise

@@ -8,7 +8,8 @@
     │   └── NotFound          no such app, delivery, …               → 404
     ├── Refused           the other side said no: show its words
     ├── Unreachable       the request never arrived: retry
-    │   └── TooEarly          what it is about is not there yet: nothing is wrong
+    │   ├── TooEarly          what it is about is not there yet: nothing is wrong
+    │   └── KeyRefused        our key is not accepted: a person has to mend it
     └── Unanswered        it may have arrived: find out before asking again
 
 Each message names the rule, the value received and the remedy, and never holds
@@ -86,6 +87,17 @@ class TooEarly(Unreachable):
     def __init__(self, service: str, why: str, *, retry_after: float | None = None) -> None:
         super().__init__(service, why, retry_after=retry_after)
         self.args = (f"{service}: {why}",)
+
+
+class KeyRefused(Unreachable):
+    """The other side does not accept our key, so nothing has happened; asking again is safe.
+
+    It holds for whatever is asked, until a person sets another key: what waits goes on waiting.
+    """
+
+    def __init__(self, service: str, why: str) -> None:
+        super().__init__(service, why)
+        self.args = (f"{service} refuses the API key: {why}",)
 
 
 class Unanswered(BridgeError):

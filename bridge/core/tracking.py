@@ -49,9 +49,14 @@ class Match:
     doubtful: tuple[Seen, ...] = ()
 
 
-def token_for(instance: str, deployment_id: str) -> str:
-    """The token of a deployment: the same at every try, and no other bridge's."""
-    digest = hashlib.blake2b(f"{instance}\0{deployment_id}".encode(), digest_size=8).hexdigest()
+def token_for(salt: str, deployment_id: str) -> str:
+    """Return the token of a deployment that is decided with this salt.
+
+    The salt is random, and new at every decision: a bridge whose data was restored from an older
+    copy gives the same ids again, and must not take records from before for its own. The token
+    is written down with the deployment, so it is the same at every try.
+    """
+    digest = hashlib.blake2b(f"{salt}\0{deployment_id}".encode(), digest_size=8).hexdigest()
     return token_of(digest)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from dbos import DBOS, WorkflowSerializationFormat
@@ -47,17 +47,25 @@ class Bodies:
         """Whether a flow runs here."""
         return name in self._running
 
-    async def cut_off(self) -> None:
-        """End what runs, wherever it is."""
-        running = list(self._running.values())
-        for task in running:
+    def running(self) -> list[str]:
+        """Return the names of the flows that run here."""
+        return list(self._running)
+
+    async def cut_off(self, names: Iterable[str] | None = None) -> None:
+        """End these flows, or all that run here, wherever they are; nothing is written down."""
+        some = self.running() if names is None else names
+        tasks = [self._running[name] for name in some if name in self._running]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, body: Body, id_: str) -> None:
         task = asyncio.current_task()
         assert task is not None
         name = DBOS.workflow_id or id_
+        # The engine runs a flow a second time where its database has lost that it runs: the
+        # newer run is the one that it knows, and each looks first at what is so already.
+        await self.cut_off([name])
         self._running[name] = task
         try:
             await body(_DbosSteps(), id_)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 
+from bridge.core.errors import BridgeError
 from bridge.durable import strays
 from bridge.durable.bodies import Bodies, Body, Flow
 from bridge.durable.log_words import give_log_back, take_log
-from bridge.durable.strays import Need
+from bridge.durable.strays import Need, Twice
 from bridge.durable.system import NAME, QUEUE, VERSION, dispatch, give_back, translated
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ _OVER = ("SUCCESS", "ERROR", "CANCELLED")
 
 MANY = 500
 """Names in one question."""
+
+LOOK = 10.0
+"""Seconds between two looks at what the database has under this process."""
 
 MOST_SUCCESSORS = 3
 """How often another flow takes up the work of one that has ended too early."""
@@ -62,7 +66,7 @@ class DurableFlows:
         self._poll_seconds = poll_seconds
         self._threads = threads
         self._bodies = Bodies()
-        self._strays: set[str] = set()
+        self._standing, self._taken = Twice(), Twice()
         self._flows: dict[str, Flow] = {}
 
     def register(self, flow: str, body: Body) -> None:
@@ -78,6 +82,9 @@ class DurableFlows:
         self._flows = self._bodies.flows()
         # On this loop's own thread, so that flows run on this loop, beside all the rest.
         DBOS.launch()
+        await self._register_queue()
+
+    async def _register_queue(self) -> None:
         await DBOS.register_queue_async(
             QUEUE,
             partition_concurrency=1,
@@ -112,7 +119,7 @@ class DurableFlows:
         """See to it that flows of these ids, by id their keys, are under way.
 
         One that has ended too early, as after a fault of the engine's, gets a successor that
-        does its work anew. One that stands still here goes on, if it did so the last time, too.
+        does its work anew.
 
         Returns:
             The ids of those whose last successor has ended too early as well.
@@ -123,36 +130,66 @@ class DurableFlows:
         names = {f"{flow}.{id_}": id_ for id_ in wanted}
         with translated():
             known = await self._known(strays.names_to_ask(names, MOST_SUCCESSORS))
-            standing: set[str] = set()
             given_up: list[str] = []
             for first, id_ in names.items():
                 name = strays.newest(first, known)
-                status, executor = known.get(name, (None, None))
-                runs = self._bodies.runs(name)
-                need = strays.need_of(status, executor, here=self._executor_id, runs=runs)
-                if need is Need.DISPATCH:
-                    standing.add(name)
-                elif need is Need.START:
+                need = strays.need_of(known.get(name))
+                if need is Need.START:
                     await self._enqueue(flow, id_, wanted[id_], name)
                 elif need is Need.ANOTHER and name == strays.successor(first, MOST_SUCCESSORS):
                     given_up.append(id_)
                 elif need is Need.ANOTHER:
-                    log.warning("a flow ended too early", extra={"flow": name, "as": status})
+                    log.warning("a flow ended too early", extra={"flow": name, "as": known[name]})
                     await self._enqueue(flow, id_, wanted[id_], strays.after(first, name))
-            await asyncio.to_thread(
-                dispatch, self._engine, self._executor_id, standing & self._strays
-            )
-        self._strays = standing
         return given_up
 
-    async def _known(self, names: Sequence[str]) -> dict[str, tuple[str, str | None]]:
-        """Status and executor of flows by their name."""
-        found: dict[str, tuple[str, str | None]] = {}
+    async def watch(self) -> None:
+        """Look after the flows that the database has under this process, as long as it lives."""
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                await self.look()
+            except BridgeError as error:
+                log.warning("flows can't be looked after", extra={"why": str(error)})
+            except Exception:  # the engine's own: what it can't do now it may do the next time
+                log.exception("flows can't be looked after")
+
+    async def look(self) -> None:
+        """Have what runs here and what the database says of it agree; the database is right.
+
+        The database may be another than before, e.g. a replica that lagged. A flow that it has
+        under this process, and that does not run here, would keep all others of its key waiting;
+        one that runs here and that it has under another process would run twice. A lost queue
+        would leave all of them where they are.
+
+        Raises:
+            Unreachable: the database can't be read or written.
+        """
+        with translated():
+            if await DBOS.retrieve_queue_async(QUEUE) is None:  # nobody would take anything from it
+                log.warning("the queue of flows was lost; it is made anew")
+                await self._register_queue()
+            pending = await DBOS.list_workflows_async(
+                status="PENDING", load_input=False, load_output=False
+            )
+            of = {flow.workflow_id: flow.executor_id for flow in pending}
+            running = self._bodies.running()
+            here = [name for name, executor in of.items() if executor == self._executor_id]
+            standing = self._standing.again([name for name in here if name not in running])
+            await asyncio.to_thread(dispatch, self._engine, self._executor_id, standing)
+            away = [
+                name for name in running if of.get(name, self._executor_id) != self._executor_id
+            ]
+            await self._bodies.cut_off(self._taken.again(away))
+
+    async def _known(self, names: Sequence[str]) -> dict[str, str]:
+        """The status of flows by their name."""
+        found: dict[str, str] = {}
         for start in range(0, len(names), MANY):
             listed = await DBOS.list_workflows_async(
                 workflow_ids=list(names[start : start + MANY]), load_input=False, load_output=False
             )
-            found |= {one.workflow_id: (one.status, one.executor_id) for one in listed}
+            found |= {one.workflow_id: one.status for one in listed}
         return found
 
     async def forget(self, before: float, limit: int) -> int:

@@ -1,6 +1,6 @@
-"""Flows that should go on and do not: found out from what the engine says of them. Pure."""
+"""Find the flows that should go on and do not, from what the engine says of them. Pure."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from enum import Enum
 
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -13,22 +13,29 @@ class Need(Enum):
     NOTHING = "nothing"
     START = "start"
     ANOTHER = "another"  # it has ended too early, so another has to finish its work
-    DISPATCH = "dispatch"  # the engine believes that it runs here, and it does not
 
 
-def need_of(status: str | None, executor: str | None, *, here: str, runs: bool) -> Need:
-    """What it needs.
-
-    Args:
-        status: what the engine says; None where it knows none.
-        executor: the process that has it; `here` is this one.
-        runs: whether it does run here.
-    """
+def need_of(status: str | None) -> Need:
+    """Return what a flow needs of which the engine says this; None where it knows none."""
     if status is None:
         return Need.START
-    if status in ENDED:
-        return Need.ANOTHER
-    return Need.DISPATCH if status == "PENDING" and executor == here and not runs else Need.NOTHING
+    return Need.ANOTHER if status in ENDED else Need.NOTHING
+
+
+class Twice:
+    """Names that were found at two looks in a row.
+
+    Between two steps of the engine a flow may look astray for a moment.
+    """
+
+    def __init__(self) -> None:
+        self._before: set[str] = set()
+
+    def again(self, found: Collection[str]) -> list[str]:
+        """Return those of these that were found the last time as well."""
+        again = sorted(self._before.intersection(found))
+        self._before = set(found)
+        return again
 
 
 def newest(name: str, statuses: Container[str]) -> str:

@@ -20,6 +20,7 @@ from bridge.core.rules import RuleBook, ruled
 from bridge.core.watch import App
 from bridge.core.watch_paths.index import WatchIndex
 from bridge.core.watch_paths.patterns import Hit
+from bridge.journey.troubles import Troubles
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
@@ -144,6 +145,7 @@ class Catalog:
         """Set once there is something to decide by; until then deliveries wait."""
         self.trouble: dict[str, str] = {}
         """Backends that could not be read the last time, and why."""
+        self._troubles = Troubles(journal)
 
     async def load(self) -> None:
         """Start from what the journal knows."""
@@ -190,6 +192,8 @@ class Catalog:
             began = self._began = self._clock()
             names = list(self._backends)
             await asyncio.gather(*(self._refresh_one(name) for name in names))
+            if self._backends:  # else another process reads them
+                await self._troubles.note(self.trouble, began)
             await self._follow()
             if not self.trouble:
                 self._read_at = began

@@ -119,6 +119,9 @@ class Inbox(Protocol):
     async def get(self, seq: int) -> Delivery | None:
         """One delivery by its position, with its body."""
 
+    async def continue_after(self, seq: int) -> bool:
+        """Give only positions after `seq` from now on; returns whether that changes anything."""
+
     async def forget_bodies(self, before: float, limit: int) -> int:
         """Forget the bodies of some decided deliveries from before then; how many."""
 

@@ -96,7 +96,10 @@ class Decisions(Protocol):
         """When the newest push of its repository came, by the id of an app that had one."""
 
     async def newest_push(self, ref_key: str) -> LastPush | None:
-        """The newest decided push of a ref; None where none was decided."""
+        """The decided push that a ref stands at; None where none was decided."""
+
+    async def last_seq(self) -> int:
+        """The position of the newest delivery that was decided; 0 where none was."""
 
     async def pushes_to(self, ref_key: str, commit: str) -> list[int]:
         """The decided pushes that led a ref to a commit, oldest first."""

@@ -75,12 +75,22 @@ class Readiness:
             return f"it says nothing for {self._patience:g} s"
 
 
+Beside = Callable[[], Awaitable[Mapping[str, str]]]
+"""Further lines for insiders, by name; they do not make the bridge less ready."""
+
+
+async def nothing_beside() -> Mapping[str, str]:
+    """Return no further lines."""
+    return {}
+
+
 def readyz(
-    checks: Mapping[str, Check], insiders: Insiders
+    checks: Mapping[str, Check], insiders: Insiders, beside: Beside = nothing_beside
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     """A handler that says of every part how it is; 503 when something is wrong.
 
-    It is JSON with one line for each part, so that `grep` and people can read it as well.
+    It is JSON with one line for each part, so that `grep` and people can read it as well. A
+    backend that is away leaves the bridge ready: it takes webhooks all the same.
     """
     readiness = Readiness(checks)
 
@@ -88,6 +98,8 @@ def readyz(
         wrong = await readiness.wrong()
         told = insiders(request)
         parts = {name: (why if told else AWAY) if why else "ok" for name, why in wrong.items()}
+        if told:
+            parts |= await beside()
         ready = not any(wrong.values())
         status = {"status": "ready" if ready else "not ready"}
         body = json.dumps(status | parts, indent=0, ensure_ascii=False) + "\n"

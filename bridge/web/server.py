@@ -15,7 +15,7 @@ from bridge.journey.ingest import Ingest
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import refusal
 from bridge.web.chat import chat_route
-from bridge.web.health import Check, healthz, readyz
+from bridge.web.health import Beside, Check, healthz, nothing_beside, readyz
 from bridge.web.hooks import BodyLimits, Hooks, count_nothing, expect_later
 from bridge.web.insiders import Insiders
 from bridge.web.metrics import Metrics, metrics_route
@@ -48,8 +48,14 @@ def routes(
     metrics: Metrics | None = None,
     metrics_token: str | None = None,
     chats: Mapping[str, ChatDoor] | None = None,
+    *,
+    beside: Beside = nothing_beside,
 ) -> web.Application:
-    """The public surface; see product.md."""
+    """The public surface; see product.md.
+
+    Args:
+        beside: what insiders are told of backends, besides how the bridge's own parts are.
+    """
     app = web.Application(client_max_size=limits.max_body)
     hosts = tuple(hosts)
     hooks = Hooks(ingest, limits, metrics.webhook if metrics else count_nothing)
@@ -62,7 +68,7 @@ def routes(
         app.router.add_route("*", path, handle, expect_handler=expect_later)
     app.router.add_get("/healthz", healthz)
     insiders = Insiders(metrics_token)
-    app.router.add_get("/readyz", readyz(checks, insiders))
+    app.router.add_get("/readyz", readyz(checks, insiders, beside))
     if metrics is not None:
         app.router.add_get("/metrics", metrics_route(metrics, insiders))
     app.on_response_prepare.append(_nameless)

@@ -63,10 +63,10 @@ def delivery_ids_are_not_looked_at() -> None:
 
 def same_push_of_two_webhooks_is_not_recognised() -> None:
     """Nor superseded, which would mostly hide that it is deployed twice."""
-    from bridge.stores.journal import moves, recording
+    from bridge.stores.journal import moves, pushes
 
     _put(moves, "makes_moot", lambda *_: False)
-    _put(recording._Pushes, "same", lambda *_: None)
+    _put(pushes.Pushes, "same", lambda *_: None)
 
 
 def recordings_overlap() -> None:

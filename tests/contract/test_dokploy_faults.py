@@ -29,6 +29,11 @@ class Wire:
         self.arrived = asyncio.Event()
         self.writers: list[asyncio.StreamWriter] = []
 
+    @property
+    def with_key(self) -> list[bytes]:
+        """The requests that hold our key, so not those of how the database is."""
+        return [request for request in self.requests if b"x-api-key" in request]
+
     async def stop(self, server: asyncio.Server) -> None:
         """Hang up on whoever is left: from Python 3.12 on a server waits for them."""
         server.close()
@@ -206,8 +211,9 @@ async def test_a_read_is_never_unanswered(dokploy: Dokploy, wire: Wire, name: st
         await dokploy.deployments(APP)
 
     assert type(caught.value) is error
+    had_its_time = name in ("time-out", "an answer that never ends")
     patient = error is Refused or getattr(caught.value, "retry_after", None) is not None
-    assert len(wire.requests) == (1 if patient else 3)
+    assert len(wire.with_key) == (1 if patient or had_its_time else 3)
 
 
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
@@ -298,7 +304,7 @@ async def test_a_request_that_waits_for_a_free_connection_was_not_sent(wire: Wir
     with pytest.raises(Unreachable, match="ReadTimeout"):
         await first
 
-    assert len(wire.requests) == 1
+    assert len(wire.with_key) == 1
     await client.close()
     await wire.stop(server)
 

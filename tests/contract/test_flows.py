@@ -81,9 +81,11 @@ class Ledger:
         key = id_.partition(".")[2]
         self.at_once[key] += 1
         self.most_at_once[key] = max(self.most_at_once[key], self.at_once[key])
-        await steps.run("one", lambda: self.step(id_, "one"))
-        await steps.run("two", lambda: self.step(id_, "two"))
-        self.at_once[key] -= 1
+        try:
+            await steps.run("one", lambda: self.step(id_, "one"))
+            await steps.run("two", lambda: self.step(id_, "two"))
+        finally:
+            self.at_once[key] -= 1
         self.lines.append(f"{id_} end")
 
     async def step(self, id_: str, name: str) -> str:
@@ -256,11 +258,113 @@ async def test_one_that_stands_still_here_goes_on(launched: Launched) -> None:
     await flows.start("work", "0001.a", key="a")
     await ledger.written("0001.a one")
     flows._bodies._running.clear()
-    await flows.ensure("work", {"0001.a": "a"})
+    await flows.look()
     assert ledger.lines == ["0001.a one"]  # seen once it may have begun just now
 
     gate.set()
-    await flows.ensure("work", {"0001.a": "a"})
+    await flows.look()
+
+    await ledger.written("0001.a end")
+
+
+# ── under another state of the database, as after a failover or a restore ────
+
+
+def say(flows: Any, statement: str, **values: str) -> None:
+    """Have the engine's tables say something else, beneath a running process."""
+    on_postgres = flows._engine.dialect.name == "postgresql"
+    tables = {
+        name: f"dbos.{name}" if on_postgres else name for name in ("workflow_status", "queues")
+    }
+    with flows._engine.begin() as db:
+        db.execute(sa.text(statement.format(**tables)), values)
+
+
+STATUS = "UPDATE {workflow_status} SET status = :status WHERE workflow_uuid = :name"
+GONE = "DELETE FROM {workflow_status} WHERE workflow_uuid = :name"
+GIVEN = "UPDATE {workflow_status} SET executor_id = :to WHERE workflow_uuid = :name"
+
+
+async def until_it_says(flows: Any, name: str, status: str) -> None:
+    async def said() -> str | None:
+        return (await flows._known([name])).get(name)
+
+    await until(said, lambda found: found == status)
+
+
+async def test_one_that_has_ended_and_runs_here_by_the_database_keeps_nobody_waiting(
+    launched: Launched,
+) -> None:
+    """Nobody asks for it any more: its end was written, and that was lost."""
+    ledger = Ledger()
+    flows = await launched(work=ledger.body)
+    await flows.start("work", "0001.a", key="a")
+    await until_it_says(flows, "work.0001.a", "SUCCESS")
+    say(flows, STATUS, name="work.0001.a", status="PENDING")
+
+    await flows.start("work", "0002.a", key="a")
+    await flows.look()
+    await flows.look()
+
+    await ledger.written("0002.a end")
+
+
+@pytest.mark.parametrize("lost", ["the row", "that it runs"])
+async def test_one_that_runs_here_and_not_by_the_database_runs_once_at_a_time_to_its_end(
+    launched: Launched, lost: str
+) -> None:
+    ledger = Ledger()
+    gate = ledger.gate("0001.a one")
+    flows = await launched(work=ledger.body)
+    await flows.start("work", "0001.a", key="a")
+    await ledger.written("0001.a one")
+
+    if lost == "the row":
+        say(flows, GONE, name="work.0001.a")
+        assert await flows.ensure("work", {"0001.a": "a"}) == []
+    else:
+        say(flows, STATUS, name="work.0001.a", status="ENQUEUED")
+
+    async def so_far() -> int:
+        return ledger.lines.count("0001.a one")
+
+    await until(so_far, lambda found: found == 2)
+    gate.set()
+    await ledger.written("0001.a end")
+    await until_it_says(flows, "work.0001.a", "SUCCESS")
+    assert ledger.lines.count("0001.a end") == 1
+    assert ledger.most_at_once == {"a": 1}
+
+
+async def test_one_that_another_process_has_by_the_database_is_left_to_it(
+    launched: Launched,
+) -> None:
+    ledger = Ledger()
+    ledger.gate("0001.a one")
+    flows = await launched(work=ledger.body)
+    await flows.start("work", "0001.a", key="a")
+    await ledger.written("0001.a one")
+    say(flows, GIVEN, name="work.0001.a", to="another-1-00000001")
+
+    await flows.look()
+    assert flows._bodies.runs("work.0001.a")
+    await flows.look()
+
+    assert not flows._bodies.runs("work.0001.a")
+    await until_it_says(flows, "work.0001.a", "PENDING")
+
+
+async def test_a_queue_that_was_lost_is_made_anew(launched: Launched) -> None:
+    ledger = Ledger()
+    flows = await launched(work=ledger.body)
+    say(flows, "DELETE FROM {queues}")
+
+    async def deaf() -> bool:
+        return not any(thread.name == "queue-worker-flows" for thread in threading.enumerate())
+
+    await until(deaf, bool)
+    await flows.start("work", "0001.a", key="a")
+    await flows.look()
 
     await ledger.written("0001.a end")
 

@@ -488,3 +488,24 @@ async def test_no_more_waits_to_be_written_than_memory_is_for(tmp_path: Path) ->
     assert await due_ids(inbox) == ["one"]
     assert not (await inbox.keep(delivery("two", body=noise(800, 2)))).duplicate
     await inbox.stop()
+
+
+async def test_positions_go_on_after_those_that_another_store_knows(reopened: Opened) -> None:
+    """A copy of the inbox that is older than the journal would give decided positions again."""
+    inbox = await reopened()
+    first = await inbox.keep(delivery("one"))
+    assert not await inbox.continue_after(first.seq)
+
+    assert await inbox.continue_after(first.seq + 40)
+    assert not await inbox.continue_after(first.seq + 7)
+
+    assert (await inbox.keep(delivery("two"))).seq == first.seq + 41
+    inbox = await reopened()
+    assert (await inbox.keep(delivery("three"))).seq == first.seq + 42
+
+
+async def test_positions_of_an_empty_inbox_go_on_as_well(inbox: Any) -> None:
+    assert not await inbox.continue_after(0)
+    assert await inbox.continue_after(5)
+
+    assert (await inbox.keep(delivery("one"))).seq == 6

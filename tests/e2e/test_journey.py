@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,33 @@ async def test_two_hooks_for_one_push_deploy_once(world: World, origin: Origin) 
 
     assert await world.reasons(twin) == {"shop/web": "duplicate_push"}
     await world.ended(1)
+
+
+@pytest.mark.parametrize("host", ["github", "gitlab"])
+async def test_two_hooks_for_one_push_deploy_once_though_the_push_before_it_comes_late(
+    world: World, origin: Origin, host: str
+) -> None:
+    origin = replace(origin, host=host)
+    await make_site(world, origin)
+    zero = origin.head()
+    one = origin.repository.commit("feat: second", {"web/index.html": "2"})
+    two = origin.repository.commit("feat: third", {"web/index.html": "3"})
+    pushed_at = {zero: 1_795_600_000, one: 1_795_600_005}
+
+    async def push(before: str, after: str) -> str:
+        payload = origin.payload("refs/heads/main", before, after)
+        if host == "github":
+            payload["repository"]["pushed_at"] = pushed_at[before]
+        answer = await world.hook(host, payload)
+        return str(answer.json()["delivery"])
+
+    await push(one, two)
+    late = await push(zero, one)
+    twin = await push(one, two)
+
+    assert await world.reasons(late, host) == {"shop/web": "no_watch_paths"}
+    assert await world.reasons(twin, host) == {"shop/web": "duplicate_push"}
+    assert len(await world.ended(2)) == 2
 
 
 async def test_forth_back_and_forth_again_deploys_three_times(world: World, origin: Origin) -> None:

@@ -41,10 +41,12 @@ INSIDE_JOURNEY = {
     "feedback": set[str](),
     "configuring": set[str](),
     "chat": {"delivery"},
-    "catchup": {"catalog", "lead"},
+    "catchup": {"absence", "catalog", "lead"},
     "probe": {"catalog", "deployment", "lead"},
     "retention": {"lead"},
-    "catalog": set[str](),
+    "absence": set[str](),
+    "catalog": {"troubles"},
+    "troubles": set[str](),
     "lead": set[str](),
 }
 """A step imports only later steps, and helpers; upstream it reaches through the stores."""

@@ -13,6 +13,7 @@ from bridge.core.events import Commit, Ref, RefKind, Repository
 from bridge.core.found import FOUND_EVENT, parse_found
 from bridge.core.watch import App, Rules, Source, SourceType, Trigger
 from bridge.githosts.github.webhooks import GitHub
+from bridge.journey.absence import ALIVE, last_absence, notice_absence, stay
 from bridge.journey.catchup.budget import Budget
 from bridge.journey.catchup.catchup import Diligence, Sweeper
 from bridge.journey.catchup.reconcile import Reconciler, wanted_of
@@ -486,3 +487,101 @@ async def test_a_budget_lets_the_first_through_at_once_and_spreads_the_rest() ->
         await budget.spend()
 
     assert clock.now - start == pytest.approx(3.0, abs=0.5)
+
+
+# ── after an absence ─────────────────────────────────────────────────────────
+
+
+async def away(scene: Scene, seconds: float) -> None:
+    """The bridge is started so long after its data was written for the last time."""
+    await scene.journal.note(ALIVE, str(scene.clock.now))
+    scene.clock.now += seconds
+    await notice_absence(scene.journal, scene.inbox, scene.clock)
+
+
+async def test_what_was_answered_in_an_absence_is_fetched_if_it_is_not_kept(scene: Scene) -> None:
+    """Who had answered it was this bridge, before its data was restored from an older copy."""
+    scene.api.listed = [HOOK]
+    assert await scene.sweeper.round([app()]) == 0
+    await away(scene, 7200)
+    missed(scene, "kept", True, age=1000)
+    await scene.inbox.keep(delivery("kept"))
+    missed(scene, "lost", True, age=1000)
+    missed(scene, "before the copy", True, age=8000)
+
+    assert await scene.sweeper.round([app()]) == 1
+
+    assert (await scene.kept())[-1].id == "lost"
+    scene.clock.now += 300
+    assert await scene.sweeper_anew().round([app()]) == 0
+
+
+async def test_a_sweep_after_an_absence_looks_back_to_the_copys_own_last_one(scene: Scene) -> None:
+    scene.api.listed = [HOOK]
+    await scene.sweeper.round([app()])
+    await away(scene, 2 * 86_400)
+    missed(scene, "just after the copy", True, age=2 * 86_400 - 60)
+
+    assert await scene.sweeper.round([app()]) == 1
+
+
+async def test_an_absence_that_nobody_came_to_asking_about_is_not_forgotten_by_the_next_start(
+    scene: Scene,
+) -> None:
+    scene.api.listed = [HOOK]
+    await away(scene, 7200)
+    missed(scene, "lost", True, age=3600)
+    scene.api.away = True
+    assert await scene.sweeper.round([app()]) == 0
+    await away(scene, 600)
+    scene.api.away = False
+
+    assert await scene.sweeper_anew().round([app()]) == 1
+
+
+async def test_a_start_soon_after_a_stop_is_no_absence(scene: Scene) -> None:
+    await away(scene, 60)
+    assert await last_absence(scene.journal) is None
+
+    scene.api.listed = [HOOK]
+    missed(scene, "answered", True, age=30)
+    assert await scene.sweeper.round([app()]) == 0
+
+
+async def test_a_copy_by_a_release_that_left_no_marks_counts_from_its_newest_delivery(
+    scene: Scene,
+) -> None:
+    assert await notice_absence(scene.journal, scene.inbox, scene.clock) is None
+    scene.api.listed = [HOOK]
+    await scene.inbox.keep(delivery("newest", received_at=scene.clock.now))
+    scene.clock.now += 7200
+    missed(scene, "lost", True, age=3600)
+    await notice_absence(scene.journal, scene.inbox, scene.clock)
+
+    assert await scene.sweeper.round([app()]) == 1
+
+
+async def test_the_mark_is_renewed_whatever_becomes_of_one(scene: Scene) -> None:
+    class Enough(Exception):
+        pass
+
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        scene.clock.now += seconds
+        if len(slept) == 3:
+            raise Enough
+
+    async def fails(_key: str, _value: str) -> None:
+        raise Unreachable("the journal", "away")
+
+    note, scene.journal.note = scene.journal.note, fails
+    with pytest.raises(Enough):
+        await stay(scene.journal, scene.clock, sleep=sleep)
+    scene.journal.note = note
+    slept.clear()
+    with pytest.raises(Enough):
+        await stay(scene.journal, scene.clock, sleep=sleep)
+
+    assert await scene.journal.recall(ALIVE) == str(scene.clock.now - slept[-1])

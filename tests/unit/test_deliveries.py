@@ -719,7 +719,7 @@ async def test_a_tag_that_is_deleted_and_pushed_anew_deploys_anew(desk: Desk) ->
     await desk.catalog.refresh()
     zero = "0" * 40
     made = push("v1", kind=RefKind.TAG, before=zero, created=True, moment="1795600000")
-    gone = push("v1", kind=RefKind.TAG, after=zero, deleted=True, commit=None)
+    gone = push("v1", kind=RefKind.TAG, before=made.after, after=zero, deleted=True, commit=None)
     for id_, event in {"made": made, "gone": gone, "made again": made}.items():
         await desk.keep(id_, event)
         await desk.drain()

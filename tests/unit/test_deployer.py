@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from bridge.journey.deployment.deployment import Deployer
 from bridge.journey.deployment.pace import Pace
 from bridge.ports.backends import Progress
 from bridge.ports.outcomes import Outcome
+from bridge.stores import tables
 from bridge.stores.journal import SqlJournal
 from tests.fakes.journey import (
     HEAD,
@@ -980,6 +982,27 @@ async def test_a_backend_too_old_to_list_its_queue_is_followed_by_its_records(
     assert await stage.states(ended) == ["waiting", "asked", "running", "done"]
 
 
+async def test_one_that_waits_again_by_the_journal_is_asked_for_again_without_a_restart(
+    staged: Callable[..., Stage],
+) -> None:
+    """As after a failover to a replica that lagged: what was written down meanwhile is lost."""
+    stage = staged(waits=60)
+    new = await stage.wish()
+    t = tables.deployments
+
+    def lag(db: sa.Connection) -> None:
+        lost = {"state": State.WAITING, "intent_at": None, "asked_at": None, "known_before": "[]"}
+        db.execute(sa.update(t).where(t.c.id == new.id).values(lost))
+        stage.backend.jobs.clear()
+
+    stage.clock.after(30, lambda: stage.journal._write(lag))
+
+    ended = await stage.run(new)
+
+    assert ended.state is State.DONE
+    assert stage.backend.asked == 2
+
+
 # ── death and restart ────────────────────────────────────────────────────────
 
 
@@ -1003,6 +1026,17 @@ async def test_a_crash_after_the_call_and_before_the_record_adopts(
 
     assert stage.backend.asked == 1
     assert (ended.state, ended.backend_id) == (State.DONE, "dep-2")
+
+
+async def test_an_ask_that_the_journal_has_forgotten_is_found_by_its_token(stage: Stage) -> None:
+    """A copy of the journal from before the ask was restored while it builds."""
+    new = await stage.wish()
+    await stage.backend.deploy(stage.app, title=new.token, description="")
+    stage.clock.now += 2
+
+    ended = await stage.run(new)
+
+    assert (stage.backend.asked, ended.state, ended.backend_id) == (1, State.DONE, "dep-1")
 
 
 async def _dying(*_args: Any) -> None:

@@ -1,25 +1,26 @@
-"""What an answer of Dokploy means: fine, or which error of ours. Pure.
+"""The meaning of every answer of Dokploy, in one table: `TABLE`. Pure.
 
-    2xx                     fine; `{"success": false}` → Refused
-    3xx                     Refused: we follow no redirect, it names where to
-    401 without `code`      KeyRefused: unknown, disabled, expired or exhausted key
-    401 with `code`, 403    Forbidden: the key lacks a permission, `data.path` names it
-    408, 425, 429           Unreachable: nothing was done; 503 with Retry-After the same
-    404 of a proxy          Unreachable: Dokploy itself was not asked
-    other 4xx               Refused, with the server's words
-    5xx                     Unreachable when reading, else Unanswered; but an unknown
-                            provider id (a failed query on a save) is Refused
+    yes        it was done
+    no         Refused, Forbidden: understood and not done; asking again changes nothing
+    away       Unreachable: nothing was done; ask again later
+    unknown    it may have been done: Unreachable for a read, Unanswered for a change
+    doubtful   one answer for two causes, a bad key or a database that is away; `witness.py`
+               finds out which
 
-Source: facts.md, "Errors", and the recorded exchanges named there.
+The first row that fits counts. A contract test replays every recorded answer of a real
+server and names the row that it must meet. Source: facts.md, "Errors", "401" and
+"PostgreSQL away".
 """
 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,26 +29,36 @@ from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
 
 _LONGEST_WAIT = 3600.0  # of a Retry-After; more is a mistake, and would look like a hang
 _PROXY_404 = re.compile(rb"404 page not found|<html|<!doctype", re.IGNORECASE)
-_PROVIDER_IDS = ("githubId", "gitlabId", "customGitSSHKeyId")
+_PAGE = re.compile(rb"\s*<(?:html|!doctype)", re.IGNORECASE)
+_PROVIDER_IDS = ("githubId", "gitlabId", "giteaId", "bitbucketId", "customGitSSHKeyId")
 _SAVES_PROVIDER = re.compile(r"application\.save\w+Provider|(?:application|compose)\.update")
-
-
-class KeyRefused(Refused):
-    """The key itself is not accepted, whatever is asked."""
+_FAILED_QUERY = "Failed query"
 
 
 class Forbidden(Refused):
     """The key is good but lacks a permission, or has no access to this service."""
 
 
+class Means(StrEnum):
+    """The meaning of an answer; see the head of this file."""
+
+    YES = "yes"
+    NO = "no"
+    FORBIDDEN = "forbidden"
+    AWAY = "away"
+    UNKNOWN = "unknown"
+    KEY_OR_DATABASE = "key or database"
+    KEY = "key"
+    PROVIDER_OR_DATABASE = "provider or database"
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What was asked, as far as it matters for reading the answer.
+    """A question, as far as it matters for reading the answer.
 
     Attributes:
         path: e.g. "application.deploy".
         body: as sent; None for a read.
-        key_worked: this key has been accepted before in this process.
         secrets: never to be repeated.
     """
 
@@ -55,12 +66,11 @@ class Call:
     path: str
     body: Mapping[str, Any] | None = field(repr=False)
     auth: str
-    key_worked: bool
     secrets: tuple[str, ...] = field(repr=False)
 
     @property
     def reads(self) -> bool:
-        """Whether it changes nothing, so that asking again is always safe."""
+        """True where it changes nothing, so that asking again is always safe."""
         return self.body is None
 
     def lost(self, why: str) -> BridgeError:
@@ -69,37 +79,154 @@ class Call:
         return Unreachable(self.service, why) if self.reads else Unanswered(self.service, why)
 
 
-def error_in(
-    call: Call, status: int, headers: Mapping[str, str], body: bytes, now: float
-) -> BridgeError | None:
-    """The error that an answer means; None for a 2xx.
+@dataclass(frozen=True)
+class Answer:
+    """An answer to a call.
+
+    Attributes:
+        headers: names in lower case, or a mapping that does not mind.
+    """
+
+    call: Call
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    @cached_property
+    def said(self) -> Mapping[str, Any]:
+        """Its JSON object; empty where it is something else."""
+        try:
+            said = json.loads(self.body)
+        except ValueError:
+            return {}
+        return said if isinstance(said, dict) else {}
+
+    @property
+    def code(self) -> object:
+        """E.g. "UNAUTHORIZED"; None where nothing behind the door has answered."""
+        return self.said.get("code")
+
+    @property
+    def message(self) -> str:
+        """Dokploy's own message, not fit to be shown; "" where there is none."""
+        message = self.said.get("message")
+        return message if isinstance(message, str) else ""
+
+    @property
+    def words(self) -> str:
+        """Its words, fit to be shown; "HTTP 502" where it has none."""
+        # "Invalid JSON" comes as plain text; a JSON answer without a message says nothing.
+        message = self.message or ("" if self.said else self.body[:2000].decode(errors="replace"))
+        fields = _field_errors(self.said)
+        shown = fit(f"{message}: {fields}" if fields else message, self.call.secrets)
+        return shown or f"HTTP {self.status}"
+
+    @property
+    def from_a_proxy(self) -> bool:
+        """True for a page, where Dokploy answers JSON or a few plain words."""
+        return not self.said and _PAGE.match(self.body[:2000]) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kind of answer.
+
+    Attributes:
+        name: of the row, for tests and for people.
+        fits: whether an answer is of this kind.
+    """
+
+    name: str
+    means: Means
+    fits: Callable[[Answer], bool]
+
+
+TABLE = (
+    Row("done", Means.YES, lambda a: 200 <= a.status < 300),
+    # We follow no redirect: it would carry the key to another host.
+    Row("redirected", Means.NO, lambda a: 300 <= a.status < 400),
+    Row("not now", Means.AWAY, lambda a: a.status in (408, 425, 429)),
+    Row("not now", Means.AWAY, lambda a: a.status == 503 and "retry-after" in a.headers),
+    # A proxy that guards or starts Dokploy; Dokploy itself was not asked.
+    Row("proxy", Means.AWAY, lambda a: a.status in (401, 403) and a.from_a_proxy),
+    Row(
+        "proxy",
+        Means.AWAY,
+        lambda a: a.status == 404 and not a.said and bool(_PROXY_404.search(a.body[:2000])),
+    ),
+    # The door. The same, byte for byte, for a wrong, disabled, expired or exhausted key, and
+    # for any key while the database is away.
+    Row("not let in", Means.KEY_OR_DATABASE, lambda a: a.status == 401 and a.code is None),
+    # The key is verified twice. Where only the second time fails, no procedure has begun.
+    Row(
+        "not let in twice",
+        Means.KEY_OR_DATABASE,
+        lambda a: a.status == 401 and a.message == a.code == "UNAUTHORIZED",
+    ),
+    # The database was asked: the key's user is in no organisation any more.
+    Row("key of nobody", Means.KEY, lambda a: a.status == 401 and a.message == "Permission denied"),
+    Row("no permission", Means.FORBIDDEN, lambda a: a.status in (401, 403)),
+    # Dokploy answers a save that names a provider it does not have with the failed SQL.
+    Row(
+        "save failed",
+        Means.PROVIDER_OR_DATABASE,
+        lambda a: a.message.startswith(f"{_FAILED_QUERY}: update") and bool(_named_providers(a)),
+    ),
+    # Any status: some procedures wrap what failed inside into a 400.
+    Row("query failed", Means.UNKNOWN, lambda a: _FAILED_QUERY in a.message),
+    Row(
+        "nothing to save",
+        Means.NO,
+        lambda a: a.status == 500 and a.message == "No values to set",
+    ),
+    Row("refused", Means.NO, lambda a: 400 <= a.status < 500),
+    Row("failed inside", Means.UNKNOWN, lambda a: a.status >= 100),
+)
+
+
+def row_of(answer: Answer) -> Row:
+    """The row of `TABLE` that an answer meets."""
+    return next(row for row in TABLE if row.fits(answer))
+
+
+def error_in(answer: Answer, means: Means, now: float) -> BridgeError | None:
+    """The error that an answer means; None for a yes.
 
     Args:
-        headers: names in lower case, or a mapping that does not mind.
+        means: never one of those that need a witness.
         now: seconds since 1970, for a Retry-After that is a date.
     """
-    if 200 <= status < 300:
-        return None
-    if 300 <= status < 400:
-        return _redirected(call, status, headers.get("location", ""))
-    said = _parsed(body)
-    words = _words(call, said, body) or f"HTTP {status}"
-    if status in (408, 425, 429) or (status == 503 and "retry-after" in headers):
-        wait = retry_after(headers.get("retry-after"), now)
-        return Unreachable(call.service, f"it answered {status}: {words}", retry_after=wait)
-    if status >= 500:
-        return _unknown_provider(call, said) or call.lost(f"it answered {status}: {words}")
-    if status == 401 and "code" not in said:
-        return KeyRefused(call.service, _about_the_key(call), status=status)
-    if status in (401, 403):
-        path = _path_in(said) or call.path
-        return Forbidden(
-            call.service, f"the key lacks a permission for {path}: {words}", status=status
-        )
-    if status == 404 and not said and _PROXY_404.search(body[:2000]):
-        why = "a proxy answered 404, not Dokploy itself; is it starting, is the url right?"
-        return Unreachable(call.service, f"{call.path}: {why}")
-    return Refused(call.service, words, status=status)
+    call, status = answer.call, answer.status
+    match means:
+        case Means.YES:
+            return None
+        case Means.NO if 300 <= status < 400:
+            return _redirected(answer)
+        case Means.NO:
+            return Refused(call.service, answer.words, status=status)
+        case Means.FORBIDDEN:
+            path = _path_in(answer.said) or call.path
+            words = f"the key lacks a permission for {path}: {answer.words}"
+            return Forbidden(call.service, words, status=status)
+        case Means.AWAY if status in (401, 403, 404):
+            why = f"a proxy answered {status}, not Dokploy itself; is it starting, is the url right"
+            return Unreachable(call.service, f"{call.path}: {why}?")
+        case Means.AWAY:
+            wait = retry_after(answer.headers.get("retry-after"), now)
+            why = f"it answered {status}: {answer.words}"
+            return Unreachable(call.service, why, retry_after=wait)
+        case _:
+            return call.lost(f"it answered {status}: {answer.words}")
+
+
+def no_such_provider(answer: Answer) -> Refused:
+    """The error for a save that failed though the database is well."""
+    named = ", ".join(
+        f"{name} {fit(str(value), answer.call.secrets)!r}"
+        for name, value in _named_providers(answer).items()
+    )
+    words = f"it could not save this; most likely it has no {named} (HTTP 500; {WITHHELD})"
+    return Refused(answer.call.service, words, status=answer.status)
 
 
 def refusal_in(call: Call, body: bytes) -> tuple[Refused | None, str]:
@@ -140,23 +267,6 @@ def retry_after(value: str | None, now: float) -> float | None:
     return min(max(seconds, 0.0), _LONGEST_WAIT)
 
 
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _words(call: Call, said: Mapping[str, Any], body: bytes) -> str:
-    message = said.get("message")
-    if not isinstance(message, str):
-        # "Invalid JSON" comes as plain text; a JSON answer without a message says nothing.
-        message = "" if said else body[:2000].decode(errors="replace")
-    fields = _field_errors(said)
-    return fit(f"{message}: {fields}" if fields else message, call.secrets)
-
-
 def _field_errors(said: Mapping[str, Any]) -> str:
     """`branch: Invalid string; owner: …`, from zod's list of what is wrong."""
     data = said.get("data")
@@ -177,19 +287,17 @@ def _path_in(said: Mapping[str, Any]) -> str | None:
     return fit(path) if isinstance(path, str) else None
 
 
-def _about_the_key(call: Call) -> str:
-    if call.key_worked:
-        return (
-            "the API key worked before and is refused now: probably it is exhausted. Keys made "
-            "without rateLimitEnabled: false allow ten checks a day; make one without that "
-            "limit. It may also have been disabled or have expired"
-        )
-    hint = "" if call.auth == "api-key" else "; self-hosted servers only take auth: api-key"
-    return f"the API key is wrong, disabled, expired or exhausted{hint}"
+def _named_providers(answer: Answer) -> dict[str, Any]:
+    """The providers and keys that a save names; none where it is no save."""
+    call = answer.call
+    if call.body is None or not _SAVES_PROVIDER.fullmatch(call.path):
+        return {}
+    return {name: call.body[name] for name in _PROVIDER_IDS if call.body.get(name)}
 
 
-def _redirected(call: Call, status: int, location: str) -> Refused:
-    to = urlsplit(location)
+def _redirected(answer: Answer) -> Refused:
+    call, status = answer.call, answer.status
+    to = urlsplit(answer.headers.get("location", ""))
     where = f" to {to.scheme}://{to.hostname}" if to.scheme and to.hostname else ""
     return Refused(
         call.service,
@@ -197,18 +305,3 @@ def _redirected(call: Call, status: int, location: str) -> Refused:
         "so that the key stays here: put the right address into url",
         status=status,
     )
-
-
-def _unknown_provider(call: Call, said: Mapping[str, Any]) -> Refused | None:
-    """Dokploy answers 500 with SQL when a save names a provider or key that it does not have."""
-    message = said.get("message")
-    if call.body is None or not isinstance(message, str):
-        return None
-    if not message.startswith("Failed query: update") or not _SAVES_PROVIDER.fullmatch(call.path):
-        return None
-    given = [name for name in _PROVIDER_IDS if call.body.get(name)]
-    if not given:
-        return None
-    named = ", ".join(f"{name} {fit(str(call.body[name]), call.secrets)!r}" for name in given)
-    words = f"it could not save this; most likely it has no {named} (HTTP 500; {WITHHELD})"
-    return Refused(call.service, words, status=500)

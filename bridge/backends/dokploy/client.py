@@ -12,10 +12,11 @@ class Dokploy(Deploying, Configuring):
 
     Every method but `healthy` and `close` raises
 
-        Refused: the server said no; `words` are its own, fit to be shown. The key's own
-            troubles are `KeyRefused` and `Forbidden`.
+        Refused: the server said no; `words` are its own, fit to be shown. `Forbidden` where
+            the key lacks a permission.
         Unreachable: nothing was asked, or nothing was done; reads raise it for every
-            answer that did not come whole.
+            answer that did not come whole. `DatabaseAway` and `KeyRefused` say why it
+            does nothing for any key, or for ours.
         Unanswered: only from what changes something: it was sent, and whether it was
             done is not known.
 

@@ -144,7 +144,7 @@ class Deploying(Calling):
         Source: facts.md, "Probes" (`/api/health`).
         """
         try:
-            return (await self._http.read("health", models.HEALTH, retries=0, with_key=False)).ok
+            return (await self._http.probe("health", models.HEALTH)).ok
         except Refused as error:
             # It is there, only too old or too strict for this question.
             return error.status is not None and 400 <= error.status < 500

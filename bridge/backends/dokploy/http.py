@@ -12,10 +12,29 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
-from bridge.backends.dokploy.answers import Call, error_in, refusal_in
+from bridge.backends.dokploy.address import checked_key, checked_url
+from bridge.backends.dokploy.answers import (
+    Answer,
+    Call,
+    Means,
+    error_in,
+    no_such_provider,
+    refusal_in,
+    row_of,
+)
+from bridge.backends.dokploy.judging import Judge
+from bridge.backends.dokploy.retrying import had_its_time, may_end_soon
 from bridge.backends.dokploy.server_clock import ServerClock
+from bridge.backends.dokploy.witness import (
+    PATH,
+    Verdict,
+    Witness,
+    database_away,
+    error_of,
+    witness_in,
+)
 from bridge.backends.dokploy.words import fit
-from bridge.core.errors import Rejected, Unreachable
+from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.ports.clock import Clock
 from bridge.ports.figures import Observe
 
@@ -39,6 +58,7 @@ class Limits:
         connect: to open a connection, and to wait for a free one.
         read: without a byte arriving.
         total: for one request and its whole answer.
+        probe: for one question of how the server is, and its answer.
         connections: open at the same time.
         read_retries: how often a read is tried again; mutations never are.
     """
@@ -46,6 +66,7 @@ class Limits:
     connect: float = 5.0
     read: float = 20.0
     total: float = 60.0
+    probe: float = 5.0
     connections: int = 16
     read_retries: int = 2
     answer_bytes: int = 16 * 2**20
@@ -69,8 +90,8 @@ class Http:
         pause: Pause,
         observe: Observe,
     ) -> None:
-        self.origin = _checked_url(service, url)
-        self._key = _checked_key(service, api_key)
+        self.origin = checked_url(service, url)
+        self._key = checked_key(service, api_key)
         self._service = service
         self._auth = auth
         self._limits = limits
@@ -82,7 +103,7 @@ class Http:
         self._observe = observe
         self._client: httpx.AsyncClient | None = None
         self._closed = False
-        self._key_worked = False
+        self._judge = Judge(self._witness, clock)
         self.server_clock = ServerClock(clock)
 
     async def read(
@@ -92,28 +113,47 @@ class Http:
         query: Query = MappingProxyType({}),
         *,
         retries: int | None = None,
-        with_key: bool = True,
     ) -> T:
         """GET `/api/{path}`; asked again a little where nothing or nonsense came back.
 
         Args:
             form: what the answer must look like; fields that it does not name are dropped here.
-            with_key: False for the health probe, which needs none and must not use the key up.
+            retries: how often it is tried again; None: as often as is set.
+
+        Raises:
+            Refused: a 4xx.
+            Unreachable: every answer that did not come whole, and a key that is not accepted.
         """
         left = self._limits.read_retries if retries is None else retries
         pause = _FIRST_PAUSE
         while True:
             call = self._call(path, None)
             try:
-                body = await self._exchange(call, query, with_key=with_key)
-                return _in_form(call, form, body)
+                return _in_form(call, form, await self._exchange(call, query))
             except Unreachable as error:
-                # One that asks for patience gets it: the caller sees `retry_after`.
-                if left <= 0 or error.retry_after is not None:
+                if had_its_time(error) and await self._judge.database() is Witness.AWAY:
+                    raise database_away(self._service) from error
+                if left <= 0 or not may_end_soon(error):
                     raise
             left -= 1
             await self._pause(pause)
             pause *= 3
+
+    async def probe(self, path: str, form: TypeAdapter[T]) -> T:
+        """GET `/api/{path}` once, for a short time and without the key.
+
+        Raises:
+            Refused, Unreachable: as `read` does, but nothing that it says is about our key.
+        """
+        call = self._call(path, None)
+        answer, _ = await self._open(call)
+        means = row_of(answer).means
+        if means is Means.KEY_OR_DATABASE:
+            raise Refused(self._service, answer.words, status=answer.status)
+        failed = error_in(answer, means, self._clock())
+        if failed is not None:
+            raise failed
+        return _in_form(call, form, answer.body)
 
     async def change(self, path: str, body: Mapping[str, Any]) -> str:
         """POST `/api/{path}`, exactly once; returns the server's message, or "".
@@ -138,25 +178,72 @@ class Http:
 
     def _call(self, path: str, body: Mapping[str, Any] | None) -> Call:
         secrets = (self._key.get_secret_value(),)
-        return Call(self._service, path, body, self._auth, self._key_worked, secrets)
+        return Call(self._service, path, body, self._auth, secrets)
 
-    async def _exchange(self, call: Call, query: Query, *, with_key: bool = True) -> bytes:
+    async def _exchange(self, call: Call, query: Query) -> bytes:
         """Send once and return the body of a 2xx; anything else is raised."""
+        sent_at = self._clock()
+        headers, limit = self._key_header(), self._limits.total
+        answer, whole = await self._observed(call, query, headers=headers, limit=limit)
+        failed = await self._error_in(answer, sent_at)
+        if failed is not None:
+            raise failed
+        if not whole:
+            raise call.lost(f"the answer is larger than {self._limits.answer_bytes} bytes")
+        return answer.body
+
+    async def _error_in(self, answer: Answer, sent_at: float) -> BridgeError | None:
+        """Return the error that an answer means, with the witness where it has two causes."""
+        means = row_of(answer).means
+        match means:
+            case Means.KEY_OR_DATABASE:
+                return self._refused_key(await self._judge.refused(sent_at))
+            case Means.KEY:
+                return self._refused_key(Verdict.KEY)
+            case Means.PROVIDER_OR_DATABASE:
+                if await self._judge.database() in (Witness.WELL, Witness.NONE):
+                    return no_such_provider(answer)
+                means = Means.UNKNOWN
+        if means is Means.YES or answer.code is not None:
+            self._judge.accepted()
+        return error_in(answer, means, self._clock())
+
+    def _refused_key(self, verdict: Verdict) -> BridgeError:
+        return error_of(verdict, self._service, worked=self._judge.worked, auth=self._auth)
+
+    async def _witness(self) -> Witness:
+        try:
+            answer, _ = await self._open(self._call(PATH, None))
+        except BridgeError:
+            return Witness.SILENT
+        return witness_in(answer.status, answer.body)
+
+    async def _open(self, call: Call) -> tuple[Answer, bool]:
+        """Ask once, shortly and without the key, which is neither used up nor proved by it."""
+        limit = min(self._limits.probe, self._limits.total)
+        return await self._observed(call, {}, headers={}, limit=limit)
+
+    async def _observed(
+        self, call: Call, query: Query, *, headers: Mapping[str, str], limit: float
+    ) -> tuple[Answer, bool]:
+        """Send once, and tell how long it took."""
         began = time.perf_counter()
         try:
-            return await self._sent(call, query, with_key=with_key)
+            return await self._sent(call, query, headers, limit)
         finally:
             self._observe(self._service, call.path, time.perf_counter() - began)
 
-    async def _sent(self, call: Call, query: Query, *, with_key: bool) -> bytes:
+    async def _sent(
+        self, call: Call, query: Query, headers: Mapping[str, str], limit: float
+    ) -> tuple[Answer, bool]:
+        """Send once; returns the answer and whether it came whole."""
         client = self._opened()
-        headers = self._key_header() if with_key else {}
         method = "GET" if call.reads else "POST"
         request = client.build_request(
             method, f"/api/{call.path}", params=query or None, json=call.body, headers=headers
         )
         try:
-            async with asyncio.timeout(self._limits.total):
+            async with asyncio.timeout(limit):
                 response = await client.send(request, stream=True)
                 try:
                     body, whole = await self._body(response)
@@ -167,15 +254,9 @@ class Http:
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise call.lost(_named(error, call)) from error
         except TimeoutError as error:
-            raise call.lost(f"no whole answer within {self._limits.total:g} s") from error
+            raise call.lost(f"no whole answer within {limit:g} s") from error
         self.server_clock.note(response.headers)
-        failed = error_in(call, response.status_code, response.headers, body, self._clock())
-        if failed is not None:
-            raise failed
-        self._key_worked = self._key_worked or with_key
-        if not whole:
-            raise call.lost(f"the answer is larger than {self._limits.answer_bytes} bytes")
-        return body
+        return Answer(call, response.status_code, response.headers, body), whole
 
     async def _body(self, response: httpx.Response) -> tuple[bytes, bool]:
         """The answer's bytes up to the limit, and whether that was all."""
@@ -237,27 +318,3 @@ def _in_form(call: Call, form: TypeAdapter[T], body: bytes) -> T:
 def _named(error: Exception, call: Call) -> str:
     said = fit(str(error), call.secrets)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
-
-
-def _checked_url(service: str, url: str) -> str:
-    """The server's address without a trailing `/` or `/api`."""
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-        _ = httpx.URL(url.strip()).host  # a name that can't be written in a header
-    except (ValueError, httpx.InvalidURL) as error:
-        raise Rejected(f"{service}: the url has no valid host and port") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Rejected(f"{service}: the url must look like https://dokploy.example.com")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise Rejected(f"{service}: the url may hold no user, password, query or fragment")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    path = parts.path.rstrip("/").removesuffix("/api")
-    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
-
-
-def _checked_key(service: str, key: SecretStr) -> SecretStr:
-    value = key.get_secret_value().strip()
-    if not value or not value.isascii() or not value.isprintable():
-        raise Rejected(f"{service}: the API key is empty or has characters that no key has")
-    return SecretStr(value)

@@ -15,6 +15,7 @@ from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.core.events import RefPushed
 from bridge.core.found import FOUND_EVENT
 from bridge.core.watch import App
+from bridge.journey.absence import Absence, last_absence
 from bridge.journey.catalog import Catalog
 from bridge.journey.catchup.budget import Budget
 from bridge.journey.catchup.reconcile import NO_HOMES, Homes, ReadsRefs, Reconciler, wanted_of
@@ -88,10 +89,12 @@ class Sweeper:
         self.trouble: dict[str, str] = {}
         """Webhooks that send nothing at present, and why, by host, repository and hook."""
         self._settled: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._absence: Absence | None = None
 
     async def round(self, apps: Iterable[App]) -> int:
         """Look once at all webhooks of the apps' repositories; how many were fetched."""
         fetched, swept = 0, set[tuple[str, str, str]]()
+        self._absence = await last_absence(self._journal)
         for host, name in wanted_of(apps, self._homes):
             api = self._apis.get(host)
             if api is None or host not in self._hosts:
@@ -125,13 +128,23 @@ class Sweeper:
         if last is not None and float(last) <= now:  # else the clock was set back since
             since = max(since, float(last) - self._diligence.overlap)
         fetched = 0
-        for sending in (await self._missed(api, hook, since, now))[::-1]:  # the oldest first
+        absence = self._absence
+        if absence is not None and last is not None and float(last) >= absence.until:
+            absence = None  # it was seen to
+        missed = await self._missed(api, hook, since, now, absence)
+        for sending in missed[::-1]:  # the oldest first
             fetched += await self._fetch(api, host, hook, sending)
         await self._journal.note(key, str(now))
         return fetched
 
-    async def _missed(self, api: Redelivers, hook: Hook, since: float, now: float) -> list[Sending]:
-        """The last try of each delivery of which none was answered."""
+    async def _missed(
+        self, api: Redelivers, hook: Hook, since: float, now: float, absence: Absence | None
+    ) -> list[Sending]:
+        """The last try of each delivery of which none was answered.
+
+        What was answered in an absence counts as well: the answer may be from before the data
+        was restored. What is kept after all is left out later, by its id.
+        """
         tries: dict[str, Sending] = {}
         answered: set[str] = set()
         await self._budget.spend()
@@ -140,7 +153,8 @@ class Sweeper:
                 continue
             delivery = sending.delivery or sending.id
             tries.setdefault(delivery, sending)
-            if sending.answered:
+            lost = absence is not None and bool(sending.delivery) and absence.covers(sending.at)
+            if sending.answered and not lost:
                 answered.add(delivery)
         early = now - self._diligence.grace
         return [

@@ -39,13 +39,13 @@ class Moment:
 
     Attributes:
         tags: that apps have been deployed for; learns what is decided.
-        instance: the journal's name, which makes tokens ours.
+        salt: random, for the tokens of what is decided now.
     """
 
     snapshot: Snapshot
     tags: Tags
     now: float
-    instance: str
+    salt: str
 
 
 class Deciding:
@@ -115,7 +115,7 @@ class Deciding:
             delivery=delivery.id,
             decisions=tuple(decision for _, decision in decisions),
             deployments=tuple(
-                wished(delivery, app, Action.DEPLOY, trigger, moment.instance, moment.now, event)
+                wished(delivery, app, Action.DEPLOY, trigger, moment.salt, moment.now, event)
                 for app, decision in decisions
                 if decision.deploy
             ),
@@ -145,7 +145,7 @@ class Deciding:
         elif asked.action in CONFIGURING:
             reason = Reason.CONFIGURE_ASKED
         decision = because(app, reason, f"{asked.actor} asked to {asked.action}{what_for}")
-        what = (asked.action, asked.actor, moment.instance, moment.now)
+        what = (asked.action, asked.actor, moment.salt, moment.now)
         deployments = (wished(delivery, app, *what),) if decision.deploy else ()
         outcome = Outcome(delivery.seq, delivery.id, (decision,), deployments, explicit=True)
         return outcome, done(delivery, DeliveryState.DECIDED)

@@ -58,7 +58,7 @@ def wished(
     app: App,
     action: Action,
     trigger: str,
-    instance: str,
+    salt: str,
     now: float,
     push: RefPushed | None = None,
 ) -> Deployment:
@@ -66,7 +66,7 @@ def wished(
 
     Args:
         trigger: "push", "tag", or who asked.
-        instance: the journal's name, which makes its token ours.
+        salt: random, see `token_for`.
     """
     id_ = deployment_id(delivery.seq, app.id)
     branch = app.source.branch if app.source else None
@@ -86,5 +86,5 @@ def wished(
         message=commit.message[:4000] if commit else None,
         author=commit.author if commit else None,
         note="waits for its turn",
-        token=token_for(instance, id_),
+        token=token_for(salt, id_),
     )

@@ -1,6 +1,7 @@
 """Deciding a batch and recording what it leads to, in one moment and all or nothing."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -48,17 +49,15 @@ class Recording:
         self._window = window
         self._views = views
         self._owner = owner
-        self._instance = ""
 
     async def record(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
         """The outcomes, once they are in the journal, and what follows from them."""
-        self._instance = self._instance or await self._journal.instance()
         async with self._alone(bool(self._only_newer(meanings))):
             return await self._recorded(meanings)
 
     async def _recorded(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
         tags = await self._deployed_tags(meanings)
-        moment = Moment(self._catalog.snapshot, tags, self._clock(), self._instance)
+        moment = Moment(self._catalog.snapshot, tags, self._clock(), secrets.token_hex(16))
         outcomes = await asyncio.to_thread(self._deciding.outcomes, meanings, moment, {})
         if self._views is not None:
             outcomes = await self._seen_exactly(self._views, meanings, outcomes, moment)

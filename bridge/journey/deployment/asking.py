@@ -13,11 +13,11 @@ from bridge.core import trace
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.tracking import description_of, title_of
+from bridge.core.tracking import description_of, marked, title_of
 from bridge.core.watch import App
 from bridge.journey.deployment.ending import Ending
 from bridge.journey.deployment.pace import Pace
-from bridge.journey.deployment.watching import Look, Sleep, Watchings
+from bridge.journey.deployment.watching import Look, Sleep, Watchings, seen
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
 from bridge.ports.journal import JOURNAL, Journal
@@ -100,9 +100,16 @@ class Asker:
             await self._ask_now(deployment, app, attempt)
 
     async def _intend(self, deployment: Deployment, app: App) -> None:
-        """Write down that we are about to ask, and what was there before."""
+        """Write down that we are about to ask, and what was there before.
+
+        A record that bears our token shows that the journal has forgotten an earlier ask, as
+        a copy of it that was restored has.
+        """
         records = await self._backend(app).deployments(app)
-        await self._journal.intend(deployment.id, [record.id for record in records])
+        if any(marked(deployment, seen(record)) for record in records):
+            await self._accepted(deployment.id, "the backend had accepted it already")
+        else:
+            await self._journal.intend(deployment.id, [record.id for record in records])
 
     async def _ask_now(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
         attempt.may_be_there = True

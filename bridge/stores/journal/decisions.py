@@ -14,6 +14,7 @@ from bridge.stores.inserts import batched
 from bridge.stores.journal import rows
 from bridge.stores.journal.explaining import explained
 from bridge.stores.journal.live import live
+from bridge.stores.journal.pushes import standing
 from bridge.stores.journal.recording import record_all
 from bridge.stores.journal.transactions import Transactions
 
@@ -74,12 +75,15 @@ class Decisions(Transactions):
         return {row["id"]: row["at"] for row in found if row["at"] is not None}
 
     async def newest_push(self, ref_key: str) -> LastPush | None:
-        """The newest decided push of a ref; None where none was decided."""
-        t = tables.pushes
-        of_ref = (t.c.ref_key == ref_key) & t.c.repeats.is_(None)
-        newest = sa.select(t.c.seq, t.c.after).where(of_ref)
-        found = await self._all(newest.order_by(t.c.seq.desc()).limit(1))
-        return LastPush(**found[0]) if found else None
+        """The decided push that a ref stands at; None where none was decided."""
+        last = await self._read(lambda db: standing(db, ref_key))
+        return None if last is None else LastPush(last.seq, last.after)
+
+    async def last_seq(self) -> int:
+        """The position of the newest delivery that was decided; 0 where none was."""
+        newest = [sa.select(sa.func.max(t.c.seq)) for t in (tables.decisions, tables.pushes)]
+        found = await self._read(lambda db: [db.scalar(query) for query in newest])
+        return max(seq or 0 for seq in found)
 
     async def pushes_to(self, ref_key: str, commit: str) -> list[int]:
         """The decided pushes that led a ref to a commit, oldest first."""

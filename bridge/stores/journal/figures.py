@@ -8,6 +8,7 @@ from bridge.core.lifecycle import FINAL, State
 from bridge.ports.figures import Ended, JournalFigures
 from bridge.stores import tables
 from bridge.stores.journal.transactions import Transactions
+from bridge.stores.migrations import refuse_newer
 
 
 class Figures(Transactions):
@@ -26,8 +27,13 @@ class Figures(Transactions):
         return [_read_ended(row) for row in await self._all(_ended(after))]
 
     async def ready(self) -> None:
-        """Raises when the database can't be read."""
-        await self._all(sa.select(tables.meta).limit(1))
+        """Return if the journal can be used.
+
+        Raises:
+            Unreachable: the database can't be read.
+            Rejected: a newer release has brought its tables up to date meanwhile.
+        """
+        await self._read(refuse_newer)
 
 
 def _figures(db: sa.Connection) -> JournalFigures:

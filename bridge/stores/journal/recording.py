@@ -6,30 +6,21 @@ inserted together. Where a deployment or a repeated push needs to see what stand
 what has been put by is written first.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import sqlalchemy as sa
 
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import Deployment, State
-from bridge.ports.outcomes import Outcome, PushSeen, Recorded
+from bridge.core.pushes import ANYWHERE
+from bridge.ports.outcomes import Outcome, Recorded
 from bridge.ports.targets import about_deployment
 from bridge.stores import tables
 from bridge.stores.dialects import lock
 from bridge.stores.inserts import batched
 from bridge.stores.journal import moves, rows, wanting
-
-FOUND = "found"
-"""In place of `before` where reconciliation has found a push: it may have been several."""
-
-_P = tables.pushes
-_OF_REF = sa.select(_P).where(_P.c.ref_key == sa.bindparam("ref"))
-_NEWEST = _OF_REF.where(_P.c.repeats.is_(None)).order_by(_P.c.seq.desc()).limit(1)
-
-Row = dict[str, Any]
+from bridge.stores.journal.pushes import Pushes, Row
 
 
 def record_all(
@@ -43,7 +34,7 @@ def record_all(
     seqs = [outcome.seq for outcome in outcomes]
     decided = _decided(db, seqs)
     new = [outcome for outcome in outcomes if outcome.seq not in decided]
-    recorder = _Recorder(db, _Pushes.of(db, new, now - window), now)
+    recorder = _Recorder(db, Pushes.of(db, new, now - window), now)
     for outcome in new:
         recorder.record(outcome)
     recorder.write()
@@ -55,7 +46,7 @@ def record_all(
 class _Recorder:
     """Records outcomes one after the other, and puts by what can be written later."""
 
-    def __init__(self, db: sa.Connection, pushes: "_Pushes", now: float) -> None:
+    def __init__(self, db: sa.Connection, pushes: Pushes, now: float) -> None:
         self._db = db
         self._pushes = pushes
         self._now = now
@@ -70,10 +61,9 @@ class _Recorder:
         self._seen.add(outcome.seq)
         decisions, deployments = outcome.decisions, outcome.deployments
         if outcome.push is not None:
-            first = None
-            if not outcome.explicit:
-                first = self._pushes.same(outcome.push, outcome.seq)
-            if first is not None:
+            find = self._pushes.known if outcome.explicit else self._pushes.same
+            first = find(outcome.push, outcome.seq)
+            if first is not None and not outcome.explicit:
                 self.write()
                 decisions, deployments = _without_decided(self._db, outcome, first)
             row = _push_row(outcome, first, self._now)
@@ -104,118 +94,6 @@ class _Recorder:
             if values:
                 self._db.execute(sa.insert(table), values)
         self._new_pushes, self._new_decisions = [], []
-
-
-class _Pushes:
-    """The pushes that have come before, as far as they matter to those at hand.
-
-    Args:
-        moves: the newest of each kind that led, not too long ago, where one of these leads or
-            begins; one that only repeats another is of a kind of its own.
-        newest: of each ref.
-        told: that are, by what the host says of them, one of these, however long ago.
-    """
-
-    def __init__(self, moves: Iterable[Row], newest: Iterable[Row], told: Iterable[Row]) -> None:
-        self._moves: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
-        for row in moves:
-            self._moves[row["ref_key"], row["after"]].append(row)
-        self._newest = {row["ref_key"]: row for row in newest}
-        self._told = {_told_by(row): row for row in told}
-
-    @classmethod
-    def of(cls, db: sa.Connection, outcomes: Sequence[Outcome], since: float) -> "_Pushes":
-        """Read them for the pushes of some outcomes; `since`: how far back one is the same."""
-        pushes = [outcome.push for outcome in outcomes if outcome.push is not None]
-        commits = sorted({push.after for push in pushes} | {push.before for push in pushes})
-        moves: list[Row] = []
-        for some in batched(commits):
-            there = _P.c.after.in_(some) & (_P.c.at >= since)
-            moves += _newest_of(db, there, _P.c.after, _P.c.before, _P.c.repeats.is_(None))
-        newest = [
-            dict(row)
-            for ref in sorted({push.ref_key for push in pushes})
-            for row in db.execute(_NEWEST, {"ref": ref}).mappings()
-        ]
-        return cls(moves, newest, _told(db, pushes))
-
-    def add(self, row: Row) -> None:
-        """One more has come."""
-        self._moves[row["ref_key"], row["after"]].append(row)
-        newest = self._newest.get(row["ref_key"])
-        if row["repeats"] is None and (newest is None or newest["seq"] < row["seq"]):
-            self._newest[row["ref_key"]] = row
-
-    def same(self, push: PushSeen, seq: int) -> Row | None:
-        """The row of the delivery that brought this very push already, if there is one.
-
-        A ref that goes from A to B, back to A and to B again was pushed twice: so the same
-        move counts as new once a push in between has led back to where it starts. After a
-        while it counts as new in any case, unless the host tells the same moment of it: who
-        has caught a signed webhook can send it again under another id.
-        """
-        if (found := self._found(push)) is not None:
-            return found
-        there = self._moves.get((push.ref_key, push.after), ())
-        same = (row for row in there if row["before"] == push.before and row["seq"] != seq)
-        first = max(same, key=_seq, default=None) or self._told.get(
-            (push.ref_key, push.before, push.after, push.moment)
-        )
-        if first is None or first["seq"] == seq:
-            return None
-        # One that only repeats another, brought by a second hook, has moved nothing back.
-        there = self._moves.get((push.ref_key, push.before), ())
-        back = (row for row in there if row["repeats"] is None)
-        return None if any(row["seq"] > first["seq"] for row in back) else first
-
-    def _found(self, push: PushSeen) -> Row | None:
-        """The row that led to the same place, where one of both was found by reconciliation.
-
-        A webhook may be days late, so this knows no window; but only the ref's newest push counts.
-        """
-        row = self._newest.get(push.ref_key)
-        if row is None or not (push.found or row["before"] == FOUND):
-            return None
-        # Of an annotated tag a webhook names the tag object, reconciliation the commit.
-        same = row["after"] == push.after or " refs/tags/" in push.ref_key
-        return row if same else None
-
-
-def _seq(row: Row) -> int:
-    return int(row["seq"])
-
-
-def _newest_of(
-    db: sa.Connection, there: sa.ColumnElement[bool], *kind: sa.ColumnElement[Any]
-) -> Iterable[Row]:
-    """The newest row of each ref and kind: of what was sent a thousand times, not a thousand."""
-    newest = sa.select(sa.func.max(_P.c.seq)).where(there).group_by(_P.c.ref_key, *kind)
-    return map(dict, db.execute(sa.select(_P).where(_P.c.seq.in_(newest))).mappings())
-
-
-def _told_by(row: Row) -> tuple[str, ...]:
-    return row["ref_key"], row["before"], row["after"], row["moment"]
-
-
-def _told(db: sa.Connection, pushes: Sequence[PushSeen]) -> list[Row]:
-    """The newest rows of which the host has told the very same, if the ref never went back since.
-
-    There are none, unless somebody sends a webhook again.
-    """
-    telling = {(p.ref_key, p.before, p.after, p.moment) for p in pushes if p.moment}
-    found: list[Row] = []
-    for some in batched(sorted({move[2] for move in telling})):
-        there = _P.c.after.in_(some) & _P.c.moment.is_not(None)
-        found += _newest_of(db, there, _P.c.before, _P.c.after, _P.c.moment)
-    return [row for row in found if _told_by(row) in telling and not _went_back(db, row)]
-
-
-def _went_back(db: sa.Connection, row: Row) -> bool:
-    since = (_P.c.ref_key == row["ref_key"]) & (_P.c.seq > row["seq"]) & _P.c.repeats.is_(None)
-    return (
-        db.scalar(sa.select(_P.c.seq).where(since & (_P.c.after == row["before"])).limit(1))
-        is not None
-    )
 
 
 def _decided(db: sa.Connection, seqs: Sequence[int]) -> set[int]:
@@ -250,7 +128,7 @@ def _push_row(outcome: Outcome, first: Row | None, now: float) -> Row:
     return {
         "seq": outcome.seq,
         "ref_key": outcome.push.ref_key,
-        "before": FOUND if outcome.push.found else outcome.push.before,
+        "before": ANYWHERE if outcome.push.found else outcome.push.before,
         "after": outcome.push.after,
         "delivery": outcome.delivery,
         "at": now,

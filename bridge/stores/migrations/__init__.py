@@ -2,6 +2,10 @@
 
 Alembic is imported only when there is something to do, since it takes as long to import
 as all the rest of a start.
+
+The revision stands for all that is stored, not for the journal alone: a change of the inbox's or
+the workflows' tables that older releases can't work with comes with a revision here as well, if
+only an empty one. An older release then refuses to start, rather than to fail at every webhook.
 """
 
 from pathlib import Path
@@ -47,14 +51,24 @@ def _upgrade(db: sa.Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _done(db: sa.Connection) -> bool:
+def refuse_newer(db: sa.Connection) -> str | None:
+    """Return the revision of the tables, None where there are none.
+
+    Raises:
+        Rejected: a newer release has made them.
+    """
     revision = _revision(db)
     if revision is not None and revision > HEAD:
         raise Rejected(
-            f"the journal was written by a newer release (its tables are at {revision}, this"
-            f" release knows {HEAD}): run that release, or choose another BRIDGE_DATA"
+            f"the data was written by a newer release (its tables are at {revision}, this"
+            f" release knows {HEAD}): run that release, or restore the copy from before the"
+            " upgrade (docs/upgrading.md)"
         )
-    return revision == HEAD
+    return revision
+
+
+def _done(db: sa.Connection) -> bool:
+    return refuse_newer(db) == HEAD
 
 
 def _revision(db: sa.Connection) -> str | None:

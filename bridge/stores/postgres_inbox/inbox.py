@@ -111,6 +111,13 @@ class PostgresInbox(BatchedInbox):
         done.add_done_callback(lambda _: timer.cancel())
         return done
 
+    async def continue_after(self, seq: int) -> bool:
+        """Give only positions after `seq` from now on; returns whether that changes anything."""
+        name = "pg_get_serial_sequence('inbox', 'seq')"
+        last = f"pg_sequence_last_value({name}::regclass)"
+        query = f"SELECT setval({name}, %s) WHERE coalesce({last}, 0) < %s"
+        return bool(await self._rows(query, [seq, seq]))
+
     async def forget_bodies(self, before: float, limit: int) -> int:
         """Forget the bodies of some decided deliveries from before then; how many."""
         return await self._forget(before, limit, "AND length(d.body) > 0", wholly=False)

@@ -55,6 +55,17 @@ class SqliteInbox(BatchedInbox):
             self._reader.close()
             self._reader = None
 
+    async def continue_after(self, seq: int) -> bool:
+        """Give only positions after `seq` from now on; returns whether that changes anything."""
+        return await asyncio.to_thread(self._continue_after, seq)
+
+    def _continue_after(self, seq: int) -> bool:
+        try:
+            with contextlib.closing(schema.connect(self._path)) as connection:
+                return schema.continue_after(connection, seq)
+        except sqlite3.Error as error:
+            raise Unreachable("the inbox", str(error)) from error
+
     # ── forgetting ────────────────────────────────────────────────────────
 
     async def forget_bodies(self, before: float, limit: int) -> int:

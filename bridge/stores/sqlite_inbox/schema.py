@@ -102,12 +102,25 @@ def prepare(connection: sqlite3.Connection) -> None:
         raise
 
 
+def continue_after(connection: sqlite3.Connection, seq: int) -> bool:
+    """Give only positions after `seq` from now on; returns whether that changes anything."""
+    connection.execute("BEGIN IMMEDIATE")
+    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'")
+    behind = (last.fetchone() or (0,))[0] < seq
+    if behind:
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = 'deliveries'")
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('deliveries', ?)", (seq,))
+    connection.execute("COMMIT")
+    return behind
+
+
 def _is_done(connection: sqlite3.Connection) -> bool:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
         raise Rejected(
             f"the inbox was written by a newer release (its tables are at {version}, this release"
-            f" knows {VERSION}): run that release, or choose another BRIDGE_DATA"
+            f" knows {VERSION}): run that release, or restore the copy from before the upgrade"
+            " (docs/upgrading.md)"
         )
     return bool(version == VERSION)
 

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from bridge.backends.dokploy.answers import (
+    Answer,
     Call,
     Forbidden,
-    KeyRefused,
+    Means,
     error_in,
+    no_such_provider,
     refusal_in,
     retry_after,
+    row_of,
 )
 from bridge.backends.dokploy.words import WITHHELD
 from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
@@ -25,13 +28,22 @@ KEY = "bridge_s3cret-key"
 def call(path: str = "application.deploy", *, reads: bool = False, **fields: Any) -> Call:
     body = None if reads else {"applicationId": "a1"}
     given = {"service": "dokploy", "path": path, "body": body, "auth": "api-key"}
-    return Call(**(given | {"key_worked": False, "secrets": (KEY,)} | fields))
+    return Call(**(given | {"secrets": (KEY,)} | fields))
+
+
+def answered(status: int, body: Any, of: Call | None = None, **headers: str) -> Answer:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(of or call(), status, named, raw)
 
 
 def said(status: int, body: Any, of: Call | None = None, **headers: str) -> BridgeError | None:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return error_in(of or call(), status, named, raw, NOW)
+    answer = answered(status, body, of, **headers)
+    return error_in(answer, row_of(answer).means, NOW)
+
+
+def means(status: int, body: Any, of: Call | None = None) -> Means:
+    return row_of(answered(status, body, of)).means
 
 
 def trpc(message: str, code: str, status: int, path: str = "application.deploy") -> dict[str, Any]:
@@ -74,30 +86,44 @@ def test_a_4xx_of_any_form_is_refused(body: Any) -> None:
     assert isinstance(said(400, body), Refused)
 
 
-def test_a_401_without_code_is_about_the_key() -> None:
-    error = said(401, {"message": "Unauthorized"})
-
-    assert isinstance(error, KeyRefused)
-    assert error.words == "the API key is wrong, disabled, expired or exhausted"
+@pytest.mark.parametrize("body", [{"message": "Unauthorized"}, {"message": "U"}, b"", b"no"])
+def test_a_401_without_code_is_the_keys_fault_or_the_databases(body: Any) -> None:
+    assert means(401, body) is Means.KEY_OR_DATABASE
 
 
-def test_a_401_for_a_bearer_names_the_remedy() -> None:
-    error = said(401, {"message": "Unauthorized"}, call(auth="bearer"))
-
-    assert "auth: api-key" in str(error)
+def test_a_key_that_passes_the_door_and_fails_behind_it_is_no_missing_permission() -> None:
+    assert means(401, trpc("UNAUTHORIZED", "UNAUTHORIZED", 401)) is Means.KEY_OR_DATABASE
 
 
-def test_a_401_for_a_key_that_worked_is_probably_an_exhausted_one() -> None:
-    error = said(401, {"message": "Unauthorized"}, call(key_worked=True))
+def test_a_key_whose_user_is_in_no_organisation_is_refused() -> None:
+    assert means(401, trpc("Permission denied", "UNAUTHORIZED", 401)) is Means.KEY
 
-    assert isinstance(error, KeyRefused)
-    assert "exhausted" in error.words
-    assert "rateLimitEnabled: false" in error.words
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_proxy_that_keeps_us_out_is_not_dokploy(status: int) -> None:
+    error = said(status, b"<html>Who are you?</html>")
+
+    assert isinstance(error, Unreachable)
+    assert f"a proxy answered {status}" in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_failed_query_is_no_no(status: int) -> None:
+    wrapped = trpc("Error: Failed query: select 1", "BAD_REQUEST", status)
+
+    assert isinstance(said(status, wrapped), Unanswered)
+    assert isinstance(said(status, wrapped, call(reads=True)), Unreachable)
+
+
+def test_a_save_of_nothing_is_refused() -> None:
+    body = trpc("No values to set", "INTERNAL_SERVER_ERROR", 500, "application.update")
+
+    assert isinstance(said(500, body, call("application.update")), Refused)
 
 
 def test_a_401_with_code_names_the_missing_permission() -> None:
     body = trpc("You don't have access to this service", "UNAUTHORIZED", 401, "application.one")
-    error = said(401, body, call(key_worked=True))
+    error = said(401, body)
 
     assert isinstance(error, Forbidden)
     assert error.words == (
@@ -143,13 +169,14 @@ def test_sql_never_passes() -> None:
     assert "TOKEN" not in str(error)
 
 
-def test_an_unknown_provider_is_said_as_such() -> None:
+def test_a_failed_save_that_names_a_provider_has_two_causes() -> None:
     message = 'Failed query: update "application" set "watchPaths" = $1\nparams: nope,TOKEN'
     path = "application.saveGithubProvider"
-    body = {"applicationId": "a1", "githubId": "nope"}
-    error = said(500, trpc(message, "INTERNAL_SERVER_ERROR", 500), call(path, body=body))
+    of = call(path, body={"applicationId": "a1", "githubId": "nope"})
+    answer = answered(500, trpc(message, "INTERNAL_SERVER_ERROR", 500), of)
 
-    assert isinstance(error, Refused)
+    assert row_of(answer).means is Means.PROVIDER_OR_DATABASE
+    error = no_such_provider(answer)
     assert error.status == 500
     assert "no githubId 'nope'" in error.words
     assert "TOKEN" not in error.words
@@ -182,7 +209,7 @@ def test_the_key_is_never_repeated() -> None:
     for error in (
         said(400, {"message": f"bad key {KEY}"}),
         said(500, {"message": f"bad key {KEY}"}),
-        said(401, {"message": KEY, "code": "UNAUTHORIZED"}),
+        said(401, trpc(KEY, "UNAUTHORIZED", 401)),
     ):
         assert KEY not in str(error)
         assert KEY not in repr(error)

@@ -13,9 +13,12 @@ from pydantic import SecretStr
 
 from bridge.backends import BACKENDS
 from bridge.backends.dokploy import Dokploy
-from bridge.backends.dokploy.answers import Forbidden, KeyRefused
+from bridge.backends.dokploy.answers import Forbidden
+from bridge.backends.dokploy.http import Limits
+from bridge.backends.dokploy.witness import PATH as WITNESS
+from bridge.backends.dokploy.witness import DatabaseAway
 from bridge.core.configuring.configuration import BuildType, Environment, GithubSource
-from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
+from bridge.core.errors import KeyRefused, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
 from bridge.ports.backends import BackendDeployment, Configures, GitAccount, GitRepository, Progress
 
@@ -161,7 +164,7 @@ async def test_every_form_of_no_is_told_and_sent_once(dokploy, table, web, name)
     with pytest.raises(Forbidden, match=path):
         await act(dokploy, web)
     table.replies[path] = httpx.Response(401, json={"message": "Unauthorized"})
-    with pytest.raises(KeyRefused):
+    with pytest.raises(Unreachable, match="401"):
         await act(dokploy, web)
     table.replies[path] = httpx.Response(502, text="<html>Bad gateway</html>")
     with pytest.raises(Unanswered):
@@ -173,7 +176,7 @@ async def test_every_form_of_no_is_told_and_sent_once(dokploy, table, web, name)
     with pytest.raises(Unreachable):
         await act(dokploy, web)
 
-    assert table.paths == [path] * 7
+    assert [asked for asked in table.paths if asked != WITNESS] == [path] * 7
     assert table.pauses == []
 
 
@@ -295,7 +298,8 @@ async def test_an_app_that_went_or_is_forbidden_is_left_out(dokploy, table, repl
         (httpx.ConnectError("refused"), Unreachable),
         (httpx.Response(502, text="bad gateway"), Unreachable),
         (httpx.Response(404, text="404 page not found"), Unreachable),
-        (httpx.Response(401, json={"message": "Unauthorized"}), KeyRefused),
+        (httpx.Response(401, json={"message": "Unauthorized"}), Unreachable),
+        (trpc(401, "UNAUTHORIZED", "UNAUTHORIZED"), Unreachable),
     ],
 )
 async def test_half_a_list_is_never_given_as_the_whole(dokploy, table, reply, error) -> None:
@@ -425,7 +429,6 @@ async def test_health_is_asked_once_without_the_key(dokploy, table, reply, healt
     "trouble",
     [
         httpx.ConnectError("refused"),
-        httpx.ReadTimeout("slow"),
         httpx.RemoteProtocolError("reset"),
         httpx.Response(502, text="bad"),
         httpx.Response(200, text='[{"depl'),
@@ -438,6 +441,20 @@ async def test_a_read_is_tried_again_with_growing_pauses(dokploy, table, web, tr
     assert await dokploy.deployments(web) == []
     assert len(table.requests) == 3
     assert table.pauses == pytest.approx([0.1, 0.3])
+
+
+async def test_a_read_that_had_its_time_is_not_tried_again(dokploy, table, web) -> None:
+    """An answer takes 6 to 25 s while the database is away: three of them are a minute."""
+    table.replies["deployment.all"] = httpx.ReadTimeout("slow")
+
+    with pytest.raises(Unreachable, match="ReadTimeout"):
+        await dokploy.deployments(web)
+    assert table.paths == ["deployment.all", WITNESS]
+
+    table.replies[WITNESS] = GONE
+    table.now += 60
+    with pytest.raises(DatabaseAway):
+        await dokploy.deployments(web)
 
 
 async def test_the_number_of_retries_is_a_setting(build: Make, table, web) -> None:
@@ -571,21 +588,99 @@ async def test_a_redirect_is_not_followed(dokploy, table, web) -> None:
     assert len(table.requests) == 1
 
 
-async def test_a_key_that_worked_is_remembered(dokploy, table, web) -> None:
-    table.replies["deployment.all"] = [ok([]), httpx.Response(401, json={"message": "U"})]
+UNAUTHORIZED = httpx.Response(401, json={"message": "Unauthorized"})
+WELL = ok({"result": {"data": {"json": {"status": "ok"}}}})
+GONE = httpx.Response(500, json={"error": {"json": {"message": "Failed query: SELECT 1"}}})
+
+
+async def test_the_witness_is_asked_without_the_key_and_only_when_one_is_refused(
+    dokploy, table, web
+) -> None:
+    table.replies["deployment.all"] = [ok([]), UNAUTHORIZED]
+    table.replies[WITNESS] = GONE
 
     await dokploy.deployments(web)
+    assert table.paths == ["deployment.all"]
+
+    with pytest.raises(DatabaseAway):
+        await dokploy.deployments(web)
+    assert table.paths == ["deployment.all"] * 2 + [WITNESS]
+    assert "x-api-key" not in table.requests[-1].headers
+
+
+async def test_a_key_that_worked_is_refused_once_that_has_lasted(dokploy, table, web) -> None:
+    table.replies["deployment.all"] = [ok([]), UNAUTHORIZED]
+    table.replies[WITNESS] = WELL
+
+    await dokploy.deployments(web)
+    with pytest.raises(Unreachable, match="though its database is well") as caught:
+        await dokploy.deployments(web)
+    assert not isinstance(caught.value, KeyRefused)
+
+    table.now += 31
     with pytest.raises(KeyRefused, match="rateLimitEnabled: false"):
         await dokploy.deployments(web)
 
 
+async def test_a_no_of_dokploys_own_shows_that_the_key_works(dokploy, table, web) -> None:
+    table.replies["application.deploy"] = [
+        trpc(404, "Application not found", "NOT_FOUND"),
+        UNAUTHORIZED,
+    ]
+    table.replies[WITNESS] = WELL
+
+    with pytest.raises(Refused):
+        await dokploy.deploy(web, title="", description="")
+    for _ in range(2):  # one that never worked is refused by now
+        with pytest.raises(Unreachable, match="that may pass"):
+            await dokploy.deploy(web, title="", description="")
+
+
+async def test_a_wrong_key_is_told_by_the_very_first_read(dokploy, table, web) -> None:
+    """A read is tried again, so it is refused between two words that the database is well."""
+    table.replies["deployment.all"] = UNAUTHORIZED
+    table.replies[WITNESS] = WELL
+
+    with pytest.raises(KeyRefused, match="wrong, disabled"):
+        await dokploy.deployments(web)
+    assert table.paths.count("deployment.all") == 2
+
+
 async def test_the_health_probe_does_not_prove_the_key(dokploy, table, web) -> None:
     table.replies["health"] = ok({"ok": True})
-    table.replies["deployment.all"] = httpx.Response(401, json={"message": "Unauthorized"})
+    table.replies["deployment.all"] = UNAUTHORIZED
+    table.replies[WITNESS] = WELL
 
     await dokploy.healthy()
     with pytest.raises(KeyRefused, match="wrong, disabled"):
         await dokploy.deployments(web)
+
+
+async def test_all_who_are_refused_at_a_time_share_a_witness(dokploy, table, web) -> None:
+    table.replies["deployment.all"] = UNAUTHORIZED
+    table.replies[WITNESS] = GONE
+
+    asked = (dokploy.deployments(web) for _ in range(20))
+    found = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert {type(error) for error in found} == {DatabaseAway}
+    assert table.paths.count(WITNESS) == 1
+
+
+@pytest.mark.parametrize(
+    ("witness", "error"),
+    [(WELL, Refused), (GONE, Unanswered), (httpx.ReadTimeout("slow"), Unanswered)],
+)
+async def test_a_save_that_failed_inside_is_a_no_only_while_the_database_is_well(
+    dokploy, table, web, witness, error
+) -> None:
+    path = "application.saveGithubProvider"
+    failed = 'Failed query: update "application" set "watchPaths" = $1'
+    table.replies[path] = trpc(500, failed, "INTERNAL_SERVER_ERROR", path)
+    table.replies[WITNESS] = witness
+
+    with pytest.raises(error):
+        await dokploy.save_provider(web, GITHUB)
 
 
 async def test_a_closed_client_says_so(dokploy, web) -> None:
@@ -611,3 +706,18 @@ async def test_the_registry_builds_it_from_plain_settings() -> None:
     assert repr(backend) == "Dokploy('https://dokploy.test', name='prod')"
     assert set(BACKENDS) == {"dokploy", "embedded"}
     await backend.close()
+
+
+async def test_a_health_probe_is_short_and_a_read_is_not(build: Make, web) -> None:
+    """While its database is away Dokploy may keep a question for a minute, but not that one."""
+
+    async def says_nothing(_request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    client = build(transport=httpx.MockTransport(says_nothing), total_timeout=0.05)
+
+    assert Limits().probe <= 5 < Limits().read
+    assert not await client.healthy()
+    with pytest.raises(Unanswered, match=r"no whole answer within 0\.05 s"):
+        await client.deploy(web, title="", description="")

@@ -1,0 +1,18 @@
+"""Choosing the reads to try again at once. Pure."""
+
+import httpx
+
+from bridge.backends.dokploy.witness import DatabaseAway
+from bridge.core.errors import KeyRefused, Unreachable
+
+
+def may_end_soon(error: Unreachable) -> bool:
+    """Return whether to ask again within a second; the caller can wait longer than that."""
+    if isinstance(error, KeyRefused | DatabaseAway) or error.retry_after is not None:
+        return False
+    return not had_its_time(error)
+
+
+def had_its_time(error: Unreachable) -> bool:
+    """Return whether no answer came in time; one takes 6 to 25 s while the database is away."""
+    return isinstance(error.__cause__, httpx.ReadTimeout | TimeoutError)

@@ -1,0 +1,325 @@
+"""Every recorded answer of a real Dokploy v0.30.2 goes through the client, and is told right.
+
+What is expected stands here by the names of the rows, which say what was done, and not by
+their bodies: those are what the client reads. A row that is not replayed has its reason.
+The recordings stand beside the repository, not in it: where they are absent, these are skipped.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import pytest
+from pydantic import SecretStr, TypeAdapter
+
+from bridge.backends.dokploy import models
+from bridge.backends.dokploy.answers import TABLE, Answer, Call, Forbidden, Means, row_of
+from bridge.backends.dokploy.http import Http, Limits
+from bridge.backends.dokploy.witness import PATH, DatabaseAway, Witness, witness_in
+from bridge.core.errors import BridgeError, KeyRefused, Refused, Unanswered, Unreachable
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "dokploy"
+RECORDED = (SHARED / "recorded.jsonl", SHARED / "recorded-2.jsonl")
+WITNESS = Path(__file__).parents[1] / "fixtures" / "dokploy" / "witness.jsonl"
+
+pytestmark = pytest.mark.skipif(
+    not all(path.exists() for path in RECORDED),
+    reason="the recordings ../shared/dokploy/recorded*.jsonl are not here",
+)
+
+NOT_REPLAYED = {
+    "*-timeline*": "no exchange: changes seen while polling",
+    "51-ws-*": "a WebSocket, which the bridge does not open",
+    "101-ws-*": "as above",
+    "6[0-5]-*": "webhooks, which come to the bridge and not from it",
+    "70-gh-*": "webhooks",
+    "103-gh-*": "webhooks",
+    "27?-*": "webhooks of pull requests, and previews, which the bridge leaves alone",
+    "291-database-stopped-api-deploy-github": "a webhook",
+    "*seconds-until-answered": "no exchange: measured times",
+    "*-rows-while-down": "no exchange: rows of the database",
+    "291-deploy-while-database-is-away": "no exchange: a summary of six calls",
+}
+
+# What else than a yes each row is, by the first name that fits.
+EXPECTED = {
+    # Answers that came while the database was stopped.
+    "291-database-stopped-no-key": "key",
+    "291-database-stopped-fast-health": "yes",
+    "291-database-stopped-fast-application.one": "lost",
+    "291-database-stopped-*": "key",
+    "293-SIG*-project.all-while-down": "away",
+    # Keys that were not let in.
+    "1[0-5]-auth-none": "key",
+    "11-auth-bearer-valid-key": "key",
+    "12-auth-bad-key": "key",
+    "14-auth-empty-key": "key",
+    "15-default-key-request-[67]": "key",
+    "98-*-key": "key",
+    "200-*-no-key": "key",
+    "200-*-bad-key": "key",
+    "290-rate-limit-request-[34]": "key",
+    "290-rate-limit-exhausted-*": "key",
+    "290-remaining-1-first": "key",
+    "290-remaining-0": "key",
+    "290-user.remove-member-may-not": "forbidden",
+    "290-user-no-longer-in-organization-user.get": "yes",
+    "290-user-no-longer-in-organization-*": "key at once",
+    "290-*-key-*": "key",
+    "290-key-without-organization-*": "key",
+    # An admin's endpoint: the bridge calls none, and the answer to a member is the one to a
+    # key that is used up between its two verifications.
+    "298-settings.cleanAllDeploymentQueue-member": "key",
+    # The key is good, and lacks a right; some procedures wrap that into a 400.
+    "210-project.create-member": "no",
+    "262-rollback.rollback-member-no-access": "no",
+    "263-rollback.delete-member-no-access": "no",
+    "280-environment.duplicate-member": "no",
+    "213-application.update-buildServerId-unknown": "forbidden",
+    "95-member-*": "forbidden",
+    "96-member-access-saveGitProvider": "forbidden",
+    "*-member": "forbidden",
+    "*-member-no-access": "forbidden",
+    "*-member-with-access": "forbidden",
+    # Failed inside: it can't be told how far it came.
+    "23-github.getGithub*": "unknown",
+    "216-application.move-unknown-app": "unknown",
+    "220-domain.create-unknown-app": "unknown",
+    "264-application.readLogs-no-container": "unknown",
+    "213-application.update-environmentId-unknown": "unknown",
+    "260-application.update-rollbackRegistryId-unknown": "unknown",
+    # The SQL of a save that names a provider which is not there.
+    "24-saveGithubProvider-unknown-githubId": "no provider",
+    "213-application.update-githubId-unknown": "no provider",
+    "250-saveGiteaProvider-unknown-giteaId": "no provider",
+    "251-saveBitbucketProvider-unknown-bitbucketId": "no provider",
+    # Everything else that is no yes: wrong input, unknown ids, what a server does not do.
+    "*": "no",
+}
+
+NO_RECORDING = {
+    "redirected": "no proxy stood in front; only webhooks were answered so",
+    "not now": "a proxy's, or the cloud's",
+    "proxy": "no proxy stood in front",
+}
+"""Kinds of answers that a Dokploy alone does not give."""
+
+FORMS: dict[str, TypeAdapter[Any]] = {
+    "project.all": models.PROJECTS,
+    "application.one": models.SETTINGS,
+    "compose.one": models.SETTINGS,
+    "deployment.all": models.DEPLOYMENTS,
+    "deployment.allByCompose": models.DEPLOYMENTS,
+    "deployment.queueList": models.JOBS,
+    "deployment.readLogs": models.TEXT,
+    "settings.getDokployVersion": models.TEXT,
+    "github.githubProviders": models.GITHUB_PROVIDERS,
+    "gitlab.gitlabProviders": models.GITLAB_PROVIDERS,
+    "health": models.HEALTH,
+}
+ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+def recorded() -> Iterator[dict[str, Any]]:
+    for path in RECORDED:
+        if path.exists():
+            yield from map(json.loads, path.read_text(encoding="utf-8").splitlines())
+
+
+def reason(name: str) -> str | None:
+    return next((why for glob, why in NOT_REPLAYED.items() if fnmatchcase(name, glob)), None)
+
+
+ROWS = {row["name"]: row for row in recorded() if reason(row["name"]) is None}
+
+
+def request_of(name: str) -> dict[str, Any]:
+    row = ROWS[name]
+    request: dict[str, Any] = (row if "request" in row else row["data"])["request"]
+    return request
+
+
+def reply_of(name: str) -> httpx.Response:
+    """The recorded answer; raises what a client meets where there was none."""
+    row = ROWS[name]
+    if "data" in row:
+        if row["data"]["error"].startswith("TimeoutError"):
+            raise httpx.ReadTimeout("")
+        raise httpx.ConnectError(row["data"]["error"])
+    answer = row["response"]
+    body = answer["text"] or ""
+    if answer["bodyBytes"] and answer["json"] is not None:
+        body = json.dumps(answer["json"], ensure_ascii=False, separators=(",", ":"))
+    return httpx.Response(answer["status"], headers=answer["headers"], content=body.encode())
+
+
+def expected_of(name: str) -> str:
+    if ROWS[name].get("response", {}).get("status") == 200:
+        return "yes"
+    return next(class_ for glob, class_ in EXPECTED.items() if fnmatchcase(name, glob))
+
+
+def witness(name: str) -> httpx.Response:
+    lines = map(json.loads, WITNESS.read_text(encoding="utf-8").splitlines())
+    answer = next(row["response"] for row in lines if row["name"].endswith(name))
+    return httpx.Response(answer["status"], json=answer["json"])
+
+
+class Replayed:
+    """A client whose server gives one recorded answer to every request with a key."""
+
+    def __init__(self, name: str, database: str) -> None:
+        self.name = name
+        self.database = database
+        self.times = 0.0
+        request = request_of(name)
+        self.path = urlsplit(request["url"]).path.removeprefix("/api/")
+        self.query = dict(parse_qsl(urlsplit(request["url"]).query))
+        self.body = request["body"] if request["method"] == "POST" else None
+        self.http = Http(
+            "dokploy",
+            "http://dokploy.test",
+            SecretStr("key"),
+            auth="api-key",
+            limits=Limits(read_retries=0),
+            verify=True,
+            ca=None,
+            transport=httpx.MockTransport(self._answer),
+            clock=lambda: self.times,
+            pause=self._pause,
+            observe=lambda _backend, _asked, _seconds: None,
+        )
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == f"/api/{PATH}":
+            return witness(self.database)
+        assert request.url.path == f"/api/{self.path}"
+        return reply_of(self.name)
+
+    async def _pause(self, seconds: float) -> None:
+        self.times += seconds
+
+    async def ask(self) -> None:
+        if request_of(self.name)["method"] == "POST":
+            await self.http.change(self.path, self.body or {})
+        elif self.path == "health":
+            await self.http.probe(self.path, models.HEALTH)
+        else:
+            await self.http.read(self.path, FORMS.get(self.path, ANYTHING), self.query)
+
+    async def told(self) -> BridgeError | None:
+        """The error that it is told by; of a refused key, the one that stays."""
+        for _ in range(2):
+            try:
+                await self.ask()
+            except BridgeError as error:
+                told = error
+            else:
+                return None
+            self.times += 3600.0
+        return told
+
+
+def answering(class_: str) -> list[str]:
+    return [name for name in ROWS if expected_of(name) == class_]
+
+
+Told = Callable[[str], Awaitable[BridgeError | None]]
+
+
+@pytest.fixture
+async def told() -> Any:
+    clients: list[Replayed] = []
+
+    async def tell(name: str, database: str = "database-well") -> BridgeError | None:
+        clients.append(Replayed(name, database))
+        return await clients[-1].told()
+
+    yield tell
+    for client in clients:
+        await client.http.close()
+
+
+@pytest.mark.parametrize("name", answering("yes"))
+async def test_a_yes_is_a_yes_and_can_be_read(told: Told, name: str) -> None:
+    empty = name == "290-user-no-longer-in-organization-user.get" or (
+        request_of(name)["method"] == "GET" and ROWS[name]["response"]["bodyBytes"] == 0
+    )
+    if empty:  # nothing at all, to a question: nobody can read that
+        assert isinstance(await told(name), Unreachable)
+    else:
+        assert await told(name) is None
+
+
+@pytest.mark.parametrize("name", answering("no"))
+async def test_a_no_is_refused(told: Told, name: str) -> None:
+    assert type(await told(name)) is Refused
+
+
+@pytest.mark.parametrize("name", answering("forbidden"))
+async def test_a_missing_right_is_forbidden(told: Told, name: str) -> None:
+    assert type(await told(name)) is Forbidden
+
+
+@pytest.mark.parametrize("name", answering("unknown") + answering("lost"))
+async def test_what_failed_inside_or_never_came_is_unknown(told: Told, name: str) -> None:
+    wanted = Unreachable if request_of(name)["method"] == "GET" else Unanswered
+    assert type(await told(name)) is wanted
+
+
+@pytest.mark.parametrize("name", answering("away"))
+async def test_who_does_not_listen_was_not_asked(told: Told, name: str) -> None:
+    assert type(await told(name)) is Unreachable
+
+
+@pytest.mark.parametrize("name", answering("key"))
+async def test_a_401_is_the_keys_fault_only_while_the_database_is_well(
+    told: Told, name: str
+) -> None:
+    assert type(await told(name, "database-well")) is KeyRefused
+    assert type(await told(name, "database-away")) is DatabaseAway
+
+
+@pytest.mark.parametrize("name", answering("key at once"))
+async def test_a_key_of_nobody_is_refused(told: Told, name: str) -> None:
+    assert type(await told(name)) is KeyRefused
+
+
+@pytest.mark.parametrize("name", answering("no provider"))
+async def test_a_save_that_names_no_provider_is_refused_while_the_database_is_well(
+    told: Told, name: str
+) -> None:
+    assert type(await told(name, "database-well")) is Refused
+    assert type(await told(name, "database-away")) is Unanswered
+
+
+def test_every_kind_of_answer_has_a_recording_or_a_reason() -> None:
+    met = set()
+    for name, row in ROWS.items():
+        if "response" in row:
+            request, reply = request_of(name), reply_of(name)
+            path = urlsplit(request["url"]).path.removeprefix("/api/")
+            body = (request["body"] or {}) if request["method"] == "POST" else None
+            call = Call("dokploy", path, body, "api-key", ())
+            met.add(row_of(Answer(call, reply.status_code, reply.headers, reply.content)).name)
+
+    assert {row.name for row in TABLE} == met | set(NO_RECORDING)
+    assert not met & set(NO_RECORDING)
+    assert {row.means for row in TABLE} == set(Means)
+
+
+def test_every_reason_and_every_name_is_of_a_row() -> None:
+    names = [row["name"] for row in recorded()]
+
+    for glob in (*NOT_REPLAYED, *EXPECTED):
+        assert any(fnmatchcase(name, glob) for name in names), glob
+
+
+def test_the_witness_is_read_as_it_was_recorded() -> None:
+    for name, word in (("database-well", Witness.WELL), ("database-away", Witness.AWAY)):
+        answer = witness(name)
+        assert witness_in(answer.status_code, answer.content) is word

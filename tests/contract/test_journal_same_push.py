@@ -1,0 +1,348 @@
+"""One push through two webhooks deploys once, and no push is lost, however late they come.
+
+The oracle is a ref's true history: moves among a few commits, forced resets included. Each move
+is told by one or two webhooks, each after a delay of its own, and the deliveries are recorded
+in nearly any order, as two processes on one Postgres do.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from itertools import count, pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from bridge.core.decision import Decision, Reason
+from bridge.core.pushes import ANYWHERE, Move, led_back
+from bridge.ports.outcomes import Outcome, PushSeen
+from bridge.stores.journal import SqlJournal
+from tests.contract.test_journal import IMPLEMENTATIONS, WINDOW
+from tests.fakes.journey import ManualClock, deployment
+
+NUMBERS = count(1)
+"""Refs and deliveries of all examples, so that many share a journal."""
+
+OLD, A, B, C = (letter * 40 for letter in "0abc")
+
+
+@pytest.fixture(params=sorted(IMPLEMENTATIONS))
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlJournal]:
+    place = request.getfixturevalue("postgres") if request.param == "postgres" else tmp_path
+    opened: SqlJournal = await IMPLEMENTATIONS[request.param](place, ManualClock())
+    yield opened
+    await opened.stop()
+
+
+class Ref:
+    """A branch, as deliveries tell of it."""
+
+    def __init__(self, journal: SqlJournal) -> None:
+        self._journal = journal
+        self._number = next(NUMBERS)
+        self._app = f"app-{self._number}"
+        self.key = f"github {self._number} refs/heads/main"
+
+    def seqs(self, many: int) -> list[int]:
+        """Positions for deliveries, in the order in which they arrive."""
+        return [next(NUMBERS) for _ in range(many)]
+
+    async def tell(self, seq: int, before: str, after: str, moment: str = "", **how: Any) -> bool:
+        """Record a delivery; returns whether it counts as a new push."""
+        asked = Decision(self._app, "shop/web", Reason.NO_WATCH_PATHS, "because")
+        push = PushSeen(self.key, before, after, how.pop("found", False), moment)
+        new = deployment(seq, self._app)
+        await self._journal.record(
+            [Outcome(seq, f"d-{seq}", (asked,), (new,), push, **how)], window=WINDOW
+        )
+        (decided,) = (await self._journal.decisions([seq]))[seq]
+        return decided.reason is not Reason.DUPLICATE_PUSH
+
+    async def tell_all(self, *moves: tuple[str, ...]) -> list[bool]:
+        seqs = self.seqs(len(moves))
+        return [await self.tell(seq, *move) for seq, move in zip(seqs, moves, strict=True)]
+
+    async def stands_at(self) -> str | None:
+        newest = await self._journal.newest_push(self.key)
+        return newest and newest.after
+
+
+@pytest.fixture
+def ref(journal: SqlJournal) -> Ref:
+    return Ref(journal)
+
+
+# ── a predecessor that comes late ────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("moments", [("", ""), ("1795600000", "1795600007")])
+async def test_a_push_by_two_webhooks_deploys_once_though_its_predecessor_comes_late(
+    ref: Ref, moments: tuple[str, str]
+) -> None:
+    late, newer = moments
+
+    told = await ref.tell_all((A, B, newer), (OLD, A, late), (A, B, newer))
+
+    assert told == [True, True, False]
+    assert await ref.stands_at() == B
+
+
+async def test_the_order_in_which_two_processes_record_makes_no_second_push(ref: Ref) -> None:
+    first, late, second = ref.seqs(3)
+
+    assert await ref.tell(second, A, B)
+    assert await ref.tell(late, OLD, A)
+
+    assert not await ref.tell(first, A, B)
+
+
+async def test_a_late_predecessor_is_told_of_long_after_its_successor_by_the_hosts_time(
+    journal: SqlJournal, ref: Ref
+) -> None:
+    """Whoever sends a webhook again after the window can't make use of one either."""
+    clock = journal._clock
+    assert isinstance(clock, ManualClock)
+    await ref.tell_all((A, B, "20"), (OLD, A, "10"), (B, A, "30"))
+    clock.now += 2 * WINDOW
+
+    assert await ref.tell_all((A, B, "20")) == [False]
+
+
+async def test_forth_and_back_within_a_second_and_forth_again_is_told_by_the_order(
+    ref: Ref,
+) -> None:
+    """GitHub's time has whole seconds: what it can't tell apart is not lost for it."""
+    assert await ref.tell_all((A, B, "7"), (B, A, "7"), (A, B, "7")) == [True] * 3
+    assert await ref.tell_all((A, B, "7")) == [False]
+
+
+async def test_a_way_back_over_other_commits_is_one(ref: Ref) -> None:
+    told = await ref.tell_all((A, B), (B, C), (C, A), (A, B), (A, B))
+
+    assert told == [True, True, True, True, False]
+
+
+async def test_a_way_back_that_reconciliation_has_found_is_one(ref: Ref) -> None:
+    (first, found, second) = ref.seqs(3)
+    await ref.tell(first, A, B)
+    assert await ref.tell(found, B, A, found=True)
+
+    assert await ref.tell(second, A, B)
+
+
+async def test_a_webhook_after_a_newer_push_is_the_one_that_reconciliation_has_found(
+    ref: Ref,
+) -> None:
+    (found, newer, late) = ref.seqs(3)
+    await ref.tell(found, A, B, found=True)
+    assert await ref.tell(newer, B, C)
+
+    assert not await ref.tell(late, A, B)
+    assert await ref.stands_at() == C
+
+
+async def test_reconciliation_finds_nothing_where_only_a_predecessor_came_late(ref: Ref) -> None:
+    await ref.tell_all((B, C), (A, B))
+
+    assert await ref.stands_at() == C
+    (found,) = ref.seqs(1)
+    assert not await ref.tell(found, B, C, found=True)
+
+
+async def test_a_replay_leads_no_ref_anywhere(ref: Ref) -> None:
+    await ref.tell_all((C, A), (A, B))
+    replay, second = ref.seqs(2)
+    assert await ref.tell(replay, C, A, explicit=True)
+
+    assert await ref.stands_at() == B
+    assert not await ref.tell(second, A, B)
+
+
+# ── against the true history ─────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A webhook's word of the move with this number; `at`: in steps of the history."""
+
+    move: int
+    at: float
+
+
+@dataclass(frozen=True)
+class Story:
+    """What has really happened to a ref, and how the bridge gets to know it."""
+
+    commits: str
+    deliveries: tuple[Delivery, ...]
+    recorded: tuple[int, ...]
+
+    @property
+    def moves(self) -> list[tuple[str, str]]:
+        return [(one * 40, other * 40) for one, other in pairwise(self.commits)]
+
+    @property
+    def returns(self) -> bool:
+        return len(set(self.commits)) < len(self.commits)
+
+    async def told(self, ref: Ref, second: float | None = None) -> list[bool]:
+        """Whether each delivery counted as new; `second`: of the host's time, in steps."""
+        arrived = sorted(self.deliveries, key=lambda one: one.at)
+        seqs = ref.seqs(len(arrived))
+        new = [False] * len(arrived)
+        for place in self.recorded:
+            move = arrived[place].move
+            moment = "" if second is None else str(1000 + int(move // second))
+            new[place] = await ref.tell(seqs[place], *self.moves[move], moment)
+        return new
+
+
+@st.composite
+def stories(draw: st.DrawFn, *, returns: bool = True, prompt: bool = False) -> Story:
+    """Histories of up to seven commits, told by one or two webhooks a move."""
+    many = draw(st.integers(2, 7))
+    if returns:
+        commits = [draw(st.sampled_from("abcd"))]
+        while len(commits) < many:
+            commits.append(draw(st.sampled_from([one for one in "abcd" if one != commits[-1]])))
+    else:
+        commits = draw(st.permutations("abcdefg"))[:many]
+    delay = st.floats(0.01, 0.99 if prompt else 9.0)
+    deliveries = tuple(
+        Delivery(move, move + draw(delay))
+        for move in range(many - 1)
+        for _ in range(draw(st.integers(1, 2)))
+    )
+    places = range(len(deliveries))
+    # Two processes take up what has arrived side by side: a few places later than it came.
+    late = [0 if prompt else draw(st.integers(0, 2)) for _ in places]
+    recorded = tuple(sorted(places, key=lambda place: place + late[place]))
+    return Story("".join(commits), deliveries, recorded)
+
+
+each = settings(
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def new_moves(story: Story, new: list[bool]) -> list[int]:
+    """The moves that counted as new, once for each time."""
+    arrived = sorted(story.deliveries, key=lambda one: one.at)
+    return sorted(one.move for one, counts in zip(arrived, new, strict=True) if counts)
+
+
+def reaches_the_head(story: Story, new: list[bool]) -> bool:
+    """Whether something was decided to deploy after the last push: what is deployed is the head."""
+    arrived = sorted(one.at for one in story.deliveries)
+    last = len(story.moves) - 1
+    now = 0.0
+    for place in story.recorded:
+        now = max(now, arrived[place])
+        if new[place] and now >= last:
+            return True
+    return False
+
+
+@each
+@given(story=stories())
+@example(story=Story("bab", (Delivery(0, 0.5), Delivery(1, 1.5), Delivery(1, 1.7)), (0, 1, 2)))
+async def test_where_the_host_says_when_no_push_is_lost_and_none_deploys_twice(
+    journal: SqlJournal, story: Story
+) -> None:
+    ref = Ref(journal)
+
+    new = await story.told(ref, second=1.0)
+
+    assert reaches_the_head(story, new)
+    counted = new_moves(story, new)
+    assert counted == sorted(set(counted))
+
+
+@each
+@given(story=stories(returns=False))
+async def test_where_it_does_not_each_push_of_a_ref_that_never_returns_deploys_once(
+    journal: SqlJournal, story: Story
+) -> None:
+    ref = Ref(journal)
+
+    new = await story.told(ref)
+
+    assert new_moves(story, new) == list(range(len(story.moves)))
+    assert await ref.stands_at() == story.moves[-1][1]
+
+
+@each
+@given(story=stories(prompt=True), second=st.sampled_from([None, 1.0, 3.0]))
+async def test_each_push_deploys_once_where_webhooks_come_before_the_next_push(
+    journal: SqlJournal, story: Story, second: float | None
+) -> None:
+    ref = Ref(journal)
+
+    new = await story.told(ref, second)
+
+    assert new_moves(story, new) == list(range(len(story.moves)))
+    assert await ref.stands_at() == story.moves[-1][1]
+
+
+def overtaken(story: Story) -> bool:
+    """Whether an earlier push of the last move was told of after one that followed it."""
+    last = len(story.moves) - 1
+    first_told = {
+        move: min(one.at for one in story.deliveries if one.move == move)
+        for move in range(len(story.moves))
+    }
+    return any(
+        story.moves[move] == story.moves[last]
+        and any(first_told[later] < first_told[move] for later in range(move + 1, last))
+        for move in range(last)
+    )
+
+
+@each
+@given(story=stories(), second=st.sampled_from([None, 3.0]))
+async def test_no_push_is_lost_where_the_host_tells_too_little(
+    journal: SqlJournal, story: Story, second: float | None
+) -> None:
+    """But for one: an equal push, overtaken by what led back from it, looks like the second hook.
+
+    "B to A, A to B, A to B" is what two webhooks say of a branch that was set back and pushed
+    again. That happens every day, and webhooks that overtake each other then do not.
+    """
+    ref = Ref(journal)
+
+    new = await story.told(ref, second)
+
+    assert reaches_the_head(story, new) or overtaken(story)
+
+
+# ── the rule itself ──────────────────────────────────────────────────────────
+
+
+def test_a_way_back_needs_a_step_that_has_come_since() -> None:
+    first, again = Move(5, A, B), Move(9, A, B)
+    back = Move(4, B, A)
+
+    assert not led_back(first, again, [back])
+    assert led_back(first, again, [replace(back, seq=6)])
+    assert led_back(first, again, [Move(4, B, C), Move(6, C, A)])
+    assert not led_back(first, again, [Move(6, OLD, A), Move(7, C, A)])
+
+
+def test_the_hosts_time_says_what_lies_between_two_pushes() -> None:
+    first, again = Move(5, A, B, "10"), Move(9, A, B, "30")
+
+    assert led_back(first, again, [Move(4, B, A, "20")])
+    assert not led_back(first, again, [Move(6, B, A, "40")])
+    assert not led_back(first, again, [Move(6, B, A, "5")])
+    assert led_back(first, replace(again, moment=""), [Move(6, B, A, "5")])
+
+
+def test_where_the_host_says_the_same_time_nothing_undated_has_led_back() -> None:
+    first, again = Move(5, A, B, "10"), Move(9, A, B, "10")
+
+    assert not led_back(first, again, [Move(6, B, A), Move(7, ANYWHERE, A)])
+    assert led_back(first, again, [Move(6, B, A, "10")])

@@ -1,0 +1,62 @@
+"""The door of a Dokploy: whom it lets in, and what it says while its database is away.
+
+Source: facts.md, "401: what it says and what it does not" and "PostgreSQL away".
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from bridge.backends.dokploy.witness import PATH as WITNESS
+from tests.chaos.recording_backend import Handler, RecordingBackend
+
+UNAUTHORIZED = {"message": "Unauthorized"}
+FAILED = {"error": {"json": {"message": "Failed query: SELECT 1\nparams: ", "code": -32603}}}
+WELL = {"result": {"data": {"json": {"status": "ok"}}}}
+
+
+def second(path: str) -> dict[str, Any]:
+    """The answer to a key that passed the door, and fails behind it."""
+    data = {"code": "UNAUTHORIZED", "httpStatus": 401, "path": path, "zodError": None}
+    return {"message": "UNAUTHORIZED", "code": "UNAUTHORIZED", "data": data}
+
+
+@dataclass
+class Guard:
+    """Stands before a backend.
+
+    Attributes:
+        database: whether it is there; while it is not, every key is refused.
+        refuses: keys that are disabled.
+        twice: procedures at which the key fails when it is verified for the second time.
+        refused: how often a request with a key was turned away.
+    """
+
+    database: bool = True
+    refuses: set[str] = field(default_factory=set)
+    twice: set[str] = field(default_factory=set)
+    refused: int = 0
+
+    def stand_before(self, backend: RecordingBackend) -> "Guard":
+        inside = backend.answer
+
+        async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if backend.away:
+                return await inside(request, handler)
+            path = request.path.removeprefix("/api/")
+            if path == "health":
+                return web.json_response({"ok": True})
+            if path == WITNESS:
+                said, status = (WELL, 200) if self.database else (FAILED, 500)
+                return web.json_response(said, status=status)
+            if not self.database or request.headers.get("x-api-key") in self.refuses:
+                self.refused += 1
+                return web.json_response(UNAUTHORIZED, status=401)
+            if path in self.twice:
+                self.refused += 1
+                return web.json_response(second(path), status=401)
+            return await inside(request, handler)
+
+        backend.answer = answer  # type: ignore[method-assign]
+        return self
