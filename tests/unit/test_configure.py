@@ -367,7 +367,6 @@ WEB = App("app_1", "web", "shop")
         ([], [replace(JOB, active=True)], "is being built"),
         ([RECORD], None, "is being built"),
         ([], [JOB], "waits in the backend's queue"),
-        ([RECORD], [replace(JOB, app="app_2")], "its queue has no job of it"),
     ],
 )
 def test_clearing_is_refused_while_the_backend_has_one_open(
@@ -379,6 +378,10 @@ def test_clearing_is_refused_while_the_backend_has_one_open(
     assert "whole log folder" in str(caught.value)
     ended = [replace(RECORD, status=Progress.ERROR)]
     check_nothing_open(WEB, [], ended, [replace(JOB, app="app_2", active=True)])
+
+
+def test_a_record_that_runs_without_a_job_was_never_closed_and_keeps_nobody_from_clearing() -> None:
+    check_nothing_open(WEB, [], [RECORD], [replace(JOB, app="app_2")])
 
 
 async def test_clearing_is_refused_while_one_waits_here_and_deletes_nothing(

@@ -46,17 +46,12 @@ def check_nothing_open(
         queue: the backend's jobs, of all apps; None where it is too old to tell.
     """
     jobs = [job for job in queue or () if job.app == app.id]
-    running = [one for one in records if one.status is Progress.RUNNING]
     open_here = [one for one in ours if one.app_id == app.id]
-    if running and queue is not None and not jobs:
-        raise Rejected(
-            f"{app.label} has a deployment that the backend calls running though its queue has no"
-            f" job of it ({running[0].id}); {_HARM}: wait a minute for its end to be written, or"
-            " restart the backend, which ends it"
-        )
+    # What is built has a job: a record that runs without one was never closed, and never will be.
+    runs = queue is None and any(one.status is Progress.RUNNING for one in records)
     why = (
         "is being built"
-        if running or any(job.active for job in jobs)
+        if runs or any(job.active for job in jobs)
         else "waits in the backend's queue"
         if jobs
         else f"is {open_here[0].state} here"
