@@ -177,7 +177,7 @@ def _warn(found: "list[App]") -> None:
         return
     if any(said(app.rules) for app in found):
         console().print(RULED, style="dim")
-    twice = [app.label for app in found if app.auto_deploy]
+    twice = [app.label for app in found if app.deploys_twice]
     if twice:
         console().print(f"⚠ {', '.join(twice)}: {TWICE}", style="yellow")
 
@@ -202,7 +202,7 @@ def _marked(text: str, by_rule: bool) -> str:
 def _line(app: "App", last: "Deployment | None") -> str:
     state = f"last {last.state}" if last else "never deployed"
     line = f"{waits_in_words(app)}, {state}"
-    return line + (f"; warning: {TWICE}" if app.auto_deploy else "")
+    return line + (f"; warning: {TWICE}" if app.deploys_twice else "")
 
 
 def waits_in_words(app: "App") -> str:

@@ -47,14 +47,19 @@ def logs(
 
 
 def clear(app: AppName, config: Config = None, json: Json = False, yes: Yes = False) -> None:
-    """Remove the logs of an app's old deployments; that they were is not forgotten."""
+    """Delete the logs of all of an app's deployments; their records stay.
+
+    The backend deletes the app's whole log folder. It is refused while a deployment of the app
+    waits or runs.
+    """
     run(_clear(app, How(config, json, yes)))
 
 
 async def _clear(name: str, how: How) -> None:
     async with reached(settings_of(how.config), name) as reach:
         app = reach.app
-        agree(f"remove the logs of {app.label}'s old deployments?", how)
+        await reach.configurer.check_clearable(app)
+        agree(f"delete the whole log folder of {app.label}, the logs of all its deployments?", how)
         done = await reach.configurer.clear(app, by=person())
     if how.json:
         form = {"removed_logs": list(done.removed), "kept_logs": list(done.kept)}

@@ -10,7 +10,7 @@ from bridge.cli.changing import How, Reveal, Yes, change
 from bridge.cli.deployments import AppName
 from bridge.cli.hidden import ask_hidden
 from bridge.cli.reaching import reached
-from bridge.cli.show import MASKED, clean, say, say_json
+from bridge.cli.show import MASKED, clean, clean_lines, say, say_json
 from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.errors import Rejected
 
@@ -154,7 +154,7 @@ async def _show(name: str, config: Path | None, *, json: bool, reveal: bool) -> 
         say(f"{clean(app.label)} has no variables")
     for section, words in BEFORE.items():
         for key, value in found[section].items():
-            typer.echo(f"{words}{key}={clean(value)}")
+            typer.echo(f"{words}{key}={clean_lines(value)}")
 
 
 def _values(environment: "Environment", *, reveal: bool) -> dict[str, dict[str, str]]:

@@ -85,7 +85,7 @@ async def _show(name: str, config: "Path | None", *, json: bool, reveal: bool) -
         head = {"app": app.label, "app_id": app.id, "backend": app.backend}
         say_json(head | fields | {"rules": {"set": own, "file": file}})
         return
-    if fields["source"] is None:
+    if now.saved.provider is None:
         kind = app.source.type if app.source else None
         hint(f"its source is {kind}, which can't be set from here" if kind else "it has no source")
     rules = {f"{key} (the bridge's rule)": value for key, value in own.items()}

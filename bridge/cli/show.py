@@ -69,6 +69,12 @@ def clean(text: str) -> str:
     return _UNSAFE.sub(" ", text).strip()
 
 
+def clean_lines(text: str) -> str:
+    """Text with its line breaks and tabs, and without other control characters."""
+    kept = re.split(r"([\n\t])", text)
+    return "".join(one if one in ("\n", "\t") else _UNSAFE.sub(" ", one) for one in kept)
+
+
 def clean_line(line: str) -> str:
     """A line of a log without control characters; its indentation stays."""
     return _UNSAFE.sub(" ", line).rstrip()

@@ -31,6 +31,10 @@ class SourceType(StrEnum):
     RAW = "raw"
 
 
+_NOT_PUSHED = frozenset({SourceType.DOCKER, SourceType.DROP, SourceType.RAW})
+"""Kinds of source that no push reaches."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where an app's code comes from.
@@ -105,7 +109,7 @@ class App:
         environment: its name; None when it is its project's default one.
         watch_paths: as stored; None or empty deploys on every push.
         rules: what the bridge's own rules say of it.
-        auto_deploy: the backend deploys pushes by itself too (then every push deploys twice).
+        auto_deploy: the backend deploys pushes by itself, too; see `deploys_twice`.
         page: where people look at it and its logs; None where the backend does not tell.
         url: where what it deploys is served; None where the backend does not tell.
     """
@@ -128,6 +132,11 @@ class App:
     def waits_for(self) -> Trigger:
         """What makes it deploy, by our rules or else the backend's record."""
         return self.rules.trigger or self.trigger
+
+    @property
+    def deploys_twice(self) -> bool:
+        """Whether each push deploys twice: Auto Deploy is on, and the source is a Git one."""
+        return self.auto_deploy and self.source is not None and self.source.type not in _NOT_PUSHED
 
     @property
     def branch(self) -> str | None:

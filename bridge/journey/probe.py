@@ -67,7 +67,7 @@ class Probe:
         self._warn_of_auto_deploy()
 
     def _warn_of_auto_deploy(self) -> None:
-        both = {app.id: app.label for app in self._catalog.all() if app.auto_deploy and app.source}
+        both = {app.id: app.label for app in self._catalog.all() if app.deploys_twice}
         for id_, label in both.items():
             if id_ not in self._warned:
                 log.warning(

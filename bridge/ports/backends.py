@@ -1,10 +1,11 @@
 """Deploy backends."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from bridge.core.configuring.configuration import BuildType, Environment, ProviderSettings, Saved
+from bridge.core.configuring.configuration import BuildType, Environment, Saved
 from bridge.core.watch import App, SourceType
 
 
@@ -116,11 +117,8 @@ class Configures(Protocol):
     async def saved(self, app: App) -> Saved:
         """How the app is configured now; what is secret stays sealed."""
 
-    async def save_provider(self, app: App, settings: ProviderSettings) -> None:
-        """Set where the app's code comes from."""
-
-    async def disconnect_provider(self, app: App) -> None:
-        """Forget the app's source."""
+    async def write_source(self, app: App, fields: Mapping[str, Any]) -> None:
+        """Set fields of the stored source, by their names in `SourceRow`, and no others."""
 
     async def save_build_type(self, app: App, settings: BuildType) -> None:
         """Set how it is built."""
@@ -129,7 +127,7 @@ class Configures(Protocol):
         """Set its environment, build arguments and build secrets."""
 
     async def clear_deployments(self, app: App) -> None:
-        """Remove old deployments' logs."""
+        """Delete the logs of all its deployments; a running build may lose its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from bridge.core.configuring.configuration import (
     GitlabSource,
     GitSource,
 )
+from bridge.core.configuring.writing import changes, forgotten
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.refs import normalise_url
 from bridge.core.watch import App, Source, SourceType, Trigger
@@ -552,7 +553,8 @@ async def test_what_all_sources_share_is_known_also_without_a_source(stage: Stag
     assert saved.provider == SOURCES["docker"]
     assert saved.watch_paths == ("apps/web/**", "!**/*.md")
     assert saved.submodules is True
-    assert saved.trigger is Trigger.TAG
+    assert saved.row is not None
+    assert (saved.trigger, saved.row.trigger) == (Trigger.PUSH, "tag")  # it counts for GitHub alone
 
     await stage.backend.disconnect_provider(app)
     assert (await stage.backend.saved(app)).provider is None
@@ -641,14 +643,45 @@ ASKS: dict[str, Callable[[Any], Awaitable[Any]]] = {
     "deploy": lambda backend: backend.deploy(UNKNOWN, title="t", description="d"),
     "redeploy": lambda backend: backend.redeploy(UNKNOWN, title="t", description="d"),
     "cancel": lambda backend: backend.cancel(UNKNOWN),
-    "drop_waiting": lambda backend: backend.drop_waiting(UNKNOWN),
     "saved": lambda backend: backend.saved(UNKNOWN),
     "save_provider": lambda backend: backend.save_provider(UNKNOWN, DockerSource(image="x")),
+    "write_source": lambda backend: backend.write_source(UNKNOWN, {"docker.image": "x"}),
     "disconnect_provider": lambda backend: backend.disconnect_provider(UNKNOWN),
     "save_build_type": lambda backend: backend.save_build_type(UNKNOWN, STATIC),
     "save_environment": lambda backend: backend.save_environment(UNKNOWN, Environment()),
     "clear_deployments": lambda backend: backend.clear_deployments(UNKNOWN),
 }
+
+
+async def test_an_unknown_app_has_nothing_that_waits(stage: Stage) -> None:
+    await stage.backend.drop_waiting(UNKNOWN)
+
+
+async def test_single_fields_of_the_source_are_written_and_no_others(stage: Stage) -> None:
+    app = await stage.app("web")
+    await stage.backend.save_provider(app, SOURCES["github"])
+    await stage.backend.save_provider(app, SOURCES["docker"])
+    before = (await stage.backend.saved(app)).row
+
+    fields = {"docker.image": "web:3", "github.branch": "dev", "git.build_path": ""}
+    await stage.backend.write_source(app, fields)
+
+    after = (await stage.backend.saved(app)).row
+    assert before is not None
+    assert after is not None
+    assert changes(before, after) == fields
+
+
+async def test_disconnecting_forgets_what_is_foretold(stage: Stage) -> None:
+    app = await stage.app("web")
+    for name in ("git", "docker", "github"):
+        await stage.backend.save_provider(app, SOURCES[name])
+    before = (await stage.backend.saved(app)).row
+    assert before is not None
+
+    await stage.backend.disconnect_provider(app)
+
+    assert (await stage.backend.saved(app)).row == forgotten(before, build_paths=True)
 
 
 @pytest.mark.parametrize("ask", ASKS)

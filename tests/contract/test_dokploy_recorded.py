@@ -117,7 +117,12 @@ GITLAB = GitlabSource(
     watch_paths=("src/**",),
 )
 GIT = GitSource(url="http://127.0.0.1:18090/demo.git", branch="main", watch_paths=("apps/web/**",))
-BUILD = BuildType(build_type="dockerfile", dockerfile="./Dockerfile")
+BUILD = BuildType(
+    build_type="dockerfile",
+    dockerfile="./Dockerfile",
+    docker_context_path="",
+    docker_build_stage="",
+)
 ENVIRONMENT = Environment(
     env=SecretStr("NODE_ENV=production\nPORT=3000"),
     build_args=SecretStr("A=1"),

@@ -14,7 +14,9 @@ from bridge.cli.embedded import Api, api_of
 from bridge.cli.root import app
 from bridge.core.configuring.configuration import GitSource
 from bridge.core.watch import App
+from bridge.ports.outcomes import Outcome
 from bridge.settings import read_settings
+from tests.fakes.journey import deployment
 from tests.unit.cli.conftest import Cli
 from tests.unit.embedded.support import Repository
 
@@ -37,6 +39,12 @@ def piped(*words: str, stdin: str, code: int = 0) -> Result:
     return result
 
 
+def waiting(cli: Cli) -> Outcome:
+    """A deployment of the one app that has not been asked for yet."""
+    (listed,) = cli.json("apps")
+    return Outcome(1, "delivery-1", (), (deployment(1, listed["id"]),))
+
+
 def audits(cli: Cli) -> Any:
     return cli.with_stores(lambda stores: stores.journal.audited(limit=99))
 
@@ -50,6 +58,33 @@ def test_another_branch_keeps_all_else_and_shows_the_difference(web: Cli) -> Non
     (note,) = audits(web)
     assert (note.what, note.app, note.outcome) == ("provider set", "default/web", "done")
     assert note.by.startswith("cli: ")
+
+
+def test_disconnecting_shows_what_is_stored_for_other_sources_and_undo_brings_it_back(
+    web: Cli,
+) -> None:
+    image = ("--image", "nginx:1", "--username", "me", "--yes")
+    web("provider", "set", "docker", "web", *image)
+    before = web.json("provider", "show", "web", "--reveal")
+
+    told = web("provider", "disconnect", "web", "--yes").stdout
+    assert "source: docker → (nothing)" in told
+    assert "stored.git.url: " in told
+    assert "stored.git.branch: main → (nothing)" in told
+
+    undone = web("provider", "undo", "web", "--yes").stdout
+    assert "stored.git.branch: (nothing) → main" in undone
+    assert web.json("provider", "show", "web", "--reveal") == before
+
+
+def test_another_image_keeps_the_password(web: Cli) -> None:
+    words = ("provider", "set", "docker", "web", "--username", "me", "--password-stdin", "--yes")
+    piped(*words, "--image", "nginx:1", stdin="hunter2\n")
+
+    told = web("provider", "set", "docker", "web", "--image", "nginx:2", "--yes").stdout
+
+    assert told.splitlines()[1:2] == ["image: nginx:1 → nginx:2"]
+    assert web.json("provider", "show", "web", "--reveal")["password"] == "hunter2"
 
 
 def test_the_journal_knows_the_change_at_once(web: Cli) -> None:
@@ -263,6 +298,16 @@ def test_a_value_of_many_lines_comes_whole_from_standard_input(web: Cli) -> None
     assert values == {"PEM": "-----BEGIN\nhunter2\n-----END"}
 
 
+def test_revealed_values_keep_their_lines_and_steer_no_terminal(web: Cli) -> None:
+    value = "-----BEGIN\n  \tindented\x1b[31m\n-----END"
+    piped("env", "set", "web", "PEM", "--yes", stdin=f"{value}\n")
+
+    shown = web("env", "show", "web", "--reveal").stdout
+
+    assert shown == "PEM=-----BEGIN\n  \tindented [31m\n-----END\n"
+    assert web("env", "show", "web").stdout == "PEM=********\n"
+
+
 @pytest.mark.parametrize(
     ("words", "stdin", "said"),
     [
@@ -307,9 +352,21 @@ def test_a_file_without_variables_is_refused(web: Cli) -> None:
 
 
 def test_an_app_that_never_deployed_has_no_log(web: Cli) -> None:
-    assert "has no deployments yet" in web("logs", "web", code=4).stderr
+    assert "has no deployments at the backend" in web("logs", "web", code=4).stderr
     cleared = web("clear", "web", "--yes").stdout
     assert cleared == "removed the logs of 0 deployments of default/web; their records stay\n"
+
+
+def test_clearing_says_what_it_deletes_and_is_refused_while_one_is_open(web: Cli) -> None:
+    asked = web("clear", "web", code=2).stderr
+    assert "delete the whole log folder of default/web" in asked
+
+    waits = waiting(web)
+    web.with_stores(lambda stores: stores.journal.record([waits], window=0))
+    refused = web("clear", "web", "--yes", code=2).stderr
+    assert "a deployment of default/web is waiting here" in refused
+    assert "whole log folder" in refused
+    assert "cancel default/web" in refused
 
 
 def test_an_app_that_is_not_there_names_the_nearest(web: Cli) -> None:

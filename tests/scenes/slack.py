@@ -51,13 +51,14 @@ API = App(
     environment="staging",
     source=Source(SourceType.GITLAB, repository="acme/platform/api", branch="develop"),
     trigger=Trigger.TAG,
+    auto_deploy=True,
 )
 DOCS = App(
     id="docs000000000000000ap",
     name="docs",
     project="site",
     source=Source(SourceType.DOCKER, image="ghcr.io/acme/docs:1.4"),
-    auto_deploy=True,
+    auto_deploy=True,  # no push reaches an image, so nothing deploys twice
 )
 
 HOSTILE = (

@@ -26,6 +26,8 @@ from bridge.core.configuring.configuration import (
 from bridge.core.configuring.difference import Changed, Configured, difference
 from bridge.core.configuring.merge import NoSource, WantedSource, WantedVariables, merge
 from bridge.core.configuring.plan import Plan, words_of
+from bridge.core.configuring.row import SourceRow
+from bridge.core.configuring.writing import with_provider
 from bridge.core.decision import Reason
 from bridge.core.rehearsal import Rehearsal
 from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
@@ -81,6 +83,15 @@ def configured(
         trigger=getattr(provider, "trigger", Trigger.PUSH),
     )
     return Configured(saved, rules)
+
+
+def with_stored(now: Configured, provider: ProviderSettings) -> Configured:
+    """The same, where the backend also stores an address and an image that are not in use."""
+    address = GitSource(url=f"https://ada:{SECRET}@git.example.com/web.git", branch="old")
+    row = SourceRow()
+    for one in (DOCKER, address, provider):
+        row = with_provider(row, None, one)
+    return replace(now, saved=replace(now.saved, row=row))
 
 
 def plan(app: App, now: Configured, wanted: Any, **others: Any) -> Plan:
@@ -233,9 +244,8 @@ def changes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
     yield "provider-difference-hardest", lambda: views.difference_view(hard, about)
     gone = plan(web, now, NoSource())
     yield "provider-parting", lambda: views.parting_view(gone, about)
-    drop = replace(web, source=Source(SourceType.BITBUCKET))
-    lost = plan(drop, configured(None), NoSource())
-    yield "provider-parting-for-good", lambda: views.parting_view(lost, about)
+    kept = plan(web, with_stored(now, GITHUB), NoSource())
+    yield "provider-parting-stored", lambda: views.parting_view(kept, about)
     much = plan(replace(web, name=hostile * 10), configured(many_paths(hostile)), NoSource())
     yield "provider-parting-hardest", lambda: views.parting_view(much, about)
     lines = 'access:\n  - who: [U1]  # Eve\n    may: [configure]\n    apps: ["shop/web"]'

@@ -1,7 +1,7 @@
 """Changing how an app is configured: what was shown is written, or nothing is."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ from bridge.core.configuring.merge import NoSource, WantedBuild, WantedSource, W
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.core.watch import App, Rules, SourceType, Trigger
 from bridge.journey.catalog import Catalog
-from bridge.journey.configuring.configure import Cleared, Configurer
+from bridge.journey.configuring.clearing import Cleared, check_nothing_open
+from bridge.journey.configuring.configure import Configurer
 from bridge.journey.configuring.overtaken import NotKept, Overtaken
-from bridge.ports.backends import Progress
-from bridge.ports.outcomes import BEGUN, Audited
+from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
+from bridge.ports.outcomes import BEGUN, Audited, Outcome
 from bridge.ports.targets import Target, about_change
 from bridge.stores.journal import SqlJournal
-from tests.fakes.journey import ManualClock
+from tests.fakes.journey import ManualClock, deployment
 from tests.unit.embedded.support import until
 
 BY = "cli: ada"
@@ -56,7 +57,7 @@ class Meddled:
 
     @property
     def writes(self) -> list[str]:
-        return [call for call in self.calls if call.startswith(("save_", "disc", "clear"))]
+        return [call for call in self.calls if call.startswith(("save_", "write_", "clear"))]
 
 
 def failing(error: Exception) -> Callable[[], Awaitable[None]]:
@@ -92,7 +93,7 @@ async def test_what_was_shown_is_written_and_noted(
     found = await configurer.apply(plan, by=BY)
 
     assert found.saved.provider == GIT.model_copy(update={"branch": "dev"})
-    assert backend.writes == ["save_provider"]
+    assert backend.writes == ["write_source"]
     (note,) = await journal.audited(limit=9)
     assert (note.by, note.what, note.app_id, note.app) == (BY, "provider set", app.id, "shop/web")
     assert (note.difference, note.outcome) == (plan.difference, "done")
@@ -106,7 +107,7 @@ async def test_where_it_is_told_is_kept_before_it_is_made(
 
     configurer = Configurer(backend, journal, ManualClock(), shown=told)  # type: ignore[arg-type]
     plan = await configurer.plan(app, DEV)
-    backend.before["save_provider"] = failing(Refused("dokploy", "no"))
+    backend.before["write_source"] = failing(Refused("dokploy", "no"))
     with pytest.raises(Refused):
         await configurer.apply(plan, by=BY)
 
@@ -158,7 +159,7 @@ async def test_what_reads_back_differently_is_told(
 ) -> None:
     plan = await configurer.plan(app, DEV)
     other = GIT.model_copy(update={"branch": "other"})
-    backend.after["save_provider"] = lambda: backend.inner.save_provider(app, other)
+    backend.after["write_source"] = lambda: backend.inner.save_provider(app, other)
 
     with pytest.raises(NotKept, match=r"reads back differently \(branch\)") as caught:
         await configurer.apply(plan, by=BY)
@@ -188,15 +189,15 @@ async def test_without_an_answer_it_looks_instead_of_asking_again(
     configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
 ) -> None:
     plan = await configurer.plan(app, DEV)
-    backend.after["save_provider"] = failing(Unanswered("embedded", "ReadTimeout"))
+    backend.after["write_source"] = failing(Unanswered("embedded", "ReadTimeout"))
     await configurer.apply(plan, by=BY)  # it had arrived
 
     back = await configurer.plan(app, WantedSource(None, {"branch": "main"}))
-    backend.before["save_provider"] = failing(Unanswered("embedded", "ReadTimeout"))
+    backend.before["write_source"] = failing(Unanswered("embedded", "ReadTimeout"))
     with pytest.raises(Unanswered):
         await configurer.apply(back, by=BY)
 
-    assert backend.writes == ["save_provider", "save_provider"]
+    assert backend.writes == ["write_source", "write_source"]
     assert [note.outcome.partition(":")[0] for note in await journal.audited(limit=9)] == [
         "Unanswered",
         "done",
@@ -211,7 +212,7 @@ async def test_what_can_not_be_read_back_is_unanswered(
     async def next_reading_fails() -> None:
         backend.before["saved"] = failing(Unreachable("embedded", "ConnectError"))
 
-    backend.after["save_provider"] = next_reading_fails
+    backend.after["write_source"] = next_reading_fails
     with pytest.raises(Unanswered, match="was sent, but can't be read back"):
         await configurer.apply(plan, by=BY)
 
@@ -220,7 +221,7 @@ async def test_a_change_that_is_cut_off_stays_begun(
     configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
 ) -> None:
     plan = await configurer.plan(app, DEV)
-    backend.before["save_provider"] = failing(RuntimeError("the process is gone"))
+    backend.before["write_source"] = failing(RuntimeError("the process is gone"))
 
     with pytest.raises(RuntimeError):
         await configurer.apply(plan, by=BY)
@@ -278,7 +279,7 @@ async def test_disconnecting_takes_the_rules_away_and_wakes_the_catalog(
     found = await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
 
     assert (found.saved.provider, found.rules) == (None, Rules())
-    assert backend.writes == ["disconnect_provider"]
+    assert backend.writes == ["write_source"]
     assert woken == [True]
 
 
@@ -352,3 +353,46 @@ async def test_clearing_says_which_logs_it_removed(
     assert await backend.inner.deployments(app) == [failed]
     (note, _) = await journal.audited(limit=9)
     assert (note.what, note.difference, note.outcome) == ("clear", (), "done")
+
+
+JOB = QueuedJob("app_1", "t", "d", active=False)
+RECORD = BackendDeployment("dep_1", "t", "d", Progress.RUNNING, 0.0)
+WEB = App("app_1", "web", "shop")
+
+
+@pytest.mark.parametrize(
+    ("records", "queue", "why"),
+    [
+        ([RECORD], [replace(JOB, active=True)], "is being built"),
+        ([], [replace(JOB, active=True)], "is being built"),
+        ([RECORD], None, "is being built"),
+        ([], [JOB], "waits in the backend's queue"),
+    ],
+)
+def test_clearing_is_refused_while_the_backend_has_one_open(
+    records: list[BackendDeployment], queue: list[QueuedJob] | None, why: str
+) -> None:
+    with pytest.raises(Rejected, match=why) as caught:
+        check_nothing_open(WEB, [], records, queue)
+
+    assert "whole log folder" in str(caught.value)
+    ended = [replace(RECORD, status=Progress.ERROR)]
+    check_nothing_open(WEB, [], ended, [replace(JOB, app="app_2", active=True)])
+
+
+def test_a_record_that_runs_without_a_job_was_never_closed_and_keeps_nobody_from_clearing() -> None:
+    check_nothing_open(WEB, [], [RECORD], [replace(JOB, app="app_2")])
+
+
+async def test_clearing_is_refused_while_one_waits_here_and_deletes_nothing(
+    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    waits = deployment(1, app.id)
+    await journal.record([Outcome(1, "delivery-1", (), (waits,))], window=0)
+
+    with pytest.raises(Rejected, match="is waiting here") as caught:
+        await configurer.clear(app, by=BY)
+
+    assert "cancel shop/web" in str(caught.value)
+    assert backend.writes == []
+    assert await journal.audited(limit=9) == []

@@ -49,7 +49,7 @@ class Meddled:
                 await first()
             return await found(*args, **kwargs)
 
-        return call if name in ("saved", "save_provider", "disconnect_provider") else found
+        return call if name in ("saved", "write_source") else found
 
 
 @dataclass
@@ -247,7 +247,7 @@ async def test_what_the_backend_refuses_is_said_in_its_words(stage: Stage) -> No
     async def refuse() -> None:
         raise Refused("dokploy", "not today")
 
-    stage.backend.before["save_provider"] = refuse
+    stage.backend.before["write_source"] = refuse
     note = await stage.run()
 
     assert note.outcome == "Refused: dokploy: not today"
@@ -280,7 +280,7 @@ async def test_a_fault_of_our_own_is_told_and_claims_nothing(
     async def fault() -> None:
         raise KeyError("secret words")
 
-    stage.backend.before["save_provider"] = fault
+    stage.backend.before["write_source"] = fault
     note = await stage.run()
 
     assert note.over

@@ -26,8 +26,10 @@ from bridge.core.configuring.merge import (
     WantedVariables,
     merge,
 )
+from bridge.core.configuring.row import SourceRow, fields_of
 from bridge.core.configuring.unfit import checked_image, checked_remote
 from bridge.core.configuring.variables import assignment
+from bridge.core.configuring.writing import changes, with_provider
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.watch import Prereleases, Rules, SourceType, Trigger
 
@@ -62,6 +64,14 @@ def configured(provider: Any = GITHUB, rules: Rules | None = None, **others: Any
     return Configured(replace(saved, **others), rules or Rules())
 
 
+def row_with(*sources: Any) -> SourceRow:
+    """A row in which sources are stored; the last one is in use."""
+    row = SourceRow(source="github")
+    for one in sources:
+        row = with_provider(row, None, one)
+    return row
+
+
 def source(type_: SourceType | None = None, /, **fields: Any) -> WantedSource:
     return WantedSource(type_, fields)
 
@@ -86,21 +96,74 @@ def test_another_kind_of_source_keeps_what_all_kinds_share() -> None:
     assert new.saved.provider == GitSource(
         url="https://example.com/b", branch="main", watch_paths=PATHS, submodules=True
     )
-    assert new.saved.trigger is Trigger.TAG
+    assert new.saved.trigger is Trigger.PUSH  # a stored trigger counts for GitHub alone
     assert difference(now, new) == (
         Changed("source", "github", "git"),
         Changed("owner", "my-org", None),
         Changed("repository", "mono", None),
         Changed("provider_id", "gh_1", None),
+        Changed("trigger", "tag", "push"),
         Changed("url", None, "https://example.com/b"),
     )
 
 
-def test_an_image_in_between_loses_no_watch_paths() -> None:
-    image = merge(configured(), source(SourceType.DOCKER, image="web:2"))
+def test_an_image_in_between_loses_neither_watch_paths_nor_the_trigger() -> None:
+    image = merge(configured(row=row_with(GITHUB)), source(SourceType.DOCKER, image="web:2"))
 
     fields = {"owner": "my-org", "repository": "mono", "branch": "main", "provider_id": "gh_1"}
     assert merge(image, WantedSource(SourceType.GITHUB, fields)).saved.provider == GITHUB
+
+
+def test_what_is_stored_for_a_source_not_in_use_is_shown_where_it_changes() -> None:
+    row = row_with(GIT, DOCKER, GITHUB).model_copy(update={"trigger": "tag"})
+    now = configured(row=row)
+
+    gone = difference(now, merge(now, NoSource()))
+
+    assert [one for one in gone if one.field.startswith("stored.")] == [
+        Changed("stored.git.url", "https://***@example.com/a.git", None),
+        Changed("stored.git.branch", "main", None),
+    ]  # the image and its password stay stored
+
+
+def test_the_image_alone_changes_the_image_alone() -> None:
+    now = configured(DOCKER, row=row_with(DOCKER))
+
+    new = merge(now, source(image="web:2"))
+
+    assert now.saved.row is not None
+    assert new.saved.row is not None
+    assert changes(now.saved.row, new.saved.row) == {"docker.image": "web:2"}
+
+
+def test_credentials_and_folders_that_are_stored_are_used_again_and_shown() -> None:
+    deep = GIT.model_copy(update={"build_path": "/deep", "ssh_key_id": "key_1"})
+    now = configured(row=row_with(DOCKER, deep, GITHUB))
+
+    image = merge(now, source(SourceType.DOCKER, image="web:2"))
+    assert image.saved.provider == DOCKER.model_copy(update={"image": "web:2"})
+    assert Changed("password", None, "set") in difference(now, image)
+    assert Changed("stored.docker.image", "web:1", "web:2") in difference(now, image)
+
+    address = merge(now, source(SourceType.GIT, url="https://example.com/b", branch="dev"))
+    assert isinstance(address.saved.provider, GitSource)
+    assert (address.saved.provider.build_path, address.saved.provider.ssh_key_id) == (
+        "/deep",
+        "key_1",
+    )
+    assert Changed("build_path", "/", "/deep") in difference(now, address)
+    with pytest.raises(Rejected, match="needs branch too"):  # no branch of an older repository
+        merge(now, source(SourceType.GIT, url="https://example.com/b"))
+
+
+def test_a_password_that_stays_stored_is_not_said_to_be_removed() -> None:
+    now = configured(DOCKER, row=row_with(DOCKER))
+
+    gone = merge(now, NoSource())
+
+    assert Changed("password", "set", "not in use") in difference(now, gone)
+    assert gone.saved.row is not None
+    assert fields_of(gone.saved.row)["docker.password"] == SecretStr("hunter2")
 
 
 def test_another_kind_of_source_needs_all_its_fields() -> None:

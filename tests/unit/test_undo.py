@@ -1,5 +1,6 @@
 """Undoing a change: what was before comes back, or it is said why not."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,9 @@ from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
 from bridge.core.configuring.configuration import DockerSource, Environment
 from bridge.core.configuring.difference import Changed
 from bridge.core.configuring.merge import NoSource, WantedBuild, WantedSource, WantedVariables
-from bridge.core.configuring.restoring import read_undoing
+from bridge.core.configuring.restoring import read_undoing, written
 from bridge.core.errors import NotFound, Rejected
-from bridge.core.watch import App, Rules, Source, SourceType
+from bridge.core.watch import App, Rules, SourceType
 from bridge.journey.configuring.configure import Configurer
 from bridge.journey.configuring.overtaken import Overtaken
 from bridge.stores.journal import SqlJournal
@@ -119,17 +120,103 @@ async def test_what_can_not_be_undone_is_said(
         await configurer.plan_undo(replace(app, id="another"), 1)
 
 
-async def test_a_source_that_only_the_backend_knows_does_not_come_back(
-    configurer: Configurer, backend: EmbeddedBackend, app: App
-) -> None:
-    await backend.disconnect_provider(app)  # to the bridge, Bitbucket looks like this
-    drop = replace(app, source=Source(SourceType.BITBUCKET))
-    await configurer.apply(
-        await configurer.plan(drop, WantedSource(SourceType.DOCKER, {"image": "a"})), by=BY
-    )
+BITBUCKET = {
+    "source": "bitbucket",
+    "bitbucket.owner": "grp",
+    "bitbucket.repository": "Web",
+    "bitbucket.slug": "web",
+    "bitbucket.branch": "main",
+    "bitbucket.build_path": "/deep",
+    "watch_paths": ("web/**",),
+}
 
-    with pytest.raises(Rejected, match="can't be saved from here"):
-        await configurer.plan_undo(drop)
+
+async def test_a_change_that_can_not_be_undone_says_so_before(
+    configurer: Configurer, backend: EmbeddedBackend, journal: SqlJournal, app: App
+) -> None:
+    image = WantedSource(None, {"image": "web:2"})
+    bare = Configurer(backend, journal, ManualClock(), seal=NoSeal())
+
+    (remark,) = (await bare.plan(app, image)).remarks
+
+    assert remark.startswith("this can't be undone")
+    assert "BRIDGE_SECRET_KEY" in remark
+    assert (await configurer.plan(app, image)).remarks == ()
+    assert (await bare.plan(app, WantedSource())).remarks == ()
+
+
+@pytest.mark.parametrize("wanted", [NoSource(), WantedSource(SourceType.DOCKER, {"image": "a"})])
+async def test_a_source_that_only_the_backend_can_set_comes_back(
+    configurer: Configurer, backend: EmbeddedBackend, app: App, wanted: NoSource | WantedSource
+) -> None:
+    await backend.write_source(app, BITBUCKET)
+    before = await configurer.now(app)
+
+    plan = await configurer.plan(app, wanted)
+    assert plan.difference[0].before == "bitbucket"
+    await configurer.apply(plan, by=BY)
+
+    assert await configurer.apply(await configurer.plan_undo(app), by=BY) == before
+
+
+STORED = {
+    "git.url": "https://example.com/old.git",
+    "git.branch": "old",
+    "git.ssh_key_id": None,
+    "git.build_path": "/old",
+    "gitlab.owner": "grp",
+    "gitlab.project_id": 7,
+    "gitlab.build_path": "",
+    "github.branch": "stored",
+    "trigger": "tag",
+    "watch_paths": (),
+    "submodules": True,
+}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        NoSource(),
+        WantedSource(SourceType.GIT, {"url": "https://example.com/a.git", "branch": "main"}),
+        WantedSource(
+            SourceType.GITHUB,
+            {"owner": "o", "repository": "r", "branch": "b", "provider_id": None},
+        ),
+        WantedSource(None, {"image": "web:2"}),
+    ],
+)
+async def test_every_stored_field_comes_back_also_those_of_sources_not_in_use(
+    configurer: Configurer,
+    backend: EmbeddedBackend,
+    app: App,
+    wanted: NoSource | WantedSource,
+) -> None:
+    await backend.write_source(app, STORED)
+    before = await configurer.now(app)
+    made = await configurer.plan(app, wanted)
+    await configurer.apply(made, by=BY)
+
+    found = await configurer.apply(await configurer.plan_undo(app), by=BY)
+
+    assert found.saved.row == before.saved.row  # null stays null, and "" stays ""
+    assert found == before
+
+
+async def test_what_an_earlier_release_kept_of_a_change_is_undone_as_it_was(
+    configurer: Configurer, backend: EmbeddedBackend, journal: SqlJournal, app: App
+) -> None:
+    plan = await configurer.plan(app, WantedSource(None, {"image": "web:2"}))
+    await configurer.apply(plan, by=BY)
+    form = written(plan.undoing)
+    for side in ("before", "after"):
+        del form[side]["saved"]["row"]
+    sealed = FernetSeal(lambda: ["a key"]).close(json.dumps(form))
+    await journal.audit(replace((await journal.audited(limit=1))[0], undoing=sealed, number=0))
+
+    found = await configurer.apply(await configurer.plan_undo(app), by=BY)
+
+    assert found.saved.provider == DOCKER
 
 
 async def test_a_change_that_was_cut_off_is_finished_and_others_are_not_touched(

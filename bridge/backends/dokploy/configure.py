@@ -1,14 +1,18 @@
 """What a save sends, and what was saved. Pure.
 
-A save replaces or resets what it does not name, so every field is named each time.
+A save replaces or resets what it does not name, so every field is named each time; an update
+writes the fields that it names and nothing else.
 Field tables: facts.md, "Inputs"; openapi-subset.json.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from bridge.backends.dokploy.models import Settings
+from bridge.backends.dokploy.reads import trigger_of
+from bridge.core.configuring.columns import columns_of, row_in
 from bridge.core.configuring.configuration import (
     BuildType,
     DockerSource,
@@ -20,9 +24,11 @@ from bridge.core.configuring.configuration import (
     Saved,
 )
 from bridge.core.errors import Refused
-from bridge.core.watch import App, AppKind, Trigger
+from bridge.core.watch import App, AppKind, SourceType
 
 _PROVIDER: TypeAdapter[ProviderSettings] = TypeAdapter(ProviderSettings)
+_NO_IMAGE = "a compose stack can't come from an image; save a Git source"
+_NO_BUILD_PATH = "a compose stack has no build path, only its compose file"
 _NO_BUILD = "a compose stack has no build settings; its compose file says how it is built"
 
 
@@ -47,6 +53,18 @@ def provider_call(app: App, settings: ProviderSettings) -> tuple[str, dict[str, 
     return f"application.{path}", id_of(app) | fields
 
 
+def source_call(app: App, fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The path and the body that set single fields of the stored source, and no others."""
+    if app.kind is AppKind.APPLICATION:
+        return "application.update", id_of(app) | columns_of(fields)
+    if fields.get("source") == SourceType.DOCKER or _says(fields, "docker."):
+        raise Refused(app.backend, _NO_IMAGE)
+    if any(str(value).strip("/") for value in _ending(fields, ".build_path") if value):
+        raise Refused(app.backend, _NO_BUILD_PATH)
+    there = {name: value for name, value in fields.items() if not name.endswith(".build_path")}
+    return "compose.update", id_of(app) | columns_of(there)
+
+
 def build_call(app: App, settings: BuildType) -> tuple[str, dict[str, Any]]:
     """The path and the body that set how an application is built."""
     if app.kind is AppKind.COMPOSE:
@@ -54,9 +72,8 @@ def build_call(app: App, settings: BuildType) -> tuple[str, dict[str, Any]]:
     return "application.saveBuildType", id_of(app) | {
         "buildType": settings.build_type,
         "dockerfile": settings.dockerfile,
-        # A fresh application has "" here, and the document calls both a required string.
-        "dockerContextPath": settings.docker_context_path or "",
-        "dockerBuildStage": settings.docker_build_stage or "",
+        "dockerContextPath": settings.docker_context_path,
+        "dockerBuildStage": settings.docker_build_stage,
         "publishDirectory": settings.publish_directory,
         "isStaticSpa": settings.static_spa,
         "herokuVersion": settings.heroku_version,
@@ -98,7 +115,8 @@ def saved_in(app: App, settings: Settings) -> Saved:
         ),
         watch_paths=settings.watch_paths,
         submodules=settings.enable_submodules,
-        trigger=Trigger.TAG if settings.trigger_type == Trigger.TAG else Trigger.PUSH,
+        trigger=trigger_of(settings),
+        row=row_in(settings.model_dump(by_alias=True)),
     )
 
 
@@ -152,9 +170,9 @@ def _docker(settings: DockerSource) -> dict[str, Any]:
 def _compose_provider(app: App, settings: ProviderSettings) -> dict[str, Any]:
     """A compose stack has the same columns, but the build paths, and is set by its update."""
     if isinstance(settings, DockerSource):
-        raise Refused(app.backend, "a compose stack can't come from an image; save a Git source")
+        raise Refused(app.backend, _NO_IMAGE)
     if settings.build_path.strip("/"):
-        raise Refused(app.backend, "a compose stack has no build path, only its compose file")
+        raise Refused(app.backend, _NO_BUILD_PATH)
     match settings:
         case GithubSource():
             fields = _github(settings)
@@ -222,14 +240,22 @@ def _build_in(settings: Settings) -> BuildType:
         {
             "build_type": settings.build_type,
             "dockerfile": settings.dockerfile,
-            "docker_context_path": settings.docker_context_path or None,
-            "docker_build_stage": settings.docker_build_stage or None,
+            "docker_context_path": settings.docker_context_path,
+            "docker_build_stage": settings.docker_build_stage,
             "publish_directory": settings.publish_directory,
             "static_spa": settings.is_static_spa,
             "heroku_version": settings.heroku_version,
             "railpack_version": settings.railpack_version,
         }
     )
+
+
+def _says(fields: Mapping[str, Any], beginning: str) -> bool:
+    return any(value for name, value in fields.items() if name.startswith(beginning))
+
+
+def _ending(fields: Mapping[str, Any], end: str) -> list[Any]:
+    return [value for name, value in fields.items() if name.endswith(end)]
 
 
 def _paths(paths: tuple[str, ...] | None) -> list[str] | None:

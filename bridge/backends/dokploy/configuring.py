@@ -1,5 +1,8 @@
 """How the apps of a Dokploy are configured."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.calling import Calling
 from bridge.backends.dokploy.configure import (
@@ -8,6 +11,7 @@ from bridge.backends.dokploy.configure import (
     id_of,
     provider_call,
     saved_in,
+    source_call,
 )
 from bridge.core.configuring.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.watch import App
@@ -34,6 +38,15 @@ class Configuring(Calling):
         """
         await self._http.change(*provider_call(app, settings))
 
+    async def write_source(self, app: App, fields: Mapping[str, Any]) -> None:
+        """Set single fields of the stored source, whichever kind is in use, and no others.
+
+        Unlike the saves, the server checks no branch here, and leaves the app's status alone.
+
+        Source: facts.md, "Environments and applications" (`application.update`).
+        """
+        await self._http.change(*source_call(app, fields))
+
     async def disconnect_provider(self, app: App) -> None:
         """Forget the app's source, its watch paths and its trigger.
 
@@ -56,8 +69,8 @@ class Configuring(Calling):
         await self._http.change(*environment_call(app, settings))
 
     async def clear_deployments(self, app: App) -> None:
-        """Remove old deployments' logs; their records stay.
+        """Delete the app's whole log folder, a running build's log included; records stay.
 
-        Source: application-api.txt, "Clear Deployments"; facts.md, "Where … differ", 4.
+        Source: application-api.txt, "Clear Deployments"; facts.md, "clear, cleanQueues, …".
         """
         await self._http.change(f"{app.kind.value}.clearDeployments", id_of(app))

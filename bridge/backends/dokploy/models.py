@@ -121,7 +121,7 @@ class Service(_Answer):
     custom_git_url: str | None = None
     custom_git_branch: str | None = None
     custom_git_build_path: str | None = None
-    custom_git_ssh_key_id: str | None = Field(None, validation_alias="customGitSSHKeyId")
+    custom_git_ssh_key_id: str | None = Field(None, alias="customGitSSHKeyId")
 
     docker_image: str | None = None
 
@@ -130,6 +130,12 @@ class Service(_Answer):
 
 class Settings(Service):
     """`Service` with what a read-merge-write needs besides; values that may be secret stay so."""
+
+    bitbucket_id: str | None = None
+    bitbucket_build_path: str | None = None
+
+    gitea_id: str | None = None
+    gitea_build_path: str | None = None
 
     username: str | None = None
     password: SecretStr | None = None

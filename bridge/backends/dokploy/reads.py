@@ -79,12 +79,22 @@ def app_at(place: Place, service: Service, backend: str, origin: str) -> App:
         environment=place.environment,
         kind=place.kind,
         source=source_of(service),
-        trigger=Trigger.TAG if service.trigger_type == "tag" else Trigger.PUSH,
+        trigger=trigger_of(service),
         watch_paths=service.watch_paths,
         auto_deploy=service.auto_deploy,
         page=f"{origin}{place.path}" if place.path else None,
         url=url_of(service.domains or ()),
     )
+
+
+def trigger_of(service: Service) -> Trigger:
+    """What makes it deploy; a stored trigger counts for GitHub alone.
+
+    Dokploy looks at `triggerType` in GitHub's webhook and nowhere else (recorded.jsonl,
+    65-rt-git-triggerType-tag-still-branch-push).
+    """
+    tag = service.source_type == SourceType.GITHUB and service.trigger_type == Trigger.TAG
+    return Trigger.TAG if tag else Trigger.PUSH
 
 
 def url_of(domains: Iterable[Domain]) -> str | None:

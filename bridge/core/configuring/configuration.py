@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from bridge.core.configuring.row import SourceRow
 from bridge.core.watch import SourceType, Trigger
 
 Branch = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._\-/#]+$", max_length=255)]
@@ -106,8 +107,11 @@ class Saved:
     Attributes:
         provider: None where it has no source, or one that can't be saved from here.
         build: None for a compose stack.
-        watch_paths, submodules, trigger: what the backend has of these, whatever the source:
-            it keeps one of each for all kinds of source.
+        watch_paths, submodules: what the backend has of these, whatever the source: it keeps
+            one of each for all kinds of source.
+        trigger: what makes it deploy. A stored trigger counts for GitHub alone, since the
+            backend looks at it nowhere else (facts.md, "Dokploy's own webhooks").
+        row: everything that is stored about the source; None in what an earlier release kept.
     """
 
     provider: ProviderSettings | None
@@ -116,3 +120,4 @@ class Saved:
     watch_paths: WatchPaths = None
     submodules: bool = False
     trigger: Trigger = Trigger.PUSH
+    row: SourceRow | None = None

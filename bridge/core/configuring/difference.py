@@ -1,23 +1,33 @@
 """How an app is configured, field by field, and what a change makes different.
 
+Fields of the source in use have plain names, such as `branch`. A field that the backend stores
+for a source not in use is `stored.git.url`: a change may touch it too, so it is shown as well.
+
 Values that may be secret are never in what comes out of here: of those it says whether they
 are set, and that they change.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
 from pydantic import SecretStr
 
 from bridge.core.configuring.configuration import Saved
+from bridge.core.configuring.row import SourceRow, fields_of
 from bridge.core.configuring.variables import assignments_in, lines_besides
 from bridge.core.watch import Rules
 
 Value: TypeAlias = str | int | bool | tuple[str, ...] | None
 
 MASK = "***"
+FOREIGN = frozenset({"gitea", "bitbucket", "drop", "raw"})
+"""Kinds of source that only the backend itself can set."""
+
+STORED = "stored."
+"""Begins the name of a field that is stored for a source not in use."""
+
 SECTIONS = ("env", "build_args", "build_secrets")
 RULES = {one.name: "branches" if one.name == "branch" else one.name for one in fields(Rules)}
 """The fields of `Rules` by the names that people use: `branch` is what the backend builds."""
@@ -39,8 +49,8 @@ class Changed:
     """One field that changes.
 
     Attributes:
-        field: e.g. "branch", "env.API_KEY" or "rules.tags".
-        before, after: its values; of a secret only "set", "changed" or "removed".
+        field: e.g. "branch", "env.API_KEY", "rules.tags" or "stored.git.url".
+        before, after: its values; of a secret only "set", "changed", "removed" or "not in use".
     """
 
     field: str
@@ -51,11 +61,12 @@ class Changed:
 def difference(before: Configured, after: Configured) -> tuple[Changed, ...]:
     """What differs, in the order in which a configuration is shown."""
     old, new = dict(_fields(before)), dict(_fields(after))
-    return tuple(
-        _changed(name, old.get(name), new.get(name))
+    in_use = [
+        _changed(name, old.get(name), new.get(name), kept=_stays(name, before, after))
         for name in (old | new)
         if old.get(name) != new.get(name)
-    )
+    ]
+    return (*in_use, *_stored(before.saved, after.saved, {one.field for one in in_use}))
 
 
 def shown(configured: Configured) -> dict[str, Value]:
@@ -88,9 +99,10 @@ def text_of(value: Value) -> str:
     return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _changed(name: str, old: Any, new: Any) -> Changed:
+def _changed(name: str, old: Any, new: Any, *, kept: bool = False) -> Changed:
     if isinstance(old, SecretStr) or isinstance(new, SecretStr):
-        how = "set" if old is None else "removed" if new is None else "changed"
+        gone = "not in use" if kept else "removed"
+        how = "set" if old is None else gone if new is None else "changed"
         return Changed(name, None if old is None else "set", how)
     before, after = masked(old), masked(new)
     if before == after:  # only what is masked differs
@@ -100,7 +112,7 @@ def _changed(name: str, old: Any, new: Any) -> Changed:
 
 def _fields(configured: Configured) -> Iterator[tuple[str, Any]]:
     """All fields in order; "" and an empty list say what None says, to every backend."""
-    yield from ((name, None if value in ("", ()) else value) for name, value in _saved(configured))
+    yield from ((name, _meant(value)) for name, value in _saved(configured))
     for name, spoken in RULES.items():
         value = getattr(configured.rules, name)
         yield f"rules.{spoken}", str(value) if isinstance(value, str) else value
@@ -109,7 +121,7 @@ def _fields(configured: Configured) -> Iterator[tuple[str, Any]]:
 def _saved(configured: Configured) -> Iterator[tuple[str, Any]]:
     saved = configured.saved
     provider = {} if saved.provider is None else saved.provider.model_dump()
-    yield "source", str(provider.pop("type")) if provider else None
+    yield "source", str(provider.pop("type")) if provider else _foreign(saved.row)
     shared = {
         "watch_paths": saved.watch_paths,
         "submodules": saved.submodules,
@@ -130,3 +142,55 @@ def _variables(section: str, text: SecretStr | None) -> Iterator[tuple[str, Secr
         yield f"{section}.{key}", SecretStr(raw)
     if others := lines_besides(text.get_secret_value()):
         yield f"{section} (comments)", SecretStr(others)
+
+
+# ── what is stored for sources not in use ────────────────────────────────────
+
+
+def _stored(old: Saved, new: Saved, shown: Container[str]) -> Iterator[Changed]:
+    """The stored fields that change and that the fields in use do not show."""
+    if old.row is None or new.row is None:
+        return
+    was, becomes = fields_of(old.row), fields_of(new.row)
+    for name, value in was.items():
+        before, after = _stored_meaning(name, value), _stored_meaning(name, becomes[name])
+        if before != after and not _is_shown(name, before, shown, _in_use(old), _in_use(new)):
+            yield _changed(f"{STORED}{name}", before, after)
+
+
+def _is_shown(
+    name: str, before: Any, shown: Container[str], old_kind: str | None, new_kind: str | None
+) -> bool:
+    """Whether the fields of the source in use show the change of a stored field."""
+    kind, _, field = name.rpartition(".")
+    if field not in shown:
+        return False
+    return not kind or kind == old_kind or (kind == new_kind and before is None)
+
+
+def _in_use(saved: Saved) -> str | None:
+    return saved.provider.type.value if saved.provider is not None else _foreign(saved.row)
+
+
+def _foreign(row: SourceRow | None) -> str | None:
+    """A kind of source that only the backend can set; None where there is none of those."""
+    return row.source if row is not None and row.source in FOREIGN else None
+
+
+def _stays(name: str, before: Configured, after: Configured) -> bool:
+    """Whether a field that is no longer in use stays stored."""
+    provider, row = before.saved.provider, after.saved.row
+    if provider is None or row is None:
+        return False
+    return fields_of(row).get(f"{provider.type.value}.{name}") is not None
+
+
+def _stored_meaning(name: str, value: Any) -> Any:
+    """What a stored value says: an empty build path is the repository's root."""
+    if isinstance(value, SecretStr) and not value.get_secret_value():
+        return None
+    return None if name.endswith(".build_path") and value == "/" else _meant(value)
+
+
+def _meant(value: Any) -> Any:
+    return None if value in ("", ()) else value

@@ -2,14 +2,15 @@
 
 A save at the backend replaces or resets what it does not name (facts.md, "Inputs"), so a
 change of one field is: everything that is saved, with that field changed. What the backend
-has no field for goes to the bridge's own rules.
+stores for a kind of source that was in use before (its build path, its credentials) is used
+again with it. What the backend has no field for goes to the bridge's own rules.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from bridge.core.configuring.configuration import (
     BuildType,
@@ -22,6 +23,7 @@ from bridge.core.configuring.configuration import (
 )
 from bridge.core.configuring.difference import RULES, SECTIONS, Configured
 from bridge.core.configuring.restoring import FORGOTTEN, Part, WantedBack, put_back
+from bridge.core.configuring.row import stored_of
 from bridge.core.configuring.unfit import (
     checked_address,
     checked_image,
@@ -32,8 +34,9 @@ from bridge.core.configuring.unfit import (
     unknown,
 )
 from bridge.core.configuring.variables import edited
+from bridge.core.configuring.writing import with_provider
 from bridge.core.errors import Rejected
-from bridge.core.watch import Rules, SourceType
+from bridge.core.watch import Rules, SourceType, Trigger
 
 _SOURCES: dict[SourceType, type[GithubSource | GitlabSource | GitSource | DockerSource]] = {
     SourceType.GITHUB: GithubSource,
@@ -130,6 +133,8 @@ def _with_source(now: Configured, wanted: WantedSource) -> Configured:
     kind = wanted.type or _type_of(now)
     if kind is None or kind not in _SOURCES:
         raise Rejected("the app has no source yet: say which kind (github, gitlab, git, docker)")
+    if kind is SourceType.DOCKER and now.saved.build is None:
+        raise Rejected("a compose stack can't come from an image; save a Git source")
     model = _SOURCES[kind]
     own = set(model.model_fields) - {"type"}
     ruled = set() if kind is SourceType.DOCKER else set(_RULE_OF)
@@ -147,7 +152,8 @@ def _with_source(now: Configured, wanted: WantedSource) -> Configured:
         provider=provider,
         watch_paths=getattr(provider, "watch_paths", now.saved.watch_paths),
         submodules=getattr(provider, "submodules", now.saved.submodules),
-        trigger=getattr(provider, "trigger", now.saved.trigger),
+        trigger=getattr(provider, "trigger", Trigger.PUSH),
+        row=now.saved.row and with_provider(now.saved.row, now.saved.provider, provider),
     )
     return Configured(saved, rules)
 
@@ -163,12 +169,14 @@ def _source(now: Configured, kind: SourceType, asked: dict[str, Any]) -> Provide
         for name, value in {
             "watch_paths": now.saved.watch_paths,
             "submodules": now.saved.submodules,
-            "trigger": now.saved.trigger,
+            "trigger": _stored_trigger(now),
         }.items()
         if name in model.model_fields
     }
     if now.saved.provider is not None and now.saved.provider.type is kind:
         known |= now.saved.provider.model_dump()
+    elif now.saved.row is not None:
+        known |= _optional(stored_of(now.saved.row, str(kind)), model)
     missing = [
         name
         for name, its in model.model_fields.items()
@@ -187,6 +195,26 @@ def _source(now: Configured, kind: SourceType, asked: dict[str, Any]) -> Provide
         return model.model_validate(known | filled | {"type": kind})
     except ValidationError as error:  # not chained: it repeats what it was given
         raise problem(error, f"{kind} source", known | filled) from None
+
+
+def _stored_trigger(now: Configured) -> Trigger:
+    """The trigger that the backend keeps, also while its source is of a kind without one."""
+    row = now.saved.row
+    return Trigger.TAG if row and row.trigger == Trigger.TAG else now.saved.trigger
+
+
+def _optional(stored: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """What the backend has stored for a kind of source and nobody need name to use it again.
+
+    A repository, a branch and an address are named each time: half of an old source and half of
+    a new one fit nobody.
+    """
+    fields = model.model_fields
+    return {
+        name: value
+        for name, value in stored.items()
+        if name in fields and not fields[name].is_required()
+    }
 
 
 def _with_rules(now: Configured, asked: Mapping[str, Any]) -> Rules:

@@ -39,21 +39,13 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not self.difference and not isinstance(self.wanted, NoSource)
+        return not self.difference
 
     @property
     def undoing(self) -> Undoing:
         """What has to be kept so that it can be undone."""
         part = part_of(self.wanted)
-        source = self.app.source
-        unsavable = (
-            part is Part.SOURCE
-            and self.before.saved.provider is None
-            and source is not None
-            and source.type not in SAVABLE
-        )
-        before, after = only(self.before, part), only(self.after, part)
-        return Undoing(part, before, after, savable=not unsavable)
+        return Undoing(part, only(self.before, part), only(self.after, part))
 
 
 def back_to(app: App, undoing: Undoing, now: Configured, undoes: int) -> Plan:
@@ -66,10 +58,8 @@ def back_to(app: App, undoing: Undoing, now: Configured, undoes: int) -> Plan:
 
 def going_on(app: App, undoing: Undoing, now: Configured) -> Plan:
     """The plan that makes a change, or what of it is not made yet."""
-    there = WantedBack(undoing.part, undoing.after)
-    after = put_back(now, there)
-    forgets = undoing.part is Part.SOURCE and undoing.after.saved.provider is None
-    wanted: Wanted = NoSource() if forgets else there
+    wanted = WantedBack(undoing.part, undoing.after)
+    after = put_back(now, wanted)
     return Plan(app, words_of(wanted), wanted, now, after, difference(now, after))
 
 

@@ -15,8 +15,9 @@ from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
 from bridge.core.configuring.configuration import Environment, Saved
 from bridge.core.configuring.difference import Configured
+from bridge.core.configuring.row import SourceRow, fields_of, row_of
+from bridge.core.configuring.writing import forgotten, with_provider
 from bridge.core.errors import Rejected
-from bridge.core.watch import Trigger
 
 
 class Part(StrEnum):
@@ -33,8 +34,7 @@ class Undoing:
 
     Attributes:
         before, after: with nothing but that part.
-        savable: False where what was before can't be saved from here, as a source that only
-            the backend knows.
+        savable: False where an earlier release could not keep the source that was before.
     """
 
     part: Part
@@ -73,18 +73,25 @@ def put_back(now: Configured, wanted: WantedBack) -> Configured:
     """How the app will be configured once a part is what it was."""
     saved, before = now.saved, wanted.before.saved
     match wanted.part:
-        case Part.SOURCE if before.provider is None:  # the backend forgets all of it at once
-            gone = replace(
-                saved, provider=None, watch_paths=None, submodules=False, trigger=Trigger.PUSH
-            )
-            return Configured(gone, wanted.before.rules)
         case Part.SOURCE:
-            back = replace(before, build=saved.build, environment=saved.environment)
+            row = before.row or _row_without_one(saved, before)
+            back = replace(before, row=row, build=saved.build, environment=saved.environment)
             return Configured(back, wanted.before.rules)
         case Part.BUILD:
             return replace(now, saved=replace(saved, build=before.build))
         case Part.ENVIRONMENT:
             return replace(now, saved=replace(saved, environment=before.environment))
+
+
+def _row_without_one(now: Saved, before: Saved) -> SourceRow | None:
+    """The row of a source that says nothing about what is stored for the others."""
+    if now.row is None:
+        return None
+    if before.provider is None:
+        return forgotten(now.row, build_paths=now.build is not None)
+    shared = {"watch_paths": before.watch_paths, "submodules": before.submodules}
+    row = row_of(fields_of(now.row) | shared | {"trigger": before.trigger.value})
+    return with_provider(row, now.provider, before.provider)
 
 
 def written(undoing: Undoing) -> dict[str, Any]:

@@ -7,19 +7,21 @@ was read; whatever has changed in between is refused with the difference.
 
 import json
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from bridge.core.configuring.difference import Changed, Configured, difference
-from bridge.core.configuring.merge import NoSource, Wanted, merge
+from bridge.core.configuring.merge import Wanted, merge
 from bridge.core.configuring.plan import Plan, back_to, going_on, overruled, stray, words_of
 from bridge.core.configuring.restoring import Undoing, only, read_undoing, written
+from bridge.core.configuring.writing import changes
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered
 from bridge.core.rules import RuleBook
 from bridge.core.watch import App
 from bridge.core.watch_paths.lint import lint
 from bridge.core.watch_paths.patterns import Semantics
+from bridge.journey.configuring.clearing import Cleared, check_nothing_open
 from bridge.journey.configuring.noted import Noted
 from bridge.journey.configuring.overtaken import NotKept, Overtaken
 from bridge.ports.backends import Backend, BackendDeployment, Configures
@@ -38,19 +40,6 @@ NEWEST = 20
 @runtime_checkable
 class Configurable(Backend, Configures, Protocol):
     """A backend whose apps can be configured."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cleared:
-    """What clearing an app's deployments did: their records always stay.
-
-    Attributes:
-        removed: ids of the deployments whose logs were there before and are gone now.
-        kept: ids of those whose logs are still there, as of what runs.
-    """
-
-    removed: tuple[str, ...]
-    kept: tuple[str, ...]
 
 
 class Configurer:
@@ -108,7 +97,7 @@ class Configurer:
             after=after,
             difference=changed,
             findings=tuple(lint(after.saved.watch_paths, self._semantics)) if new_paths else (),
-            remarks=tuple(overruled(app, changed, self._book)),
+            remarks=(*overruled(app, changed, self._book), *self._not_undone(changed)),
         )
 
     async def plan_undo(self, app: App, number: int | None = None) -> Plan:
@@ -160,6 +149,15 @@ class Configurer:
         note = self._note(plan.app, plan.what, by, plan.difference)
         return replace(note, undoing=self.sealed(plan.undoing), undoes=plan.undoes, seq=seq)
 
+    def _not_undone(self, changed: Sequence[Changed]) -> Iterator[str]:
+        """Say before a change that it can't be undone, and why."""
+        if self._seal is None or not changed:
+            return
+        try:
+            self._seal.close("")
+        except Rejected as error:
+            yield f"this can't be undone, since what was before may hold secrets: {error}"
+
     def sealed(self, undoing: Undoing) -> str:
         """What makes a change, and undoes it, in a form that may be kept; "" without a seal."""
         if self._seal is None:
@@ -205,8 +203,19 @@ class Configurer:
             raise Rejected(f"the change {fits[0].number} of {app.label} was never made")
         return fits[0]
 
+    async def check_clearable(self, app: App) -> None:
+        """Raise Rejected while a deployment of the app is open, here or at the backend."""
+        ours = await self._journal.open_deployments()
+        records = await self._backend.deployments(app)
+        check_nothing_open(app, ours, records, await self._backend.queue())
+
     async def clear(self, app: App, *, by: str) -> Cleared:
-        """Remove the logs of old deployments, and say of which."""
+        """Delete the app's log folder, and say whose logs are gone.
+
+        Raises:
+            Rejected: a deployment of the app is open; nothing was deleted.
+        """
+        await self.check_clearable(app)
         before = await self._with_logs(app)
         async with Noted(self._journal, self._note(app, "clear", by, ())):
             await self._backend.clear_deployments(app)
@@ -222,11 +231,8 @@ class Configurer:
     async def _write(self, plan: Plan, by: str) -> None:
         app, old, new = plan.app, plan.before.saved, plan.after.saved
         backend = self._backend
-        gone = new.provider is None and old.provider is not None
-        if gone or isinstance(plan.wanted, NoSource):
-            await backend.disconnect_provider(app)
-        elif new.provider != old.provider and new.provider is not None:
-            await backend.save_provider(app, new.provider)
+        if old.row and new.row and (fields := changes(old.row, new.row)):
+            await backend.write_source(app, fields)
         if new.build != old.build and new.build is not None:
             await backend.save_build_type(app, new.build)
         if new.environment != old.environment:

@@ -1,13 +1,15 @@
 """What is listed, for people in a pipe and for scripts."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from bridge.cli import show
 from bridge.core.lifecycle import State
+from bridge.core.watch import Source, SourceType
 from bridge.ports.inbox import NewDelivery
-from tests.unit.cli.conftest import GUID, SHA, Cli
+from tests.unit.cli.conftest import GUID, SHA, WEB, Cli
 
 
 def test_deliveries_have_the_promised_fields(filled: Cli) -> None:
@@ -117,6 +119,14 @@ def test_an_app_that_deploys_by_itself_too_is_warned_of(filled: Cli) -> None:
 
     assert "every push deploys twice" in web
     assert "twice" not in docs
+
+
+@pytest.mark.parametrize("kind", [SourceType.DOCKER, SourceType.DROP, SourceType.RAW, None])
+def test_an_app_that_no_push_reaches_is_not_warned_of(filled: Cli, kind: SourceType | None) -> None:
+    image = replace(WEB, source=kind and Source(kind, image="web:1"))
+    filled.with_stores(lambda stores: stores.journal.save_apps("dokploy", [image]))
+
+    assert "twice" not in filled("apps").stdout
 
 
 def test_lists_in_a_pipe_are_one_line_each_and_never_cut(filled: Cli) -> None:

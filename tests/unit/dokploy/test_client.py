@@ -258,6 +258,16 @@ async def test_apps_are_listed_in_the_servers_order_with_their_sources(dokploy, 
     assert "abc" not in repr([a, b, c])
 
 
+@pytest.mark.parametrize("kind", ["git", "gitlab", "gitea", "bitbucket", "docker"])
+async def test_a_stored_trigger_counts_for_github_alone(dokploy, table, kind: str) -> None:
+    table.replies["project.all"] = ok([project("a")])
+    table.replies["application.one"] = ok({"sourceType": kind, "triggerType": "tag"})
+
+    (app,) = await dokploy.apps()
+
+    assert app.trigger is Trigger.PUSH
+
+
 async def test_apps_bear_the_name_of_their_backend(build: Make, table) -> None:
     table.replies["project.all"] = ok([project("a")])
     table.replies["application.one"] = github_app

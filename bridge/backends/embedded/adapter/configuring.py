@@ -1,5 +1,8 @@
 """Configuring apps of the embedded backend."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import SecretStr
 
 from bridge.backends.embedded.adapter.calling import Calling
@@ -7,6 +10,7 @@ from bridge.backends.embedded.adapter.reading import read_saved
 from bridge.backends.embedded.http import inputs
 from bridge.backends.embedded.http.procedures import applications, deployments, sources
 from bridge.backends.embedded.records.database import Record
+from bridge.core.configuring.columns import columns_of
 from bridge.core.configuring.configuration import (
     BuildType,
     DockerSource,
@@ -39,6 +43,11 @@ class Configuring(Calling):
                 await self._call(sources.save_git, inputs.GitProvider, _git(app, settings))
             case DockerSource():
                 await self._call(sources.save_docker, inputs.DockerProvider, _docker(app, settings))
+
+    async def write_source(self, app: App, fields: Mapping[str, Any]) -> None:
+        """Set single fields of the stored source, and no others."""
+        data = {"applicationId": app.id} | columns_of(fields)
+        await self._call(applications.update, inputs.ApplicationUpdate, data)
 
     async def disconnect_provider(self, app: App) -> None:
         """Forget the app's source."""

@@ -7,45 +7,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from bridge.backends.embedded.records.database import Record
 from bridge.backends.embedded.records.history import Deployment
+from bridge.core.configuring.columns import COLUMNS, row_in
 from bridge.core.configuring.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.refs import normalise_url
 from bridge.core.watch import App, Source, SourceType, Trigger
 from bridge.ports.backends import BackendDeployment, Progress
 
 _PROVIDER: TypeAdapter[ProviderSettings] = TypeAdapter(ProviderSettings)
-_OWN_COLUMNS = {
-    "github": {
-        "owner": "owner",
-        "repository": "repository",
-        "branch": "branch",
-        "provider_id": "githubId",
-        "build_path": "buildPath",
-        "trigger": "triggerType",
-    },
-    "gitlab": {
-        "owner": "gitlabOwner",
-        "repository": "gitlabRepository",
-        "branch": "gitlabBranch",
-        "provider_id": "gitlabId",
-        "project_id": "gitlabProjectId",
-        "path": "gitlabPathNamespace",
-        "build_path": "gitlabBuildPath",
-    },
-    "git": {
-        "url": "customGitUrl",
-        "branch": "customGitBranch",
-        "ssh_key_id": "customGitSSHKeyId",
-        "build_path": "customGitBuildPath",
-    },
-    "docker": {
-        "image": "dockerImage",
-        "username": "username",
-        "password": "password",
-        "registry_url": "registryUrl",
-    },
-}
-"""The columns that each kind of source has for itself, by our names."""
-
 _COMMIT = re.compile(r"Commit: ([0-9a-f]{40}(?:[0-9a-f]{24})?)")
 
 
@@ -60,7 +28,7 @@ def read_app(record: Record, backend: str) -> App:
         backend=backend,
         environment=None if environment["isDefault"] else environment["name"],
         source=read_source(record),
-        trigger=Trigger(record["triggerType"] or Trigger.PUSH),
+        trigger=_trigger(record),
         watch_paths=None if paths is None else tuple(paths),
         auto_deploy=bool(record["autoDeploy"]),
     )
@@ -90,8 +58,8 @@ def read_saved(record: Record) -> Saved:
         build=BuildType(
             build_type=record["buildType"],
             dockerfile=record["dockerfile"],
-            docker_context_path=record["dockerContextPath"] or None,
-            docker_build_stage=record["dockerBuildStage"] or None,
+            docker_context_path=record["dockerContextPath"],
+            docker_build_stage=record["dockerBuildStage"],
             publish_directory=record["publishDirectory"],
             static_spa=record["isStaticSpa"],
             heroku_version=record["herokuVersion"],
@@ -105,20 +73,30 @@ def read_saved(record: Record) -> Saved:
         ),
         watch_paths=None if paths is None else tuple(paths),
         submodules=bool(record["enableSubmodules"]),
-        trigger=Trigger(record["triggerType"] or Trigger.PUSH),
+        trigger=_trigger(record),
+        row=row_in(record),
     )
+
+
+def _trigger(record: Record) -> Trigger:
+    """A stored trigger counts for GitHub alone, as at the original."""
+    tag = record["sourceType"] == SourceType.GITHUB and record["triggerType"] == Trigger.TAG
+    return Trigger.TAG if tag else Trigger.PUSH
 
 
 def _provider(record: Record) -> ProviderSettings | None:
     kind = record["sourceType"]
-    columns = _OWN_COLUMNS.get(kind, {})
-    fields: dict[str, Any] = {name: record[column] for name, column in columns.items()}
+    fields: dict[str, Any] = {
+        name.partition(".")[2]: record[column]
+        for name, column in COLUMNS.items()
+        if name.startswith(f"{kind}.")
+    }
     if "build_path" in fields:
         fields["build_path"] = fields["build_path"] or "/"
         fields["watch_paths"] = record["watchPaths"]
         fields["submodules"] = bool(record["enableSubmodules"])
-    if "trigger" in fields:
-        fields["trigger"] = fields["trigger"] or Trigger.PUSH
+    if kind == SourceType.GITHUB:
+        fields["trigger"] = record["triggerType"] or Trigger.PUSH
     try:
         return _PROVIDER.validate_python({"type": kind} | fields)
     except ValidationError:

@@ -47,6 +47,12 @@ _FAILURES = {
     "409": "It is in conflict with what there is",
     "503": "The server can't use its own disk now",
 }
+_LIKE_THE_ORIGINAL = {
+    "application.move": "One of both is unknown",
+    "application.update": "No value to set was sent",
+}
+"""Procedures whose refusals are a 500, since the real server's are (recorded-2.jsonl)."""
+
 _MUTATION_FAILURES = {"413": "The body is too large", "415": "The body is not sent as JSON"}
 
 
@@ -82,7 +88,7 @@ def _path(name: str, procedure: Procedure) -> Schema:
         "operationId": name.replace(".", "-"),
         "tags": [name.partition(".")[0]],
         "summary": _summary(procedure),
-        "responses": _responses(procedure),
+        "responses": _responses(name, procedure),
     }
     if procedure.method == "GET":
         operation["parameters"] = _parameters(procedure.model)
@@ -107,7 +113,7 @@ def _query(schema: Schema) -> Schema:
     return options[0] if options else {key: one for key, one in schema.items() if key != "title"}
 
 
-def _responses(procedure: Procedure) -> Schema:
+def _responses(name: str, procedure: Procedure) -> Schema:
     failure = {_JSON: {"schema": {"$ref": _REF.format(model="Failure")}}}
     unauthorized = {_JSON: {"schema": {"$ref": _REF.format(model="Unauthorized")}}}
     invalid: Schema = dict(failure)
@@ -115,6 +121,8 @@ def _responses(procedure: Procedure) -> Schema:
     if procedure.method == "POST":
         invalid["text/plain"] = {"schema": {"type": "string"}}
         others |= _MUTATION_FAILURES
+    if (why := _LIKE_THE_ORIGINAL.get(name)) is not None:
+        others["500"] = why
     responses: Schema = {
         "200": _answer(procedure),
         "400": {"description": "The input is invalid, or it can't be done now", "content": invalid},

@@ -84,11 +84,6 @@ def application_found(application: Record) -> Record:
     return _only(_FOUND, application)
 
 
-def application_bare(application: Record) -> Record:
-    """What `application.create` and `.delete` answer."""
-    return {key: value for key, value in application.items() if key != "environment"}
-
-
 def application_one(
     application: Record,
     deployments: Iterable[Deployment],
@@ -107,6 +102,12 @@ def application_one(
         | _NO_RELATIONS
         | {"previewDeployments": [], "hasGitProviderAccess": True, "unauthorizedProvider": None}
     )
+
+
+def application_deleted(application: Record) -> Record:
+    """What `application.delete` answers, of `application.one`'s answer before."""
+    ours = ("hasGitProviderAccess", "unauthorizedProvider")
+    return {key: value for key, value in application.items() if key not in ours}
 
 
 def deployment_one(deployment: Deployment) -> Record:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from bridge.backends.embedded.http.inputs import BRANCH_PATTERN, Input
+from bridge.backends.embedded.http.inputs import APP_NAME_PATTERN, BRANCH_PATTERN, Input
 
 T = TypeVar("T", bound=Input)
 Issue = dict[str, Any]
@@ -85,7 +85,8 @@ def _missing(model: type[Input], _error: ErrorDetails, path: list[Any]) -> Issue
 
 def _wrong_type(expected: str, received: str, path: list[Any]) -> Issue:
     message = f"Invalid input: expected {expected}, received {received}"
-    return {"expected": expected, "code": "invalid_type", "path": path, "message": message}
+    issue: Issue = {"expected": expected, "code": "invalid_type", "path": path, "message": message}
+    return issue | ({"received": received} if received == "NaN" else {})
 
 
 def _too_short(_model: type[Input], error: ErrorDetails, path: list[Any]) -> Issue:
@@ -120,6 +121,8 @@ def _bound(origin: str, code: str, key: str, value: float, path: list[Any], mess
 def _pattern(_model: type[Input], error: ErrorDetails, path: list[Any]) -> Issue:
     pattern = "/" + error["ctx"]["pattern"].replace("/", "\\/") + "/"
     message = f"Invalid string: must match pattern {pattern}"
+    if error["ctx"]["pattern"] == APP_NAME_PATTERN:
+        message = "App name can only contain letters, numbers, dots, underscores and hyphens"
     if error["ctx"]["pattern"] == BRANCH_PATTERN:
         # A slash needs no escape inside a character class, so JavaScript shows none.
         pattern = f"/{BRANCH_PATTERN}/"

@@ -14,7 +14,7 @@ from bridge.chats.slack.drawing.blocks import (
 )
 from bridge.chats.slack.drawing.messages import Block, Message, View
 from bridge.chats.slack.drawing.mrkdwn import NOTHING, code, escape
-from bridge.core.configuring.difference import SECTIONS, Changed, Value, text_of
+from bridge.core.configuring.difference import SECTIONS, STORED, Changed, Value, text_of
 from bridge.core.watch import App
 from bridge.ports.outcomes import DONE, UNKNOWN, WAITS, Audited
 
@@ -82,9 +82,11 @@ def _size(line: str) -> int:
 
 
 def _called(field: str) -> str:
-    """A field as people call it; a variable by its own name."""
+    """A field as people call it; a variable by its own name, a stored field with its source."""
     if field.partition(".")[0] in SECTIONS:
         return field
+    if field.startswith(STORED):
+        return f"{field.removeprefix(STORED).replace('.', ' ').replace('_', ' ')} (not in use)"
     return field.removeprefix("rules.").replace("_", " ")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from bridge.chats.slack.drawing.fields import Given
 from bridge.core.configuring.configuration import GithubSource, GitlabSource, GitSource
 from bridge.core.configuring.difference import Configured, masked
+from bridge.core.configuring.row import stored_of
 from bridge.core.watch import App, SourceType, Trigger
 from bridge.ports.backends import GitAccount
 
@@ -102,10 +103,17 @@ def _path(now: Configured, kind: SourceType) -> str | None:
             return None
 
 
+_USED_AGAIN = {"build_path", "ssh_key_id", "username", "password", "registry_url"}
+"""Fields of a source not in use that nobody need name again; see `merge`."""
+
+
 def of(now: Configured, kind: SourceType, name: str) -> Any:
-    """A field of the app's source, where that is of a kind."""
+    """A field of the app's source, where that is of a kind; else what a save would use again."""
     found = now.saved.provider
-    return getattr(found, name, None) if found is not None and found.type is kind else None
+    if found is not None and found.type is kind:
+        return getattr(found, name, None)
+    row = now.saved.row
+    return stored_of(row, kind).get(name) if row is not None and name in _USED_AGAIN else None
 
 
 def kept_address(now: Configured) -> str | None:

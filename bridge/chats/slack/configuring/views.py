@@ -124,7 +124,7 @@ def only_there(app: App) -> list[Block]:
         return []
     kind = escape(str(app.source.type), 40)
     said = f"Now it comes from {kind}, which can only be set in the backend; what you save here"
-    return [context(f":information_source:  {said} takes its place, and can't be undone.")]
+    return [context(f":information_source:  {said} takes its place. It can be undone.")]
 
 
 def _turns(app: App, part: str) -> list[Block]:
@@ -223,9 +223,8 @@ def parting_view(plan: Plan, about: About) -> View:
         " the rules set from here. No push deploys it then. What is live stays live."
     )
     back = "Nothing is changed yet. Once it is, it can be undone."
-    if not plan.undoing.savable:
-        back = ":warning:  Such a source can only be set in the backend: this can't be undone here."
-    blocks = [section(said), *change_blocks(plan.difference), context(back)]
+    remarks = [context(f":information_source:  {prose(one, 500)}") for one in plan.remarks[:5]]
+    blocks = [section(said), *change_blocks(plan.difference), *remarks, context(back)]
     return modal(
         names.PROVIDER_PARTING,
         "Disconnect its source?",

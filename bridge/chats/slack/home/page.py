@@ -150,7 +150,7 @@ def _warned(apps: Sequence[App], warnings: Sequence[str]) -> list[Block]:
     twice = [
         f":warning:  {label_of(app)} has Auto Deploy on in the backend: every push deploys twice."
         for app in apps
-        if app.auto_deploy
+        if app.deploys_twice
     ]
     lines = [*(f":warning:  {escape(one, 500)}" for one in warnings), *twice]
     if not lines:

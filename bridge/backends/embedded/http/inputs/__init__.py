@@ -40,9 +40,15 @@ from bridge.backends.embedded.http.inputs.sources import (
     GitProvider,
 )
 from bridge.backends.embedded.http.inputs.update import ApplicationUpdate
-from bridge.backends.embedded.http.inputs.values import BRANCH_PATTERN, Input, Nothing
+from bridge.backends.embedded.http.inputs.values import (
+    APP_NAME_PATTERN,
+    BRANCH_PATTERN,
+    Input,
+    Nothing,
+)
 
 __all__ = [
+    "APP_NAME_PATTERN",
     "BRANCH_PATTERN",
     "ApplicationCreate",
     "ApplicationId",

@@ -1,20 +1,30 @@
 """`application.update`, which takes nearly all that an application has."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import BeforeValidator, Field, WithJsonSchema, create_model
 
 from bridge.backends.embedded.http.inputs.applications import ApplicationId
 from bridge.backends.embedded.http.inputs.values import (
     AppName,
     BuildTypes,
     Name,
+    Number,
     SourceTypes,
     Text,
     Triggers,
     WatchPaths,
 )
 from bridge.backends.embedded.words import words
+
+
+def _truth(value: Any) -> bool:
+    """What JavaScript takes a value for: `"false"`, `[]` and `{}` are true."""
+    return bool(value) or isinstance(value, list | dict)
+
+
+Flag = Annotated[bool, BeforeValidator(_truth), WithJsonSchema({})]
+"""Coerced, as the original does: `"false"` is kept as true (facts.md)."""
 
 _UPDATE_NULLABLE_TEXT = words(
     "description env previewEnv previewBuildArgs previewBuildSecrets previewWildcard"
@@ -25,7 +35,8 @@ _UPDATE_NULLABLE_TEXT = words(
     " bitbucketRepositorySlug bitbucketOwner bitbucketBranch bitbucketBuildPath username"
     " password dockerImage registryUrl customGitUrl customGitBranch customGitBuildPath"
     " dockerfile dockerContextPath dockerBuildStage dropBuildPath railpackVersion"
-    " herokuVersion publishDirectory githubId gitlabId customGitSSHKeyId"
+    " herokuVersion publishDirectory githubId gitlabId giteaId bitbucketId"
+    " customGitSSHKeyId"
 )
 _UPDATE_NULLABLE_FLAGS = words(
     "isPreviewDeploymentsActive previewRequireCollaboratorPermissions rollbackActive enabled"
@@ -36,26 +47,26 @@ _UPDATE_REST: dict[str, Any] = {
     "appName": AppName,
     "watchPaths": WatchPaths,
     "previewLabels": list[Text] | None,
-    "previewPort": int | None,
-    "previewHttps": bool,
+    "previewPort": Number | None,
+    "previewHttps": Flag,
     "previewCertificateType": Literal["letsencrypt", "none", "custom"],
-    "previewLimit": int | None,
+    "previewLimit": Number | None,
     "args": list[Text] | None,
     "sourceType": SourceTypes,
     "triggerType": Triggers | None,
-    "gitlabProjectId": int | None,
-    "enableSubmodules": bool,
-    "replicas": int,
+    "gitlabProjectId": Number | None,
+    "enableSubmodules": Flag,
+    "replicas": Number,
     "applicationStatus": Literal["idle", "running", "done", "error"],
     "buildType": BuildTypes,
-    "createEnvFile": bool,
+    "createEnvFile": Flag,
     "environmentId": Text,
     "networkIds": list[Text] | None,
-    "detachDokployNetwork": bool,
+    "detachDokployNetwork": Flag,
 }
 _UPDATE_TYPES: dict[str, Any] = (
     dict.fromkeys(_UPDATE_NULLABLE_TEXT, Text | None)
-    | dict.fromkeys(_UPDATE_NULLABLE_FLAGS, bool | None)
+    | dict.fromkeys(_UPDATE_NULLABLE_FLAGS, Flag | None)
     | _UPDATE_REST
 )
 

@@ -1,8 +1,16 @@
 """What a field may hold, and the base of all inputs."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
@@ -42,6 +50,20 @@ Branch = Annotated[
     _STORABLE,
     AfterValidator(_no_option),
 ]
+
+
+def _number(value: object) -> object:
+    """A text of digits is coerced to a number, as the original does."""
+    return int(value) if isinstance(value, str) and re.fullmatch(_DIGITS, value) else value
+
+
+_DIGITS = r"-?[0-9]{1,9}"
+Number = Annotated[
+    int,
+    BeforeValidator(_number),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^{_DIGITS}$"}]}),
+]
+
 WatchPaths = list[Text] | None
 SourceTypes = Literal["github", "docker", "git", "gitlab", "bitbucket", "gitea", "drop"]
 BuildTypes = Literal[

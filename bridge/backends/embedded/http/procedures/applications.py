@@ -6,11 +6,18 @@ import sqlite3
 
 from bridge.backends.embedded.building.containers import remove_containers
 from bridge.backends.embedded.http import inputs, shapes
-from bridge.backends.embedded.http.failures import Failure, not_found
+from bridge.backends.embedded.http.failures import Failure, bad_request, not_found
 from bridge.backends.embedded.http.procedures.searching import found, page
 from bridge.backends.embedded.parts import Parts
 from bridge.backends.embedded.records.database import Record
 from bridge.backends.embedded.records.ids import moment, new_app_name
+
+_NONE_OF_THESE = {
+    "giteaId": "Gitea Provider",
+    "bitbucketId": "Bitbucket Provider",
+    "customGitSSHKeyId": "SSH Key",
+}
+"""Columns that can't name anything here, and how the real server calls what they name."""
 
 
 async def create(parts: Parts, input_: inputs.ApplicationCreate) -> Record:
@@ -48,26 +55,35 @@ async def one(parts: Parts, input_: inputs.ApplicationId) -> Record:
 
 
 async def update(parts: Parts, input_: inputs.ApplicationId) -> bool:
-    """`application.update`: the fields that were sent."""
+    """`application.update`: the fields that were sent; `appName` never changes."""
     changes = input_.model_dump(by_alias=True, include=input_.model_fields_set)
-    del changes["applicationId"]
+    for name in ("applicationId", "appName"):
+        changes.pop(name, None)
+    if not changes:
+        raise Failure("INTERNAL_SERVER_ERROR", "No values to set")
+    if await parts.catalog.application(input_.application_id) is None:
+        raise bad_request("Error updating application")
     await change(parts, input_.application_id, changes)
     return True
 
 
 async def move(parts: Parts, input_: inputs.ApplicationMove) -> Record:
     """`application.move` to another environment."""
-    if await parts.catalog.environment(input_.target_environment_id) is None:
-        raise not_found("Target environment")
+    known_ids = (
+        await parts.catalog.environment(input_.target_environment_id),
+        await parts.catalog.application(input_.application_id),
+    )
+    if None in known_ids:
+        raise Failure("INTERNAL_SERVER_ERROR", "Failed to move application")
     changes = {"environmentId": input_.target_environment_id}
     return await change(parts, input_.application_id, changes)
 
 
 async def delete(parts: Parts, input_: inputs.ApplicationId) -> Record:
     """`application.delete`: its site, checkout, logs and containers go with it."""
-    application = await known(parts, input_.application_id)
+    as_it_was = await one(parts, input_)
     await erase(parts, input_.application_id)
-    return shapes.application_bare(application)
+    return shapes.application_deleted(as_it_was)
 
 
 async def search(parts: Parts, input_: inputs.ApplicationSearch) -> Record:
@@ -100,16 +116,30 @@ async def known(parts: Parts, application_id: str) -> Record:
 
 
 async def change(parts: Parts, application_id: str, changes: Record) -> Record:
-    """Change an application; raises Failure where that can't be."""
+    """Change an application; raises Failure where that can't be.
+
+    The application is looked for before the Git accounts that it would use.
+    """
+    await known(parts, application_id)
+    await _check_accounts(parts, changes)
     try:
         application = await parts.catalog.update_application(application_id, changes)
     except sqlite3.IntegrityError as error:
-        if "app_name" in str(error):
-            raise Failure("CONFLICT", "Another application has this appName") from error
         raise not_found("Environment") from error
     if application is None:
         raise not_found("Application")
     return application
+
+
+async def _check_accounts(parts: Parts, changes: Record) -> None:
+    """Raise Failure for a Git account or SSH key that does not exist; there are no SSH keys."""
+    for kind, column in (("github", "githubId"), ("gitlab", "gitlabId")):
+        id_ = changes.get(column)
+        if id_ is not None and await parts.catalog.provider(kind, id_) is None:
+            raise not_found(f"{kind.title()} Provider")
+    for column, what in _NONE_OF_THESE.items():
+        if changes.get(column) is not None:
+            raise not_found(what)
 
 
 async def erase(parts: Parts, application_id: str) -> None:

@@ -8,6 +8,8 @@ from bridge.backends.embedded.parts import Parts
 from bridge.backends.embedded.records.database import Record
 from bridge.backends.embedded.records.ids import moment
 
+_DEFAULT_NAME = "production"
+
 
 async def all_(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`project.all`."""
@@ -32,7 +34,7 @@ async def create(parts: Parts, input_: inputs.ProjectCreate) -> Record:
     }
     environment: Record = {
         "environmentId": parts.new_id(),
-        "name": "production",
+        "name": _DEFAULT_NAME,
         "description": "Production environment",
         "createdAt": now,
         "env": "",
@@ -66,13 +68,17 @@ async def environment_one(parts: Parts, input_: inputs.EnvironmentId) -> Record:
 
 
 async def environments_of(parts: Parts, input_: inputs.ProjectId) -> list[Record]:
-    """`environment.byProjectId`."""
-    project = await _project(parts, input_.project_id)
+    """`environment.byProjectId`; an unknown project has none."""
+    project = await parts.catalog.project(input_.project_id)
+    if project is None:
+        return []
     return [shapes.environment_of_project(project, one) for one in project["environments"]]
 
 
 async def environment_create(parts: Parts, input_: inputs.EnvironmentCreate) -> Record:
-    """`environment.create`."""
+    """`environment.create`; names are not unique, and only the default one's is taken."""
+    if input_.name == _DEFAULT_NAME:
+        raise bad_request(f"You cannot create a environment with the name '{_DEFAULT_NAME}'")
     await _project(parts, input_.project_id)
     environment: Record = {
         "environmentId": parts.new_id(),
@@ -96,11 +102,13 @@ async def environment_update(parts: Parts, input_: inputs.EnvironmentUpdate) -> 
 
 
 async def environment_remove(parts: Parts, input_: inputs.EnvironmentId) -> Record:
-    """`environment.remove`, with all its applications; never the default one."""
+    """`environment.remove`: an empty one; never the default one."""
     _, environment = await _environment(parts, input_.environment_id)
     if environment["isDefault"]:
         raise bad_request("You cannot delete the default environment")
-    await _erase_applications(parts, environment)
+    if environment["applications"]:
+        why = "it has active services. Delete all services first."
+        raise bad_request(f"Cannot delete environment: {why}")
     await parts.catalog.remove("environment", input_.environment_id)
     return shapes.bare_environment(environment)
 

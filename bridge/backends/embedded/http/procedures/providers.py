@@ -11,6 +11,7 @@ from bridge.backends.embedded.words import words
 _LISTED_GITHUB = words(
     "githubId githubAppName githubAppId githubInstallationId githubUrl isConfigured"
 )
+_LISTED_GITLAB = words("gitlabId applicationId gitlabUrl isConfigured")
 
 
 async def get_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
@@ -24,7 +25,7 @@ async def get_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     ]
     gitlab = [
         one["gitProvider"]
-        | {"gitlab": {"gitlabId": one["gitlabId"], "gitlabUrl": one["gitlabUrl"]}}
+        | {"gitlab": shapes.provider_listed(one | {"isConfigured": True}, _LISTED_GITLAB)}
         | {"bitbucket": None, "github": None, "gitea": None, "isOwner": True}
         for one in await parts.catalog.providers("gitlab")
     ]

@@ -1,7 +1,6 @@
 """`application.save*`: where the code comes from, how it is built, and with what variables."""
 
 from bridge.backends.embedded.http import inputs
-from bridge.backends.embedded.http.failures import not_found
 from bridge.backends.embedded.http.procedures.applications import change
 from bridge.backends.embedded.parts import Parts
 from bridge.backends.embedded.records.database import Record
@@ -26,23 +25,17 @@ _DISCONNECTED: Record = {
 
 async def save_github(parts: Parts, input_: inputs.GithubProvider) -> bool:
     """`application.saveGithubProvider`; a trigger type that is left out becomes push."""
-    if input_.github_id and await parts.catalog.provider("github", input_.github_id) is None:
-        raise not_found("Github Provider")
     changes = _sent(input_) | {"triggerType": input_.trigger_type}
     return await _save_source(parts, input_.application_id, "github", changes)
 
 
 async def save_gitlab(parts: Parts, input_: inputs.GitlabProvider) -> bool:
     """`application.saveGitlabProvider`."""
-    if input_.gitlab_id and await parts.catalog.provider("gitlab", input_.gitlab_id) is None:
-        raise not_found("Gitlab Provider")
     return await _save_source(parts, input_.application_id, "gitlab", _sent(input_))
 
 
 async def save_git(parts: Parts, input_: inputs.GitProvider) -> bool:
     """`application.saveGitProvider`; there are no SSH keys here but those of ssh itself."""
-    if input_.custom_git_ssh_key_id:
-        raise not_found("SSH Key")
     return await _save_source(parts, input_.application_id, "git", _sent(input_))
 
 

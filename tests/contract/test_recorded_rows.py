@@ -1,0 +1,97 @@
+"""Which stored fields of a source each endpoint writes, held against recorded rows.
+
+Between two recorded `application.one` of one application stand the calls that changed it. What
+the table says of those calls must lead from the first row to the second, field by field.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.core.configuring.columns import COLUMNS, columns_of, row_in
+from bridge.core.configuring.row import SourceRow, fields_of, row_of
+from bridge.core.configuring.writing import FORGETS, forgotten
+
+# The first recording is sorted by name: it does not say what came after what.
+RECORDED = Path(__file__).parents[2].parent / "shared" / "dokploy" / "recorded-2.jsonl"
+
+pytestmark = pytest.mark.skipif(
+    not RECORDED.exists(), reason="the recorded exchanges do not lie beside the repository"
+)
+
+UNRECORDED = {"250-application.one-after-gitea": "a save with null for its owner came in between"}
+
+WRITES = {
+    "application.saveGithubProvider": {"sourceType": "github", "triggerType": "push"},
+    "application.saveGitlabProvider": {"sourceType": "gitlab"},
+    "application.saveGiteaProvider": {"sourceType": "gitea"},
+    "application.saveBitbucketProvider": {"sourceType": "bitbucket"},
+    "application.saveGitProvider": {"sourceType": "git"},
+    "application.saveDockerProvider": {"sourceType": "docker"},
+    "application.update": {},
+    "application.disconnectGitProvider": columns_of(FORGETS),
+}
+"""What each endpoint writes besides the columns that its body names; it leaves all others."""
+
+
+def rows() -> list[dict[str, Any]]:
+    if not RECORDED.exists():
+        return []
+    found = map(json.loads, RECORDED.read_text(encoding="utf-8").splitlines())
+    return [row for row in found if row.get("response", {}).get("status") == 200]
+
+
+def steps() -> Iterator[Any]:
+    """Each recorded row of an application with the one before it and the calls in between."""
+    known: dict[str, SourceRow] = {}
+    calls: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for row in rows():
+        procedure, _, query = row["request"]["url"].removeprefix("/api/").partition("?")
+        if procedure in WRITES:
+            body = row["request"]["body"]
+            calls.setdefault(body["applicationId"], []).append((procedure, body))
+        elif procedure == "application.one":
+            id_ = query.removeprefix("applicationId=")
+            now = row_in(row["response"]["json"])
+            between = calls.pop(id_, [])
+            if id_ in known and between and row["name"] not in UNRECORDED:
+                yield pytest.param(known[id_], between, now, id=row["name"])
+            known[id_] = now
+
+
+def after(row: SourceRow, procedure: str, body: dict[str, Any]) -> SourceRow:
+    """The row once a call was answered with 200."""
+    written = WRITES[procedure] | body
+    fields = {ours: written[theirs] for ours, theirs in COLUMNS.items() if theirs in written}
+    return row_of(fields_of(row) | fields)
+
+
+STEPS = list(steps())
+
+
+@pytest.mark.parametrize(("before", "calls", "now"), STEPS)
+def test_each_call_writes_the_fields_of_the_table_and_no_others(
+    before: SourceRow, calls: list[tuple[str, dict[str, Any]]], now: SourceRow
+) -> None:
+    foretold = before
+    for procedure, body in calls:
+        foretold = after(foretold, procedure, body)
+
+    assert columns_of(fields_of(foretold)) == columns_of(fields_of(now))
+
+
+def test_the_recordings_hold_the_saves_and_the_disconnecting() -> None:
+    recorded = {procedure for step in STEPS for procedure, _ in step.values[1]}
+
+    assert {
+        "application.saveGiteaProvider",
+        "application.saveBitbucketProvider",
+        "application.saveDockerProvider",
+        "application.disconnectGitProvider",
+        "application.update",
+    } <= recorded
+    row = row_of(dict.fromkeys(COLUMNS))
+    assert forgotten(row, build_paths=True) == after(row, "application.disconnectGitProvider", {})
