@@ -315,6 +315,9 @@ async def test_an_unanswered_one_that_arrived_is_adopted(
     assert (stage.backend.asked, len(stage.backend.jobs)) == (1, 1)
     assert ended.state is State.DONE
     assert ("asked", "the backend had accepted it already") in await stage.history(ended)
+    assert ended.asked_at is not None
+    assert ended.finished_at is not None
+    assert ended.asked_at <= ended.finished_at, "it was asked for before it could end"
 
 
 async def test_an_unanswered_one_that_is_not_there_is_asked_for_once_more(stage: Stage) -> None:

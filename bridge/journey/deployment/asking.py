@@ -24,6 +24,8 @@ from bridge.ports.journal import JOURNAL, Journal
 
 log = logging.getLogger(__name__)
 
+ADOPTED = "the backend had accepted it already"
+
 
 @dataclass(slots=True)
 class _Attempt:
@@ -106,27 +108,28 @@ class Asker:
         a copy of it that was restored has.
         """
         records = await self._backend(app).deployments(app)
-        if any(marked(deployment, seen(record)) for record in records):
-            await self._accepted(deployment.id, "the backend had accepted it already")
+        ours = next((one for one in records if marked(deployment, seen(one))), None)
+        if ours is not None:
+            await self._accepted(deployment.id, ADOPTED, min(self._clock(), ours.created_at))
         else:
             await self._journal.intend(deployment.id, [record.id for record in records])
 
     async def _ask_now(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
-        attempt.may_be_there = True
+        attempt.may_be_there, at = True, self._clock()
         try:
             await _send(self._backend(app), deployment, app)
         except (Unreachable, Refused):
             attempt.may_be_there = False
             raise
         log.info("deployment asked for", extra={"app": deployment.app, "deployment": deployment.id})
-        await self._accepted(deployment.id, "the backend accepted it")
+        # The answer may come later than the end of what it has begun.
+        await self._accepted(deployment.id, "the backend accepted it", at)
 
-    async def _accepted(self, id_: str, note: str) -> None:
-        """Write down that the backend has it, however long the journal is away.
+    async def _accepted(self, id_: str, note: str, at: float) -> None:
+        """Write down that the backend has it, asked for `at`, however long the journal is away.
 
         We know it now; who had to find it out again might not see it, and would ask again.
         """
-        at = self._clock()
         while True:
             try:
                 await self._journal.move(id_, State.ASKED, note, asked_at=at)
@@ -142,7 +145,8 @@ class Asker:
         """Adopt what the backend has; where it has nothing, wait for a turn as at first."""
         look = await self._found(deployment, app)
         if look.present:
-            await self._accepted(deployment.id, "the backend had accepted it already")
+            # It may have ended by now, so the moment of asking is the intent's, not this one.
+            await self._accepted(deployment.id, ADOPTED, deployment.intent_at or self._clock())
         elif look.doubtful:
             await self._ending.doubtful(deployment, look.doubtful)
         elif attempt.unanswered and not await self._may_ask_again(deployment, app, attempt):
