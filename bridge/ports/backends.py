@@ -1,5 +1,6 @@
 """Deploy backends."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -90,6 +91,37 @@ class Backend(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An app in a backend's listing, which says where it stands but not what it waits for.
+
+    Attributes:
+        app: without source, trigger, watch paths and address.
+        signal: any text; where it differs from the one before, the app may have changed.
+    """
+
+    app: App
+    signal: str
+
+
+@runtime_checkable
+class ReadsApps(Protocol):
+    """A backend that lists its apps cheaply, and reads some of them without the others."""
+
+    @property
+    def apps_per_request(self) -> int:
+        """The apps that one request reads at the moment."""
+
+    async def listing(self) -> list[Listed]:
+        """List every app that the key may see, by one request."""
+
+    async def read_apps(self, apps: Sequence[App]) -> list[App]:
+        """Read these apps, named as given or listed.
+
+        One that has gone, or that the key may not read, is left out; any other trouble raises.
+        """
 
 
 @runtime_checkable

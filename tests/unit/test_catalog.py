@@ -323,7 +323,7 @@ async def test_no_fault_ends_the_timer(
     fault: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def away(*_args: object) -> None:
+    async def away(*_args: object, **_named: object) -> None:
         raise Unreachable("the journal", "disk full")
 
     if fault == "backend":
@@ -360,7 +360,7 @@ async def shared(
     backend: FakeBackend, journal: SqlJournal, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Catalog, Turn]]:
     """A catalog beside those of other processes, at work; at first it is not its turn."""
-    monkeypatch.setattr("bridge.journey.catalog.FOLLOW_PAUSE", 0.01)
+    monkeypatch.setattr("bridge.journey.catalog.catalog.FOLLOW_PAUSE", 0.01)
     await journal.save_apps("dokploy", [app()])
     turn = Turn()
     catalog = Catalog({"dokploy": backend}, journal, clock, every=60.0, leads=turn, shared=True)

@@ -89,6 +89,7 @@ class Http:
         form: TypeAdapter[T],
         query: Query = MappingProxyType({}),
         *,
+        at: str | None = None,
         retries: int | None = None,
         with_key: bool = True,
     ) -> T:
@@ -96,6 +97,7 @@ class Http:
 
         Args:
             form: what the answer must look like; fields that it does not name are dropped here.
+            at: the address below `/api`, where `path` is only the name of the question.
             with_key: False for the health probe, which needs none and must not use the key up.
         """
         left = self._limits.read_retries if retries is None else retries
@@ -103,7 +105,7 @@ class Http:
         while True:
             call = self._call(path, None)
             try:
-                body = await self._exchange(call, query, with_key=with_key)
+                body = await self._exchange(call, query, at=at, with_key=with_key)
                 return _in_form(call, form, body)
             except Unreachable as error:
                 # One that asks for patience gets it: the caller sees `retry_after`.
@@ -138,20 +140,22 @@ class Http:
         secrets = (self._key.get_secret_value(),)
         return Call(self._service, path, body, self._auth, self._key_worked, secrets)
 
-    async def _exchange(self, call: Call, query: Query, *, with_key: bool = True) -> bytes:
+    async def _exchange(
+        self, call: Call, query: Query, *, at: str | None = None, with_key: bool = True
+    ) -> bytes:
         """Send once and return the body of a 2xx; anything else is raised."""
         began = time.perf_counter()
         try:
-            return await self._sent(call, query, with_key=with_key)
+            return await self._sent(call, query, at=at or call.path, with_key=with_key)
         finally:
             self._observe(self._service, call.path, time.perf_counter() - began)
 
-    async def _sent(self, call: Call, query: Query, *, with_key: bool) -> bytes:
+    async def _sent(self, call: Call, query: Query, *, at: str, with_key: bool) -> bytes:
         client = self._opened()
         headers = self._key_header() if with_key else {}
         method = "GET" if call.reads else "POST"
         request = client.build_request(
-            method, f"/api/{call.path}", params=query or None, json=call.body, headers=headers
+            method, f"/api/{at}", params=query or None, json=call.body, headers=headers
         )
         try:
             async with asyncio.timeout(self._limits.total):

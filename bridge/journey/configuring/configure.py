@@ -20,6 +20,7 @@ from bridge.core.rules import RuleBook
 from bridge.core.watch import App
 from bridge.core.watch_paths.lint import lint
 from bridge.core.watch_paths.patterns import Semantics
+from bridge.journey.catalog.reading import publish
 from bridge.journey.configuring.noted import Noted
 from bridge.journey.configuring.overtaken import NotKept, Overtaken
 from bridge.ports.backends import Backend, BackendDeployment, Configures
@@ -189,8 +190,17 @@ class Configurer:
             if difference(plan.after, await self._read_back(plan, strict=False)):
                 raise
         found = await self._read_back(plan)
-        self._wake()
+        await self._publish(plan.app)
         return found
+
+    async def _publish(self, app: App) -> None:
+        """Let every process decide by the app as it is now, or by the next reading of all."""
+        try:
+            await publish(self._backend, self._journal, app)
+        except BridgeError as error:  # the change is made all the same
+            fields = {"app": app.label, "why": str(error)}
+            log.warning("a changed app can't be read back into the journal", extra=fields)
+        self._wake()
 
     async def _to_undo(self, app: App, number: int | None) -> Audited:
         newest = await self._journal.audited(limit=NEWEST, app_id=app.id)
