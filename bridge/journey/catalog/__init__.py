@@ -5,7 +5,7 @@ the backends in turn, and anew before a push is decided on what may be out of da
 """
 
 from bridge.journey.catalog.catalog import (
-    INLINE,
+    LOOK_AGAIN,
     SELDOM,
     TROUBLE_PAUSE,
     Catalog,
@@ -16,7 +16,7 @@ from bridge.journey.catalog.catalog import (
 from bridge.journey.catalog.snapshot import Snapshot, Watched, apps_of, index
 
 __all__ = [
-    "INLINE",
+    "LOOK_AGAIN",
     "SELDOM",
     "TROUBLE_PAUSE",
     "Catalog",

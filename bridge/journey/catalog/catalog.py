@@ -28,9 +28,12 @@ SELDOM = 60.0
 FOLLOW_PAUSE = 2.0
 """Seconds between two looks whether another process has read something new."""
 
-INLINE = 0.1
-"""Seconds for which a batch of deliveries waits for a reading; after that those come again which
-need it, and the others go on."""
+INLINE = 0.25
+"""Seconds for which a batch of deliveries waits for a reading that has just begun; most take less.
+After that those come again which need it, and the others go on."""
+
+LOOK_AGAIN = 0.1
+"""Seconds until those come again."""
 
 Read = Callable[[str], Awaitable[Reading]]
 """Read a backend, by its name."""
@@ -159,8 +162,11 @@ class Catalog:
     async def _refresh(self, names: Iterable[str], read: Read) -> None:
         async with self._refreshing:
             self._tried = self._clock()
-            await asyncio.gather(*(self._refresh_one(name, read) for name in list(names)))
+            found = await asyncio.gather(*(self._refresh_one(name, read) for name in list(names)))
             await self.follow()
+            for reading in found:
+                if reading is not None:
+                    self.reader.note(reading)
             if not self.trouble or self._apps:
                 self.ready.set()
 
@@ -188,14 +194,25 @@ class Catalog:
             return now + TROUBLE_PAUSE
         if 0 <= now - self.reader.all_at < pause:
             return self.reader.all_at + pause
-        if self._reading is None:
-            self._reading = asyncio.create_task(self.refresh(), name="reading all apps")
-        await asyncio.wait([self._reading], timeout=INLINE)
-        if not self._reading.done():
-            return now + INLINE
-        ended, self._reading = self._reading, None
-        ended.result()  # raises where our own journal is away
-        return now + TROUBLE_PAUSE if self.trouble else None
+        if not await self._all_read():
+            return self._clock() + LOOK_AGAIN
+        if self.trouble:
+            return now + TROUBLE_PAUSE
+        # One that is ahead of our clock comes from a machine whose clock is.
+        return None if min(moment, now) <= self.reader.all_at else self._clock() + LOOK_AGAIN
+
+    async def _all_read(self) -> bool:
+        """Read all apps in the background; returns whether that, or what goes on, has ended."""
+        reading = self._reading
+        if reading is None or reading.done():
+            reading = asyncio.create_task(self.refresh(), name="reading all apps")
+            self._reading = reading
+        await asyncio.wait([reading], timeout=INLINE)
+        if not reading.done():
+            return False
+        self._reading = None
+        reading.result()  # raises where our own journal is away
+        return True
 
     def of(self, repository: Repository) -> tuple[App, ...]:
         """The apps that may deploy from a repository, by label."""
@@ -217,20 +234,21 @@ class Catalog:
     def _known(self, backend: str) -> set[str]:
         return {app.id for app in self._apps.values() if app.backend == backend}
 
-    async def _refresh_one(self, name: str, read: Read) -> None:
+    async def _refresh_one(self, name: str, read: Read) -> Reading | None:
         try:
             reading = await read(name)
         except BridgeError as error:
             if self.trouble.get(name) != str(error):
                 log.warning("apps can't be read", extra={"backend": name, "why": str(error)})
             self.trouble[name] = str(error)
-            return
+            return None
         except Exception as error:  # a bug; other backends are read all the same
             log.exception("apps can't be read", extra={"backend": name})
             self.trouble[name] = f"the bridge failed inside ({type(error).__name__})"
-            return
+            return None
         self.trouble.pop(name, None)
         await self.reader.keep(reading)
+        return reading
 
     async def _take(self, apps: Iterable[App]) -> None:
         self._apps, self._snapshot = await asyncio.to_thread(self._prepared, list(apps))

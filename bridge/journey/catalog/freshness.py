@@ -67,7 +67,7 @@ class Settled:
 
     Attributes:
         anew: apps were read meanwhile, or could not be, so everything is to be decided again.
-        waiting: pushes that are to come again in `INLINE` seconds, by their seq.
+        waiting: pushes that are to come again in `LOOK_AGAIN` seconds, by their seq.
     """
 
     anew: bool = False
@@ -225,8 +225,10 @@ class Freshness:
     async def _reread(self, name: str, apps: Sequence[App]) -> None:
         ids = [app.id for app in apps]
         try:
-            await self._reader.keep(await self._reader.some(name, apps))
+            reading = await self._reader.some(name, apps)
+            await self._reader.keep(reading)
             await self._catalog.follow()
+            self._reader.note(reading)
         except BridgeError as error:
             log.info("apps can't be read anew", extra={"backend": name, "why": str(error)})
             self._failed(name, ids, str(error))

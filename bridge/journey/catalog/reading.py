@@ -34,8 +34,8 @@ class Reading:
 class Reader:
     """Reads all apps of a backend, those whose turn it is, or single ones.
 
-    To read and to keep are two steps: the first fails where the backend is away, and the second
-    where our own journal is. Each raises what the other side raises.
+    To read and to keep are two steps: the first raises what the backend raises, and the second
+    what our own journal raises.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Reader:
         self._every = every
         self._rotas = {name: Rota() for name in backends}
         self._all_at: dict[str, float] = {}
+        self._kept_at: dict[str, float] = {}
         self.read_at: dict[str, float] = {}
         """By the id of an app, when the newest reading began that this process made of it."""
 
@@ -86,7 +87,7 @@ class Reader:
 
     async def keep(self, reading: Reading) -> None:
         """Write what was read into the journal, but for what a later reading has read by now."""
-        newer = {id_ for id_ in reading.asked if self.read_at.get(id_, 0.0) > reading.began}
+        newer = {id_ for id_ in reading.asked if self._kept_at.get(id_, 0.0) > reading.began}
         asked = reading.asked - newer
         found = [app for app in reading.found if app.id in asked]
         if reading.listed is None:
@@ -95,9 +96,17 @@ class Reader:
             kept = (reading.listed.keys() - reading.asked) | newer
             await self._journal.save_apps(reading.backend, found, kept=kept)
             self._rotas[reading.backend].note(reading.listed)
-            if reading.listed.keys() <= reading.asked:
-                self._all_at[reading.backend] = reading.began
-        self.read_at.update(dict.fromkeys(asked, reading.began))
+        self._kept_at.update(dict.fromkeys(asked, reading.began))
+
+    def note(self, reading: Reading) -> None:
+        """Remember when apps were read, once that which was kept is decided by.
+
+        Sooner would be wrong: a record could pass for new that is about to be replaced.
+        """
+        for id_ in reading.asked:
+            self.read_at[id_] = max(reading.began, self.read_at.get(id_, reading.began))
+        if reading.listed is not None and reading.listed.keys() <= reading.asked:
+            self._all_at[reading.backend] = reading.began
 
     async def _listed(self, name: str, *, whole: bool) -> Reading:
         began, backend = self._clock(), self._backends[name]

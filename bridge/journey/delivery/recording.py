@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from bridge.core.events import RefKind, RefPushed
-from bridge.journey.catalog import INLINE, Catalog
+from bridge.journey.catalog import LOOK_AGAIN, Catalog
 from bridge.journey.catalog.freshness import Freshness, Pushed
 from bridge.journey.delivery.deciding import Decided, Deciding, Moment, Tags, done
 from bridge.journey.delivery.meaning import Meaning
@@ -64,7 +64,8 @@ class Recording:
         outcomes, moment = await self._decided(meanings)
         settled = await self._freshness.settle(_pushes(meanings, outcomes))
         ready = [one for one in meanings if one.delivery.seq not in settled.waiting]
-        if settled.anew:
+        # What was read while this was decided may have passed for known already.
+        if settled.anew or self._catalog.snapshot is not moment.snapshot:
             outcomes, moment = await self._decided(ready)
         if self._views is not None:
             outcomes = await self._seen_exactly(self._views, ready, outcomes, moment)
@@ -74,7 +75,7 @@ class Recording:
         )
         why = "reading anew the apps that may deploy it"
         later = [
-            _postponed(one, why, moment.now + INLINE)
+            _postponed(one, why, self._clock() + LOOK_AGAIN)
             for one in meanings
             if one.delivery.seq in settled.waiting
         ]
