@@ -124,6 +124,14 @@ class ReadsApps(Protocol):
         """
 
 
+async def read_apps(backend: Backend, apps: Sequence[App]) -> list[App]:
+    """Read these apps of a backend, without the others where it can do that."""
+    if isinstance(backend, ReadsApps):
+        return await backend.read_apps(apps)
+    asked = {app.id for app in apps}
+    return [app for app in await backend.apps() if app.id in asked]
+
+
 @runtime_checkable
 class KillsBuilds(Protocol):
     """A backend that can interrupt builds, but not single ones."""

@@ -57,7 +57,9 @@ class CountingDokploy:
     def client(self) -> Dokploy:
         """Return the bridge's client of this server."""
         transport = httpx.MockTransport(self.answer)
-        return Dokploy("https://dokploy.test", "key-0123456789", transport=transport, read_retries=0)
+        return Dokploy(
+            "https://dokploy.test", "key-0123456789", transport=transport, read_retries=0
+        )
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/api/")

@@ -195,7 +195,8 @@ async def test_what_was_read_while_the_journal_could_not_keep_it_is_read_again(
 
     assert ticking.catalog.of(OTHER)
     renamed = ticking.catalog.get("app-150")
-    assert renamed is not None and renamed.name == "renamed"
+    assert renamed is not None
+    assert renamed.name == "renamed"
 
 
 async def test_while_the_backend_is_away_all_is_known_as_before(

@@ -23,7 +23,7 @@ from bridge.ports.clock import Clock
 log = logging.getLogger(__name__)
 
 FRESH = 5.0
-"""Seconds for which a record is good enough for a push that came after it was read."""
+"""Seconds for which a record may be decided on where the budget can't spare another reading."""
 
 PATIENCE = 5.0
 """Seconds that pushes wait for one reading; then they are decided on what is known."""
@@ -91,10 +91,9 @@ class _Unread:
 
 
 class Freshness:
-    """Reads apps anew before pushes are decided on records that may be out of date.
+    """Has the apps of a pushed repository read after the push came, as far as the budget goes.
 
-    A push of which nothing deploys waits for apps that were read after it came. Where something
-    deploys, records are good enough that are at most `FRESH` seconds old: it is to be quick.
+    Records of the last few seconds are read again only from what the budget can spare.
     """
 
     def __init__(self, catalog: Catalog, clock: Clock) -> None:
@@ -167,10 +166,7 @@ class Freshness:
 
         Not its own time, where the clock of the machine that took it is ahead of ours.
         """
-        now = self._clock()
-        moment = self._moments.setdefault(push.seq, min(push.came_at, now))
-        deploys = any(decision.deploy for decision in push.decisions.values())
-        return min(moment, now - FRESH) if deploys else moment
+        return self._moments.setdefault(push.seq, min(push.came_at, self._clock()))
 
     def _forget(self, pushes: Sequence[Pushed], waiting: frozenset[int]) -> None:
         for push in pushes:

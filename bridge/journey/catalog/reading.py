@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bridge.core.watch import App
 from bridge.journey.catalog.rota import Rota, share_of
-from bridge.ports.backends import Backend, ReadsApps
+from bridge.ports.backends import Backend, ReadsApps, read_apps
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Apps
 
@@ -122,17 +122,3 @@ class Reader:
         found = await backend.read_apps(due)
         listed = {one.app.id: one.signal for one in listing}
         return Reading(name, frozenset(app.id for app in due), found, listed, began)
-
-
-async def read_apps(backend: Backend, apps: Sequence[App]) -> list[App]:
-    """Read these apps of a backend, without the others where it can do that."""
-    if isinstance(backend, ReadsApps):
-        return await backend.read_apps(apps)
-    asked = {app.id for app in apps}
-    return [app for app in await backend.apps() if app.id in asked]
-
-
-async def publish(backend: Backend, journal: Apps, app: App) -> None:
-    """Read one app and keep it in the journal, so that every process decides by it at once."""
-    found = await read_apps(backend, [app])
-    await journal.renew_apps(found, gone=() if found else (app.id,))

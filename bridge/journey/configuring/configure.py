@@ -20,10 +20,9 @@ from bridge.core.rules import RuleBook
 from bridge.core.watch import App
 from bridge.core.watch_paths.lint import lint
 from bridge.core.watch_paths.patterns import Semantics
-from bridge.journey.catalog.reading import publish
 from bridge.journey.configuring.noted import Noted
 from bridge.journey.configuring.overtaken import NotKept, Overtaken
-from bridge.ports.backends import Backend, BackendDeployment, Configures
+from bridge.ports.backends import Backend, BackendDeployment, Configures, read_apps
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import DONE, Audited
@@ -196,7 +195,8 @@ class Configurer:
     async def _publish(self, app: App) -> None:
         """Let every process decide by the app as it is now, or by the next reading of all."""
         try:
-            await publish(self._backend, self._journal, app)
+            found = await read_apps(self._backend, [app])
+            await self._journal.renew_apps(found, gone=() if found else (app.id,))
         except BridgeError as error:  # the change is made all the same
             fields = {"app": app.label, "why": str(error)}
             log.warning("a changed app can't be read back into the journal", extra=fields)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bridge.backends.dokploy.models import DEPLOYMENTS, JOBS, PROJECTS, SERVICE, Service
+from bridge.backends.dokploy.models import DEPLOYMENTS, JOBS, PROJECTS, SERVICE
 from bridge.backends.dokploy.reads import (
     app_of,
     deployments_in,
@@ -114,9 +114,7 @@ def test_an_app_s_page_is_where_the_dashboard_has_it() -> None:
         ]
     )
 
-    found = [
-        listed_at(one, "dokploy", "https://d.example").app.page for one in places(projects)
-    ]
+    found = [listed_at(one, "dokploy", "https://d.example").app.page for one in places(projects)]
 
     assert found == [
         "https://d.example/dashboard/project/p1/environment/e1/services/application/a1",
