@@ -1,7 +1,7 @@
 """A Dokploy that tells of its apps over HTTP, and counts what it is asked.
 
 Behaves as facts.md tells: no listing carries Git fields, a save of a source sets the status to
-"idle", and several questions may come in one request at `/api/trpc` (docs/notes/0025).
+"idle", and several questions may come in one request at `/api/trpc` (docs/notes/0020).
 """
 
 import asyncio

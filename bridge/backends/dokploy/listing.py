@@ -2,7 +2,7 @@
 
 No documented endpoint tells the sources of several apps at once. Dokploy's dashboard puts several
 questions into one request at `/api/trpc`, which takes the same key: that costs Dokploy a fifth of
-the CPU (docs/notes/0025). Where it is not served, every app is asked for by itself.
+the CPU (docs/notes/0020). Where it is not served, every app is asked for by itself.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden
 from bridge.backends.dokploy.calling import Calling
 from bridge.backends.dokploy.configure import id_of
+from bridge.backends.dokploy.http import Query
 from bridge.backends.dokploy.reads import app_of, listed_at, places
 from bridge.core.errors import BridgeError, Refused
 from bridge.core.watch import App
@@ -90,7 +91,7 @@ class Listing(Calling):
             return {}
         paths = ",".join(f"{app.kind.value}.one" for app in apps)
         inputs = {str(at): {"json": id_of(app)} for at, app in enumerate(apps)}
-        query = {"batch": 1, "input": json.dumps(inputs, separators=(",", ":"))}
+        query: Query = {"batch": 1, "input": json.dumps(inputs, separators=(",", ":"))}
         try:
             found = await self._http.read(
                 "application.one, batched", models.BATCH, query, at=f"trpc/{paths}", retries=0

@@ -37,7 +37,8 @@ class Rota:
             read_at: when each was read last, whether or not it was found then.
             share: how many of the others, those first that were read longest ago.
         """
-        changed, others = [], []
+        changed: list[App] = []
+        others: list[App] = []
         for one in listed:
             fresh = one.app.id not in known and one.app.id not in read_at
             may_differ = self._signals.get(one.app.id, one.signal) != one.signal
