@@ -1,11 +1,10 @@
 """What was changed in the backend a moment ago decides the next push, through the public doors."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bridge.core.watch import Source
+from bridge.core.watch import Rules
 from tests.unit.embedded.support import Repository
 from tests.worlds.bridge import Origin, World, running_world
 
@@ -38,19 +37,17 @@ async def test_a_branch_that_was_changed_just_now_is_right_at_the_very_next_push
         assert await pushed_to(world, origin, "main") == {"shop/web": "branch_mismatch"}
 
 
-async def test_what_another_process_has_changed_in_the_journal_counts_at_once(
+async def test_rules_that_another_process_has_set_count_at_the_very_next_push(
     tmp_path: Path,
 ) -> None:
-    """As the command line does after a change, beside `serve` on SQLite."""
+    """As the command line sets them in the journal, beside `serve` on SQLite."""
     origin = Origin(Repository.make(tmp_path / "origin", {"web/index.html": "first"}))
     async with running_world(tmp_path / "bridge") as world:
         assert world.backend is not None
-        await world.backend.app("web", origin.clone_url, publishDirectory="web")
+        app = await world.backend.app("web", origin.clone_url, publishDirectory="web")
         assert await pushed_to(world, origin, "main") == {"shop/web": "no_watch_paths"}
-        (app,) = await world.stores.journal.apps()
-        assert isinstance(app.source, Source)
 
-        changed = replace(app, source=replace(app.source, branch="dev"))
-        await world.stores.journal.renew_apps([changed])
+        rules = Rules(branch="release/*")
+        await world.stores.journal.save_rules(app["applicationId"], rules, by="cli: ada")
 
-        assert await pushed_to(world, origin, "dev") == {"shop/web": "no_watch_paths"}
+        assert await pushed_to(world, origin, "main") == {"shop/web": "branch_mismatch"}

@@ -1,7 +1,7 @@
 """Which apps a Dokploy has, and where each comes from.
 
 No documented endpoint tells the sources of several apps at once. Dokploy's dashboard puts several
-questions into one request at `/api/trpc`, which takes the same key: that costs Dokploy a fifth of
+questions into one request at `/api/trpc`, which takes the same key: that costs Dokploy a third of
 the CPU (docs/notes/0020). Where it is not served, every app is asked for by itself.
 """
 
@@ -16,7 +16,6 @@ from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden
 from bridge.backends.dokploy.calling import Calling
 from bridge.backends.dokploy.configure import id_of
-from bridge.backends.dokploy.http import Query
 from bridge.backends.dokploy.reads import app_of, listed_at, places
 from bridge.core.errors import BridgeError, Refused
 from bridge.core.watch import App
@@ -91,7 +90,10 @@ class Listing(Calling):
             return {}
         paths = ",".join(f"{app.kind.value}.one" for app in apps)
         inputs = {str(at): {"json": id_of(app)} for at, app in enumerate(apps)}
-        query: Query = {"batch": 1, "input": json.dumps(inputs, separators=(",", ":"))}
+        query: dict[str, str | int] = {
+            "batch": 1,
+            "input": json.dumps(inputs, separators=(",", ":")),
+        }
         try:
             found = await self._http.read(
                 "application.one, batched", models.BATCH, query, at=f"trpc/{paths}", retries=0

@@ -6,7 +6,7 @@ MOST = 600
 """Apps that may be read at once after a quiet minute: all of a large monorepo, twice."""
 
 A_SECOND = 10.0
-"""Apps a second for good: 6 % of a core of Dokploy, or 25 % where it is asked one by one."""
+"""Apps a second for good: 8 % of a core of Dokploy, or 23 % where it is asked one by one."""
 
 RESERVE = 300
 """Apps that are left for records that are older than they should be."""
