@@ -146,8 +146,9 @@ class Deliveries:
 
     def _until_next_look(self) -> float:
         """Return the seconds until a look: as ever, or when one comes again that was postponed."""
-        left = max(0.0, self._again_at - self._clock())
-        self._again_at = math.inf
+        left = self._again_at - self._clock()
+        if left <= 0:  # it has come
+            self._again_at, left = math.inf, math.inf
         return min(left, self._patience.poll)
 
     async def resume(self) -> None:
