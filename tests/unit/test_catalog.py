@@ -397,3 +397,22 @@ async def test_when_its_turn_comes_it_reads_for_all(
         return [one.id for one in await journal.apps()]
 
     await until(kept, lambda found: found == ["app-fresh"])
+
+
+async def test_a_process_whose_turn_it_is_not_finds_out_that_a_backend_is_back(
+    shared: tuple[Catalog, Turn], backend: FakeBackend, clock: ManualClock
+) -> None:
+    """It has met the trouble by a push, and must not take the backend as away for ever."""
+    catalog, _ = shared
+    backend.away = True
+    clock.now += EAGER + 1
+    assert await catalog.newer_than(clock.now) is not None
+    assert catalog.trouble
+
+    backend.away = False
+    clock.now += TROUBLE_PAUSE
+
+    async def trouble() -> dict[str, str]:
+        return catalog.trouble
+
+    await until(trouble, lambda found: not found)

@@ -142,6 +142,7 @@ async def test_a_push_from_a_repository_that_no_app_waits_for_finds_one_that_mov
     clock.now += 0.1
 
     received = clock.now
+    clock.now += 0.01
     while await ticking.catalog.newer_than(received, OTHER) is not None:
         reading = ticking.catalog._reading
         assert reading is not None  # it waits for nothing else

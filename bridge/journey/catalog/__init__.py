@@ -5,6 +5,7 @@ the backends in turn, and anew before a push is decided on what may be out of da
 """
 
 from bridge.journey.catalog.catalog import (
+    FOLLOW_PAUSE,
     LOOK_AGAIN,
     SELDOM,
     TROUBLE_PAUSE,
@@ -16,6 +17,7 @@ from bridge.journey.catalog.catalog import (
 from bridge.journey.catalog.snapshot import Snapshot, Watched, apps_of, index
 
 __all__ = [
+    "FOLLOW_PAUSE",
     "LOOK_AGAIN",
     "SELDOM",
     "TROUBLE_PAUSE",

@@ -134,7 +134,7 @@ class Catalog:
         if woken or not self.ready.is_set() or (leads and self._past(self._began, self._every)):
             self._began = self._clock()
             await self._refresh(self._backends, self.reader.in_turn)
-        elif leads and self.trouble and self._past(self._tried, self._period()):
+        elif self.trouble and self._past(self._tried, self._period()):  # whoever has met it
             await self._refresh(self.trouble, self.reader.in_turn)
         elif self._shared:
             await self.follow()
