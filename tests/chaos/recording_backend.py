@@ -7,6 +7,7 @@ fail, to go away, and to restart in the middle.
 
 import asyncio
 import itertools
+import json
 import os
 import random
 import re
@@ -137,6 +138,8 @@ class RecordingBackend:
         if self.away:  # its connection was being made when the others were dropped
             return await resets(arrives=False)(request, handler)
         procedure = request.path.removeprefix("/api/")
+        if procedure.startswith("trpc/"):  # it names one for each question
+            procedure = "trpc"
         body = await request.json() if request.method == "POST" else {}
         app = str(body.get("applicationId") or request.query.get("applicationId") or "")
         self.arrivals.append((procedure, app, time.monotonic()))
@@ -202,25 +205,33 @@ class RecordingBackend:
         return web.json_response([[a.app, a.commit, a.at, a.overlapped] for a in self.ledger])
 
     async def application(self, request: web.Request) -> web.Response:
-        id_ = request.query["applicationId"]
-        return web.json_response(
-            {
-                "applicationId": id_,
-                "name": id_,
-                "sourceType": "git",
-                "customGitUrl": f"{self.git}/my-org/mono.git",
-                "customGitBranch": self.branches.get(id_, "main"),
-                "triggerType": "push",
-                "buildType": "nixpacks",
-                "watchPaths": [f"{id_}/**"],
-                "autoDeploy": False,
-                "environment": {
-                    "name": "production",
-                    "isDefault": True,
-                    "project": {"name": "shop"},
-                },
-            }
-        )
+        return web.json_response(self.told_of(request.query["applicationId"]))
+
+    async def batch(self, request: web.Request) -> web.Response:
+        """Several `application.one` in one request, as tRPC batches them."""
+        asked = json.loads(request.query["input"])
+        records = [
+            self.told_of(asked[str(at)]["json"]["applicationId"]) for at in range(len(asked))
+        ]
+        return web.json_response([{"result": {"data": {"json": record}}} for record in records])
+
+    def told_of(self, id_: str) -> dict[str, Any]:
+        return {
+            "applicationId": id_,
+            "name": id_,
+            "sourceType": "git",
+            "customGitUrl": f"{self.git}/my-org/mono.git",
+            "customGitBranch": self.branches.get(id_, "main"),
+            "triggerType": "push",
+            "buildType": "nixpacks",
+            "watchPaths": [f"{id_}/**"],
+            "autoDeploy": False,
+            "environment": {
+                "name": "production",
+                "isDefault": True,
+                "project": {"name": "shop"},
+            },
+        }
 
 
 # ── faults ───────────────────────────────────────────────────────────────────
@@ -390,6 +401,7 @@ async def recording_backend(
     app.router.add_get("/api/deployment.queueList", backend.queue)
     app.router.add_get("/api/project.all", backend.projects)
     app.router.add_get("/api/application.one", backend.application)
+    app.router.add_get("/api/trpc/{questions}", backend.batch)
     app.router.add_get("/ledger", backend.told)
     backend.runner = runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
