@@ -101,6 +101,7 @@ async def run_bridge(
         slack = await open_slack(parts, stack, role)
         checks = {"inbox": check(stores.inbox.ready), "journal": check(stores.journal.ready)}
         await catalog.load()
+        stack.push_async_callback(catalog.close)
         await in_background(stack, "catalog", catalog.run())
         if role.works:
             flows = await work(parts, stack, slack, places)

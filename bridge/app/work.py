@@ -70,6 +70,7 @@ async def work(
         way=Way(lambda: stores.inbox.kept),
     )
     stores.inbox.woken = deliveries.wake
+    stack.push_async_callback(deliveries.close)
     await in_background(stack, "deliveries", deliveries.run())
     await _timers(parts, stack, apis, flows)
     if settings.feedback.enabled:

@@ -65,7 +65,6 @@ async def _change(name: str, planned: "Planned", how: How) -> None:
             for line in lines_of(error.changed):
                 hint(clean(line))
             raise
-        await reach.remember()
         if not how.json:
             say(f"changed {clean(app.label)}{_seen_when(reach)}")
 
@@ -131,7 +130,7 @@ def _seen_when(reach: Reach) -> str:
 
     if not is_running(reach.settings):
         return ""
-    return f"; the running bridge sees it within {reach.settings.journey.catalog_every:g} s"
+    return "; the running bridge decides by it from the next push on"
 
 
 def say_fields(title: str, fields: dict[str, Any]) -> None:

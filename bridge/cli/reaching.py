@@ -29,7 +29,7 @@ class Reach:
 
     @property
     def configurer(self) -> "Configurer":
-        """Changes apps of this backend; a bridge that runs sees it at its next reading."""
+        """Changes apps of this backend; a bridge that runs decides by it from then on."""
         import time
 
         from bridge.app.secrets import seal_of
@@ -46,13 +46,6 @@ class Reach:
             seal=seal_of(self.settings),
             shown=tells_of(self.settings),
         )
-
-    async def remember(self) -> None:
-        """Let the next command know what has changed, where reading all apps costs little."""
-        from bridge.app.backends import dokploys
-
-        if not dokploys(self.settings):
-            await self.stores.journal.save_apps(self.backend.name, await self.backend.apps())
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ a closed list; evidence is for people and names the value that decided.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
@@ -90,6 +90,14 @@ def one_line(text: str) -> str:
     if not text.isprintable():
         text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     return text if len(text) <= LONGEST_EVIDENCE else f"{text[: LONGEST_EVIDENCE - 1]}…"
+
+
+def noted(decision: Decision, remark: str) -> Decision:
+    """Return the decision with a remark behind its evidence, of which the end goes if need be."""
+    if not remark:
+        return decision
+    evidence = decision.evidence[: max(0, LONGEST_EVIDENCE - len(remark))]
+    return replace(decision, evidence=one_line(evidence + remark))
 
 
 @dataclass(frozen=True, slots=True)

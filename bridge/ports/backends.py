@@ -1,6 +1,6 @@
 """Deploy backends."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -91,6 +91,45 @@ class Backend(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An app in a backend's listing, which says where it stands but not what it waits for.
+
+    Attributes:
+        app: without source, trigger, watch paths and address.
+        signal: any text; where it differs from the one before, the app may have changed.
+    """
+
+    app: App
+    signal: str
+
+
+@runtime_checkable
+class ReadsApps(Protocol):
+    """A backend that lists its apps cheaply, and reads some of them without the others."""
+
+    @property
+    def apps_per_request(self) -> int:
+        """The apps that one request reads at the moment."""
+
+    async def listing(self) -> list[Listed]:
+        """List every app that the key may see, by one request."""
+
+    async def read_apps(self, apps: Sequence[App]) -> list[App]:
+        """Read these apps, named as given or listed.
+
+        One that has gone, or that the key may not read, is left out; any other trouble raises.
+        """
+
+
+async def read_apps(backend: Backend, apps: Sequence[App]) -> list[App]:
+    """Read these apps of a backend, without the others where it can do that."""
+    if isinstance(backend, ReadsApps):
+        return await backend.read_apps(apps)
+    asked = {app.id for app in apps}
+    return [app for app in await backend.apps() if app.id in asked]
 
 
 @runtime_checkable

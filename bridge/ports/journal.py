@@ -3,7 +3,7 @@
 Who needs one room asks for that; `stores.journal` has a file for each.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from bridge.core.change_sets import Live
@@ -21,8 +21,21 @@ JOURNAL = "the journal"
 class Apps(Protocol):
     """The apps that backends have, with our rules for them."""
 
-    async def save_apps(self, backend: str, found: Sequence[App]) -> None:
-        """Replace what is known of a backend's apps; those not found any more are gone."""
+    async def save_apps(
+        self, backend: str, found: Sequence[App], *, kept: Collection[str] = ()
+    ) -> None:
+        """Replace what is known of a backend's apps; those not found any more are gone.
+
+        Args:
+            kept: ids of those that are still there and were not read anew.
+        """
+
+    async def renew_apps(self, found: Sequence[App], *, gone: Collection[str] = ()) -> None:
+        """Keep single apps as they were just read; all others stay as they are known.
+
+        Args:
+            gone: ids of those that were asked for and not found.
+        """
 
     async def apps(self) -> list[App]:
         """The apps that there are, by label, each with the rules that were set for it."""

@@ -8,7 +8,11 @@ from bridge.settings.values import Section
 class Journey(Section):
     """How often to look and how long to wait, in seconds."""
 
-    catalog_every: float = Field(60.0, gt=0, description="between two readings of the apps")
+    catalog_every: float = Field(
+        60.0,
+        gt=0,
+        description="between two looks at the list of apps; a quarter of them is read each minute",
+    )
     catalog_eager: float = Field(
         3.0,
         ge=0,

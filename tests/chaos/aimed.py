@@ -14,7 +14,7 @@ from tests.chaos.dokploy.jobs import DELIVERY
 from tests.chaos.stage import Stage
 from tests.chaos.troubles import slow_builds
 
-WITHIN = 6.0
+WITHIN = 10.0
 """Seconds in which an instant comes that is aimed at; else it is left out."""
 
 

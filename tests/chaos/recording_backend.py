@@ -57,6 +57,8 @@ GIT = "https://git.example.com"
 RECORDS = 10
 """How many of an app's deployments are kept."""
 
+MISSING = "Application not found"
+
 WITNESS = "trpc/settings.health"
 """What needs no key and asks the database."""
 
@@ -175,6 +177,8 @@ class RecordingBackend(Builder):
         if self.away:  # its connection was being made when the others were dropped
             return cut_off(request)
         procedure = request.path.removeprefix("/api/")
+        if procedure.startswith("trpc/") and procedure != WITNESS:  # it names each question
+            procedure = "trpc"
         try:
             body = await request.json() if request.method == "POST" else {}
         except ConnectionResetError:  # its sender was killed
@@ -269,11 +273,27 @@ class RecordingBackend(Builder):
 
     async def application(self, request: web.Request) -> web.Response:
         id_ = request.query["applicationId"]
-        if (found := self.services.get(id_)) is None:
-            said = {"message": "Application not found", "code": "NOT_FOUND"}
-            return web.json_response(said, status=404)
-        found.reads.append(time.time())
-        return web.json_response(found.told(self.git))
+        if id_ not in self.services:
+            return web.json_response({"message": MISSING, "code": "NOT_FOUND"}, status=404)
+        return web.json_response(self._told_of(id_))
+
+    async def batch(self, request: web.Request) -> web.Response:
+        """Several `application.one` in one request, as tRPC batches them."""
+        asked = json.loads(request.query["input"])
+        ids = [asked[str(at)]["json"]["applicationId"] for at in range(len(asked))]
+        missing = {"message": MISSING, "data": {"code": "NOT_FOUND", "httpStatus": 404}}
+        answers = [
+            {"result": {"data": {"json": self._told_of(id_)}}}
+            if id_ in self.services
+            else {"error": {"json": missing}}
+            for id_ in ids
+        ]
+        return web.json_response(answers)
+
+    def _told_of(self, id_: str) -> dict[str, Any]:
+        service = self.services[id_]
+        service.reads.append(time.time())
+        return service.told(self.git)
 
     async def health(self, _request: web.Request) -> web.Response:
         return web.json_response({"ok": True})
@@ -386,6 +406,7 @@ async def recording_backend(
         "application.cancelDeployment": backend.cancel,
     }.items():
         app.router.add_post(f"/api/{procedure}", done)
+    app.router.add_get("/api/trpc/{questions}", backend.batch)
     app.router.add_get("/ledger", backend.told)
     backend.runner = runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()

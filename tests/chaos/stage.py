@@ -38,8 +38,8 @@ CHANNELS = 3
 SITE = Origin("github", "my-org/site", 4712)
 SHOP = Origin("gitlab", "group/shop", 4713)
 OTHERS = {
-    "tagged": Config(trigger="tag"),
-    "mover": Config(watch_paths=("mover/**",)),
+    "tagged": Config(trigger="tag", host="github"),
+    "mover": Config(watch_paths=("mover/**",), host="github"),
     "site-0": Config(SITE.repository, watch_paths=("site-0/**",), host="github"),
     "site-1": Config(SITE.repository, host="github"),
     "shop-0": Config(SHOP.repository, watch_paths=("shop-0/**",), host="gitlab", project=SHOP.id),

@@ -32,7 +32,14 @@ from bridge.core.configuring.writing import changes, forgotten
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.refs import normalise_url
 from bridge.core.watch import App, Source, SourceType, Trigger
-from bridge.ports.backends import Backend, BackendDeployment, Configures, Progress
+from bridge.ports.backends import (
+    Backend,
+    BackendDeployment,
+    Configures,
+    Progress,
+    ReadsApps,
+    read_apps,
+)
 
 T = TypeVar("T")
 PATIENCE = 20.0
@@ -284,6 +291,30 @@ async def test_an_environment_that_is_not_the_default_has_its_name(stage: Stage)
     stage.environment = (await stage.ask("POST", "environment.create", **body))["environmentId"]
 
     assert (await stage.app("web")).label == "shop/staging/web"
+
+
+async def test_single_apps_are_read_as_they_are_now_and_without_those_that_have_gone(
+    stage: Stage, repository: Repository
+) -> None:
+    source = GitSource(url=repository.url, branch="main", watch_paths=None)
+    web, docker = await stage.app("web", source), await stage.app("docker")
+    await stage.backend.save_provider(web, source.model_copy(update={"branch": "dev"}))
+
+    assert await read_apps(stage.backend, [web]) == [await stage.named("web")]
+    assert await read_apps(stage.backend, []) == []
+
+    await stage.ask("POST", "application.delete", applicationId=docker.id)
+    assert await read_apps(stage.backend, [docker, web]) == [await stage.named("web")]
+
+
+async def test_a_listing_has_every_app_with_its_place(stage: Stage) -> None:
+    if not isinstance(stage.backend, ReadsApps):
+        pytest.skip("it reads all its apps at once, for little")
+    made = [await stage.app("web"), await stage.app("api")]
+
+    listed = {one.app.id: one.app for one in await stage.backend.listing()}
+
+    assert {id_: one.label for id_, one in listed.items()} == {one.id: one.label for one in made}
 
 
 async def test_there_may_be_no_app_at_all(stage: Stage) -> None:

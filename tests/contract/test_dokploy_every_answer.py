@@ -18,7 +18,8 @@ from pydantic import SecretStr, TypeAdapter
 
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import TABLE, Answer, Call, Forbidden, Means, row_of
-from bridge.backends.dokploy.http import Http, Limits
+from bridge.backends.dokploy.http import Http
+from bridge.backends.dokploy.limits import Limits
 from bridge.backends.dokploy.witness import PATH, DatabaseAway, Witness, witness_in
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Unanswered, Unreachable
 

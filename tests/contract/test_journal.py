@@ -824,6 +824,34 @@ async def test_apps_of_another_backend_stay(journal: Any) -> None:
     assert await journal.apps() == [other]
 
 
+async def test_apps_that_were_not_read_anew_stay_as_they_are(journal: Any) -> None:
+    await journal.save_apps("dokploy", [app("app-a"), app("app-b"), app("app-c")])
+
+    await journal.save_apps("dokploy", [app("app-b", name="renamed")], kept=["app-a"])
+
+    assert [one.label for one in await journal.apps()] == ["shop/a", "shop/renamed"]
+
+
+async def test_single_apps_are_renewed_beside_the_others(journal: Any) -> None:
+    await journal.save_apps("dokploy", [app("app-a"), app("app-b"), app("app-c")])
+    before = await journal.apps_version()
+
+    await journal.renew_apps([app("app-b", name="renamed"), app("app-new")], gone=["app-c"])
+
+    labels = ["shop/a", "shop/new", "shop/renamed"]
+    assert [one.label for one in await journal.apps()] == labels
+    assert await journal.apps_version() > before
+
+
+async def test_renewing_apps_that_are_as_before_is_nothing_new(journal: Any) -> None:
+    await journal.save_apps("dokploy", [app("app-a"), app("app-b")])
+    before = await journal.apps_version()
+
+    await journal.renew_apps([app("app-a")], gone=["unknown"])
+
+    assert await journal.apps_version() == before
+
+
 async def test_an_app_that_is_listed_twice_is_one(journal: Any) -> None:
     await journal.save_apps("dokploy", [app(), app(name="again")])
 

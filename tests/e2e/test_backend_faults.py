@@ -117,7 +117,7 @@ async def staged(
         running_world(tmp_path / "bridge", BRIDGE_DOKPLOY_URL=backend.url, **settings) as world,
     ):
         stage = Stage(world, backend)
-        await until(procedures(stage), lambda asked: asked.count("application.one") == apps)
+        await until(procedures(stage), lambda asked: {"application.one", "trpc"} & {*asked})
         yield stage
 
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from bridge.app.storage import Stores, open_stores
+from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Audited
 from tests.chaos.cluster import Cluster, Process
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
@@ -99,6 +100,15 @@ def stores_of(cluster: Cluster) -> AbstractAsyncContextManager[Stores]:
     return open_stores(settings_for(cluster.data, DATABASE_URL=cluster.database))
 
 
+async def decided(cluster: Cluster, id_: str) -> None:
+    """Wait until a delivery is decided."""
+    async with stores_of(cluster) as stores:
+        await until(
+            lambda: stores.inbox.find("github", id_),
+            lambda found: found is not None and found.state is not DeliveryState.KEPT,
+        )
+
+
 async def ended(cluster: Cluster, count: int) -> list[str]:
     """The states of all deployments, once there are so many and none goes on."""
     async with stores_of(cluster) as stores:
@@ -176,7 +186,8 @@ async def test_new_processes_take_over_what_is_under_way_and_ask_for_nothing_twi
     for process in old:
         cluster.processes.remove(process)
         await process.leave()
-    await push(cluster, "c" * 40, {"app-0"})
+    newest = await push(cluster, "c" * 40, {"app-0"})
+    await decided(cluster, newest)  # before the builds end, so that what waits is superseded
     backend.may_end.set()
 
     states = await ended(cluster, 9)

@@ -323,7 +323,7 @@ async def test_no_fault_ends_the_timer(
     fault: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def away(*_args: object) -> None:
+    async def away(*_args: object, **_named: object) -> None:
         raise Unreachable("the journal", "disk full")
 
     if fault == "backend":
@@ -360,7 +360,7 @@ async def shared(
     backend: FakeBackend, journal: SqlJournal, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Catalog, Turn]]:
     """A catalog beside those of other processes, at work; at first it is not its turn."""
-    monkeypatch.setattr("bridge.journey.catalog.FOLLOW_PAUSE", 0.01)
+    monkeypatch.setattr("bridge.journey.catalog.catalog.FOLLOW_PAUSE", 0.01)
     await journal.save_apps("dokploy", [app()])
     turn = Turn()
     catalog = Catalog({"dokploy": backend}, journal, clock, every=60.0, leads=turn, shared=True)
@@ -397,3 +397,22 @@ async def test_when_its_turn_comes_it_reads_for_all(
         return [one.id for one in await journal.apps()]
 
     await until(kept, lambda found: found == ["app-fresh"])
+
+
+async def test_a_process_whose_turn_it_is_not_finds_out_that_a_backend_is_back(
+    shared: tuple[Catalog, Turn], backend: FakeBackend, clock: ManualClock
+) -> None:
+    """It has met the trouble by a push, and must not take the backend as away for ever."""
+    catalog, _ = shared
+    backend.away = True
+    clock.now += EAGER + 1
+    assert await catalog.newer_than(clock.now) is not None
+    assert catalog.trouble
+
+    backend.away = False
+    clock.now += TROUBLE_PAUSE
+
+    async def trouble() -> dict[str, str]:
+        return catalog.trouble
+
+    await until(trouble, lambda found: not found)

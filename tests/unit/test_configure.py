@@ -99,6 +99,37 @@ async def test_what_was_shown_is_written_and_noted(
     assert (note.difference, note.outcome) == (plan.difference, "done")
 
 
+@pytest.mark.parametrize("wanted", [DEV, NoSource()])
+async def test_every_process_knows_a_changed_app_once_it_is_changed(
+    configurer: Configurer,
+    backend: Meddled,
+    journal: SqlJournal,
+    app: App,
+    wanted: WantedSource | NoSource,
+) -> None:
+    other = App("other", "other", "shop", backend="embedded")
+    await journal.save_apps("embedded", [*await backend.inner.apps(), other])
+    version = await journal.apps_version()
+
+    await configurer.apply(await configurer.plan(app, wanted), by=BY)
+
+    (now,) = await backend.inner.apps()
+    assert {one.id: one for one in await journal.apps()} == {app.id: now, "other": other}
+    assert await journal.apps_version() > version
+
+
+async def test_a_change_is_made_though_the_app_can_not_be_read_back_into_the_journal(
+    configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
+) -> None:
+    plan = await configurer.plan(app, DEV)
+    backend.before["apps"] = failing(Unreachable("dokploy", "ConnectError"))
+
+    await configurer.apply(plan, by=BY)
+
+    (note,) = await journal.audited(limit=9)
+    assert note.outcome == "done"
+
+
 async def test_where_it_is_told_is_kept_before_it_is_made(
     backend: Meddled, journal: SqlJournal, app: App
 ) -> None:

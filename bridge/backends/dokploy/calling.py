@@ -7,7 +7,8 @@ from types import MappingProxyType
 import httpx
 from pydantic import SecretStr, TypeAdapter
 
-from bridge.backends.dokploy.http import Auth, Http, Limits, Pause, Query, T
+from bridge.backends.dokploy.http import Auth, Http, Pause, Query, T
+from bridge.backends.dokploy.limits import Limits
 from bridge.backends.dokploy.pickers import Pickers
 from bridge.core.errors import Refused
 from bridge.ports.clock import Clock
@@ -45,7 +46,7 @@ class Calling:
             api_key: made with `rateLimitEnabled: false`, else it allows ten checks a day.
             auth: "api-key" is what self-hosted servers take, "bearer" what the document says.
             name: what this server is called in apps, errors and settings.
-            connect_timeout, read_timeout, total_timeout: seconds; see `http.Limits`.
+            connect_timeout, read_timeout, total_timeout: seconds; see `limits.Limits`.
             concurrency: requests in flight while `apps` reads one app after the other.
             read_retries: how often a read is tried again after the first time.
             verify, ca: whether to check the server's certificate, and a PEM file to trust.

@@ -1,54 +1,19 @@
-"""Which apps a Dokploy has, how they are deployed, and what becomes of it."""
-
-import asyncio
-import logging
+"""Deploying the apps of a Dokploy, and following what becomes of it."""
 
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden
-from bridge.backends.dokploy.calling import Calling
 from bridge.backends.dokploy.configure import id_of
-from bridge.backends.dokploy.reads import Place, app_at, deployments_in, jobs_in, places
+from bridge.backends.dokploy.listing import Listing
+from bridge.backends.dokploy.reads import deployments_in, jobs_in
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.watch import App, AppKind
 from bridge.ports.backends import BackendDeployment, QueuedJob
 
-log = logging.getLogger(__name__)
-
 _MOST_LINES = 10_000  # that deployment.readLogs gives
 
 
-class Deploying(Calling):
+class Deploying(Listing):
     """What the bridge asks of every backend: `Backend`."""
-
-    async def apps(self) -> list[App]:
-        """Every application and compose stack that the key may see, with its source.
-
-        `project.all` names them, `application.one` and `compose.one` tell their sources.
-        One that has gone in between, or that the key may not read, is left out. Any other
-        trouble fails the whole list: half a list would look as if apps had been deleted.
-        """
-        projects = await self._http.read("project.all", models.PROJECTS)
-        slots = asyncio.Semaphore(self._concurrency)
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._app(place, slots)) for place in places(projects)]
-        except ExceptionGroup as failures:  # the first cuts the others off
-            raise failures.exceptions[0] from None
-        return [app for task in tasks if (app := task.result()) is not None]
-
-    async def _app(self, place: Place, slots: asyncio.Semaphore) -> App | None:
-        kind = place.kind.value
-        async with slots:
-            try:
-                which = {f"{kind}Id": place.id}
-                service = await self._http.read(f"{kind}.one", models.SERVICE, which)
-            except Refused as error:
-                if error.status != 404 and not isinstance(error, Forbidden):
-                    raise
-                fields = {"backend": self.name, "app": place.id, "why": error.words}
-                log.info("app_left_out", extra=fields)
-                return None
-        return app_at(place, service, self.name, self._http.origin)
 
     # ── Deploying ────────────────────────────────────────────────────────────
 

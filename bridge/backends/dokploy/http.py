@@ -4,7 +4,6 @@ import asyncio
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from bridge.backends.dokploy.answers import (
     row_of,
 )
 from bridge.backends.dokploy.judging import Judge
+from bridge.backends.dokploy.limits import Limits
 from bridge.backends.dokploy.retrying import had_its_time, may_end_soon
 from bridge.backends.dokploy.server_clock import ServerClock
 from bridge.backends.dokploy.witness import (
@@ -48,28 +48,6 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # lost without a trace, and a lost deploy can't be repeated: so ours are dropped sooner.
 _KEEPALIVE_SECONDS = 4.0
 _FIRST_PAUSE = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long, how much and how often; seconds and bytes.
-
-    Attributes:
-        connect: to open a connection, and to wait for a free one.
-        read: without a byte arriving.
-        total: for one request and its whole answer.
-        probe: for one question of how the server is, and its answer.
-        connections: open at the same time.
-        read_retries: how often a read is tried again; mutations never are.
-    """
-
-    connect: float = 5.0
-    read: float = 20.0
-    total: float = 60.0
-    probe: float = 5.0
-    connections: int = 16
-    read_retries: int = 2
-    answer_bytes: int = 16 * 2**20
 
 
 class Http:
@@ -112,12 +90,14 @@ class Http:
         form: TypeAdapter[T],
         query: Query = MappingProxyType({}),
         *,
+        at: str | None = None,
         retries: int | None = None,
     ) -> T:
         """GET `/api/{path}`; asked again a little where nothing or nonsense came back.
 
         Args:
             form: what the answer must look like; fields that it does not name are dropped here.
+            at: the address below `/api`, where `path` is only the name of the question.
             retries: how often it is tried again; None: as often as is set.
 
         Raises:
@@ -129,7 +109,7 @@ class Http:
         while True:
             call = self._call(path, None)
             try:
-                return _in_form(call, form, await self._exchange(call, query))
+                return _in_form(call, form, await self._exchange(call, query, at=at))
             except Unreachable as error:
                 if had_its_time(error) and await self._judge.database() is Witness.AWAY:
                     raise database_away(self._service) from error
@@ -180,11 +160,11 @@ class Http:
         secrets = (self._key.get_secret_value(),)
         return Call(self._service, path, body, self._auth, secrets)
 
-    async def _exchange(self, call: Call, query: Query) -> bytes:
+    async def _exchange(self, call: Call, query: Query, *, at: str | None = None) -> bytes:
         """Send once and return the body of a 2xx; anything else is raised."""
         sent_at = self._clock()
         headers, limit = self._key_header(), self._limits.total
-        answer, whole = await self._observed(call, query, headers=headers, limit=limit)
+        answer, whole = await self._observed(call, query, at=at, headers=headers, limit=limit)
         failed = await self._error_in(answer, sent_at)
         if failed is not None:
             raise failed
@@ -224,23 +204,29 @@ class Http:
         return await self._observed(call, {}, headers={}, limit=limit)
 
     async def _observed(
-        self, call: Call, query: Query, *, headers: Mapping[str, str], limit: float
+        self,
+        call: Call,
+        query: Query,
+        *,
+        at: str | None = None,
+        headers: Mapping[str, str],
+        limit: float,
     ) -> tuple[Answer, bool]:
         """Send once, and tell how long it took."""
         began = time.perf_counter()
         try:
-            return await self._sent(call, query, headers, limit)
+            return await self._sent(call, at or call.path, query, headers, limit)
         finally:
             self._observe(self._service, call.path, time.perf_counter() - began)
 
     async def _sent(
-        self, call: Call, query: Query, headers: Mapping[str, str], limit: float
+        self, call: Call, at: str, query: Query, headers: Mapping[str, str], limit: float
     ) -> tuple[Answer, bool]:
         """Send once; returns the answer and whether it came whole."""
         client = self._opened()
         method = "GET" if call.reads else "POST"
         request = client.build_request(
-            method, f"/api/{call.path}", params=query or None, json=call.body, headers=headers
+            method, f"/api/{at}", params=query or None, json=call.body, headers=headers
         )
         try:
             async with asyncio.timeout(limit):

@@ -42,18 +42,20 @@ class _Answer(BaseModel):
     )
 
 
-class Listed(_Answer):
+class ListedApplication(_Answer):
     """An application or compose stack, as `project.all` lists it: without its source."""
 
     id: str = Field(validation_alias="applicationId")
     name: str
+    status: str | None = Field(None, validation_alias="applicationStatus")
 
 
 class ListedCompose(_Answer):
-    """See `Listed`."""
+    """See `ListedApplication`."""
 
     id: str = Field(validation_alias="composeId")
     name: str
+    status: str | None = Field(None, validation_alias="composeStatus")
 
 
 class ProjectEnvironment(_Answer):
@@ -62,7 +64,7 @@ class ProjectEnvironment(_Answer):
     id: str | None = Field(None, validation_alias="environmentId")
     name: str
     is_default: bool = False
-    applications: tuple[Listed, ...] = ()
+    applications: tuple[ListedApplication, ...] = ()
     compose: tuple[ListedCompose, ...] = ()
 
 
@@ -72,7 +74,7 @@ class Project(_Answer):
     id: str | None = Field(None, validation_alias="projectId")
     name: str
     environments: tuple[ProjectEnvironment, ...] = ()
-    applications: tuple[Listed, ...] = ()
+    applications: tuple[ListedApplication, ...] = ()
     compose: tuple[ListedCompose, ...] = ()
 
 
@@ -154,6 +156,24 @@ class Settings(Service):
     build_args: SecretStr | None = None
     build_secrets: SecretStr | None = None
     create_env_file: bool | None = None
+
+
+class Enveloped(_Answer):
+    """What tRPC wraps an answer in; `json` is superjson's, whose `meta` only tells of dates."""
+
+    service: Service = Field(validation_alias="json")
+
+
+class BatchResult(_Answer):
+    """See `Enveloped`."""
+
+    data: Enveloped
+
+
+class Batched(_Answer):
+    """One answer of a batch, in the order of the questions; without `result` it is an error."""
+
+    result: BatchResult | None = None
 
 
 class DeploymentRecord(_Answer):
@@ -245,6 +265,7 @@ class Health(_Answer):
 PROJECTS = TypeAdapter(list[Project])
 SERVICE = TypeAdapter(Service)
 SETTINGS = TypeAdapter(Settings)
+BATCH = TypeAdapter(list[Batched])
 DEPLOYMENTS = TypeAdapter(list[DeploymentRecord])
 JOBS = TypeAdapter(list[Job])
 TEXT: TypeAdapter[str] = TypeAdapter(str)

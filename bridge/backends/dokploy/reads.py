@@ -2,21 +2,21 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from bridge.backends.dokploy.models import (
     DeploymentRecord,
     Domain,
     Job,
-    Listed,
+    ListedApplication,
     ListedCompose,
     Project,
     Service,
 )
 from bridge.core.refs import normalise_url
 from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
-from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
+from bridge.ports.backends import BackendDeployment, Listed, Progress, QueuedJob
 
 # Only at the very start: a description of ours may mention a commit too, before it is overwritten.
 _COMMIT = re.compile(r"Commit: ([0-9a-f]{64}|[0-9a-f]{40})\s*")
@@ -31,6 +31,7 @@ class Place:
 
     Attributes:
         path: of its page in the dashboard; None where the server does not tell enough.
+        status: e.g. "done"; every save of a source makes it "idle" (facts.md, "Inputs").
     """
 
     id: str
@@ -39,6 +40,7 @@ class Place:
     project: str
     environment: str | None
     path: str | None = None
+    status: str | None = None
 
 
 def places(projects: Iterable[Project]) -> Iterator[Place]:
@@ -56,33 +58,41 @@ def _places(
     project: str,
     environment: str | None,
     home: str | None,
-    applications: Iterable[Listed],
+    applications: Iterable[ListedApplication],
     stacks: Iterable[ListedCompose],
 ) -> Iterator[Place]:
     for kind, listed in ((AppKind.APPLICATION, applications), (AppKind.COMPOSE, stacks)):
         for one in listed:
             path = f"{home}/services/{kind}/{_part(one.id)}" if home else None
-            yield Place(one.id, one.name, kind, project, environment, path)
+            yield Place(one.id, one.name, kind, project, environment, path, one.status)
 
 
 def _part(id_: str) -> str:
     return quote(id_, safe="")
 
 
-def app_at(place: Place, service: Service, backend: str, origin: str) -> App:
-    """The app at a place, with its source and what it waits for; `origin` is the server's."""
-    return App(
+def listed_at(place: Place, backend: str, origin: str) -> Listed:
+    """List the app at a place; `origin` is the server's address."""
+    app = App(
         id=place.id,
         name=place.name,
         project=place.project,
         backend=backend,
         environment=place.environment,
         kind=place.kind,
+        page=f"{origin}{place.path}" if place.path else None,
+    )
+    return Listed(app, " ".join((place.status or "", app.page or "", app.label)))
+
+
+def app_of(app: App, service: Service) -> App:
+    """Return an app that is known or listed, with the source and trigger of its own record."""
+    return replace(
+        app,
         source=source_of(service),
         trigger=trigger_of(service),
         watch_paths=service.watch_paths,
         auto_deploy=service.auto_deploy,
-        page=f"{origin}{place.path}" if place.path else None,
         url=url_of(service.domains or ()),
     )
 

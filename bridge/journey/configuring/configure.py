@@ -24,7 +24,7 @@ from bridge.core.watch_paths.patterns import Semantics
 from bridge.journey.configuring.clearing import Cleared, check_nothing_open
 from bridge.journey.configuring.noted import Noted
 from bridge.journey.configuring.overtaken import NotKept, Overtaken
-from bridge.ports.backends import Backend, BackendDeployment, Configures
+from bridge.ports.backends import Backend, BackendDeployment, Configures, read_apps
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import DONE, Audited
@@ -187,8 +187,18 @@ class Configurer:
             if difference(plan.after, await self._read_back(plan, strict=False)):
                 raise
         found = await self._read_back(plan)
-        self._wake()
+        await self._publish(plan.app)
         return found
+
+    async def _publish(self, app: App) -> None:
+        """Let every process decide by the app as it is now, or by the next reading of all."""
+        try:
+            found = await read_apps(self._backend, [app])
+            await self._journal.renew_apps(found, gone=() if found else (app.id,))
+        except BridgeError as error:  # the change is made all the same
+            fields = {"app": app.label, "why": str(error)}
+            log.warning("a changed app can't be read back into the journal", extra=fields)
+        self._wake()
 
     async def _to_undo(self, app: App, number: int | None) -> Audited:
         newest = await self._journal.audited(limit=NEWEST, app_id=app.id)

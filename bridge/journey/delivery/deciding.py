@@ -3,10 +3,10 @@
 Plain functions of what is known at one moment; they run in a thread.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bridge.core.decision import Decision, Matcher, Policy, Reason, because, decide
+from bridge.core.decision import Decision, Matcher, Policy, Reason, because, decide, noted
 from bridge.core.events import (
     CONFIGURING,
     Action,
@@ -40,12 +40,14 @@ class Moment:
     Attributes:
         tags: that apps have been deployed for; learns what is decided.
         salt: random, for the tokens of what is decided now.
+        remark: says how old the record of an app is that a decision stands on, where it matters.
     """
 
     snapshot: Snapshot
     tags: Tags
     now: float
     salt: str
+    remark: Callable[[App, Decision], str] = lambda _app, _decision: ""
 
 
 class Deciding:
@@ -93,7 +95,7 @@ class Deciding:
                 continue
             if decision.deploy and push.ref.kind is RefKind.TAG:
                 tags.setdefault(app.id, []).append(push.ref.name)
-            found.append((app, decision))
+            found.append((app, noted(decision, moment.remark(app, decision))))
         return found
 
     def _outcome(self, meaning: Meaning, moment: Moment, views: Views) -> Decided:

@@ -19,6 +19,7 @@ from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.events import Asked, Event, PullRequestOpened, RefPushed
 from bridge.core.lifecycle import State
 from bridge.journey.catalog import Catalog
+from bridge.journey.catalog.freshness import Freshness
 from bridge.journey.delivery.deciding import Deciding, done
 from bridge.journey.delivery.late import LateComments
 from bridge.journey.delivery.meaning import Meaning
@@ -97,18 +98,21 @@ class Deliveries:
         self._clock = clock
         self._patience = patience or Patience()
         self._reading = Reading(inbox, hosts)
+        self._freshness = Freshness(catalog, clock)
         self._recording = Recording(
             journal,
             catalog,
             Deciding(catalog, policy or Policy(), plan),
             clock,
             window=self._patience.window,
+            freshness=self._freshness,
             views=views,
             owner=owner,
         )
         self._late = LateComments(journal, late)
         self._starting = Starting(flows)
         self._wake = asyncio.Event()
+        self._again_at = math.inf
 
     def wake(self) -> None:
         """Something was kept."""
@@ -133,8 +137,19 @@ class Deliveries:
                 continue  # there may be more that is due
             # Not wait_for: in Python 3.11 it swallows a cancel that comes together with a wake.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._patience.poll):
+                async with asyncio.timeout(self._until_next_look()):
                     await self._wake.wait()
+
+    async def close(self) -> None:
+        """End what goes on for deliveries that are not decided yet."""
+        await self._freshness.close()
+
+    def _until_next_look(self) -> float:
+        """Return the seconds until a look: as ever, or when one comes again that was postponed."""
+        left = self._again_at - self._clock()
+        if left <= 0:  # it has come
+            self._again_at, left = math.inf, math.inf
+        return min(left, self._patience.poll)
 
     async def resume(self) -> None:
         """See to it that every deployment that has not ended has a flow that goes on."""
@@ -160,7 +175,10 @@ class Deliveries:
 
     async def _handle(self, batch: Sequence[Delivery]) -> None:
         try:
-            await self._inbox.finish(await self._decide(batch))
+            finished = await self._decide(batch)
+            await self._inbox.finish(finished)
+            again = [one.due_at for one in finished if one.state is DeliveryState.KEPT]
+            self._again_at = min([self._again_at, *again])
         except Unreachable:
             raise  # our own stores are away: nobody's fault among these, so all of them wait
         except Exception as error:  # a bug, or what no answer foresaw: it is one delivery's fault
@@ -175,6 +193,7 @@ class Deliveries:
             await self._inbox.finish([self._again(batch[0], error)])
 
     async def _decide(self, batch: Sequence[Delivery]) -> list[Finished]:
+        await self._catalog.follow()  # what another process has read or changed
         finished: list[Finished] = []
         meanings: list[Meaning] = []
         for delivery, found in zip(batch, await self._reading.meanings(batch), strict=True):

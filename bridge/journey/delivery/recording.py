@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from bridge.core.events import RefKind, RefPushed
-from bridge.journey.catalog import Catalog
+from bridge.journey.catalog import LOOK_AGAIN, Catalog
+from bridge.journey.catalog.freshness import Freshness, Pushed
 from bridge.journey.delivery.deciding import Decided, Deciding, Moment, Tags, done
 from bridge.journey.delivery.meaning import Meaning
 from bridge.journey.delivery.views import Decided as ByItsList
@@ -32,12 +33,14 @@ class Recording:
         clock: Clock,
         *,
         window: float,
+        freshness: Freshness,
         views: Views | None = None,
         owner: str = "solo",
     ) -> None:
         """Take the parts.
 
         Args:
+            freshness: has apps read anew that may have changed.
             window: seconds in which the same push, brought by two hooks, deploys once.
             views: finds the files that pushes do not list; None: they stay unknown.
             owner: this process among those that share the stores.
@@ -47,6 +50,7 @@ class Recording:
         self._deciding = deciding
         self._clock = clock
         self._window = window
+        self._freshness = freshness
         self._views = views
         self._owner = owner
 
@@ -56,16 +60,32 @@ class Recording:
             return await self._recorded(meanings)
 
     async def _recorded(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
-        tags = await self._deployed_tags(meanings)
-        moment = Moment(self._catalog.snapshot, tags, self._clock(), secrets.token_hex(16))
-        outcomes = await asyncio.to_thread(self._deciding.outcomes, meanings, moment, {})
+        outcomes, moment = await self._decided(meanings)
+        settled = await self._freshness.settle(_pushes(meanings, outcomes))
+        ready = [one for one in meanings if one.delivery.seq not in settled.waiting]
+        # What was read while this was decided may have passed for known already.
+        if settled.anew or self._catalog.snapshot is not moment.snapshot:
+            outcomes, moment = await self._decided(ready)
         if self._views is not None:
-            outcomes = await self._seen_exactly(self._views, meanings, outcomes, moment)
+            outcomes = await self._seen_exactly(self._views, ready, outcomes, moment)
         recorded = await self._journal.record(
             [outcome for outcome, _ in outcomes if outcome is not None],
             window=self._window,
         )
-        return outcomes, recorded
+        why = "reading anew the apps that may deploy it"
+        later = [
+            _postponed(one, why, self._clock() + LOOK_AGAIN)
+            for one in meanings
+            if one.delivery.seq in settled.waiting
+        ]
+        return outcomes + later, recorded
+
+    async def _decided(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Moment]:
+        """Decide on what is known now."""
+        tags = await self._deployed_tags(meanings)
+        snapshot, now = self._catalog.snapshot, self._clock()
+        moment = Moment(snapshot, tags, now, secrets.token_hex(16), self._freshness.remark)
+        return await asyncio.to_thread(self._deciding.outcomes, meanings, moment, {}), moment
 
     @asynccontextmanager
     async def _alone(self, needed: bool) -> AsyncIterator[None]:
@@ -119,6 +139,23 @@ class Recording:
         for meaning in meanings:
             if (pause := seen.waiting.get(meaning.delivery.seq)) is not None:
                 why = f"asking {meaning.delivery.host} which files have changed"
-                later = done(meaning.delivery, DeliveryState.KEPT, why)
-                found[later.seq] = None, replace(later, due_at=moment.now + pause)
+                found[meaning.delivery.seq] = _postponed(meaning, why, moment.now + pause)
         return list(found.values())
+
+
+def _pushes(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> list[Pushed]:
+    return [
+        Pushed(
+            meaning.delivery.seq,
+            meaning.event.repository,
+            meaning.delivery.received_at,
+            {one.app_id: one for one in outcome.decisions} if outcome is not None else {},
+        )
+        for meaning, (outcome, _) in zip(meanings, outcomes, strict=True)
+        if isinstance(meaning.event, RefPushed)
+    ]
+
+
+def _postponed(meaning: Meaning, why: str, due_at: float) -> Decided:
+    """Return a delivery to the inbox, to come again."""
+    return None, replace(done(meaning.delivery, DeliveryState.KEPT, why), due_at=due_at)

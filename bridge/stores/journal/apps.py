@@ -1,6 +1,7 @@
 """Which apps there are, and our own rules that were set for single ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,9 +23,28 @@ _VERSION = "apps version"
 class Apps(Transactions):
     """The apps that backends have, with our rules for them."""
 
-    async def save_apps(self, backend: str, found: Sequence[App]) -> None:
-        """Replace what is known of a backend's apps; those not found any more are gone."""
-        await self._write(lambda db: _save_apps(db, backend, found))
+    async def save_apps(
+        self, backend: str, found: Sequence[App], *, kept: Collection[str] = ()
+    ) -> None:
+        """Replace what is known of a backend's apps; those not found any more are gone.
+
+        Args:
+            kept: ids of those that are still there and were not read anew.
+        """
+        there = {app.id for app in found}.union(kept)
+        await self._write(
+            lambda db: _save_apps(
+                db, found, lambda row: row["backend"] == backend and row["id"] not in there
+            )
+        )
+
+    async def renew_apps(self, found: Sequence[App], *, gone: Collection[str] = ()) -> None:
+        """Keep single apps as they were just read; all others stay as they are known.
+
+        Args:
+            gone: ids of those that were asked for and not found.
+        """
+        await self._write(lambda db: _save_apps(db, found, lambda row: row["id"] in gone))
 
     async def apps(self) -> list[App]:
         """The apps that there are, by label, each with the rules that were set for it."""
@@ -59,17 +79,15 @@ class Apps(Transactions):
         await self._write(lambda db: _save_rules(db, app_id, rules, by, at))
 
 
-def _save_apps(db: sa.Connection, backend: str, found: Sequence[App]) -> None:
-    """Replace what is known of a backend's apps; writes only what has changed."""
+def _save_apps(
+    db: sa.Connection, found: Sequence[App], is_gone: Callable[[Mapping[str, Any]], bool]
+) -> None:
+    """Keep apps as they were read, and those gone that `is_gone`; writes only what has changed."""
     t = tables.apps
     lock(db, "apps")
     known = {row["id"]: dict(row) for row in db.execute(sa.select(t)).mappings()}
     rows_now = {app.id: rows.app_row(app) for app in found}
-    gone = [
-        id_
-        for id_, row in known.items()
-        if row["backend"] == backend and not row["gone"] and id_ not in rows_now
-    ]
+    gone = [id_ for id_, row in known.items() if not row["gone"] and is_gone(row)]
     changed = [row for id_, row in rows_now.items() if id_ in known and row != known[id_]]
     new = [row for id_, row in rows_now.items() if id_ not in known]
     for id_ in gone:

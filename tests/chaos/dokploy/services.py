@@ -13,7 +13,7 @@ class Config:
 
     Attributes:
         repository: its path, e.g. "my-org/mono".
-        trigger: `push` or `tag`.
+        trigger: `push` or `tag`; only apps of the host `github` heed it.
         host: `git` for a plain address, `github`, or `gitlab`.
         project: GitLab's number of the repository.
     """

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from bridge.backends import BACKENDS
 from bridge.backends.dokploy import Dokploy
 from bridge.backends.dokploy.answers import Forbidden
-from bridge.backends.dokploy.http import Limits
+from bridge.backends.dokploy.limits import Limits
 from bridge.backends.dokploy.witness import PATH as WITNESS
 from bridge.backends.dokploy.witness import DatabaseAway
 from bridge.core.configuring.configuration import BuildType, Environment, GithubSource
@@ -324,6 +324,8 @@ async def test_no_more_apps_are_read_at_once_than_allowed(build: Make) -> None:
         nonlocal at_once, most
         if request.url.path.endswith("project.all"):
             return ok([project(*(f"a{n}" for n in range(20)))])
+        if "/trpc/" in request.url.path:
+            return httpx.Response(404, json={"message": "Not found", "code": "NOT_FOUND"})
         at_once += 1
         most = max(most, at_once)
         await asyncio.sleep(0)

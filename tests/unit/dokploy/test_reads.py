@@ -4,8 +4,15 @@ from typing import Any
 
 import pytest
 
-from bridge.backends.dokploy.models import DEPLOYMENTS, JOBS, PROJECTS, SERVICE, Service
-from bridge.backends.dokploy.reads import app_at, deployments_in, jobs_in, places, source_of
+from bridge.backends.dokploy.models import DEPLOYMENTS, JOBS, PROJECTS, SERVICE
+from bridge.backends.dokploy.reads import (
+    app_of,
+    deployments_in,
+    jobs_in,
+    listed_at,
+    places,
+    source_of,
+)
 from bridge.core.watch import AppKind, Source, SourceType
 from bridge.ports.backends import Progress
 
@@ -107,9 +114,7 @@ def test_an_app_s_page_is_where_the_dashboard_has_it() -> None:
         ]
     )
 
-    found = [
-        app_at(one, Service(), "dokploy", "https://d.example").page for one in places(projects)
-    ]
+    found = [listed_at(one, "dokploy", "https://d.example").app.page for one in places(projects)]
 
     assert found == [
         "https://d.example/dashboard/project/p1/environment/e1/services/application/a1",
@@ -151,7 +156,9 @@ def test_an_app_is_served_at_its_domain(domains: Any, url: str | None) -> None:
         "name": "old", "applications": [{"applicationId": "a1", "name": "web"}],
     }]))  # fmt: skip
 
-    found = app_at(place, SERVICE.validate_python({"domains": domains}), "dokploy", "https://d")
+    listed = listed_at(place, "dokploy", "https://d")
+
+    found = app_of(listed.app, SERVICE.validate_python({"domains": domains}))
 
     assert found.url == url
 

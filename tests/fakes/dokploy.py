@@ -1,0 +1,106 @@
+"""A Dokploy that tells of its apps over HTTP, and counts what it is asked.
+
+Behaves as facts.md tells: no listing carries Git fields, a save of a source sets the status to
+"idle", and several questions may come in one request at `/api/trpc` (docs/notes/0025).
+"""
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from bridge.backends.dokploy import Dokploy
+
+
+@dataclass
+class CountingDokploy:
+    """Apps by id, in one project.
+
+    Attributes:
+        batches: whether several questions are answered in one request.
+        away: the connection is refused.
+        silent: set while questions about single apps get no answer.
+        forbidden: ids of apps that are listed, but may not be read.
+        reads: how often each app was read, by id.
+    """
+
+    apps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    batches: bool = True
+    away: bool = False
+    silent: asyncio.Event | None = None
+    forbidden: set[str] = field(default_factory=set)
+    requests: list[str] = field(default_factory=list)
+    reads: Counter[str] = field(default_factory=Counter)
+
+    def add(self, *ids: str, status: str = "done", **fields: Any) -> None:
+        """Make apps that deploy `my-org/mono` when something below their name is pushed."""
+        for id_ in ids:
+            self.apps[id_] = {
+                "name": id_,
+                "status": status,
+                "sourceType": "github",
+                "owner": "my-org",
+                "repository": "mono",
+                "branch": "main",
+                "triggerType": "push",
+                "watchPaths": [f"{id_}/**"],
+                "autoDeploy": False,
+            } | fields
+
+    def save_provider(self, id_: str, **fields: Any) -> None:
+        """Change where an app's code comes from, as a person does in the dashboard."""
+        self.apps[id_] |= fields | {"status": "idle"}
+
+    def client(self) -> Dokploy:
+        """Return the bridge's client of this server."""
+        transport = httpx.MockTransport(self.answer)
+        return Dokploy(
+            "https://dokploy.test", "key-0123456789", transport=transport, read_retries=0
+        )
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/api/")
+        self.requests.append("trpc" if path.startswith("trpc/") else path)
+        if self.away:
+            raise httpx.ConnectError("refused")
+        if path == "project.all":
+            return httpx.Response(200, json=[self._project()])
+        if self.silent is not None:
+            await self.silent.wait()
+        if path == "application.one":
+            status, said = self._one(request.url.params["applicationId"])
+            return httpx.Response(status, json=said)
+        if path.startswith("trpc/") and self.batches:
+            asked = json.loads(request.url.params["input"])
+            ids = [asked[str(at)]["json"]["applicationId"] for at in range(len(asked))]
+            answers = [self._one(id_) for id_ in ids]
+            same = {status for status, _ in answers}
+            status = same.pop() if len(same) == 1 else 207
+            return httpx.Response(status, json=[self._wrapped(*answer) for answer in answers])
+        return httpx.Response(404, json={"message": "Not found", "code": "NOT_FOUND"})
+
+    def _one(self, id_: str) -> tuple[int, dict[str, Any]]:
+        if id_ in self.forbidden:
+            return 401, {"message": "You don't have access", "code": "UNAUTHORIZED"}
+        if id_ not in self.apps:
+            return 404, {"message": "Application not found", "code": "NOT_FOUND"}
+        self.reads[id_] += 1
+        return 200, {"applicationId": id_} | self.apps[id_]
+
+    def _wrapped(self, status: int, said: dict[str, Any]) -> dict[str, Any]:
+        if status == 200:
+            return {"result": {"data": {"json": said}}}
+        return {"error": {"json": {"message": said["message"], "data": {"httpStatus": status}}}}
+
+    def _project(self) -> dict[str, Any]:
+        listed = [
+            {"applicationId": id_, "name": one["name"], "applicationStatus": one["status"]}
+            for id_, one in self.apps.items()
+        ]
+        environment = {
+            "environmentId": "e", "name": "production", "isDefault": True, "applications": listed,
+        }  # fmt: skip
+        return {"projectId": "p", "name": "shop", "environments": [environment]}

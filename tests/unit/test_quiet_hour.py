@@ -1,0 +1,213 @@
+"""What 300 apps cost a Dokploy while nothing happens, and how soon a change of one is known."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from bridge.core.errors import Unreachable
+from bridge.core.events import Repository
+from bridge.journey.catalog import Catalog
+from bridge.journey.catalog.rota import HOURLY
+from bridge.stores.journal import SqlJournal
+from tests.fakes.dokploy import CountingDokploy
+from tests.fakes.journey import ManualClock
+
+EVERY = 60.0
+SOON = 300.0
+"""Seconds in which a changed repository is known."""
+
+MONO = Repository("github", "4711", "my-org/mono")
+OTHER = Repository("github", "4712", "my-org/other")
+
+
+class Ticking:
+    """A catalog whose timer goes by a clock of the test."""
+
+    def __init__(self, server: CountingDokploy, journal: SqlJournal, clock: ManualClock) -> None:
+        self.client = server.client()
+        self.catalog = Catalog({"dokploy": self.client}, journal, clock, every=EVERY)
+        self._clock = clock
+
+    async def tick(self) -> None:
+        """Let the time of the timer pass, and do what it does then."""
+        self._clock.now += EVERY
+        await self.catalog._tick(False)
+
+    async def until_known(self, repository: Repository) -> float:
+        """Tick until an app deploys from a repository; returns the seconds that it took."""
+        began = self._clock.now
+        while not self.catalog.of(repository):
+            await self.tick()
+            assert self._clock.now - began <= 3600
+        return self._clock.now - began
+
+
+@pytest.fixture
+def server() -> CountingDokploy:
+    server = CountingDokploy()
+    server.add(*(f"app-{n:03}" for n in range(300)), status="idle")
+    return server
+
+
+@pytest.fixture
+async def ticking(
+    server: CountingDokploy, journal: SqlJournal, clock: ManualClock
+) -> AsyncIterator[Ticking]:
+    ticking = Ticking(server, journal, clock)
+    await ticking.tick()
+    assert len(ticking.catalog.all()) == 300
+    server.requests.clear()
+    server.reads.clear()
+    yield ticking
+    await ticking.client.close()
+
+
+async def test_a_quiet_hour_of_300_apps_takes_180_requests(
+    ticking: Ticking, server: CountingDokploy
+) -> None:
+    for _ in range(60):
+        await ticking.tick()
+
+    assert len(server.requests) == 60 + 60 * 2  # a listing, and two batches of those in turn
+    assert set(server.reads.values()) == {15}  # each app in each fourth minute
+
+
+async def test_it_takes_no_more_than_1000_where_every_app_is_asked_for_by_itself(
+    ticking: Ticking, server: CountingDokploy
+) -> None:
+    server.batches = False
+    for _ in range(10):
+        await ticking.tick()
+    server.requests.clear()
+    server.reads.clear()
+
+    for _ in range(60):
+        await ticking.tick()
+
+    assert len(server.requests) <= HOURLY
+    assert min(server.reads.values()) >= 2  # none is forgotten over the others
+
+
+@pytest.mark.parametrize("number", [0, 149, 299])
+@pytest.mark.parametrize("minutes", [0, 1, 2, 3, 4])
+async def test_a_repository_that_changed_without_a_sign_is_known_in_five_minutes(
+    ticking: Ticking, server: CountingDokploy, clock: ManualClock, number: int, minutes: int
+) -> None:
+    """An app that was idle before is idle after its source was saved: no listing tells of it."""
+    for _ in range(minutes):
+        await ticking.tick()
+
+    server.save_provider(f"app-{number:03}", repository="other")
+
+    assert await ticking.until_known(OTHER) <= SOON
+
+
+@pytest.mark.parametrize("batches", [True, False])
+async def test_a_source_that_was_saved_on_a_deployed_app_is_known_at_the_next_listing(
+    ticking: Ticking, server: CountingDokploy, batches: bool
+) -> None:
+    server.batches = batches
+    for app in server.apps.values():
+        app["status"] = "done"
+    await ticking.tick()
+
+    server.save_provider("app-150", repository="other")
+
+    assert await ticking.until_known(OTHER) == EVERY
+
+
+async def test_a_new_app_and_a_renamed_one_are_known_at_the_next_listing_and_a_deleted_is_gone(
+    ticking: Ticking, server: CountingDokploy
+) -> None:
+    server.add("new", repository="other")
+    server.apps["app-001"]["name"] = "renamed"
+    del server.apps["app-002"]
+
+    await ticking.tick()
+
+    known = {app.id: app.label for app in ticking.catalog.all()}
+    assert known["new"] == "shop/new"
+    assert known["app-001"] == "shop/renamed"
+    assert "app-002" not in known
+
+
+async def test_a_push_from_a_repository_that_no_app_waits_for_finds_one_that_moved_there_at_once(
+    ticking: Ticking, server: CountingDokploy, clock: ManualClock
+) -> None:
+    clock.now += 30
+    server.save_provider("app-150", repository="other")
+    clock.now += 0.1
+
+    received = clock.now
+    clock.now += 0.01
+    while await ticking.catalog.newer_than(received, OTHER) is not None:
+        reading = ticking.catalog._reading
+        assert reading is not None  # it waits for nothing else
+        await asyncio.wait([reading])
+
+    assert [app.id for app in ticking.catalog.of(OTHER)] == ["app-150"]
+    assert len(server.requests) == 1 + math.ceil(300 / 40)
+
+
+async def test_a_reading_that_takes_long_holds_up_no_other_delivery(
+    ticking: Ticking, server: CountingDokploy, clock: ManualClock
+) -> None:
+    clock.now += 30
+    server.silent = asyncio.Event()
+
+    assert (await ticking.catalog.newer_than(clock.now, OTHER) or 0) > clock.now
+
+    server.silent.set()
+    await ticking.catalog.close()
+
+
+async def test_an_app_that_may_not_be_read_is_not_asked_for_more_often_than_others(
+    ticking: Ticking, server: CountingDokploy
+) -> None:
+    server.forbidden = {f"app-{n:03}" for n in range(0, 300, 30)}
+    for _ in range(8):
+        await ticking.tick()
+    assert len(ticking.catalog.all()) == 290
+    server.requests.clear()
+
+    for _ in range(4):
+        await ticking.tick()
+
+    assert server.requests.count("application.one") == 10  # once each, as all of them
+
+
+async def test_what_was_read_while_the_journal_could_not_keep_it_is_read_again(
+    ticking: Ticking, server: CountingDokploy, journal: SqlJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_args: object, **_named: object) -> None:
+        raise Unreachable("the journal", "disk full")
+
+    server.add("new", repository="other")
+    server.apps["app-150"]["name"] = "renamed"
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "save_apps", away)
+        with pytest.raises(Unreachable):
+            await ticking.tick()
+
+    await ticking.tick()
+
+    assert ticking.catalog.of(OTHER)
+    renamed = ticking.catalog.get("app-150")
+    assert renamed is not None
+    assert renamed.name == "renamed"
+
+
+async def test_while_the_backend_is_away_all_is_known_as_before(
+    ticking: Ticking, server: CountingDokploy
+) -> None:
+    server.away = True
+    await ticking.tick()
+    assert len(ticking.catalog.of(replace(MONO, id="1"))) == 300
+    assert ticking.catalog.trouble
+
+    server.away = False
+    await ticking.tick()
+    assert not ticking.catalog.trouble
