@@ -12,7 +12,7 @@ from aiohttp import web
 from tests.chaos.dokploy.faults import Fault, Handler, cut_off
 from tests.chaos.dokploy.jobs import DELIVERY
 from tests.chaos.stage import Stage
-from tests.chaos.troubles import slow_builds
+from tests.chaos.troubles import RESTART, slow_builds
 
 WITHIN = 10.0
 """Seconds in which an instant comes that is aimed at; else it is left out."""
@@ -36,7 +36,7 @@ async def killed_while_asking_again(stage: Stage) -> None:
     for arrives in (False, True):
         async with slow_builds(stage):
             await asyncio.sleep(1.5)
-            await stage.backend.restart(0.5)
+            await stage.backend.restart(RESTART)
             kills = _Kills(stage, arrives=arrives, only_again=True)
             await _one(stage, "application.deploy", kills)
 

@@ -9,7 +9,7 @@ from tests.chaos.dokploy.jobs import Fate
 from tests.chaos.dokploy.services import Service
 from tests.chaos.pushes import FRESH
 from tests.chaos.stage import Stage
-from tests.chaos.troubles import slow_builds
+from tests.chaos.troubles import RESTART, slow_builds
 
 SHOWN, WITHIN = 0.5, 10.0
 """Seconds that a job waits until the bridge has surely seen that, and in which one does."""
@@ -56,7 +56,7 @@ async def people_cancel_and_it_restarts(stage: Stage) -> None:
         await asyncio.sleep(1.5)
         going = [job.app for job in stage.backend.every if job.ended is None and not job.by]
         await asyncio.gather(*(stage.cancel(app) for app in dict.fromkeys(going)))
-        await stage.backend.restart(stage.pace.outage / 2)
+        await stage.backend.restart(RESTART)
 
 
 async def people_configure_an_app(stage: Stage) -> None:

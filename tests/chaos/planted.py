@@ -138,6 +138,13 @@ def every_file_concerns_every_app() -> None:
     _put(decision, "_paths", lambda *_: (decision.Reason.PATH_HIT, "a bug"))
 
 
+def apps_as_they_were() -> None:
+    """What an app waits for is not read anew before a push is skipped on it."""
+    from bridge.journey.catalog.freshness import Freshness
+
+    _put(Freshness, "_needed", lambda *_: {})
+
+
 # ── deployments ──────────────────────────────────────────────────────────────
 
 
@@ -383,6 +390,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         some_are_done_without_a_decision,
         done_before_it_is_decided,
         every_file_concerns_every_app,
+        apps_as_they_were,
         no_turns_of_an_app,
         asks_again_blindly,
         asks_again_for_the_dead,

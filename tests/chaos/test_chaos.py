@@ -1,18 +1,21 @@
 """Everything goes wrong under load, in real processes; in the end all ledgers agree.
 
-Around the bridge stand a sender with a ledger of what was acknowledged, a backend that is not
-idempotent and records what it is asked for, a Git host and a Slack that remember what they were
-told to show. The bridge runs as it does in production: one process on SQLite; three workers and
-two webs on Postgres; each started again when it dies (`fleet.py`). What goes wrong is in
-`scenarios.py`; after each group of scenarios the load ends, everything must come to its end, and
-the ledgers are compared (`ledgers.py`):
+Around the bridge stand senders with a ledger of what was acknowledged (`sender.py`), a small
+Dokploy that knows what really became of each job (`dokploy/`), a Git host and a Slack that
+remember what they were told to show. The bridge runs as it does in production: one process on
+SQLite; three workers and two webs on Postgres; each started again when it dies (`fleet.py`).
+What goes wrong is in `scenarios.py`, `troubles.py` (the backend), `people.py` and `aimed.py`, and
+when in `programme.py`; after each group of scenarios the load ends, everything must come to its
+end, and the ledgers are compared (`ledgers.py`):
 
 - every acknowledged delivery is kept and decided, once, for the apps that it has changed and no
   other; and all are acknowledged while what goes wrong is elsewhere, and once it is over;
-- no push deploys an app twice: not even where the bridge asks again, since it does so only when
-  the backend gave no answer and then showed no sign of the deployment;
+- no push deploys an app twice: the backend is asked again only for what it has lost, and never
+  for what somebody has cancelled;
+- each end that is claimed is what the backend did, with its own record, commit and reason;
+- a push is skipped only on an app as it was less than five seconds ago;
 - deployments of an app never overlap, are asked for in the pushes' order, and the newest push
-  is the last one;
+  is live, unless its end says otherwise;
 - each pull request has one comment, each commit its statuses, each deployment that was asked
   for one object at the host, and each deployment one card: all as the journal says;
 - the databases can be read, and are sound.

@@ -27,6 +27,7 @@ from tests.chaos.playing import Group, played
 from tests.chaos.programme import (
     ALL_KILLED,
     BUILDS_FAIL,
+    CONFIGURED,
     CUT_OFF,
     EMPTIED,
     HOST_FAILS,
@@ -88,6 +89,7 @@ PROOFS = (
     Proof("some_are_done_without_a_decision", (CALM,), "undecided: "),
     Proof("done_before_it_is_decided", (KILLED,), "undecided: "),
     Proof("every_file_concerns_every_app", (CALM,), "wrongly decided: "),
+    Proof("apps_as_they_were", (CONFIGURED,), "skipped as it was: "),
     Proof("no_turns_of_an_app", (CALM,), "overlapping: app-", BOTH, build=1.0),
     Proof("asks_again_blindly", (CUT_OFF,), "twice: app-", outage=4.0),
     Proof("asks_again_for_the_dead", (KILLED_ASKING,), "twice: .*asked again for"),

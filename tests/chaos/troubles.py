@@ -10,6 +10,9 @@ from tests.chaos.stage import Stage
 SLOW = 0.6
 """Seconds of a build, where some shall be caught while they wait or run."""
 
+RESTART = 2.5
+"""Seconds that a restart takes; a real one takes at least seven, so that every look notices it."""
+
 LAG = 1.0
 """Seconds that a caching proxy keeps an answer."""
 
@@ -83,7 +86,7 @@ async def backend_restarts(stage: Stage) -> None:
     """What waits there is forgotten, what builds is interrupted."""
     async with slow_builds(stage):
         await asyncio.sleep(1.5)
-        await stage.backend.restart(stage.pace.outage / 2)
+        await stage.backend.restart(RESTART)
         await asyncio.sleep(0.5)
 
 
@@ -109,4 +112,4 @@ async def log_folders_are_removed(stage: Stage) -> None:
 async def log_folders_are_removed_and_it_restarts(stage: Stage) -> None:
     """Then what was stuck is `cancelled`."""
     await log_folders_are_removed(stage)
-    await stage.backend.restart(0.5)
+    await stage.backend.restart(RESTART)
