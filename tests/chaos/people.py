@@ -86,8 +86,9 @@ async def _something_waits(stage: Stage) -> None:
 
 
 async def _picture_is_old(app: Service) -> None:
-    """Wait until nobody has read an app for a while; younger pictures of it may be used."""
-    left = 1.0
-    while left > 0:
+    """Wait until nobody has read an app for a while, if that comes: a young picture may be used."""
+    until = time.time() + WITHIN
+    while (  # noqa: ASYNC110 - another process reads
+        left := app.reads[-1] + FRESH + 0.5 - time.time()
+    ) > 0 and time.time() < until:
         await asyncio.sleep(left)
-        left = app.reads[-1] + FRESH + 0.5 - time.time()
