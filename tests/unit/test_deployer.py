@@ -327,10 +327,10 @@ async def test_an_unanswered_one_that_ended_before_it_was_seen_is_not_asked_for_
     ended = await stage.run()
 
     assert (stage.backend.asked, ended.state, ended.deployed_commit) == (1, State.DONE, HEAD)
-    assert (ended.backend_id, ended.note) == (
-        None,
+    assert ended.backend_id is None
+    assert ended.note == (
         "commit ccccccc is live; the backend does not tell whether this deployment or another one"
-        " built it",
+        " built it"
     )
 
 
