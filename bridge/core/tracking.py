@@ -97,10 +97,13 @@ def match(
     *,
     since: float,
     pinned: Container[str] = (),
+    doubt: bool = False,
 ) -> Match:
     """Find a deployment among the app's newest records.
 
     Args:
+        doubt: it may never have arrived, or may have been lost since, so that even a record of
+            our commit may be another's.
         since: our build can't have begun before; by the backend's clock.
         pinned: records that are known to be of other deployments.
     """
@@ -119,7 +122,7 @@ def match(
         key=lambda record: record.created_at,
         reverse=True,
     )
-    if len(doubtful) == 1 and doubtful[0].commit == deployment.commit:
+    if not doubt and len(doubtful) == 1 and doubtful[0].commit == deployment.commit:
         return Match(doubtful[0])
     return Match(doubtful=tuple(doubtful))
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bridge.core.events import Action
+from bridge.core.watch import Rules, Trigger
 from tests.unit.embedded.support import Repository, git_server, holding, path_with, until
 from tests.worlds.bridge import ZERO, Origin, World, running_world
 
@@ -194,12 +195,15 @@ async def test_forth_back_and_forth_again_deploys_three_times(world: World, orig
     assert await world.states() == ["done", "done", "done"]
 
 
+async def wait_for_tags(world: World, app: dict[str, Any]) -> None:
+    """Set a rule: of a plain Git source Dokploy itself knows no trigger."""
+    rules = Rules(trigger=Trigger.TAG)
+    await world.stores.journal.save_rules(app["applicationId"], rules, by="cli: ada")
+
+
 async def test_a_tag_deploys_the_app_that_waits_for_tags(world: World, origin: Origin) -> None:
     app = await make_site(world, origin)
-    assert world.backend is not None
-    await world.backend.ask(
-        "POST", "application.update", applicationId=app["applicationId"], triggerType="tag"
-    )
+    await wait_for_tags(world, app)
     pushed = await world.commit(origin, "feat: second", {"web/index.html": "2"})
     origin.repository.git("tag", "v1.0.0")
 
@@ -215,10 +219,7 @@ async def test_a_tag_deploys_the_app_that_waits_for_tags(world: World, origin: O
 
 async def test_a_deleted_tag_deploys_nothing(world: World, origin: Origin) -> None:
     app = await make_site(world, origin)
-    assert world.backend is not None
-    await world.backend.ask(
-        "POST", "application.update", applicationId=app["applicationId"], triggerType="tag"
-    )
+    await wait_for_tags(world, app)
 
     id_ = await world.push(origin, "refs/tags/v1.0.0", origin.head(), ZERO)
 

@@ -303,7 +303,7 @@ async def test_what_may_have_been_asked_never_gives_way(stage: Stage) -> None:
     assert (await stage.now(deployment(2))).state is State.WAITING
 
 
-@pytest.mark.parametrize("late", [0.0, 8.0])
+@pytest.mark.parametrize("late", [0.0, 4.0])
 async def test_an_unanswered_one_that_arrived_is_adopted(
     staged: Callable[..., Stage], late: float
 ) -> None:
@@ -318,6 +318,23 @@ async def test_an_unanswered_one_that_arrived_is_adopted(
     assert ended.asked_at is not None
     assert ended.finished_at is not None
     assert ended.asked_at <= ended.finished_at, "it was asked for before it could end"
+
+
+async def test_an_unanswered_one_that_ended_before_it_was_seen_is_not_asked_for_again(
+    staged: Callable[..., Stage],
+) -> None:
+    """Its title is overwritten by then, so nothing tells that it is ours."""
+    stage = staged(listed_after=8.0)
+    stage.backend.next("deploy", SILENT, arrives=True)
+
+    ended = await stage.run()
+
+    assert (stage.backend.asked, ended.state, ended.deployed_commit) == (1, State.DONE, HEAD)
+    assert ended.backend_id is None
+    assert ended.note == (
+        "commit ccccccc is live; the backend does not tell whether this deployment or another one"
+        " built it"
+    )
 
 
 async def test_an_unanswered_one_that_is_not_there_is_asked_for_once_more(stage: Stage) -> None:
@@ -826,6 +843,26 @@ async def test_a_persons_deployment_is_not_taken_for_ours_that_never_arrived(
     assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, "e" * 40)
     assert ended.note == (
         "commit eeeeeee is live; the backend does not tell whether this deployment or another one"
+        " built it"
+    )
+
+
+async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_a_restart_lost(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=300.0)
+    restarted(stage, at=30)
+
+    def by_hand() -> None:
+        stage.backend.foreign(stage.app)
+
+    stage.clock.after(36, by_hand)
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, HEAD)
+    assert ended.note == (
+        "commit ccccccc is live; the backend does not tell whether this deployment or another one"
         " built it"
     )
 

@@ -143,7 +143,7 @@ class Asker:
 
     async def _look_for_it(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
         """Adopt what the backend has; where it has nothing, wait for a turn as at first."""
-        look = await self._found(deployment, app)
+        look = await self._found(deployment, app, doubt=attempt.unanswered > 0)
         if look.present:
             # It may have ended by now, so the moment of asking is the intent's, not this one.
             await self._accepted(deployment.id, ADOPTED, deployment.intent_at or self._clock())
@@ -155,12 +155,12 @@ class Asker:
             # Nothing was asked: a cancel or a newer push may still come first.
             await self._journal.withdraw(deployment.id)
 
-    async def _found(self, deployment: Deployment, app: App) -> Look:
+    async def _found(self, deployment: Deployment, app: App, *, doubt: bool) -> Look:
         """Look for a while, since lists may be late; what surely is ours ends the looking."""
         watching = self._watchings.of(app)
         until = self._clock() + self._pace.adopt
         while True:
-            look = await watching.look_now(deployment, app)
+            look = await watching.look_now(deployment, app, doubt=doubt)
             if look.present or self._clock() >= until:
                 return look
             await self._sleep(self._pace.look)

@@ -95,13 +95,14 @@ class Watching:
         self._queue_at = -1e9
         self._failure: tuple[float, BridgeError] | None = None
         self._watched_since: float | None = None
+        self._failed_at = -1e9
         self._reading = asyncio.Lock()
         self._followed: dict[str, float] = {}
         """When the records were last read on behalf of each."""
 
     def restarted(self) -> None:
-        """Take note that the backend was restarted since the last look."""
-        self._watched_since = None
+        """Take note that the backend was restarted since the last look, or may have been."""
+        self._watched_since, self._failed_at = None, self._clock()
 
     @contextmanager
     def following(self, id_: str) -> Iterator[None]:
@@ -126,12 +127,17 @@ class Watching:
             lambda: self._recent_queue(asked_at),
             lambda: self._spaced(deployment.id, app),
             known_to_run=self._known_to_run(deployment),
+            doubt=self._failed_at >= asked_at,
         )
 
-    async def look_now(self, deployment: Deployment, app: App) -> Look:
-        """Return where a deployment stands this very moment."""
+    async def look_now(self, deployment: Deployment, app: App, *, doubt: bool = False) -> Look:
+        """Return where a deployment stands this very moment.
+
+        Args:
+            doubt: it may never have arrived.
+        """
         return await self._look_into(
-            deployment, app, self.backend.queue, lambda: self.backend.deployments(app)
+            deployment, app, self.backend.queue, lambda: self.backend.deployments(app), doubt=doubt
         )
 
     async def tells_queue(self) -> bool:
@@ -146,11 +152,13 @@ class Watching:
         records: Callable[[], Awaitable[list[BackendDeployment]]],
         *,
         known_to_run: bool = False,
+        doubt: bool = False,
     ) -> Look:
         """Find our job, our record, or what may be it.
 
         Args:
             known_to_run: while its job is active, its record holds no news.
+            doubt: it may never have arrived, or may have been lost since.
         """
         jobs = await queue()
         idle = None if jobs is None else all(job.app != app.id for job in jobs)
@@ -164,6 +172,7 @@ class Watching:
             [seen(record) for record in listed.values()],
             since=(deployment.intent_at or 0.0) + self._ahead(),
             pinned=pinned,
+            doubt=doubt,
         )
         if found.ours is not None and (job is None or marked(deployment, found.ours)):
             return Look(listed[found.ours.id], job, idle=idle)
@@ -200,7 +209,7 @@ class Watching:
 
     def _blinded(self, error: BridgeError) -> None:
         self._failure = self._clock(), error
-        self._watched_since = None
+        self.restarted()
 
     async def _spaced(self, id_: str, app: App) -> list[BackendDeployment]:
         if (pause := self._take_turn()) > 0:
@@ -208,7 +217,7 @@ class Watching:
         try:
             records = await self.backend.deployments(app)
         except BridgeError:
-            self._watched_since = None
+            self.restarted()
             raise
         if id_ in self._followed:
             self._followed[id_] = self._clock()

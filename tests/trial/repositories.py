@@ -1,0 +1,109 @@
+"""The repositories that are pushed to: Dokploy clones them from loopback, over real HTTP.
+
+The commit itself says how long its build takes and whether it fails, so that no access to
+Dokploy's machine is needed: the Dockerfile sleeps for the seconds in `.sleep`, and fails with the
+words in `.fail`, if there is one.
+"""
+
+import asyncio
+import threading
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.unit.embedded.support import Repository, git_server
+from tests.worlds.bridge import Origin
+
+DOCKERFILE = """\
+FROM busybox
+COPY . /trial
+RUN sleep "$(cat /trial/.sleep)"
+RUN if [ -e /trial/.fail ]; then cat /trial/.fail; exit 1; fi
+"""
+COMPOSE = "services:\n  a:\n    build: .\n"
+FIRST = {
+    "Dockerfile": DOCKERFILE,
+    "docker-compose.yml": COMPOSE,
+    ".sleep": "0",
+    "web/index.html": "first",
+}
+
+
+@dataclass(frozen=True)
+class Repo(Origin):
+    """The repository of one app; a commit says how its build goes."""
+
+    def commit_files(
+        self,
+        message: str = "feat: something new",
+        *,
+        sleep: float = 0,
+        fail: str | None = None,
+        files: tuple[str, ...] = ("web/index.html",),
+    ) -> str:
+        """Commit a change of each named file; return the commit."""
+        folder = self.repository.path
+        (folder / ".fail").unlink(missing_ok=True)
+        changed = {name: uuid.uuid4().hex for name in files}
+        if fail is not None:
+            changed[".fail"] = f"{fail}\n"
+        if (folder / ".sleep").read_text() != f"{sleep:g}":
+            changed[".sleep"] = f"{sleep:g}"
+        return self.repository.commit(message, changed)
+
+
+@dataclass
+class Repositories:
+    """A Git host on loopback, in a thread of its own."""
+
+    root: Path
+    url: str = ""
+
+    def make(self, name: str, host: str = "github") -> Repo:
+        """Make a repository with a first commit."""
+        made = Repository.make(self.root / name, dict(FIRST))
+        return Repo(made, host, f"trial/{name}", _number(name), f"{self.url}/{name}")
+
+    def make_at(self, folder: Path, host: str) -> Repo:
+        """Make a repository in the folder from which an account of Dokploy clones."""
+        name = f"trial-{uuid.uuid4().hex[:8]}"
+        work = self.root / name
+        work.mkdir()
+        bare = folder / "trial" / f"{name}.git"
+        bare.parent.mkdir(parents=True, exist_ok=True)
+        repository = Repository(work)
+        repository.git("init", "-q", "-b", "main", "--separate-git-dir", str(bare))
+        repository.commit("feat: first commit", dict(FIRST))
+        url = f"https://{host}.com/trial/{name}.git"
+        return Repo(repository, host, f"trial/{name}", _number(name), url)
+
+
+@contextmanager
+def repositories(root: Path) -> Iterator[Repositories]:
+    """Serve the repositories under a folder until the end."""
+    root.mkdir()
+    found = Repositories(root)
+    ready, done = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with git_server(root) as server:
+            found.url = server.url
+            ready.set()
+            await asyncio.to_thread(done.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    ready.wait()
+    try:
+        yield found
+    finally:
+        done.set()
+        thread.join()
+
+
+def _number(name: str) -> int:
+    """Return a number as a host gives it to a repository."""
+    return zlib.crc32(name.encode()) % 10**6

@@ -1,0 +1,7 @@
+"""All scenarios of a trial, in the order in which they run."""
+
+from tests.trial.configuring import CONFIGURING
+from tests.trial.faults import FAULTY
+from tests.trial.journeys import JOURNEYS
+
+SCENARIOS = [*JOURNEYS, *CONFIGURING, *FAULTY]

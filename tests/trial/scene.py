@@ -1,0 +1,233 @@
+"""One scenario's app: act on it, look at it from both sides, and compare at the end."""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.trial.bridge import BridgeProcess
+from tests.trial.comparing import FINAL, WITHIN, Claim, Outcome, Wanted, differences
+from tests.trial.database import Database, Record
+from tests.trial.dokploy import Dokploy, Service, until
+from tests.trial.repositories import Repo, Repositories
+from tests.trial.variables import Given
+from tests.worlds.bridge import ZERO
+
+SETTLES_WITHIN = 180.0
+"""Seconds that a scenario may take to end; an outcome told after a minute is a difference."""
+
+QUIET, QUIET_AFTER_HARM = 2.0, 15.0
+"""Seconds without any change after which a scenario is over.
+
+Dokploy may carry out an unanswered call more than 10 s later (facts.md)."""
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A push and the id of its delivery."""
+
+    delivery: str
+    commit: str
+
+
+@dataclass
+class Trial:
+    """Everything that scenarios share."""
+
+    given: Given
+    database: Database
+    dokploy: Dokploy
+    repositories: Repositories
+    bridge: BridgeProcess
+    project: str
+    environment: str
+
+
+@dataclass
+class Scene:
+    """One scenario's app with its repository, and the outcome that the scenario expects."""
+
+    trial: Trial
+    service: Service
+    repo: Repo
+    wanted: Wanted = field(default_factory=Wanted)
+    harm_over_at: float = 0.0
+    compared: set[tuple[str, str]] = field(default_factory=set)
+
+    # ── acting ───────────────────────────────────────────────────────────────
+
+    def push(self, *wanted: str, live: bool = True, **commit: Any) -> Pushed:
+        """Commit, push and deliver the webhook.
+
+        Args:
+            wanted: the honest end states; none for a skip.
+            live: whether the commit must be live at the end.
+        """
+        before = self.repo.head("main")
+        after = self.repo.commit_files(**commit)
+        pushed = self.tell("refs/heads/main", before, after, *wanted)
+        if wanted and live and "done" in wanted:
+            self.wanted.live = after
+        if commit.get("fail"):
+            self.wanted.reasons[pushed.delivery] = commit["fail"]
+        return pushed
+
+    def tell(self, ref: str, before: str, after: str, *wanted: str) -> Pushed:
+        """Deliver the webhook of a push."""
+        payload = self.repo.payload(ref, before, after)
+        pushed = Pushed(self.trial.bridge.hook(self.repo.host, payload), after)
+        if wanted:
+            self.wanted.states[pushed.delivery] = set(wanted)
+        return pushed
+
+    def tag(self, name: str, *wanted: str) -> Pushed:
+        """Tag the head, push the tag and deliver the webhook."""
+        self.repo.repository.git("tag", name)
+        return self.tell(f"refs/tags/{name}", ZERO, self.repo.head(name), *wanted)
+
+    def ask(self, action: str, *wanted: str) -> str:
+        """Ask by the command line; return the delivery's id."""
+        told = self.trial.bridge.json(action, self.service.label)
+        if wanted:
+            self.wanted.states[told["delivery"]] = set(wanted)
+        return str(told["delivery"])
+
+    def by_hand(self) -> str:
+        """Deploy in Dokploy itself, past the bridge; return the record's title."""
+        title = f"by hand {uuid.uuid4().hex[:6]}"
+        self.wanted.persons.add(title)
+        self.trial.dokploy.deploy_by_hand(self.service, title)
+        return title
+
+    def harmed(self, harm: Callable[[], None]) -> None:
+        """Do the harm, and note the time of the recovery."""
+        harm()
+        self.harm_over_at = time.monotonic()
+
+    def expect(self, true: object, sentence: str) -> None:
+        """Note a difference unless it is true."""
+        if not true:
+            self.wanted.others.append(sentence)
+
+    # ── looking ──────────────────────────────────────────────────────────────
+
+    def claims(self) -> list[Claim]:
+        """Return the bridge's claims about the app's deployments, oldest first."""
+        rows = self.trial.bridge.json("deployments", "-a", self.service.id, "-n", "100")
+        return list(reversed(rows))
+
+    def claim(self, delivery: str) -> Claim | None:
+        """Return the claim about a delivery's deployment, if there is one."""
+        return next((one for one in self.claims() if one["delivery"] == delivery), None)
+
+    def delivery(self, id_: str) -> Any:
+        """Wait until a delivery is decided; return it with its decisions."""
+
+        def decided() -> Any:
+            found = self.trial.bridge.json("deliveries", "show", id_)
+            return found if found["state"] != "kept" else None
+
+        return until(decided, WITHIN, f"delivery {id_} is decided")
+
+    def records(self) -> list[Record]:
+        """Return the app's records in Dokploy's database, oldest first."""
+        return self.trial.database.of([self.service.id])
+
+    def record(self, named: str, *statuses: str, within: float = WITHIN) -> Record:
+        """Wait for a status of the newest record that these words name; return the record."""
+
+        def found() -> Record | None:
+            mine = [one for one in self.records() if named in one.words]
+            return next((one for one in reversed(mine) if one.status in statuses), None)
+
+        return until(found, within, f"a record of {named[:12]} is {' or '.join(statuses)}")
+
+    def building(self, named: str) -> Record:
+        """Wait until the build has cloned, so that it holds no later push; return its record."""
+        record = self.record(named, "running")
+        log = {"deploymentId": record.id, "tail": 200}
+        until(
+            lambda: "\nBuilding " in str(self.trial.dokploy.get("deployment.readLogs", **log)),
+            WITHIN,
+            f"{named[:12]} is cloned",
+        )
+        return record
+
+    def state(self, delivery: str, *states: str, within: float = WITHIN) -> Claim:
+        """Wait until the bridge claims one of these states; return the claim."""
+
+        def found() -> Claim | None:
+            claim = self.claim(delivery)
+            return claim if claim is not None and claim["state"] in states else None
+
+        return until(found, within, f"the bridge says {' or '.join(states)} of {delivery[:8]}")
+
+    def job(self, delivery: str, state: str, within: float = WITHIN) -> None:
+        """Wait until Dokploy's queue shows the delivery's job in this state."""
+
+        def found() -> bool:
+            jobs = self.trial.dokploy.queue(self.service)
+            words = [(one["state"], str(one["data"].get("descriptionLog"))) for one in jobs]
+            return any(state == seen and delivery in text for seen, text in words)
+
+        until(found, within, f"a job of {delivery[:8]} is {state}")
+
+    # ── the end ──────────────────────────────────────────────────────────────
+
+    def differences(self) -> list[str]:
+        """Wait for the end; return all differences between the bridge and the database."""
+        found = differences(self.wanted, self._outcome())
+        self.compared = self._standing()
+        return found
+
+    def later(self) -> list[str]:
+        """Return the records that came or changed after the comparison.
+
+        A record that was still running then is cancelled by any later restart of Dokploy.
+        """
+        cut_off = {(id_, "cancelled") for id_, status in self.compared if status == "running"}
+        return [
+            f"after the comparison a record became {status}: {id_}"
+            for id_, status in sorted(self._standing() - self.compared - cut_off)
+        ]
+
+    def summary(self) -> tuple[str, str]:
+        """Return the states of the claims and of the records."""
+        records = ", ".join(one.status for one in self.records())
+        return ", ".join(one["state"] for one in self.claims()), records
+
+    def history(self) -> list[str]:
+        """Return the bridge's history of each deployment."""
+        found = []
+        for claim in self.claims():
+            shown = self.trial.bridge.json("deployments", "show", claim["id"])
+            name = (claim["commit"] or claim["action"])[:7]
+            found += [
+                f"{name} {one['at']} {one['state']}: {one['note']}" for one in shown["changes"]
+            ]
+        return found
+
+    def _standing(self) -> set[tuple[str, str]]:
+        return {(one.id, one.status) for one in self.records()}
+
+    def _outcome(self) -> Outcome:
+        told_at: dict[str, float] = {}
+        end = time.monotonic() + SETTLES_WITHIN
+        while True:
+            self.trial.database.look()
+            claims = self.claims()
+            now = time.monotonic()
+            for claim in claims:
+                if claim["state"] in FINAL:
+                    told_at.setdefault(claim["id"], now)
+            jobs = self.trial.dokploy.queue(self.service)
+            if now > end or (len(told_at) == len(claims) and not jobs and self._quiet(now)):
+                break
+            time.sleep(1)
+        stuck = {one.id for one in self.records() if one.status == "running"} if not jobs else set()
+        return Outcome(claims, self.records(), told_at, self.harm_over_at, frozenset(stuck))
+
+    def _quiet(self, now: float) -> bool:
+        changed = max([0.0, *(one.changed_at for one in self.records())])
+        return now - changed > QUIET and now - self.harm_over_at > QUIET_AFTER_HARM
