@@ -5,6 +5,7 @@ that started all the same would say that it is ready, and lose or refuse what it
 """
 
 import asyncio
+import os
 import random
 import sqlite3
 from collections.abc import Callable
@@ -58,6 +59,9 @@ async def test_on_sqlite_it_refuses_to_start_and_all_goes_on_later(
         await rolled_back(on, mark)
 
 
+@pytest.mark.skipif(
+    "CHAOS_ROUNDS" not in os.environ, reason="takes minutes: CHAOS_ROUNDS, or make chaos"
+)
 async def test_on_postgres_each_process_refuses_to_start_and_all_goes_on_later(
     tmp_path: Path,
 ) -> None:
