@@ -91,9 +91,14 @@ async def _flows(parts: Parts, stack: AsyncExitStack, permits: Permits) -> "Dura
     """The workflow engine, launched."""
     settings, journal = parts.settings, parts.stores.journal
     flows = flows_of(settings, parts.owner)
-    flows.register(
-        DEPLOYMENT_FLOW, Deployer(parts.backends, journal, parts.clock, _pace(settings)).run
+    deployer = Deployer(
+        parts.backends,
+        journal,
+        parts.clock,
+        _pace(settings),
+        troubled=parts.catalog.look_at,
     )
+    flows.register(DEPLOYMENT_FLOW, deployer.run)
     may_kill = {name for name, one in dokploys(settings).items() if one.allow_kill_build}
     canceller = Canceller(parts.backends, journal, parts.clock, may_kill=may_kill)
     flows.register(CANCEL_FLOW, canceller.run)

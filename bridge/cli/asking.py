@@ -82,9 +82,9 @@ async def _asked(settings: "Settings", action: str, name: str, *, follow: bool, 
     from bridge.app.whereabouts import whereabouts
 
     async with kept_in(settings) as stores:
+        await warn_of_troubles(settings, stores)
         wish = await _wish(stores, action, name)
         id_ = await _keep(stores, wish)
-        await warn_of_troubles(settings, stores)
         running = is_running(settings)
         if not running:
             where = (

@@ -8,7 +8,7 @@ empties it as well, and a build that ends while its database is away stays `runn
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bridge.core.lifecycle import Deployment
+from bridge.core.lifecycle import Deployment, State
 
 
 class Verdict(StrEnum):
@@ -44,11 +44,13 @@ class Shown:
         present: its job or its record is there.
         open: its record says that it runs.
         idle: the queue is told, and has no job of the app. None: the queue is not told.
+        survived: the queue has a job from before this one, so no restart has emptied it.
     """
 
     present: bool
     open: bool
     idle: bool | None
+    survived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def verdict(
     *,
     now: float,
     watched_since: float,
-    tells_queue: bool,
+    shown: Shown,
     timing: Timing,
 ) -> Verdict:
     """Judge a deployment by what the looks have shown, `now` included.
@@ -94,19 +96,20 @@ def verdict(
     Args:
         watched_since: from then on no look at the backend has failed, so it can't have been
             restarted, nor can its database have been away.
+        shown: by the newest look.
     """
     absent = now - sight.since
     if sight.idle_since is not None:
         return Verdict.UNCLOSED if now - sight.idle_since > timing.unclosed else Verdict.WAIT
-    if not tells_queue:
+    if shown.idle is None:
         return Verdict.UNTOLD if absent > timing.untold else Verdict.WAIT
     if absent <= timing.lost:
         return Verdict.WAIT
     if deployment.backend_id is not None:
         return Verdict.UNTOLD
-    watched = watched_since <= (sight.seen_at or deployment.asked_at or 0.0)
-    if watched and sight.seen_at is not None:
+    kept = shown.survived or watched_since <= (sight.seen_at or deployment.asked_at or 0.0)
+    if kept and (sight.seen_at is not None or deployment.state is State.QUEUED):
         return Verdict.DROPPED
-    if watched and absent <= timing.untold:
+    if kept and absent <= timing.untold:
         return Verdict.WAIT
     return Verdict.LOST

@@ -42,12 +42,18 @@ class BackendDeployment:
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """A job that waits or is active in the backend's queue."""
+    """A job that waits or is active in the backend's queue.
+
+    Attributes:
+        added_at: when it was put there, in seconds since 1970 by the backend's clock; None where
+            that is not told.
+    """
 
     app: str
     title: str
     description: str
     active: bool
+    added_at: float | None = None
 
 
 class Backend(Protocol):

@@ -164,7 +164,7 @@ class Deployments(Protocol):
         """Move a deployment on, with what is known now; None when `to` may not follow."""
 
     async def say(self, id_: str, note: str) -> None:
-        """Note how a deployment stands without moving it, and raise what shows it.
+        """Note how a deployment that has not ended stands, and raise what shows it.
 
         It is a line of its history, too, unless it was said among the last few in this state.
         """

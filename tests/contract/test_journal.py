@@ -581,6 +581,16 @@ async def test_what_was_said_before_a_deployment_moved_is_news_after_it(journal:
     ]
 
 
+async def test_what_has_ended_keeps_the_words_of_its_end(journal: Any) -> None:
+    id_ = deployment(1).id
+    await record(journal, outcome(1, deployment(1)))
+    await journal.cancel("app-web", 3)
+
+    await journal.say(id_, "waits for the backend")
+
+    assert (await journal.deployment(id_)).note == "cancelled before the backend was asked"
+
+
 async def test_a_cancel_takes_what_waits_and_came_before_it(
     journal: Any, clock: ManualClock
 ) -> None:
@@ -682,7 +692,10 @@ async def test_what_the_backend_lost_and_was_cancelled_ends(journal: Any) -> Non
 
     found = await journal.take_back(deployment(1).id, "[br-2]", "the backend lost it")
 
-    assert (found.state, found.note) == (State.CANCELLED, "cancelled; the backend lost it")
+    assert (found.state, found.note) == (
+        State.CANCELLED,
+        "the backend lost it; it had been cancelled",
+    )
     assert found.finished_at is not None
 
 

@@ -270,7 +270,7 @@ class FakeBackend:
             return None
         now = self.clock()
         return [
-            QueuedJob(job.app, job.title, job.description, active=job.begins_at <= now)
+            QueuedJob(job.app, job.title, job.description, job.begins_at <= now, job.asked_at)
             for job in self._listed()
             if now < job.ends_at
         ]

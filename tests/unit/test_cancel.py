@@ -98,11 +98,26 @@ async def test_what_waits_in_the_backends_queue_is_dropped_there(
     found = await stage.now(new)
     assert (found.state, found.note) == (
         State.CANCELLED,
-        "cancelled: dropped from the backend's queue",
+        "dropped from the backend's queue",
     )
     assert found.finished_at is not None
     assert stage.backend.jobs == []
     assert stage.backend.count("cancel") == 0
+
+
+async def test_what_others_have_asked_for_and_is_dropped_as_well_is_said(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=60.0)
+    new = await asked_for(stage)
+    await followed(stage, new, State.QUEUED)
+    await stage.backend.deploy(stage.app, title="ann by hand", description="")
+
+    await cancel(stage)
+
+    assert (await stage.now(new)).note == (
+        "dropped from the backend's queue, with what others had asked for there: ann by hand"
+    )
 
 
 async def test_what_runs_is_cancelled_and_its_follower_sees_the_end(
@@ -160,7 +175,7 @@ async def test_all_builds_of_the_host_are_interrupted_only_where_that_is_allowed
     ended = await stage.run(new)
     assert (ended.state, ended.note) == (
         State.CANCELLED,
-        "cancelled: its build was interrupted",
+        "its build was interrupted by the cancel",
     )
     assert (await stage.run(other)).state is State.FAILED
 

@@ -1,7 +1,7 @@
 """One deployment from the wish to its real end: asked once, whatever fails in between."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -162,7 +162,7 @@ async def test_a_commit_that_never_comes_is_not_made_up(staged: Callable[..., St
     ended = await staged(tells_after=None).run()
 
     assert (ended.state, ended.deployed_commit) == (State.DONE, None)
-    assert ended.note == "done; the backend does not tell which commit"
+    assert ended.note == "the backend does not tell which commit is live"
 
 
 async def test_another_commit_than_the_pushed_one_is_said(staged: Callable[..., Stage]) -> None:
@@ -582,6 +582,42 @@ async def test_a_queue_that_is_found_empty_after_our_own_restart_is_asked_again(
     assert (ended.state, stage.backend.asked) == (State.DONE, 2)
 
 
+async def test_a_queue_that_was_emptied_while_we_were_down_and_no_restart_came_is_obeyed(
+    staged: Callable[..., Stage],
+) -> None:
+    """A job from before ours is still there, so nobody but a person can have taken ours away."""
+    stage = staged(waits=300.0, builds=900.0)
+    await stage.backend.deploy(replace(stage.app, id="app-other"), title="by hand", description="")
+    stage.clock.now += 5
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    await stage.journal.move(new.id, State.QUEUED)
+    del stage.backend.jobs[1]
+    stage.clock.now += 60
+    asked = stage.backend.asked
+
+    ended = await stage.run(new)
+
+    assert (ended.state, stage.backend.asked - asked) == (State.CANCELLED, 0)
+    assert ended.note.startswith("it was taken out of the backend's queue there")
+
+
+async def test_an_app_that_the_backend_does_not_have_any_more_is_looked_for_at_once(
+    stage: Stage,
+) -> None:
+    stage.backend.next("deployments", NO)
+    new = await stage.wish()
+    looked_at: list[str] = []
+    deployer = Deployer(
+        {"dokploy": stage.backend}, stage.journal, stage.clock, PACE,
+        troubled=looked_at.append, sleep=stage.clock.sleep,
+    )  # fmt: skip
+
+    await deployer.run(KeptSteps(), new.id)
+
+    assert looked_at == ["dokploy"]
+
+
 def interrupt(stage: Stage) -> None:
     """Have the backend restarted, which interrupts what it builds."""
     job = stage.backend.jobs[-1]
@@ -702,7 +738,7 @@ async def test_what_was_cancelled_is_not_asked_for_again_after_a_restart(
     ended = await stage.run(new)
 
     assert (ended.state, stage.backend.asked) == (State.CANCELLED, 1)
-    assert ended.note == "cancelled; the backend was restarted while it built"
+    assert ended.note == "the backend was restarted while it built; it had been cancelled"
 
 
 async def test_what_was_cancelled_while_it_may_have_been_asked_is_not_asked(

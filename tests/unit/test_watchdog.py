@@ -10,6 +10,9 @@ TIMING = Timing(lost=10.0, untold=120.0, unclosed=30.0)
 GONE = Shown(present=False, open=False, idle=True)
 JOB = Shown(present=True, open=False, idle=False)
 BUILDS = Shown(present=True, open=True, idle=False)
+UNTOLD = Shown(present=False, open=False, idle=None)
+SURVIVED = Shown(present=False, open=False, idle=True, survived=True)
+UNWATCHED = {"watched_since": 80.0, "state": State.QUEUED}
 UNCLOSED = Shown(present=True, open=True, idle=True)
 
 
@@ -23,8 +26,21 @@ UNCLOSED = Shown(present=True, open=True, idle=True)
         ("gone from a queue that was watched", Sight(80.0, 80.0), {}, "dropped"),
         ("gone, and looks have failed", Sight(85.0, 80.0), {"watched_since": 85.0}, "lost"),
         ("gone, but its record was known", Sight(80.0, 80.0), {"backend_id": "dep-1"}, "untold"),
-        ("no queue is told", Sight(0.0, 0.0), {"tells_queue": False}, "wait"),
-        ("no queue is told for long", Sight(-30.0), {"tells_queue": False}, "untold"),
+        ("no queue is told", Sight(0.0, 0.0), {"shown": UNTOLD}, "wait"),
+        ("no queue is told for long", Sight(-30.0), {"shown": UNTOLD}, "untold"),
+        ("gone from a queue that nobody has watched", Sight(80.0), UNWATCHED, "lost"),
+        (
+            "gone from a queue that no restart has emptied",
+            Sight(80.0),
+            UNWATCHED | {"shown": SURVIVED},
+            "dropped",
+        ),
+        (
+            "never seen, and no restart has emptied the queue",
+            Sight(80.0),
+            {"watched_since": 80.0, "shown": SURVIVED},
+            "wait",
+        ),
         ("open without a job", Sight(100.0, 100.0, idle_since=80.0), {}, "wait"),
         ("open without a job for long", Sight(100.0, 100.0, idle_since=60.0), {}, "unclosed"),
     ],
@@ -32,8 +48,9 @@ UNCLOSED = Shown(present=True, open=True, idle=True)
 def test_a_deployment_is_judged_by_the_evidence(
     point: str, sight: Sight, facts: dict[str, object], expected: str
 ) -> None:
-    asked = deployment(state=State.ASKED, asked_at=-40.0, backend_id=facts.pop("backend_id", None))
-    more = {"watched_since": -50.0, "tells_queue": True} | facts
+    known = {"state": State.ASKED, "backend_id": None} | facts
+    asked = deployment(asked_at=-40.0, state=known.pop("state"), backend_id=known.pop("backend_id"))
+    more = {"watched_since": -50.0, "shown": GONE} | known
 
     found = verdict(asked, sight, now=100.0, timing=TIMING, **more)  # type: ignore[arg-type]
 

@@ -211,6 +211,7 @@ def jobs_in(jobs: Iterable[Job]) -> list[QueuedJob]:
             title=job.data.title_log or "",
             description=job.data.description_log or "",
             active=job.state == "active",
+            added_at=job.timestamp / 1000 or None,
         )
         for job in oldest_first
         if (app := job.data.application_id or job.data.compose_id)

@@ -156,6 +156,14 @@ class Catalog:
         """Something has changed: read again soon."""
         self._wake.set()
 
+    def look_at(self, backend: str) -> None:
+        """Read again soon, since a backend is said to be in trouble or to have changed.
+
+        One that is known to be in trouble is read every few seconds as it is.
+        """
+        if backend in self._backends and backend not in self.trouble:
+            self.wake()
+
     async def refresh(self) -> None:
         """Read every app of every backend; one that can't be read keeps what was known of it."""
         self._began = self._clock()

@@ -24,6 +24,9 @@ from bridge.ports.journal import JOURNAL, Journal
 
 log = logging.getLogger(__name__)
 
+GONE = 404
+"""A backend's status for an app that it does not have (any more)."""
+
 ADOPTED = "the backend had accepted it already"
 
 
@@ -77,6 +80,8 @@ class Asker:
                 attempt.may_be_there = True
                 await self._journal.say(id_, f"{error}; looking whether it arrived")
             except Refused as error:
+                if error.status == GONE:
+                    self._watchings.troubled(error.service)
                 if attempt.may_be_there:
                     note = f"maybe asked, outcome unknown: {error}"
                     await self._ending.end(id_, State.UNKNOWN, note)
@@ -182,6 +187,7 @@ class Asker:
         if not attempt.may_be_there:
             # Nothing was asked, so a newer push may take this one's place meanwhile.
             await self._journal.withdraw(id_)
+        self._watchings.troubled(error.service)
         await self._journal.say(id_, f"waits for the backend: {error}")
         await self._sleep(error.retry_after or attempt.pause)
         attempt.pause = min(attempt.pause * 2, self._pace.retry_at_most)

@@ -6,14 +6,14 @@ cancelled where the backend can. Each rung says what it did in the deployment's 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Cancel, Deployment, State, app_of
 from bridge.core.watch import App
-from bridge.journey.deployment.watching import Sleep, Watchings
-from bridge.ports.backends import Backend, KillsBuilds, Progress
+from bridge.journey.deployment.watching import Sleep, Watchings, job_of
+from bridge.ports.backends import Backend, KillsBuilds, Progress, QueuedJob
 from bridge.ports.clock import Clock
 from bridge.ports.flows import Steps
 from bridge.ports.journal import Journal
@@ -25,6 +25,9 @@ PAUSE = 0.5
 
 FAILURES = 3
 """How often a fault of our own is tried again."""
+
+MOST_OF_A_TITLE = 80
+"""Characters of a title that somebody else has given."""
 
 LATE_LOOKS = 4
 """How often to look for one before it counts as dropped: a backend may list it late."""
@@ -132,13 +135,17 @@ class Canceller:
     async def _cancel(self, app: App, deployment: Deployment) -> None:
         """Take it out of the backend's queue, or cancel its build."""
         backend = self._watchings.of(app).backend
+        others: list[str] = []
         if deployment.state is not State.RUNNING:
+            others = _waiting_besides(deployment, app, await backend.queue())
             await backend.drop_waiting(app)
         shown, ended = await self._shown(app, deployment)
         if ended:
             return  # whoever follows it says how; what runs now is somebody else's
         if not shown and deployment.state is not State.RUNNING:
-            note = "cancelled: dropped from the backend's queue"
+            note = "dropped from the backend's queue"
+            if others:
+                note += f", with what others had asked for there: {', '.join(others)}"
             await self._journal.move(deployment.id, State.CANCELLED, note)
             return
         try:
@@ -197,3 +204,12 @@ class Canceller:
             if left:
                 await self._sleep(PAUSE)
         return False, False
+
+
+def _waiting_besides(
+    deployment: Deployment, app: App, jobs: Sequence[QueuedJob] | None
+) -> list[str]:
+    """Return the titles of other waiting jobs of the app: a backend drops all or none."""
+    ours = job_of(deployment, jobs)
+    waiting = [job for job in jobs or () if job.app == app.id and not job.active]
+    return [job.title[:MOST_OF_A_TITLE] or "(no title)" for job in waiting if job is not ours]

@@ -14,7 +14,7 @@ from bridge.journey.deployment.asking import Asker
 from bridge.journey.deployment.ending import Ending
 from bridge.journey.deployment.following import Follower
 from bridge.journey.deployment.pace import Pace
-from bridge.journey.deployment.watching import Sleep, Watchings
+from bridge.journey.deployment.watching import Sleep, Troubled, Watchings
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.flows import Steps
@@ -34,13 +34,19 @@ class Deployer:
         pace: Pace | None = None,
         *,
         changed: Wake = lambda: None,
+        troubled: Troubled = lambda _backend: None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """Take the parts; `changed` is called when a deployment has come to an end."""
+        """Take the parts.
+
+        Args:
+            changed: called when a deployment has come to an end.
+            troubled: see `watching.Troubled`.
+        """
         self._journal = journal
         self._pace = pace or Pace()
         self._sleep = sleep
-        self.watchings = Watchings(backends, clock, journal.pinned, sleep=sleep)
+        self.watchings = Watchings(backends, clock, journal.pinned, troubled=troubled, sleep=sleep)
         self._ending = Ending(
             self.watchings, journal, clock, self._pace, changed=changed, sleep=sleep
         )

@@ -120,7 +120,7 @@ class Ending:
     ) -> None:
         current = await self._journal.deployment(deployment.id)
         if current is not None and current.cancel is Cancel.INTERRUPTED:
-            note = "cancelled: its build was interrupted"
+            note = "its build was interrupted by the cancel"
             return await self.end(deployment.id, State.CANCELLED, note, **facts)
         why = await self._why_failed(self._backend(app), record)
         facts["log_tail"] = why.excerpt or None
@@ -245,7 +245,7 @@ def _what_was_deployed(deployment: Deployment, record: BackendDeployment) -> str
     if deployment.action is Action.REDEPLOY:
         return "rebuilt what was checked out; nothing was fetched"
     if record.commit is None:
-        return "done; the backend does not tell which commit"
+        return "the backend does not tell which commit is live"
     if deployment.commit is None or record.commit == deployment.commit:
         return f"commit {record.commit[:7]} is live"
     return (

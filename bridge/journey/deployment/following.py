@@ -127,7 +127,7 @@ class Follower:
             sight,
             now=self._clock(),
             watched_since=watching.watched_since,
-            tells_queue=look.idle is not None,
+            shown=look.shown,
             timing=self._timing,
         )
         if found is Verdict.WAIT:

@@ -22,6 +22,9 @@ Sleep = Callable[[float], Awaitable[None]]
 Pinned = Callable[[str], Awaitable[Container[str]]]
 """The backend's ids that the deployments of an app are known by already."""
 
+Troubled = Callable[[str], None]
+"""Is told the name of a backend that can't be reached, or that knows an app no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -32,12 +35,14 @@ class Look:
         doubtful: records that ended since we asked, newest first, which may be ours or not;
             only where neither record nor job is shown.
         idle: the queue has no job of the app, ours or another's; None where it is not told.
+        survived: the queue has a job from before ours, so no restart has emptied it since.
     """
 
     record: BackendDeployment | None = None
     job: QueuedJob | None = None
     doubtful: tuple[BackendDeployment, ...] = ()
     idle: bool | None = None
+    survived: bool = False
 
     @property
     def present(self) -> bool:
@@ -48,7 +53,7 @@ class Look:
     def shown(self) -> Shown:
         """The look as the watchdog takes it in."""
         runs = self.record is not None and self.record.status is Progress.RUNNING
-        return Shown(self.present, runs, self.idle)
+        return Shown(self.present, runs, self.idle, self.survived)
 
 
 MANY = 500
@@ -76,6 +81,7 @@ class Watching:
         clock: Clock,
         pinned: Pinned,
         *,
+        troubled: Troubled = lambda _backend: None,
         sleep: Sleep = asyncio.sleep,
         quick: float = 40.0,
         per_second: float = 8.0,
@@ -85,6 +91,7 @@ class Watching:
         self.backend = backend
         self._clock = clock
         self._pinned = pinned
+        self._troubled = troubled
         self._sleep = sleep
         self._quick = quick
         self._per_second = per_second
@@ -177,7 +184,10 @@ class Watching:
         if found.ours is not None and (job is None or marked(deployment, found.ours)):
             return Look(listed[found.ours.id], job, idle=idle)
         doubtful = () if job is not None else tuple(listed[one.id] for one in found.doubtful)
-        return Look(None, job, doubtful, idle)  # what still runs has not ended, whatever else has
+        asked_at = (deployment.asked_at or 0.0) + self._ahead()
+        survived = not doubt and any((one.added_at or asked_at) < asked_at for one in jobs or ())
+        # What still runs has not ended, whatever else has.
+        return Look(None, job, doubtful, idle, survived)
 
     def _ahead(self) -> float:
         return self.backend.clock_ahead if isinstance(self.backend, TellsTime) else 0.0
@@ -201,15 +211,16 @@ class Watching:
         try:
             self._queue = await self.backend.queue()
         except BridgeError as error:
-            self._blinded(error)
+            self._failure = self._clock(), error
+            self._blinded()
             raise
         self._queue_at, self._failure = self._clock(), None
         if self._watched_since is None or self._queue_at - before > LONGEST_GAP:
             self._watched_since = self._queue_at
 
-    def _blinded(self, error: BridgeError) -> None:
-        self._failure = self._clock(), error
+    def _blinded(self) -> None:
         self.restarted()
+        self._troubled(self.backend.name)
 
     async def _spaced(self, id_: str, app: App) -> list[BackendDeployment]:
         if (pause := self._take_turn()) > 0:
@@ -217,7 +228,7 @@ class Watching:
         try:
             records = await self.backend.deployments(app)
         except BridgeError:
-            self.restarted()
+            self._blinded()
             raise
         if id_ in self._followed:
             self._followed[id_] = self._clock()
@@ -249,11 +260,15 @@ class Watchings:
         clock: Clock,
         pinned: Pinned,
         *,
+        troubled: Troubled = lambda _backend: None,
         sleep: Sleep = asyncio.sleep,
         per_second: float = 8.0,
     ) -> None:
+        self.troubled = troubled
         self._all = {
-            name: Watching(backend, clock, pinned, sleep=sleep, per_second=per_second)
+            name: Watching(
+                backend, clock, pinned, troubled=troubled, sleep=sleep, per_second=per_second
+            )
             for name, backend in backends.items()
         }
 

@@ -103,7 +103,7 @@ def take_back(db: sa.Connection, id_: str, token: str, why: str, at: float) -> D
     lost = _locked(db, id_, tables.deployments.c.state.in_(LOSABLE))
     if lost is None:
         return None
-    if (ended := _needless(db, lost, at, f"cancelled; {why}")) is not None:
+    if (ended := _needless(db, lost, at, f"{why}; it had been cancelled")) is not None:
         return ended
     note = f"{why}; asked again"
     facts = {
@@ -155,8 +155,8 @@ def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
     """
     t = tables.deployments
     row = db.execute(sa.select(t).where(t.c.id == id_).with_for_update()).mappings().first()
-    if row is None or row["note"] == note:
-        return
+    if row is None or row["note"] == note or State(row["state"]) in FINAL:
+        return  # what has ended keeps the words of its end
     db.execute(sa.update(t).where(t.c.id == id_).values(note=note))
     if (row["state"], note) in _last_lines(db, id_):
         _show(db, id_, row["seq"], at)
