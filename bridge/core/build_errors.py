@@ -83,6 +83,9 @@ _BOILERPLATE = _any(
     r"|signal |Exit status|Failed at|This is probably|There is likely|A complete log"
     r"|Lifecycle|   ?)"
     r"| \S+@\S+ \S+: `)",
+    # The heading of a step, which says what it does and not how it went; and one that went well.
+    r"^(?:DONE \d[\d.]*s|CACHED)$",
+    r"^\[(?:internal\] |(?:[\w.-]+ )?\d+/\d+\] )",
     # Warnings, and counts of nothing.
     r"^(?:npm )?(?:warn|WARN|[Ww]arning)\b",
     r"^\d+ warnings? found",
