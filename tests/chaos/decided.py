@@ -54,6 +54,10 @@ def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], reco
             what = f"{push.id} {push.kind} to {push.branch} of {sorted(push.apps)}: "
             verdict.blame("skipped_as_it_was", (f"{what}{a} {reasons[a]}" for a in changed))
             verdict.blame("wrongly_decided", (f"{what}{a} {reasons[a]}" for a in wrong - changed))
+    kept = {delivery.id for delivery in record.deliveries}
+    for push in pushes:
+        if push.id not in kept:  # unheard; catching up may find where it has led
+            may |= {(app, push.after) for app in _verdicts(stage, push)[0]}
     wished = Counter((app_of(one), one.commit) for one in record.deployments if one.commit)
     verdict.blame("twice", (f"wished twice: {what}" for what, n in wished.items() if n > 1))
     verdict.blame("lost", (f"never wished: {what}" for what in must - set(wished)))
