@@ -94,7 +94,7 @@ class Answer:
 
     @cached_property
     def said(self) -> Mapping[str, Any]:
-        """Its JSON object; empty where it is something else."""
+        """The JSON object in the body; empty where it is something else."""
         try:
             said = json.loads(self.body)
         except ValueError:
@@ -114,7 +114,7 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """Its words, fit to be shown; "HTTP 502" where it has none."""
+        """The server's words, fit to be shown; "HTTP 502" where it has none."""
         # "Invalid JSON" comes as plain text; a JSON answer without a message says nothing.
         message = self.message or ("" if self.said else self.body[:2000].decode(errors="replace"))
         fields = _field_errors(self.said)

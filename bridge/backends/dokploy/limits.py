@@ -1,11 +1,11 @@
-"""How long one request to a Dokploy may take, and how often it is tried."""
+"""Limits of one request to a Dokploy: time, size and tries."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long, how much and how often; seconds and bytes.
+    """Limits of one request, in seconds and bytes.
 
     Attributes:
         connect: to open a connection, and to wait for a free one.

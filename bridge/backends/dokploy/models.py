@@ -159,7 +159,7 @@ class Settings(Service):
 
 
 class Enveloped(_Answer):
-    """What tRPC wraps an answer in; `json` is superjson's, whose `meta` only tells of dates."""
+    """An answer as tRPC wraps it; `json` is superjson's, whose `meta` only tells of dates."""
 
     service: Service = Field(validation_alias="json")
 

@@ -98,7 +98,7 @@ def app_of(app: App, service: Service) -> App:
 
 
 def trigger_of(service: Service) -> Trigger:
-    """What makes it deploy; a stored trigger counts for GitHub alone.
+    """Return what makes an app deploy; a stored trigger counts for GitHub alone.
 
     Dokploy looks at `triggerType` in GitHub's webhook and nowhere else (recorded.jsonl,
     65-rt-git-triggerType-tag-still-branch-push).

@@ -105,7 +105,7 @@ def application_one(
 
 
 def application_deleted(application: Record) -> Record:
-    """What `application.delete` answers, of `application.one`'s answer before."""
+    """Return the answer of `application.delete`, made of that of `application.one` before it."""
     ours = ("hasGitProviderAccess", "unauthorizedProvider")
     return {key: value for key, value in application.items() if key not in ours}
 

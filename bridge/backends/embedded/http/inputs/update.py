@@ -19,7 +19,7 @@ from bridge.backends.embedded.words import words
 
 
 def _truth(value: Any) -> bool:
-    """What JavaScript takes a value for: `"false"`, `[]` and `{}` are true."""
+    """Coerce a value as JavaScript does: `"false"`, `[]` and `{}` are true."""
     return bool(value) or isinstance(value, list | dict)
 
 
