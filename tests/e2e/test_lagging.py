@@ -7,6 +7,7 @@ the journal shows as open afterwards must come to its end without a restart.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import psycopg
 import pytest
@@ -33,10 +34,17 @@ class Replica:
     def __init__(self, url: str) -> None:
         self._url = url
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing behind: other tests use the same database."""
+        with self._open() as db:
+            db.execute("DROP SCHEMA IF EXISTS replica CASCADE")
+
     def follow(self) -> None:
         """Copy what is there now."""
         with self._open() as db:
-            db.execute("DROP SCHEMA IF EXISTS replica CASCADE")
             db.execute("CREATE SCHEMA replica")
             for table, copy in self._pairs(db):
                 db.execute(sql.SQL("CREATE TABLE {} AS TABLE {}").format(copy, table))
@@ -78,27 +86,27 @@ async def test_all_that_is_open_goes_on_without_a_restart(
     tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "LOOK", 0.5)
-    replica = Replica(postgres)
     others = {"BRIDGE_DOKPLOY_API_KEY": "a key", "DATABASE_URL": postgres}
     others |= {"BRIDGE_JOURNEY_ADOPT": "1", "BRIDGE_JOURNEY_LOST": "2"}
-    async with recording_backend(apps=2, build_seconds=0.1, listing_delay=0.0) as backend:
-        others["BRIDGE_DOKPLOY_URL"] = backend.url
-        async with running_world(tmp_path / "bridge", **others) as world:
-            backend.may_end.clear()
-            await push(world, "0" * 40, "a" * 40)
-            await until_states(world, "running", "running")
-            await push(world, "a" * 40, "b" * 40)
-            await until_states(world, "running", "running", "waiting", "waiting")
-            replica.follow()
-            backend.may_end.set()
-            await world.ended(4)
+    with Replica(postgres) as replica:
+        async with recording_backend(apps=2, build_seconds=0.1, listing_delay=0.0) as backend:
+            others["BRIDGE_DOKPLOY_URL"] = backend.url
+            async with running_world(tmp_path / "bridge", **others) as world:
+                backend.may_end.clear()
+                await push(world, "0" * 40, "a" * 40)
+                await until_states(world, "running", "running")
+                await push(world, "a" * 40, "b" * 40)
+                await until_states(world, "running", "running", "waiting", "waiting")
+                replica.follow()
+                backend.may_end.set()
+                await world.ended(4)
 
-            replica.take_over()
-            assert await world.states() == ["running", "running", "waiting", "waiting"]
+                replica.take_over()
+                assert await world.states() == ["running", "running", "waiting", "waiting"]
 
-            ended = await world.ended(4)
-            await push(world, "b" * 40, "c" * 40)
-            newest = await world.ended(6)
+                ended = await world.ended(4)
+                await push(world, "b" * 40, "c" * 40)
+                newest = await world.ended(6)
 
     assert {one.state for one in ended} == {State.DONE}
     assert [one.deployed_commit for one in newest[4:]] == ["c" * 40] * 2

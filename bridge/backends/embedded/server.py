@@ -36,6 +36,10 @@ from bridge.ports.clock import Clock
 
 _SHUTDOWN_SECONDS = 5.0
 
+_LOCK_PATIENCE = 1.0
+"""Seconds to wait for the lock: a program that a killed server was just about to start keeps its
+lock until it has begun."""
+
 
 class EmbeddedServer:
     """A small deploy server that speaks Dokploy's HTTP API and serves what it publishes.
@@ -210,14 +214,23 @@ def _hosts(sites: Sites) -> Middleware:
 def _lock(root: Path) -> int:
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    until = time.monotonic() + _LOCK_PATIENCE
+    while not _taken(handle):
+        if time.monotonic() > until:
+            os.close(handle)
+            raise Rejected(
+                f"another embedded backend uses {root}; stop it or choose another data directory"
+            )
+        time.sleep(0.05)  # in a thread; nothing tells when a lock becomes free
+    return handle
+
+
+def _taken(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise Rejected(
-            f"another embedded backend uses {root}; stop it or choose another data directory"
-        ) from error
-    return handle
+    except OSError:
+        return False
+    return True
 
 
 def _sweep(root: Path) -> None:
