@@ -903,6 +903,27 @@ async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_a_r
     )
 
 
+async def test_a_failed_build_of_our_commit_is_a_failure_whosever_it_was(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=300.0, log="fatal: no space left\n")
+    restarted(stage, at=30)
+
+    def by_hand() -> None:
+        theirs = stage.backend.foreign(stage.app)
+        theirs.ending, theirs.told_when_failed = Progress.ERROR, True
+
+    stage.clock.after(36, by_hand)
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.backend_id) == (State.FAILED, None)
+    assert ended.note == (
+        "fatal: no space left (the backend does not tell whether this deployment or another one"
+        " built it)"
+    )
+
+
 async def test_where_several_may_be_ours_only_what_holds_for_each_is_claimed(
     staged: Callable[..., Stage],
 ) -> None:

@@ -206,11 +206,17 @@ class Ending:
         newest = records[0]
         if certain and len(records) == 1:
             return await self.of_record(deployment, await self.app_of(deployment), newest)
-        facts = {"finished_at": newest.finished_at or self._clock()}
+        facts: dict[str, object] = {"finished_at": newest.finished_at or self._clock()}
         if len(records) == 1:
             doubt = "the backend does not tell whether this deployment or another one built it"
         else:
             doubt = f"the backend does not tell which of {len(records)} deployments is this one"
+        if all(_failed_with(record, deployment.commit) for record in records):
+            app = await self.app_of(deployment)
+            why = await self._why_failed(self._backend(app), newest)
+            facts["log_tail"] = why.excerpt or None
+            note = f"{why.reason} ({doubt})"
+            return await self.end(deployment.id, State.FAILED, note, **facts)
         if any(record.status is not Progress.DONE for record in records):
             return await self.end(
                 deployment.id, State.UNKNOWN, f"outcome unknown: {doubt}", **facts
@@ -227,6 +233,10 @@ class Ending:
 
     def _backend(self, app: App) -> Backend:
         return self._watchings.of(app).backend
+
+
+def _failed_with(record: BackendDeployment, commit: str | None) -> bool:
+    return record.status is Progress.ERROR and record.commit == commit
 
 
 async def _read_again(backend: Backend, app: App) -> list[BackendDeployment]:
