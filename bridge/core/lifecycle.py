@@ -41,7 +41,7 @@ FINAL = frozenset(state for state, following in MOVES.items() if not following)
 
 
 class Cancel(StrEnum):
-    """How far a person's cancel has come; it outlives restarts of the bridge and the backend."""
+    """The progress of a person's cancel; it outlives restarts of the bridge and the backend."""
 
     REQUESTED = "requested"  # from here on the backend is never asked for it
     INTERRUPTED = "interrupted"  # its build was interrupted, so an error is the end of a cancel

@@ -161,7 +161,7 @@ def _stored(old: Saved, new: Saved, shown: Container[str]) -> Iterator[Changed]:
 def _is_shown(
     name: str, before: Any, shown: Container[str], old_kind: str | None, new_kind: str | None
 ) -> bool:
-    """Whether the fields of the source in use show the change of a stored field."""
+    """Tell whether the fields of the source in use show the change of a stored field."""
     kind, _, field = name.rpartition(".")
     if field not in shown:
         return False
@@ -178,7 +178,7 @@ def _foreign(row: SourceRow | None) -> str | None:
 
 
 def _stays(name: str, before: Configured, after: Configured) -> bool:
-    """Whether a field that is no longer in use stays stored."""
+    """Tell whether a field that is no longer in use stays stored."""
     provider, row = before.saved.provider, after.saved.row
     if provider is None or row is None:
         return False
@@ -186,7 +186,7 @@ def _stays(name: str, before: Configured, after: Configured) -> bool:
 
 
 def _stored_meaning(name: str, value: Any) -> Any:
-    """What a stored value says: an empty build path is the repository's root."""
+    """Return the meaning of a stored value: an empty build path is the repository's root."""
     if isinstance(value, SecretStr) and not value.get_secret_value():
         return None
     return None if name.endswith(".build_path") and value == "/" else _meant(value)

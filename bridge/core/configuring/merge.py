@@ -204,7 +204,7 @@ def _stored_trigger(now: Configured) -> Trigger:
 
 
 def _optional(stored: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """What the backend has stored for a kind of source and nobody need name to use it again.
+    """Return what is stored for a kind of source, so that it can be used again without naming it.
 
     A repository, a branch and an address are named each time: half of an old source and half of
     a new one fit nobody.

@@ -136,5 +136,5 @@ def stored_of(row: SourceRow, kind: str) -> dict[str, Any]:
 
 
 def says_something(value: Any) -> bool:
-    """Whether a stored value differs from an empty one; an empty secret is empty too."""
+    """Tell whether a stored value differs from an empty one; an empty secret is empty too."""
     return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)

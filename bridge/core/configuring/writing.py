@@ -1,4 +1,4 @@
-"""What a change of an app's source writes into its row."""
+"""Work out which columns a change of an app's source writes into its row."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ FORGETS: Mapping[str, Any] = {
     "submodules": False,
     "trigger": Trigger.PUSH.value,
 }
-"""What `disconnectGitProvider` writes; it leaves the image, its credentials and Bitbucket's slug.
+"""The columns that `disconnectGitProvider` writes; image, credentials and Bitbucket's slug stay.
 
 A compose stack has no build paths. Source: facts.md and recorded-2.jsonl, group 254.
 """
