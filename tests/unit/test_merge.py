@@ -143,7 +143,9 @@ def test_credentials_and_folders_that_are_stored_are_used_again_and_shown() -> N
     image = merge(now, source(SourceType.DOCKER, image="web:2"))
     assert image.saved.provider == DOCKER.model_copy(update={"image": "web:2"})
     assert Changed("password", None, "set") in difference(now, image)
-    assert Changed("stored.docker.image", "web:1", "web:2") in difference(now, image)
+    assert [one for one in difference(now, image) if one.field.endswith("image")] == [
+        Changed("image", "web:1", "web:2")
+    ]
 
     address = merge(now, source(SourceType.GIT, url="https://example.com/b", branch="dev"))
     assert isinstance(address.saved.provider, GitSource)
@@ -164,6 +166,28 @@ def test_a_password_that_stays_stored_is_not_said_to_be_removed() -> None:
     assert Changed("password", "set", "not in use") in difference(now, gone)
     assert gone.saved.row is not None
     assert fields_of(gone.saved.row)["docker.password"] == SecretStr("hunter2")
+
+
+def test_what_stays_stored_is_not_said_to_be_emptied() -> None:
+    now = configured(row=row_with(GITHUB, GIT))
+
+    image = difference(now, merge(now, source(SourceType.DOCKER, image="web:2")))
+
+    assert Changed("owner", "my-org", "not in use") in image
+    assert Changed("branch", "main", "not in use") in image
+    assert Changed("image", None, "web:2") in image
+
+
+def test_a_value_that_another_source_had_stored_is_shown_where_it_is_lost() -> None:
+    now = configured(row=row_with(GITHUB, GIT))
+
+    address = source(SourceType.GIT, url="https://example.com/b", branch="dev")
+    changed = difference(now, merge(now, address))
+
+    assert Changed("branch", "main", "dev") in changed
+    assert Changed("stored.git.branch", "main", "dev") not in changed
+    other = configured(row=row_with(GITHUB, GIT.model_copy(update={"branch": "old"})))
+    assert Changed("stored.git.branch", "old", "dev") in difference(other, merge(other, address))
 
 
 def test_another_kind_of_source_needs_all_its_fields() -> None:

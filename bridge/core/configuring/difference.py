@@ -8,7 +8,7 @@ are set, and that they change.
 """
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
@@ -27,6 +27,9 @@ FOREIGN = frozenset({"gitea", "bitbucket", "drop", "raw"})
 
 STORED = "stored."
 """Begins the name of a field that is stored for a source not in use."""
+
+UNUSED = "not in use"
+"""The value of a field that stays stored while another source comes into use."""
 
 SECTIONS = ("env", "build_args", "build_secrets")
 RULES = {one.name: "branches" if one.name == "branch" else one.name for one in fields(Rules)}
@@ -50,7 +53,8 @@ class Changed:
 
     Attributes:
         field: e.g. "branch", "env.API_KEY", "rules.tags" or "stored.git.url".
-        before, after: its values; of a secret only "set", "changed", "removed" or "not in use".
+        before, after: its values; of a secret only "set", "changed" or "removed". `UNUSED` after
+            a change says that the backend keeps the value.
     """
 
     field: str
@@ -61,12 +65,15 @@ class Changed:
 def difference(before: Configured, after: Configured) -> tuple[Changed, ...]:
     """What differs, in the order in which a configuration is shown."""
     old, new = dict(_fields(before)), dict(_fields(after))
+    for name, value in _replaced(before.saved, after.saved):
+        if old.get(name) is None:
+            old[name] = value
     in_use = [
         _changed(name, old.get(name), new.get(name), kept=_stays(name, before, after))
         for name in (old | new)
         if old.get(name) != new.get(name)
     ]
-    return (*in_use, *_stored(before.saved, after.saved, {one.field for one in in_use}))
+    return (*in_use, *_stored(before.saved, after.saved, in_use))
 
 
 def shown(configured: Configured) -> dict[str, Value]:
@@ -101,10 +108,10 @@ def text_of(value: Value) -> str:
 
 def _changed(name: str, old: Any, new: Any, *, kept: bool = False) -> Changed:
     if isinstance(old, SecretStr) or isinstance(new, SecretStr):
-        gone = "not in use" if kept else "removed"
+        gone = UNUSED if kept else "removed"
         how = "set" if old is None else gone if new is None else "changed"
         return Changed(name, None if old is None else "set", how)
-    before, after = masked(old), masked(new)
+    before, after = masked(old), UNUSED if new is None and kept else masked(new)
     if before == after:  # only what is masked differs
         after = f"{after} (its credentials changed)"
     return Changed(name, before, after)
@@ -147,25 +154,36 @@ def _variables(section: str, text: SecretStr | None) -> Iterator[tuple[str, Secr
 # ── what is stored for sources not in use ────────────────────────────────────
 
 
-def _stored(old: Saved, new: Saved, shown: Container[str]) -> Iterator[Changed]:
+def _stored(old: Saved, new: Saved, in_use: Iterable[Changed]) -> Iterator[Changed]:
     """The stored fields that change and that the fields in use do not show."""
     if old.row is None or new.row is None:
         return
-    was, becomes = fields_of(old.row), fields_of(new.row)
-    for name, value in was.items():
+    shown = {one.field: one.before for one in in_use}
+    for name, before, after in _rewritten(old.row, new.row):
+        kind, _, field = name.rpartition(".")
+        changed = _changed(f"{STORED}{name}", before, after)
+        same = kind == _in_use(new) and changed.before in (None, shown.get(field))
+        if field not in shown or (kind and kind != _in_use(old) and not same):
+            yield changed
+
+
+def _replaced(old: Saved, new: Saved) -> Iterator[tuple[str, Any]]:
+    """The stored values of the source that comes into use which change, by their plain names."""
+    kind = _in_use(new)
+    if old.row is None or new.row is None or kind == _in_use(old):
+        return
+    for name, before, _ in _rewritten(old.row, new.row):
+        if name.startswith(f"{kind}.") and before is not None:
+            yield name.removeprefix(f"{kind}."), before
+
+
+def _rewritten(old: SourceRow, new: SourceRow) -> Iterator[tuple[str, Any, Any]]:
+    """The stored fields that change: name, value before, value after."""
+    becomes = fields_of(new)
+    for name, value in fields_of(old).items():
         before, after = _stored_meaning(name, value), _stored_meaning(name, becomes[name])
-        if before != after and not _is_shown(name, before, shown, _in_use(old), _in_use(new)):
-            yield _changed(f"{STORED}{name}", before, after)
-
-
-def _is_shown(
-    name: str, before: Any, shown: Container[str], old_kind: str | None, new_kind: str | None
-) -> bool:
-    """Tell whether the fields of the source in use show the change of a stored field."""
-    kind, _, field = name.rpartition(".")
-    if field not in shown:
-        return False
-    return not kind or kind == old_kind or (kind == new_kind and before is None)
+        if before != after:
+            yield name, before, after
 
 
 def _in_use(saved: Saved) -> str | None:
