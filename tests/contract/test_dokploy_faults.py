@@ -189,6 +189,21 @@ FAULTS: dict[str, tuple[Behaviour, type[BridgeError], type[BridgeError]]] = {
 }
 
 
+async def test_a_read_that_was_slow_to_fail_is_not_tried_again(wire: Wire) -> None:
+    now = iter(range(0, 1000, 6))
+    server = await asyncio.start_server(wire.handle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    wire.behave = answers(b"", "500 Internal Server Error")
+    client = Dokploy(f"http://127.0.0.1:{port}", "any-key", clock=lambda: next(now), pause=at_once)
+
+    with pytest.raises(Unreachable):
+        await client.apps()
+
+    assert len(wire.with_key) == 1
+    await client.close()
+    await wire.stop(server)
+
+
 @pytest.mark.parametrize("name", FAULTS)
 async def test_a_mutation_is_sent_once_and_its_error_says_whether_it_may_have_arrived(
     dokploy: Dokploy, wire: Wire, name: str

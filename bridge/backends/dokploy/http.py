@@ -107,13 +107,13 @@ class Http:
         left = self._limits.read_retries if retries is None else retries
         pause = _FIRST_PAUSE
         while True:
-            call = self._call(path, None)
+            call, asked_at = self._call(path, None), self._clock()
             try:
                 return _in_form(call, form, await self._exchange(call, query, at=at))
             except Unreachable as error:
                 if had_its_time(error) and await self._judge.database() is Witness.AWAY:
                     raise database_away(self._service) from error
-                if left <= 0 or not may_end_soon(error):
+                if left <= 0 or not may_end_soon(error, self._clock() - asked_at):
                     raise
             left -= 1
             await self._pause(pause)
