@@ -157,7 +157,7 @@ def no_turns_of_an_app() -> None:
     enqueue = _put(DurableFlows, "_enqueue", beside)
 
 
-async def _sees_nothing(*_: Any) -> Any:
+async def _sees_nothing(*_: Any, **__: Any) -> Any:
     """The look of somebody who finds nothing at the backend."""
     from bridge.journey.deployment.watching import Look
 
@@ -165,9 +165,11 @@ async def _sees_nothing(*_: Any) -> Any:
 
 
 def asks_again_blindly() -> None:
-    from bridge.journey.deployment.asking import Asker
+    """Neither looks for what it asked for, nor knows its own mark before it asks again."""
+    from bridge.journey.deployment import asking
 
-    _put(Asker, "_found", _sees_nothing)
+    _put(asking.Asker, "_found", _sees_nothing)
+    _put(asking, "marked", lambda *_: False)
 
 
 def asks_again_for_the_dead() -> None:
@@ -200,7 +202,7 @@ def tokens_come_again() -> None:
     from bridge.core.lifecycle import app_of
     from bridge.journey.delivery import meaning
 
-    token_for = _put(meaning, "token_for", lambda name, id_: token_for(name, app_of(id_)))
+    token_for = _put(meaning, "token_for", lambda _salt, id_: token_for("", app_of(id_)))
 
 
 def newest_goes_first() -> None:
@@ -298,10 +300,11 @@ def failed_is_cancelled() -> None:
 
 
 def last_line_is_the_reason() -> None:
+    from bridge.core.failure import Failure
     from bridge.journey.deployment.ending import CLOSING, Ending
 
-    async def closing(*_: Any) -> str:
-        return CLOSING
+    async def closing(*_: Any) -> Failure:
+        return Failure(CLOSING)
 
     _put(Ending, "_why_failed", closing)
 
