@@ -12,9 +12,9 @@ from enum import StrEnum
 from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
 from bridge.core.events import PullRequestOpened, RefKind, RefPushed
+from bridge.githosts.showing.names import contexts, environments
 from bridge.githosts.showing.shows import ShowsComment, ShowsDeployment, ShowsStatus
 from bridge.githosts.showing.standing import ELSEWHERE, SILENT, watches
-from bridge.githosts.showing.statuses import environment_name
 from bridge.ports.feedback import Occasion, Remember, Shows, Story, Turn
 from bridge.ports.host_api import HostApi, PullRequest
 from bridge.ports.targets import Memory, Target, about_delivery, about_deployment
@@ -123,6 +123,7 @@ class Plans:
         assert push.commit is not None
         sha, outcome = push.commit.sha, occasion.outcome
         deployed = {one.app_id: one.id for one in outcome.deployments}
+        names = contexts(_labels(occasion))
 
         def follows(decision: Decision) -> str:
             id_ = deployed.get(decision.app_id)
@@ -137,6 +138,7 @@ class Plans:
                 rank=_DEPLOYED if decision.app_id in deployed else _SKIPPED,
                 commit=sha,
                 app=decision.app_id,
+                context=names[decision.app_id],
             )
             for decision in outcome.decisions
             if decision.reason not in SILENT | ELSEWHERE
@@ -144,6 +146,7 @@ class Plans:
 
     def _deployments(self, push: RefPushed, occasion: Occasion) -> list[Target]:
         assert push.commit is not None
+        names = environments(_labels(occasion), occasion.apps)
         return [
             self._target(
                 "deployment",
@@ -153,10 +156,17 @@ class Plans:
                 rank=_DEPLOYED,
                 commit=push.commit.sha,
                 ref=str(push.ref),
-                environment=environment_name(occasion.apps.get(one.app_id), one.app),
+                environment=names[one.app_id],
             )
             for one in occasion.outcome.deployments
         ]
+
+
+def _labels(occasion: Occasion) -> dict[str, str]:
+    """The label of each app of the pushed repository, by id."""
+    outcome = occasion.outcome
+    deployed = {one.app_id: one.app for one in outcome.deployments}
+    return deployed | {one.app_id: one.app for one in outcome.decisions}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.githosts.showing.comment import is_marked, render_comment
-from bridge.githosts.showing.standing import standings
-from bridge.githosts.showing.statuses import Said, context_of, deployment_status, status_of
+from bridge.githosts.showing.names import contexts
+from bridge.githosts.showing.standing import Standing, standings
+from bridge.githosts.showing.statuses import Said, deployment_status, status_of
 from bridge.ports.feedback import Remember, Story, Turn
 from bridge.ports.host_api import Comment, HostApi
 from bridge.ports.targets import Memory, Target
@@ -120,7 +121,7 @@ class ShowsStatus:
             await self.api.set_status(
                 place["repository"],
                 place["commit"],
-                context_of(found[0].label),
+                place.get("context") or _context(found[0]),
                 said.state,
                 said.description,
                 app.page if app else None,
@@ -183,6 +184,11 @@ class ShowsDeployment:
                 await _too_early(memory, remember, error)
         await remember({"deployment": id_})
         return id_
+
+
+def _context(one: Standing) -> str:
+    """The name of a status that was planned by a release that named it only when it was shown."""
+    return contexts({one.app_id: one.label})[one.app_id]
 
 
 def _never_asked(deployment: Deployment) -> bool:

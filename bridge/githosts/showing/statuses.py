@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import shorten
 from bridge.core.redaction import redact
-from bridge.core.watch import PRODUCTION, App, environment_of
 from bridge.githosts.showing.markdown import one_line
 from bridge.githosts.showing.standing import GOING, WHY_NOT, Standing
 from bridge.ports.host_api import CommitState
@@ -39,27 +38,6 @@ class Said:
     description: str
 
 
-def context_of(label: str) -> str:
-    """The name of a status, e.g. "dokploy/shop/web"; the hosts take 255 characters."""
-    return f"dokploy/{_plain(label, 200)}"
-
-
-def environment_name(app: App | None, label: str) -> str:
-    """The environment of an app's deployment objects, e.g. "production/shop/web".
-
-    One of its own: a host takes a newer deployment of an environment for the successor of all
-    older ones, and GitLab folds what stands before the first slash into one group. GitLab takes
-    letters, digits, spaces and `-_/${}.`, and no slash at either end.
-    """
-    project, name = (app.project, app.name) if app else ("", label)
-    whole = "/".join(part for part in (environment_of(app), project, name) if part)
-    kept = "".join(char if char.isalnum() or char in " -_/." else "-" for char in whole)
-    return (
-        kept.encode("ascii", "replace").decode().replace("?", "-").strip("/ ")[:255].rstrip("/ ")
-        or PRODUCTION
-    )
-
-
 def status_of(one: Standing) -> Said | None:
     """What the commit of the newest push shows for an app; None: nothing."""
     if one.skipped:
@@ -85,6 +63,6 @@ def deployment_status(deployment: Deployment) -> Said:
     return Said(_STATES[deployment.state], _plain(words))
 
 
-def _plain(text: str, most: int = LONGEST) -> str:
+def _plain(text: str) -> str:
     """One line that every host keeps: some refuse characters of four bytes."""
-    return one_line("".join(char if ord(char) < 0x10000 else "\ufffd" for char in text), most)
+    return one_line("".join(char if ord(char) < 0x10000 else "\ufffd" for char in text), LONGEST)

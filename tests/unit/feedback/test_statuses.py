@@ -11,15 +11,13 @@ from bridge.core.lifecycle import State
 from bridge.githosts.showing.standing import WHY_NOT, standings
 from bridge.githosts.showing.statuses import (
     Said,
-    context_of,
     deployment_status,
-    environment_name,
     status_of,
 )
 from bridge.ports.feedback import Story
 from bridge.ports.host_api import CommitState
 from bridge.ports.outcomes import Explained
-from tests.fakes.journey import app, deployment
+from tests.fakes.journey import deployment
 
 
 def skipped(reason: Reason, evidence: str, seq: int = 1) -> Explained:
@@ -102,24 +100,6 @@ def test_a_description_is_one_short_line_of_characters_that_hosts_keep(words: st
     assert 0 < len(said.description) <= 140
     assert said.description.isprintable()
     assert max(map(ord, said.description)) < 0x10000
-    context = context_of(words)
-    assert context.startswith("dokploy/")
-    assert len(context) <= 255
-
-
-@given(st.text(max_size=300), st.text(min_size=1, max_size=300))
-def test_an_environment_has_a_name_that_both_hosts_take(name: str, label: str) -> None:
-    found = environment_name(app(environment=name, name=label, project=name), label)
-
-    assert 0 < len(found) <= 255
-    assert set(found) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_/.")
-    assert found == found.strip("/ ")
-
-
-def test_an_environment_is_the_app_s_own() -> None:
-    assert environment_name(app(), "shop/web") == "production/shop/web"
-    assert environment_name(app(environment="staging"), "-") == "staging/shop/web"
-    assert environment_name(None, "shop/gone") == "production/shop/gone"
 
 
 def test_every_reason_that_keeps_a_push_from_deploying_has_words() -> None:
