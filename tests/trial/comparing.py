@@ -2,7 +2,8 @@
 
 Every claim must be true, and every record in the database must be claimed:
 
-- `done`: exactly one record of its own is done, and id, commit and times are that record's;
+- `done`: exactly one record of its own is done, and id, commit and times are that record's; only
+  after a fault it may say instead that somebody has built its commit, and pin no record;
 - `failed`: its record says error, and the note holds the reason;
 - `cancelled`, `superseded`: nothing of its own is done, nor goes on;
 - `unknown`: honest only where the database can't tell either;
@@ -26,6 +27,9 @@ Claim = Mapping[str, Any]
 TOKEN = re.compile(r"\[br-[0-9a-f]+\]")
 CLOSING = "check the logs for details"
 """Part of the line that closes the log of every failed build; it gives no reason."""
+
+DOUBT = "the backend does not tell wh"
+"""Part of a note that says which commit is live, but not whose deployment built it."""
 
 FINAL = {"done", "failed", "cancelled", "superseded", "unknown"}
 WITHIN = 60.0
@@ -117,6 +121,8 @@ def _of_claim(claim: Claim, wanted: Wanted, found: Outcome) -> list[str]:
 
 
 def _done(claim: Claim, mine: list[Record], _: Wanted, found: Outcome) -> list[str]:
+    if claim.get("backend_id") is None and DOUBT in claim["note"]:
+        return _done_by_somebody(claim, found)
     built = [one for one in mine if one.status == "done"]
     if not built:
         built = [one for one in mine if one.id in found.stuck]
@@ -129,6 +135,21 @@ def _done(claim: Claim, mine: list[Record], _: Wanted, found: Outcome) -> list[s
         if not _cut_off(one)
     ]
     return said + _same_record(claim, built[0], ended=built[0].id not in found.stuck)
+
+
+def _done_by_somebody(claim: Claim, found: Outcome) -> list[str]:
+    if not found.harm_over_at:
+        return ["nothing went wrong, and still it says that Dokploy can't tell them apart"]
+    commit, asked = claim["deployed_commit"], claim["created_at"]
+    built = [
+        one
+        for one in found.records
+        if one.app_id == claim["app_id"]
+        and one.status == "done"
+        and one.last["finishedAt"] >= asked
+        and commit in (None, one.commit)
+    ]
+    return [] if built else [f"nobody has built {commit} since"]
 
 
 def _failed(claim: Claim, mine: list[Record], wanted: Wanted, found: Outcome) -> list[str]:

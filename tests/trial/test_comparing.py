@@ -116,6 +116,21 @@ def test_what_the_database_cant_tell_may_be_unknown_and_nothing_else_may() -> No
     assert compare([unknown], [record(status="running", finishedAt=None)], {"unknown"}) != []
 
 
+def test_where_it_cant_be_told_who_has_built_the_commit_that_is_said_after_a_fault_alone() -> None:
+    note = "the backend does not tell whether this deployment or another one built it"
+    doubtful = claim(backend_id=None, started_at=None, note=note)
+    persons = record("r-2", title="Manual", description=f"Commit: {SHA}")
+    lost = record("r-1", **CUT_OFF)
+    told = {"told_at": {doubtful["id"]: 1.0}, "harm_over_at": 1.0}
+
+    assert compare([doubtful], [lost, persons], **told) == []
+    assert "nothing went wrong" in compare([doubtful], [record()])[0]
+    assert "nobody has built" in compare([doubtful], [lost], **told)[0]
+    assert (
+        "nobody has built" in compare([doubtful | {"deployed_commit": OTHER}], [persons], **told)[0]
+    )
+
+
 def test_the_closing_line_of_a_log_is_no_reason() -> None:
     closing = claim(state="failed", note="Error occurred, check the logs for details.")
     other = claim(state="failed", note="something else")
