@@ -117,8 +117,8 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
 def _is_told(one: Deployment, record: Record) -> bool:
     """Whether it, or what has superseded it, has ended without being live, and that is said."""
     by_id = {other.id: other for other in record.deployments}
-    while one.state is State.SUPERSEDED and one.superseded_by in by_id:
-        one = by_id[one.superseded_by]
+    while one.state is State.SUPERSEDED and one.id < (one.superseded_by or "") in by_id:
+        one = by_id[one.superseded_by or ""]
     return one.state in NOT_LIVE
 
 
