@@ -11,13 +11,13 @@ from bridge.backends import BACKENDS
 from bridge.core.errors import Rejected
 from bridge.journey.configuring.configure import Configurable, Configurer
 from bridge.ports.backends import Backend
-from bridge.ports.clock import Wake
+from bridge.ports.clock import Clock, Wake
 from bridge.ports.figures import Observe
 from bridge.settings import DokploySettings, Settings, book_of
 
 
 @asynccontextmanager
-async def run_embedded(settings: Settings) -> AsyncIterator[Any]:
+async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIterator[Any]:
     """The embedded backend alone, as a server."""
     from bridge.backends.embedded import EmbeddedServer
     from bridge.backends.embedded.building.process import Limits
@@ -31,6 +31,7 @@ async def run_embedded(settings: Settings) -> AsyncIterator[Any]:
             build_seconds=settings.embedded.build_timeout,
             memory_bytes=settings.embedded.build_memory * 2**20,
         ),
+        clock=clock,
     )
     try:
         await server.start()
@@ -47,12 +48,19 @@ async def run_embedded(settings: Settings) -> AsyncIterator[Any]:
 
 
 async def backends_of(
-    settings: Settings, stack: AsyncExitStack, observe: Observe
+    settings: Settings, stack: AsyncExitStack, observe: Observe, clock: Clock
 ) -> tuple[dict[str, Backend], Any]:
-    """The backends that deploy: every Dokploy that is set, else the embedded one."""
-    found = {name: dokploy_of(settings, name, observe=observe) for name in dokploys(settings)}
+    """The backends that deploy: every Dokploy that is set, else the embedded one.
+
+    Args:
+        clock: the one by which deployments are followed, so that both sides tell the same time.
+    """
+    found = {
+        name: dokploy_of(settings, name, observe=observe, clock=clock)
+        for name in dokploys(settings)
+    }
     if not found:
-        server = await stack.enter_async_context(run_embedded(settings))
+        server = await stack.enter_async_context(run_embedded(settings, clock))
         return {"embedded": BACKENDS["embedded"](server=server)}, server
     for backend in found.values():
         stack.push_async_callback(backend.close)

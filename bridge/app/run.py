@@ -90,7 +90,7 @@ async def run_bridge(
         await in_background(stack, "alive", stay(stores.journal, clock))
         metrics = Metrics(stores.inbox, stores.journal, sizes_of(settings), clock)
         await metrics.start()
-        backends, embedded = await backends_of(settings, stack, metrics.backend_request)
+        backends, embedded = await backends_of(settings, stack, metrics.backend_request, clock)
         turns = Turns(clock)
         leads, turn = await _leading(settings, role, stores.journal, owner, stack)
         catalog = _catalog(settings, role, backends, stores.journal, leads, clock)

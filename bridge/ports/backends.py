@@ -142,9 +142,11 @@ async def read_apps(backend: Backend, apps: Sequence[App]) -> list[App]:
 class TellsTime(Protocol):
     """A backend whose clock is known, as the times of its records are by that clock."""
 
-    @property
-    def clock_ahead(self) -> float:
-        """Seconds by which its clock is ahead of ours; never more than it really is."""
+    def clock_ahead(self, moment: float) -> float:
+        """Return by how many seconds its clock was ahead of ours at a moment by our clock.
+
+        Never more than it really was.
+        """
 
 
 @runtime_checkable

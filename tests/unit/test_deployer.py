@@ -851,6 +851,25 @@ async def test_a_build_that_began_before_we_asked_is_never_ours(
     assert ended.finished_at >= ended.asked_at
 
 
+async def test_a_build_that_was_asked_for_by_a_clock_that_was_ahead_is_not_asked_for_again(
+    staged: Callable[..., Stage],
+) -> None:
+    """The process that asked has died, and the machine's clock was set back before the next."""
+    stage = staged(waits=0.0, builds=0.1)
+    new = await stage.wish()
+    stage.clock.now += 3600
+    await stage.deployer().ask(new.id)
+    stage.clock.now -= 3600
+    stage.backend.jobs[0].asked_at -= 3600
+    stage.backend.jobs[0].begins_at -= 3600
+    stage.backend.jobs[0].ends_at -= 3600
+    stage.clock.now += 5
+
+    ended = await stage.run(new)
+
+    assert (stage.backend.asked, ended.state, ended.deployed_commit) == (1, State.DONE, HEAD)
+
+
 async def test_a_record_that_another_deployment_is_known_by_is_not_taken(
     staged: Callable[..., Stage],
 ) -> None:

@@ -84,10 +84,9 @@ class Calling:
         """Without the key."""
         return f"Dokploy({self._http.origin!r}, name={self.name!r})"
 
-    @property
-    def clock_ahead(self) -> float:
-        """Seconds by which the server's clock is ahead of ours; never more than it really is."""
-        return self._http.server_clock.ahead
+    def clock_ahead(self, moment: float) -> float:
+        """See `ports.backends.TellsTime`; `moment` is by the clock that was given."""
+        return self._http.server_clock.ahead(moment)
 
     async def _read_if_there(
         self, path: str, form: TypeAdapter[T], query: Query = MappingProxyType({})

@@ -135,7 +135,7 @@ class Follower:
         if found is Verdict.UNCLOSED and look.record is not None:
             await self._ending.unclosed(deployment, app, look.record)
         elif look.doubtful:
-            certain = watching.watched_since <= (deployment.asked_at or 0.0)
+            certain = watching.watched_since <= (deployment.asked_at or 0.0) <= self._clock()
             await self._ending.doubtful(deployment, look.doubtful, certain=certain)
         elif found is Verdict.DROPPED:
             await self._ending.dropped(deployment)

@@ -6,6 +6,7 @@ is known to, needs no look at its app's records. What remains is spaced out.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -177,20 +178,28 @@ class Watching:
         found = match(
             deployment,
             [seen(record) for record in listed.values()],
-            since=(deployment.intent_at or 0.0) + self._ahead(),
+            since=self._by_its_clock(deployment.intent_at or 0.0),
             pinned=pinned,
-            doubt=doubt,
+            doubt=doubt or self._to_come(deployment.intent_at or 0.0),
         )
         if found.ours is not None and (job is None or marked(deployment, found.ours)):
             return Look(listed[found.ours.id], job, idle=idle)
         doubtful = () if job is not None else tuple(listed[one.id] for one in found.doubtful)
-        asked_at = (deployment.asked_at or 0.0) + self._ahead()
+        asked_at = self._by_its_clock(deployment.asked_at or 0.0)
         survived = not doubt and any((one.added_at or asked_at) < asked_at for one in jobs or ())
         # What still runs has not ended, whatever else has.
         return Look(None, job, doubtful, idle, survived)
 
-    def _ahead(self) -> float:
-        return self.backend.clock_ahead if isinstance(self.backend, TellsTime) else 0.0
+    def _by_its_clock(self, moment: float) -> float:
+        """A moment by the backend's clock, or one before: what came later is never left out."""
+        if self._to_come(moment):
+            return -math.inf
+        ahead = self.backend.clock_ahead(moment) if isinstance(self.backend, TellsTime) else 0.0
+        return moment + ahead
+
+    def _to_come(self, moment: float) -> bool:
+        """Whether a process with another clock has written it, so that it tells nothing."""
+        return moment > self._clock()
 
     async def _recent_queue(self, asked_at: float = 0.0) -> list[QueuedJob] | None:
         """Return the queue, read after `asked_at`: an older one says nothing of what came then.

@@ -6,31 +6,68 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backends.dokploy.server_clock import SAMPLES, ServerClock
+from bridge.backends.dokploy.server_clock import ServerClock
+from bridge.core.steady import RATE
 from tests.fakes.journey import ManualClock
 
+drifts = st.lists(
+    st.tuples(st.floats(0.05, 30.0), st.floats(-RATE, RATE), st.floats(0.0, 5.0)),
+    min_size=1,
+    max_size=60,
+)
+"""Of each answer: seconds since the one before, how our clock went meanwhile, how long it took."""
 
-@given(ahead=st.floats(-1e6, 1e6), travelled=st.lists(st.floats(0, 30), min_size=1, max_size=90))
-def test_it_never_counts_as_more_ahead_than_it_is(ahead: float, travelled: list[float]) -> None:
-    clock = ManualClock()
-    server = ServerClock(clock)
-    for seconds in travelled:
-        sent = formatdate(clock.now + ahead, usegmt=True)
-        clock.now += seconds
+
+@given(ahead=st.floats(-1e6, 1e6), drifts=drifts)
+def test_it_never_counts_as_more_ahead_than_it_was(
+    ahead: float, drifts: list[tuple[float, float, float]]
+) -> None:
+    clock, theirs = ManualClock(), 1_800_000_000.0
+    clock.now = theirs - ahead
+    server, moments = ServerClock(clock), []
+    for seconds, drift, took in drifts:
+        sent = formatdate(theirs + seconds, usegmt=True)
+        theirs += seconds + took
+        clock.now += (seconds + took) * (1 + drift)
         server.note({"date": sent})
+        moments.append((clock.now, theirs - clock.now))
 
-    assert ahead - 1 - min(travelled[-SAMPLES:]) - 1e-3 <= server.ahead <= ahead + 1e-3
+    for moment, real in moments:
+        assert server.ahead(moment) <= real + 1e-3
 
 
-def test_a_clock_that_is_set_anew_is_believed_after_a_while() -> None:
+def test_it_is_known_to_a_second_at_the_moment_of_an_answer() -> None:
     clock = ManualClock()
     server = ServerClock(clock)
-    server.note({"date": formatdate(clock.now + 3600, usegmt=True)})
-    for _ in range(SAMPLES):
+    for _ in range(20):
+        clock.now += 0.3
+        server.note({"date": formatdate(clock.now + 3600, usegmt=True)})
+
+    assert 3599 <= server.ahead(clock.now) <= 3600
+
+
+@pytest.mark.parametrize("by", [3600.0, -3600.0])
+def test_a_clock_that_is_set_anew_is_believed_at_once(by: float) -> None:
+    clock = ManualClock()
+    server = ServerClock(clock)
+    for _ in range(50):
         clock.now += 0.25
         server.note({"date": formatdate(clock.now, usegmt=True)})
+    clock.now += 0.25
+    server.note({"date": formatdate(clock.now + by, usegmt=True)})
 
-    assert -0.5 <= server.ahead <= 0
+    assert by - 1 <= server.ahead(clock.now) <= by
+
+
+def test_a_clock_that_is_set_forward_changes_nothing_of_what_was() -> None:
+    clock = ManualClock()
+    server = ServerClock(clock)
+    server.note({"date": formatdate(clock.now, usegmt=True)})
+    moment = clock.now + 0.5
+    clock.now += 2.0
+    server.note({"date": formatdate(clock.now + 3600, usegmt=True)})
+
+    assert -1 <= server.ahead(moment) <= 0
 
 
 @pytest.mark.parametrize(
@@ -40,4 +77,4 @@ def test_what_tells_no_time_changes_nothing(headers: dict[str, str]) -> None:
     server = ServerClock(ManualClock())
     server.note(headers)
 
-    assert server.ahead == 0.0
+    assert server.ahead(0.0) == 0.0
