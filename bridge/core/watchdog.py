@@ -91,9 +91,10 @@ def verdict(
     shown: Shown,
     timing: Timing,
 ) -> Verdict:
-    """Judge a deployment by what the looks have shown, `now` included.
+    """Judge a deployment by what the looks have shown.
 
     Args:
+        now: when the newest look began: its answers tell nothing of what came after.
         watched_since: from then on no look at the backend has failed, so it can't have been
             restarted, nor can its database have been away.
         shown: by the newest look.

@@ -870,6 +870,49 @@ async def test_a_build_that_was_asked_for_by_a_clock_that_was_ahead_is_not_asked
     assert (stage.backend.asked, ended.state, ended.deployed_commit) == (1, State.DONE, HEAD)
 
 
+@pytest.mark.parametrize("question", ["queue", "deployments"])
+async def test_answers_that_were_read_long_after_they_came_are_no_evidence_of_a_loss(
+    staged: Callable[..., Stage], question: str
+) -> None:
+    """The process was stopped while its question was on its way: it is built meanwhile."""
+    stage = staged(waits=0.0, builds=0.1, listed_after=5.0)
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    stage.clock.now += 0.5  # it has left the queue, and is not listed yet
+    _stop_while(stage, question, seconds=60.0)
+
+    ended = await stage.run(new)
+
+    assert (stage.backend.asked, ended.state, ended.deployed_commit) == (1, State.DONE, HEAD)
+
+
+async def test_one_look_that_took_a_minute_does_not_tell_that_an_ask_never_arrived(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=0.0, builds=1.0, listed_after=0.5)
+    new = await stage.wish()
+    stage.backend.next("deploy", SILENT, arrives=True)
+    _stop_while(stage, "deployments", seconds=60.0, call=2)  # the first came before the intent
+
+    ended = await stage.run(new)
+
+    assert (stage.backend.asked, ended.state, ended.deployed_commit) == (1, State.DONE, HEAD)
+
+
+def _stop_while(stage: Stage, question: str, *, seconds: float, call: int = 1) -> None:
+    """Stop the process between the backend's answer to that call and reading it."""
+    ask, calls = getattr(stage.backend, question), []
+
+    async def stopped(*about: Any) -> Any:
+        found = await ask(*about)
+        calls.append(1)
+        if len(calls) == call:
+            stage.clock.now += seconds
+        return found
+
+    setattr(stage.backend, question, stopped)
+
+
 async def test_a_record_that_another_deployment_is_known_by_is_not_taken(
     staged: Callable[..., Stage],
 ) -> None:

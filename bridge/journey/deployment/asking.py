@@ -165,8 +165,9 @@ class Asker:
         watching = self._watchings.of(app)
         until = self._clock() + self._pace.adopt
         while True:
+            began = self._clock()
             look = await watching.look_now(deployment, app, doubt=doubt)
-            if look.present or self._clock() >= until:
+            if look.present or began >= until:
                 return look
             await self._sleep(self._pace.look)
 

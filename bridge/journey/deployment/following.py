@@ -75,6 +75,7 @@ class Follower:
         sight = Sight(since=self._clock())
         pause, trouble = self._pace.look, False
         while (deployment := await self._with_backend(id_)) is not None:
+            began = self._clock()  # it may take long, and shows no more than there was then
             try:
                 look = await watching.look(deployment, app)
             except Refused as error:
@@ -88,11 +89,11 @@ class Follower:
             if trouble:
                 trouble, pause = False, self._pace.look
                 await self._journal.say(id_, BACK[deployment.state])
-            sight = sight.after(look.shown, self._clock())
+            sight = sight.after(look.shown, began)
             if await self._show(deployment, app, look):
                 pause = self._pace.look
             else:
-                await self._judge(watching, deployment, app, look, sight)
+                await self._judge(watching, deployment, app, look, sight, began)
                 pause = min(pause * 1.3, self._pace.look_at_most)
             await self._sleep(pause)
 
@@ -120,12 +121,18 @@ class Follower:
     # ── what does not move on ─────────────────────────────────────────────
 
     async def _judge(
-        self, watching: Watching, deployment: Deployment, app: App, look: Look, sight: Sight
+        self,
+        watching: Watching,
+        deployment: Deployment,
+        app: App,
+        look: Look,
+        sight: Sight,
+        at: float,
     ) -> None:
         found = verdict(
             deployment,
             sight,
-            now=self._clock(),
+            now=at,
             watched_since=watching.watched_since,
             shown=look.shown,
             timing=self._timing,

@@ -216,14 +216,14 @@ class Watching:
             return self._queue
 
     async def _read_queue(self) -> None:
-        before = self._queue_at
+        before, asked_at = self._queue_at, self._clock()
         try:
             self._queue = await self.backend.queue()
         except BridgeError as error:
             self._failure = self._clock(), error
             self._blinded()
             raise
-        self._queue_at, self._failure = self._clock(), None
+        self._queue_at, self._failure = asked_at, None
         if self._watched_since is None or self._queue_at - before > LONGEST_GAP:
             self._watched_since = self._queue_at
 
