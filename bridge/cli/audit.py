@@ -34,10 +34,10 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
     why_none = "nobody has changed anything yet"
     try:
         async with kept_in(settings) as stores:
-            app_id = await _id_of(stores, app) if app else None
+            app_id = None if app is None else await _id_of(stores, app)
             found = await stores.journal.audited(limit=limit, app_id=app_id)
     except NotFound as error:
-        if app:
+        if app is not None:
             raise
         why_none = str(error)
     columns = ("when", "by", "app", "what", "*changed", "*outcome")

@@ -35,6 +35,11 @@ AppName = Annotated[
     str, typer.Argument(metavar="APP", help="Its label (project/app), name, or id.")
 ]
 
+AppOption = Annotated[
+    str | None,
+    typer.Option("--app", "-a", metavar="APP", help="Only of this app, also of a deleted one."),
+]
+
 NONE_YET = "nothing has been deployed yet; `dokploy-bridge deliveries` tells what came in"
 
 group = typer.Typer(help="What was deployed, newest first.")
@@ -45,9 +50,7 @@ def deployments(
     ctx: typer.Context,
     config: Config = None,
     json: Json = False,
-    app: Annotated[
-        str | None, typer.Option("--app", "-a", help="Only of this app, also of a deleted one.")
-    ] = None,
+    app: AppOption = None,
     limit: Limit = 20,
 ) -> None:
     """List what was deployed, newest first."""
@@ -72,11 +75,11 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
     why_none = NONE_YET
     try:
         async with kept_in(settings) as stores:
-            app_id = (await known_app(stores.journal, app)).app.id if app else None
+            app_id = None if app is None else (await known_app(stores.journal, app)).app.id
             found = await stores.journal.deployments(limit=limit, app_id=app_id)
             await warn_of_troubles(settings, stores)
     except NotFound as error:
-        if app:
+        if app is not None:
             raise
         why_none = str(error)
     columns = ("created", "number", "app", "state", "commit", "trigger", "*note")
@@ -171,6 +174,11 @@ def tail_lines(deployment: "Deployment") -> list[str]:
         return []
     shown = [f"  {clean_line(line)}" for line in deployment.log_tail.split("\n")]
     return ["the end of its log:", *shown]
+
+
+def whole_log(deployment: "Deployment") -> str:
+    """The command that shows the whole log."""
+    return f"the whole log: dokploy-bridge logs {deployment.app} --deployment {deployment.seq}"
 
 
 def _facts(deployment: "Deployment") -> dict[str, str]:

@@ -128,7 +128,7 @@ def _writes_utf8() -> bool:
 
 def say_table(
     columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
+    rows: "Iterable[Sequence[str | Text]]",
     lines: Iterable[str],
 ) -> None:
     """A table on a terminal, else one line for each row.
@@ -144,6 +144,10 @@ def say_table(
         console().print(table(columns, rows))
 
 
+Parted = tuple[Sequence[Any], Sequence[Any]]
+"""A row for a narrow terminal: cells that stand side by side, and lines of their own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
     """How a list of things is shown.
@@ -151,12 +155,14 @@ class Listing(Generic[T]):
     Attributes:
         form: the machine form of one, for `--json`.
         columns, row, line: see `say_table`; a row and a line stand for one thing.
+        narrow: parts a row for a narrow terminal: what stands side by side, and what below.
     """
 
     form: Callable[[T], Any]
     columns: Sequence[str]
-    row: Callable[[T], Sequence[str]]
+    row: Callable[[T], "Sequence[str | Text]"]
     line: Callable[[T], str]
+    narrow: Callable[[Any], Parted] | None = None
 
     def say(self, found: Sequence[T], why_none: str, *, json: bool) -> None:
         """Show them; where there are none, a person is told why."""
@@ -164,6 +170,9 @@ class Listing(Generic[T]):
             hint(why_none)
         if json:
             say_json([self.form(one) for one in found])
+        elif found and self.narrow and on_terminal() and console().width < NARROW:
+            parted = [self.narrow(self.row(one)) for one in found]
+            console().print(stacked([head for head, _ in parted], [below for _, below in parted]))
         else:
             say_table(self.columns, map(self.row, found), map(self.line, found))
 

@@ -35,7 +35,7 @@ def test_why_tells_what_was_decided_for_a_deleted_app(deleted: Cli) -> None:
     told = deleted("why", "shop/web")
 
     assert "deploy shop/web: path_hit" in told.stdout
-    assert told.stdout.endswith("; failed: no rule to make target\n")
+    assert told.stdout.endswith(" → failed #1: no rule to make target\n")
     assert "now shop/web" not in told.stderr
     assert deleted.json("why", "shop/web")[0]["now"] is None
 

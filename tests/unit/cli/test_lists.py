@@ -23,6 +23,11 @@ def test_deliveries_have_the_promised_fields(filled: Cli) -> None:
         "event": "push",
         "state": "decided",
         "received_at": "2026-01-01T00:00:00.250Z",
+        "repository": "my-org/mono",
+        "ref": "refs/heads/main",
+        "branch": "main",
+        "commit": SHA,
+        "author": "ada",
         "attempts": 0,
         "error": None,
     }
@@ -134,7 +139,9 @@ def test_lists_in_a_pipe_are_one_line_each_and_never_cut(filled: Cli) -> None:
     (deployment,) = filled("deployments", "--app", "web").stdout.splitlines()
 
     assert delivery == (
-        f"{GUID} github push decided: deploys shop/web (path_hit); skips shop/docs (no_path_hit)"
+        f"2026-01-01T00:00:00.250Z {GUID} github push decided my-org/mono main@aaaaaaa by ada:"
+        " deploys shop/web (path_hit) → waiting #1: waits for its turn;"
+        " skips shop/docs (no_path_hit)"
     )
     assert deployment == "0000000000000001.app_web shop/web waiting: waits for its turn"
 
@@ -228,7 +235,7 @@ def test_a_failed_deployment_is_shown_with_the_end_of_its_log(filled: Cli) -> No
 def test_why_tells_what_became_of_what_was_deployed(filled: Cli) -> None:
     told = failed(filled)("why", "web").stdout
 
-    assert told.endswith("(web/index.html matches web/**); failed: fatal: gone\n")
+    assert told.endswith("(web/index.html matches web/**) → failed #1: fatal: gone\n")
     (form,) = filled.json("why", "web")
     assert (form["deployment"]["state"], form["deployment"]["note"]) == ("failed", "fatal: gone")
     assert filled.json("why", "docs")[0]["deployment"] is None

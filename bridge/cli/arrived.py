@@ -1,0 +1,129 @@
+"""Which deliveries a person looks for, and everything that is known of them."""
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.cli.outcomes import Arrived
+from bridge.core.absent import unused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bridge.app.storage import Stores
+    from bridge.ports.githosts import GitHost
+    from bridge.ports.inbox import Delivery
+    from bridge.ports.outcomes import About
+
+MOST_READ = 200
+"""Bodies that are read for a list, where nothing else says what a delivery was about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which deliveries are looked for; all that is given must fit.
+
+    Attributes:
+        since: seconds since 1970.
+        repo: a repository's name, or its last part.
+        app_id: one that it was decided for.
+        failed: it failed itself, or a deployment that it led to did.
+    """
+
+    limit: int
+    since: float | None = None
+    repo: str | None = None
+    app_id: str | None = None
+    failed: bool = False
+
+
+async def look_up(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
+    """The deliveries that fit, newest first."""
+    if not (wanted.repo or wanted.app_id or wanted.failed):
+        found = await stores.inbox.newest(wanted.limit)
+    else:
+        found = [*await _decided(stores, wanted), *await _undecided(stores, wanted)]
+    by_seq = {one.seq: one for one in found}
+    newest = sorted(by_seq.values(), key=lambda one: one.seq, reverse=True)
+    since = wanted.since or 0.0
+    return [one for one in newest if one.received_at >= since][: wanted.limit]
+
+
+async def _decided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
+    """Those of which the journal knows what they were about."""
+    keys: list[str] = []
+    if wanted.repo:
+        keys = keys_of(wanted.repo, await stores.journal.repositories())
+        if not keys:
+            return []
+    seqs = await stores.journal.seqs_about(
+        repositories=keys,
+        app_id=wanted.app_id,
+        failed=wanted.failed,
+        before=sys.maxsize,
+        limit=wanted.limit,
+    )
+    return [one for seq in seqs if (one := await stores.inbox.get(seq)) is not None]
+
+
+async def _undecided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
+    """Those of which only the inbox says what has become of them: no app was concerned."""
+    from bridge.githosts import HOSTS
+    from bridge.ports.inbox import DeliveryState
+
+    if wanted.app_id is not None or (wanted.repo and wanted.failed):
+        return []
+    if wanted.failed:
+        state, errors = DeliveryState.FAILED, []
+    else:
+        state, errors = DeliveryState.IGNORED, [unused(wanted.repo or "", one) for one in HOSTS]
+    return await stores.inbox.ended(state, wanted.limit, before=sys.maxsize, errors=errors)
+
+
+def keys_of(name: str, names: "Mapping[str, str]") -> list[str]:
+    """The keys of the repositories that a person means by a name, or by the end of one."""
+    wanted = name.strip().strip("/").lower()
+    whole = [key for key, one in names.items() if one.lower() == wanted]
+    return whole or [key for key, one in names.items() if one.lower().endswith(f"/{wanted}")]
+
+
+async def all_of(
+    stores: "Stores", found: "Sequence[Delivery]", hosts: "Mapping[str, GitHost]"
+) -> list[Arrived]:
+    """What is known of each: decisions, deployments, and what it was about."""
+    seqs = [one.seq for one in found]
+    decisions = await stores.journal.decisions(seqs)
+    deployments = await stores.journal.deployments_of(seqs)
+    abouts = await stores.journal.abouts(seqs)
+    abouts |= await _read(stores, [one for one in found if _is_unsaid(one, abouts)], hosts)
+    return [
+        Arrived(
+            one,
+            decisions[one.seq],
+            {deployment.app_id: deployment for deployment in deployments[one.seq]},
+            abouts.get(one.seq),
+        )
+        for one in found
+    ]
+
+
+def _is_unsaid(delivery: "Delivery", abouts: "Mapping[int, About]") -> bool:
+    about = abouts.get(delivery.seq)
+    return about is None or about.repository is None or about.author is None
+
+
+async def _read(
+    stores: "Stores", found: "Sequence[Delivery]", hosts: "Mapping[str, GitHost]"
+) -> "dict[int, About]":
+    """What deliveries were about by their bodies, as far as these are kept and can be read."""
+    from bridge.journey.delivery.meaning import about, read
+
+    said: dict[int, About] = {}
+    for delivery in [one for one in found if one.host in hosts][:MOST_READ]:
+        whole = await stores.inbox.get(delivery.seq)
+        meaning = None if whole is None else read(whole, hosts)
+        if meaning is None or isinstance(meaning, str):
+            continue
+        if (words := about(meaning.event)) is not None:
+            said[delivery.seq] = words
+    return said

@@ -1,0 +1,122 @@
+"""What pushes were about, for people, and the deliveries that were about something."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.lifecycle import Deployment, State
+from bridge.ports.outcomes import About, PushSeen
+from bridge.stores import tables
+from bridge.stores.inserts import add_new, batched
+from bridge.stores.journal import rows
+from bridge.stores.journal.transactions import Transactions
+
+
+class Abouts(Transactions):
+    """What deliveries were about, and what came of it."""
+
+    async def abouts(self, seqs: Sequence[int]) -> dict[int, About]:
+        """What the pushes of deliveries were about; of those that were decided."""
+        return await self._read(lambda db: _abouts(db, seqs))
+
+    async def deployments_of(self, seqs: Sequence[int]) -> dict[int, list[Deployment]]:
+        """The deployments that deliveries led to, by their seq."""
+        t = tables.deployments
+        found: dict[int, list[Deployment]] = {seq: [] for seq in seqs}
+        for some in batched(seqs):
+            query = sa.select(t).where(t.c.seq.in_(some)).order_by(t.c.seq, t.c.app)
+            for row in await self._all(query):
+                found[row["seq"]].append(rows.read_deployment(row))
+        return found
+
+    async def repositories(self) -> dict[str, str]:
+        """The names of repositories that have pushed, by host and id."""
+        t = tables.repositories
+        return {row["key"]: row["name"] for row in await self._all(sa.select(t))}
+
+    async def seqs_about(
+        self,
+        *,
+        repositories: Sequence[str] = (),
+        app_id: str | None = None,
+        failed: bool = False,
+        before: int,
+        limit: int,
+    ) -> list[int]:
+        """The newest deliveries about something, newest first.
+
+        Args:
+            repositories: keys of repositories, of which it was one; () for any.
+            app_id: an app for which it was decided.
+            failed: one of its deployments has failed, that of the app where one is given.
+            before: a position; only deliveries before it.
+        """
+        query = _seqs(repositories, app_id, failed=failed)
+        found = await self._read(lambda db: db.scalars(query(before, limit)).all())
+        return list(found)
+
+
+def name_repositories(db: sa.Connection, pushes: Iterable[PushSeen]) -> None:
+    """Keep the names of repositories where they are new."""
+    t = tables.repositories
+    said = {_key_of(one.ref_key): one.repository for one in pushes if one.repository}
+    known: dict[str, str] = {}
+    for some in batched(sorted(said)):
+        known |= dict(db.execute(sa.select(t.c.key, t.c.name).where(t.c.key.in_(some))).all())
+    add_new(db, t, [{"key": key, "name": said[key]} for key in sorted(said.keys() - known.keys())])
+    for key in sorted(said.keys() & known.keys()):
+        if said[key] != known[key]:
+            db.execute(sa.update(t).where(t.c.key == key).values(name=said[key]))
+
+
+def _key_of(ref_key: str) -> str:
+    """How `ref_key` begins: the host and its id of the repository."""
+    return ref_key.rpartition(" ")[0]
+
+
+def _abouts(db: sa.Connection, seqs: Sequence[int]) -> dict[int, About]:
+    p, r = tables.pushes, tables.repositories
+    found: dict[int, Any] = {}
+    for some in batched(seqs):
+        query = sa.select(p.c.seq, p.c.ref_key, p.c.after, p.c.author).where(p.c.seq.in_(some))
+        found |= {row.seq: row for row in db.execute(query)}
+    names: dict[str, str] = {}
+    for keys in batched(sorted({_key_of(row.ref_key) for row in found.values()})):
+        names |= dict(db.execute(sa.select(r.c.key, r.c.name).where(r.c.key.in_(keys))).all())
+    return {
+        seq: About(
+            names.get(_key_of(row.ref_key)), row.ref_key.rpartition(" ")[2], row.after, row.author
+        )
+        for seq, row in found.items()
+    }
+
+
+def _seqs(repositories: Sequence[str], app_id: str | None, *, failed: bool) -> Any:
+    """The query for `seqs_about`, once it is known from where and how many.
+
+    It goes by the table that says most: failed deployments, else an app's decisions, else pushes.
+    """
+    t, d, p = tables.deployments, tables.decisions, tables.pushes
+    if failed:
+        table, where = t, [t.c.state == State.FAILED]
+    elif app_id is not None:
+        table, where = d, []
+    else:
+        table, where = p, []
+    if app_id is not None:
+        where.append(table.c.app_id == app_id)
+    if repositories:
+        # Not LIKE or a range: for those each database has its own idea of case and order.
+        begins = [(sa.func.substr(p.c.ref_key, 1, len(key) + 1), f"{key} ") for key in repositories]
+        one = sa.or_(*(begin == key for begin, key in begins))
+        if table is p:
+            where.append(one)
+        else:
+            where.append(sa.exists().where(p.c.seq == table.c.seq, one))
+
+    def query(before: int, limit: int) -> sa.Select[Any]:
+        newest = sa.select(table.c.seq).where(*where, table.c.seq < before).distinct()
+        return newest.order_by(table.c.seq.desc()).limit(limit)
+
+    return query
