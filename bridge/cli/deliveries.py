@@ -18,7 +18,6 @@ from bridge.cli.refused import list_refused, missing
 from bridge.cli.show import (
     STYLES,
     Listing,
-    Parted,
     ago,
     clean,
     clock,
@@ -34,8 +33,6 @@ from bridge.cli.verdicts import say_decisions
 from bridge.core.errors import NotFound, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.text import Text
 
     from bridge.app.storage import Stores
@@ -138,7 +135,7 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
         columns=("received", "id", "event", "*push", "*outcome"),
         row=lambda one: _row(one, time.time()),
         line=_line,
-        narrow=_narrow,
+        side=3,
     )
     listing.say(found, why_none, json=json)
     if len(found) == given.limit and not json:
@@ -236,11 +233,6 @@ def _style_of(one: Arrived, words: str) -> str:
         if ended is None and words.startswith("skips")
         else (STYLES.get(ended.state, "") if ended else "")
     )
-
-
-def _narrow(row: "Sequence[str | Text]") -> Parted:
-    received, id_, event, push, outcome = row
-    return [received, id_, event], [one for one in (push, outcome) if one]
 
 
 def _line(one: Arrived) -> str:

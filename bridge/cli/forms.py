@@ -139,8 +139,14 @@ def audited_form(change: "Audited") -> dict[str, Any]:
     }
 
 
-def app_form(app: "App", last: "Deployment | None") -> dict[str, Any]:
-    """An app as it deploys, our own rules over the backend's record, with its newest deployment."""
+def app_form(
+    app: "App", last: "Deployment | None", live: "Deployment | None" = None
+) -> dict[str, Any]:
+    """An app as it deploys, our own rules over the backend's record, with its newest deployment.
+
+    Args:
+        live: the newest that is done.
+    """
     source = app.source
     return {
         "id": app.id,
@@ -160,6 +166,12 @@ def app_form(app: "App", last: "Deployment | None") -> dict[str, Any]:
         "page": app.page,
         "url": app.url,
         "last_deployment": last and deployment_form(last),
+        "live": live
+        and {
+            "commit": live.deployed_commit,
+            "since": iso(live.finished_at or live.created_at),
+            "deployment": live.id,
+        },
     }
 
 

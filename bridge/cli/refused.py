@@ -19,7 +19,7 @@ SEARCHED = 1000
 
 NONE = "no webhook has been refused in the last 30 days"
 
-COLUMNS = ("last", "times", "reason", "*path", "from", "*why")
+COLUMNS = ("last", "times", "reason", "from", "*path", "*why")
 
 
 async def list_refused(stores: "Stores", limit: int, since: float | None, *, json: bool) -> None:
@@ -32,7 +32,7 @@ async def list_refused(stores: "Stores", limit: int, since: float | None, *, jso
         columns=COLUMNS,
         row=lambda one: _row(one, names, now),
         line=lambda one: _line(one, names),
-        narrow=_stacked,
+        side=4,
     )
     listing.say(found, NONE, json=json)
 
@@ -86,13 +86,7 @@ def _whose(one: "RefusedWebhooks", names: "Mapping[str, str]") -> str:
 
 def _row(one: "RefusedWebhooks", names: "Mapping[str, str]", now: float) -> list[str]:
     why = "; ".join(word for word in (one.why, _whose(one, names)) if word)
-    return [ago(one.last, now), str(one.count), one.reason, one.path, one.network, why]
-
-
-def _stacked(row: list[str]) -> tuple[list[str], list[str]]:
-    """The head of a row, and its lines below."""
-    last, times, reason, path, network, why = row
-    return [last, times, reason, path], [f"from {network}: {why}"]
+    return [ago(one.last, now), str(one.count), one.reason, one.network, one.path, why]
 
 
 def _line(one: "RefusedWebhooks", names: "Mapping[str, str]") -> str:

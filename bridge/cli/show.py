@@ -69,6 +69,17 @@ def clean(text: str) -> str:
     return _UNSAFE.sub(" ", text).strip()
 
 
+_ZEROS = re.compile(r"(?<![0-9a-zA-Z.])0{4,}(?=[0-9])")
+_SHA = re.compile(r"(?<![0-9a-zA-Z])([0-9a-f]{7})[0-9a-f]{33}(?![0-9a-zA-Z])")
+LONGEST_ID = 44
+
+
+def shrunk(id_: str) -> str:
+    """An id as people read it: without leading zeros, commits in seven characters."""
+    text = _SHA.sub(r"\1", _ZEROS.sub("", clean(id_)))
+    return text if len(text) <= LONGEST_ID else f"{text[: LONGEST_ID - 1]}…"
+
+
 def clean_lines(text: str) -> str:
     """Text with its line breaks and tabs, and without other control characters."""
     kept = re.split(r"([\n\t])", text)
@@ -144,10 +155,6 @@ def say_table(
         console().print(table(columns, rows))
 
 
-Parted = tuple[Sequence[Any], Sequence[Any]]
-"""A row for a narrow terminal: cells that stand side by side, and lines of their own."""
-
-
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
     """How a list of things is shown.
@@ -155,14 +162,15 @@ class Listing(Generic[T]):
     Attributes:
         form: the machine form of one, for `--json`.
         columns, row, line: see `say_table`; a row and a line stand for one thing.
-        narrow: parts a row for a narrow terminal: what stands side by side, and what below.
+        side: so many of the columns stand side by side on a narrow terminal, and the others
+            below them, a line each; 0 shows the table at every width.
     """
 
     form: Callable[[T], Any]
     columns: Sequence[str]
     row: Callable[[T], "Sequence[str | Text]"]
     line: Callable[[T], str]
-    narrow: Callable[[Any], Parted] | None = None
+    side: int = 0
 
     def say(self, found: Sequence[T], why_none: str, *, json: bool) -> None:
         """Show them; where there are none, a person is told why."""
@@ -170,9 +178,10 @@ class Listing(Generic[T]):
             hint(why_none)
         if json:
             say_json([self.form(one) for one in found])
-        elif found and self.narrow and on_terminal() and console().width < NARROW:
-            parted = [self.narrow(self.row(one)) for one in found]
-            console().print(stacked([head for head, _ in parted], [below for _, below in parted]))
+        elif found and self.side and on_terminal() and console().width < NARROW:
+            rows = [self.row(one) for one in found]
+            heads, below = [row[: self.side] for row in rows], [row[self.side :] for row in rows]
+            console().print(stacked(heads, below, titles=self.columns[: self.side]))
         else:
             say_table(self.columns, map(self.row, found), map(self.line, found))
 
@@ -193,26 +202,45 @@ def table(columns: Sequence[str], rows: "Iterable[Sequence[str | Text]]") -> Any
     return shown
 
 
+WIDEST = 36
+"""Columns that a cell of a stacked row is padded to; a longer one moves what follows it."""
+
+
 def stacked(
-    rows: "Iterable[Sequence[str]]", notes: "Iterable[Sequence[str | Text]]", indent: int = 4
+    rows: "Iterable[Sequence[str | Text]]",
+    notes: "Iterable[Sequence[str | Text]]",
+    indent: int = 4,
+    titles: Sequence[str] = (),
 ) -> Any:
-    """Rows for a narrow terminal: their cells side by side, what is long on lines of its own."""
+    """Rows for a narrow terminal: their cells side by side, what is long on lines of its own.
+
+    Args:
+        titles: of the cells, above them all.
+    """
     from rich.cells import cell_len
     from rich.console import Group
     from rich.padding import Padding
     from rich.text import Text
 
     cells = [[_cell(cell) for cell in row] for row in rows]
-    widths = [max(cell_len(cell.plain) for cell in column) for column in zip(*cells, strict=True)]
-    parts: list[Any] = []
+    heads = [[Text(title.removeprefix("*"), "bold") for title in titles]] if titles else []
+    columns = zip(*heads, *cells, strict=True)
+    widths = [min(WIDEST, max(cell_len(cell.plain) for cell in column)) for column in columns]
+    parts: list[Any] = [_side_by_side(head, widths) for head in heads]
     for row, those in zip(cells, notes, strict=True):
-        for cell, width in zip(row, widths, strict=True):
-            cell.pad_right(width - cell_len(cell.plain))
-        head = Text("   ").join(row)
-        head.rstrip()
-        parts.append(head)
+        parts.append(_side_by_side(row, widths))
         parts += [Padding(_cell(note), (0, 0, 0, indent)) for note in those if note]
     return Group(*parts)
+
+
+def _side_by_side(cells: "Sequence[Text]", widths: Sequence[int]) -> "Text":
+    from rich.text import Text
+
+    for cell, width in zip(cells, widths, strict=True):
+        cell.pad_right(max(0, width - cell.cell_len))
+    line = Text("   ").join(cells)
+    line.rstrip()
+    return line
 
 
 def _cell(cell: "str | Text") -> "Text":

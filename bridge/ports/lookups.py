@@ -17,6 +17,9 @@ class Abouts(Protocol):
     async def deployments_of(self, seqs: Sequence[int]) -> dict[int, list[Deployment]]:
         """The deployments that deliveries led to, by their seq."""
 
+    async def newest_done(self, app_ids: Sequence[str]) -> dict[str, Deployment]:
+        """What apps run: the newest deployment of each that is done, by the app's id."""
+
     async def repositories(self) -> dict[str, str]:
         """The names of repositories that have pushed, by host and id."""
 

@@ -10,6 +10,7 @@ from bridge.ports.outcomes import About, PushSeen
 from bridge.stores import tables
 from bridge.stores.inserts import add_new, batched
 from bridge.stores.journal import rows
+from bridge.stores.journal.live import newest_done
 from bridge.stores.journal.transactions import Transactions
 
 
@@ -28,6 +29,14 @@ class Abouts(Transactions):
             query = sa.select(t).where(t.c.seq.in_(some)).order_by(t.c.seq, t.c.app)
             for row in await self._all(query):
                 found[row["seq"]].append(rows.read_deployment(row))
+        return found
+
+    async def newest_done(self, app_ids: Sequence[str]) -> dict[str, Deployment]:
+        """What apps run: the newest deployment of each that is done."""
+        found: dict[str, Deployment] = {}
+        for some in batched(app_ids):
+            for row in await self._all(newest_done(some)):
+                found[row["app_id"]] = rows.read_deployment(row)
         return found
 
     async def repositories(self) -> dict[str, str]:

@@ -27,7 +27,10 @@ def deleted(filled: Cli) -> Cli:
 def test_the_deployments_of_a_deleted_app_are_listed(deleted: Cli, name: str) -> None:
     told = deleted("deployments", "--app", name)
 
-    assert told.stdout == f"{DEPLOYMENT} shop/web failed: no rule to make target\n"
+    assert (
+        told.stdout
+        == f"2026-01-01T00:00:00.250Z {DEPLOYMENT} shop/web failed: no rule to make target\n"
+    )
     assert "shop/web (app_web) is gone from the backend; this is its history" in told.stderr
 
 
