@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.cli.outcomes import Arrived
-from bridge.core.absent import unused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge.app.storage import Stores
-    from bridge.ports.githosts import GitHost
     from bridge.ports.inbox import Delivery
     from bridge.ports.outcomes import About
+    from bridge.settings import Settings
 
 MOST_READ = 200
 """Bodies that are read for a list, where nothing else says what a delivery was about."""
@@ -68,7 +67,8 @@ async def _decided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
 
 async def _undecided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
     """Those of which only the inbox says what has become of them: no app was concerned."""
-    from bridge.githosts import HOSTS
+    from bridge.core.absent import unused
+    from bridge.core.refused import TITLES
     from bridge.ports.inbox import DeliveryState
 
     if wanted.app_id is not None or (wanted.repo and wanted.failed):
@@ -76,7 +76,7 @@ async def _undecided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
     if wanted.failed:
         state, errors = DeliveryState.FAILED, []
     else:
-        state, errors = DeliveryState.IGNORED, [unused(wanted.repo or "", one) for one in HOSTS]
+        state, errors = DeliveryState.IGNORED, [unused(wanted.repo or "", one) for one in TITLES]
     return await stores.inbox.ended(state, wanted.limit, before=sys.maxsize, errors=errors)
 
 
@@ -88,14 +88,15 @@ def keys_of(name: str, names: "Mapping[str, str]") -> list[str]:
 
 
 async def all_of(
-    stores: "Stores", found: "Sequence[Delivery]", hosts: "Mapping[str, GitHost]"
+    stores: "Stores", found: "Sequence[Delivery]", settings: "Settings"
 ) -> list[Arrived]:
     """What is known of each: decisions, deployments, and what it was about."""
     seqs = [one.seq for one in found]
     decisions = await stores.journal.decisions(seqs)
     deployments = await stores.journal.deployments_of(seqs)
     abouts = await stores.journal.abouts(seqs)
-    abouts |= await _read(stores, [one for one in found if _is_unsaid(one, abouts)], hosts)
+    if unsaid := [one for one in found if _is_unsaid(one, abouts)]:
+        abouts |= await _read(stores, unsaid, settings)
     return [
         Arrived(
             one,
@@ -113,11 +114,13 @@ def _is_unsaid(delivery: "Delivery", abouts: "Mapping[int, About]") -> bool:
 
 
 async def _read(
-    stores: "Stores", found: "Sequence[Delivery]", hosts: "Mapping[str, GitHost]"
+    stores: "Stores", found: "Sequence[Delivery]", settings: "Settings"
 ) -> "dict[int, About]":
     """What deliveries were about by their bodies, as far as these are kept and can be read."""
+    from bridge.app.hosts import known_hosts  # slow to import, and seldom needed
     from bridge.journey.delivery.meaning import about, read
 
+    hosts = known_hosts(settings)
     said: dict[int, About] = {}
     for delivery in [one for one in found if one.host in hosts][:MOST_READ]:
         whole = await stores.inbox.get(delivery.seq)

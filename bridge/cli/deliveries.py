@@ -110,8 +110,6 @@ class Given:
 
 
 async def _list(settings: "Settings", given: Given, json: bool) -> None:
-    from bridge.app.hosts import known_hosts
-
     why_none, found = NONE_YET, []
     since = moment_of(given.since, time.time())
     try:
@@ -123,7 +121,7 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
             known = await known_app(stores.journal, given.app) if given.app is not None else None
             app_id = None if known is None else known.app.id
             wanted = Wanted(given.limit, since, named_repo(given.repo), app_id, given.failed)
-            found = await all_of(stores, await look_up(stores, wanted), known_hosts(settings))
+            found = await all_of(stores, await look_up(stores, wanted), settings)
             if not found and (given.narrows or await missing(stores, None, time.time())):
                 why_none = await _none_fits(stores, given)
     except NotFound as error:
@@ -162,11 +160,9 @@ def named_repo(name: str | None) -> str | None:
 
 
 async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> None:
-    from bridge.app.hosts import known_hosts
-
     async with kept_in(settings) as stores:
         found = await find_delivery(stores, id_)
-        (one,) = await all_of(stores, [found], known_hosts(settings))
+        (one,) = await all_of(stores, [found], settings)
     deployments = list(one.deployments.values())
     if body:
         typer.echo(found.body or b"")
@@ -188,10 +184,10 @@ async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> No
 async def find_delivery(stores: "Stores", id_: str) -> "Delivery":
     """One delivery by its id, the beginning of it, or its number; raises NotFound."""
     from bridge.core.commands import ASKING_HOSTS
-    from bridge.githosts import HOSTS
+    from bridge.core.refused import TITLES
 
     id_ = id_.removesuffix("…")  # as the list shows it
-    for host in (*HOSTS, *sorted(ASKING_HOSTS)):
+    for host in (*TITLES, *sorted(ASKING_HOSTS)):
         if (found := await stores.inbox.find(host, id_)) is not None:
             return found
     if id_.isdigit() and (found := await stores.inbox.get(int(id_))) is not None:

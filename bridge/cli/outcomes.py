@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.core.decision import Reason
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -13,8 +11,8 @@ if TYPE_CHECKING:
     from bridge.ports.inbox import Delivery
     from bridge.ports.outcomes import About
 
-ASKED_FOR = frozenset({Reason.CANCEL_ASKED, Reason.CANCEL_ONE_ASKED, Reason.CONFIGURE_ASKED})
-"""What people ask for besides deployments; whoever reads of it wants to know who asked."""
+ASKED_FOR = frozenset({"cancel_asked", "cancel_one_asked", "configure_asked"})
+"""Reasons of what people ask for besides deployments; their evidence says who has asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,10 +106,10 @@ async def _deployments(
 
 def host_of(app: "App") -> str | None:
     """The Git host whose webhooks an app waits for; None where its source does not say."""
-    from bridge.githosts import HOSTS
+    from bridge.core.refused import TITLES
 
     source = app.source
-    return str(source.type) if source is not None and str(source.type) in HOSTS else None
+    return str(source.type) if source is not None and str(source.type) in TITLES else None
 
 
 def _explained_form(one: "Explained", deployment: "Deployment | None") -> dict[str, Any]:

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.core.refused import RefusedWebhooks
 from bridge.stores import tables
-from bridge.stores.dialects import on_postgres
+from bridge.stores.inserts import insert_into
 from bridge.stores.journal.transactions import Transactions
 
 MOST = 20_000
@@ -40,7 +38,7 @@ class Refusals(Transactions):
 def _keep(db: sa.Connection, those: Sequence[RefusedWebhooks], now: float) -> None:
     """Add each count to what is known of it, and forget what is too old or too much."""
     t = tables.refused
-    insert: Any = (postgresql.insert if on_postgres(db) else sqlite.insert)(t)
+    insert = insert_into(db, t)
     newest = insert.excluded
     added = {"count": t.c.count + newest.count, "last": newest.last, "why": newest.why}
     query = insert.on_conflict_do_update(index_elements=list(t.primary_key.columns), set_=added)

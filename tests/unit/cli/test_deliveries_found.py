@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from bridge.app.storage import Stores
+from bridge.cli.outcomes import ASKED_FOR, Arrived, outcomes_of
 from bridge.core.absent import unused
+from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
 from bridge.core.refused import refused_webhook
-from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
+from bridge.ports.inbox import Delivery, DeliveryState, Finished, NewDelivery
 from bridge.ports.outcomes import Outcome, PushSeen
 from tests.unit.cli.conftest import GUID, RECEIVED, SHA, Cli, push
 
@@ -151,3 +153,11 @@ def test_why_tells_of_refusals_of_the_hosts_that_an_app_waits_for(filled: Cli) -
     assert "no delivery has brought commit " + "f" * 40 in said
     assert "3 webhooks were refused in the last 7 days" in said
     assert "3 webhooks were refused" in filled("why", "web").stderr
+
+
+def test_what_people_ask_for_is_told_with_who_asked() -> None:
+    decision = Decision("app_web", "shop/web", Reason.CANCEL_ASKED, "cli: ada asked to cancel")
+    delivery = Delivery(1, "command", "cli-1", "cancel", {}, 1.0, DeliveryState.DECIDED)
+
+    assert outcomes_of(Arrived(delivery, [decision])) == ["shop/web: cli: ada asked to cancel"]
+    assert {Reason(one) for one in ASKED_FOR} < set(Reason)
