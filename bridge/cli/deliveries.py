@@ -20,6 +20,7 @@ from bridge.cli.show import (
     Listing,
     ago,
     clean,
+    clean_lines,
     clock,
     console,
     hint,
@@ -165,7 +166,8 @@ async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> No
         (one,) = await all_of(stores, [found], settings)
     deployments = list(one.deployments.values())
     if body:
-        typer.echo(found.body or b"")
+        text = found.body or b""
+        typer.echo(clean_lines(text.decode(errors="replace")) if on_terminal() else text)
     elif json:
         form = arrived_form(one) | {"headers": dict(found.headers)}
         say_json(form | {"deployments": [deployment_form(one) for one in deployments]})

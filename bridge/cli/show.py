@@ -20,8 +20,16 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-# Control characters, and those that turn the direction of text around.
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+STEERING = (
+    r"\x00-\x1f\x7f-\x9f"  # control characters
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # what turns the direction of text around
+    r"\u2028\u2029\ufeff"  # lines that are none, and a mark that nobody sees
+    r"\ud800-\udfff"  # halves of characters, which no output can write
+)
+"""Characters that may steer a terminal, or hide what is written, as a set of a pattern."""
+
+_UNSAFE = re.compile(f"[{STEERING}]+")
+_ESCAPED = re.compile(f"(?!\n)[{STEERING}]")
 
 T = TypeVar("T")
 
@@ -109,6 +117,7 @@ def console(*, stderr: bool = False) -> "Console":
 
 def say(text: str, style: str = "") -> None:
     """One line on standard output, whole in a pipe, wrapped on a terminal."""
+    text = clean_lines(text)
     if on_terminal():
         console().print(text, style=style or None)
     else:
@@ -117,6 +126,7 @@ def say(text: str, style: str = "") -> None:
 
 def hint(text: str) -> None:
     """A line for a person, beside the output that a script reads."""
+    text = clean_lines(text)
     if sys.stderr.isatty():
         console(stderr=True).print(text, style="dim")
     else:
@@ -129,8 +139,14 @@ def say_error(text: str) -> None:
 
 
 def say_json(value: Any) -> None:
-    """A value for a script."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=not _writes_utf8()))
+    """A value for a script; a person who reads it on a terminal is not steered by it either."""
+    typer.echo(as_json(value, only_ascii=not _writes_utf8()))
+
+
+def as_json(value: Any, *, only_ascii: bool = False) -> str:
+    """JSON in which whatever might steer a terminal is escaped; line breaks are its own."""
+    text = json.dumps(value, indent=2, ensure_ascii=only_ascii)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _writes_utf8() -> bool:
