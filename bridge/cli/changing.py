@@ -74,7 +74,10 @@ def agree(question: str, how: How) -> None:
     if how.yes:
         return
     if not sys.stdin.isatty():
-        raise Rejected(f"{question} Nobody can be asked here: give --yes to do it; {CUT_OFF}")
+        raise Rejected(
+            f"{CUT_OFF}: this asks before it goes on, and nobody can answer here; give --yes to go"
+            " on without being asked"
+        )
     if not typer.confirm(clean(question), err=True):
         hint(CUT_OFF)
         raise typer.Exit(1)
