@@ -24,6 +24,7 @@ from bridge.cli.show import (
     clock,
     console,
     hint,
+    indented,
     iso,
     on_terminal,
     say_json,
@@ -177,7 +178,7 @@ async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> No
             say_decisions([decision_form(decision) for decision in one.decisions])
         for deployment in deployments:
             words = f"{deployment.app} {became(deployment)}"
-            console().print(clean(words), style=STYLES.get(deployment.state, "") or None)
+            console().print(indented(words, 0), style=STYLES.get(deployment.state, "") or None)
     else:
         for line in page_lines(one):
             typer.echo(clean(line))

@@ -51,8 +51,9 @@ async def missing(stores: "Stores", host: str | None, now: float, since: float =
     count = sum(one.count for one in fitting)
     newest = fitting[0]
     what = "1 webhook was refused" if count == 1 else f"{count} webhooks were refused"
+    when = "since then" if since > now - RECENT else "in the last 7 days"
     return (
-        f"{what} in the last 7 days, the newest {ago(newest.last, now)} at {newest.path}"
+        f"{what} {when}, the newest {ago(newest.last, now)} at {newest.path}"
         f" ({newest.why}); see `dokploy-bridge deliveries --refused`"
     )
 

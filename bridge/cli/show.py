@@ -134,8 +134,12 @@ def hint(text: str) -> None:
 
 
 def say_error(text: str) -> None:
-    """What went wrong and how to mend it, on one line."""
-    typer.secho(f"error: {clean(text)}", fg="red", err=True)
+    """What went wrong and how to mend it, on one line; on a terminal as wide as that is."""
+    text = f"error: {clean(text)}"
+    if sys.stderr.isatty():
+        console(stderr=True).print(text, style="red")
+    else:
+        typer.echo(text, err=True)
 
 
 def say_json(value: Any) -> None:
@@ -219,7 +223,7 @@ def table(columns: Sequence[str], rows: "Iterable[Sequence[str | Text]]") -> Any
 
 
 WIDEST = 36
-"""Columns that a cell of a stacked row is padded to; a longer one moves what follows it."""
+"""Columns that a cell of a stacked row takes at most, but for the last, which takes the rest."""
 
 
 def stacked(
@@ -233,29 +237,36 @@ def stacked(
     Args:
         titles: of the cells, above them all.
     """
-    from rich.cells import cell_len
     from rich.console import Group
-    from rich.padding import Padding
     from rich.text import Text
 
     cells = [[_cell(cell) for cell in row] for row in rows]
     heads = [[Text(title.removeprefix("*"), "bold") for title in titles]] if titles else []
-    columns = zip(*heads, *cells, strict=True)
-    widths = [min(WIDEST, max(cell_len(cell.plain) for cell in column)) for column in columns]
+    columns = list(zip(*heads, *cells, strict=True))
+    widths = [min(WIDEST, max(cell.cell_len for cell in column)) for column in columns]
     parts: list[Any] = [_side_by_side(head, widths) for head in heads]
     for row, those in zip(cells, notes, strict=True):
         parts.append(_side_by_side(row, widths))
-        parts += [Padding(_cell(note), (0, 0, 0, indent)) for note in those if note]
+        parts += [indented(note, indent) for note in those if note]
     return Group(*parts)
 
 
-def _side_by_side(cells: "Sequence[Text]", widths: Sequence[int]) -> "Text":
-    from rich.text import Text
+def indented(text: "str | Text", columns: int) -> Any:
+    """Text of which every line begins so far from the edge."""
+    from rich.padding import Padding
 
-    for cell, width in zip(cells, widths, strict=True):
-        cell.pad_right(max(0, width - cell.cell_len))
-    line = Text("   ").join(cells)
-    line.rstrip()
+    return Padding(_cell(text), (0, 0, 0, columns))
+
+
+def _side_by_side(cells: "Sequence[Text]", widths: Sequence[int]) -> Any:
+    """Cells of one row; a long one is folded within its column."""
+    from rich.table import Table
+
+    line = Table.grid(padding=(0, 3, 0, 0), pad_edge=False)
+    for width in widths[:-1]:
+        line.add_column(width=width, overflow="fold")
+    line.add_column(overflow="fold")
+    line.add_row(*cells)
     return line
 
 

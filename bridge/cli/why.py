@@ -11,7 +11,17 @@ from bridge.cli.finding import known_app
 from bridge.cli.forms import decision_form, ended_form, waits_form
 from bridge.cli.outcomes import became, decision_line
 from bridge.cli.refused import missing
-from bridge.cli.show import STYLES, clean, clock, console, hint, iso, on_terminal, say_json
+from bridge.cli.show import (
+    STYLES,
+    clean,
+    clock,
+    console,
+    hint,
+    indented,
+    iso,
+    on_terminal,
+    say_json,
+)
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.cli.verdicts import say_decisions
 from bridge.core.errors import NotFound
@@ -74,7 +84,7 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
             line = decision_line(one.decision, ended.get(one.seq))
             typer.echo(clean(f"{iso(one.at)} {_subject(one)} {line}"))
     if refused and commit is None:
-        hint(clean(f"since then {refused}"))
+        hint(clean(refused))
 
 
 def _say(found: "Sequence[Explained]", ended: "Mapping[int, Deployment]") -> None:
@@ -86,11 +96,11 @@ def _say(found: "Sequence[Explained]", ended: "Mapping[int, Deployment]") -> Non
         if (deployment := ended.get(one.seq)) is None:
             continue
         style = STYLES.get(deployment.state, "")
-        console().print(f"  {clean(became(deployment))}", style=style or None)
+        console().print(indented(clean(became(deployment)), 2), style=style or None)
         if deployment is newest and (tail := tail_lines(deployment)):
-            for line in tail:
-                console().print(f"  {line}", style="dim")
-            console().print(f"  {clean(whole_log(deployment))}", style="dim")
+            for line in [*tail, clean(whole_log(deployment))]:
+                begin = len(line) - len(line.lstrip())
+                console().print(indented(line, 2 + begin), style="dim")
 
 
 async def _deployments(
