@@ -86,7 +86,8 @@ def _whose(one: "RefusedWebhooks", names: "Mapping[str, str]") -> str:
 
 
 def _row(one: "RefusedWebhooks", names: "Mapping[str, str]", now: float) -> list[str]:
-    why = "; ".join(word for word in (one.why, _whose(one, names)) if word)
+    whose = _whose(one, names)
+    why = f"{one.why} ({whose})" if whose else one.why
     return [ago(one.last, now), str(one.count), one.reason, one.network, one.path, why]
 
 

@@ -99,6 +99,9 @@ def clean_line(line: str) -> str:
     return _UNSAFE.sub(" ", line).rstrip()
 
 
+WIDEST = 36
+"""Columns that a name or an id takes at most, but for one that stands last and takes the rest."""
+
 NARROW = 110
 """Columns of a terminal below which what is long gets lines of its own."""
 
@@ -124,11 +127,11 @@ def say(text: str, style: str = "") -> None:
         typer.echo(text)
 
 
-def hint(text: str) -> None:
+def hint(text: str, style: str = "dim") -> None:
     """A line for a person, beside the output that a script reads."""
     text = clean_lines(text)
     if sys.stderr.isatty():
-        console(stderr=True).print(text, style="dim")
+        console(stderr=True).print(text, style=style)
     else:
         typer.echo(text, err=True)
 
@@ -207,23 +210,27 @@ class Listing(Generic[T]):
 
 
 def table(columns: Sequence[str], rows: "Iterable[Sequence[str | Text]]") -> Any:
-    """A table for a terminal; see `say_table`. Text is shown as it is, so clean it before."""
+    """A table for a terminal; see `say_table`. Text is shown as it is, so clean it before.
+
+    What is longer than `WIDEST` is folded in any column, so that reasons keep their room.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    cells = [[_cell(cell) for cell in row] for row in rows]
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=False)
-    for column in columns:
-        foldable = column.startswith("*")
+    for place, column in enumerate(columns):
+        widest = max((row[place].cell_len for row in cells), default=0)
+        folds = column.startswith("*")
         shown.add_column(
-            column.removeprefix("*"), no_wrap=not foldable, overflow="fold", ratio=None
+            column.removeprefix("*"),
+            no_wrap=not folds and widest <= WIDEST,
+            overflow="fold",
+            max_width=None if folds else WIDEST,
         )
-    for row in rows:
-        shown.add_row(*map(_cell, row))
+    for row in cells:
+        shown.add_row(*row)
     return shown
-
-
-WIDEST = 36
-"""Columns that a cell of a stacked row takes at most, but for the last, which takes the rest."""
 
 
 def stacked(

@@ -84,7 +84,7 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
             line = decision_line(one.decision, ended.get(one.seq))
             typer.echo(clean(f"{iso(one.at)} {_subject(one)} {line}"))
     if refused and commit is None:
-        hint(clean(refused))
+        hint(clean(refused), "yellow")
 
 
 def _say(found: "Sequence[Explained]", ended: "Mapping[int, Deployment]") -> None:

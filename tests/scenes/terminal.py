@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,7 @@ from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
 from bridge.ports.outcomes import Audited, Outcome, PushSeen
 from bridge.ports.targets import Target, about_deployment
 from bridge.settings import read_settings
+from tests.fakes.journey import ManualClock
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "terminal"
 WIDTHS = (80, 100)
@@ -90,6 +91,13 @@ SCENES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+RULES = "- {apps: shop/api, tags: v*, versions: '>=1.2 <2'}"
+
+
+CLOCK = ManualClock(NOW)
+"""What the stores take for now."""
+
+
 class Tty(io.StringIO):
     """A terminal that remembers what it was shown."""
 
@@ -100,7 +108,9 @@ class Tty(io.StringIO):
         return True
 
 
-def shown(data: Path, words: tuple[str, ...], width: int, *, colours: bool = False) -> str:
+def shown(
+    data: Path, words: tuple[str, ...], width: int, *, colours: bool = False, rules: str = RULES
+) -> str:
     """What a person sees of a command on a terminal that wide."""
     tty = Tty()
     environment = {
@@ -110,7 +120,7 @@ def shown(data: Path, words: tuple[str, ...], width: int, *, colours: bool = Fal
         "TERM": "xterm-256color" if colours else "dumb",
         "TZ": "UTC",
         "BRIDGE_GITHUB_WEBHOOK_SECRETS": "short",
-        "BRIDGE_RULES": "- {apps: shop/api, tags: v*, versions: '>=1.2 <2'}",
+        "BRIDGE_RULES": rules,
     }
     seen = (redirect_stdout(tty), redirect_stderr(tty), suppress(typer.Exit))
     with _environment(environment), seen[0], seen[1], seen[2]:
@@ -138,13 +148,13 @@ def _environment(given: Mapping[str, str]) -> Iterator[None]:
     time.tzset()
 
 
-def fill(data: Path) -> None:
-    """A bridge's data in which much has gone wrong."""
+def fill(data: Path, work: Callable[[Stores], Awaitable[None]] | None = None) -> None:
+    """A bridge's data in which much has gone wrong, or what else is done with its stores."""
 
     async def run() -> None:
         settings = read_settings(None, {"BRIDGE_DATA": str(data)})
-        async with open_stores(settings, clock=lambda: NOW - HOUR) as stores:
-            await _fill(stores)
+        async with open_stores(settings, clock=CLOCK) as stores:
+            await (work or _fill)(stores)
 
     asyncio.run(run())
 
@@ -152,12 +162,12 @@ def fill(data: Path) -> None:
 async def _fill(stores: Stores) -> None:
     journal = stores.journal
     await journal.save_apps("dokploy", APPS)
-    await _push(stores, 1, "old", 3 * DAY, (WEB, State.DONE, "commit 0000000 is live"))
-    await _push(stores, 2, "new", 2 * HOUR, (WORKER, State.RUNNING, "builds"), author=f"Eve {EVIL}")
+    await push(stores, 1, "old", 3 * DAY, (WEB, State.DONE, "commit 0000000 is live"))
+    await push(stores, 2, "new", 2 * HOUR, (WORKER, State.RUNNING, "builds"), author=f"Eve {EVIL}")
     failed = (WEB, State.FAILED, WHY)
     hostile = (ODD, State.FAILED, f"make: {EVIL} *** no rule to make {DEEP}")
-    await _push(stores, 3, "bad", 12 * MINUTE, failed, hostile, skipped=(API, WORKER))
-    await _push(stores, 4, "bad", 5 * MINUTE, (OLD, State.FAILED, "no rule to make target"))
+    await push(stores, 3, "bad", 12 * MINUTE, failed, hostile, skipped=(API, WORKER))
+    await push(stores, 4, "bad", 5 * MINUTE, (OLD, State.FAILED, "no rule to make target"))
     await journal.renew_apps([], gone=[OLD.id])
     await _others(stores)
     await journal.keep_refused(_refused())
@@ -178,7 +188,7 @@ async def _fill(stores: Stores) -> None:
     await _feedback(stores)
 
 
-async def _push(
+async def push(
     stores: Stores,
     seq: int,
     commit: str,
@@ -186,18 +196,20 @@ async def _push(
     *deployed: tuple[App, State, str],
     skipped: tuple[App, ...] = (),
     author: str = "Ada Lovelace",
+    evidence: str = f"{DEEP} matches web/**",
+    tail: str = TAIL,
+    repository: str = "my-org/mono",
 ) -> None:
     """A push that was decided, and what became of the deployments that it led to."""
     id_ = f"{'72d3162e' if seq == 3 else f'{seq:08d}'}-cc78-11e3-81ab-4c9367dc0958"
-    body = json.dumps(_payload(SHAS[commit]))
+    commit = SHAS.get(commit, commit)
+    CLOCK.now = NOW - age
+    body = json.dumps(_payload(commit))
     new = NewDelivery("github", id_, "push", {"x": EVIL}, body.encode(), NOW - age)
     await stores.inbox.keep(new)
-    made = tuple(_deployment(seq, id_, one, SHAS[commit], age, author) for one, _, _ in deployed)
+    made = tuple(_deployment(seq, id_, one, commit, age, author) for one, _, _ in deployed)
     decisions = (
-        *(
-            Decision(one.id, one.label, Reason.PATH_HIT, f"{DEEP} matches web/**")
-            for one, _, _ in deployed
-        ),
+        *(Decision(one.id, one.label, Reason.PATH_HIT, evidence) for one, _, _ in deployed),
         *(
             Decision(one.id, one.label, Reason.NO_PATH_HIT, "1 file changed, none matches")
             for one in skipped
@@ -206,15 +218,18 @@ async def _push(
     seen = PushSeen(
         "github 4711 refs/heads/main",
         SHAS["old"],
-        SHAS[commit],
+        commit,
         moment=str(seq),
-        repository="my-org/mono",
+        repository=repository,
         author=author,
     )
     await stores.journal.record([Outcome(seq, id_, decisions, made, seen)], window=0)
     await stores.inbox.finish([Finished(seq, "github", id_, DeliveryState.DECIDED)])
     for (_, state, note), one in zip(deployed, made, strict=True):
-        await stores.journal.move(one.id, state, note, **_facts(state, SHAS[commit], age))
+        facts = _facts(state, commit, age)
+        if state is State.FAILED:
+            facts["log_tail"] = tail
+        await stores.journal.move(one.id, state, note, **facts)
 
 
 def _payload(commit: str) -> dict[str, Any]:
@@ -255,8 +270,7 @@ def _facts(state: State, commit: str, age: float) -> dict[str, Any]:
     if state is State.RUNNING:
         return facts
     facts["finished_at"] = NOW - age + 44
-    tail = {"log_tail": TAIL} if state is State.FAILED else {"deployed_commit": commit}
-    return facts | tail
+    return facts if state is State.FAILED else facts | {"deployed_commit": commit}
 
 
 async def _others(stores: Stores) -> None:
