@@ -1,6 +1,7 @@
-"""The data folder: nobody else may write into it, and nothing in it leads elsewhere.
+"""Checks of the data folder: nobody else may write to it, and it holds no symbolic links.
 
-Who could put a link or a file there could have the bridge overwrite others' files, or read keys.
+Anybody who can write to it could plant a link that makes the bridge overwrite other files, or
+replace its keys.
 """
 
 import os
@@ -10,11 +11,11 @@ from pathlib import Path
 from bridge.core.errors import Rejected
 
 OWN_FOLDERS = ("embedded",)
-"""Folders in it whose entries are the bridge's own as well."""
+"""Folders in it that are checked in the same way."""
 
 
 def must_be_ours(data: Path) -> None:
-    """Check a data folder, where it is there already.
+    """Check a data folder, if it exists.
 
     Raises:
         Rejected: others may write to it, or there is a symbolic link in it.
@@ -23,7 +24,7 @@ def must_be_ours(data: Path) -> None:
         try:
             _check(folder)
         except (FileNotFoundError, NotADirectoryError):
-            continue  # what makes it says why it can't
+            continue  # whatever creates it reports the error
         except OSError as error:
             raise Rejected(
                 f"{folder} can't hold the data ({error.strerror}); choose another with BRIDGE_DATA"
@@ -49,7 +50,7 @@ def _check(folder: Path) -> None:
 
 
 def _open_to(about: os.stat_result) -> str:
-    """Who else may write there; "" for nobody. A group of ours may: volumes are shared by one."""
+    """Return who else may write there, "" for nobody; a group of ours may, as on shared volumes."""
     if about.st_mode & stat.S_IWOTH:
         return "everybody"
     if about.st_mode & stat.S_IWGRP and about.st_gid not in {os.getegid(), *os.getgroups()}:

@@ -56,14 +56,14 @@ def only_one(data: Path) -> Iterator[None]:
 
 
 RUNNERS = ("HONCHO_PROCESS_NAME", "DYNO", "PS")
-"""Variables by which those who run a Procfile tell each process its name: Honcho; Heroku and Dokku;
-Foreman and those like it."""
+"""Variables in which runners of a Procfile give each process its name: Honcho; Heroku and Dokku;
+Foreman and similar ones."""
 
 
 def stands_aside(settings: Settings, role: Role, environment: Mapping[str, str]) -> bool:
-    """Whether this is a Procfile's worker where one process has to do it all.
+    """Return whether this is a Procfile's worker on SQLite, where one process does all the work.
 
-    Were it to end with an error, whoever runs the Procfile would end the others with it.
+    If it ended with an error, the runner of the Procfile would end all other processes as well.
     """
     if role is not Role.WORKER or database_url(settings) is not None:
         return False

@@ -7,20 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bridge.cli.cleaning import clean
 from bridge.cli.deployments import AppName, source_of
 from bridge.cli.forms import app_form, finding_words, said, tag_words
-from bridge.cli.show import (
-    STYLES,
-    Listing,
-    ago,
-    clean,
-    console,
-    hint,
-    iso,
-    on_terminal,
-    say,
-    say_json,
-)
+from bridge.cli.show import STYLES, Listing, ago, console, hint, iso, on_terminal, say, say_json
 from bridge.cli.troubles import warn_of_troubles
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.core.errors import NotFound

@@ -1,4 +1,4 @@
-"""Which deliveries a person looks for, and everything that is known of them."""
+"""Finds deliveries for `deliveries`, and gathers what is known of each."""
 
 import sys
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 MOST_READ = 200
-"""Bodies that are read for a list, where nothing else says what a delivery was about."""
+"""Bodies that are parsed for one list, for deliveries of which the journal says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which deliveries are looked for; all that is given must fit.
+    """Filters for deliveries; a delivery must pass all of them.
 
     Attributes:
         since: seconds since 1970.
@@ -37,7 +37,7 @@ class Wanted:
 
 
 async def look_up(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
-    """The deliveries that fit, newest first."""
+    """Return the deliveries that fit, newest first."""
     if not (wanted.repo or wanted.app_id or wanted.failed):
         found = await stores.inbox.newest(wanted.limit)
     else:
@@ -49,7 +49,7 @@ async def look_up(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
 
 
 async def _decided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
-    """Those of which the journal knows what they were about."""
+    """Return the deliveries that fit by what the journal knows of them."""
     keys: list[str] = []
     if wanted.repo:
         keys = keys_of(wanted.repo, await stores.journal.repositories())
@@ -66,7 +66,7 @@ async def _decided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
 
 
 async def _undecided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
-    """Those of which only the inbox says what has become of them: no app was concerned."""
+    """Return the deliveries that fit and that only the inbox knows: they concerned no app."""
     from bridge.core.absent import unused
     from bridge.core.refused import TITLES
     from bridge.ports.inbox import DeliveryState
@@ -81,7 +81,7 @@ async def _undecided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
 
 
 def keys_of(name: str, names: "Mapping[str, str]") -> list[str]:
-    """The keys of the repositories that a person means by a name, or by the end of one."""
+    """Return the keys of repositories by their full name, or by its last part."""
     wanted = name.strip().strip("/").lower()
     whole = [key for key, one in names.items() if one.lower() == wanted]
     return whole or [key for key, one in names.items() if one.lower().endswith(f"/{wanted}")]
@@ -90,7 +90,7 @@ def keys_of(name: str, names: "Mapping[str, str]") -> list[str]:
 async def all_of(
     stores: "Stores", found: "Sequence[Delivery]", settings: "Settings"
 ) -> list[Arrived]:
-    """What is known of each: decisions, deployments, and what it was about."""
+    """Gather the decisions and deployments of each, and what it was about."""
     seqs = [one.seq for one in found]
     decisions = await stores.journal.decisions(seqs)
     deployments = await stores.journal.deployments_of(seqs)
@@ -116,7 +116,7 @@ def _is_unsaid(delivery: "Delivery", abouts: "Mapping[int, About]") -> bool:
 async def _read(
     stores: "Stores", found: "Sequence[Delivery]", settings: "Settings"
 ) -> "dict[int, About]":
-    """What deliveries were about by their bodies, as far as these are kept and can be read."""
+    """Parse the bodies of deliveries, where they are kept, for what they were about."""
     from bridge.app.hosts import known_hosts  # slow to import, and seldom needed
     from bridge.journey.delivery.meaning import about, read
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.cleaning import clean
 from bridge.cli.deliveries import find_delivery
 from bridge.cli.deployments import AppName
 from bridge.cli.exits import ENDED_BADLY
@@ -16,7 +17,7 @@ from bridge.cli.following import Progress, Watchman, decided, followed
 from bridge.cli.forms import arrived_form, ended_form
 from bridge.cli.outcomes import Arrived, decision_line
 from bridge.cli.reaching import person
-from bridge.cli.show import clean, say, say_error, say_json
+from bridge.cli.show import say, say_error, say_json
 from bridge.cli.troubles import warn_of_troubles
 from bridge.cli.using import Config, Follow, Json, kept_in, run, settings_of
 from bridge.core.errors import Rejected

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.cleaning import clean
 from bridge.cli.reaching import Reach, person, reached
-from bridge.cli.show import clean, hint, say, say_json, say_table
+from bridge.cli.show import hint, say, say_json, say_table
 from bridge.cli.using import run, settings_of
 from bridge.core.errors import Rejected
 

@@ -1,7 +1,7 @@
-"""Names of apps for the shell, while somebody types one.
+"""Completion of app names in the shell.
 
-It must be quick and silent: settings are read wholly only where something beyond the data folder's
-own variable is set, and nothing is opened for writing.
+It must be quick and silent: settings are only parsed where something besides `BRIDGE_DATA` may
+lead to the data, and nothing is opened for writing.
 """
 
 import os
@@ -25,7 +25,7 @@ ELSEWHERE = tuple(
 
 
 def complete_app(ctx: typer.Context, incomplete: str) -> list[str]:
-    """The labels that begin as what is typed, or else the names within projects that do."""
+    """Return labels that begin with what is typed, or else app names that do."""
     typed = incomplete.lower()
     labels = _labels(ctx.params.get("config"))
     whole = [label for label in labels if label.lower().startswith(typed)]
@@ -36,7 +36,7 @@ def complete_app(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _labels(config: Path | None) -> list[str]:
-    """All labels; none where they can't be read, since an error would land in the prompt."""
+    """Return all labels; none where they can't be read, as an error would garble the prompt."""
     from bridge.stores.labels import labels_of_file, labels_of_postgres
 
     try:
@@ -49,7 +49,7 @@ def _labels(config: Path | None) -> list[str]:
 
 
 def _place(config: Path | None) -> tuple[Path, str | None]:
-    """The data folder, and the database in its place, if there is one."""
+    """Return the data folder, and the Postgres used instead of it, if any."""
     given = config or os.environ.get("BRIDGE_CONFIG")
     elsewhere = any(os.environ.get(name) for name in ELSEWHERE)
     if given is None and not elsewhere and not DEFAULT_FILE.exists():

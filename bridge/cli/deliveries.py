@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.arrived import Wanted, all_of, keys_of, look_up
+from bridge.cli.cleaning import clean, clean_lines
 from bridge.cli.deployments import AppOption
 from bridge.cli.finding import known_app
 from bridge.cli.forms import arrived_form, decision_form, deployment_form
@@ -19,8 +20,6 @@ from bridge.cli.show import (
     STYLES,
     Listing,
     ago,
-    clean,
-    clean_lines,
     clock,
     console,
     hint,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.cleaning import clean, clean_line
 from bridge.cli.completing import complete_app
 from bridge.cli.finding import known_app
 from bridge.cli.forms import change_form, deployment_form, ended_form
@@ -13,8 +14,6 @@ from bridge.cli.show import (
     STYLES,
     Listing,
     ago,
-    clean,
-    clean_line,
     clock,
     console,
     hint,

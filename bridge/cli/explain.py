@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.cleaning import clean
 from bridge.cli.deliveries import find_delivery
 from bridge.cli.payloads import Payload, read_payload
-from bridge.cli.show import clean, console, hint, on_terminal, say, say_json
+from bridge.cli.show import console, hint, on_terminal, say, say_json
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.cli.verdicts import misses_of, say_decisions
 from bridge.cli.what_if import Known, WhatIf, explained

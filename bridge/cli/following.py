@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bridge.cli.cleaning import clean
 from bridge.cli.deployments import change_line, change_text, tail_lines, whole_log
-from bridge.cli.show import clean, console, hint, on_terminal
+from bridge.cli.show import console, hint, on_terminal
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores

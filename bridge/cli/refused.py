@@ -3,7 +3,8 @@
 import time
 from typing import TYPE_CHECKING, Any
 
-from bridge.cli.show import Listing, ago, clean, iso
+from bridge.cli.cleaning import clean
+from bridge.cli.show import Listing, ago, iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,22 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.apps import waits_in_words
+from bridge.cli.cleaning import clean
 from bridge.cli.deployments import AppName, source_of, tail_lines, whole_log
 from bridge.cli.finding import known_app
 from bridge.cli.forms import decision_form, ended_form, waits_form
 from bridge.cli.outcomes import became, decision_line
 from bridge.cli.refused import missing
-from bridge.cli.show import (
-    STYLES,
-    clean,
-    clock,
-    console,
-    hint,
-    indented,
-    iso,
-    on_terminal,
-    say_json,
-)
+from bridge.cli.show import STYLES, clock, console, hint, indented, iso, on_terminal, say_json
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.cli.verdicts import say_decisions
 from bridge.core.errors import NotFound

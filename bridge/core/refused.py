@@ -1,8 +1,8 @@
-"""Webhooks that were refused at the door: what is remembered of them, and within which bounds.
+"""Counts of webhooks that were refused.
 
-A refused webhook is nobody's: whoever knows the address can send any number. So nothing is kept
-of a single one. They are counted by minute, reason, path and network, and of each minute only so
-many different ones.
+Anybody who knows the bridge's address can send any number of them, so no single one is stored.
+They are counted by minute, reason, path and network, and the number of different counts a minute
+is bounded.
 """
 
 from collections.abc import Mapping
@@ -15,18 +15,18 @@ from bridge.core.decision import one_line
 MINUTE = 60.0
 
 MOST_A_MINUTE = 32
-"""Different ones of a minute that are told apart; further ones are counted as `OTHERS`."""
+"""Different counts of one minute; further webhooks are counted together, as `OTHERS`."""
 
 OTHERS = "…"
-"""Path and network of those that were too many to be told apart."""
+"""Path and network of webhooks beyond `MOST_A_MINUTE`."""
 
 LONGEST_PATH, LONGEST_WHY, LONGEST_ID = 100, 300, 20
 
 WRONG_PATH = "wrong_path"
-"""The reason where a webhook came to a path that takes none."""
+"""The reason for webhooks that were sent to a path which takes none."""
 
 EVENT_HEADERS = {"github": "X-GitHub-Event", "gitlab": "X-Gitlab-Event"}
-"""What says whose webhook it is; other hosts than GitHub send its header beside their own."""
+"""The header that tells which host sent a webhook. Gitea sends GitHub's beside its own."""
 
 TITLES = {"github": "GitHub", "gitlab": "GitLab"}
 
@@ -36,17 +36,17 @@ _REPOSITORY_TYPE = "X-GitHub-Hook-Installation-Target-Type"
 
 @dataclass(frozen=True, slots=True)
 class RefusedWebhooks:
-    """Webhooks that were refused within one minute for one reason.
+    """How many webhooks were refused within one minute for one reason.
 
     Attributes:
-        minute: when that minute began.
-        host: whose they said they were; "" where they did not.
+        minute: the start of that minute.
+        host: the Git host by the headers; "" where they name none.
         reason: the outcome as the metrics call it, e.g. "unauthorized", or `WRONG_PATH`.
-        network: that they came from, e.g. "140.82.115.0/24".
-        repository: the host's id of the repository that they said they were about; "" where they
-            did not. Nobody has checked it.
-        why: what the newest was answered.
-        last: when the newest came.
+        network: the sender's network, e.g. "140.82.115.0/24".
+        repository: the host's id of the repository by the headers, which nothing has verified;
+            "" where they name none.
+        why: the answer to the newest.
+        last: the time of the newest.
     """
 
     minute: float
@@ -61,12 +61,12 @@ class RefusedWebhooks:
 
     @property
     def key(self) -> tuple[float, str, str, str, str, str]:
-        """What tells it from others."""
+        """The key under which webhooks are counted together."""
         return self.minute, self.host, self.reason, self.path, self.network, self.repository
 
 
 class RefusedCounts:
-    """Counts refused webhooks until they are taken away; bounded, whatever comes."""
+    """Bounded counts of refused webhooks, until they are taken."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[float, str, str, str, str, str], RefusedWebhooks] = {}
@@ -77,7 +77,7 @@ class RefusedCounts:
         return bool(self._counts)
 
     def add(self, one: RefusedWebhooks) -> None:
-        """Count one."""
+        """Add to a count."""
         if one.minute != self._minute:
             self._minute, self._told_apart = one.minute, 0
         if one.key not in self._counts:
@@ -89,13 +89,13 @@ class RefusedCounts:
         self._counts[one.key] = replace(one, count=count)
 
     def take(self) -> list[RefusedWebhooks]:
-        """Return what was counted, and begin again."""
+        """Return all counts, and start again from none."""
         taken = list(self._counts.values())
         self._counts = {}
         return taken
 
     def give_back(self, those: list[RefusedWebhooks]) -> None:
-        """Count again what could not be kept, as far as there is room."""
+        """Add counts that could not be stored, as far as there is room."""
         for one in those[: max(0, MOST_A_MINUTE - len(self._counts))]:
             newer = self._counts.get(one.key)
             kept = one if newer is None else replace(newer, count=newer.count + one.count)
@@ -105,10 +105,10 @@ class RefusedCounts:
 def refused_webhook(
     reason: str, why: str, path: str, headers: Mapping[str, str], peer: str, now: float
 ) -> RefusedWebhooks:
-    """One refused webhook, as it is counted.
+    """Return a count of one for a refused webhook.
 
     Args:
-        peer: the address that the connection came from.
+        peer: the address of the connection.
     """
     return RefusedWebhooks(
         minute=now // MINUTE * MINUTE,
@@ -123,17 +123,17 @@ def refused_webhook(
 
 
 def sender_of(headers: Mapping[str, str]) -> str | None:
-    """Whose webhook it is by its headers; None where they say nothing."""
+    """Return the Git host by a webhook's headers; None where they name none."""
     return next((host for host, name in EVENT_HEADERS.items() if name in headers), None)
 
 
 def path_of(host: str) -> str:
-    """Where a host's webhooks go."""
+    """Return the path that takes a host's webhooks."""
     return f"/hooks/{host}"
 
 
 def right_path(headers: Mapping[str, str]) -> str:
-    """Where the webhook should have gone, in a sentence's end."""
+    """Say where a webhook belongs, as the end of a sentence."""
     host = sender_of(headers)
     if host is not None:
         return f"{TITLES[host]}'s webhooks go to {path_of(host)}"
@@ -141,14 +141,14 @@ def right_path(headers: Mapping[str, str]) -> str:
 
 
 def means_a_webhook(method: str, path: str, headers: Mapping[str, str]) -> bool:
-    """Whether a request to an unknown path is a webhook that went astray."""
+    """Return whether a request to an unknown path looks like a webhook."""
     if sender_of(headers) is not None:
         return True
     return method == "POST" and any(word in path.lower() for word in ("hook", *TITLES))
 
 
 def _origin(headers: Mapping[str, str], peer: str) -> str:
-    """The address before a proxy of our own, as that proxy says; else the peer's."""
+    """Return the address that a proxy on a private address forwards for; else the peer's."""
     forwarded = headers.get("X-Forwarded-For", "")
     if not forwarded or not _is_private(peer):
         return peer
@@ -165,7 +165,7 @@ def _is_private(address: str) -> bool:
 
 @lru_cache(maxsize=256)
 def network_of(address: str) -> str:
-    """The network of an address: of many in a row that one sender has, none is told apart."""
+    """Return the network of an address: one sender may have many addresses in a row."""
     try:
         parsed = ip_address(address)
     except ValueError:

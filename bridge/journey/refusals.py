@@ -1,7 +1,7 @@
-"""Webhooks that were refused, written down in the background for those who miss a deployment.
+"""Stores counts of refused webhooks in the background.
 
-The door only counts. What it has counted is written once in a few seconds, in one transaction of
-the journal, so a flood of refused webhooks neither slows good ones nor fills the disk.
+The HTTP side only adds to counts in memory. They are written every few seconds in one transaction
+of the journal, so a flood of refused webhooks neither slows others nor fills the disk.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from bridge.ports.lookups import Refusals
 log = logging.getLogger(__name__)
 
 EVERY = 2.0
-"""Seconds in which refused webhooks are written together."""
+"""Seconds between two writes."""
 
 Sleep = Callable[[float], Awaitable[object]]
 
 
 class RefusalLog:
-    """Counts refused webhooks, and keeps the counts in the journal."""
+    """Counts refused webhooks and stores the counts."""
 
     def __init__(self, journal: Refusals, clock: Clock, sleep: Sleep = asyncio.sleep) -> None:
         self._journal = journal
@@ -38,14 +38,14 @@ class RefusalLog:
         self._some.set()
 
     async def run(self) -> None:
-        """Write what was counted, as long as the process lives."""
+        """Store counts as long as the process lives."""
         while True:
             await self._some.wait()
             await self._sleep(EVERY)
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what was counted; what can't be written is tried again with the next."""
+        """Store the counts; those that can't be stored are tried again with the next."""
         self._some.clear()
         if not self._counts:
             return
@@ -56,7 +56,7 @@ class RefusalLog:
             self._counts.give_back(taken)
             self._some.set()
             if not self._told:
-                log.warning("refused webhooks can't be written down", extra={"why": str(error)})
+                log.warning("counts of refused webhooks can't be stored", extra={"why": str(error)})
             self._told = True
         else:
             self._told = False

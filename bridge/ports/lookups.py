@@ -1,4 +1,4 @@
-"""What people look up who miss a deployment: what deliveries were about, and what was refused."""
+"""Look-ups for people: what deliveries were about, what became of them, what was refused."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,19 +9,19 @@ from bridge.ports.outcomes import About
 
 
 class Abouts(Protocol):
-    """What deliveries were about, and what came of it; for people who look for one."""
+    """What deliveries were about, and what they led to."""
 
     async def abouts(self, seqs: Sequence[int]) -> dict[int, About]:
-        """What the pushes of deliveries were about; of those that were decided."""
+        """Return what decided pushes were about, by the delivery's seq."""
 
     async def deployments_of(self, seqs: Sequence[int]) -> dict[int, list[Deployment]]:
-        """The deployments that deliveries led to, by their seq."""
+        """Return the deployments that deliveries led to, by the delivery's seq."""
 
     async def newest_done(self, app_ids: Sequence[str]) -> dict[str, Deployment]:
-        """What apps run: the newest deployment of each that is done, by the app's id."""
+        """Return the newest deployment of each app that is done, by the app's id."""
 
     async def repositories(self) -> dict[str, str]:
-        """The names of repositories that have pushed, by host and id."""
+        """Return the names of repositories that have pushed, by host and id."""
 
     async def seqs_about(
         self,
@@ -32,13 +32,13 @@ class Abouts(Protocol):
         before: int,
         limit: int,
     ) -> list[int]:
-        """The newest deliveries about something, newest first.
+        """Return the positions of the newest deliveries that fit, newest first.
 
         Args:
-            repositories: keys of repositories, of which it was one; () for any.
-            app_id: an app for which it was decided.
-            failed: one of its deployments has failed, that of the app where one is given.
-            before: a position; only deliveries before it.
+            repositories: only pushes to one of these, by their keys; () for any.
+            app_id: only deliveries that were decided for this app.
+            failed: only deliveries that led to a failed deployment, of `app_id` where given.
+            before: only deliveries before this position.
         """
 
 

@@ -1,4 +1,4 @@
-"""The labels of apps, read at once: a shell waits for them while somebody types."""
+"""Labels of apps, read without SQLAlchemy for the shell's completion, which must be quick."""
 
 import contextlib
 import sqlite3
@@ -10,18 +10,18 @@ from bridge.core.errors import Unreachable
 _QUERY = "SELECT label FROM apps WHERE NOT gone ORDER BY label"
 
 SECONDS = 0.5
-"""To wait for a file that is locked; nobody waits longer for a suggestion."""
+"""How long to wait for a locked file."""
 
 
 def labels_of_file(journal: Path) -> list[str]:
-    """The labels of apps by the journal's file, which is only read; raises `sqlite3.Error`."""
+    """Read the labels from the journal's file; raise `sqlite3.Error`."""
     address = f"{journal.absolute().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(address, uri=True, timeout=SECONDS)) as db:
         return [label for (label,) in db.execute(_QUERY)]
 
 
 def labels_of_postgres(url: str) -> list[str]:
-    """The labels of apps by a journal on Postgres; raises Unreachable."""
+    """Read the labels from a journal on Postgres; raise Unreachable."""
     import psycopg
 
     from bridge.ports.journal import JOURNAL

@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core import trace
-from bridge.core.errors import BadSignature, BridgeError, Unreachable
+from bridge.core.errors import BadSignature, BridgeError, NotFound, Unreachable
 from bridge.core.refused import EVENT_HEADERS, WRONG_PATH, path_of, right_path, sender_of
 from bridge.journey.ingest import Ingest, Keeping, Receipt
 from bridge.ports.githosts import Body, Envelope
@@ -201,7 +201,8 @@ class Hooks:
         It is logged, counted and noted, for those who miss it.
         """
         status, why = self._why(error)
-        if isinstance(error, BadSignature) and sender_of(headers) not in (host, None):
+        wrong_host = isinstance(error, BadSignature | NotFound)
+        if wrong_host and sender_of(headers) not in (host, None):
             why += f"; {right_path(headers)}"
         outcome = OUTCOMES.get(status, "failed")
         self._log.info("webhook refused", host=host, status=status, why=why)

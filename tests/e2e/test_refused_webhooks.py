@@ -51,7 +51,10 @@ async def test_a_wrong_secret_and_a_wrong_path_are_listed_without_what_they_brou
     assert astray.json()["error"] == (
         "there is nothing at /webhook; GitHub's webhooks go to /hooks/github"
     )
-    assert mixed_up.status_code in (401, 404)
+    assert mixed_up.status_code == 404
+    assert mixed_up.json()["error"] == (
+        "gitlab is not served here: no secret is set for it; GitHub's webhooks go to /hooks/github"
+    )
     found = await refused(shell, 3)
     by_path = {one["path"]: one for one in found}
     assert by_path["/hooks/github"]["reason"] == "unauthorized"

@@ -1,4 +1,4 @@
-"""What pushes were about, for people, and the deliveries that were about something."""
+"""Look-ups of deliveries: what they were about, and what they led to."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,14 +15,14 @@ from bridge.stores.journal.transactions import Transactions
 
 
 class Abouts(Transactions):
-    """What deliveries were about, and what came of it."""
+    """What deliveries were about, and what they led to."""
 
     async def abouts(self, seqs: Sequence[int]) -> dict[int, About]:
-        """What the pushes of deliveries were about; of those that were decided."""
+        """Return what decided pushes were about, by the delivery's seq."""
         return await self._read(lambda db: _abouts(db, seqs))
 
     async def deployments_of(self, seqs: Sequence[int]) -> dict[int, list[Deployment]]:
-        """The deployments that deliveries led to, by their seq."""
+        """Return the deployments that deliveries led to, by the delivery's seq."""
         t = tables.deployments
         found: dict[int, list[Deployment]] = {seq: [] for seq in seqs}
         for some in batched(seqs):
@@ -32,7 +32,7 @@ class Abouts(Transactions):
         return found
 
     async def newest_done(self, app_ids: Sequence[str]) -> dict[str, Deployment]:
-        """What apps run: the newest deployment of each that is done."""
+        """Return the newest deployment of each app that is done, by the app's id."""
         found: dict[str, Deployment] = {}
         for some in batched(app_ids):
             for row in await self._all(newest_done(some)):
@@ -40,7 +40,7 @@ class Abouts(Transactions):
         return found
 
     async def repositories(self) -> dict[str, str]:
-        """The names of repositories that have pushed, by host and id."""
+        """Return the names of repositories that have pushed, by host and id."""
         t = tables.repositories
         return {row["key"]: row["name"] for row in await self._all(sa.select(t))}
 
@@ -53,21 +53,14 @@ class Abouts(Transactions):
         before: int,
         limit: int,
     ) -> list[int]:
-        """The newest deliveries about something, newest first.
-
-        Args:
-            repositories: keys of repositories, of which it was one; () for any.
-            app_id: an app for which it was decided.
-            failed: one of its deployments has failed, that of the app where one is given.
-            before: a position; only deliveries before it.
-        """
+        """Return the positions of the newest deliveries that fit, newest first; see the port."""
         query = _seqs(repositories, app_id, failed=failed)
         found = await self._read(lambda db: db.scalars(query(before, limit)).all())
         return list(found)
 
 
 def name_repositories(db: sa.Connection, pushes: Iterable[PushSeen]) -> None:
-    """Keep the names of repositories where they are new."""
+    """Store names of repositories that are new or have changed."""
     t = tables.repositories
     said = {_key_of(one.ref_key): one.repository for one in pushes if one.repository}
     known: dict[str, str] = {}
@@ -80,7 +73,7 @@ def name_repositories(db: sa.Connection, pushes: Iterable[PushSeen]) -> None:
 
 
 def _key_of(ref_key: str) -> str:
-    """How `ref_key` begins: the host and its id of the repository."""
+    """Return the first part of a `ref_key`: the host and its id of the repository."""
     return ref_key.rpartition(" ")[0]
 
 
@@ -102,9 +95,10 @@ def _abouts(db: sa.Connection, seqs: Sequence[int]) -> dict[int, About]:
 
 
 def _seqs(repositories: Sequence[str], app_id: str | None, *, failed: bool) -> Any:
-    """The query for `seqs_about`, once it is known from where and how many.
+    """Return a function that makes the query of `seqs_about`, given `before` and `limit`.
 
-    It goes by the table that says most: failed deployments, else an app's decisions, else pushes.
+    The query reads the table that narrows most: failed deployments, else an app's decisions, else
+    pushes.
     """
     t, d, p = tables.deployments, tables.decisions, tables.pushes
     if failed:

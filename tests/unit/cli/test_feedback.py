@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bridge.app.storage import Stores
-from bridge.cli.show import shrunk
+from bridge.cli.cleaning import shrunk
 from bridge.core.configuring.difference import Changed
 from bridge.ports.outcomes import Audited
 from bridge.ports.targets import Target, about_deployment

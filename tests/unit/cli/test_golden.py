@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from bridge.cli.show import STEERING
+from bridge.cli.cleaning import STEERING
 from tests.scenes.terminal import GOLDEN, SCENES, WIDTHS, fill, golden, shown
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from bridge.cli.cleaning import STEERING, clean
 from bridge.cli.demo_stage import farewell
-from bridge.cli.show import STEERING, ago, as_json, clean, iso, table
+from bridge.cli.show import ago, as_json, iso, table
 from bridge.cli.verdicts import say_decisions
 
 FORMS = [
