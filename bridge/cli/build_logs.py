@@ -75,7 +75,10 @@ async def _clear(name: str, how: How) -> None:
     async with reached(settings_of(how.config), name) as reach:
         app = reach.app
         await reach.configurer.check_clearable(app)
-        agree(f"delete the whole log folder of {app.label}, the logs of all its deployments?", how)
+        what = f"the whole log folder of {app.label}, the logs of all its deployments"
+        if not how.yes:
+            hint(f"this deletes {what}")
+        agree("delete it?", how)
         done = await reach.configurer.clear(app, by=person())
     if how.json:
         form = {"removed_logs": list(done.removed), "kept_logs": list(done.kept)}

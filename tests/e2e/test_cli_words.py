@@ -41,6 +41,7 @@ async def test_what_asks_first_says_so_where_nobody_can_answer(shell: Shell) -> 
     told = await said(shell, "clear", "web", code=2)
 
     assert told == (
+        "this deletes the whole log folder of default/web, the logs of all its deployments\n"
         "error: nothing was changed: this asks before it goes on, and nobody can answer here;"
         " give --yes to go on without being asked\n"
     )
