@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -124,9 +125,15 @@ def shown(
     }
     seen = (redirect_stdout(tty), redirect_stderr(tty), suppress(typer.Exit))
     with _environment(environment), seen[0], seen[1], seen[2]:
-        app(list(words), prog_name="dokploy-bridge", standalone_mode=False)
+        _command()(list(words), prog_name="dokploy-bridge", standalone_mode=False)
     text = tty.getvalue()
     return text if colours else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+@cache
+def _command() -> Any:
+    """The command line, put together once: that takes longer than most commands."""
+    return typer.main.get_command(app)
 
 
 @contextmanager
