@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from bridge.app.folder import must_be_ours
 from bridge.app.secrets import seal_of
 from bridge.app.storage import Stores
 from bridge.backends import BACKENDS
@@ -19,6 +20,7 @@ from bridge.settings import DokploySettings, Settings, book_of
 @asynccontextmanager
 async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIterator[Any]:
     """The embedded backend alone, as a server."""
+    must_be_ours(settings.data)
     from bridge.backends.embedded import EmbeddedServer
     from bridge.backends.embedded.building.process import Limits
 

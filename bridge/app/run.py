@@ -26,6 +26,7 @@ from bridge.journey.catalog import Catalog, Leads, always, never
 from bridge.journey.feedback.turns import Turns
 from bridge.journey.ingest import Ingest
 from bridge.journey.lead import Lead, Turn, at_once
+from bridge.journey.refusals import RefusalLog
 from bridge.journey.troubles import troubles_in
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
@@ -107,7 +108,10 @@ async def run_bridge(
             flows = await work(parts, stack, slack, places)
             checks["workflows"] = check(flows.ready)
         await in_background(stack, "lag", metrics.watch_lag())
-        server = _listener(parts, role, checks, metrics, slack)
+        refusals = RefusalLog(stores.journal, clock)
+        stack.push_async_callback(refusals.flush)
+        await in_background(stack, "refusals", refusals.run())
+        server = _listener(parts, role, checks, metrics, slack, refusals)
         await server.start()
         stack.push_async_callback(server.stop)
         yield Bridge(stores, server.url, embedded and embedded.url, embedded and embedded.api_key)
@@ -182,6 +186,7 @@ def _listener(
     checks: "dict[str, Check]",
     metrics: "Metrics",
     slack: "SlackParts",
+    refusals: RefusalLog,
 ) -> "WebServer":
     """The public listener; of a worker only its health is seen there."""
     from bridge.web.hooks import BodyLimits
@@ -197,5 +202,6 @@ def _listener(
         web.metrics_token.get_secret_value() if web.metrics_token else None,
         slack.doors,
         beside=partial(troubles_in, parts.stores.journal),
+        note=refusals.note,
     )
     return WebServer(app, parts.settings.host, parts.settings.port)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
+from bridge.app.folder import must_be_ours
 from bridge.app.whereabouts import database_url
 from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.clock import Clock
@@ -53,6 +54,8 @@ async def open_stores(
     Raises:
         Rejected: they can't be used.
     """
+    if database_url(settings) is None:
+        must_be_ours(settings.data)
     inbox, journal = _stores(settings, owner, listens, clock)
     async with AsyncExitStack() as stack:
         for store in (inbox, journal):

@@ -1,31 +1,24 @@
 """`apps`: which there are; `app create` and `app delete` at the embedded backend."""
 
+import time
 from dataclasses import asdict
 from json import dumps
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bridge.cli.deployments import source_of
+from bridge.cli.cleaning import clean
+from bridge.cli.deployments import AppName, source_of
 from bridge.cli.forms import app_form, finding_words, said, tag_words
-from bridge.cli.show import (
-    NARROW,
-    Listing,
-    clean,
-    console,
-    hint,
-    on_terminal,
-    say,
-    say_json,
-    say_table,
-    stacked,
-)
+from bridge.cli.show import STYLES, Listing, ago, console, hint, iso, on_terminal, say, say_json
 from bridge.cli.troubles import warn_of_troubles
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
+
+    from rich.text import Text
 
     from bridge.core.lifecycle import Deployment
     from bridge.core.watch import App
@@ -43,14 +36,21 @@ group = typer.Typer(
 
 
 def apps(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[WORD]…", help="Only apps whose name or source has all of these words."
+        ),
+    ] = None,
     config: Config = None,
     json: Json = False,
     gone: Annotated[
         bool, typer.Option("--gone", help="Those that were deleted; their history stays.")
     ] = False,
 ) -> None:
-    """List the apps and what each of them waits for, our own rules included."""
-    run(_gone(settings_of(config), json) if gone else _list(settings_of(config), json))
+    """List the apps: what is live since when, and what each waits for, our own rules included."""
+    work = _gone if gone else _list
+    run(work(settings_of(config), words or [], json))
 
 
 @group.command()
@@ -92,7 +92,7 @@ def create(
 
 @group.command()
 def delete(
-    name: Annotated[str, typer.Argument(metavar="APP", help="Its label, name, or id.")],
+    name: AppName,
     config: Config = None,
 ) -> None:
     """Delete an app of the embedded backend, with its site and its logs."""
@@ -102,45 +102,54 @@ def delete(
     say(f"deleted {gone.label}")
 
 
-async def _list(settings: "Settings", json: bool) -> None:
+async def _list(settings: "Settings", words: "Sequence[str]", json: bool) -> None:
     from bridge.core.rules import ruled
     from bridge.settings import book_of
 
     found: list[App] = []
     last: dict[str, Deployment] = {}
+    live: dict[str, Deployment] = {}
     why_none = _none_yet(settings)
     try:
         async with kept_in(settings) as stores:
             book = book_of(settings)
-            found = [ruled(app, book) for app in await stores.journal.apps()]
+            every = [ruled(app, book) for app in await stores.journal.apps()]
+            found = having(every, words)
+            if every and not found:
+                why_none = f"no app has {' and '.join(map(repr, words))} in its name or source"
             last = await stores.journal.last_deployments()
+            live = await stores.journal.newest_done([app.id for app in found])
             await warn_of_troubles(settings, stores)
     except NotFound as error:
         why_none = str(error)
-    if not found:
-        hint(why_none)
-    if json:
-        say_json([app_form(app, last.get(app.id)) for app in found])
-        return
-    if found and on_terminal() and console().width < NARROW:
-        _say_stacked(found, last)
-    else:
-        say_table(
-            ("app", "*source", "branch", "*trigger", "*watch paths", "last"),
-            [_row(app, last.get(app.id)) for app in found],
-            [_line(app, last.get(app.id)) for app in found],
-        )
+    listing: Listing[App] = Listing(
+        lambda app: app_form(app, last.get(app.id), live.get(app.id)),
+        ("app", "live", "since", "last", "*deploys"),
+        lambda app: _row(app, last.get(app.id), live.get(app.id), time.time()),
+        lambda app: _line(app, last.get(app.id), live.get(app.id)),
+        side=4,
+    )
+    listing.say(found, why_none, json=json)
     _warn(found)
 
 
-async def _gone(settings: "Settings", json: bool) -> None:
+def having(apps: "Sequence[App]", words: "Sequence[str]") -> "list[App]":
+    """The apps whose label, id or source has all of the words."""
+    wanted = [word.lower() for word in words]
+    return [
+        app
+        for app in apps
+        if all(word in f"{app.label} {app.id} {source_of(app)}".lower() for word in wanted)
+    ]
+
+
+async def _gone(settings: "Settings", words: "Sequence[str]", json: bool) -> None:
     async with kept_in(settings) as stores:
-        found = await stores.journal.gone_apps()
+        found = having(await stores.journal.gone_apps(), words)
         last = await stores.journal.last_deployments()
-    columns = ("app", "id", "backend", "last")
     listing: Listing[App] = Listing(
         lambda app: app_form(app, last.get(app.id)),
-        columns,
+        ("app", "id", "backend", "last"),
         lambda app: [app.label, app.id, app.backend, _state(last.get(app.id))],
         lambda app: (
             f"{app.label}: {app.id} of {app.backend}, gone; last {_state(last.get(app.id))}"
@@ -162,16 +171,6 @@ def _none_yet(settings: "Settings") -> str:
     )
 
 
-def _say_stacked(found: "list[App]", last: "Mapping[str, Deployment]") -> None:
-    rows = [_row(app, last.get(app.id)) for app in found]
-    heads = [[app, branch, state] for app, _, branch, _, _, state in rows]
-    notes = [
-        [f"{trigger} from {source}, watches {watched}"]
-        for _, source, _, trigger, watched, _ in rows
-    ]
-    console().print(stacked(heads, notes))
-
-
 def _warn(found: "list[App]") -> None:
     if not on_terminal():
         return
@@ -182,31 +181,52 @@ def _warn(found: "list[App]") -> None:
         console().print(f"⚠ {', '.join(twice)}: {TWICE}", style="yellow")
 
 
-def _row(app: "App", last: "Deployment | None") -> list[str]:
+def _row(
+    app: "App", last: "Deployment | None", live: "Deployment | None", now: float
+) -> "list[str | Text]":
+    from rich.text import Text
+
+    since = live and ago(live.finished_at or live.created_at, now)
+    state = Text(str(last.state), STYLES[last.state]) if last else Text("never", "dim")
+    return [app.label, live_commit(live), since or "", state, _deploys(app)]
+
+
+def live_commit(live: "Deployment | None") -> str:
+    """The commit that runs; "?" where the backend did not tell, "" where nothing runs yet."""
+    if live is None:
+        return ""
+    return (live.deployed_commit or "?")[:7]
+
+
+def _deploys(app: "App") -> str:
+    """What deploys an app, in a sentence's part."""
+    if not app.pushed:
+        return f"no push: its source is {source_of(app)}"
     rules = said(app.rules)
-    trigger = _marked(str(app.waits_for), "trigger" in rules)
-    return [
-        app.label,
-        source_of(app),
-        _marked(app.branch or "", "branch" in rules),
-        " ".join([trigger, ", ".join(f"{one}†" for one in tag_words(app.rules))]).strip(),
-        _marked(" ".join(app.watched or ("all",)), "watch_paths" in rules),
-        _state(last),
-    ]
+    tags = ", ".join(f"{one}†" for one in tag_words(app.rules))
+    what = _marked(str(app.waits_for), "trigger" in rules)
+    branch = _marked(app.branch or "no branch", "branch" in rules)
+    watched = _marked(" ".join(app.watched or ("everything",)), "watch_paths" in rules)
+    what = f"{what} {tags}" if tags else what
+    return f"{what} of {branch} from {source_of(app)}, watches {watched}"
 
 
 def _marked(text: str, by_rule: bool) -> str:
     return f"{text}†" if by_rule else text
 
 
-def _line(app: "App", last: "Deployment | None") -> str:
+def _line(app: "App", last: "Deployment | None", live: "Deployment | None") -> str:
     state = f"last {last.state}" if last else "never deployed"
     line = f"{waits_in_words(app)}, {state}"
+    if live is not None:
+        line += f", live {live_commit(live)} since {iso(live.finished_at or live.created_at)}"
     return line + (f"; warning: {TWICE}" if app.deploys_twice else "")
 
 
 def waits_in_words(app: "App") -> str:
     """What an app deploys and when, and which of that our own rules say."""
+    if not app.pushed:
+        return f"{app.label}: no push deploys it, its source is {source_of(app)}"
     watched = " ".join(app.watched or ("everything",))
     line = f"{app.label}: {app.waits_for} of {app.branch or 'no branch'} from {source_of(app)}"
     rules = ", ".join(f"{name}={dumps(value)}" for name, value in said(app.rules).items())

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.deliveries import decision_line, find_delivery
+from bridge.cli.cleaning import clean
+from bridge.cli.deliveries import find_delivery
 from bridge.cli.deployments import AppName
 from bridge.cli.exits import ENDED_BADLY
 from bridge.cli.finding import live_app
 from bridge.cli.following import Progress, Watchman, decided, followed
-from bridge.cli.forms import delivery_form, ended_form
+from bridge.cli.forms import arrived_form, ended_form
+from bridge.cli.outcomes import Arrived, decision_line
 from bridge.cli.reaching import person
-from bridge.cli.show import clean, say, say_error, say_json
+from bridge.cli.show import say, say_error, say_json
 from bridge.cli.troubles import warn_of_troubles
 from bridge.cli.using import Config, Follow, Json, kept_in, run, settings_of
 from bridge.core.errors import Rejected
@@ -176,7 +178,7 @@ async def _follow(
                 progress.line(f"deployment {one.id} of {one.app}")
             ended.append(await followed(stores, one, progress, watch))
     if json:
-        form: dict[str, Any] = delivery_form(delivery, decisions)
+        form: dict[str, Any] = arrived_form(Arrived(delivery, decisions))
         say_json(form | {"deployments": [ended_form(one) for one in ended]})
     return exit_code_for(wish, delivery, ended)
 

@@ -1,12 +1,11 @@
 """`audit`: who changed what, and what became of it."""
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from bridge.cli.deployments import AppOption
 from bridge.cli.forms import audited_form
-from bridge.cli.show import Listing, ago
+from bridge.cli.show import Listing, ago, iso
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 
@@ -22,7 +21,7 @@ SEARCHED = 10_000
 def audit(
     config: Config = None,
     json: Json = False,
-    app: Annotated[str | None, typer.Option("--app", "-a", help="Only of this app.")] = None,
+    app: AppOption = None,
     limit: Limit = 20,
 ) -> None:
     """List who changed what, newest first; secrets are never in it."""
@@ -34,14 +33,14 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
     why_none = "nobody has changed anything yet"
     try:
         async with kept_in(settings) as stores:
-            app_id = await _id_of(stores, app) if app else None
+            app_id = None if app is None else await _id_of(stores, app)
             found = await stores.journal.audited(limit=limit, app_id=app_id)
     except NotFound as error:
-        if app:
+        if app is not None:
             raise
         why_none = str(error)
-    columns = ("when", "by", "app", "what", "*changed", "*outcome")
-    listing = Listing(audited_form, columns, lambda one: _row(one, time.time()), _line)
+    columns = ("when", "by", "what", "app", "*changed", "*outcome")
+    listing = Listing(audited_form, columns, lambda one: _row(one, time.time()), _line, side=4)
     listing.say(found, why_none, json=json)
 
 
@@ -62,8 +61,8 @@ def _row(change: "Audited", now: float) -> list[str]:
     return [
         ago(change.at, now),
         change.by,
-        change.app,
         change.what,
+        change.app,
         _changed(change),
         change.outcome,
     ]
@@ -71,7 +70,9 @@ def _row(change: "Audited", now: float) -> list[str]:
 
 def _line(change: "Audited") -> str:
     changed = _changed(change)
-    line = f"{change.number} {change.by} {change.what} {change.app} {change.outcome}"
+    line = (
+        f"{iso(change.at)} {change.number} {change.by} {change.what} {change.app} {change.outcome}"
+    )
     return f"{line}: {changed}" if changed else line
 
 

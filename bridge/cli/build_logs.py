@@ -2,28 +2,34 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from bridge.cli.changing import How, Yes, agree
+from bridge.cli.cleaning import clean_line
 from bridge.cli.deployments import AppName
 from bridge.cli.exits import ENDED_BADLY
 from bridge.cli.finding import Gone
 from bridge.cli.reaching import Reach, person, reached
-from bridge.cli.show import clean_line, hint, iso, say, say_json
+from bridge.cli.show import first, hint, iso, say, say_json
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.core.errors import NotFound
+from bridge.core.lifecycle import deployment_id
 from bridge.core.log_text import lines_of, news
 
 if TYPE_CHECKING:
+    from bridge.core.lifecycle import Deployment
     from bridge.core.watch import App
     from bridge.ports.backends import Backend, BackendDeployment
     from bridge.settings import Settings
 
 LOOK = 0.5
 """Seconds between two looks at a log that grows."""
+
+LONGEST_NUMBER = 16
+"""Digits of a deployment's number."""
 
 WHOLE = 10_000
 """Lines of a log that can be read at once."""
@@ -37,11 +43,21 @@ def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the deployment ends.")
     ] = False,
+    deployment: Annotated[
+        str | None,
+        typer.Option(
+            "--deployment",
+            "-d",
+            metavar="ID",
+            help="Of this deployment: its number, its id, or the backend's id of it.",
+        ),
+    ] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Show the log of an app's newest deployment, as the backend wrote it."""
-    code = run(_logs(app, config, lines, follow=follow, json=json))
+    """Show the log of an app's newest deployment, or of another, as the backend wrote it."""
+    wanted = Wanted(app, deployment, lines, follow, json)
+    code = run(_logs(settings_of(config), wanted))
     if code:
         raise typer.Exit(code)
 
@@ -59,7 +75,10 @@ async def _clear(name: str, how: How) -> None:
     async with reached(settings_of(how.config), name) as reach:
         app = reach.app
         await reach.configurer.check_clearable(app)
-        agree(f"delete the whole log folder of {app.label}, the logs of all its deployments?", how)
+        what = f"the whole log folder of {app.label}, the logs of all its deployments"
+        if not how.yes:
+            hint(f"this deletes {what}")
+        agree("delete it?", how)
         done = await reach.configurer.clear(app, by=person())
     if how.json:
         form = {"removed_logs": list(done.removed), "kept_logs": list(done.kept)}
@@ -71,63 +90,130 @@ async def _clear(name: str, how: How) -> None:
     say(f"removed {what} of {app.label}{kept}; their records stay")
 
 
-async def _logs(name: str, config: Path | None, lines: int, *, follow: bool, json: bool) -> int:
-    settings = settings_of(config)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which log a person wants to see, and how.
+
+    Attributes:
+        deployment: None for the newest.
+    """
+
+    app: str
+    deployment: str | None
+    lines: int
+    follow: bool
+    json: bool
+
+
+async def _logs(settings: "Settings", wanted: Wanted) -> int:
     try:
-        return await _shown(settings, name, lines, follow=follow, json=json)
+        return await _shown(settings, wanted)
     except Gone as gone:
-        await _kept(settings, gone, lines, json=json)
+        await _kept(settings, gone, wanted)
         return 0
 
 
-async def _shown(settings: "Settings", name: str, lines: int, *, follow: bool, json: bool) -> int:
-    async with reached(settings, name) as reach:
-        app = reach.app
-        newest = await _newest(reach, app)
-        text = await reach.backend.log_tail(newest, WHOLE if follow else lines)
-        if not json:
+async def _shown(settings: "Settings", wanted: Wanted) -> int:
+    async with reached(settings, wanted.app) as reach:
+        app, lines = reach.app, wanted.lines
+        ours = await _ours(reach, wanted.deployment)
+        one = await _at_backend(reach, wanted.deployment, ours)
+        if one is None:
+            assert ours is not None
+            _say_kept(app, ours, wanted, f"the backend has forgotten {ours.id}")
+            return 0
+        text = await reach.backend.log_tail(one, WHOLE if wanted.follow else lines)
+        if not wanted.json:
             none = "" if lines_of(text) else "; it has no log, or no longer"
-            hint(f"deployment {newest.id} of {app.label}: {newest.status}{none}")
+            hint(f"deployment {one.id} of {app.label}: {one.status}{none}")
             _print(lines_of(text)[-lines:])
-        if follow:
-            say_line = None if json else _print
-            newest, text = await followed(reach.backend, app, newest, text, say_line)
-    if json:
-        say_json(_form(app, newest, lines_of(text)[-lines:]))
-    return ENDED_BADLY if follow and newest.status in ("error", "cancelled") else 0
+        if wanted.follow:
+            say_line = None if wanted.json else _print
+            one, text = await followed(reach.backend, app, one, text, say_line)
+    if wanted.json:
+        say_json(_form(app, one, lines_of(text)[-lines:]))
+    return ENDED_BADLY if wanted.follow and one.status in ("error", "cancelled") else 0
 
 
-async def _kept(settings: "Settings", gone: Gone, lines: int, *, json: bool) -> None:
-    """Show the end of the newest log that was kept of a deleted app; raise where there is none."""
+async def _ours(reach: Reach, id_: str | None) -> "Deployment | None":
+    """The deployment that a person means, where the journal has it.
+
+    Raises:
+        NotFound: it is another app's.
+    """
+    if id_ is None:
+        return None
+    app, journal = reach.app, reach.stores.journal
+    number = id_.removeprefix("#").partition(".")[0]
+    if number.isdecimal() and len(number) <= LONGEST_NUMBER:
+        found = await journal.deployment(deployment_id(int(number), app.id))
+        if found is not None:
+            return found
+    found = await journal.deployment(id_)
+    if found is not None and found.app_id != app.id:
+        raise NotFound(f"deployment {id_} is of {found.app}, not of {app.label}")
+    return found
+
+
+async def _at_backend(
+    reach: Reach, id_: str | None, ours: "Deployment | None"
+) -> "BackendDeployment | None":
+    """The backend's record of it; None where only the journal still has something of it.
+
+    Raises:
+        NotFound: there is no such deployment, or nothing was kept of its log.
+    """
+    app = reach.app
+    found = await reach.backend.deployments(app)
+    if id_ is None:
+        if not found:
+            raise NotFound(f"{app.label} has no deployments at the backend, so there is no log")
+        return found[0]
+    wanted = id_ if ours is None else ours.backend_id
+    if (one := first(found, lambda one: one.id == wanted)) is not None:
+        return cast("BackendDeployment", one)
+    if ours is None:
+        raise NotFound(
+            f"{app.label} has no deployment {id_!r};"
+            f" `dokploy-bridge deployments --app {app.label}` lists them"
+        )
+    if ours.log_tail:
+        return None
+    why = "has forgotten it" if ours.backend_id else "never began it, as far as is known"
+    raise NotFound(f"there is no log of deployment {ours.seq} of {app.label}: the backend {why}")
+
+
+async def _kept(settings: "Settings", gone: Gone, wanted: Wanted) -> None:
+    """Show the end of a log that was kept of a deleted app; raise where there is none."""
     app = gone.app
     async with kept_in(settings) as stores:
         found = await stores.journal.deployments(limit=1000, app_id=app.id)
-    newest = next((one for one in found if one.log_tail), None)
-    if newest is None or newest.log_tail is None:
+    number = (wanted.deployment or "").removeprefix("#")
+    if wanted.deployment is not None:
+        found = [one for one in found if number in (str(one.seq), one.id, one.backend_id)]
+    if (newest := first(found, lambda one: one.log_tail)) is None:
         raise gone
-    log = newest.log_tail.split("\n")[-lines:]
-    if json:
+    _say_kept(app, newest, wanted, f"{app.label} is gone from the backend, and its logs with it")
+
+
+def _say_kept(app: "App", deployment: "Deployment", wanted: Wanted, why: str) -> None:
+    """Show the end of a log that the journal has kept."""
+    log = (deployment.log_tail or "").split("\n")[-wanted.lines :]
+    if wanted.json:
         say_json(
             {
                 "app": app.label,
                 "app_id": app.id,
-                "deployment": newest.backend_id,
+                "deployment": deployment.backend_id,
                 "status": "error",
-                "created_at": iso(newest.created_at),
-                "finished_at": iso(newest.finished_at),
+                "created_at": iso(deployment.created_at),
+                "finished_at": iso(deployment.finished_at),
                 "log": log,
             }
         )
         return
-    hint(f"{app.label} is gone from the backend, and its logs with it; kept of {newest.id}:")
+    hint(f"{why}; kept of {deployment.id}:")
     _print(log)
-
-
-async def _newest(reach: Reach, app: "App") -> "BackendDeployment":
-    found = await reach.backend.deployments(app)
-    if not found:
-        raise NotFound(f"{app.label} has no deployments at the backend, so there is no log")
-    return found[0]
 
 
 async def followed(

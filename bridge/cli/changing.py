@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.cleaning import clean
 from bridge.cli.reaching import Reach, person, reached
-from bridge.cli.show import clean, hint, say, say_json, say_table
+from bridge.cli.show import hint, say, say_json, say_table
 from bridge.cli.using import run, settings_of
 from bridge.core.errors import Rejected
 
@@ -74,7 +75,10 @@ def agree(question: str, how: How) -> None:
     if how.yes:
         return
     if not sys.stdin.isatty():
-        raise Rejected(f"{question} Nobody can be asked here: give --yes to do it; {CUT_OFF}")
+        raise Rejected(
+            f"{CUT_OFF}: this asks before it goes on, and nobody can answer here; give --yes to go"
+            " on without being asked"
+        )
     if not typer.confirm(clean(question), err=True):
         hint(CUT_OFF)
         raise typer.Exit(1)

@@ -1,5 +1,6 @@
 """What `config check` finds: errors, warnings, and notes on what the settings come to."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -7,7 +8,9 @@ from typing import Any, NamedTuple
 from pydantic import SecretStr
 
 from bridge.app.backends import must_have_keys
+from bridge.app.folder import must_be_ours
 from bridge.app.hosts import host_apis, served_hosts
+from bridge.app.whereabouts import database_url
 from bridge.cli.forms import finding_words
 from bridge.cli.welcome import hosts_of
 from bridge.core.errors import Rejected
@@ -55,7 +58,7 @@ def _form(remarks: Sequence[Remark], hosts: list[str], backend: str | None) -> d
 
 
 def _remarks(settings: Settings) -> Iterator[Remark]:
-    for usable in (served_hosts, host_apis, must_have_keys):
+    for usable in (served_hosts, host_apis, must_have_keys, _data_folder):
         try:
             usable(settings)
         except Rejected as error:
@@ -63,6 +66,25 @@ def _remarks(settings: Settings) -> Iterator[Remark]:
     yield from _of_secrets(settings)
     yield from _of_rules(settings)
     yield from _of_slack(settings)
+
+
+def _data_folder(settings: Settings) -> None:
+    """Raise Rejected where `serve` could keep nothing; nothing is made or written."""
+    if database_url(settings) is not None:
+        return
+    must_be_ours(settings.data)
+    there = settings.data
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        why = f"{there} is a file"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        why = f"{there} can't be written to"
+    else:
+        return
+    raise Rejected(
+        f"data: {settings.data} can't hold the data: {why}; choose another with BRIDGE_DATA"
+    )
 
 
 def _of_secrets(settings: Settings) -> Iterator[Remark]:
@@ -129,13 +151,14 @@ def _of_slack(settings: Settings) -> Iterator[Remark]:
         return
     ways = (("HTTP", given.signing_secret), ("Socket Mode", given.app_token))
     heard = " and ".join(way for way, secret in ways if secret is not None)
-    yield Remark(
-        "note",
-        f"slack is heard by {heard}"
-        if heard
-        else "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET (HTTP) or"
-        " BRIDGE_SLACK_APP_TOKEN (Socket Mode)",
-    )
+    if heard:
+        yield Remark("note", f"slack is heard by {heard}")
+    else:
+        yield Remark(
+            "warning",
+            "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET (HTTP) or"
+            " BRIDGE_SLACK_APP_TOKEN (Socket Mode)",
+        )
     if not access_of(settings).grants:
         nobody = "nobody may do anything by slack: say who in `access` of bridge.yaml"
-        yield Remark("note", nobody)
+        yield Remark("warning", nobody)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from bridge.cli.cleaning import clean
 from bridge.cli.exits import exit_code_of
-from bridge.cli.show import MASKED, clean, hint, say, say_error, say_json
+from bridge.cli.show import MASKED, hint, say, say_error, say_json
 from bridge.cli.using import Config, Json, settings_of
 from bridge.core.errors import BridgeError, Rejected
 

@@ -1,32 +1,42 @@
 """`deliveries`: what came in, what it meant and what was decided."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.forms import decision_form, delivery_form, deployment_form
+from bridge.cli.arrived import Wanted, all_of, keys_of, look_up
+from bridge.cli.cleaning import clean, clean_lines
+from bridge.cli.deployments import AppOption
+from bridge.cli.finding import known_app
+from bridge.cli.forms import arrived_form, decision_form, deployment_form
+from bridge.cli.moments import Since, moment_of
+from bridge.cli.outcomes import Arrived, about_words, became, decision_line, outcomes_of
+from bridge.cli.refused import list_refused, missing
 from bridge.cli.show import (
     STYLES,
     Listing,
     ago,
-    clean,
     clock,
     console,
+    hint,
+    indented,
+    iso,
     on_terminal,
     say_json,
-    table,
 )
 from bridge.cli.troubles import warn_of_troubles
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.cli.verdicts import say_decisions
-from bridge.core.errors import NotFound
+from bridge.core.errors import NotFound, Rejected
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from bridge.app.storage import Stores
-    from bridge.core.decision import Decision
-    from bridge.core.lifecycle import Deployment
     from bridge.ports.inbox import Delivery
     from bridge.settings import Settings
 
@@ -43,11 +53,33 @@ group = typer.Typer(help="What came in, newest first, and what was decided.")
 
 @group.callback(invoke_without_command=True)
 def deliveries(
-    ctx: typer.Context, config: Config = None, json: Json = False, limit: Limit = 20
+    ctx: typer.Context,
+    config: Config = None,
+    json: Json = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only where it, or a deployment of it, has failed.")
+    ] = False,
+    refused: Annotated[
+        bool,
+        typer.Option("--refused", help="Webhooks that were refused: wrong secret, path, form."),
+    ] = False,
+    since: Since = None,
+    repo: Annotated[
+        str | None, typer.Option("--repo", metavar="NAME", help="Only of this repository.")
+    ] = None,
+    app: AppOption = None,
+    limit: Limit = 20,
 ) -> None:
-    """List what came in, newest first, and what was decided."""
-    if ctx.invoked_subcommand is None:
-        run(_list(settings_of(config), limit, json))
+    """List what came in, newest first, and what became of it."""
+    if ctx.invoked_subcommand is not None:
+        return
+    given = Given(limit, since, repo, app, failed, refused)
+    if refused and (failed or repo is not None or app is not None):
+        raise Rejected(
+            "of a refused webhook nothing is known that can be trusted: with --refused go only"
+            " --since, --limit and --json"
+        )
+    run(_list(settings_of(config), given, json))
 
 
 @group.command()
@@ -61,54 +93,103 @@ def show(
     run(_show(settings_of(config), delivery, json=json, body=body))
 
 
-async def _list(settings: "Settings", limit: int, json: bool) -> None:
-    why_none = NONE_YET
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a person asked for."""
+
+    limit: int
+    since: str | None
+    repo: str | None
+    app: str | None
+    failed: bool
+    refused: bool
+
+    @property
+    def narrows(self) -> bool:
+        """Whether only some deliveries are looked for."""
+        return bool(self.since or self.repo or self.app or self.failed)
+
+
+async def _list(settings: "Settings", given: Given, json: bool) -> None:
+    why_none, found = NONE_YET, []
+    since = moment_of(given.since, time.time())
     try:
         async with kept_in(settings) as stores:
-            found = await stores.inbox.newest(limit)
-            decisions = await stores.journal.decisions([one.seq for one in found])
             await warn_of_troubles(settings, stores)
+            if given.refused:
+                await list_refused(stores, given.limit, since, json=json)
+                return
+            known = await known_app(stores.journal, given.app) if given.app is not None else None
+            app_id = None if known is None else known.app.id
+            wanted = Wanted(given.limit, since, named_repo(given.repo), app_id, given.failed)
+            found = await all_of(stores, await look_up(stores, wanted), settings)
+            if not found and (given.narrows or await missing(stores, None, time.time())):
+                why_none = await _none_fits(stores, given)
     except NotFound as error:
+        if given.app is not None:
+            raise
         why_none = str(error)
-        found, decisions = [], {}
-    listing: Listing[Delivery] = Listing(
-        form=lambda one: delivery_form(one, decisions[one.seq]),
-        columns=("received", "id", "host", "event", "state", "*outcome"),
-        row=lambda one: _row(one, decisions[one.seq], time.time()),
-        line=lambda one: _line(one, decisions[one.seq]),
+    listing: Listing[Arrived] = Listing(
+        form=arrived_form,
+        columns=("received", "id", "event", "*push", "*outcome"),
+        row=lambda one: _row(one, time.time()),
+        line=_line,
+        side=3,
     )
     listing.say(found, why_none, json=json)
+    if len(found) == given.limit and not json:
+        hint(f"the newest {given.limit}; more with --limit")
+
+
+async def _none_fits(stores: "Stores", given: Given) -> str:
+    """Why nothing is listed: what else there is, and what was refused."""
+    words = ["no delivery fits" if given.narrows else NONE_YET]
+    if given.repo is not None:
+        names = sorted(set((await stores.journal.repositories()).values()))
+        if not keys_of(given.repo, dict(zip(names, names, strict=True))):
+            near = get_close_matches(given.repo, names, n=3, cutoff=0.5) or names[:3]
+            asked = f"; did you mean {' or '.join(near)}?" if near else ""
+            words = [f"nothing has come from a repository {given.repo!r}{asked}"]
+    return clean("; ".join([*words, *filter(None, [await missing(stores, None, time.time())])]))
+
+
+def named_repo(name: str | None) -> str | None:
+    """The repository that --repo names; raises Rejected where it names none."""
+    if name is not None and not name.strip(" /"):
+        raise Rejected("--repo is empty; give a repository's name, e.g. --repo my-org/mono")
+    return name
 
 
 async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> None:
     async with kept_in(settings) as stores:
         found = await find_delivery(stores, id_)
-        decisions = (await stores.journal.decisions([found.seq]))[found.seq]
-        deployments = await stores.journal.deployments(limit=1000, seq=found.seq)
+        (one,) = await all_of(stores, [found], settings)
+    deployments = list(one.deployments.values())
     if body:
-        typer.echo(found.body or b"")
+        text = found.body or b""
+        typer.echo(clean_lines(text.decode(errors="replace")) if on_terminal() else text)
     elif json:
-        form = delivery_form(found, decisions) | {"headers": dict(found.headers)}
+        form = arrived_form(one) | {"headers": dict(found.headers)}
         say_json(form | {"deployments": [deployment_form(one) for one in deployments]})
     elif on_terminal():
-        console().print(_facts_page(found))
-        if decisions:
-            say_decisions([decision_form(one) for one in decisions])
-        if deployments:
-            rows = [[d.id, d.app, str(d.state), d.note] for d in deployments]
-            console().print(table(("deployment", "app", "state", "*note"), rows))
+        console().print(_facts_page(one))
+        if one.decisions:
+            say_decisions([decision_form(decision) for decision in one.decisions])
+        for deployment in deployments:
+            words = f"{deployment.app} {became(deployment)}"
+            console().print(indented(words, 0), style=STYLES.get(deployment.state, "") or None)
     else:
-        for line in page_lines(found, decisions, deployments):
+        for line in page_lines(one):
             typer.echo(clean(line))
 
 
 async def find_delivery(stores: "Stores", id_: str) -> "Delivery":
     """One delivery by its id, the beginning of it, or its number; raises NotFound."""
     from bridge.core.commands import ASKING_HOSTS
-    from bridge.githosts import HOSTS
+    from bridge.core.refused import TITLES
 
     id_ = id_.removesuffix("…")  # as the list shows it
-    for host in (*HOSTS, *sorted(ASKING_HOSTS)):
+    for host in (*TITLES, *sorted(ASKING_HOSTS)):
         if (found := await stores.inbox.find(host, id_)) is not None:
             return found
     if id_.isdigit() and (found := await stores.inbox.get(int(id_))) is not None:
@@ -125,56 +206,52 @@ async def find_delivery(stores: "Stores", id_: str) -> "Delivery":
 # ── what they look like ──────────────────────────────────────────────────────
 
 
-def outcome_of(delivery: "Delivery", decisions: "Sequence[Decision]") -> str:
-    """What became of a delivery, in a few words."""
-    if delivery.error:
-        return delivery.error
-    going = [f"{one.app} ({one.reason})" for one in decisions if one.deploy]
-    staying = [one for one in decisions if not one.deploy]
-    words = [f"deploys {', '.join(going)}"] if going else []
-    if len(staying) == 1:
-        words.append(f"skips {staying[0].app} ({staying[0].reason})")
-    elif staying:
-        words.append(f"skips {len(staying)} apps")
-    return "; ".join(words)
+def _row(one: Arrived, now: float) -> "list[str | Text]":
+    from rich.text import Text
 
-
-def _row(delivery: "Delivery", decisions: "Sequence[Decision]", now: float) -> list[str]:
+    delivery = one.delivery
+    outcome = Text("\n").join(
+        Text(clean(words), _style_of(one, words)) for words in outcomes_of(one) or [""]
+    )
     return [
         ago(delivery.received_at, now),
         delivery.id if len(delivery.id) <= 13 else f"{delivery.id[:12]}…",
-        delivery.host,
-        delivery.event,
-        str(delivery.state),
-        outcome_of(delivery, decisions),
+        f"{delivery.host} {delivery.event}",
+        about_words(one.about),
+        outcome if outcome.plain else Text(str(delivery.state), STYLES[delivery.state]),
     ]
 
 
-def _line(delivery: "Delivery", decisions: "Sequence[Decision]") -> str:
-    head = f"{delivery.id} {delivery.host} {delivery.event} {delivery.state}"
-    outcome = outcome_of(delivery, decisions)
-    return f"{head}: {outcome}" if outcome else head
+def _style_of(one: Arrived, words: str) -> str:
+    if words == one.delivery.error:
+        return "red" if one.delivery.state == "failed" else "dim"
+    ended = next((d for d in one.deployments.values() if words.endswith(became(d))), None)
+    return (
+        STYLES["skip"]
+        if ended is None and words.startswith("skips")
+        else (STYLES.get(ended.state, "") if ended else "")
+    )
 
 
-def decision_line(decision: "Decision") -> str:
-    """E.g. `skip shop/web: no_path_hit (2 files changed, none matches web/**)`."""
-    verdict = "deploy" if decision.deploy else "skip"
-    return f"{verdict} {decision.app}: {decision.reason} ({decision.evidence})"
+def _line(one: Arrived) -> str:
+    """A delivery in a pipe: time, id, host, event, state; then what it was about, and became."""
+    delivery = one.delivery
+    head = f"{iso(delivery.received_at)} {delivery.id} {delivery.host} {delivery.event}"
+    told = [" ".join(filter(None, [head, str(delivery.state), about_words(one.about)]))]
+    return ": ".join([*told, *filter(None, ["; ".join(outcomes_of(one))])])
 
 
-def page_lines(
-    delivery: "Delivery",
-    decisions: "Sequence[Decision]",
-    deployments: "Sequence[Deployment]",
-) -> list[str]:
+def page_lines(one: Arrived) -> list[str]:
     """All there is to say about a delivery, line by line."""
-    lines = [f"{name}: {value}" for name, value in _facts(delivery).items()]
-    lines += [f"header {name}: {value}" for name, value in delivery.headers.items()]
-    lines += [decision_line(one) for one in decisions]
-    return lines + [f"deployment {d.id}: {d.state} ({d.note})" for d in deployments]
+    lines = [f"{name}: {value}" for name, value in _facts(one).items()]
+    lines += [f"header {name}: {value}" for name, value in one.delivery.headers.items()]
+    return lines + [
+        decision_line(decision, one.deployments.get(decision.app_id)) for decision in one.decisions
+    ]
 
 
-def _facts(delivery: "Delivery") -> Mapping[str, str]:
+def _facts(one: Arrived) -> Mapping[str, str]:
+    delivery = one.delivery
     facts = {
         "delivery": delivery.id,
         "number": str(delivery.seq),
@@ -182,6 +259,7 @@ def _facts(delivery: "Delivery") -> Mapping[str, str]:
         "event": delivery.event,
         "received": time.strftime("%Y-%m-%d ", time.localtime(delivery.received_at))
         + clock(delivery.received_at),
+        "push": about_words(one.about),
         "state": str(delivery.state),
         "attempts": str(delivery.attempts) if delivery.attempts else "",
         "error": delivery.error or "",
@@ -189,14 +267,14 @@ def _facts(delivery: "Delivery") -> Mapping[str, str]:
     return {name: value for name, value in facts.items() if value}
 
 
-def _facts_page(delivery: "Delivery") -> Any:
+def _facts_page(one: Arrived) -> Any:
     from rich.console import Group
     from rich.text import Text
 
     parts: list[Any] = []
-    for name, value in _facts(delivery).items():
+    for name, value in _facts(one).items():
         style = STYLES.get(value, "red" if name == "error" else "")
         parts.append(Text.assemble((f"{name:<10}", "bold"), (clean(value), style)))
-    for name, value in delivery.headers.items():
+    for name, value in one.delivery.headers.items():
         parts.append(Text.assemble((f"{name}: ", "dim"), clean(value)))
     return Group(*parts)

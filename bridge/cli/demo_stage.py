@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bridge.cli.cleaning import clean
 from bridge.cli.deployments import change_line, change_text
-from bridge.cli.show import clean, console, on_terminal
+from bridge.cli.show import console, on_terminal
 
 if TYPE_CHECKING:
     from bridge.core.lifecycle import Change

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.cleaning import clean, clean_line
+from bridge.cli.completing import complete_app
 from bridge.cli.finding import known_app
 from bridge.cli.forms import change_form, deployment_form, ended_form
 from bridge.cli.show import (
@@ -12,11 +14,10 @@ from bridge.cli.show import (
     STYLES,
     Listing,
     ago,
-    clean,
-    clean_line,
     clock,
     console,
     hint,
+    iso,
     on_terminal,
     say_json,
 )
@@ -27,12 +28,28 @@ from bridge.core.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.text import Text
+
     from bridge.app.storage import Stores
     from bridge.core.lifecycle import Change, Deployment
     from bridge.settings import Settings
 
 AppName = Annotated[
-    str, typer.Argument(metavar="APP", help="Its label (project/app), name, or id.")
+    str,
+    typer.Argument(
+        metavar="APP", help="Its label (project/app), name, or id.", autocompletion=complete_app
+    ),
+]
+
+AppOption = Annotated[
+    str | None,
+    typer.Option(
+        "--app",
+        "-a",
+        metavar="APP",
+        help="Only of this app, also of a deleted one.",
+        autocompletion=complete_app,
+    ),
 ]
 
 NONE_YET = "nothing has been deployed yet; `dokploy-bridge deliveries` tells what came in"
@@ -45,9 +62,7 @@ def deployments(
     ctx: typer.Context,
     config: Config = None,
     json: Json = False,
-    app: Annotated[
-        str | None, typer.Option("--app", "-a", help="Only of this app, also of a deleted one.")
-    ] = None,
+    app: AppOption = None,
     limit: Limit = 20,
 ) -> None:
     """List what was deployed, newest first."""
@@ -72,21 +87,23 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
     why_none = NONE_YET
     try:
         async with kept_in(settings) as stores:
-            app_id = (await known_app(stores.journal, app)).app.id if app else None
+            app_id = None if app is None else (await known_app(stores.journal, app)).app.id
             found = await stores.journal.deployments(limit=limit, app_id=app_id)
             await warn_of_troubles(settings, stores)
     except NotFound as error:
-        if app:
+        if app is not None:
             raise
         why_none = str(error)
-    columns = ("created", "number", "app", "state", "commit", "trigger", "*note")
-    listing = Listing(deployment_form, columns, lambda one: _row(one, time.time()), _line)
+    columns = ("created", "number", "state", "commit", "app", "*what happened")
+    listing: Listing[Deployment] = Listing(
+        deployment_form, columns, lambda one: _row(one, time.time()), _line, side=5
+    )
     listing.say(found, why_none, json=json)
 
 
 async def _show(settings: "Settings", id_: str, json: bool) -> None:
     async with kept_in(settings) as stores:
-        found = await _find(stores, id_)
+        found = await find_deployment(stores, id_)
         changes = await stores.journal.changes(found.id)
         if found.app_id in {app.id for app in await stores.journal.gone_apps()}:
             hint(clean(f"{found.app} ({found.app_id}) is gone from the backend"))
@@ -103,7 +120,7 @@ async def _show(settings: "Settings", id_: str, json: bool) -> None:
             typer.echo(line)
 
 
-async def _find(stores: "Stores", id_: str) -> "Deployment":
+async def find_deployment(stores: "Stores", id_: str) -> "Deployment":
     if (found := await stores.journal.deployment(id_)) is not None:
         return found
     number = id_.partition(".")[0]
@@ -122,30 +139,40 @@ async def _find(stores: "Stores", id_: str) -> "Deployment":
 # ── what they look like ──────────────────────────────────────────────────────
 
 
+_ELSEWHERE = {"drop": "an uploaded archive", "raw": "a compose file written at the backend"}
+"""Sources that have no address."""
+
+
 def source_of(app: Any) -> str:
     """Where an app's code comes from, in a few words."""
     source = app.source
     if source is None:
         return "nowhere (no source is set)"
+    if source.type in _ELSEWHERE:
+        return _ELSEWHERE[source.type]
     what = source.image or source.url or source.repository or source.repository_id or "?"
     return f"{what}" if source.type in ("git", "docker") else f"{source.type} {what}"
 
 
-def _row(deployment: "Deployment", now: float) -> list[str]:
+def _row(deployment: "Deployment", now: float) -> "list[str | Text]":
+    from rich.text import Text
+
     commit = deployment.deployed_commit or deployment.commit or ""
+    state = deployment.state
+    trigger = "" if deployment.trigger == "push" else f" ({deployment.trigger})"
     return [
         ago(deployment.created_at, now),
-        str(deployment.seq),
-        deployment.app,
-        str(deployment.state),
+        f"#{deployment.seq}",
+        Text(f"{MARKS[state]} {state}", STYLES[state]),
         commit[:7],
-        deployment.trigger,
-        deployment.note,
+        deployment.app,
+        f"{deployment.note}{trigger}",
     ]
 
 
 def _line(deployment: "Deployment") -> str:
-    return f"{deployment.id} {deployment.app} {deployment.state}: {deployment.note}"
+    head = f"{iso(deployment.created_at)} {deployment.id} {deployment.app} {deployment.state}"
+    return f"{head}: {deployment.note}"
 
 
 def change_line(change: "Change") -> str:
@@ -171,6 +198,11 @@ def tail_lines(deployment: "Deployment") -> list[str]:
         return []
     shown = [f"  {clean_line(line)}" for line in deployment.log_tail.split("\n")]
     return ["the end of its log:", *shown]
+
+
+def whole_log(deployment: "Deployment") -> str:
+    """The command that shows the whole log."""
+    return f"the whole log: dokploy-bridge logs {deployment.app} --deployment {deployment.seq}"
 
 
 def _facts(deployment: "Deployment") -> dict[str, str]:

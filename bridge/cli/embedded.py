@@ -91,20 +91,28 @@ async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
             f"there is an app {label} already; choose another name, or take it away with"
             f" `dokploy-bridge app delete {label}`"
         )
+    source = _source(site)  # before anything is made
     environment = await _environment(api, site.project)
     record = await api.ask("POST", "application.create", name=site.name, environmentId=environment)
     app = App(record["applicationId"], site.name, site.project, backend=NAME)
-    try:
-        source = GitSource(
-            url=_address(site.repo), branch=site.branch, watch_paths=site.watch or None
-        )
-    except ValueError:
-        raise Rejected(f"{site.branch!r} can't be a branch") from None
     await api.client.save_provider(app, source)
     build = BuildType(build_type="static", publish_directory=site.publish, static_spa=site.spa)
     await api.client.save_build_type(app, build)
     made = find_app(await api.client.apps(), app.id)
     return made, f"{api.url}/apps/{record['appName']}/"
+
+
+def _source(site: NewSite) -> GitSource:
+    """Where its code comes from; raises Rejected where no branch is called so."""
+    try:
+        return GitSource(
+            url=_address(site.repo), branch=site.branch, watch_paths=site.watch or None
+        )
+    except ValueError:
+        shown = repr(site.branch) if site.branch else "empty"
+        raise Rejected(
+            f"--branch can't be {shown}: a branch has letters, digits and . _ - / #"
+        ) from None
 
 
 @asynccontextmanager

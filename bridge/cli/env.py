@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.changing import How, Reveal, Yes, change
+from bridge.cli.cleaning import clean, clean_lines
 from bridge.cli.deployments import AppName
 from bridge.cli.hidden import ask_hidden
 from bridge.cli.reaching import reached
-from bridge.cli.show import MASKED, clean, clean_lines, say, say_json
+from bridge.cli.show import MASKED, say, say_json
 from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.errors import Rejected
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.cleaning import clean
 from bridge.cli.deliveries import find_delivery
 from bridge.cli.payloads import Payload, read_payload
-from bridge.cli.show import clean, console, hint, on_terminal, say, say_json
+from bridge.cli.show import console, hint, on_terminal, say, say_json
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.cli.verdicts import misses_of, say_decisions
 from bridge.cli.what_if import Known, WhatIf, explained
-from bridge.core.errors import NotFound
+from bridge.core.errors import NotFound, Rejected
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
@@ -79,6 +80,9 @@ def explain(
 
     Where no app is known, one is made up that deploys from the payload's own repository.
     """
+    for option, value in (("--branch", branch), ("--app", app), ("--tag-pattern", tag_pattern)):
+        if value is not None and not value.strip():
+            raise Rejected(f"{option} is empty; give a value, or leave it out")
     rules = _rules(tuple(watch_path or ()), branch, trigger, tag_pattern, versions)
     what_if = WhatIf(app, rules)
     is_file = payload == "-" or Path(payload).is_file()

@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bridge.cli.cleaning import shrunk
 from bridge.cli.forms import standing, target_form
-from bridge.cli.show import Listing, ago, say, say_json
+from bridge.cli.show import Listing, ago, iso, say, say_json
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound, Rejected
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridge.ports.feedback import Raised
     from bridge.settings import Settings
 
@@ -51,7 +54,7 @@ def retry(
 ) -> None:
     """Try what fails or is parked at once, without waiting for its turn or a change."""
     if every == (target is not None):
-        raise Rejected("say which: an id as `feedback --failing` lists it, or --all")
+        raise Rejected("say which: an id as `dokploy-bridge feedback --failing` lists it, or --all")
     tried = run(_retry(settings_of(config), target))
     if json:
         say_json({"retried": tried})
@@ -67,8 +70,8 @@ async def _list(settings: "Settings", limit: int, *, failing: bool, json: bool) 
             found = await stores.journal.feedback(limit=limit, failing=failing)
     except NotFound as error:
         why_none = str(error)
-    columns = ("id", "state", "since", "*about", "*reason")
-    listing = Listing(target_form, columns, lambda one: _row(one, time.time()), _line)
+    columns = ("state", "since", "id", "*reason", "*about")
+    listing = Listing(target_form, columns, lambda one: _row(one, time.time()), _line, side=3)
     listing.say(found, why_none, json=json)
 
 
@@ -77,25 +80,51 @@ async def _retry(settings: "Settings", id_: str | None) -> int:
         if id_ is None:
             return await stores.journal.show_again()
         failing = await stores.journal.feedback(limit=SEARCHED, failing=True)
-        fits = [one.target.id for one in failing if one.target.id.startswith(id_)]
-        if id_ not in fits and len(fits) != 1:
-            raise NotFound(
-                f"{id_!r} fits {len(fits)} of those that fail; `feedback --failing` lists them"
-            )
-        return await stores.journal.show_again(id_ if id_ in fits else fits[0])
+        ids = [one.target.id for one in failing]
+        fits = fitting(ids, id_)
+        if len(fits) == 1:
+            return await stores.journal.show_again(fits[0])
+        shown = [one.target.id for one in await stores.journal.feedback(limit=SEARCHED)]
+    if fits:
+        some = ", ".join(map(shrunk, fits[:3]))
+        raise NotFound(f"{id_!r} fits {len(fits)} that fail: {some}; give more of the id")
+    if fitting(shown, id_):
+        raise NotFound(f"{id_!r} does not fail, so there is nothing to try again")
+    raise NotFound(
+        f"nothing is shown by the id {id_!r}; `dokploy-bridge feedback --failing` lists what"
+        " can be tried again"
+    )
 
 
-def _row(raised: "Raised", now: float) -> list[str]:
-    since = raised.due_at if raised.failing_since is None else raised.failing_since
+def fitting(ids: "Sequence[str]", wanted: str) -> list[str]:
+    """The ids that somebody means by one, by the beginning of one, or by one as it is listed."""
+    if wanted in ids:
+        return [wanted]
+    wanted = wanted.removesuffix("…")
     return [
-        raised.target.id,
-        standing(raised),
-        ago(since, now) if since is not None else "",
-        ", ".join(raised.target.follows[-1:]),
-        raised.error or "",
+        one for one in ids if wanted and (one.startswith(wanted) or shrunk(one).startswith(wanted))
     ]
 
 
+def _row(raised: "Raised", now: float) -> list[str]:
+    since = since_of(raised)
+    about = ", ".join(shrunk(one) for one in raised.target.follows[-1:])
+    return [
+        standing(raised),
+        ago(since, now) if since is not None else "",
+        shrunk(raised.target.id),
+        raised.error or "",
+        f"about {about}" if about else "",
+    ]
+
+
+def since_of(raised: "Raised") -> float | None:
+    """Since when it fails, else since when it is to be shown; None where it is up to date."""
+    return raised.due_at if raised.failing_since is None else raised.failing_since
+
+
 def _line(raised: "Raised") -> str:
-    line = f"{raised.target.id} {standing(raised)}"
+    since = since_of(raised)
+    when = f" since {iso(since)}" if since is not None else ""
+    line = f"{raised.target.id} {standing(raised)}{when}"
     return f"{line}: {raised.error}" if raised.error else line

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.cli.show import clean, hint
+from bridge.cli.cleaning import clean
+from bridge.cli.show import hint
 from bridge.core.errors import NotFound
 from bridge.core.naming import find_app, named
 

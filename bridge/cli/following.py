@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bridge.cli.deployments import change_line, change_text, tail_lines
-from bridge.cli.show import clean, console, hint, on_terminal
+from bridge.cli.cleaning import clean
+from bridge.cli.deployments import change_line, change_text, tail_lines, whole_log
+from bridge.cli.show import console, hint, on_terminal
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
@@ -65,12 +66,19 @@ class Progress:
         self.tick()
 
     def tail(self, deployment: "Deployment") -> None:
-        """The end of the log of one that failed."""
-        for line in tail_lines(deployment):
+        """The end of the log of one that failed, and the command that shows all of it."""
+        if self._quiet or not (lines := tail_lines(deployment)):
+            return
+        for line in lines:
             if self._status is not None:
                 self._status.console.print(line, style="dim")
-            elif not self._quiet:
+            else:
                 typer.echo(line)
+        where = clean(whole_log(deployment))
+        if self._status is not None:
+            self._status.console.print(where)
+        else:
+            hint(where)
 
     def tick(self) -> None:
         """Some time has passed."""

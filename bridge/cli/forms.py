@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 from bridge.cli.show import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from bridge.cli.outcomes import Arrived
     from bridge.core.decision import Decision
     from bridge.core.lifecycle import Change, Deployment
     from bridge.core.watch import App, Rules
     from bridge.ports.feedback import Raised
-    from bridge.ports.inbox import Delivery
     from bridge.ports.outcomes import Audited
 
 
@@ -27,8 +27,11 @@ def decision_form(decision: "Decision") -> dict[str, Any]:
     }
 
 
-def delivery_form(delivery: "Delivery", decisions: "Sequence[Decision]") -> dict[str, Any]:
-    """A delivery with what was decided."""
+def arrived_form(one: "Arrived") -> dict[str, Any]:
+    """A delivery with what it was about, what was decided, and what became of it."""
+    delivery, about = one.delivery, one.about
+    ref = about.ref if about else None
+    branch = ref.removeprefix("refs/heads/") if ref and ref.startswith("refs/heads/") else None
     return {
         "id": delivery.id,
         "seq": delivery.seq,
@@ -36,10 +39,25 @@ def delivery_form(delivery: "Delivery", decisions: "Sequence[Decision]") -> dict
         "event": delivery.event,
         "state": str(delivery.state),
         "received_at": iso(delivery.received_at),
+        "repository": about and about.repository,
+        "ref": ref,
+        "branch": branch,
+        "commit": about and about.commit,
+        "author": (about and about.author) or None,
         "attempts": delivery.attempts,
         "error": delivery.error,
-        "decisions": [decision_form(decision) for decision in decisions],
+        "decisions": [
+            decision_form(decision) | {"deployment": _brief(one.deployments.get(decision.app_id))}
+            for decision in one.decisions
+        ],
     }
+
+
+def _brief(deployment: "Deployment | None") -> dict[str, Any] | None:
+    """How a deployment stands; `deployments` tells the rest."""
+    if deployment is None:
+        return None
+    return {"id": deployment.id, "state": str(deployment.state), "note": deployment.note}
 
 
 def deployment_form(deployment: "Deployment") -> dict[str, Any]:
@@ -121,8 +139,14 @@ def audited_form(change: "Audited") -> dict[str, Any]:
     }
 
 
-def app_form(app: "App", last: "Deployment | None") -> dict[str, Any]:
-    """An app as it deploys, our own rules over the backend's record, with its newest deployment."""
+def app_form(
+    app: "App", last: "Deployment | None", live: "Deployment | None" = None
+) -> dict[str, Any]:
+    """An app as it deploys, our own rules over the backend's record, with its newest deployment.
+
+    Args:
+        live: the newest that is done.
+    """
     source = app.source
     return {
         "id": app.id,
@@ -142,6 +166,12 @@ def app_form(app: "App", last: "Deployment | None") -> dict[str, Any]:
         "page": app.page,
         "url": app.url,
         "last_deployment": last and deployment_form(last),
+        "live": live
+        and {
+            "commit": live.deployed_commit,
+            "since": iso(live.finished_at or live.created_at),
+            "deployment": live.id,
+        },
     }
 
 

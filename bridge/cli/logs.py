@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from bridge.cli.cleaning import STEERING
 from bridge.core.trace import current
 
 QUIET = ("alembic", "dbos", "httpx", "httpcore", "aiohttp", "sqlalchemy", "asyncio")
@@ -24,7 +25,7 @@ HIDDEN = "***"
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _SECRET = re.compile(r"(?i)secret|token|passw|api_?key|authorization|signature|private_?key")
 _IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+@")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(f"[{STEERING}]")
 
 
 def set_up_logs(format_: str, level: str, stream: TextIO | None = None) -> bool:

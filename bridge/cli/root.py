@@ -25,6 +25,7 @@ from bridge.cli import (
     serve,
     why,
 )
+from bridge.cli.examples import with_examples
 from bridge.cli.exits import EXIT_CODES, exit_code_of
 from bridge.cli.show import say_error
 from bridge.core.errors import BridgeError
@@ -41,6 +42,7 @@ class Cli(TyperGroup):
         for option in _options(self):
             if option.is_flag and option.metavar is None:
                 option.metavar = ""
+        with_examples(self)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command, and turn our errors into a line and an exit code."""

@@ -50,11 +50,16 @@ def serve(
     ] = None,
 ) -> None:
     """Receive webhooks and deploy, until told to stop."""
+    from bridge.app.presence import stands_aside
+
     settings = settings_of(config)
     given = {"host": host, "port": port}
     settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
     for_people = set_up_logs(settings.log_format, settings.log_level)
-    _run(_serve(settings, role, for_people))
+    if stands_aside(settings, role, os.environ):
+        _run(_stand_aside())
+    else:
+        _run(_serve(settings, role, for_people))
 
 
 def migrate(config: Config = None) -> None:
@@ -114,6 +119,16 @@ async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
         log.info("stopping")
         _be_gone_within(LEAVE_SECONDS)
     return code
+
+
+async def _stand_aside() -> int:
+    """Do nothing until told to stop."""
+    stop = _told_to_stop()
+    log.warning(
+        "this worker has nothing to do: without DATABASE_URL one process does all the work; set"
+        " DATABASE_URL to a Postgres that all share, or run no worker"
+    )
+    return await stop
 
 
 def leave_the_program_alone() -> None:

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import typer
 
+from bridge.cli.cleaning import STEERING, clean, clean_lines
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-# Control characters, and those that turn the direction of text around.
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_ESCAPED = re.compile(f"(?!\n)[{STEERING}]")
 
 T = TypeVar("T")
 
@@ -64,21 +65,8 @@ MARKS = {
 """One sign for each state of a deployment."""
 
 
-def clean(text: str) -> str:
-    """Text on one line and without control characters."""
-    return _UNSAFE.sub(" ", text).strip()
-
-
-def clean_lines(text: str) -> str:
-    """Text with its line breaks and tabs, and without other control characters."""
-    kept = re.split(r"([\n\t])", text)
-    return "".join(one if one in ("\n", "\t") else _UNSAFE.sub(" ", one) for one in kept)
-
-
-def clean_line(line: str) -> str:
-    """A line of a log without control characters; its indentation stays."""
-    return _UNSAFE.sub(" ", line).rstrip()
-
+WIDEST = 36
+"""Columns that a name or an id takes at most, but for one that stands last and takes the rest."""
 
 NARROW = 110
 """Columns of a terminal below which what is long gets lines of its own."""
@@ -98,28 +86,40 @@ def console(*, stderr: bool = False) -> "Console":
 
 def say(text: str, style: str = "") -> None:
     """One line on standard output, whole in a pipe, wrapped on a terminal."""
+    text = clean_lines(text)
     if on_terminal():
         console().print(text, style=style or None)
     else:
         typer.echo(text)
 
 
-def hint(text: str) -> None:
+def hint(text: str, style: str = "dim") -> None:
     """A line for a person, beside the output that a script reads."""
+    text = clean_lines(text)
     if sys.stderr.isatty():
-        console(stderr=True).print(text, style="dim")
+        console(stderr=True).print(text, style=style)
     else:
         typer.echo(text, err=True)
 
 
 def say_error(text: str) -> None:
-    """What went wrong and how to mend it, on one line."""
-    typer.secho(f"error: {clean(text)}", fg="red", err=True)
+    """What went wrong and how to mend it, on one line; on a terminal as wide as that is."""
+    text = f"error: {clean(text)}"
+    if sys.stderr.isatty():
+        console(stderr=True).print(text, style="red")
+    else:
+        typer.echo(text, err=True)
 
 
 def say_json(value: Any) -> None:
-    """A value for a script."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=not _writes_utf8()))
+    """A value for a script; a person who reads it on a terminal is not steered by it either."""
+    typer.echo(as_json(value, only_ascii=not _writes_utf8()))
+
+
+def as_json(value: Any, *, only_ascii: bool = False) -> str:
+    """JSON in which whatever might steer a terminal is escaped; line breaks are its own."""
+    text = json.dumps(value, indent=2, ensure_ascii=only_ascii)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _writes_utf8() -> bool:
@@ -128,7 +128,7 @@ def _writes_utf8() -> bool:
 
 def say_table(
     columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
+    rows: "Iterable[Sequence[str | Text]]",
     lines: Iterable[str],
 ) -> None:
     """A table on a terminal, else one line for each row.
@@ -151,12 +151,15 @@ class Listing(Generic[T]):
     Attributes:
         form: the machine form of one, for `--json`.
         columns, row, line: see `say_table`; a row and a line stand for one thing.
+        side: so many of the columns stand side by side on a narrow terminal, and the others
+            below them, a line each; 0 shows the table at every width.
     """
 
     form: Callable[[T], Any]
     columns: Sequence[str]
-    row: Callable[[T], Sequence[str]]
+    row: Callable[[T], "Sequence[str | Text]"]
     line: Callable[[T], str]
+    side: int = 0
 
     def say(self, found: Sequence[T], why_none: str, *, json: bool) -> None:
         """Show them; where there are none, a person is told why."""
@@ -164,46 +167,80 @@ class Listing(Generic[T]):
             hint(why_none)
         if json:
             say_json([self.form(one) for one in found])
+        elif found and self.side and on_terminal() and console().width < NARROW:
+            rows = [self.row(one) for one in found]
+            heads, below = [row[: self.side] for row in rows], [row[self.side :] for row in rows]
+            console().print(stacked(heads, below, titles=self.columns[: self.side]))
         else:
             say_table(self.columns, map(self.row, found), map(self.line, found))
 
 
 def table(columns: Sequence[str], rows: "Iterable[Sequence[str | Text]]") -> Any:
-    """A table for a terminal; see `say_table`. Text is shown as it is, so clean it before."""
+    """A table for a terminal; see `say_table`. Text is shown as it is, so clean it before.
+
+    What is longer than `WIDEST` is folded in any column, so that reasons keep their room.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    cells = [[_cell(cell) for cell in row] for row in rows]
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=False)
-    for column in columns:
-        foldable = column.startswith("*")
+    for place, column in enumerate(columns):
+        widest = max((row[place].cell_len for row in cells), default=0)
+        folds = column.startswith("*")
         shown.add_column(
-            column.removeprefix("*"), no_wrap=not foldable, overflow="fold", ratio=None
+            column.removeprefix("*"),
+            no_wrap=not folds and widest <= WIDEST,
+            overflow="fold",
+            max_width=None if folds else WIDEST,
         )
-    for row in rows:
-        shown.add_row(*map(_cell, row))
+    for row in cells:
+        shown.add_row(*row)
     return shown
 
 
 def stacked(
-    rows: "Iterable[Sequence[str]]", notes: "Iterable[Sequence[str | Text]]", indent: int = 4
+    rows: "Iterable[Sequence[str | Text]]",
+    notes: "Iterable[Sequence[str | Text]]",
+    indent: int = 4,
+    titles: Sequence[str] = (),
 ) -> Any:
-    """Rows for a narrow terminal: their cells side by side, what is long on lines of its own."""
-    from rich.cells import cell_len
+    """Rows for a narrow terminal: their cells side by side, what is long on lines of its own.
+
+    Args:
+        titles: of the cells, above them all.
+    """
     from rich.console import Group
-    from rich.padding import Padding
     from rich.text import Text
 
     cells = [[_cell(cell) for cell in row] for row in rows]
-    widths = [max(cell_len(cell.plain) for cell in column) for column in zip(*cells, strict=True)]
-    parts: list[Any] = []
+    heads = [[Text(title.removeprefix("*"), "bold") for title in titles]] if titles else []
+    columns = list(zip(*heads, *cells, strict=True))
+    widths = [min(WIDEST, max(cell.cell_len for cell in column)) for column in columns]
+    parts: list[Any] = [_side_by_side(head, widths) for head in heads]
     for row, those in zip(cells, notes, strict=True):
-        for cell, width in zip(row, widths, strict=True):
-            cell.pad_right(width - cell_len(cell.plain))
-        head = Text("   ").join(row)
-        head.rstrip()
-        parts.append(head)
-        parts += [Padding(_cell(note), (0, 0, 0, indent)) for note in those if note]
+        parts.append(_side_by_side(row, widths))
+        parts += [indented(note, indent) for note in those if note]
     return Group(*parts)
+
+
+def indented(text: "str | Text", columns: int) -> Any:
+    """Text of which every line begins so far from the edge."""
+    from rich.padding import Padding
+
+    return Padding(_cell(text), (0, 0, 0, columns))
+
+
+def _side_by_side(cells: "Sequence[Text]", widths: Sequence[int]) -> Any:
+    """Cells of one row; a long one is folded within its column."""
+    from rich.table import Table
+
+    line = Table.grid(padding=(0, 3, 0, 0), pad_edge=False)
+    for width in widths[:-1]:
+        line.add_column(width=width, overflow="fold")
+    line.add_column(overflow="fold")
+    line.add_row(*cells)
+    return line
 
 
 def _cell(cell: "str | Text") -> "Text":

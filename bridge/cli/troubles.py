@@ -4,7 +4,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from bridge.cli.show import ago, clean, clock, hint
+from bridge.cli.cleaning import clean
+from bridge.cli.show import ago, clock, hint
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bridge.cli.cleaning import clean
 from bridge.cli.forms import finding_words
-from bridge.cli.show import NARROW, clean, console, stacked, table
+from bridge.cli.show import NARROW, console, stacked, table
 
 MOST_MISSES = 3
 """So many remarks on one app's watch paths are shown; all of them with --json."""

@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.apps import waits_in_words
-from bridge.cli.deliveries import decision_line
-from bridge.cli.deployments import AppName, source_of
+from bridge.cli.cleaning import clean
+from bridge.cli.deployments import AppName, source_of, tail_lines, whole_log
 from bridge.cli.finding import known_app
-from bridge.cli.forms import decision_form, deployment_form, waits_form
-from bridge.cli.show import STYLES, clean, clock, console, hint, iso, on_terminal, say_json
+from bridge.cli.forms import decision_form, ended_form, waits_form
+from bridge.cli.outcomes import became, decision_line
+from bridge.cli.refused import missing
+from bridge.cli.show import STYLES, clock, console, hint, indented, iso, on_terminal, say_json
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.cli.verdicts import say_decisions
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bridge.app.storage import Stores
     from bridge.core.lifecycle import Deployment
+    from bridge.core.watch import App
     from bridge.ports.outcomes import Explained
     from bridge.settings import Settings
 
@@ -46,12 +49,19 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
         app = ruled(known.app, book_of(settings))
         found = await stores.journal.explained(app.id, commit=commit, limit=limit)
         ended = await _deployments(stores, app.id, found)
+        host = host_of(app)
+        refused = await missing(stores, host, time.time(), since=found[0].at if found else 0.0)
     if not found:
         what = f"commit {commit}" if commit else "anything"
-        raise NotFound(
-            f"no delivery has brought {what} for {app.label}; `dokploy-bridge deliveries`"
-            f" lists what came, and {app.label} deploys from {source_of(app)}"
-        )
+        words = [
+            f"no delivery has brought {what} for {app.label}",
+            refused,
+            (
+                f"`dokploy-bridge deliveries` lists what came, and {app.label} deploys from"
+                f" {source_of(app)}"
+            ),
+        ]
+        raise NotFound("; ".join(filter(None, words)))
     if json:
         now = None if known.gone else waits_form(app)
         say_json([_explained_form(one, ended.get(one.seq)) | {"now": now} for one in found])
@@ -59,17 +69,29 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
     if not known.gone:
         hint(clean(f"now {waits_in_words(app)}"))
     if on_terminal():
-        for one in found:
-            console().print(clean(_heading(one)), style="bold")
-            say_decisions([decision_form(one.decision)])
-            if (deployment := ended.get(one.seq)) is not None:
-                style = STYLES.get(deployment.state, "")
-                console().print(f"  {clean(_became(deployment))}", style=style or None)
+        _say(found, ended)
     else:
         for one in found:
-            line = f"{iso(one.at)} {_subject(one)} {decision_line(one.decision)}"
-            deployment = ended.get(one.seq)
-            typer.echo(clean(f"{line}; {_became(deployment)}" if deployment else line))
+            line = decision_line(one.decision, ended.get(one.seq))
+            typer.echo(clean(f"{iso(one.at)} {_subject(one)} {line}"))
+    if refused and commit is None:
+        hint(clean(refused), "yellow")
+
+
+def _say(found: "Sequence[Explained]", ended: "Mapping[int, Deployment]") -> None:
+    """Show decisions on a terminal, and of the newest deployment why it failed."""
+    newest = next((ended[one.seq] for one in found if one.seq in ended), None)
+    for one in found:
+        console().print(clean(_heading(one)), style="bold")
+        say_decisions([decision_form(one.decision)])
+        if (deployment := ended.get(one.seq)) is None:
+            continue
+        style = STYLES.get(deployment.state, "")
+        console().print(indented(clean(became(deployment)), 2), style=style or None)
+        if deployment is newest and (tail := tail_lines(deployment)):
+            for line in [*tail, clean(whole_log(deployment))]:
+                begin = len(line) - len(line.lstrip())
+                console().print(indented(line, 2 + begin), style="dim")
 
 
 async def _deployments(
@@ -83,9 +105,12 @@ async def _deployments(
     return {one.seq: one for one in made if one is not None}
 
 
-def _became(deployment: "Deployment") -> str:
-    """E.g. `failed: fatal: Remote branch gone not found in upstream origin`."""
-    return f"{deployment.state}: {deployment.note}" if deployment.note else str(deployment.state)
+def host_of(app: "App") -> str | None:
+    """The Git host whose webhooks an app waits for; None where its source does not say."""
+    from bridge.core.refused import TITLES
+
+    source = app.source
+    return str(source.type) if source is not None and str(source.type) in TITLES else None
 
 
 def _explained_form(one: "Explained", deployment: "Deployment | None") -> dict[str, Any]:
@@ -95,7 +120,7 @@ def _explained_form(one: "Explained", deployment: "Deployment | None") -> dict[s
         "at": iso(one.at),
         "ref": one.ref,
         "commit": one.commit,
-        "deployment": deployment and deployment_form(deployment),
+        "deployment": deployment and ended_form(deployment),
     }
 
 

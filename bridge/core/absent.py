@@ -9,6 +9,11 @@ MOST = 10_000
 """Repositories that are remembered; of more, those that have pushed last."""
 
 
+def unused(name: str, host: str) -> str:
+    """Why a push of such a repository is ignored; by these words it is found again."""
+    return f"no app deploys from {name} on {host}"
+
+
 class Absent:
     """Counts in how many readings each was missing; in memory, so a restart looks again."""
 

@@ -134,9 +134,14 @@ class App:
         return self.rules.trigger or self.trigger
 
     @property
+    def pushed(self) -> bool:
+        """Whether a push can deploy it at all: its source is a Git one."""
+        return self.source is not None and self.source.type not in _NOT_PUSHED
+
+    @property
     def deploys_twice(self) -> bool:
         """Whether each push deploys twice: Auto Deploy is on, and the source is a Git one."""
-        return self.auto_deploy and self.source is not None and self.source.type not in _NOT_PUSHED
+        return self.auto_deploy and self.pushed
 
     @property
     def branch(self) -> str | None:

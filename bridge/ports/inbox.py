@@ -113,6 +113,16 @@ class Inbox(Protocol):
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
         """The newest deliveries, newest first, without bodies."""
 
+    async def ended(
+        self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
+    ) -> list[Delivery]:
+        """The newest deliveries in a state, newest first, without bodies.
+
+        Args:
+            before: a position; only deliveries before it.
+            errors: their `error` is one of these; () for any.
+        """
+
     async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the field's own name
         """One delivery by the host's own id, with its body."""
 

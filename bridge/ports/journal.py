@@ -11,6 +11,7 @@ from bridge.core.decision import Decision
 from bridge.core.lifecycle import Cancel, Change, Deployment, State
 from bridge.core.watch import App, Rules
 from bridge.ports.feedback import Raised, Story
+from bridge.ports.lookups import Abouts, Refusals
 from bridge.ports.outcomes import Audited, Explained, LastPush, Outcome, Recorded
 from bridge.ports.targets import Memory, Target
 
@@ -284,6 +285,17 @@ class Forgetting(Protocol):
 
 
 class Journal(
-    Apps, Audit, Decisions, Deployments, Drafts, Forgetting, Leases, Notes, Targets, Protocol
+    Abouts,
+    Apps,
+    Audit,
+    Decisions,
+    Deployments,
+    Drafts,
+    Forgetting,
+    Leases,
+    Notes,
+    Refusals,
+    Targets,
+    Protocol,
 ):
     """Apps, decisions, deployments and every change of them, for good."""

@@ -22,6 +22,7 @@ class PushSeen:
         ref_key: see `ref_key`.
         found: by reconciliation, so a webhook may still bring it, with another `before`.
         moment: when the host says that it was pushed; "" where it says nothing to tell it by.
+        repository, author: their names, for people; "" where nothing is said.
     """
 
     ref_key: str
@@ -29,6 +30,24 @@ class PushSeen:
     after: str
     found: bool = False
     moment: str = ""
+    repository: str = ""
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a push was about, for people.
+
+    Attributes:
+        repository: its name; None where it was decided before names were kept.
+        ref: e.g. "refs/heads/main".
+        author: of the commit, else who pushed; None as with `repository`.
+    """
+
+    repository: str | None
+    ref: str
+    commit: str
+    author: str | None
 
 
 @dataclass(frozen=True, slots=True)

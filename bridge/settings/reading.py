@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from bridge.core.errors import Rejected
 from bridge.settings.problems import problems
 from bridge.settings.root import Settings
-from bridge.settings.values import line_of
+from bridge.settings.values import line_of, yaml_trouble
 from bridge.settings.variables import from_environment
 
 
@@ -24,6 +24,7 @@ def read_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
         Rejected: what is wrong, where, and how to mend it; never with a secret.
     """
     values = _read_file(file)
+    said_by: dict[tuple[str, ...], str] = {}
     for path, value, variable in from_environment(environment):
         inner = values
         for name in path[:-1]:
@@ -32,10 +33,11 @@ def read_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
                 raise Rejected(f"{variable} is set, but {name} in the file is no section")
             inner = found
         inner[path[-1]] = value
+        said_by[path] = variable
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise Rejected("; ".join(problems(error))) from None
+        raise Rejected("; ".join(problems(error, said_by))) from None
 
 
 def _read_file(file: Path | None) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def _read_file(file: Path | None) -> dict[str, Any]:
     except OSError as error:
         raise Rejected(f"{path} can't be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Rejected(f"{path} is not YAML{line_of(error)}") from None
+        raise Rejected(f"{path} is not YAML{line_of(error)}: {yaml_trouble(error)}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -1,8 +1,15 @@
 """The team's chat."""
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from bridge.settings.values import Address, Section
+
+SECRETS = {
+    "bot_token": ("xoxb-", "the Bot User OAuth Token (xoxb-…, OAuth & Permissions)"),
+    "app_token": ("xapp-", "the App-Level Token (xapp-…, Basic Information)"),
+    "signing_secret": ("", "the Signing Secret (Basic Information)"),
+}
+"""How Slack's secrets begin, by their setting, and what and where they are in Slack."""
 
 
 class Slack(Section):
@@ -21,3 +28,16 @@ class Slack(Section):
     people_every: float = Field(
         300.0, gt=0, description="seconds until a person's groups and email are asked for again"
     )
+
+    @field_validator(*SECRETS)
+    @classmethod
+    def _belongs_here(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """Refuse a token in the place of another; of a kind that is not known anything is taken."""
+        here = info.field_name or ""
+        for setting, (begin, what) in SECRETS.items():
+            if value and begin and setting != here and value.get_secret_value().startswith(begin):
+                raise ValueError(
+                    f"it begins with {begin}, so it is {what}; that is BRIDGE_SLACK_"
+                    f"{setting.upper()}, and here belongs {SECRETS[here][1]}"
+                )
+        return value

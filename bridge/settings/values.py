@@ -27,13 +27,45 @@ def as_yaml(value: object) -> object:
     try:
         return yaml.safe_load(value) or ()
     except yaml.YAMLError as error:
-        raise ValueError(f"it is not YAML{line_of(error)}") from None
+        raise ValueError(f"it is not YAML{line_of(error)}: {yaml_trouble(error)}") from None
 
 
 def line_of(error: Exception) -> str:
     """Where YAML is broken, as far as the error says."""
     mark = getattr(error, "problem_mark", None)
     return f", line {mark.line + 1}" if mark else ""
+
+
+_TROUBLES = {
+    "'\\t'": "a tab stands where spaces must: YAML is indented by spaces",
+    "mapping values are not allowed": "a colon too many: put a value that has `: ` in it in quotes,"
+    " and each setting on a line of its own",
+    "could not find expected ':'": "a setting has no colon, or a quote or bracket stays open",
+    "while scanning a quoted": "a quote stays open",
+    "expected ',' or ']'": "a list's bracket stays open, or a comma is missing in it",
+    "expected ',' or '}'": "a curly bracket stays open, or a comma is missing in it",
+    "expected the node content": "a bracket stays open, or a value is missing",
+    "expected <block end>": "lines that belong together are not indented alike",
+    "undefined alias": "a value begins with `*`: put it in quotes",
+    "could not determine a constructor": "a value begins with `!`: put it in quotes",
+    "that cannot start any token": "a value begins with a character that means something in YAML"
+    " (@, `, %): put it in quotes",
+    "unknown escape character": "a backslash stands between double quotes: use single ones",
+    "expected a single document": "a line of `---` begins a second document; there may be one",
+    "special characters are not allowed": "a control character is in it; write it anew",
+}
+"""What YAML's reader complains of, and what people have mostly done; never with what it quotes,
+which may be a secret."""
+
+
+def yaml_trouble(error: Exception) -> str:
+    """Why it is no YAML, and the remedy, without any of its text."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8; save it as that"
+    parts = (getattr(error, name, "") for name in ("context", "problem", "reason"))
+    said = " ".join(str(part) for part in parts)
+    found = (words for sign, words in _TROUBLES.items() if sign in said)
+    return next(found, "look there for a missing quote, bracket or colon")
 
 
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(/\S*)?")

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.stores.dialects import on_postgres
 
@@ -12,6 +11,20 @@ T = TypeVar("T")
 
 MANY = 500
 """Values in one statement: a database takes some thousands, and the text of each is compiled."""
+
+
+def insert_into(db: sa.Connection, table: sa.Table) -> Any:
+    """An insert that can say what to do with rows that are there.
+
+    Only the dialect that is used is imported: a command waits for each, and Postgres's is large.
+    """
+    if on_postgres(db):
+        from sqlalchemy.dialects.postgresql import insert as of_postgres
+
+        return of_postgres(table)
+    from sqlalchemy.dialects.sqlite import insert as of_sqlite
+
+    return of_sqlite(table)
 
 
 def add_new(
@@ -23,8 +36,8 @@ def add_new(
     """
     if not values:
         return []
-    insert = postgresql.insert if on_postgres(db) else sqlite.insert
-    query = insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    query = insert_into(db, table).on_conflict_do_nothing()
+    query = query.returning(*table.primary_key.columns)
     return [tuple(key) for key in db.execute(query, list(values))]
 
 

@@ -35,6 +35,7 @@ pushes = sa.Table(
     sa.Column("at", sa.Float(53), nullable=False),
     sa.Column("moment", sa.Text),
     sa.Column("repeats", sa.BigInteger),
+    sa.Column("author", sa.Text),
     sa.Index("pushes_by_ref", "ref_key", "seq"),
     sa.Index("pushes_by_move", "after", "at"),
 )
@@ -176,3 +177,27 @@ leases = sa.Table(
     sa.Column("until", sa.Float(53), nullable=False),
 )
 """What runs once in a cluster, and who runs it."""
+
+repositories = sa.Table(
+    "repositories",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+)
+"""The name that each repository had at its newest push, by host and id (how `ref_key` begins)."""
+
+refused = sa.Table(
+    "refused",
+    metadata,
+    sa.Column("minute", sa.Float(53), primary_key=True),
+    sa.Column("host", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("network", sa.Text, primary_key=True),
+    sa.Column("repository", sa.Text, primary_key=True),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("last", sa.Float(53), nullable=False),
+    sa.Index("refused_by_age", "last"),
+)
+"""How many webhooks were refused at the door, by minute and reason; see `core.refused`."""

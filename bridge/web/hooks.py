@@ -16,7 +16,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core import trace
-from bridge.core.errors import BridgeError, Unreachable
+from bridge.core.errors import BadSignature, BridgeError, NotFound, Unreachable
+from bridge.core.refused import EVENT_HEADERS, WRONG_PATH, path_of, right_path, sender_of
 from bridge.journey.ingest import Ingest, Keeping, Receipt
 from bridge.ports.githosts import Body, Envelope
 from bridge.web.answers import refusal, status_of
@@ -48,11 +49,17 @@ SMALL = 256 * 1024
 """Bytes of a body that is small; nearly all are. Those get their room once they have come; for
 larger ones it is kept from when they are announced."""
 
-EVENT_HEADERS = {"github": "X-GitHub-Event", "gitlab": "X-Gitlab-Event"}
+
+Note = Callable[[str, str, str, Mapping[str, str], str], None]
+"""Is told of each refused webhook: outcome, why, path, headers, and its sender's address."""
 
 
 def count_nothing(_host: str, _event: str, _outcome: str) -> None:
     """For those who don't count."""
+
+
+def note_nothing(_outcome: str, _why: str, _path: str, _headers: object, _peer: str) -> None:
+    """Remember no refused webhook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +140,13 @@ class Room:
 class Hooks:
     """What becomes of webhooks, of all hosts; their bodies share the room."""
 
-    def __init__(self, ingest: Ingest, limits: BodyLimits, count: Count = count_nothing) -> None:
+    def __init__(
+        self,
+        ingest: Ingest,
+        limits: BodyLimits,
+        count: Count = count_nothing,
+        note: Note = note_nothing,
+    ) -> None:
         self._ingest = ingest
         self.limits = limits
         whole = limits.max_in_flight
@@ -141,6 +154,7 @@ class Hooks:
         self._small = Room(whole // 4)
         self._large = Room(whole - whole // 4 - whole // 8)
         self._count = count
+        self._note = note
         self._log = Sparing(log)
 
     def admit(self, host: str, headers: Mapping[str, str], length: int | None) -> Envelope:
@@ -179,12 +193,29 @@ class Hooks:
         self._count(host, event, OUTCOMES[answer[0]])
         return answer
 
-    def refused(self, host: str, event: str, error: Exception) -> tuple[int, str]:
-        """Why a webhook is refused: its status, and words for its sender. Logged and counted."""
+    def refused(
+        self, host: str, event: str, error: Exception, headers: Mapping[str, str], peer: str
+    ) -> tuple[int, str]:
+        """Why a webhook is refused: its status, and words for its sender.
+
+        It is logged, counted and noted, for those who miss it.
+        """
         status, why = self._why(error)
+        wrong_host = isinstance(error, BadSignature | NotFound)
+        if wrong_host and sender_of(headers) not in (host, None):
+            why += f"; {right_path(headers)}"
+        outcome = OUTCOMES.get(status, "failed")
         self._log.info("webhook refused", host=host, status=status, why=why)
-        self._count(host, event, OUTCOMES.get(status, "failed"))
+        self._count(host, event, outcome)
+        self._note(outcome, why, path_of(host), headers, peer)
         return status, why
+
+    def astray(self, path: str, headers: Mapping[str, str], peer: str) -> str:
+        """Why a webhook is refused that came to a path which takes none; logged and noted."""
+        why = f"there is nothing at {path}; {right_path(headers)}"
+        self._log.info("webhook on a wrong path", path=path, why=why)
+        self._note(WRONG_PATH, why, path, headers, peer)
+        return why
 
     def _why(self, error: Exception) -> tuple[int, str]:
         if isinstance(error, BridgeError):
@@ -210,7 +241,8 @@ class Hooks:
                 *(HttpProcessingError, web.HTTPException),
             ) as error:
                 event = request.headers.get(EVENT_HEADERS[host], "")
-                response = refusal(*self.refused(host, event, error))
+                peer = request.remote or ""
+                response = refusal(*self.refused(host, event, error, request.headers, peer))
                 if response.status == HTTPStatus.METHOD_NOT_ALLOWED:
                     response.headers["Allow"] = "POST"
                 return response

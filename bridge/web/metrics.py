@@ -149,7 +149,7 @@ class Metrics:
         )
         yield histogram(
             "bridge_loop_lag_seconds",
-            "How late the event loop wakes who sleeps.",
+            "Event loop lag in seconds.",
             (),
             {(): self._lag},
         )

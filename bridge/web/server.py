@@ -11,12 +11,21 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.errors import Rejected
+from bridge.core.refused import means_a_webhook
 from bridge.journey.ingest import Ingest
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import refusal
 from bridge.web.chat import chat_route
 from bridge.web.health import Beside, Check, healthz, nothing_beside, readyz
-from bridge.web.hooks import BodyLimits, Hooks, count_nothing, expect_later
+from bridge.web.hooks import (
+    BodyLimits,
+    Handler,
+    Hooks,
+    Note,
+    count_nothing,
+    expect_later,
+    note_nothing,
+)
 from bridge.web.insiders import Insiders
 from bridge.web.metrics import Metrics, metrics_route
 from bridge.web.quick.door import QuickDoor
@@ -50,15 +59,17 @@ def routes(
     chats: Mapping[str, ChatDoor] | None = None,
     *,
     beside: Beside = nothing_beside,
+    note: Note = note_nothing,
 ) -> web.Application:
     """The public surface; see product.md.
 
     Args:
+        note: is told of refused webhooks.
         beside: what insiders are told of backends, besides how the bridge's own parts are.
     """
     app = web.Application(client_max_size=limits.max_body)
     hosts = tuple(hosts)
-    hooks = Hooks(ingest, limits, metrics.webhook if metrics else count_nothing)
+    hooks = Hooks(ingest, limits, metrics.webhook if metrics else count_nothing, note)
     app[HOOKS] = hooks, hosts
     for host in hosts:
         path, handler = f"/hooks/{host}", hooks.handler(host)
@@ -72,7 +83,8 @@ def routes(
     if metrics is not None:
         app.router.add_get("/metrics", metrics_route(metrics, insiders))
     app.on_response_prepare.append(_nameless)
-    app.router.add_route("*", r"/{path:[\s\S]*}", _unknown, expect_handler=expect_later)
+    unknown = unknown_route(hooks, hosts)
+    app.router.add_route("*", r"/{path:[\s\S]*}", unknown, expect_handler=expect_later)
     return app
 
 
@@ -168,5 +180,14 @@ async def _nameless(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.pop("Server", None)
 
 
-async def _unknown(request: web.Request) -> web.Response:
-    return refusal(404, f"there is nothing at {request.path[:200]}")
+def unknown_route(hooks: Hooks, hosts: Iterable[str]) -> Handler:
+    """The handler of all other paths; a webhook that went astray is told where to go."""
+    takes_webhooks = bool(tuple(hosts))
+
+    async def handle(request: web.Request) -> web.Response:
+        path, headers = request.path[:200], request.headers
+        if takes_webhooks and means_a_webhook(request.method, path, headers):
+            return refusal(404, hooks.astray(path, headers, request.remote or ""))
+        return refusal(404, f"there is nothing at {path}")
+
+    return handle

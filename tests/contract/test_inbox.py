@@ -3,6 +3,7 @@
 import asyncio
 import random
 import sqlite3
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
@@ -509,3 +510,27 @@ async def test_positions_of_an_empty_inbox_go_on_as_well(inbox: Any) -> None:
     assert await inbox.continue_after(5)
 
     assert (await inbox.keep(delivery("one"))).seq == 6
+
+
+async def test_those_that_ended_in_a_state_are_found_by_their_reason(inbox: Any) -> None:
+    seqs = [(await inbox.keep(delivery(f"id-{number}", body=b"b"))).seq for number in range(5)]
+    failed, ignored = DeliveryState.FAILED, DeliveryState.IGNORED
+    await inbox.finish(
+        [
+            finished(seqs[0], "id-0", failed, error="no JSON"),
+            finished(seqs[1], "id-1", ignored, error="no app 'x'"),
+            finished(seqs[2], "id-2", ignored, error="ping"),
+            finished(seqs[3], "id-3", failed, error="no ref"),
+        ]
+    )
+
+    async def ids(state: DeliveryState, limit: int = 9, **others: Any) -> list[str]:
+        found = await inbox.ended(state, limit, **{"before": sys.maxsize} | others)
+        assert all(one.body is None for one in found)
+        return [one.id for one in found]
+
+    assert await ids(failed) == ["id-3", "id-0"]
+    assert await ids(failed, 1) == ["id-3"]
+    assert await ids(failed, before=seqs[3]) == ["id-0"]
+    assert await ids(ignored, errors=["no app 'x'", "other"]) == ["id-1"]
+    assert await ids(DeliveryState.DECIDED) == []

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Shell:
 
     folder: Path
     url: str = ""
+    more: dict[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -40,6 +41,7 @@ class Shell:
             "BRIDGE_EMBEDDED_PORT": port,
             "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
             "PORT": "0",
+            **self.more,
         }
 
     async def start(self, *words: str, **pipes: Any) -> asyncio.subprocess.Process:
@@ -78,6 +80,16 @@ async def event(process: asyncio.subprocess.Process, name: str) -> dict[str, Any
             if (found := json.loads(line))["event"] == name:
                 return found
     raise AssertionError(f"it ended without saying {name!r}")
+
+
+async def told(process: asyncio.subprocess.Process, words: str) -> str:
+    """What the log says in a line that begins so, once it comes."""
+    assert process.stderr is not None
+    async with asyncio.timeout(PATIENCE):
+        while line := await process.stderr.readline():
+            if str(said := json.loads(line)["event"]).startswith(words):
+                return str(said)
+    raise AssertionError(f"it ended without saying {words!r}")
 
 
 @asynccontextmanager
@@ -226,6 +238,47 @@ async def test_a_second_bridge_on_the_same_data_is_refused(shell: Shell) -> None
 
     assert process.returncode == 2
     assert b"error: another bridge is running" in errors
+    assert b"for several processes on the same data set DATABASE_URL" in errors
+
+
+@pytest.mark.parametrize("runner", [None, "HONCHO_PROCESS_NAME", "DYNO", "PS"])
+async def test_the_worker_of_a_procfile_stands_aside_where_one_process_does_it_all(
+    shell: Shell, runner: str | None
+) -> None:
+    """Ending with an error it would take the others with it."""
+    if runner is not None:
+        shell = Shell(shell.folder / "alone", shell.url, {runner: "worker.1"})
+        shell.folder.mkdir()
+    process = await shell.start("serve", "--role", "worker")
+    said = await told(process, "this worker has nothing to do")
+    assert "set DATABASE_URL" in said
+
+    assert process.returncode is None
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(PATIENCE):
+        assert await process.wait() == 0
+    assert not (shell.folder / "data").exists() or runner is None
+
+
+async def test_a_procfile_starts_and_one_of_its_processes_serves(tmp_path: Path) -> None:
+    """Each line of the Procfile, at once, as whoever runs one does it."""
+    shell = Shell(tmp_path, more={"PS": "any.1"})
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    processes = [
+        await shell.start(*line.partition(" -m bridge ")[2].replace("0.0.0.0", "127.0.0.1").split())
+        for line in lines
+    ]
+    try:
+        started, _ = await asyncio.gather(
+            event(processes[0], "serving"), told(processes[1], "this worker has nothing to do")
+        )
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert (await http.get(f"{started['url']}/readyz")).status_code == 200
+        assert [one.returncode for one in processes] == [None, None]
+    finally:
+        for one in processes:
+            one.send_signal(signal.SIGTERM)
+        await asyncio.gather(*(one.communicate() for one in processes))
 
 
 async def test_a_taken_port_is_one_line(tmp_path: Path) -> None:

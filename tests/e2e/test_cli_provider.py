@@ -103,7 +103,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_written(web: Cli) -> None
         ("clear", "web"),
     ):
         result = web(*words, code=2)
-        assert "give --yes to do it; nothing was changed" in result.stderr
+        assert "error: nothing was changed: this asks before it goes on" in result.stderr
 
     assert web.json("provider", "show", "web")["branch"] == "main"
     assert audits(web) == []
@@ -359,7 +359,11 @@ def test_an_app_that_never_deployed_has_no_log(web: Cli) -> None:
 
 def test_clearing_says_what_it_deletes_and_is_refused_while_one_is_open(web: Cli) -> None:
     asked = web("clear", "web", code=2).stderr
-    assert "delete the whole log folder of default/web" in asked
+    told, error = asked.splitlines()
+    assert told == (
+        "this deletes the whole log folder of default/web, the logs of all its deployments"
+    )
+    assert error.startswith("error: nothing was changed: this asks before")
 
     waits = waiting(web)
     web.with_stores(lambda stores: stores.journal.record([waits], window=0))

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.core.access import Access, Grant, Right
+from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import State
 from bridge.core.watch import Rules
 from bridge.ports.outcomes import Outcome
-from tests.fakes.journey import delivery, deployment
+from tests.fakes.journey import app, delivery, deployment
 from tests.fakes.slack.hands import words_of
 from tests.fakes.slack.methods import BOT, TEAM
 from tests.fakes.slack.server import FakeSlack, running_slack
@@ -365,6 +366,32 @@ async def test_what_only_asks_is_answered_to_who_asked(door: Door, typed: str, s
     assert answered.body["response_type"] == "ephemeral"
     assert said in words_of(answered.body)
     assert answered.text
+
+
+@pytest.mark.parametrize("typed", ["history old", "history shop/old", "why old"])
+async def test_the_history_of_a_deleted_app_is_found(door: Door, typed: str) -> None:
+    ended = deployment(1, "app-old", app="shop/old", state=State.FAILED, note="no rule")
+    decision = Decision("app-old", "shop/old", Reason.PATH_HIT, "a matches **")
+    await door.journal.record([Outcome(1, "d-1", (decision,), (ended,))], window=0)
+    await door.journal.renew_apps([app("app-old", name="old", project="shop")])
+    await door.journal.renew_apps([], gone=["app-old"])
+
+    answered = await door.hands.type(typed)
+
+    said = words_of(answered.body)
+    assert "shop/old" in said
+    assert "This app was deleted at its backend; its history stays." in said
+    assert "Now it" not in said
+
+
+async def test_a_deleted_app_that_one_may_not_see_is_not_named(door: Door) -> None:
+    await door.journal.renew_apps([app("app-gone", name="gone", project="secret")])
+    await door.journal.renew_apps([], gone=["app-gone"])
+
+    for verb in ("history", "why"):
+        unseen = await door.hands.type(f"{verb} gone")
+        absent = await door.hands.type(f"{verb} lost")
+        assert unseen.text.replace("gone", "x") == absent.text.replace("lost", "x")
 
 
 async def test_there_is_nothing_to_cancel(slack: FakeSlack, tmp_path: Path) -> None:

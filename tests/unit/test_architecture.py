@@ -43,6 +43,7 @@ INSIDE_JOURNEY = {
     "chat": {"delivery"},
     "catchup": {"absence", "catalog", "lead"},
     "probe": {"catalog", "deployment", "lead"},
+    "refusals": set[str](),
     "retention": {"lead"},
     "absence": set[str](),
     "catalog": {"troubles"},
@@ -59,8 +60,8 @@ LONGEST = 320
 PURE = {
     "__future__", "abc", "array", "base64", "bisect", "collections", "contextvars", "dataclasses",
     "difflib", "enum", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac",
-    "itertools", "json", "math", "operator", "pydantic", "re", "semver", "string", "textwrap",
-    "threading", "types", "typing", "unicodedata", "urllib.parse",
+    "ipaddress", "itertools", "json", "math", "operator", "pydantic", "re", "semver", "string",
+    "textwrap", "threading", "types", "typing", "unicodedata", "urllib.parse",
 }  # fmt: skip
 """What `core` may import: nothing that knows the time, chance, the disk, the network or a log."""
 

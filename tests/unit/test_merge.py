@@ -317,7 +317,7 @@ def test_a_stack_has_no_build_arguments() -> None:
         (source(brunch="dev"), "brunch is no field of a github source; did you mean branch"),
         (source(image="web:1"), "image is no field of a github source"),
         (source(trigger="never"), "trigger of the github source can't be 'never': it is push or t"),
-        (source(owner=None), "owner of the github source can't be None"),
+        (source(owner=None), "owner of the github source can't be empty"),
         (source(versions="one"), "versions can't be 'one'"),
         (source(tags="[" * 2000), "tags can't be .*glob"),
         (source(prereleases="no"), "prereleases can't be 'no': it is deploy or skip or only"),

@@ -415,7 +415,7 @@ def test_without_settings_there_are_no_rules() -> None:
     [
         (
             "- {apps: a, versions: '>=1,<2'}",
-            "rules.0.versions: '1,<2' is no version; write e.g. 1.2.3, 1.2 or 1.x",
+            "rules.0.versions (BRIDGE_RULES): '1,<2' is no version; write e.g. 1.2.3, 1.2 or 1.x",
         ),
         ("- {apps: a, brnch: x}", "rules.0.brnch is no setting; did you mean branch?"),
         (
@@ -426,20 +426,35 @@ def test_without_settings_there_are_no_rules() -> None:
             "- {apps: a, watch_path: [x]}",
             "rules.0.watch_path is no setting; did you mean watch_paths?",
         ),
-        ("- {branch: x}", "rules.0.apps: it is missing"),
-        ("- {apps: a, trigger: tags}", "rules.0.trigger: Input should be 'push' or 'tag'"),
+        ("- {branch: x}", "rules.0.apps (BRIDGE_RULES): it is missing"),
+        (
+            "- {apps: a, trigger: tags}",
+            "rules.0.trigger (BRIDGE_RULES): it must be 'push' or 'tag'",
+        ),
         (
             "- {apps: a, prereleases: never}",
-            "rules.0.prereleases: Input should be 'deploy', 'skip' or 'only'",
+            "rules.0.prereleases (BRIDGE_RULES): it must be 'deploy', 'skip' or 'only'",
         ),
         (
             "- {apps: a, versions: 1.20}",
-            "rules.0.versions: it must be a text (in quotes, if it looks like a number)",
+            (
+                "rules.0.versions (BRIDGE_RULES): it must be a text (in quotes, if it looks like a"
+                " number)"
+            ),
         ),
-        ("- {apps: a, watch_paths: web/**}", "rules.0.watch_paths: it must be a list"),
-        ("apps: a", "rules: it must be a list"),
-        ("- shop", "rules.0: it must hold settings by name"),
-        ("[", "rules: it is not YAML, line 1"),
+        (
+            "- {apps: a, watch_paths: web/**}",
+            "rules.0.watch_paths (BRIDGE_RULES): it must be a list",
+        ),
+        ("apps: a", "rules (BRIDGE_RULES): it must be a list"),
+        ("- shop", "rules.0 (BRIDGE_RULES): it must hold settings by name"),
+        (
+            "[",
+            (
+                "rules (BRIDGE_RULES): it is not YAML, line 1: a bracket stays open, or a value is"
+                " missing"
+            ),
+        ),
     ],
 )
 def test_a_rule_that_can_not_be_read_says_where_and_how_to_mend_it(rules: str, words: str) -> None:

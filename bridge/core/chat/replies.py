@@ -95,10 +95,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An app's last deployments, newest first."""
+    """An app's last deployments, newest first; `gone`: it was deleted at its backend."""
 
     app: App
     deployments: tuple[Deployment, ...]
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +108,13 @@ class Reasons:
 
     Attributes:
         explained: `ports.Explained`, newest first.
+        gone: the app was deleted at its backend.
     """
 
     app: App
     commit: str | None
     explained: tuple[Any, ...]
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,9 @@ def problem(error: ValidationError, what: str, given: Mapping[str, Any]) -> Reje
 def _shown(name: str, value: Any) -> str:
     if name in _SECRET or isinstance(value, SecretStr):
         return "what was given"
-    if value is None or isinstance(value, str | int):
+    if value in ("", None):
+        return "empty"
+    if isinstance(value, str | int):
         return repr(masked(value))[:120]
     return f"a {type(value).__name__}"
 

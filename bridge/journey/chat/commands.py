@@ -49,6 +49,10 @@ ACTIONS = {
 VERBS = {action: verb for verb, action in ACTIONS.items()}
 
 
+OF_THE_PAST = frozenset({Verb.HISTORY, Verb.WHY})
+"""What can be asked of an app that was deleted at its backend, too."""
+
+
 class ChatCommands:
     """Answers people, and keeps what they ask for."""
 
@@ -87,6 +91,10 @@ class ChatCommands:
             return self._finding.unnamed(person, place, typed.verb) or await self._standing(
                 person, place
             )
+        if typed.verb in OF_THE_PAST and (
+            gone := await self._finding.deleted(person, place, typed)
+        ):
+            return await self._past(typed, gone, gone=True)
         app = self._finding.find(person, place, typed)
         if not isinstance(app, App):
             return app
@@ -154,12 +162,17 @@ class ChatCommands:
             return await self._act(person, place, ACTIONS[verb], app, id_)
         if verb is Verb.PROVIDER:
             return Configure(app)
-        if verb is Verb.HISTORY:
-            return Past(app, tuple(await self._journal.deployments(limit=LISTED, app_id=app.id)))
-        if verb is Verb.WHY:
-            found = await self._journal.explained(app.id, commit=typed.rest, limit=LISTED)
-            return Reasons(app, typed.rest, tuple(found))
+        if verb in OF_THE_PAST:
+            return await self._past(typed, app)
         return await self._standing(person, place, app)
+
+    async def _past(self, typed: Command, app: App, *, gone: bool = False) -> Past | Reasons:
+        """What was deployed, or why."""
+        if typed.verb is Verb.WHY:
+            found = await self._journal.explained(app.id, commit=typed.rest, limit=LISTED)
+            return Reasons(app, typed.rest, tuple(found), gone)
+        deployments = await self._journal.deployments(limit=LISTED, app_id=app.id)
+        return Past(app, tuple(deployments), gone)
 
     async def _act(
         self,

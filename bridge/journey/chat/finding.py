@@ -14,7 +14,7 @@ from bridge.core.lifecycle import Deployment
 from bridge.core.naming import apps_like, fitting
 from bridge.core.watch import App
 from bridge.ports.chats import Place
-from bridge.ports.journal import Deployments
+from bridge.ports.journal import Journal
 
 NEEDS = {
     Verb.DEPLOY: Right.DEPLOY,
@@ -45,7 +45,7 @@ class Known:
 class Finding:
     """Finds what is meant; rights are checked each time."""
 
-    def __init__(self, journal: Deployments, known: Known, access: Access) -> None:
+    def __init__(self, journal: Journal, known: Known, access: Access) -> None:
         self._journal = journal
         self._known = known
         self._access = access
@@ -71,6 +71,16 @@ class Finding:
         meant = tuple(command_for(typed, app) for app in apps_like(allowed, typed.app))
         why = f"{typed.app!r} fits several apps." if fits else f"There is no app {typed.app!r}."
         return Sorry(why, meant)
+
+    async def deleted(self, person: Person, place: Place, typed: Command) -> App | None:
+        """The one app that was deleted at its backend and is meant; None where a live one is.
+
+        Its history stays, for those who could see the app: rights go by labels.
+        """
+        gone = await self._journal.gone_apps()
+        seen = self._access.having(person, Right.VIEW, gone, place.channel)
+        fits = fitting(self.apps(person, place, Right.VIEW), typed.app or "", seen)
+        return fits[0] if len(fits) == 1 and fits[0] in seen else None
 
     def denied(self, person: Person, place: Place, right: Right, app: App) -> Denied | None:
         """Why somebody may not do it with an app; None where they may."""

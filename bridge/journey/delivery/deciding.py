@@ -6,6 +6,7 @@ Plain functions of what is known at one moment; they run in a thread.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bridge.core.absent import unused
 from bridge.core.decision import Decision, Matcher, Policy, Reason, because, decide, noted
 from bridge.core.events import (
     CONFIGURING,
@@ -18,7 +19,7 @@ from bridge.core.events import (
 )
 from bridge.core.watch import App
 from bridge.journey.catalog import Catalog, Snapshot, apps_of
-from bridge.journey.delivery.meaning import Meaning, trigger_of, wished
+from bridge.journey.delivery.meaning import Meaning, author_of, trigger_of, wished
 from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, Finished
 from bridge.ports.outcomes import Outcome, PushSeen, ref_key
@@ -109,7 +110,7 @@ class Deciding:
             return self._obey(delivery, event, moment)
         decisions = self._decisions(event, moment, views.get(delivery.seq, {}))
         if not decisions:
-            why = f"no app deploys from {event.repository.name} on {event.repository.host}"
+            why = unused(event.repository.name, event.repository.host)
             return None, done(delivery, DeliveryState.IGNORED, why)
         trigger = trigger_of(meaning)
         outcome = Outcome(
@@ -127,6 +128,8 @@ class Deciding:
                 event.after,
                 event.found,
                 "" if event.deleted else event.moment,
+                repository=event.repository.name,
+                author=author_of(event),
             ),
             explicit=meaning.asked is not None,
         )

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from bridge.core.commands import ASKING_HOSTS, parse_command
 from bridge.core.errors import MalformedPayload, Rejected
-from bridge.core.events import Action, Asked, Event, RefKind, RefPushed
+from bridge.core.events import Action, Asked, Event, PullRequestOpened, RefKind, RefPushed
 from bridge.core.found import FOUND_EVENT, parse_found
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.tracking import token_for
 from bridge.core.watch import App
 from bridge.ports.githosts import GitHost
 from bridge.ports.inbox import Delivery
+from bridge.ports.outcomes import About
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,21 @@ def trigger_of(meaning: Meaning) -> str:
     if meaning.event.found:
         kind += ", found by reconciliation"
     return kind if meaning.asked is None else f"{kind}, replayed by {meaning.asked.actor}"
+
+
+def author_of(push: RefPushed) -> str:
+    """Who a push is by, for people: the author of its newest commit, else who pushed."""
+    return (push.commit.author if push.commit else "") or push.pusher
+
+
+def about(event: Event) -> About | None:
+    """What an event is about, for people; None where it is of no repository."""
+    if isinstance(event, RefPushed):
+        commit = event.commit.sha if event.commit else event.after
+        return About(event.repository.name, str(event.ref), commit, author_of(event))
+    if isinstance(event, PullRequestOpened):
+        return About(event.repository.name, f"refs/heads/{event.branch}", event.commit, None)
+    return None
 
 
 def wished(

@@ -6,6 +6,7 @@ has its statements beside it; `transactions` is what they stand on.
 
 import asyncio
 
+from bridge.stores.journal.abouts import Abouts
 from bridge.stores.journal.apps import Apps
 from bridge.stores.journal.audit import Audit
 from bridge.stores.journal.decisions import Decisions
@@ -15,12 +16,24 @@ from bridge.stores.journal.figures import Figures
 from bridge.stores.journal.forgetting import Forgetting
 from bridge.stores.journal.leases import Leases
 from bridge.stores.journal.notes import Notes
+from bridge.stores.journal.refusals import Refusals
 from bridge.stores.journal.targets import Targets
 from bridge.stores.migrations import migrate
 
 
 class SqlJournal(
-    Apps, Audit, Decisions, Deployments, Drafts, Figures, Forgetting, Leases, Notes, Targets
+    Abouts,
+    Apps,
+    Audit,
+    Decisions,
+    Deployments,
+    Drafts,
+    Figures,
+    Forgetting,
+    Leases,
+    Notes,
+    Refusals,
+    Targets,
 ):
     """The journal in a SQL database; one schema on SQLite and Postgres."""
 

@@ -26,21 +26,32 @@ def live(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Live]:
     return found
 
 
-def _since_done(app_ids: Sequence[str]) -> sa.Select[Any]:
-    """Of each app the newest deployment that is done and all after it, oldest first.
+def newest_done(app_ids: Sequence[str]) -> sa.Select[Any]:
+    """The query for the newest deployment of each app that is done."""
+    done, begins = _done(app_ids)
+    return sa.select(done).select_from(begins)
+
+
+def _done(app_ids: Sequence[str]) -> tuple[Any, sa.Join]:
+    """Deployments, and where of each app the newest is joined that is done.
 
     One index search for each app, however long its history is.
     """
-    t, apps = tables.deployments, tables.apps
-    done = tables.deployments.alias("done")
+    apps, done = tables.apps, tables.deployments.alias("done")
     newest = _newest_done(apps.c.id).scalar_subquery()
     begins = sa.select(apps.c.id, newest.label("first")).where(apps.c.id.in_(app_ids)).subquery()
     # What stands before the first place in the index is another's, or has not ended well.
     is_it = (done.c.id == begins.c.first) & (done.c.app_id == begins.c.id)
+    return done, sa.join(begins, done, is_it & (done.c.state == State.DONE))
+
+
+def _since_done(app_ids: Sequence[str]) -> sa.Select[Any]:
+    """Of each app the newest deployment that is done and all after it, oldest first."""
+    t = tables.deployments
+    done, begins = _done(app_ids)
     return (
         sa.select(t.c.app_id, t.c.seq, t.c.state, t.c.deployed_commit)
         .select_from(begins)
-        .join(done, is_it & (done.c.state == State.DONE))
         .join(t, (t.c.app_id == done.c.app_id) & (t.c.seq >= done.c.seq))
         .order_by(t.c.app_id, t.c.seq)
     )

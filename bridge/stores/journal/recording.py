@@ -20,6 +20,7 @@ from bridge.stores import tables
 from bridge.stores.dialects import lock
 from bridge.stores.inserts import batched
 from bridge.stores.journal import moves, rows, wanting
+from bridge.stores.journal.abouts import name_repositories
 from bridge.stores.journal.pushes import Pushes, Row
 
 
@@ -38,6 +39,7 @@ def record_all(
     for outcome in new:
         recorder.record(outcome)
     recorder.write()
+    name_repositories(db, [one.push for one in new if one.push is not None])
     # Looked up after all are in: a newer one of the same batch may have superseded an older.
     start = _waiting_of(db, seqs)
     return Recorded(start, _superseded_by(db, start))
@@ -134,6 +136,7 @@ def _push_row(outcome: Outcome, first: Row | None, now: float) -> Row:
         "at": now,
         "moment": outcome.push.moment or None,
         "repeats": None if first is None else first["seq"],
+        "author": outcome.push.author if outcome.push.repository else None,
     }
 
 

@@ -16,7 +16,7 @@ from bridge.core.errors import Rejected
 from bridge.stores.dialects import lock
 from bridge.stores.engines import WRITES
 
-HEAD = "0011"
+HEAD = "0012"
 """The newest revision in `versions/`, whose names count up; a test holds them together."""
 
 

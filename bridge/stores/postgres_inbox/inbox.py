@@ -11,11 +11,12 @@ decided. It was received before, so what the newer one deploys has it in.
 import asyncio
 import contextlib
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from bridge.core.errors import Unreachable
 from bridge.ports.figures import InboxFigures
-from bridge.ports.inbox import LONGEST_PAUSE, Delivery, Kept, NewDelivery
+from bridge.ports.inbox import LONGEST_PAUSE, Delivery, DeliveryState, Kept, NewDelivery
 from bridge.stores.batches import BatchedInbox
 from bridge.stores.links import Link
 from bridge.stores.packing import delivery_key, read_delivery
@@ -152,6 +153,18 @@ class PostgresInbox(BatchedInbox):
             f"SELECT {_FIELDS}, NULL FROM inbox d JOIN inbox_work w ON w.seq = d.seq"
             " WHERE d.seq < %s ORDER BY d.seq DESC LIMIT %s",
             [before if before is not None else sys.maxsize, limit],
+        )
+        return [read_delivery(row) for row in rows]
+
+    async def ended(
+        self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
+    ) -> list[Delivery]:
+        """The newest deliveries in a state, newest first, without bodies; see the port."""
+        one_of = " AND w.error = ANY(%s)" if errors else ""
+        rows = await self._rows(
+            f"SELECT {_FIELDS}, NULL FROM inbox_work w JOIN inbox d USING (seq)"
+            f" WHERE w.state = %s AND w.seq < %s{one_of} ORDER BY w.seq DESC LIMIT %s",
+            [str(state), before, *([list(errors)] if errors else []), limit],
         )
         return [read_delivery(row) for row in rows]
 

@@ -9,12 +9,13 @@ import contextlib
 import sqlite3
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bridge.core.errors import Unreachable
 from bridge.ports.figures import InboxFigures
-from bridge.ports.inbox import LONGEST_PAUSE, Delivery
+from bridge.ports.inbox import LONGEST_PAUSE, Delivery, DeliveryState
 from bridge.stores.batches import BatchedInbox
 from bridge.stores.packing import delivery_key, read_delivery
 from bridge.stores.sqlite_inbox import ids, schema
@@ -121,6 +122,18 @@ class SqliteInbox(BatchedInbox):
             f"SELECT {_FIELDS}, NULL FROM deliveries d JOIN work w ON w.seq = d.seq"
             " WHERE d.seq < ? ORDER BY d.seq DESC LIMIT ?",
             (before if before is not None else sys.maxsize, limit),
+        )
+
+    async def ended(
+        self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
+    ) -> list[Delivery]:
+        """The newest deliveries in a state, newest first, without bodies; see the port."""
+        one_of = f" AND w.error IN ({', '.join('?' * len(errors))})" if errors else ""
+        return await asyncio.to_thread(
+            self._read,
+            f"SELECT {_FIELDS}, NULL FROM work w JOIN deliveries d ON d.seq = w.seq"
+            f" WHERE w.state = ? AND w.seq < ?{one_of} ORDER BY w.seq DESC LIMIT ?",
+            (state, before, *errors, limit),
         )
 
     async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's

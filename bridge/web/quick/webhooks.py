@@ -85,7 +85,7 @@ class WebhookConnection(Connection):
         try:
             envelope = self._door.hooks.admit(head.host, head.headers, head.length)
         except (BridgeError, Refusal) as error:
-            self._refuse(head.host, "", error)
+            self._refuse(head, "", error)
             return
         self._head = head, envelope
         self._door.heard(self)
@@ -234,7 +234,7 @@ class WebhookConnection(Connection):
         self._ends_keeping()
         with trace.about(envelope.id):
             if isinstance(error, BridgeError):
-                self._refuse(head.host, envelope.event, error)
+                self._refuse(head, envelope.event, error)
                 return
             # A bug; without an answer the sender would wait for its time-out.
             log.error("a webhook could not be kept", exc_info=error)
@@ -258,10 +258,12 @@ class WebhookConnection(Connection):
     def _refuse_now(self, error: Exception) -> None:
         assert self._head is not None
         head, envelope = self._head
-        self._refuse(head.host, envelope.event, error)
+        self._refuse(head, envelope.event, error)
 
-    def _refuse(self, host: str, event: str, error: Exception) -> None:
-        status, why = self._door.hooks.refused(host, event, error)
+    def _refuse(self, head: Head, event: str, error: Exception) -> None:
+        peer = self._transport.get_extra_info("peername")
+        address = peer[0] if peer else ""
+        status, why = self._door.hooks.refused(head.host, event, error, head.headers, address)
         busy = status == HTTPStatus.SERVICE_UNAVAILABLE
         more = f"Retry-After: {RETRY_AFTER_SECONDS}\r\n".encode() if busy else b""
         self._answer(status, error_body(why), closes=True, more=more)

@@ -1,6 +1,9 @@
 """`feedback` and `audit`: what is shown where, what can't be, and who changed what."""
 
+from dataclasses import replace
+
 from bridge.app.storage import Stores
+from bridge.cli.cleaning import shrunk
 from bridge.core.configuring.difference import Changed
 from bridge.ports.outcomes import Audited
 from bridge.ports.targets import Target, about_deployment
@@ -50,10 +53,11 @@ def test_what_is_shown_where_has_the_promised_fields(filled: Cli) -> None:
 def test_what_fails_is_listed_with_its_reason(filled: Cli) -> None:
     filled.with_stores(shown)
 
-    assert filled("feedback", "--failing").stdout.splitlines() == [
-        "slack C2 failing: slack can't be reached: 503",
-        "slack C3 parked: slack: not_in_channel",
-    ]
+    failing, parked = filled("feedback", "--failing").stdout.splitlines()
+    since, _, why = failing.removeprefix("slack C2 failing since ").partition(": ")
+    assert since.endswith("Z")
+    assert why == "slack can't be reached: 503"
+    assert parked.endswith(": slack: not_in_channel")
 
 
 def test_one_that_fails_is_tried_again_or_all_of_them(filled: Cli) -> None:
@@ -72,8 +76,24 @@ def test_what_to_try_again_must_be_said_and_must_fail(filled: Cli) -> None:
 
     assert "or --all" in filled("feedback", "retry", code=2).stderr
     assert "or --all" in filled("feedback", "retry", "slack C2", "--all", code=2).stderr
-    assert "fits 0" in filled("feedback", "retry", "slack C1", code=4).stderr
-    assert "fits 2" in filled("feedback", "retry", "slack", code=4).stderr
+    assert "'slack C1' does not fail" in filled("feedback", "retry", "slack C1", code=4).stderr
+    assert "nothing is shown by the id 'nope'" in filled("feedback", "retry", "nope", code=4).stderr
+    assert "nothing is shown by the id ''" in filled("feedback", "retry", "", code=4).stderr
+    several = filled("feedback", "retry", "slack", code=4).stderr
+    assert "'slack' fits 2 that fail: slack C2, slack C3; give more of the id" in several
+
+
+def test_one_is_tried_again_by_its_id_as_it_is_listed(filled: Cli) -> None:
+    id_ = f"github.status {DEPLOYMENT} {'ab' * 20} {'long/' * 20}"
+
+    async def fail(stores: Stores) -> None:
+        await stores.journal.want([replace(card("C9"), id=id_)])
+        await stores.journal.not_shown(id_, 99, "no", due_at=None)
+
+    filled.with_stores(fail)
+
+    assert shrunk(id_).startswith("github.status 1.app_web abababa long/")
+    assert filled.json("feedback", "retry", shrunk(id_)) == {"retried": 1}
 
 
 def test_where_nothing_is_kept_nothing_is_shown(cli: Cli) -> None:
@@ -113,7 +133,7 @@ def test_who_changed_an_app_also_one_that_is_gone(filled: Cli) -> None:
     filled.with_stores(changed)
 
     assert filled("audit", "--app", "web").stdout == (
-        "1 cli: ada provider set shop/web done: branch: main → dev\n"
+        "2026-01-01T00:00:00.250Z 1 cli: ada provider set shop/web done: branch: main → dev\n"
     )
     assert [one["app"] for one in filled.json("audit", "--app", "shop/old")] == ["shop/old"]
     assert "nobody" in filled("audit", "--app", "nobody", code=4).stderr

@@ -67,7 +67,9 @@ async def test_a_failed_deployment_ends_with_the_end_of_its_log(
         await followed(stores, FIRST, Progress(), Watchman(read_settings(None, {})))
         await followed(stores, FIRST, Progress(quiet=True), Watchman(read_settings(None, {})))
 
-    shown = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr()
+    shown = said.out.splitlines()
+    assert said.err == "the whole log: dokploy-bridge logs shop/web --deployment 1\n"
     assert shown[-4].endswith("failed     make: *** no rule")
     assert shown[-3:] == ["the end of its log:", "  #5 [3/3] RUN make", "  make: *** no rule"]
 

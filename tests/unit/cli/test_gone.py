@@ -27,7 +27,10 @@ def deleted(filled: Cli) -> Cli:
 def test_the_deployments_of_a_deleted_app_are_listed(deleted: Cli, name: str) -> None:
     told = deleted("deployments", "--app", name)
 
-    assert told.stdout == f"{DEPLOYMENT} shop/web failed: no rule to make target\n"
+    assert (
+        told.stdout
+        == f"2026-01-01T00:00:00.250Z {DEPLOYMENT} shop/web failed: no rule to make target\n"
+    )
     assert "shop/web (app_web) is gone from the backend; this is its history" in told.stderr
 
 
@@ -35,7 +38,7 @@ def test_why_tells_what_was_decided_for_a_deleted_app(deleted: Cli) -> None:
     told = deleted("why", "shop/web")
 
     assert "deploy shop/web: path_hit" in told.stdout
-    assert told.stdout.endswith("; failed: no rule to make target\n")
+    assert told.stdout.endswith(" → failed #1: no rule to make target\n")
     assert "now shop/web" not in told.stderr
     assert deleted.json("why", "shop/web")[0]["now"] is None
 

@@ -9,6 +9,7 @@ from bridge.cli import show
 from bridge.core.lifecycle import State
 from bridge.core.watch import Source, SourceType
 from bridge.ports.inbox import NewDelivery
+from bridge.ports.outcomes import Outcome
 from tests.unit.cli.conftest import GUID, SHA, WEB, Cli
 
 
@@ -23,6 +24,11 @@ def test_deliveries_have_the_promised_fields(filled: Cli) -> None:
         "event": "push",
         "state": "decided",
         "received_at": "2026-01-01T00:00:00.250Z",
+        "repository": "my-org/mono",
+        "ref": "refs/heads/main",
+        "branch": "main",
+        "commit": SHA,
+        "author": "ada",
         "attempts": 0,
         "error": None,
     }
@@ -86,6 +92,7 @@ def test_apps_have_the_promised_fields(filled: Cli) -> None:
         "auto_deploy": True,
         "page": None,
         "url": None,
+        "live": None,
     }
 
 
@@ -134,9 +141,13 @@ def test_lists_in_a_pipe_are_one_line_each_and_never_cut(filled: Cli) -> None:
     (deployment,) = filled("deployments", "--app", "web").stdout.splitlines()
 
     assert delivery == (
-        f"{GUID} github push decided: deploys shop/web (path_hit); skips shop/docs (no_path_hit)"
+        f"2026-01-01T00:00:00.250Z {GUID} github push decided my-org/mono main@aaaaaaa by ada:"
+        " deploys shop/web (path_hit) → waiting #1: waits for its turn;"
+        " skips shop/docs (no_path_hit)"
     )
-    assert deployment == "0000000000000001.app_web shop/web waiting: waits for its turn"
+    assert deployment == (
+        "2026-01-01T00:00:00.250Z 0000000000000001.app_web shop/web waiting: waits for its turn"
+    )
 
 
 def test_lists_without_any_data_are_empty_and_say_what_to_do(cli: Cli) -> None:
@@ -228,7 +239,7 @@ def test_a_failed_deployment_is_shown_with_the_end_of_its_log(filled: Cli) -> No
 def test_why_tells_what_became_of_what_was_deployed(filled: Cli) -> None:
     told = failed(filled)("why", "web").stdout
 
-    assert told.endswith("(web/index.html matches web/**); failed: fatal: gone\n")
+    assert told.endswith("(web/index.html matches web/**) → failed #1: fatal: gone\n")
     (form,) = filled.json("why", "web")
     assert (form["deployment"]["state"], form["deployment"]["note"]) == ("failed", "fatal: gone")
     assert filled.json("why", "docs")[0]["deployment"] is None
@@ -258,3 +269,64 @@ def test_what_came_from_outside_does_not_steer_the_terminal(filled: Cli) -> None
     shown = filled("deployments").stdout + filled("deployments", "show", "1").stdout
     assert not {"\x1b", "\u202e"} & set(shown)
     assert len(filled("deployments").stdout.splitlines()) == 1
+
+
+DONE = {"deployed_commit": SHA, "finished_at": 1_767_225_660.0}
+
+
+def test_apps_tell_what_is_live_since_when(filled: Cli) -> None:
+    filled.with_stores(
+        lambda stores: stores.journal.move("0000000000000001.app_web", State.DONE, "live", **DONE)
+    )
+
+    docs, web = filled.json("apps")
+    assert docs["live"] is None
+    assert web["live"] == {
+        "commit": SHA,
+        "since": "2026-01-01T00:01:00.000Z",
+        "deployment": "0000000000000001.app_web",
+    }
+    assert "live aaaaaaa since 2026-01-01T00:01:00.000Z" in filled("apps").stdout
+
+
+def test_what_failed_later_leaves_live_what_was_live(filled: Cli) -> None:
+    later = "0000000000000002.app_web"
+
+    async def go_on(stores):
+        await stores.journal.move("0000000000000001.app_web", State.DONE, "live", **DONE)
+        (first,) = await stores.journal.deployments(limit=1)
+        second = replace(first, id=later, seq=2, state=State.WAITING, deployed_commit=None)
+        await stores.journal.record([Outcome(2, "d2", (), (second,))], window=0)
+        await stores.journal.move(later, State.FAILED, "no")
+
+    filled.with_stores(go_on)
+
+    _, web = filled.json("apps")
+    assert (web["live"]["deployment"], web["last_deployment"]["id"]) == (f"{1:016d}.app_web", later)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["web"], ["shop/web"]),
+        (["SHOP", "doc"], ["shop/docs"]),
+        (["my-org/mono"], ["shop/docs", "shop/web"]),
+    ],
+)
+def test_apps_are_filtered_by_words(filled: Cli, words: list[str], wanted: list[str]) -> None:
+    assert [one["app"] for one in filled.json("apps", *words)] == wanted
+
+
+def test_words_that_no_app_has_are_said(filled: Cli) -> None:
+    assert "no app has 'web' and 'nope' in its name" in filled("apps", "web", "nope").stderr
+
+
+@pytest.mark.parametrize("kind", [SourceType.DOCKER, SourceType.DROP, SourceType.RAW, None])
+def test_an_app_that_no_push_deploys_waits_for_none(filled: Cli, kind: SourceType | None) -> None:
+    image = replace(WEB, source=kind and Source(kind, image="web:1"), watch_paths=None)
+    filled.with_stores(lambda stores: stores.journal.save_apps("dokploy", [image]))
+
+    line = filled("apps").stdout
+    assert line.startswith("shop/web: no push deploys it, its source is ")
+    assert "push of" not in line
+    assert "watches" not in line

@@ -1,5 +1,6 @@
 """The command as a whole: help, version, exit codes, speed."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -134,7 +135,7 @@ def test_a_postgres_that_is_away_is_a_sentence_without_the_password(
 def test_another_database_than_postgres_is_a_sentence_without_the_password(cli: Cli) -> None:
     result = cli("serve", code=2, DATABASE_URL="mysql://u:hunter2@h/d")
 
-    assert "database_url: it must begin with postgres:// or postgresql://" in result.stderr
+    assert "database_url (DATABASE_URL): it must begin with postgres:// or" in result.stderr
     assert "hunter2" not in result.stderr
 
 
@@ -184,3 +185,61 @@ def test_a_closed_pipe_is_quiet() -> None:
     done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert (done.stdout, done.stderr) == ("{", "")
+
+
+# ── the data folder ──────────────────────────────────────────────────────────
+
+
+def refused(cli: Cli, words: str) -> None:
+    """Every command that would use the data refuses it, and the check tells of it."""
+    for command in (
+        ["serve", "--port", "0"],
+        ["backend", "--port", "0"],
+        ["migrate"],
+        ["deliveries"],
+        ["deploy", "web"],
+        ["config", "check"],
+    ):
+        result = cli(*command, code=2)
+        assert words in result.stderr, command
+        assert "ok" not in result.stdout.split()
+
+
+def test_a_data_folder_that_everybody_may_write_to_is_refused(filled: Cli) -> None:
+    filled.data.chmod(0o777)
+
+    refused(filled, ".bridge can be written to by everybody")
+    filled.data.chmod(0o700)
+    filled("deliveries")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_data_folder_of_a_group_that_is_not_ours_is_refused(filled: Cli) -> None:
+    os.chown(filled.data, -1, 54_321)
+    filled.data.chmod(0o770)
+
+    refused(filled, "can be written to by a group that the bridge is not in")
+    os.chown(filled.data, -1, os.getegid())
+    filled("deliveries")
+
+
+@pytest.mark.parametrize(
+    "name", ["inbox.sqlite", "journal.sqlite-wal", "lock", "secret.key", "embedded/api-key"]
+)
+def test_a_planted_link_is_refused_and_what_it_leads_to_untouched(filled: Cli, name: str) -> None:
+    victim = filled.folder / "victim"
+    victim.write_text("precious")
+    link = filled.data / name
+    link.parent.mkdir(exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(victim)
+
+    refused(filled, f"{name} is a symbolic link")
+    assert victim.read_text() == "precious"
+
+
+def test_a_data_folder_may_be_a_link_itself(filled: Cli) -> None:
+    filled.data.rename(filled.folder / "volume")
+    filled.data.symlink_to("volume")
+
+    assert len(filled.json("deliveries")) == 1

@@ -91,7 +91,14 @@ def test_an_unknown_variable_names_the_nearest(cli: Cli, variable: str, nearest:
     [
         ("prot: 1", "prot is no setting; did you mean port?"),
         ("dokploy: {ulr: x}", "dokploy.ulr is no setting; did you mean url?"),
-        ("port: high", "port: Input should be a valid integer"),
+        ("port: high", "port: it must be a whole number, not 'high'"),
+        ("port: 80000", "port: it must be at most 65535, not 80000"),
+        ("data: 5", "data: it must be a path (in quotes, if it looks like a number), not 5"),
+        ("log_level: loud", "log_level: it must be 'debug', 'info', 'warning' or 'error', not 'lo"),
+        ("feedback: {enabled: maybe}", "feedback.enabled: it must be true or false, not 'maybe'"),
+        ("retention: {bodies: -1}", "retention.bodies: it must be greater than 0.0, not -1"),
+        ("slack: 7", "slack: it must hold settings by name"),
+        ("github: {token: 4711}", "github.token: it must be a text"),
         ("[1]", "must hold settings by name, not a list"),
         ("a: [", "is not YAML, line 1"),
     ],
@@ -103,6 +110,69 @@ def test_a_wrong_file_says_where_and_how_to_mend_it(cli: Cli, text: str, words: 
 
     assert words in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "remedy"),
+    [
+        (f"a: [{SECRET}", "line 1", "a list's bracket stays open"),
+        (f"port: 80\n\thost: {SECRET}", "line 2", "a tab stands where spaces must"),
+        (f'port: 80\nhost: "{SECRET}\n', "line 3", "a quote stays open"),
+        (f"github:\n  token: {SECRET}: x", "line 2", "a colon too many"),
+        (f"github:\n  token: *{SECRET}", "line 2", "a value begins with `*`: put it in quotes"),
+        (f"github:\n  token: !{SECRET} x", "line 2", "a value begins with `!`: put it in quotes"),
+        (f"github:\n  token: @{SECRET}", "line 2", "put it in quotes"),
+        (f'github: {{token: "{SECRET}\\q"}}', "line 1", "a backslash stands between double quotes"),
+        (f"github:\n  token: {SECRET}\n port: 3", "line 3", "are not indented alike"),
+        (f"dokploy {SECRET}\nport: 1", "line 2", "a colon too many"),
+        (f"a: {{b: {SECRET}\nc: 2", "line 2", "a curly bracket stays open"),
+        (f"a: 1\n---\nb: {SECRET}", "line 2", "there may be one"),
+        (f"a: {SECRET}\x07", "", "a control character is in it"),
+    ],
+)
+def test_broken_yaml_is_told_with_its_cause_and_without_its_text(
+    cli: Cli, text: str, where: str, remedy: str
+) -> None:
+    Path("bridge.yaml").write_text(text)
+
+    said = cli("config", "check", code=2).stderr
+
+    assert f"bridge.yaml is not YAML{', ' * bool(where)}{where}: " in said
+    assert remedy in said
+    assert SECRET not in said
+    as_variable = cli("config", "check", code=2, BRIDGE_CONFIG="/dev/null", BRIDGE_RULES=text)
+    assert SECRET not in as_variable.stderr
+
+
+def test_a_file_of_another_encoding_is_told(cli: Cli) -> None:
+    Path("bridge.yaml").write_bytes(b"host: \xff\xfe\n")
+
+    assert "it is not UTF-8; save it as that" in cli("config", "check", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("BRIDGE_PORT", "80000", "port (BRIDGE_PORT): it must be at most 65535, not '80000'"),
+        ("PORT", "http", "port (PORT): it must be a whole number, not 'http'"),
+        ("BRIDGE_SLACK_BOT_TOKEN", "xapp-hunter2", "it is the App-Level Token (xapp-…"),
+        ("BRIDGE_SLACK_APP_TOKEN", "xoxb-hunter2", "that is BRIDGE_SLACK_BOT_TOKEN, and here bel"),
+        ("BRIDGE_SLACK_SIGNING_SECRET", "xoxb-hunter2", "here belongs the Signing Secret (Basic"),
+    ],
+)
+@pytest.mark.parametrize("command", [["config", "check"], ["serve"]])
+def test_a_variable_that_is_wrong_is_told_by_its_name(
+    cli: Cli, command: list[str], variable: str, value: str, words: str
+) -> None:
+    result = cli(*command, code=2, **{variable: value})
+
+    assert words in result.stderr
+    assert f"({variable}): " in result.stderr
+    assert "hunter2" not in result.stderr
+    assert "ok" not in result.stdout
 
 
 def test_a_file_that_is_not_there_is_an_error(cli: Cli) -> None:
@@ -300,7 +370,7 @@ def test_a_check_tells_scripts_what_it_finds(cli: Cli) -> None:
 
     assert (found["ok"], found["hosts"]) == (True, ["github"])
     assert found["backend"] == "https://dokploy.example.com"
-    assert [one["level"] for one in found["remarks"]] == ["warning", "note", "note"]
+    assert [one["level"] for one in found["remarks"]] == ["warning"] * 3
     assert found["remarks"][0]["message"].startswith("rules.0.watch_paths: `docs`: ")
 
 

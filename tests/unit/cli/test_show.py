@@ -1,12 +1,18 @@
 """What people see: whole, harmless, and never wider than their terminal."""
 
 import io
+import json
+import re
+import unicodedata
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
+from bridge.cli.cleaning import STEERING, clean
 from bridge.cli.demo_stage import farewell
-from bridge.cli.show import ago, clean, iso, table
+from bridge.cli.show import ago, as_json, iso, table
 from bridge.cli.verdicts import say_decisions
 
 FORMS = [
@@ -85,3 +91,36 @@ def test_times_for_scripts_are_utc() -> None:
 
 def test_the_farewell_fits_a_terminal() -> None:
     assert all(len(line) <= 80 for line in farewell(".venv/bin/python -m bridge"))
+
+
+HOSTILE = "a\x1b[2Jb\x9b31mc\u202ed\u2066e\u200ff\u061cg\x7fh\ud800i\u2028j\ufeff"
+
+
+@given(st.recursive(st.text() | st.just(HOSTILE), lambda inner: st.lists(inner) | st.tuples(inner)))
+def test_json_is_itself_again_and_steers_nobody(value: object) -> None:
+    shown = as_json({"value": value})
+
+    assert json.loads(shown) == json.loads(json.dumps({"value": value}))
+    assert not {char for char in shown if unicodedata.category(char) in ("Cc", "Cf", "Cs")} - {
+        "\n",
+        *(char for char in shown if char in HARMLESS),
+    }
+
+
+HARMLESS = "".join(
+    char
+    for char in map(chr, range(0x110000))
+    if unicodedata.category(char) == "Cf" and not re.search(f"[{STEERING}]", char)
+)
+"""Format characters that neither turn text around nor steer a terminal, as of emoji."""
+
+
+def test_no_character_that_turns_text_around_is_harmless() -> None:
+    turning = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+    assert not [char for char in HARMLESS if unicodedata.bidirectional(char) in turning]
+    assert not {"\u200e", "\u200f", "\u061c"} & set(HARMLESS)
+
+
+def test_text_from_outside_has_none_of_them_either() -> None:
+    assert clean(HOSTILE) == "a [2Jb 31mc d e f g h i j"

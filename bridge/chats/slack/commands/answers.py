@@ -107,21 +107,29 @@ def history(app: App, deployments: Sequence[Deployment], links: Links) -> Messag
 
 
 def why(
-    app: App, explained: Sequence[Explained], links: Links, remarks: Sequence[str] = ()
+    app: App,
+    explained: Sequence[Explained],
+    links: Links,
+    remarks: Sequence[str] = (),
+    *,
+    gone: bool = False,
 ) -> Message:
     """Why pushes did or did not deploy an app, newest first.
 
     Args:
+        gone: it was deleted at its backend, so it waits for nothing.
         remarks: what else there is to say, as what came nearest to its watch paths.
     """
     title = f"*Why {escape(app.label, 200)} was or was not deployed*"
     if not explained:
         nothing = "Nothing has come for it yet: no push, no tag, no command."
-        return Message(*_alike(f"{title}\n{nothing}\nIt {_waits(app)}"))
+        waits = "" if gone else f"\nIt {_waits(app)}"
+        return Message(*_alike(f"{title}\n{nothing}{waits}"))
     blocks: list[Block] = [section(title)]
     blocks += [_verdict(one, app, links) for one in explained[:MOST_LINES]]
     blocks += [context(f":bulb: {prose(one, 1000)}") for one in remarks[:3]]
-    blocks.append(context(f"Now it {_waits(app)}"))
+    if not gone:
+        blocks.append(context(f"Now it {_waits(app)}"))
     newest = explained[0].decision
     told = "deployed" if newest.deploy else "not deployed"
     text = f"{escape(app.label, 200)} {told}: {prose(newest.evidence, NOTE)}"
@@ -226,6 +234,8 @@ def _listed(title: str, lines: Sequence[str]) -> str:
 def _waits(app: App) -> str:
     """What makes it deploy, as a sentence without its subject."""
     where = escape(source_of(app), 160)
+    if not app.pushed:
+        return f"is deployed by no push: {where}"
     what = "tags" if app.waits_for is Trigger.TAG else "pushes"
     watched = app.watched or ()
     if app.waits_for is Trigger.TAG or not watched:

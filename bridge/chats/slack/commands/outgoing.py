@@ -76,14 +76,22 @@ def _told(reply: Standing | Past | Reasons | AppList, links: Links) -> Message:
         case Standing():
             return _standing(reply, links)
         case Past():
-            return answers.history(reply.app, reply.deployments, links)
+            told = answers.history(reply.app, reply.deployments, links)
+            return _deleted(told) if reply.gone else told
         case Reasons():
-            return answers.why(reply.app, reply.explained, links)
+            told = answers.why(reply.app, reply.explained, links, gone=reply.gone)
+            return _deleted(told) if reply.gone else told
         case AppList():
             newest = list(reply.last.values())
             return answers.list_apps(
                 reply.apps, newest, typed=reply.filter, page=reply.page, links=links
             )
+
+
+def _deleted(told: Message) -> Message:
+    """The answer about an app that is gone, which says so."""
+    remark = context("This app was deleted at its backend; its history stays.")
+    return Message(told.text, (*told.blocks[:49], remark))
 
 
 def _standing(reply: Standing, links: Links) -> Message:

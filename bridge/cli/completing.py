@@ -1,0 +1,61 @@
+"""Completion of app names in the shell.
+
+It must be quick and silent: settings are only parsed where something besides `BRIDGE_DATA` may
+lead to the data, and nothing is opened for writing.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import typer
+
+from bridge.core.errors import BridgeError
+
+DEFAULT_FILE = Path("bridge.yaml")
+DEFAULT_DATA = ".bridge"
+
+ELSEWHERE = tuple(
+    f"{name}{file}"
+    for name in ("DATABASE_URL", "BRIDGE_DATABASE_URL", "BRIDGE_DATA")
+    for file in ("", "_FILE")
+    if name + file != "BRIDGE_DATA"
+)
+"""Variables that may lead elsewhere than the data folder's own."""
+
+
+def complete_app(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return labels that begin with what is typed, or else app names that do."""
+    typed = incomplete.lower()
+    labels = _labels(ctx.params.get("config"))
+    whole = [label for label in labels if label.lower().startswith(typed)]
+    if whole:
+        return whole
+    names = {label.rpartition("/")[2] for label in labels}
+    return sorted(name for name in names if name.lower().startswith(typed))
+
+
+def _labels(config: Path | None) -> list[str]:
+    """Return all labels; none where they can't be read, as an error would garble the prompt."""
+    from bridge.stores.labels import labels_of_file, labels_of_postgres
+
+    try:
+        data, url = _place(config)
+        if url is None:
+            return labels_of_file(data / "journal.sqlite")
+        return labels_of_postgres(url)
+    except (BridgeError, OSError, sqlite3.Error):
+        return []
+
+
+def _place(config: Path | None) -> tuple[Path, str | None]:
+    """Return the data folder, and the Postgres used instead of it, if any."""
+    given = config or os.environ.get("BRIDGE_CONFIG")
+    elsewhere = any(os.environ.get(name) for name in ELSEWHERE)
+    if given is None and not elsewhere and not DEFAULT_FILE.exists():
+        return Path(os.environ.get("BRIDGE_DATA") or DEFAULT_DATA), None
+    from bridge.app.whereabouts import database_url
+    from bridge.cli.using import settings_of
+
+    settings = settings_of(Path(given) if given else None)
+    return settings.data, database_url(settings)

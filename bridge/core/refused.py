@@ -1,0 +1,181 @@
+"""Counts of webhooks that were refused.
+
+Anybody who knows the bridge's address can send any number of them, so no single one is stored.
+They are counted by minute, reason, path and network, and the number of different counts a minute
+is bounded.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from ipaddress import IPv4Address, ip_address, ip_network
+
+from bridge.core.decision import one_line
+
+MINUTE = 60.0
+
+MOST_A_MINUTE = 32
+"""Different counts of one minute; further webhooks are counted together, as `OTHERS`."""
+
+OTHERS = "…"
+"""Path and network of webhooks beyond `MOST_A_MINUTE`."""
+
+LONGEST_PATH, LONGEST_WHY, LONGEST_ID = 100, 300, 20
+
+WRONG_PATH = "wrong_path"
+"""The reason for webhooks that were sent to a path which takes none."""
+
+EVENT_HEADERS = {"github": "X-GitHub-Event", "gitlab": "X-Gitlab-Event"}
+"""The header that tells which host sent a webhook. Gitea sends GitHub's beside its own."""
+
+TITLES = {"github": "GitHub", "gitlab": "GitLab"}
+
+_REPOSITORY_ID = "X-GitHub-Hook-Installation-Target-ID"
+_REPOSITORY_TYPE = "X-GitHub-Hook-Installation-Target-Type"
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedWebhooks:
+    """How many webhooks were refused within one minute for one reason.
+
+    Attributes:
+        minute: the start of that minute.
+        host: the Git host by the headers; "" where they name none.
+        reason: the outcome as the metrics call it, e.g. "unauthorized", or `WRONG_PATH`.
+        network: the sender's network, e.g. "140.82.115.0/24".
+        repository: the host's id of the repository by the headers, which nothing has verified;
+            "" where they name none.
+        why: the answer to the newest.
+        last: the time of the newest.
+    """
+
+    minute: float
+    host: str
+    reason: str
+    path: str
+    network: str
+    repository: str
+    why: str
+    count: int = 1
+    last: float = 0.0
+
+    @property
+    def key(self) -> tuple[float, str, str, str, str, str]:
+        """The key under which webhooks are counted together."""
+        return self.minute, self.host, self.reason, self.path, self.network, self.repository
+
+
+class RefusedCounts:
+    """Bounded counts of refused webhooks, until they are taken."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[float, str, str, str, str, str], RefusedWebhooks] = {}
+        self._minute = 0.0
+        self._told_apart = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
+    def add(self, one: RefusedWebhooks) -> None:
+        """Add to a count."""
+        if one.minute != self._minute:
+            self._minute, self._told_apart = one.minute, 0
+        if one.key not in self._counts:
+            if self._told_apart >= MOST_A_MINUTE:
+                one = replace(one, path=OTHERS, network=OTHERS, repository="")
+            self._told_apart += 1
+        known = self._counts.get(one.key)
+        count = one.count if known is None else known.count + one.count
+        self._counts[one.key] = replace(one, count=count)
+
+    def take(self) -> list[RefusedWebhooks]:
+        """Return all counts, and start again from none."""
+        taken = list(self._counts.values())
+        self._counts = {}
+        return taken
+
+    def give_back(self, those: list[RefusedWebhooks]) -> None:
+        """Add counts that could not be stored, as far as there is room."""
+        for one in those[: max(0, MOST_A_MINUTE - len(self._counts))]:
+            newer = self._counts.get(one.key)
+            kept = one if newer is None else replace(newer, count=newer.count + one.count)
+            self._counts[one.key] = kept
+
+
+def refused_webhook(
+    reason: str, why: str, path: str, headers: Mapping[str, str], peer: str, now: float
+) -> RefusedWebhooks:
+    """Return a count of one for a refused webhook.
+
+    Args:
+        peer: the address of the connection.
+    """
+    return RefusedWebhooks(
+        minute=now // MINUTE * MINUTE,
+        host=sender_of(headers) or "",
+        reason=reason,
+        path=one_line(path)[:LONGEST_PATH],
+        network=network_of(_origin(headers, peer)),
+        repository=_repository_id(headers),
+        why=one_line(why)[:LONGEST_WHY],
+        last=now,
+    )
+
+
+def sender_of(headers: Mapping[str, str]) -> str | None:
+    """Return the Git host by a webhook's headers; None where they name none."""
+    return next((host for host, name in EVENT_HEADERS.items() if name in headers), None)
+
+
+def path_of(host: str) -> str:
+    """Return the path that takes a host's webhooks."""
+    return f"/hooks/{host}"
+
+
+def right_path(headers: Mapping[str, str]) -> str:
+    """Say where a webhook belongs, as the end of a sentence."""
+    host = sender_of(headers)
+    if host is not None:
+        return f"{TITLES[host]}'s webhooks go to {path_of(host)}"
+    return "; ".join(f"{title}'s webhooks go to {path_of(host)}" for host, title in TITLES.items())
+
+
+def means_a_webhook(method: str, path: str, headers: Mapping[str, str]) -> bool:
+    """Return whether a request to an unknown path looks like a webhook."""
+    if sender_of(headers) is not None:
+        return True
+    return method == "POST" and any(word in path.lower() for word in ("hook", *TITLES))
+
+
+def _origin(headers: Mapping[str, str], peer: str) -> str:
+    """Return the address that a proxy on a private address forwards for; else the peer's."""
+    forwarded = headers.get("X-Forwarded-For", "")
+    if not forwarded or not _is_private(peer):
+        return peer
+    return forwarded.rpartition(",")[2].strip()[:45] or peer
+
+
+@lru_cache(maxsize=256)
+def _is_private(address: str) -> bool:
+    try:
+        return ip_address(address).is_private
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=256)
+def network_of(address: str) -> str:
+    """Return the network of an address: one sender may have many addresses in a row."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return "unknown"
+    length = 24 if isinstance(parsed, IPv4Address) else 48
+    return str(ip_network(f"{parsed}/{length}", strict=False))
+
+
+def _repository_id(headers: Mapping[str, str]) -> str:
+    if headers.get(_REPOSITORY_TYPE) != "repository":
+        return ""
+    given = headers.get(_REPOSITORY_ID, "")
+    return given if given.isdecimal() and given.isascii() and len(given) <= LONGEST_ID else ""

@@ -1,0 +1,34 @@
+"""Labels of apps, read without SQLAlchemy for the shell's completion, which must be quick."""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from bridge.core.database import connect_arguments
+from bridge.core.errors import Unreachable
+
+_QUERY = "SELECT label FROM apps WHERE NOT gone ORDER BY label"
+
+SECONDS = 0.5
+"""How long to wait for a locked file."""
+
+
+def labels_of_file(journal: Path) -> list[str]:
+    """Read the labels from the journal's file; raise `sqlite3.Error`."""
+    address = f"{journal.absolute().as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(address, uri=True, timeout=SECONDS)) as db:
+        return [label for (label,) in db.execute(_QUERY)]
+
+
+def labels_of_postgres(url: str) -> list[str]:
+    """Read the labels from a journal on Postgres; raise Unreachable."""
+    import psycopg
+
+    from bridge.ports.journal import JOURNAL
+
+    arguments = connect_arguments("completion") | {"connect_timeout": 2}
+    try:
+        with psycopg.connect(url, **arguments) as db:
+            return [label for (label,) in db.execute(_QUERY).fetchall()]
+    except psycopg.Error as error:
+        raise Unreachable(JOURNAL, str(error)) from error

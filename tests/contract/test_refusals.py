@@ -1,0 +1,99 @@
+"""Refused webhooks in the journal, and what deliveries were about; on SQLite and on Postgres."""
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.core.lifecycle import State
+from bridge.core.refused import RefusedWebhooks
+from bridge.ports.outcomes import About, PushSeen
+from bridge.stores.journal import refusals
+from tests.contract.test_journal import (
+    A,
+    B,
+    clock,
+    journal,
+    outcome,
+    record,
+    reopened,
+)
+from tests.fakes.journey import ManualClock, deployment
+
+__all__ = ["clock", "journal", "reopened"]
+
+ONE = RefusedWebhooks(
+    minute=1_700_000_000.0 // 60 * 60,
+    host="github",
+    reason="unauthorized",
+    path="/hooks/github",
+    network="192.0.2.0/24",
+    repository="4711",
+    why="wrong",
+    count=2,
+    last=1_700_000_000.0,
+)
+
+
+async def test_counts_of_one_minute_add_up_and_the_newest_words_stay(journal: Any) -> None:
+    later = replace(ONE, count=3, last=ONE.last + 5, why="still wrong")
+    await journal.keep_refused([ONE])
+    await journal.keep_refused([later])
+
+    assert await journal.refused(limit=10) == [replace(later, count=5)]
+
+
+async def test_they_come_newest_first_and_only_from_then_on(journal: Any) -> None:
+    other = replace(ONE, path="/webhook", reason="wrong_path", last=ONE.last + 30)
+    await journal.keep_refused([ONE, other])
+
+    assert await journal.refused(limit=10) == [other, ONE]
+    assert await journal.refused(limit=1) == [other]
+    assert await journal.refused(limit=10, since=ONE.last + 1) == [other]
+
+
+async def test_what_is_old_or_too_much_is_forgotten(
+    journal: Any, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "MOST", 5)
+    await journal.keep_refused([ONE])
+    clock.now += 31 * 86_400
+    many = [replace(ONE, minute=float(60 * number), last=clock.now + number) for number in range(8)]
+    await journal.keep_refused(many)
+
+    assert await journal.refused(limit=100) == many[:2:-1]
+
+
+async def test_what_pushes_were_about_is_found_by_repository_app_and_failure(journal: Any) -> None:
+    def of(number: int, name: str) -> PushSeen:
+        key = f"github {number} refs/heads/main"
+        return PushSeen(key, A, B, repository=name, author="Ada")
+
+    await record(journal, outcome(1, deployment(1), push=of(1, "my-org/mono")))
+    await record(journal, outcome(2, push=of(12, "my-org/other")))
+    await record(journal, outcome(3, deployment(3, "app-api"), push=of(12, "my-org/renamed")))
+    for id_ in (deployment(1).id,):
+        await journal.move(id_, State.FAILED, "no")
+
+    assert await journal.abouts([1, 2, 9]) == {
+        1: About("my-org/mono", "refs/heads/main", B, "Ada"),
+        2: About("my-org/renamed", "refs/heads/main", B, "Ada"),
+    }
+    assert await journal.repositories() == {
+        "github 1": "my-org/mono",
+        "github 12": "my-org/renamed",
+    }
+
+    async def seqs(**wanted: Any) -> list[int]:
+        found = {"before": sys.maxsize, "limit": 10} | wanted
+        return list(await journal.seqs_about(**found))
+
+    assert await seqs(repositories=["github 1"]) == [1]
+    assert await seqs(repositories=["github 1", "github 12"]) == [3, 2, 1]
+    assert await seqs(repositories=["github 1", "github 12"], before=3, limit=1) == [2]
+    assert await seqs(app_id="app-web") == [2, 1]
+    assert await seqs(app_id="app-web", failed=True) == [1]
+    assert await seqs(failed=True) == [1]
+    assert await seqs(failed=True, repositories=["github 12"]) == []
+    assert [one.seq for one in (await journal.deployments_of([1, 2]))[1]] == [1]

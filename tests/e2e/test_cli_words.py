@@ -1,0 +1,54 @@
+"""Small words of the command line: empty options, and questions that nobody can answer."""
+
+from pathlib import Path
+from subprocess import DEVNULL
+
+import pytest
+
+from tests.e2e.test_cli import Shell
+from tests.unit.embedded.support import Repository
+
+
+@pytest.fixture
+async def shell(tmp_path: Path) -> Shell:
+    repository = Repository.make(tmp_path / "mono", {"index.html": "first"})
+    shell = Shell(tmp_path)
+    await shell.run("app", "create", "web", "--repo", str(repository.path))
+    return shell
+
+
+async def said(shell: Shell, *words: str, code: int) -> str:
+    process = await shell.start(*words, stdin=DEVNULL)
+    output, errors = await process.communicate()
+    assert process.returncode == code, (output, errors)
+    assert output == b""
+    return errors.decode()
+
+
+async def test_an_empty_branch_is_said_to_be_empty_and_makes_nothing(shell: Shell) -> None:
+    made = await said(
+        shell, "app", "create", "b", "--repo", str(shell.folder / "mono"), "--branch", "", code=2
+    )
+    changed = await said(shell, "provider", "set", "git", "web", "--branch", "", "--yes", code=2)
+
+    assert made == "error: --branch can't be empty: a branch has letters, digits and . _ - / #\n"
+    assert changed.startswith("error: branch of the git source can't be empty: a branch that is")
+    assert [one["app"] for one in await shell.json("apps")] == ["default/web"]
+    assert "there is no app 'b'" in await said(shell, "provider", "show", "b", code=4)
+
+
+async def test_what_asks_first_says_so_where_nobody_can_answer(shell: Shell) -> None:
+    told = await said(shell, "clear", "web", code=2)
+
+    assert told == (
+        "this deletes the whole log folder of default/web, the logs of all its deployments\n"
+        "error: nothing was changed: this asks before it goes on, and nobody can answer here;"
+        " give --yes to go on without being asked\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--app", "--branch", "--tag-pattern"])
+async def test_explain_takes_no_empty_option_for_none(shell: Shell, option: str) -> None:
+    told = await said(shell, "explain", "push.json", option, "", code=2)
+
+    assert told == f"error: {option} is empty; give a value, or leave it out\n"

@@ -1,0 +1,137 @@
+"""A webhook that was refused is found by who misses the deployment; a real process, real HTTP."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.test_cli import Shell, deliver, serving
+from tests.unit.embedded.support import Repository
+
+GITHUB = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d-1", "Content-Type": "application/json"}
+OF_HOOK = {
+    "X-GitHub-Hook-Installation-Target-Type": "repository",
+    "X-GitHub-Hook-Installation-Target-ID": "1",
+}
+FORGED = {"X-Hub-Signature-256": "sha256=" + "0" * 64}
+
+
+@pytest.fixture
+async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
+    async with serving(Shell(tmp_path)) as running:
+        yield running
+
+
+async def post(shell: Shell, path: str, headers: dict[str, str]) -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return await http.post(f"{shell.url}{path}", content=b'{"secret": "x"}', headers=headers)
+
+
+async def refused(shell: Shell, count: int) -> list[dict[str, Any]]:
+    words = ("deliveries", "--refused", "--limit", "1000")
+    found: list[dict[str, Any]] = await shell.until(
+        *words, fits=lambda those: sum(one["count"] for one in those) >= count
+    )
+    return found
+
+
+async def test_a_wrong_secret_and_a_wrong_path_are_listed_without_what_they_brought(
+    shell: Shell,
+) -> None:
+    forged = await post(shell, "/hooks/github", GITHUB | OF_HOOK | FORGED)
+    astray = await post(shell, "/webhook", GITHUB)
+    mixed_up = await post(shell, "/hooks/gitlab", GITHUB)
+
+    assert (forged.status_code, astray.status_code) == (401, 404)
+    assert astray.json()["error"] == (
+        "there is nothing at /webhook; GitHub's webhooks go to /hooks/github"
+    )
+    assert mixed_up.status_code == 404
+    assert mixed_up.json()["error"] == (
+        "gitlab is not served here: no secret is set for it; GitHub's webhooks go to /hooks/github"
+    )
+    found = await refused(shell, 3)
+    by_path = {one["path"]: one for one in found}
+    assert by_path["/hooks/github"]["reason"] == "unauthorized"
+    assert by_path["/hooks/github"]["repository_id"] == "1"
+    assert by_path["/hooks/github"]["network"] == "127.0.0.0/24"
+    assert "is the webhook's secret one of ours?" in by_path["/hooks/github"]["why"]
+    assert by_path["/webhook"]["reason"] == "wrong_path"
+    assert 'secret": "x' not in json.dumps(found)
+    said = await shell.run("deliveries", "--refused")
+    assert "wrong_path /webhook from 127.0.0.0/24 1 times: there is nothing at" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "words"),
+    [
+        ("/", GITHUB, "GitHub's webhooks go to /hooks/github"),
+        ("/hooks/github/", GITHUB, "GitHub's webhooks go to /hooks/github"),
+        ("/api/webhook", {"X-Gitlab-Event": "Push Hook"}, "GitLab's webhooks go to /hooks/gitlab"),
+        ("/webhook", {}, "GitHub's webhooks go to /hooks/github; GitLab's webhooks go to"),
+        ("/nothing/of/ours", {}, "there is nothing at /nothing/of/ours"),
+    ],
+)
+async def test_a_webhook_on_a_wrong_path_is_told_the_right_one(
+    shell: Shell, path: str, headers: dict[str, str], words: str
+) -> None:
+    answer = await post(shell, path, headers)
+
+    assert answer.status_code == 404
+    assert words in answer.json()["error"]
+
+
+async def test_who_asks_why_a_push_did_not_come_hears_that_it_was_refused(
+    shell: Shell, tmp_path: Path
+) -> None:
+    repository = Repository.make(tmp_path / "mono", {"index.html": "first"})
+    await shell.run("app", "create", "web", "--repo", str(repository.path))
+    before = repository.git("rev-parse", "HEAD")
+    repository.commit("more", {"index.html": "second"})
+    delivery = await deliver(shell, repository, before, "index.html")
+    await shell.until("deliveries", fits=lambda found: found[0]["id"] == delivery)
+    await shell.until("deployments", fits=lambda found: found and found[0]["finished_at"])
+
+    await post(shell, "/hooks/github", GITHUB | OF_HOOK | FORGED)
+    await refused(shell, 1)
+
+    process = await shell.start("why", "web", "f" * 40)
+    _, errors = await process.communicate()
+    assert process.returncode == 4
+    assert b"1 webhook was refused in the last 7 days" in errors
+    assert b"deliveries --refused" in errors
+    process = await shell.start("why", "web")
+    _, errors = await process.communicate()
+    assert b"1 webhook was refused since then" in errors
+    (one,) = await shell.json("deliveries", "--refused")
+    assert one["repository"] == "my-org/mono"  # the push before has told its name
+
+
+async def test_a_flood_of_forged_webhooks_is_counted_in_few_rows_and_holds_nobody_up(
+    shell: Shell, tmp_path: Path
+) -> None:
+    repository = Repository.make(tmp_path / "mono", {"index.html": "first"})
+    flood = 600
+
+    async def forge(http: httpx.AsyncClient, number: int) -> None:
+        headers = GITHUB | FORGED | OF_HOOK
+        headers["X-GitHub-Hook-Installation-Target-ID"] = str(number)
+        answer = await http.post(f"{shell.url}/hooks/github", content=b"{}", headers=headers)
+        assert answer.status_code == 401
+
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        for begin in range(0, flood, 50):
+            await asyncio.gather(*(forge(http, begin + one) for one in range(50)))
+    began = time.perf_counter()
+    await deliver(shell, repository, "0" * 40, "index.html")
+    assert time.perf_counter() - began < 1.0
+
+    found = await refused(shell, flood)
+    assert sum(one["count"] for one in found) == flood
+    minutes = {one["minute"] for one in found}
+    assert len(found) <= 33 * len(minutes)

@@ -1,0 +1,33 @@
+"""What the docs promise is there, and what is there stands in the docs."""
+
+import re
+from pathlib import Path
+
+import bridge
+
+ROOT = Path(bridge.__file__).parents[1]
+
+METRIC = re.compile(r"\bbridge_[a-z_]+[a-z]\b")
+
+
+def test_every_metric_stands_in_the_docs_and_no_other() -> None:
+    there = set()
+    for file in ("metrics.py", "exposition.py"):
+        source = (ROOT / "bridge" / "web" / file).read_text()
+        there |= set(re.findall(r'"(bridge_[a-z_]+)"', source))
+    documented = {
+        name.removesuffix("_total")
+        for name in METRIC.findall((ROOT / "docs" / "operating.md").read_text())
+    }
+
+    assert documented == there
+
+
+def test_the_docs_name_only_buttons_of_cards_that_there_are() -> None:
+    source = "".join(file.read_text() for file in (ROOT / "bridge/chats/slack").rglob("*.py"))
+    buttons = set(re.findall(r'button\(\s*"([A-Z][a-z ]+)"', source))
+    said = re.findall(
+        r"\*([A-Z][a-z]+)\* (?:on a card|in Home)", (ROOT / "docs/slack.md").read_text()
+    )
+
+    assert {"Cancel", "Configure"} <= set(said) <= buttons
