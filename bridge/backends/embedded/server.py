@@ -5,7 +5,6 @@ import contextlib
 import fcntl
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +30,7 @@ from bridge.backends.embedded.records.catalog import Catalog
 from bridge.backends.embedded.records.database import Database
 from bridge.backends.embedded.records.history import History
 from bridge.backends.embedded.records.ids import new_id
+from bridge.backends.embedded.sweeping import sweep
 from bridge.core.errors import Rejected
 from bridge.ports.clock import Clock
 
@@ -144,8 +144,9 @@ class EmbeddedServer:
             if not key:
                 key = await asyncio.to_thread(_kept_key, self._places.key_file)
             self._key = key
-            await asyncio.to_thread(_sweep, self._places.root)
             await self._database.open()
+            known = {one["applicationId"] for one in await self.parts.catalog.applications()}
+            await asyncio.to_thread(sweep, self._places, known)
             await self._listen(key)
             await asyncio.to_thread(self._places.url_file.write_text, self.url)
             await self.parts.engine.start()
@@ -231,14 +232,6 @@ def _taken(handle: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _sweep(root: Path) -> None:
-    """Remove what builds of a killed process left half done; some of it holds secrets."""
-    for left in root.glob("applications/*/build-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    for left in root.glob("sites/*/current.*"):
-        left.unlink(missing_ok=True)
 
 
 def _kept_key(file: Path) -> str:

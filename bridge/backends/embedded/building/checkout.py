@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from bridge.backends.embedded.building.errors import BuildFailed
 from bridge.backends.embedded.building.process import Command, Runner
 from bridge.backends.embedded.building.sources import TRANSPORTS, Clone
+from bridge.backends.embedded.building.trees import check_out, fetch_submodules
 from bridge.backends.embedded.places import Places
 from bridge.backends.embedded.undivided import undivided
 
@@ -56,7 +57,7 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
     for url in await _candidates(source.urls):
         await runner.log.say(f"Cloning Repo {source.shown} {url}, branch {source.branch}: ✅")
         argv = ["git", "clone", f"--branch={source.branch}", "--depth=1", "--single-branch"]
-        argv += ["--no-tags", "--template=", "--progress", "--", url, into.name]
+        argv += ["--no-tags", "--template=", "--no-checkout", "--progress", "--", url, into.name]
         # A relative name, so that the log does not tell where on the machine it lies.
         code, _ = await runner.attempt(Command(argv, cwd=into.parent, env=env))
         if code == 0:
@@ -64,8 +65,9 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
         await asyncio.to_thread(shutil.rmtree, into, ignore_errors=True)
     else:
         raise BuildFailed("git clone did not work; its own words are in the log")
+    await check_out(into, "HEAD", runner, env)
     if source.submodules:
-        await _submodules(source, into, runner, env)
+        await fetch_submodules(into, runner, _for_submodules(source, env))
     return await _head(into, runner, env)
 
 
@@ -84,13 +86,10 @@ def _swap(fresh: Path, code: Path, old: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-async def _submodules(source: Clone, into: Path, runner: Runner, env: dict[str, str]) -> None:
+def _for_submodules(source: Clone, env: dict[str, str]) -> dict[str, str]:
+    """A repository from elsewhere must not bring in what lies on this machine's disk."""
     transports = [one for one in TRANSPORTS if one != "file" or _is_local(source.urls[0])]
-    # A repository from elsewhere must not bring in what lies on this machine's disk.
-    env = env | {"GIT_ALLOW_PROTOCOL": ":".join(transports)}
-    await runner.log.say("Getting submodules")
-    argv = ["git", "submodule", "update", "--init", "--recursive", "--depth=1", "--progress"]
-    await runner.run(Command(argv, cwd=into, env=env))
+    return env | {"GIT_ALLOW_PROTOCOL": ":".join(transports)}
 
 
 async def _head(into: Path, runner: Runner, env: dict[str, str]) -> Head:

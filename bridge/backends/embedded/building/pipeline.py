@@ -12,6 +12,7 @@ from pathlib import Path
 from bridge.backends.embedded.building.builders import BUILDERS, IMAGE, Builder, Work
 from bridge.backends.embedded.building.checkout import Head, clone, swap
 from bridge.backends.embedded.building.errors import BuildFailed
+from bridge.backends.embedded.building.growth import within_limits
 from bridge.backends.embedded.building.logs import Growth, Log
 from bridge.backends.embedded.building.process import Limits, Runner, time_limit
 from bridge.backends.embedded.building.redaction import secret_values
@@ -140,7 +141,8 @@ class Pipeline:
         fresh = scratch / "checkout"
         home = await asyncio.to_thread(_new_folder, scratch / "home")
         async with time_limit("getting the code", self._limits.clone_seconds):
-            head = await clone(source, fresh, runner, home)
+            cloning = clone(source, fresh, runner, home)
+            head = await within_limits(cloning, fresh, self._limits)
         await swap(fresh, self._places, deployment.application_id)
         await runner.log.say(f"Checked out {head.sha}")
         return head
