@@ -3,7 +3,8 @@
 import asyncio
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +17,12 @@ from bridge.backends.embedded.undivided import undivided
 
 _MESSAGE_LIMIT = 16 * 1024
 
+_NO_CLONE = "git clone did not work; its own words are in the log"
+_NO_REDIRECT = (
+    ". Where they tell of error 301, 302, 307 or 308, the repository has moved: a credential does"
+    " not follow it, so save the address that it has now"
+)
+
 # No hooks, no helper programs, no other repository's object store: cloning only reads.
 _HARMLESS = {
     "protocol.ext.allow": "never",
@@ -25,7 +32,6 @@ _HARMLESS = {
     "transfer.fsckObjects": "false",
     "submodule.recurse": "false",
     "advice.detachedHead": "false",
-    "http.followRedirects": "initial",
 }
 
 
@@ -64,10 +70,10 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
             break
         await asyncio.to_thread(shutil.rmtree, into, ignore_errors=True)
     else:
-        raise BuildFailed("git clone did not work; its own words are in the log")
+        raise BuildFailed(_NO_CLONE if source.authorization is None else _NO_CLONE + _NO_REDIRECT)
     await check_out(into, "HEAD", runner, env)
     if source.submodules:
-        await fetch_submodules(into, runner, _for_submodules(source, env))
+        await fetch_submodules(into, runner, _for_submodules(source, scratch))
     return await _head(into, runner, env)
 
 
@@ -86,10 +92,15 @@ def _swap(fresh: Path, code: Path, old: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _for_submodules(source: Clone, env: dict[str, str]) -> dict[str, str]:
-    """A repository from elsewhere must not bring in what lies on this machine's disk."""
-    transports = [one for one in TRANSPORTS if one != "file" or _is_local(source.urls[0])]
-    return env | {"GIT_ALLOW_PROTOCOL": ":".join(transports)}
+def _for_submodules(source: Clone, scratch: Path) -> dict[str, str]:
+    """The environment without the repository's credential, and without ways that only it has.
+
+    Who may write to one repository could otherwise read others: those that the credential or the
+    machine's SSH keys open, and those on this machine's disk.
+    """
+    own = _transport(source.urls[0])
+    allowed = [one for one in TRANSPORTS if one not in ("file", "ssh") or one == own]
+    return _environment(replace(source, authorization=None), scratch, allowed)
 
 
 async def _head(into: Path, runner: Runner, env: dict[str, str]) -> Head:
@@ -99,19 +110,22 @@ async def _head(into: Path, runner: Runner, env: dict[str, str]) -> Head:
     return Head(sha.strip(), message.strip()[:_MESSAGE_LIMIT])
 
 
-def _environment(source: Clone, scratch: Path) -> dict[str, str]:
+def _environment(
+    source: Clone, scratch: Path, transports: Iterable[str] = TRANSPORTS
+) -> dict[str, str]:
     config = dict(_HARMLESS)
+    config["http.followRedirects"] = "initial"
     if source.authorization is not None:
-        parts = urlsplit(source.urls[0])
-        # Bound to the host, so that neither a redirect nor a submodule elsewhere gets it.
-        config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = source.authorization
+        # Git would send it on to where a redirect leads, also to another host.
+        config["http.followRedirects"] = "false"
+        config |= {f"http.{url}.extraHeader": source.authorization for url in source.urls}
     env = {
         "HOME": str(scratch),
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "/bin/false",
         "SSH_ASKPASS": "/bin/false",
         "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new",
-        "GIT_ALLOW_PROTOCOL": ":".join(TRANSPORTS),
+        "GIT_ALLOW_PROTOCOL": ":".join(transports),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_LFS_SKIP_SMUDGE": "1",
@@ -133,4 +147,10 @@ async def _candidates(urls: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _is_local(url: str) -> bool:
-    return url.lower().startswith("file:")
+    return _transport(url) == "file"
+
+
+def _transport(url: str) -> str:
+    """E.g. "https"; an address without one, as `git@host:path`, is SSH's."""
+    scheme, separator, _ = url.partition("://")
+    return scheme.lower() if separator else "ssh"

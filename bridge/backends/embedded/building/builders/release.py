@@ -70,13 +70,17 @@ class Release:
         for real, own_name, is_folder in self._inside(source):
             self._count()
             if never_published((own_name,)):
-                self.left_out.append(name + own_name)
+                self._leave_out(name + own_name)
             elif is_folder:
                 self._folders.append(name + own_name)
                 self._plan(real, f"{name}{own_name}/")
             else:
                 self._sources.append((real, name + own_name))
         del self._above[source]
+
+    def _leave_out(self, name: str) -> None:
+        if not name.endswith(".git"):  # nobody expects that one
+            self.left_out.append(name)
 
     def _count(self) -> None:
         self.check_wanted()
