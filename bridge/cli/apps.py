@@ -83,7 +83,8 @@ def create(
     if json:
         say_json(app_form(made, None) | {"url": url})
         return
-    say(f"made {made.label}; after its first deployment it is at {url}")
+    where = f"; after its first deployment it is at {url}" if url else ""
+    say(f"made {made.label}{where}")
     for finding in lint(made.watched):
         if finding.level != "note":
             hint(clean(f"{finding.level}: {finding_words(asdict(finding))}"))

@@ -35,9 +35,14 @@ class NewSite:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """A connection to an embedded backend."""
+    """A connection to an embedded backend.
+
+    Attributes:
+        sites: where its sites are; None where it was started for this command alone.
+    """
 
     url: str
+    sites: str | None
     http: "httpx.AsyncClient"
     client: "Dokploy"
 
@@ -58,19 +63,15 @@ class Api:
         raise Refused("the embedded backend", str(words), status=answer.status_code)
 
 
-async def create_site(settings: "Settings", site: NewSite) -> tuple[App, str]:
-    """Make a static site; returns the app and where it will be served."""
+async def create_site(settings: "Settings", site: NewSite) -> tuple[App, str | None]:
+    """Make a static site; returns the app, and where it will be served if that is known."""
+    from bridge.app.backends import sites_address
+
     async with api_of(settings) as api:
-        made, url = await make_site(api, site)
+        sites = api.sites or sites_address(settings)
+        made, path = await make_site(api, site)
         await _tell_journal(settings, api)
-    return made, url.replace(api.url, _later(settings, api.url))
-
-
-def _later(settings: "Settings", url: str) -> str:
-    """Where the backend will listen, if it was started just for this command."""
-    embedded = settings.embedded
-    runs = (settings.data / NAME / "url").exists()
-    return url if runs or not embedded.port else f"http://{embedded.host}:{embedded.port}"
+    return made, sites and sites + path
 
 
 async def delete_app(settings: "Settings", name: str) -> App:
@@ -83,7 +84,11 @@ async def delete_app(settings: "Settings", name: str) -> App:
 
 
 async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
-    """Make a static site over the API, as any client of Dokploy would."""
+    """Make a static site over the API, as any client of Dokploy would.
+
+    Returns:
+        The app, and the path of its site.
+    """
     known = await api.client.apps()
     if any((app.project, app.name) == (site.project, site.name) for app in known):
         label = f"{site.project}/{site.name}"
@@ -104,7 +109,7 @@ async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
     build = BuildType(build_type="static", publish_directory=site.publish, static_spa=site.spa)
     await api.client.save_build_type(app, build)
     made = find_app(await api.client.apps(), app.id)
-    return made, f"{api.url}/apps/{record['appName']}/"
+    return made, f"/apps/{record['appName']}/"
 
 
 @asynccontextmanager
@@ -115,19 +120,21 @@ async def api_of(settings: "Settings") -> AsyncIterator[Api]:
 
     embedded = settings.embedded
     data = settings.data / NAME
+    sites: str | None
     async with AsyncExitStack() as stack:
         if data.exists() and is_held(data):
             url, key = _kept(data / "url"), _kept(data / "api-key")
+            sites = _kept(data / "sites-url")
         else:
-            free = embedded.model_copy(update={"port": 0})
+            free = embedded.model_copy(update={"port": 0, "sites_port": 0})
             alone = settings.model_copy(update={"embedded": free})
             server = await stack.enter_async_context(run_embedded(alone))
-            url, key = server.url, server.api_key
-        yield await stack.enter_async_context(connected(url, key))
+            url, key, sites = server.url, server.api_key, None
+        yield await stack.enter_async_context(connected(url, key, sites))
 
 
 @asynccontextmanager
-async def connected(url: str, key: str) -> AsyncIterator[Api]:
+async def connected(url: str, key: str, sites: str | None) -> AsyncIterator[Api]:
     """A connection that is closed at the end."""
     import httpx
 
@@ -139,7 +146,7 @@ async def connected(url: str, key: str) -> AsyncIterator[Api]:
         async with httpx.AsyncClient(
             base_url=url, headers=headers, timeout=20, trust_env=False
         ) as http:
-            yield Api(url, http, client)
+            yield Api(url, sites, http, client)
     finally:
         await client.close()
 

@@ -18,10 +18,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.journey.ingest import Ingest, Keeping, Receipt
+from bridge.listening.sparing import Sparing
 from bridge.ports.githosts import Body, Envelope
 from bridge.web.answers import refusal, status_of
 from bridge.web.arrivals import Arrivals, arrived
-from bridge.web.sparing import Sparing
 
 log = logging.getLogger(__name__)
 

@@ -29,6 +29,11 @@ class Places:
         return self.root / "url"
 
     @property
+    def sites_url_file(self) -> Path:
+        """Where the running server's sites are, for commands beside it."""
+        return self.root / "sites-url"
+
+    @property
     def logs(self) -> Path:
         """All logs; nothing outside is ever streamed."""
         return self.root / "logs"

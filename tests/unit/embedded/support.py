@@ -167,7 +167,10 @@ class Client:
         )
 
     async def page(self, app: dict[str, Any], path: str = "") -> httpx.Response:
-        return await self.http.get(f"/apps/{app['appName']}/{path}")
+        return await self.http.get(self.site(app, path))
+
+    def site(self, app: dict[str, Any], path: str = "") -> str:
+        return f"{self.server.sites_url}/apps/{app['appName']}/{path}"
 
 
 @asynccontextmanager

@@ -51,6 +51,7 @@ async def one(parts: Parts, input_: inputs.ApplicationId) -> Record:
         reversed(deployments),
         github=await parts.catalog.provider("github", github_id) if github_id else None,
         gitlab=await parts.catalog.provider("gitlab", gitlab_id) if gitlab_id else None,
+        url=parts.public_site(application),
     )
 
 
