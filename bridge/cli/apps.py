@@ -75,7 +75,8 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a static site of the embedded backend from a Git repository."""
-    from bridge.cli.embedded import NewSite, create_site
+    from bridge.cli.embedded import create_site
+    from bridge.cli.new_site import NewSite
     from bridge.core.watch_paths.lint import lint
 
     site = NewSite(name, repo, branch, publish, tuple(watch or ()), project, spa)

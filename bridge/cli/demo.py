@@ -187,7 +187,8 @@ async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
 
     from bridge.app.backends import run_embedded
     from bridge.app.run import run_bridge
-    from bridge.cli.embedded import NewSite, connected, make_site
+    from bridge.cli.embedded import connected, make_site
+    from bridge.cli.new_site import NewSite
 
     secret, shop = secrets.token_hex(16), Shop(folder)
     stage.act("A Git repository, a deploy backend and the bridge between them")
