@@ -91,13 +91,16 @@ async def test_a_site_may_not_be_deeper_than_its_limit(tmp_path: Path) -> None:
     assert names_below(tmp_path / "data" / "sites") == []
 
 
-@pytest.mark.parametrize("what", ["links", "one large file"])
-async def test_a_cancel_ends_a_publication_at_once_and_the_door_answers(
+@pytest.mark.parametrize("what", ["links", "trees", "one large file"])
+async def test_a_cancel_ends_it_at_once_and_the_door_answers(
     tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if what == "links":
         limits = Limits(site_entries=10**12)
         repository = nested_links(tmp_path / "repository")
+    elif what == "trees":
+        limits = Limits(checkout_entries=10**15)
+        repository = nested_trees(tmp_path / "repository")
     else:
         limits = Limits()
         repository = Repository.make(tmp_path / "repository", {"d0/large": "\0" * 50_000_000})
@@ -112,7 +115,7 @@ async def test_a_cancel_ends_a_publication_at_once_and_the_door_answers(
         running = await world.backend.running(app)
         await until(
             lambda: world.backend.log(running),
-            lambda log: "Publishing d0" in log,
+            lambda log: ("Cloning into" if what == "trees" else "Publishing d0") in log,
             patience=60,
         )
 

@@ -1,10 +1,10 @@
 """Removes what a killed process left half done; some of it holds secrets. Blocks."""
 
-import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from bridge.backends.embedded.places import Places
+from bridge.backends.embedded.removing import remove
 
 
 def sweep(places: Places, known: Collection[str]) -> None:
@@ -15,7 +15,7 @@ def sweep(places: Places, known: Collection[str]) -> None:
     """
     for left in _left(places, known):
         if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left, ignore_errors=True)
+            remove(left)
         else:
             left.unlink(missing_ok=True)
 

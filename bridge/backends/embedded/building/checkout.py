@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from bridge.backends.embedded.building.process import Command, Runner
 from bridge.backends.embedded.building.sources import TRANSPORTS, Clone
 from bridge.backends.embedded.building.trees import check_out, fetch_submodules
 from bridge.backends.embedded.places import Places
+from bridge.backends.embedded.removing import remove
 from bridge.backends.embedded.undivided import undivided
 
 _MESSAGE_LIMIT = 16 * 1024
@@ -68,7 +68,7 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
         code, _ = await runner.attempt(Command(argv, cwd=into.parent, env=env))
         if code == 0:
             break
-        await asyncio.to_thread(shutil.rmtree, into, ignore_errors=True)
+        await asyncio.to_thread(remove, into)
     else:
         raise BuildFailed(_NO_CLONE if source.authorization is None else _NO_CLONE + _NO_REDIRECT)
     await check_out(into, "HEAD", runner, env)
@@ -78,7 +78,7 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
 
 
 async def swap(fresh: Path, places: Places, application_id: str) -> Path:
-    """Make a fresh checkout the application's code; the one before is removed."""
+    """Make a fresh checkout the application's code; the one before goes to its place."""
     code = places.code(application_id)
     old = fresh.with_name(fresh.name + ".old")
     await undivided(lambda: _swap(fresh, code, old))
@@ -89,7 +89,6 @@ def _swap(fresh: Path, code: Path, old: Path) -> None:
     if code.exists():
         code.rename(old)
     fresh.rename(code)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _for_submodules(source: Clone, scratch: Path) -> dict[str, str]:

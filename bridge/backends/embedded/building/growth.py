@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,22 +25,27 @@ async def within_limits(work: Coroutine[Any, Any, R], folder: Path, limits: Limi
         BuildFailed: the folder holds too much.
     """
     working = asyncio.create_task(work)
+    stop = threading.Event()
+
+    async def look() -> None:
+        await undivided(lambda: measure(folder, limits, stop), on_cancel=stop.set)
+
     try:
         while not (await asyncio.wait({working}, timeout=_LOOK_SECONDS))[0]:
-            await undivided(lambda: measure(folder, limits))
+            await look()
         result = await working
-        await undivided(lambda: measure(folder, limits))
+        await look()
         return result
     finally:
         if not working.done():
             await put_away(working)
 
 
-def measure(folder: Path, limits: Limits) -> None:
+def measure(folder: Path, limits: Limits, stop: threading.Event) -> None:
     """Raise BuildFailed where a folder holds too much; looks no further than to the limit."""
     entries = size = 0
     waiting = [str(folder)]
-    while waiting:
+    while waiting and not stop.is_set():
         for entry in _listed(waiting.pop()):
             entries += 1
             if entries > limits.checkout_entries:

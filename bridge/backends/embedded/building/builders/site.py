@@ -1,7 +1,6 @@
 """Static sites: a folder of the repository becomes what is served, all at once."""
 
 import json
-import shutil
 from pathlib import Path
 
 from bridge.backends.embedded.building.builders.release import Release
@@ -26,9 +25,16 @@ class StaticSite:
         log = work.runner.log
         await log.say(f"Publishing {wanted or '/'}")
         release = Release(work.checkout, work.runner.limits)
-        await undivided(
-            lambda: _publish(release, work, wanted, is_spa=is_spa), on_cancel=release.stop.set
-        )
+        folder = work.site / "releases" / work.deployment_id
+        try:
+            old = await undivided(
+                lambda: _publish(release, folder, work, is_spa=is_spa), on_cancel=release.stop.set
+            )
+        except BaseException:  # whatever it is: half a release is of no use to anybody
+            work.remover.later(folder)
+            raise
+        for one in old:
+            work.remover.later(one)
         if release.left_out:
             await log.say(f"Left out: {_some(release.left_out)}; never published")
         files = "1 file" if release.files == 1 else f"{release.files} files"
@@ -40,22 +46,19 @@ def _some(names: list[str]) -> str:
     return ", ".join(sorted(names)[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _publish(release: Release, work: Work, wanted: str | None, *, is_spa: bool) -> None:
+def _publish(release: Release, folder: Path, work: Work, *, is_spa: bool) -> list[Path]:
+    """Make a release and serve it; returns those that are no longer needed."""
+    wanted = work.application["publishDirectory"]
     release.root = work.checkout.resolve()
     source = inside(work.folder, wanted, what="publish directory")
     if not source.is_dir():
         raise BuildFailed(f"publish directory {wanted!r} is not a folder")
     release.plan(source)
-    folder = work.site / "releases" / work.deployment_id
-    try:
-        release.copy(folder / "files")
-        (folder / "release.json").write_text(json.dumps({"spa": is_spa}))
-        release.check_wanted()
-        _turn(work.site, folder)
-    except BaseException:  # whatever it is: half a release is of no use to anybody
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    _forget_old(work.site, folder)
+    release.copy(folder / "files")
+    (folder / "release.json").write_text(json.dumps({"spa": is_spa}))
+    release.check_wanted()
+    _turn(work.site, folder)
+    return _old(work.site, folder)
 
 
 def _turn(site: Path, release: Path) -> None:
@@ -65,8 +68,7 @@ def _turn(site: Path, release: Path) -> None:
     link.replace(site / "current")
 
 
-def _forget_old(site: Path, serving: Path) -> None:
+def _old(site: Path, serving: Path) -> list[Path]:
     others = [one for one in (site / "releases").iterdir() if one != serving]
     others.sort(key=lambda one: one.stat().st_mtime, reverse=True)
-    for old in others[RELEASES_KEPT - 1 :]:
-        shutil.rmtree(old, ignore_errors=True)
+    return others[RELEASES_KEPT - 1 :]

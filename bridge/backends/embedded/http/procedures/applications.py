@@ -1,7 +1,6 @@
 """`application.*`: making, reading, changing and deleting applications."""
 
 import asyncio
-import shutil
 import sqlite3
 
 from bridge.backends.embedded.building.containers import remove_containers
@@ -11,6 +10,7 @@ from bridge.backends.embedded.http.procedures.searching import found, page
 from bridge.backends.embedded.parts import Parts
 from bridge.backends.embedded.records.database import Record
 from bridge.backends.embedded.records.ids import moment, new_app_name
+from bridge.backends.embedded.removing import remove
 
 _NONE_OF_THESE = {
     "giteaId": "Gitea Provider",
@@ -156,5 +156,5 @@ async def erase(parts: Parts, application_id: str) -> None:
         places.logs_of(application_id),
     )
     for folder in folders:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(remove, folder)
     await remove_containers(application_id, parts.search_path)
