@@ -161,8 +161,11 @@ async def _hear(process: Process, hear: Callable[[bytes], None]) -> None:
     try:
         while chunk := await process.stdout.read(_READ):
             hear(chunk)
-    finally:  # nobody reads on, so the program would wait for ever
+    except BuildFailed:
         _signal(process.pid, signal.SIGKILL)
+        while await process.stdout.read(_READ):  # asyncio tells no end before the pipe is empty
+            pass
+        raise
 
 
 def _limited(limits: Limits) -> list[str]:

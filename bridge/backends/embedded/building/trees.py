@@ -53,8 +53,11 @@ async def _submodules(parent: Path, runner: Runner, env: Mapping[str, str]) -> l
     if not await asyncio.to_thread(_is_plain, parent / ".gitmodules"):
         return []
     await runner.run(Command(["git", "submodule", "init"], parent, env))
+    updates = await _listed(parent, runner, env, [r"^submodule\..*\.update$"])
     for key in await _listed(parent, runner, env, [r"^submodule\..*\.url$"]):
         name = key.removesuffix(".url") + ".update"
+        if updates.get(name) == "none":  # the repository itself leaves it out
+            continue
         command = f"!git update-ref {_WANTED}"  # instead of a checkout; Git adds the commit
         await runner.run(Command(["git", "config", name, command], parent, env))
     argv = ["git", "submodule", "update", "--depth=1", "--progress"]
