@@ -28,6 +28,8 @@ async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIte
         settings.data / "embedded",
         host=settings.embedded.host,
         port=settings.embedded.port,
+        sites_port=settings.embedded.port_of_sites,
+        sites_url=settings.embedded.sites_url,
         builds_concurrency=settings.embedded.builds_concurrency,
         limits=Limits(
             build_seconds=settings.embedded.build_timeout,
@@ -38,15 +40,26 @@ async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIte
     try:
         await server.start()
     except OSError as error:
-        where = f"{settings.embedded.host}:{settings.embedded.port}"
+        ports = f"{settings.embedded.port} and {settings.embedded.port_of_sites}"
         raise Rejected(
-            f"the embedded backend can't listen on {where} ({error.strerror});"
-            " choose another port with BRIDGE_EMBEDDED_PORT"
+            f"the embedded backend can't listen on {settings.embedded.host}, ports {ports}"
+            f" ({error.strerror}); choose others with BRIDGE_EMBEDDED_PORT and"
+            " BRIDGE_EMBEDDED_SITES_PORT"
         ) from error
     try:
         yield server
     finally:
         await server.stop()
+
+
+def sites_address(settings: Settings) -> str | None:
+    """Where the sites will be once the embedded backend runs; None where only its start tells."""
+    from bridge.listening.listener import local_url
+
+    embedded = settings.embedded
+    if embedded.sites_url:
+        return embedded.sites_url.rstrip("/")
+    return local_url(embedded.host, port) if (port := embedded.port_of_sites) else None
 
 
 async def backends_of(

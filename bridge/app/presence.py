@@ -1,15 +1,20 @@
 """Which processes are at work on what is kept: on SQLite one at a time, on Postgres any number."""
 
+import asyncio
 import fcntl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import IO
 
 from bridge.app.folder import must_be_ours
 from bridge.app.whereabouts import database_url
 from bridge.core.errors import Rejected
 from bridge.core.roles import Role
 from bridge.settings import Settings
+
+_LOOK_SECONDS = 0.05
 
 SOLO = "solo"
 """On SQLite one process works, so it takes up what its predecessor left (durability.md)."""
@@ -45,13 +50,11 @@ def only_one(data: Path) -> Iterator[None]:
             f"{data} can't hold the data ({error.strerror}); choose another with BRIDGE_DATA"
         ) from error
     with lock as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _taken(file):
             raise InUse(
                 f"another bridge is running on {data}; stop it, or choose another BRIDGE_DATA;"
                 " for several processes on the same data set DATABASE_URL to a Postgres"
-            ) from None
+            )
         yield
 
 
@@ -70,6 +73,37 @@ def stands_aside(settings: Settings, role: Role, environment: Mapping[str, str])
     if any(name in environment for name in RUNNERS):
         return True
     return settings.data.is_dir() and is_held(settings.data)
+
+
+@asynccontextmanager
+async def in_turn(file: Path, *, patience: float = 60.0) -> AsyncIterator[None]:
+    """Hold a lock on a file, after whoever holds it now; a killed process holds none.
+
+    Raises:
+        Rejected: it is held for longer than `patience` seconds, or can't be made.
+    """
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = file.open("a+")
+    except OSError as error:
+        raise Rejected(f"{file} can't be written ({error.strerror})") from error
+    with opened as lock:
+        until = time.monotonic() + patience
+        while not _taken(lock):
+            if time.monotonic() > until:
+                raise Rejected(
+                    f"another command has held {file} for {patience:.0f} s; end it, or try again"
+                )
+            await asyncio.sleep(_LOOK_SECONDS)  # nothing tells when a lock becomes free
+        yield
+
+
+def _taken(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def is_held(data: Path) -> bool:

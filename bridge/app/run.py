@@ -48,13 +48,15 @@ class Bridge:
 
     Attributes:
         url: where webhooks go.
-        backend_url, backend_key: of the embedded backend, where it is the one that deploys.
+        backend_url, backend_key, sites_url: of the embedded backend, where it is the one that
+            deploys.
     """
 
     stores: Stores
     url: str
     backend_url: str | None
     backend_key: str | None
+    sites_url: str | None = None
 
 
 @asynccontextmanager
@@ -114,7 +116,8 @@ async def run_bridge(
         server = _listener(parts, role, checks, metrics, slack, refusals)
         await server.start()
         stack.push_async_callback(server.stop)
-        yield Bridge(stores, server.url, embedded and embedded.url, embedded and embedded.api_key)
+        told = (embedded.url, embedded.api_key, embedded.sites_url) if embedded else (None,) * 3
+        yield Bridge(stores, server.url, *told)
 
 
 def _may_play(settings: Settings, role: Role) -> None:

@@ -75,7 +75,8 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a static site of the embedded backend from a Git repository."""
-    from bridge.cli.embedded import NewSite, create_site
+    from bridge.cli.embedded import create_site
+    from bridge.cli.new_site import NewSite
     from bridge.core.watch_paths.lint import lint
 
     site = NewSite(name, repo, branch, publish, tuple(watch or ()), project, spa)
@@ -83,7 +84,8 @@ def create(
     if json:
         say_json(app_form(made, None) | {"url": url})
         return
-    say(f"made {made.label}; after its first deployment it is at {url}")
+    where = f"; after its first deployment it is at {url}" if url else ""
+    say(f"made {made.label}{where}")
     for finding in lint(made.watched):
         if finding.level != "note":
             hint(clean(f"{finding.level}: {finding_words(asdict(finding))}"))

@@ -187,7 +187,8 @@ async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
 
     from bridge.app.backends import run_embedded
     from bridge.app.run import run_bridge
-    from bridge.cli.embedded import NewSite, connected, make_site
+    from bridge.cli.embedded import connected, make_site
+    from bridge.cli.new_site import NewSite
 
     secret, shop = secrets.token_hex(16), Shop(folder)
     stage.act("A Git repository, a deploy backend and the bridge between them")
@@ -197,9 +198,10 @@ async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
             stage.fact("git", f"{shop.name}: a small monorepo with web/ and docs/")
             backend = await stack.enter_async_context(run_embedded(_backend_settings(folder)))
             stage.fact("backend", f"{backend.url}/api (embedded, speaks Dokploy's API)")
-            api = await stack.enter_async_context(connected(backend.url, backend.api_key))
+            stage.fact("sites", f"{backend.sites_url} (a port of their own)")
+            api = await stack.enter_async_context(connected(backend.url, backend.api_key, None))
             site = NewSite("web", shop.url, BRANCH, "web", ("web/**",), "shop")
-            app, page = await make_site(api, site)
+            app, path = await make_site(api, site)
             words = f"{app.label}: serves web/, deploys when web/** changes on {BRANCH}"
             stage.fact("app", words)
             settings = demo_settings(folder, secret, backend.url, backend.api_key)
@@ -207,7 +209,7 @@ async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
             stage.fact("bridge", f"{bridge.url}/hooks/github")
         http = httpx.AsyncClient(timeout=20, trust_env=False, follow_redirects=True)
         await stack.enter_async_context(http)
-        yield Scene(stage, bridge, shop, http, secret, page)
+        yield Scene(stage, bridge, shop, http, secret, backend.sites_url + path)
 
 
 def _backend_settings(folder: Path) -> "Settings":

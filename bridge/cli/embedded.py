@@ -1,11 +1,14 @@
 """Apps of the embedded backend: over its HTTP API, which is started where it does not run."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bridge.cli.new_site import NewSite, checked
 from bridge.core.configuring.configuration import BuildType, GitSource
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.naming import find_app
@@ -19,25 +22,20 @@ if TYPE_CHECKING:
 
 NAME = "embedded"
 
-
-@dataclass(frozen=True, slots=True)
-class NewSite:
-    """A static site that is to be made."""
-
-    name: str
-    repo: str
-    branch: str
-    publish: str
-    watch: tuple[str, ...]
-    project: str
-    spa: bool = False
+_STARTS_WITHIN = 5.0
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """A connection to an embedded backend."""
+    """A connection to an embedded backend.
+
+    Attributes:
+        sites: where its sites are; None where it was started for this command alone.
+    """
 
     url: str
+    sites: str | None
     http: "httpx.AsyncClient"
     client: "Dokploy"
 
@@ -58,24 +56,28 @@ class Api:
         raise Refused("the embedded backend", str(words), status=answer.status_code)
 
 
-async def create_site(settings: "Settings", site: NewSite) -> tuple[App, str]:
-    """Make a static site; returns the app and where it will be served."""
-    async with api_of(settings) as api:
-        made, url = await make_site(api, site)
+async def create_site(settings: "Settings", site: NewSite) -> tuple[App, str | None]:
+    """Make a static site; returns the app, and where it will be served if that is known."""
+    from bridge.app.backends import sites_address
+
+    site = checked(site, settings.watch.semantics)
+    async with _one_after_another(settings), api_of(settings) as api:
+        sites = api.sites or sites_address(settings)
+        made, path = await make_site(api, site)
         await _tell_journal(settings, api)
-    return made, url.replace(api.url, _later(settings, api.url))
+    return made, sites and sites + path
 
 
-def _later(settings: "Settings", url: str) -> str:
-    """Where the backend will listen, if it was started just for this command."""
-    embedded = settings.embedded
-    runs = (settings.data / NAME / "url").exists()
-    return url if runs or not embedded.port else f"http://{embedded.host}:{embedded.port}"
+def _one_after_another(settings: "Settings") -> AbstractAsyncContextManager[None]:
+    """Let commands that make or delete apps wait for each other: each looks at all apps first."""
+    from bridge.app.presence import in_turn
+
+    return in_turn(settings.data / NAME / "apps.lock")
 
 
 async def delete_app(settings: "Settings", name: str) -> App:
     """Delete an app; returns what it was."""
-    async with api_of(settings) as api:
+    async with _one_after_another(settings), api_of(settings) as api:
         app = find_app(await api.client.apps(), name)
         await api.ask("POST", "application.delete", applicationId=app.id)
         await _tell_journal(settings, api)
@@ -83,7 +85,11 @@ async def delete_app(settings: "Settings", name: str) -> App:
 
 
 async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
-    """Make a static site over the API, as any client of Dokploy would."""
+    """Make a static site over the API, as any client of Dokploy would.
+
+    Returns:
+        The app, and the path of its site.
+    """
     known = await api.client.apps()
     if any((app.project, app.name) == (site.project, site.name) for app in known):
         label = f"{site.project}/{site.name}"
@@ -99,15 +105,13 @@ async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
     build = BuildType(build_type="static", publish_directory=site.publish, static_spa=site.spa)
     await api.client.save_build_type(app, build)
     made = find_app(await api.client.apps(), app.id)
-    return made, f"{api.url}/apps/{record['appName']}/"
+    return made, f"/apps/{record['appName']}/"
 
 
 def _source(site: NewSite) -> GitSource:
     """Where its code comes from; raises Rejected where no branch is called so."""
     try:
-        return GitSource(
-            url=_address(site.repo), branch=site.branch, watch_paths=site.watch or None
-        )
+        return GitSource(url=site.repo, branch=site.branch, watch_paths=site.watch or None)
     except ValueError:
         shown = repr(site.branch) if site.branch else "empty"
         raise Rejected(
@@ -118,24 +122,39 @@ def _source(site: NewSite) -> GitSource:
 @asynccontextmanager
 async def api_of(settings: "Settings") -> AsyncIterator[Api]:
     """The embedded backend of a data directory; started on a free port where none runs."""
-    from bridge.app.backends import run_embedded
-    from bridge.app.presence import is_held
+    from bridge.app.presence import in_turn, is_held
 
-    embedded = settings.embedded
     data = settings.data / NAME
     async with AsyncExitStack() as stack:
-        if data.exists() and is_held(data):
-            url, key = _kept(data / "url"), _kept(data / "api-key")
+        # Before looking, so that the server of another command is not taken for one that stays.
+        alone = await stack.enter_async_context(_held(in_turn(data / "alone.lock")))
+        if is_held(data):
+            await alone.aclose()
+            url, key, sites = [await _told(data / name) for name in ("url", "api-key", "sites-url")]
         else:
-            free = embedded.model_copy(update={"port": 0})
-            alone = settings.model_copy(update={"embedded": free})
-            server = await stack.enter_async_context(run_embedded(alone))
-            url, key = server.url, server.api_key
-        yield await stack.enter_async_context(connected(url, key))
+            server = await stack.enter_async_context(_alone(settings))
+            url, key, sites = server.url, server.api_key, None
+        yield await stack.enter_async_context(connected(url, key, sites))
 
 
 @asynccontextmanager
-async def connected(url: str, key: str) -> AsyncIterator[Api]:
+async def _held(lock: AbstractAsyncContextManager[None]) -> AsyncIterator[AsyncExitStack]:
+    """A lock that can be given back before the end."""
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(lock)
+        yield stack
+
+
+def _alone(settings: "Settings") -> AbstractAsyncContextManager[Any]:
+    """The embedded backend for one command, on ports that nobody else can want."""
+    from bridge.app.backends import run_embedded
+
+    free = settings.embedded.model_copy(update={"port": 0, "sites_port": 0})
+    return run_embedded(settings.model_copy(update={"embedded": free}))
+
+
+@asynccontextmanager
+async def connected(url: str, key: str, sites: str | None) -> AsyncIterator[Api]:
     """A connection that is closed at the end."""
     import httpx
 
@@ -147,23 +166,24 @@ async def connected(url: str, key: str) -> AsyncIterator[Api]:
         async with httpx.AsyncClient(
             base_url=url, headers=headers, timeout=20, trust_env=False
         ) as http:
-            yield Api(url, http, client)
+            yield Api(url, sites, http, client)
     finally:
         await client.close()
 
 
-def _kept(file: Path) -> str:
-    try:
-        return file.read_text().strip()
-    except OSError as error:
-        why = f"the embedded backend runs, but {file} can't be read ({error.strerror})"
-        raise NotFound(why) from None
-
-
-def _address(repo: str) -> str:
-    """A clone address; a folder on this machine becomes one."""
-    path = Path(repo).expanduser()
-    return path.resolve().as_uri() if path.is_dir() else repo
+async def _told(file: Path) -> str:
+    """What a running backend has written down; one that has just started does so in a moment."""
+    until = time.monotonic() + _STARTS_WITHIN
+    while True:
+        try:
+            if told := (await asyncio.to_thread(file.read_text)).strip():
+                return told
+            why = "is empty"
+        except OSError as error:
+            why = f"can't be read ({error.strerror})"
+        if time.monotonic() > until:
+            raise NotFound(f"the embedded backend runs, but {file} {why}")
+        await asyncio.sleep(_LOOK_SECONDS)  # nothing tells when it is there
 
 
 async def _environment(api: Api, project: str) -> str:

@@ -93,18 +93,17 @@ def import_(
     json: Json = False,
     yes: Yes = False,
 ) -> None:
-    """Take variables over from a file."""
+    """Take variables over from a file, as dotenv reads it; a line that can't be read stops it."""
+    from bridge.cli.env_file import read_env_file
     from bridge.core.configuring.merge import WantedVariables
-    from bridge.core.configuring.variables import assignments_in
 
-    text = _read(file)
-    found = assignments_in(text)
-    if not found:
+    found = read_env_file(_read(file), str(file))
+    if not found.assignments:
         raise Rejected(f"{file} holds no variables: write lines of KEY=VALUE")
     wanted = (
-        WantedVariables(replaced={"env": text.rstrip("\n")})
+        WantedVariables(replaced={"env": found.text})
         if replace
-        else WantedVariables({"env": found})
+        else WantedVariables({"env": dict(found.assignments)})
     )
     change(app, wanted, How(config, json, yes))
 

@@ -79,12 +79,20 @@ def backend(
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Port; 0 takes a free one.", show_default="8090"),
+        typer.Option(
+            min=0, max=65535, help="Port of the API; 0 takes a free one.", show_default="8090"
+        ),
+    ] = None,
+    sites_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Port of the sites.", show_default="the one after --port"
+        ),
     ] = None,
 ) -> None:
     """Run the embedded deploy backend alone, as a server with Dokploy's HTTP API."""
     settings = settings_of(config)
-    given = {"host": host, "port": port}
+    given = {"host": host, "port": port, "sites_port": sites_port}
     embedded = settings.embedded.model_copy(
         update={k: v for k, v in given.items() if v is not None}
     )
@@ -164,10 +172,12 @@ async def _backend(settings: "Settings", for_people: bool) -> int:
         key_file = settings.data / "embedded" / "api-key"
         if for_people:
             console().print(f"embedded backend  {server.url}/api", style="bold")
+            console().print(f"sites             {server.sites_url}")
             console().print(f"key               {key_file}")
         if on_terminal():  # never into a log
             console().print(f"x-api-key         {server.api_key}")
-        log.info("backend serves", extra={"url": f"{server.url}/api", "key_in": str(key_file)})
+        told = {"url": f"{server.url}/api", "sites": server.sites_url, "key_in": str(key_file)}
+        log.info("backend serves", extra=told)
         return await stop
 
 

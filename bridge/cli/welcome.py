@@ -38,6 +38,7 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
     else:
         lines.append(f"  deploys   on the embedded backend, {bridge.backend_url}/api")
         lines.append(f"            its key: {settings.data}/embedded/api-key")
+        lines.append(f"  sites     {bridge.sites_url}")
     if apps:
         lines.append(f"  apps      {apps}, see: {command} apps")
     steps = [*_let_a_host_in(settings, bridge, hosts), *_have_apps(bridge, apps, command)]

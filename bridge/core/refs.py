@@ -2,12 +2,35 @@
 
 import re
 
+from bridge.core.errors import Rejected
+
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[^/?#]*@)?([^/?#]*)(.*)", re.DOTALL)
 _HOST = re.compile(r"(\[[^\[\]@]+\]|[^\[\]:@\s.][^\[\]:@\s]*)(?::([0-9]*))?")
 _SCP = re.compile(r"(?:([^@:/\s]+)@)?(\[[^\[\]@/\s]+\]|[^\[\]:@/\s.][^\[\]:@/\s]*):(.+)", re.DOTALL)
 _PORT = re.compile(r"[0-9]+(?:/|$)")
 
+_NO_BRANCH = re.compile(
+    r"[\x00-\x20\x7f~^:?*\[\\]"  # what Git allows nowhere in a name
+    r"|\.\.|@\{|//|/\.|\.lock(?:/|$)|\.$|/$|^[./-]|^@$|^HEAD$|^refs/"
+)
+
 _DEFAULT_PORTS = {"https": "443", "http": "80"}
+
+
+def check_branch_name(name: str) -> None:
+    """Raise Rejected for what no branch is called, by Git's own rules (git-check-ref-format)."""
+    found = _NO_BRANCH.search(name)
+    if name and found is None:
+        return
+    if name.startswith("refs/heads/"):
+        remedy = f"write {name.removeprefix('refs/heads/')!r}"
+    elif name.startswith("refs/"):
+        remedy = "a tag or another ref can't be followed; name a branch, e.g. main"
+    elif found is not None and found[0] in "*?[":
+        remedy = "one branch is cloned; patterns of branches are for the rules of bridge.yaml"
+    else:
+        remedy = "name one, e.g. main"
+    raise Rejected(f"{name[:100]!r} can't be a branch, so no push would ever match it: {remedy}")
 
 
 def normalise_url(url: str) -> str:

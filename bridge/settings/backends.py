@@ -1,10 +1,12 @@
 """What deploys: a Dokploy, or the embedded backend."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from bridge.settings.values import Address, Section
+
+_LAST_PORT = 65535
 
 
 class DokploySettings(Section):
@@ -27,9 +29,33 @@ class Embedded(Section):
     """The embedded backend, used where no Dokploy is set."""
 
     host: str = Field("127.0.0.1", description="address of its API and of the sites it serves")
-    port: int = Field(8090, ge=0, le=65535, description="its port; 0 takes a free one")
+    port: int = Field(8090, ge=0, le=65535, description="port of its API; 0 takes a free one")
+    sites_port: int | None = Field(
+        None, ge=0, le=65535, description="port of the sites; without it the one after `port`"
+    )
+    sites_url: Address | None = Field(
+        None,
+        description="where people reach the sites, e.g. https://sites.example.com; else links to"
+        " them are shown on this machine only",
+    )
     builds_concurrency: int = Field(2, ge=1, description="builds at a time")
     build_timeout: float = Field(1800.0, gt=0, description="seconds a build may take")
     build_memory: int = Field(
         8192, ge=256, description="MiB for any one program of a build; Docker has its own limits"
     )
+
+    @property
+    def port_of_sites(self) -> int:
+        """The port of the sites; 0 takes a free one."""
+        if self.sites_port is not None:
+            return self.sites_port
+        return self.port + 1 if 0 < self.port < _LAST_PORT else 0
+
+    @model_validator(mode="after")
+    def _two_ports(self) -> Self:
+        if self.port and self.port == self.sites_port:
+            raise ValueError(
+                f"port and sites_port are both {self.port}: the sites need a port of their own, so"
+                " that their scripts can't reach the page that asks for the API key"
+            )
+        return self

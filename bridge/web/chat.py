@@ -8,10 +8,10 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.errors import BridgeError
+from bridge.listening.sparing import Sparing
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import refusal, status_of
 from bridge.web.arrivals import Arrivals, arrived
-from bridge.web.sparing import Sparing
 
 _sparing = Sparing(logging.getLogger(__name__))
 

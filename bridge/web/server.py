@@ -1,18 +1,18 @@
 """The public listener: routes, and how connections are treated."""
 
 import asyncio
-import logging
 import resource
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.errors import Rejected
 from bridge.core.refused import means_a_webhook
 from bridge.journey.ingest import Ingest
+from bridge.listening.listener import FEWEST_CONNECTIONS, KEEPALIVE_SECONDS
+from bridge.listening.quiet import nameless, quiet_logger
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import refusal
 from bridge.web.chat import chat_route
@@ -30,13 +30,6 @@ from bridge.web.insiders import Insiders
 from bridge.web.metrics import Metrics, metrics_route
 from bridge.web.quick.door import QuickDoor
 from bridge.web.quick.webhooks import WebhookConnection
-from bridge.web.sparing import Sparing
-
-_sparing = Sparing(logging.getLogger(__name__))
-
-KEEPALIVE_SECONDS = 15.0
-"""Also bounds how slowly headers may arrive; aiohttp's default is an hour."""
-
 
 HOOKS = web.AppKey("HOOKS", tuple[Hooks, tuple[str, ...]])
 """What takes webhooks, and from which hosts."""
@@ -82,7 +75,7 @@ def routes(
     app.router.add_get("/readyz", readyz(checks, insiders, beside))
     if metrics is not None:
         app.router.add_get("/metrics", metrics_route(metrics, insiders))
-    app.on_response_prepare.append(_nameless)
+    app.on_response_prepare.append(nameless)
     unknown = unknown_route(hooks, hosts)
     app.router.add_route("*", r"/{path:[\s\S]*}", unknown, expect_handler=expect_later)
     return app
@@ -104,7 +97,7 @@ class WebServer:
         settings: dict[str, Any] = {
             "access_log": None,  # a quarter of the throughput
             "auto_decompress": False,  # signatures are over the bytes as sent, and so are limits
-            "logger": _quiet_logger(),
+            "logger": quiet_logger("bridge.web.http"),
             "keepalive_timeout": KEEPALIVE_SECONDS,
             "lingering_time": 0,
             "handle_signals": False,
@@ -154,30 +147,7 @@ def most_connections() -> int:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
-    return max(16, min(MOST_CONNECTIONS, files - OTHER_FILES))
-
-
-def _quiet_logger() -> logging.Logger:
-    """For aiohttp: what is no HTTP is its sender's fault, and no reason for a traceback.
-
-    Nor may the log hold it: it quotes the line at fault, which may be a secret's.
-    """
-    logger = logging.getLogger("bridge.web.http")
-    logger.addFilter(_is_ours)
-    return logger
-
-
-def _is_ours(record: logging.LogRecord) -> bool:
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError):
-        _sparing.info("what came is no HTTP", status=error.code)
-        return False
-    return True
-
-
-async def _nameless(_: web.Request, response: web.StreamResponse) -> None:
-    """Nobody needs to know which releases run here."""
-    response.headers.pop("Server", None)
+    return max(FEWEST_CONNECTIONS, min(MOST_CONNECTIONS, files - OTHER_FILES))
 
 
 def unknown_route(hooks: Hooks, hosts: Iterable[str]) -> Handler:

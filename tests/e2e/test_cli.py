@@ -39,6 +39,7 @@ class Shell:
             "PYTHONPATH": str(ROOT),
             "BRIDGE_DATA": str(self.folder / "data"),
             "BRIDGE_EMBEDDED_PORT": port,
+            "BRIDGE_EMBEDDED_SITES_PORT": "0",
             "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
             "PORT": "0",
             **self.more,

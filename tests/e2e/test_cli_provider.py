@@ -339,12 +339,16 @@ def test_a_file_of_variables_is_laid_over_or_takes_the_place(web: Cli) -> None:
 
 
 def test_a_file_without_variables_is_refused(web: Cli) -> None:
-    Path("empty").write_text("nothing here")
+    Path("empty").write_text("# nothing here\n\n")
+    Path("broken").write_text("A=1\n\nhunter2\nB=2 # two\n")
     Path("binary").write_bytes(b"A=\xff")
 
     assert "holds no variables" in web("env", "import", "web", "empty", code=2).stderr
     assert "can't be read" in web("env", "import", "web", "gone", code=2).stderr
     assert "no text in UTF-8" in web("env", "import", "web", "binary", code=2).stderr
+    broken = web("env", "import", "web", "broken", "--yes", code=2).stderr
+    assert "broken: line 3 can't be read" in broken
+    assert "hunter2" not in broken
     assert "has no variables" in web("env", "show", "web").stdout
 
 

@@ -190,15 +190,18 @@ async def test_a_stopped_server_is_unreachable_and_starts_again(tmp_path: Path) 
 
 
 async def test_the_rest_of_a_killed_build_is_swept(tmp_path: Path) -> None:
-    left = tmp_path / "applications" / "some-app" / "build-abc" / "secret-TOKEN"
+    async with EmbeddedServer(tmp_path) as server:
+        app = await EmbeddedBackend(server).create_app("web", project="shop")
+    folder = tmp_path / "applications" / app.id
+    left = folder / "build-abc" / "secret-TOKEN"
     left.parent.mkdir(parents=True)
     left.touch()
-    (tmp_path / "applications" / "some-app" / "code").mkdir()
+    (folder / "code").mkdir()
 
     async with EmbeddedServer(tmp_path):
         pass
 
-    assert [one.name for one in (tmp_path / "applications" / "some-app").iterdir()] == ["code"]
+    assert [one.name for one in folder.iterdir()] == ["code"]
 
 
 async def test_other_users_can_not_read_the_records(tmp_path: Path) -> None:

@@ -95,7 +95,8 @@ async def test_a_dockerfile_gets_arguments_secrets_and_its_env_file(tmp_path: Pa
     build = calls.of("docker", "build")
     assert build[build.index("--target") + 1] == "production"
     assert build[build.index("--tag") + 1] == f"{app['appName']}:latest"
-    assert "NODE_VERSION=22" in build
+    assert build[build.index("--build-arg") + 1] == "NODE_VERSION"
+    assert calls.env("docker", "build")["NODE_VERSION"] == "22"
     assert "FILE id=NPM_TOKEN" in calls.text
     assert "=npm-s3cret" in calls.text  # from a file that only the build could read
     assert not [arg for arg in build if "npm-s3cret" in arg]
@@ -116,7 +117,7 @@ async def test_a_container_starts_on_loopback_with_its_variables(tmp_path: Path)
     assert run[run.index("-p") + 1] == "127.0.0.1::8080/tcp"
     assert f"bridge.application={app['applicationId']}" in run
     assert "RUNENV API_TOKEN=t0p-secret-token" in calls.text
-    assert "MULTI=first line" in calls.text
+    assert "ENV MULTI=first line\nENV second line" in calls.text  # no file of Docker's holds it
     assert run[-1] == f"{app['appName']}:latest"
 
 
@@ -206,6 +207,36 @@ async def test_buildpacks_use_their_builder_image(
 
     argv = calls.of("pack", "build")
     assert argv[:6] == ["build", app["appName"], "--path", str(code), "--builder", image]
+
+
+@pytest.mark.parametrize(
+    "build_type",
+    ["dockerfile", "nixpacks", "railpack", "heroku_buildpacks", "paketo_buildpacks"],
+)
+async def test_no_command_line_shows_a_value(tmp_path: Path, build_type: str) -> None:
+    repository = Repository.make(tmp_path / "repository", {"Dockerfile": "FROM scratch\n"})
+    calls = tmp_path / "calls"
+    tools = dict.fromkeys(("docker", "nixpacks", "railpack", "pack"), RECORDER.format(calls=calls))
+    search_path = path_with(tmp_path / "tools", **tools)
+    names = ("A", "PATH", "LD_PRELOAD", "DOCKER_HOST", "HTTP_PROXY", "TOKEN")
+    plain = "\n".join(f"{name}=v4lue-{name}" for name in names)
+    several = "\n".join(f'M_{name}="v4lue one\\nv4lue two"' for name in names)
+    reserved = 'XDG_X="v4lue one\\nv4lue two"'
+    text = f"{plain}\n{several}\n{reserved}"
+    async with running_server(tmp_path / "data", search_path=search_path) as client:
+        app = await client.app("web", repository.url, buildType=build_type)
+        await client.save_env(app["applicationId"], text, buildArgs=text, buildSecrets=text)
+        ended = await client.deployed(app["applicationId"])
+        log = await client.log(ended)
+
+    assert ended["status"] == "done", log
+    said = Calls(calls)
+    assert [one for lines in said.calls for one in lines if one.startswith("ARG ")]
+    assert not [
+        line for line in said.text.splitlines() if line.startswith("ARG ") and "v4lue" in line
+    ]
+    assert "docker itself would read them: " in log
+    assert "v4lue" not in log
 
 
 async def test_a_variable_can_not_change_how_a_tool_runs(tmp_path: Path) -> None:

@@ -179,6 +179,28 @@ async def test_submodules_come_along_only_when_they_are_wanted(
     assert (await client.page(app, "lib/lib.js")).text == "1"
 
 
+async def test_submodules_of_submodules_come_along_and_those_left_out_do_not(
+    client: Client, repository: Repository, tmp_path: Path
+) -> None:
+    inner = Repository.make(tmp_path / "git" / "inner.git", {"inner.js": "2"})
+    library = Repository.make(tmp_path / "git" / "library.git", {"lib.js": "1"})
+    library.git("submodule", "--quiet", "add", inner.url, "in ner")
+    library.commit("feat: one inside")
+    for name in ("lib", "left-out"):
+        repository.git("submodule", "--quiet", "add", library.url, f"site/{name}")
+    repository.git("config", "-f", ".gitmodules", "submodule.site/left-out.update", "none")
+    repository.commit("feat: libraries")
+    app = await client.app("web", repository.url, publishDirectory="site")
+    await client.save_git(app["applicationId"], repository.url, enableSubmodules=True)
+
+    ended = await client.deployed(app["applicationId"])
+
+    assert ended["status"] == "done", await client.log(ended)
+    assert (await client.page(app, "lib/lib.js")).text == "1"
+    assert (await client.page(app, "lib/in%20ner/inner.js")).text == "2"
+    assert (await client.page(app, "left-out/lib.js")).status_code == 404
+
+
 async def test_github_and_gitlab_are_cloned_from_where_they_are(
     tmp_path: Path, repository: Repository
 ) -> None:

@@ -295,7 +295,7 @@ async def test_no_path_of_a_site_leads_out_of_it(client: Client, tmp_path: Path,
 
 async def raw_get(client: Client, target: str) -> bytes:
     """A request that no client library has tidied up."""
-    host, port = client.server.url.removeprefix("http://").split(":")
+    host, port = client.server.sites_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     answer = await reader.read()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.backends.embedded.building.errors import BuildFailed
 from bridge.backends.embedded.building.logs import Growth, Log
 from bridge.backends.embedded.building.process import Command, Limits, Runner
 from bridge.backends.embedded.undivided import put_away
@@ -40,6 +41,24 @@ async def test_a_program_that_does_not_care_is_killed_also_when_cancelled_twice(
         return False
 
     await until(is_gone, bool)
+
+
+async def test_a_program_that_says_too_much_is_ended_also_with_a_full_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.backends.embedded.building.process._READ", 1024)
+    runner = Runner(Log(tmp_path / "log", Growth(), limit=1000), Limits())
+
+    def enough(_chunk: bytes) -> None:
+        raise BuildFailed("enough")
+
+    task = asyncio.create_task(runner.attempt(Command(["yes"], cwd=tmp_path, hear=enough)))
+    done, _ = await asyncio.wait({task}, timeout=10)
+    task.cancel()
+
+    assert done
+    with pytest.raises(BuildFailed, match="enough"):
+        await task
 
 
 async def test_a_cancel_of_whoever_puts_a_task_away_goes_through() -> None:

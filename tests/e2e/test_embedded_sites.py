@@ -66,7 +66,7 @@ async def test_anybody_may_read_a_site(client: Client, site: dict[str, Any]) -> 
 
 async def test_folders_get_their_slash(client: Client, site: dict[str, Any]) -> None:
     name = site["appName"]
-    root = await client.http.get(f"/apps/{name}?a=1")
+    root = await client.http.get(client.site(site).rstrip("/") + "?a=1")
     folder = await client.page(site, "about")
 
     assert (root.status_code, root.headers["Location"]) == (308, f"/apps/{name}/?a=1")
@@ -76,7 +76,8 @@ async def test_folders_get_their_slash(client: Client, site: dict[str, Any]) -> 
 
 async def test_a_slash_never_leads_to_another_host(client: Client, site: dict[str, Any]) -> None:
     answer = await client.http.get(
-        f"{client.server.url}//evil.example/..", headers={"Host": f"{site['appName']}.localhost"}
+        f"{client.server.sites_url}//evil.example/..",
+        headers={"Host": f"{site['appName']}.localhost"},
     )
 
     assert not answer.headers.get("Location", "/").startswith("//")
@@ -110,31 +111,54 @@ async def test_a_site_may_have_its_own_page_for_what_is_missing(
 
 
 async def test_a_site_also_has_a_host_of_its_own(client: Client, site: dict[str, Any]) -> None:
-    port = client.server.url.rpartition(":")[2]
-    host = {"Host": f"{site['appName']}.localhost:{port}"}
+    url = client.server.sites_url
+    host = {"Host": f"{site['appName']}.localhost:{url.rpartition(':')[2]}"}
 
-    home = await client.http.get("/", headers=host)
-    script = await client.http.get("/app.js", headers=host)
-    api = await client.http.get("/api/project.all", headers=host)
-    post = await client.http.post("/", headers=host)
+    home = await client.http.get(f"{url}/", headers=host)
+    script = await client.http.get(f"{url}/app.js", headers=host)
+    api = await client.http.get(f"{url}/api/project.all", headers=host)
+    post = await client.http.post(f"{url}/", headers=host)
 
     assert (home.text, script.text) == ("<h1>home</h1>", "1")
     assert (api.status_code, post.status_code) == (404, 405)
 
 
+@pytest.mark.parametrize("host", [None, "{app}.localhost", "localhost", "evil.example"])
+async def test_sites_and_the_page_that_asks_for_the_key_share_no_origin(
+    client: Client, site: dict[str, Any], host: str | None
+) -> None:
+    api, sites = client.server.url, client.server.sites_url
+    assert api != sites
+    headers = {"Host": host.format(app=site["appName"])} if host else {}
+
+    for path in ("/docs", "/api/openapi.json", "/api/health", "/api/project.all"):
+        assert (await client.http.get(api + path, headers=headers)).status_code == 200
+        assert (await client.http.get(sites + path, headers=headers)).status_code == 404
+    assert (await client.http.get(f"{sites}/listen-deployment", headers=headers)).status_code == 404
+    for path in (f"/apps/{site['appName']}/", f"/apps/{site['appName']}/app.js", "/", "/app.js"):
+        assert (await client.http.get(api + path, headers=headers)).status_code == 404
+
+
+async def test_who_opens_the_page_of_the_key_can_not_lead_it_elsewhere(client: Client) -> None:
+    page = await client.http.get("/docs")
+
+    assert page.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+
+
 async def test_an_unknown_site_is_not_found(client: Client) -> None:
-    by_path = await client.http.get("/apps/nope/")
-    by_host = await client.http.get("/", headers={"Host": "nope.localhost"})
+    url = client.server.sites_url
+    by_path = await client.http.get(f"{url}/apps/nope/")
+    by_host = await client.http.get(f"{url}/", headers={"Host": "nope.localhost"})
 
     assert (by_path.status_code, by_host.status_code) == (404, 404)
 
 
 async def test_what_has_not_changed_is_not_sent_again(client: Client, site: dict[str, Any]) -> None:
     first = await client.page(site)
-    again = await client.http.get(
-        f"/apps/{site['appName']}/", headers={"If-None-Match": first.headers["ETag"]}
-    )
-    head = await client.http.head(f"/apps/{site['appName']}/")
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = await client.http.get(client.site(site), headers=known)
+    head = await client.http.head(client.site(site))
 
     assert again.status_code == 304
     assert (head.status_code, head.content) == (200, b"")

@@ -83,6 +83,7 @@ class Http:
         self._closed = False
         self._judge = Judge(self._witness, clock)
         self.server_clock = ServerClock(clock)
+        self.has_dashboard = True  # the embedded backend, which answers as a Dokploy, has none
 
     async def read(
         self,
@@ -242,6 +243,7 @@ class Http:
         except TimeoutError as error:
             raise call.lost(f"no whole answer within {limit:g} s") from error
         self.server_clock.note(response.headers)
+        self.has_dashboard = response.headers.get("x-dashboard") != "none"
         return Answer(call, response.status_code, response.headers, body), whole
 
     async def _body(self, response: httpx.Response) -> tuple[bytes, bool]:

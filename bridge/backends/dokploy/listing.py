@@ -60,7 +60,8 @@ class Listing(Calling):
         Source: facts.md, "Cheaper reads" (`project.all`).
         """
         projects = await self._http.read("project.all", models.PROJECTS)
-        return [listed_at(place, self.name, self._http.origin) for place in places(projects)]
+        origin = self._http.origin if self._http.has_dashboard else None
+        return [listed_at(place, self.name, origin) for place in places(projects)]
 
     async def read_apps(self, apps: Sequence[App]) -> list[App]:
         """Read these apps, named as given or listed, in their order.

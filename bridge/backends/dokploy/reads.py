@@ -71,8 +71,8 @@ def _part(id_: str) -> str:
     return quote(id_, safe="")
 
 
-def listed_at(place: Place, backend: str, origin: str) -> Listed:
-    """List the app at a place; `origin` is the server's address."""
+def listed_at(place: Place, backend: str, origin: str | None) -> Listed:
+    """List the app at a place; `origin` is the dashboard's address, None where there is none."""
     app = App(
         id=place.id,
         name=place.name,
@@ -80,9 +80,9 @@ def listed_at(place: Place, backend: str, origin: str) -> Listed:
         backend=backend,
         environment=place.environment,
         kind=place.kind,
-        page=f"{origin}{place.path}" if place.path else None,
+        page=f"{origin}{place.path}" if origin and place.path else None,
     )
-    return Listed(app, " ".join((place.status or "", app.page or "", app.label)))
+    return Listed(app, " ".join((place.status or "", place.path or "", app.label)))
 
 
 def app_of(app: App, service: Service) -> App:

@@ -83,6 +83,7 @@ class Engine:
             _end(active, "The server was stopped while this deployment ran")
         await asyncio.gather(*(active.ended.wait() for active in running))
         await asyncio.gather(*(active.task for active in running if active.task is not None))
+        await self._pipeline.remover.close()
 
     async def ask(
         self, application_id: str, kind: JobKind, title: str, description: str

@@ -7,6 +7,7 @@ from bridge.backends.embedded.building.logs import Growth
 from bridge.backends.embedded.engine import Engine
 from bridge.backends.embedded.places import Places
 from bridge.backends.embedded.records.catalog import Catalog
+from bridge.backends.embedded.records.database import Record
 from bridge.backends.embedded.records.history import History
 from bridge.ports.clock import Clock
 
@@ -18,6 +19,7 @@ class Parts:
     Attributes:
         self_hosted_cancel: answer `cancelDeployment` as a self-hosted Dokploy does: with 400.
         search_path: where programs are looked up, as in PATH; None means our own PATH.
+        public_sites: where people reach the sites; None where nobody has said.
     """
 
     catalog: Catalog
@@ -29,3 +31,10 @@ class Parts:
     new_id: Callable[[], str]
     self_hosted_cancel: bool = False
     search_path: str | None = None
+    public_sites: str | None = None
+
+    def public_site(self, application: Record) -> str | None:
+        """Where people see an application, if it is a static site and that is known."""
+        if self.public_sites is None or application["buildType"] != "static":
+            return None
+        return f"{self.public_sites}/apps/{application['appName']}"

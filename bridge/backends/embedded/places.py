@@ -1,5 +1,6 @@
 """Where things lie under the data directory, and how content is kept inside its own place."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,11 @@ class Places:
     def url_file(self) -> Path:
         """Where the running server listens, for commands beside it; else it is not there."""
         return self.root / "url"
+
+    @property
+    def sites_url_file(self) -> Path:
+        """Where the running server's sites are, for commands beside it."""
+        return self.root / "sites-url"
 
     @property
     def logs(self) -> Path:
@@ -62,8 +68,21 @@ def inside(root: Path, wanted: str | None, *, what: str) -> Path:
     path = (real_root / (wanted or "").strip().lstrip("/")).resolve()
     if not path.is_relative_to(real_root):
         raise BuildFailed(f"{what} {wanted!r} leads outside of the repository")
-    if ".git" in path.relative_to(real_root).parts:
-        raise BuildFailed(f"{what} {wanted!r} lies in Git's own folder")
+    if (hidden := never_published(path.relative_to(real_root).parts)) is not None:
+        raise BuildFailed(f"{what} {wanted!r} lies in {hidden!r}, which is off limits")
     if not path.exists():
         raise BuildFailed(f"{what} {wanted!r} does not exist in the repository")
     return path
+
+
+def never_published(parts: Iterable[str]) -> str | None:
+    """The first name of a path that no site may show: Git's own folder, or a file of variables.
+
+    An `.env` may be one that an earlier build has written with the application's secrets.
+    Capitals make no difference on some disks.
+    """
+    for part in parts:
+        name = part.casefold()
+        if name in (".git", ".env") or name.startswith(".env."):
+            return part
+    return None

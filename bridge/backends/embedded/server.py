@@ -5,36 +5,31 @@ import contextlib
 import fcntl
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
-
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from bridge.backends.embedded.building.logs import Growth
 from bridge.backends.embedded.building.pipeline import Pipeline
 from bridge.backends.embedded.building.process import Limits
 from bridge.backends.embedded.building.sources import Hosts
 from bridge.backends.embedded.engine import Engine
-from bridge.backends.embedded.http import docs
-from bridge.backends.embedded.http.api import BODY_LIMIT, Api, checks_key
-from bridge.backends.embedded.http.sites import Sites
-from bridge.backends.embedded.http.streaming import Streaming
+from bridge.backends.embedded.http.listeners import api_listener, sites_listener
 from bridge.backends.embedded.parts import Parts
 from bridge.backends.embedded.places import Places
 from bridge.backends.embedded.records.catalog import Catalog
 from bridge.backends.embedded.records.database import Database
 from bridge.backends.embedded.records.history import History
 from bridge.backends.embedded.records.ids import new_id
+from bridge.backends.embedded.sweeping import sweep
 from bridge.core.errors import Rejected
 from bridge.ports.clock import Clock
 
-_SHUTDOWN_SECONDS = 5.0
+if TYPE_CHECKING:
+    from bridge.listening.listener import Listener
 
 _LOCK_PATIENCE = 1.0
 """Seconds to wait for the lock: a program that a killed server was just about to start keeps its
@@ -46,7 +41,10 @@ class EmbeddedServer:
 
     Args:
         data_dir: holds everything; made when it is missing. One server at a time.
-        port: 0 takes a free one; `url` tells which.
+        port: of the API; 0 takes a free one, and `url` tells which.
+        sites_port: of the sites, which must be another one; 0 and `sites_url` alike.
+        sites_url: where people reach the sites, e.g. "https://sites.example.com"; None where
+            nobody has said.
         api_key: None makes one at the first start and keeps it in `data_dir/api-key`.
         builds_concurrency: so many builds at a time; one at a time of each application.
         hosts: where GitHub and GitLab are, and tokens for private repositories.
@@ -61,6 +59,8 @@ class EmbeddedServer:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        sites_port: int = 0,
+        sites_url: str | None = None,
         api_key: str | None = None,
         builds_concurrency: int = 2,
         hosts: Hosts | None = None,
@@ -71,7 +71,8 @@ class EmbeddedServer:
         new_id: Callable[[], str] = new_id,
     ) -> None:
         self._places = places = Places(Path(data_dir).absolute())
-        self._host, self._port = host, port
+        self._host, self._port, self._sites_port = host, port, sites_port
+        self._public_sites_url = sites_url.rstrip("/") if sites_url else None
         self._given_key = api_key
         self._key: str | None = None
         self._database = Database(places.database)
@@ -102,18 +103,26 @@ class EmbeddedServer:
             new_id=new_id,
             self_hosted_cancel=self_hosted_cancel,
             search_path=search_path,
+            public_sites=self._public_sites_url,
         )
         self._lock: int | None = None
-        self._runner: web.AppRunner | None = None
-        self._bound: tuple[str, int] | None = None
+        self._listeners: list[Listener] = []
+        self._bound: tuple[str, str] | None = None
 
     @property
     def url(self) -> str:
-        """E.g. "http://127.0.0.1:41807"; there once it has started."""
+        """Of the API, from this machine, e.g. "http://127.0.0.1:41807"; once it has started."""
+        return self._addresses()[0]
+
+    @property
+    def sites_url(self) -> str:
+        """Of the sites: where people reach them if that is known, else from this machine."""
+        return self._public_sites_url or self._addresses()[1]
+
+    def _addresses(self) -> tuple[str, str]:
         if self._bound is None:
             raise RuntimeError("the embedded server has not started")
-        host, port = self._bound
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return self._bound
 
     @property
     def api_key(self) -> str:
@@ -128,8 +137,8 @@ class EmbeddedServer:
         return self._bound is not None
 
     def site_url(self, app_name: str) -> str:
-        """Where a published static site is, e.g. "http://127.0.0.1:41807/apps/web-jwkg6q/"."""
-        return f"{self.url}/apps/{quote(app_name)}/"
+        """Where a published static site is, e.g. "http://127.0.0.1:41808/apps/web-jwkg6q/"."""
+        return f"{self.sites_url}/apps/{quote(app_name)}/"
 
     async def start(self) -> None:
         """Open the data, go on with what waits, and listen.
@@ -144,10 +153,12 @@ class EmbeddedServer:
             if not key:
                 key = await asyncio.to_thread(_kept_key, self._places.key_file)
             self._key = key
-            await asyncio.to_thread(_sweep, self._places.root)
             await self._database.open()
+            known = {one["applicationId"] for one in await self.parts.catalog.applications()}
+            await asyncio.to_thread(sweep, self._places, known)
             await self._listen(key)
             await asyncio.to_thread(self._places.url_file.write_text, self.url)
+            await asyncio.to_thread(self._places.sites_url_file.write_text, self.sites_url)
             await self.parts.engine.start()
         except BaseException:  # also a cancel: what is open must be closed
             await self.stop()
@@ -157,10 +168,10 @@ class EmbeddedServer:
         """Stop listening, end what runs, close the data; what waits is kept."""
         if self._bound is not None:
             self._places.url_file.unlink(missing_ok=True)
+            self._places.sites_url_file.unlink(missing_ok=True)
         self._bound = None
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        while self._listeners:
+            await self._listeners.pop().stop()
         await self.parts.engine.stop()
         await self._database.close()
         if self._lock is not None:
@@ -180,35 +191,12 @@ class EmbeddedServer:
         await self.stop()
 
     async def _listen(self, key: str) -> None:
-        authorised = checks_key(key)
-        sites = Sites(self.parts.catalog, self._places)
-        streaming = Streaming(self.parts, authorised)
-        app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_hosts(sites)])
-        app.add_routes(docs.routes())
-        app.add_routes(Api(self.parts, authorised).routes())
-        app.add_routes(sites.routes())
-        app.add_routes(streaming.routes())
-
-        async def say_goodbye(_app: web.Application) -> None:
-            await streaming.close()
-
-        app.on_shutdown.append(say_goodbye)
-        self._runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, handle_signals=False
-        )
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
-        address = self._runner.addresses[0]
-        self._bound = (str(address[0]), int(address[1]))
-
-
-def _hosts(sites: Sites) -> Middleware:
-    @web.middleware
-    async def by_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-        answer = await sites.by_host(request)
-        return answer if answer is not None else await handler(request)
-
-    return by_host
+        api = api_listener(self.parts, key, self._host, self._port)
+        sites = sites_listener(self.parts, self._host, self._sites_port)
+        for listener in (api, sites):
+            await listener.start()
+            self._listeners.append(listener)
+        self._bound = api.url, sites.url
 
 
 def _lock(root: Path) -> int:
@@ -231,14 +219,6 @@ def _taken(handle: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _sweep(root: Path) -> None:
-    """Remove what builds of a killed process left half done; some of it holds secrets."""
-    for left in root.glob("applications/*/build-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    for left in root.glob("sites/*/current.*"):
-        left.unlink(missing_ok=True)
 
 
 def _kept_key(file: Path) -> str:

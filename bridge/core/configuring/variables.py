@@ -11,16 +11,33 @@ from bridge.core.errors import Rejected
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _QUOTES = ("'", '"', "`")
+_QUOTED = re.compile(r"""('(?:\\'|[^'])*'|"(?:\\"|[^"])*"|`(?:\\`|[^`])*`)[ \t]*(?:\#[^\n]*)?""")
 
 
 def variables_in(text: str | None) -> dict[str, str]:
     """The variables of a text with their values, quotes taken off; later ones win."""
-    return {key: _unquoted(raw.partition("=")[2].strip()) for key, raw in _statements(text) if key}
+    return {key: value_of(raw) for key, raw in statements(text) if key}
+
+
+def value_of(raw: str) -> str:
+    """The value of an assignment, without its quotes and a comment behind it."""
+    return _unquoted(written_value(raw))
+
+
+def written_value(raw: str) -> str:
+    """The value of an assignment as it is written there, without a comment behind it.
+
+    As Dokploy's dotenv has it, a value without quotes ends at the first #.
+    """
+    value = raw.partition("=")[2].strip()
+    if quoted := _QUOTED.fullmatch(value):
+        return quoted[1]
+    return value.partition("#")[0].rstrip()
 
 
 def assignments_in(text: str | None) -> dict[str, str]:
     """The variables of a text, each as it is written there: `KEY=VALUE`, quotes and all."""
-    return {key: raw for key, raw in _statements(text) if key}
+    return {key: raw for key, raw in statements(text) if key}
 
 
 def key_of(name: str) -> str:
@@ -60,10 +77,10 @@ def edited(text: str | None, changes: Mapping[str, str | None]) -> str | None:
     """
     if not changes:
         return text
-    statements = list(_statements(text))
-    last = {key: place for place, (key, _) in enumerate(statements)}
+    found = list(statements(text))
+    last = {key: place for place, (key, _) in enumerate(found)}
     lines = []
-    for place, (key, raw) in enumerate(statements):
+    for place, (key, raw) in enumerate(found):
         if key is None or key not in changes:
             lines.append(raw)
         elif (new := changes[key]) is not None and last[key] == place:
@@ -74,7 +91,7 @@ def edited(text: str | None, changes: Mapping[str, str | None]) -> str | None:
     return "\n".join(lines) or None
 
 
-def _statements(text: str | None) -> Iterator[tuple[str | None, str]]:
+def statements(text: str | None) -> Iterator[tuple[str | None, str]]:
     """Every statement as its key and its text; None is the key of what assigns nothing."""
     lines = (text or "").split("\n")
     place = 0
@@ -114,4 +131,4 @@ def _unquoted(value: str) -> str:
 
 def lines_besides(text: str | None) -> str:
     """The lines of a text that assign nothing, such as comments; without empty ones."""
-    return "\n".join(raw for key, raw in _statements(text) if key is None and raw.strip())
+    return "\n".join(raw for key, raw in statements(text) if key is None and raw.strip())

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from typing import Any, Protocol
 
-from bridge.web.guests import Guests
+from bridge.listening.guests import Guests
 from bridge.web.hooks import Hooks
 
 

@@ -15,7 +15,8 @@ DOKPLOY = {"dokploy": {"url": "https://dokploy.example.com", "api_key": "k"}}
 
 
 def told(values: dict[str, Any], *, apps: int = 0, backend: str | None = None) -> list[str]:
-    bridge = Bridge(None, "http://127.0.0.1:8080", backend, None)  # type: ignore[arg-type]
+    sites = "http://127.0.0.1:8091"
+    bridge = Bridge(None, "http://127.0.0.1:8080", backend, None, sites)  # type: ignore[arg-type]
     return welcome(Settings.model_validate(values), bridge, apps, "dokploy-bridge")
 
 

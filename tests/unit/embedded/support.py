@@ -167,7 +167,10 @@ class Client:
         )
 
     async def page(self, app: dict[str, Any], path: str = "") -> httpx.Response:
-        return await self.http.get(f"/apps/{app['appName']}/{path}")
+        return await self.http.get(self.site(app, path))
+
+    def site(self, app: dict[str, Any], path: str = "") -> str:
+        return f"{self.server.sites_url}/apps/{app['appName']}/{path}"
 
 
 @asynccontextmanager
@@ -225,6 +228,8 @@ class GitServer:
     Attributes:
         login: "user:password" that is asked for; None lets everybody in.
         gate: clones wait until it is set.
+        moved: where a repository is now, by its name here.
+        seen: names that were asked for, each with the credential that came along.
     """
 
     root: Path
@@ -232,8 +237,14 @@ class GitServer:
     login: str | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: int = 0
+    moved: dict[str, str] = field(default_factory=dict)
+    seen: set[tuple[str, str | None]] = field(default_factory=set)
 
     async def answer(self, request: web.Request) -> web.Response:
+        name, _, rest = request.path_qs.removeprefix("/").partition(".git/")
+        self.seen.add((name, request.headers.get("Authorization")))
+        if name in self.moved:
+            raise web.HTTPMovedPermanently(f"{self.moved[name]}.git/{rest}")
         wanted = base64.b64encode((self.login or "").encode()).decode()
         if self.login is not None and request.headers.get("Authorization") != f"Basic {wanted}":
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="git"'})

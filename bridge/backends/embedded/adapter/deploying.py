@@ -16,7 +16,7 @@ class Deploying(Calling):
     async def apps(self) -> list[App]:
         """Every application, oldest first."""
         records = await self._reading(self._parts.catalog.applications())
-        return [read_app(record, self.name) for record in records]
+        return [read_app(one, self.name, self._parts.public_site(one)) for one in records]
 
     async def deploy(self, app: App, *, title: str, description: str) -> None:
         """Put a deployment in the queue; it is on disk when this returns."""

@@ -52,7 +52,7 @@ class Making(Configuring):
         record = await self._reading(self._parts.catalog.application(id_))
         if record is None:
             raise NotFound(f"the embedded backend has no app {id_!r}")
-        return read_app(record, self.name)
+        return read_app(record, self.name, self._parts.public_site(record))
 
     async def site_url(self, app: App) -> str:
         """Where the app's static site is served."""

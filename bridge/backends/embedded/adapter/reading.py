@@ -17,8 +17,12 @@ _PROVIDER: TypeAdapter[ProviderSettings] = TypeAdapter(ProviderSettings)
 _COMMIT = re.compile(r"Commit: ([0-9a-f]{40}(?:[0-9a-f]{24})?)")
 
 
-def read_app(record: Record, backend: str) -> App:
-    """An application's record, with its environment and project, as an App."""
+def read_app(record: Record, backend: str, url: str | None = None) -> App:
+    """An application's record, with its environment and project, as an App.
+
+    Args:
+        url: where people see it.
+    """
     environment = record["environment"]
     paths = record["watchPaths"]
     return App(
@@ -31,6 +35,7 @@ def read_app(record: Record, backend: str) -> App:
         trigger=_trigger(record),
         watch_paths=None if paths is None else tuple(paths),
         auto_deploy=bool(record["autoDeploy"]),
+        url=url,
     )
 
 

@@ -2,18 +2,26 @@
 
 import asyncio
 import os
-import shutil
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bridge.backends.embedded.building.errors import BuildFailed
 from bridge.backends.embedded.building.process import Command, Runner
 from bridge.backends.embedded.building.sources import TRANSPORTS, Clone
+from bridge.backends.embedded.building.trees import check_out, fetch_submodules
 from bridge.backends.embedded.places import Places
+from bridge.backends.embedded.removing import remove
 from bridge.backends.embedded.undivided import undivided
 
 _MESSAGE_LIMIT = 16 * 1024
+
+_NO_CLONE = "git clone did not work; its own words are in the log"
+_NO_REDIRECT = (
+    ". Where they tell of error 301, 302, 307 or 308, the repository has moved: a credential does"
+    " not follow it, so save the address that it has now"
+)
 
 # No hooks, no helper programs, no other repository's object store: cloning only reads.
 _HARMLESS = {
@@ -24,7 +32,6 @@ _HARMLESS = {
     "transfer.fsckObjects": "false",
     "submodule.recurse": "false",
     "advice.detachedHead": "false",
-    "http.followRedirects": "initial",
 }
 
 
@@ -56,21 +63,22 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
     for url in await _candidates(source.urls):
         await runner.log.say(f"Cloning Repo {source.shown} {url}, branch {source.branch}: ✅")
         argv = ["git", "clone", f"--branch={source.branch}", "--depth=1", "--single-branch"]
-        argv += ["--no-tags", "--template=", "--progress", "--", url, into.name]
+        argv += ["--no-tags", "--template=", "--no-checkout", "--progress", "--", url, into.name]
         # A relative name, so that the log does not tell where on the machine it lies.
         code, _ = await runner.attempt(Command(argv, cwd=into.parent, env=env))
         if code == 0:
             break
-        await asyncio.to_thread(shutil.rmtree, into, ignore_errors=True)
+        await asyncio.to_thread(remove, into)
     else:
-        raise BuildFailed("git clone did not work; its own words are in the log")
+        raise BuildFailed(_NO_CLONE if source.authorization is None else _NO_CLONE + _NO_REDIRECT)
+    await check_out(into, "HEAD", runner, env)
     if source.submodules:
-        await _submodules(source, into, runner, env)
+        await fetch_submodules(into, runner, _for_submodules(source, scratch))
     return await _head(into, runner, env)
 
 
 async def swap(fresh: Path, places: Places, application_id: str) -> Path:
-    """Make a fresh checkout the application's code; the one before is removed."""
+    """Make a fresh checkout the application's code; the one before goes to its place."""
     code = places.code(application_id)
     old = fresh.with_name(fresh.name + ".old")
     await undivided(lambda: _swap(fresh, code, old))
@@ -81,16 +89,17 @@ def _swap(fresh: Path, code: Path, old: Path) -> None:
     if code.exists():
         code.rename(old)
     fresh.rename(code)
-    shutil.rmtree(old, ignore_errors=True)
 
 
-async def _submodules(source: Clone, into: Path, runner: Runner, env: dict[str, str]) -> None:
-    transports = [one for one in TRANSPORTS if one != "file" or _is_local(source.urls[0])]
-    # A repository from elsewhere must not bring in what lies on this machine's disk.
-    env = env | {"GIT_ALLOW_PROTOCOL": ":".join(transports)}
-    await runner.log.say("Getting submodules")
-    argv = ["git", "submodule", "update", "--init", "--recursive", "--depth=1", "--progress"]
-    await runner.run(Command(argv, cwd=into, env=env))
+def _for_submodules(source: Clone, scratch: Path) -> dict[str, str]:
+    """The environment without the repository's credential, and without ways that only it has.
+
+    Who may write to one repository could otherwise read others: those that the credential or the
+    machine's SSH keys open, and those on this machine's disk.
+    """
+    own = _transport(source.urls[0])
+    allowed = [one for one in TRANSPORTS if one not in ("file", "ssh") or one == own]
+    return _environment(replace(source, authorization=None), scratch, allowed)
 
 
 async def _head(into: Path, runner: Runner, env: dict[str, str]) -> Head:
@@ -100,19 +109,22 @@ async def _head(into: Path, runner: Runner, env: dict[str, str]) -> Head:
     return Head(sha.strip(), message.strip()[:_MESSAGE_LIMIT])
 
 
-def _environment(source: Clone, scratch: Path) -> dict[str, str]:
+def _environment(
+    source: Clone, scratch: Path, transports: Iterable[str] = TRANSPORTS
+) -> dict[str, str]:
     config = dict(_HARMLESS)
+    config["http.followRedirects"] = "initial"
     if source.authorization is not None:
-        parts = urlsplit(source.urls[0])
-        # Bound to the host, so that neither a redirect nor a submodule elsewhere gets it.
-        config[f"http.{parts.scheme}://{parts.netloc}/.extraHeader"] = source.authorization
+        # Git would send it on to where a redirect leads, also to another host.
+        config["http.followRedirects"] = "false"
+        config |= {f"http.{url}.extraHeader": source.authorization for url in source.urls}
     env = {
         "HOME": str(scratch),
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "/bin/false",
         "SSH_ASKPASS": "/bin/false",
         "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new",
-        "GIT_ALLOW_PROTOCOL": ":".join(TRANSPORTS),
+        "GIT_ALLOW_PROTOCOL": ":".join(transports),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_LFS_SKIP_SMUDGE": "1",
@@ -134,4 +146,10 @@ async def _candidates(urls: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _is_local(url: str) -> bool:
-    return url.lower().startswith("file:")
+    return _transport(url) == "file"
+
+
+def _transport(url: str) -> str:
+    """E.g. "https"; an address without one, as `git@host:path`, is SSH's."""
+    scheme, separator, _ = url.partition("://")
+    return scheme.lower() if separator else "ssh"

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from bridge.backends.embedded.building.builders import BUILDERS, IMAGE, Builder, Work
 from bridge.backends.embedded.building.checkout import Head, clone, swap
 from bridge.backends.embedded.building.errors import BuildFailed
+from bridge.backends.embedded.building.growth import within_limits
 from bridge.backends.embedded.building.logs import Growth, Log
 from bridge.backends.embedded.building.process import Limits, Runner, time_limit
 from bridge.backends.embedded.building.redaction import secret_values
@@ -21,6 +21,7 @@ from bridge.backends.embedded.places import Places, inside
 from bridge.backends.embedded.records.catalog import Catalog
 from bridge.backends.embedded.records.database import Record
 from bridge.backends.embedded.records.history import Deployment, Ending, Job
+from bridge.backends.embedded.removing import Remover
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Pipeline:
         self._hosts = hosts
         self._limits = limits
         self._search_path = search_path
+        self.remover = Remover()
 
     async def run(self, job: Job, deployment: Deployment) -> Ending:
         """Run a deployment to its end; does not raise, except when it is cancelled itself.
@@ -118,6 +120,7 @@ class Pipeline:
                 scratch=await asyncio.to_thread(_new_folder, scratch / "build"),
                 site=self._places.site(job.application_id),
                 runner=runner,
+                remover=self.remover,
                 env=variables.env,
                 build_args=variables.build_args,
                 build_secrets=variables.build_secrets,
@@ -140,7 +143,8 @@ class Pipeline:
         fresh = scratch / "checkout"
         home = await asyncio.to_thread(_new_folder, scratch / "home")
         async with time_limit("getting the code", self._limits.clone_seconds):
-            head = await clone(source, fresh, runner, home)
+            cloning = clone(source, fresh, runner, home)
+            head = await within_limits(cloning, fresh, self._limits)
         await swap(fresh, self._places, deployment.application_id)
         await runner.log.say(f"Checked out {head.sha}")
         return head
@@ -160,7 +164,7 @@ class Pipeline:
         try:
             yield path
         finally:
-            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            self.remover.later(path)
 
 
 def read_variables(application: Record) -> Variables:

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process, SubprocessStreamProtocol
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,7 +44,10 @@ class Limits:
         memory_bytes: address space of any one program that we start: git, nixpacks, railpack,
             pack. What Docker builds runs in its own daemon, under its limits.
         log_bytes: size of a log; what comes after is left out.
-        site_bytes: size of a published site.
+        checkout_bytes, checkout_entries: size of the code with its submodules and Git's own
+            folder, and how many files and folders that are.
+        site_bytes, site_entries, site_depth: the same of a published site, with what links
+            in it lead to, and how deep its folders may lie in each other.
     """
 
     clone_seconds: float = 300.0
@@ -52,7 +55,11 @@ class Limits:
     file_bytes: int = 4 * 1024**3
     memory_bytes: int = 8 * 1024**3
     log_bytes: int = 10 * 1024**2
+    checkout_bytes: int = 8 * 1024**3
+    checkout_entries: int = 500_000
     site_bytes: int = 2 * 1024**3
+    site_entries: int = 100_000
+    site_depth: int = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +70,14 @@ class Command:
         argv: its name, looked up on the search path, and its arguments.
         env: added to the few variables that every program gets.
         quiet: its output is returned, not logged.
+        hear: takes the output instead, piece by piece; the program ends when it raises.
     """
 
     argv: Sequence[str]
     cwd: Path | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     quiet: bool = False
+    hear: Callable[[bytes], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +117,12 @@ class Runner:
         argv = [*_limited(self.limits), program, *command.argv[1:]]
         transport, process = await _start(argv, command.cwd, self._env(command))
         output: list[str] = []
-        reader = asyncio.create_task(self._read(process, None if not command.quiet else output))
+        reading = (
+            _hear(process, command.hear)
+            if command.hear is not None
+            else self._read(process, output if command.quiet else None)
+        )
+        reader = asyncio.create_task(reading)
         try:
             code = await process.wait()
             # A child that went on by itself may hold the pipe open: do not wait for it.
@@ -140,6 +154,18 @@ class Runner:
     def _env(self, command: Command) -> dict[str, str]:
         env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         return {"HOME": str(Path.home()), **env, **command.env, "PATH": self._path()}
+
+
+async def _hear(process: Process, hear: Callable[[bytes], None]) -> None:
+    assert process.stdout is not None
+    try:
+        while chunk := await process.stdout.read(_READ):
+            hear(chunk)
+    except BuildFailed:
+        _signal(process.pid, signal.SIGKILL)
+        while await process.stdout.read(_READ):  # asyncio tells no end before the pipe is empty
+            pass
+        raise
 
 
 def _limited(limits: Limits) -> list[str]:

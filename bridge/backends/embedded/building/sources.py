@@ -22,7 +22,7 @@ class Clone:
 
     Attributes:
         urls: addresses to try one after another, without credentials.
-        authorization: value of an HTTP header for the host of `urls`; never shown.
+        authorization: value of an HTTP header for `urls` and what lies below; never shown.
         shown: "GitHub", "GitLab" or "Custom", for the log.
     """
 
@@ -71,7 +71,7 @@ def _custom(app: Record) -> Clone:
         raise BuildFailed("no Git repository is configured: save a Git provider first")
     url, authorization = split_credentials(check_url(app["customGitUrl"]))
     return Clone(
-        urls=(url,),
+        urls=(url,) if authorization is None else _with_and_without_git(url),
         branch=check_branch(app["customGitBranch"]),
         build_path=app["customGitBuildPath"] or "/",
         submodules=bool(app["enableSubmodules"]),
@@ -160,6 +160,12 @@ def split_credentials(url: str) -> tuple[str, str | None]:
     user, _, password = login.partition(":")
     bare = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
     return bare, _basic(unquote(user), unquote(password), even_empty=True)
+
+
+def _with_and_without_git(url: str) -> tuple[str, ...]:
+    """An address that may lack its `.git`, which a host would add by a redirect."""
+    plain = url.rstrip("/")
+    return (url,) if plain.endswith(".git") or "?" in url else (url, f"{plain}.git")
 
 
 def _basic(user: str, password: str | None, *, even_empty: bool = False) -> str | None:

@@ -1,30 +1,21 @@
 """Environment variables as people write them: lines of KEY=VALUE. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+from bridge.core.configuring.variables import statements, written_value
+
 _REFERENCE = re.compile(r"\$\{\{\s*(?:(project|environment)\.)?([A-Za-z_][\w.-]*)\s*\}\}")
-_QUOTES = ("'", '"')
+_QUOTES = ("'", '"', "`")
 
 
 def parse_variables(text: str | None) -> dict[str, str]:
-    """Read lines of KEY=VALUE; later ones win.
+    """Read lines of KEY=VALUE as Dokploy does; later ones win.
 
     Empty lines, comments and lines without a proper key are left out. Quotes around a value
-    are taken off; a value in double quotes may go over several lines and knows `\\n`.
+    are taken off; a value in quotes may go over several lines, one in double quotes knows `\\n`.
     """
-    found: dict[str, str] = {}
-    lines = iter((text or "").splitlines())
-    for line in lines:
-        key, equals, value = line.strip().removeprefix("export ").partition("=")
-        key, value = key.strip(), value.strip()
-        if not equals or not _KEY.fullmatch(key):
-            continue
-        if value.startswith('"') and not _closed(value):
-            value = "\n".join([value, *_until_closed(lines)])
-        found[key] = _unquoted(value)
-    return found
+    return {key: _unquoted(written_value(raw)) for key, raw in statements(text) if key}
 
 
 def resolve(
@@ -64,14 +55,3 @@ def _unquoted(value: str) -> str:
 def _unescaped(text: str) -> str:
     known = {"n": "\n", '"': '"', "\\": "\\"}
     return re.sub(r"\\(.)", lambda match: known.get(match[1], match[0]), text)
-
-
-def _closed(value: str) -> bool:
-    return len(value) > 1 and bool(re.search(r'(?<!\\)(?:\\\\)*"$', value[1:]))
-
-
-def _until_closed(lines: Iterator[str]) -> Iterator[str]:
-    for line in lines:
-        yield line
-        if _closed('"' + line.rstrip()):
-            return

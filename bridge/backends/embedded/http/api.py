@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.backends.embedded.http.failures import Failure
 from bridge.backends.embedded.http.inputs import Input
@@ -22,6 +23,7 @@ BODY_LIMIT = 2 * 1024**2
 """Bytes; an icon, the largest field there is, may have that many."""
 
 _JSON = "application/json"  # what procedures answer with; a closed door names the charset, too
+_NO_DASHBOARD = {"X-Dashboard": "none"}  # so that nobody links to pages that are not there
 Authorised = Callable[[web.BaseRequest], bool]
 
 
@@ -90,8 +92,9 @@ class Api:
 
 
 def _json_answer(answer: object, status: int = 200) -> web.Response:
-    body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
-    return web.Response(body=body, status=status, content_type=_JSON)
+    # A header of the request may hold bytes that are no text, and a refusal may quote it.
+    body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return web.Response(body=body, status=status, content_type=_JSON, headers=_NO_DASHBOARD)
 
 
 def invalid_response(error: InvalidInput, path: str) -> web.Response:
@@ -128,6 +131,8 @@ async def _read(procedure: Procedure, request: web.Request) -> Input:
     except web.HTTPRequestEntityTooLarge as error:
         words = f"The body is larger than {BODY_LIMIT} bytes"
         raise Failure("REQUEST_ENTITY_TOO_LARGE", words) from error
+    except (HttpProcessingError, web.RequestPayloadError, ConnectionError) as error:
+        raise BadJson from error  # it was cut off, or is not encoded as its headers say
     return parse(procedure.model, _json(raw))
 
 

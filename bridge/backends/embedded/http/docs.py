@@ -76,6 +76,7 @@ _HEADERS = {
         "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline';"
         " connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     ),
+    "Cross-Origin-Opener-Policy": "same-origin",  # who opened this page can't lead it elsewhere
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }

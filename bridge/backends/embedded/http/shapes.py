@@ -4,6 +4,7 @@ A read shows less of a record than is kept; which read shows which fields is dat
 """
 
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from bridge.backends.embedded.records.database import Record
 from bridge.backends.embedded.records.history import Deployment, Job
@@ -90,18 +91,48 @@ def application_one(
     *,
     github: Record | None,
     gitlab: Record | None,
+    url: str | None = None,
 ) -> Record:
-    """`application.one`; its deployments are the oldest first, unlike `deployment.all`."""
+    """`application.one`; its deployments are the oldest first, unlike `deployment.all`.
+
+    Args:
+        url: where people see it, which is told as its domain.
+    """
     empty: Record = {name: [] for name in ("mounts", "redirects", "security", "ports")}
     return (
         application
-        | {"domains": [], "deployments": [deployment_one(one) for one in deployments]}
+        | {"domains": [_domain(application, url)] if url else []}
+        | {"deployments": [deployment_one(one) for one in deployments]}
         | empty
         | {"gitlab": gitlab and _only(_OF_GITLAB, gitlab)}
         | {"github": github and _only(_OF_GITHUB, github)}
         | _NO_RELATIONS
         | {"previewDeployments": [], "hasGitProviderAccess": True, "unauthorizedProvider": None}
     )
+
+
+def _domain(application: Record, url: str) -> Record:
+    parts = urlsplit(url)
+    return {
+        "domainId": application["applicationId"],
+        "host": parts.netloc,
+        "https": parts.scheme == "https",
+        "port": None,
+        "path": parts.path,
+        "serviceName": None,
+        "domainType": "application",
+        "uniqueConfigKey": 1,
+        "createdAt": application["createdAt"],
+        "composeId": None,
+        "customCertResolver": None,
+        "applicationId": application["applicationId"],
+        "previewDeploymentId": None,
+        "certificateType": "none",
+        "internalPath": "/",
+        "stripPath": False,
+        "middlewares": [],
+        "enabled": True,
+    }
 
 
 def application_deleted(application: Record) -> Record:

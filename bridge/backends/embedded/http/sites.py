@@ -2,17 +2,27 @@
 
 import asyncio
 import json
+import logging
 import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.typedefs import Handler
 
 from bridge.backends.embedded.places import Places
 from bridge.backends.embedded.records.catalog import Catalog
+from bridge.listening.sparing import Sparing
 
 HOST_SUFFIX = ".localhost"
+
+READ_SECONDS = 30.0
+SLOWEST = 8 * 1024
+"""A page has to be read within so many seconds, and so many bytes a second on top."""
+
+_sparing = Sparing(logging.getLogger(__name__))
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -66,12 +76,13 @@ class Sites:
             web.get("/apps/{app}/{path:.*}", self._by_path),
         ]
 
-    async def by_host(self, request: web.Request) -> web.StreamResponse | None:
-        """The answer when the host is an application's; None when it is not."""
+    @web.middleware
+    async def by_host(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer where the host is an application's; a middleware."""
         host = (request.headers.get("Host") or "").rpartition(":")
         name = (host[0] or host[2]).lower()
         if not name.endswith(HOST_SUFFIX):
-            return None
+            return await handler(request)
         app_name = name.removesuffix(HOST_SUFFIX)
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={"Allow": "GET, HEAD"})
@@ -84,7 +95,9 @@ class Sites:
         return await self._send(app_name, request.match_info["path"], request)
 
     async def _send(self, app_name: str, path: str, request: web.Request) -> web.StreamResponse:
-        application_id = await self._catalog.application_named(app_name)
+        # A name that is no text can't be looked up.
+        is_text = app_name.isprintable()
+        application_id = await self._catalog.application_named(app_name) if is_text else None
         found = Found(None)
         if application_id is not None:
             found = await asyncio.to_thread(find, self._places.site(application_id), path)
@@ -94,7 +107,27 @@ class Sites:
             words = "Nothing is published here" if application_id is None else "Not found"
             return web.Response(status=404, text=words + "\n", headers=_HEADERS)
         headers = _HEADERS | {"Content-Type": content_type(found.file)}
-        return web.FileResponse(found.file, status=found.status, headers=headers)
+        size = await asyncio.to_thread(lambda file: file.stat().st_size, found.file)
+        return _Page(found.file, READ_SECONDS + size / SLOWEST, found.status, headers)
+
+
+class _Page(web.FileResponse):
+    """A file that has to be read in time; else the connection goes, and the open file with it."""
+
+    def __init__(self, file: Path, seconds: float, status: int, headers: dict[str, str]) -> None:
+        super().__init__(file, status=status, headers=headers)
+        self._seconds = seconds
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send all of the file: for one, aiohttp does that here."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await super().prepare(request)
+        except TimeoutError:
+            _sparing.info("a page was read too slowly", seconds=self._seconds)
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError from None
 
 
 def find(site: Path, wanted: str) -> Found:

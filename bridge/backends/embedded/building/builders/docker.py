@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from bridge.backends.embedded.building.builders.passing import by_name
 from bridge.backends.embedded.building.builders.work import Work, write_env_file, write_secrets
 from bridge.backends.embedded.building.errors import BuildFailed
 from bridge.backends.embedded.building.process import Command
@@ -37,12 +38,12 @@ class Dockerfile:
             argv += ["--target", stage]
         if app["cleanCache"]:
             argv.append("--no-cache")
-        for key, value in work.build_args.items():
-            argv += ["--build-arg", f"{key}={value}"]
+        passed = await by_name(work, "docker", "--build-arg", work.build_args)
+        argv += passed.argv
         for key, path in (await write_secrets(work)).items():
             argv += ["--secret", f"id={key},src={path}"]
         await work.runner.log.say(f"Building {work.name}")
-        env = {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+        env = passed.env | {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
         await work.runner.run(Command([*argv, str(context)], cwd=work.folder, env=env))
         await work.runner.log.say("Docker build completed: ✅")
         await start_container(work, f"{work.name}:latest")
@@ -76,10 +77,10 @@ async def start_container(work: Work, image: str) -> None:
     argv += ["--label", f"{APPLICATION_LABEL}={work.application['applicationId']}"]
     argv += ["--env-file", str(env_file), *_resources(work)]
     argv += [part for port in await _ports(work, image) for part in ("-p", f"127.0.0.1::{port}")]
-    for key, value in work.env.items():
-        if "\n" in value:  # the file knows single lines only
-            argv += ["--env", f"{key}={value}"]
-    new = (await run(Command([*argv, image], quiet=True))).split()[-1:]
+    several = {key: value for key, value in work.env.items() if "\n" in value}
+    passed = await by_name(work, "docker", "--env", several)  # the file knows single lines only
+    command = Command([*argv, *passed.argv, image], env=passed.env, quiet=True)
+    new = (await run(command)).split()[-1:]
     await work.runner.log.say(f"Started container {new[0][:12] if new else ''}: ✅")
     if old:
         await run(Command(["docker", "rm", "--force", *old], quiet=True))

@@ -1,13 +1,9 @@
-"""Builders that find out by themselves how to build: Nixpacks, Railpack, Buildpacks.
+"""Builders that find out by themselves how to build: Nixpacks, Railpack, Buildpacks."""
 
-Values travel in the environment, where other users of the machine can't read them; only a
-name that would change how the tool itself runs goes on the command line.
-"""
-
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.backends.embedded.building.builders.docker import start_container
+from bridge.backends.embedded.building.builders.passing import by_name
 from bridge.backends.embedded.building.builders.work import (
     Work,
     refuse_links_outside,
@@ -15,12 +11,6 @@ from bridge.backends.embedded.building.builders.work import (
     write_secrets,
 )
 from bridge.backends.embedded.building.process import Command
-from bridge.backends.embedded.words import words
-
-_RESERVED = frozenset(
-    words("PATH HOME SHELL TMPDIR IFS ENV BASH_ENV HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY")
-)
-_RESERVED_PREFIXES = ("LD_", "DYLD_", "DOCKER_", "BUILDKIT_", "GIT_", "SSL_", "XDG_", "CNB_")
 
 
 class Nixpacks:
@@ -32,8 +22,8 @@ class Nixpacks:
         await work.runner.require("docker")
         await _prepare(work)
         argv = ["nixpacks", "build", str(work.folder), "--name", work.name]
-        named, env = passed_by_name("--env", _variables(work))
-        await work.runner.run(Command([*argv, *named], cwd=work.folder, env=env))
+        passed = await by_name(work, "nixpacks", "--env", _variables(work))
+        await work.runner.run(Command([*argv, *passed.argv], cwd=work.folder, env=passed.env))
         await start_container(work, f"{work.name}:latest")
 
 
@@ -46,9 +36,9 @@ class Railpack:
         await work.runner.require("docker")
         await _prepare(work)
         plan = work.scratch / "railpack-plan.json"
-        named, env = passed_by_name("--env", _variables(work))
-        argv = ["railpack", "prepare", str(work.folder), "--plan-out", str(plan), *named]
-        await work.runner.run(Command(argv, cwd=work.folder, env=env))
+        passed = await by_name(work, "railpack", "--env", _variables(work))
+        argv = ["railpack", "prepare", str(work.folder), "--plan-out", str(plan), *passed.argv]
+        await work.runner.run(Command(argv, cwd=work.folder, env=passed.env))
         version = (work.application["railpackVersion"] or "").lstrip("v")
         frontend = "ghcr.io/railwayapp/railpack-frontend" + (f":v{version}" if version else "")
         argv = ["docker", "buildx", "build", "--build-arg", f"BUILDKIT_SYNTAX={frontend}"]
@@ -56,8 +46,9 @@ class Railpack:
         for name, path in (await write_secrets(work)).items():
             argv += ["--secret", f"id={name},src={path}"]
         plain = {**work.env, **work.build_args}
-        kept, env = passed_by_name("--secret", plain, form="id={name},env={name}")
-        await work.runner.run(Command([*argv, *kept, str(work.folder)], cwd=work.folder, env=env))
+        kept = await by_name(work, "docker", "--secret", plain, form="id={name},env={name}")
+        argv += [*kept.argv, str(work.folder)]
+        await work.runner.run(Command(argv, cwd=work.folder, env=kept.env))
         await start_container(work, f"{work.name}:latest")
 
 
@@ -80,26 +71,10 @@ class Buildpacks:
         await _prepare(work)
         chosen = work.application[self.version_field] if self.version_field else None
         image = f"{self.builder}:{chosen or self.default_version}"
-        named, env = passed_by_name("--env", _variables(work))
+        passed = await by_name(work, "pack", "--env", _variables(work))
         argv = ["pack", "build", work.name, "--path", str(work.folder), "--builder", image]
-        await work.runner.run(Command([*argv, *named], cwd=work.folder, env=env))
+        await work.runner.run(Command([*argv, *passed.argv], cwd=work.folder, env=passed.env))
         await start_container(work, f"{work.name}:latest")
-
-
-def passed_by_name(
-    option: str, variables: Mapping[str, str], *, form: str = "{name}"
-) -> tuple[list[str], dict[str, str]]:
-    """Arguments that name variables, and the environment that holds their values."""
-    argv: list[str] = []
-    env: dict[str, str] = {}
-    for name, value in variables.items():
-        if name in _RESERVED or name.startswith(_RESERVED_PREFIXES):
-            if form == "{name}":
-                argv += [option, f"{name}={value}"]
-            continue
-        argv += [option, form.format(name=name)]
-        env[name] = value
-    return argv, env
 
 
 def _variables(work: Work) -> dict[str, str]:

@@ -11,6 +11,7 @@ from bridge.backends.embedded.building.errors import BuildFailed
 from bridge.backends.embedded.building.process import Runner
 from bridge.backends.embedded.building.variables import as_env_file
 from bridge.backends.embedded.records.database import Record
+from bridge.backends.embedded.removing import Remover
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Work:
         folder: the build path inside of it.
         scratch: an empty folder, removed afterwards, for files with secrets.
         site: where releases of a static site go.
+        remover: takes what is not needed any more.
         env, build_args, build_secrets: read and resolved.
     """
 
@@ -33,6 +35,7 @@ class Work:
     scratch: Path
     site: Path
     runner: Runner
+    remover: Remover
     env: Mapping[str, str]
     build_args: Mapping[str, str]
     build_secrets: Mapping[str, str]

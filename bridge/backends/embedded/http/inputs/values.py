@@ -18,10 +18,15 @@ APP_NAME_PATTERN = r"^[a-zA-Z0-9._-]+$"
 BRANCH_PATTERN = r"^[a-zA-Z0-9._\-/#]+$"
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def _storable(text: str) -> str:
-    """Refuse what a command line can't hold; pydantic itself refuses halves of surrogates."""
+    """Refuse what a command line can't hold, and what is no text."""
     if "\0" in text:
         raise ValueError("must not contain a NUL character")
+    if _SURROGATE.search(text):
+        raise ValueError("must not contain half of a surrogate pair")
     return text
 
 

@@ -1,7 +1,6 @@
 """`application.*`: making, reading, changing and deleting applications."""
 
 import asyncio
-import shutil
 import sqlite3
 
 from bridge.backends.embedded.building.containers import remove_containers
@@ -11,6 +10,7 @@ from bridge.backends.embedded.http.procedures.searching import found, page
 from bridge.backends.embedded.parts import Parts
 from bridge.backends.embedded.records.database import Record
 from bridge.backends.embedded.records.ids import moment, new_app_name
+from bridge.backends.embedded.removing import remove
 
 _NONE_OF_THESE = {
     "giteaId": "Gitea Provider",
@@ -51,6 +51,7 @@ async def one(parts: Parts, input_: inputs.ApplicationId) -> Record:
         reversed(deployments),
         github=await parts.catalog.provider("github", github_id) if github_id else None,
         gitlab=await parts.catalog.provider("gitlab", gitlab_id) if gitlab_id else None,
+        url=parts.public_site(application),
     )
 
 
@@ -155,5 +156,5 @@ async def erase(parts: Parts, application_id: str) -> None:
         places.logs_of(application_id),
     )
     for folder in folders:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(remove, folder)
     await remove_containers(application_id, parts.search_path)

@@ -1,0 +1,90 @@
+"""Addresses that the embedded backend tells: each is one that works, or none is told."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import ValidationError
+
+from bridge.backends.dokploy import Dokploy
+from bridge.backends.embedded import EmbeddedBackend
+from bridge.settings import Settings
+from tests.unit.cli.conftest import Cli
+from tests.unit.embedded.support import Repository, running_server
+
+PUBLIC = "https://sites.example.com/of/us"
+
+
+@pytest.mark.parametrize("public", [None, PUBLIC, f"{PUBLIC}/"])
+async def test_only_a_public_address_that_is_set_is_told_to_people(
+    tmp_path: Path, public: str | None
+) -> None:
+    async with running_server(tmp_path / "data", sites_url=public) as client:
+        repository = Repository.make(tmp_path / "repository")
+        site = await client.app("web", repository.url)
+        await client.app("api", repository.url, buildType="dockerfile")
+        over_http = Dokploy(client.server.url, client.server.api_key)
+        try:
+            found = [
+                {app.name: app for app in await backend.apps()}
+                for backend in (EmbeddedBackend(client.server), over_http)
+            ]
+        finally:
+            await over_http.close()
+
+    for apps in found:
+        assert apps["web"].url == (f"{PUBLIC}/apps/{site['appName']}" if public else None)
+        assert apps["api"].url is None
+        assert [app.page for app in apps.values()] == [None, None]  # there is no dashboard
+
+
+def created(cli: Cli, repository: Repository, **environment: str) -> Any:
+    words = ("app", "create", "web", "--repo", str(repository.path), "--project", "p")
+    made = cli.json(*words, **environment)
+    cli("app", "delete", "p/web", **environment)
+    assert made["page"] is None
+    return made["url"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "base"),
+    [
+        ({}, "http://127.0.0.1:8091"),
+        ({"PORT": "9000"}, "http://127.0.0.1:9001"),
+        ({"PORT": "9000", "SITES_PORT": "80"}, "http://127.0.0.1:80"),
+        ({"HOST": "0.0.0.0"}, "http://127.0.0.1:8091"),
+        ({"HOST": "::"}, "http://[::1]:8091"),
+        ({"SITES_URL": f"{PUBLIC}/"}, PUBLIC),
+        ({"PORT": "0"}, None),
+        ({"SITES_PORT": "0"}, None),
+    ],
+)
+def test_a_new_app_is_said_to_be_where_it_will_be(
+    cli: Cli, tmp_path: Path, environment: dict[str, str], base: str | None
+) -> None:
+    repository = Repository.make(tmp_path / "repository")
+    given = {f"BRIDGE_EMBEDDED_{name}": value for name, value in environment.items()}
+
+    url = created(cli, repository, **given)
+
+    assert url is None if base is None else url.startswith(f"{base}/apps/web-")
+
+
+async def test_beside_a_running_backend_its_own_address_is_told(cli: Cli, tmp_path: Path) -> None:
+    repository = Repository.make(tmp_path / "repository")
+    async with running_server(cli.data / "embedded") as client:
+        words = ("app", "create", "web", "--repo", str(repository.path))
+        made = await asyncio.to_thread(cli.json, *words)
+        await client.deployed(made["id"])
+        async with httpx.AsyncClient(trust_env=False) as http:
+            page = await http.get(made["url"])
+
+    assert page.text == "<h1>first</h1>"
+
+
+def test_the_api_and_the_sites_need_two_ports() -> None:
+    with pytest.raises(ValidationError, match="the sites need a port of their own"):
+        Settings.model_validate({"embedded": {"port": 8090, "sites_port": 8090}})
+    assert Settings.model_validate({"embedded": {"port": 65535}}).embedded.port_of_sites == 0
