@@ -11,6 +11,7 @@ from bridge.app.parts import Parts, Places, all_of
 from bridge.app.secrets import seal_of
 from bridge.app.storage import flows_of
 from bridge.app.whereabouts import database_url
+from bridge.githosts.apart import Apart
 from bridge.journey.catchup.catchup import Diligence, catchup
 from bridge.journey.catchup.reconcile import ReadsRefs
 from bridge.journey.configuring.configuring import Configuring
@@ -54,6 +55,7 @@ async def work(
     shown = all_of(settings, shown_there, slack, places)
     flows = await _flows(parts, stack, slack.permits)
     shared = database_url(settings) is not None
+    apart = Apart()
     deliveries = Deliveries(
         stores.inbox,
         stores.journal,
@@ -68,11 +70,12 @@ async def work(
         Views(changes, stores.journal),
         owner=parts.owner,
         way=Way(lambda: stores.inbox.kept),
+        apart=apart,
     )
     stores.inbox.woken = deliveries.wake
     stack.push_async_callback(deliveries.close)
     await in_background(stack, "deliveries", deliveries.run())
-    await _timers(parts, stack, apis, flows)
+    await _timers(parts, stack, apis, flows, apart)
     if settings.feedback.enabled:
         feedback = Feedback(
             stores.journal,
@@ -115,7 +118,11 @@ async def _flows(parts: Parts, stack: AsyncExitStack, permits: Permits) -> "Dura
 
 
 async def _timers(
-    parts: Parts, stack: AsyncExitStack, apis: Mapping[str, HostApi], flows: "DurableFlows"
+    parts: Parts,
+    stack: AsyncExitStack,
+    apis: Mapping[str, HostApi],
+    flows: "DurableFlows",
+    apart: Apart,
 ) -> None:
     """What is done now and then; of several processes one does it."""
     settings, stores, turn = parts.settings, parts.stores, parts.turn
@@ -136,6 +143,7 @@ async def _timers(
             diligence,
             homes=homes_of(settings),
             turn=turn,
+            apart=apart,
         )
         await in_background(stack, "catchup", behind.run())
 

@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -32,6 +32,14 @@ class Keep:
 
 
 @dataclass(slots=True)
+class Begin:
+    """Deliveries that are about to be tried, each with its note."""
+
+    begun: Mapping[int, str]
+    done: asyncio.Future[None]
+
+
+@dataclass(slots=True)
 class Finish:
     """How far deliveries have come."""
 
@@ -48,7 +56,7 @@ class Forget:
     done: asyncio.Future[None]
 
 
-Item = Keep | Finish | Forget
+Item = Keep | Begin | Finish | Forget
 
 
 def rows_of(batch: Sequence[Item]) -> list[tuple[Keep, tuple[Any, ...]]]:
@@ -64,6 +72,10 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Let go of the connection."""
+
+
+MOST_AT_ONCE = 16 * 2**20
+"""Bytes of packed bodies that are read for deciding at a time; one larger comes alone."""
 
 
 class BatchedInbox:
@@ -147,6 +159,12 @@ class BatchedInbox:
     async def keep(self, new: NewDelivery) -> Kept:
         """As `put`, and wait for it. Raises Unreachable."""
         return await self.put(new)
+
+    async def begin(self, seqs: Mapping[int, str]) -> None:
+        """Record that deliveries are about to be tried, each with a note in place of its error."""
+        item = Begin(seqs, asyncio.get_running_loop().create_future())
+        self._queue.put(item)
+        await item.done
 
     async def finish(self, finished: Sequence[Finished]) -> None:
         """Record how far deliveries have come, in one transaction."""

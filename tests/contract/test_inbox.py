@@ -509,3 +509,59 @@ async def test_positions_of_an_empty_inbox_go_on_as_well(inbox: Any) -> None:
     assert await inbox.continue_after(5)
 
     assert (await inbox.keep(delivery("one"))).seq == 6
+
+
+# ── attempts ─────────────────────────────────────────────────────────────────
+
+
+async def test_an_attempt_that_has_begun_is_on_disk_and_its_delivery_stays_due(
+    reopened: Opened,
+) -> None:
+    inbox = await reopened()
+    kept = await inbox.keep(delivery("one"))
+    await inbox.due(0.0, 10)
+
+    await inbox.begin({kept.seq: "attempt 1 of 3"})
+    inbox = await reopened()  # whoever began it is gone
+    (found,) = await inbox.due(0.0, 10)
+    assert (found.state, found.attempts) == (DeliveryState.KEPT, 1)
+    assert found.error == "attempt 1 of 3"
+
+    await inbox.finish([finished(kept.seq, "one", DeliveryState.DECIDED)])
+    await inbox.begin({kept.seq: "too late"})
+    found = await inbox.get(kept.seq)
+    assert (found.state, found.error) == (DeliveryState.DECIDED, None)
+
+
+async def test_of_large_deliveries_few_are_due_at_a_time_and_each_comes(inbox: Any) -> None:
+    chance = random.Random(1)
+    bodies = [chance.randbytes(6 * 2**20) for _ in range(5)]
+    for number, body in enumerate(bodies):
+        await inbox.keep(delivery(str(number), body=body))
+    came = []
+
+    while some := await inbox.due(0.0, 100):
+        assert sum(one.size for one in some) <= 18 * 2**20
+        came += [one.id for one in some]
+        await inbox.finish([finished(one.seq, one.id, DeliveryState.DECIDED) for one in some])
+
+    assert came == ["0", "1", "2", "3", "4"]
+
+
+async def test_one_delivery_larger_than_what_is_due_at_a_time_comes_alone(inbox: Any) -> None:
+    await inbox.keep(delivery("large", body=random.Random(1).randbytes(20 * 2**20)))
+    await inbox.keep(delivery("small"))
+
+    assert await due_ids(inbox) == ["large"]
+
+
+async def test_a_body_comes_back_in_pieces_too(inbox: Any) -> None:
+    body = random.Random(1).randbytes(1_000_000) + b"x" * 1_000_000
+    kept = await inbox.keep(delivery("one", body=body))
+
+    found = await inbox.get(kept.seq)
+
+    assert found.size == len(body)
+    pieces = list(found.stored.pieces())
+    assert b"".join(pieces) == body
+    assert max(map(len, pieces)) <= 256 * 1024

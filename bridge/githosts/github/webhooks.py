@@ -150,7 +150,7 @@ class GitHub:
                 "X-Hub-Signature-256 does not fit the body: is the webhook's secret one of ours?"
             )
 
-    def parse(self, event: str, headers: Mapping[str, str], body: bytes) -> Event:
+    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
         """Say what a delivery means; see `GitHost.parse`."""
         if event == "pull_request":
             data = load(_json(headers, body), "github pull request")
@@ -163,7 +163,7 @@ class GitHub:
         return ref if isinstance(ref, Ignored) else _meaning(push, ref)
 
 
-def _json(headers: Mapping[str, str], body: bytes) -> bytes:
+def _json(headers: Mapping[str, str], body: Body) -> Body:
     """The JSON of a body, which may be the form field `payload`: a setting of the webhook."""
     if headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         return body

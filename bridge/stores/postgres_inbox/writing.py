@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from bridge.ports.inbox import Kept
-from bridge.stores.batches import Finish, Forget, Item, Keep, rows_of
+from bridge.stores.batches import Begin, Finish, Forget, Item, Keep, rows_of
 from bridge.stores.links import Connection, Link
 from bridge.stores.postgres_inbox.listening import CHANNEL
 from bridge.stores.postgres_inbox.schema import migrate
@@ -38,6 +38,12 @@ WITH known AS (
 SELECT k.key, k.seq, a.seq IS NOT NULL,
     CASE WHEN a.seq IS NOT NULL THEN pg_notify('{CHANNEL}', '') END
 FROM known k LEFT JOIN again a ON a.seq = k.seq
+"""
+
+_BEGIN = """
+UPDATE inbox_work w SET attempts = w.attempts + 1, error = b.note
+FROM unnest(%s::int8[], %s::text[]) AS b (seq, note)
+WHERE w.seq = b.seq AND w.state = 'kept' AND (w.claimed_by IS NULL OR w.claimed_by = %s)
 """
 
 _FINISH = """
@@ -76,12 +82,15 @@ class Writer:
             items: list[Any] = list(some)
             if kind is Keep:
                 _keep(db, items, rows)
+            elif kind is Begin:
+                for item in items:
+                    db.execute(_BEGIN, [list(item.begun), list(item.begun.values()), self._owner])
             elif kind is Finish:
                 _finish(db, items, self._owner)
             else:
                 for item in items:
                     _remove(db, item)
-        if not any(isinstance(item, Keep | Forget) or item.finished for item in batch):
+        if not any(isinstance(item, Keep | Begin | Forget) or item.finished for item in batch):
             db.execute("SELECT 1 FROM inbox_work LIMIT 1")  # somebody asks whether it works
 
 

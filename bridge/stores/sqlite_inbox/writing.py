@@ -2,14 +2,14 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from bridge.core.errors import Rejected
 from bridge.ports.inbox import Finished, Kept
-from bridge.stores.batches import Finish, Forget, Item, Keep, rows_of
+from bridge.stores.batches import Begin, Finish, Forget, Item, Keep, rows_of
 from bridge.stores.sqlite_inbox import schema
 from bridge.stores.sqlite_inbox.checkpoints import AT_MOST, PAGE, Checkpoints
 from bridge.stores.sqlite_inbox.ids import BULK, Ids
@@ -65,7 +65,9 @@ class Writer:
             _keep(self._connection, self._ids, rows)
             self._ids.index_some()
         for item in batch:
-            if isinstance(item, Finish):
+            if isinstance(item, Begin):
+                _begin(self._connection, item.begun)
+            elif isinstance(item, Finish):
                 _update(self._connection, item.finished)
             elif isinstance(item, Forget):
                 _remove(self._connection, self._ids, item)
@@ -115,6 +117,13 @@ def _again(db: sqlite3.Connection, seq: int) -> Kept:
         (seq,),
     ).fetchone()
     return Kept(seq, duplicate=reopened is None)
+
+
+def _begin(db: sqlite3.Connection, begun: Mapping[int, str]) -> None:
+    db.executemany(
+        "UPDATE work SET attempts = attempts + 1, error = ? WHERE seq = ? AND state = 'kept'",
+        [(note, seq) for seq, note in begun.items()],
+    )
 
 
 def _update(db: sqlite3.Connection, finished: Sequence[Finished]) -> None:
