@@ -89,10 +89,15 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where a delivery is kept; `duplicate`: it was there before."""
+    """Where a delivery is kept; `duplicate`: it was there before.
+
+    Attributes:
+        id: what it is called where its own id was taken, by another body; else None.
+    """
 
     seq: int
     duplicate: bool
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

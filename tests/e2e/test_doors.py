@@ -189,6 +189,28 @@ async def test_what_is_authentic_is_kept_and_the_second_time_known(
     assert (found.body, found.state) == (BODY, DeliveryState.KEPT)
 
 
+@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
+@pytest.mark.parametrize("size", [10, 300_000])
+async def test_another_body_under_a_known_id_is_taken(
+    door: Door, way: dict[str, str], size: int
+) -> None:
+    """Whoever may send something can't hide a push by sending its id first."""
+    guessed, real = b"x" * size, b"y" * size
+    answers = [
+        await door.post("/hooks/github", signed(body, **way), body)
+        for body in (guessed, real, real, guessed)
+    ]
+
+    told = [json.loads(answer.body) for answer in answers]
+    assert [answer.status for answer in answers] == [202, 202, 200, 200]
+    assert told[1]["delivery"].startswith("delivery-1~")
+    assert told[2] == {"delivery": told[1]["delivery"], "status": "duplicate"}
+    assert told[3] == {"delivery": "delivery-1", "status": "duplicate"}
+    found = await door.inbox.find("github", told[1]["delivery"])
+    assert found is not None
+    assert found.body == real
+
+
 async def test_gitlab_without_any_id_is_known_by_its_body(door: Door) -> None:
     headers = with_token(Idempotency_Key=None)
     first = await door.post("/hooks/gitlab", headers)

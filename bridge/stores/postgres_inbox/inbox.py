@@ -70,8 +70,7 @@ class PostgresInbox(BatchedInbox):
     """
 
     def __init__(self, url: str, *, owner: str, listens: bool = False, **batching: Any) -> None:
-        # Nothing is remembered: what another process has failed at since must be taken up again.
-        super().__init__(remembered=0, **batching)
+        super().__init__(**batching)
         self._url = url
         self._owner = owner
         self._listens = listens
