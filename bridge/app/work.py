@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.app.backends import dokploys
 from bridge.app.background import in_background
-from bridge.app.hosts import homes_of, host_apis, on_hosts
+from bridge.app.hosts import Ours, homes_of, host_apis, on_hosts
 from bridge.app.parts import Parts, Places, all_of
 from bridge.app.secrets import seal_of
 from bridge.app.storage import flows_of
@@ -49,9 +49,10 @@ async def work(
     apis = host_apis(settings)
     for api in apis.values():
         stack.push_async_callback(api.close)
-    changes = Changes(apis, parts.clock, patience=settings.journey.changes_patience)
+    ours = Ours(settings)
+    changes = Changes(apis, parts.clock, patience=settings.journey.changes_patience, ours=ours)
     stack.push_async_callback(changes.close)
-    shown_there = on_hosts(settings, apis, turns, await stores.journal.instance())
+    shown_there = on_hosts(settings, apis, turns, await stores.journal.instance(), ours)
     shown = all_of(settings, shown_there, slack, places)
     flows = await _flows(parts, stack, slack.permits)
     shared = database_url(settings) is not None

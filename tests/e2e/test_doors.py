@@ -168,6 +168,23 @@ async def door(opened: Opened) -> Door:
     return await opened()
 
 
+# ── other hosts ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
+@pytest.mark.parametrize("name", ["X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event"])
+async def test_what_only_looks_like_github_is_refused(
+    door: Door, way: dict[str, str], name: str
+) -> None:
+    """Gitea and Forgejo send GitHub's headers too, and list no more than five commits."""
+    answer = await door.post("/hooks/github", signed(**way) | {name: "push"})
+
+    assert answer.status == 400
+    assert name in answer.error
+    assert "only GitHub is served here" in answer.error
+    assert await door.kept() == []
+
+
 # ── in ───────────────────────────────────────────────────────────────────────
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from multidict import CIMultiDict
 
-from bridge.core.errors import BadSignature, MalformedPayload
+from bridge.core.errors import BadSignature, MalformedPayload, Rejected
 from bridge.core.events import (
     Commit,
     Event,
@@ -46,11 +46,28 @@ LONGEST_MOMENT = 40
 
 _SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}").fullmatch
 _FORM = "application/x-www-form-urlencoded"
+_LOOK_LIKE_IT = {
+    "X-Forgejo-Event": "Forgejo",
+    "X-Gitea-Event": "Gitea or Forgejo",
+    "X-Gogs-Event": "Gogs, Gitea or Forgejo",
+}
+"""Headers of hosts that send GitHub's headers as well."""
+
 _WHY_IGNORED = {
     "ping": "event ping: GitHub says hello, the webhook works",
     "create": "event create: GitHub sends push for the same ref, which deploys",
     "delete": "event delete: GitHub sends push for the same ref, which says so",
 }
+
+
+def refuse_imitations(headers: Mapping[str, str]) -> None:
+    """Raise Rejected for the webhooks of hosts that send GitHub's headers as well."""
+    for name, host in _LOOK_LIKE_IT.items():
+        if name in headers:
+            raise Rejected(
+                f"{name} is {host}'s, and only GitHub is served here: the others list five commits"
+                " of a push at most, so what they change would be missed. Remove this webhook"
+            )
 
 
 class _Owner(Model):
@@ -122,6 +139,7 @@ class GitHub:
 
     def open(self, headers: Mapping[str, str], now: float) -> Envelope:  # noqa: ARG002 - GitHub sends no time
         """Read the headers; see `GitHost.open`."""
+        refuse_imitations(headers)
         signature = headers.get("X-Hub-Signature-256")
         if signature is None:
             raise BadSignature("X-Hub-Signature-256 is missing: set a secret on GitHub's webhook")
