@@ -19,6 +19,7 @@ from bridge.web.health import Beside, Check, healthz, nothing_beside, readyz
 from bridge.web.hooks import BodyLimits, Hooks, count_nothing, expect_later
 from bridge.web.insiders import Insiders
 from bridge.web.metrics import Metrics, metrics_route
+from bridge.web.nameless import Nameless
 from bridge.web.quick.door import QuickDoor
 from bridge.web.quick.webhooks import WebhookConnection
 from bridge.web.sparing import Sparing
@@ -95,13 +96,13 @@ class WebServer:
             "logger": _quiet_logger(),
             "keepalive_timeout": KEEPALIVE_SECONDS,
             "lingering_time": 0,
-            "handle_signals": False,
-            "shutdown_timeout": STOP_SECONDS,
         }
-        self._runner = web.AppRunner(self._app, **settings)
+        self._runner = web.AppRunner(
+            self._app, handle_signals=False, shutdown_timeout=STOP_SECONDS, **settings
+        )
         await self._runner.setup()
-        aiohttp = self._runner.server
-        assert aiohttp is not None
+        assert self._runner.server is not None
+        aiohttp = Nameless(self._runner.server, settings)
         self._door = QuickDoor(*self._app[HOOKS], aiohttp, KEEPALIVE_SECONDS, most_connections())
         try:
             self._listener = await asyncio.get_running_loop().create_server(

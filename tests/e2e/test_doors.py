@@ -185,6 +185,36 @@ async def test_what_only_looks_like_github_is_refused(
     assert await door.kept() == []
 
 
+@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
+async def test_a_request_without_a_host_is_refused(door: Door, way: dict[str, str]) -> None:
+    """As HTTP/1.1 has it (RFC 9112, 3.2)."""
+    headers = signed(**way) | {"Content-Length": str(len(BODY))}
+    answer = await door.knock(
+        head_of("POST /hooks/github", headers).replace(b"Host: 127.0.0.1\r\n", b""), BODY
+    )
+
+    assert answer.status == 400
+    assert await door.kept() == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        head_of("GET /healthz", {"Connection": "close"}),
+        head_of("GET /nothing", {"Connection": "close"}),
+        head_of("GET /healthz", {"Content-Length": "x"}),
+        b"GET /healthz HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"A: " + b"x" * 20_000 + b"\r\n\r\n",
+    ],
+)
+async def test_no_answer_tells_which_releases_run_here(door: Door, asked: bytes) -> None:
+    answer = await door.knock(asked)
+
+    assert "aiohttp" not in answer.headers.get("server", "").lower()
+    assert "python" not in answer.headers.get("server", "").lower()
+
+
 # ── in ───────────────────────────────────────────────────────────────────────
 
 
