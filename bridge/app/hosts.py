@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from bridge.app.parts import Places
 from bridge.app.secrets import revealed
 from bridge.core.errors import Rejected
+from bridge.core.events import PullRequestOpened, RefPushed
 from bridge.core.pacing import Limit
 from bridge.githosts import APIS, HOSTS
 from bridge.githosts.github.webhooks import GitHub
@@ -78,27 +79,71 @@ def host_apis(settings: Settings) -> dict[str, HostApi]:
     Raises:
         Rejected: a setting can't be used.
     """
-    github = settings.github.model_dump(exclude={"webhook_secrets", "feedback"})
-    gitlab = settings.gitlab.model_dump(exclude={"webhook_tokens", "signing_tokens", "feedback"})
+    github = settings.github.model_dump(exclude={"webhook_secrets", "web_url", "feedback"})
+    ours = {"webhook_tokens", "signing_tokens", "web_url", "feedback"}
+    gitlab = settings.gitlab.model_dump(exclude=ours)
     made = {"github": APIS["github"](**github), "gitlab": APIS["gitlab"](**gitlab)}
     return {host: api for host, api in made.items() if api is not None}
 
 
 def homes_of(settings: Settings) -> dict[str, str]:
     """Where the Git hosts live, as clone addresses name it: for apps with custom Git sources."""
-    github = urlsplit(web_of(settings.github.api_url)).netloc
-    return {github: "github", urlsplit(settings.gitlab.url).netloc: "gitlab"}
+    named = {"github": web_of(settings.github.api_url), "gitlab": settings.gitlab.url}
+    found = [*named.items(), *web_urls(settings).items()]
+    return {urlsplit(url).netloc: host for host, url in found}
+
+
+def web_urls(settings: Settings) -> dict[str, str]:
+    """Where people look at each host, and where its webhooks say that it is."""
+    github, gitlab = settings.github, settings.gitlab
+    return {
+        "github": github.web_url or web_of(github.api_url),
+        "gitlab": gitlab.web_url or gitlab.url,
+    }
 
 
 def web_of(api_url: str) -> str:
     """Where people look at a GitHub whose API has that address."""
     parts = urlsplit(api_url)
-    host = "github.com" if parts.netloc == "api.github.com" else parts.netloc
+    host = parts.netloc
+    if host == "api.github.com" or host.endswith(".ghe.com"):
+        host = host.removeprefix("api.")
     return f"{parts.scheme}://{host}"
 
 
+class Ours:
+    """Tells repositories of the configured hosts from those of others.
+
+    Another server can have a repository of the same name, or of the same number: neither is
+    asked about it, nor written to. A push that was found there is surely theirs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._web = web_urls(settings)
+        self._told: set[str] = set()
+
+    def __call__(self, event: RefPushed | PullRequestOpened) -> bool:
+        """Return whether an event is of the host that is configured."""
+        repository = event.repository
+        if isinstance(event, RefPushed) and event.found:
+            return True
+        if repository.is_at(web := self._web[repository.host]):
+            return True
+        if repository.host not in self._told:
+            self._told.add(repository.host)
+            says = repository.web_url or ", ".join(sorted(repository.urls)[:3]) or "nothing"
+            log.warning(
+                "a webhook's repository is not at the configured %s: its API is not asked and"
+                " nothing is shown there; if both are one server set BRIDGE_%s_WEB_URL",
+                repository.host,
+                repository.host.upper(),
+                extra={"repository": repository.name, "says": says, "configured": web},
+            )
+        return False
+
+
 def on_hosts(
-    settings: Settings, apis: Mapping[str, HostApi], turns: Turns, instance: str
+    settings: Settings, apis: Mapping[str, HostApi], turns: Turns, instance: str, ours: Ours
 ) -> Places:
     """The places on the Git hosts for which a credential is set."""
     plans: list[Plans] = []
@@ -107,6 +152,6 @@ def on_hosts(
         uses = frozenset(map(Use, getattr(settings, host).feedback))
         # Each installation of a GitHub App has limits of its own.
         apart = host == "github" and settings.github.app_id is not None
-        plans.append(Plans(host, uses, apart=apart))
+        plans.append(Plans(host, uses, apart=apart, ours=ours))
         shows |= shows_of(api, turns.within(WRITES_TO[host]), instance)
     return Places(tuple(plans), tuple(one.late for one in plans), shows)

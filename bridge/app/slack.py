@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pydantic import SecretStr
 
 from bridge.app.background import in_background
-from bridge.app.hosts import web_of
+from bridge.app.hosts import web_urls
 from bridge.app.parts import Parts, Places
 from bridge.app.secrets import seal_of
 from bridge.core.roles import Role
@@ -69,7 +69,7 @@ async def open_slack(parts: Parts, stack: AsyncExitStack, role: Role) -> SlackPa
             _shown(given.app_token) if role.hears else "",
             given.team_id,
             given.people_every,
-            Links(web_of(settings.github.api_url), settings.gitlab.url),
+            Links(**web_urls(settings)),
         ),
         commands=ChatCommands(stores.inbox, stores.journal, known, access, logs, time.time),
         access=access,

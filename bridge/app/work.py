@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from bridge.app.backends import dokploys
 from bridge.app.background import in_background
-from bridge.app.hosts import homes_of, host_apis, on_hosts
+from bridge.app.hosts import Ours, homes_of, host_apis, on_hosts
 from bridge.app.parts import Parts, Places, all_of
 from bridge.app.secrets import seal_of
 from bridge.app.storage import flows_of
 from bridge.app.whereabouts import database_url
+from bridge.githosts.apart import Apart
 from bridge.journey.catchup.catchup import Diligence, catchup
 from bridge.journey.catchup.reconcile import ReadsRefs
 from bridge.journey.configuring.configuring import Configuring
@@ -48,12 +49,14 @@ async def work(
     apis = host_apis(settings)
     for api in apis.values():
         stack.push_async_callback(api.close)
-    changes = Changes(apis, parts.clock, patience=settings.journey.changes_patience)
+    ours = Ours(settings)
+    changes = Changes(apis, parts.clock, patience=settings.journey.changes_patience, ours=ours)
     stack.push_async_callback(changes.close)
-    shown_there = on_hosts(settings, apis, turns, await stores.journal.instance())
+    shown_there = on_hosts(settings, apis, turns, await stores.journal.instance(), ours)
     shown = all_of(settings, shown_there, slack, places)
     flows = await _flows(parts, stack, slack.permits)
     shared = database_url(settings) is not None
+    apart = Apart()
     deliveries = Deliveries(
         stores.inbox,
         stores.journal,
@@ -68,11 +71,12 @@ async def work(
         Views(changes, stores.journal),
         owner=parts.owner,
         way=Way(lambda: stores.inbox.kept),
+        apart=apart,
     )
     stores.inbox.woken = deliveries.wake
     stack.push_async_callback(deliveries.close)
     await in_background(stack, "deliveries", deliveries.run())
-    await _timers(parts, stack, apis, flows)
+    await _timers(parts, stack, apis, flows, apart)
     if settings.feedback.enabled:
         feedback = Feedback(
             stores.journal,
@@ -115,7 +119,11 @@ async def _flows(parts: Parts, stack: AsyncExitStack, permits: Permits) -> "Dura
 
 
 async def _timers(
-    parts: Parts, stack: AsyncExitStack, apis: Mapping[str, HostApi], flows: "DurableFlows"
+    parts: Parts,
+    stack: AsyncExitStack,
+    apis: Mapping[str, HostApi],
+    flows: "DurableFlows",
+    apart: Apart,
 ) -> None:
     """What is done now and then; of several processes one does it."""
     settings, stores, turn = parts.settings, parts.stores, parts.turn
@@ -136,6 +144,7 @@ async def _timers(
             diligence,
             homes=homes_of(settings),
             turn=turn,
+            apart=apart,
         )
         await in_background(stack, "catchup", behind.run())
 

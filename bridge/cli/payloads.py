@@ -55,7 +55,12 @@ def parse_payload(raw: bytes, host: str | None, event: str | None) -> Payload:
     Raises:
         Rejected: it can't be told who sent it, or what it is.
     """
+    from multidict import CIMultiDict
+
+    from bridge.githosts.github.webhooks import refuse_imitations
+
     path, headers, body = split_request(raw)
+    refuse_imitations(CIMultiDict(headers))
     if not headers and body.startswith(b"payload="):
         headers = {"content-type": _FORM}
     assumed: list[str] = []

@@ -10,7 +10,8 @@
     ├── Unreachable       the request never arrived: retry
     │   ├── TooEarly          what it is about is not there yet: nothing is wrong
     │   └── KeyRefused        our key is not accepted: a person has to mend it
-    └── Unanswered        it may have arrived: find out before asking again
+    ├── Unanswered        it may have arrived: find out before asking again
+    └── Unread            our own reader ended: try it a few times, then park it
 
 Each message names the rule, the value received and the remedy, and never holds
 secrets, SQL, tracebacks or bodies.
@@ -106,3 +107,7 @@ class Unanswered(BridgeError):
     def __init__(self, service: str, why: str) -> None:
         super().__init__(f"{service} did not answer as expected: {why}")
         self.service = service
+
+
+class Unread(BridgeError):
+    """The process that reads a large body ended before it had read it."""

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Self
 
 from bridge.core.errors import MalformedPayload
+from bridge.core.refs import normalise_url
 
 ZERO = "0" * 40
 """The object id for "there is none": `before` of a new ref, `after` of a deleted one."""
@@ -61,6 +62,15 @@ class Repository:
     name: str
     urls: frozenset[str] = frozenset()
     web_url: str | None = None
+
+    def is_at(self, address: str) -> bool:
+        """Return whether its own addresses are of the server at this one.
+
+        Where people look at it says so, else any clone address; that of ssh may be another host.
+        """
+        home = f"{normalise_url(address)}/"
+        named = self.urls if self.web_url is None else [normalise_url(self.web_url)]
+        return any(one.startswith(home) for one in named)
 
 
 @dataclass(frozen=True, slots=True)

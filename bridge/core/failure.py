@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.core.build_errors import KILLED, LONGEST, STEP, STEP_OUTPUT, bare, reason_at_the_end
-from bridge.core.log_text import lines_of, shorten
+from bridge.core.log_text import end_of, lines_of, shorten
 from bridge.core.redaction import redact
 
 LOG_LINES = 200
@@ -74,7 +74,7 @@ def failure_in(log: str, error: str | None = None) -> Failure:
     """
     lines = _cleaned(log)
     if error and not _VERDICT.match(error) and error.strip() not in "\n".join(lines[-5:]):
-        return Failure(_reason(redact(error)), _excerpt(lines, ""))
+        return Failure(_in_words(error), _excerpt(lines, ""))
     lines, thrown = _without_closing(lines)
     output = _without_verdicts(lines)
     if not any(map(str.strip, output)):
@@ -86,9 +86,18 @@ def failure_in(log: str, error: str | None = None) -> Failure:
     return Failure(_reason(_told(said, verdict) or _no_reason(output)), _excerpt(output, said))
 
 
+def without_a_log(words: str) -> Failure:
+    """Return a failure of which there are words, but no log."""
+    return Failure(_in_words(words))
+
+
+def _in_words(words: str) -> str:
+    return _reason(redact(words[:MOST_CHARACTERS]))
+
+
 def _cleaned(log: str) -> list[str]:
     """Return the lines as they are shown; cut off a failed query, which holds SQL."""
-    text = redact("\n".join(lines_of(log[-MOST_CHARACTERS:])))
+    text = redact("\n".join(lines_of(end_of(log, MOST_CHARACTERS))))
     lines = [shorten(line.rstrip(), LONGEST) for line in text.split("\n")]
     for number, line in enumerate(lines):
         if _QUERY.match(line):

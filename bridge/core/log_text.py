@@ -3,6 +3,8 @@
 import re
 
 _ENOUGH = 50
+_LONGEST_SECRET = 4096
+_BLANK = re.compile(r"\s")
 
 _STEERING = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\-_]|\([A-Z0-9])"
@@ -30,6 +32,19 @@ def shorten(text: str, most: int) -> str:
         return text
     tail = most * 2 // 5
     return f"{text[: most - tail - 3].rstrip()} … {text[-tail:].lstrip()}"
+
+
+def end_of(text: str, most: int) -> str:
+    """Return the end of a text, of at most `most` characters.
+
+    A word that is cut through goes as well: the rest of a secret would not be known for one.
+    """
+    if len(text) <= most:
+        return text
+    begin = len(text) - most
+    longest = min(begin + _LONGEST_SECRET, len(text))
+    blank = _BLANK.search(text, begin, longest)
+    return text[longest if blank is None else blank.end() :]
 
 
 def news(before: str, now: str) -> list[str]:

@@ -20,6 +20,7 @@ from bridge.core.errors import BridgeError
 from bridge.durable import strays
 from bridge.durable.bodies import Bodies, Body, Flow
 from bridge.durable.log_words import give_log_back, take_log
+from bridge.durable.portable import PORTABLE, refuse_pickles
 from bridge.durable.strays import Need, Twice
 from bridge.durable.system import NAME, QUEUE, VERSION, dispatch, give_back, translated
 
@@ -77,6 +78,7 @@ class DurableFlows:
         """Start the engine; flows that a dead process left behind go on by themselves."""
         if self._peers is not None:
             await self._peers.join()  # before the first flow is ours
+        refuse_pickles()
         DBOS(config=self._config())
         take_log()
         self._flows = self._bodies.flows()
@@ -276,6 +278,7 @@ class DurableFlows:
             "system_database_engine": self._engine,
             "executor_id": self._executor_id,
             "application_version": VERSION,
+            "serializer": PORTABLE,
             # It replaces the loop's default executor by an unbounded one otherwise (edge 11).
             "max_executor_threads": self._threads,
             "log_level": "WARNING",

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
-from dbos._serialization import DefaultSerializer
 from dbos._sys_db import SystemDatabase
 
 from bridge.core.errors import Unreachable
+from bridge.durable.portable import PORTABLE, refuse_pickles
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +29,13 @@ def migrate(engine: sa.Engine) -> None:
 
 def _system_database(engine: sa.Engine) -> SystemDatabase:
     """The engine's tables without the engine: it has no public way to them."""
+    refuse_pickles()
     return SystemDatabase.create(
         system_database_url=str(engine.url),
         engine_kwargs={},
         engine=engine,
         schema="dbos",
-        serializer=DefaultSerializer(),
+        serializer=PORTABLE,
         executor_id=None,
         app_name=NAME,
         use_listen_notify=False,

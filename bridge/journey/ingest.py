@@ -66,13 +66,13 @@ class Ingest:
         """
         if len(body) <= AT_ONCE:
             delivery, done = self.put(host, envelope, body)
-            return Receipt(delivery, (await done).duplicate)
+            return receipt(delivery, await done)
         await asyncio.to_thread(self._hosts[host].verify, envelope, body)
         now = self._clock()
         if not (id_ := envelope.id):
             id_ = await asyncio.to_thread(_nameless, envelope, body, now)
         kept = await self._put(host, id_, envelope, body, now)
-        return Receipt(id_, kept.duplicate)
+        return receipt(id_, kept)
 
     def put(self, host: str, envelope: Envelope, body: Body) -> Keeping:
         """As `take`, but of a small body, and without waiting for the disk.
@@ -91,6 +91,11 @@ class Ingest:
         return self._inbox.put(
             NewDelivery(host, delivery, envelope.event, envelope.headers, body, now)
         )
+
+
+def receipt(delivery: str, kept: Kept) -> Receipt:
+    """What the sender is told of a delivery that is kept."""
+    return Receipt(kept.id or delivery, kept.duplicate)
 
 
 def _nameless(envelope: Envelope, body: Body, now: float) -> str:

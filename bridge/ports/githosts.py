@@ -1,6 +1,6 @@
 """A Git host's webhooks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +8,9 @@ from bridge.core.events import Event
 
 Body = bytes | bytearray
 """What a request has brought; nobody changes it."""
+
+APART = 1_000_000
+"""Bytes of a body up to which it is parsed in this process, see `ParsesApart`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,26 @@ class GitHost(Protocol):
     def verify(self, envelope: Envelope, body: Body) -> None:
         """Check the signature over the raw bytes; raises BadSignature."""
 
-    def parse(self, event: str, headers: Mapping[str, str], body: bytes) -> Event:
+    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
         """Say what a delivery means; `Ignored` with its reason where it is nothing of ours.
 
         Raises:
             MalformedPayload: the body is not what the host sends.
+        """
+
+
+class ParsesApart(Protocol):
+    """Parses large bodies where neither their size nor what they hold does any harm."""
+
+    async def __call__(
+        self, host: str, event: str, headers: Mapping[str, str], body: Iterable[bytes]
+    ) -> Event:
+        """Say what a delivery means, as `GitHost.parse` does.
+
+        Args:
+            body: in pieces.
+
+        Raises:
+            MalformedPayload: the body is not what the host sends, or takes too much to read.
+            Unread: nobody knows why it could not be read; it may work the next time.
         """

@@ -1,7 +1,7 @@
 """Deliveries: kept before they are answered, and claimed by those who decide."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -34,6 +34,27 @@ class NewDelivery:
     received_at: float
 
 
+class StoredBody(Protocol):
+    """A body as it is kept, compressed.
+
+    Attributes:
+        size: its bytes, once it is unpacked.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    def whole(self) -> bytes:
+        """All of it, unpacked anew: of a hundred large ones only one is whole at a time.
+
+        Raises:
+            Rejected: the inbox gives back something else than what was written.
+        """
+
+    def pieces(self) -> Iterator[bytes]:
+        """As `whole`, but a piece at a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A kept delivery and how far it has come.
@@ -41,8 +62,7 @@ class Delivery:
     Attributes:
         seq: position in the inbox; greater is newer.
         attempts: how often it was tried; `error` is the last reason it did not work.
-        stored: gives the body; None in listings, and where it was forgotten
-            (`Inbox.forget_bodies`).
+        stored: the body; None in listings, and where it was forgotten (`Inbox.forget_bodies`).
     """
 
     seq: int
@@ -54,24 +74,30 @@ class Delivery:
     state: DeliveryState
     attempts: int = 0
     error: str | None = None
-    stored: Callable[[], bytes] | None = None
+    stored: StoredBody | None = None
 
     @property
     def body(self) -> bytes | None:
-        """The bytes that came, unpacked anew: of a hundred large ones only one is whole at a time.
+        """The bytes that came, see `StoredBody.whole`."""
+        return None if self.stored is None else self.stored.whole()
 
-        Raises:
-            Rejected: the inbox gives back something else than what was written.
-        """
-        return None if self.stored is None else self.stored()
+    @property
+    def size(self) -> int:
+        """Bytes of the body; 0 where there is none."""
+        return 0 if self.stored is None else self.stored.size
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where a delivery is kept; `duplicate`: it was there before."""
+    """Where a delivery is kept; `duplicate`: it was there before.
+
+    Attributes:
+        id: what it is called where its own id was taken, by another body; else None.
+    """
 
     seq: int
     duplicate: bool
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +130,21 @@ class Inbox(Protocol):
     async def keep(self, new: NewDelivery) -> Kept:
         """Write a delivery to disk; returns once it is there. Raises Unreachable."""
 
+    async def begin(self, seqs: Mapping[int, str]) -> None:
+        """Record that deliveries are about to be tried, each with a note in place of its error.
+
+        Whoever dies of one can't record that afterwards. Each counts as one more attempt until
+        `finish` says what really came of it; who has claimed them keeps them.
+        """
+
     async def finish(self, finished: Sequence[Finished]) -> None:
         """Record how far deliveries have come, in one transaction."""
 
     async def due(self, now: float, limit: int) -> list[Delivery]:
-        """Kept deliveries whose turn has come, with bodies, oldest first."""
+        """Kept deliveries whose turn has come, with bodies, oldest first.
+
+        Fewer than `limit` where more would take much memory.
+        """
 
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
         """The newest deliveries, newest first, without bodies."""

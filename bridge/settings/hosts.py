@@ -24,6 +24,9 @@ class Github(Section):
     api_url: Address = Field(
         "https://api.github.com", description="base of its API; GHES: https://HOST/api/v3"
     )
+    web_url: Address | None = Field(
+        None, description="where its webhooks say it is, if not where `api_url` leads"
+    )
     ca: str | None = Field(None, description="a PEM file with its certificate authority")
     feedback: Uses = Field(
         ("comment", "status", "deployment"),
@@ -39,6 +42,9 @@ class Gitlab(Section):
         (), description="signing tokens (whsec_…, GitLab 19.0): unsigned webhooks are refused then"
     )
     url: Address = Field("https://gitlab.com", description="where your GitLab is")
+    web_url: Address | None = Field(
+        None, description="where its webhooks say it is (`external_url`), if not at `url`"
+    )
     token: SecretStr | None = Field(
         None, description="a project or group token: comments, statuses, changed files"
     )

@@ -9,13 +9,12 @@ import asyncio
 import logging
 import queue
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from bridge.core.errors import Unreachable
-from bridge.ports.inbox import DeliveryState, Finished, Kept, NewDelivery
+from bridge.ports.inbox import Finished, Kept, NewDelivery
 from bridge.stores.packing import delivery_key, delivery_row
 
 log = logging.getLogger(__name__)
@@ -29,6 +28,14 @@ class Keep:
     key: bytes
     done: asyncio.Future[Kept]
     answer: Kept | None = None
+
+
+@dataclass(slots=True)
+class Begin:
+    """Deliveries that are about to be tried, each with its note."""
+
+    begun: Mapping[int, str]
+    done: asyncio.Future[None]
 
 
 @dataclass(slots=True)
@@ -48,10 +55,14 @@ class Forget:
     done: asyncio.Future[None]
 
 
-Item = Keep | Finish | Forget
+Item = Keep | Begin | Finish | Forget
 
 
-def rows_of(batch: Sequence[Item]) -> list[tuple[Keep, tuple[Any, ...]]]:
+Row = tuple[Any, ...]
+"""What is kept of a delivery, see `delivery_row`."""
+
+
+def rows_of(batch: Sequence[Item]) -> list[tuple[Keep, Row]]:
     """What of a batch is to be kept, each with its row."""
     return [(item, delivery_row(item.key, item.new)) for item in batch if isinstance(item, Keep)]
 
@@ -64,6 +75,10 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Let go of the connection."""
+
+
+MOST_AT_ONCE = 16 * 2**20
+"""Bytes of packed bodies that are read for deciding at a time; one larger comes alone."""
 
 
 class BatchedInbox:
@@ -79,24 +94,20 @@ class BatchedInbox:
         woken: Callable[[], None] = lambda: None,
         batch_rows: int = 256,
         batch_bytes: int = 8 * 2**20,
-        remembered: int = 100_000,
         most_held: int = 128 * 2**20,
     ) -> None:
         """Take the limits.
 
         Args:
             batch_rows, batch_bytes: of one transaction.
-            remembered: how many of the newest ids are known without asking the disk.
             most_held: bytes of bodies that may wait to be written, also of senders who have gone.
         """
         self.woken = woken
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
-        self._remembered = remembered
         self._most_held = most_held
         self._held = 0
         self.kept = 0
-        self._known: OrderedDict[bytes, int] = OrderedDict()
         self._queue: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -124,9 +135,9 @@ class BatchedInbox:
     def put(self, new: NewDelivery) -> asyncio.Future[Kept]:
         """Have a delivery written to disk; done once it is there.
 
-        A repeated id is a duplicate and changes nothing, unless the first one was parked
-        as `failed`: then it is taken up again. The answer for one that is surely kept already
-        is there at once.
+        A repeated id with the same body is a duplicate and changes nothing, unless the first one
+        was parked as `failed`: then it is taken up again. With another body it is a delivery of
+        its own.
 
         The future ends with Unreachable where it could not be written (disk full, database
         gone); then nothing is half-kept.
@@ -134,9 +145,7 @@ class BatchedInbox:
         assert self._loop is not None, "start() comes first"
         done: asyncio.Future[Kept] = self._loop.create_future()
         key = delivery_key(new.host, new.id)
-        if (seq := self._known.get(key)) is not None:
-            done.set_result(Kept(seq, duplicate=True))
-        elif self._held and self._held + len(new.body) > self._most_held:
+        if self._held and self._held + len(new.body) > self._most_held:
             why = "more waits to be written than memory is for"
             done.set_exception(Unreachable("the inbox", why))
         else:
@@ -147,6 +156,12 @@ class BatchedInbox:
     async def keep(self, new: NewDelivery) -> Kept:
         """As `put`, and wait for it. Raises Unreachable."""
         return await self.put(new)
+
+    async def begin(self, seqs: Mapping[int, str]) -> None:
+        """Record that deliveries are about to be tried, each with a note in place of its error."""
+        item = Begin(seqs, asyncio.get_running_loop().create_future())
+        self._queue.put(item)
+        await item.done
 
     async def finish(self, finished: Sequence[Finished]) -> None:
         """Record how far deliveries have come, in one transaction."""
@@ -202,11 +217,10 @@ class BatchedInbox:
     # ── back in the event loop ────────────────────────────────────────────
 
     def _resolve(self, batch: list[Item], error: Unreachable | None) -> None:
-        if error is None:
-            self._remember(batch)
         for item in batch:
             if isinstance(item, Keep):
                 self._held -= len(item.new.body)
+                self.kept += error is None
             if item.done.done():  # whoever asked has gone; what was written stays
                 continue
             if error is not None:
@@ -218,21 +232,6 @@ class BatchedInbox:
                 item.done.set_result(None)
         if error is None and any(isinstance(i, Keep) and _is_new(i) for i in batch):
             self.woken()
-
-    def _remember(self, batch: list[Item]) -> None:
-        """What is surely kept; a failed one may come again, so it is not, whenever it came."""
-        for item in batch:
-            if isinstance(item, Keep):
-                assert item.answer is not None
-                self.kept += 1
-                self._known[item.key] = item.answer.seq
-                if len(self._known) > self._remembered:
-                    self._known.popitem(last=False)
-        for item in batch:
-            if isinstance(item, Finish):
-                for finished in item.finished:
-                    if finished.state is DeliveryState.FAILED:
-                        self._known.pop(delivery_key(finished.host, finished.id), None)
 
 
 def _committed(writer: Writer, batch: Sequence[Item]) -> Unreachable | None:

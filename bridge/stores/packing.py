@@ -4,8 +4,9 @@ import hashlib
 import json
 import sys
 import threading
-from collections.abc import Mapping
-from functools import lru_cache, partial
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from bridge.core.errors import Rejected
@@ -32,8 +33,10 @@ def _written(headers: tuple[tuple[str, str], ...]) -> str:
 def delivery_row(key: bytes, new: NewDelivery) -> tuple[Any, ...]:
     """What is kept of a delivery: key, host, id, event, headers, received_at, body."""
     headers = _written(tuple(new.headers.items()))
-    return (key, new.host, new.id, new.event, headers, new.received_at, _packed(new.body))
+    return (key, new.host, new.id, new.event, headers, new.received_at, pack(new.body))
 
+
+_PIECE = 256 * 1024
 
 _of_thread = threading.local()
 
@@ -46,7 +49,7 @@ _QUICKLY: dict[int, int] = {
 usual size, which take 1 to 5% more."""
 
 
-def _packed(body: Body) -> bytes:
+def pack(body: Body) -> bytes:
     """A body, compressed; each thread keeps its compressor, which is as dear as 10 KB of body."""
     compressor: zstd.ZstdCompressor | None = getattr(_of_thread, "compressor", None)
     if compressor is None:
@@ -67,16 +70,48 @@ def read_delivery(row: tuple[Any, ...]) -> Delivery:
         state=DeliveryState(state),
         attempts=attempts,
         error=error,
-        stored=partial(_unpacked, body) if body else None,
+        stored=PackedBody(body) if body else None,
     )
 
 
-def _unpacked(body: bytes) -> bytes:
-    try:
-        return zstd.decompress(body)
-    except zstd.ZstdError as error:
-        why = f"its body can't be read back from the inbox ({error}): is the disk well?"
-        raise Rejected(f"{why} Push again, or deploy by command") from None
+@dataclass(frozen=True, slots=True)
+class PackedBody:
+    """A body as it is kept; a `StoredBody`."""
+
+    packed: bytes
+
+    @property
+    def size(self) -> int:
+        """Its bytes once unpacked; 0 for what can't be unpacked."""
+        try:
+            return zstd.get_frame_info(self.packed).decompressed_size or 0
+        except zstd.ZstdError:
+            return 0
+
+    def whole(self) -> bytes:
+        """See `StoredBody.whole`."""
+        try:
+            return zstd.decompress(self.packed)
+        except zstd.ZstdError as error:
+            raise _unreadable(str(error)) from None
+
+    def pieces(self) -> Iterator[bytes]:
+        """See `StoredBody.pieces`."""
+        unpacking, packed = zstd.ZstdDecompressor(), self.packed
+        try:
+            while not unpacking.eof:
+                piece = unpacking.decompress(packed, _PIECE)
+                packed = b""
+                if not piece and unpacking.needs_input:
+                    raise _unreadable("it ends too early")
+                yield piece
+        except zstd.ZstdError as error:
+            raise _unreadable(str(error)) from None
+
+
+def _unreadable(why: str) -> Rejected:
+    why = f"its body can't be read back from the inbox ({why}): is the disk well?"
+    return Rejected(f"{why} Push again, or deploy by command")
 
 
 def _headers(text: str) -> Mapping[str, str]:

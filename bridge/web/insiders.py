@@ -4,6 +4,7 @@ import hmac
 from ipaddress import ip_address
 
 from aiohttp import HttpVersion11, web
+from yarl import URL
 
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 """Headers of proxies: behind one on the same machine everybody seems to come from it."""
@@ -30,7 +31,24 @@ def _from_this_machine(request: web.Request) -> bool:
     """Directly: nginx, as it is set by default, says nothing but speaks HTTP/1.0."""
     if request.version < HttpVersion11 or any(name in request.headers for name in FORWARDED):
         return False
+    return _is_loopback(request.remote or "") and _names_this_machine(request.host)
+
+
+def _names_this_machine(host: str) -> bool:
+    """Whether a Host header is of this machine itself.
+
+    A page of a stranger's name that has come to lead here (DNS rebinding) could read what a
+    browser on this machine may.
+    """
     try:
-        return ip_address(request.remote or "").is_loopback
+        name = URL.build(scheme="http", authority=host).host or ""
+    except ValueError:
+        return False
+    return name.lower() == "localhost" or _is_loopback(name)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
     except ValueError:
         return False

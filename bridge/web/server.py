@@ -28,6 +28,7 @@ from bridge.web.hooks import (
 )
 from bridge.web.insiders import Insiders
 from bridge.web.metrics import Metrics, metrics_route
+from bridge.web.nameless import Nameless
 from bridge.web.quick.door import QuickDoor
 from bridge.web.quick.webhooks import WebhookConnection
 
@@ -100,13 +101,13 @@ class WebServer:
             "logger": quiet_logger("bridge.web.http"),
             "keepalive_timeout": KEEPALIVE_SECONDS,
             "lingering_time": 0,
-            "handle_signals": False,
-            "shutdown_timeout": STOP_SECONDS,
         }
-        self._runner = web.AppRunner(self._app, **settings)
+        self._runner = web.AppRunner(
+            self._app, handle_signals=False, shutdown_timeout=STOP_SECONDS, **settings
+        )
         await self._runner.setup()
-        aiohttp = self._runner.server
-        assert aiohttp is not None
+        assert self._runner.server is not None
+        aiohttp = Nameless(self._runner.server, settings)
         self._door = QuickDoor(*self._app[HOOKS], aiohttp, KEEPALIVE_SECONDS, most_connections())
         try:
             self._listener = await asyncio.get_running_loop().create_server(

@@ -360,6 +360,7 @@ def push_payload(
             "id": 4711,
             "name": "mono",
             "full_name": "my-org/mono",
+            "html_url": "https://github.com/my-org/mono",
             "clone_url": f"{git}/my-org/mono.git",
         },
         "head_commit": commit,

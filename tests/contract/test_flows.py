@@ -1,6 +1,7 @@
 """One suite for the `Flows` port: what is started runs, once, in order, whatever happens."""
 
 import asyncio
+import base64
 import logging
 import threading
 import time
@@ -267,6 +268,66 @@ async def test_one_that_stands_still_here_goes_on(launched: Launched) -> None:
     await ledger.written("0001.a end")
 
 
+# ── rows that run code ───────────────────────────────────────────────────────
+
+PLANTED = {
+    "a step's result": "UPDATE {operation_outputs} SET output = :pickle, error = NULL,"
+    " serialization = 'py_pickle' WHERE workflow_uuid = 'work.0001.a'",
+    "a step's error": "UPDATE {operation_outputs} SET output = NULL, error = :pickle,"
+    " serialization = 'py_pickle' WHERE workflow_uuid = 'work.0001.a'",
+    "a step of before there were names": "UPDATE {operation_outputs} SET output = :pickle,"
+    " serialization = NULL WHERE workflow_uuid = 'work.0001.a'",
+    "a flow's arguments": "UPDATE {workflow_input} SET inputs = :pickle"
+    " WHERE workflow_uuid = 'work.0001.a';"
+    " UPDATE {workflow_status} SET serialization = 'py_pickle'"
+    " WHERE workflow_uuid = 'work.0001.a'",
+}
+
+
+@pytest.mark.parametrize("planted", sorted(PLANTED))
+async def test_no_row_runs_code_and_no_other_flow_is_held_up(
+    launched: Launched, tmp_path: Path, planted: str
+) -> None:
+    ran = tmp_path / "ran"
+    pickle = base64.b64encode(b"cos\nsystem\n(S'touch %s'\ntR." % bytes(ran)).decode()
+    before, after = Ledger(), Ledger()
+    for id_ in ("0001.a", "0002.b"):
+        before.gate(f"{id_} two")
+    flows = await launched(work=before.body)
+    await flows.start("work", "0001.a", key="a")
+    await flows.start("work", "0002.b", key="b")
+    await before.written("0001.a two", "0002.b two")
+    for statement in PLANTED[planted].split(";"):
+        say(flows, statement, **({"pickle": pickle} if ":pickle" in statement else {}))
+
+    flows = await launched(work=after.body)
+    await after.written("0002.b end")
+    await flows.start("work", "0003.b", key="b")
+    await after.written("0003.b end")
+
+    async def gone_on() -> bool:
+        """As the journal has it: what has not ended gets a flow that does its work."""
+        assert await flows.ensure("work", {"0001.a": "a"}) == []
+        return "0001.a end" in after.lines
+
+    await until(gone_on, bool)
+    assert not ran.exists()
+
+
+async def test_what_is_written_says_that_it_is_json(launched: Launched) -> None:
+    ledger = Ledger()
+    flows = await launched(work=ledger.body)
+    await flows.start("work", "0001.a", key="a")
+    await until_it_says(flows, "work.0001.a", "SUCCESS")
+
+    on_postgres = flows._engine.dialect.name == "postgresql"
+    for table in ("workflow_status", "operation_outputs"):
+        name = f"dbos.{table}" if on_postgres else table
+        with flows._engine.begin() as db:
+            said = db.execute(sa.text(f"SELECT DISTINCT serialization FROM {name}")).scalars()
+            assert list(said) == ["portable_json"]
+
+
 # ── under another state of the database, as after a failover or a restore ────
 
 
@@ -274,7 +335,8 @@ def say(flows: Any, statement: str, **values: str) -> None:
     """Have the engine's tables say something else, beneath a running process."""
     on_postgres = flows._engine.dialect.name == "postgresql"
     tables = {
-        name: f"dbos.{name}" if on_postgres else name for name in ("workflow_status", "queues")
+        name: f"dbos.{name}" if on_postgres else name
+        for name in ("workflow_status", "workflow_input", "operation_outputs", "queues")
     }
     with flows._engine.begin() as db:
         db.execute(sa.text(statement.format(**tables)), values)

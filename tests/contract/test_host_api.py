@@ -1,11 +1,13 @@
 """One promise, three roads: GitHub with a token and as an App, and GitLab, over real HTTP."""
 
 import asyncio
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
+from bridge.githosts.asking import bounded
 from bridge.ports.host_api import Comment, CommitState, PullRequest
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
@@ -328,3 +330,32 @@ async def test_nothing_is_asked_once_it_is_closed(host: Host) -> None:
 
     with pytest.raises(Unreachable, match="closed"):
         await host.api.pull_requests(NAME, host.repository.branches["main"])
+
+
+# ── answers without end ──────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+async def test_an_answer_without_end_is_not_read_to_its_end(
+    host: Host, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy or a host gone wrong may send anything; what it says is unknown, not no."""
+    monkeypatch.setattr(bounded, "MOST", 2 * 2**20)
+    assert await host.api.repository(NAME)  # what is made at first is made
+    endless = Spoil(status=status, endless=100 * 2**20)
+    tracemalloc.start()
+    try:
+        host.fake.spoil(endless, path="mono$")
+        with pytest.raises(Unreachable, match="more than 2 MiB"):
+            await host.api.repository(NAME)
+        host.fake.spoil(endless, path="/statuses/")
+        with pytest.raises(Unanswered, match="more than 2 MiB"):
+            await host.api.set_status(
+                NAME, host.repository.branches["main"], STATUS, CommitState.SUCCESS, "done"
+            )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 30 * 2**20
+    assert await host.api.repository(NAME)

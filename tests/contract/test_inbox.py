@@ -115,23 +115,59 @@ async def test_the_same_id_of_another_host_is_another_delivery(inbox: Any) -> No
 
 async def test_a_duplicate_changes_nothing(inbox: Any) -> None:
     first = await inbox.keep(delivery("one", body=b"first"))
+    second = await inbox.keep(delivery("one", body=b"first", headers={"other": "headers"}))
+
+    assert second == Kept(first.seq, duplicate=True)
+    assert (await inbox.get(first.seq)).headers == {}
+
+
+# ── a known id with another body ─────────────────────────────────────────────
+
+
+async def test_another_body_under_a_known_id_hides_nothing(reopened: Opened) -> None:
+    inbox = await reopened()
+    first = await inbox.keep(delivery("one", body=b"first"))
     second = await inbox.keep(delivery("one", body=b"second"))
 
-    assert (second.seq, second.duplicate) == (first.seq, True)
-    assert (await inbox.get(first.seq)).body == b"first"
+    assert (second.duplicate, second.seq > first.seq) == (False, True)
+    assert second.id.startswith("one~")
+    inbox = await reopened()
+    assert (await inbox.find("github", "one")).body == b"first"
+    assert (await inbox.find("github", second.id)).body == b"second"
+    assert await inbox.keep(delivery("one", body=b"first")) == Kept(first.seq, duplicate=True)
+    again = await inbox.keep(delivery("one", body=b"second"))
+    assert again == Kept(second.seq, duplicate=True, id=second.id)
+    assert await due_ids(inbox) == ["one", second.id]
 
 
-async def test_what_is_surely_kept_is_answered_at_once(inbox: Any) -> None:
-    first = inbox.put(delivery("one"))
-    assert not first.done()
-    kept = await first
+async def test_bodies_under_one_id_at_once_are_each_kept_once(inbox: Any) -> None:
+    bodies = [b"%d" % (number % 5) for number in range(60)]
 
-    again = inbox.put(delivery("one"))
+    answers = await asyncio.gather(*(inbox.keep(delivery("one", body=body)) for body in bodies))
 
-    # Among several processes nothing is sure: another may have failed at it meanwhile.
-    assert again.done() is not isinstance(inbox, PostgresInbox)
-    assert await again == Kept(kept.seq, duplicate=True)
-    assert not inbox.put(delivery("one", host="gitlab")).done()
+    assert sum(not kept.duplicate for kept in answers) == 5
+    found = {one.id: one.body for one in await inbox.due(0.0, 100)}
+    assert sorted(found.values()) == [b"0", b"1", b"2", b"3", b"4"]
+    for body, kept in zip(bodies, answers, strict=True):
+        assert found[kept.id or "one"] == body
+
+
+async def test_another_body_does_not_take_up_what_has_failed(inbox: Any) -> None:
+    first = await inbox.keep(delivery("one", body=b"first"))
+    await inbox.finish([finished(first.seq, "one", DeliveryState.FAILED)])
+
+    second = await inbox.keep(delivery("one", body=b"second"))
+
+    assert second.seq != first.seq
+    assert (await inbox.get(first.seq)).state is DeliveryState.FAILED
+
+
+async def test_whose_body_was_forgotten_is_known_by_its_id(inbox: Any) -> None:
+    first = await inbox.keep(delivery("one", body=b"first"))
+    await inbox.finish([finished(first.seq, "one", DeliveryState.DECIDED)])
+    assert await inbox.forget_bodies(2_000_000_000.0, 10) == 1
+
+    assert await inbox.keep(delivery("one", body=b"second")) == Kept(first.seq, duplicate=True)
 
 
 @pytest.mark.parametrize(
@@ -534,3 +570,59 @@ async def test_those_that_ended_in_a_state_are_found_by_their_reason(inbox: Any)
     assert await ids(failed, before=seqs[3]) == ["id-0"]
     assert await ids(ignored, errors=["no app 'x'", "other"]) == ["id-1"]
     assert await ids(DeliveryState.DECIDED) == []
+
+
+# ── attempts ─────────────────────────────────────────────────────────────────
+
+
+async def test_an_attempt_that_has_begun_is_on_disk_and_its_delivery_stays_due(
+    reopened: Opened,
+) -> None:
+    inbox = await reopened()
+    kept = await inbox.keep(delivery("one"))
+    await inbox.due(0.0, 10)
+
+    await inbox.begin({kept.seq: "attempt 1 of 3"})
+    inbox = await reopened()  # whoever began it is gone
+    (found,) = await inbox.due(0.0, 10)
+    assert (found.state, found.attempts) == (DeliveryState.KEPT, 1)
+    assert found.error == "attempt 1 of 3"
+
+    await inbox.finish([finished(kept.seq, "one", DeliveryState.DECIDED)])
+    await inbox.begin({kept.seq: "too late"})
+    found = await inbox.get(kept.seq)
+    assert (found.state, found.error) == (DeliveryState.DECIDED, None)
+
+
+async def test_of_large_deliveries_few_are_due_at_a_time_and_each_comes(inbox: Any) -> None:
+    chance = random.Random(1)
+    bodies = [chance.randbytes(6 * 2**20) for _ in range(5)]
+    for number, body in enumerate(bodies):
+        await inbox.keep(delivery(str(number), body=body))
+    came = []
+
+    while some := await inbox.due(0.0, 100):
+        assert sum(one.size for one in some) <= 18 * 2**20
+        came += [one.id for one in some]
+        await inbox.finish([finished(one.seq, one.id, DeliveryState.DECIDED) for one in some])
+
+    assert came == ["0", "1", "2", "3", "4"]
+
+
+async def test_one_delivery_larger_than_what_is_due_at_a_time_comes_alone(inbox: Any) -> None:
+    await inbox.keep(delivery("large", body=random.Random(1).randbytes(20 * 2**20)))
+    await inbox.keep(delivery("small"))
+
+    assert await due_ids(inbox) == ["large"]
+
+
+async def test_a_body_comes_back_in_pieces_too(inbox: Any) -> None:
+    body = random.Random(1).randbytes(1_000_000) + b"x" * 1_000_000
+    kept = await inbox.keep(delivery("one", body=body))
+
+    found = await inbox.get(kept.seq)
+
+    assert found.size == len(body)
+    pieces = list(found.stored.pieces())
+    assert b"".join(pieces) == body
+    assert max(map(len, pieces)) <= 256 * 1024

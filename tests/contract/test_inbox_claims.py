@@ -123,6 +123,22 @@ async def test_who_has_lost_a_claim_finishes_nothing_any_more(
     assert (await slow.get(seq)).state is DeliveryState.DECIDED  # type: ignore[union-attr]
 
 
+async def test_who_begins_keeps_its_claim_and_who_has_lost_it_begins_nothing(
+    joined: Joined,
+) -> None:
+    first, second = await joined("first"), await joined("second")
+    (seq,) = await keep(first, 1)
+    assert await claimed(first) == [seq]
+
+    await second.begin({seq: "not theirs"})
+    await first.begin({seq: "attempt 1"})
+
+    assert await claimed(second) == []
+    found = await first.get(seq)
+    assert found is not None
+    assert (found.attempts, found.error) == (1, "attempt 1")
+
+
 async def test_the_same_delivery_at_two_doors_is_kept_once(joined: Joined) -> None:
     first, second = await joined("first"), await joined("second")
 

@@ -45,8 +45,8 @@ stories = st.lists(steps, min_size=5, max_size=30)
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[SqliteInbox]:
-    """An inbox that asks its file about each id."""
-    inbox = SqliteInbox(folder / "inbox.sqlite", bulk=BULK, remembered=0)
+    """An inbox with a small index."""
+    inbox = SqliteInbox(folder / "inbox.sqlite", bulk=BULK)
     await inbox.start()
     yield inbox
     await inbox.stop()
@@ -107,7 +107,7 @@ async def test_each_id_is_kept_once_whatever_happens_in_between(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         async with opened(folder) as beside:
-            inbox = SqliteInbox(folder / "inbox.sqlite", bulk=BULK, remembered=0)
+            inbox = SqliteInbox(folder / "inbox.sqlite", bulk=BULK)
             await inbox.start()
             for what, value in story:
                 if isinstance(value, int):
@@ -192,7 +192,9 @@ async def test_a_file_of_before_is_taken_over(tmp_path: Path) -> None:
 
     async with opened(tmp_path) as inbox, opened(tmp_path) as beside:
         one, two = [await inbox.find("github", id_) for id_ in ("one", "two")]
-        again = [await beside.keep(delivery(id_)) for id_ in ("one", "two", "gone")]
+        again = [
+            await beside.keep(delivery(id_, body=id_.encode())) for id_ in ("one", "two", "gone")
+        ]
 
     assert one is not None
     assert two is not None

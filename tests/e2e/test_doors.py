@@ -168,6 +168,53 @@ async def door(opened: Opened) -> Door:
     return await opened()
 
 
+# ── other hosts ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
+@pytest.mark.parametrize("name", ["X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event"])
+async def test_what_only_looks_like_github_is_refused(
+    door: Door, way: dict[str, str], name: str
+) -> None:
+    """Gitea and Forgejo send GitHub's headers too, and list no more than five commits."""
+    answer = await door.post("/hooks/github", signed(**way) | {name: "push"})
+
+    assert answer.status == 400
+    assert name in answer.error
+    assert "only GitHub is served here" in answer.error
+    assert await door.kept() == []
+
+
+@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
+async def test_a_request_without_a_host_is_refused(door: Door, way: dict[str, str]) -> None:
+    """As HTTP/1.1 has it (RFC 9112, 3.2)."""
+    headers = signed(**way) | {"Content-Length": str(len(BODY))}
+    answer = await door.knock(
+        head_of("POST /hooks/github", headers).replace(b"Host: 127.0.0.1\r\n", b""), BODY
+    )
+
+    assert answer.status == 400
+    assert await door.kept() == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        head_of("GET /healthz", {"Connection": "close"}),
+        head_of("GET /nothing", {"Connection": "close"}),
+        head_of("GET /healthz", {"Content-Length": "x"}),
+        b"GET /healthz HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"A: " + b"x" * 20_000 + b"\r\n\r\n",
+    ],
+)
+async def test_no_answer_tells_which_releases_run_here(door: Door, asked: bytes) -> None:
+    answer = await door.knock(asked)
+
+    assert "aiohttp" not in answer.headers.get("server", "").lower()
+    assert "python" not in answer.headers.get("server", "").lower()
+
+
 # ── in ───────────────────────────────────────────────────────────────────────
 
 
@@ -187,6 +234,28 @@ async def test_what_is_authentic_is_kept_and_the_second_time_known(
     found = await door.inbox.find(host, "delivery-1")
     assert found is not None
     assert (found.body, found.state) == (BODY, DeliveryState.KEPT)
+
+
+@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
+@pytest.mark.parametrize("size", [10, 300_000])
+async def test_another_body_under_a_known_id_is_taken(
+    door: Door, way: dict[str, str], size: int
+) -> None:
+    """Whoever may send something can't hide a push by sending its id first."""
+    guessed, real = b"x" * size, b"y" * size
+    answers = [
+        await door.post("/hooks/github", signed(body, **way), body)
+        for body in (guessed, real, real, guessed)
+    ]
+
+    told = [json.loads(answer.body) for answer in answers]
+    assert [answer.status for answer in answers] == [202, 202, 200, 200]
+    assert told[1]["delivery"].startswith("delivery-1~")
+    assert told[2] == {"delivery": told[1]["delivery"], "status": "duplicate"}
+    assert told[3] == {"delivery": "delivery-1", "status": "duplicate"}
+    found = await door.inbox.find("github", told[1]["delivery"])
+    assert found is not None
+    assert found.body == real
 
 
 async def test_gitlab_without_any_id_is_known_by_its_body(door: Door) -> None:

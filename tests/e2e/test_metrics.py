@@ -171,6 +171,24 @@ async def test_who_speaks_as_a_silent_proxy_does_is_no_neighbour(world: World) -
     assert said.split(b" ")[1] == b"403"
 
 
+@pytest.mark.parametrize(
+    ("host", "let_in"),
+    [
+        ("127.0.0.1:8080", True), ("localhost", True), ("LOCALHOST:80", True), ("[::1]:80", True),
+        ("127.0.0.2", True), ("evil.example", False), ("evil.example:80", False),
+        ("127.0.0.1.evil.example", False), ("localhost.evil.example", False), ("10.0.0.1", False),
+        ("a b", False), ("", False),
+    ],
+)  # fmt: skip
+async def test_a_page_whose_name_leads_here_by_trickery_reads_nothing(
+    world: World, host: str, *, let_in: bool
+) -> None:
+    """DNS rebinding: a browser on this machine asks for a page of a stranger's name."""
+    answer = await world.web.get("/metrics", headers={"Host": host})
+
+    assert answer.status_code == 200 if let_in else answer.status_code in (400, 403)
+
+
 @dataclass
 class Ill:
     """A part that does not work, and how often it was looked at."""

@@ -167,7 +167,8 @@ async def test_while_the_workspace_is_not_known_nobody_gets_in(
 async def test_what_nobody_handles_is_taken_all_the_same(
     door: Door, payload: dict[str, Any]
 ) -> None:
-    whole = {"team": {"id": TEAM}, "user": {"id": ADA, "team_id": TEAM}} | payload
+    whole = {"team": {"id": TEAM}, "user": {"id": ADA, "team_id": TEAM}, "trigger_id": "1.2"}
+    whole |= {"channel": {"id": "C0SHOP"}, "message": {"ts": "1.2"}} | payload
     body = urlencode({"payload": json.dumps(whole)}).encode()
 
     assert await post(door, body) == (200, "")

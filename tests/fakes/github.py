@@ -85,7 +85,11 @@ class FakeGithub(FakeHost):
 
     @property
     def settings(self) -> dict[str, str]:
-        return {"BRIDGE_GITHUB_API_URL": self.url, "BRIDGE_GITHUB_TOKEN": self.token}
+        return {
+            "BRIDGE_GITHUB_API_URL": self.url,
+            "BRIDGE_GITHUB_WEB_URL": "https://github.com",
+            "BRIDGE_GITHUB_TOKEN": self.token,
+        }
 
     def app_hook(self, url: str, secret: str) -> FakeHook:
         """The webhook of the App."""

@@ -39,7 +39,11 @@ class FakeGitlab(FakeHost):
 
     @property
     def settings(self) -> dict[str, str]:
-        return {"BRIDGE_GITLAB_URL": self.url, "BRIDGE_GITLAB_TOKEN": self.token}
+        return {
+            "BRIDGE_GITLAB_URL": self.url,
+            "BRIDGE_GITLAB_WEB_URL": "https://gitlab.example.com",
+            "BRIDGE_GITLAB_TOKEN": self.token,
+        }
 
     def prepared(self, hook: FakeHook, event: str, payload: dict[str, Any]) -> FakeSending:
         id_ = str(uuid.uuid4())

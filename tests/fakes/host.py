@@ -21,6 +21,7 @@ everything that these have sent. Use it as
 """
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import json
@@ -252,6 +253,7 @@ class Spoil:
         lose: the request does what it should, and then the connection is closed.
         hang: no answer, until the fake ends or `FakeHost.let_go` is called.
         slow: seconds before it is served.
+        endless: the answer has so many bytes of JSON, sent as they are made.
     """
 
     status: int = 500
@@ -260,6 +262,7 @@ class Spoil:
     lose: bool = False
     hang: bool = False
     slow: float = 0.0
+    endless: int = 0
 
 
 @dataclass
@@ -442,6 +445,8 @@ class FakeHost:
         if planned is not None and planned.hang:
             self.hanging += 1
             await self._let_go.wait()
+        elif planned is not None and planned.endless:
+            return await _endless(request, planned)
         elif planned is not None and not planned.lose and not planned.slow:
             said = {"message": "spoilt"} if planned.body is None else planned.body
             return web.json_response(said, status=planned.status, headers=planned.headers)
@@ -484,4 +489,20 @@ def page(
     if number * size < len(everything):
         following = request.url.update_query(page=str(number + 1), per_page=str(size))
         answer.headers["Link"] = f'<{following}>; rel="next"'
+    return answer
+
+
+async def _endless(request: web.Request, planned: Spoil) -> web.StreamResponse:
+    """An answer that goes on and on; compressed, where the client takes that."""
+    answer = web.StreamResponse(status=planned.status, headers=dict(planned.headers))
+    answer.content_type = "application/json"
+    answer.enable_compression()
+    await answer.prepare(request)
+    piece = b'"' + b"x" * 2**20 + b'",'
+    with contextlib.suppress(ConnectionError):
+        await answer.write(b"[")
+        for _ in range(planned.endless // len(piece)):
+            await answer.write(piece)
+        await answer.write(b"0]")
+        await answer.write_eof()
     return answer

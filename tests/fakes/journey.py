@@ -309,8 +309,8 @@ class FakeHost:
     def verify(self, envelope: Envelope, body: Body) -> None:
         """Everything is authentic here."""
 
-    def parse(self, event: str, headers: Mapping[str, str], body: bytes) -> Event:
-        found = self.meanings[body]
+    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
+        found = self.meanings[bytes(body)]
         if isinstance(found, Exception):
             raise found
         return found

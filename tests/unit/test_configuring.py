@@ -24,6 +24,7 @@ from bridge.journey.configuring.desk import Desk
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import DONE, WAITS, Audited
 from bridge.stores.journal import SqlJournal
+from bridge.stores.packing import PackedBody, pack
 from bridge.stores.seal import FernetSeal
 from tests.fakes.journey import Death, KeptSteps, Lifetime, ManualClock, journal_in_memory
 
@@ -63,7 +64,7 @@ class Kept:
         kept = DeliveryState.KEPT
         return one and Delivery(
             *(seq, CHAT_HOST, f"slack-{seq}", one.action, {}, 0.0, kept),
-            stored=lambda: write_command(one),
+            stored=PackedBody(pack(write_command(one))),
         )
 
 

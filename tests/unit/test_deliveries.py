@@ -1,8 +1,9 @@
 """From a kept delivery to decisions and deployments: nothing lost, nothing twice, nothing stuck."""
 
 import asyncio
+import contextlib
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bridge.journey.catalog import SELDOM, TROUBLE_PAUSE, Catalog
 from bridge.journey.delivery.delivery import Deliveries, Patience
 from bridge.journey.delivery.starting import CANCEL_FLOW, CANCEL_ONE_FLOW, DEPLOYMENT_FLOW
 from bridge.ports.feedback import Occasion, Planner
+from bridge.ports.githosts import APART, Body
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from bridge.ports.outcomes import Outcome, Recorded
 from bridge.ports.targets import Target, about_delivery, about_deployment
@@ -247,6 +249,101 @@ async def test_a_poison_one_is_tried_again_ever_later_then_parked_and_blocks_nob
     assert pauses == [1.0, 2.0, 4.0]
     assert (found.state, found.attempts) == (DeliveryState.FAILED, 4)
     assert found.error == "given up after 4 tries: RuntimeError"
+
+
+# ── deliveries that kill the process ─────────────────────────────────────────
+
+
+@dataclass
+class Deadly:
+    """A host at one of whose bodies the process dies."""
+
+    host: FakeHost
+    body: bytes
+    read: list[bytes] = field(default_factory=list)
+    name: str = "github"
+
+    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
+        self.read.append(bytes(body))
+        if body == self.body:
+            raise Death
+        return self.host.parse(event, headers, bytes(body))
+
+
+async def starts(desk: Desk, deadly: Deadly) -> int:
+    """How often the process starts until it has decided all that is due."""
+    desk.host = deadly  # type: ignore[assignment]  # only its parser is asked
+    for number in range(1, 20):
+        life = desk.deliveries()
+        running = asyncio.create_task(life.run())
+        with contextlib.suppress(Death):
+            await until(
+                lambda: desk.inbox.due(desk.clock.now, 10),
+                lambda due: not due or running.done(),  # noqa: B023 - used before the next
+            )
+        if not running.done():
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            return number
+        assert isinstance(running.exception(), Death)
+    raise AssertionError("it dies without end")
+
+
+async def test_a_delivery_that_kills_the_process_is_parked_and_the_others_are_decided(
+    desk: Desk,
+) -> None:
+    before = [await desk.keep(f"before {n}", push(before=f"{n:040x}")) for n in range(3)]
+    poison = await desk.keep("poison", push(), body=b"poison")
+    behind = await desk.keep("behind", push(before="2" * 40))
+
+    assert await starts(desk, Deadly(desk.host, b"poison")) == 4
+
+    found = await desk.one(poison)
+    assert found.state is DeliveryState.FAILED
+    assert found.error is not None
+    assert found.error.startswith("given up: the bridge was killed 3 times while it read this (6 b")
+    for seq in (*before, behind):
+        assert (await desk.one(seq)).state is DeliveryState.DECIDED
+        assert (await desk.one(seq)).error is None
+
+
+async def test_a_large_delivery_is_recorded_before_it_is_read_whenever_it_comes(desk: Desk) -> None:
+    large = await desk.keep("large", push(), body=b"x" * (APART + 1))
+    small = await desk.keep("small", push(before="2" * 40))
+    deadly = Deadly(desk.host, b"x" * (APART + 1))
+    desk.host = deadly  # type: ignore[assignment]  # only its parser is asked
+
+    with pytest.raises(Death):
+        await desk.drain()
+
+    found = await desk.one(large)
+    assert (found.attempts, found.error) == (1, "attempt 1 of 3 has begun and has not ended")
+    assert (await desk.one(small)).attempts == 0
+    assert await starts(desk, deadly) == 3
+    assert (await desk.one(large)).state is DeliveryState.FAILED
+
+
+async def test_a_replay_of_what_kills_the_process_is_parked_as_well(desk: Desk) -> None:
+    poison = await desk.keep("poison", push(), body=b"poison")
+    assert await starts(desk, Deadly(desk.host, b"poison")) == 4  # type: ignore[arg-type]
+    again = await desk.ask(
+        "replay", str(poison), body=write_command(Asked(Action.REPLAY, str(poison), "cli: ada"))
+    )
+
+    assert await starts(desk, desk.host) == 4  # type: ignore[arg-type]
+
+    assert (await desk.one(again)).state is DeliveryState.FAILED
+    assert "killed 3 times" in str((await desk.one(again)).error)
+
+
+async def test_what_was_cut_off_once_is_decided_and_nothing_is_left_of_that(desk: Desk) -> None:
+    seq = await desk.keep("one", push())
+    await desk.inbox.begin({seq: "attempt 2 of 3 has begun and has not ended"})
+
+    await desk.drain()
+
+    found = await desk.one(seq)
+    assert (found.state, found.error) == (DeliveryState.DECIDED, None)
 
 
 async def test_the_log_says_of_each_push_what_it_leads_to(

@@ -1,8 +1,10 @@
 """One deployment from the wish to its real end: asked once, whatever fails in between."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -31,6 +33,8 @@ from tests.fakes.journey import (
     deployment,
     journal_in_memory,
 )
+
+T = TypeVar("T")
 
 PACE = Pace(look=0.8, look_at_most=2.0, adopt=10.0, settle=1.5, long=600.0, failures=3)
 AWAY = Unreachable("dokploy", "ConnectError")
@@ -216,6 +220,39 @@ async def test_a_log_that_can_not_be_read_changes_no_outcome(staged: Callable[..
 
     assert ended.state is State.FAILED
     assert ended.note.startswith("the build failed; its log can't be read: ")
+
+
+async def test_endless_words_of_a_backend_become_a_note_and_hold_nothing_up(
+    staged: Callable[..., Stage],
+) -> None:
+    words = "npm ci: token=t0ps3cret refused " + "x" * 20_000_000
+    for can_read in (True, False):
+        stage = staged(ending=Progress.ERROR, error=words)
+        if not can_read:
+            stage.backend.next("log_tail", AWAY)
+        longest, ended = await longest_hold(stage.run())
+
+        assert ended.note.startswith("npm ci: token=*** refused xxx")
+        assert len(ended.note) <= 300
+        assert longest < 0.1
+
+
+async def longest_hold(work: Awaitable[T]) -> tuple[float, T]:
+    """The longest time that the loop was held for meanwhile, in seconds, and what came of it."""
+    longest, over = 0.0, asyncio.Event()
+
+    async def beat() -> None:
+        nonlocal longest
+        while not over.is_set():
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - before)
+
+    beating = asyncio.create_task(beat())
+    found = await work
+    over.set()
+    await beating
+    return longest, found
 
 
 async def test_what_the_backend_cancelled_is_cancelled(staged: Callable[..., Stage]) -> None:

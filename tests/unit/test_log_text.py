@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.log_text import lines_of, news, shorten
+from bridge.core.log_text import end_of, lines_of, news, shorten
 
 LINES = st.lists(st.text("ab", min_size=1, max_size=2), max_size=12)
 
@@ -50,3 +50,21 @@ def test_a_long_line_is_cut_in_its_middle() -> None:
     assert len(cut) <= 40
     assert cut.startswith("error: xx")
     assert cut.endswith("exit code: 2")
+
+
+@given(st.text(), st.integers(1, 30))
+def test_the_end_of_a_text_begins_at_a_blank_and_is_bounded(text: str, most: int) -> None:
+    found = end_of(text, most)
+
+    assert len(found) <= most
+    assert text.endswith(found)
+    if found != text and found:
+        assert text[-len(found) - 1].isspace()
+
+
+def test_no_secret_is_cut_so_that_it_is_not_known_any_more() -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abcdefghijklmnop"
+
+    assert end_of(f"Authorization: {token} is refused", len(token)) == "is refused"
+    assert end_of(token, 20) == ""
+    assert end_of("x" * 20_000, 10_000) == "x" * (10_000 - 4096)

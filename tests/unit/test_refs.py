@@ -2,6 +2,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bridge.core.events import Repository
 from bridge.core.refs import normalise_url
 
 SAME = "git.example.com/owner/repo"
@@ -121,3 +122,29 @@ def test_it_never_raises_and_changes_its_own_results_no_more(url):
     once = normalise_url(url)
 
     assert normalise_url(once) == once
+
+
+@pytest.mark.parametrize(
+    ("web_url", "urls", "address", "ours"),
+    [
+        ("https://github.com/o/r", [], "https://github.com", True),
+        ("https://github.com/o/r", [], "https://github.com/", True),
+        ("https://GitHub.com:443/o/r", [], "http://github.com", True),
+        ("https://github.com.evil.example/o/r", [], "https://github.com", False),
+        ("https://evil.example/github.com/o/r", [], "https://github.com", False),
+        ("https://github.com@evil.example/o/r", [], "https://github.com", False),
+        ("https://git.example.com/gitlab/o/r", [], "https://git.example.com/gitlab", True),
+        ("https://git.example.com/gitlab2/o/r", [], "https://git.example.com/gitlab", False),
+        ("https://git.example.com:8443/o/r", [], "https://git.example.com", False),
+        ("https://evil.example/o/r", ["https://github.com/o/r"], "https://github.com", False),
+        (None, ["ssh://git@ssh.example/o/r", "https://github.com/o/r"], "https://github.com", True),
+        (None, ["https://evil.example/o/r"], "https://github.com", False),
+        (None, [], "https://github.com", False),
+    ],
+)
+def test_a_repository_is_where_its_own_addresses_are(
+    web_url: str | None, urls: list[str], address: str, *, ours: bool
+) -> None:
+    repository = Repository("github", "1", "o/r", frozenset(map(normalise_url, urls)), web_url)
+
+    assert repository.is_at(address) is ours

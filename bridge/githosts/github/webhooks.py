@@ -10,7 +10,7 @@ from typing import Any
 
 from multidict import CIMultiDict
 
-from bridge.core.errors import BadSignature, MalformedPayload
+from bridge.core.errors import BadSignature, MalformedPayload, Rejected
 from bridge.core.events import (
     Commit,
     Event,
@@ -46,11 +46,28 @@ LONGEST_MOMENT = 40
 
 _SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}").fullmatch
 _FORM = "application/x-www-form-urlencoded"
+_LOOK_LIKE_IT = {
+    "X-Forgejo-Event": "Forgejo",
+    "X-Gitea-Event": "Gitea or Forgejo",
+    "X-Gogs-Event": "Gogs, Gitea or Forgejo",
+}
+"""Headers of hosts that send GitHub's headers as well."""
+
 _WHY_IGNORED = {
     "ping": "event ping: GitHub says hello, the webhook works",
     "create": "event create: GitHub sends push for the same ref, which deploys",
     "delete": "event delete: GitHub sends push for the same ref, which says so",
 }
+
+
+def refuse_imitations(headers: Mapping[str, str]) -> None:
+    """Raise Rejected for the webhooks of hosts that send GitHub's headers as well."""
+    for name, host in _LOOK_LIKE_IT.items():
+        if name in headers:
+            raise Rejected(
+                f"{name} is {host}'s, and only GitHub is served here: the others list five commits"
+                " of a push at most, so what they change would be missed. Remove this webhook"
+            )
 
 
 class _Owner(Model):
@@ -122,6 +139,7 @@ class GitHub:
 
     def open(self, headers: Mapping[str, str], now: float) -> Envelope:  # noqa: ARG002 - GitHub sends no time
         """Read the headers; see `GitHost.open`."""
+        refuse_imitations(headers)
         signature = headers.get("X-Hub-Signature-256")
         if signature is None:
             raise BadSignature("X-Hub-Signature-256 is missing: set a secret on GitHub's webhook")
@@ -150,7 +168,7 @@ class GitHub:
                 "X-Hub-Signature-256 does not fit the body: is the webhook's secret one of ours?"
             )
 
-    def parse(self, event: str, headers: Mapping[str, str], body: bytes) -> Event:
+    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
         """Say what a delivery means; see `GitHost.parse`."""
         if event == "pull_request":
             data = load(_json(headers, body), "github pull request")
@@ -163,7 +181,7 @@ class GitHub:
         return ref if isinstance(ref, Ignored) else _meaning(push, ref)
 
 
-def _json(headers: Mapping[str, str], body: bytes) -> bytes:
+def _json(headers: Mapping[str, str], body: Body) -> Body:
     """The JSON of a body, which may be the form field `payload`: a setting of the webhook."""
     if headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         return body

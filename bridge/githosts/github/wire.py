@@ -2,12 +2,19 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from github import Auth, Github
+from github.Requester import (
+    HTTPRequestsConnectionClass,
+    HTTPSRequestsConnectionClass,
+    Requester,
+)
 from pydantic_core import from_json
 
 from bridge.githosts.asking.answers import Answer, Request
+from bridge.githosts.asking.bounded import Bounded
 
 _AGENT = "dokploy-bridge"
 _VERSION = "2022-11-28"
@@ -16,6 +23,25 @@ _VERSION = "2022-11-28"
 
 # At debug level PyGithub logs answers, and the answer to a request for a token is that token.
 logging.getLogger("github.Requester").setLevel(logging.INFO)
+
+
+class _Https(HTTPSRequestsConnectionClass):
+    """A connection whose answers are of bounded size."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.session.mount("https://", Bounded(max_retries=self.retry))
+
+
+class _Http(HTTPRequestsConnectionClass):
+    """The same without TLS, for tests and servers on this machine."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.session.mount("http://", Bounded(max_retries=self.retry))
+
+
+Requester.injectConnectionClasses(_Http, _Https)
 
 
 class _Bearer(Auth.Auth):

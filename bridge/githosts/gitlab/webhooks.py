@@ -145,7 +145,7 @@ class GitLab:
             return  # a token says nothing about the body; `open` has compared it
         signing.verify(envelope.proof, body, self._keys)
 
-    def parse(self, event: str, headers: Mapping[str, str], body: bytes) -> Event:  # noqa: ARG002 - the body says it all
+    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:  # noqa: ARG002 - the body says it all
         """Say what a delivery means; see `GitHost.parse`."""
         if event in ("Push Hook", "Tag Push Hook"):
             return _read(load(body, "gitlab push"), system=False)

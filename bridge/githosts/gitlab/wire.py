@@ -9,6 +9,7 @@ from gitlab.exceptions import GitlabAuthenticationError, GitlabHttpError
 from pydantic_core import from_json
 
 from bridge.githosts.asking.answers import Answer, Request
+from bridge.githosts.asking.bounded import Bounded
 
 _AGENT = "dokploy-bridge"
 
@@ -17,6 +18,11 @@ class _Session(requests.Session):
     """Follows nobody to another host, as the token would go along, and remembers the answer."""
 
     last: requests.Response | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, Bounded())
 
     def send(self, request: requests.PreparedRequest, **kwargs: object) -> requests.Response:
         self.last = super().send(request, **kwargs)

@@ -3,7 +3,7 @@
 import hmac
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -13,17 +13,23 @@ from pydantic_core import from_json
 from bridge.core.errors import MalformedPayload, Rejected
 from bridge.core.events import Ignored, Ref
 from bridge.githosts.models import Model
+from bridge.ports.githosts import APART, Body
 
 LIMIT = 64 * 1024 * 1024
 """Bytes of JSON that are read at most; hosts send 25 MB at most, self-managed ones can be set."""
 
 LARGE = 256 * 1024
-"""Bytes of JSON from which on it is read so that the event loop goes on meanwhile."""
+"""Bytes of JSON from which on it is read so that the event loop goes on meanwhile; what is
+larger than `APART` is read in another process, where nobody waits."""
+
+MOST_VALUES = 1_000_000
+"""Values in one body, told by its commas. The largest pushes that hosts send list half of it; two
+million keys would need 300 MB."""
 
 _PIECE = 65536
 
+_NUL = b"\\u0000"
 _PLAIN = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?").fullmatch
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 Model_ = TypeVar("Model_", bound=Model)
 Read = TypeVar("Read")
@@ -82,7 +88,7 @@ def same(given: bytes, wanted: Iterable[bytes]) -> bool:
     return any(hmac.compare_digest(given, one) for one in wanted)
 
 
-def load(body: bytes, what: str) -> Any:
+def load(body: Body, what: str) -> Any:
     """JSON, safely: bounded in size and depth, finite numbers, UTF-8.
 
     Raises:
@@ -90,17 +96,40 @@ def load(body: bytes, what: str) -> Any:
     """
     if len(body) > LIMIT:
         raise MalformedPayload(f"{what}: {len(body)} bytes, more than {LIMIT}")
-    if b"\\u0000" in body:  # no database keeps NUL in text, and no name in git holds one
-        body = _NUL.sub(rb"\1\\ufffd", body)
+    if len(body) >= LARGE and (values := body.count(b",")) > MOST_VALUES:
+        raise MalformedPayload(f"{what}: about {values} values, at most {MOST_VALUES} are read")
+    if _NUL in body:
+        body = b"".join(without_nul([body]))
     try:
-        if len(body) >= LARGE and b"\\ud" not in body and b"\\uD" not in body:
+        if LARGE <= len(body) <= APART and b"\\ud" not in body and b"\\uD" not in body:
             return _load_large(body)
         return from_json(body, allow_inf_nan=False)
     except (ValueError, RecursionError) as error:
         raise MalformedPayload(f"{what} is not JSON: {str(error)[:200]}") from None
 
 
-def _load_large(body: bytes) -> Any:
+def without_nul(pieces: Iterable[Body]) -> Iterator[Body]:
+    """Replace NUL in the text of a body, which no database keeps and no name in git holds.
+
+    In its place stands the sign for what can't be shown. A backslash that is escaped itself
+    begins no escape, so pairs of them are put aside meanwhile, as NUL: a body that holds that as
+    it is is not JSON anyway. A pattern would need a gigabyte for a body of backslashes.
+    """
+    cut = b""
+    for piece in pieces:
+        if b"\0" in piece or (not cut and b"\\" not in piece):
+            yield cut + piece
+            cut = b""
+            continue
+        aside = (cut + piece).replace(b"\\\\", b"\0\0")
+        start = aside.rfind(b"\\", -len(_NUL) + 1)
+        aside, cut = (aside, b"") if start == -1 else (aside[:start], aside[start:])
+        cut = cut.replace(b"\0\0", b"\\\\")
+        yield aside.replace(_NUL, b"\\ufffd").replace(b"\0\0", b"\\\\")
+    yield cut
+
+
+def _load_large(body: Body) -> Any:
     """As long as `from_json` takes, 100 ms for 12 MB, but others go on at every object.
 
     Unlike that it takes escapes that are half a character, so it gets no body that has any.
@@ -122,7 +151,7 @@ def let_others_go_on(read: Read) -> Read:
     return read
 
 
-def form_field(body: bytes, name: str, what: str) -> bytes:
+def form_field(body: Body, name: str, what: str) -> Body:
     """The value of a form's one field.
 
     Raises:
@@ -134,7 +163,7 @@ def form_field(body: bytes, name: str, what: str) -> bytes:
     return _unquoted(value.replace(b"+", b" "))
 
 
-def _unquoted(value: bytes) -> bytes:
+def _unquoted(value: Body) -> bytes:
     """Percent escapes decoded, piece by piece: 25 MB at once need 1.5 GB and far more time."""
     decoded, start = bytearray(), 0
     while start < len(value):

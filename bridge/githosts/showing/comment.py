@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from bridge.core.failure import LONGEST_REASON
+from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import shorten
 from bridge.core.redaction import redact
@@ -144,7 +144,7 @@ def _why_failed(deployment: Deployment) -> str:
     """Why an app's deployment failed, as an item of a list; "" where it has not failed."""
     if deployment.state is not State.FAILED or not deployment.note:
         return ""
-    reason = shorten(redact(deployment.note), LONGEST_REASON)
+    reason = shorten(redact(deployment.note[:MOST_CHARACTERS]), LONGEST_REASON)
     return f"- {cell(deployment.app)} failed: {code(reason, LONGEST_REASON)}"
 
 

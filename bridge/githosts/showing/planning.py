@@ -5,7 +5,7 @@ deployment. Its pull requests have to be asked for, so the push is a target itse
 it wants the comment of each of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,11 +43,13 @@ class Plans:
 
     Attributes:
         apart: the repositories of each owner have a rate limit of their own.
+        ours: whether an event is of the server that is written to.
     """
 
     host: str
     uses: frozenset[Use]
     apart: bool = False
+    ours: Callable[[RefPushed | PullRequestOpened], bool] = lambda _: True
 
     def __call__(self, occasion: Occasion) -> list[Target]:
         """The targets of what a delivery led to; none where no app waits for what was pushed."""
@@ -56,7 +58,7 @@ class Plans:
             return []
         if push.deleted or push.commit is None:
             return []
-        if not watches(decision.reason for decision in outcome.decisions):
+        if not watches(decision.reason for decision in outcome.decisions) or not self.ours(push):
             return []
         found: list[Target] = []
         if Use.COMMENT in self.uses:
@@ -78,7 +80,7 @@ class Plans:
             for seq, decisions in decided.items()
             if watches(decision.reason for decision in decisions)
         ]
-        if not follows:
+        if not follows or not self.ours(opened):
             return []
         id_, number = f"{opened.repository.id} {opened.number}", opened.number
         return [self._target("comment", id_, opened, *follows, number=number)]

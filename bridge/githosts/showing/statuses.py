@@ -7,6 +7,7 @@ its reason, so that it holds up no merge; so is one that a newer push has supers
 
 from dataclasses import dataclass
 
+from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import shorten
 from bridge.core.redaction import redact
@@ -59,7 +60,8 @@ def deployment_status(deployment: Deployment) -> Said:
         if live and deployment.commit and live != deployment.commit:
             words += ", the head of the branch when the build began"
     elif deployment.state is State.FAILED and deployment.note:
-        words = f"{words}: {shorten(redact(deployment.note), LONGEST - len(words) - 2)}"
+        note = redact(deployment.note[:MOST_CHARACTERS])
+        words = f"{words}: {shorten(note, LONGEST - len(words) - 2)}"
     return Said(_STATES[deployment.state], _plain(words))
 
 

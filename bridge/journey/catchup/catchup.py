@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from bridge.core.errors import BridgeError, Refused, Rejected
-from bridge.core.events import RefPushed
+from bridge.core.events import Event, RefPushed
 from bridge.core.found import FOUND_EVENT
 from bridge.core.watch import App
 from bridge.journey.absence import Absence, last_absence
@@ -21,7 +21,7 @@ from bridge.journey.catchup.budget import Budget
 from bridge.journey.catchup.reconcile import NO_HOMES, Homes, ReadsRefs, Reconciler, wanted_of
 from bridge.journey.lead import Turn, at_once
 from bridge.ports.clock import Clock
-from bridge.ports.githosts import Envelope, GitHost
+from bridge.ports.githosts import APART, Envelope, GitHost, ParsesApart
 from bridge.ports.host_api import Hook, Redelivers, Sending
 from bridge.ports.inbox import Inbox, NewDelivery
 from bridge.ports.journal import Journal
@@ -77,8 +77,10 @@ class Sweeper:
         budget: Budget,
         diligence: Diligence,
         homes: Homes = NO_HOMES,
+        apart: ParsesApart | None = None,
     ) -> None:
         self._homes = homes
+        self._apart = apart
         self._apis = apis
         self._hosts = hosts
         self._inbox = inbox
@@ -195,9 +197,8 @@ class Sweeper:
         """Whether a payload speaks of no repository but the one that its webhook may speak for."""
         if hook.speaks_for is None:
             return True
-        parse = self._hosts[host].parse
         try:
-            event = await asyncio.to_thread(parse, envelope.event, envelope.headers, body)
+            event = await self._parsed(host, envelope, body)
         except Rejected:
             return True  # it will be parked with its reason
         if not isinstance(event, RefPushed):
@@ -213,6 +214,12 @@ class Sweeper:
         )
         self._settle(host, hook, sending.id)
         return False
+
+    async def _parsed(self, host: str, envelope: Envelope, body: bytes) -> Event:
+        event, headers = envelope.event, envelope.headers
+        if self._apart is not None and len(body) > APART:
+            return await self._apart(host, event, headers, [body])
+        return await asyncio.to_thread(self._hosts[host].parse, event, headers, body)
 
     async def _again(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> None:
         """Have the host send what it lists without its payload; once, as each try is a new one."""
@@ -291,10 +298,11 @@ def catchup(
     *,
     homes: Homes = NO_HOMES,
     turn: Turn = at_once,
+    apart: ParsesApart | None = None,
 ) -> Catchup:
     """Put together what catches up."""
     budget = Budget(clock, hourly=diligence.hourly, burst=diligence.burst)
-    sweeper = Sweeper(apis, hosts, inbox, journal, clock, budget, diligence, homes)
+    sweeper = Sweeper(apis, hosts, inbox, journal, clock, budget, diligence, homes, apart)
     reconciler = Reconciler(apis, inbox, journal, clock, budget, grace=diligence.grace, homes=homes)
     return Catchup(sweeper, reconciler, catalog, diligence, turn=turn)
 

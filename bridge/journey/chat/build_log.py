@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from bridge.core.errors import BridgeError
 from bridge.core.lifecycle import Deployment
-from bridge.core.log_text import lines_of
+from bridge.core.log_text import end_of, lines_of
 from bridge.core.redaction import redact
 from bridge.ports.backends import Backend
 from bridge.ports.journal import Journal
@@ -39,5 +39,10 @@ class BuildLogs:
             text = await backend.log_tail(record, lines + ABOVE) if record else ""
         except BridgeError:
             return ""
-        shown = lines_of(await asyncio.to_thread(redact, text[-MOST:]))[-lines:]
-        return "\n".join(line[:LONGEST_LINE] for line in shown)
+        # In a thread, since no line that a build prints may hold up the others.
+        return await asyncio.to_thread(_shown, text, lines)
+
+
+def _shown(text: str, lines: int) -> str:
+    shown = lines_of(redact(end_of(text, MOST)))[-lines:]
+    return "\n".join(line[:LONGEST_LINE] for line in shown)

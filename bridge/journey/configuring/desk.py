@@ -19,7 +19,7 @@ from bridge.core.rules import RuleBook
 from bridge.core.watch import App
 from bridge.journey.configuring.configure import Configurer
 from bridge.ports.backends import Backend, Choices, GitAccount, GitRepository, OffersChoices
-from bridge.ports.githosts import GitHost
+from bridge.ports.githosts import APART, GitHost
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
 from bridge.ports.seal import Seal
@@ -31,9 +31,6 @@ PUSHES = 20
 
 LOOKED_AT = 3 * PUSHES
 """Decisions among which they are looked for: some were about commands."""
-
-LARGEST = 4 * 2**20
-"""Bytes of a push that is tried; a bigger one would hold up the dialog."""
 
 FRESH = 60.0
 """Seconds for which lists to choose from are kept."""
@@ -131,10 +128,12 @@ class Desk:
             host = self._hosts.get(delivery.host) if delivery else None
             if delivery is None or host is None:
                 continue
+            if not 0 < delivery.size <= APART:
+                continue
             try:
+                # A bigger one would hold up the dialog.
                 body = await asyncio.to_thread(lambda of: of.body, delivery)
-                if not body or len(body) > LARGEST:
-                    continue
+                assert body is not None
                 event = await asyncio.to_thread(host.parse, delivery.event, delivery.headers, body)
             except BridgeError:  # it was understood once, by a release that knew more
                 continue

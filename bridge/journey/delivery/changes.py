@@ -60,6 +60,7 @@ class Changes:
         patience: float = 10.0,
         pause: float = 1.0,
         sleep: Sleep = asyncio.sleep,
+        ours: Callable[[RefPushed], bool] = lambda _: True,
     ) -> None:
         """Take the parts.
 
@@ -67,20 +68,22 @@ class Changes:
             apis: by host; of the others nothing can be asked.
             patience: seconds for a host to know a commit, or to come back.
             pause: seconds between two tries.
+            ours: whether a push is of the server whose API is asked.
         """
         self._apis = apis
         self._clock = clock
         self._patience = patience
         self._pause = pause
         self._sleep = sleep
+        self._ours = ours
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._paths_kept = 0
         self._asking: dict[_Key, asyncio.Task[None]] = {}
         self._turns = {host: asyncio.Semaphore(AT_A_TIME) for host in apis}
 
-    def can_ask(self, host: str) -> bool:
-        """Whether we have a way to ask a host."""
-        return host in self._apis
+    def can_ask(self, push: RefPushed) -> bool:
+        """Whether we have a way to ask the host of a push."""
+        return push.repository.host in self._apis and self._ours(push)
 
     def seen(self, push: RefPushed, question: Question) -> RefPushed | None:
         """The push as an app is to see it; None while that is being found out."""

@@ -20,6 +20,7 @@ from bridge.core.events import Asked, Event, PullRequestOpened, RefPushed
 from bridge.core.lifecycle import State
 from bridge.journey.catalog import Catalog
 from bridge.journey.catalog.freshness import Freshness
+from bridge.journey.delivery.attempts import Attempts
 from bridge.journey.delivery.deciding import Deciding, done
 from bridge.journey.delivery.late import LateComments
 from bridge.journey.delivery.meaning import Meaning
@@ -32,7 +33,7 @@ from bridge.journey.delivery.way import Way
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import LatePlanner, Planner
 from bridge.ports.flows import Flows
-from bridge.ports.githosts import GitHost
+from bridge.ports.githosts import GitHost, ParsesApart
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
 from bridge.ports.journal import Journal
 
@@ -81,6 +82,7 @@ class Deliveries:
         *,
         owner: str = "solo",
         way: Way | None = None,
+        apart: ParsesApart | None = None,
     ) -> None:
         """Take the parts.
 
@@ -90,6 +92,7 @@ class Deliveries:
             views: finds the files that pushes do not list; None: they stay unknown.
             owner: this process among those that share the stores.
             way: gives way to those who keep, where this process does that as well.
+            apart: parses large bodies; None: they are parsed like small ones.
         """
         self._way = way
         self._inbox = inbox
@@ -97,7 +100,8 @@ class Deliveries:
         self._catalog = catalog
         self._clock = clock
         self._patience = patience or Patience()
-        self._reading = Reading(inbox, hosts)
+        self._reading = Reading(inbox, hosts, apart)
+        self._attempts = Attempts(inbox)
         self._freshness = Freshness(catalog, clock)
         self._recording = Recording(
             journal,
@@ -121,9 +125,13 @@ class Deliveries:
     async def run(self) -> None:
         """Decide as long as the process lives."""
         resume_at = time.monotonic()
+        looked = False
         while True:
             self._wake.clear()  # before the drain: what comes during it wakes again
             try:
+                if not looked:
+                    await self._attempts.look()
+                    looked = True
                 if time.monotonic() >= resume_at:
                     await self.resume()
                     resume_at = time.monotonic() + self._patience.resume
@@ -165,7 +173,8 @@ class Deliveries:
             if not (batch := await self._inbox.due(self._clock(), self._at_once())):
                 return
             began = time.monotonic()
-            await self._handle(batch)
+            for some in self._attempts.apart(batch):
+                await self._handle(await self._attempts.begin(some))
             if self._way is not None:
                 await self._way.give(time.monotonic() - began)
 
@@ -174,6 +183,8 @@ class Deliveries:
         return most if self._way is None else self._way.batch(most)
 
     async def _handle(self, batch: Sequence[Delivery]) -> None:
+        if not batch:
+            return
         try:
             finished = await self._decide(batch)
             await self._inbox.finish(finished)
@@ -186,7 +197,7 @@ class Deliveries:
                 why = {"count": len(batch), "why": type(error).__name__}
                 log.warning("deliveries can't be decided together; each is tried alone", extra=why)
                 for delivery in batch:
-                    await self._handle([delivery])
+                    await self._handle(await self._attempts.begin([delivery]))
                 return
             with trace.about(batch[0].id):
                 log.exception("a delivery could not be decided")

@@ -48,7 +48,7 @@ class Views:
 
     async def of(self, decided: Sequence[Decided]) -> Seen:
         """What there is to see by now; nothing waits here for a host."""
-        those = [one for one in decided if self._changes.can_ask(one.push.repository.host)]
+        those = [one for one in decided if self._changes.can_ask(one.push)]
         asking = {
             decision.app_id
             for one in those

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import Action
-from bridge.core.failure import LOG_LINES, Failure, failure_in
+from bridge.core.failure import LOG_LINES, Failure, failure_in, without_a_log
 from bridge.core.lifecycle import Cancel, Deployment, State
-from bridge.core.redaction import redact
 from bridge.core.tracking import token_of
 from bridge.core.watch import App
 from bridge.journey.deployment.pace import Pace
@@ -149,7 +148,7 @@ class Ending:
             log_ = await backend.log_tail(record, LOG_LINES)
         except BridgeError as error:
             words = record.error or f"the build failed; its log can't be read: {error}"
-            return Failure(redact(words))
+            return await asyncio.to_thread(without_a_log, words)
         # In a thread, since no line that a build prints may hold up the others.
         return await asyncio.to_thread(failure_in, log_, record.error)
 

@@ -17,7 +17,7 @@ from typing import Any
 from bridge.core.errors import Unreachable
 from bridge.ports.figures import InboxFigures
 from bridge.ports.inbox import LONGEST_PAUSE, Delivery, DeliveryState, Kept, NewDelivery
-from bridge.stores.batches import BatchedInbox
+from bridge.stores.batches import MOST_AT_ONCE, BatchedInbox
 from bridge.stores.links import Link
 from bridge.stores.packing import delivery_key, read_delivery
 from bridge.stores.postgres_inbox.listening import listen
@@ -28,6 +28,8 @@ CLAIM_SECONDS = 15.0
 
 ANSWER_SECONDS = 9.0
 """Seconds after which a sender is told to come again, before it gives up by itself."""
+
+_FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
 
 _CLAIM = """
 WITH free AS (
@@ -44,12 +46,19 @@ WITH free AS (
 )
 """
 
+# What is claimed and not read now, its turn comes at the next look.
+_DUE = f"""{_CLAIM}, taken AS (
+    SELECT d.seq, sum(length(d.body)) OVER (ORDER BY d.seq) - length(d.body) AS before
+    FROM w JOIN inbox d USING (seq)
+)
+SELECT {_FIELDS}, d.body FROM taken t JOIN inbox d USING (seq) JOIN w USING (seq)
+WHERE t.before < %(most)s ORDER BY d.seq
+"""
+
 _RELEASE = """
 UPDATE inbox_work SET claimed_by = NULL, claimed_until = NULL
 WHERE state = 'kept' AND claimed_by = %s
 """
-
-_FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
 
 
 class PostgresInbox(BatchedInbox):
@@ -62,8 +71,7 @@ class PostgresInbox(BatchedInbox):
     """
 
     def __init__(self, url: str, *, owner: str, listens: bool = False, **batching: Any) -> None:
-        # Nothing is remembered: what another process has failed at since must be taken up again.
-        super().__init__(remembered=0, **batching)
+        super().__init__(**batching)
         self._url = url
         self._owner = owner
         self._listens = listens
@@ -144,8 +152,8 @@ class PostgresInbox(BatchedInbox):
         self._claims = True
         values = {"now": now, "limit": limit, "owner": self._owner}
         values |= {"seconds": CLAIM_SECONDS, "pause": LONGEST_PAUSE}
-        query = f"{_CLAIM} SELECT {_FIELDS}, d.body FROM w JOIN inbox d USING (seq) ORDER BY d.seq"
-        return [read_delivery(row) for row in await self._rows(query, values)]
+        values |= {"most": MOST_AT_ONCE}
+        return [read_delivery(row) for row in await self._rows(_DUE, values)]
 
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
         """The newest deliveries, newest first, without bodies."""

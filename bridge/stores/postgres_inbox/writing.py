@@ -1,14 +1,16 @@
 """Writing to the inbox on Postgres: what is kept, how far each has come, what is forgotten."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from bridge.core.errors import Unreachable
 from bridge.ports.inbox import Kept
-from bridge.stores.batches import Finish, Forget, Item, Keep, rows_of
+from bridge.stores.batches import Begin, Finish, Forget, Item, Keep, Row, rows_of
 from bridge.stores.links import Connection, Link
 from bridge.stores.postgres_inbox.listening import CHANNEL
 from bridge.stores.postgres_inbox.schema import migrate
+from bridge.stores.same_id import KEY, apart, by_its_body, is_same, its_id
 
 PATIENCE = 5.0
 """Seconds to wait for a server that restarts: hosts wait ten for their answer."""
@@ -28,16 +30,20 @@ WITH given AS (
 SELECT key, seq, pg_notify('{CHANNEL}', '') FROM new
 """
 
-_KNOWN = f"""
-WITH known AS (
-    SELECT key, seq FROM inbox WHERE key = ANY(%b)
-), again AS (
-    UPDATE inbox_work w SET state = 'kept', due_at = 0, attempts = 0
-    FROM known WHERE w.seq = known.seq AND w.state = 'failed' RETURNING w.seq
+_KNOWN = "SELECT seq, body FROM inbox WHERE key = %s"
+
+_AGAIN = f"""
+WITH again AS (
+    UPDATE inbox_work SET state = 'kept', due_at = 0, attempts = 0
+    WHERE seq = ANY(%s) AND state = 'failed' RETURNING seq
 )
-SELECT k.key, k.seq, a.seq IS NOT NULL,
-    CASE WHEN a.seq IS NOT NULL THEN pg_notify('{CHANNEL}', '') END
-FROM known k LEFT JOIN again a ON a.seq = k.seq
+SELECT seq, pg_notify('{CHANNEL}', '') FROM again
+"""
+
+_BEGIN = """
+UPDATE inbox_work w SET attempts = w.attempts + 1, error = b.note
+FROM unnest(%s::int8[], %s::text[]) AS b (seq, note)
+WHERE w.seq = b.seq AND w.state = 'kept' AND (w.claimed_by IS NULL OR w.claimed_by = %s)
 """
 
 _FINISH = """
@@ -63,40 +69,72 @@ class Writer:
             raise
 
     def commit(self, batch: Sequence[Item]) -> None:
-        rows = {item.key: row for item, row in reversed(rows_of(batch))}
+        rows = {id(item): row for item, row in apart(rows_of(batch))}
         self._link.run(lambda db: self._write(db, batch, rows))
 
     def close(self) -> None:
         self._link.close()
 
-    def _write(
-        self, db: Connection, batch: Sequence[Item], rows: dict[bytes, tuple[Any, ...]]
-    ) -> None:
+    def _write(self, db: Connection, batch: Sequence[Item], rows: Mapping[int, Row]) -> None:
         for kind, some in groupby(batch, type):
             items: list[Any] = list(some)
             if kind is Keep:
-                _keep(db, items, rows)
+                _keep(db, [(item, rows[id(item)]) for item in items])
+            elif kind is Begin:
+                for item in items:
+                    db.execute(_BEGIN, [list(item.begun), list(item.begun.values()), self._owner])
             elif kind is Finish:
                 _finish(db, items, self._owner)
             else:
                 for item in items:
                     _remove(db, item)
-        if not any(isinstance(item, Keep | Forget) or item.finished for item in batch):
+        if not any(isinstance(item, Keep | Begin | Forget) or item.finished for item in batch):
             db.execute("SELECT 1 FROM inbox_work LIMIT 1")  # somebody asks whether it works
 
 
-def _keep(db: Connection, items: Sequence[Keep], rows: dict[bytes, tuple[Any, ...]]) -> None:
-    keys = list(dict.fromkeys(item.key for item in items))
-    columns = [list(column) for column in zip(*(rows[key] for key in keys), strict=True)]
+def _keep(db: Connection, rows: Sequence[tuple[Keep, Row]]) -> None:
+    known: dict[bytes, tuple[int, bytes]] = {}
+    fresh = _inserted(db, rows, known)
+    if known:
+        rows = [(item, _told_apart(known, item, row)) for item, row in rows]
+        others = [pair for pair in rows if pair[1][KEY] not in known]
+        fresh |= _inserted(db, [pair for pair in others if pair[1][KEY] not in fresh], known)
+    seqs = {key: seq for key, (seq, _) in known.items()} | fresh
+    wanted = {row[KEY] for _, row in rows}
+    again = [seq for key, (seq, _) in known.items() if key in wanted]
+    new = set(fresh.values())
+    if again:
+        new |= {seq for seq, _ in db.execute(_AGAIN, [again]).fetchall()}
+    for item, row in rows:
+        seq = seqs[row[KEY]]
+        item.answer = Kept(seq, seq not in new, its_id(item, row))
+        new.discard(seq)
+
+
+def _inserted(
+    db: Connection, rows: Sequence[tuple[Keep, Row]], known: dict[bytes, tuple[int, bytes]]
+) -> dict[bytes, int]:
+    """Insert what is new; returns where it is, and adds to `known` what was there already."""
+    by_key = {row[KEY]: row for _, row in reversed(rows)}
+    if not by_key:
+        return {}
+    keys = list(dict.fromkeys(row[KEY] for _, row in rows))
+    columns = [list(column) for column in zip(*(by_key[key] for key in keys), strict=True)]
     new = {key: seq for key, seq, _ in db.execute(_KEEP, columns).fetchall()}
-    seqs, fresh = dict(new), set(new)
-    if old := [key for key in keys if key not in new]:
-        for key, seq, again, _ in db.execute(_KNOWN, [old]).fetchall():
-            seqs[key] = seq
-            fresh |= {key} if again else set()
-    for item in items:
-        item.answer = Kept(seqs[item.key], duplicate=item.key not in fresh)
-        fresh.discard(item.key)
+    for key in keys:  # one by one, since a body may be large
+        if key not in new:
+            found = db.execute(_KNOWN, [key], binary=True).fetchone()
+            if found is None:
+                raise Unreachable("the inbox", "what is known by this id was just forgotten")
+            known[key] = found[0], found[1]
+    return new
+
+
+def _told_apart(known: Mapping[bytes, tuple[int, bytes]], item: Keep, row: Row) -> Row:
+    """The row, under another id where its own is known with another body."""
+    if (found := known.get(row[KEY])) is None or is_same(found[1], row, item.new.body):
+        return row
+    return by_its_body(row, item.new.body)
 
 
 def _finish(db: Connection, items: Sequence[Finish], owner: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from bridge.core.errors import Unreachable
 from bridge.ports.figures import InboxFigures
 from bridge.ports.inbox import LONGEST_PAUSE, Delivery, DeliveryState
-from bridge.stores.batches import BatchedInbox
+from bridge.stores.batches import MOST_AT_ONCE, BatchedInbox
 from bridge.stores.packing import delivery_key, read_delivery
 from bridge.stores.sqlite_inbox import ids, schema
 from bridge.stores.sqlite_inbox.writing import Writer
@@ -26,6 +26,19 @@ YOUNG = 1000
 clock that was ahead for a while."""
 
 _FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
+
+_DUE = f"""
+WITH free AS (
+    SELECT seq FROM work WHERE state = 'kept' AND (due_at <= ? OR due_at > ?)
+    ORDER BY seq LIMIT ?
+), taken AS (
+    SELECT d.seq, sum(length(d.body)) OVER (ORDER BY d.seq) - length(d.body) AS before
+    FROM free JOIN deliveries d ON d.seq = free.seq
+)
+SELECT {_FIELDS}, d.body
+FROM taken t JOIN deliveries d ON d.seq = t.seq JOIN work w ON w.seq = t.seq
+WHERE t.before < ? ORDER BY d.seq
+"""
 
 
 class SqliteInbox(BatchedInbox):
@@ -110,9 +123,8 @@ class SqliteInbox(BatchedInbox):
         """Kept deliveries whose turn has come, with bodies, oldest first."""
         return await asyncio.to_thread(
             self._read,
-            f"SELECT {_FIELDS}, d.body FROM work w JOIN deliveries d ON d.seq = w.seq"
-            " WHERE w.state = 'kept' AND (w.due_at <= ? OR w.due_at > ?) ORDER BY w.seq LIMIT ?",
-            (now, now + LONGEST_PAUSE, limit),
+            _DUE,
+            (now, now + LONGEST_PAUSE, limit, MOST_AT_ONCE),
         )
 
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:

@@ -2,20 +2,18 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from bridge.core.errors import Rejected
 from bridge.ports.inbox import Finished, Kept
-from bridge.stores.batches import Finish, Forget, Item, Keep, rows_of
+from bridge.stores.batches import Begin, Finish, Forget, Item, Keep, Row, rows_of
+from bridge.stores.same_id import KEY, apart, by_its_body, is_same, its_id
 from bridge.stores.sqlite_inbox import schema
 from bridge.stores.sqlite_inbox.checkpoints import AT_MOST, PAGE, Checkpoints
 from bridge.stores.sqlite_inbox.ids import BULK, Ids
 from bridge.stores.sqlite_inbox.statements import chunks, many
-
-Row = tuple[Any, ...]
 
 # A constraint that fails ends the whole transaction, which is what we do with it anyhow: for less,
 # SQLite would copy each page that a statement of many rows changes.
@@ -45,7 +43,7 @@ class Writer:
         self._checkpoints = Checkpoints(lambda: schema.connect(path))
 
     def commit(self, batch: Sequence[Item]) -> None:
-        rows = rows_of(batch)
+        rows = apart(rows_of(batch))
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._write(batch, rows)
@@ -65,7 +63,9 @@ class Writer:
             _keep(self._connection, self._ids, rows)
             self._ids.index_some()
         for item in batch:
-            if isinstance(item, Finish):
+            if isinstance(item, Begin):
+                _begin(self._connection, item.begun)
+            elif isinstance(item, Finish):
                 _update(self._connection, item.finished)
             elif isinstance(item, Forget):
                 _remove(self._connection, self._ids, item)
@@ -81,18 +81,20 @@ def _keep(db: sqlite3.Connection, ids: Ids, rows: Sequence[tuple[Keep, Row]]) ->
     Positions are given here, inside the transaction, so that none has to be read back.
     """
     first = seq = _last(db)
-    known = ids.find([item.key for item, _ in rows], first)
+    known = ids.find([row[KEY] for _, row in rows], first)
+    if known:
+        rows = [(item, _told_apart(db, known, item, row)) for item, row in rows]
+        known |= ids.find([row[KEY] for _, row in rows if row[KEY] not in known], first)
     new: list[tuple[int, Row]] = []
     for item, row in rows:
-        if (there := known.get(item.key)) is None:
+        duplicate = (there := known.get(row[KEY])) is not None
+        if there is None:
             seq += 1
-            known[item.key] = seq
+            there = known[row[KEY]] = seq
             new.append((seq, row))
-            item.answer = Kept(seq, duplicate=False)
-        elif there > first:  # twice in this batch
-            item.answer = Kept(there, duplicate=True)
-        else:
-            item.answer = _again(db, there)
+        elif there <= first:  # else twice in this batch
+            duplicate = not _taken_up_again(db, there)
+        item.answer = Kept(there, duplicate, its_id(item, row))
     for some in chunks(new):
         deliveries = chain.from_iterable((seq, *row[1:]) for seq, row in some)
         db.execute(many(_DELIVERIES, 7, len(some)), list(deliveries))
@@ -107,14 +109,30 @@ def _last(db: sqlite3.Connection) -> int:
     return found[0] if found else 0
 
 
-def _again(db: sqlite3.Connection, seq: int) -> Kept:
-    """One that is here already; taken up again if it had failed."""
+def _told_apart(db: sqlite3.Connection, known: Mapping[bytes, int], item: Keep, row: Row) -> Row:
+    """The row, under another id where its own is known with another body."""
+    if (seq := known.get(row[KEY])) is None:
+        return row
+    found = db.execute("SELECT body FROM deliveries WHERE seq = ?", (seq,)).fetchone()
+    body = item.new.body
+    return row if is_same(found[0], row, body) else by_its_body(row, body)
+
+
+def _taken_up_again(db: sqlite3.Connection, seq: int) -> bool:
+    """Whether one that is here already had failed, and is taken up again."""
     reopened = db.execute(
         "UPDATE work SET state = 'kept', due_at = 0, attempts = 0"
         " WHERE seq = ? AND state = 'failed' RETURNING seq",
         (seq,),
     ).fetchone()
-    return Kept(seq, duplicate=reopened is None)
+    return reopened is not None
+
+
+def _begin(db: sqlite3.Connection, begun: Mapping[int, str]) -> None:
+    db.executemany(
+        "UPDATE work SET attempts = attempts + 1, error = ? WHERE seq = ? AND state = 'kept'",
+        [(note, seq) for seq, note in begun.items()],
+    )
 
 
 def _update(db: sqlite3.Connection, finished: Sequence[Finished]) -> None:

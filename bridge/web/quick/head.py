@@ -59,6 +59,7 @@ def read_head(raw: bytes, hosts: dict[bytes, str]) -> Head | None:
         len(lines) > MOST_LINES
         or len(headers) != len(lines)
         or not _LENGTH(length)
+        or "host" not in headers
         or not _NOT_PLAIN.isdisjoint(headers)
     ):
         return None

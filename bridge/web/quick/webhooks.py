@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.journey.ingest import Receipt
+from bridge.journey.ingest import Receipt, receipt
 from bridge.ports.githosts import Body, Envelope
 from bridge.ports.inbox import Kept
 from bridge.web.answers import RETRY_AFTER_SECONDS, error_body
@@ -212,7 +212,7 @@ class WebhookConnection(Connection):
         if error := done.exception():
             self._is_not_kept(error)
         else:
-            self._is_kept(Receipt(delivery, done.result().duplicate))
+            self._is_kept(receipt(delivery, done.result()))
 
     async def _kept(self, body: Body) -> None:
         """A large one, or one that finds no room."""

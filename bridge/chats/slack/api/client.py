@@ -13,6 +13,9 @@ import aiohttp
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
 
 SLACK = "slack"
+MOST_ANSWER = 16 * 2**20
+"""Bytes, unpacked; a list of a thousand users has some two million."""
+
 TIMEOUT = 15.0
 """Seconds for a whole call."""
 
@@ -34,6 +37,27 @@ REMEDIES = {
     "restricted_action": "a workspace preference forbids it: ask an administrator",
 }
 """What to do about errors that do not end by themselves."""
+
+
+class AnswerTooLarge(aiohttp.ClientPayloadError):
+    """An answer has more bytes than are read."""
+
+
+class _Bounded(aiohttp.ClientResponse):
+    """An answer of which no more than `MOST_ANSWER` bytes are read."""
+
+    async def read(self) -> bytes:
+        """Return the body, once it is there."""
+        if self._body is None:
+            body = bytearray()
+            async for piece in self.content.iter_any():
+                body += piece
+                if len(body) > MOST_ANSWER:
+                    self.close()
+                    why = f"the answer has more than {MOST_ANSWER >> 20} MiB, which are not read"
+                    raise AnswerTooLarge(why)
+            self._body = bytes(body)
+        return await super().read()
 
 
 class SlackClient:
@@ -69,7 +93,7 @@ class SlackClient:
         except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError) as error:
             raise _lost(error) from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unanswered(SLACK, type(error).__name__) from error
+            raise Unanswered(SLACK, _why(error)) from error
         return dict(answer.data)
 
     async def read(self, method: str, **arguments: Any) -> dict[str, Any]:
@@ -81,7 +105,7 @@ class SlackClient:
         except SlackApiError as error:
             raise translated(method, error.response) from None
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(SLACK, type(error).__name__) from error
+            raise Unreachable(SLACK, _why(error)) from error
         return dict(answer.data)
 
     async def answer(self, url: str, message: dict[str, Any]) -> None:
@@ -103,7 +127,7 @@ class SlackClient:
         except aiohttp.ClientConnectorError as error:
             raise _lost(error) from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unanswered(SLACK, type(error).__name__) from error
+            raise Unanswered(SLACK, _why(error)) from error
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -114,7 +138,7 @@ class SlackClient:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-            self._session = aiohttp.ClientSession(timeout=timeout)
+            self._session = aiohttp.ClientSession(timeout=timeout, response_class=_Bounded)
         return self._session
 
     def plain(self) -> Any:
@@ -168,6 +192,11 @@ def _seconds(headers: Any) -> float:
         return max(1.0, float(headers.get("Retry-After", 30)))
     except (TypeError, ValueError):
         return 30.0
+
+
+def _why(error: Exception) -> str:
+    """What is said of an error; the words of most are of addresses and sockets."""
+    return str(error) if isinstance(error, AnswerTooLarge) else type(error).__name__
 
 
 def _lost(error: aiohttp.ClientError) -> BridgeError:

@@ -18,7 +18,7 @@ from bridge.chats.slack.drawing.facts import (
 )
 from bridge.chats.slack.drawing.messages import Block, Message
 from bridge.chats.slack.drawing.mrkdwn import clean_lines, code_block, escape, mention, moment
-from bridge.core.failure import failure_in
+from bridge.core.failure import MOST_CHARACTERS, failure_in
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.redaction import redact
 from bridge.core.watch import App
@@ -73,7 +73,7 @@ def _loud(
     note = news(change.state, change.note)
     tail = _tail(log_tail)
     # Above a tail whose last line says it, it is not said twice.
-    if note and redact(change.note).strip() not in tail.rpartition("\n")[2]:
+    if note and redact(change.note[:MOST_CHARACTERS]).strip() not in tail.rpartition("\n")[2]:
         blocks.append(section(note))
     if tail:
         blocks.append(section(code_block(tail, SECTION_TEXT)))

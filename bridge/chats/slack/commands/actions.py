@@ -271,8 +271,9 @@ async def _configure(parts: Parts, body: Body, reply: Configure) -> None:
 
 
 def chosen(view: Mapping[str, Any]) -> str:
-    """The id of the app that was picked."""
-    field = view["state"]["values"][names.APP_SEARCH][names.APP_SEARCH]
+    """The id of the app that was picked; "" where none was."""
+    values = (view.get("state") or {}).get("values") or {}
+    field = values.get(names.APP_SEARCH, {}).get(names.APP_SEARCH, {})
     return str((field.get("selected_option") or {}).get("value") or "")
 
 

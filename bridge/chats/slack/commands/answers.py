@@ -46,6 +46,7 @@ from bridge.chats.slack.drawing.standing import (
 from bridge.core.decision import Reason
 from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment
+from bridge.core.log_text import end_of
 from bridge.core.redaction import redact
 from bridge.core.watch import App, Trigger
 from bridge.ports.outcomes import Explained
@@ -198,7 +199,7 @@ def log_view(deployment: Deployment, tail: str) -> View:
     """A modal with the end of a deployment's log, redacted."""
     head = f"{ICONS[deployment.state]}  *{escape(deployment.app, 200)}*"
     blocks: list[Block] = [section(f"{head} {verdict_of(deployment)}")]
-    shown = clean_lines(redact(tail[-MOST_CHARACTERS:])).strip()
+    shown = clean_lines(redact(end_of(tail, MOST_CHARACTERS))).strip()
     if shown:
         blocks += [section(text) for text in code_blocks(shown, SECTION_TEXT, LOG_BLOCKS)]
         blocks.append(context("The end of the log; what looks like a secret is hidden."))

@@ -30,7 +30,7 @@ def register(bolt: Any, parts: Parts) -> None:
 
 
 def _about(body: Body) -> About | None:
-    return read_about(str(body["view"].get("private_metadata")))
+    return read_about(str((body.get("view") or {}).get("private_metadata")))
 
 
 # ── agreed ───────────────────────────────────────────────────────────────────

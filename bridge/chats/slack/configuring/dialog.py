@@ -160,7 +160,7 @@ class Redraws:
 
 
 def _about(body: Body) -> About | None:
-    return read_about(str(body["view"].get("private_metadata")))
+    return read_about(str((body.get("view") or {}).get("private_metadata")))
 
 
 # ── what changes ─────────────────────────────────────────────────────────────

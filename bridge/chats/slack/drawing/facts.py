@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from bridge.chats.slack.drawing.mrkdwn import NOTHING, clean, code, escape, link, prose
 from bridge.core.events import Action
+from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.redaction import redact
 from bridge.core.refs import normalise_url
@@ -150,7 +151,7 @@ def person_of(actor: str) -> str:
 
 def sentence(note: str) -> str:
     """A note for people, redacted and escaped, with a capital."""
-    shown = prose(redact(note), NOTE)
+    shown = prose(redact(note[:MOST_CHARACTERS]), NOTE)
     return shown[:1].upper() + shown[1:]
 
 

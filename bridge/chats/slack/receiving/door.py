@@ -20,6 +20,7 @@ from bridge.chats.slack.configuring import agreeing, changes, dialog, lists
 from bridge.chats.slack.home import visits
 from bridge.chats.slack.home.visits import Homes
 from bridge.chats.slack.parts import Parts
+from bridge.chats.slack.receiving.forms import check_form
 from bridge.chats.slack.receiving.reading import payload_of
 from bridge.chats.slack.receiving.signing import Proof, opened, verify
 from bridge.core.errors import BridgeError, MalformedPayload
@@ -62,6 +63,7 @@ class SlackDoor:
         """
         verify(self._secret, opened, body)
         payload = payload_of(headers.get("Content-Type", ""), body)
+        check_form(payload)
         passed_on = {name: headers[name] for name in PASSED_ON if name in headers}
         return await self._dispatched(payload, {**passed_on})
 

@@ -1,0 +1,132 @@
+"""Parses large bodies in a process of their own (`reader`).
+
+In this process a body of 22 MB holds Python's lock for up to a second, and one that is made for
+it takes 300 MB. There neither matters, and what kills it kills nothing else.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import bridge
+from bridge.core.errors import MalformedPayload, Unread
+from bridge.core.events import Event, RefPushed
+from bridge.githosts.receiving.frames import (
+    LENGTH,
+    Asked,
+    length_of,
+    read_head,
+    read_paths,
+    write_asked,
+)
+
+SECONDS = 120.0
+"""For one body; the reader's own limit is of processor time, which a busy machine stretches."""
+
+MODULE = "bridge.githosts.reader"
+
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+"""Of our environment; the rest may hold secrets of the bridge."""
+
+_ITS_OWN_LIMITS = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGXCPU})
+"""What ends the reader where a body takes too much: allocators and parsers that are not Python's
+abort."""
+
+
+class Apart:
+    """Reads one body at a time; a `ParsesApart`."""
+
+    def __init__(self) -> None:
+        self._one = asyncio.Lock()
+
+    async def __call__(
+        self, host: str, event: str, headers: Mapping[str, str], body: Iterable[bytes]
+    ) -> Event:
+        """See `ParsesApart`."""
+        asked = write_asked(Asked(host, event, headers))
+        async with self._one:
+            try:
+                async with asyncio.timeout(SECONDS):
+                    return await _read(asked, body)
+            except TimeoutError:
+                raise Unread(
+                    f"it was not read within {SECONDS:g} s; is the machine busy?"
+                ) from None
+
+
+async def _read(asked: bytes, body: Iterable[bytes]) -> Event:
+    reader = await _started()
+    feeding = asyncio.create_task(_feed(reader, asked, body))
+    try:
+        return await _answer(reader)
+    except asyncio.IncompleteReadError:
+        raise _ended(await reader.wait()) from None
+    finally:
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+        if reader.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                reader.kill()
+            await reader.wait()
+
+
+async def _started() -> Process:
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    # Where the bridge runs from a checkout that is not installed, the reader has to find it too;
+    # `-P`: and nothing else that lies where it was started.
+    # glibc's own default keeps memory that was freed, and copies blocks that grow.
+    environment["MALLOC_MMAP_THRESHOLD_"] = str(2**20)
+    environment["PYTHONPATH"] = str(Path(bridge.__file__).parent.parent)
+    try:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", MODULE),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Unread(f"its reader can't be started: {error.strerror}") from error
+
+
+async def _feed(reader: Process, asked: bytes, body: Iterable[bytes]) -> None:
+    assert reader.stdin is not None
+    # It may have refused the body before it took all of it.
+    with contextlib.suppress(ConnectionError):
+        reader.stdin.write(asked)
+        for piece in body:
+            reader.stdin.write(piece)
+            await reader.stdin.drain()
+        reader.stdin.close()
+
+
+async def _answer(reader: Process) -> Event:
+    head = read_head(await _frame(reader))
+    if head.paths is None:
+        return head.event
+    paths: list[str] = []
+    while len(paths) < head.paths:
+        paths += read_paths(await _frame(reader))
+    assert isinstance(head.event, RefPushed)
+    return replace(head.event, paths=tuple(paths))
+
+
+async def _frame(reader: Process) -> bytes:
+    assert reader.stdout is not None
+    return await reader.stdout.readexactly(length_of(await reader.stdout.readexactly(LENGTH)))
+
+
+def _ended(code: int) -> Exception:
+    """Return what it means that the reader has ended without an answer."""
+    if -code in _ITS_OWN_LIMITS:
+        name = signal.Signals(-code).name
+        return MalformedPayload(f"reading it takes too much memory or time (ended by {name})")
+    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return Unread(f"its reader ended with {how}; does the machine have memory for it?")

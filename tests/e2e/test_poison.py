@@ -1,0 +1,257 @@
+"""Signed bodies made to hurt: they cost bounded memory, and no start is stuck with one."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bridge.app.storage import open_stores
+from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
+from tests.chaos.cluster import ROOT, Process
+from tests.unit.embedded.support import until
+from tests.worlds.bridge import SECRET, hook_headers, settings_for
+
+pytestmark = pytest.mark.slow
+
+MIB = 2**20
+SIZE = 22_000_000
+MOST_MEMORY = 250 * MIB
+MOST_SILENCE = 0.1
+HEAD = (
+    b'{"ref": "refs/heads/main", "before": "%s", "after": "%s",'
+    b' "repository": {"id": 1, "name": "mono", "full_name": "my-org/mono"}, "commits": [], '
+    % (b"a" * 40, b"b" * 40)
+)
+
+
+def with_text() -> bytes:
+    """A push whose text is backslashes, then NUL again and again, each as JSON writes it."""
+    half = (SIZE - len(HEAD)) // 2
+    return HEAD + b'"x": "' + b"\\\\" * (half // 2) + b"\\u0000" * (half // 6) + b'"}'
+
+
+def with_keys() -> bytes:
+    """A push with an object of two million keys."""
+    return HEAD + b'"x": {' + b",".join(b'"%06x": 0' % n for n in range(2_000_000)) + b"}}"
+
+
+def with_zeros() -> bytes:
+    """A push with a list of eleven million numbers."""
+    return HEAD + b'"x": [' + b"0," * ((SIZE - len(HEAD)) // 2) + b"0]}"
+
+
+POISONS: dict[str, Callable[[], bytes]] = {
+    "backslashes": with_text,
+    "keys": with_keys,
+    "zeros": with_zeros,
+}
+
+
+def environment(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
+    return kept | {
+        "BRIDGE_DATA": str(folder / "bridge"),
+        "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
+        "BRIDGE_EMBEDDED_PORT": "0",
+        "BRIDGE_LOG_LEVEL": "warning",
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+@asynccontextmanager
+async def bridge_of(folder: Path) -> AsyncIterator[Process]:
+    """`serve` in a process of its own, not started yet."""
+    process = Process("all", environment(folder), folder / "bridge.log")
+    try:
+        yield process
+    finally:
+        if process.running is not None and process.running.returncode is None:
+            process.running.kill()
+            await process.running.wait()
+
+
+# ── memory ───────────────────────────────────────────────────────────────────
+
+
+def resident(pid: int, parent: bytes = b"") -> int:
+    """Bytes of memory that a process and all that it started have; 0 where it is gone.
+
+    One that was started in this very moment has its parent's pages, not its own.
+    """
+    total = 0
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        if (program := Path(f"/proc/{pid}/cmdline").read_bytes()) == parent:
+            return 0
+        status = Path(f"/proc/{pid}/status").read_text()
+        found = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
+        total = int(found[0]) * 1024 if found else 0
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                total += resident(int(child), program)
+    return total
+
+
+@dataclass
+class Watch:
+    """Looks at a process all the time: its memory, and how long `/healthz` takes."""
+
+    process: Process
+    peak: int = 0
+    silence: float = 0.0
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @contextlib.contextmanager
+    def looking(self) -> Iterator["Watch"]:
+        threads = [threading.Thread(target=one) for one in (self._memory, self._health)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self._over.set()
+            for thread in threads:
+                thread.join()
+
+    def _memory(self) -> None:
+        assert self.process.running is not None
+        while not self._over.wait(0.01):
+            self.peak = max(self.peak, resident(self.process.running.pid))
+
+    def _health(self) -> None:
+        ask = b"GET /healthz HTTP/1.1\r\nHost: bridge\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", self.process.port)) as line:
+            while not self._over.wait(0.005):
+                began = time.perf_counter()
+                line.sendall(ask)
+                answer = line.recv(65536)
+                self.silence = max(self.silence, time.perf_counter() - began)
+                assert b" 200 " in answer
+
+
+SEND = """
+import http.client, json, sys
+port, headers, length = int(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
+body = sys.stdin.buffer.read(length)
+line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+line.request("POST", "/hooks/github", body, headers)
+print(line.getresponse().status)
+"""
+
+
+async def send(process: Process, id_: str, body: bytes) -> int:
+    """Deliver a body from a process of its own, so that nothing here is held up by it."""
+    headers = json.dumps(hook_headers("github", {}, body, id_))
+    sender = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SEND, str(process.port), headers, str(len(body))),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await sender.communicate(body)
+    return int(out)
+
+
+async def deliveries(folder: Path) -> dict[str, Delivery]:
+    """All that is kept, by its id."""
+    async with open_stores(settings_for(folder / "bridge")) as stores:
+        return {one.id: one for one in await stores.inbox.newest(100)}
+
+
+async def settled(folder: Path, count: int) -> dict[str, Delivery]:
+    """All that is kept, once there are so many and none waits any more."""
+    return await until(
+        lambda: deliveries(folder),
+        lambda found: len(found) == count and are_settled(found),
+        patience=60,
+    )
+
+
+def are_settled(found: dict[str, Delivery]) -> bool:
+    """Whether none waits any more."""
+    return all(one.state is not DeliveryState.KEPT for one in found.values())
+
+
+async def test_bodies_made_to_hurt_cost_bounded_memory_and_hold_nothing_up(
+    tmp_path: Path,
+) -> None:
+    bodies = {name: make() for name, make in POISONS.items()}
+    # A busy machine may hold an answer up as well: of a few times the best tells.
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        async with bridge_of(folder) as process:
+            await process.started()
+            with Watch(process).looking() as watch:
+                answers = [await send(process, name, body) for name, body in bodies.items()]
+                found = await settled(folder, len(bodies))
+        assert answers == [202] * len(bodies)
+        assert watch.peak <= MOST_MEMORY
+        assert found["backslashes"].state is DeliveryState.IGNORED
+        for name in ("keys", "zeros"):
+            assert found[name].state is DeliveryState.FAILED
+            assert "values" in str(found[name].error)
+        if watch.silence <= MOST_SILENCE:
+            return
+    pytest.fail(f"/healthz waited for {watch.silence:.3f} s")
+
+
+# ── killed for its memory ────────────────────────────────────────────────────
+
+
+async def test_who_is_killed_at_a_delivery_again_and_again_parks_it_and_goes_on(
+    tmp_path: Path,
+) -> None:
+    bodies = {name: make() for name, make in POISONS.items()} | {"small": HEAD[:-2] + b"}"}
+    async with bridge_of(tmp_path) as process:
+        await process.started()
+        assert process.running is not None
+        limit = resident(process.running.pid) + 20 * MIB
+        await process.leave()
+        async with open_stores(settings_for(tmp_path / "bridge")) as stores:
+            for name, body in bodies.items():
+                await stores.inbox.keep(NewDelivery("github", name, "push", {}, body, time.time()))
+
+        starts = 0
+        while await killed_at(process, tmp_path, limit):
+            starts += 1
+            assert starts <= 3 * len(POISONS), "it is killed without end"
+        found = await deliveries(tmp_path)
+
+    assert found["small"].state is DeliveryState.IGNORED
+    for name in POISONS:
+        assert found[name].state is DeliveryState.FAILED
+        assert "killed" in str(found[name].error)
+
+
+async def killed_at(process: Process, folder: Path, limit: int) -> bool:
+    """Start, and kill it once it takes more memory; False when it has settled all before that."""
+    await process.start()
+    assert process.running is not None
+    pid, over = process.running.pid, threading.Event()
+
+    def watch() -> bool:
+        while not over.wait(0.002):
+            if resident(pid) > limit:
+                os.kill(pid, signal.SIGKILL)
+                return True
+        return False
+
+    watching = asyncio.create_task(asyncio.to_thread(watch))
+    deadline = time.monotonic() + 30
+    while not watching.done() and not are_settled(await deliveries(folder)):
+        assert time.monotonic() < deadline, process.log.read_text()
+        await asyncio.sleep(0.1)
+    over.set()
+    killed = await watching
+    await process.kill()
+    return killed
