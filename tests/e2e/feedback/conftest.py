@@ -42,13 +42,23 @@ def uses() -> str | None:
 
 
 @pytest.fixture
+def further() -> dict[str, str]:
+    """Settings besides."""
+    return {}
+
+
+@pytest.fixture
 async def world(
-    tmp_path: Path, fake: FakeGithub | FakeGitlab, uses: str | None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    fake: FakeGithub | FakeGitlab,
+    uses: str | None,
+    further: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
     """A bridge that writes there as fast as it can, and soon looks again for pull requests."""
     monkeypatch.setattr("bridge.githosts.showing.planning.LOOKS_AGAIN", (0.05, 0.05))
     monkeypatch.setattr("bridge.app.hosts.WRITES_TO", {"github": (), "gitlab": ()})
     said = {f"BRIDGE_{fake.name.upper()}_FEEDBACK": uses} if uses else {}
-    settings = fake.settings | QUICKLY | said
+    settings = fake.settings | QUICKLY | said | further
     async with running_world(tmp_path / "bridge", **settings) as running:
         yield running
