@@ -280,6 +280,8 @@ async def test_too_many_messages_wait_and_none_is_lost(both: SlackWorld, origin:
     assert len(both.slack.channels["C0SHOP"].roots()) == 1
     refused = [call for call in both.slack.calls if call.status == 429]
     assert len(refused) <= 4
+    # what was refused is surely not there, so nobody looks for it
+    assert both.slack.count("conversations.history", "conversations.replies") == 0
 
 
 async def test_slack_away_delays_no_deployment_and_the_card_is_right_afterwards(
