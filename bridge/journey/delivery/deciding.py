@@ -103,14 +103,15 @@ class Deciding:
         if isinstance(event, Ignored):
             return None, done(delivery, DeliveryState.IGNORED, event.reason)
         if isinstance(event, PullRequestOpened):
-            why = f"pull request {event.number} was opened: it gets the comment of what was pushed"
-            return None, done(delivery, DeliveryState.IGNORED, why)
+            why = "there is nothing to show on it"
+            if not apps_of(moment.snapshot, event.repository):
+                why = _nobody(event)
+            return None, done(delivery, DeliveryState.IGNORED, f"{was_opened(event)} {why}")
         if isinstance(event, Asked):
             return self._obey(delivery, event, moment)
         decisions = self._decisions(event, moment, views.get(delivery.seq, {}))
         if not decisions:
-            why = f"no app deploys from {event.repository.name} on {event.repository.host}"
-            return None, done(delivery, DeliveryState.IGNORED, why)
+            return None, done(delivery, DeliveryState.IGNORED, _nobody(event))
         trigger = trigger_of(meaning)
         outcome = Outcome(
             seq=delivery.seq,
@@ -151,6 +152,15 @@ class Deciding:
         deployments = (wished(delivery, app, *what),) if decision.deploy else ()
         outcome = Outcome(delivery.seq, delivery.id, (decision,), deployments, explicit=True)
         return outcome, done(delivery, DeliveryState.DECIDED)
+
+
+def was_opened(event: PullRequestOpened) -> str:
+    """Return how what is said of a pull request begins."""
+    return f"pull request {event.number} was opened:"
+
+
+def _nobody(event: RefPushed | PullRequestOpened) -> str:
+    return f"no app deploys from {event.repository.name} on {event.repository.host}"
 
 
 def done(delivery: Delivery, state: DeliveryState, error: str | None = None) -> Finished:
