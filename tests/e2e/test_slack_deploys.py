@@ -109,6 +109,14 @@ async def test_a_failure_is_told_to_the_channel_with_log_and_author(
     assert "```" in words_of(line)
     assert "deployment.log" in buttons_of(card)
 
+    assert buttons_of(line) == ["deployment.redeploy", "deployment.log", "deployment.why"]
+    await both.hands.click(line, "deployment.log")
+    await both.slack.until(lambda: "```" in str(both.slack.views))
+    asked = await both.hands.click(line, "deployment.redeploy")
+    assert asked.status == 200
+    again = (await both.world.ended(2))[1]
+    assert (again.action, again.app) == ("redeploy", "shop/web")
+
 
 async def test_a_failure_of_somebody_unknown_mentions_nobody(
     both: SlackWorld, origin: Origin

@@ -18,6 +18,7 @@ from bridge.chats.slack.cards.card import render_card
 from bridge.chats.slack.cards.lines import LOUD, Line, render_line
 from bridge.chats.slack.cards.memory import CardMemory, about, hash_of, joined, portions
 from bridge.chats.slack.cards.planning import card
+from bridge.chats.slack.drawing.around import around_of
 from bridge.chats.slack.drawing.facts import Links
 from bridge.chats.slack.drawing.messages import Message
 from bridge.core.errors import BridgeError, Refused, Unreachable
@@ -96,6 +97,7 @@ class Board:
             links=self._links,
             can_cancel=not deployment.final,
             superseded_by=_newer(target, story, deployment),
+            around=around_of(deployment, story),
         )
 
     async def _posted(
@@ -223,6 +225,7 @@ class Board:
             author_id=await self._author(target, deployment),
             app=story.apps.get(deployment.app_id),
             links=self._links,
+            around=around_of(deployment, story),
         )
 
     async def _author(self, target: Target, deployment: Deployment) -> str | None:
