@@ -114,7 +114,7 @@ def _guessed_event(host: str, data: Mapping[str, Any]) -> str:
             return _GITLAB_EVENTS[kind]
         return "System Hook" if kind else _unknown(host)
     if "ref" in data and "before" in data and "after" in data:
-        return "push"
+        return "cache_sync" if "cache_location" in data else "push"
     if "ref" in data and "ref_type" in data:
         return "create" if "master_branch" in data else "delete"
     if isinstance(data.get("pull_request"), dict):

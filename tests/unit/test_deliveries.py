@@ -748,7 +748,7 @@ COMMENT = Target("github.comment 4711 12", "github.comment", "github", (about_de
         (push().repository, True, True, "it gets the comment of what was pushed"),
         (push().repository, True, False, "there is nothing to show on it"),
         (push().repository, False, True, "there is nothing to show on it"),
-        (ELSEWHERE.repository, False, True, "no app deploys from my-org/other on github"),
+        (ELSEWHERE.repository, False, True, "no known app deploys from my-org/other on github"),
     ],
     ids=["shown", "comments are off", "nothing pushed", "no app"],
 )

@@ -105,13 +105,15 @@ class Deciding:
         if isinstance(event, PullRequestOpened):
             why = "there is nothing to show on it"
             if not apps_of(moment.snapshot, event.repository):
-                why = _nobody(event)
+                # The apps are not read anew for it, as they are for a push.
+                why = f"no known app deploys from {_where(event)}"
             return None, done(delivery, DeliveryState.IGNORED, f"{was_opened(event)} {why}")
         if isinstance(event, Asked):
             return self._obey(delivery, event, moment)
         decisions = self._decisions(event, moment, views.get(delivery.seq, {}))
         if not decisions:
-            return None, done(delivery, DeliveryState.IGNORED, _nobody(event))
+            why = f"no app deploys from {_where(event)}"
+            return None, done(delivery, DeliveryState.IGNORED, why)
         trigger = trigger_of(meaning)
         outcome = Outcome(
             seq=delivery.seq,
@@ -159,8 +161,8 @@ def was_opened(event: PullRequestOpened) -> str:
     return f"pull request {event.number} was opened:"
 
 
-def _nobody(event: RefPushed | PullRequestOpened) -> str:
-    return f"no app deploys from {event.repository.name} on {event.repository.host}"
+def _where(event: RefPushed | PullRequestOpened) -> str:
+    return f"{event.repository.name} on {event.repository.host}"
 
 
 def done(delivery: Delivery, state: DeliveryState, error: str | None = None) -> Finished:

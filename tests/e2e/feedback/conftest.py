@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost, FakeRepository
+from tests.oracles.github_openapi import against_the_description
 from tests.worlds.bridge import Origin, World, running_world
 from tests.worlds.feedback import QUICKLY
 
@@ -21,6 +22,8 @@ async def fake(request: pytest.FixtureRequest) -> AsyncIterator[FakeGithub | Fak
     """The host of this name."""
     async with FAKES[request.param]() as host:
         yield host
+        if isinstance(host, FakeGithub):
+            assert against_the_description(host.asked) == []
 
 
 @pytest.fixture
