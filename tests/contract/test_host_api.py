@@ -290,7 +290,8 @@ async def test_a_rate_limit_pauses_all_that_its_credential_asks(
         assert caught.value.retry_after > 5.0
     assert len(host.fake.asked) == asked
 
-    monkeypatch.setattr(host.api._access.client._pauses, "_clock", lambda: time.time() + 100.0)
+    pauses = host.api._access.client._pauses
+    monkeypatch.setattr(pauses, "_ticks", lambda: time.monotonic() + 100.0)
     assert await host.api.head(NAME, "main") == head
 
 

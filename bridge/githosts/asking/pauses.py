@@ -4,6 +4,7 @@ A request made all the same is refused, counts against us, and can have the cred
 https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
 """
 
+import time
 from dataclasses import dataclass
 
 from bridge.core.errors import Unreachable
@@ -20,16 +21,18 @@ class _Pause:
 class Pauses:
     """The pause of each credential of one host, in memory."""
 
-    def __init__(self, service: str, clock: Clock) -> None:
+    def __init__(self, service: str, clock: Clock, ticks: Clock = time.monotonic) -> None:
+        """Take the clocks: the time of day, and one that nobody sets."""
         self._service = service
         self._clock = clock
+        self._ticks = ticks
         self._known: dict[str, _Pause] = {}
 
     def check(self, account: str) -> None:
         """Raise Unreachable while a credential has to wait."""
         known = self._known.get(account)
-        left = known.until - self._clock() if known else 0.0
-        if 0 < left <= LONGEST_PAUSE:  # more is a clock that was set back
+        left = known.until - self._ticks() if known else 0.0
+        if left > 0:
             why = f"rate limit: it asked us to wait, for {left:.0f} s more"
             raise Unreachable(self._service, why, retry_after=left)
 
@@ -38,8 +41,8 @@ class Pauses:
 
         Where a host refuses again and again without naming a time, the pause doubles.
         """
-        now = self._clock()
-        wait = wait_in(answer, now)
+        now = self._ticks()
+        wait = wait_in(answer, self._clock())
         known = self._known.get(account)
         if wait is None:  # what was asked before the pause says nothing about it
             if known and now >= known.until:
