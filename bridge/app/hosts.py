@@ -14,6 +14,7 @@ from bridge.core.pacing import Limit
 from bridge.githosts import APIS, HOSTS
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
+from bridge.githosts.showing.pace import Pace
 from bridge.githosts.showing.planning import Plans, Use, shows_of
 from bridge.journey.feedback.turns import Turns
 from bridge.ports.githosts import GitHost
@@ -27,10 +28,13 @@ log = logging.getLogger(__name__)
 
 
 WRITES_TO = {
-    "github": (Limit(1, 1.0), Limit(80, 60.0)),
+    "github": (Limit(1, 1.0), Limit(80, 60.0), Limit(490, 3600.0)),
     "gitlab": (Limit(1, 1.0), Limit(60, 60.0)),
 }
-"""How often a credential may write to each Git host."""
+"""How often a credential may write to each Git host; GitHub counts 500 an hour at its own end."""
+
+PASSING = 0.5
+"""The share of these that states which will change again may use."""
 
 
 def served_hosts(settings: Settings) -> dict[str, GitHost]:
@@ -79,9 +83,9 @@ def host_apis(settings: Settings) -> dict[str, HostApi]:
     Raises:
         Rejected: a setting can't be used.
     """
-    github = settings.github.model_dump(exclude={"webhook_secrets", "web_url", "feedback"})
-    ours = {"webhook_tokens", "signing_tokens", "web_url", "feedback"}
-    gitlab = settings.gitlab.model_dump(exclude=ours)
+    ours = {"web_url", "feedback", "skipped_status"}
+    github = settings.github.model_dump(exclude=ours | {"webhook_secrets"})
+    gitlab = settings.gitlab.model_dump(exclude=ours | {"webhook_tokens", "signing_tokens"})
     made = {"github": APIS["github"](**github), "gitlab": APIS["gitlab"](**gitlab)}
     return {host: api for host, api in made.items() if api is not None}
 
@@ -152,6 +156,13 @@ def on_hosts(
         uses = frozenset(map(Use, getattr(settings, host).feedback))
         # Each installation of a GitHub App has limits of its own.
         apart = host == "github" and settings.github.app_id is not None
-        plans.append(Plans(host, uses, apart=apart, ours=ours))
-        shows |= shows_of(api, turns.within(WRITES_TO[host]), instance)
+        skipped = getattr(settings, host).skipped_status
+        plans.append(Plans(host, uses, apart=apart, ours=ours, skipped=skipped))
+        shows |= shows_of(api, pace_of(turns, host), instance)
     return Places(tuple(plans), tuple(one.late for one in plans), shows)
+
+
+def pace_of(turns: Turns, host: str) -> Pace:
+    """How often the places on a host are written to."""
+    limits = WRITES_TO[host]
+    return Pace(turns.within(limits), turns.within(limits, share=PASSING), turns.clock)

@@ -39,8 +39,9 @@ def github(
     link: Annotated[bool, typer.Option("--link", help="Print only the link.")] = False,
 ) -> None:
     """Print the manifest of the GitHub App, and a link that registers it: open, check, create."""
-    from bridge.githosts.github.manifest import github_manifest, registration_link
+    from bridge.githosts.github.manifest import LONGEST_NAME, github_manifest, registration_link
 
+    name = named("GitHub", name, LONGEST_NAME)
     manifest = github_manifest(url, name)
     where = registration_link(manifest, server=server, org=org)
     if link:
@@ -49,6 +50,16 @@ def github(
     say_json(manifest)
     hint("GitHub's form with all that filled in:")
     typer.echo(where, err=True)
+
+
+def named(service: str, name: str, longest: int) -> str:
+    """Return the name of an app as a service takes it; Rejected where it does not."""
+    name = name.strip()
+    if not 1 <= len(name) <= longest:
+        raise Rejected(
+            f"--name: {service} takes names of 1 to {longest} characters, this one has {len(name)}"
+        )
+    return name
 
 
 PASTE_AT = "https://api.slack.com/apps"
@@ -77,14 +88,14 @@ def slack(
     json: Json = False,
 ) -> None:
     """Print the manifest of the Slack app, as YAML to paste at api.slack.com/apps."""
-    from bridge.chats.slack.manifest import MORE_SCOPES, slack_manifest
+    from bridge.chats.slack.manifest import LONGEST_NAME, MORE_SCOPES, slack_manifest
 
     if bool(url) == socket:
         raise Rejected("say either --url https://… or --socket")
     for one in more or ():
         if one not in MORE_SCOPES:
             raise Rejected(f"--with {one!r}: there are {', '.join(MORE_SCOPES)}")
-    made = slack_manifest(url, more or (), name)
+    made = slack_manifest(url, more or (), named("Slack", name, LONGEST_NAME))
     if json:
         say_json(made)
         return

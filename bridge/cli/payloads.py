@@ -18,6 +18,12 @@ _BLANK = re.compile(rb"\r?\n\r?\n")
 _FORM = "application/x-www-form-urlencoded"
 _EVENT_HEADERS = {"github": "x-github-event", "gitlab": "x-gitlab-event"}
 _GITLAB_EVENTS = {"push": "Push Hook", "tag_push": "Tag Push Hook"}
+_OF_PULL_REQUESTS = {
+    "review": "pull_request_review",
+    "comment": "pull_request_review_comment",
+    "thread": "pull_request_review_thread",
+}
+"""GitHub's events about a part of a pull request, by the field that the part is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,12 @@ def _guessed_event(host: str, data: Mapping[str, Any]) -> str:
             return _GITLAB_EVENTS[kind]
         return "System Hook" if kind else _unknown(host)
     if "ref" in data and "before" in data and "after" in data:
-        return "push"
+        return "cache_sync" if "cache_location" in data else "push"
+    if "ref" in data and "ref_type" in data:
+        return "create" if "master_branch" in data else "delete"
+    if isinstance(data.get("pull_request"), dict):
+        parts = (event for part, event in _OF_PULL_REQUESTS.items() if part in data)
+        return next(parts, "pull_request")
     return "ping" if "zen" in data else _unknown(host)
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from bridge.core.events import RefKind, RefPushed
 from bridge.core.globs import GlobError, Picomatch
-from bridge.core.rules import names, tag_problem
+from bridge.core.rules import merge_queue_of, names, names_branch, tag_problem
 from bridge.core.watch import App, SourceType, Trigger
 from bridge.core.watch_paths.patterns import Hit, Semantics, WatchPaths
 
@@ -184,11 +184,15 @@ def _trigger(push: RefPushed, app: App, _policy: Policy) -> Verdict | None:
 def _branch(push: RefPushed, app: App, _policy: Policy) -> Verdict | None:
     if push.ref.kind is RefKind.TAG:
         return None
-    if app.rules.branch is not None and names(app.rules.branch, push.ref.name):
+    glob = app.rules.branch
+    if glob is not None and names_branch(glob, push.ref.name):
         return None
     if app.rules.branch is None and app.branch == push.ref.name:  # `!a` and `a{b,c}` are names too
         return None
     evidence = f"branch {push.ref.name} was pushed, it deploys {app.branch or 'no branch'}"
+    if glob is not None and names(glob, push.ref.name):
+        queue = merge_queue_of(push.ref.name)
+        evidence += f", which takes no branches of merge queues ({queue}) unless it names them"
     return Reason.BRANCH_MISMATCH, evidence
 
 

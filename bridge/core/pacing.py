@@ -1,7 +1,7 @@
 """How fast somebody may write to a service, and when the next write may go. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 FAVOURED_IN = 4
 """Turns of which one goes to those who have to let others go first."""
@@ -26,6 +26,11 @@ def next_turn(limits: Sequence[Limit], written: Sequence[float], now: float) -> 
         written[-limit.writes] + limit.seconds for limit in limits if len(written) >= limit.writes
     ]
     return max([now, *waits])
+
+
+def shared(limits: Sequence[Limit], share: float) -> tuple[Limit, ...]:
+    """Return the limits for those who may use only a share of each, and one write at least."""
+    return tuple(replace(one, writes=max(1, int(one.writes * share))) for one in limits)
 
 
 def rank_favoured(turn: int) -> int:

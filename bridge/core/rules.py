@@ -43,6 +43,23 @@ def names(pattern: str, name: str) -> bool:
         return False
 
 
+MERGE_QUEUES = ("gh-readonly-queue/", "mergify/merge-queue/", "trunk-merge/", "gtmq_")
+"""How the branches begin that merge queues make for their tests, and delete again: GitHub's own,
+Mergify's, Trunk's and Graphite's. Nobody means them by `**`, and what they hold may never be
+merged."""
+
+
+def merge_queue_of(branch: str) -> str | None:
+    """Return how the branches of the merge queue begin that made this one; None where none did."""
+    return next((queue for queue in MERGE_QUEUES if branch.startswith(queue)), None)
+
+
+def names_branch(pattern: str, branch: str) -> bool:
+    """Return whether a name or glob names a branch; of a merge queue's only by the queue's name."""
+    queue = merge_queue_of(branch)
+    return (queue is None or queue.rstrip("/_") in pattern) and names(pattern, branch)
+
+
 def tag_problem(tag: str, rules: Rules, before: Iterable[str]) -> tuple[bool, str] | None:
     """Why a tag does not deploy; None: it does.
 

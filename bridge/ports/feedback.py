@@ -59,7 +59,10 @@ class Story:
         history: the changes, oldest first, of each deployment that it follows by its id.
         apps: by id.
         beside: what other targets about the same deployments remember, and about those that
-            have superseded them, by target id; so that a comment can link to the card.
+            have superseded them, by target id; so that a comment can link to the card. Of one
+            deployment's also the comments about its push, so that a card can link to those.
+        before: the commit of its app that was live before, of each deployment that it follows
+            by its id, where one is known.
         audited: the changes that it follows, and those that its deliveries asked for, with
             those that take them back; oldest first.
     """
@@ -70,6 +73,7 @@ class Story:
     apps: Mapping[str, App] = field(default_factory=dict)
     beside: Mapping[str, Memory] = field(default_factory=dict)
     audited: tuple[Audited, ...] = ()
+    before: Mapping[str, str] = field(default_factory=dict)
 
 
 class Shows(Protocol):

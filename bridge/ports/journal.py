@@ -248,6 +248,9 @@ class Targets(Protocol):
         What has changed since `wanted` was read counts: then it is due again at once.
         """
 
+    async def postpone(self, target_id: str, due_at: float) -> None:
+        """Show it at `due_at`, with what has changed by then; nothing has failed."""
+
     async def show_again(self, target_id: str | None = None) -> int:
         """Have one that fails or is parked tried again at once, or all; returns how many."""
 

@@ -32,6 +32,10 @@ class Github(Section):
         ("comment", "status", "deployment"),
         description="what shows there how a push went; empty: nothing",
     )
+    skipped_status: bool = Field(
+        False,
+        description="a skipped app gets a status as well, for branch rules that require it",
+    )
 
 
 class Gitlab(Section):
@@ -53,4 +57,7 @@ class Gitlab(Section):
         ("comment", "deployment"),
         description="what shows there how a push went; a status makes an external pipeline,"
         " which may hold up merges",
+    )
+    skipped_status: bool = Field(
+        False, description="a skipped app gets a status as well, where statuses are shown"
     )

@@ -30,13 +30,22 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SHARPNESS = 1.6
 """Pixels for each pixel of the page."""
 
-STATES = ("waiting", "asked", "queued", "running", "done", "failed", "cancelled", "unknown")
+STATES = ("waiting", "asked", "queued", "cancelled", "unknown")
+LINKED = ("running", "done", "failed")
 SHOWN: Mapping[str, tuple[str, ...]] = {
     **{f"card-{state}": (f"card_{state}",) for state in STATES},
+    **{f"card-{state}": (f"card_{state}_with_links",) for state in LINKED},
     "card-superseded": ("card_superseded_with_link",),
     "card-other-commit": ("card_other_commit_is_live",),
     "card-tag": ("card_tag",),
-    "thread": ("card_done", "thread", "line_asked", "line_queued", "line_running", "line_done"),
+    "thread": (
+        "card_done_with_links",
+        "thread",
+        "line_asked",
+        "line_queued",
+        "line_running",
+        "line_done",
+    ),
     "failure": ("line_failed_with_log",),
     "picker": ("modal_pick_deploy", "options_three"),
     "log": ("modal_log",),

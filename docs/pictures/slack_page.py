@@ -189,6 +189,7 @@ def _date(found: "re.Match[str]") -> str:
     hour, half = (at.tm_hour - 1) % 12 + 1, "AM" if at.tm_hour < 12 else "PM"
     words = {
         "{date_short_pretty}": "Today",
+        "{ago}": "3 minutes ago",
         "{time_secs}": f"{hour}:{at.tm_min:02d}:{at.tm_sec:02d} {half}",
         "{time}": f"{hour}:{at.tm_min:02d} {half}",
     }

@@ -41,10 +41,12 @@ def _let_clock_jump(file: Path) -> None:
 
 def _write_fast() -> None:
     from bridge.core.pacing import Limit
+    from bridge.githosts.showing import pace
     from bridge.journey.feedback.turns import Turns
 
     fast, within = (Limit(200, 1.0),), Turns.within
-    Turns.within = lambda turns, _limits: within(turns, fast)  # type: ignore[method-assign]
+    Turns.within = lambda turns, _limits, **_share: within(turns, fast)  # type: ignore[method-assign]
+    pace.CALM = pace.AGAIN = 0.2
 
 
 def main() -> None:

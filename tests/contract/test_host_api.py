@@ -1,7 +1,9 @@
 """One promise, three roads: GitHub with a token and as an App, and GitLab, over real HTTP."""
 
 import asyncio
+import time
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -251,6 +253,48 @@ async def test_a_rate_limit_tells_when_to_come_back(host: Host) -> None:
 
     assert caught.value.retry_after == 7.0
     assert pull.comments == []
+
+
+LIMITS = {
+    "a time": Spoil(status=429, headers={"Retry-After": "7"}),
+    "no time": Spoil(status=429, body={"message": "secondary rate limit"}),
+    "none left": Spoil(
+        headers={"x-ratelimit-remaining": "0", "ratelimit-remaining": "0"} | {
+            name: str(int(time.time()) + 90) for name in ("x-ratelimit-reset", "ratelimit-reset")
+        },
+        lose=False, status=200, body=[],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+async def test_a_rate_limit_pauses_all_that_its_credential_asks(
+    host: Host, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = host.repository.branches["main"]
+    pull = host.repository.open_pull("main")
+    host.fake.spoil(LIMITS[limit], path="/(comments|notes)")
+    with suppress(Unreachable):
+        [one async for one in host.api.comments(NAME, pull.number)]
+    asked = len(host.fake.asked)
+
+    for ask in (
+        host.api.repository(NAME),
+        host.api.head(NAME, "main"),
+        host.api.tags(NAME, 5),
+        host.api.pull_requests(NAME, head),
+        host.api.compare(NAME, head, head),
+        host.api.comment(NAME, pull.number, "hello"),
+    ):
+        with pytest.raises(Unreachable, match="rate limit") as caught:
+            await ask
+        assert caught.value.retry_after is not None
+        assert caught.value.retry_after > 5.0
+    assert len(host.fake.asked) == asked
+
+    pauses = host.api._access.client._pauses
+    monkeypatch.setattr(pauses, "_ticks", lambda: time.monotonic() + 100.0)
+    assert await host.api.head(NAME, "main") == head
 
 
 async def test_who_writes_too_much_is_told_and_has_written_nothing(host: Host) -> None:

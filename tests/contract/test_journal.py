@@ -1324,6 +1324,35 @@ async def test_a_story_tells_all_that_a_target_follows(journal: Any, clock: Manu
     assert (about_none.explained, about_none.deployments, about_none.apps) == ((), (), {})
 
 
+async def test_a_story_of_one_deployment_tells_what_was_live_and_its_comments(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [app()])
+    ends = [State.DONE, State.DONE, State.FAILED, State.DONE]
+    for seq, end in enumerate(ends, 1):
+        await record(journal, outcome(seq, deployment(seq), targets=(card(seq),)))
+        for state in (State.ASKED, State.RUNNING):
+            await journal.move(deployment(seq).id, state)
+        facts = {"deployed_commit": f"{seq}" * 40} if end is State.DONE else {}
+        await journal.move(deployment(seq).id, end, **facts)
+    places = {"comment": 4, "status": 4, "another": 3}
+    for name, seq in places.items():
+        kind = f"github.{'status' if name == 'status' else 'comment'}"
+        await journal.want([Target(f"{kind} {name}", kind, "G", (about_delivery(seq),), {})])
+        await journal.remember(f"{kind} {name}", {"comment": name})
+
+    befores = [(await journal.story(card(seq))).before for seq in range(1, 5)]
+    beside = (await journal.story(card(4))).beside
+
+    assert befores == [
+        {},
+        {deployment(2).id: "1" * 40},
+        {deployment(3).id: "2" * 40},
+        {deployment(4).id: "2" * 40},
+    ]
+    assert beside == {"github.comment comment": {"comment": "comment"}}
+
+
 async def test_a_story_of_very_many_pushes_tells_the_newest_of_each_app(
     journal: Any, clock: ManualClock
 ) -> None:

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.hosts import WRITES_TO
+from bridge.app.hosts import pace_of
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Repository
 from bridge.core.lifecycle import Deployment, State
+from bridge.githosts.showing.pace import Pace
 from bridge.githosts.showing.planning import Plans, Use, shows_of
 from bridge.journey.feedback.feedback import Feedback
 from bridge.journey.feedback.showing import Persistence
 from bridge.journey.feedback.turns import Turns
-from bridge.ports.feedback import Occasion, Turn
+from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Outcome
 from bridge.stores.engines import sqlite_engine
 from bridge.stores.journal import SqlJournal
@@ -35,6 +36,9 @@ async def at_once(lane: str) -> None:
     """A turn without a limit."""
 
 
+AT_ONCE = Pace(at_once, at_once, time.time)
+
+
 @pytest.fixture
 async def journal(tmp_path: Path) -> AsyncIterator[SqlJournal]:
     made = SqlJournal(sqlite_engine(tmp_path / "journal.sqlite"), clock=time.time)
@@ -49,11 +53,11 @@ async def loop(
     host: Host,  # noqa: F811 - the fixture
     owner: str,
     persistence: Persistence = QUICK,
-    turn: Callable[[Turns], Turn] = lambda _: at_once,
+    pace: Callable[[Turns], Pace] = lambda _: AT_ONCE,
 ) -> AsyncIterator[None]:
     """A feedback loop, as each process has one; it ends like a killed one, without good-bye."""
     turns = Turns(time.time)
-    shows = shows_of(host.api, turn(turns), await journal.instance())
+    shows = shows_of(host.api, pace(turns), await journal.instance())
     feedback = Feedback(journal, shows, time.time, persistence, turns=turns, owner=owner)
     task = asyncio.create_task(feedback.run())
     try:
@@ -191,7 +195,7 @@ async def test_three_hundred_changes_are_a_few_writes_and_the_last_one_shows(
     host.repository.open_pull("main", base="release")
     usual = replace(QUICK, debounce=0.3)
 
-    async with loop(journal, host, "one", usual, lambda t: t.within(WRITES_TO[host.api.name])):
+    async with loop(journal, host, "one", usual, lambda t: pace_of(t, host.api.name)):
         made = await pushed(journal, host, 1, frozenset(Use))
         for n in range(100):
             for seq in (n * 3 + 1, n * 3 + 2, n * 3 + 3):

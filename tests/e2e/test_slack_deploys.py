@@ -109,6 +109,14 @@ async def test_a_failure_is_told_to_the_channel_with_log_and_author(
     assert "```" in words_of(line)
     assert "deployment.log" in buttons_of(card)
 
+    assert buttons_of(line) == ["deployment.redeploy", "deployment.log", "deployment.why"]
+    await both.hands.click(line, "deployment.log")
+    await both.slack.until(lambda: "```" in str(both.slack.views))
+    asked = await both.hands.click(line, "deployment.redeploy")
+    assert asked.status == 200
+    again = (await both.world.ended(2))[1]
+    assert (again.action, again.app) == ("redeploy", "shop/web")
+
 
 async def test_a_failure_of_somebody_unknown_mentions_nobody(
     both: SlackWorld, origin: Origin
@@ -280,6 +288,8 @@ async def test_too_many_messages_wait_and_none_is_lost(both: SlackWorld, origin:
     assert len(both.slack.channels["C0SHOP"].roots()) == 1
     refused = [call for call in both.slack.calls if call.status == 429]
     assert len(refused) <= 4
+    # what was refused is surely not there, so nobody looks for it
+    assert both.slack.count("conversations.history", "conversations.replies") == 0
 
 
 async def test_slack_away_delays_no_deployment_and_the_card_is_right_afterwards(

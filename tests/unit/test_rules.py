@@ -295,6 +295,47 @@ def test_a_rules_branch_is_a_name_or_glob(
     assert decide(pushed(kind, name), one).reason is reason
 
 
+QUEUED = (
+    "gh-readonly-queue/main/pr-7-5ca7e5d", "mergify/merge-queue/3f2c1a", "trunk-merge/pr-7/9c1f",
+    "gtmq_main_7",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUEUED)
+@pytest.mark.parametrize("glob", ["**", "*/**", "!main", "{main,**}", "g*/**", "[a-z]**"])
+def test_a_glob_takes_no_merge_queues_branch_that_it_does_not_name(glob: str, name: str) -> None:
+    decision = decide(push(name), app(rules=Rules(branch=glob)))
+
+    if decision.reason is not Reason.BRANCH_MISMATCH:
+        pytest.fail(f"{glob} took {name}")
+    assert decision.evidence.startswith(f"branch {name} was pushed, it deploys {glob}")
+
+
+@pytest.mark.parametrize(
+    ("glob", "name"),
+    [
+        ("gh-readonly-queue/**", QUEUED[0]),
+        ("{main,gh-readonly-queue/main/*}", QUEUED[0]),
+        ("mergify/merge-queue/*", QUEUED[1]),
+        ("trunk-merge/**", QUEUED[2]),
+        ("gtmq_*", QUEUED[3]),
+        ("gtmq*", QUEUED[3]),
+        *((name, name) for name in QUEUED),
+        ("**", "my/gh-readonly-queue/main"),
+        ("**", "gh-readonly-queue"),
+    ],
+)
+def test_a_merge_queues_branch_deploys_where_the_glob_names_it(glob: str, name: str) -> None:
+    assert decide(push(name), app(rules=Rules(branch=glob))).deploy
+
+
+def test_a_branch_left_out_for_being_a_merge_queues_says_so() -> None:
+    assert decide(push(QUEUED[0]), app(rules=Rules(branch="**"))).evidence == (
+        f"branch {QUEUED[0]} was pushed, it deploys **, which takes no branches of merge queues"
+        " (gh-readonly-queue/) unless it names them"
+    )
+
+
 @pytest.mark.parametrize("branch", ["!important", "a{main,b}", "+(main)", "@(a|main)"])
 def test_the_backends_branch_is_a_name_whatever_signs_it_has(branch: str) -> None:
     one = app(source=replace(app().source, branch=branch))

@@ -16,6 +16,7 @@ from bridge.githosts.gitlab.service import Gitlab, gitlab_api
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost, FakeRepository
+from tests.oracles.github_openapi import against_the_description
 from tests.oracles.host_contracts import against_the_contract, operation
 
 NAME = "my-org/mono"
@@ -62,6 +63,8 @@ async def host(request: pytest.FixtureRequest, pem: str) -> AsyncIterator[Host]:
         yield Host(fake, api, repository)
         await api.close()
         assert against_the_contract(fake) == []
+        if isinstance(fake, FakeGithub):
+            assert against_the_description(fake.asked) == []
 
 
 @dataclass

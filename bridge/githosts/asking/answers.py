@@ -10,7 +10,9 @@ from typing import Any
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
 
 _LIMITED_WITHOUT_A_TIME = 60.0  # what GitHub asks for where a secondary limit names no time
-_LONGEST_PAUSE = 3700.0  # the longest window of any host is an hour
+LONGEST_PAUSE = 3700.0
+"""Seconds; the longest window of any host is an hour."""
+
 _WORDS = 300
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\s]+")
 _SHORTEST_SECRET = 4  # anything shorter is in every text, and hiding it there would betray it
@@ -60,18 +62,36 @@ def error_in(request: Request, answer: Answer, now: float, remedy: str) -> Bridg
     if status < 300 or status == 304:
         return None
     words = words_in(answer.body, (request.token,)) or f"HTTP {status}"
-    if _limited(answer, words):
-        return Unreachable(service, f"rate limit: {words}", retry_after=_pause(answer, now))
+    if (wait := wait_in(answer, now)) is not None:
+        return Unreachable(service, f"rate limit: {words}", retry_after=wait.seconds)
     if status in (404, 410) or (status == 422 and "no commit found" in words.lower()):
         return NotFound(f"{service} has no {request.path}, or not for our credential: {words}")
     if status == 401:
         return Refused(service, f"{words}; {remedy}", status=status)
     if status >= 500:
-        retry_after = _pause(answer, now) if "retry-after" in answer.headers else None
+        retry_after = _pause(answer, now).seconds if "retry-after" in answer.headers else None
         return lost(request, f"HTTP {status}: {words}", retry_after=retry_after)
     if status < 400:
         return Refused(service, f"{request.path} has moved; name it as it is now", status=status)
     return Refused(service, words + _wanted(answer), status=status)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long a host asks us to wait; `named`: it said so itself."""
+
+    seconds: float
+    named: bool
+
+
+def wait_in(answer: Answer, now: float) -> Wait | None:
+    """Return how long all of the credential has to wait; None where its limit is not reached.
+
+    An answer that is none of the host's errors may have been the last one of the window.
+    """
+    if answer.status < 400:
+        return _pause(answer, now) if _spent(answer) else None
+    return _pause(answer, now) if _limited(answer, words_in(answer.body)) else None
 
 
 def lost(request: Request, why: str, *, retry_after: float | None = None) -> BridgeError:
@@ -130,22 +150,28 @@ def _plain(said: Any) -> str:
 def _limited(answer: Answer, words: str) -> bool:
     """Whether a refusal is one for now only: GitHub's are 403 or 429, GitLab's 429."""
     if answer.status == 403:
-        spent = answer.headers.get("x-ratelimit-remaining") == "0"
         named = "rate limit" in words.lower() or "abuse detection" in words.lower()
-        return spent or named or "retry-after" in answer.headers
+        return _spent(answer) or named or "retry-after" in answer.headers
     return answer.status == 429
 
 
-def _pause(answer: Answer, now: float) -> float:
-    """Seconds to wait, as the answer says it: `Retry-After`, else when the window ends."""
+def _spent(answer: Answer) -> bool:
+    """Whether an answer says that none are left; GitHub and GitLab name that differently."""
+    left = ("x-ratelimit-remaining", "ratelimit-remaining")
+    return any(answer.headers.get(name) == "0" for name in left)
+
+
+def _pause(answer: Answer, now: float) -> Wait:
+    """How long to wait, as the answer says it: `Retry-After`, else when the window ends."""
     after = answer.headers.get("retry-after", "")
     if after.isdecimal():
-        return min(float(after), _LONGEST_PAUSE)
+        return Wait(min(float(after), LONGEST_PAUSE), named=True)
     spent = answer.headers.get("x-ratelimit-remaining", "0") == "0"
     reset = answer.headers.get("x-ratelimit-reset") or answer.headers.get("ratelimit-reset", "")
     if spent and reset.isdecimal():
-        return min(max(float(reset) - _their_now(answer, now), 1.0), _LONGEST_PAUSE)
-    return _LIMITED_WITHOUT_A_TIME
+        left = max(float(reset) - _their_now(answer, now), 1.0)
+        return Wait(min(left, LONGEST_PAUSE), named=True)
+    return Wait(_LIMITED_WITHOUT_A_TIME, named=False)
 
 
 def _their_now(answer: Answer, now: float) -> float:

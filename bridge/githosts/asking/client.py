@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from bridge.core.errors import NotFound, Rejected
+from bridge.core.errors import NotFound, Rejected, Unreachable
 from bridge.githosts.asking.answers import NOTHING, Answer, Request, error_in, lost, trouble
+from bridge.githosts.asking.pauses import Pauses
 from bridge.githosts.asking.pool import Bounds, Pool, TooLong
 from bridge.ports.clock import Clock
 
@@ -55,6 +56,7 @@ class Client:
         self._pool = Pool(service, wire, bounds or Bounds())
         self._remedy = remedy
         self._clock = clock
+        self._pauses = Pauses(service, clock)
 
     async def ask(
         self,
@@ -65,16 +67,24 @@ class Client:
         query: Mapping[str, Any] = NOTHING,
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] = NOTHING,
+        account: str = "",
     ) -> Answer:
         """Send one request; an answer that is an error is raised.
+
+        Args:
+            account: whose rate limit it counts towards, where a host has several for us.
 
         Raises:
             NotFound, Refused, Unreachable, Unanswered: as `HostApi` has it.
         """
+        self._pauses.check(account)
         request = Request(self.service, method, path, token, query, body, headers)
         answer = await self._sent(request)
+        wait = self._pauses.heed(account, answer)
         failed = error_in(request, answer, self._clock(), self._remedy)
         if failed is not None:
+            if wait is not None and isinstance(failed, Unreachable):
+                failed.retry_after = wait
             raise failed
         return answer
 

@@ -49,7 +49,8 @@ class GithubAccess(Access):
 
         async def once(method: str, path: str, **others: Any) -> Answer:
             token = await self.credential.token(self.client, repository)
-            return await self.client.ask(token, method, path, **others)
+            account = self.credential.account(repository)
+            return await self.client.ask(token, method, path, account=account, **others)
 
         async def ask(method: str, path: str, **others: Any) -> Answer:
             try:

@@ -15,10 +15,11 @@ from bridge.githosts.asking.answers import Answer
 from bridge.githosts.asking.client import Ask, part, read
 from bridge.githosts.asking.heads import Heads
 from bridge.githosts.github.access import SERVICE, GithubAccess, named
+from bridge.githosts.github.credentials import APP
 from bridge.githosts.models import Model
 from bridge.ports.host_api import Hook, Payload, Sending, TagAt
 
-APP = "app"
+APP_HOOK = "app"
 """The place of the one webhook of a GitHub App."""
 
 
@@ -83,7 +84,7 @@ class GithubHooks:
     async def _app_hook(self) -> list[Hook]:
         answer = await self._as_the_app("GET", "/app/hook/config")
         config = read(_CONFIG, "/app/hook/config", answer, SERVICE, reads=True)
-        return [Hook(APP, APP, config.url)] if config.url else []
+        return [Hook(APP_HOOK, APP_HOOK, config.url)] if config.url else []
 
     async def _listed(self, place: str, repository: str) -> list[Hook]:
         """The webhooks of a place; none where the credential may not see them."""
@@ -101,17 +102,17 @@ class GithubHooks:
         return found
 
     def _asker(self, hook: Hook) -> Ask:
-        if hook.place == APP:
+        if hook.place == APP_HOOK:
             return self._as_the_app
         return self._access.asker(hook.place.removeprefix("repos/"))
 
     async def _as_the_app(self, method: str, path: str, **others: Any) -> Answer:
         token = self._access.credential.app_token() or ""
-        return await self._access.client.ask(token, method, path, **others)
+        return await self._access.client.ask(token, method, path, account=APP, **others)
 
 
 def _path(hook: Hook) -> str:
-    return "/app/hook" if hook.place == APP else f"/{hook.place}/hooks/{part(hook.id)}"
+    return "/app/hook" if hook.place == APP_HOOK else f"/{hook.place}/hooks/{part(hook.id)}"
 
 
 _Stamp = Annotated[AwareDatetime, Field(strict=False)]

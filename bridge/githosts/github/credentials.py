@@ -28,11 +28,18 @@ _SIGN_EVERY = 300.0
 """Seconds; what was signed is good for nine minutes."""
 
 
+APP = "app"
+"""The account of what is asked as the App itself."""
+
+
 class Credential(Protocol):
     """Proves to GitHub who we are."""
 
     async def token(self, client: Client, repository: str) -> str:
         """What proves it for a repository; errors are those of `HostApi`."""
+
+    def account(self, repository: str) -> str:
+        """Return whose rate limit requests about a repository count towards."""
 
     async def login(self, client: Client) -> str:
         """The account that our comments are by, e.g. "my-app[bot]"; looked up once."""
@@ -53,6 +60,9 @@ class TokenCredential:
 
     async def token(self, client: Client, repository: str) -> str:  # noqa: ARG002 - the port's
         return self._token.get_secret_value()
+
+    def account(self, repository: str) -> str:  # noqa: ARG002 - the port's
+        return ""
 
     async def login(self, client: Client) -> str:
         if self._login is None:
@@ -103,6 +113,10 @@ class AppCredential:
                 return held
             return (await self._renewed(client, repository, installation)).token
 
+    def account(self, repository: str) -> str:
+        found = self._installations.get(repository.lower())
+        return f"installation {found.id}" if found else ""
+
     def _held(self, repository: str) -> str | None:
         """The token that is there, while it is good for some minutes."""
         installation = self._installations.get(repository.lower())
@@ -113,7 +127,7 @@ class AppCredential:
 
     async def login(self, client: Client) -> str:
         if self._login is None:
-            answer = await client.ask(self.jwt(), "GET", "/app")
+            answer = await client.ask(self.jwt(), "GET", "/app", account=APP)
             app = read(_APP, "/app", answer, client.service, reads=True)
             self._login = f"{app.slug}[bot]"
         return self._login
@@ -124,7 +138,7 @@ class AppCredential:
             return known
         path = f"/repos/{repository}/installation"
         try:
-            answer = await client.ask(self.jwt(), "GET", path)
+            answer = await client.ask(self.jwt(), "GET", path, account=APP)
         except NotFound:
             raise NotFound(
                 f"github: the App is not installed for {repository}; install it there, or add"
@@ -141,7 +155,7 @@ class AppCredential:
         # It may have less than it should: then what needs more fails, with GitHub's words.
         body = {"permissions": _at_most(PERMISSIONS, installation.permissions)}
         try:
-            answer = await client.ask(self.jwt(), "POST", path, body=body)
+            answer = await client.ask(self.jwt(), "POST", path, body=body, account=APP)
             held = read(_TOKEN, path, answer, client.service, reads=False)
         except (NotFound, Refused):
             self.forget(repository)  # it was removed or changed: look for it anew next time

@@ -117,11 +117,12 @@ class _Head(Model):
 
 class _Pull(Model):
     head: _Head
+    number: Id | None = None
 
 
 class _PullRequest(Model):
     action: str
-    number: Id
+    number: Id | None = None
     pull_request: _Pull
     repository: _Repository
 
@@ -232,11 +233,16 @@ def _repository(sent: _Repository) -> Repository:
 
 def _opened(event: _PullRequest) -> PullRequestOpened | Ignored:
     head = event.pull_request.head
+    number = event.pull_request.number if event.number is None else event.number
     if event.action not in ("opened", "reopened"):
         return Ignored(f"pull_request {event.action[:100]} is not used, only opened and reopened")
+    if number is None:
+        raise MalformedPayload(
+            "github pull request: number is missing, pull_request.number as well"
+        )
     if head.repo is None or head.repo.id != event.repository.id:
-        return Ignored(f"pull request {event.number} is of a fork, whose pushes come from there")
-    return PullRequestOpened(_repository(event.repository), event.number, head.ref, head.sha)
+        return Ignored(f"pull request {number} is of a fork, whose pushes come from there")
+    return PullRequestOpened(_repository(event.repository), number, head.ref, head.sha)
 
 
 def _commit(push: _Push, ref: Ref) -> Commit | None:

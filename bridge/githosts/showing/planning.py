@@ -13,9 +13,10 @@ from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
 from bridge.core.events import PullRequestOpened, RefKind, RefPushed
 from bridge.githosts.showing.names import contexts, environments
+from bridge.githosts.showing.pace import Pace
 from bridge.githosts.showing.shows import ShowsComment, ShowsDeployment, ShowsStatus
 from bridge.githosts.showing.standing import ELSEWHERE, SILENT, watches
-from bridge.ports.feedback import Occasion, Remember, Shows, Story, Turn
+from bridge.ports.feedback import Occasion, Remember, Shows, Story
 from bridge.ports.host_api import HostApi, PullRequest
 from bridge.ports.targets import Memory, Target, about_delivery, about_deployment
 
@@ -44,12 +45,14 @@ class Plans:
     Attributes:
         apart: the repositories of each owner have a rate limit of their own.
         ours: whether an event is of the server that is written to.
+        skipped: apps that a push does not deploy get a status, too.
     """
 
     host: str
     uses: frozenset[Use]
     apart: bool = False
     ours: Callable[[RefPushed | PullRequestOpened], bool] = lambda _: True
+    skipped: bool = False
 
     def __call__(self, occasion: Occasion) -> list[Target]:
         """The targets of what a delivery led to; none where no app waits for what was pushed."""
@@ -144,6 +147,7 @@ class Plans:
             )
             for decision in outcome.decisions
             if decision.reason not in SILENT | ELSEWHERE
+            and (self.skipped or decision.app_id in deployed)
         ]
 
     def _deployments(self, push: RefPushed, occasion: Occasion) -> list[Target]:
@@ -232,11 +236,11 @@ def concerns(one: PullRequest, branch: str | None, commit: str) -> bool:
     return one.merge_sha == commit
 
 
-def shows_of(api: HostApi, turn: Turn, instance: str) -> dict[str, Shows]:
+def shows_of(api: HostApi, pace: Pace, instance: str) -> dict[str, Shows]:
     """What brings the places of a host up to date, by their kinds."""
     return {
         f"{api.name}.push": FindsPullRequests(api),
-        f"{api.name}.comment": ShowsComment(api, turn, instance),
-        f"{api.name}.status": ShowsStatus(api, turn),
-        f"{api.name}.deployment": ShowsDeployment(api, turn),
+        f"{api.name}.comment": ShowsComment(api, pace, instance),
+        f"{api.name}.status": ShowsStatus(api, pace),
+        f"{api.name}.deployment": ShowsDeployment(api, pace),
     }

@@ -9,9 +9,10 @@ from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachabl
 from bridge.core.lifecycle import Deployment, State
 from bridge.githosts.showing.comment import is_marked, render_comment
 from bridge.githosts.showing.names import contexts
-from bridge.githosts.showing.standing import Standing, standings
+from bridge.githosts.showing.pace import Pace
+from bridge.githosts.showing.standing import Standing, newest, standings
 from bridge.githosts.showing.statuses import Said, deployment_status, status_of
-from bridge.ports.feedback import Remember, Story, Turn
+from bridge.ports.feedback import Remember, Story
 from bridge.ports.host_api import Comment, HostApi
 from bridge.ports.targets import Memory, Target
 
@@ -33,7 +34,7 @@ class ShowsComment:
     """
 
     api: HostApi
-    turn: Turn
+    pace: Pace
     instance: str
 
     async def show(
@@ -44,9 +45,11 @@ class ShowsComment:
         shown = hashlib.sha256(body.encode()).hexdigest()[:16]
         if memory.get("shown") == shown or memory.get("unwanted"):
             return ()
+        under_way = sum(not one.final for one in newest(story))
+        self.pace.calm(self.api.name, under_way, memory.get("at"))
         id_ = memory.get("comment")
-        if id_ is not None and await self._edited(target, id_, body):
-            await remember({**memory, "shown": shown})
+        if id_ is not None and await self._edited(target, id_, body, passing=under_way > 0):
+            await remember({**memory, "shown": shown, "at": self.pace.clock()})
             return ()
         if id_ is not None:
             if memory.get("again"):
@@ -54,12 +57,13 @@ class ShowsComment:
                 return ()
             memory = {"again": True}
         id_ = await self._posted(target, body, memory, remember)
-        await remember({**_quiet(memory), "comment": id_, "shown": shown})
+        at = self.pace.clock()
+        await remember({**_quiet(memory), "comment": id_, "shown": shown, "at": at})
         return ()
 
-    async def _edited(self, target: Target, id_: str, body: str) -> bool:
+    async def _edited(self, target: Target, id_: str, body: str, *, passing: bool) -> bool:
         place = target.place
-        await self.turn(target.lane)
+        await self.pace.wait(target.lane, passing=passing)
         try:
             await self.api.edit_comment(place["repository"], place["number"], id_, body)
         except NotFound:
@@ -71,13 +75,13 @@ class ShowsComment:
         there = await self._there(target)
         if there is not None:
             if there.body != body:
-                await self.turn(target.lane)
+                await self.pace.turn(target.lane)
                 await self.api.edit_comment(place["repository"], place["number"], there.id, body)
             return there.id
         if memory.get("posting") and not memory.get("waited"):
             await remember({**memory, "waited": True})
             raise TooEarly(self.api.name, "a comment may be on its way", retry_after=LANDS)
-        await self.turn(target.lane)
+        await self.pace.turn(target.lane)
         await remember({**_quiet(memory), "posting": True})
         try:
             return await self.api.comment(place["repository"], place["number"], body)
@@ -104,7 +108,7 @@ class ShowsStatus:
     """The status of one app under one commit."""
 
     api: HostApi
-    turn: Turn
+    pace: Pace
 
     async def show(
         self, target: Target, story: Story, memory: Memory, remember: Remember
@@ -116,7 +120,7 @@ class ShowsStatus:
         if said is None or memory.get("shown") == _text(said):
             return ()
         app = story.apps.get(place["app"])
-        await self.turn(target.lane)
+        await self.pace.wait(target.lane, passing=_passing(found[0]))
         try:
             await self.api.set_status(
                 place["repository"],
@@ -137,7 +141,7 @@ class ShowsDeployment:
     """The deployment object of one deployment; there is none before the backend was asked."""
 
     api: HostApi
-    turn: Turn
+    pace: Pace
 
     async def show(
         self, target: Target, story: Story, memory: Memory, remember: Remember
@@ -151,7 +155,7 @@ class ShowsDeployment:
             return ()
         id_ = memory.get("deployment") or await self._made(target, deployment, memory, remember)
         app = story.apps.get(deployment.app_id)
-        await self.turn(target.lane)
+        await self.pace.wait(target.lane, passing=not deployment.final)
         await self.api.set_deployment(
             target.place["repository"],
             id_,
@@ -174,8 +178,8 @@ class ShowsDeployment:
         if memory.get("making"):  # it may have been made already
             id_ = await self.api.find_deployment(*what, place["environment"], words)
         if id_ is None:
+            await self.pace.wait(target.lane, passing=not deployment.final)
             await remember({**memory, "making": True})
-            await self.turn(target.lane)
             try:
                 id_ = await self.api.create_deployment(
                     *what, place["ref"], place["environment"], words
@@ -189,6 +193,11 @@ class ShowsDeployment:
 def _context(one: Standing) -> str:
     """The name of a status that was planned by a release that named it only when it was shown."""
     return contexts({one.app_id: one.label})[one.app_id]
+
+
+def _passing(one: Standing) -> bool:
+    """Whether what is said of an app will change again."""
+    return not one.skipped and one.deployment is not None and not one.deployment.final
 
 
 def _never_asked(deployment: Deployment) -> bool:

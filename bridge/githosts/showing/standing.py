@@ -81,7 +81,7 @@ def standings(story: Story) -> list[Standing]:
         for one in reversed(story.explained)
         if one.decision.reason not in SILENT
     }
-    deployed = {one.app_id: one for one in reversed(story.deployments)}
+    deployed = {one.app_id: one for one in newest(story)}
     found = [
         Standing(
             app_id,
@@ -93,6 +93,12 @@ def standings(story: Story) -> list[Standing]:
         for app_id in said.keys() | deployed.keys()
     ]
     return sorted(found, key=lambda one: (one.label, one.app_id))
+
+
+def newest(story: Story) -> list[Deployment]:
+    """Return the newest deployment of each app of which the story tells one."""
+    # they come newest first, so what is written last is the newest
+    return [*{one.app_id: one for one in reversed(story.deployments)}.values()]
 
 
 def watches(reasons: Iterable[Reason]) -> bool:

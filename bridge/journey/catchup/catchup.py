@@ -17,7 +17,7 @@ from bridge.core.found import FOUND_EVENT
 from bridge.core.watch import App
 from bridge.journey.absence import Absence, last_absence
 from bridge.journey.catalog import Catalog
-from bridge.journey.catchup.budget import Budget
+from bridge.journey.catchup.budget import Budget, Resting
 from bridge.journey.catchup.reconcile import NO_HOMES, Homes, ReadsRefs, Reconciler, wanted_of
 from bridge.journey.lead import Turn, at_once
 from bridge.ports.clock import Clock
@@ -95,11 +95,11 @@ class Sweeper:
 
     async def round(self, apps: Iterable[App]) -> int:
         """Look once at all webhooks of the apps' repositories; how many were fetched."""
-        fetched, swept = 0, set[tuple[str, str, str]]()
+        fetched, swept, resting = 0, set[tuple[str, str, str]](), Resting()
         self._absence = await last_absence(self._journal)
         for host, name in wanted_of(apps, self._homes):
             api = self._apis.get(host)
-            if api is None or host not in self._hosts:
+            if api is None or host not in self._hosts or resting.has(host, name):
                 continue
             try:
                 await self._budget.spend()
@@ -111,6 +111,7 @@ class Sweeper:
                     self._notice(host, name, hook)
                     fetched += await self._hook(api, host, hook)
             except BridgeError as error:
+                resting.note(host, name, error)
                 why = {"repository": f"{host} {name}", "why": str(error)}
                 log.warning("webhooks can't be looked at", extra=why)
         return fetched

@@ -16,7 +16,7 @@ from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import ZERO, Commit, Ref, RefKind, RefPushed, Repository
 from bridge.core.found import FOUND_EVENT, write_found
 from bridge.core.watch import App, Source, SourceType, Trigger
-from bridge.journey.catchup.budget import Budget
+from bridge.journey.catchup.budget import Budget, Resting
 from bridge.ports.clock import Clock
 from bridge.ports.host_api import HostApi, Redelivers
 from bridge.ports.inbox import Inbox, NewDelivery
@@ -92,14 +92,15 @@ class Reconciler:
 
     async def round(self, apps: Iterable[App]) -> int:
         """Look once at all that apps wait for; how many pushes were found."""
-        found = 0
+        found, resting = 0, Resting()
         for (host, name), wanted in wanted_of(apps, self._homes).items():
             api = self._apis.get(host)
-            if api is None:
+            if api is None or resting.has(host, name):
                 continue
             try:
                 found += await self._repository(api, host, name, wanted)
             except BridgeError as error:
+                resting.note(host, name, error)
                 why = {"repository": f"{host} {name}", "why": str(error)}
                 log.warning("a repository can't be reconciled", extra=why)
         return found

@@ -104,8 +104,11 @@ class Deciding:
         if isinstance(event, Ignored):
             return None, done(delivery, DeliveryState.IGNORED, event.reason)
         if isinstance(event, PullRequestOpened):
-            why = f"pull request {event.number} was opened: it gets the comment of what was pushed"
-            return None, done(delivery, DeliveryState.IGNORED, why)
+            why = "there is nothing to show on it"
+            if not apps_of(moment.snapshot, event.repository):
+                # The apps are not read anew for it, as they are for a push.
+                why = f"no known app deploys from {_where(event)}"
+            return None, done(delivery, DeliveryState.IGNORED, f"{was_opened(event)} {why}")
         if isinstance(event, Asked):
             return self._obey(delivery, event, moment)
         decisions = self._decisions(event, moment, views.get(delivery.seq, {}))
@@ -154,6 +157,15 @@ class Deciding:
         deployments = (wished(delivery, app, *what),) if decision.deploy else ()
         outcome = Outcome(delivery.seq, delivery.id, (decision,), deployments, explicit=True)
         return outcome, done(delivery, DeliveryState.DECIDED)
+
+
+def was_opened(event: PullRequestOpened) -> str:
+    """Return how what is said of a pull request begins."""
+    return f"pull request {event.number} was opened:"
+
+
+def _where(event: RefPushed | PullRequestOpened) -> str:
+    return f"{event.repository.name} on {event.repository.host}"
 
 
 def done(delivery: Delivery, state: DeliveryState, error: str | None = None) -> Finished:

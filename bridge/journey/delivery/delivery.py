@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from bridge.core import trace
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.core.events import Asked, Event, PullRequestOpened, RefPushed
+from bridge.core.events import Asked, Event, RefPushed
 from bridge.core.lifecycle import State
 from bridge.journey.catalog import Catalog
 from bridge.journey.catalog.freshness import Freshness
@@ -216,11 +216,10 @@ class Deliveries:
                 meanings.append(found)
         meanings, postponed = await self._with_known_apps(meanings)
         outcomes, recorded = await self._recording.record(meanings)
+        outcomes = await self._late.want(meanings, outcomes)
         tell(meanings, outcomes)
         await self._starting.follow(recorded)
         for meaning in meanings:
-            if isinstance(meaning.event, PullRequestOpened):
-                await self._late.want(meaning.event)
             await self._starting.other(meaning)
         return finished + postponed + [end for _, end in outcomes]
 

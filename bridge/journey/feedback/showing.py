@@ -121,6 +121,9 @@ class Showing:
         if isinstance(error, TimeoutError):
             seconds = f"{self._persistence.longest:.0f} s"
             error = Unanswered(raised.target.kind, f"nothing came back within {seconds}")
+        if isinstance(error, TooEarly):
+            await self._journal.postpone(raised.target.id, self._later(error, raised))
+            return error
         due_at = self._next_try(raised, error)
         self._tell(raised, error, parks=due_at is None)
         why = str(error) if isinstance(error, BridgeError) else f"a bug: {type(error).__name__}"
@@ -136,21 +139,21 @@ class Showing:
         too_long = now - failing_since >= self._persistence.park_after
         if too_long or isinstance(error, Refused | Rejected):
             return None
-        pause = self._persistence.pause(raised.attempts + 1)
+        return self._later(error, raised)
+
+    def _later(self, error: Exception, raised: Raised) -> float:
+        """When to try again what may work by then."""
+        now = self._clock()
         if isinstance(error, Unreachable) and error.retry_after is not None:
             # Never before it, and not all of them in the same moment after it.
             return now + max(0.0, error.retry_after) + self._chance()
+        pause = self._persistence.pause(raised.attempts + 1)
         return now + pause * (0.75 + self._chance() / 2)
 
     def _tell(self, raised: Raised, error: Exception, *, parks: bool) -> None:
-        """In the log once, however often it fails; in the journal it stands until it works.
-
-        What comes too early is no trouble: it is tried again and that is all.
-        """
+        """In the log once, however often it fails; in the journal it stands until it works."""
         what = {"target": raised.target.id, "why": str(error)}
         unexpected = not isinstance(error, BridgeError)
-        if isinstance(error, TooEarly):
-            return
         if parks:
             log.warning("feedback is parked until the next change", extra=what)
         elif raised.attempts == 0:

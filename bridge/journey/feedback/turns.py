@@ -5,7 +5,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from bridge.core.errors import TooEarly
-from bridge.core.pacing import Limit, next_turn
+from bridge.core.pacing import Limit, next_turn, shared
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import Turn
 
@@ -22,19 +22,24 @@ class Turns:
     def __init__(
         self, clock: Clock, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     ) -> None:
-        self._clock = clock
+        self.clock = clock
         self._sleep = sleep
         self._written: dict[str, deque[float]] = {}
         self._limits: dict[str, tuple[Limit, ...]] = {}
         self._order: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    def within(self, limits: Sequence[Limit]) -> Turn:
-        """The `Turn` of a service with such limits for each of its lanes."""
+    def within(self, limits: Sequence[Limit], *, share: float = 1.0) -> Turn:
+        """Return the `Turn` of a service with such limits for each of its lanes.
+
+        Args:
+            share: of each limit; beyond it these writes wait, so that others still may go.
+        """
+        own = shared(limits, share)
 
         async def turn(lane: str) -> None:
             self._limits[lane] = tuple(limits)
             async with self._order[lane]:
-                await self._take(lane)
+                await self._take(lane, own)
 
         return turn
 
@@ -42,14 +47,13 @@ class Turns:
         """When a lane may be written to again; not later than now where it is free."""
         return next_turn(self._limits.get(lane, ()), self._written.get(lane, ()), 0.0)
 
-    async def _take(self, lane: str) -> None:
-        limits = self._limits[lane]
-        most = max((limit.writes for limit in limits), default=1)
+    async def _take(self, lane: str, limits: Sequence[Limit]) -> None:
+        most = max((limit.writes for limit in self._limits[lane]), default=1)
         written = self._written.setdefault(lane, deque(maxlen=most))
-        now = self._clock()
+        now = self.clock()
         if (wait := next_turn(limits, written, now) - now) > LONG:
             why = f"written as often as it allows, so the next may go in {wait:.0f} s"
             raise TooEarly(lane, why, retry_after=wait)
         if wait > 0:
             await self._sleep(wait)
-        written.append(self._clock())
+        written.append(self.clock())

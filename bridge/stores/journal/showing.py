@@ -92,6 +92,12 @@ def not_shown(
     db.execute(sa.update(t).where(t.c.id == target_id).values(values))
 
 
+def postpone(db: sa.Connection, target_id: str, due_at: float) -> None:
+    """Show it at `due_at`; whether it was failing stays as it was."""
+    t = tables.feedback
+    db.execute(sa.update(t).where(t.c.id == target_id).values(due_at=due_at))
+
+
 def show_again(db: sa.Connection, target_id: str | None, at: float) -> int:
     """Try one that fails or is parked at once, or all of them."""
     t = tables.feedback

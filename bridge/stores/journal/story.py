@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.watch import App
 from bridge.ports.feedback import Story
-from bridge.ports.targets import Memory, Target, about_deployment, named
+from bridge.ports.targets import Memory, Target, about_delivery, about_deployment, named
 from bridge.stores import tables
 from bridge.stores.inserts import batched
 from bridge.stores.journal import rows
@@ -39,7 +39,9 @@ def story(db: sa.Connection, target: Target) -> Story:
         deployments=deployments,
         history={id_: _history(db, id_) for id_ in ids},
         apps=_apps(db, sorted(app_ids)),
-        beside=_beside(db, target.id, [*(one.id for one in deployments), *newer]),
+        beside=_beside(db, target.id, [*(one.id for one in deployments), *newer])
+        | _comments(db, sorted({one.seq for one in deployments if one.id in ids})),
+        before=_before(db, [one for one in deployments if one.id in ids]),
         audited=audited,
     )
 
@@ -73,6 +75,26 @@ def _beside(db: sa.Connection, target_id: str, ids: Sequence[str]) -> dict[str, 
         others = sa.select(f.c.target).where(f.c.key.in_(some) & (f.c.target != target_id))
         query = sa.select(t.c.id, t.c.memory).where(t.c.id.in_(others))
         found |= {id_: rows.read_place(memory) for id_, memory in db.execute(query)}
+    return found
+
+
+def _comments(db: sa.Connection, seqs: Sequence[int]) -> dict[str, Memory]:
+    """What the comments about deliveries remember."""
+    t, f = tables.feedback, tables.follows
+    followers = sa.select(f.c.target).where(f.c.key.in_([about_delivery(seq) for seq in seqs]))
+    query = sa.select(t.c.id, t.c.memory).where(t.c.id.in_(followers) & t.c.kind.like("%.comment"))
+    return {id_: rows.read_place(memory) for id_, memory in db.execute(query)} if seqs else {}
+
+
+def _before(db: sa.Connection, deployments: Sequence[Deployment]) -> dict[str, str]:
+    """The commit that was live before each deployment, where the backend has told it."""
+    d = tables.deployments
+    found: dict[str, str] = {}
+    for one in deployments:
+        earlier = (d.c.app_id == one.app_id) & (d.c.state == State.DONE) & (d.c.seq < one.seq)
+        query = sa.select(d.c.deployed_commit).where(earlier).order_by(d.c.seq.desc()).limit(1)
+        if (commit := db.scalar(query)) is not None:
+            found[one.id] = commit
     return found
 
 

@@ -64,6 +64,10 @@ class Targets(Transactions):
         failed = (target_id, wanted)
         await self._write(lambda db: showing.not_shown(db, failed, error, at, due_at))
 
+    async def postpone(self, target_id: str, due_at: float) -> None:
+        """Show it at `due_at`, with what has changed by then; nothing has failed."""
+        await self._write(lambda db: showing.postpone(db, target_id, due_at))
+
     async def show_again(self, target_id: str | None = None) -> int:
         """Have one that fails or is parked tried again at once, or all; returns how many."""
         at = self._clock()

@@ -2,13 +2,12 @@
 
 import functools
 import json
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.oracles.node_tools import Unavailable, node_home
+from tests.oracles.node_tools import Unavailable, node, node_home
 
 SCRIPT = Path(__file__).with_name("micromatch_in_node.js")
 VERSIONS = ("2.3.1", "2.3.2")
@@ -34,10 +33,8 @@ class Node:
     """A running Node with micromatch 4.0.8 over one version of picomatch."""
 
     def __init__(self, version: str) -> None:
-        node = shutil.which("node")
-        assert node
         self._process = subprocess.Popen(
-            [node, str(SCRIPT), str(_home(version))],
+            [str(node()), str(SCRIPT), str(_home(version))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",

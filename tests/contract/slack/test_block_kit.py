@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes.slack.methods import SlackError
 from tests.fakes.slack.server import well_formed
-from tests.oracles.node_tools import Unavailable, node_bin, node_home
+from tests.oracles.node_tools import Unavailable, environment, missing, node_bin, node_home
 from tests.oracles.slack_rules import faults
 from tests.scenes.slack import GOLDEN
 
@@ -74,7 +74,7 @@ def folder() -> Iterator[Path]:
     try:
         home = node_home("slack-types")
     except Unavailable as why:
-        pytest.skip(str(why))
+        missing(str(why))
     with tempfile.TemporaryDirectory(dir=home) as made:
         yield Path(made)
 
@@ -87,7 +87,12 @@ def compiled(folder: Path, source: str) -> str:
     options = ["--strict", "--noEmit", "--skipLibCheck", "--pretty", "false"]
     options += ["--module", "nodenext"]
     done = subprocess.run(
-        [str(tsc), *options, str(file)], capture_output=True, text=True, check=False, timeout=120
+        [str(tsc), *options, str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=environment(),
     )
     return done.stdout + done.stderr
 

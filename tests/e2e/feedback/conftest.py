@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost, FakeRepository
+from tests.oracles.github_openapi import against_the_description
 from tests.worlds.bridge import Origin, World, running_world
 from tests.worlds.feedback import QUICKLY
 
@@ -21,6 +22,8 @@ async def fake(request: pytest.FixtureRequest) -> AsyncIterator[FakeGithub | Fak
     """The host of this name."""
     async with FAKES[request.param]() as host:
         yield host
+        if isinstance(host, FakeGithub):
+            assert against_the_description(host.asked) == []
 
 
 @pytest.fixture
@@ -42,13 +45,23 @@ def uses() -> str | None:
 
 
 @pytest.fixture
+def further() -> dict[str, str]:
+    """Settings besides."""
+    return {}
+
+
+@pytest.fixture
 async def world(
-    tmp_path: Path, fake: FakeGithub | FakeGitlab, uses: str | None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    fake: FakeGithub | FakeGitlab,
+    uses: str | None,
+    further: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
     """A bridge that writes there as fast as it can, and soon looks again for pull requests."""
     monkeypatch.setattr("bridge.githosts.showing.planning.LOOKS_AGAIN", (0.05, 0.05))
     monkeypatch.setattr("bridge.app.hosts.WRITES_TO", {"github": (), "gitlab": ()})
     said = {f"BRIDGE_{fake.name.upper()}_FEEDBACK": uses} if uses else {}
-    settings = fake.settings | QUICKLY | said
+    settings = fake.settings | QUICKLY | said | further
     async with running_world(tmp_path / "bridge", **settings) as running:
         yield running

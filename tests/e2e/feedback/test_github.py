@@ -9,8 +9,9 @@ from tests.worlds.feedback import decided, make_app, nothing_due
 pytestmark = pytest.mark.parametrize("fake", ["github"], indirect=True)
 
 
-async def test_each_app_has_a_status_of_its_own_also_where_it_is_left_alone(
-    world: World, origin: Origin, theirs: FakeRepository
+@pytest.mark.parametrize("further", [{}, {"BRIDGE_GITHUB_SKIPPED_STATUS": "true"}])
+async def test_each_app_that_deploys_has_a_status_and_a_skipped_one_where_asked_for(
+    world: World, origin: Origin, theirs: FakeRepository, further: dict[str, str]
 ) -> None:
     await make_app(world, origin, watch=["web/**"])
     await world.commit(origin, "feat: second", {"web/index.html": "2"})
@@ -24,9 +25,12 @@ async def test_each_app_has_a_status_of_its_own_also_where_it_is_left_alone(
     assert (await decided(world, skipped))[0] == "no_path_hit"
     await nothing_due(world)
 
-    assert theirs.statuses[-1] | {"description": ""} == {
-        "sha": origin.head(), "state": "success", "context": "dokploy/shop/web", "description": "",
+    said = {
+        "sha": origin.head(), "state": "success", "context": "dokploy/shop/web",
+        "description": "skipped: no watched path changed (1 file changed, none matches web/**)",
     }  # fmt: skip
+    about_it = [one for one in theirs.statuses if one["sha"] == origin.head()]
+    assert about_it == ([said] if further else [])
 
 
 # ── which files changed ──────────────────────────────────────────────────────

@@ -65,6 +65,44 @@ def test_an_app_is_made_up_where_none_is_known(cli: Cli, options, reason) -> Non
     assert (decision["app"], decision["reason"]) == ("what-if", reason)
 
 
+REPOSITORY = {"id": 4711, "name": "mono", "full_name": "my-org/mono"}
+PULL = {"number": 7, "head": {"ref": "topic", "sha": "c" * 40, "repo": {"id": 4711}}}
+
+
+@pytest.mark.parametrize(
+    ("body", "event", "ignored"),
+    [
+        (
+            {"action": "opened", "number": 7, "pull_request": PULL},
+            "pull_request", "pull request 7 was opened: nothing deploys for that",
+        ),
+        (
+            {"action": "opened", "pull_request": PULL},
+            "pull_request", "pull request 7 was opened: nothing deploys for that",
+        ),
+        (
+            {"action": "submitted", "pull_request": PULL, "review": {"id": 1}},
+            "pull_request_review",
+            "event pull_request_review is not used, only push and pull_request are",
+        ),
+        (
+            {"ref": "topic", "ref_type": "branch", "master_branch": "main"},
+            "create", "event create: GitHub sends push for the same ref, which deploys",
+        ),
+        (
+            {"ref": "v1", "ref_type": "tag", "pusher_type": "user"},
+            "delete", "event delete: GitHub sends push for the same ref, which says so",
+        ),
+    ],
+)  # fmt: skip
+def test_a_body_of_github_tells_its_event(cli: Cli, body, event, ignored) -> None:
+    Path("body.json").write_text(json.dumps(body | {"repository": REPOSITORY}))
+
+    told = cli.json("explain", "body.json")
+
+    assert (told["host"], told["event"], told["ignored"]) == ("github", event, ignored)
+
+
 TAG = push(ref="refs/tags/v1.3.0-rc.1", before="0" * 40, commits=[])
 
 

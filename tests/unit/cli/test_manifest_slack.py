@@ -48,6 +48,30 @@ def test_every_address_is_the_one_door() -> None:
     assert "http" not in json.dumps(slack_manifest(None))
 
 
+@pytest.mark.parametrize(("name", "length"), [("x" * 36, 36), ("", 0), ("   ", 0)])
+def test_a_name_that_slack_would_not_take_is_refused(cli: Cli, name: str, length: int) -> None:
+    told = cli("manifest", "slack", "--socket", "--name", name, code=2)
+
+    assert told.stderr == (
+        f"error: --name: Slack takes names of 1 to 35 characters, this one has {length}\n"
+    )
+    assert told.stdout == ""
+
+
+def test_a_name_that_github_would_not_take_is_refused(cli: Cli) -> None:
+    told = cli("manifest", "github", "--url", EXAMPLE, "--name", "x" * 35, code=2)
+
+    assert told.stderr == (
+        "error: --name: GitHub takes names of 1 to 34 characters, this one has 35\n"
+    )
+
+
+def test_the_longest_name_that_slack_takes_is_taken(cli: Cli) -> None:
+    made = cli.json("manifest", "slack", "--socket", "--name", "x" * 35)
+
+    assert made["display_information"]["name"] == "x" * 35
+
+
 def test_the_command_prints_one_to_paste(cli: Cli) -> None:
     shown = cli("manifest", "slack", "--url", EXAMPLE, "--with", "emails", "--name", "Deploys")
     made = yaml.safe_load(shown.stdout)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
+from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.lifecycle import State
 from bridge.journey.feedback.feedback import Feedback
 from bridge.journey.feedback.showing import Persistence
@@ -67,6 +67,26 @@ async def test_a_place_that_hangs_for_too_long_is_cut_off_and_tried_again(stage:
     await stage.quiet()
     assert stage.place.shown[f"card {id_}"] == ["waiting"]
     assert (await stage.of(f"card {id_}")).error is None
+
+
+async def test_what_comes_too_early_does_not_count_as_failing(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    id_ = await stage.deployed()
+    early = [TooEarly("github", "not yet", retry_after=5.0) for _ in range(3)]
+    stage.place.fails[f"card {id_}"] = [*early, Unreachable("github", "ConnectError")]
+
+    await stage.quiet(seconds=14)
+    waiting = await stage.of(f"card {id_}")
+    assert (waiting.attempts, waiting.failing_since, waiting.error) == (0, None, None)
+    assert await stage.journal.feedback(limit=9, failing=True) == []
+    assert caplog.messages == []
+    await stage.quiet(seconds=4)
+
+    # and the first real failure is told of
+    assert caplog.messages == ["feedback can't be shown; it is tried again"]
+    await stage.quiet()
+    assert stage.place.shown[f"card {id_}"] == ["waiting"]
 
 
 async def test_an_unreachable_place_is_tried_again_in_growing_pauses(stage: Stage) -> None:

@@ -1,5 +1,6 @@
 """The places of a push on its Git host: which there are, and that each is written once."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreacha
 from bridge.core.events import Action, Asked, PullRequestOpened, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import State
 from bridge.githosts.showing.comment import marker
+from bridge.githosts.showing.pace import Pace
 from bridge.githosts.showing.planning import LOOKS_AGAIN, Plans, Use, concerns, shows_of
 from bridge.ports.feedback import Occasion, Story
 from bridge.ports.host_api import Comment, CommitState, PullRequest
@@ -30,7 +32,7 @@ class Places:
         self.api = FakeHostApi(host)
         self.turns: list[str] = []
         self.memories: dict[str, dict[str, Any]] = {}
-        self.shows = shows_of(self.api, self._turn, "0123")
+        self.shows = shows_of(self.api, Pace(self._turn, self._turn, time.time), "0123")
 
     async def _turn(self, lane: str) -> None:
         self.turns.append(lane)
@@ -68,7 +70,7 @@ ELSEWHERE = Decision("app-ios", "shop/ios", Reason.BRANCH_MISMATCH, "-")
 
 
 def test_a_push_has_its_pull_requests_a_status_of_each_app_and_deployments() -> None:
-    targets = Plans("github", ALL)(occasion(None, HIT, SKIP, ELSEWHERE))
+    targets = Plans("github", ALL, skipped=True)(occasion(None, HIT, SKIP, ELSEWHERE))
 
     assert [(one.id, one.kind, one.follows) for one in targets] == [
         ("github.push 7", "github.push", ("delivery 7",)),
@@ -375,7 +377,7 @@ async def test_a_pull_request_that_is_not_for_us_loses_nothing_that_is_remembere
 
 
 def status(decision: Decision = HIT) -> Target:
-    return Plans("github", frozenset({Use.STATUS}))(occasion(None, decision))[0]
+    return Plans("github", frozenset({Use.STATUS}), skipped=True)(occasion(None, decision))[0]
 
 
 async def test_a_status_goes_through_the_states_and_repeats_none() -> None:

@@ -336,3 +336,26 @@ def test_a_large_form_is_decoded_whole(padding):
     raw = b"payload=" + quote_plus(json.dumps(payload, ensure_ascii=False)).encode() + b"&more=1"
 
     assert HOST.parse("push", FORM, raw) == parse(payload)
+
+
+# ── Pull requests ────────────────────────────────────────────────────────────
+
+PULL = {
+    "action": "opened",
+    "pull_request": {"number": 7, "head": {"ref": "topic", "sha": B, "repo": {"id": 7}}},
+    "repository": {"id": 7, "name": "r", "full_name": "o/r"},
+}
+
+
+@pytest.mark.parametrize("more", [{}, {"number": 7}, {"number": None}])
+def test_a_pull_request_tells_its_number_in_either_place(more):
+    opened = HOST.parse("pull_request", {}, json.dumps(PULL | more).encode())
+
+    assert (opened.number, opened.branch) == (7, "topic")
+
+
+def test_a_pull_request_without_any_number_says_what_is_missing():
+    without = PULL | {"pull_request": {"head": PULL["pull_request"]["head"]}}
+
+    with pytest.raises(MalformedPayload, match=r"number is missing, pull_request\.number as well"):
+        HOST.parse("pull_request", {}, json.dumps(without).encode())

@@ -7,7 +7,7 @@ import pytest
 from bridge.chats.slack.cards.board import Board
 from bridge.chats.slack.cards.planning import card
 from bridge.chats.slack.drawing.facts import Links
-from bridge.core.errors import Refused, Unanswered
+from bridge.core.errors import Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.feedback import Story
@@ -23,6 +23,7 @@ class Client:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.failing: dict[int, Exception] = {}
         self.there: list[dict[str, Any]] = []
+        self.reads: list[str] = []
 
     async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
         self.calls.append((method, arguments))
@@ -31,6 +32,7 @@ class Client:
         return {"channel": "C1", "ts": f"{len(self.calls)}.0"}
 
     async def read(self, method: str, **_: Any) -> dict[str, Any]:
+        self.reads.append(method)
         if method == "chat.getPermalink":
             return {"permalink": "https://x.slack.com/archives/C1/p1"}
         if not self.there:
@@ -56,14 +58,20 @@ class Stage:
         self.memory: dict[str, Any] = {}
         self.tails = 0
         self.address = ""
+        self.early = 0
         self.board = Board(
             self.client,  # type: ignore[arg-type]
             Grace(),  # type: ignore[arg-type]
-            _at_once,
+            self._turn,
             Links(),
             tail=self._tail,
             email_of=self._email_of,
         )
+
+    async def _turn(self, lane: str) -> None:
+        if self.early:
+            self.early -= 1
+            raise TooEarly(lane, "written as often as it allows", retry_after=6.0)
 
     async def _email_of(self, _deployment: Deployment) -> str:
         return self.address
@@ -81,9 +89,6 @@ class Stage:
         story = Story(deployments=(one,), history={one.id: history})
         target = card(one.id, "C1", asked)
         return list(await self.board.show(target, story, self.memory, self._remember))
-
-
-async def _at_once(_lane: str) -> None: ...
 
 
 @pytest.fixture
@@ -161,6 +166,49 @@ async def test_a_line_that_was_not_answered_is_looked_for(stage: Stage, found: b
     await stage.show(W, A)
 
     assert len(stage.client.said()) == (1 if found else 2)
+
+
+LIMITED = Unreachable("slack", "chat.postMessage: too many calls", retry_after=1.0)
+
+
+@pytest.mark.parametrize("at", [1, 2], ids=["card", "line"])
+async def test_what_slack_refused_for_its_limit_is_not_looked_for(stage: Stage, at: int) -> None:
+    stage.client.failing = {at: LIMITED}
+    with pytest.raises(Unreachable):
+        await stage.show(W, A)
+    await stage.show(W, A)
+
+    assert [one for one in stage.client.reads if one != "chat.getPermalink"] == []
+    assert len(stage.client.said()) == at
+
+
+async def test_what_waits_for_its_turn_is_not_looked_for(stage: Stage) -> None:
+    stage.early = 1
+    with pytest.raises(TooEarly):
+        await stage.show(W, A)
+    assert stage.client.calls == []
+    await stage.show(W)
+    stage.early = 1
+    with pytest.raises(TooEarly):
+        await stage.show(W, A)
+    await stage.show(W, A)
+
+    assert stage.client.reads == ["chat.getPermalink"]
+    assert len(stage.client.said()) == 1
+
+
+async def test_without_the_scope_history_is_asked_for_once(stage: Stage) -> None:
+    await stage.show(W)
+    for states in ((W, A), (W, A, R)):
+        sent = len(stage.client.calls)  # the card is updated, and then come the lines
+        stage.client.failing = {sent + n: Unanswered("slack", "gone") for n in (2, 3)}
+        with pytest.raises(Unanswered):
+            await stage.show(*states)
+        with pytest.raises(Unanswered):
+            await stage.show(*states)
+        await stage.show(*states)
+
+    assert stage.client.reads.count("conversations.replies") == 1
 
 
 async def test_a_failure_is_said_though_what_came_before_it_was_cut_off(stage: Stage) -> None:

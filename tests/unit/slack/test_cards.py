@@ -1,5 +1,6 @@
 """The card says how a deployment stands, and offers what makes sense."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,12 +8,14 @@ import pytest
 from bridge.chats.slack.cards.card import render_card
 from bridge.chats.slack.commands.answers import status_of
 from bridge.chats.slack.drawing import names
+from bridge.chats.slack.drawing.around import Around, around_of
 from bridge.chats.slack.drawing.facts import Links
 from bridge.chats.slack.drawing.messages import Message
 from bridge.core.events import Action
 from bridge.core.lifecycle import State
 from bridge.core.watch import App, Source, SourceType
-from tests.scenes.slack import LINKS, OTHER, PUSHED, WEB, deployment
+from bridge.ports.feedback import Story
+from tests.scenes.slack import LINKS, NOON, OTHER, PUSHED, SEEN, WEB, deployment
 
 
 def buttons(card: Message) -> dict[str, Any]:
@@ -163,3 +166,85 @@ def test_a_commit_that_nobody_pushed_is_the_one_that_was_deployed() -> None:
 
     assert "9ab41c7" in words(card)
     assert "9ab41c7" in card.text
+
+
+# ── where more is to be seen ─────────────────────────────────────────────────
+
+SITE = "<https://shop.example.com|Site>"
+PAGE = f"<{SEEN.page}?tab=deployments|Dokploy>"
+PULL = "<https://github.com/acme/shop/pull/7|#7>"
+CHANGED = f"<https://github.com/acme/shop/compare/{OTHER}...{PUSHED}|What changed>"
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [
+        (State.WAITING, f"{PULL}  ·  {CHANGED}"),
+        (State.RUNNING, f"{PAGE}  ·  {PULL}  ·  {CHANGED}"),
+        (State.DONE, f"{SITE}  ·  {PAGE}  ·  {PULL}  ·  {CHANGED}"),
+        (State.FAILED, f"{PAGE}  ·  {PULL}  ·  {CHANGED}"),
+    ],
+)
+def test_a_card_leads_to_all_that_is_known_of_it(state: State, shown: str) -> None:
+    card = render_card(deployment(state), SEEN, links=LINKS, around=Around((7,), OTHER))
+
+    (found,) = [line for line in words(card).splitlines() if "/pull/7" in line]
+    assert found == shown
+
+
+@pytest.mark.parametrize(
+    ("app", "before", "shown"),
+    [
+        (WEB, None, ""),
+        (WEB, PUSHED, ""),
+        (replace(WEB, source=None), OTHER, ""),
+        (replace(WEB, page="https://dokploy.example.com/x"), None,
+         "<https://dokploy.example.com/x|Dokploy>"),
+        (replace(WEB, page="javascript:alert(1)", url="file:///etc/passwd"), None, ""),
+        (replace(WEB, page=f"https://dokploy.example.com/{'x' * 4000}"), None, ""),
+    ],
+    ids=["nothing known", "the same commit", "no source", "another page", "no address", "endless"],
+)  # fmt: skip
+def test_a_card_links_to_nothing_that_is_not_known(
+    app: App, before: str | None, shown: str
+) -> None:
+    bare = words(render_card(deployment(), replace(app, page=None, url=None), links=LINKS))
+    card = words(render_card(deployment(), app, links=LINKS, around=Around((), before)))
+
+    more = [line for line in card.splitlines() if line not in bare.splitlines()]
+    assert more == ([shown] if shown else [])
+
+
+def test_gitlab_has_addresses_of_its_own() -> None:
+    source = Source(SourceType.GITLAB, repository="acme/platform/api", branch="main")
+    card = render_card(
+        deployment(), replace(WEB, source=source), links=LINKS, around=Around((3,), OTHER)
+    )
+
+    assert "<https://gitlab.com/acme/platform/api/-/merge_requests/3|!3>" in words(card)
+    assert f"/acme/platform/api/-/compare/{OTHER}...{PUSHED}|" in words(card)
+
+
+def test_a_running_card_says_since_when_and_a_final_one_how_long() -> None:
+    running = words(render_card(deployment(State.RUNNING), WEB, links=LINKS))
+    done = words(render_card(deployment(State.DONE), WEB, links=LINKS))
+
+    assert f"started <!date^{NOON + 4:.0f}^{{ago}}|" in running
+    assert "started" not in done
+    assert "took 1 min 12 s" in done
+
+
+def test_only_comments_that_are_there_are_linked_to() -> None:
+    one = deployment()
+    story = Story(
+        beside={
+            "github.comment 4711 7": {"comment": "1001", "shown": "abc"},
+            "gitlab.comment 4711 8": {"comment": "1002"},
+            "github.comment 4711 9": {"posting": True},
+            "github.comment 4711 10": {"unwanted": True},
+            "slack.card 7": {"comment": "1003"},
+        },
+        before={one.id: OTHER, "another": PUSHED},
+    )
+
+    assert around_of(one, story) == Around((7, 8), OTHER)

@@ -12,7 +12,7 @@ from bridge.chats.slack.configuring.change_views import told as told_text
 from bridge.chats.slack.configuring.changes import CHANGED, TOLD, ChangeNotes, ChangePlans, Told
 from bridge.chats.slack.drawing import names
 from bridge.core.decision import Reason, because
-from bridge.core.errors import Refused, Unreachable
+from bridge.core.errors import Refused, TooEarly, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.ports.feedback import Occasion, Story
 from bridge.ports.outcomes import UNKNOWN, WAITS, Audited, Outcome
@@ -249,6 +249,26 @@ async def test_a_note_that_was_posted_before_the_process_died_is_found_again(
 
     assert client.methods == ["chat.postMessage", "conversations.history"]
     assert remembered.memory["ts"] == "3.4"
+
+
+@pytest.mark.parametrize(
+    "limited",
+    [
+        Unreachable("slack", "chat.postMessage: too many calls", retry_after=1.0),
+        TooEarly("slack", "written as often as it allows", retry_after=6.0),
+    ],
+)
+async def test_a_note_that_was_refused_for_the_limit_is_not_looked_for(
+    client: Client, limited: Unreachable
+) -> None:
+    remembered = Remembered()
+    client.refusals["chat.postMessage"] = deque([limited])
+    with pytest.raises(Unreachable):
+        await noted(client, Story(audited=(NOTE,)), remembered)
+
+    await noted(client, Story(audited=(NOTE,)), remembered)
+
+    assert client.methods == ["chat.postMessage", "chat.postMessage"]
 
 
 async def test_where_it_may_not_be_looked_for_it_is_posted_again(client: Client) -> None:

@@ -9,7 +9,8 @@ from tests.scenes.slack import LINKS, LOG, NOON, WEB, deployment
 
 def text_of(state: State, note: str = "", **more: str) -> str:
     line = render_line(deployment(state), Change(NOON, state, note), **more)
-    texts = [one.get("text") or one["elements"][0] for one in line.message.blocks]
+    blocks = [one for one in line.message.blocks if one["type"] != "actions"]
+    texts = [one.get("text") or one["elements"][0] for one in blocks]
     return "\n".join(text["text"] for text in texts)
 
 
@@ -49,3 +50,23 @@ def test_a_failure_links_to_its_commit() -> None:
 
 def test_a_line_names_no_internal_id() -> None:
     assert "0000" not in text_of(State.SUPERSEDED, "deployment 0000000000000042.x is newer")
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.UNKNOWN])
+def test_what_the_channel_hears_can_be_acted_on(state: State) -> None:
+    built = deployment(state, backend_id="dep00000000000000000d")
+    line = render_line(built, Change(NOON, state, ""))
+
+    (row,) = [block for block in line.message.blocks if block["type"] == "actions"]
+    assert [(one["text"]["text"], one["action_id"]) for one in row["elements"]] == [
+        ("Redeploy", "deployment.redeploy"),
+        ("Log", "deployment.log"),
+        ("Why", "deployment.why"),
+    ]
+    assert {one["value"] for one in row["elements"]} == {built.id}
+
+
+def test_a_quiet_line_has_no_buttons() -> None:
+    line = render_line(deployment(State.RUNNING), Change(NOON, State.RUNNING, ""))
+
+    assert [block["type"] for block in line.message.blocks] == ["context"]

@@ -12,14 +12,16 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.chats.slack.api.client import SlackClient, code_of
+from bridge.chats.slack.api.history import History, surely_not_done
 from bridge.chats.slack.api.people import People
 from bridge.chats.slack.cards.card import render_card
 from bridge.chats.slack.cards.lines import LOUD, Line, render_line
 from bridge.chats.slack.cards.memory import CardMemory, about, hash_of, joined, portions
 from bridge.chats.slack.cards.planning import card
+from bridge.chats.slack.drawing.around import around_of
 from bridge.chats.slack.drawing.facts import Links
 from bridge.chats.slack.drawing.messages import Message
-from bridge.core.errors import BridgeError, Refused
+from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.lifecycle import Change, Deployment
 from bridge.ports.feedback import Remember, Story, Turn
 from bridge.ports.targets import LINK, Memory, Target
@@ -31,7 +33,6 @@ Tells = Callable[[Deployment], Awaitable[str]]
 
 _NOT_THERE = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
 _GONE = frozenset({"message_not_found", "thread_not_found"})
-_MAY_NOT_LOOK = frozenset({"missing_scope", "not_in_channel", "channel_not_found", "not_allowed"})
 
 
 class Board:
@@ -54,6 +55,7 @@ class Board:
             email_of: finds the address of a deployment's commit's author.
         """
         self._client = client
+        self._history = History(client)
         self._people = people
         self._turn = turn
         self._links = links
@@ -95,6 +97,7 @@ class Board:
             links=self._links,
             can_cancel=not deployment.final,
             superseded_by=_newer(target, story, deployment),
+            around=around_of(deployment, story),
         )
 
     async def _posted(
@@ -106,9 +109,15 @@ class Board:
         if known.posting and (found := await self._found(target, known, "", 0)) is not None:
             known = replace(known, channel=found[0], ts=found[1], posting=False)
         else:
+            await self._turn(target.lane)
             known = replace(known, posting=True)
             await remember(known.memory())
-            answer = await self._post(target, message, about(target, 0))
+            try:
+                answer = await self._post(target, message, about(target, 0))
+            except Unreachable as error:
+                if surely_not_done(error):
+                    await remember(replace(known, posting=False).memory())
+                raise
             known = replace(
                 known,
                 channel=str(answer["channel"]),
@@ -120,7 +129,6 @@ class Board:
         return await self._linked(known, remember)
 
     async def _post(self, target: Target, message: Message, metadata: Any) -> dict[str, Any]:
-        await self._turn(target.lane)
         name = str(target.place["channel"])
         answer = await self._client.call(
             "chat.postMessage",
@@ -179,22 +187,30 @@ class Board:
             known = await self._looked_for(target, known, remember)
         # The first change is that it was asked for, which the card itself has said.
         for upto, news in portions(history, max(known.said, 1)):
-            known = replace(known, saying=upto)
-            await remember(known.memory())
-            line = await self._line(target, deployment, news, story)
             await self._turn(target.lane)
-            await self._client.call(
-                "chat.postMessage",
-                channel=known.channel,
-                thread_ts=known.ts,
-                reply_broadcast=line.broadcast or None,
-                metadata=about(target, upto),
-                unfurl_links=False,
-                unfurl_media=False,
-                **line.message.body(),
-            )
+            line = await self._line(target, deployment, news, story)
+            before, known = known, replace(known, saying=upto)
+            await remember(known.memory())
+            try:
+                await self._reply(target, known, line)
+            except Unreachable as error:
+                if surely_not_done(error):
+                    await remember(before.memory())
+                raise
             known = replace(known, said=upto)
             await remember(known.memory())
+
+    async def _reply(self, target: Target, known: CardMemory, line: Line) -> None:
+        await self._client.call(
+            "chat.postMessage",
+            channel=known.channel,
+            thread_ts=known.ts,
+            reply_broadcast=line.broadcast or None,
+            metadata=about(target, known.saying),
+            unfurl_links=False,
+            unfurl_media=False,
+            **line.message.body(),
+        )
 
     async def _line(
         self, target: Target, deployment: Deployment, news: Sequence[Change], story: Story
@@ -209,6 +225,7 @@ class Board:
             author_id=await self._author(target, deployment),
             app=story.apps.get(deployment.app_id),
             links=self._links,
+            around=around_of(deployment, story),
         )
 
     async def _author(self, target: Target, deployment: Deployment) -> str | None:
@@ -239,21 +256,8 @@ class Board:
         """Channel and ts of a message of ours by its metadata; None: it is not to be found."""
         name = str(target.place["channel"])
         channel = known.channel or self._ids.get(name, name)
-        where = {"ts": thread} if thread else {}
-        method = "conversations.replies" if thread else "conversations.history"
-        try:
-            answer = await self._client.read(
-                method, channel=channel, limit="100", include_all_metadata="true", **where
-            )
-        except Refused as error:
-            if code_of(error) in _MAY_NOT_LOOK:
-                return None
-            raise
-        wanted = about(target, lines)
-        for message in answer.get("messages") or ():
-            if message.get("metadata") == wanted:
-                return channel, str(message["ts"])
-        return None
+        ts = await self._history.find(channel, about(target, lines), thread)
+        return None if ts is None else (channel, ts)
 
 
 def _newer(target: Target, story: Story, deployment: Deployment) -> str | None:

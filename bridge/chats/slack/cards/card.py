@@ -1,6 +1,7 @@
 """The live card: one message for one deployment that always shows how it stands."""
 
 from bridge.chats.slack.drawing import names
+from bridge.chats.slack.drawing.around import NOTHING_KNOWN, Around, places_of
 from bridge.chats.slack.drawing.blocks import Element, actions, button, confirm, context, section
 from bridge.chats.slack.drawing.facts import (
     ENVIRONMENT,
@@ -14,6 +15,7 @@ from bridge.chats.slack.drawing.facts import (
     name_of,
     ref_of,
     remark,
+    since,
     took,
     verdict_of,
 )
@@ -32,6 +34,7 @@ def render_card(
     links: Links,
     can_cancel: bool = False,
     superseded_by: str | None = None,
+    around: Around = NOTHING_KNOWN,
 ) -> Message:
     """The card of a deployment as it stands; the same facts make the same card.
 
@@ -39,6 +42,7 @@ def render_card(
         app: None where it is not known any more; then nothing links to its repository.
         can_cancel: whether the backend can still be told to stop.
         superseded_by: the permalink of the card of what took its place, where there is one.
+        around: what else is known of it.
     """
     blocks: list[Block] = [
         section(_head(deployment, app, links)),
@@ -46,7 +50,9 @@ def render_card(
     ]
     if note := _note(deployment, app, links, superseded_by):
         blocks.append(context(note))
-    blocks.append(actions(*_buttons(deployment, can_cancel=can_cancel)))
+    if places := places_of(deployment, app, links, around):
+        blocks.append(context(places))
+    blocks.append(actions(*buttons_of(deployment, can_cancel=can_cancel)))
     return Message(_text(deployment), tuple(blocks))
 
 
@@ -66,7 +72,8 @@ def _about(deployment: Deployment, app: App | None) -> str:
     environment = escape(environment_of(app), ENVIRONMENT) if app else ""
     at = moment(deployment.created_at)
     lasted = took(deployment)
-    return joined(environment, asked_by(deployment), at, f"took {lasted}" if lasted else "")
+    length = f"took {lasted}" if lasted else since(deployment)
+    return joined(environment, asked_by(deployment), at, length)
 
 
 def _note(deployment: Deployment, app: App | None, links: Links, superseded_by: str | None) -> str:
@@ -81,7 +88,8 @@ def _note(deployment: Deployment, app: App | None, links: Links, superseded_by: 
     return remark(deployment)
 
 
-def _buttons(deployment: Deployment, *, can_cancel: bool) -> list[Element]:
+def buttons_of(deployment: Deployment, *, can_cancel: bool) -> list[Element]:
+    """Return what can be done about a deployment as it stands."""
     id_ = deployment.id
     shown: list[Element] = []
     if can_cancel and not deployment.final:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from bridge.chats.slack.drawing.blocks import SECTION_TEXT, context, section
+from bridge.chats.slack.cards.card import buttons_of
+from bridge.chats.slack.drawing.around import NOTHING_KNOWN, Around, places_of
+from bridge.chats.slack.drawing.blocks import SECTION_TEXT, actions, context, section
 from bridge.chats.slack.drawing.facts import (
     ICONS,
     VERDICTS,
@@ -43,17 +45,20 @@ def render_line(
     author_id: str | None = None,
     app: App | None = None,
     links: Links | None = None,
+    around: Around = NOTHING_KNOWN,
 ) -> Line:
     """The line for one change of a deployment.
 
     Args:
         log_tail: the end of the build's log, shown with a failure; redacted here.
         author_id: the Slack user id of who made the commit, called when it fails.
-        app, links: for the link to the commit.
+        app, links, around: for the links.
     """
     if change.state in LOUD:
-        commit = commit_of(deployment.commit, app, links or Links(None, None))
-        return Line(_loud(deployment, change, commit, log_tail, author_id), broadcast=True)
+        links = links or Links(None, None)
+        commit = commit_of(deployment.commit, app, links)
+        told = _loud(deployment, change, commit, log_tail, author_id)
+        return Line(_to_act_on(told, deployment, app, links, around), broadcast=True)
     said = news(change.state, change.note) or VERDICTS[change.state]
     at = moment(change.at, "{time_secs}")
     line = f"{ICONS[change.state]}  {said}  ·  {at}"
@@ -79,6 +84,16 @@ def _loud(
         blocks.append(section(code_block(tail, SECTION_TEXT)))
     text = f"{escape(deployment.app, 200)} {verdict}"
     return Message(joined(text, note, called), tuple(blocks))
+
+
+def _to_act_on(
+    told: Message, deployment: Deployment, app: App | None, links: Links, around: Around
+) -> Message:
+    """With where more is to be seen, and with the buttons of the card, which is far above."""
+    places = places_of(deployment, app, links, around)
+    more: list[Block] = [context(places)] if places else []
+    more.append(actions(*buttons_of(deployment, can_cancel=False)))
+    return Message(told.text, (*told.blocks, *more))
 
 
 def _tail(log: str) -> str:

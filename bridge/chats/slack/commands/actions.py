@@ -7,11 +7,12 @@ from typing import Any
 
 from bridge.chats.slack.api.alone import tell_alone
 from bridge.chats.slack.commands import answers
-from bridge.chats.slack.commands.answering import later, reply_to, withdraw
+from bridge.chats.slack.commands.answering import later, reply_to, told, withdraw
 from bridge.chats.slack.commands.clicks import one_time
 from bridge.chats.slack.commands.commands import run
 from bridge.chats.slack.commands.outgoing import Outgoing, outgoing
 from bridge.chats.slack.commands.pickers import offered
+from bridge.chats.slack.commands.triggers import open_view
 from bridge.chats.slack.drawing import names
 from bridge.chats.slack.drawing.blocks import modal, section
 from bridge.chats.slack.parts import Parts, place_of
@@ -160,7 +161,7 @@ async def _page(parts: Parts, body: Body) -> Reply:
 
 def _log(parts: Parts) -> Callable[..., Awaitable[Any]]:
     async def on_log(ack: Any, body: Body) -> Any:
-        parts.background.start(_show_log(parts, body), "log")
+        parts.background.start(told(parts, body, _show_log(parts, body)), "log")
         return await ack()
 
     return on_log
@@ -169,7 +170,7 @@ def _log(parts: Parts) -> Callable[..., Awaitable[Any]]:
 async def _show_log(parts: Parts, body: Body) -> None:
     """Open the dialog at once, since its trigger lasts three seconds; a backend may be slower."""
     reading = modal(names.LOG_VIEW, "Log", [section("Reading the log…")], close="Close")
-    opened = await parts.client.call("views.open", trigger_id=body["trigger_id"], view=reading)
+    opened = await open_view(parts, body, reading)
     try:
         person = await parts.person(body)
         found = await parts.commands.log_of(person, place_of(body), value_of(body))

@@ -7,6 +7,7 @@ from typing import Any
 from bridge.chats.slack.commands.outgoing import Outgoing, outgoing
 from bridge.chats.slack.commands.pickers import picker
 from bridge.chats.slack.commands.replies import problem
+from bridge.chats.slack.commands.triggers import open_view
 from bridge.chats.slack.drawing import names
 from bridge.chats.slack.parts import Parts, names_of, place_of
 from bridge.core.chat.grammar import Verb
@@ -44,12 +45,20 @@ async def open_for(
     parts: Parts, body: Mapping[str, Any], reply: Pick | Configure
 ) -> Outgoing | None:
     """Open the dialog that a reply asks for, while its trigger is good."""
-    trigger = str(body.get("trigger_id") or "")
     if isinstance(reply, Configure):
         return await parts.configure(parts, body, reply.app)
     view = picker(PICKERS[reply.verb], metadata=place_of(body).channel)
-    await parts.client.call("views.open", trigger_id=trigger, view=view)
+    await open_view(parts, body, view)
     return None
+
+
+async def told(parts: Parts, body: Mapping[str, Any], work: Coroutine[Any, Any, None]) -> None:
+    """Do work that goes on after the acknowledgement; tell who asked where it fails."""
+    try:
+        await work
+    except BridgeError as error:
+        log.warning("a request of slack failed", extra={"why": str(error)})
+        await later(parts, body, Outgoing(problem(str(error))))
 
 
 async def later(parts: Parts, body: Mapping[str, Any], message: Outgoing, **more: Any) -> None:

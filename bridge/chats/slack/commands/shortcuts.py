@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bridge.chats.slack.commands.answering import later, reply_to
+from bridge.chats.slack.commands.answering import later, open_for, reply_to, told
 from bridge.chats.slack.commands.outgoing import Outgoing, outgoing
 from bridge.chats.slack.commands.pickers import picker
+from bridge.chats.slack.commands.triggers import open_view
 from bridge.chats.slack.drawing import names
 from bridge.chats.slack.drawing.blocks import modal
 from bridge.chats.slack.parts import Parts, place_of
@@ -31,11 +32,11 @@ def register(bolt: Any, parts: Parts) -> None:
     """Listen to both."""
 
     async def on_deploy(ack: Any, body: dict[str, Any]) -> Any:
-        parts.background.start(_deploy(parts, body), "shortcut")
+        parts.background.start(told(parts, body, _deploy(parts, body)), "shortcut")
         return await ack()
 
     async def on_redeploy(ack: Any, body: dict[str, Any]) -> Any:
-        parts.background.start(_redeploy(parts, body), "shortcut")
+        parts.background.start(told(parts, body, _redeploy(parts, body)), "shortcut")
         return await ack()
 
     bolt.shortcut(DEPLOY_APP)(on_deploy)
@@ -46,11 +47,11 @@ async def _deploy(parts: Parts, body: dict[str, Any]) -> None:
     """A shortcut has no channel to answer in, so a refusal is a dialog, too."""
     reply = await _unnamed(parts, body, Verb.DEPLOY)
     if isinstance(reply, Pick):
-        await reply_to(parts, body, _now(reply))
+        await open_for(parts, body, reply)
         return
     blocks = outgoing(reply, parts.links).message.blocks
     view = modal(names.PICK_DEPLOY, "Deploy an app", blocks, close="Close")
-    await parts.client.call("views.open", trigger_id=body["trigger_id"], view=view)
+    await open_view(parts, body, view)
 
 
 async def _redeploy(parts: Parts, body: dict[str, Any]) -> None:
@@ -70,7 +71,7 @@ async def _redeploy(parts: Parts, body: dict[str, Any]) -> None:
         await later(parts, body, Outgoing(outgoing(Sorry(why), parts.links).message))
         return
     view = picker(names.PICK_REDEPLOY, chosen=app, metadata=place.channel)
-    await parts.client.call("views.open", trigger_id=body["trigger_id"], view=view)
+    await open_view(parts, body, view)
 
 
 async def _unnamed(parts: Parts, body: dict[str, Any], verb: Verb) -> Reply:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from bridge.chats.slack.commands.answering import told
+from bridge.chats.slack.commands.triggers import open_view
 from bridge.chats.slack.configuring import views
 from bridge.chats.slack.configuring.asking import allowed, ask, refused
 from bridge.chats.slack.configuring.change_views import saving_view
@@ -73,7 +75,8 @@ def _parting(parts: Parts) -> Any:
     async def on_disconnect(ack: Any, body: Body) -> Any:
         about = _about(body)
         if about is not None:
-            parts.background.start(_show_parting(parts, body, about), "disconnect")
+            work = told(parts, body, _show_parting(parts, body, about))
+            parts.background.start(work, "disconnect")
         return await ack()
 
     return on_disconnect
@@ -81,9 +84,7 @@ def _parting(parts: Parts) -> Any:
 
 async def _show_parting(parts: Parts, body: Body, about: About) -> None:
     """Open the view at once, since its trigger lasts three seconds; a backend may be slower."""
-    opened = await parts.client.call(
-        "views.push", trigger_id=str(body["trigger_id"]), view=views.comparing(about)
-    )
+    opened = await open_view(parts, body, views.comparing(about), method="views.push")
     await show(parts, await _planned(parts, body, about), view_id=opened["view"]["id"])
 
 

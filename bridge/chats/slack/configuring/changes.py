@@ -10,6 +10,7 @@ from typing import Any
 
 from bridge.chats.slack.api.alone import tell_alone
 from bridge.chats.slack.api.client import SlackClient, code_of
+from bridge.chats.slack.api.history import History, surely_not_done
 from bridge.chats.slack.cards.planning import Channels, lane_of
 from bridge.chats.slack.commands.answering import later
 from bridge.chats.slack.commands.outgoing import Outgoing, outgoing
@@ -19,7 +20,7 @@ from bridge.chats.slack.configuring.change_views import change_note, outcome_vie
 from bridge.chats.slack.drawing import names
 from bridge.chats.slack.drawing.messages import Message
 from bridge.chats.slack.parts import Parts, place_of
-from bridge.core.errors import BridgeError, Refused
+from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.events import CONFIGURING, Action
 from bridge.ports.feedback import Occasion, Remember, Story, Turn
 from bridge.ports.outcomes import DONE, Audited
@@ -33,7 +34,6 @@ EVENT = "bridge_change"
 """The type of our messages' metadata."""
 
 _CLOSED = frozenset({"not_found", "view_not_found"})
-LOOKED_THROUGH = 30
 
 
 class ChangePlans:
@@ -130,6 +130,7 @@ class ChangeNotes:
 
     def __init__(self, client: SlackClient, turn: Turn) -> None:
         self._client = client
+        self._history = History(client)
         self._turn = turn
 
     async def show(
@@ -167,35 +168,24 @@ class ChangeNotes:
         remember: Remember,
     ) -> dict[str, Any]:
         channel = str(target.place["channel"])
-        if known.get("posting") and (ts := await self._found(channel, note)):
+        if known.get("posting") and (ts := await self._history.find(channel, _about(note))):
             return {"channel": channel, "ts": ts}
-        await remember({"posting": True})
         await self._turn(target.lane)
-        answer = await self._client.call(
-            "chat.postMessage",
-            channel=channel,
-            metadata=_about(note),
-            unfurl_links=False,
-            unfurl_media=False,
-            **message.body(),
-        )
-        return {"channel": str(answer["channel"]), "ts": str(answer["ts"])}
-
-    async def _found(self, channel: str, note: Audited) -> str | None:
-        """One that was posted before the process died; None where it may not be looked for."""
+        await remember({"posting": True})
         try:
-            answer = await self._client.read(
-                "conversations.history",
+            answer = await self._client.call(
+                "chat.postMessage",
                 channel=channel,
-                limit=LOOKED_THROUGH,
-                include_all_metadata="true",
+                metadata=_about(note),
+                unfurl_links=False,
+                unfurl_media=False,
+                **message.body(),
             )
-        except Refused:
-            return None
-        for one in answer.get("messages") or ():
-            if one.get("metadata") == _about(note):
-                return str(one["ts"])
-        return None
+        except Unreachable as error:
+            if surely_not_done(error):
+                await remember({})
+            raise
+        return {"channel": str(answer["channel"]), "ts": str(answer["ts"])}
 
 
 def _about(note: Audited) -> dict[str, Any]:

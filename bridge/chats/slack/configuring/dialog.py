@@ -13,6 +13,7 @@ from typing import Any
 
 from bridge.chats.slack.api.client import code_of
 from bridge.chats.slack.commands.outgoing import Outgoing
+from bridge.chats.slack.commands.triggers import open_view
 from bridge.chats.slack.configuring import views
 from bridge.chats.slack.configuring.asking import allowed, refused
 from bridge.chats.slack.configuring.parts import Objection, drawn, planned
@@ -56,9 +57,7 @@ async def configure(parts: Parts, body: Mapping[str, Any], app: App) -> Outgoing
         view_id = str(body["view"]["id"])
     else:
         channel = place_of(body).channel
-        opened = await parts.client.call(
-            "views.open", trigger_id=str(body["trigger_id"]), view=views.reading(app)
-        )
+        opened = await open_view(parts, body, views.reading(app))
         view_id = str(opened["view"]["id"])
     about = About(app.id, channel)
     parts.background.start(_fill(parts, app, about, view_id), "configure")

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from bridge.chats.slack.drawing.mrkdwn import NOTHING, clean, code, escape, link, prose
+from bridge.chats.slack.drawing.mrkdwn import NOTHING, clean, code, escape, link, moment, prose
 from bridge.core.events import Action
 from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment, State
@@ -57,6 +57,10 @@ ENVIRONMENT = 60
 NOTE = 500
 LONGEST_ADDRESS = 400
 
+_SHA = re.compile(r"[0-9a-f]{7,64}").fullmatch
+_GITHUB, _GITLAB = "/", "/-/"
+"""What stands between a repository's page and the pages about it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Links:
@@ -71,13 +75,28 @@ class Links:
 
     def commit(self, app: App | None, sha: str | None) -> str | None:
         """The page of a commit of an app's repository; None where it is not known for sure."""
-        if sha is None or not re.fullmatch(r"[0-9a-f]{7,64}", sha):
+        home = self._repository(app)
+        if home is None or sha is None or not _SHA(sha):
             return None
+        page, between = home
+        return f"{page}{between}commit/{sha}" if len(page) < LONGEST_ADDRESS else None
+
+    def compare(self, app: App | None, old: str | None, new: str | None) -> str | None:
+        """The page of what differs between two commits; None where it is not known, or nothing."""
+        home = self._repository(app)
+        if home is None or old is None or new is None or not (_SHA(old) and _SHA(new)):
+            return None
+        page, between = home
+        return None if same_commit(old, new) else f"{page}{between}compare/{old}...{new}"
+
+    def pull_request(self, app: App | None, number: int) -> tuple[str, str] | None:
+        """The page of a pull request, and the sign before its number, as its host writes it."""
         home = self._repository(app)
         if home is None:
             return None
-        page, separator = home
-        return f"{page}{separator}{sha}" if len(page) < LONGEST_ADDRESS else None
+        page, between = home
+        kind, sign = ("merge_requests", "!") if between == _GITLAB else ("pull", "#")
+        return f"{page}{between}{kind}/{number}", sign
 
     def _repository(self, app: App | None) -> tuple[str, str] | None:
         source = app.source if app else None
@@ -88,11 +107,11 @@ class Links:
         host = {SourceType.GITHUB: self.github, SourceType.GITLAB: self.gitlab}.get(source.type)
         if host is None or not source.repository:
             return None
-        between = "/commit/" if source.type is SourceType.GITHUB else "/-/commit/"
+        between = _GITHUB if source.type is SourceType.GITHUB else _GITLAB
         return f"{host.rstrip('/')}/{quote(source.repository)}", between
 
     def _by_address(self, url: str) -> tuple[str, str] | None:
-        for host, between in ((self.github, "/commit/"), (self.gitlab, "/-/commit/")):
+        for host, between in ((self.github, _GITHUB), (self.gitlab, _GITLAB)):
             if host and url.startswith(prefix := normalise_url(host) + "/"):
                 return f"{host.rstrip('/')}/{quote(url.removeprefix(prefix))}", between
         return None
@@ -212,6 +231,13 @@ def took(deployment: Deployment) -> str:
     if deployment.finished_at is None or began is None:
         return ""
     return duration(deployment.finished_at - began)
+
+
+def since(deployment: Deployment) -> str:
+    """Since when it builds; Slack itself keeps that up to date, so no edit is needed."""
+    if deployment.state is not State.RUNNING or deployment.started_at is None:
+        return ""
+    return f"started {moment(deployment.started_at, '{ago}')}"
 
 
 def joined(*pieces: str) -> str:

@@ -1,0 +1,220 @@
+"""The bridge beside simulators of GitHub and Slack that others wrote after their documents."""
+
+import base64
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from bridge.core.errors import Refused
+from bridge.githosts.github.service import Github, github_api
+from tests.oracles.emulators import emulated
+from tests.unit.embedded.support import until
+from tests.worlds.bridge import SECRET, Origin, World, running_world
+from tests.worlds.feedback import QUICKLY, make_app, nothing_due
+from tests.worlds.hosts import pem  # noqa: F401 - the fixture
+
+NAME = "acme/site"
+APP, INSTALLATION = 12345, 100
+PERMISSIONS = {
+    "contents": "read", "metadata": "read", "pull_requests": "write", "statuses": "write",
+    "deployments": "write", "issues": "write",
+}  # fmt: skip
+
+# ── GitHub ───────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def github(pem: str, tmp_path: Path) -> Iterator[str]:  # noqa: F811
+    """GitHub with a repository, a person and an App."""
+    app = {
+        "app_id": APP,
+        "slug": "bridge-app",
+        "name": "Bridge",
+        "permissions": PERMISSIONS,
+        "events": ["push", "pull_request"],
+        "installations": [
+            {"installation_id": INSTALLATION, "account": "acme", "repository_selection": "all"}
+        ],
+        "private_key": pem,
+    }
+    people = {
+        "users": [{"login": "ann", "name": "Ann", "email": "ann@example.com"}],
+        "orgs": [{"login": "acme", "name": "Acme", "members": [{"login": "ann", "role": "admin"}]}],
+        "repos": [{"owner": "acme", "name": "site", "auto_init": True}],
+        "apps": [app],
+    }
+    tokens = {"ghp_test": {"login": "ann", "scopes": ["repo", "admin:repo_hook"]}}
+    with emulated("github", {"tokens": tokens, "github": people}, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+async def ann(github: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A person at GitHub."""
+    headers = {"Authorization": "token ghp_test"}
+    base = f"{github}/repos/{NAME}"
+    async with httpx.AsyncClient(base_url=base, headers=headers, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+async def api(github: str, pem: str) -> AsyncIterator[Github]:  # noqa: F811
+    """The bridge's client, as the App."""
+    made = github_api(app_id=APP, private_key=SecretStr(pem), api_url=github)
+    assert made is not None
+    yield made
+    await made.close()
+
+
+async def write(ann: httpx.AsyncClient, path: str, branch: str) -> str:
+    """Push a commit with a file; its id."""
+    content = base64.b64encode(b"a page").decode()
+    body = {"message": f"feat: {path}", "content": content, "branch": branch}
+    return str((await done(ann, "PUT", f"/contents/{path}", body))["commit"]["sha"])
+
+
+async def done(ann: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:
+    answer = await ann.request(method, path, json=body)
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+async def test_as_an_app_the_bridge_reads_and_comments(ann: httpx.AsyncClient, api: Github) -> None:
+    main = (await done(ann, "GET", "/git/ref/heads/main"))["object"]["sha"]
+    await done(ann, "POST", "/git/refs", {"ref": "refs/heads/topic", "sha": main})
+    topic = await write(ann, "web/index.html", "topic")
+    pull = await done(ann, "POST", "/pulls", {"title": "t", "head": "topic", "base": "main"})
+
+    assert (await api.repository(NAME)).name == NAME
+    assert await api.head(NAME, "topic") == topic
+    assert (await api.compare(NAME, main, topic)).paths == ("web/index.html",)
+    id_ = await api.comment(NAME, pull["number"], "first")
+    await api.edit_comment(NAME, pull["number"], id_, "second")
+    comments = [one async for one in api.comments(NAME, pull["number"])]
+    assert [(one.id, one.body, one.ours) for one in comments] == [(id_, "second", True)]
+
+
+async def test_another_key_is_refused(github: str) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    key = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, form, serialization.NoEncryption()
+    )
+    made = github_api(app_id=APP, private_key=SecretStr(key.decode()), api_url=github)
+    assert made is not None
+    with pytest.raises(Refused):
+        await made.repository(NAME)
+    await made.close()
+
+
+async def test_its_webhooks_are_taken_and_decided(
+    ann: httpx.AsyncClient,
+    github: str,
+    pem: str,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "app.pem").write_text(pem)
+    settings = {
+        "BRIDGE_GITHUB_API_URL": github,
+        "BRIDGE_GITHUB_APP_ID": str(APP),
+        "BRIDGE_GITHUB_PRIVATE_KEY_FILE": str(tmp_path / "app.pem"),
+    }
+    clone = (await done(ann, "GET", f"{github}/repos/{NAME}"))["clone_url"]
+    async with running_world(tmp_path / "bridge", **settings, **QUICKLY) as world:
+        assert world.backend is not None
+        app = await world.backend.app("web", clone, publishDirectory="web")
+        await world.backend.save_git(app["applicationId"], clone, watchPaths=["web/**"])
+        hook = {"url": f"{world.bridge.url}/hooks/github", "content_type": "json", "secret": SECRET}
+        given = {"name": "web", "active": True, "events": ["push", "pull_request"], "config": hook}
+        await done(ann, "POST", "/hooks", given)
+
+        main = (await done(ann, "GET", "/git/ref/heads/main"))["object"]["sha"]
+        await done(ann, "POST", "/git/refs", {"ref": "refs/heads/topic", "sha": main})
+        await done(ann, "POST", "/pulls", {"title": "t", "head": "topic", "base": "main"})
+        await write(ann, "docs/read.md", "main")
+        await write(ann, "web/index.html", "main")
+
+        said = await until(lambda: verdicts(world), lambda found: len(found) == 3)
+
+    assert said == [
+        "pull request 1 was opened: no known app deploys from acme/site on github",
+        "shop/web no_path_hit",
+        "shop/web path_hit",
+    ]
+
+
+async def verdicts(world: World) -> list[str]:
+    """What became of each delivery that is decided, oldest first."""
+    found = []
+    for kept in (await world.stores.inbox.newest(100))[::-1]:
+        if str(kept.state) == "decided":
+            (one,) = (await world.stores.journal.decisions([kept.seq]))[kept.seq]
+            found.append(f"{one.app} {one.reason}")
+        elif str(kept.state) != "kept":
+            found.append(f"failed: {kept.error}" if str(kept.state) == "failed" else kept.error)
+    return [str(one) for one in found]
+
+
+# ── Slack ────────────────────────────────────────────────────────────────────
+
+CHANNEL = "C000000002"
+
+
+@pytest.fixture
+def slack(tmp_path: Path) -> Iterator[str]:
+    """Slack, where each method needs its scope; one token has the bridge's, one may read."""
+    bridge = ["chat:write", "users:read", "commands"]
+    scopes = {"xoxb-bridge": bridge, "xoxb-reader": ["channels:history"]}
+    tokens = [
+        {"token": token, "type": "bot", "bot": "bridge", "app_id": "A01APP", "scopes": granted}
+        for token, granted in scopes.items()
+    ]
+    seed = {
+        "strict_scopes": True,
+        "signing_secret": "signing-secret-0123456789",
+        "users": [{"name": "alice", "real_name": "Alice", "email": "alice@example.com"}],
+        "channels": [{"name": "general"}, {"name": "deploys"}],
+        "bots": [{"name": "bridge"}],
+        "tokens": tokens,
+    }
+    with emulated("slack", {"slack": seed}, tmp_path) as url:
+        yield url
+
+
+async def messages(slack: str, method: str = "conversations.history", **where: str) -> list[Any]:
+    """What stands in the channel, oldest first."""
+    headers = {"Authorization": "Bearer xoxb-reader"}
+    async with httpx.AsyncClient(headers=headers, trust_env=False) as web:
+        asked = {"channel": CHANNEL, **where}
+        answer = (await web.post(f"{slack}/api/{method}", data=asked)).json()
+    assert answer["ok"], answer
+    return sorted(answer["messages"], key=lambda one: float(one["ts"]))
+
+
+async def test_with_the_least_scopes_a_card_follows_its_deployment(
+    slack: str, tmp_path: Path, origin: Origin
+) -> None:
+    settings = {
+        "BRIDGE_SLACK_BOT_TOKEN": "xoxb-bridge",
+        "BRIDGE_SLACK_SIGNING_SECRET": "signing-secret-0123456789",
+        "BRIDGE_SLACK_API_URL": f"{slack}/api/",
+        "BRIDGE_SLACK_CHANNEL": CHANNEL,
+    }
+    async with running_world(tmp_path / "bridge", **settings, **QUICKLY) as world:
+        await make_app(world, origin)
+        await world.commit(origin, "feat: second", {"web/index.html": "2"})
+        await world.ended(1)
+        await nothing_due(world)
+        failing = await world.stores.journal.feedback(limit=9, failing=True)
+
+    assert failing == []
+    (card, *_) = await messages(slack)
+    assert "shop/web is live" in card["text"]
+    thread = await messages(slack, "conversations.replies", ts=card["ts"])
+    assert any("is live" in one["text"] for one in thread[1:])

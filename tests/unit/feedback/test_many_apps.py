@@ -1,0 +1,175 @@
+"""A push to many apps keeps GitHub's limits, and the last state of each app arrives."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from bridge.app.hosts import on_hosts
+from bridge.core.decision import Decision, Reason
+from bridge.core.lifecycle import State
+from bridge.journey.feedback.feedback import Feedback, together
+from bridge.journey.feedback.showing import Persistence
+from bridge.journey.feedback.turns import Turns
+from bridge.ports.feedback import Occasion
+from bridge.ports.host_api import CommitState, PullRequest
+from bridge.ports.outcomes import Outcome
+from bridge.settings import Settings
+from bridge.stores.journal import SqlJournal
+from tests.fakes.git_api import FakeHostApi
+from tests.fakes.journey import ManualClock, app, deployment, push
+
+SHA = "b" * 40
+APPS = 65
+AT_A_TIME = 5
+BUILD = 5.0
+RARE_LOOKS = Persistence(poll=60.0, lease=900.0)
+WRITES = {"comment", "edit_comment", "set_status", "create_deployment", "set_deployment"}
+SECONDARY = ((80, 60.0), (500, 3600.0))
+"""GitHub's limits on what creates content, of each credential."""
+
+
+@dataclass
+class TimedApi(FakeHostApi):
+    """GitHub in memory, which knows when each write came."""
+
+    clock: Any = None
+    times: list[tuple[float, str]] = field(default_factory=list)
+
+    async def _do(self, call: tuple[object, ...], action: Any) -> Any:
+        if call[0] in WRITES:
+            self.times.append((self.clock(), str(call[0])))
+        return await super()._do(call, action)
+
+    def most_in(self, seconds: float, *kinds: str) -> int:
+        """The most writes that came in any stretch of so many seconds."""
+        times = [at for at, kind in self.times if not kinds or kind in kinds]
+        return max((sum(at <= one < at + seconds for one in times) for at in times), default=0)
+
+
+@dataclass
+class Repository:
+    """A repository of many apps on GitHub, and the feedback about its pushes."""
+
+    clock: ManualClock
+    journal: SqlJournal
+    settings: Settings = field(default_factory=Settings)
+    api: TimedApi = field(init=False)
+    feedback: Feedback = field(init=False)
+    going: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.api = TimedApi(clock=self.clock)
+        self.api.pulls[SHA] = [PullRequest(5, "main", SHA, open=True)]
+        turns = Turns(self.clock, sleep=self.clock.sleep)
+        places = on_hosts(self.settings, {"github": self.api}, turns, "0123")
+        self.plan = together(places.planners)
+        self.feedback = Feedback(
+            self.journal, places.shows, self.clock, RARE_LOOKS, turns=turns, chance=lambda: 0.5
+        )
+
+    async def pushed(self, deploys: int, skips: int = 0, seq: int = 1) -> None:
+        """A push that deploys some apps, and skips others."""
+        ids = [f"app-{number:03}" for number in range(deploys + skips)]
+        reasons = [Reason.PATH_HIT] * deploys + [Reason.NO_PATH_HIT] * skips
+        decisions = tuple(
+            Decision(id_, f"shop/{id_[4:]}", reason, "3 files changed")
+            for id_, reason in zip(ids, reasons, strict=True)
+        )
+        made = tuple(deployment(seq, id_, commit=SHA) for id_ in ids[:deploys])
+        outcome = Outcome(seq, f"delivery-{seq}", decisions, made)
+        targets = self.plan(Occasion(push(), None, outcome, {id_: app(id_) for id_ in ids}))
+        placed = Outcome(seq, outcome.delivery, decisions, made, targets=tuple(targets))
+        await self.journal.record([placed], window=600)
+        self.going += [one.id for one in made]
+
+    async def built(self) -> None:
+        """Build what waits, as the backend does: some at a time, each for some seconds."""
+        while self.going:
+            batch, self.going = self.going[:AT_A_TIME], self.going[AT_A_TIME:]
+            for state, seconds in ((State.ASKED, 1.0), (State.RUNNING, BUILD), (State.DONE, 1.0)):
+                for id_ in batch:
+                    await self.journal.move(id_, state)
+                await self.quiet(seconds)
+
+    async def quiet(self, seconds: float) -> None:
+        """Let time pass, with all that is shown in it."""
+        until = self.clock() + seconds
+        while (now := self.clock()) < until:
+            pause = await self.feedback.look()
+            if self.feedback._at_work:
+                await self.feedback.settled()  # which has it look again
+            else:
+                await self.clock.sleep(min(max(pause, 0.05), seconds / 8, until - now))
+
+
+@pytest.fixture
+def many(clock: ManualClock, journal: SqlJournal) -> Repository:
+    return Repository(clock, journal)
+
+
+@pytest.mark.slow
+async def test_a_push_to_many_apps_keeps_every_limit_and_the_last_states_arrive(
+    many: Repository,
+) -> None:
+    await many.pushed(APPS)
+    await many.built()
+    await many.pushed(APPS, seq=2)
+    await many.built()
+    await many.quiet(3600.0)
+
+    for most, seconds in SECONDARY:
+        assert many.api.most_in(seconds) <= most
+    assert {state for state, _ in many.api.statuses.values()} == {CommitState.SUCCESS}
+    assert len(many.api.statuses) == APPS
+    assert {one[3] for one in many.api.deployments.values()} == {CommitState.SUCCESS}
+    (body,) = many.api.ours(5)
+    assert f"{APPS} deployed" in body
+
+
+async def test_the_comment_of_many_apps_is_edited_a_few_times_a_minute(many: Repository) -> None:
+    await many.pushed(20)
+    await many.built()
+    await many.quiet(60.0)
+
+    assert many.api.most_in(60.0, "edit_comment", "comment") <= 6
+    assert "20 deployed" in many.api.ours(5)[0]
+
+
+async def test_the_comment_of_one_app_follows_at_once(many: Repository) -> None:
+    await many.pushed(1)
+    await many.quiet(3.0)
+    seen = []
+    for state in (State.ASKED, State.RUNNING, State.DONE):
+        await many.journal.move(many.going[0], state)
+        await many.quiet(4.0)
+        seen.append(many.api.ours(5)[0].partition("**Deployments** of ")[2].splitlines()[0])
+
+    assert [one.rpartition(": ")[2] for one in seen] == [
+        "1 accepted by the backend", "1 building", "1 deployed",
+    ]  # fmt: skip
+
+
+async def test_skipped_apps_write_no_status_and_the_comment_tells_of_them(
+    many: Repository,
+) -> None:
+    await many.pushed(1, skips=APPS - 1)
+    await many.built()
+    await many.quiet(300.0)
+
+    assert set(many.api.statuses) == {(SHA, "dokploy/shop/000")}
+    assert "64 apps were not deployed" in many.api.ours(5)[0]
+    assert len(many.api.times) <= 15
+
+
+async def test_skipped_apps_write_statuses_where_that_is_asked_for(
+    clock: ManualClock, journal: SqlJournal
+) -> None:
+    settings = Settings.model_validate({"github": {"skipped_status": True}})
+    many = Repository(clock, journal, settings)
+
+    await many.pushed(1, skips=APPS - 1)
+    await many.built()
+    await many.quiet(300.0)
+
+    assert len(many.api.statuses) == APPS
