@@ -1,7 +1,7 @@
 """The Git hosts: whose webhooks are taken, whose API is asked, and what is shown there."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from secrets import token_hex
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -147,9 +147,13 @@ class Ours:
 
 
 def on_hosts(
-    settings: Settings, apis: Mapping[str, HostApi], turns: Turns, instance: str, ours: Ours
+    settings: Settings,
+    apis: Mapping[str, HostApi],
+    turns: Turns,
+    instance: str,
+    ours: Callable[[RefPushed | PullRequestOpened], bool],
 ) -> Places:
-    """The places on the Git hosts for which a credential is set."""
+    """The places on the Git hosts for which a credential is set; `ours`: see `Ours`."""
     plans: list[Plans] = []
     shows: dict[str, Shows] = {}
     for host, api in apis.items():

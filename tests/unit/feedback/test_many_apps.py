@@ -62,7 +62,7 @@ class Repository:
         self.api = TimedApi(clock=self.clock)
         self.api.pulls[SHA] = [PullRequest(5, "main", SHA, open=True)]
         turns = Turns(self.clock, sleep=self.clock.sleep)
-        places = on_hosts(self.settings, {"github": self.api}, turns, "0123")
+        places = on_hosts(self.settings, {"github": self.api}, turns, "0123", lambda _: True)
         self.plan = together(places.planners)
         self.feedback = Feedback(
             self.journal, places.shows, self.clock, RARE_LOOKS, turns=turns, chance=lambda: 0.5
