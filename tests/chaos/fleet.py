@@ -106,6 +106,8 @@ class Fleet:
     kind: str
     folder: Path
     variables: dict[str, str]
+    release: Path = ROOT
+    """The tree whose code new processes run."""
     processes: list[Kept] = field(default_factory=list)
     every: list[Kept] = field(default_factory=list)
     """Those that have left, too."""
@@ -143,20 +145,31 @@ class Fleet:
 
     def made(self, role: str) -> Kept:
         """Another process, not started yet."""
+        name = self.folder / f"{role}-{len(self.every) + 1}"
+        self.every.append(made := Kept(role, self._environment(name), name.with_suffix(".log")))
+        return made
+
+    def _environment(self, name: Path) -> dict[str, str]:
         inherited = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith("BRIDGE_") and name not in ("DATABASE_URL", "PORT")
         }
-        name = self.folder / f"{role}-{len(self.every) + 1}"
         mine = {
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(self.release),
             CLOCK: f"{name}.clock",
             "BRIDGE_DOKPLOY_API_KEY": key_of(name.name),  # so that the backend can tell who asks
         }
-        environment = inherited | self.variables | mine
-        self.every.append(made := Kept(role, environment, name.with_suffix(".log")))
-        return made
+        known = self.variables
+        if self.release != ROOT:  # an older one knows fewer of these
+            known = {one: v for one, v in known.items() if not one.startswith("BRIDGE_JOURNEY_")}
+        return inherited | known | mine
+
+    def run(self, release: Path) -> None:
+        """Have all processes run the code of that tree from their next start on."""
+        self.release = release
+        for process in self.processes:
+            process.environment = self._environment(process.log.with_suffix(""))
 
     async def replace(self, old: Kept) -> float:
         """A new process comes, then the old one leaves: how many seconds that took.
@@ -196,9 +209,11 @@ class Fleet:
 
 
 @asynccontextmanager
-async def running_fleet(kind: str, folder: Path, variables: dict[str, str]) -> AsyncIterator[Fleet]:
+async def running_fleet(
+    kind: str, folder: Path, variables: dict[str, str], release: Path = ROOT
+) -> AsyncIterator[Fleet]:
     """A running one; nothing of it stays."""
-    fleet = Fleet(kind, folder, variables)
+    fleet = Fleet(kind, folder, variables, release)
     try:
         await fleet.start()
         yield fleet

@@ -16,6 +16,7 @@ from bridge.app.storage import open_stores
 from bridge.core.commands import COMMAND_HOST, write_command
 from bridge.core.events import Action, Asked
 from bridge.ports.inbox import DeliveryState, NewDelivery
+from tests.chaos.cluster import ROOT
 from tests.chaos.disk import SmallDisk
 from tests.chaos.dokploy.services import Config
 from tests.chaos.fleet import Fleet, Kept, running_fleet
@@ -185,6 +186,7 @@ async def stage(
     disk: SmallDisk | None = None,
     fault: str = "",
     others: Mapping[str, str] = MappingProxyType({}),
+    release: Path = ROOT,
 ) -> AsyncIterator[Stage]:
     """All of it, running.
 
@@ -194,6 +196,7 @@ async def stage(
             others of that server are.
         fault: is planted in all processes of the bridge (`planted.py`).
         others: further settings of the bridge.
+        release: the tree whose code runs.
     """
     branches = {f"app-{n}": BRANCHES[n % len(BRANCHES)] for n in range(APPS)}
     async with AsyncExitStack() as stack:
@@ -215,7 +218,7 @@ async def stage(
             url = database.fresh_in(disk.folder) if disk else database.fresh()
             stack.callback(database.drop, url)
             variables["DATABASE_URL"] = url.replace(f":{database.port}/", f":{line.port}/")
-        fleet = await stack.enter_async_context(running_fleet(kind, folder, variables))
+        fleet = await stack.enter_async_context(running_fleet(kind, folder, variables, release))
         senders = _senders(fleet, branches, repositories, chance)
         yield Stage(
             fleet, backend, github, repositories, slack, senders, chance, pace, database, line, disk

@@ -1,13 +1,16 @@
-"""The release is rolled back below what has written the data: it refuses to start, and harms none.
+"""The release changes under load: up from an older one, and back below what has written the data.
 
-What a later release has written is made up: its mark is put on the data of this one. A release
-that started all the same would say that it is ready, and lose or refuse what it is told.
+A release that started on newer data would say that it is ready, and lose or refuse what it is
+told; so it refuses to start, and harms none. The older release is the newest commit with other
+tables than today's, out of this project's history. What a *later* one has written is made up:
+its mark is put on the data of this one.
 """
 
 import asyncio
 import os
 import random
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.chaos.cluster import ROOT
 from tests.chaos.fleet import Kept
 from tests.chaos.playing import settled
 from tests.chaos.stage import SHORT, Stage, stage
@@ -91,3 +95,57 @@ async def refuses(process: Kept) -> None:
     said = process.log.read_text()[before:]
     assert code != 0, said
     assert "newer release" in said
+
+
+# ── an older release ─────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree of the newest release with other tables."""
+    changed = "log -1 --first-parent -m --format=%H -G^HEAD -- bridge/stores/migrations/__init__.py"
+    try:
+        commit = _git(*changed.split()).decode().strip()
+        packed = _git("archive", f"{commit}^1", "bridge", "tests")
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no older release in this checkout: {error}")
+    folder = tmp_path_factory.mktemp("older")
+    subprocess.run(["tar", "-x", "-C", folder], input=packed, check=True)
+    return folder
+
+
+def _git(*words: str) -> bytes:
+    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True).stdout
+
+
+async def test_on_sqlite_what_an_older_release_began_goes_on_and_there_is_no_way_back(
+    tmp_path: Path, older: Path
+) -> None:
+    async with stage("sqlite", tmp_path, random.Random(), SHORT, release=older) as on:
+        await up_and_down(on, older)
+
+
+@pytest.mark.skipif(
+    "CHAOS_ROUNDS" not in os.environ, reason="takes minutes: CHAOS_ROUNDS, or make chaos"
+)
+async def test_on_postgres_what_an_older_release_began_goes_on_and_there_is_no_way_back(
+    tmp_path: Path, older: Path
+) -> None:
+    with own_server() as server:
+        chance = random.Random()
+        async with stage("postgres", tmp_path, chance, SHORT, database=server, release=older) as on:
+            await up_and_down(on, older)
+
+
+async def up_and_down(on: Stage, older: Path) -> None:
+    """Killed at any moment as the older release, this one goes on; the older one then refuses."""
+    async with on.load(unharmed=False):
+        await on.later(3.0)
+        async with on.fleet.down():
+            on.fleet.run(ROOT)
+        await on.later(3.0)
+        async with on.fleet.down():
+            on.fleet.run(older)
+            await asyncio.gather(*(refuses(one) for one in on.fleet.processes))
+            on.fleet.run(ROOT)
+    assert (await settled(on)).wrong == []
