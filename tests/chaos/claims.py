@@ -135,7 +135,7 @@ def _wrongly_cancelled(_one: Deployment, truth: _Truth) -> Wrong:
 
 
 def _wrongly_superseded(one: Deployment, truth: _Truth) -> Wrong:
-    if truth.fates & FAILED or (one.superseded_by or "") <= one.id:
+    if (truth.fates & FAILED and not truth.over) or (one.superseded_by or "") <= one.id:
         yield "claimed_wrongly", f"by {one.superseded_by}; {truth.told}"
 
 

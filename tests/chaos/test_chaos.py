@@ -21,13 +21,15 @@ end, and the ledgers are compared (`ledgers.py`):
 - the databases can be read, and are sound.
 
 `CHAOS_ROUNDS=n` (`make chaos`) makes it the long run: outages as long as in life, every scenario
-alone and `n` times more with others at the same time. `CHAOS_SEED` repeats a run's draws.
+alone and `n` times more with others at the same time. `CHAOS_SEED` repeats a run's draws, and
+`CHAOS_FROM` begins with the first group that has a scenario with this in its name.
 """
 
 import os
 import random
 import sqlite3
 from contextlib import closing
+from itertools import dropwhile
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,7 @@ ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "0"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(10**9)
 ONLY = os.environ.get("CHAOS_ONLY", "")
 """Only groups with a scenario whose name has this in it."""
+FROM = os.environ.get("CHAOS_FROM", "")
 
 
 @pytest.mark.slow
@@ -101,11 +104,12 @@ def planned(on: Stage) -> list[Group]:
     else:
         groups = [(one,) for one in (*PROCESSES, *STORES, *SERVICES, *PEOPLE)]
         groups += [drawn(on) for _ in range(ROUNDS)]
-    return [
-        group
-        for group in groups
-        if all(one.fits(on) for one in group) and any(ONLY in one.name for one in group)
-    ]
+    left = dropwhile(lambda group: not _named(group, FROM), groups)
+    return [group for group in left if all(one.fits(on) for one in group) and _named(group, ONLY)]
+
+
+def _named(group: Group, words: str) -> bool:
+    return any(words in one.name for one in group)
 
 
 def drawn(on: Stage) -> Group:
