@@ -92,14 +92,15 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
     """What was kept, acknowledged or not, is asked for in its order, and the newest is live."""
     sent = {push.id: push for push in pushes}
     newest: dict[str, str] = {}
-    place: dict[str, int] = {}
+    place: dict[tuple[str, str], int] = {}
     for delivery in sorted(record.deliveries, key=lambda one: one.seq):
-        push = sent.get(delivery.id)
-        if push is not None and push.after not in place:  # another webhook may bring it, and late
-            deploys, skips = _verdicts(stage, push)
-            newest |= dict.fromkeys(deploys - skips, push.after)
-            if deploys:
-                place[push.after] = delivery.seq
+        if (push := sent.get(delivery.id)) is None:
+            continue
+        deploys, skips = _verdicts(stage, push)
+        # Another webhook may bring it, and late; or a tag of the same commit, for other apps.
+        first = {app for app in deploys if (app, push.after) not in place}
+        newest |= dict.fromkeys(first - skips, push.after)
+        place |= dict.fromkeys(((app, push.after) for app in first), delivery.seq)
     said = {(app_of(o), o.commit) for o in record.deployments if _is_told(o, record)}
     untold = {app: commit for app, commit in newest.items() if (app, commit) not in said}
     verdict.blame("old_last", _behind(stage, untold))
@@ -110,7 +111,7 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
         "out_of_order",
         (f"{app}: {new} before {old}"
          for app, commits in of_app.items() for new, old in pairwise(commits)
-         if place.get(new, 0) > place.get(old, 0) > 0),
+         if place.get((app, new), 0) > place.get((app, old), 0) > 0),
     )  # fmt: skip
 
 
