@@ -139,7 +139,9 @@ class Stage:
         id_ = f"cli-{uuid.uuid4().hex}"
         body = write_command(Asked(Action.CANCEL, app, "cli: ada"))
         async with open_stores(self.fleet.settings) as stores:
-            await stores.inbox.keep(NewDelivery(COMMAND_HOST, id_, Action.CANCEL, {}, body, 0.0))
+            await stores.inbox.keep(
+                NewDelivery(COMMAND_HOST, id_, Action.CANCEL, {}, body, time.time())
+            )
             self.cancels.append(cancel := Cancel(app, id_, time.time()))
             await until(
                 lambda: stores.inbox.find(COMMAND_HOST, id_),
