@@ -63,13 +63,18 @@ class Apart:
 async def _read(asked: bytes, body: Iterable[bytes]) -> Event:
     reader = await _started()
     feeding = asyncio.create_task(_feed(reader, asked, body))
+    answering = asyncio.create_task(_answer(reader))
     try:
-        return await _answer(reader)
+        await asyncio.wait((feeding, answering), return_when=asyncio.FIRST_EXCEPTION)
+        if feeding.done():
+            feeding.result()  # raises where the body can't be had, and it waits for no answer
+        return await answering
     except asyncio.IncompleteReadError:
         raise _ended(await reader.wait()) from None
     finally:
-        feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
+        for task in (feeding, answering):
+            task.cancel()
+        await asyncio.gather(feeding, answering, return_exceptions=True)
         if reader.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 reader.kill()

@@ -256,9 +256,9 @@ async def test_a_rate_limit_tells_when_to_come_back(host: Host) -> None:
 
 
 LIMITS = {
-    "a time": Spoil(status=429, headers={"Retry-After": "7"}),
-    "no time": Spoil(status=429, body={"message": "secondary rate limit"}),
-    "none left": Spoil(
+    "a time": lambda: Spoil(status=429, headers={"Retry-After": "7"}),
+    "no time": lambda: Spoil(status=429, body={"message": "secondary rate limit"}),
+    "none left": lambda: Spoil(
         headers={"x-ratelimit-remaining": "0", "ratelimit-remaining": "0"} | {
             name: str(int(time.time()) + 90) for name in ("x-ratelimit-reset", "ratelimit-reset")
         },
@@ -273,7 +273,7 @@ async def test_a_rate_limit_pauses_all_that_its_credential_asks(
 ) -> None:
     head = host.repository.branches["main"]
     pull = host.repository.open_pull("main")
-    host.fake.spoil(LIMITS[limit], path="/(comments|notes)")
+    host.fake.spoil(LIMITS[limit](), path="/(comments|notes)")
     with suppress(Unreachable):
         [one async for one in host.api.comments(NAME, pull.number)]
     asked = len(host.fake.asked)

@@ -10,9 +10,9 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from bridge.core.errors import MalformedPayload, Unread
+from bridge.core.errors import MalformedPayload, Unreachable, Unread
 from bridge.core.events import Event, RefPushed
-from bridge.githosts.apart import Apart
+from bridge.githosts.apart import MODULE, Apart
 from bridge.githosts.github.webhooks import GitHub
 from tests.unit.githosts.test_large import push
 
@@ -94,7 +94,21 @@ async def test_who_does_not_wait_for_its_reader_leaves_none_behind() -> None:
     assert _readers() == []
 
 
+async def test_a_body_that_can_not_be_had_is_no_malformed_one() -> None:
+    def body() -> Iterator[bytes]:
+        yield b"{"
+        raise Unreachable("the inbox", "it is away")
+
+    with pytest.raises(Unreachable, match="it is away"):
+        await Apart()("github", "push", {}, body())
+
+    assert _readers() == []
+
+
 def _readers() -> list[int]:
-    """The processes that this one has started, and that are there still."""
+    """The readers that this process has started, and that are there still."""
     tasks = Path("/proc/self/task").iterdir()
-    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    children = {pid for task in tasks for pid in (task / "children").read_text().split()}
+    return [
+        int(pid) for pid in children if MODULE.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
