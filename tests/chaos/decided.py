@@ -99,7 +99,8 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
         deploys, skips = _verdicts(stage, push)
         # Another webhook may bring it, and late; or a tag of the same commit, for other apps.
         first = {app for app in deploys if (app, push.after) not in place}
-        newest |= dict.fromkeys(first - skips, push.after)
+        if push.kind != "tag":  # the backend builds the head of a branch, which a tag may be beside
+            newest |= dict.fromkeys(first - skips, push.after)
         place |= dict.fromkeys(((app, push.after) for app in first), delivery.seq)
     said = {(app_of(o), o.commit) for o in record.deployments if _is_told(o, record)}
     untold = {app: commit for app, commit in newest.items() if (app, commit) not in said}
