@@ -6,9 +6,12 @@ Each is started again when it has died, as platforms do, under the same address.
 import asyncio
 import os
 import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -99,6 +102,18 @@ def key_of(name: str) -> str:
     return f"a key of {name}"
 
 
+@cache
+def known_to(release: Path) -> frozenset[str]:
+    """The variables of all settings of a release: an older one refuses those it does not know."""
+    script = "from bridge.settings.variables import variables; print(*variables())"
+    environment = {"PYTHONPATH": str(release), "PATH": os.environ["PATH"]}
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=release, env=environment, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return frozenset(told.stdout.split())
+
+
 @dataclass
 class Fleet:
     """All processes that work together."""
@@ -160,9 +175,12 @@ class Fleet:
             CLOCK: f"{name}.clock",
             "BRIDGE_DOKPLOY_API_KEY": key_of(name.name),  # so that the backend can tell who asks
         }
-        known = self.variables
-        if self.release != ROOT:  # an older one knows fewer of these
-            known = {one: v for one, v in known.items() if not one.startswith("BRIDGE_JOURNEY_")}
+        settings = known_to(self.release)
+        known = {
+            name: value
+            for name, value in self.variables.items()
+            if name in settings or not name.startswith("BRIDGE_")
+        }
         return inherited | known | mine
 
     def run(self, release: Path) -> None:
