@@ -221,7 +221,13 @@ class Feedback:
         lane = raised.target.lane
         self._begun[lane] = self._begun.get(lane, 0) + 1
         work = self._work(raised, self._lanes.setdefault(lane, _Lane()))
-        self._at_work[lane] = asyncio.create_task(work, name=f"feedback on {lane}")
+        task = self._at_work[lane] = asyncio.create_task(work, name=f"feedback on {lane}")
+        # Not at the end of the work itself, which never begins where it is cancelled at once.
+        task.add_done_callback(lambda _: self._ended(lane))
+
+    def _ended(self, lane: str) -> None:
+        del self._at_work[lane]
+        self._wake.set()
 
     async def _work(self, raised: Raised, lane: _Lane) -> None:
         try:
@@ -229,9 +235,6 @@ class Feedback:
         except Exception as error:  # our own stores; what they don't keep is shown again
             log.warning("feedback can't be kept", extra={"why": str(error)}, exc_info=error)
             self._rest(lane, Unreachable(JOURNAL, type(error).__name__))
-        finally:
-            del self._at_work[raised.target.lane]
-            self._wake.set()
 
     def _rest(self, lane: _Lane, trouble: Exception | None) -> None:
         """A place that can't be reached is left alone for a while, whatever is due there.

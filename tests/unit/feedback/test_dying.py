@@ -94,6 +94,22 @@ async def test_a_lost_lease_stops_the_one_that_had_it(stage: Stage) -> None:
     assert stage.place.stories == []
 
 
+async def test_work_that_a_lost_lease_ends_before_its_first_step_blocks_no_lane(
+    stage: Stage,
+) -> None:
+    """A process that was stopped finds its lease over in the moment in which it begins work."""
+    id_ = await stage.deployed()
+    await stage.clock.sleep(1.0)
+    await stage.feedback.look()
+    for task in asyncio.all_tasks():
+        if task.get_name().startswith("feedback on"):
+            task.cancel()
+
+    await stage.quiet()
+
+    assert stage.place.shown[f"card {id_}"] == ["waiting"]
+
+
 async def test_one_that_ends_gives_the_lease_to_the_next(stage: Stage) -> None:
     running = asyncio.create_task(stage.loop(owner="one").run())
 
