@@ -81,6 +81,7 @@ class RecordingBackend(Builder):
         faults: by procedure and app ("" where it names none), one for each request.
         arrivals: every request: procedure, app, when.
         askers: how many there were of each procedure with each API key.
+        down: held while it is away, since two can not take it away at the same time.
         restarts: when it was restarted.
         troubles: when it, or its database, went away and came back.
     """
@@ -98,6 +99,7 @@ class RecordingBackend(Builder):
     restarts: list[float] = field(default_factory=list)
     troubles: list[tuple[float, float]] = field(default_factory=list)
     away: bool = True
+    down: asyncio.Lock = field(default_factory=asyncio.Lock)
     runner: web.AppRunner | None = None
     site: web.BaseSite | None = None
 
@@ -120,7 +122,8 @@ class RecordingBackend(Builder):
         self.faults[procedure, app] += faults
 
     async def go_away(self) -> None:
-        """Refuse connections, and drop those that there are."""
+        """Refuse connections, and drop those that there are; once at a time."""
+        await self.down.acquire()
         assert self.site is not None
         assert self.runner is not None
         assert self.runner.server is not None
@@ -138,6 +141,8 @@ class RecordingBackend(Builder):
         await self.site.start()
         self.url = f"http://127.0.0.1:{port}"
         self.away = False
+        if self.down.locked():
+            self.down.release()
 
     async def restart(self, seconds: float) -> None:
         """Be down for a while, and know nothing more of the queue afterwards."""

@@ -25,6 +25,7 @@ from bridge.core.events import (
 from bridge.core.lifecycle import State
 from bridge.core.watch import Rules, Trigger
 from bridge.journey.catalog import SELDOM, TROUBLE_PAUSE, Catalog
+from bridge.journey.delivery.attempts import MOST_OF_SMALL
 from bridge.journey.delivery.delivery import Deliveries, Patience
 from bridge.journey.delivery.starting import CANCEL_FLOW, CANCEL_ONE_FLOW, DEPLOYMENT_FLOW
 from bridge.ports.feedback import LatePlanner, Occasion, Planner
@@ -282,7 +283,7 @@ class Deadly:
 async def starts(desk: Desk, deadly: Deadly) -> int:
     """How often the process starts until it has decided all that is due."""
     desk.host = deadly  # type: ignore[assignment]  # only its parser is asked
-    for number in range(1, 20):
+    for number in range(1, 30):
         life = desk.deliveries()
         running = asyncio.create_task(life.run())
         with contextlib.suppress(Death):
@@ -305,12 +306,14 @@ async def test_a_delivery_that_kills_the_process_is_parked_and_the_others_are_de
     poison = await desk.keep("poison", push(), body=b"poison")
     behind = await desk.keep("behind", push(before="2" * 40))
 
-    assert await starts(desk, Deadly(desk.host, b"poison")) == 4
+    assert await starts(desk, Deadly(desk.host, b"poison")) == MOST_OF_SMALL + 1
 
     found = await desk.one(poison)
     assert found.state is DeliveryState.FAILED
     assert found.error is not None
-    assert found.error.startswith("given up: the bridge was killed 3 times while it read this (6 b")
+    assert found.error.startswith(
+        "given up: the bridge was killed 20 times while it read this (6 b"
+    )
     for seq in (*before, behind):
         assert (await desk.one(seq)).state is DeliveryState.DECIDED
         assert (await desk.one(seq)).error is None
@@ -334,20 +337,20 @@ async def test_a_large_delivery_is_recorded_before_it_is_read_whenever_it_comes(
 
 async def test_a_replay_of_what_kills_the_process_is_parked_as_well(desk: Desk) -> None:
     poison = await desk.keep("poison", push(), body=b"poison")
-    assert await starts(desk, Deadly(desk.host, b"poison")) == 4  # type: ignore[arg-type]
+    assert await starts(desk, Deadly(desk.host, b"poison")) == 21  # type: ignore[arg-type]
     again = await desk.ask(
         "replay", str(poison), body=write_command(Asked(Action.REPLAY, str(poison), "cli: ada"))
     )
 
-    assert await starts(desk, desk.host) == 4  # type: ignore[arg-type]
+    assert await starts(desk, desk.host) == 21  # type: ignore[arg-type]
 
     assert (await desk.one(again)).state is DeliveryState.FAILED
-    assert "killed 3 times" in str((await desk.one(again)).error)
+    assert "killed 20 times" in str((await desk.one(again)).error)
 
 
 async def test_what_was_cut_off_once_is_decided_and_nothing_is_left_of_that(desk: Desk) -> None:
     seq = await desk.keep("one", push())
-    await desk.inbox.begin({seq: "attempt 2 of 3 has begun and has not ended"})
+    await desk.inbox.begin({seq: "attempt 7 of 20 has begun and has not ended"})
 
     await desk.drain()
 

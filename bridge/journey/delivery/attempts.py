@@ -12,7 +12,11 @@ from bridge.ports.githosts import APART
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
 
 MOST_UNFINISHED = 3
-"""Attempts in a row that may end with the process; then the delivery is parked."""
+"""Attempts in a row that may end with the process; then a large delivery is parked."""
+
+MOST_OF_SMALL = 20
+"""The same for others. What they need is little, so the process most likely died of something
+else, again and again, and their push must not be lost for that."""
 
 _NOTE = "attempt {number} of {most} has begun and has not ended"
 _NUMBER = re.compile(r"attempt (\d+) of \d+ has begun and has not ended").fullmatch
@@ -36,11 +40,11 @@ class Attempts:
         Returns:
             Those that are still to be tried.
         """
-        lost = [one for one in batch if unfinished(one) >= MOST_UNFINISHED]
+        lost = [one for one in batch if unfinished(one) >= most_unfinished(one)]
         await self._inbox.finish([_parked(one) for one in lost])
         left = [one for one in batch if one not in lost]
         notes = {
-            one.seq: _NOTE.format(number=unfinished(one) + 1, most=MOST_UNFINISHED)
+            one.seq: _NOTE.format(number=unfinished(one) + 1, most=most_unfinished(one))
             for one in left
             if self._is_risky(one)
         }
@@ -70,6 +74,11 @@ class Attempts:
 def is_heavy(delivery: Delivery) -> bool:
     """Whether reading the body may take much."""
     return delivery.size > APART
+
+
+def most_unfinished(delivery: Delivery) -> int:
+    """Return how many attempts in a row may end with the process."""
+    return MOST_UNFINISHED if is_heavy(delivery) else MOST_OF_SMALL
 
 
 def unfinished(delivery: Delivery) -> int:
