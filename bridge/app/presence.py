@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -43,8 +44,7 @@ def only_one(data: Path) -> Iterator[None]:
     """
     must_be_ours(data)
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (data / "lock").open("a+")
+        lock = _opened(data / "lock")
     except OSError as error:
         raise Rejected(
             f"{data} can't hold the data ({error.strerror}); choose another with BRIDGE_DATA"
@@ -83,8 +83,7 @@ async def in_turn(file: Path, *, patience: float = 60.0) -> AsyncIterator[None]:
         Rejected: it is held for longer than `patience` seconds, or can't be made.
     """
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        opened = file.open("a+")
+        opened = _opened(file)
     except OSError as error:
         raise Rejected(f"{file} can't be written ({error.strerror})") from error
     with opened as lock:
@@ -96,6 +95,16 @@ async def in_turn(file: Path, *, patience: float = 60.0) -> AsyncIterator[None]:
                 )
             await asyncio.sleep(_LOOK_SECONDS)  # nothing tells when a lock becomes free
         yield
+
+
+def _opened(file: Path) -> IO[str]:
+    """Open a file for locking; nobody else may open it, since whoever can may hold the lock."""
+    for folder in (*reversed(file.parents), file.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if os.fstat(descriptor).st_uid == os.geteuid():
+        os.fchmod(descriptor, 0o600)  # an older release has made it readable
+    return os.fdopen(descriptor, "r+")
 
 
 def _taken(lock: IO[str]) -> bool:

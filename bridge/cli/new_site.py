@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from bridge.core.watch_paths.patterns import Semantics
 
 
+LONGEST_NAME = 63
+"""Characters of an app's or a project's name; that of a host may have as many."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewSite:
     """A static site that is to be made.
@@ -34,10 +38,21 @@ class NewSite:
 
 def checked(site: NewSite, semantics: "Semantics" = "exclude") -> NewSite:
     """The site with the address that can be cloned; raises Rejected where it could never deploy."""
+    _check_name("the name", site.name)
+    _check_name("--project", site.project)
     check_branch_name(site.branch)
     _check_watch(site.watch, semantics)
     _check_publish(site.publish)
     return replace(site, repo=_address(site.repo))
+
+
+def _check_name(what: str, name: str) -> None:
+    plain = name.isprintable() and name == name.strip() and "/" not in name
+    if not plain or not name.strip(".") or len(name) > LONGEST_NAME:
+        raise Rejected(
+            f"{what} can't be {name[:LONGEST_NAME]!r}: give 1 to {LONGEST_NAME} characters without"
+            " a slash or a line break, e.g. web"
+        )
 
 
 def _check_watch(patterns: tuple[str, ...], semantics: "Semantics") -> None:

@@ -32,7 +32,8 @@ _CLOSING = re.compile(r"(?:\\n)?Error occurred ❌, check the logs for details\.
 _VERDICT = re.compile(
     r"^(?:Error: )?❌ (?:[\w ]{1,40} failed|\w+ Failed|Error \w+ image|Copying .* failed"
     r"|\[ERROR\] Fail to clone the repository .*)$"
-    r"|^\w+ ended with exit code \d+$|^git clone did not work; its own words are in the log$"
+    r"|^\w+ ended with exit code \d+$"
+    r"|^git clone did not work; its own words are in the log(?:\..*)?$"
 )
 """The backend's word that a command failed: Dokploy's, then the embedded backend's.
 

@@ -5,6 +5,7 @@ They are counted by minute, reason, path and network, and the number of differen
 is bounded.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,7 +16,7 @@ from bridge.core.decision import one_line
 MINUTE = 60.0
 
 MOST_A_MINUTE = 32
-"""Different counts of one minute; further webhooks are counted together, as `OTHERS`."""
+"""Different counts of one minute and reason; further webhooks are counted together, as `OTHERS`."""
 
 OTHERS = "…"
 """Path and network of webhooks beyond `MOST_A_MINUTE`."""
@@ -71,7 +72,7 @@ class RefusedCounts:
     def __init__(self) -> None:
         self._counts: dict[tuple[float, str, str, str, str, str], RefusedWebhooks] = {}
         self._minute = 0.0
-        self._told_apart = 0
+        self._told_apart: Counter[str] = Counter()
 
     def __bool__(self) -> bool:
         return bool(self._counts)
@@ -79,11 +80,11 @@ class RefusedCounts:
     def add(self, one: RefusedWebhooks) -> None:
         """Add to a count."""
         if one.minute != self._minute:
-            self._minute, self._told_apart = one.minute, 0
+            self._minute, self._told_apart = one.minute, Counter()
         if one.key not in self._counts:
-            if self._told_apart >= MOST_A_MINUTE:
+            if self._told_apart[one.reason] >= MOST_A_MINUTE:
                 one = replace(one, path=OTHERS, network=OTHERS, repository="")
-            self._told_apart += 1
+            self._told_apart[one.reason] += 1
         known = self._counts.get(one.key)
         count = one.count if known is None else known.count + one.count
         self._counts[one.key] = replace(one, count=count)

@@ -146,6 +146,7 @@ class Stage:
             await until(
                 lambda: stores.inbox.find(COMMAND_HOST, id_),
                 lambda found: found is not None and found.state is not DeliveryState.KEPT,
+                patience=self.pace.quiet,  # the bridge may be killed again and again meanwhile
             )
         cancel.decided = time.time()
 

@@ -39,6 +39,9 @@ ROOT = Path(__file__).parents[2]
         (("--publish", "/a/../../x"), "leads out of the repository"),
         (("--publish", ".."), "leads out of the repository"),
         (("--publish", "a/.git"), ".git is never published"),
+        (("--project", "a/b"), "--project can't be"),
+        (("--project", ".."), "--project can't be"),
+        (("--project", "a\nb"), "--project can't be"),
         (("--repo", "gone"), "no address of a Git repository"),
         (("--repo", "./gone"), "there is no folder"),
         (("--repo", "../gone"), "there is no folder"),
@@ -61,6 +64,27 @@ def test_what_could_never_deploy_is_refused_and_nothing_is_made(
 
     assert said in " ".join(told.split())
     assert not cli.data.exists()
+
+
+@pytest.mark.parametrize("name", ["../x", "..", " ", "a/b", "a\nb", "\x1b[31mx", "x" * 64, ""])
+def test_a_name_that_could_be_read_as_something_else_is_refused(cli: Cli, name: str) -> None:
+    Repository.make(cli.folder / "mono")
+
+    told = cli("app", "create", "--repo", "mono", "--", name, code=2, BRIDGE_EMBEDDED_PORT="0")
+
+    assert "the name can't be" in " ".join(told.stderr.split())
+    assert not cli.data.exists()
+
+
+def test_nobody_else_can_open_the_files_by_which_processes_take_turns(cli: Cli) -> None:
+    Repository.make(cli.folder / "mono")
+
+    cli("app", "create", "web", "--repo", "mono", BRIDGE_EMBEDDED_PORT="0")
+
+    assert cli.data.stat().st_mode & 0o77 == 0
+    locks = [*cli.data.glob("lock"), *cli.data.glob("*/*lock")]
+    assert locks
+    assert [lock.name for lock in locks if lock.stat().st_mode & 0o77] == []
 
 
 @pytest.mark.parametrize("bare", [False, True])

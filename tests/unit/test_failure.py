@@ -105,9 +105,12 @@ def test_the_records_own_error_is_the_reason() -> None:
 def test_an_error_that_only_points_to_the_log_is_no_reason() -> None:
     log = log_of("written/embedded_branch_missing")
 
-    failure = failure_in(log, "git clone did not work; its own words are in the log")
+    pointing = "git clone did not work; its own words are in the log"
+    gone = "fatal: Remote branch gone not found in upstream origin"
 
-    assert failure.reason == "fatal: Remote branch gone not found in upstream origin"
+    assert failure_in(log, pointing).reason == gone
+    moved = f"{pointing}. Where they tell of error 301, the repository has moved"
+    assert failure_in(log.replace(pointing, moved), moved).reason == gone
 
 
 def test_sql_is_never_shown() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from bridge.core.errors import Unreachable
 from bridge.core.refused import (
     MOST_A_MINUTE,
     OTHERS,
+    WRONG_PATH,
     RefusedCounts,
     RefusedWebhooks,
     means_a_webhook,
@@ -39,6 +41,15 @@ def test_of_very_many_different_ones_in_a_minute_few_are_told_apart() -> None:
     assert [each.path for each in counts.take()] == [OTHERS]
     counts.add(one("/hook/again", NOW + 60))
     assert [each.path for each in counts.take()] == ["/hook/again"]
+
+
+def test_many_of_one_reason_hide_none_of_another() -> None:
+    counts = RefusedCounts()
+    for number in range(100):
+        counts.add(replace(one(f"/{number}"), reason=WRONG_PATH))
+    counts.add(one("/hooks/github"))
+
+    assert counts.take()[-1].path == "/hooks/github"
 
 
 def test_what_could_not_be_kept_is_counted_with_what_comes_and_stays_bounded() -> None:
