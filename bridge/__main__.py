@@ -2,12 +2,16 @@
 
 import os
 import sys
+from io import TextIOWrapper
 
 from bridge.cli.root import app
 
 
 def main() -> None:
     """Run the command line; never returns."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # which may be of an encoding without an arrow
+            stream.reconfigure(errors="replace")
     try:
         try:
             app(prog_name="dokploy-bridge")

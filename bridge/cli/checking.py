@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
-from bridge.app.backends import must_have_keys
+from bridge.app.backends import dokploys, must_have_keys
 from bridge.app.folder import must_be_ours
 from bridge.app.hosts import host_apis, served_hosts
 from bridge.app.whereabouts import database_url
@@ -58,7 +58,7 @@ def _form(remarks: Sequence[Remark], hosts: list[str], backend: str | None) -> d
 
 
 def _remarks(settings: Settings) -> Iterator[Remark]:
-    for usable in (served_hosts, host_apis, must_have_keys, _data_folder):
+    for usable in (served_hosts, host_apis, must_have_keys, _data_folder, _ports):
         try:
             usable(settings)
         except Rejected as error:
@@ -85,6 +85,19 @@ def _data_folder(settings: Settings) -> None:
     raise Rejected(
         f"data: {settings.data} can't hold the data: {why}; choose another with BRIDGE_DATA"
     )
+
+
+def _ports(settings: Settings) -> None:
+    """Raise Rejected where the bridge and the embedded backend would listen on one port."""
+    if dokploys(settings) or not settings.port:
+        return
+    embedded = settings.embedded
+    for name, port in (("port", embedded.port), ("sites_port", embedded.port_of_sites)):
+        if port == settings.port:
+            raise Rejected(
+                f"embedded.{name}: {port} is the port of the bridge itself (PORT); choose another"
+                f" with BRIDGE_EMBEDDED_{name.upper()}"
+            )
 
 
 def _of_secrets(settings: Settings) -> Iterator[Remark]:

@@ -1,13 +1,17 @@
 """The Git hosts: what their webhooks carry, and how their API is asked."""
 
+from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from bridge.settings.values import Address, Secrets, Section, as_list
+from bridge.settings.values import Address, Secrets, Section, as_list, token_of
 
 Uses = Annotated[tuple[Literal["comment", "status", "deployment"], ...], BeforeValidator(as_list)]
 """What of a Git host shows what became of a push."""
+
+GithubToken = Annotated[SecretStr | None, AfterValidator(partial(token_of, "GitHub"))]
+GitlabToken = Annotated[SecretStr | None, AfterValidator(partial(token_of, "GitLab"))]
 
 
 class Github(Section):
@@ -16,7 +20,7 @@ class Github(Section):
     webhook_secrets: Secrets = Field(
         (), description="secrets of its webhooks; several while you rotate them"
     )
-    token: SecretStr | None = Field(
+    token: GithubToken = Field(
         None, description="a token: comments, statuses, changed files; or a GitHub App"
     )
     app_id: int | None = Field(None, gt=0, description="id of a GitHub App, instead of a token")
@@ -49,7 +53,7 @@ class Gitlab(Section):
     web_url: Address | None = Field(
         None, description="where its webhooks say it is (`external_url`), if not at `url`"
     )
-    token: SecretStr | None = Field(
+    token: GitlabToken = Field(
         None, description="a project or group token: comments, statuses, changed files"
     )
     ca: str | None = Field(None, description="a PEM file with its certificate authority")

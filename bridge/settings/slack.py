@@ -34,6 +34,10 @@ class Slack(Section):
     def _belongs_here(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         """Refuse a token in the place of another; of a kind that is not known anything is taken."""
         here = info.field_name or ""
+        if here == "bot_token" and value and value.get_secret_value().startswith("xoxp-"):
+            raise ValueError(
+                f"it begins with xoxp-, so it is a person's token; here belongs {SECRETS[here][1]}"
+            )
         for setting, (begin, what) in SECRETS.items():
             if value and begin and setting != here and value.get_secret_value().startswith(begin):
                 raise ValueError(

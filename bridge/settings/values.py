@@ -81,3 +81,27 @@ Address = Annotated[str, AfterValidator(_is_address)]
 """Where another service is, with its scheme and without a login."""
 
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(as_list)]
+
+
+TOKENS = {
+    "ghp_": "GitHub",
+    "gho_": "GitHub",
+    "ghs_": "GitHub",
+    "github_pat_": "GitHub",
+    "glpat-": "GitLab",
+    "xoxb-": "Slack",
+    "xoxp-": "Slack",
+    "xapp-": "Slack",
+}
+"""How tokens begin, and whose they are."""
+
+
+def token_of(service: str, value: SecretStr | None) -> SecretStr | None:
+    """Return a token; raise ValueError where its beginning says that it is another service's."""
+    for begin, whose in TOKENS.items():
+        if whose != service and value and value.get_secret_value().startswith(begin):
+            raise ValueError(
+                f"it begins with {begin}, so it is a token of {whose};"
+                f" here belongs one of {service}"
+            )
+    return value

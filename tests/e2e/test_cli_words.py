@@ -31,7 +31,7 @@ async def test_an_empty_branch_is_said_to_be_empty_and_makes_nothing(shell: Shel
     )
     changed = await said(shell, "provider", "set", "git", "web", "--branch", "", "--yes", code=2)
 
-    assert made == "error: --branch can't be empty: a branch has letters, digits and . _ - / #\n"
+    assert made.startswith("error: '' can't be a branch, so no push would ever match it: name one")
     assert changed.startswith("error: branch of the git source can't be empty: a branch that is")
     assert [one["app"] for one in await shell.json("apps")] == ["default/web"]
     assert "there is no app 'b'" in await said(shell, "provider", "show", "b", code=4)
@@ -52,3 +52,12 @@ async def test_explain_takes_no_empty_option_for_none(shell: Shell, option: str)
     told = await said(shell, "explain", "push.json", option, "", code=2)
 
     assert told == f"error: {option} is empty; give a value, or leave it out\n"
+
+
+async def test_an_output_without_an_arrow_gets_a_question_mark(shell: Shell) -> None:
+    shell.more["PYTHONIOENCODING"] = "latin-1"
+    process = await shell.start("provider", "set", "git", "web", "--branch", "b", "--yes")
+    output, errors = await process.communicate()
+
+    assert b"branch: main ? b" in output
+    assert errors == b""

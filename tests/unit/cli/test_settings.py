@@ -161,6 +161,9 @@ def test_a_file_of_another_encoding_is_told(cli: Cli) -> None:
         ("BRIDGE_SLACK_BOT_TOKEN", "xapp-hunter2", "it is the App-Level Token (xapp-…"),
         ("BRIDGE_SLACK_APP_TOKEN", "xoxb-hunter2", "that is BRIDGE_SLACK_BOT_TOKEN, and here bel"),
         ("BRIDGE_SLACK_SIGNING_SECRET", "xoxb-hunter2", "here belongs the Signing Secret (Basic"),
+        ("BRIDGE_SLACK_BOT_TOKEN", "xoxp-hunter2", "so it is a person's token; here belongs the B"),
+        ("BRIDGE_GITHUB_TOKEN", "glpat-hunter2", "a token of GitLab; here belongs one of GitHub"),
+        ("BRIDGE_GITLAB_TOKEN", "github_pat_hunter2", "a token of GitHub; here belongs one of"),
     ],
 )
 @pytest.mark.parametrize("command", [["config", "check"], ["serve"]])
@@ -314,6 +317,18 @@ def test_a_credential_for_a_host_is_checked(cli: Cli, given: dict[str, str], why
 
     assert why in result.stderr
     assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"PORT": "8090"}, "embedded.port: 8090 is the port of the bridge itself"),
+        ({"PORT": "8091"}, "embedded.sites_port: 8091 is the port of the bridge itself"),
+        ({"PORT": "7", "BRIDGE_EMBEDDED_SITES_PORT": "7"}, "with BRIDGE_EMBEDDED_SITES_PORT"),
+    ],
+)
+def test_a_port_is_not_given_twice(cli: Cli, given: dict[str, str], why: str) -> None:
+    assert why in cli("config", "check", code=2, **given).stderr
 
 
 @pytest.mark.parametrize(
