@@ -5,6 +5,7 @@ They are counted by minute, reason, path and network, and the number of differen
 is bounded.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ MOST_A_MINUTE = 32
 OTHERS = "…"
 """Path and network of webhooks beyond `MOST_A_MINUTE`."""
 
-LONGEST_PATH, LONGEST_WHY, LONGEST_ID = 100, 300, 20
+LONGEST_PATH, LONGEST_WHY, LONGEST_KIND, LONGEST_ID = 100, 300, 60, 20
 
 WRONG_PATH = "wrong_path"
 """The reason for webhooks that were sent to a path which takes none."""
@@ -33,6 +34,11 @@ TITLES = {"github": "GitHub", "gitlab": "GitLab"}
 
 _REPOSITORY_ID = "X-GitHub-Hook-Installation-Target-ID"
 _REPOSITORY_TYPE = "X-GitHub-Hook-Installation-Target-Type"
+
+
+_NUMBERS = re.compile(r"\d+")
+
+Key = tuple[float, str, str, str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class RefusedWebhooks:
             "" where they name none.
         why: the answer to the newest.
         last: the time of the newest.
+        kind: `why` without its numbers, so that another cause hides no other.
     """
 
     minute: float
@@ -59,18 +66,20 @@ class RefusedWebhooks:
     why: str
     count: int = 1
     last: float = 0.0
+    kind: str = ""
 
     @property
-    def key(self) -> tuple[float, str, str, str, str, str]:
+    def key(self) -> Key:
         """The key under which webhooks are counted together."""
-        return self.minute, self.host, self.reason, self.path, self.network, self.repository
+        about = self.host, self.reason, self.path, self.network, self.repository
+        return self.minute, *about, self.kind
 
 
 class RefusedCounts:
     """Bounded counts of refused webhooks, until they are taken."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[float, str, str, str, str, str], RefusedWebhooks] = {}
+        self._counts: dict[Key, RefusedWebhooks] = {}
         self._minute = 0.0
         self._told_apart: Counter[str] = Counter()
 
@@ -83,7 +92,7 @@ class RefusedCounts:
             self._minute, self._told_apart = one.minute, Counter()
         if one.key not in self._counts:
             if self._told_apart[one.reason] >= MOST_A_MINUTE:
-                one = replace(one, path=OTHERS, network=OTHERS, repository="")
+                one = replace(one, path=OTHERS, network=OTHERS, repository="", kind="")
             self._told_apart[one.reason] += 1
         known = self._counts.get(one.key)
         count = one.count if known is None else known.count + one.count
@@ -111,6 +120,7 @@ def refused_webhook(
     Args:
         peer: the address of the connection.
     """
+    words = one_line(why)[:LONGEST_WHY]
     return RefusedWebhooks(
         minute=now // MINUTE * MINUTE,
         host=sender_of(headers) or "",
@@ -118,8 +128,9 @@ def refused_webhook(
         path=one_line(path)[:LONGEST_PATH],
         network=network_of(_origin(headers, peer)),
         repository=_repository_id(headers),
-        why=one_line(why)[:LONGEST_WHY],
+        why=words,
         last=now,
+        kind=_NUMBERS.sub("…", words)[:LONGEST_KIND],
     )
 
 

@@ -195,6 +195,7 @@ refused = sa.Table(
     sa.Column("path", sa.Text, primary_key=True),
     sa.Column("network", sa.Text, primary_key=True),
     sa.Column("repository", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("why", sa.Text, nullable=False),
     sa.Column("count", sa.BigInteger, nullable=False),
     sa.Column("last", sa.Float(53), nullable=False),

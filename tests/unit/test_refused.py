@@ -43,6 +43,15 @@ def test_of_very_many_different_ones_in_a_minute_few_are_told_apart() -> None:
     assert [each.path for each in counts.take()] == ["/hook/again"]
 
 
+def test_another_cause_is_counted_apart_and_another_number_is_not() -> None:
+    counts = RefusedCounts()
+    for why in ("no signature", "the body has 27 bytes", "the body has 9 bytes", "no signature"):
+        counts.add(refused_webhook("unauthorized", why, "/hooks/github", {}, "192.0.2.7", NOW))
+
+    found = {each.why: each.count for each in counts.take()}
+    assert found == {"no signature": 2, "the body has 9 bytes": 2}
+
+
 def test_many_of_one_reason_hide_none_of_another() -> None:
     counts = RefusedCounts()
     for number in range(100):
