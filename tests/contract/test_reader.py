@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote_plus
@@ -73,8 +74,10 @@ async def test_a_reader_that_somebody_kills_is_no_fault_of_the_body() -> None:
 
     def body() -> Iterator[bytes]:
         yield b"{"
-        (reader,) = _readers()
-        os.kill(reader, signal.SIGKILL)
+        until = time.monotonic() + 10
+        while not (readers := _readers()) and time.monotonic() < until:
+            time.sleep(0.01)  # the kernel's list of children may lag
+        os.kill(readers[0], signal.SIGKILL)
         held.set()
 
     with pytest.raises(Unread, match="SIGKILL"):
