@@ -53,7 +53,7 @@ async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIte
 
 
 def sites_address(settings: Settings) -> str | None:
-    """Where the sites will be once the embedded backend runs; None where only its start tells."""
+    """Return the address of the embedded backend's sites; None if it takes a free port."""
     from bridge.listening.listener import local_url
 
     embedded = settings.embedded

@@ -31,7 +31,7 @@ WRITES_TO = {
     "github": (Limit(1, 1.0), Limit(80, 60.0), Limit(490, 3600.0)),
     "gitlab": (Limit(1, 1.0), Limit(60, 60.0)),
 }
-"""How often a credential may write to each Git host; GitHub counts 500 an hour at its own end."""
+"""The limits of writes of one credential, by Git host; GitHub's own is 500 an hour."""
 
 PASSING = 0.5
 """The share of these that states which will change again may use."""
@@ -98,7 +98,7 @@ def homes_of(settings: Settings) -> dict[str, str]:
 
 
 def web_urls(settings: Settings) -> dict[str, str]:
-    """Where people look at each host, and where its webhooks say that it is."""
+    """Return the web address of each Git host, as its webhooks give it."""
     github, gitlab = settings.github, settings.gitlab
     return {
         "github": github.web_url or web_of(github.api_url),
@@ -167,6 +167,6 @@ def on_hosts(
 
 
 def pace_of(turns: Turns, host: str) -> Pace:
-    """How often the places on a host are written to."""
+    """Return the pace of writes to a Git host."""
     limits = WRITES_TO[host]
     return Pace(turns.within(limits), turns.within(limits, share=PASSING), turns.clock)

@@ -13,6 +13,7 @@ import io
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,9 +28,8 @@ from slack import BROWSERS, take
 
 from bridge.app.storage import Stores
 from bridge.core.lifecycle import State
-from bridge.core.refused import RefusedWebhooks
 from bridge.core.watch import App, Source, SourceType, Trigger
-from tests.scenes.terminal import DAY, HOUR, MINUTE, NOW, fill, push, shown
+from tests.scenes.terminal import DAY, HOUR, MINUTE, NOW, WRONG_SECRET, fill, push, shown
 
 WIDTH, COLUMNS = 960, 96
 
@@ -82,18 +82,8 @@ async def made(stores: Stores) -> None:
     await push(stores, 4710, TAGGED, 5 * HOUR, tagged, evidence="v1.4.0", repository="acme/shop")
     failed = (WEB, State.FAILED, WHY)
     await push(stores, 4711, BROKEN, 12 * MINUTE, failed, tail=TAIL, **hit)
-    wrong = RefusedWebhooks(
-        minute=NOW - MINUTE,
-        host="github",
-        reason="unauthorized",
-        path="/hooks/github",
-        network="140.82.115.0/24",
-        repository="4711",
-        why="X-Hub-Signature-256 does not fit the body: is the webhook's secret one of ours?",
-        count=17,
-        last=NOW - 30,
-    )
-    astray = RefusedWebhooks(
+    astray = replace(
+        WRONG_SECRET,
         minute=NOW - 2 * HOUR,
         host="gitlab",
         reason="wrong_path",
@@ -104,7 +94,7 @@ async def made(stores: Stores) -> None:
         count=1,
         last=NOW - 2 * HOUR,
     )
-    await stores.journal.keep_refused([wrong, astray])
+    await stores.journal.keep_refused([WRONG_SECRET, astray])
 
 
 def pages() -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """`emulate`: GitHub and Slack as others have read their documents, with Apps and scopes.
 
-the npm package `emulate`
+It is the npm package `emulate`.
 """
 
 import json

@@ -295,20 +295,22 @@ async def _others(stores: Stores) -> None:
         await stores.inbox.finish([Finished(seq, "github", id_, state, error)])
 
 
+WRONG_SECRET = RefusedWebhooks(
+    minute=NOW - MINUTE,
+    host="github",
+    reason="unauthorized",
+    path="/hooks/github",
+    network="140.82.115.0/24",
+    repository="4711",
+    why="X-Hub-Signature-256 does not fit the body: is the webhook's secret one of ours?",
+    count=17,
+    last=NOW - 30,
+)
+
+
 def _refused() -> list[RefusedWebhooks]:
-    wrong = RefusedWebhooks(
-        minute=NOW - MINUTE,
-        host="github",
-        reason="unauthorized",
-        path="/hooks/github",
-        network="140.82.115.0/24",
-        repository="4711",
-        why="X-Hub-Signature-256 does not fit the body: is the webhook's secret one of ours?",
-        count=17,
-        last=NOW - 30,
-    )
     path = replace(
-        wrong,
+        WRONG_SECRET,
         reason="wrong_path",
         path="/api/v1/webhook",
         network="2001:db8:1::/48",
@@ -317,7 +319,7 @@ def _refused() -> list[RefusedWebhooks]:
         count=1,
         last=NOW - 2 * HOUR,
     )
-    return [wrong, path, replace(path, path=f"/{EVIL}/{'long' * 20}", last=NOW - 2 * DAY)]
+    return [WRONG_SECRET, path, replace(path, path=f"/{EVIL}/{'long' * 20}", last=NOW - 2 * DAY)]
 
 
 async def _feedback(stores: Stores) -> None:

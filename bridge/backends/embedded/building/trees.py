@@ -84,7 +84,7 @@ async def _listed(
 
 
 async def _is_fetched(path: Path, runner: Runner, env: Mapping[str, str]) -> bool:
-    """Whether Git has made a repository there, and not behind a link."""
+    """Return whether Git has made a repository there, and not behind a link."""
     if not await asyncio.to_thread(lambda: path.resolve() == path and _is_plain(path / ".git")):
         return False
     argv = ["git", "rev-parse", "--verify", "--quiet", _WANTED]

@@ -16,7 +16,7 @@ _RESERVED_PREFIXES = ("LD_", "DYLD_", "DOCKER_", "BUILDKIT_", "GIT_", "SSL_", "X
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """How a tool gets variables.
+    """The ways in which a build tool takes variables.
 
     Attributes:
         argv: arguments that name them.

@@ -1,4 +1,4 @@
-"""What is copied to a release, found out before the first byte is written."""
+"""Plan a release: list what will be copied before the first byte is written."""
 
 import os
 import threading
@@ -93,7 +93,7 @@ class Release:
             )
 
     def _inside(self, folder: Path) -> list[_Entry]:
-        """What is in a folder; kept, since links may lead to it again and again."""
+        """List a folder; the list is cached, since links may lead to the folder many times."""
         if folder not in self._read:
             with os.scandir(folder) as entries:
                 self._read[folder] = [self._entry(one) for one in entries]
