@@ -211,8 +211,11 @@ def _skipped(push: RefPushed, app: App, policy: Policy) -> Verdict | None:
 
 
 def skip_directives(push: RefPushed, policy: Policy) -> Iterator[str]:
-    """The skip directives in the head commit's message and the push options, as written."""
-    message = push.commit.message if push.commit else ""
+    """The skip directives in the head commit's message and the push options, as written.
+
+    The head of several pushes speaks for the last one only, so there its message does not count.
+    """
+    message = push.commit.message if push.commit and not push.several else ""
     yield from (directive for directive in policy.skip_directives if directive in message)
     yield from (f"-o {option}" for option in SKIP_OPTIONS if option in push.options)
 

@@ -75,13 +75,19 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """The commit that a ref points to after a push; `email` is its author's, as committed."""
+    """The commit that a ref points to after a push.
+
+    Attributes:
+        email: its author's, as committed.
+        parents: the first is what it was committed on; empty where nobody said.
+    """
 
     sha: str
     message: str = ""
     author: str = ""
     url: str | None = None
     email: str = ""
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ class RefPushed:
         options: push options (`git push -o …`), GitLab only.
         pusher: login or name of who pushed, for people to read.
         found: no webhook has told of it; the ref was found to have moved.
+        several: it may stand for several pushes, since more than its head was found.
         moment: when the host says that it was pushed, in its own words; "" where it does not say.
     """
 
@@ -113,6 +120,7 @@ class RefPushed:
     options: tuple[str, ...] = ()
     pusher: str = ""
     found: bool = False
+    several: bool = False
     moment: str = ""
 
 

@@ -16,12 +16,16 @@ FOUND_NOTE = "found by reconciliation, so the host has sent no list of changed f
 def write_found(push: RefPushed) -> bytes:
     """The body of such a delivery."""
     repository = asdict(push.repository) | {"urls": sorted(push.repository.urls)}
+    commit = None if push.commit is None else asdict(push.commit)
+    if commit is not None:
+        del commit["parents"]  # an older release takes no field that it does not know
     fields: dict[str, Any] = {
         "repository": repository,
         "ref": str(push.ref),
         "before": push.before,
         "after": push.after,
-        "commit": None if push.commit is None else asdict(push.commit),
+        "commit": commit,
+        "several": push.several,
     }
     return json.dumps(fields, sort_keys=True).encode()
 
@@ -40,6 +44,7 @@ def parse_found(body: bytes) -> RefPushed:
             commit=None if commit is None else Commit(**commit),
             paths_note=FOUND_NOTE,
             found=True,
+            several=bool(fields.get("several")),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise MalformedPayload(f"a found push can't be read: {error}") from None

@@ -25,6 +25,8 @@ class Flows(Protocol):
     async def ensure(self, flow: str, wanted: Mapping[str, str]) -> list[str]:
         """See to it that flows of these ids, by id their keys, are under way.
 
+        One that ends meanwhile may run once more, so a body leaves alone what is done.
+
         Returns the ids of those that are given up: whoever took up their work has failed at it.
         """
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.chaos.dokploy.services import Config
-from tests.chaos.recording_backend import push_payload
+from tests.chaos.recording_backend import GIT, push_payload
 
 SKIP = "[skip ci]"
 DECIDED = 15.0
@@ -17,6 +17,11 @@ time that the push takes to be decided."""
 
 OLD = 120.0
 """Seconds that it may be old where it deploys one: the apps are all read once a minute."""
+
+
+def message(*, skip: bool) -> str:
+    """What a commit says, where it shall be skipped or not."""
+    return f"feat: change {SKIP}" if skip else "feat: change"
 
 
 @dataclass(frozen=True)
@@ -83,10 +88,10 @@ class Push:
             "id": self.origin.id,
             "name": name.rpartition("/")[2],
             "full_name": name,
-            "clone_url": f"https://git.example.com/{name}.git",
+            "clone_url": f"{GIT}/{name}.git",
             "pushed_at": int(self.at or time.time()),
         }
-        said["head_commit"]["message"] = self._message
+        said["head_commit"]["message"] = message(skip=self.skip)
         if self.kind == "tag":
             said |= {"ref": f"refs/tags/{self.branch}", "commits": []}
         return said
@@ -94,7 +99,8 @@ class Push:
     def _of_gitlab(self, before: str) -> dict[str, Any]:
         name = self.origin.repository
         files = sorted(f"{app}/file" for app in self.apps)
-        commit = {"id": self.after, "message": self._message, "modified": files}
+        told = message(skip=self.skip)
+        commit = {"id": self.after, "message": told, "modified": files}
         kind, refs = ("tag_push", "tags") if self.kind == "tag" else ("push", "heads")
         return {
             "object_kind": kind,
@@ -114,7 +120,3 @@ class Push:
             "commits": [commit | {"added": [], "removed": []}],
             "total_commits_count": 1,
         }
-
-    @property
-    def _message(self) -> str:
-        return f"feat: change {SKIP}" if self.skip else "feat: change"

@@ -37,6 +37,7 @@ from tests.chaos.dokploy.services import Config, Service, projects
 from tests.chaos.dokploy.words import queued, record
 
 __all__ = [
+    "GIT",
     "Asked",
     "Fault",
     "Handler",
@@ -52,7 +53,7 @@ __all__ = [
     "says_nothing",
 ]
 
-GIT = "https://git.example.com"
+GIT = "https://github.com"
 
 RECORDS = 10
 """How many of an app's deployments are kept."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 
-from tests.chaos.pushes import MONO, Origin, Push
+from tests.chaos.pushes import MONO, Origin, Push, message
 from tests.fakes.host import FakeRepository
 from tests.worlds.bridge import ZERO, hook_headers
 
@@ -129,11 +129,11 @@ class Sender:
             folders = {"docs"}
         before = self.repository.branches[branch]
         files = {f"{app}/file": f"{self.chance.random()}" for app in sorted(folders)}
-        after = self.repository.commit(files, branch=branch)
+        skip = not apps and self._drawn(self.habits.skipped)
+        after = self.repository.commit(files, branch=branch, message=message(skip=skip))
         for pull in self.repository.pulls.values():
             if pull.head == branch:
                 pull.commits.add(after)
-        skip = not apps and self._drawn(self.habits.skipped)
         now, of = time.time(), self.origin
         return Push("", branch, after, folders, unharmed, origin=of, skip=skip, at=now), before
 

@@ -40,20 +40,21 @@ async def played(on: Stage, put_back: Callable[[Stage, Copy], Awaitable[Forgotte
         copy = await taken(on)
         await asyncio.sleep(2.5)
     gone = await put_back(on, copy)
-    await found_again(on, gone)  # before anything more is pushed
+    forgotten = await found_again(on, gone)  # before anything more is pushed
     async with on.load(unharmed=False):
         await asyncio.sleep(1.0)
     await on.heal()
-    return judge_put_back(on, await all_quiet(on), gone).wrong
+    return forgotten + judge_put_back(on, await all_quiet(on), gone).wrong
 
 
-async def found_again(on: Stage, gone: Forgotten) -> None:
-    """Wait until what was pushed since the copy is live; what is not is a red line later."""
+async def found_again(on: Stage, gone: Forgotten) -> list[str]:
+    """Wait until what was pushed since the copy is live; return what is not in time."""
     deadline = time.monotonic() + FOUND
-    while time.monotonic() < deadline:
+    while True:
         wrong = judge_put_back(on, await all_quiet(on), gone).wrong
-        if not any(re.match("old last", one) for one in wrong):
-            return
+        left = [one for one in wrong if re.match("old last", one)]
+        if not left or time.monotonic() > deadline:
+            return left
         await asyncio.sleep(0.5)
 
 

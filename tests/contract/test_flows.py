@@ -210,7 +210,8 @@ async def test_what_should_be_under_way_is_started_or_taken_up_anew(
         if id_ in broken:
             broken.discard(id_)
             raise RuntimeError("a fault of our own")
-        await ledger.body(steps, id_)
+        if f"{id_} end" not in ledger.lines:  # it may have ended while `ensure` was called
+            await ledger.body(steps, id_)
 
     flows = await launched(work=body)
     wanted = {"0001.a": "a", "0002.b": "b", "0003.c": "c"}

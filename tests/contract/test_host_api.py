@@ -61,6 +61,16 @@ async def test_more_pull_requests_than_a_page_holds_are_all_found(host: Host) ->
     assert len(await host.api.pull_requests(NAME, sha)) == 130
 
 
+async def test_a_commit_says_what_it_is_and_what_it_was_made_on(host: Host) -> None:
+    before = host.repository.branches["main"]
+    sha = host.repository.commit({"a": "1"}, message="feat: a [skip ci]")
+
+    found = await host.api.commit(NAME, sha)
+
+    assert (found.sha, found.message) == (sha, "feat: a [skip ci]")
+    assert found.parents == (before,)
+
+
 async def test_a_commit_that_has_not_arrived_yet_is_not_found(host: Host) -> None:
     with pytest.raises(NotFound):
         await host.api.pull_requests(NAME, "d" * 40)

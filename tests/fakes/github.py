@@ -203,8 +203,11 @@ class FakeGithub(FakeHost):
         repository, sha = self._repository(request), request.match_info["sha"]
         if sha not in repository.commits:
             raise web.HTTPUnprocessableEntity(text=f"No commit found for SHA: {sha}")
-        shown = example(f"{REPOSITORY}/commits/{{ref}}") | {"sha": sha}
-        shown["commit"]["message"] = repository.commits[sha].message
+        # The example's own file lacks what the description demands of each.
+        shown = example(f"{REPOSITORY}/commits/{{ref}}") | {"sha": sha, "files": []}
+        commit = repository.commits[sha]
+        shown["commit"]["message"] = commit.message
+        shown["parents"] = [shown["parents"][0] | {"sha": parent} for parent in commit.parents]
         return web.json_response(shown)
 
     async def _pulls(self, request: web.Request) -> web.Response:

@@ -227,7 +227,13 @@ class FakeGitlab(FakeHost):
     async def _commit(self, request: web.Request) -> web.Response:
         project, sha = self._project(request), request.match_info["sha"]
         self._known(project, sha)
-        shown = {"id": sha, "message": project.commits[sha].message, "author_name": "Ada"}
+        commit = project.commits[sha]
+        shown = {
+            "id": sha,
+            "message": commit.message,
+            "author_name": "Ada",
+            "parent_ids": [*commit.parents],
+        }
         return web.json_response(shown)
 
     async def _compare(self, request: web.Request) -> web.Response:

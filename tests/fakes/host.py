@@ -421,13 +421,15 @@ class FakeHost:
         try:
             answer = await self._answer(request, handler, planned)
         finally:
-            said = answer.body if isinstance(answer, web.Response) else b""
+            # A stream was cut off, or has no end: it is no answer that a host would give.
+            whole = answer if isinstance(answer, web.Response) else None
+            said = whole.body if whole else b""
             self.asked.append(
                 Asked(
                     request.method,
                     request.path_qs,
                     at,
-                    answer.status if answer else 0,
+                    whole.status if whole else 0,
                     body,
                     request.headers.get("Authorization", request.headers.get("PRIVATE-TOKEN", "")),
                     said if isinstance(said, bytes) else b"",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bridge.core.decision import Reason, decide
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Commit, Ref, RefKind, Repository
 from bridge.core.found import FOUND_EVENT, parse_found
@@ -36,6 +37,7 @@ class FakeApi:
     listed: list[Hook] = field(default_factory=list)
     tries: list[Sending] = field(default_factory=list)
     payloads: dict[str, Payload | None] = field(default_factory=dict)
+    commits: dict[str, Commit] = field(default_factory=dict)
     refuses: bool = False
     asked: list[str] = field(default_factory=list)
     away: bool = False
@@ -49,7 +51,7 @@ class FakeApi:
         self._ask(f"commit {sha}")
         if sha == C:
             raise NotFound("github: no such commit")
-        return Commit(sha, "feat: something", "Ada")
+        return self.commits.get(sha, Commit(sha, "feat: something", "Ada"))
 
     async def head(self, repository: str, branch: str) -> str | None:
         self._ask(f"head {branch}")
@@ -173,6 +175,31 @@ async def test_a_head_that_no_webhook_has_told_of_is_kept_as_a_push(scene: Scene
     )
     assert (push.before, push.after, push.commit) == (A, B, Commit(B, "feat: something", "Ada"))
     assert (push.paths, push.found) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("parents", "reason"),
+    [
+        ((A,), Reason.SKIP_DIRECTIVE),
+        ((A, C), Reason.SKIP_DIRECTIVE),  # a merge
+        ((C,), Reason.PATHS_UNKNOWN),  # somebody's push lies between
+        ((C, A), Reason.PATHS_UNKNOWN),
+        ((), Reason.PATHS_UNKNOWN),
+    ],
+)
+async def test_a_head_that_asks_to_be_skipped_speaks_for_no_push_but_its_own(
+    scene: Scene, parents: tuple[str, ...], reason: Reason
+) -> None:
+    waits = app(watch_paths=("web/**",))
+    scene.api.heads["main"] = A
+    await scene.decided(MAIN, C, A)
+    scene.api.heads["main"] = B
+    scene.api.commits[B] = Commit(B, "chore: notes [skip ci]", "Ada", parents=parents)
+
+    await scene.looks(waits)
+
+    (kept,) = await scene.kept()
+    assert decide(parse_found(kept.body), waits).reason is reason
 
 
 async def test_a_webhook_has_its_time_before_anything_is_found(scene: Scene) -> None:

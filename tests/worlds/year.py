@@ -207,6 +207,7 @@ def _refused(now: float) -> Iterator[dict[str, Any]]:
             "path": "/hooks/github",
             "network": "192.0.2.0/24",
             "repository": "4711",
+            "kind": "X-Hub-Signature-256 does not fit the body",
             "why": "X-Hub-Signature-256 does not fit the body",
             "count": 3,
             "last": now - 60.0 * number - 5,

@@ -51,7 +51,10 @@ class GithubApi:
         found = read(_COMMIT, path, answer, SERVICE, reads=True)
         author = found.commit.author
         name = author.name if author and author.name else ""
-        return Commit(found.sha, found.commit.message, name, web_url(found.html_url))
+        parents = tuple(parent.sha for parent in found.parents)
+        return Commit(
+            found.sha, found.commit.message, name, web_url(found.html_url), parents=parents
+        )
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
         path, found = f"/commits/{commit}/pulls", list[PullRequest]()
@@ -177,10 +180,15 @@ class _Written(Model):
     author: _Author | None = None
 
 
+class _Parent(Model):
+    sha: str
+
+
 class _Commit(Model):
     sha: str
     html_url: str | None = None
     commit: _Written
+    parents: tuple[_Parent, ...] = ()
 
 
 class _Branch(Model):

@@ -51,7 +51,13 @@ class GitlabApi:
         path = f"/repository/commits/{part(sha)}"
         answer = await self._access.ask(repository, "GET", path)
         found = read(_COMMIT, path, answer, SERVICE, reads=True)
-        return Commit(found.id, found.message, found.author_name, web_url(found.web_url))
+        return Commit(
+            found.id,
+            found.message,
+            found.author_name,
+            web_url(found.web_url),
+            parents=found.parent_ids,
+        )
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
         path, found = f"/repository/commits/{part(commit)}/merge_requests", list[PullRequest]()
@@ -183,6 +189,7 @@ class _Commit(Model):
     message: str = ""
     author_name: str = ""
     web_url: str | None = None
+    parent_ids: tuple[str, ...] = ()
 
 
 class _Merge(Model):

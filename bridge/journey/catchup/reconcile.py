@@ -167,7 +167,14 @@ class Reconciler:
             return False
         await self._budget.spend()
         commit = await self._commit(api, repository, move.after)
-        push = RefPushed(repository, ref, move.before, move.after, commit=commit)
+        push = RefPushed(
+            repository,
+            ref,
+            move.before,
+            move.after,
+            commit=commit,
+            several=ref.kind is RefKind.BRANCH and move.before not in commit.parents[:1],
+        )
         id_ = _id_of(key, move)
         kept = await self._inbox.keep(
             NewDelivery(repository.host, id_, FOUND_EVENT, {}, write_found(push), now)
