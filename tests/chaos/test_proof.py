@@ -60,6 +60,10 @@ CALM = Scenario(nothing_else, elsewhere=True)
 SQLITE, BOTH, POSTGRES = ("sqlite",), ("sqlite", "postgres"), ("postgres",)
 
 
+TRIES = 3
+"""Runs in which a bug must show once: some need a push at just the wrong moment."""
+
+
 @dataclass(frozen=True)
 class Proof:
     """A bug, what happens to it, and how the line begins that it turns red: a pattern.
@@ -84,7 +88,7 @@ class Proof:
 PROOFS = (
     Proof("answered_before_it_is_kept", (KILLED,), "lost: ", BOTH),
     Proof("delivery_ids_are_not_looked_at", (CALM,), "twice: kept twice", BOTH),
-    Proof("same_push_of_two_webhooks_is_not_recognised", (CALM,), "twice: app-"),
+    Proof("same_push_of_two_webhooks_is_not_recognised", (CALM,), r"twice: \w+-\d"),
     Proof("recordings_overlap", (CALM,), "twice: wished twice", POSTGRES, outage=6.0),
     Proof("refused_now_and_then", (CALM,), "unheard: "),
     Proof("fails_at_the_door", (CALM,), "odd answers: 500"),
@@ -92,8 +96,8 @@ PROOFS = (
     Proof("done_before_it_is_decided", (KILLED,), "undecided: "),
     Proof("every_file_concerns_every_app", (CALM,), "wrongly decided: "),
     Proof("apps_as_they_were", (CONFIGURED,), "skipped as it was: "),
-    Proof("no_turns_of_an_app", (CALM,), "overlapping: app-", BOTH, build=1.0),
-    Proof("asks_again_blindly", (CUT_OFF,), "twice: app-", outage=4.0),
+    Proof("no_turns_of_an_app", (CALM,), r"overlapping: \w+-\d", BOTH, build=1.0),
+    Proof("asks_again_blindly", (CUT_OFF,), r"twice: \w+-\d", outage=4.0),
     Proof("asks_again_for_the_dead", (KILLED_ASKING,), "twice: .*asked again for"),
     Proof("gives_up_without_an_answer", (CUT_OFF,), "denied: ", outage=4.0),
     Proof("refused_key_is_a_no", (NO_DATABASE,), "claimed wrongly: "),
@@ -109,8 +113,8 @@ PROOFS = (
     Proof(
         "nobody_takes_over", (ALL_KILLED,), r"\d+ never end, as\ndeployment", POSTGRES, quiet=30.0
     ),
-    Proof("newest_goes_first", (CALM,), "out of order: app-"),
-    Proof("what_goes_on_is_enough", (CALM,), "old last: app-", build=1.0),
+    Proof("newest_goes_first", (CALM,), r"out of order: \w+-\d"),
+    Proof("what_goes_on_is_enough", (CALM,), r"old last: \w+-\d", build=1.0),
     Proof("comments_are_not_looked_for", (HOST_FAILS,), "comments wrong: "),
     Proof("objects_are_not_looked_for", (HOST_FAILS,), "objects wrong: "),
     Proof("cards_are_not_looked_for", (SLACK_FAILS,), "cards wrong: "),
@@ -130,21 +134,27 @@ EACH = [
 async def test_a_planted_bug_turns_its_line_red(
     proof: Proof, kind: str, tmp_path: Path, chaos_lines: list[str]
 ) -> None:
-    began = time.monotonic()
-    async with few(kind, tmp_path, proof.bug) as on:
-        on.backend.build_seconds = proof.build
-        on.pace = replace(LIGHT, outage=proof.outage, quiet=proof.quiet)
-        for sender in on.senders:
-            sender.pause = proof.pause or sender.pause
-        wrong = await wrong_with(on, proof.group)
+    found, said = False, ""
+    for number in range(TRIES):
+        began = time.monotonic()
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        async with few(kind, folder, proof.bug) as on:
+            on.backend.build_seconds = proof.build
+            on.pace = replace(LIGHT, outage=proof.outage, quiet=proof.quiet)
+            for sender in on.senders:
+                sender.pause = proof.pause or sender.pause
+            wrong = await wrong_with(on, proof.group)
 
-    red = Counter(re.split(":|, as", line)[0] for line in wrong)
-    told = ", ".join(f"{what} {count}" for what, count in red.items())
-    chaos_lines.append(f"{kind}: {proof.bug}: {told}; {time.monotonic() - began:.0f} s")
-    said = "\n".join([told, *wrong[:5]])
-    assert any(re.match(proof.line, line) for line in wrong), said
-    assert "the bridge failed inside" not in said, f"it crashes, so it proves nothing: {said}"
-    assert not on.fleet.deaths
+        red = Counter(re.split(":|, as", line)[0] for line in wrong)
+        told = ", ".join(f"{what} {count}" for what, count in red.items())
+        chaos_lines.append(f"{kind}: {proof.bug}: {told}; {time.monotonic() - began:.0f} s")
+        said = "\n".join([told, *wrong[:5]])
+        assert "the bridge failed inside" not in said, f"it crashes, so it proves nothing: {said}"
+        assert not on.fleet.deaths
+        if found := any(re.match(proof.line, line) for line in wrong):
+            break
+    assert found, said
 
 
 @pytest.mark.slow
