@@ -108,7 +108,12 @@ PROOFS = (
     Proof("failed_is_unknown", (BUILDS_FAIL,), "unknown ends: "),
     Proof("failed_is_cancelled", (BUILDS_FAIL,), "claimed wrongly: "),
     Proof("last_line_is_the_reason", (BUILDS_FAIL,), "reasons wrong: "),
-    Proof("emptied_is_lost", (EMPTIED,), "asked after cancel: ", outage=4.0, pause=(8.0, 12.0)),
+    Proof(
+        *("emptied_is_lost", (EMPTIED,), "asked after cancel: "),
+        build=2.0,
+        outage=4.0,
+        pause=(8.0, 12.0),
+    ),
     Proof("stuck_is_lost", (NO_LOGS,), "twice: .*asked again for|claimed wrongly: .*log folder"),
     Proof(
         "nobody_takes_over", (ALL_KILLED,), r"\d+ never end, as\ndeployment", POSTGRES, quiet=30.0
