@@ -5,7 +5,7 @@ https://docs.github.com/en/rest
 
 from collections.abc import AsyncIterator
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from bridge.core.events import Commit, Repository
 from bridge.githosts.asking.client import cut, numeric, read
@@ -188,7 +188,7 @@ class _Commit(Model):
     sha: str
     html_url: str | None = None
     commit: _Written
-    parents: tuple[_Parent, ...] = ()
+    parents: list[_Parent] = Field(default_factory=list)
 
 
 class _Branch(Model):

@@ -5,7 +5,7 @@ https://docs.gitlab.com/api/rest/
 
 from collections.abc import AsyncIterator
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from bridge.core.errors import Refused
 from bridge.core.events import Commit, Repository
@@ -56,7 +56,7 @@ class GitlabApi:
             found.message,
             found.author_name,
             web_url(found.web_url),
-            parents=found.parent_ids,
+            parents=tuple(found.parent_ids),
         )
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
@@ -189,7 +189,7 @@ class _Commit(Model):
     message: str = ""
     author_name: str = ""
     web_url: str | None = None
-    parent_ids: tuple[str, ...] = ()
+    parent_ids: list[str] = Field(default_factory=list)
 
 
 class _Merge(Model):

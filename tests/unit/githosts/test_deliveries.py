@@ -48,7 +48,9 @@ def plain(event):
     if "ref" in found:
         found["ref"] = str(event.ref)
         found["repository"]["urls"] = sorted(event.repository.urls)
-        assert not found.pop("found")  # only reconciliation says so
+        # Only reconciliation says so.
+        assert not found.pop("found") and not found.pop("several")
+        assert not (found["commit"] or {}).pop("parents", ())
     return json.loads(json.dumps(found))
 
 
