@@ -119,7 +119,13 @@ def say_json(value: Any) -> None:
 def as_json(value: Any, *, only_ascii: bool = False) -> str:
     """JSON in which whatever might steer a terminal is escaped; line breaks are its own."""
     text = json.dumps(value, indent=2, ensure_ascii=only_ascii)
-    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _ESCAPED.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    """Return a character as JSON escapes it; one beyond the first plane takes two escapes."""
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(*[iter(units)] * 2, strict=True))
 
 
 def _writes_utf8() -> bool:
