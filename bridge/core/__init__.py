@@ -13,5 +13,6 @@ Where to look:
     changing an app    configuring/
     backends           troubles (those that can't be read)
     people             access (who may do what), chat/
+    what was read      misfits (fields that are not as they must be)
     all of it          errors, trace, steady (a clock), pacing, database, roles
 """
