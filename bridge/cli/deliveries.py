@@ -15,7 +15,7 @@ from bridge.cli.finding import known_app
 from bridge.cli.forms import arrived_form, decision_form, deployment_form
 from bridge.cli.moments import Since, moment_of
 from bridge.cli.outcomes import Arrived, about_words, became, decision_line, outcomes_of
-from bridge.cli.refused import list_refused, missing
+from bridge.cli.refused import list_refused, suspects
 from bridge.cli.show import (
     STYLES,
     Listing,
@@ -111,7 +111,7 @@ class Given:
 
 
 async def _list(settings: "Settings", given: Given, json: bool) -> None:
-    why_none, found = NONE_YET, []
+    why_none, found, refused = NONE_YET, [], None
     since = moment_of(given.since, time.time())
     try:
         async with kept_in(settings) as stores:
@@ -123,8 +123,9 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
             app_id = None if known is None else known.app.id
             wanted = Wanted(given.limit, since, named_repo(given.repo), app_id, given.failed)
             found = await all_of(stores, await look_up(stores, wanted), settings)
-            if not found and (given.narrows or await missing(stores, None, time.time())):
-                why_none = await _none_fits(stores, given)
+            if not found:
+                why_none = await _none_fits(stores, given) if given.narrows else NONE_YET
+                refused = await suspects(stores, None, time.time())
     except NotFound as error:
         if given.app is not None:
             raise
@@ -137,20 +138,21 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
         side=3,
     )
     listing.say(found, why_none, json=json)
+    if refused:
+        refused.tell()
     if len(found) == given.limit and not json:
         hint(f"the newest {given.limit}; more with --limit")
 
 
 async def _none_fits(stores: "Stores", given: Given) -> str:
-    """Why nothing is listed: what else there is, and what was refused."""
-    words = ["no delivery fits" if given.narrows else NONE_YET]
+    """Why nothing is listed, and what else there is."""
     if given.repo is not None:
         names = sorted(set((await stores.journal.repositories()).values()))
         if not keys_of(given.repo, dict(zip(names, names, strict=True))):
             near = get_close_matches(given.repo, names, n=3, cutoff=0.5) or names[:3]
             asked = f"; did you mean {' or '.join(near)}?" if near else ""
-            words = [f"nothing has come from a repository {given.repo!r}{asked}"]
-    return clean("; ".join([*words, *filter(None, [await missing(stores, None, time.time())])]))
+            return clean(f"nothing has come from a repository {given.repo!r}{asked}")
+    return "no delivery fits"
 
 
 def named_repo(name: str | None) -> str | None:

@@ -93,13 +93,13 @@ def say(text: str, style: str = "") -> None:
         typer.echo(text)
 
 
-def hint(text: str, style: str = "dim") -> None:
+def hint(text: str, style: str = "dim", indent: int = 0) -> None:
     """A line for a person, beside the output that a script reads."""
     text = clean_lines(text)
     if sys.stderr.isatty():
-        console(stderr=True).print(text, style=style)
+        console(stderr=True).print(indented(text, indent) if indent else text, style=style)
     else:
-        typer.echo(text, err=True)
+        typer.echo(f"{' ' * indent}{text}", err=True)
 
 
 def say_error(text: str) -> None:

@@ -11,7 +11,7 @@ from bridge.cli.deployments import AppName, source_of, tail_lines, whole_log
 from bridge.cli.finding import known_app
 from bridge.cli.forms import decision_form, ended_form, waits_form
 from bridge.cli.outcomes import became, decision_line
-from bridge.cli.refused import missing
+from bridge.cli.refused import suspects
 from bridge.cli.show import STYLES, clock, console, hint, indented, iso, on_terminal, say_json
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.cli.verdicts import say_decisions
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from bridge.app.storage import Stores
     from bridge.core.lifecycle import Deployment
-    from bridge.core.watch import App
     from bridge.ports.outcomes import Explained
     from bridge.settings import Settings
 
@@ -49,19 +48,20 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
         app = ruled(known.app, book_of(settings))
         found = await stores.journal.explained(app.id, commit=commit, limit=limit)
         ended = await _deployments(stores, app.id, found)
-        host = host_of(app)
-        refused = await missing(stores, host, time.time(), since=found[0].at if found else 0.0)
+        since = found[0].at if found else 0.0
+        refused = await suspects(stores, app.source, time.time(), since)
     if not found:
         what = f"commit {commit}" if commit else "anything"
         words = [
             f"no delivery has brought {what} for {app.label}",
-            refused,
             (
                 f"`dokploy-bridge deliveries` lists what came, and {app.label} deploys from"
                 f" {source_of(app)}"
             ),
         ]
-        raise NotFound("; ".join(filter(None, words)))
+        if refused:
+            refused.tell()
+        raise NotFound("; ".join(words))
     if json:
         now = None if known.gone else waits_form(app)
         say_json([_explained_form(one, ended.get(one.seq)) | {"now": now} for one in found])
@@ -75,7 +75,7 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
             line = decision_line(one.decision, ended.get(one.seq))
             typer.echo(clean(f"{iso(one.at)} {_subject(one)} {line}"))
     if refused and commit is None:
-        hint(clean(refused), "yellow")
+        refused.tell()
 
 
 def _say(found: "Sequence[Explained]", ended: "Mapping[int, Deployment]") -> None:
@@ -103,14 +103,6 @@ async def _deployments(
     ids = [deployment_id(one.seq, app_id) for one in found if one.decision.deploy]
     made = [await stores.journal.deployment(id_) for id_ in ids]
     return {one.seq: one for one in made if one is not None}
-
-
-def host_of(app: "App") -> str | None:
-    """The Git host whose webhooks an app waits for; None where its source does not say."""
-    from bridge.core.refused import TITLES
-
-    source = app.source
-    return str(source.type) if source is not None and str(source.type) in TITLES else None
 
 
 def _explained_form(one: "Explained", deployment: "Deployment | None") -> dict[str, Any]:
