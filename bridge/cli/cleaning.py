@@ -64,6 +64,21 @@ def shrunk(id_: str) -> str:
     return text if len(text) <= LONGEST_ID else f"{text[: LONGEST_ID - 1]}…"
 
 
+LONGEST_BRANCH = 48
+
+
+def short_branch(name: str) -> str:
+    """Return a branch's name for a list on a terminal: of a long one the beginning and the end.
+
+    Teams begin names alike, and end them with what tells them apart.
+    """
+    text = clean(name)
+    if len(text) <= LONGEST_BRANCH:
+        return text
+    end = LONGEST_BRANCH * 2 // 5
+    return f"{text[: LONGEST_BRANCH - end - 1]}…{text[-end:]}"
+
+
 def clean_lines(text: str) -> str:
     """Text with its line breaks and tabs, and without other control characters."""
     kept = re.split(r"([\n\t])", text)

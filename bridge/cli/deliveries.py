@@ -213,13 +213,13 @@ def _row(one: Arrived, now: float) -> "list[str | Text]":
 
     delivery = one.delivery
     outcome = Text("\n").join(
-        Text(clean(words), _style_of(one, words)) for words in outcomes_of(one) or [""]
+        Text(clean(words), _style_of(one, words)) for words in outcomes_of(one, short=True) or [""]
     )
     return [
         ago(delivery.received_at, now),
         delivery.id if len(delivery.id) <= 13 else f"{delivery.id[:12]}…",
         f"{delivery.host} {delivery.event}",
-        about_words(one.about),
+        about_words(one.about, short=True),
         outcome if outcome.plain else Text(str(delivery.state), STYLES[delivery.state]),
     ]
 
@@ -227,7 +227,9 @@ def _row(one: Arrived, now: float) -> "list[str | Text]":
 def _style_of(one: Arrived, words: str) -> str:
     if words == one.delivery.error:
         return "red" if one.delivery.state == "failed" else "dim"
-    ended = next((d for d in one.deployments.values() if words.endswith(became(d))), None)
+    ended = next(
+        (d for d in one.deployments.values() if words.endswith(became(d, short=True))), None
+    )
     return (
         STYLES["skip"]
         if ended is None and words.startswith("skips")

@@ -1,12 +1,13 @@
 """`why`: the recorded decisions about an app."""
 
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bridge.cli.apps import waits_in_words
-from bridge.cli.cleaning import clean
+from bridge.cli.cleaning import clean, short_branch
 from bridge.cli.deployments import AppName, source_of, tail_lines, whole_log
 from bridge.cli.finding import known_app
 from bridge.cli.forms import decision_form, ended_form, waits_form
@@ -67,7 +68,7 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
         say_json([_explained_form(one, ended.get(one.seq)) | {"now": now} for one in found])
         return
     if not known.gone:
-        hint(clean(f"now {waits_in_words(app)}"))
+        hint(clean(f"now {waits_in_words(app, short=sys.stderr.isatty())}"))
     if on_terminal():
         _say(found, ended)
     else:
@@ -87,7 +88,7 @@ def _say(found: "Sequence[Explained]", ended: "Mapping[int, Deployment]") -> Non
         if (deployment := ended.get(one.seq)) is None:
             continue
         style = STYLES.get(deployment.state, "")
-        console().print(indented(clean(became(deployment)), 2), style=style or None)
+        console().print(indented(clean(became(deployment, short=True)), 2), style=style or None)
         if deployment is newest and (tail := tail_lines(deployment)):
             for line in [*tail, clean(whole_log(deployment))]:
                 begin = len(line) - len(line.lstrip())
@@ -116,12 +117,13 @@ def _explained_form(one: "Explained", deployment: "Deployment | None") -> dict[s
     }
 
 
-def _subject(one: "Explained") -> str:
+def _subject(one: "Explained", *, short: bool = False) -> str:
     if one.ref is None:
         return one.delivery or f"#{one.seq}"
-    return f"{one.ref.removeprefix('refs/heads/')}@{(one.commit or '')[:7]}"
+    ref = one.ref.removeprefix("refs/heads/")
+    return f"{short_branch(ref) if short else ref}@{(one.commit or '')[:7]}"
 
 
 def _heading(one: "Explained") -> str:
     moment = time.strftime("%Y-%m-%d ", time.localtime(one.at)) + clock(one.at)
-    return f"{moment}  {_subject(one)}"
+    return f"{moment}  {_subject(one, short=True)}"

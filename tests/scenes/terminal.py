@@ -51,6 +51,9 @@ WHY = "fatal: could not read from https://github.com/my-org/mono.git: repository
 TAIL = f"Cloning into 'code'...\n#5 [3/3] RUN make {EVIL}\n{WHY}\n{'x' * 130}"
 SHAS = {name: digit * 40 for name, digit in zip(("old", "new", "bad"), "0ab", strict=True)}
 
+BRANCH = "release/2026-05-newsletters-with-attachments-for-the-northern-region-part-2"
+NO_BRANCH = f"fatal: Remote branch {BRANCH} not found in upstream origin"
+
 GIT = Source(SourceType.GITHUB, repository="my-org/mono", branch="main")
 WEB = App("app_web", "web", "shop", source=GIT, watch_paths=("web/**",), auto_deploy=True)
 API = App("app_api", "api", "shop", source=GIT, trigger=Trigger.TAG)
@@ -59,7 +62,7 @@ WORKER = App(
     "worker-that-sends-the-newsletters",
     LONG,
     environment="staging",
-    source=Source(SourceType.GITLAB, repository=f"{LONG}/a/b/c/mono", branch="release/2026-05"),
+    source=Source(SourceType.GITLAB, repository=f"{LONG}/a/b/c/mono", branch=BRANCH),
     watch_paths=("services/worker/**", "libraries/**", "!**/*.md"),
 )
 IMAGE = App("app_image", "db", "shop", source=Source(SourceType.DOCKER, image="postgres:17"))
@@ -170,7 +173,8 @@ async def _fill(stores: Stores) -> None:
     journal = stores.journal
     await journal.save_apps("dokploy", APPS)
     await push(stores, 1, "old", 3 * DAY, (WEB, State.DONE, "commit 0000000 is live"))
-    await push(stores, 2, "new", 2 * HOUR, (WORKER, State.RUNNING, "builds"), author=f"Eve {EVIL}")
+    builds = (WORKER, State.RUNNING, f"{NO_BRANCH} at first; builds")
+    await push(stores, 2, "new", 2 * HOUR, builds, author=f"Eve {EVIL}", branch=BRANCH)
     failed = (WEB, State.FAILED, WHY)
     hostile = (ODD, State.FAILED, f"make: {EVIL} *** no rule to make {DEEP}")
     await push(stores, 3, "bad", 12 * MINUTE, failed, hostile, skipped=(API, WORKER))
@@ -206,15 +210,19 @@ async def push(
     evidence: str = f"{DEEP} matches web/**",
     tail: str = TAIL,
     repository: str = "my-org/mono",
+    branch: str = "main",
 ) -> None:
     """A push that was decided, and what became of the deployments that it led to."""
     id_ = f"{'72d3162e' if seq == 3 else f'{seq:08d}'}-cc78-11e3-81ab-4c9367dc0958"
     commit = SHAS.get(commit, commit)
     CLOCK.now = NOW - age
-    body = json.dumps(_payload(commit))
+    ref = f"refs/heads/{branch}"
+    body = json.dumps(_payload(commit) | {"ref": ref})
     new = NewDelivery("github", id_, "push", {"x": EVIL}, body.encode(), NOW - age)
     await stores.inbox.keep(new)
-    made = tuple(_deployment(seq, id_, one, commit, age, author) for one, _, _ in deployed)
+    made = tuple(
+        replace(_deployment(seq, id_, one, commit, age, author), ref=ref) for one, _, _ in deployed
+    )
     decisions = (
         *(Decision(one.id, one.label, Reason.PATH_HIT, evidence) for one, _, _ in deployed),
         *(
@@ -223,7 +231,7 @@ async def push(
         ),
     )
     seen = PushSeen(
-        "github 4711 refs/heads/main",
+        f"github 4711 {ref}",
         SHAS["old"],
         commit,
         moment=str(seq),
