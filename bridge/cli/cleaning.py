@@ -86,5 +86,5 @@ def clean_lines(text: str) -> str:
 
 
 def clean_line(line: str) -> str:
-    """A line of a log without control characters; its indentation stays."""
-    return harmless(line).rstrip()
+    """A line of a log without control characters; its indentation stays, also by tabs."""
+    return harmless(line.expandtabs()).rstrip()

@@ -113,7 +113,7 @@ def say_error(text: str) -> None:
 
 def say_json(value: Any) -> None:
     """A value for a script; a person who reads it on a terminal is not steered by it either."""
-    typer.echo(as_json(value, only_ascii=not _writes_utf8()))
+    typer.echo(as_json(value, only_ascii=not writes_utf8()))
 
 
 def as_json(value: Any, *, only_ascii: bool = False) -> str:
@@ -128,7 +128,8 @@ def _escape(found: re.Match[str]) -> str:
     return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(*[iter(units)] * 2, strict=True))
 
 
-def _writes_utf8() -> bool:
+def writes_utf8() -> bool:
+    """Whether standard output takes every character."""
     return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
 
 
