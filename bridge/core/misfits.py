@@ -158,9 +158,9 @@ def place(path: Sequence[int | str], data: Any = UNREAD) -> str:
 
 def misfit(problem: Problem, data: Any = UNREAD, forms: Mapping[str, str] | None = None) -> str:
     """Return one problem in words: "commits[0].added: it must be a list, and a text came"."""
-    where = place(problem["loc"], data)
-    instead = came(problem)
-    words = rule(problem, forms) + (f", and {instead} came" if instead else "")
+    where, must, instead = place(problem["loc"], data), rule(problem, forms), came(problem)
+    says_more = instead and not must.endswith(f" {instead}")  # strict tuples refuse a list, too
+    words = f"{must}, and {instead} came" if says_more else must
     return f"{where}: {words}"[:LONGEST] if where else words.replace("it", "the body", 1)[:LONGEST]
 
 

@@ -65,6 +65,7 @@ class _Outer(BaseModel):
     model_config = ConfigDict(strict=True)
     inner: list[_Inner] | None = None
     either: _Inner | int | None = None
+    pair: tuple[int, ...] = ()
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,7 @@ class _Outer(BaseModel):
         ({"inner": [{"name": 7}]}, "inner[0].name: it must be a text, and a number came"),
         ({"inner": [{"name": "", "size": 0}]}, "inner[0].size: it must be at least 1"),
         ({"inner": [{}] * 9}, "; and 6 more"),
+        ({"pair": [1]}, "pair: it must be a list"),
         ({"either": SECRET}, "either: it must be an object, and a text came"),
     ],
 )
@@ -86,6 +88,7 @@ def test_a_misfit_tells_the_field_the_rule_and_what_came(data: Any, words: str) 
 
     said = misfits(caught.value, data)
     assert words in said
+    assert "a list, and a list" not in said
     assert SECRET not in said
 
 
