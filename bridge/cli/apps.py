@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bridge.cli.cleaning import clean
+from bridge.cli.cleaning import clean, short_branch
 from bridge.cli.deployments import AppName, source_of
 from bridge.cli.forms import app_form, finding_words, said, tag_words
 from bridge.cli.show import STYLES, Listing, ago, console, hint, iso, on_terminal, say, say_json
@@ -207,7 +207,7 @@ def _deploys(app: "App") -> str:
     rules = said(app.rules)
     tags = ", ".join(f"{one}†" for one in tag_words(app.rules))
     what = _marked(str(app.waits_for), "trigger" in rules)
-    branch = _marked(app.branch or "no branch", "branch" in rules)
+    branch = _marked(short_branch(app.branch or "no branch"), "branch" in rules)
     watched = _marked(" ".join(app.watched or ("everything",)), "watch_paths" in rules)
     what = f"{what} {tags}" if tags else what
     return f"{what} of {branch} from {source_of(app)}, watches {watched}"
@@ -225,11 +225,17 @@ def _line(app: "App", last: "Deployment | None", live: "Deployment | None") -> s
     return line + (f"; warning: {TWICE}" if app.deploys_twice else "")
 
 
-def waits_in_words(app: "App") -> str:
-    """What an app deploys and when, and which of that our own rules say."""
+def waits_in_words(app: "App", *, short: bool = False) -> str:
+    """What an app deploys and when, and which of that our own rules say.
+
+    Args:
+        short: of a long branch only the beginning and the end.
+    """
     if not app.pushed:
         return f"{app.label}: no push deploys it, its source is {source_of(app)}"
     watched = " ".join(app.watched or ("everything",))
-    line = f"{app.label}: {app.waits_for} of {app.branch or 'no branch'} from {source_of(app)}"
+    branch = app.branch or "no branch"
+    branch = short_branch(branch) if short else branch
+    line = f"{app.label}: {app.waits_for} of {branch} from {source_of(app)}"
     rules = ", ".join(f"{name}={dumps(value)}" for name, value in said(app.rules).items())
     return f"{line}, watches {watched}" + (f", by our rules {rules}" if rules else "")

@@ -120,7 +120,9 @@ async def _shown(settings: "Settings", wanted: Wanted) -> int:
         one = await _at_backend(reach, wanted.deployment, ours)
         if one is None:
             assert ours is not None
-            _say_kept(app, ours, wanted, f"the backend has forgotten {ours.id}")
+            _say_kept(
+                app, ours, wanted, f"the backend has forgotten deployment {ours.seq} of {app.label}"
+            )
             return 0
         text = await reach.backend.log_tail(one, WHOLE if wanted.follow else lines)
         if not wanted.json:
@@ -212,7 +214,7 @@ def _say_kept(app: "App", deployment: "Deployment", wanted: Wanted, why: str) ->
             }
         )
         return
-    hint(f"{why}; kept of {deployment.id}:")
+    hint(f"{why}; the end of the log of deployment {deployment.seq} was kept:")
     _print(log)
 
 

@@ -9,12 +9,14 @@ import typer
 
 from bridge.cli.cleaning import clean
 from bridge.cli.reaching import Reach, person, reached
-from bridge.cli.show import hint, say, say_json, say_table
+from bridge.cli.show import console, hint, on_terminal, say, say_json, say_table, table
 from bridge.cli.using import run, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from rich.text import Text
 
     from bridge.core.configuring.merge import Wanted
     from bridge.core.configuring.plan import Plan
@@ -138,11 +140,27 @@ def _seen_when(reach: Reach) -> str:
 
 
 def say_fields(title: str, fields: dict[str, Any]) -> None:
-    """Fields of an app that say something, one on a line."""
+    """Fields of an app that say something, one on a line.
+
+    A terminal also shows whose they are, and the entries of a list one below the other.
+    """
     from bridge.core.configuring.difference import text_of
 
-    said = {name: text_of(value) for name, value in fields.items() if value is not None}
+    said = {name: value for name, value in fields.items() if value is not None}
     if not said:
         say(f"{clean(title)}: nothing is set")
-        return
-    say_table(("field", "*value"), list(said.items()), [f"{n}: {v}" for n, v in said.items()])
+    elif on_terminal():
+        console().print(clean(title), style="bold")
+        console().print(table(("field", "*value"), [[n, _listed(v)] for n, v in said.items()]))
+    else:
+        for name, value in said.items():
+            typer.echo(clean(f"{name}: {text_of(value)}"))
+
+
+def _listed(value: Any) -> "Text":
+    from rich.text import Text
+
+    from bridge.core.configuring.difference import text_of
+
+    entries = value if isinstance(value, tuple) and value else (text_of(value),)
+    return Text("\n".join(map(clean, entries)))

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from json import dumps, loads
 from pathlib import Path
@@ -9,14 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from bridge.cli.cleaning import clean
+from bridge.cli.cleaning import STEERING, clean
 from bridge.cli.exits import exit_code_of
-from bridge.cli.show import MASKED, hint, say, say_error, say_json
+from bridge.cli.show import MASKED, hint, say, say_error, say_json, writes_utf8
 from bridge.cli.using import Config, Json, settings_of
 from bridge.core.errors import BridgeError, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+WIDEST_LINE = 80
+"""Characters of a line beyond which a list is written an entry a line."""
+
+_ESCAPED = re.compile(f"[{STEERING}]")
+_NOT_ASCII = re.compile(r"[^\x20-\x7e]")
 
 group = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 
@@ -87,7 +94,7 @@ def show(config: Config = None, json: Json = False) -> None:
     if json:
         say_json(_nested(found))
     else:
-        typer.echo("\n".join(_lines(found)))
+        typer.echo("\n".join(_lines(found, only_ascii=not writes_utf8())))
 
 
 class Shown(NamedTuple):
@@ -113,15 +120,34 @@ def shown(settings: Any, config: Path | None, environment: Mapping[str, str]) ->
         yield Shown(path, value, origins.get(path, "default"))
 
 
-def _lines(found: "Iterable[Shown]") -> "Iterator[str]":
-    """As YAML, each with where it comes from."""
+def _lines(found: "Iterable[Shown]", *, only_ascii: bool) -> "Iterator[str]":
+    """As YAML, each with where it comes from; of a list too long for a line an entry each."""
     section = ""
     for path, value, origin in found:
         if len(path) > 1 and path[0] != section:
             section = path[0]
             yield f"{section}:"
         indent = "  " * (len(path) - 1)
-        yield f"{indent}{path[-1]}: {dumps(value)}  # {origin}"
+        line = f"{indent}{path[-1]}: {yaml_of(value, only_ascii=only_ascii)}  # {origin}"
+        if len(line) <= WIDEST_LINE or not isinstance(value, list):
+            yield line
+            continue
+        yield f"{indent}{path[-1]}:  # {origin}"
+        yield from (f"{indent}  - {yaml_of(one, only_ascii=only_ascii)}" for one in value)
+
+
+def yaml_of(value: Any, *, only_ascii: bool = False) -> str:
+    """A value as YAML on one line, in which whatever might steer a terminal is escaped.
+
+    JSON is YAML but for its two escapes for one character beyond the first plane.
+    """
+    unsafe = _NOT_ASCII if only_ascii else _ESCAPED
+    return unsafe.sub(_escape, dumps(value, ensure_ascii=False))
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _nested(found: "Iterable[Shown]") -> dict[str, Any]:

@@ -15,7 +15,7 @@ from bridge.cli.finding import known_app
 from bridge.cli.forms import arrived_form, decision_form, deployment_form
 from bridge.cli.moments import Since, moment_of
 from bridge.cli.outcomes import Arrived, about_words, became, decision_line, outcomes_of
-from bridge.cli.refused import list_refused, missing
+from bridge.cli.refused import list_refused, suspects
 from bridge.cli.show import (
     STYLES,
     Listing,
@@ -111,7 +111,7 @@ class Given:
 
 
 async def _list(settings: "Settings", given: Given, json: bool) -> None:
-    why_none, found = NONE_YET, []
+    why_none, found, refused = NONE_YET, [], None
     since = moment_of(given.since, time.time())
     try:
         async with kept_in(settings) as stores:
@@ -123,8 +123,9 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
             app_id = None if known is None else known.app.id
             wanted = Wanted(given.limit, since, named_repo(given.repo), app_id, given.failed)
             found = await all_of(stores, await look_up(stores, wanted), settings)
-            if not found and (given.narrows or await missing(stores, None, time.time())):
-                why_none = await _none_fits(stores, given)
+            if not found:
+                why_none = await _none_fits(stores, given) if given.narrows else NONE_YET
+                refused = await suspects(stores, None, time.time())
     except NotFound as error:
         if given.app is not None:
             raise
@@ -137,20 +138,21 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
         side=3,
     )
     listing.say(found, why_none, json=json)
+    if refused:
+        refused.tell()
     if len(found) == given.limit and not json:
         hint(f"the newest {given.limit}; more with --limit")
 
 
 async def _none_fits(stores: "Stores", given: Given) -> str:
-    """Why nothing is listed: what else there is, and what was refused."""
-    words = ["no delivery fits" if given.narrows else NONE_YET]
+    """Why nothing is listed, and what else there is."""
     if given.repo is not None:
         names = sorted(set((await stores.journal.repositories()).values()))
         if not keys_of(given.repo, dict(zip(names, names, strict=True))):
             near = get_close_matches(given.repo, names, n=3, cutoff=0.5) or names[:3]
             asked = f"; did you mean {' or '.join(near)}?" if near else ""
-            words = [f"nothing has come from a repository {given.repo!r}{asked}"]
-    return clean("; ".join([*words, *filter(None, [await missing(stores, None, time.time())])]))
+            return clean(f"nothing has come from a repository {given.repo!r}{asked}")
+    return "no delivery fits"
 
 
 def named_repo(name: str | None) -> str | None:
@@ -211,13 +213,13 @@ def _row(one: Arrived, now: float) -> "list[str | Text]":
 
     delivery = one.delivery
     outcome = Text("\n").join(
-        Text(clean(words), _style_of(one, words)) for words in outcomes_of(one) or [""]
+        Text(clean(words), _style_of(one, words)) for words in outcomes_of(one, short=True) or [""]
     )
     return [
         ago(delivery.received_at, now),
         delivery.id if len(delivery.id) <= 13 else f"{delivery.id[:12]}…",
         f"{delivery.host} {delivery.event}",
-        about_words(one.about),
+        about_words(one.about, short=True),
         outcome if outcome.plain else Text(str(delivery.state), STYLES[delivery.state]),
     ]
 
@@ -225,7 +227,9 @@ def _row(one: Arrived, now: float) -> "list[str | Text]":
 def _style_of(one: Arrived, words: str) -> str:
     if words == one.delivery.error:
         return "red" if one.delivery.state == "failed" else "dim"
-    ended = next((d for d in one.deployments.values() if words.endswith(became(d))), None)
+    ended = next(
+        (d for d in one.deployments.values() if words.endswith(became(d, short=True))), None
+    )
     return (
         STYLES["skip"]
         if ended is None and words.startswith("skips")

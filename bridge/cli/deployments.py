@@ -9,6 +9,7 @@ from bridge.cli.cleaning import clean, clean_line
 from bridge.cli.completing import complete_app
 from bridge.cli.finding import known_app
 from bridge.cli.forms import change_form, deployment_form, ended_form
+from bridge.cli.outcomes import short_note
 from bridge.cli.show import (
     MARKS,
     STYLES,
@@ -166,7 +167,7 @@ def _row(deployment: "Deployment", now: float) -> "list[str | Text]":
         Text(f"{MARKS[state]} {state}", STYLES[state]),
         commit[:7],
         deployment.app,
-        f"{deployment.note}{trigger}",
+        f"{short_note(deployment)}{trigger}",
     ]
 
 

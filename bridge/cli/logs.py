@@ -109,7 +109,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 
 def escaped(text: str) -> str:
     """Text on one line: control characters as Python writes them."""
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _shown(name: str, value: Any) -> Any:

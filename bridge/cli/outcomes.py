@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.cli.cleaning import short_branch
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -30,10 +32,17 @@ class Arrived:
     about: "About | None" = None
 
 
-def became(deployment: "Deployment") -> str:
-    """E.g. `→ failed #11: fatal: repository not found`."""
+def became(deployment: "Deployment", *, short: bool = False) -> str:
+    """E.g. `→ failed #11: fatal: repository not found`; see `short_note`."""
     head = f"→ {deployment.state} #{deployment.seq}"
-    return f"{head}: {deployment.note}" if deployment.note else head
+    note = short_note(deployment) if short else deployment.note
+    return f"{head}: {note}" if note else head
+
+
+def short_note(deployment: "Deployment") -> str:
+    """Return what happened, with the deployment's branch shortened where it is long."""
+    branch = (deployment.ref or "").removeprefix("refs/heads/")
+    return deployment.note.replace(branch, short_branch(branch)) if branch else deployment.note
 
 
 def decision_line(decision: "Decision", deployment: "Deployment | None" = None) -> str:
@@ -43,15 +52,19 @@ def decision_line(decision: "Decision", deployment: "Deployment | None" = None) 
     return f"{line} {became(deployment)}" if deployment else line
 
 
-def outcomes_of(one: Arrived) -> list[str]:
-    """What became of a delivery: a few words for each app that deploys, and for all others."""
+def outcomes_of(one: Arrived, *, short: bool = False) -> list[str]:
+    """What became of a delivery: a few words for each app that deploys, and for all others.
+
+    Args:
+        short: of long branches only the beginning and the end.
+    """
     if one.delivery.error:
         return [one.delivery.error]
     words = []
     for decision in one.decisions:
         if decision.deploy:
             deployment = one.deployments.get(decision.app_id)
-            ended = f" {became(deployment)}" if deployment else ""
+            ended = f" {became(deployment, short=short)}" if deployment else ""
             words.append(f"deploys {decision.app} ({decision.reason}){ended}")
         elif decision.reason in ASKED_FOR:
             words.append(f"{decision.app}: {decision.evidence}")
@@ -63,10 +76,15 @@ def outcomes_of(one: Arrived) -> list[str]:
     return words
 
 
-def about_words(about: "About | None") -> str:
-    """E.g. `my-org/mono main@13dfa1f by Ada`; "" where nothing is known."""
+def about_words(about: "About | None", *, short: bool = False) -> str:
+    """E.g. `my-org/mono main@13dfa1f by Ada`; "" where nothing is known.
+
+    Args:
+        short: of a long branch only the beginning and the end.
+    """
     if about is None:
         return ""
     ref = about.ref.removeprefix("refs/heads/").removeprefix("refs/")
+    ref = short_branch(ref) if short else ref
     by = f"by {about.author}" if about.author else ""
     return " ".join(one for one in (about.repository, f"{ref}@{about.commit[:7]}", by) if one)

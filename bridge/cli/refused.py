@@ -1,22 +1,32 @@
 """Refused webhooks: the list of them, and a sentence where somebody misses a delivery."""
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bridge.cli.cleaning import clean
-from bridge.cli.show import Listing, ago, iso
+from bridge.cli.show import Listing, ago, hint, iso
+from bridge.core.log_text import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bridge.app.storage import Stores
+    from bridge.core.likely import Cause
     from bridge.core.refused import RefusedWebhooks
+    from bridge.core.watch import Source
 
 RECENT = 7 * 86_400.0
 """Seconds for which a refusal may be why something is missing."""
 
-SEARCHED = 1000
-"""So many of the newest counts are looked through for what may be missing."""
+SEARCHED = 20_000
+"""So many of the newest counts are looked through for what may be missing: all that are kept, so
+that a flood hides nothing."""
+
+LONGEST_PATH = 48
+"""Characters of a path within a sentence; the list has all that is kept of it."""
+
+_MORE = "see `dokploy-bridge deliveries --refused`"
 
 NONE = "no webhook has been refused in the last 30 days"
 
@@ -38,25 +48,73 @@ async def list_refused(stores: "Stores", limit: int, since: float | None, *, jso
     listing.say(found, NONE, json=json)
 
 
-async def missing(stores: "Stores", host: str | None, now: float, since: float = 0.0) -> str:
-    """What was refused lately and may be what somebody misses, in a sentence; "" for nothing.
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """Refused webhooks that may be what somebody misses.
+
+    Attributes:
+        head: how many there were, and since when.
+        causes: in words, the likeliest first.
+    """
+
+    head: str
+    causes: "Sequence[str]"
+
+    def tell(self) -> None:
+        """Tell a person, each of several causes on a line of its own."""
+        if len(self.causes) == 1:
+            hint(clean(f"{self.head}, {self.causes[0]}; {_MORE}"), "yellow")
+            return
+        hint(f"{self.head}, likeliest first:", "yellow")
+        for cause in self.causes:
+            hint(clean(cause), "yellow", indent=2)
+        hint(_MORE, "yellow")
+
+
+async def suspects(
+    stores: "Stores", source: "Source | None", now: float, since: float = 0.0
+) -> Suspects | None:
+    """Return what was refused lately and may be what somebody misses; None for nothing.
 
     Args:
-        host: whose webhook is missed; None where nobody knows.
+        source: where the app that misses something deploys from; None where nobody knows.
         since: what was refused before is not missed.
     """
-    found = await stores.journal.refused(limit=SEARCHED, since=max(since, now - RECENT))
-    fitting = [one for one in found if host is None or one.host in (host, "")]
-    if not fitting:
-        return ""
-    count = sum(one.count for one in fitting)
-    newest = fitting[0]
+    from bridge.core.likely import MOST_CAUSES, causes, missed_by
+
+    refused = await stores.journal.refused(limit=SEARCHED, since=max(since, now - RECENT))
+    if not refused:
+        return None
+    names = await stores.journal.repositories()
+    found = causes(refused, missed_by(source, names), names, now)
+    if not found:
+        return None
+    count = sum(one.count for one in found)
     what = "1 webhook was refused" if count == 1 else f"{count} webhooks were refused"
     when = "since then" if since > now - RECENT else "in the last 7 days"
-    return (
-        f"{what} {when}, the newest {ago(newest.last, now)} at {newest.path}"
-        f" ({newest.why}); see `dokploy-bridge deliveries --refused`"
-    )
+    head = f"{what} {when}"
+    if len(found) == 1:
+        one = found[0].newest
+        told = [f"the newest {ago(one.last, now)} at {_path(one)} ({_said_of(one, names)})"]
+    else:
+        told = [_told(one, names, now) for one in found[:MOST_CAUSES]]
+    return Suspects(head, told)
+
+
+def _told(cause: "Cause", names: "Mapping[str, str]", now: float) -> str:
+    """E.g. `17 at /hooks/github, the newest 30 s ago (no signature; says it is of o/r)`."""
+    one = cause.newest
+    newest = "the newest " if cause.count > 1 else ""
+    when = f"{newest}{ago(one.last, now)}"
+    return f"{cause.count} at {_path(one)}, {when} ({_said_of(one, names)})"
+
+
+def _path(one: "RefusedWebhooks") -> str:
+    return shorten(clean(one.path), LONGEST_PATH)
+
+
+def _said_of(one: "RefusedWebhooks", names: "Mapping[str, str]") -> str:
+    return "; ".join(filter(None, [one.why, _whose(one, names)]))
 
 
 def refused_form(one: "RefusedWebhooks", names: "Mapping[str, str]") -> dict[str, Any]:

@@ -93,13 +93,13 @@ def say(text: str, style: str = "") -> None:
         typer.echo(text)
 
 
-def hint(text: str, style: str = "dim") -> None:
+def hint(text: str, style: str = "dim", indent: int = 0) -> None:
     """A line for a person, beside the output that a script reads."""
     text = clean_lines(text)
     if sys.stderr.isatty():
-        console(stderr=True).print(text, style=style)
+        console(stderr=True).print(indented(text, indent) if indent else text, style=style)
     else:
-        typer.echo(text, err=True)
+        typer.echo(f"{' ' * indent}{text}", err=True)
 
 
 def say_error(text: str) -> None:
@@ -113,16 +113,23 @@ def say_error(text: str) -> None:
 
 def say_json(value: Any) -> None:
     """A value for a script; a person who reads it on a terminal is not steered by it either."""
-    typer.echo(as_json(value, only_ascii=not _writes_utf8()))
+    typer.echo(as_json(value, only_ascii=not writes_utf8()))
 
 
 def as_json(value: Any, *, only_ascii: bool = False) -> str:
     """JSON in which whatever might steer a terminal is escaped; line breaks are its own."""
     text = json.dumps(value, indent=2, ensure_ascii=only_ascii)
-    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _ESCAPED.sub(_escape, text)
 
 
-def _writes_utf8() -> bool:
+def _escape(found: re.Match[str]) -> str:
+    """Return a character as JSON escapes it; one beyond the first plane takes two escapes."""
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(*[iter(units)] * 2, strict=True))
+
+
+def writes_utf8() -> bool:
+    """Whether standard output takes every character."""
     return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
 
 

@@ -1,17 +1,18 @@
 """`why`: the recorded decisions about an app."""
 
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bridge.cli.apps import waits_in_words
-from bridge.cli.cleaning import clean
+from bridge.cli.cleaning import clean, short_branch
 from bridge.cli.deployments import AppName, source_of, tail_lines, whole_log
 from bridge.cli.finding import known_app
 from bridge.cli.forms import decision_form, ended_form, waits_form
 from bridge.cli.outcomes import became, decision_line
-from bridge.cli.refused import missing
+from bridge.cli.refused import suspects
 from bridge.cli.show import STYLES, clock, console, hint, indented, iso, on_terminal, say_json
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.cli.verdicts import say_decisions
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from bridge.app.storage import Stores
     from bridge.core.lifecycle import Deployment
-    from bridge.core.watch import App
     from bridge.ports.outcomes import Explained
     from bridge.settings import Settings
 
@@ -49,25 +49,26 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
         app = ruled(known.app, book_of(settings))
         found = await stores.journal.explained(app.id, commit=commit, limit=limit)
         ended = await _deployments(stores, app.id, found)
-        host = host_of(app)
-        refused = await missing(stores, host, time.time(), since=found[0].at if found else 0.0)
+        since = found[0].at if found else 0.0
+        refused = await suspects(stores, app.source, time.time(), since)
     if not found:
         what = f"commit {commit}" if commit else "anything"
         words = [
             f"no delivery has brought {what} for {app.label}",
-            refused,
             (
                 f"`dokploy-bridge deliveries` lists what came, and {app.label} deploys from"
                 f" {source_of(app)}"
             ),
         ]
-        raise NotFound("; ".join(filter(None, words)))
+        if refused:
+            refused.tell()
+        raise NotFound("; ".join(words))
     if json:
         now = None if known.gone else waits_form(app)
         say_json([_explained_form(one, ended.get(one.seq)) | {"now": now} for one in found])
         return
     if not known.gone:
-        hint(clean(f"now {waits_in_words(app)}"))
+        hint(clean(f"now {waits_in_words(app, short=sys.stderr.isatty())}"))
     if on_terminal():
         _say(found, ended)
     else:
@@ -75,7 +76,7 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
             line = decision_line(one.decision, ended.get(one.seq))
             typer.echo(clean(f"{iso(one.at)} {_subject(one)} {line}"))
     if refused and commit is None:
-        hint(clean(refused), "yellow")
+        refused.tell()
 
 
 def _say(found: "Sequence[Explained]", ended: "Mapping[int, Deployment]") -> None:
@@ -87,7 +88,7 @@ def _say(found: "Sequence[Explained]", ended: "Mapping[int, Deployment]") -> Non
         if (deployment := ended.get(one.seq)) is None:
             continue
         style = STYLES.get(deployment.state, "")
-        console().print(indented(clean(became(deployment)), 2), style=style or None)
+        console().print(indented(clean(became(deployment, short=True)), 2), style=style or None)
         if deployment is newest and (tail := tail_lines(deployment)):
             for line in [*tail, clean(whole_log(deployment))]:
                 begin = len(line) - len(line.lstrip())
@@ -105,14 +106,6 @@ async def _deployments(
     return {one.seq: one for one in made if one is not None}
 
 
-def host_of(app: "App") -> str | None:
-    """The Git host whose webhooks an app waits for; None where its source does not say."""
-    from bridge.core.refused import TITLES
-
-    source = app.source
-    return str(source.type) if source is not None and str(source.type) in TITLES else None
-
-
 def _explained_form(one: "Explained", deployment: "Deployment | None") -> dict[str, Any]:
     return decision_form(one.decision) | {
         "delivery": one.delivery,
@@ -124,12 +117,13 @@ def _explained_form(one: "Explained", deployment: "Deployment | None") -> dict[s
     }
 
 
-def _subject(one: "Explained") -> str:
+def _subject(one: "Explained", *, short: bool = False) -> str:
     if one.ref is None:
         return one.delivery or f"#{one.seq}"
-    return f"{one.ref.removeprefix('refs/heads/')}@{(one.commit or '')[:7]}"
+    ref = one.ref.removeprefix("refs/heads/")
+    return f"{short_branch(ref) if short else ref}@{(one.commit or '')[:7]}"
 
 
 def _heading(one: "Explained") -> str:
     moment = time.strftime("%Y-%m-%d ", time.localtime(one.at)) + clock(one.at)
-    return f"{moment}  {_subject(one)}"
+    return f"{moment}  {_subject(one, short=True)}"

@@ -4,6 +4,7 @@ import json
 
 from bridge.core.errors import MalformedPayload
 from bridge.core.events import Action, Asked
+from bridge.core.misfits import unreadable
 
 COMMAND_HOST = "cli"
 """The `host` of deliveries that the command line brings."""
@@ -30,4 +31,5 @@ def parse_command(event: str, body: bytes) -> Asked:
         more = {name: str(fields.get(name, "")) for name in _FROM_A_CHAT}
         return Asked(Action(event), str(fields["target"]), str(fields["actor"]), **more)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MalformedPayload(f"command {event[:40]!r} can't be read: {error}") from None
+        why = unreadable(error)
+        raise MalformedPayload(f"command {event[:40]!r} can't be read: {why}") from None

@@ -6,6 +6,7 @@ from typing import Any
 
 from bridge.core.errors import MalformedPayload
 from bridge.core.events import Commit, Ref, RefPushed, Repository
+from bridge.core.misfits import unreadable
 
 FOUND_EVENT = "found"
 """The `event` of deliveries that reconciliation keeps; no host has one of that name."""
@@ -47,4 +48,4 @@ def parse_found(body: bytes) -> RefPushed:
             several=bool(fields.get("several")),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise MalformedPayload(f"a found push can't be read: {error}") from None
+        raise MalformedPayload(f"a found push can't be read: {unreadable(error)}") from None

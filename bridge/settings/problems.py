@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from bridge.core.misfits import rule
 from bridge.settings.root import Settings
 
 LONGEST_VALUE = 60
@@ -35,17 +36,8 @@ def problems(error: ValidationError, said_by: Mapping[Path, str]) -> Iterator[st
 
 
 def _words(problem: Mapping[str, Any]) -> str:
-    """The rule in plain words."""
-    kind: str = problem["type"]
-    if kind in _PLAINER:
-        return _PLAINER[kind]
-    about = problem.get("ctx", {})
-    if kind in _LIMITS:
-        name, words = _LIMITS[kind]
-        return f"{words} {about[name]}"
-    if kind == "literal_error" or kind == "enum":
-        return f"it must be {about['expected']}"
-    return str(problem["msg"]).removeprefix("Value error, ")
+    """The rule in the words of YAML."""
+    return _PLAINER.get(problem["type"]) or rule(problem)
 
 
 def _shown(value: object) -> str:
@@ -98,33 +90,10 @@ def nearest(name: str, known: Any) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-_WHOLE = "it must be a whole number"
-_NUMBER = "it must be a number"
-_SWITCH = "it must be true or false"
-
 _PLAINER = {
-    "missing": "it is missing",
     "model_type": "it must hold settings by name",
+    "dict_type": "it must hold settings by name",
     "string_type": "it must be a text (in quotes, if it looks like a number)",
     "path_type": "it must be a path (in quotes, if it looks like a number)",
-    "tuple_type": "it must be a list",
-    "list_type": "it must be a list",
-    "dict_type": "it must hold settings by name",
-    "int_type": _WHOLE,
-    "int_parsing": _WHOLE,
-    "int_from_float": _WHOLE,
-    "float_type": _NUMBER,
-    "float_parsing": _NUMBER,
-    "finite_number": _NUMBER,
-    "bool_type": _SWITCH,
-    "bool_parsing": _SWITCH,
 }
-"""What pydantic says in Python's words, in those of YAML."""
-
-_LIMITS = {
-    "less_than_equal": ("le", "it must be at most"),
-    "less_than": ("lt", "it must be less than"),
-    "greater_than_equal": ("ge", "it must be at least"),
-    "greater_than": ("gt", "it must be greater than"),
-}
-"""The same of what is out of bounds: where the bound is, and the words before it."""
+"""Rules that read otherwise in YAML than in JSON."""

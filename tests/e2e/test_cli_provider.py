@@ -313,7 +313,7 @@ def test_revealed_values_keep_their_lines_and_steer_no_terminal(web: Cli) -> Non
     [
         (("--secret", "KEY=hunter2"), "", "give 'KEY' alone"),
         (("--build-secret", "KEY=hunter2"), "", "give 'KEY' alone"),
-        (("1A=hunter2",), "", "can't be a variable's name"),
+        (("A B=hunter2",), "", "can't be a variable's name"),
         (("A", "B"), "hunter2\n", "has 1 lines, but A, B need one each"),
         (("A", "--build-secret", "A"), "hunter2\n", "named twice"),
         (("A=1", "--unset", "A"), "", "set and taken out at once"),

@@ -37,6 +37,8 @@ from bridge.ports.outcomes import Audited, Outcome, PushSeen
 from bridge.ports.targets import Target, about_deployment
 from bridge.settings import read_settings
 from tests.fakes.journey import ManualClock
+from tests.scenes.dokploy import dokploy
+from tests.scenes.hostile import BRANCH, DEEP, EVIL, LONG
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "terminal"
 WIDTHS = (80, 100)
@@ -44,12 +46,11 @@ WIDTHS = (80, 100)
 NOW = 1_779_969_600.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 
-EVIL = "\x1b[2J\x1b]0;pwned\x07\u202egnp.exe\u2066 [red]bold[/] \x9b31m"
-LONG = "platform-services-of-the-northern-region"
-DEEP = "services/" + "a-folder-with-a-long-name/" * 8 + "main.py"
 WHY = "fatal: could not read from https://github.com/my-org/mono.git: repository not found"
 TAIL = f"Cloning into 'code'...\n#5 [3/3] RUN make {EVIL}\n{WHY}\n{'x' * 130}"
 SHAS = {name: digit * 40 for name, digit in zip(("old", "new", "bad"), "0ab", strict=True)}
+
+NO_BRANCH = f"fatal: Remote branch {BRANCH} not found in upstream origin"
 
 GIT = Source(SourceType.GITHUB, repository="my-org/mono", branch="main")
 WEB = App("app_web", "web", "shop", source=GIT, watch_paths=("web/**",), auto_deploy=True)
@@ -59,14 +60,16 @@ WORKER = App(
     "worker-that-sends-the-newsletters",
     LONG,
     environment="staging",
-    source=Source(SourceType.GITLAB, repository=f"{LONG}/a/b/c/mono", branch="release/2026-05"),
+    source=Source(SourceType.GITLAB, repository=f"{LONG}/a/b/c/mono", branch=BRANCH),
     watch_paths=("services/worker/**", "libraries/**", "!**/*.md"),
 )
 IMAGE = App("app_image", "db", "shop", source=Source(SourceType.DOCKER, image="postgres:17"))
 STACK = App("app_stack", "stack", "shop", kind=AppKind.COMPOSE, source=Source(SourceType.RAW))
 ODD = App("app_odd", f"odd {EVIL}", "shop", source=replace(GIT, branch=f"x{EVIL}"))
 OLD = App("app_old", "old", "shop", source=GIT)
-APPS = (WEB, API, WORKER, IMAGE, STACK, ODD, OLD)
+BROKEN = App("app_broken", "broken", "shop", source=Source(SourceType.RAW))
+HALF = App("app_half", "half", "shop", source=Source(SourceType.GITEA, repository="o/mono"))
+APPS = (WEB, API, WORKER, IMAGE, STACK, ODD, OLD, HALF, BROKEN)
 
 SCENES: Mapping[str, tuple[str, ...]] = {
     "apps": ("apps",),
@@ -92,6 +95,49 @@ SCENES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+OVER_HTTP: Mapping[str, tuple[str, ...]] = {
+    "build-show": ("build", "show", "shop/web"),
+    "build-show-long": ("build", "show", WORKER.label),
+    "build-show-odd": ("build", "show", ODD.id),
+    "build-show-stack": ("build", "show", "shop/stack"),
+    "config-show": ("config", "show"),
+    "env-show": ("env", "show", "shop/web"),
+    "env-show-long": ("env", "show", WORKER.label, "--reveal"),
+    "env-show-none": ("env", "show", "shop/db"),
+    "env-show-odd": ("env", "show", ODD.id, "--reveal"),
+    "logs": ("logs", "shop/web"),
+    "logs-deployment": ("logs", "shop/web", "--deployment", "3", "--lines", "6"),
+    "logs-cleared": ("logs", WORKER.label),
+    "logs-forgotten": ("logs", ODD.id, "--deployment", "3"),
+    "logs-none": ("logs", "shop/db"),
+    "logs-odd": ("logs", ODD.id),
+    "logs-unknown": ("logs", "shop/web", "--deployment", EVIL),
+    "provider-show": ("provider", "show", "shop/web"),
+    "provider-show-away": ("provider", "show", OLD.id),
+    "provider-show-broken": ("provider", "show", "shop/broken"),
+    "provider-show-down": ("provider", "show", "shop/web"),
+    "provider-show-forbidden": ("provider", "show", "shop/api"),
+    "provider-show-half": ("provider", "show", "shop/half"),
+    "provider-show-key": ("provider", "show", "shop/web"),
+    "provider-show-image": ("provider", "show", "shop/db"),
+    "provider-show-long": ("provider", "show", WORKER.label),
+    "provider-show-odd": ("provider", "show", ODD.id),
+    "provider-show-stack": ("provider", "show", "shop/stack"),
+}
+"""Scenes of commands that ask a Dokploy."""
+
+OTHERWISE = {
+    "provider-show-key": {"BRIDGE_DOKPLOY_API_KEY": "z" * 26},
+    "provider-show-down": {
+        "BRIDGE_DOKPLOY_URL": "http://127.0.0.1:1",  # nobody listens there
+        "BRIDGE_DOKPLOY_READ_RETRIES": "0",
+    },
+}
+"""Settings of scenes in which it refuses the key, or is not there."""
+
+
+ALL = (*SCENES, *OVER_HTTP)
+
 RULES = "- {apps: shop/api, tags: v*, versions: '>=1.2 <2'}"
 
 
@@ -110,9 +156,19 @@ class Tty(io.StringIO):
 
 
 def shown(
-    data: Path, words: tuple[str, ...], width: int, *, colours: bool = False, rules: str = RULES
+    data: Path,
+    words: tuple[str, ...],
+    width: int,
+    *,
+    colours: bool = False,
+    rules: str = RULES,
+    more: Mapping[str, str] | None = None,
 ) -> str:
-    """What a person sees of a command on a terminal that wide."""
+    """What a person sees of a command on a terminal that wide.
+
+    Args:
+        more: settings besides those of all scenes.
+    """
     tty = Tty()
     environment = {
         "BRIDGE_DATA": str(data),
@@ -122,12 +178,26 @@ def shown(
         "TZ": "UTC",
         "BRIDGE_GITHUB_WEBHOOK_SECRETS": "short",
         "BRIDGE_RULES": rules,
+        **(more or {}),
     }
     seen = (redirect_stdout(tty), redirect_stderr(tty), suppress(typer.Exit))
     with _environment(environment), seen[0], seen[1], seen[2]:
         _command()(list(words), prog_name="dokploy-bridge", standalone_mode=False)
     text = tty.getvalue()
     return text if colours else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def scene(data: Path, name: str, width: int, more: Mapping[str, str]) -> str:
+    """What a person sees in a scene.
+
+    Args:
+        more: the settings that lead to the scenes' Dokploy, whose port is another each time.
+    """
+    if name in SCENES:
+        return shown(data, SCENES[name], width)
+    seen = shown(data, OVER_HTTP[name], width, more={**more, **OTHERWISE.get(name, {})})
+    seen = seen.replace(more["BRIDGE_DOKPLOY_URL"], "http://127.0.0.1:30000")
+    return seen.replace(str(data), "/srv/bridge")
 
 
 @cache
@@ -170,7 +240,8 @@ async def _fill(stores: Stores) -> None:
     journal = stores.journal
     await journal.save_apps("dokploy", APPS)
     await push(stores, 1, "old", 3 * DAY, (WEB, State.DONE, "commit 0000000 is live"))
-    await push(stores, 2, "new", 2 * HOUR, (WORKER, State.RUNNING, "builds"), author=f"Eve {EVIL}")
+    builds = (WORKER, State.RUNNING, f"{NO_BRANCH} at first; builds")
+    await push(stores, 2, "new", 2 * HOUR, builds, author=f"Eve {EVIL}", branch=BRANCH)
     failed = (WEB, State.FAILED, WHY)
     hostile = (ODD, State.FAILED, f"make: {EVIL} *** no rule to make {DEEP}")
     await push(stores, 3, "bad", 12 * MINUTE, failed, hostile, skipped=(API, WORKER))
@@ -206,15 +277,19 @@ async def push(
     evidence: str = f"{DEEP} matches web/**",
     tail: str = TAIL,
     repository: str = "my-org/mono",
+    branch: str = "main",
 ) -> None:
     """A push that was decided, and what became of the deployments that it led to."""
     id_ = f"{'72d3162e' if seq == 3 else f'{seq:08d}'}-cc78-11e3-81ab-4c9367dc0958"
     commit = SHAS.get(commit, commit)
     CLOCK.now = NOW - age
-    body = json.dumps(_payload(commit))
+    ref = f"refs/heads/{branch}"
+    body = json.dumps(_payload(commit) | {"ref": ref})
     new = NewDelivery("github", id_, "push", {"x": EVIL}, body.encode(), NOW - age)
     await stores.inbox.keep(new)
-    made = tuple(_deployment(seq, id_, one, commit, age, author) for one, _, _ in deployed)
+    made = tuple(
+        replace(_deployment(seq, id_, one, commit, age, author), ref=ref) for one, _, _ in deployed
+    )
     decisions = (
         *(Decision(one.id, one.label, Reason.PATH_HIT, evidence) for one, _, _ in deployed),
         *(
@@ -223,7 +298,7 @@ async def push(
         ),
     )
     seen = PushSeen(
-        "github 4711 refs/heads/main",
+        f"github 4711 {ref}",
         SHAS["old"],
         commit,
         moment=str(seq),
@@ -349,9 +424,10 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         data = Path(folder, "data")
         fill(data)
-        for name, words in SCENES.items():
-            for width in WIDTHS:
-                golden(name, width).write_text(shown(data, words, width))
+        with dokploy() as more:
+            for name in ALL:
+                for width in WIDTHS:
+                    golden(name, width).write_text(scene(data, name, width, more))
 
 
 if __name__ == "__main__":

@@ -358,6 +358,20 @@ async def test_doubtful_watch_paths_and_overruled_rules_are_told(
     assert (await configurer.plan(app, DEV)).findings == ()
 
 
+async def test_names_that_no_shell_takes_are_told_once_they_are_set(
+    configurer: Configurer, app: App
+) -> None:
+    names = ("A-B", "1C", "FINE")
+    env = WantedVariables({"env": {name: f"{name}=1" for name in names}})
+    plan = await configurer.plan(app, env)
+    assert plan.remarks[0].startswith("A-B, 1C are names that no shell takes ($NAME has letters,")
+    assert plan.remarks[0].endswith("programs can read them, scripts can't")
+
+    await configurer.apply(plan, by=BY)
+    gone = WantedVariables({"env": {"A-B": None, "FINE": "FINE=2"}})
+    assert not [one for one in (await configurer.plan(app, gone)).remarks if "shell" in one]
+
+
 async def test_what_can_not_be_is_rejected_before_anything_is_written(
     configurer: Configurer, backend: Meddled, app: App
 ) -> None:

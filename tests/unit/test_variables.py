@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.backends.embedded.building.variables import parse_variables
-from bridge.core.configuring.variables import assignment, assignments_in, edited, variables_in
+from bridge.core.configuring.variables import (
+    assignment,
+    assignments_in,
+    edited,
+    hidden_from_shells,
+    variables_in,
+)
 from bridge.core.errors import Rejected
 
 KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,5}", fullmatch=True)
@@ -46,10 +52,20 @@ def test_the_last_of_several_counts_and_the_others_go() -> None:
     assert edited("A=1\n\n", {}) == "A=1\n\n"
 
 
-@pytest.mark.parametrize("name", ["", "1A", "A B", "A=", "ä"])
-def test_a_name_that_no_shell_takes_is_rejected(name: str) -> None:
-    with pytest.raises(Rejected, match="variable's name"):
+@pytest.mark.parametrize("name", ["", "-A", "A B", "A=", "ä", "A$", "A\n", "\u0661"])
+def test_a_name_that_dokploy_would_not_read_is_rejected(name: str) -> None:
+    with pytest.raises(
+        Rejected, match=r"use letters, digits, _, \. and -, and do not begin with -"
+    ):
         assignment(name, "x")
+
+
+@pytest.mark.parametrize("name", ["A", "_a", "A-B", "a.b", "1A", "9", ".x"])
+def test_a_name_that_dokploy_reads_is_taken_and_read_back(name: str) -> None:
+    text = edited("Z=0", {name: assignment(name, "x")})
+
+    assert variables_in(text) == parse_variables(text) == {"Z": "0", name: "x"}
+    assert hidden_from_shells([name]) == ([] if name in ("A", "_a") else [name])
 
 
 @pytest.mark.parametrize("value", ["both ' and \"#", 'two\nlines "quoted"', "zero \0 byte"])

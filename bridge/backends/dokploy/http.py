@@ -35,6 +35,7 @@ from bridge.backends.dokploy.witness import (
 )
 from bridge.backends.dokploy.words import fit
 from bridge.core.errors import BridgeError, Refused, Unreachable
+from bridge.core.misfits import misfit
 from bridge.ports.clock import Clock
 from bridge.ports.figures import Observe
 
@@ -297,10 +298,8 @@ def _in_form(call: Call, form: TypeAdapter[T], body: bytes) -> T:
         return form.validate_json(body)
     except ValidationError as error:
         # Not chained: pydantic's message repeats what it was given, which may be secret.
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        why = f"unexpected answer{f' at {where}' if where else ''}: {first['msg']}"
-        raise call.lost(fit(why, call.secrets)) from None
+        first = misfit(error.errors(include_url=False)[0])
+        raise call.lost(fit(f"unexpected answer: {first}", call.secrets)) from None
 
 
 def _named(error: Exception, call: Call) -> str:

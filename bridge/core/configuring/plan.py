@@ -2,15 +2,26 @@
 
 from dataclasses import dataclass
 
-from bridge.core.configuring.difference import RULES, Changed, Configured, difference
+from bridge.core.configuring.difference import (
+    RULES,
+    SECTIONS,
+    Changed,
+    Configured,
+    difference,
+)
 from bridge.core.configuring.merge import NoSource, Wanted, WantedBuild, WantedSource, part_of
 from bridge.core.configuring.restoring import Part, Undoing, WantedBack, only, put_back
+from bridge.core.configuring.variables import hidden_from_shells
 from bridge.core.rules import RuleBook, rules_for
 from bridge.core.watch import App, SourceType
 from bridge.core.watch_paths.lint import Finding
 
 SAVABLE = {SourceType.GITHUB, SourceType.GITLAB, SourceType.GIT, SourceType.DOCKER}
 """Kinds of source that can be saved from here; others can only be forgotten."""
+
+
+_SHOWN = 5
+"""Names of variables that are told at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +114,22 @@ def overruled(app: App, changed: tuple[Changed, ...], book: RuleBook) -> list[st
         f" {app.label}, and wins"
         for one in changed
         if says.get(one.field) is not None
+    ]
+
+
+def odd_names(changed: tuple[Changed, ...]) -> list[str]:
+    """What a person should know of new variables whose names no shell takes."""
+    fields = (one.field.partition(".") for one in changed if one.before is None)
+    odd = hidden_from_shells(name for section, _, name in fields if name and section in SECTIONS)
+    if not odd:
+        return []
+    shown = ", ".join(odd[:_SHOWN]) + (" …" if len(odd) > _SHOWN else "")
+    what, them = ("is a name", "it") if len(odd) == 1 else ("are names", "them")
+    return [
+        (
+            f"{shown} {what} that no shell takes ($NAME has letters, digits and _, and begins with"
+            f" no digit): programs can read {them}, scripts can't"
+        )
     ]
 
 

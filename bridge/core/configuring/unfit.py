@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationError
 from bridge.core.configuring.difference import masked
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.globs import Glob, GlobError
+from bridge.core.misfits import rule
 from bridge.core.versions import Range
 from bridge.core.watch import Prereleases, Trigger
 
@@ -37,9 +38,9 @@ _IMAGE = re.compile(r"[A-Za-z0-9][\w.\-/:@+]*")
 
 def problem(error: ValidationError, what: str, given: Mapping[str, Any]) -> Rejected:
     """The first thing that does not fit, for people."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    first = error.errors(include_url=False)[0]
     name = next((str(part) for part in first["loc"] if str(part) in given), str(first["loc"][-1]))
-    remedy = _REMEDIES.get(name, first["msg"])
+    remedy = _REMEDIES.get(name) or rule(first)
     return Unfit(name, f"{name} of the {what} can't be {_shown(name, given.get(name))}: {remedy}")
 
 

@@ -5,11 +5,12 @@ backend; comments, order and spelling of all other lines stay as they are.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from bridge.core.errors import Rejected
 
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_KEY = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")
+_OF_SHELLS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _QUOTES = ("'", '"', "`")
 _QUOTED = re.compile(r"""('(?:\\'|[^'])*'|"(?:\\"|[^"])*"|`(?:\\`|[^`])*`)[ \t]*(?:\#[^\n]*)?""")
 
@@ -41,13 +42,21 @@ def assignments_in(text: str | None) -> dict[str, str]:
 
 
 def key_of(name: str) -> str:
-    """The name, if it can be a variable's; raises Rejected."""
+    """The name, if it can be a variable's; raises Rejected.
+
+    The rule is that of Dokploy's dotenv, but for names which tools would take for an option.
+    """
     if not _KEY.fullmatch(name):
         raise Rejected(
-            f"{name[:40]!r} can't be a variable's name: use letters, digits and _,"
-            " and begin with no digit"
+            f"{name[:40]!r} can't be a variable's name: use letters, digits, _, . and -, and do"
+            " not begin with -"
         )
     return name
+
+
+def hidden_from_shells(names: Iterable[str]) -> list[str]:
+    """Return the names that no shell takes for a variable's, though programs can read them."""
+    return [name for name in names if not _OF_SHELLS.fullmatch(name)]
 
 
 def assignment(key: str, value: str) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from bridge.core.errors import NotFound, Rejected, Unreachable
+from bridge.core.misfits import misfit
 from bridge.githosts.asking.answers import NOTHING, Answer, Request, error_in, lost, trouble
 from bridge.githosts.asking.pauses import Pauses
 from bridge.githosts.asking.pool import Bounds, Pool, TooLong
@@ -140,9 +141,8 @@ def read(form: TypeAdapter[F], request: str, answer: Answer, service: str, *, re
     try:
         return form.validate_python(answer.body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        why = f"unexpected answer{f' at {where}' if where else ''}: {first['msg']}"
+        first = misfit(error.errors(include_url=False)[0], answer.body)
+        why = f"unexpected answer: {first}"
         raise lost(Request(service, "GET" if reads else "POST", request), why) from None
 
 

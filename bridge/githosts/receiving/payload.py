@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 from bridge.core.errors import MalformedPayload, Rejected
 from bridge.core.events import Ignored, Ref
+from bridge.core.misfits import misfits
 from bridge.githosts.models import Model
 from bridge.ports.githosts import APART, Body
 
@@ -35,12 +36,17 @@ Model_ = TypeVar("Model_", bound=Model)
 Read = TypeVar("Read")
 
 
-Sha = Annotated[str, StringConstraints(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")]
+_SHA = r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$"
+_FULL_REF = r"^refs/[^\x00-\x20\x7f~^:?*\[\\]+$"
+_FORMS = {
+    _SHA: "a whole commit id (40 or 64 digits of 0-9 a-f)",
+    _FULL_REF: "the full name of a branch or tag (refs/heads/… or refs/tags/…)",
+}
+
+Sha = Annotated[str, StringConstraints(pattern=_SHA)]
 """A whole object id, of SHA-1 or SHA-256 repositories."""
 
-FullRef = Annotated[
-    str, StringConstraints(pattern=r"^refs/[^\x00-\x20\x7f~^:?*\[\\]+$", max_length=4096)
-]
+FullRef = Annotated[str, StringConstraints(pattern=_FULL_REF, max_length=4096)]
 """A ref with none of the characters that git forbids in it (git-check-ref-format)."""
 
 Id = Annotated[int, Field(ge=0, lt=2**63)]
@@ -185,15 +191,7 @@ def check(model: type[Model_], data: Any, what: str) -> Model_:
         return model.model_validate(data)
     except ValidationError as error:
         # not chained: the text of a ValidationError quotes the body
-        raise MalformedPayload(f"{what}: {_bad_fields(error)}") from None
-
-
-def _bad_fields(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    first = "; ".join(
-        f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}"[:200] for one in found[:3]
-    )
-    return first + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+        raise MalformedPayload(f"{what}: {misfits(error, data, _FORMS)}") from None
 
 
 def branch_or_tag(ref: str) -> Ref | Ignored:

@@ -13,7 +13,15 @@ from typing import Protocol, runtime_checkable
 
 from bridge.core.configuring.difference import Changed, Configured, difference
 from bridge.core.configuring.merge import Wanted, merge
-from bridge.core.configuring.plan import Plan, back_to, going_on, overruled, stray, words_of
+from bridge.core.configuring.plan import (
+    Plan,
+    back_to,
+    going_on,
+    odd_names,
+    overruled,
+    stray,
+    words_of,
+)
 from bridge.core.configuring.restoring import Undoing, only, read_undoing, written
 from bridge.core.configuring.writing import changes
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered
@@ -97,7 +105,11 @@ class Configurer:
             after=after,
             difference=changed,
             findings=tuple(lint(after.saved.watch_paths, self._semantics)) if new_paths else (),
-            remarks=(*overruled(app, changed, self._book), *self._not_undone(changed)),
+            remarks=(
+                *overruled(app, changed, self._book),
+                *odd_names(changed),
+                *self._not_undone(changed),
+            ),
         )
 
     async def plan_undo(self, app: App, number: int | None = None) -> Plan:

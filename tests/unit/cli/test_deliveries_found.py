@@ -135,7 +135,7 @@ def test_a_repository_that_never_pushed_is_said_with_what_was_refused(busy: Cli)
 def refusal(**others: Any) -> Any:
     headers = {"X-GitHub-Event": "push"}
     one = refused_webhook("wrong_path", "nothing", "/webhook", headers, "192.0.2.7", time.time())
-    return replace(one, count=3, **others)
+    return replace(one, **{"count": 3} | others)
 
 
 def test_why_tells_of_refusals_of_the_hosts_that_an_app_waits_for(filled: Cli) -> None:
@@ -153,6 +153,36 @@ def test_why_tells_of_refusals_of_the_hosts_that_an_app_waits_for(filled: Cli) -
     assert "no delivery has brought commit " + "f" * 40 in said
     assert "3 webhooks were refused in the last 7 days" in said
     assert "3 webhooks were refused" in filled("why", "web").stderr
+
+
+def test_why_tells_the_likeliest_of_many_refusals_and_each_cause_once(busy: Cli) -> None:
+    now = time.time()
+    ours = refusal(
+        reason="unauthorized", path="/hooks/github", repository="4711", why="no signature",
+        kind="no signature",
+    )  # fmt: skip
+    noise = [
+        refusal(host="", path=f"/hook/{n}", kind=f"/hook/{n}", count=1, last=now + 9)
+        for n in range(1200)
+    ]
+
+    async def refuse(stores: Stores) -> None:
+        await stores.journal.keep_refused([ours, replace(ours, network="x"), refusal(), *noise])
+
+    busy.with_stores(refuse)
+
+    head, *causes, more = busy("why", "web").stderr.splitlines()[1:]
+    assert head == "1209 webhooks were refused since then, likeliest first:"
+    assert causes[0] == (
+        "  6 at /hooks/github, the newest 0 s ago (no signature; says it is of my-org/mono)"
+    )
+    assert causes[1] == "  3 at /webhook, the newest 0 s ago (nothing)"
+    assert causes[2].startswith("  1 at /hook/")
+    assert len(causes) == 3
+    assert more == "see `dokploy-bridge deliveries --refused`"
+    *told, error = busy("why", "web", "f" * 40, code=4).stderr.splitlines()
+    assert [head.replace("since then", "in the last 7 days"), *causes, more] == told
+    assert error.startswith("error: no delivery has brought commit f")
 
 
 def test_what_people_ask_for_is_told_with_who_asked() -> None:

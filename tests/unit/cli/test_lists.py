@@ -10,6 +10,8 @@ from bridge.core.lifecycle import State
 from bridge.core.watch import Source, SourceType
 from bridge.ports.inbox import NewDelivery
 from bridge.ports.outcomes import Outcome
+from tests.scenes.terminal import push as scene
+from tests.scenes.terminal import shown
 from tests.unit.cli.conftest import GUID, SHA, WEB, Cli
 
 
@@ -269,6 +271,45 @@ def test_what_came_from_outside_does_not_steer_the_terminal(filled: Cli) -> None
     shown = filled("deployments").stdout + filled("deployments", "show", "1").stdout
     assert not {"\x1b", "\u202e"} & set(shown)
     assert len(filled("deployments").stdout.splitlines()) == 1
+
+
+LONG_BRANCH = "feature/SHOP-4711-" + "very-" * 30 + "long-name-part-2"
+
+
+@pytest.fixture
+def long_named(cli: Cli) -> Cli:
+    """A push to a branch with a long name, which its app waits for; its build has failed."""
+    source = Source(SourceType.GITHUB, repository="my-org/mono", branch=LONG_BRANCH)
+
+    async def fill(stores) -> None:
+        note = f"fatal: Remote branch {LONG_BRANCH} not found"
+        web = replace(WEB, source=source)
+        await stores.journal.save_apps("dokploy", [web])
+        await scene(stores, 1, SHA, 60.0, (web, State.FAILED, note), branch=LONG_BRANCH)
+
+    cli.with_stores(fill)
+    return cli
+
+
+@pytest.mark.parametrize(
+    "words", [("deliveries",), ("apps",), ("deployments",), ("why", "shop/web")]
+)
+def test_a_long_branch_is_shortened_in_its_middle_on_a_terminal_only(
+    long_named: Cli, words: tuple[str, ...]
+) -> None:
+    seen = " ".join(shown(long_named.data, words, 100).split())
+
+    assert "feature/SHOP-4711-very-very-…ry-long-name-part-2" in seen
+    assert LONG_BRANCH not in seen
+    assert LONG_BRANCH in long_named(*words).stdout
+    assert LONG_BRANCH in json.dumps(long_named.json(*words))
+
+
+@pytest.mark.parametrize("command", ["deliveries", "deployments"])
+def test_a_long_branch_is_whole_where_one_thing_is_shown(long_named: Cli, command: str) -> None:
+    seen = "".join(shown(long_named.data, (command, "show", "1"), 100).split())
+
+    assert LONG_BRANCH in seen
 
 
 DONE = {"deployed_commit": SHA, "finished_at": 1_767_225_660.0}

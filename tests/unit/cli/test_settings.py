@@ -2,10 +2,14 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from bridge.cli.cleaning import STEERING
+from bridge.cli.root import app
 from bridge.core.errors import Rejected
 from bridge.settings import access_of, fields, is_secret, read_settings, variables
 from tests.unit.cli.conftest import Cli
@@ -243,10 +247,16 @@ def test_show_says_where_values_come_from(cli: Cli) -> None:
     assert "  body_timeout: 10.0  # default" in lines
 
 
-def test_what_is_shown_can_be_read_again(cli: Cli) -> None:
-    rules = "[{apps: 'shop/*', tags: v*, only_newer: true}]"
+@pytest.mark.parametrize("name", ["shop/*", "shöp-🚀", "a\u200bb", "a\U000e0001b", "x\u202ey"])
+@pytest.mark.parametrize("charset", ["utf-8", "ascii"])
+def test_what_is_shown_can_be_read_again(cli: Cli, name: str, charset: str) -> None:
+    rules = json.dumps([{"apps": name, "tags": "v*", "only_newer": True}] * 3, ensure_ascii=False)
 
-    shown = cli("config", "show", BRIDGE_RULES=rules).stdout
+    runner = CliRunner(charset=charset)
+    shown = runner.invoke(app, ["config", "show"], env={"BRIDGE_RULES": rules}).stdout
+    assert not re.search(f"(?!\n)[{STEERING}]", shown)
+    assert shown.isascii() or (charset == "utf-8" and "shöp-🚀" in shown)
+    assert all(len(line) <= 80 for line in shown.splitlines())
     Path("bridge.yaml").write_text(shown)
 
     assert cli("config", "check").stdout == "ok\n"

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import sys
 import unicodedata
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bridge.cli.cleaning import STEERING, clean
+from bridge.cli.cleaning import STEERING, clean, clean_line, clean_lines
 from bridge.cli.demo_stage import farewell
 from bridge.cli.show import ago, as_json, iso, table
 from bridge.cli.verdicts import say_decisions
@@ -64,7 +65,7 @@ def test_a_table_fits_and_takes_nothing_for_markup(width: int) -> None:
     [
         ("a\r\nb", "a b"),
         ("\x1b[31mred", "[31mred"),
-        ("left\u202eright", "left right"),
+        ("left\u202eright", "left\\u202eright"),
         ("ümlaut ✓", "ümlaut ✓"),
     ],
 )
@@ -123,4 +124,43 @@ def test_no_character_that_turns_text_around_is_harmless() -> None:
 
 
 def test_text_from_outside_has_none_of_them_either() -> None:
-    assert clean(HOSTILE) == "a [2Jb 31mc d e f g h i j"
+    assert clean(HOSTILE) == "a [2Jb 31mc\\u202ed\\u2066e\\u200ff\\u061cg h i j\\ufeff"
+
+
+UNSEEN = [
+    chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Cf"
+]
+UNSEEN += [
+    *"\u034f\u115f\u1160\u17b4\u17b5\u180b\u2800\u3164\uffa0\ufe00\ufe0f\U000e0100\U000e01ef"
+]
+SEEN = st.characters(exclude_categories=("Cf", "Cs", "Cn")).filter(lambda one: one not in UNSEEN)
+
+
+@given(st.lists(st.one_of(st.sampled_from(UNSEEN), st.text(SEEN)), max_size=20).map("".join))
+def test_what_nobody_sees_is_written_out_wherever_text_is_cleaned(text: str) -> None:
+    for cleaned in (clean(text), clean_line(text), clean_lines(text)):
+        hidden = {one for one in cleaned if one in UNSEEN}
+        assert hidden <= {"\u200d", "\ufe0f"}
+        for at, one in enumerate(cleaned):
+            before, after = cleaned[at - 1 : at], cleaned[at + 1 : at + 2]
+            if one == "\ufe0f":
+                assert not before.isalpha()
+                assert before not in hidden
+            if one == "\u200d":
+                assert after not in hidden
+                assert not before.isalpha()
+                assert not after.isalpha()
+        assert clean(cleaned) == clean(clean(cleaned))
+
+
+def test_a_hidden_character_is_told_apart_and_stays_whole_in_json() -> None:
+    for hidden in UNSEEN:
+        assert clean(f"a{hidden}b") == f"a{ascii(hidden)[1:-1]}b"
+        assert json.loads(written := as_json([hidden])) == [hidden]
+        assert hidden not in written
+
+
+@pytest.mark.parametrize("emoji", ["👩\u200d💻", "❤️", "🏳️\u200d🌈", "1️⃣", "👍🏽", "👩🏽\u200d🚀"])
+def test_an_emoji_stays_as_it_was_written(emoji: str) -> None:
+    assert clean(f"ship {emoji} it") == f"ship {emoji} it"
+    assert "\u200d" not in clean(f"pay\u200dpal {emoji}").replace(emoji, "")

@@ -14,7 +14,7 @@ from bridge.backends.embedded.building.variables import as_env_file, parse_varia
         ("", {}),
         ("A=1\nB=2", {"A": "1", "B": "2"}),
         ("A=1\nA=2", {"A": "2"}),
-        ("# note\n\nexport A=1\nno equals\n9X=1\nA B=1", {"A": "1"}),
+        ("# note\n\nexport A=1\nno equals\n9X=1\nA B=1\n-C=1", {"A": "1", "9X": "1"}),
         ("URL=postgres://a:b@h/d?x=y", {"URL": "postgres://a:b@h/d?x=y"}),
         ("A='single $x'\nB=\"double\"", {"A": "single $x", "B": "double"}),
         ('A="one\\ntwo"', {"A": "one\ntwo"}),

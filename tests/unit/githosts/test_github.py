@@ -299,7 +299,7 @@ def test_what_is_not_json_is_malformed(what):
         ({"repository": {"id": True, "name": "r", "full_name": "o/r"}}, "repository.id"),
         ({"repository": {"id": 10**4000, "name": "r", "full_name": "o/r"}}, "repository.id"),
         ({"commits": {}}, "commits"),
-        ({"commits": [commit(added=["a", 1])]}, "commits.0.added.1"),
+        ({"commits": [commit(added=["a", 1])]}, "commits[0].added[1]"),
         ({"head_commit": {"id": "x"}}, "head_commit.id"),
     ],
 )

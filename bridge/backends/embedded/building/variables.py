@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from bridge.core.configuring.variables import statements, written_value
 
-_REFERENCE = re.compile(r"\$\{\{\s*(?:(project|environment)\.)?([A-Za-z_][\w.-]*)\s*\}\}")
+_REFERENCE = re.compile(r"\$\{\{\s*(?:(project|environment)\.)?([A-Za-z0-9_.][\w.-]*)\s*\}\}")
 _QUOTES = ("'", '"', "`")
 
 

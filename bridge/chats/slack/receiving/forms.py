@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 
 from bridge.core.errors import MalformedPayload
+from bridge.core.misfits import misfit
 
 Text = str | None
 
@@ -198,6 +199,5 @@ def check_form(payload: dict[str, Any]) -> None:
     try:
         form.validate_python(payload)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        raise MalformedPayload(f"{where} is not as Slack sends it: {first['msg']}") from None
+        first = misfit(error.errors(include_url=False)[0], payload)
+        raise MalformedPayload(f"this is not as Slack sends it: {first}") from None

@@ -1,0 +1,187 @@
+"""What is wrong with a field of something read, in plain words instead of pydantic's.
+
+A rule begins with "it must be", so that it can follow a field's name and a colon.
+"""
+
+from collections.abc import Mapping, Sequence
+from json import JSONDecodeError
+from typing import Any
+
+from pydantic import ValidationError
+
+MOST = 3
+"""Fields that are named at most; of others it is said how many there are."""
+
+LONGEST = 200
+"""Characters that are said of one field at most."""
+
+WHOLE, NUMBER, SWITCH = "a whole number", "a number", "true or false"
+
+_KINDS = {
+    "string_type": "a text",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "dataclass_type": "an object",
+    "dict_type": "an object",
+    "mapping_type": "an object",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "set_type": "a list",
+    "frozen_set_type": "a list",
+    "iterable_type": "a list",
+    "path_type": "a path",
+    "int_type": WHOLE,
+    "int_parsing": WHOLE,
+    "int_parsing_size": "a shorter number",
+    "int_from_float": WHOLE,
+    "float_type": NUMBER,
+    "float_parsing": NUMBER,
+    "finite_number": NUMBER,
+    "bool_type": SWITCH,
+    "bool_parsing": SWITCH,
+    "none_required": "null",
+    "json_invalid": "JSON",
+    "json_type": "a text that holds JSON",
+    "url_type": "an address",
+    "url_parsing": "an address",
+    "string_unicode": "a text in UTF-8",
+    "date_parsing": "a date such as 2026-01-31",
+    "datetime_type": "a date and time",
+    "datetime_parsing": "a date and time such as 2026-01-31T12:00:00Z",
+    "union_tag_not_found": "of a known kind",
+}
+"""What a field must be, by the type of pydantic's error."""
+
+_BOUNDS = {
+    "less_than_equal": ("le", "be at most {}"),
+    "less_than": ("lt", "be less than {}"),
+    "greater_than_equal": ("ge", "be at least {}"),
+    "greater_than": ("gt", "be greater than {}"),
+    "string_too_short": ("min_length", "have at least {} characters"),
+    "string_too_long": ("max_length", "have at most {} characters"),
+    "too_short": ("min_length", "have at least {} entries"),
+    "too_long": ("max_length", "have at most {} entries"),
+    "multiple_of": ("multiple_of", "be a multiple of {}"),
+    "url_scheme": ("expected_schemes", "begin with {}"),
+    "url_too_long": ("max_length", "have at most {} characters"),
+    "literal_error": ("expected", "be {}"),
+    "enum": ("expected", "be {}"),
+    "union_tag_invalid": ("expected_tags", "be of a known kind: {}"),
+    "string_pattern_mismatch": ("pattern", "be of the form {}"),
+}
+"""The same where the error says more: where that stands, and the words around it."""
+
+_EMPTY: dict[type, str] = {
+    str: "an empty text",
+    list: "an empty list",
+    tuple: "an empty list",
+    dict: "{}",
+}
+_CAME: dict[type, str] = {str: "a text", list: "a list", tuple: "a list", dict: "an object"}
+
+_UNKNOWN = "it is not of the form that is needed"
+
+UNREAD = object()
+"""Stands for what was read where nobody has it any more."""
+
+Problem = Mapping[str, Any]
+
+
+def rule(problem: Problem, forms: Mapping[str, str] | None = None) -> str:
+    """Return what a field must be, e.g. "it must be a whole number", or "it is missing".
+
+    Args:
+        problem: one of `ValidationError.errors()`.
+        forms: words for patterns that a text must match.
+    """
+    kind, about = problem["type"], problem.get("ctx") or {}
+    if kind == "missing":
+        return "it is missing"
+    if kind == "extra_forbidden":
+        return "it is not known here"
+    if kind in _KINDS:
+        return f"it must be {_KINDS[kind]}"
+    if kind == "string_pattern_mismatch" and about["pattern"] in (forms or {}):
+        return f"it must be {(forms or {})[about['pattern']]}"
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return f"it must {words.format(about[name])}"
+    if kind in ("value_error", "assertion_error"):  # raised by us, so in plain words already
+        return str(problem["msg"]).partition(", ")[2]
+    return _UNKNOWN
+
+
+def came(problem: Problem) -> str:
+    """Return what came instead, e.g. "a list"; never the value, which may be a secret.
+
+    Returns "" where that says nothing: the field is missing, or the rule is about more than its
+    kind.
+    """
+    if problem["type"] in ("missing", "extra_forbidden", "json_invalid", "value_error"):
+        return ""
+    value = problem["input"]
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return NUMBER
+    kind = next((kind for kind in _CAME if isinstance(value, kind)), None)
+    if kind is None:
+        return "something else"
+    if not value:
+        return _EMPTY[kind]
+    another = kind is str and problem["type"] in _BOUNDS  # a text, but not this one
+    return f"a text of {len(value)} characters" if another else _CAME[kind]
+
+
+def place(path: Sequence[int | str], data: Any = UNREAD) -> str:
+    """Return where a field stands, e.g. "commits[0].added".
+
+    Args:
+        data: what was read. Parts of the path that do not stand there are names of forms which
+            were tried, and are left out, unless the last one is what is missing.
+    """
+    if data is UNREAD:
+        return ".".join(map(str, path))
+    words = ""
+    for at, part in enumerate(path):
+        last = at == len(path) - 1
+        if isinstance(data, Mapping) and (part in data or last):
+            words += f".{part}" if words else str(part)
+            data = data.get(part)
+        elif isinstance(data, list | tuple) and isinstance(part, int):
+            words += f"[{part}]"
+            data = data[part] if part < len(data) else None
+    return words
+
+
+def misfit(problem: Problem, data: Any = UNREAD, forms: Mapping[str, str] | None = None) -> str:
+    """Return one problem in words: "commits[0].added: it must be a list, and a text came"."""
+    where, must, instead = place(problem["loc"], data), rule(problem, forms), came(problem)
+    says_more = instead and not must.endswith(f" {instead}")  # strict tuples refuse a list, too
+    words = f"{must}, and {instead} came" if says_more else must
+    return f"{where}: {words}"[:LONGEST] if where else words.replace("it", "the body", 1)[:LONGEST]
+
+
+def misfits(
+    error: ValidationError, data: Any = UNREAD, forms: Mapping[str, str] | None = None
+) -> str:
+    """Return the first problems in words, without any value that was sent.
+
+    Args:
+        data: what was read, to tell where the fields stand.
+        forms: words for patterns that a text must match.
+    """
+    found = error.errors(include_url=False)
+    words = "; ".join(misfit(problem, data, forms) for problem in found[:MOST])
+    return words + (f"; and {len(found) - MOST} more" if len(found) > MOST else "")
+
+
+def unreadable(error: Exception) -> str:
+    """Return why a record that a bridge has written itself can't be read."""
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    if isinstance(error, JSONDecodeError):
+        return "it is not JSON"
+    return "it is not of the form that this release writes"

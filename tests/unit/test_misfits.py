@@ -1,0 +1,186 @@
+"""Pydantic's errors never reach people in its own words, wherever something is read."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticKnownError, core_schema
+
+from bridge.chats.slack.receiving.forms import check_form
+from bridge.core.commands import parse_command
+from bridge.core.errors import MalformedPayload, Rejected, Unreachable
+from bridge.core.found import parse_found
+from bridge.core.misfits import came, misfits, place, rule
+from bridge.githosts.asking.client import Answer, read
+from bridge.githosts.github.webhooks import GitHub
+from bridge.githosts.gitlab.webhooks import GitLab
+from bridge.settings import read_settings
+
+OWN_WORDS = re.compile(
+    r"(?i)input should|field required|valid (string|dictionary|list|integer|boolean|tuple)"
+    r"|string should|instance of|unable to parse|extra inputs|discriminator|keyword argument"
+)
+"""Words that only somebody who knows pydantic or Python understands."""
+
+SHA, SECRET = "a" * 40, "hunter2-hunter2"
+
+
+def known(kind: str) -> Mapping[str, Any] | None:
+    """One of pydantic's errors, with something in each place that its words name."""
+    about: dict[str, Any] = {}
+    for number in (True, False):
+        about = {}
+        for _ in range(8):
+            try:
+                error = PydanticKnownError(kind, about or None)  # type: ignore[arg-type]
+                return {"type": kind, "msg": error.message(), "ctx": about, "loc": (), "input": []}
+            except (TypeError, KeyError) as error:
+                found = re.search(r"'(\w+)' (?:required|context value)", str(error))
+                if found is None or (found[1] in about and not number):
+                    break
+                about[found[1]] = 3 if number and found[1] in about else "x"
+    return None
+
+
+def test_every_error_of_pydantic_has_words_of_ours() -> None:
+    kinds = get_args(core_schema.ErrorType)
+    problems = [one for kind in kinds if (one := known(kind)) is not None]
+
+    assert len(problems) > len(kinds) * 0.8
+    for one in problems:
+        assert re.match(r"it (must|is) |x$", rule(one)), one
+        assert not OWN_WORDS.search(rule(one)), one
+
+
+class _Inner(BaseModel):
+    model_config = ConfigDict(strict=True)
+    name: str
+    size: int = Field(1, ge=1)
+
+
+class _Outer(BaseModel):
+    model_config = ConfigDict(strict=True)
+    inner: list[_Inner] | None = None
+    either: _Inner | int | None = None
+    pair: tuple[int, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ([], "the body must be an object, and an empty list came"),
+        ({"inner": {}}, "inner: it must be a list, and {} came"),
+        ({"inner": [{}]}, "inner[0].name: it is missing"),
+        ({"inner": [{"name": None}]}, "inner[0].name: it must be a text, and null came"),
+        ({"inner": [{"name": 7}]}, "inner[0].name: it must be a text, and a number came"),
+        ({"inner": [{"name": "", "size": 0}]}, "inner[0].size: it must be at least 1"),
+        ({"inner": [{}] * 9}, "; and 6 more"),
+        ({"pair": [1]}, "pair: it must be a list"),
+        ({"either": SECRET}, "either: it must be an object, and a text came"),
+    ],
+)
+def test_a_misfit_tells_the_field_the_rule_and_what_came(data: Any, words: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        _Outer.model_validate(data)
+
+    said = misfits(caught.value, data)
+    assert words in said
+    assert "a list, and a list" not in said
+    assert SECRET not in said
+
+
+def test_where_a_field_stands_leaves_out_the_forms_that_were_tried() -> None:
+    assert place(("event", "opened", "user"), {"event": {"type": "x"}}) == "event.user"
+    assert place(("a", 0, "b"), {"a": [{}]}) == "a[0].b"
+    assert place(("a", 3, "b")) == "a.3.b"
+    assert came({"type": "string_pattern_mismatch", "input": "x" * 9}) == "a text of 9 characters"
+
+
+PUSH = {
+    "ref": "refs/heads/main",
+    "before": SHA,
+    "after": SHA,
+    "repository": {"id": 1, "name": "r", "full_name": "o/r"},
+}
+
+
+def _github(more: dict[str, Any]) -> None:
+    GitHub(["secret"]).parse("push", {}, json.dumps(PUSH | more).encode())
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"repository": [SECRET]}, "github push: repository: it must be an object, and a list"),
+        ({"repository": {}}, "github push: repository.name: it is missing"),
+        ({"after": SECRET}, "after: it must be a whole commit id (40 or 64 digits of 0-9 a-f)"),
+        ({"ref": "main"}, "ref: it must be the full name of a branch or tag (refs/heads/… or"),
+        ({"head_commit": {"id": SHA, "added": SECRET}}, "head_commit.added: it must be a list"),
+        ({"created": SECRET}, "created: it must be true or false, and a text came"),
+    ],
+)
+def test_a_malformed_webhook_says_what_its_field_must_be(more: Any, words: str) -> None:
+    with pytest.raises(MalformedPayload) as caught:
+        _github(more)
+
+    said = str(caught.value)
+    assert words in said
+    assert SECRET not in said
+    assert not OWN_WORDS.search(said)
+
+
+def _gitlab() -> None:
+    GitLab(["t" * 16]).parse("Push Hook", {}, b'{"ref": 7, "project": []}')
+
+
+def _slack() -> None:
+    check_form({"type": "event_callback", "event": {"type": "app_home_opened", "user": [SECRET]}})
+
+
+def _slack_click() -> None:
+    check_form({"type": "block_actions", "actions": SECRET})
+
+
+def _settings() -> None:
+    read_settings(None, {"BRIDGE_DOKPLOY_URL": "nowhere", "BRIDGE_PORT": "x"})
+
+
+def _rules() -> None:
+    read_settings(None, {"BRIDGE_RULES": "[{apps: {a: 1}, tags: [1, {}]}, 7]"})
+
+
+def _answer() -> None:
+    answer = Answer(200, {}, [{"name": {}}])
+    read(TypeAdapter(list[_Inner]), "repos", answer, "github", reads=True)
+
+
+def _found() -> None:
+    parse_found(b"{}")
+
+
+def _found_otherwise() -> None:
+    parse_found(json.dumps(PUSH | {"repository": {"urls": [], "new": 1}, "commit": None}).encode())
+
+
+def _command() -> None:
+    parse_command("deploy", b"{")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *(_gitlab, _slack, _slack_click, _settings, _rules, _answer),
+        *(_found, _found_otherwise, _command),
+    ],
+)
+def test_nobody_is_told_in_the_words_of_python(wrong: Any) -> None:
+    with pytest.raises((Rejected, Unreachable)) as caught:
+        wrong()
+
+    said = str(caught.value)
+    assert not OWN_WORDS.search(said), said
+    assert not re.search(r"__init__|^'|: '\w+'$|Expecting", said), said
+    assert SECRET not in said
