@@ -49,7 +49,8 @@ def plain(event):
         found["ref"] = str(event.ref)
         found["repository"]["urls"] = sorted(event.repository.urls)
         # Only reconciliation says so.
-        assert not found.pop("found") and not found.pop("several")
+        assert not found.pop("found")
+        assert not found.pop("several")
         assert not (found["commit"] or {}).pop("parents", ())
     return json.loads(json.dumps(found))
 
