@@ -5,9 +5,10 @@ A rule begins with "it must be", so that it can follow a field's name and a colo
 
 from collections.abc import Mapping, Sequence
 from json import JSONDecodeError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+if TYPE_CHECKING:
+    from pydantic import ValidationError  # what only tells of events starts without it
 
 MOST = 3
 """Fields that are named at most; of others it is said how many there are."""
@@ -165,7 +166,7 @@ def misfit(problem: Problem, data: Any = UNREAD, forms: Mapping[str, str] | None
 
 
 def misfits(
-    error: ValidationError, data: Any = UNREAD, forms: Mapping[str, str] | None = None
+    error: "ValidationError", data: Any = UNREAD, forms: Mapping[str, str] | None = None
 ) -> str:
     """Return the first problems in words, without any value that was sent.
 
