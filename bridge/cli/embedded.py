@@ -70,8 +70,10 @@ async def create_site(settings: "Settings", site: NewSite) -> tuple[App, str | N
 
 def _one_after_another(settings: "Settings") -> AbstractAsyncContextManager[None]:
     """Let commands that make or delete apps wait for each other: each looks at all apps first."""
+    from bridge.app.folder import must_be_ours
     from bridge.app.presence import in_turn
 
+    must_be_ours(settings.data)
     return in_turn(settings.data / NAME / "apps.lock")
 
 
