@@ -122,11 +122,10 @@ def test_a_role_of_its_own_needs_a_backend_that_all_reach(cli: Cli, role: str) -
 
 
 @pytest.mark.parametrize("command", [["serve"], ["migrate"], ["deliveries"], ["deploy", "web"]])
-@pytest.mark.parametrize("where", ["u:hunter2@127.0.0.1:1/d", "u:hunter2@h:port/d"])
 def test_a_postgres_that_is_away_is_a_sentence_without_the_password(
-    cli: Cli, command: list[str], where: str
+    cli: Cli, command: list[str]
 ) -> None:
-    result = cli(*command, code=2, DATABASE_URL=f"postgres://{where}")
+    result = cli(*command, code=2, DATABASE_URL="postgres://u:hunter2@127.0.0.1:1/d")
 
     assert "the database of DATABASE_URL can't be used" in result.stderr
     assert "hunter2" not in result.stderr
