@@ -7,9 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
+from bridge.listening.crowd import Crowd
 from bridge.listening.guests import Guests
 from bridge.listening.quiet import nameless, quiet_logger
-from bridge.listening.sparing import Sparing
 
 KEEPALIVE_SECONDS = 15.0
 """That a connection may idle, take for its headers (aiohttp allows an hour), or read nothing."""
@@ -52,6 +52,7 @@ class Listener:
             shutdown_timeout=_STOP_SECONDS,
             **settings,
         )
+        self._crowd = Crowd(logging.getLogger(f"bridge.listening.{name}"))
         self._listener: asyncio.Server | None = None
 
     @property
@@ -69,8 +70,9 @@ class Listener:
         await self._runner.setup()
         aiohttp = self._runner.server
         assert aiohttp is not None
-        log = Sparing(logging.getLogger(f"bridge.listening.{self._name}"))
-        guests = Guests(self._most, KEEPALIVE_SECONDS, each=max(1, self._most // 2), log=log)
+        guests = Guests(
+            self._most, KEEPALIVE_SECONDS, each=max(1, self._most // 2), crowd=self._crowd
+        )
         try:
             self._listener = await asyncio.get_running_loop().create_server(
                 lambda: guests.expect(aiohttp()), self._host, self._port, backlog=_BACKLOG
@@ -85,6 +87,7 @@ class Listener:
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
+            self._crowd.end()
             await self._runner.cleanup()
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from bridge.settings.values import Credential, Section
+from bridge.settings.values import Secret, Section
 
 
 class Web(Section):
@@ -15,6 +15,6 @@ class Web(Section):
         description="bytes of all bodies at a time; more has to wait",
     )
     body_timeout: float = Field(10.0, gt=0, description="seconds for a body to arrive")
-    metrics_token: Credential | None = Field(
+    metrics_token: Secret | None = Field(
         None, description="a Bearer token that may read /metrics from other machines"
     )

@@ -11,6 +11,7 @@ from aiohttp import web
 from bridge.core.errors import Rejected
 from bridge.core.refused import means_a_webhook
 from bridge.journey.ingest import Ingest
+from bridge.listening.crowd import count_nothing as none_closed
 from bridge.listening.listener import FEWEST_CONNECTIONS, KEEPALIVE_SECONDS
 from bridge.listening.quiet import nameless, quiet_logger
 from bridge.ports.chats import ChatDoor
@@ -34,6 +35,9 @@ from bridge.web.quick.webhooks import WebhookConnection
 
 HOOKS = web.AppKey("HOOKS", tuple[Hooks, tuple[str, ...]])
 """What takes webhooks, and from which hosts."""
+
+METRICS = web.AppKey("METRICS", Metrics)
+"""Where connections are counted that are closed since there are too many."""
 
 MOST_CONNECTIONS = 4096
 OTHER_FILES = 256
@@ -65,6 +69,8 @@ def routes(
     hosts = tuple(hosts)
     hooks = Hooks(ingest, limits, metrics.webhook if metrics else count_nothing, note)
     app[HOOKS] = hooks, hosts
+    if metrics is not None:
+        app[METRICS] = metrics
     for host in hosts:
         path, handler = f"/hooks/{host}", hooks.handler(host)
         app.router.add_route("*", path, handler, expect_handler=expect_later)
@@ -108,7 +114,11 @@ class WebServer:
         await self._runner.setup()
         assert self._runner.server is not None
         aiohttp = Nameless(self._runner.server, settings)
-        self._door = QuickDoor(*self._app[HOOKS], aiohttp, KEEPALIVE_SECONDS, most_connections())
+        metrics = self._app.get(METRICS)
+        closed = metrics.connection_closed if metrics else none_closed
+        self._door = QuickDoor(
+            *self._app[HOOKS], aiohttp, KEEPALIVE_SECONDS, most_connections(), closed
+        )
         try:
             self._listener = await asyncio.get_running_loop().create_server(
                 partial(WebhookConnection, self._door), self._host, self._port, backlog=1024

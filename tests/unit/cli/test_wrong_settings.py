@@ -46,13 +46,17 @@ WRONG: dict[str, str] = {
     "slack.team_id": "my team",
     "slack.channel": "#a, #b",
     "slack.api_url": "https://slack.com:port/api",
-    "web.metrics_token": f"{SECRET}\N{EN DASH}",
 }
 """Of settings that are texts; whatever else there is can't be `WRONG_OTHERWISE`."""
 
 WRONG_OTHERWISE = "of-no-kind"
 
-ANYTHING = {"github.webhook_secrets", "gitlab.webhook_tokens", "watch.skip_directives"}
+ANYTHING = {
+    "github.webhook_secrets",
+    "gitlab.webhook_tokens",
+    "watch.skip_directives",
+    "web.metrics_token",
+}
 """Texts of which a variable can hold no wrong one; in the file they are not empty."""
 
 BESIDE = {"github.private_key": KEY, "slack.channel": SLACK}
