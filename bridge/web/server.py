@@ -14,6 +14,7 @@ from bridge.journey.ingest import Ingest
 from bridge.listening.crowd import count_nothing as none_closed
 from bridge.listening.listener import FEWEST_CONNECTIONS, KEEPALIVE_SECONDS
 from bridge.listening.quiet import nameless, quiet_logger
+from bridge.listening.refusing import Refusing
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import refusal
 from bridge.web.chat import chat_route
@@ -29,7 +30,6 @@ from bridge.web.hooks import (
 )
 from bridge.web.insiders import Insiders
 from bridge.web.metrics import Metrics, metrics_route
-from bridge.web.nameless import Nameless
 from bridge.web.quick.door import QuickDoor
 from bridge.web.quick.webhooks import WebhookConnection
 
@@ -113,7 +113,7 @@ class WebServer:
         )
         await self._runner.setup()
         assert self._runner.server is not None
-        aiohttp = Nameless(self._runner.server, settings)
+        aiohttp = Refusing(self._runner.server, refusal, settings)
         metrics = self._app.get(METRICS)
         closed = metrics.connection_closed if metrics else none_closed
         self._door = QuickDoor(
