@@ -96,7 +96,6 @@ def _must_have_folder(publish: str, tree: dict[str, str]) -> None:
 
 def _must_match_something(site: "NewSite", semantics: "Semantics", tree: dict[str, str]) -> None:
     from bridge.core.globs import GlobError
-    from bridge.core.watch_paths.lint import lint
     from bridge.core.watch_paths.patterns import WatchPaths
 
     files = [path for path, mode in tree.items() if not _is_folder(mode)]
@@ -108,13 +107,11 @@ def _must_match_something(site: "NewSite", semantics: "Semantics", tree: dict[st
                 continue
         except GlobError:
             continue  # whether it matches can't be told
-        remedies = " ".join(one.remedy for one in lint([pattern], semantics) if one.remedy)
         folders = _folders(tree, "")
-        there = f"; its folders are {_few(folders)}" if folders else ""
-        raise Rejected(
-            f"--watch {pattern!r} matches none of the {len(files)} files of branch"
-            f" {site.branch}{there}. {remedies}".rstrip()
-        )
+        there = f"; in the repository there are {_few([*folders, *_files(tree)])}"
+        if _is_folder(tree.get(pattern, "")):
+            there = f"; for the folder write `{pattern}/**`"
+        raise Rejected(f"--watch {pattern!r} matches no file of branch {site.branch}{there}")
 
 
 def _folders(tree: dict[str, str], above: str) -> list[str]:
@@ -123,6 +120,11 @@ def _folders(tree: dict[str, str], above: str) -> list[str]:
         for path, mode in tree.items()
         if _is_folder(mode) and path.startswith(above) and "/" not in path[len(above) :]
     ]
+
+
+def _files(tree: dict[str, str]) -> list[str]:
+    """The files in the top folder."""
+    return [path for path, mode in tree.items() if "/" not in path and not _is_folder(mode)]
 
 
 def _is_folder(mode: str) -> bool:

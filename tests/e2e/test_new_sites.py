@@ -169,9 +169,12 @@ SITE = {"index.html": "", "public/index.html": "", "public/en/index.html": "", "
         (("--publish", "index.html"), "index.html is a file"),
         (("--publish", "docs/a.md/x"), "docs/a.md is a file"),
         (("--branch", "mian"), "the repository has no such branch, but main, release"),
-        (("--watch", "docs"), "'docs' matches none of the 5 files of branch main"),
-        (("--watch", "web/**"), "its folders are docs, public"),
-        (("--watch", "docs/**", "--watch", "**/*.css"), "'**/*.css' matches none"),
+        (
+            ("--watch", "docs"),
+            "'docs' matches no file of branch main; for the folder write `docs/**`",
+        ),
+        (("--watch", "web/**"), "in the repository there are docs, index.html, linked, public"),
+        (("--watch", "docs/**", "--watch", "**/*.css"), "'**/*.css' matches no file"),
     ],
 )
 @pytest.mark.parametrize("bare", [False, True])
