@@ -1,11 +1,12 @@
 """Checks of the data folder: nobody else may write to it, and it holds no symbolic links.
 
 Anybody who can write to it could plant a link that makes the bridge overwrite other files, or
-replace its keys.
+replace its keys. Anybody who can write to a folder above it could put another in its place.
 """
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.core.errors import Rejected
@@ -13,32 +14,72 @@ from bridge.core.errors import Rejected
 OWN_FOLDERS = ("embedded",)
 """Folders in it that are checked in the same way."""
 
+_HARM = "who could have the bridge read or overwrite other files"
+_ELSEWHERE = "choose another folder with BRIDGE_DATA"
+
 
 def must_be_ours(data: Path) -> None:
-    """Check a data folder, if it exists.
+    """Check a data folder, and all folders above it, as far as they exist.
 
     Raises:
-        Rejected: others may write to it, or there is a symbolic link in it.
+        Rejected: others may write to it or replace it, or there is a symbolic link in it.
     """
-    for folder in (data, *(data / name for name in OWN_FOLDERS)):
-        try:
-            _check(folder)
-        except (FileNotFoundError, NotADirectoryError):
-            continue  # whatever creates it reports the error
-        except OSError as error:
-            raise Rejected(
-                f"{folder} can't hold the data ({error.strerror}); choose another with BRIDGE_DATA"
-            ) from error
+    mounted_for = _mounted_for(data)
+    try:
+        for parent in _above(data):
+            _check_parent(parent)
+        for folder in (data, *(data / name for name in OWN_FOLDERS)):
+            _check(folder, mounted_for)
+    except OSError as error:
+        raise Rejected(f"{data} can't hold the data ({error.strerror}); {_ELSEWHERE}") from error
 
 
-def _check(folder: Path) -> None:
-    about = folder.stat()
+def _mounted_for(data: Path) -> int:
+    """Return the owner of a folder that is mounted as such, else root.
+
+    A container that runs as root gets folders of the machine's users. Whoever mounted one there
+    may do all that we may, and has chosen it.
+    """
+    whole = data.parent if data.name in OWN_FOLDERS else data
+    try:
+        return whole.stat().st_uid if os.geteuid() == 0 and whole.is_mount() else 0
+    except OSError:
+        return 0  # the checks that follow report it
+
+
+def _above(data: Path) -> Iterator[Path]:
+    """Each folder above it, also where links lead."""
+    yield from dict.fromkeys([*data.absolute().parents, *data.resolve().parents])
+
+
+def _check_parent(folder: Path) -> None:
+    """Raise Rejected where anybody may rename what is in a folder: it has no sticky bit."""
+    try:
+        mode = folder.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return  # whatever creates it reports the error
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise Rejected(
+            f"{folder} can be written to by everybody, {_HARM} by putting another data folder"
+            f" there: `chmod o-w {folder}` (or `chmod +t`, as of /tmp), or {_ELSEWHERE}"
+        )
+
+
+def _check(folder: Path, mounted_for: int) -> None:
+    try:
+        about = folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
     if not stat.S_ISDIR(about.st_mode):
-        raise NotADirectoryError
+        return  # whatever opens it reports the error
     if why := _open_to(about):
         raise Rejected(
-            f"{folder} can be written to by {why}, who could have the bridge read or overwrite"
-            f" other files: `chmod go-w {folder}`, or choose another folder with BRIDGE_DATA"
+            f"{folder} can be written to by {why}, {_HARM}: `chmod go-w {folder}`, or {_ELSEWHERE}"
+        )
+    if about.st_uid not in (os.geteuid(), 0, mounted_for):
+        raise Rejected(
+            f"{folder} belongs to another user ({about.st_uid}), {_HARM}:"
+            f" `chown -R {os.geteuid()} {folder}`, run the bridge as that user, or {_ELSEWHERE}"
         )
     with os.scandir(folder) as entries:
         link = next((entry.path for entry in entries if entry.is_symlink()), None)
@@ -55,6 +96,4 @@ def _open_to(about: os.stat_result) -> str:
         return "everybody"
     if about.st_mode & stat.S_IWGRP and about.st_gid not in {os.getegid(), *os.getgroups()}:
         return "a group that the bridge is not in"
-    if about.st_uid not in (os.geteuid(), 0) and os.geteuid() != 0:
-        return f"another user ({about.st_uid}), whom it belongs to"
     return ""

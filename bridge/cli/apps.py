@@ -11,9 +11,10 @@ from bridge.cli.cleaning import clean, short_branch
 from bridge.cli.deployments import AppName, source_of
 from bridge.cli.forms import app_form, finding_words, said, tag_words
 from bridge.cli.show import STYLES, Listing, ago, console, hint, iso, on_terminal, say, say_json
+from bridge.cli.source_options import Tags, Triggers
 from bridge.cli.troubles import warn_of_troubles
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
-from bridge.core.errors import NotFound
+from bridge.core.errors import NotFound, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from bridge.core.lifecycle import Deployment
-    from bridge.core.watch import App
+    from bridge.core.watch import App, Rules
     from bridge.settings import Settings
 
 TWICE = "auto-deploy is on at the backend, so every push deploys twice: turn it off there"
@@ -67,6 +68,8 @@ def create(
         list[str] | None,
         typer.Option("--watch", help="Deploy only when a file matches, e.g. 'web/**'. Repeatable."),
     ] = None,
+    trigger: Triggers = None,
+    tags: Tags = None,
     project: Annotated[str, typer.Option("--project", help="The project it is in.")] = "default",
     spa: Annotated[
         bool, typer.Option("--spa", help="Unknown addresses get the front page.")
@@ -77,10 +80,12 @@ def create(
     """Make a static site of the embedded backend from a Git repository."""
     from bridge.cli.embedded import create_site
     from bridge.cli.new_site import NewSite
+    from bridge.cli.reaching import person
     from bridge.core.watch_paths.lint import lint
 
-    site = NewSite(name, repo, branch, publish, tuple(watch or ()), project, spa)
-    made, url = run(create_site(settings_of(config), site))
+    rules = _rules_of(trigger, tags)
+    site = NewSite(name, repo, branch, publish, tuple(watch or ()), project, spa, rules)
+    made, url = run(create_site(settings_of(config), site, by=person()))
     if json:
         say_json(app_form(made, None) | {"url": url})
         return
@@ -90,6 +95,24 @@ def create(
         if finding.level != "note":
             hint(clean(f"{finding.level}: {finding_words(asdict(finding))}"))
     hint(f"deploy it now: dokploy-bridge deploy {made.label} --follow")
+
+
+def _rules_of(trigger: str | None, tags: str | None) -> "Rules | None":
+    """The bridge's own rules for a new app; raises Rejected where they can't be meant."""
+    from bridge.core.watch import Rules, Trigger
+    from bridge.core.watch_paths.lint import lint
+
+    if trigger is not None and trigger not in tuple(Trigger):
+        raise Rejected(f"--trigger must be push or tag, not {trigger[:40]!r}")
+    if tags is not None and trigger != Trigger.TAG:
+        raise Rejected("--tags says which tags deploy: give --trigger tag with it")
+    if tags is not None:
+        if not tags.strip():
+            raise Rejected("--tags is empty; give a glob, e.g. 'v*', or leave it out")
+        for one in lint([tags]):
+            if one.level == "error":
+                raise Rejected(f"--tags {tags[:40]!r}: {one.sentence} {one.remedy}")
+    return None if trigger is None else Rules(trigger=Trigger(trigger), tags=tags)
 
 
 @group.command()

@@ -37,11 +37,13 @@ def complete_app(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _labels(config: Path | None) -> list[str]:
     """Return all labels; none where they can't be read, as an error would garble the prompt."""
+    from bridge.app.folder import must_be_ours
     from bridge.stores.labels import labels_of_file, labels_of_postgres
 
     try:
         data, url = _place(config)
         if url is None:
+            must_be_ours(data)
             return labels_of_file(data / "journal.sqlite")
         return labels_of_postgres(url)
     except (BridgeError, OSError, sqlite3.Error):

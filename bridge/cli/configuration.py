@@ -180,7 +180,7 @@ def _origins(config: Path | None, environment: Mapping[str, str]) -> dict[Any, s
     """Where each setting that is set comes from; settings that can't be read got no further."""
     import yaml
 
-    from bridge.settings import variables
+    from bridge.settings import set_there
 
     file = config or Path("bridge.yaml")
     origins: dict[Any, str] = {}
@@ -188,9 +188,4 @@ def _origins(config: Path | None, environment: Mapping[str, str]) -> dict[Any, s
         for name, value in (yaml.safe_load(file.read_text()) or {}).items():
             inner = value if isinstance(value, dict) else {}
             origins |= {(name, key): str(file) for key in inner} | {(name,): str(file)}
-    known = variables()
-    for variable in sorted(environment):  # in the order in which they are read
-        path = known.get(variable) or known.get(variable.removesuffix("_FILE"))
-        if path is not None:
-            origins[path] = variable
-    return origins
+    return origins | dict(set_there(environment))

@@ -4,11 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bridge.cli.cleaning import clean
 from bridge.cli.new_site import NewSite, checked
+from bridge.cli.repository import must_fit
+from bridge.cli.show import hint
 from bridge.core.configuring.configuration import BuildType, GitSource
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.naming import find_app
@@ -56,22 +59,37 @@ class Api:
         raise Refused("the embedded backend", str(words), status=answer.status_code)
 
 
-async def create_site(settings: "Settings", site: NewSite) -> tuple[App, str | None]:
-    """Make a static site; returns the app, and where it will be served if that is known."""
-    from bridge.app.backends import sites_address
+async def create_site(settings: "Settings", site: NewSite, *, by: str) -> tuple[App, str | None]:
+    """Make a static site; returns the app, and where it will be served if that is known.
+
+    Args:
+        by: who asks for it.
+    """
+    from bridge.app.backends import dokploys, sites_address
 
     site = checked(site, settings.watch.semantics)
+    if site.rules is not None and dokploys(settings):
+        raise Rejected(
+            "--trigger and --tags are rules of this bridge, which deploys on a Dokploy here and"
+            " hears of no app of the embedded backend; leave them out, or unset BRIDGE_DOKPLOY_URL"
+        )
+    if unchecked := await asyncio.to_thread(must_fit, site, settings.watch.semantics):
+        hint(clean(unchecked))
     async with _one_after_another(settings), api_of(settings) as api:
         sites = api.sites or sites_address(settings)
         made, path = await make_site(api, site)
-        await _tell_journal(settings, api)
+        if site.rules is not None:
+            made = replace(made, rules=site.rules)
+        await _tell_journal(settings, api, made, by)
     return made, sites and sites + path
 
 
 def _one_after_another(settings: "Settings") -> AbstractAsyncContextManager[None]:
     """Let commands that make or delete apps wait for each other: each looks at all apps first."""
+    from bridge.app.folder import must_be_ours
     from bridge.app.presence import in_turn
 
+    must_be_ours(settings.data)
     return in_turn(settings.data / NAME / "apps.lock")
 
 
@@ -195,7 +213,9 @@ async def _environment(api: Api, project: str) -> str:
     return str(made["environment"]["environmentId"])
 
 
-async def _tell_journal(settings: "Settings", api: Api) -> None:
+async def _tell_journal(
+    settings: "Settings", api: Api, made: App | None = None, by: str = ""
+) -> None:
     """Let the next command know the app, before the bridge reads the apps again."""
     from bridge.app.backends import dokploys
     from bridge.app.storage import open_stores
@@ -203,4 +223,6 @@ async def _tell_journal(settings: "Settings", api: Api) -> None:
     if dokploys(settings):
         return  # this bridge deploys elsewhere
     async with open_stores(settings) as stores:
+        if made is not None:  # first, so that the app is never known without its rules
+            await stores.journal.save_rules(made.id, made.rules, by=by)
         await stores.journal.save_apps(NAME, await api.client.apps())

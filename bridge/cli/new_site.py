@@ -11,6 +11,7 @@ from bridge.core.refs import check_branch_name
 from bridge.core.watch_paths.lint import lint
 
 if TYPE_CHECKING:
+    from bridge.core.watch import Rules
     from bridge.core.watch_paths.patterns import Semantics
 
 
@@ -25,6 +26,7 @@ class NewSite:
     Attributes:
         repo: a clone address, or a folder with a Git repository.
         publish: a folder of the repository.
+        rules: our own, where its backend's record can't hold them.
     """
 
     name: str
@@ -34,6 +36,7 @@ class NewSite:
     watch: tuple[str, ...]
     project: str
     spa: bool = False
+    rules: "Rules | None" = None
 
 
 def checked(site: NewSite, semantics: "Semantics" = "exclude") -> NewSite:

@@ -18,6 +18,7 @@ from bridge.cli.logs import set_up_logs
 from bridge.cli.show import called_as, console, on_terminal, say
 from bridge.cli.using import Config, settings_of
 from bridge.cli.welcome import hosts_of, welcome
+from bridge.core.errors import Rejected
 from bridge.core.roles import Role
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def serve(
     from bridge.app.presence import stands_aside
 
     settings = settings_of(config)
-    given = {"host": host, "port": port}
+    given = {"host": _to_listen_on(host), "port": port}
     settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
     for_people = set_up_logs(settings.log_format, settings.log_level)
     if stands_aside(settings, role, os.environ):
@@ -96,13 +97,22 @@ def backend(
 ) -> None:
     """Run the embedded deploy backend alone, as a server with Dokploy's HTTP API."""
     settings = settings_of(config)
-    given = {"host": host, "port": port, "sites_port": sites_port}
+    given = {"host": _to_listen_on(host), "port": port, "sites_port": sites_port}
     embedded = settings.embedded.model_copy(
         update={k: v for k, v in given.items() if v is not None}
     )
     settings = settings.model_copy(update={"embedded": embedded})
     for_people = set_up_logs(settings.log_format, settings.log_level)
     _run(_backend(settings, for_people))
+
+
+def _to_listen_on(host: str | None) -> str | None:
+    from bridge.settings import listening_address
+
+    try:
+        return None if host is None else listening_address(host)
+    except ValueError as error:
+        raise Rejected(f"--host: {error}") from None
 
 
 async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:

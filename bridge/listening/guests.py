@@ -10,7 +10,7 @@ import ipaddress
 from collections import Counter, OrderedDict
 from typing import Any
 
-from bridge.listening.sparing import Sparing
+from bridge.listening.crowd import Crowd
 
 _PREFIX = 64
 """Bits of an IPv6 address that tell one client from another: each has all addresses below."""
@@ -23,15 +23,15 @@ class Guests:
         most: of them at a time.
         patience: seconds that one may leave its answers unread.
         each: of them at a time from one client; None sets no limit.
-        log: told of each one that has to go for another; None tells nobody.
+        crowd: told of each one that has to go for another; None tells nobody.
     """
 
     def __init__(
-        self, most: int, patience: float, *, each: int | None = None, log: Sparing | None = None
+        self, most: int, patience: float, *, each: int | None = None, crowd: Crowd | None = None
     ) -> None:
         self._most = most
         self._each = each
-        self._log = log
+        self._crowd = crowd
         self.patience = patience
         self.loop = asyncio.get_running_loop()
         self._all: OrderedDict[Guest, None] = OrderedDict()
@@ -68,9 +68,8 @@ class Guests:
     def _drop(self, guest: "Guest", limit: int) -> None:
         self.left(guest)
         guest.abort()
-        if self._log is not None:
-            why = "too many connections; the one that was silent longest is closed"
-            self._log.info(why, limit=limit, client=guest.client, open=len(self._all))
+        if self._crowd is not None:
+            self._crowd.closed(limit=limit, client=guest.client, connections=len(self._all))
 
     def heard(self, guest: "Guest") -> None:
         """It has sent something."""
@@ -101,7 +100,7 @@ class Guest(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """As of any protocol."""
         self._transport = transport
-        self.client = _client_of(transport)
+        self.client = client_of(transport)
         self._guests.came(self)
         self._protocol.connection_made(transport)
 
@@ -140,7 +139,7 @@ class Guest(asyncio.Protocol):
             self._unread = None
 
 
-def _client_of(transport: Any) -> str:
+def client_of(transport: Any) -> str:
     """Whose connection it is: an address, of IPv6 the network that one client has."""
     peer = transport.get_extra_info("peername")
     host = str(peer[0]) if isinstance(peer, tuple) and peer else ""

@@ -7,9 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
+from bridge.listening.crowd import Crowd
 from bridge.listening.guests import Guests
 from bridge.listening.quiet import nameless, quiet_logger
-from bridge.listening.sparing import Sparing
+from bridge.listening.refusing import Refusing, Say
 
 KEEPALIVE_SECONDS = 15.0
 """That a connection may idle, take for its headers (aiohttp allows an hour), or read nothing."""
@@ -26,6 +27,7 @@ class Listener:
     Args:
         name: of the listener in logs, e.g. "sites".
         most: connections at a time, of which one client has no more than half.
+        say: makes refusals in the form that the application's own have.
         settings: further ones of `aiohttp.web.AppRunner`.
     """
 
@@ -37,21 +39,27 @@ class Listener:
         *,
         name: str,
         most: int,
+        say: Say,
         **settings: Any,
     ) -> None:
         self._host, self._port = host, port
         self._name, self._most = name, most
         app.on_response_prepare.append(nameless)
+        self._say = say
+        self._settings: dict[str, Any] = {
+            "access_log": None,
+            "logger": quiet_logger(f"bridge.listening.{name}"),
+            "keepalive_timeout": KEEPALIVE_SECONDS,
+            "lingering_time": 0,
+        }
         self._runner = web.AppRunner(
             app,
-            access_log=None,
-            logger=quiet_logger(f"bridge.listening.{name}"),
-            keepalive_timeout=KEEPALIVE_SECONDS,
-            lingering_time=0,
             handle_signals=False,
             shutdown_timeout=_STOP_SECONDS,
+            **self._settings,
             **settings,
         )
+        self._crowd = Crowd(logging.getLogger(f"bridge.listening.{name}"))
         self._listener: asyncio.Server | None = None
 
     @property
@@ -67,10 +75,11 @@ class Listener:
     async def start(self) -> None:
         """Bind and serve; raises OSError where the address can't be had."""
         await self._runner.setup()
-        aiohttp = self._runner.server
-        assert aiohttp is not None
-        log = Sparing(logging.getLogger(f"bridge.listening.{self._name}"))
-        guests = Guests(self._most, KEEPALIVE_SECONDS, each=max(1, self._most // 2), log=log)
+        assert self._runner.server is not None
+        aiohttp = Refusing(self._runner.server, self._say, self._settings)
+        guests = Guests(
+            self._most, KEEPALIVE_SECONDS, each=max(1, self._most // 2), crowd=self._crowd
+        )
         try:
             self._listener = await asyncio.get_running_loop().create_server(
                 lambda: guests.expect(aiohttp()), self._host, self._port, backlog=_BACKLOG
@@ -85,6 +94,7 @@ class Listener:
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
+            self._crowd.end()
             await self._runner.cleanup()
 
 

@@ -8,11 +8,19 @@ key or variable is an error that names the nearest known one. pydantic-settings 
 `root` holds all sections, each of which has a file; `reading` is the way in.
 """
 
+from bridge.settings.addresses import listening_address
 from bridge.settings.backends import DokploySettings
 from bridge.settings.meaning import access_of, book_of, channels_of, policy_of
 from bridge.settings.reading import read_settings
 from bridge.settings.root import Settings
-from bridge.settings.variables import PLAIN_VARIABLES, PREFIX, fields, is_secret, variables
+from bridge.settings.variables import (
+    PLAIN_VARIABLES,
+    PREFIX,
+    fields,
+    is_secret,
+    set_there,
+    variables,
+)
 
 __all__ = [
     "PLAIN_VARIABLES",
@@ -24,7 +32,9 @@ __all__ = [
     "channels_of",
     "fields",
     "is_secret",
+    "listening_address",
     "policy_of",
     "read_settings",
+    "set_there",
     "variables",
 ]

@@ -2,24 +2,23 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
-from bridge.settings.values import Address, Section
-
-_LAST_PORT = 65535
+from bridge.settings.addresses import LAST_PORT, Address, ListeningAddress
+from bridge.settings.values import Credential, PemFile, Section
 
 
 class DokploySettings(Section):
     """The Dokploy that deploys; without a url the embedded backend does."""
 
     url: Address | None = Field(None, description="e.g. https://dokploy.example.com")
-    api_key: SecretStr | None = Field(None, description="made without a rate limit")
+    api_key: Credential | None = Field(None, description="made without a rate limit")
     auth: Literal["api-key", "bearer"] = Field("api-key", description="how the key is sent")
     connect_timeout: float = Field(5.0, gt=0, description="seconds to reach it")
     read_timeout: float = Field(20.0, gt=0, description="seconds until it answers")
     max_connections: int = Field(16, ge=1, description="connections at a time")
     read_retries: int = Field(2, ge=0, description="further tries of what only reads")
-    ca: str | None = Field(None, description="a PEM file with its certificate authority")
+    ca: PemFile | None = Field(None, description="a PEM file with its certificate authority")
     allow_kill_build: bool = Field(
         False, description="cancel may interrupt all Docker builds on its host, other apps' too"
     )
@@ -28,10 +27,12 @@ class DokploySettings(Section):
 class Embedded(Section):
     """The embedded backend, used where no Dokploy is set."""
 
-    host: str = Field("127.0.0.1", description="address of its API and of the sites it serves")
-    port: int = Field(8090, ge=0, le=65535, description="port of its API; 0 takes a free one")
+    host: ListeningAddress = Field(
+        "127.0.0.1", description="address of its API and of the sites it serves"
+    )
+    port: int = Field(8090, ge=0, le=LAST_PORT, description="port of its API; 0 takes a free one")
     sites_port: int | None = Field(
-        None, ge=0, le=65535, description="port of the sites; without it the one after `port`"
+        None, ge=0, le=LAST_PORT, description="port of the sites; without it the one after `port`"
     )
     sites_url: Address | None = Field(
         None,
@@ -49,7 +50,7 @@ class Embedded(Section):
         """The port of the sites; 0 takes a free one."""
         if self.sites_port is not None:
             return self.sites_port
-        return self.port + 1 if 0 < self.port < _LAST_PORT else 0
+        return self.port + 1 if 0 < self.port < LAST_PORT else 0
 
     @model_validator(mode="after")
     def _two_ports(self) -> Self:

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from bridge.core.database import SCHEMES
 from bridge.settings.access import Grant
+from bridge.settings.addresses import LAST_PORT, ListeningAddress, no_postgres
 from bridge.settings.backends import DokploySettings, Embedded
 from bridge.settings.hosts import Github, Gitlab
 from bridge.settings.journey import Catchup, Feedback, Journey
@@ -22,8 +23,10 @@ SHORTEST_KEY = 32
 class Settings(Section):
     """Everything that can be set."""
 
-    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
-    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    host: ListeningAddress = Field(
+        "127.0.0.1", description="address to listen on; 0.0.0.0 in a container"
+    )
+    port: int = Field(8080, ge=0, le=LAST_PORT, description="port to listen on; 0 takes a free one")
     data: Path = Field(Path(".bridge"), description="where everything is kept")
     database_url: SecretStr | None = Field(
         None,
@@ -74,8 +77,16 @@ class Settings(Section):
     @field_validator("database_url", mode="before")
     @classmethod
     def _is_postgres(cls, value: object) -> object:
-        if value == "":  # as platforms set what is not there
-            return None
-        if isinstance(value, str) and not value.startswith(SCHEMES):
-            raise ValueError(f"it must begin with {' or '.join(SCHEMES)}")
+        if isinstance(value, str):
+            if not value.startswith(SCHEMES):
+                raise ValueError(f"it must begin with {' or '.join(SCHEMES)}")
+            if why := no_postgres(value):
+                raise ValueError(f"its host or port can't be one: {why}")
+        return value
+
+    @field_validator("data")
+    @classmethod
+    def _is_named(cls, value: Path) -> Path:
+        if value == Path() or "\0" in str(value):
+            raise ValueError("it must name a folder, e.g. /var/lib/bridge")
         return value

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from bridge.core.decision import SKIP_DIRECTIVES
 from bridge.core.versions import BadRange, Range
 from bridge.core.watch import Prereleases, Trigger
-from bridge.settings.values import Section, as_list
+from bridge.settings.values import Section, as_choice
 
 
 class Watch(Section):
@@ -19,10 +19,17 @@ class Watch(Section):
     picomatch: Literal["2.3.1", "2.3.2"] = Field(
         "2.3.1", description="the matcher's version, whose quirks patterns have"
     )
-    skip_directives: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(
+    skip_directives: Annotated[tuple[str, ...], BeforeValidator(as_choice)] = Field(
         SKIP_DIRECTIVES,
-        description="texts in the head commit's message that prevent a deploy",
+        description="texts in the head commit's message that prevent a deploy; none: no text does",
     )
+
+    @field_validator("skip_directives")
+    @classmethod
+    def _not_in_every_text(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(one.strip() for one in value):
+            raise ValueError("a text is empty, which every message has in it; leave it out")
+        return value
 
 
 class Rule(Section):

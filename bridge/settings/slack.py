@@ -1,8 +1,11 @@
 """The team's chat."""
 
+import re
+
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from bridge.settings.values import Address, Section
+from bridge.settings.addresses import Address
+from bridge.settings.values import Credential, Secret, Section
 
 SECRETS = {
     "bot_token": ("xoxb-", "the Bot User OAuth Token (xoxb-…, OAuth & Permissions)"),
@@ -15,11 +18,11 @@ SECRETS = {
 class Slack(Section):
     """The team's chat, by HTTP (a signing secret) or by Socket Mode (an app token)."""
 
-    bot_token: SecretStr | None = Field(None, description="xoxb-…; without it there is no chat")
-    signing_secret: SecretStr | None = Field(
+    bot_token: Credential | None = Field(None, description="xoxb-…; without it there is no chat")
+    signing_secret: Secret | None = Field(
         None, description="for HTTP: what Slack signs its requests with"
     )
-    app_token: SecretStr | None = Field(
+    app_token: Credential | None = Field(
         None, description="xapp-…, for Socket Mode: no public address is needed then"
     )
     team_id: str = Field("", description="the workspace (T…) that is served; else the token's")
@@ -28,6 +31,20 @@ class Slack(Section):
     people_every: float = Field(
         300.0, gt=0, description="seconds until a person's groups and email are asked for again"
     )
+
+    @field_validator("team_id")
+    @classmethod
+    def _is_a_team(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[TE][A-Z0-9]+", value):
+            raise ValueError("it must be a workspace's id, which looks like T024BE7LD")
+        return value
+
+    @field_validator("channel")
+    @classmethod
+    def _is_one_channel(cls, value: str) -> str:
+        if re.search(r"[\s,]", value):
+            raise ValueError("it must be one channel, e.g. C024BE91L or #deploys")
+        return value
 
     @field_validator(*SECRETS)
     @classmethod

@@ -1,6 +1,5 @@
 """What one setting may hold: a list, YAML, an address, secrets; and what a section is."""
 
-import re
 from typing import Annotated
 
 import yaml
@@ -10,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Sec
 class Section(BaseModel):
     """A group of settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def as_list(value: object) -> object:
@@ -18,6 +17,11 @@ def as_list(value: object) -> object:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
+
+
+def as_choice(value: object) -> object:
+    """The same of a list that may be chosen to be empty: by `none`, since "" is not set."""
+    return [] if value == "none" else as_list(value)
 
 
 def as_yaml(value: object) -> object:
@@ -68,19 +72,43 @@ def yaml_trouble(error: Exception) -> str:
     return next(found, "look there for a missing quote, bracket or colon")
 
 
-_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/\S*)?")
-
-
-def _is_address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value):
-        raise ValueError("it must look like https://example.com")
+def _is_said(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().strip():
+        raise ValueError("it is empty; leave it out, or give what it stands for")
     return value
 
 
-Address = Annotated[str, AfterValidator(_is_address)]
-"""Where another service is, with its scheme and without a login."""
+def _is_credential(value: SecretStr) -> SecretStr:
+    text = _is_said(value).get_secret_value().strip()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("it has spaces or characters that no key or token has: copy it anew")
+    return value
 
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(as_list)]
+
+Secret = Annotated[SecretStr, AfterValidator(_is_said)]
+"""A secret that is there."""
+
+Credential = Annotated[SecretStr, AfterValidator(_is_credential)]
+"""One that is sent in a header."""
+
+Secrets = Annotated[tuple[Secret, ...], BeforeValidator(as_list)]
+
+
+def _holds_certificates(value: str) -> str:
+    import ssl  # only where one is set
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
+    except ssl.SSLError:
+        raise ValueError("that file holds no certificate; name a PEM file") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise ValueError(f"that file can't be read ({why}); name a PEM file") from None
+    return value
+
+
+PemFile = Annotated[str, AfterValidator(_holds_certificates)]
+"""A file with certificates."""
 
 
 TOKENS = {

@@ -11,6 +11,7 @@ from bridge.settings.problems import nearest
 from bridge.settings.root import Settings
 
 PREFIX = "BRIDGE_"
+FILE = "_FILE"
 
 PLAIN_VARIABLES = {"PORT": ("port",), "DATABASE_URL": ("database_url",)}
 """Variables without our prefix, as platforms set them."""
@@ -46,21 +47,46 @@ def from_environment(
     """What is set there, as (path, value, variable).
 
     Raises:
-        Rejected: a variable that is no setting, or a file of a secret that can't be read.
+        Rejected: a variable that is no setting, two for one setting, or a file that can't be read.
+    """
+    given_by: dict[tuple[str, ...], str] = {}
+    for path, variable in set_there(environment):
+        value = environment[variable]
+        if (other := given_by.get(path)) and (
+            from_file(variable) or from_file(other) or environment[other] != value
+        ):
+            raise Rejected(f"{other} and {variable} both give {'.'.join(path)}: unset one of them")
+        given_by[path] = variable
+        yield path, _in_file(variable, value) if from_file(variable) else value, variable
+
+
+def set_there(environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What the environment sets, as (path, variable), in the order in which it is read.
+
+    An empty variable is not set: that is how Compose files pass on what may not be there.
+
+    Raises:
+        Rejected: a variable that is no setting.
     """
     known = variables()
     for variable, value in sorted(environment.items()):
-        name = variable.removesuffix("_FILE")
-        if variable in known:
-            yield known[variable], value, variable
-        elif name in known and name != variable:
-            yield known[name], _secret_file(variable, value), variable
-        elif variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
+        path = known.get(variable) or known.get(variable.removesuffix(FILE))
+        if path is None and variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
             raise Rejected(f"{variable} is no setting{nearest(variable, known)}")
+        if path is not None and value.strip():
+            yield path, variable
 
 
-def _secret_file(variable: str, path: str) -> str:
+def from_file(variable: str) -> bool:
+    """Whether a variable names a file that holds the value."""
+    return variable.endswith(FILE)
+
+
+def _in_file(variable: str, path: str) -> str:
     try:
-        return Path(path).read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
+        value = Path(path).read_text().strip()
+    except (OSError, ValueError) as error:
         raise Rejected(f"{variable}: {path} can't be read ({type(error).__name__})") from None
+    if not value:
+        raise Rejected(f"{variable}: {path} is empty; write the value into it, or unset {variable}")
+    return value

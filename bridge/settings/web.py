@@ -1,8 +1,8 @@
 """The public listener, and what it takes at a time."""
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from bridge.settings.values import Section
+from bridge.settings.values import Secret, Section
 
 
 class Web(Section):
@@ -15,6 +15,6 @@ class Web(Section):
         description="bytes of all bodies at a time; more has to wait",
     )
     body_timeout: float = Field(10.0, gt=0, description="seconds for a body to arrive")
-    metrics_token: SecretStr | None = Field(
+    metrics_token: Secret | None = Field(
         None, description="a Bearer token that may read /metrics from other machines"
     )

@@ -66,6 +66,7 @@ class Metrics:
         self._requests: dict[tuple[str, str], Timings] = {}
         self._deploys: Counter[tuple[str, str]] = Counter()
         self._durations: dict[str, Timings] = {}
+        self._closed = 0
         self._lag = Timings(LAG_BOUNDS)
         self._after = 0
         self._counted: set[int] = set()
@@ -79,6 +80,10 @@ class Metrics:
     def webhook(self, host: str, event: str, outcome: str) -> None:
         """A webhook was answered."""
         self._webhooks[host, event if event in KNOWN_EVENTS else "other", outcome] += 1
+
+    def connection_closed(self) -> None:
+        """A connection had to go since there were too many."""
+        self._closed += 1
 
     def backend_request(self, backend: str, asked: str, seconds: float) -> None:
         """A backend was asked for something; fits `ports.Observe`."""
@@ -131,6 +136,12 @@ class Metrics:
             "Webhooks that were answered.",
             ("provider", "event", "outcome"),
             self._webhooks,
+        )
+        yield counter(
+            "bridge_connections_closed",
+            "Connections that were closed since there were too many.",
+            (),
+            {(): self._closed},
         )
         yield counter(
             "bridge_deploys", "Deployments that have ended.", ("app", "result"), self._deploys

@@ -11,8 +11,10 @@ from aiohttp import web
 from bridge.core.errors import Rejected
 from bridge.core.refused import means_a_webhook
 from bridge.journey.ingest import Ingest
+from bridge.listening.crowd import count_nothing as none_closed
 from bridge.listening.listener import FEWEST_CONNECTIONS, KEEPALIVE_SECONDS
 from bridge.listening.quiet import nameless, quiet_logger
+from bridge.listening.refusing import Refusing
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import refusal
 from bridge.web.chat import chat_route
@@ -28,12 +30,14 @@ from bridge.web.hooks import (
 )
 from bridge.web.insiders import Insiders
 from bridge.web.metrics import Metrics, metrics_route
-from bridge.web.nameless import Nameless
 from bridge.web.quick.door import QuickDoor
 from bridge.web.quick.webhooks import WebhookConnection
 
 HOOKS = web.AppKey("HOOKS", tuple[Hooks, tuple[str, ...]])
 """What takes webhooks, and from which hosts."""
+
+METRICS = web.AppKey("METRICS", Metrics)
+"""Where connections are counted that are closed since there are too many."""
 
 MOST_CONNECTIONS = 4096
 OTHER_FILES = 256
@@ -65,6 +69,8 @@ def routes(
     hosts = tuple(hosts)
     hooks = Hooks(ingest, limits, metrics.webhook if metrics else count_nothing, note)
     app[HOOKS] = hooks, hosts
+    if metrics is not None:
+        app[METRICS] = metrics
     for host in hosts:
         path, handler = f"/hooks/{host}", hooks.handler(host)
         app.router.add_route("*", path, handler, expect_handler=expect_later)
@@ -107,8 +113,12 @@ class WebServer:
         )
         await self._runner.setup()
         assert self._runner.server is not None
-        aiohttp = Nameless(self._runner.server, settings)
-        self._door = QuickDoor(*self._app[HOOKS], aiohttp, KEEPALIVE_SECONDS, most_connections())
+        aiohttp = Refusing(self._runner.server, refusal, settings)
+        metrics = self._app.get(METRICS)
+        closed = metrics.connection_closed if metrics else none_closed
+        self._door = QuickDoor(
+            *self._app[HOOKS], aiohttp, KEEPALIVE_SECONDS, most_connections(), closed
+        )
         try:
             self._listener = await asyncio.get_running_loop().create_server(
                 partial(WebhookConnection, self._door), self._host, self._port, backlog=1024

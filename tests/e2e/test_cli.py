@@ -191,8 +191,10 @@ async def test_a_newcomer_makes_an_app_deploys_it_and_asks_why(
 async def test_a_failed_deployment_is_code_three_and_a_cancel_ends_nothing_that_is_not_there(
     shell: Shell, tmp_path: Path
 ) -> None:
-    repository = Repository.make(tmp_path / "mono", {"web/index.html": "first"})
+    repository = Repository.make(tmp_path / "mono", {"gone/index.html": "first"})
     await shell.run("app", "create", "web", "--repo", str(repository.path), "--publish", "gone")
+    repository.git("mv", "gone", "web")
+    repository.commit("refactor: elsewhere")
 
     failed = await shell.run("deploy", "web", "--follow", code=3)
     cancelled = await shell.run("cancel", "web", "--follow")

@@ -7,11 +7,13 @@ from tests.unit.embedded.support import Repository
 
 
 async def test_the_log_of_each_deployment_is_found_by_its_number(tmp_path: Path) -> None:
-    repository = Repository.make(tmp_path / "mono", {"web/index.html": "first"})
+    repository = Repository.make(tmp_path / "mono", {"web/index.html": "", "gone/a": ""})
     async with serving(Shell(tmp_path)) as shell:
         created = ("--repo", str(repository.path), "--publish")
         await shell.run("app", "create", "web", *created, "web")
         await shell.run("app", "create", "api", *created, "gone")
+        repository.git("rm", "-rq", "gone")
+        repository.commit("refactor: without it")
         await shell.run("deploy", "default/web", "--follow")
         process = await shell.start("deploy", "default/api", "--follow")
         _, errors = await process.communicate()

@@ -27,7 +27,7 @@ URL = "https://me:hunter2@example.com/a.git"
 def web(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """With one app of the embedded backend, which no process serves."""
     monkeypatch.setenv("BRIDGE_EMBEDDED_PORT", "0")
-    repository = Repository.make(tmp_path / "origin", {"web/index.html": "first"})
+    repository = Repository.make(tmp_path / "origin", {"web/index.html": "first", "a": ""})
     cli("app", "create", "web", "--repo", str(repository.path), "--publish", "web", "--watch", "a")
     return cli
 

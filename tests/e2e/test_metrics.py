@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -255,3 +256,25 @@ async def test_whoever_asks_often_has_the_parts_looked_at_once(ill: tuple[Ill, A
     await asyncio.gather(*(client.get("/readyz") for _ in range(40)))
 
     assert part.looks < 10
+
+
+async def test_closed_connections_are_counted_and_told_once_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bridge.web.server.most_connections", lambda: 10)
+    caplog.set_level(logging.INFO)
+    async with running_world(tmp_path / "bridge") as world:
+        address = world.bridge.url.removeprefix("http://").split(":")
+        made = [await asyncio.open_connection(*address) for _ in range(60)]
+        text = (await world.web.get("/metrics")).text
+        for _, writer in made:
+            writer.close()
+        told = [one for one in caplog.records if one.getMessage().startswith("too many conn")]
+        assert [one.__dict__["closed"] for one in told] == [1]
+    told = [one for one in caplog.records if one.getMessage().startswith("too many conn")]
+
+    (closed,) = re.findall(r"^bridge_connections_closed_total (\d+)", text, re.MULTILINE)
+    assert 50 <= int(float(closed)) <= 51  # that which asks may be one of them
+    assert [one.__dict__["closed"] for one in told] == [1, int(float(closed)) - 1]
+    assert told[0].__dict__["client"] == "127.0.0.1"
+    assert told[0].__dict__["limit"] == 10

@@ -3,7 +3,11 @@
 import asyncio
 import json
 import os
+import socket
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +94,7 @@ def test_nobody_else_can_open_the_files_by_which_processes_take_turns(cli: Cli) 
 @pytest.mark.parametrize("bare", [False, True])
 def test_a_repository_beside_this_folder_is_taken(cli: Cli, bare: bool) -> None:
     repository = Repository.make(cli.folder / "mono")
+    repository.git("branch", "release/1.2")
     if bare:
         repository.git("clone", "-q", "--bare", ".", str(cli.folder / "bare"))
     (cli.folder / "inner").mkdir()
@@ -148,3 +153,144 @@ async def test_apps_that_are_made_at_once_are_all_there(
     there = [app["name"] for app in projects[0]["environments"][0]["applications"]]
     assert sorted(there) == ["a", "b", "c", "same"]
     assert sorted(one["app"] for one in listed) == [f"default/{name}" for name in sorted(there)]
+
+
+SITE = {"index.html": "", "public/index.html": "", "public/en/index.html": "", "docs/a.md": ""}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--publish", "nothere"),
+            "nothere is not there; in the repository there are docs, public",
+        ),
+        (("--publish", "public/de"), "public/de is not there; in public/ there are en"),
+        (("--publish", "index.html"), "index.html is a file"),
+        (("--publish", "docs/a.md/x"), "docs/a.md is a file"),
+        (("--branch", "mian"), "the repository has no such branch, but main, release"),
+        (
+            ("--watch", "docs"),
+            "'docs' matches no file of branch main; for the folder write `docs/**`",
+        ),
+        (("--watch", "web/**"), "in the repository there are docs, index.html, linked, public"),
+        (("--watch", "docs/**", "--watch", "**/*.css"), "'**/*.css' matches no file"),
+    ],
+)
+@pytest.mark.parametrize("bare", [False, True])
+def test_what_the_repository_does_not_have_is_refused_with_what_it_has(
+    cli: Cli, words: tuple[str, ...], said: str, bare: bool
+) -> None:
+    repository = Repository.make(cli.folder / "mono", SITE)
+    (repository.path / "linked").symlink_to("public")
+    repository.commit("feat: a link")
+    repository.git("branch", "release")
+    (repository.path / "web").mkdir()  # of the checkout alone
+    if bare:
+        repository.git("clone", "-q", "--bare", ".", str(cli.folder / "bare"))
+    given = ["app", "create", "web", "--repo", "./bare" if bare else "./mono"]
+
+    told = cli(*given, *words, code=2, BRIDGE_EMBEDDED_PORT="0").stderr
+
+    assert said in " ".join(told.split())
+    assert not cli.data.exists()
+
+
+def test_what_the_repository_has_is_taken(cli: Cli) -> None:
+    repository = Repository.make(cli.folder / "mono", SITE)
+    (repository.path / "linked").symlink_to("public")
+    repository.commit("feat: a link")
+    for name, publish in (("a", "public/en"), ("b", "/public/"), ("c", "linked/en"), ("d", "./")):
+        words = ("--publish", publish, "--watch", "docs/**", "--watch", "!web/**")
+        made = cli("app", "create", name, "--repo", "mono", *words, BRIDGE_EMBEDDED_PORT="0")
+        assert "not checked" not in made.stderr
+
+
+def test_a_repository_without_a_commit_is_refused(cli: Cli) -> None:
+    folder = cli.folder / "mono"
+    folder.mkdir()
+    Repository(folder).git("init", "-q")
+
+    told = cli("app", "create", "web", "--repo", "mono", code=2, BRIDGE_EMBEDDED_PORT="0").stderr
+
+    assert "the repository has no branch yet" in " ".join(told.split())
+
+
+@pytest.fixture
+def served(cli: Cli) -> Iterator[str]:
+    """A repository over Git's own protocol, with branches main and release."""
+    repository = Repository.make(cli.folder / "mono", SITE)
+    repository.git("branch", "release")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = ("--reuseaddr", "--export-all", f"--base-path={cli.folder}", "--listen=127.0.0.1")
+    with subprocess.Popen(["git", "daemon", *words, f"--port={port}"]) as daemon:
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except ConnectionRefusedError:
+                assert daemon.poll() is None
+        yield f"git://127.0.0.1:{port}/mono"
+        daemon.terminate()
+
+
+def test_a_branch_that_a_remote_repository_lacks_is_refused(cli: Cli, served: str) -> None:
+    given = ["app", "create", "web", "--repo", served]
+
+    told = cli(*given, "--branch", "mian", code=2, BRIDGE_EMBEDDED_PORT="0").stderr
+    assert "no such branch, but main, release" in " ".join(told.split())
+    assert not cli.data.exists()
+    made = cli(*given, "--branch", "release", BRIDGE_EMBEDDED_PORT="0")
+    assert "not checked" not in made.stderr
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_branch_that_can_not_be_checked_is_told(
+    cli: Cli, silent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.cli.repository.PATIENCE", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://me:hunter2@127.0.0.1:{server.getsockname()[1]}/mono.git"
+        if not silent:
+            server.close()
+        began = time.monotonic()
+        made = cli("app", "create", "web", "--repo", address, BRIDGE_EMBEDDED_PORT="0")
+
+    assert "--branch main was not checked" in made.stderr
+    assert "hunter2" not in made.stderr
+    assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--tags", "v*"), "give --trigger tag with it"),
+        (("--tags", "v*", "--trigger", "push"), "give --trigger tag with it"),
+        (("--trigger", "tags"), "--trigger must be push or tag"),
+        (("--trigger", "tag", "--tags", "[b-a]"), "--tags '[b-a]'"),
+        (("--trigger", "tag", "--tags", " "), "--tags is empty"),
+    ],
+)
+def test_tags_are_for_apps_that_tags_deploy(cli: Cli, words: tuple[str, ...], said: str) -> None:
+    Repository.make(cli.folder / "mono")
+    given = ["app", "create", "web", "--repo", "mono", *words]
+
+    assert said in " ".join(cli(*given, code=2, BRIDGE_EMBEDDED_PORT="0").stderr.split())
+    assert not cli.data.exists()
+
+
+def test_an_app_can_be_made_that_tags_deploy(cli: Cli) -> None:
+    Repository.make(cli.folder / "mono")
+    words = ("--repo", "mono", "--trigger", "tag", "--tags", "v*")
+    alone = {"BRIDGE_EMBEDDED_PORT": "0"}
+
+    made = cli.json("app", "create", "web", *words, **alone)
+    (listed,) = cli.json("apps")
+    shown = cli.json("provider", "show", "web", **alone)
+
+    assert made["rules"] == listed["rules"] == {"trigger": "tag", "tags": "v*"}
+    assert "v*" in json.dumps(shown)
+    elsewhere = {"BRIDGE_DOKPLOY_URL": "http://127.0.0.1:1", "BRIDGE_DOKPLOY_API_KEY": "k"}
+    told = cli("app", "create", "web2", *words, code=2, **alone, **elsewhere).stderr
+    assert "--trigger and --tags are rules of this bridge" in " ".join(told.split())

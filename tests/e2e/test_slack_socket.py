@@ -1,7 +1,12 @@
 """Socket Mode: the same through a real WebSocket, with no address of our own."""
 
+import asyncio
 from pathlib import Path
 
+import pytest
+from aiohttp import WSCloseCode
+
+from bridge.chats.slack.receiving import socket as receiving
 from tests.fakes.slack.server import running_slack
 from tests.worlds.bridge import Origin
 from tests.worlds.slack import bridged
@@ -32,3 +37,25 @@ async def test_everything_works_through_the_socket_and_after_it_breaks(
         assert await both.hands.search(view, "web") == [app_id]
         assert [str(one.state) for one in ended] == ["done"] * 3
         assert events.status_code == 404
+
+
+async def test_a_message_that_is_too_large_is_not_read_and_the_next_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(receiving, "PING_SECONDS", 0.1)
+    async with (
+        running_slack() as slack,
+        bridged(slack, tmp_path / "bridge", socket=True) as both,
+    ):
+        slack.connected.clear()
+        (socket,) = slack.sockets
+        large = {"envelope_id": "large", "type": "slash_commands", "payload": {"text": "x" * 2**20}}
+        await socket.send_json(large)
+        async with asyncio.timeout(10):
+            await slack.connected.wait()  # it is made anew
+
+        assert socket.close_code == WSCloseCode.MESSAGE_TOO_BIG
+        assert (await both.hands.type("apps")).body["text"]
+        assert [line for line in caplog.messages if "is not read" in line] == [
+            "slack sent a message over the socket that is not read: more than 1 MiB"
+        ]

@@ -4,6 +4,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
+from bridge.listening.guests import client_of
 from bridge.web.quick.door import QuickDoor
 
 _STATUS_LINES = {
@@ -74,6 +75,11 @@ class Connection(asyncio.Protocol):
         self._closes = True
         if self.idle:
             self._transport.close()
+
+    @property
+    def client(self) -> str:
+        """Whose it is: an address."""
+        return client_of(self._transport)
 
     def abort(self) -> None:
         """Close at once."""

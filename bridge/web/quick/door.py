@@ -1,12 +1,14 @@
 """What a listener's connections share; which of them goes when there are too many."""
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from typing import Any, Protocol
 
+from bridge.listening.crowd import Crowd, count_nothing
 from bridge.listening.guests import Guests
 from bridge.web.hooks import Hooks
 
@@ -29,6 +31,10 @@ class Caller(Protocol):
     keeping: bool
     waiting: asyncio.Future[Any] | None
 
+    @property
+    def client(self) -> str:
+        """Whose it is: an address."""
+
     def close_when_idle(self) -> None:
         """Take nothing more; what is under way is answered."""
 
@@ -46,6 +52,7 @@ class QuickDoor:
         most: connections at a time, of which aiohttp has no more than half. One that comes on
             top takes the place of the one that has been silent longest, or has been sending its
             body longest: so who only holds connections keeps nobody out.
+        closed: is called for each one that goes for another.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class QuickDoor:
         aiohttp: Aiohttp,
         keepalive: float,
         most: int,
+        closed: Callable[[], None] = count_nothing,
     ) -> None:
         self.hooks = hooks
         self.hosts = {f"POST /hooks/{host} HTTP/1.1".encode(): host for host in hosts}
@@ -63,7 +71,8 @@ class QuickDoor:
         self.most = most
         self.loop = asyncio.get_running_loop()
         self.connections: OrderedDict[Caller, None] = OrderedDict()
-        self.guests = Guests(most // 2, keepalive)
+        self._crowd = Crowd(logging.getLogger("bridge.web.door"), closed)
+        self.guests = Guests(most // 2, keepalive, crowd=self._crowd)
         self._date = (0, b"")
 
     def opened(self, connection: Caller) -> None:
@@ -77,12 +86,17 @@ class QuickDoor:
         for one in self.connections:
             if one is not newest and not one.keeping:
                 del self.connections[one]
-                one.abort()
+                self._abort(one)
                 return
         if len(self.guests):
             self.guests.drop_one()
         else:
-            newest.abort()
+            self._abort(newest)
+
+    def _abort(self, connection: Caller) -> None:
+        connection.abort()
+        there = len(self.connections) + len(self.guests)
+        self._crowd.closed(limit=self.most, client=connection.client, connections=there)
 
     def heard(self, connection: Caller) -> None:
         """A request of it has begun, or has been answered."""
@@ -98,6 +112,7 @@ class QuickDoor:
 
     async def stop(self, patience: float) -> None:
         """Finish what is being kept, for so many seconds; then close what is still open."""
+        self._crowd.end()
         for connection in list(self.connections):
             connection.close_when_idle()
         busy = [one.waiting for one in self.connections if one.waiting is not None]

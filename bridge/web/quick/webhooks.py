@@ -8,6 +8,7 @@ from http import HTTPStatus
 from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.journey.ingest import Receipt, receipt
+from bridge.listening.refusing import FAILED_INSIDE
 from bridge.ports.githosts import Body, Envelope
 from bridge.ports.inbox import Kept
 from bridge.web.answers import RETRY_AFTER_SECONDS, error_body
@@ -20,7 +21,6 @@ from bridge.web.quick.head import MOST_HEAD, Head, begins_plainly, read_head
 log = logging.getLogger(__name__)
 
 INTERNAL = HTTPStatus.INTERNAL_SERVER_ERROR.value
-FAILED_INSIDE = "the bridge failed inside; its log says more"
 
 MOST_AHEAD = 64 * 1024
 """Bytes that are taken ahead of an answer; then the sender has to wait."""

@@ -49,3 +49,12 @@ async def test_an_answer_without_end_is_not_read_to_its_end(
         assert (await client.read("users.info", user="U1"))["ok"]
     finally:
         await client.close()
+
+
+async def test_an_answer_that_opens_socket_mode_is_not_read_to_its_end(endless: str) -> None:
+    client = slack.SlackClient("xoxb-a-token", endless)
+    try:
+        with pytest.raises(slack.AnswerTooLarge, match="more than 16 MiB"):
+            await client.plain().apps_connections_open(app_token="xapp-1-token")
+    finally:
+        await client.close()

@@ -36,7 +36,7 @@ def test_a_server_that_does_not_answer_in_time_is_away(
         {
             "BRIDGE_DATA": str(tmp_path),
             "BRIDGE_DOKPLOY_URL": "http://127.0.0.1:1",
-            "BRIDGE_DOKPLOY_API_KEY": "a key",
+            "BRIDGE_DOKPLOY_API_KEY": "a-key",
         },
     )
 

@@ -122,11 +122,10 @@ def test_a_role_of_its_own_needs_a_backend_that_all_reach(cli: Cli, role: str) -
 
 
 @pytest.mark.parametrize("command", [["serve"], ["migrate"], ["deliveries"], ["deploy", "web"]])
-@pytest.mark.parametrize("where", ["u:hunter2@127.0.0.1:1/d", "u:hunter2@h:port/d"])
 def test_a_postgres_that_is_away_is_a_sentence_without_the_password(
-    cli: Cli, command: list[str], where: str
+    cli: Cli, command: list[str]
 ) -> None:
-    result = cli(*command, code=2, DATABASE_URL=f"postgres://{where}")
+    result = cli(*command, code=2, DATABASE_URL="postgres://u:hunter2@127.0.0.1:1/d")
 
     assert "the database of DATABASE_URL can't be used" in result.stderr
     assert "hunter2" not in result.stderr
@@ -190,9 +189,10 @@ def test_a_closed_pipe_is_quiet() -> None:
 # ── the data folder ──────────────────────────────────────────────────────────
 
 
-def refused(cli: Cli, words: str) -> None:
+def refused(cli: Cli, *words: str) -> None:
     """Every command that would use the data refuses it, and the check tells of it."""
     for command in (
+        ["app", "delete", "web"],
         ["serve", "--port", "0"],
         ["backend", "--port", "0"],
         ["migrate"],
@@ -201,7 +201,8 @@ def refused(cli: Cli, words: str) -> None:
         ["config", "check"],
     ):
         result = cli(*command, code=2)
-        assert words in result.stderr, command
+        for said in words:
+            assert said in result.stderr, command
         assert "ok" not in result.stdout.split()
 
 
@@ -221,6 +222,87 @@ def test_a_data_folder_of_a_group_that_is_not_ours_is_refused(filled: Cli) -> No
     refused(filled, "can be written to by a group that the bridge is not in")
     os.chown(filled.data, -1, os.getegid())
     filled("deliveries")
+
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+STRANGER = 54_321
+
+
+@AS_ROOT
+@pytest.mark.parametrize("of_it", [".", "embedded"])
+def test_a_data_folder_of_another_user_is_refused(filled: Cli, of_it: str) -> None:
+    folder = filled.data / of_it
+    folder.mkdir(mode=0o700, exist_ok=True)
+    os.chown(folder, STRANGER, -1)
+
+    shown = folder.relative_to(filled.folder)
+    refused(filled, f"{shown} belongs to another user ({STRANGER})", f"`chown -R 0 {shown}`")
+    os.chown(folder, 0, -1)
+    filled("deliveries")
+
+
+@AS_ROOT
+def test_a_folder_of_roots_is_taken_by_a_user_who_may_write_there(
+    filled: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Volumes belong to root, with a group that the container's user is in."""
+    os.chown(filled.data, 0, os.getegid())
+    filled.data.chmod(0o770)
+    monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
+
+    assert filled("config", "check").stdout == "ok\n"
+
+
+@AS_ROOT
+def test_a_mounted_folder_may_belong_to_whoever_it_belongs_to_outside(tmp_path: Path) -> None:
+    """A container that runs as root has a folder of one of the machine's users mounted."""
+    if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    (tmp_path / "data").mkdir()
+    check = f"{sys.executable} -m bridge config check"
+    script = (
+        "set -e; mount -t tmpfs -o mode=700 none data; mkdir data/embedded;"
+        f" chown {STRANGER} data data/embedded; {check};"
+        f" chown {STRANGER + 1} data/embedded; ! {check}"
+    )
+
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"BRIDGE_DATA": "data", "PYTHONPATH": str(ROOT)},
+    )
+
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+    assert f"data/embedded belongs to another user ({STRANGER + 1})" in done.stderr
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_data_folder_that_anybody_may_replace_is_refused(filled: Cli, depth: int) -> None:
+    """Who may write to a parent can put another folder in its place; a link there hides it not."""
+    data = filled.folder / "a" / "b" / "data"
+    data.parent.mkdir(parents=True)
+    filled.data.rename(data)
+    filled.data.symlink_to(data)
+    parent = data.parents[depth - 1]
+    parent.chmod(0o777)
+
+    refused(filled, f"{parent} can be written to by everybody", f"`chmod o-w {parent}`")
+    parent.chmod(0o1777)  # as /tmp
+    filled("deliveries")
+
+
+def test_no_data_folder_is_made_where_anybody_may_replace_it(cli: Cli) -> None:
+    parent = cli.folder / "open"
+    parent.mkdir()
+    parent.chmod(0o777)
+
+    for command in (["serve", "--port", "0"], ["config", "check"]):
+        told = cli(*command, code=2, BRIDGE_DATA=str(parent / "data")).stderr
+        assert f"{parent} can be written to by everybody" in told
+    assert not (parent / "data").exists()
 
 
 @pytest.mark.parametrize(

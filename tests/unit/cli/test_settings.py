@@ -318,7 +318,7 @@ def test_the_meaning_of_watch_paths_decides_what_is_wrong_with_them(cli: Cli) ->
     ("given", "why"),
     [
         ({"BRIDGE_GITHUB_APP_ID": "1"}, "BRIDGE_GITHUB_PRIVATE_KEY"),
-        ({"BRIDGE_GITHUB_TOKEN": "hunter2 hunter2"}, "the token is empty or has characters"),
+        ({"BRIDGE_GITHUB_TOKEN": "hunter2 hunter2"}, "BRIDGE_GITHUB_TOKEN): it has spaces"),
         ({"BRIDGE_GITLAB_TOKEN": "hunter2", "BRIDGE_GITLAB_URL": "gitlab"}, "must look like"),
     ],
 )

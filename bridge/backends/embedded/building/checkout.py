@@ -59,7 +59,7 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
         BuildFailed: Git says no.
     """
     await runner.require("git")
-    env = _environment(source, scratch)
+    env = git_environment(source, scratch)
     for url in await _candidates(source.urls):
         await runner.log.say(f"Cloning Repo {source.shown} {url}, branch {source.branch}: ✅")
         argv = ["git", "clone", f"--branch={source.branch}", "--depth=1", "--single-branch"]
@@ -99,7 +99,7 @@ def _for_submodules(source: Clone, scratch: Path) -> dict[str, str]:
     """
     own = _transport(source.urls[0])
     allowed = [one for one in TRANSPORTS if one not in ("file", "ssh") or one == own]
-    return _environment(replace(source, authorization=None), scratch, allowed)
+    return git_environment(replace(source, authorization=None), scratch, allowed)
 
 
 async def _head(into: Path, runner: Runner, env: dict[str, str]) -> Head:
@@ -109,9 +109,10 @@ async def _head(into: Path, runner: Runner, env: dict[str, str]) -> Head:
     return Head(sha.strip(), message.strip()[:_MESSAGE_LIMIT])
 
 
-def _environment(
+def git_environment(
     source: Clone, scratch: Path, transports: Iterable[str] = TRANSPORTS
 ) -> dict[str, str]:
+    """Return the environment in which Git reads a source, and runs nothing that it brings."""
     config = dict(_HARMLESS)
     config["http.followRedirects"] = "initial"
     if source.authorization is not None:

@@ -4,6 +4,8 @@ Browsers tell pages apart by host and port. A site's scripts come from a reposit
 not share those with the page that asks for the API key.
 """
 
+from http import HTTPStatus
+
 from aiohttp import web
 
 from bridge.backends.embedded.http import docs
@@ -34,7 +36,7 @@ def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
 
     app.on_shutdown.append(say_goodbye)
     most = share_of_files(_API_PART, _MOST_OF_API)
-    return Listener(app, host, port, name="embedded_api", most=most)
+    return Listener(app, host, port, name="embedded_api", most=most, say=_as_the_api)
 
 
 def sites_listener(parts: Parts, host: str, port: int) -> Listener:
@@ -44,4 +46,16 @@ def sites_listener(parts: Parts, host: str, port: int) -> Listener:
     app.add_routes(sites.routes())
     most = share_of_files(_SITES_PART, _MOST_OF_SITES)
     # A page that nobody reads any more is closed with its connection.
-    return Listener(app, host, port, name="sites", most=most, handler_cancellation=True)
+    return Listener(
+        app, host, port, name="sites", most=most, say=_as_a_page, handler_cancellation=True
+    )
+
+
+def _as_the_api(status: int, words: str) -> web.Response:
+    """A refusal in the form of Dokploy's errors."""
+    return web.json_response({"message": words, "code": HTTPStatus(status).name}, status=status)
+
+
+def _as_a_page(status: int, words: str) -> web.Response:
+    """A refusal for people, as those of pages that are not there."""
+    return web.Response(status=status, text=words + "\n")

@@ -145,7 +145,7 @@ class SlackClient:
         """slack_sdk's own client, for what keeps a connection of its own."""
         from slack_sdk.web.async_client import AsyncWebClient
 
-        return AsyncWebClient(base_url=self._api_url, timeout=int(TIMEOUT))
+        return AsyncWebClient(base_url=self._api_url, session=self._opened())
 
     def _client(self) -> Any:
         if self._web is None:

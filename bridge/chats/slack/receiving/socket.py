@@ -5,6 +5,8 @@ import logging
 import re
 from typing import Any
 
+import aiohttp
+
 from bridge.chats.slack.api.client import SlackClient
 
 log = logging.getLogger(__name__)
@@ -12,6 +14,9 @@ log = logging.getLogger(__name__)
 PING_SECONDS = 10.0
 """Between two pings, and before a connection that failed is tried again."""
 
+
+MOST_MESSAGE = 2**20
+"""Bytes of a message; Slack's own, a dialog of 250 KB with what is typed, are well below."""
 
 _ADDRESS = re.compile(r"wss?://\S+")
 """Has a ticket in it that lets in whoever has it."""
@@ -37,12 +42,38 @@ class Socket:
             web_client=self._client.plain(),
             ping_interval=PING_SECONDS,
         )
+        sdk = self._handler.client
+        sdk.aiohttp_client_session = _Bounded(sdk.aiohttp_client_session)
+        sdk.on_error_listeners.append(_not_read)
         try:
             await self._handler.connect_async()
             log.info("socket mode is connected")
             await asyncio.Event().wait()
         finally:
             await self._handler.close_async()
+
+
+class _Bounded:
+    """A session whose WebSockets close on a message that is too large; the SDK sets no limit."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def ws_connect(self, *args: Any, **settings: Any) -> Any:
+        """Connect, as every session; the limit goes for all that comes."""
+        return await self._session.ws_connect(*args, max_msg_size=MOST_MESSAGE, **settings)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
+async def _not_read(message: aiohttp.WSMessage) -> None:
+    """Tell why a connection ends; Slack sends again, on the next one, what was not acknowledged."""
+    code = getattr(message.data, "code", None)
+    why = type(message.data).__name__
+    if code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
+        why = f"more than {MOST_MESSAGE >> 20} MiB"
+    log.warning("slack sent a message over the socket that is not read: %s", why)
 
 
 class _Once(logging.Filter):

@@ -1,0 +1,277 @@
+"""Every setting has a wrong value, which is told by the setting's name and shows no secret."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bridge.core.errors import Rejected
+from bridge.settings import Settings, fields, is_secret, read_settings, variables
+from tests.unit.cli.conftest import Cli
+from tests.unit.test_readme import SETTINGS
+
+SECRET = "hunter2"
+KEY = {"BRIDGE_GITHUB_APP_ID": "1"}
+SLACK = {"BRIDGE_SLACK_BOT_TOKEN": "xoxb-1"}
+
+WRONG: dict[str, str] = {
+    "host": "999.1.1.1",
+    "data": ".",
+    "database_url": f"mysql://{SECRET}@db/x",
+    "secret_key": SECRET,
+    "backends": f"{{second: {{url: 'https://{SECRET}@d.example.com'}}}}",
+    "rules": f"[{{apps: shop/*, trigger: {SECRET}}}]",
+    "access": "[{who: [Ada], may: [deploy]}]",
+    "github.token": f"glpat-{SECRET}",
+    "github.private_key": SECRET,
+    "github.api_url": f"https://{SECRET}@api.github.com",
+    "github.web_url": "https://git.example.com:99999",
+    "github.ca": "no-such.pem",
+    "github.feedback": "comments",
+    "gitlab.signing_tokens": f"whsec_{SECRET}!",
+    "gitlab.token": f"ghp_{SECRET}",
+    "gitlab.url": "https://999.1.1.1",
+    "gitlab.web_url": "https://[::1",
+    "gitlab.ca": "bridge.yaml",
+    "gitlab.feedback": "none,status",
+    "dokploy.url": "dokploy.example.com",
+    "dokploy.api_key": f"{SECRET} {SECRET}",
+    "dokploy.ca": ".",
+    "embedded.host": "127.0.0.1:8090",
+    "embedded.sites_url": "sites.example.com",
+    "slack.bot_token": f"xoxp-{SECRET}",
+    "slack.signing_secret": f"xoxb-{SECRET}",
+    "slack.app_token": f"xoxb-{SECRET}",
+    "slack.team_id": "my team",
+    "slack.channel": "#a, #b",
+    "slack.api_url": "https://slack.com:port/api",
+}
+"""Of settings that are texts; whatever else there is can't be `WRONG_OTHERWISE`."""
+
+WRONG_OTHERWISE = "of-no-kind"
+
+ANYTHING = {
+    "github.webhook_secrets",
+    "gitlab.webhook_tokens",
+    "watch.skip_directives",
+    "web.metrics_token",
+}
+"""Texts of which a variable can hold no wrong one; in the file they are not empty."""
+
+BESIDE = {"github.private_key": KEY, "slack.channel": SLACK}
+"""What else is set for a value to be looked at."""
+
+ALL = [pytest.param(path, field, id=".".join(path)) for path, field in fields(Settings)]
+
+
+def wrong(path: tuple[str, ...], field: Any) -> str:
+    kind = str(field.annotation)
+    text = "str" in kind.lower() or "Path" in kind or "tuple" in kind or "dict" in kind
+    name = ".".join(path)
+    assert text == (name in WRONG.keys() | ANYTHING) or "Literal" in kind, (
+        f"{name} has no wrong value"
+    )
+    return WRONG.get(name, WRONG_OTHERWISE)
+
+
+def variable_of(path: tuple[str, ...]) -> str:
+    return f"BRIDGE_{'_'.join(path).upper()}"
+
+
+@pytest.mark.parametrize(("path", "field"), [one for one in ALL if one.id not in ANYTHING])
+@pytest.mark.parametrize("by_file", [False, True])
+def test_a_wrong_variable_is_told_by_its_name(
+    cli: Cli, path: tuple[str, ...], field: Any, by_file: bool
+) -> None:
+    Path("bridge.yaml").write_text("{}\n")
+    value, variable = wrong(path, field), variable_of(path)
+    beside = BESIDE.get(".".join(path), {})
+    given = {variable: value}
+    if by_file:
+        Path("secret").write_text(value)
+        given = {f"{variable}_FILE": "secret"}
+
+    told = cli("config", "check", code=2, **beside, **given).stderr
+
+    assert variable in told
+    assert len(told.splitlines()) == 1
+    assert SECRET not in told
+    if is_secret(field):
+        assert value not in told
+
+
+@pytest.mark.parametrize(("path", "field"), ALL)
+@pytest.mark.parametrize("value", ["wrong", "empty", "a list of nothing"])
+def test_what_is_wrong_in_the_file_is_told_by_its_key(
+    cli: Cli, path: tuple[str, ...], field: Any, value: str
+) -> None:
+    name = ".".join(path)
+    if value == "wrong" and name in ANYTHING:
+        pytest.skip("any text will do")
+    if value == "empty" and name in {"slack.team_id", "slack.channel"}:
+        pytest.skip("that is its default")
+    given: Any = wrong(path, field)
+    if value == "wrong" and name in {"backends", "rules", "access"}:
+        given = yaml.safe_load(given)
+    elif value == "empty":
+        given = [""] if "tuple" in str(field.annotation) else ""
+    elif value == "a list of nothing":
+        given = [None]
+    for key in reversed(path):
+        given = {key: given}
+    Path("bridge.yaml").write_text(yaml.safe_dump(given))
+
+    told = cli("config", "check", code=2, **BESIDE.get(name, {})).stderr
+
+    assert name in told or variable_of(path) in told
+    assert SECRET not in told
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BRIDGE_CONFIG", raising=False)
+    nothing = read_settings(None, {})
+
+    for empty in ("", "  "):
+        for file in ("", "_FILE"):
+            every = dict.fromkeys([name + file for name in variables()], empty)
+            assert read_settings(None, every) == nothing
+    assert "- An empty variable counts as not set, as Compose passes " in SETTINGS
+
+
+def test_an_empty_variable_leaves_the_file_alone(cli: Cli) -> None:
+    Path("bridge.yaml").write_text("data: kept\nwatch: {skip_directives: []}\n")
+    empty = {"BRIDGE_DATA": "", "BRIDGE_WATCH_SKIP_DIRECTIVES": "", "BRIDGE_CONFIG": ""}
+
+    shown = cli.json("config", "show", **empty)
+
+    assert shown["data"] == {"value": "kept", "from": "bridge.yaml"}
+    assert shown["watch"]["skip_directives"] == {"value": [], "from": "bridge.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "section", "name"),
+    [
+        ("BRIDGE_GITHUB_FEEDBACK", "github", "feedback"),
+        ("BRIDGE_GITLAB_FEEDBACK", "gitlab", "feedback"),
+        ("BRIDGE_WATCH_SKIP_DIRECTIVES", "watch", "skip_directives"),
+    ],
+)
+def test_a_list_of_none_can_be_chosen(cli: Cli, variable: str, section: str, name: str) -> None:
+    shown = cli.json("config", "show", **{variable: "none"})
+
+    assert shown[section][name] == {"value": [], "from": variable}
+
+
+@pytest.mark.parametrize("name", sorted(variables()))
+@pytest.mark.parametrize("command", [["config", "check"], ["serve"]])
+def test_a_setting_is_not_given_directly_and_by_a_file(
+    cli: Cli, name: str, command: list[str]
+) -> None:
+    Path("secret").write_text(SECRET)
+
+    told = cli(*command, code=2, **{name: SECRET, f"{name}_FILE": "secret"}).stderr
+
+    assert f"{name} and {name}_FILE both give " in told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("BRIDGE_PORT", "PORT"), ("BRIDGE_DATABASE_URL", "DATABASE_URL")]
+)
+def test_two_names_of_a_setting_must_agree(cli: Cli, one: str, other: str) -> None:
+    value = {"PORT": "8123", "DATABASE_URL": "postgres:///bridge"}[other]
+
+    told = cli("config", "check", code=2, **{one: value, other: f"{value}1"}).stderr
+
+    assert f"{one} and {other} both give " in told
+    with pytest.raises(Rejected, match=f"{one}_FILE and {other} both give"):
+        read_settings(None, {f"{one}_FILE": "/etc/passwd", other: value})
+    assert read_settings(None, {one: value, other: value}) == read_settings(None, {one: value})
+
+
+def test_a_file_that_holds_nothing_is_told(cli: Cli) -> None:
+    Path("secret").write_text("\n")
+
+    told = cli("config", "check", code=2, BRIDGE_DOKPLOY_API_KEY_FILE="secret").stderr
+
+    assert "BRIDGE_DOKPLOY_API_KEY_FILE: secret is empty" in told
+
+
+# ── addresses ────────────────────────────────────────────────────────────────
+
+NO_HOSTS = [
+    ("999.1.1.1", "an IPv4 address has four numbers"),
+    ("1.2.3", "an IPv4 address has four numbers"),
+    ("host.1", "an IPv4 address has four numbers"),
+    ("0.0.0.0:80", "leave out the port"),
+    ("localhost:80", "leave out the port"),
+    ("[::]", "without brackets"),
+    ("::1::", "it is no IPv6 address"),
+    ("http://localhost", "leave out the scheme"),
+    ("*", "write 0.0.0.0 or ::"),
+    ("-a", "a name has letters"),
+    ("a b", "a name has letters"),
+    ("a..b", "a name has letters"),
+    (f"{'a' * 64}.example", "a name has letters"),
+]
+
+
+@pytest.mark.parametrize(("value", "why"), NO_HOSTS)
+@pytest.mark.parametrize(
+    ("command", "variable"),
+    [
+        (["config", "check"], "BRIDGE_HOST"),
+        (["config", "check"], "BRIDGE_EMBEDDED_HOST"),
+        (["serve", "--port", "0"], "BRIDGE_HOST"),
+        (["serve", "--host"], ""),
+        (["backend", "--host"], ""),
+    ],
+)
+def test_what_can_not_be_listened_on_is_told(
+    cli: Cli, command: list[str], variable: str, value: str, why: str
+) -> None:
+    if variable:
+        told = cli(*command, code=2, **{variable: value}).stderr
+    else:
+        told = cli(*command[:-1], f"--host={value}", "--port", "0", code=2).stderr
+
+    assert why in told
+    assert variable or "--host: it must be an IP address or a name" in told
+    assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["127.0.0.1", "0.0.0.0", "::", "::1", "fe80::1%eth0", "localhost", "my_host", "a-b.example.",
+     "b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example"],
+)  # fmt: skip
+def test_what_can_be_listened_on_is_taken(cli: Cli, value: str) -> None:
+    assert cli("config", "check", BRIDGE_HOST=value, BRIDGE_EMBEDDED_HOST=value).stdout == "ok\n"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://999.1.1.1", "https://d:99999", "https://d:0", "https://d:", "https://d:x",
+     "https://[::1", "https://-", "https://a..b/api"],
+)  # fmt: skip
+@pytest.mark.parametrize("variable", [name for name in variables() if "_URL" in name])
+def test_an_address_has_a_host_and_a_port_that_can_be(cli: Cli, variable: str, url: str) -> None:
+    if variable.endswith("DATABASE_URL"):
+        url = url.replace("https://", f"postgres://me:{SECRET}@")
+        if url.endswith("[::1"):
+            url += "/"
+
+    told = cli("config", "check", code=2, **{variable: url}).stderr
+
+    assert f"({variable}): " in told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgres:///bridge", "postgresql://db", "postgres://u:p@h@db:5432/x?sslmode=require",
+     "postgres://u@[::1]:5432,[::2]/x", "postgres://u:p@a:1,b:2/x", "postgres://u@%2Frun%2Fpg/x"],
+)  # fmt: skip
+def test_a_database_may_have_several_hosts_or_none(url: str) -> None:
+    assert read_settings(None, {"DATABASE_URL": url}).database_url is not None
