@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from bridge.app.folder import must_be_ours
-from bridge.app.secrets import seal_of
+from bridge.app.data_folder import must_be_ours
+from bridge.app.parts import seal_of
 from bridge.app.storage import Stores
 from bridge.backends import BACKENDS
 from bridge.core.errors import Rejected
-from bridge.journey.configuring.configure import Configurable, Configurer
+from bridge.pipeline.configure import Configurable, Configurer
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.figures import Observe
@@ -21,8 +21,8 @@ from bridge.settings import DokploySettings, Settings, book_of
 async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIterator[Any]:
     """The embedded backend alone, as a server."""
     must_be_ours(settings.data)
-    from bridge.backends.embedded import EmbeddedServer
-    from bridge.backends.embedded.building.process import Limits
+    from bridge.embedded.building.process import Limits
+    from bridge.embedded.server import EmbeddedServer
 
     server = EmbeddedServer(
         settings.data / "embedded",

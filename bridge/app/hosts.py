@@ -6,19 +6,17 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridge.app.parts import Places
-from bridge.app.secrets import revealed
+from bridge.app.parts import Places, revealed
 from bridge.core.errors import Rejected
 from bridge.core.events import PullRequestOpened, RefPushed
-from bridge.core.pacing import Limit
 from bridge.githosts import APIS, HOSTS
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
-from bridge.githosts.showing.pace import Pace
-from bridge.githosts.showing.planning import Plans, Use, shows_of
-from bridge.journey.feedback.turns import Turns
-from bridge.ports.githosts import GitHost
-from bridge.ports.host_api import HostApi
+from bridge.githosts.publishers import Pace
+from bridge.githosts.subscriptions import Plans, Use, shows_of
+from bridge.pipeline.rate_limit import Turns
+from bridge.ports.feedback import Limit
+from bridge.ports.githosts import GitHost, HostApi
 from bridge.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO
 
-from bridge.app.folder import must_be_ours
-from bridge.app.whereabouts import database_url
+from bridge.app.data_folder import database_url, must_be_ours
 from bridge.core.errors import Rejected
 from bridge.core.roles import Role
 from bridge.settings import Settings

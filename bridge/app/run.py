@@ -9,29 +9,26 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.app.backends import backends_of, configurers_of, dokploys
-from bridge.app.background import check, in_background
+from bridge.app.data_folder import database_url
 from bridge.app.hosts import known_hosts, served_hosts
-from bridge.app.parts import NO_PLACES, Parts, Places, steady_clock
+from bridge.app.parts import NO_PLACES, Parts, Places, check, in_background, steady_clock
 from bridge.app.presence import new_owner, only_one
-from bridge.app.sizes import sizes_of
 from bridge.app.slack import SlackParts, open_slack
-from bridge.app.storage import Stores, open_stores
-from bridge.app.whereabouts import database_url
+from bridge.app.storage import Stores, open_stores, sizes_of
 from bridge.app.work import work
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
-from bridge.journey.absence import notice_absence, stay
-from bridge.journey.catalog import Catalog, Leads, always, never
-from bridge.journey.feedback.turns import Turns
-from bridge.journey.ingest import Ingest
-from bridge.journey.lead import Lead, Turn, at_once
-from bridge.journey.refusals import RefusalLog
-from bridge.journey.troubles import troubles_in
+from bridge.pipeline.app_reading import troubles_in
+from bridge.pipeline.catalog import Catalog, Leads, always, never
+from bridge.pipeline.catchup import notice_absence, stay
+from bridge.pipeline.ingest import Ingest, RefusalLog
+from bridge.pipeline.leader import Lead, Turn, at_once
+from bridge.pipeline.rate_limit import Turns
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
 from bridge.settings import Settings, book_of, policy_of
-from bridge.stores.journal import SqlJournal
+from bridge.storage.journal import SqlJournal
 
 if TYPE_CHECKING:
     from bridge.web.health import Check

@@ -8,23 +8,17 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from bridge.app.background import in_background
 from bridge.app.hosts import web_urls
-from bridge.app.parts import Parts, Places
-from bridge.app.secrets import seal_of
+from bridge.app.parts import Parts, Places, in_background, seal_of
+from bridge.core.apps import App
 from bridge.core.roles import Role
-from bridge.core.watch import App
-from bridge.journey.chat.authors import Authors
-from bridge.journey.chat.build_log import BuildLogs
-from bridge.journey.chat.commands import ChatCommands
-from bridge.journey.chat.finding import Known
-from bridge.journey.configuring.desk import Desk
-from bridge.ports.chats import ChatDoor
-from bridge.ports.desk import Permits
-from bridge.ports.outcomes import Audited
-from bridge.ports.targets import Target
+from bridge.pipeline.commands import ChatCommands
+from bridge.pipeline.config_drafts import Desk
+from bridge.pipeline.lookup import Authors, BuildLogs, Known
+from bridge.ports.chats import ChatDoor, Permits
+from bridge.ports.outcomes import Audited, Target
 from bridge.settings import Settings, access_of, book_of, channels_of, policy_of
-from bridge.stores.seal import NoSeal
+from bridge.storage.seal import NoSeal
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +40,9 @@ async def open_slack(parts: Parts, stack: AsyncExitStack, role: Role) -> SlackPa
     settings, stores, catalog = parts.settings, parts.stores, parts.catalog
     if settings.slack.bot_token is None:
         return SlackParts()
-    from bridge.chats.slack.cards.planning import Cards, Channels
-    from bridge.chats.slack.configuring.changes import ChangePlans
-    from bridge.chats.slack.drawing.facts import Links
+    from bridge.chats.slack.cards import Cards, Channels
+    from bridge.chats.slack.config_changes import ChangePlans
+    from bridge.chats.slack.facts import Links
     from bridge.chats.slack.opening import LIMITS, Slack, Wiring
 
     given = settings.slack
@@ -101,8 +95,8 @@ def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Target]]:
     """Where changes are told that are made on the command line; nowhere without Slack."""
     if settings.slack.bot_token is None:
         return lambda _: ()
-    from bridge.chats.slack.cards.planning import Channels
-    from bridge.chats.slack.configuring.changes import ChangePlans
+    from bridge.chats.slack.cards import Channels
+    from bridge.chats.slack.config_changes import ChangePlans
 
     return ChangePlans(Channels(channels_of(settings), settings.slack.channel)).of_note
 

@@ -4,26 +4,28 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from bridge.app.folder import must_be_ours
-from bridge.app.whereabouts import database_url
+from bridge.app.data_folder import database_url, must_be_ours
+from bridge.core.database import connect_arguments
 from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.clock import Clock
 from bridge.settings import Settings
-from bridge.stores.engines import postgres_engine, sqlite_engine, write_ahead
-from bridge.stores.journal import SqlJournal
-from bridge.stores.sqlite_inbox import SqliteInbox
+from bridge.storage.engines import postgres_engine, sqlite_engine, write_ahead
+from bridge.storage.inbox.sqlite import SqliteInbox
+from bridge.storage.journal import SqlJournal
 
 if TYPE_CHECKING:
     from bridge.durable.engine import DurableFlows
-    from bridge.stores.postgres_inbox import PostgresInbox
+    from bridge.storage.inbox.postgres import PostgresInbox
+
 
 POLL = 0.1
 """Seconds between the engine's looks on Postgres, where several processes look."""
@@ -72,7 +74,7 @@ def _stores(
         return SqliteInbox(_private(settings.data / "inbox.sqlite")), SqlJournal(
             engine, clock=clock
         )
-    from bridge.stores.postgres_inbox import PostgresInbox
+    from bridge.storage.inbox.postgres import PostgresInbox
 
     journal = SqlJournal(postgres_engine(url), clock=clock)
     return PostgresInbox(url, owner=owner, listens=listens), journal
@@ -115,7 +117,7 @@ def _unusable(where: Path, why: str) -> Rejected:
 
 def flows_of(settings: Settings, owner: str) -> "DurableFlows":
     """The workflow engine on the stores' own database; does nothing until it is launched."""
-    from bridge.durable import engines
+    from bridge.durable import system as engines
     from bridge.durable.engine import DurableFlows
 
     concurrency = settings.journey.deployments_at_a_time
@@ -139,7 +141,8 @@ async def migrate(settings: Settings) -> None:
     Raises:
         Rejected: they can't be, or a newer release has made them.
     """
-    from bridge.durable import engines, system
+    from bridge.durable import system
+    from bridge.durable import system as engines
 
     async with open_stores(settings):
         pass
@@ -152,3 +155,41 @@ async def migrate(settings: Settings) -> None:
         await asyncio.to_thread(system.migrate, workflows)
     finally:
         workflows.dispose()
+
+
+# ── How much each store takes on disk, for the metrics ──────────────────────────────────────────
+
+_SIZES = """
+SELECT CASE WHEN s.nspname = 'dbos' THEN 'workflows'
+            WHEN c.relname LIKE 'inbox%%' THEN 'inbox' ELSE 'journal' END AS store,
+    sum(pg_total_relation_size(c.oid))::int8
+FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+WHERE c.relkind = 'r' AND (s.nspname = 'dbos' OR s.nspname = current_schema())
+GROUP BY store
+"""
+
+
+def sizes_of(settings: Settings) -> Callable[[], dict[str, int]]:
+    """What tells the bytes that each store takes on disk; {} while a database is away."""
+    if (url := database_url(settings)) is None:
+        return partial(_sizes_of_files, settings.data)
+    return partial(_sizes_of_tables, url)
+
+
+def _sizes_of_files(data: Path) -> dict[str, int]:
+    """With the files that SQLite keeps beside each."""
+    sizes: dict[str, int] = {}
+    for store in ("inbox", "journal", "workflows"):
+        files = (data / f"{store}.sqlite{end}" for end in ("", "-wal"))
+        sizes[store] = sum(file.stat().st_size for file in files if file.exists())
+    return sizes
+
+
+def _sizes_of_tables(url: str) -> dict[str, int]:
+    import psycopg
+
+    try:
+        with psycopg.connect(url, autocommit=True, **connect_arguments("metrics")) as db:
+            return dict(db.execute(_SIZES).fetchall())
+    except psycopg.Error:
+        return {}

@@ -5,35 +5,26 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from bridge.app.backends import dokploys
-from bridge.app.background import in_background
+from bridge.app.data_folder import database_url
 from bridge.app.hosts import Ours, homes_of, host_apis, on_hosts
-from bridge.app.parts import Parts, Places, all_of
-from bridge.app.secrets import seal_of
+from bridge.app.parts import Parts, Places, all_of, in_background, seal_of
 from bridge.app.storage import flows_of
-from bridge.app.whereabouts import database_url
 from bridge.githosts.apart import Apart
-from bridge.journey.catchup.catchup import Diligence, catchup
-from bridge.journey.catchup.reconcile import ReadsRefs
-from bridge.journey.configuring.configuring import Configuring
-from bridge.journey.delivery.changes import Changes
-from bridge.journey.delivery.delivery import Deliveries, Patience
-from bridge.journey.delivery.starting import (
-    CANCEL_FLOW,
-    CANCEL_ONE_FLOW,
-    CONFIGURE_FLOW,
-    DEPLOYMENT_FLOW,
-)
-from bridge.journey.delivery.views import Views
-from bridge.journey.delivery.way import Way
-from bridge.journey.deployment.cancel import Canceller
-from bridge.journey.deployment.deployment import Deployer
-from bridge.journey.deployment.pace import Pace
-from bridge.journey.feedback.feedback import Feedback, together
-from bridge.journey.feedback.showing import Persistence
-from bridge.journey.probe import Probe
-from bridge.journey.retention import Keeping, Retention
-from bridge.ports.desk import Permits
-from bridge.ports.host_api import HostApi
+from bridge.pipeline.backpressure import Way
+from bridge.pipeline.cancel import Canceller
+from bridge.pipeline.catchup import Diligence, catchup
+from bridge.pipeline.changes import Changes, Views
+from bridge.pipeline.config_drafts import Configuring
+from bridge.pipeline.decide import CANCEL_FLOW, CANCEL_ONE_FLOW, CONFIGURE_FLOW, DEPLOYMENT_FLOW
+from bridge.pipeline.deliveries import Deliveries, Patience
+from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.outbox import Feedback, Persistence, together
+from bridge.pipeline.outcome import Pace
+from bridge.pipeline.probe import Probe
+from bridge.pipeline.reconcile import ReadsRefs
+from bridge.pipeline.retention import Keeping, Retention
+from bridge.ports.chats import Permits
+from bridge.ports.githosts import HostApi
 from bridge.settings import Settings, policy_of
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ def _dokploy(**settings: Any) -> Backend:
 
 
 def _embedded(**settings: Any) -> Backend:
-    from bridge.backends.embedded import EmbeddedBackend
+    from bridge.embedded.adapter.configuring import EmbeddedBackend
 
     return EmbeddedBackend(**settings)
 

@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bridge.cli.cleaning import clean, short_branch
 from bridge.cli.deployments import AppName, source_of
 from bridge.cli.forms import app_form, finding_words, said, tag_words
-from bridge.cli.show import STYLES, Listing, ago, console, hint, iso, on_terminal, say, say_json
-from bridge.cli.source_options import Tags, Triggers
-from bridge.cli.troubles import warn_of_troubles
+from bridge.cli.provider import Tags, Triggers
+from bridge.cli.reaching import warn_of_troubles
+from bridge.cli.show import (
+    STYLES,
+    Listing,
+    ago,
+    clean,
+    console,
+    hint,
+    iso,
+    on_terminal,
+    say,
+    say_json,
+    short_branch,
+)
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.core.errors import NotFound, Rejected
 
@@ -21,8 +32,8 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
+    from bridge.core.apps import App, Rules
     from bridge.core.lifecycle import Deployment
-    from bridge.core.watch import App, Rules
     from bridge.settings import Settings
 
 TWICE = "auto-deploy is on at the backend, so every push deploys twice: turn it off there"
@@ -81,7 +92,7 @@ def create(
     from bridge.cli.embedded import create_site
     from bridge.cli.new_site import NewSite
     from bridge.cli.reaching import person
-    from bridge.core.watch_paths.lint import lint
+    from bridge.core.matching.lint import lint
 
     rules = _rules_of(trigger, tags)
     site = NewSite(name, repo, branch, publish, tuple(watch or ()), project, spa, rules)
@@ -99,8 +110,8 @@ def create(
 
 def _rules_of(trigger: str | None, tags: str | None) -> "Rules | None":
     """The bridge's own rules for a new app; raises Rejected where they can't be meant."""
-    from bridge.core.watch import Rules, Trigger
-    from bridge.core.watch_paths.lint import lint
+    from bridge.core.apps import Rules, Trigger
+    from bridge.core.matching.lint import lint
 
     if trigger is not None and trigger not in tuple(Trigger):
         raise Rejected(f"--trigger must be push or tag, not {trigger[:40]!r}")

@@ -1,33 +1,168 @@
 """`deploy`, `redeploy`, `cancel`, `replay`: a person's wish, kept in the inbox like a webhook."""
 
+import asyncio
 import secrets
 import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.cleaning import clean
 from bridge.cli.deliveries import find_delivery
-from bridge.cli.deployments import AppName
-from bridge.cli.exits import ENDED_BADLY
-from bridge.cli.finding import live_app
-from bridge.cli.following import Progress, Watchman, decided, followed
-from bridge.cli.forms import arrived_form, ended_form
-from bridge.cli.outcomes import Arrived, decision_line
-from bridge.cli.reaching import person
-from bridge.cli.show import say, say_error, say_json
-from bridge.cli.troubles import warn_of_troubles
-from bridge.cli.using import Config, Follow, Json, kept_in, run, settings_of
+from bridge.cli.deployments import AppName, change_line, change_text, tail_lines, whole_log
+from bridge.cli.forms import Arrived, arrived_form, decision_line, ended_form
+from bridge.cli.reaching import live_app, person, warn_of_troubles
+from bridge.cli.show import clean, console, hint, on_terminal, say, say_error, say_json
+from bridge.cli.using import ENDED_BADLY, Config, Follow, Json, kept_in, run, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.core.events import Action
-    from bridge.core.lifecycle import Deployment
+    from bridge.core.lifecycle import Change, Deployment
     from bridge.ports.inbox import Delivery
     from bridge.settings import Settings
+
+
+LOOK = 0.2
+"""Seconds between two looks into the journal: another process writes it."""
+
+LOOK_FOR_PROCESS = 3.0
+"""Seconds between two looks whether that process still runs."""
+
+
+class Progress:
+    """Shows changes as they come: over a moving line on a terminal, as plain lines elsewhere."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._status: Any = None
+        self._began = time.monotonic()
+        self._what = ""
+
+    @contextmanager
+    def shown(self) -> Iterator["Progress"]:
+        """While inside, a terminal has a moving line at the bottom."""
+        if self._quiet or not on_terminal():
+            yield self
+            return
+        terminal = console()
+        with terminal.status("waits for the bridge", spinner="dots") as self._status:
+            yield self
+        self._status = None
+
+    def line(self, text: str) -> None:
+        """A plain line above the moving one."""
+        if self._quiet:
+            return
+        if self._status is None:
+            typer.echo(clean(text))
+        else:
+            self._status.console.print(clean(text))
+
+    def step(self, app: str, change: "Change") -> None:
+        """One more change of a deployment."""
+        if self._quiet:
+            return
+        if self._status is None:
+            typer.echo(change_line(change))
+            return
+        self._status.console.print(change_text(change))
+        self._what = f"{clean(app)} {change.state}"
+        self.tick()
+
+    def tail(self, deployment: "Deployment") -> None:
+        """The end of the log of one that failed, and the command that shows all of it."""
+        if self._quiet or not (lines := tail_lines(deployment)):
+            return
+        for line in lines:
+            if self._status is not None:
+                self._status.console.print(line, style="dim")
+            else:
+                typer.echo(line)
+        where = clean(whole_log(deployment))
+        if self._status is not None:
+            self._status.console.print(where)
+        else:
+            hint(where)
+
+    def tick(self) -> None:
+        """Some time has passed."""
+        if self._status is not None and self._what:
+            seconds = time.monotonic() - self._began
+            self._status.update(f"{self._what}  {seconds:.0f} s")
+
+
+async def decided(stores: "Stores", host: str, id_: str, watch: "Watchman") -> "Delivery":
+    """The delivery, once the bridge has decided it."""
+    while True:
+        found = await stores.inbox.find(host, id_)
+        assert found is not None, "it was kept just now"
+        if found.state != "kept":
+            return found
+        await watch.wait()
+
+
+async def followed(
+    stores: "Stores", deployment: "Deployment", progress: Progress, watch: "Watchman"
+) -> "Deployment":
+    """Show a deployment's changes until it has ended; a superseded one goes on as its successor."""
+    async for current, changes in _news(stores, deployment.id, watch):
+        for change in changes:
+            progress.step(current.app, change)
+        progress.tick()
+        deployment = current
+    if deployment.superseded_by is None:
+        progress.tail(deployment)
+        return deployment
+    successor = await stores.journal.deployment(deployment.superseded_by)
+    if successor is None:
+        return deployment
+    return await followed(stores, successor, progress, watch)
+
+
+async def _news(
+    stores: "Stores", id_: str, watch: "Watchman"
+) -> "AsyncIterator[tuple[Deployment, list[Change]]]":
+    """A deployment again and again, each time with what is new, until it has ended."""
+    seen = 0
+    while (current := await stores.journal.deployment(id_)) is not None:
+        changes = await stores.journal.changes(id_, after=seen)
+        seen += len(changes)
+        yield current, changes
+        # Its end is written together with the last change, so changes read after it are all.
+        if current.final:
+            return
+        await watch.wait()
+
+
+class Watchman:
+    """Waits between looks, and tells once when nobody works any more."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._settings = settings
+        self._looked = time.monotonic()
+        self._told = False
+
+    async def wait(self) -> None:
+        """Until the next look."""
+        from bridge.app.presence import is_running
+
+        await asyncio.sleep(LOOK)
+        if time.monotonic() - self._looked < LOOK_FOR_PROCESS:
+            return
+        self._looked = time.monotonic()
+        if await asyncio.to_thread(is_running, self._settings):
+            self._told = False
+        elif not self._told:
+            self._told = True
+            hint("the bridge has stopped; this goes on when `dokploy-bridge serve` runs again")
+
+
+# ── `deploy`, `redeploy`, `cancel`, `replay`: a person's wish, kept in the inbox like a webhook ─
 
 REBUILDS = "a redeploy builds the existing checkout again and fetches nothing"
 
@@ -80,8 +215,8 @@ def _ask(action: str, name: str, config: Path | None, *, follow: bool, json: boo
 
 
 async def _asked(settings: "Settings", action: str, name: str, *, follow: bool, json: bool) -> int:
+    from bridge.app.data_folder import whereabouts
     from bridge.app.presence import is_running
-    from bridge.app.whereabouts import whereabouts
 
     async with kept_in(settings) as stores:
         await warn_of_troubles(settings, stores)
@@ -113,8 +248,7 @@ def _left(wish: Wish, id_: str, words: str, wanted_more: bool, json: bool) -> in
 
 
 async def _wish(stores: "Stores", action: str, name: str) -> Wish:
-    from bridge.core.commands import ASKING_HOSTS
-    from bridge.core.events import Action
+    from bridge.core.events import ASKING_HOSTS, Action
 
     if action == Action.REPLAY:
         delivery = await find_delivery(stores, name)
@@ -126,8 +260,7 @@ async def _wish(stores: "Stores", action: str, name: str) -> Wish:
 
 
 async def _keep(stores: "Stores", wish: Wish) -> str:
-    from bridge.core.commands import COMMAND_HOST, write_command
-    from bridge.core.events import Asked
+    from bridge.core.events import COMMAND_HOST, Asked, write_command
     from bridge.ports.inbox import NewDelivery
 
     id_ = f"cli-{secrets.token_hex(8)}"
@@ -159,7 +292,7 @@ async def _follow(
     *,
     json: bool,
 ) -> int:
-    from bridge.core.commands import COMMAND_HOST
+    from bridge.core.events import COMMAND_HOST
 
     progress = Progress(quiet=json)
     if wish.action == "redeploy":

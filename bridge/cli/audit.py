@@ -46,7 +46,7 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
 
 async def _id_of(stores: "Stores", name: str) -> str:
     """The id of an app, also of one that is gone by now."""
-    from bridge.core.naming import find_app
+    from bridge.core.apps import find_app
 
     try:
         return find_app(await stores.journal.apps(), name).id
@@ -77,6 +77,6 @@ def _line(change: "Audited") -> str:
 
 
 def _changed(change: "Audited") -> str:
-    from bridge.core.configuring.difference import lines_of
+    from bridge.core.configuration.difference import lines_of
 
     return "; ".join(lines_of(change.difference))

@@ -64,7 +64,7 @@ def set_(
     yes: Yes = False,
 ) -> None:
     """Set how an app is built; only what is given changes, and an empty value takes it away."""
-    from bridge.core.configuring.merge import WantedBuild
+    from bridge.core.configuration.merge import WantedBuild
 
     fields = {
         "build_type": type_,

@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from bridge.cli.changing import How, Yes, agree
-from bridge.cli.cleaning import clean_line
 from bridge.cli.deployments import AppName
-from bridge.cli.exits import ENDED_BADLY
-from bridge.cli.finding import Gone
-from bridge.cli.reaching import Reach, person, reached
-from bridge.cli.show import first, hint, iso, say, say_json
-from bridge.cli.using import Config, Json, kept_in, run, settings_of
+from bridge.cli.reaching import Gone, Reach, person, reached
+from bridge.cli.show import clean_line, first, hint, iso, say, say_json
+from bridge.cli.using import ENDED_BADLY, Config, Json, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 from bridge.core.lifecycle import deployment_id
 from bridge.core.log_text import lines_of, news
 
 if TYPE_CHECKING:
+    from bridge.core.apps import App
     from bridge.core.lifecycle import Deployment
-    from bridge.core.watch import App
     from bridge.ports.backends import Backend, BackendDeployment
     from bridge.settings import Settings
 

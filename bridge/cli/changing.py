@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.cleaning import clean
 from bridge.cli.reaching import Reach, person, reached
-from bridge.cli.show import console, hint, on_terminal, say, say_json, say_table, table
+from bridge.cli.show import clean, console, hint, on_terminal, say, say_json, say_table, table
 from bridge.cli.using import run, settings_of
 from bridge.core.errors import Rejected
 
@@ -18,10 +17,10 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from bridge.core.configuring.merge import Wanted
-    from bridge.core.configuring.plan import Plan
-    from bridge.core.watch import App
-    from bridge.journey.configuring.configure import Configurer
+    from bridge.core.apps import App
+    from bridge.core.configuration.merge import Wanted
+    from bridge.core.configuration.plan import Plan
+    from bridge.pipeline.configure import Configurer
 
     Planned = Callable[[Configurer, App], Awaitable[Plan]]
 
@@ -51,8 +50,8 @@ def undo(name: str, how: How) -> None:
 
 
 async def _change(name: str, planned: "Planned", how: How) -> None:
-    from bridge.core.configuring.difference import lines_of
-    from bridge.journey.configuring.overtaken import NotKept, Overtaken
+    from bridge.core.configuration.difference import lines_of
+    from bridge.pipeline.configure import NotKept, Overtaken
 
     async with reached(settings_of(how.config), name) as reach:
         app = reach.app
@@ -87,7 +86,7 @@ def agree(question: str, how: How) -> None:
 
 
 def _tell(plan: "Plan", how: How) -> None:
-    from bridge.core.configuring.difference import lines_of, text_of
+    from bridge.core.configuration.difference import lines_of, text_of
 
     if how.json:
         say_json(_form(plan))
@@ -144,7 +143,7 @@ def say_fields(title: str, fields: dict[str, Any]) -> None:
 
     A terminal also shows whose they are, and the entries of a list one below the other.
     """
-    from bridge.core.configuring.difference import text_of
+    from bridge.core.configuration.difference import text_of
 
     said = {name: value for name, value in fields.items() if value is not None}
     if not said:
@@ -160,7 +159,7 @@ def say_fields(title: str, fields: dict[str, Any]) -> None:
 def _listed(value: Any) -> "Text":
     from rich.text import Text
 
-    from bridge.core.configuring.difference import text_of
+    from bridge.core.configuration.difference import text_of
 
     entries = value if isinstance(value, tuple) and value else (text_of(value),)
     return Text("\n".join(map(clean, entries)))

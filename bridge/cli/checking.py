@@ -1,22 +1,26 @@
 """What `config check` finds: errors, warnings, and notes on what the settings come to."""
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pydantic import SecretStr
 
-from bridge.app.backends import dokploys, must_have_keys
-from bridge.app.folder import must_be_ours
+from bridge.app.backends import dokploy_of, dokploys, must_have_keys
+from bridge.app.data_folder import database_url, must_be_ours
 from bridge.app.hosts import host_apis, served_hosts
-from bridge.app.whereabouts import database_url
 from bridge.cli.forms import finding_words
-from bridge.cli.welcome import hosts_of
-from bridge.core.errors import Rejected
-from bridge.core.globs import Glob, GlobError
-from bridge.core.watch_paths.lint import lint
+from bridge.cli.serve import hosts_of
+from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected
+from bridge.core.matching import Glob, GlobError
+from bridge.core.matching.lint import lint
 from bridge.settings import Settings, access_of
+
+if TYPE_CHECKING:
+    from bridge.backends.dokploy.client import Dokploy
+
 
 EMBEDDED = "embedded"
 """What stands for the embedded backend, where no Dokploy has an address."""
@@ -175,3 +179,69 @@ def _of_slack(settings: Settings) -> Iterator[Remark]:
     if not access_of(settings).grants:
         nobody = "nobody may do anything by slack: say who in `access` of bridge.yaml"
         yield Remark("warning", nobody)
+
+
+# ── `config check --online`: does each backend that is set answer, and take its key? ────────────
+
+WITHIN = 15.0
+"""Seconds for a backend to answer; while its database is away it may take far longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """The result of two questions that cost a backend little.
+
+    Attributes:
+        state: "ok", "key refused", "refused" (the server says no) or "away".
+        version: e.g. "v0.30.2"; None where it does not tell.
+        why: what is wrong and the remedy; "" where nothing is.
+    """
+
+    backend: str
+    url: str
+    state: str
+    version: str | None = None
+    why: str = ""
+
+
+def tried(settings: "Settings") -> list[dict[str, Any]]:
+    """The machine form of trying every Dokploy that is set; the embedded one needs no key."""
+    return [asdict(one) for one in asyncio.run(_try_all(settings))]
+
+
+def said_of(one: dict[str, Any]) -> str:
+    """Describe a result to a person."""
+    if one["state"] == "ok":
+        version = f", version {one['version']}" if one["version"] else ""
+        return f"{one['backend']} at {one['url']} answers and takes the API key{version}"
+    return f"{one['backend']} at {one['url']}: {one['why']}"
+
+
+async def _try_all(settings: "Settings") -> list[Tried]:
+    return await asyncio.gather(*(_try(settings, name) for name in dokploys(settings)))
+
+
+async def _try(settings: "Settings", name: str) -> Tried:
+    """Ask for the version and the queue: every key may, and the door asks the database."""
+    url = str(dokploys(settings)[name].url)
+    backend = cast("Dokploy", dokploy_of(settings, name))
+    try:
+        async with asyncio.timeout(WITHIN):
+            version = await backend.version()
+            await backend.queue()
+    except TimeoutError:
+        why = f"{name} gives no answer within {WITHIN:g} s"
+        if await backend.healthy():
+            why += ", though it is there: look whether its database is"
+        return Tried(name, url, "away", why=why)
+    except BridgeError as error:
+        return Tried(name, url, _state_of(error), why=str(error))
+    finally:
+        await backend.close()
+    return Tried(name, url, "ok", version)
+
+
+def _state_of(error: BridgeError) -> str:
+    if isinstance(error, KeyRefused):
+        return "key refused"
+    return "refused" if isinstance(error, Refused) else "away"

@@ -37,8 +37,8 @@ def complete_app(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _labels(config: Path | None) -> list[str]:
     """Return all labels; none where they can't be read, as an error would garble the prompt."""
-    from bridge.app.folder import must_be_ours
-    from bridge.stores.labels import labels_of_file, labels_of_postgres
+    from bridge.app.data_folder import must_be_ours
+    from bridge.storage.labels import labels_of_file, labels_of_postgres
 
     try:
         data, url = _place(config)
@@ -56,7 +56,7 @@ def _place(config: Path | None) -> tuple[Path, str | None]:
     elsewhere = any(os.environ.get(name) for name in ELSEWHERE)
     if given is None and not elsewhere and not DEFAULT_FILE.exists():
         return Path(os.environ.get("BRIDGE_DATA") or DEFAULT_DATA), None
-    from bridge.app.whereabouts import database_url
+    from bridge.app.data_folder import database_url
     from bridge.cli.using import settings_of
 
     settings = settings_of(Path(given) if given else None)

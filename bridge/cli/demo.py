@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridge.cli.demo_repository import BRANCH, Shop, signed
-from bridge.cli.demo_stage import BAD, GOOD, QUIET, Stage, farewell
-from bridge.cli.outcomes import decision_line
+from bridge.cli.demo_world import BAD, BRANCH, GOOD, QUIET, Shop, Stage, farewell, signed
+from bridge.cli.forms import decision_line
 from bridge.cli.show import called_as
 from bridge.cli.using import run
 from bridge.core.errors import BridgeError

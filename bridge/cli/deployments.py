@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.cleaning import clean, clean_line
 from bridge.cli.completing import complete_app
-from bridge.cli.finding import known_app
-from bridge.cli.forms import change_form, deployment_form, ended_form
-from bridge.cli.outcomes import short_note
+from bridge.cli.forms import change_form, deployment_form, ended_form, short_note
+from bridge.cli.reaching import known_app, warn_of_troubles
 from bridge.cli.show import (
     MARKS,
     STYLES,
     Listing,
     ago,
+    clean,
+    clean_line,
     clock,
     console,
     hint,
@@ -22,7 +22,6 @@ from bridge.cli.show import (
     on_terminal,
     say_json,
 )
-from bridge.cli.troubles import warn_of_troubles
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 

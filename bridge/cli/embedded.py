@@ -8,14 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridge.cli.cleaning import clean
-from bridge.cli.new_site import NewSite, checked
-from bridge.cli.repository import must_fit
-from bridge.cli.show import hint
-from bridge.core.configuring.configuration import BuildType, GitSource
+from bridge.cli.new_site import NewSite, checked, must_fit
+from bridge.cli.show import clean, hint
+from bridge.core.apps import App, find_app
+from bridge.core.configuration.configuration import BuildType, GitSource
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
-from bridge.core.naming import find_app
-from bridge.core.watch import App
 
 if TYPE_CHECKING:
     import httpx
@@ -86,7 +83,7 @@ async def create_site(settings: "Settings", site: NewSite, *, by: str) -> tuple[
 
 def _one_after_another(settings: "Settings") -> AbstractAsyncContextManager[None]:
     """Let commands that make or delete apps wait for each other: each looks at all apps first."""
-    from bridge.app.folder import must_be_ours
+    from bridge.app.data_folder import must_be_ours
     from bridge.app.presence import in_turn
 
     must_be_ours(settings.data)

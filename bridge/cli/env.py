@@ -1,22 +1,26 @@
 """`env`: an app's environment, build arguments and build secrets."""
 
 import sys
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bridge.cli.changing import How, Reveal, Yes, change
-from bridge.cli.cleaning import clean, clean_lines
 from bridge.cli.deployments import AppName
-from bridge.cli.hidden import ask_hidden
 from bridge.cli.reaching import reached
-from bridge.cli.show import MASKED, say, say_json
-from bridge.cli.using import Config, Json, run, settings_of
+from bridge.cli.show import MASKED, clean, clean_lines, say, say_json
+from bridge.cli.using import Config, Json, ask_hidden, run, settings_of
+from bridge.core.configuration.variables import assignment, key_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
-    from bridge.core.configuring.configuration import Environment
+    from dotenv.parser import Binding
+
+    from bridge.core.configuration.configuration import Environment
+
 
 BEFORE = {"env": "", "build_args": "build argument ", "build_secrets": "build secret "}
 
@@ -64,7 +68,7 @@ def set_(
     yes: Yes = False,
 ) -> None:
     """Set variables; those that are not named stay as they are."""
-    from bridge.core.configuring.merge import WantedVariables
+    from bridge.core.configuration.merge import WantedVariables
 
     wishes = [
         *(("env", word) for word in variables or ()),
@@ -94,8 +98,7 @@ def import_(
     yes: Yes = False,
 ) -> None:
     """Take variables over from a file, as dotenv reads it; a line that can't be read stops it."""
-    from bridge.cli.env_file import read_env_file
-    from bridge.core.configuring.merge import WantedVariables
+    from bridge.core.configuration.merge import WantedVariables
 
     found = read_env_file(_read(file), str(file))
     if not found.assignments:
@@ -127,7 +130,7 @@ def _bare(word: str) -> str:
 
 def _assignments(wishes: list[tuple[str, str]]) -> dict[str, dict[str, str | None]]:
     """The assignments by section; asks for what is missing."""
-    from bridge.core.configuring.variables import assignment, key_of
+    from bridge.core.configuration.variables import assignment, key_of
 
     asked = [key_of(word) for _, word in wishes if "=" not in word]
     if len(set(asked)) < len(asked):
@@ -158,7 +161,7 @@ async def _show(name: str, config: Path | None, *, json: bool, reveal: bool) -> 
 
 
 def _values(environment: "Environment", *, reveal: bool) -> dict[str, dict[str, str]]:
-    from bridge.core.configuring.variables import variables_in
+    from bridge.core.configuration.variables import variables_in
 
     found = {}
     for section in BEFORE:
@@ -166,3 +169,70 @@ def _values(environment: "Environment", *, reveal: bool) -> dict[str, dict[str, 
         values = variables_in(text.get_secret_value() if text else None)
         found[section] = {key: value if reveal else MASKED for key, value in values.items()}
     return found
+
+
+# ── Files of variables as dotenv reads them, for `env import` ───────────────────────────────────
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """What a file says.
+
+    Attributes:
+        assignments: by variable, each spelt so that Dokploy and the embedded backend both read
+            the value that dotenv reads.
+        text: all of them with the file's comments, in its order.
+    """
+
+    assignments: dict[str, str]
+    text: str
+
+
+def read_env_file(text: str, name: str) -> EnvFile:
+    """Read a file of variables.
+
+    Raises:
+        Rejected: some lines can't be read; they are named by number, since they may hold secrets.
+    """
+    from dotenv.parser import parse_stream
+
+    found: dict[str, str] = {}
+    lines: list[str] = []
+    wrong: list[int] = []
+    for binding in parse_stream(StringIO(text)):
+        if binding.key is None and not binding.error:
+            lines.append(binding.original.string.strip("\n"))  # comments, empty lines
+        elif (written := _written(binding, name)) is None:
+            wrong.append(_line(binding))
+        else:
+            found[str(binding.key)] = written
+            lines.append(written)
+    if wrong:
+        shown = ", ".join(map(str, wrong[:_SHOWN])) + (" …" if len(wrong) > _SHOWN else "")
+        raise Rejected(
+            f"{name}: line{'s' if len(wrong) > 1 else ''} {shown} can't be read; write KEY=VALUE,"
+            " with the value in ' or \" where it has spaces around it, # or several lines, and"
+            " close each quote. Nothing was imported"
+        )
+    return EnvFile(found, "\n".join(lines).strip("\n"))
+
+
+def _written(binding: "Binding", name: str) -> str | None:
+    """An assignment as both backends read it; None where there is none on the line."""
+    if binding.error or binding.key is None or binding.value is None:
+        return None
+    if binding.value.startswith("`"):  # a quote to Dokploy and none to dotenv
+        return None
+    try:
+        return assignment(key_of(binding.key), binding.value)
+    except Rejected as error:
+        raise Rejected(f"{name}: line {_line(binding)}: {error}") from None
+
+
+def _line(binding: "Binding") -> int:
+    """Where it begins; the parser counts empty lines before it as its own."""
+    string = binding.original.string
+    before = string[: len(string) - len(string.lstrip())]
+    return int(binding.original.line) + before.count("\n")

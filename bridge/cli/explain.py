@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.cleaning import clean
 from bridge.cli.deliveries import find_delivery
-from bridge.cli.payloads import Payload, read_payload
-from bridge.cli.show import console, hint, on_terminal, say, say_json
+from bridge.cli.forms import misses_of, say_decisions
+from bridge.cli.show import clean, console, hint, on_terminal, say, say_json
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
-from bridge.cli.verdicts import misses_of, say_decisions
-from bridge.cli.what_if import Known, WhatIf, explained
+from bridge.cli.what_if import Known, Payload, WhatIf, explained, read_payload
 from bridge.core.errors import NotFound, Rejected
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
+    from bridge.core.apps import Rules
     from bridge.core.events import Event
-    from bridge.core.watch import Rules
     from bridge.settings import Settings
 
 
@@ -98,8 +96,8 @@ def _rules(
     versions: str | None,
 ) -> "Rules":
     """What is to be tried; patterns for tags mean that tags are waited for. Raises BadRange."""
-    from bridge.core.versions import Range
-    from bridge.core.watch import Rules, Trigger
+    from bridge.core.apps import Rules, Trigger
+    from bridge.core.rules import Range
 
     if versions is not None:
         Range.parse(versions)
@@ -135,7 +133,7 @@ async def _gather(
     settings: "Settings", source: str, payload: Payload | None
 ) -> tuple[Payload, Known]:
     """The payload, from the inbox where it is no file, and what decisions rest on."""
-    from bridge.cli.payloads import of_delivery
+    from bridge.cli.what_if import of_delivery
     from bridge.settings import policy_of
 
     try:
@@ -162,7 +160,7 @@ async def _known(settings: "Settings", stores: "Stores") -> Known:
 
 def meaning_of(payload: Payload) -> "Event":
     """What it means; raises MalformedPayload."""
-    from bridge.core.commands import ASKING_HOSTS, parse_command
+    from bridge.core.events import ASKING_HOSTS, parse_command
     from bridge.githosts import HOSTS
 
     if payload.host in ASKING_HOSTS:

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bridge.cli.cleaning import shrunk
 from bridge.cli.forms import standing, target_form
-from bridge.cli.show import Listing, ago, iso, say, say_json
+from bridge.cli.show import Listing, ago, iso, say, say_json, shrunk
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound, Rejected
 

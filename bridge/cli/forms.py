@@ -1,19 +1,18 @@
 """The machine forms: what `--json` prints. Pure; the names are stable."""
 
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from bridge.cli.show import iso
+from bridge.cli.show import NARROW, clean, console, iso, short_branch, stacked, table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bridge.cli.outcomes import Arrived
+    from bridge.core.apps import App, Rules
     from bridge.core.decision import Decision
     from bridge.core.lifecycle import Change, Deployment
-    from bridge.core.watch import App, Rules
     from bridge.ports.feedback import Raised
-    from bridge.ports.outcomes import Audited
+    from bridge.ports.inbox import Delivery
+    from bridge.ports.outcomes import About, Audited
 
 
 def decision_form(decision: "Decision") -> dict[str, Any]:
@@ -208,3 +207,117 @@ def finding_words(finding: "Mapping[str, Any]") -> str:
     """A finding about a watch path, in a sentence and its remedy."""
     sentence = finding["sentence"]
     return f"`{finding['pattern']}`: {sentence[0].lower()}{sentence[1:]} {finding['remedy']}"
+
+
+# ── What became of decisions and deliveries, in words ───────────────────────────────────────────
+
+ASKED_FOR = frozenset({"cancel_asked", "cancel_one_asked", "configure_asked"})
+"""Reasons of what people ask for besides deployments; their evidence says who has asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A delivery with everything that is known of it.
+
+    Attributes:
+        deployments: those that it led to, by the app's id.
+        about: what its push was about; None where it was no push, or nobody can say any more.
+    """
+
+    delivery: "Delivery"
+    decisions: "Sequence[Decision]" = ()
+    deployments: "Mapping[str, Deployment]" = field(default_factory=dict)
+    about: "About | None" = None
+
+
+def became(deployment: "Deployment", *, short: bool = False) -> str:
+    """E.g. `→ failed #11: fatal: repository not found`; see `short_note`."""
+    head = f"→ {deployment.state} #{deployment.seq}"
+    note = short_note(deployment) if short else deployment.note
+    return f"{head}: {note}" if note else head
+
+
+def short_note(deployment: "Deployment") -> str:
+    """Return what happened, with the deployment's branch shortened where it is long."""
+    branch = (deployment.ref or "").removeprefix("refs/heads/")
+    return deployment.note.replace(branch, short_branch(branch)) if branch else deployment.note
+
+
+def decision_line(decision: "Decision", deployment: "Deployment | None" = None) -> str:
+    """E.g. `skip shop/web: no_path_hit (2 files changed, none matches web/**)`."""
+    verdict = "deploy" if decision.deploy else "skip"
+    line = f"{verdict} {decision.app}: {decision.reason} ({decision.evidence})"
+    return f"{line} {became(deployment)}" if deployment else line
+
+
+def outcomes_of(one: Arrived, *, short: bool = False) -> list[str]:
+    """What became of a delivery: a few words for each app that deploys, and for all others.
+
+    Args:
+        short: of long branches only the beginning and the end.
+    """
+    if one.delivery.error:
+        return [one.delivery.error]
+    words = []
+    for decision in one.decisions:
+        if decision.deploy:
+            deployment = one.deployments.get(decision.app_id)
+            ended = f" {became(deployment, short=short)}" if deployment else ""
+            words.append(f"deploys {decision.app} ({decision.reason}){ended}")
+        elif decision.reason in ASKED_FOR:
+            words.append(f"{decision.app}: {decision.evidence}")
+    skipped = [one for one in one.decisions if not one.deploy and one.reason not in ASKED_FOR]
+    if len(skipped) == 1:
+        words.append(f"skips {skipped[0].app} ({skipped[0].reason})")
+    elif skipped:
+        words.append(f"skips {len(skipped)} apps")
+    return words
+
+
+def about_words(about: "About | None", *, short: bool = False) -> str:
+    """E.g. `my-org/mono main@13dfa1f by Ada`; "" where nothing is known.
+
+    Args:
+        short: of a long branch only the beginning and the end.
+    """
+    if about is None:
+        return ""
+    ref = about.ref.removeprefix("refs/heads/").removeprefix("refs/")
+    ref = short_branch(ref) if short else ref
+    by = f"by {about.author}" if about.author else ""
+    return " ".join(one for one in (about.repository, f"{ref}@{about.commit[:7]}", by) if one)
+
+
+# ── Decisions on a terminal: verdict, app, reason, evidence, and what came nearest ──────────────
+
+MOST_MISSES = 3
+"""So many remarks on one app's watch paths are shown; all of them with --json."""
+
+Form = Mapping[str, Any]
+
+
+def say_decisions(forms: Sequence[Form]) -> None:
+    """Show decisions in their machine form, as wide as the terminal is."""
+    from rich.text import Text
+
+    heads = [["deploy" if one["deploy"] else "skip", one["app"], one["reason"]] for one in forms]
+    notes = [[Text(f"↳ {clean(miss)}", "yellow") for miss in misses_of(one)] for one in forms]
+    screen = console()
+    if screen.width < NARROW:
+        words = [[one["evidence"], *those] for one, those in zip(forms, notes, strict=True)]
+        screen.print(stacked(heads, words, indent=len("deploy   ")))
+        return
+    rows: list[list[str | Text]] = []
+    for one, head, those in zip(forms, heads, notes, strict=True):
+        rows.append([*head, one["evidence"]])
+        rows += [["", "", "", miss] for miss in those]
+    screen.print(table(("", "app", "reason", "*evidence"), rows))
+
+
+def misses_of(form: Form) -> list[str]:
+    """What is wrong with watch paths that let nothing through, else what came nearest."""
+    if form["reason"] not in ("no_path_hit", "watch_paths_broken"):
+        return []
+    wrong = [finding_words(one) for one in form.get("findings") or () if one["level"] != "note"]
+    miss = form.get("near_miss")
+    return wrong[:MOST_MISSES] or ([miss["sentence"]] if miss else [])

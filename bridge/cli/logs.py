@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from bridge.cli.cleaning import STEERING
+from bridge.cli.show import STEERING
 from bridge.core.trace import current
 
 QUIET = ("alembic", "dbos", "httpx", "httpcore", "aiohttp", "sqlalchemy", "asyncio")

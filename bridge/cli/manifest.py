@@ -39,7 +39,7 @@ def github(
     link: Annotated[bool, typer.Option("--link", help="Print only the link.")] = False,
 ) -> None:
     """Print the manifest of the GitHub App, and a link that registers it: open, check, create."""
-    from bridge.githosts.github.manifest import LONGEST_NAME, github_manifest, registration_link
+    from bridge.githosts.github.access import LONGEST_NAME, github_manifest, registration_link
 
     name = named("GitHub", name, LONGEST_NAME)
     manifest = github_manifest(url, name)

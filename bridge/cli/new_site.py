@@ -1,18 +1,24 @@
 """What is refused of a new static site, before anything is made."""
 
+import os
 import posixpath
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from bridge.core.errors import Rejected
+from bridge.core.matching.lint import lint
 from bridge.core.refs import check_branch_name
-from bridge.core.watch_paths.lint import lint
 
 if TYPE_CHECKING:
-    from bridge.core.watch import Rules
-    from bridge.core.watch_paths.patterns import Semantics
+    from bridge.core.apps import Rules
+    from bridge.core.matching.watch_paths import Semantics
 
 
 LONGEST_NAME = 63
@@ -66,7 +72,7 @@ def _check_watch(patterns: tuple[str, ...], semantics: "Semantics") -> None:
 
 
 def _check_publish(folder: str) -> None:
-    from bridge.backends.embedded.places import never_published
+    from bridge.embedded.places import never_published
 
     parts = posixpath.normpath(folder.strip().lstrip("/") or ".").split("/")
     if parts[0] == "..":
@@ -111,10 +117,188 @@ def _is_repository(folder: Path) -> bool:
 
 
 def _checked_address(repo: str) -> str:
-    from bridge.backends.embedded.building.errors import BuildFailed
-    from bridge.backends.embedded.building.sources import check_url
+    from bridge.embedded.building.sources import check_url
+    from bridge.embedded.places import BuildFailed
 
     try:
         return check_url(repo)
     except BuildFailed as error:
         raise Rejected(f"--repo: {error}; or name a folder that exists") from None
+
+
+# ── What a repository holds, for an app that is to be made of it: branches, folders, files ──────
+
+PATIENCE = 5.0
+"""Seconds for a remote repository to tell its branches."""
+
+_LOCAL_PATIENCE = 60.0
+_MOST_NAMED = 6
+_HEADS = "refs/heads/"
+_SYMLINK, _SUBMODULE = "120000", "160000"
+
+
+class _NoAnswer(Exception):
+    """Git does not say; why is in the words."""
+
+
+def must_fit(site: "NewSite", semantics: "Semantics") -> str | None:
+    """Check a site against its repository; returns what could not be checked.
+
+    Raises:
+        Rejected: it has no such branch or folder, or nothing in it is ever watched.
+    """
+    if shutil.which("git") is None:
+        return "--branch was not checked: there is no git here"
+    if site.repo.lower().startswith("file:"):
+        _must_fit_locally(site, Path(unquote(urlsplit(site.repo).path)), semantics)
+        return None
+    try:
+        branches = _branches_at(site.repo)
+    except _NoAnswer as error:
+        return f"--branch {site.branch} was not checked: {error}"
+    _must_have_branch(site.branch, branches)
+    return None
+
+
+def _must_fit_locally(site: "NewSite", folder: Path, semantics: "Semantics") -> None:
+    ask = ["git", "-C", str(folder)]
+    try:
+        listed = _said([*ask, "for-each-ref", "--format=%(refname)", _HEADS])
+        _must_have_branch(site.branch, _named(listed.splitlines()))
+        whole = _said([*ask, "ls-tree", "-r", "-t", "-z", f"{_HEADS}{site.branch}"])
+    except _NoAnswer as error:
+        raise Rejected(f"--repo: git can't read {folder}: {error}") from None
+    tree = dict(_entries(whole))
+    _must_have_folder(site.publish, tree)
+    _must_match_something(site, semantics, tree)
+
+
+def _must_have_branch(branch: str, there: Sequence[str]) -> None:
+    if not there:
+        raise Rejected("--repo: the repository has no branch yet; commit something to it first")
+    if branch not in there:
+        raise Rejected(f"--branch {branch}: the repository has no such branch, but {_few(there)}")
+
+
+def _must_have_folder(publish: str, tree: dict[str, str]) -> None:
+    """Raise Rejected where a folder is not there; where a link or submodule leads is not known."""
+    wanted = posixpath.normpath(publish.strip().strip("/") or ".")
+    if wanted == ".":
+        return
+    above = ""
+    for part in wanted.split("/"):
+        path = f"{above}{part}"
+        mode = tree.get(path)
+        if mode in (_SYMLINK, _SUBMODULE):
+            return
+        if mode is None or not _is_folder(mode):
+            why = "is a file" if mode else "is not there"
+            beside = _folders(tree, above)
+            there = f"; in {above or 'the repository'} there are {_few(beside)}" if beside else ""
+            raise Rejected(
+                f"--publish {publish!r}: {path} {why}{there}. Name a folder that is committed"
+            )
+        above = f"{path}/"
+
+
+def _must_match_something(site: "NewSite", semantics: "Semantics", tree: dict[str, str]) -> None:
+    from bridge.core.matching import GlobError
+    from bridge.core.matching.watch_paths import WatchPaths
+
+    files = [path for path, mode in tree.items() if not _is_folder(mode)]
+    for pattern in site.watch:
+        if pattern.startswith("!"):
+            continue  # what excludes nothing does no harm
+        try:
+            if WatchPaths.compile([pattern], semantics).first_match(files):
+                continue
+        except GlobError:
+            continue  # whether it matches can't be told
+        folders = _folders(tree, "")
+        there = f"; in the repository there are {_few([*folders, *_files(tree)])}"
+        if _is_folder(tree.get(pattern, "")):
+            there = f"; for the folder write `{pattern}/**`"
+        raise Rejected(f"--watch {pattern!r} matches no file of branch {site.branch}{there}")
+
+
+def _folders(tree: dict[str, str], above: str) -> list[str]:
+    return [
+        path.removeprefix(above)
+        for path, mode in tree.items()
+        if _is_folder(mode) and path.startswith(above) and "/" not in path[len(above) :]
+    ]
+
+
+def _files(tree: dict[str, str]) -> list[str]:
+    """The files in the top folder."""
+    return [path for path, mode in tree.items() if "/" not in path and not _is_folder(mode)]
+
+
+def _is_folder(mode: str) -> bool:
+    return mode == "040000"
+
+
+def _entries(listed: str) -> Iterable[tuple[str, str]]:
+    """Each path of a tree with its mode, as `ls-tree -z` has them."""
+    for line in filter(None, listed.split("\0")):
+        about, _, path = line.partition("\t")
+        yield path, about.split(" ", 1)[0]
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(sorted(names)[:_MOST_NAMED])
+    more = len(names) - _MOST_NAMED
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _named(refs: Iterable[str]) -> list[str]:
+    return [ref.removeprefix(_HEADS) for ref in refs]
+
+
+def _branches_at(address: str) -> list[str]:
+    """The branches of a remote repository, asked as the backend clones it."""
+    from bridge.embedded.building.sources import split_credentials
+
+    url, authorization = split_credentials(address)
+    listed = _said(["git", "ls-remote", "--heads", "--", url], url, authorization, PATIENCE)
+    return _named(line.partition("\t")[2] for line in listed.splitlines())
+
+
+def _said(
+    argv: Sequence[str],
+    url: str = "",
+    authorization: str | None = None,
+    patience: float = _LOCAL_PATIENCE,
+) -> str:
+    """What git prints; raises _NoAnswer where it fails, or takes too long."""
+    from bridge.embedded.building.checkout import git_environment
+    from bridge.embedded.building.sources import Clone
+
+    source = Clone((url,), "", "/", submodules=False, shown="", authorization=authorization)
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    with tempfile.TemporaryDirectory() as home:
+        asked = subprocess.Popen(  # noqa: S603 - git, with what was checked
+            argv,
+            env=kept | git_environment(source, Path(home)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # so that its helpers end with it
+        )
+        try:
+            output, errors = asked.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            raise _NoAnswer(f"it did not answer within {patience:.0f} s") from None
+        finally:
+            _end(asked)
+    if asked.returncode:
+        words = errors.decode(errors="replace").strip().splitlines() or ["git failed"]
+        raise _NoAnswer(words[0][:200])
+    return output.decode(errors="surrogateescape")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End it with all that it started, if it has not ended."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()

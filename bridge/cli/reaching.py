@@ -1,21 +1,88 @@
 """The backend that has an app, reached directly: over HTTP, with the journal beside it."""
 
+import asyncio
 import getpass
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from bridge.cli.finding import raise_gone
+from bridge.cli.show import ago, clean, clock, hint
+from bridge.core.apps import find_app, named
 from bridge.core.errors import BridgeError, NotFound
-from bridge.core.naming import find_app
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridge.app.storage import Stores
     from bridge.backends.dokploy.client import Dokploy
-    from bridge.core.watch import App
-    from bridge.journey.configuring.configure import Configurer
+    from bridge.core.apps import App
+    from bridge.pipeline.app_reading import Trouble
+    from bridge.pipeline.configure import Configurer
+    from bridge.ports.journal import Apps
     from bridge.settings import Settings
+
+
+class Gone(NotFound):
+    """An app is gone from its backend; what it did is still known.
+
+    Attributes:
+        app: as it was when it was last seen.
+    """
+
+    def __init__(self, app: "App") -> None:
+        super().__init__(
+            f"{app.label} is gone from the backend; `dokploy-bridge deployments --app {app.id}`"
+            " lists what was deployed"
+        )
+        self.app = app
+
+
+async def live_app(journal: "Apps", name: str) -> "App":
+    """Return the app by that name; raise Gone where it was deleted, else NotFound."""
+    live = await journal.apps()
+    try:
+        return find_app(live, name)
+    except NotFound:
+        raise_gone(await journal.gone_apps(), name)
+        raise
+
+
+def raise_gone(gone: "Sequence[App]", name: str) -> None:
+    """Raise Gone where a whole name is that of a deleted app."""
+    fits = named(gone, name)
+    if len(fits) == 1:
+        raise Gone(fits[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An app of which there is a history.
+
+    Attributes:
+        gone: it was deleted at its backend.
+    """
+
+    app: "App"
+    gone: bool
+
+
+async def known_app(journal: "Apps", name: str) -> Known:
+    """Return the app by that name, live or gone, for what is known of its past.
+
+    A person is told where it is gone, and where an app that is gone had the same label.
+    """
+    live, gone = await journal.apps(), await journal.gone_apps()
+    app = find_app(live, name, gone)
+    if app in gone:
+        hint(clean(f"{app.label} ({app.id}) is gone from the backend; this is its history"))
+    elif same := [one.id for one in gone if one.label == app.label]:
+        hint(clean(f"an earlier {app.label} is gone; its history is under its id, {same[-1]}"))
+    return Known(app, app in gone)
+
+
+# ── The backend that has an app, reached directly: over HTTP, with the journal beside it ────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +99,9 @@ class Reach:
         """Changes apps of this backend; a bridge that runs decides by it from then on."""
         import time
 
-        from bridge.app.secrets import seal_of
+        from bridge.app.parts import seal_of
         from bridge.app.slack import tells_of
-        from bridge.journey.configuring.configure import Configurer
+        from bridge.pipeline.configure import Configurer
         from bridge.settings import book_of
 
         return Configurer(
@@ -101,3 +168,33 @@ def person() -> str:
         return f"cli: {getpass.getuser()}"
     except (OSError, KeyError):  # a container's user often has no name
         return "cli: somebody"
+
+
+# ── Backends that a running bridge can't read just now, told beside what a command shows ────────
+
+PATIENCE = "what is asked for meanwhile waits, and nothing is lost"
+
+
+async def warn_of_troubles(settings: "Settings", stores: "Stores") -> None:
+    """Say on stderr which backends refuse the key or are away, and since when."""
+    from bridge.app.presence import is_running
+    from bridge.pipeline.app_reading import NOTED, read_troubles
+
+    troubles = read_troubles(await stores.journal.recall(NOTED))
+    if not troubles:
+        return
+    running = await asyncio.to_thread(is_running, settings)
+    for trouble in troubles.values():
+        hint(clean(trouble_line(trouble, time.time(), running=running)))
+
+
+def trouble_line(trouble: "Trouble", now: float, *, running: bool) -> str:
+    """E.g. `warning: dokploy can't be reached: … (since 12:00:01, 3 min ago); …`.
+
+    Args:
+        running: a bridge runs, so that this is how it is now.
+    """
+    when = f"since {clock(trouble.since)}, {ago(trouble.since, now)}"
+    if not running:
+        return f"warning: {trouble.why} ({when}, when the bridge last ran)"
+    return f"warning: {trouble.why} ({when}); {PATIENCE}"

@@ -17,12 +17,94 @@ import typer
 from bridge.cli.logs import set_up_logs
 from bridge.cli.show import called_as, console, on_terminal, say
 from bridge.cli.using import Config, settings_of
-from bridge.cli.welcome import hosts_of, welcome
 from bridge.core.errors import Rejected
 from bridge.core.roles import Role
 
 if TYPE_CHECKING:
+    from bridge.app.run import Bridge
     from bridge.settings import Settings
+
+
+ADDRESS = "https://bridge.example.com"
+
+
+def hosts_of(settings: "Settings") -> list[str]:
+    """The hosts that have a secret."""
+    github, gitlab = settings.github, settings.gitlab
+    served = {
+        "github": bool(github.webhook_secrets),
+        "gitlab": bool(gitlab.webhook_tokens or gitlab.signing_tokens),
+    }
+    return [host for host, has_secret in served.items() if has_secret]
+
+
+def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> list[str]:
+    """Lines for a terminal of 80 columns.
+
+    Args:
+        apps: how many are known.
+        command: how this program is called from here.
+    """
+    from bridge.app.data_folder import whereabouts
+
+    hosts = hosts_of(settings)
+    lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
+    lines += [f"  webhooks  {bridge.url}/hooks/{host}" for host in hosts]
+    if settings.slack.bot_token is not None:
+        lines.append(f"  slack     {_heard(settings, bridge)}")
+    if bridge.backend_url is None:
+        lines.append(f"  deploys   on Dokploy, {settings.dokploy.url}")
+    else:
+        lines.append(f"  deploys   on the embedded backend, {bridge.backend_url}/api")
+        lines.append(f"            its key: {settings.data}/embedded/api-key")
+        lines.append(f"  sites     {bridge.sites_url}")
+    if apps:
+        lines.append(f"  apps      {apps}, see: {command} apps")
+    steps = [*_let_a_host_in(settings, bridge, hosts), *_have_apps(bridge, apps, command)]
+    if steps:
+        lines += ["", "Next:", *(f"  {step}" for step in steps)]
+    return [*lines, ""]
+
+
+def _heard(settings: "Settings", bridge: "Bridge") -> str:
+    """How Slack reaches the bridge."""
+    slack = settings.slack
+    ways = [f"{bridge.url}/slack/events"] if slack.signing_secret else []
+    ways += ["Socket Mode"] if slack.app_token else []
+    return " and ".join(ways) or "cards only; set a signing secret or an app token to hear commands"
+
+
+def _let_a_host_in(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> list[str]:
+    if hosts:
+        return []
+    steps = [
+        "Let a Git host in: choose a secret, and start again with it in the environment",
+        "    export BRIDGE_GITHUB_WEBHOOK_SECRETS=…  # `openssl rand -hex 32` makes one",
+        "    export BRIDGE_GITLAB_WEBHOOK_TOKENS=…   # the same for GitLab",
+        "  Then add a webhook with that secret to your repository there:",
+        f"    {ADDRESS}/hooks/github   as application/json",
+        f"    {ADDRESS}/hooks/gitlab",
+        "  of pushes, tags, and pull or merge requests.",
+        f"  {ADDRESS} stands for what leads to {bridge.url}",
+    ]
+    if settings.host == "127.0.0.1":
+        steps.append("  from there; in a container listen on all addresses: --host 0.0.0.0")
+    return steps
+
+
+def _have_apps(bridge: "Bridge", apps: int, command: str) -> list[str]:
+    if bridge.backend_url is None or apps:
+        return []
+    return [
+        "Have something to deploy: your Dokploy's apps,",
+        "    export BRIDGE_DOKPLOY_URL=https://dokploy.example.com",
+        "    export BRIDGE_DOKPLOY_API_KEY=…  # there: Settings, Profile, API/CLI Keys",
+        "  or a static site on the embedded backend, while this runs:",
+        f"    {command} app create web --repo ADDRESS --publish FOLDER",
+    ]
+
+
+# ── `serve` and `backend`: run until told to stop ───────────────────────────────────────────────
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +151,8 @@ def serve(
 
 def migrate(config: Config = None) -> None:
     """Bring all tables up to date, as every start does; any number may run at once."""
+    from bridge.app.data_folder import whereabouts
     from bridge.app.storage import migrate as bring_up_to_date
-    from bridge.app.whereabouts import whereabouts
 
     settings = settings_of(config)
     asyncio.run(bring_up_to_date(settings))
@@ -116,8 +198,8 @@ def _to_listen_on(host: str | None) -> str | None:
 
 
 async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
+    from bridge.app.data_folder import whereabouts
     from bridge.app.run import run_bridge
-    from bridge.app.whereabouts import whereabouts
 
     stop = _told_to_stop()
     async with run_bridge(settings, role=role) as bridge:

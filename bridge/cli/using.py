@@ -2,16 +2,22 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Coroutine
+import re
+import sys
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from bridge.core.errors import BridgeError, NotFound, Rejected
+
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.settings import Settings
+
 
 T = TypeVar("T")
 
@@ -45,9 +51,95 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def kept_in(settings: "Settings") -> "AsyncIterator[Stores]":
     """The stores of a data directory that is there; raises NotFound when it is not."""
+    from bridge.app.data_folder import must_be_there
     from bridge.app.storage import open_stores
-    from bridge.app.whereabouts import must_be_there
 
     must_be_there(settings)
     async with open_stores(settings) as stores:
         yield stores
+
+
+# ── Exit codes: what a script may rely on ───────────────────────────────────────────────────────
+
+ENDED_BADLY = 3
+EXIT_CODES = {
+    0: "all is well",
+    1: "it could not be done",
+    2: "wrong usage, settings or input",
+    ENDED_BADLY: "a followed deployment did not end well",
+    4: "there is nothing by that name",
+    130: "interrupted",
+}
+
+_CODES: dict[type[BridgeError], int] = {NotFound: 4, Rejected: 2, BridgeError: 1}
+
+
+def exit_code_of(error: BridgeError) -> int:
+    """The exit code for an error; the first class that fits decides."""
+    return next(code for kind, code in _CODES.items() if isinstance(error, kind))
+
+
+# ── Secrets that somebody types or pipes; they are never words of a command line ────────────────
+
+
+def ask_hidden(names: Sequence[str]) -> dict[str, str]:
+    """The values of these, from a hidden prompt each, or from standard input.
+
+    Standard input is the whole value of a single name; of several each has a line.
+    """
+    if not names:
+        return {}
+    if sys.stdin.isatty():
+        return {name: typer.prompt(name, hide_input=True, err=True) for name in names}
+    text = sys.stdin.read()
+    if len(names) == 1:
+        return {names[0]: _value(names[0], text.removesuffix("\n").removesuffix("\r"))}
+    lines = text.splitlines()
+    if len(lines) != len(names):
+        raise Rejected(
+            f"standard input has {len(lines)} lines, but {', '.join(names)} need one each,"
+            " in this order"
+        )
+    return {name: _value(name, line) for name, line in zip(names, lines, strict=True)}
+
+
+def _value(name: str, value: str) -> str:
+    if not value:
+        raise Rejected(f"standard input has no value for {name}; pipe one, or run on a terminal")
+    return value
+
+
+# ── `--since`: how long ago, or when ────────────────────────────────────────────────────────────
+
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="WHEN",
+        help="Only from then on: 30m, 2h, 3d, 1w, or 2026-01-31, or 2026-01-31T12:00.",
+    ),
+]
+
+_AGE = re.compile(r"([0-9]{1,6}) ?(s|m|min|h|d|w)").fullmatch
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def moment_of(text: str | None, now: float) -> float | None:
+    """The time that a person means, in seconds since 1970; None where none is given.
+
+    A time without a zone is one of this machine's.
+
+    Raises:
+        Rejected: it is neither an age nor a time.
+    """
+    if text is None:
+        return None
+    if age := _AGE(text.strip()):
+        return now - int(age[1]) * _SECONDS[age[2]]
+    try:
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise Rejected(
+            f"--since {text!r} is no time: write an age (30m, 2h, 3d, 1w), a date (2026-01-31),"
+            " or a time (2026-01-31T12:00, with Z for UTC)"
+        ) from None

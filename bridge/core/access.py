@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
+from bridge.core.apps import App
 from bridge.core.decision import one_line
-from bridge.core.rules import names
-from bridge.core.watch import App
+from bridge.core.rules import name_matches
 
 EVERYONE = "everyone"
 """In `who`: all members of the workspace, but neither guests nor people of connected ones."""
@@ -152,7 +152,7 @@ def _rights(grants: Iterable[Grant], label: str) -> frozenset[Right]:
 @lru_cache(maxsize=65536)
 def _covered(apps: tuple[str, ...], label: str) -> bool:
     """Asked for every app at every command, so it is worked out once."""
-    return any(pattern == "*" or names(pattern, label) for pattern in apps)
+    return any(pattern == "*" or name_matches(pattern, label) for pattern in apps)
 
 
 def _names(grant: Grant, person: Person) -> bool:

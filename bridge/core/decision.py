@@ -4,16 +4,28 @@ Pure and total: the first rule that says no decides, in the order of `decide`. R
 a closed list; evidence is for people and names the value that decided.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
+from bridge.core.apps import App, Source, SourceType, Trigger
+from bridge.core.configuration.configuration import GithubSource, GitlabSource, GitSource
+from bridge.core.configuration.difference import Configured
 from bridge.core.events import RefKind, RefPushed
-from bridge.core.globs import GlobError, Picomatch
-from bridge.core.rules import merge_queue_of, names, names_branch, tag_problem
-from bridge.core.watch import App, SourceType, Trigger
-from bridge.core.watch_paths.patterns import Hit, Semantics, WatchPaths
+from bridge.core.matching import GlobError, Picomatch
+from bridge.core.matching.near_miss import near_miss
+from bridge.core.matching.watch_paths import Hit, Semantics, WatchPaths
+from bridge.core.refs import normalise_url
+from bridge.core.rules import (
+    RuleBook,
+    branch_matches,
+    merge_queue_of,
+    name_matches,
+    rules_for,
+    tag_problem,
+)
 
 SKIP_DIRECTIVES = (
     "[skip ci]",
@@ -185,12 +197,12 @@ def _branch(push: RefPushed, app: App, _policy: Policy) -> Verdict | None:
     if push.ref.kind is RefKind.TAG:
         return None
     glob = app.rules.branch
-    if glob is not None and names_branch(glob, push.ref.name):
+    if glob is not None and branch_matches(glob, push.ref.name):
         return None
     if app.rules.branch is None and app.branch == push.ref.name:  # `!a` and `a{b,c}` are names too
         return None
     evidence = f"branch {push.ref.name} was pushed, it deploys {app.branch or 'no branch'}"
-    if glob is not None and names(glob, push.ref.name):
+    if glob is not None and name_matches(glob, push.ref.name):
         queue = merge_queue_of(push.ref.name)
         evidence += f", which takes no branches of merge queues ({queue}) unless it names them"
     return Reason.BRANCH_MISMATCH, evidence
@@ -256,3 +268,86 @@ def _first_match(push: RefPushed, app: App, policy: Policy) -> Hit | GlobError |
 @lru_cache(maxsize=4096)
 def _compiled(patterns: tuple[str, ...], semantics: Semantics, picomatch: Picomatch) -> WatchPaths:
     return WatchPaths.compile(patterns, semantics, picomatch)
+
+
+# ── What an app's recent pushes would do if it were configured otherwise. Pure ──────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What recent pushes would do.
+
+    Attributes:
+        pushes: how many were looked at.
+        deploying: how many of them would deploy.
+        others: why the others would not, the commonest first, and how many.
+        hint: what came nearest where watch paths let nothing through; "" otherwise.
+        unlisted: how many of those that would deploy do so only because their webhooks list not
+            all files; the host is not asked again for a trial.
+    """
+
+    pushes: int
+    deploying: int = 0
+    others: tuple[tuple[Reason, int], ...] = ()
+    hint: str = ""
+    unlisted: int = 0
+
+
+def rehearse(
+    app: App,
+    configured: Configured,
+    pushes: Sequence[RefPushed],
+    policy: Policy,
+    book: RuleBook = (),
+) -> Rehearsal:
+    """Decide recent pushes, newest first, as if the app were configured like that."""
+    would_be = as_configured(app, configured, book)
+    decided = [
+        (push, decision)
+        for push in pushes
+        if (decision := decide(push, would_be, policy)).reason is not Reason.REPOSITORY_MISMATCH
+    ]
+    others = Counter(decision.reason for _, decision in decided if not decision.deploy)
+    deploying = sum(decision.deploy for _, decision in decided)
+    hint = "" if deploying else _hint(would_be, decided, policy)
+    unlisted = sum(decision.reason is Reason.PATHS_UNKNOWN for _, decision in decided)
+    return Rehearsal(len(decided), deploying, tuple(others.most_common()), hint, unlisted)
+
+
+def as_configured(app: App, configured: Configured, book: RuleBook = ()) -> App:
+    """The app as it would be known, with what `bridge.yaml` says laid over it."""
+    saved = configured.saved
+    return replace(
+        app,
+        source=_source(configured),
+        trigger=saved.trigger,
+        watch_paths=saved.watch_paths,
+        rules=rules_for(app.label, book).over(configured.rules),
+    )
+
+
+def _source(configured: Configured) -> Source | None:
+    match configured.saved.provider:
+        case GithubSource() as found:
+            name = f"{found.owner}/{found.repository}"
+            return Source(SourceType.GITHUB, repository=name, branch=found.branch)
+        case GitlabSource() as found:
+            return Source(
+                SourceType.GITLAB,
+                repository=found.path,
+                repository_id=str(found.project_id),
+                branch=found.branch,
+            )
+        case GitSource() as found:
+            return Source(SourceType.GIT, url=normalise_url(found.url), branch=found.branch)
+        case None:
+            return None
+        case found:
+            return Source(SourceType.DOCKER, image=found.image)
+
+
+def _hint(app: App, decided: Sequence[tuple[RefPushed, Decision]], policy: Policy) -> str:
+    missed = [push for push, one in decided if one.reason is Reason.NO_PATH_HIT]
+    files = sorted({path for push in missed for path in push.paths or ()})
+    miss = near_miss(app.watched, files, policy.semantics, policy.picomatch) if files else None
+    return miss.sentence if miss else ""

@@ -1,10 +1,12 @@
 """What a delivery means: a ref moved, a person asked for something, or nothing of ours."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from bridge.core.errors import MalformedPayload
+from bridge.core.misfits import unreadable
 from bridge.core.refs import normalise_url
 
 ZERO = "0" * 40
@@ -190,3 +192,79 @@ class Ignored:
 
 
 Event = RefPushed | PullRequestOpened | Asked | Ignored
+
+
+# ── What a person asks for, as a delivery: by command line or by chat ───────────────────────────
+
+COMMAND_HOST = "cli"
+"""The `host` of deliveries that the command line brings."""
+
+CHAT_HOST = "slack"
+"""That of those which come by chat."""
+
+ASKING_HOSTS = frozenset({COMMAND_HOST, CHAT_HOST})
+
+_FROM_A_CHAT = ("person", "channel", "thread", "app", "deployment", "view", "draft")
+
+
+def write_command(asked: Asked) -> bytes:
+    """The body of a command's delivery."""
+    fields = {"target": asked.target, "actor": asked.actor}
+    fields |= {name: value for name in _FROM_A_CHAT if (value := getattr(asked, name))}
+    return json.dumps(fields).encode()
+
+
+def parse_command(event: str, body: bytes) -> Asked:
+    """Read a command's delivery back; raises MalformedPayload."""
+    try:
+        fields = json.loads(body)
+        more = {name: str(fields.get(name, "")) for name in _FROM_A_CHAT}
+        return Asked(Action(event), str(fields["target"]), str(fields["actor"]), **more)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        why = unreadable(error)
+        raise MalformedPayload(f"command {event[:40]!r} can't be read: {why}") from None
+
+
+# ── A push that no webhook has told of, as a delivery that reconciliation keeps ─────────────────
+
+FOUND_EVENT = "found"
+"""The `event` of deliveries that reconciliation keeps; no host has one of that name."""
+
+FOUND_NOTE = "found by reconciliation, so the host has sent no list of changed files"
+
+
+def write_found(push: RefPushed) -> bytes:
+    """The body of such a delivery."""
+    repository = asdict(push.repository) | {"urls": sorted(push.repository.urls)}
+    commit = None if push.commit is None else asdict(push.commit)
+    if commit is not None:
+        del commit["parents"]  # an older release takes no field that it does not know
+    fields: dict[str, Any] = {
+        "repository": repository,
+        "ref": str(push.ref),
+        "before": push.before,
+        "after": push.after,
+        "commit": commit,
+        "several": push.several,
+    }
+    return json.dumps(fields, sort_keys=True).encode()
+
+
+def parse_found(body: bytes) -> RefPushed:
+    """Read it back; raises MalformedPayload."""
+    try:
+        fields = json.loads(body)
+        repository = fields["repository"]
+        commit = fields["commit"]
+        return RefPushed(
+            repository=Repository(**repository | {"urls": frozenset(repository["urls"])}),
+            ref=Ref.parse(fields["ref"]),
+            before=str(fields["before"]),
+            after=str(fields["after"]),
+            commit=None if commit is None else Commit(**commit),
+            paths_note=FOUND_NOTE,
+            found=True,
+            several=bool(fields.get("several")),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise MalformedPayload(f"a found push can't be read: {unreadable(error)}") from None

@@ -6,26 +6,178 @@ here are those of durability.md, which measured them.
 """
 
 import asyncio
+import functools
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowSerializationFormat
 
 from bridge.core.errors import BridgeError
-from bridge.durable import strays
-from bridge.durable.bodies import Bodies, Body, Flow
-from bridge.durable.log_words import give_log_back, take_log
-from bridge.durable.portable import PORTABLE, refuse_pickles
-from bridge.durable.strays import Need, Twice
-from bridge.durable.system import NAME, QUEUE, VERSION, dispatch, give_back, translated
+from bridge.durable.system import (
+    NAME,
+    PORTABLE,
+    QUEUE,
+    VERSION,
+    dispatch,
+    give_back,
+    give_log_back,
+    refuse_pickles,
+    take_log,
+    translated,
+)
+from bridge.ports.flows import Steps
 
 if TYPE_CHECKING:
     from bridge.durable.peers import Peers
+
+
+ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+"""The engine's words for what never goes on."""
+
+
+class Need(Enum):
+    """What a flow needs that should be under way."""
+
+    NOTHING = "nothing"
+    START = "start"
+    ANOTHER = "another"  # it has ended too early, so another has to finish its work
+
+
+def need_of(status: str | None) -> Need:
+    """Return what a flow needs of which the engine says this; None where it knows none."""
+    if status is None:
+        return Need.START
+    return Need.ANOTHER if status in ENDED else Need.NOTHING
+
+
+class Twice:
+    """Names that were found at two looks in a row.
+
+    Between two steps of the engine a flow may look astray for a moment.
+    """
+
+    def __init__(self) -> None:
+        self._before: set[str] = set()
+
+    def again(self, found: Collection[str]) -> list[str]:
+        """Return those of these that were found the last time as well."""
+        again = sorted(self._before.intersection(found))
+        self._before = set(found)
+        return again
+
+
+def newest(name: str, statuses: Container[str]) -> str:
+    """The name of the newest flow that has taken up this work: the first, or one after it."""
+    number = 0
+    while successor(name, number + 1) in statuses:
+        number += 1
+    return successor(name, number)
+
+
+def successor(name: str, number: int) -> str:
+    """The name of the flow that takes up the work for that time; the first is number 0."""
+    return f"{name}~{number}" if number else name
+
+
+def after(name: str, newest_name: str) -> str:
+    """The name of the next one after the newest."""
+    number = int(newest_name.removeprefix(name).removeprefix("~") or 0)
+    return successor(name, number + 1)
+
+
+def names_to_ask(names: Mapping[str, str], most: int) -> list[str]:
+    """Every name that may have taken up the work of these, each up to so many times."""
+    return [successor(name, number) for name in names for number in range(most + 1)]
+
+
+# ── The bodies of flows, as the workflow engine runs them on our loop ───────────────────────────
+
+T = TypeVar("T")
+
+Body = Callable[[Steps, str], Awaitable[None]]
+"""A flow's body: its steps, and the id it was started with."""
+
+Flow = Callable[[str], Awaitable[None]]
+
+
+class _DbosSteps:
+    async def run(self, name: str, action: Callable[[], Awaitable[T]]) -> T:
+        async def step() -> T:
+            return await action()
+
+        return await DBOS.run_step_async({"name": name}, step)
+
+
+class Bodies:
+    """Bodies by their flow's name, and the flows that run here."""
+
+    def __init__(self) -> None:
+        self._bodies: dict[str, Body] = {}
+        self._running: dict[str, asyncio.Task[Any]] = {}
+
+    def add(self, flow: str, body: Body) -> None:
+        """Say what a flow does."""
+        self._bodies[flow] = body
+
+    def flows(self) -> dict[str, Flow]:
+        """What the engine is given to run, by flow; made once it is there."""
+        return {
+            flow: _workflow(flow, functools.partial(self._run, body))
+            for flow, body in self._bodies.items()
+        }
+
+    def runs(self, name: str) -> bool:
+        """Whether a flow runs here."""
+        return name in self._running
+
+    def running(self) -> list[str]:
+        """Return the names of the flows that run here."""
+        return list(self._running)
+
+    async def cut_off(self, names: Iterable[str] | None = None) -> None:
+        """End these flows, or all that run here, wherever they are; nothing is written down."""
+        some = self.running() if names is None else names
+        tasks = [self._running[name] for name in some if name in self._running]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, body: Body, id_: str) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        name = DBOS.workflow_id or id_
+        # The engine runs a flow a second time where its database has lost that it runs: the
+        # newer run is the one that it knows, and each looks first at what is so already.
+        await self.cut_off([name])
+        self._running[name] = task
+        try:
+            await body(_DbosSteps(), id_)
+        finally:
+            if self._running.get(name) is task:
+                del self._running[name]
+
+
+def _workflow(flow: str, work: Flow) -> Flow:
+    # JSON that any release reads, not pickle (edge 9); a flow may be recovered without end,
+    # since the machine may die often and the deployment must still come to its end.
+    @DBOS.workflow(
+        name=flow,
+        serialization_type=WorkflowSerializationFormat.PORTABLE,
+        max_recovery_attempts=None,
+    )
+    async def run(id_: str) -> None:
+        await work(id_)
+
+    return run
+
+
+# ── The workflow engine: DBOS Transact, configured for this project and kept behind `Flows` ─────
 
 log = logging.getLogger(__name__)
 
@@ -131,18 +283,18 @@ class DurableFlows:
         """
         names = {f"{flow}.{id_}": id_ for id_ in wanted}
         with translated():
-            known = await self._known(strays.names_to_ask(names, MOST_SUCCESSORS))
+            known = await self._known(names_to_ask(names, MOST_SUCCESSORS))
             given_up: list[str] = []
             for first, id_ in names.items():
-                name = strays.newest(first, known)
-                need = strays.need_of(known.get(name))
+                name = newest(first, known)
+                need = need_of(known.get(name))
                 if need is Need.START:
                     await self._enqueue(flow, id_, wanted[id_], name)
-                elif need is Need.ANOTHER and name == strays.successor(first, MOST_SUCCESSORS):
+                elif need is Need.ANOTHER and name == successor(first, MOST_SUCCESSORS):
                     given_up.append(id_)
                 elif need is Need.ANOTHER:
                     log.warning("a flow ended too early", extra={"flow": name, "as": known[name]})
-                    await self._enqueue(flow, id_, wanted[id_], strays.after(first, name))
+                    await self._enqueue(flow, id_, wanted[id_], after(first, name))
         return given_up
 
     async def watch(self) -> None:

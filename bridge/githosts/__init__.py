@@ -6,8 +6,7 @@ from bridge.githosts.github.service import github_api
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.service import gitlab_api
 from bridge.githosts.gitlab.webhooks import GitLab
-from bridge.ports.githosts import GitHost
-from bridge.ports.host_api import HostApi
+from bridge.ports.githosts import GitHost, HostApi
 
 HOSTS: dict[str, Callable[[Sequence[str]], GitHost]] = {"github": GitHub, "gitlab": GitLab}
 """Each host by its key, made from the secrets that its webhooks carry."""

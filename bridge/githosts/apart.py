@@ -17,14 +17,7 @@ from pathlib import Path
 import bridge
 from bridge.core.errors import MalformedPayload, Unread
 from bridge.core.events import Event, RefPushed
-from bridge.githosts.receiving.frames import (
-    LENGTH,
-    Asked,
-    length_of,
-    read_head,
-    read_paths,
-    write_asked,
-)
+from bridge.githosts.reader import LENGTH, Asked, length_of, read_head, read_paths, write_asked
 
 SECONDS = 120.0
 """For one body; the reader's own limit is of processor time, which a busy machine stretches."""

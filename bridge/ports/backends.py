@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-from bridge.core.configuring.configuration import BuildType, Environment, Saved
-from bridge.core.watch import App, SourceType
+from bridge.core.apps import App, SourceType
+from bridge.core.configuration.configuration import BuildType, Environment, Saved
 
 
 class Progress(StrEnum):

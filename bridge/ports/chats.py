@@ -1,15 +1,20 @@
 """A chat's door, and what it may ask for."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bridge.core.access import Person, Right
+from bridge.core.apps import App
 from bridge.core.chat.grammar import Command, Unclear
 from bridge.core.chat.replies import Reply
+from bridge.core.configuration.difference import Configured
+from bridge.core.configuration.merge import Wanted
+from bridge.core.configuration.plan import Plan
+from bridge.core.decision import Rehearsal
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
-from bridge.core.watch import App
+from bridge.ports.backends import GitAccount, GitRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +94,54 @@ class ChatDoor(Protocol):
 
     async def take(self, opened: Any, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
         """Check and handle a request. Raises BadSignature."""
+
+
+# ── Configuring an app by chat ──────────────────────────────────────────────────────────────────
+
+Permits = Callable[[str, App, str], Awaitable[str | None]]
+"""Why somebody, by their id in the chat, may not configure an app from a channel; None: they may.
+Raises Unreachable where that can't be found out."""
+
+
+class Desk(Protocol):
+    """What a chat shows and prepares before somebody changes an app; nothing is changed here.
+
+    Raises what the backend raises; Rejected where a change can't be, naming the field.
+    """
+
+    async def now(self, app: App) -> Configured:
+        """How the app is configured at this moment."""
+
+    async def lately(self, app: App) -> Configured:
+        """How it was configured a moment ago: for what is redrawn at every key that is pressed."""
+
+    async def plan(self, app: App, wanted: Wanted) -> Plan:
+        """What a change would do."""
+
+    async def keep(self, plan: Plan) -> str:
+        """Keep a plan, sealed, until it is agreed to; returns the draft's id."""
+
+    async def accounts(self, app: App) -> list[GitAccount]:
+        """The Git accounts that the app's backend has; none where it offers no lists."""
+
+    async def repositories(self, app: App, account: str) -> list[GitRepository]:
+        """What an account can see."""
+
+    async def branches(self, app: App, account: str, path: str) -> list[str]:
+        """The branches of a repository, by its whole path."""
+
+    async def rehearse(self, app: App, configured: Configured) -> Rehearsal:
+        """What the app's recent pushes would do if it were configured like that."""
+
+
+# ── Secrets that must be written down ───────────────────────────────────────────────────────────
+
+
+class Seal(Protocol):
+    """Keeps secrets that must be written down from being read there (docs/notes/0011)."""
+
+    def close(self, text: str) -> str:
+        """Seal a text."""
+
+    def open(self, sealed: str) -> str:
+        """The text again; raises Rejected where it was sealed with a key that is gone."""

@@ -8,19 +8,18 @@ key or variable is an error that names the nearest known one. pydantic-settings 
 `root` holds all sections, each of which has a file; `reading` is the way in.
 """
 
-from bridge.settings.addresses import listening_address
-from bridge.settings.backends import DokploySettings
-from bridge.settings.meaning import access_of, book_of, channels_of, policy_of
-from bridge.settings.reading import read_settings
-from bridge.settings.root import Settings
-from bridge.settings.variables import (
+from bridge.settings.reading import (
     PLAIN_VARIABLES,
     PREFIX,
     fields,
     is_secret,
+    read_settings,
     set_there,
     variables,
 )
+from bridge.settings.root import Settings, access_of, book_of, channels_of, policy_of
+from bridge.settings.sections import DokploySettings
+from bridge.settings.values import listening_address
 
 __all__ = [
     "PLAIN_VARIABLES",

@@ -5,17 +5,35 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
+from bridge.core import access
+from bridge.core.access import Access
+from bridge.core.apps import Rules
 from bridge.core.database import SCHEMES
-from bridge.settings.access import Grant
-from bridge.settings.addresses import LAST_PORT, ListeningAddress, no_postgres
-from bridge.settings.backends import DokploySettings, Embedded
-from bridge.settings.hosts import Github, Gitlab
-from bridge.settings.journey import Catchup, Feedback, Journey
-from bridge.settings.retention import Retention
-from bridge.settings.rules import Rule, Watch
-from bridge.settings.slack import Slack
-from bridge.settings.values import Secrets, Section, as_yaml
-from bridge.settings.web import Web
+from bridge.core.decision import Policy
+from bridge.core.rules import RuleBook
+from bridge.settings.sections import (
+    Catchup,
+    DokploySettings,
+    Embedded,
+    Feedback,
+    Github,
+    Gitlab,
+    Grant,
+    Journey,
+    Retention,
+    Rule,
+    Slack,
+    Watch,
+    Web,
+)
+from bridge.settings.values import (
+    LAST_PORT,
+    ListeningAddress,
+    Secrets,
+    Section,
+    as_yaml,
+    no_postgres,
+)
 
 SHORTEST_KEY = 32
 
@@ -90,3 +108,34 @@ class Settings(Section):
         if value == Path() or "\0" in str(value):
             raise ValueError("it must name a folder, e.g. /var/lib/bridge")
         return value
+
+
+# ── What settings mean to the core: its own policy, rules and rights ────────────────────────────
+
+
+def policy_of(settings: Settings) -> Policy:
+    """How watch paths and skip directives are read."""
+    return Policy(**settings.watch.model_dump())
+
+
+def book_of(settings: Settings) -> RuleBook:
+    """Our own rules for apps."""
+    return [
+        (rule.apps, Rules(**rule.model_dump(exclude={"apps", "channels"})))
+        for rule in settings.rules
+    ]
+
+
+def channels_of(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
+    """The channels that rules name for apps."""
+    return [(rule.apps, rule.channels) for rule in settings.rules if rule.channels is not None]
+
+
+def access_of(settings: Settings) -> Access:
+    """Who may do what by chat."""
+    return Access(
+        [
+            access.Grant(grant.who, frozenset(grant.may), grant.apps, grant.channels)
+            for grant in settings.access
+        ]
+    )

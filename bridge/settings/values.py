@@ -1,6 +1,9 @@
 """What one setting may hold: a list, YAML, an address, secrets; and what a section is."""
 
+import ipaddress
+import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
@@ -133,3 +136,119 @@ def token_of(service: str, value: SecretStr | None) -> SecretStr | None:
                 f" here belongs one of {service}"
             )
     return value
+
+
+# ── Addresses that settings hold: where to listen, and where other services are ─────────────────
+
+LAST_PORT = 65535
+
+_LONGEST_NAME = 253
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?").fullmatch
+_NUMBERS = re.compile(r"[0-9.]+|.*\.[0-9]+\.?").fullmatch
+_MAY_BE_SHOWN = re.compile(r"[\w.:/*\[\]%-]{1,60}").fullmatch
+
+
+def listening_address(value: str) -> str:
+    """Return an address to listen on; raise ValueError where it can't be one."""
+    if (why := _no_host(value)) is None:
+        return value
+    shown = f", not {value!r}" if _MAY_BE_SHOWN(value) else ""
+    raise ValueError(
+        f"it must be an IP address or a name, e.g. 127.0.0.1, 0.0.0.0 or localhost{shown}: {why}"
+    )
+
+
+def _no_host(value: str) -> str | None:
+    """Why a text is neither an IP address nor a name; None where it is one."""
+    if not value:
+        return "it is empty; for all addresses write 0.0.0.0 or ::"
+    if _is_ip(value):
+        return None
+    if "://" in value or "/" in value:
+        return "leave out the scheme and the path"
+    if value.startswith("["):
+        return "write an IPv6 address without brackets"
+    if re.fullmatch(r"[^:]*:[0-9]+", value):
+        return "leave out the port, which is a setting of its own"
+    if _NUMBERS(value):
+        return "an IPv4 address has four numbers from 0 to 255"
+    if ":" in value:
+        return "it is no IPv6 address"
+    if value == "*":
+        return "for all addresses write 0.0.0.0 or ::"
+    if len(value) > _LONGEST_NAME or not _NAME(_ascii(value)):
+        return "a name has letters, digits, hyphens and dots, at most 63 characters between dots"
+    return None
+
+
+def _ascii(name: str) -> str:
+    """A name as DNS has it; "" where it has no such form."""
+    try:
+        return name if name.isascii() else name.encode("idna").decode()
+    except UnicodeError:
+        return ""
+
+
+def _is_ip(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/\S*)?").fullmatch
+
+
+def _is_address(value: str) -> str:
+    """Check an address of a service; it is never shown, since a login may stand in it."""
+    if not _ADDRESS(value):
+        raise ValueError("it must look like https://example.com")
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname or ""
+        why = _no_port(parts.netloc.rpartition("]")[2].partition(":")[2], parts.netloc)
+    except ValueError:  # brackets that hold no IPv6 address
+        host, why = "", None
+    if why := why or _no_host(host):
+        raise ValueError(f"it must look like https://example.com, with a host that can be: {why}")
+    return value
+
+
+def _no_port(port: str, host_and_port: str) -> str | None:
+    """Why there is no such port; "" is none given, unless a colon stands there."""
+    if not port and not host_and_port.endswith(":"):
+        return None
+    if port.isascii() and port.isdecimal() and 0 < int(port) <= LAST_PORT:
+        return None
+    return f"a port is a number from 1 to {LAST_PORT}"
+
+
+Address = Annotated[str, AfterValidator(_is_address)]
+"""Where another service is, with its scheme and without a login."""
+
+ListeningAddress = Annotated[str, AfterValidator(listening_address)]
+"""What a listener is bound to."""
+
+_POSTGRES = re.compile(r"postgres(?:ql)?://(?:[^/?#]*@)?([^/?#@]*)(?:[/?#].*)?", re.DOTALL)
+
+
+def no_postgres(value: str) -> str | None:
+    """Why the hosts and ports of a database can't be; None where they can.
+
+    There may be several, separated by commas, and none at all; a folder of sockets is encoded.
+    What else stands there is for the driver to read.
+    """
+    if (found := _POSTGRES.fullmatch(value)) is None:
+        return None
+    for one in filter(None, found[1].split(",")):
+        bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", one)
+        host, _, port = one.partition(":")
+        if bracketed:
+            host, port = bracketed[1], bracketed[2] or ""
+        if host and not host.startswith("%") and (why := _no_host(host)):
+            return why
+        if why := _no_port(port, one if not bracketed else ""):
+            return why
+    return None

@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from bridge.web.answers import answer
-from bridge.web.insiders import Insiders
+from bridge.web.answers import Insiders, answer
 
 log = logging.getLogger(__name__)
 

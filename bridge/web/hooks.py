@@ -18,11 +18,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bridge.core import trace
 from bridge.core.errors import BadSignature, BridgeError, NotFound, Unreachable
 from bridge.core.refused import EVENT_HEADERS, WRONG_PATH, path_of, right_path, sender_of
-from bridge.journey.ingest import Ingest, Keeping, Receipt
-from bridge.listening.sparing import Sparing
+from bridge.listening.log import Sparing
+from bridge.pipeline.ingest import Ingest, Keeping, Receipt
 from bridge.ports.githosts import Body, Envelope
-from bridge.web.answers import refusal, status_of
-from bridge.web.arrivals import Arrivals, arrived
+from bridge.web.answers import Arrivals, arrived, refusal, status_of
 
 log = logging.getLogger(__name__)
 

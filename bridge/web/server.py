@@ -1,23 +1,32 @@
 """The public listener: routes, and how connections are treated."""
 
 import asyncio
+import logging
 import resource
 from collections.abc import Iterable, Mapping
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
-from bridge.core.errors import Rejected
+from bridge.core.errors import BridgeError, Rejected
 from bridge.core.refused import means_a_webhook
-from bridge.journey.ingest import Ingest
-from bridge.listening.crowd import count_nothing as none_closed
-from bridge.listening.listener import FEWEST_CONNECTIONS, KEEPALIVE_SECONDS
-from bridge.listening.quiet import nameless, quiet_logger
-from bridge.listening.refusing import Refusing
+from bridge.listening.connections import count_nothing as none_closed
+from bridge.listening.listener import (
+    FEWEST_CONNECTIONS,
+    KEEPALIVE_SECONDS,
+    Refusing,
+    nameless,
+    quiet_logger,
+)
+from bridge.listening.log import Sparing
+from bridge.pipeline.ingest import Ingest
 from bridge.ports.chats import ChatDoor
-from bridge.web.answers import refusal
-from bridge.web.chat import chat_route
+from bridge.web.answers import Arrivals, Insiders, arrived, refusal, status_of
+from bridge.web.fast.connections import QuickDoor
+from bridge.web.fast.webhooks import WebhookConnection
 from bridge.web.health import Beside, Check, healthz, nothing_beside, readyz
 from bridge.web.hooks import (
     BodyLimits,
@@ -28,10 +37,62 @@ from bridge.web.hooks import (
     expect_later,
     note_nothing,
 )
-from bridge.web.insiders import Insiders
 from bridge.web.metrics import Metrics, metrics_route
-from bridge.web.quick.door import QuickDoor
-from bridge.web.quick.webhooks import WebhookConnection
+
+_sparing = Sparing(logging.getLogger(__name__))
+
+MAX_BODY = 2 * 2**20
+"""Bytes: a dialog has at most 250 KB, and comes back with what was filled in."""
+
+MOST_ARRIVING = 32 * 2**20
+"""Bytes of all bodies that are on their way."""
+
+BODY_TIMEOUT = 5.0
+"""Seconds; a chat waits no longer for its answer anyway."""
+
+
+def chat_route(name: str, door: ChatDoor) -> Handler:
+    """The handler of a chat's address; it refuses what it can before the body is read."""
+    arrivals = Arrivals(MOST_ARRIVING)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await _receive(name, door, request, arrivals)
+        except BridgeError as error:
+            return _refused(name, status_of(error), str(error))
+        except TimeoutError:
+            return _refused(name, HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time")
+        except (ConnectionError, HttpProcessingError, web.HTTPException) as error:
+            why = f"the body could not be read ({type(error).__name__})"
+            return _refused(name, HTTPStatus.BAD_REQUEST, why)
+
+    return handle
+
+
+async def _receive(
+    name: str, door: ChatDoor, request: web.Request, arrivals: Arrivals
+) -> web.StreamResponse:
+    if request.method != "POST":
+        return _refused(name, HTTPStatus.METHOD_NOT_ALLOWED, "it is sent with POST")
+    opened = door.open(request.headers)
+    if (length := request.content_length) is None:
+        return _refused(name, HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
+    if length > MAX_BODY:
+        why = f"the body has {length} bytes; at most {MAX_BODY} are taken"
+        return _refused(name, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
+    body = await arrived(request, arrivals, BODY_TIMEOUT)
+    answer = await door.take(opened, request.headers, body)
+    return web.Response(
+        status=answer.status, text=answer.body, content_type=answer.content_type, charset="utf-8"
+    )
+
+
+def _refused(name: str, status: int, why: str) -> web.Response:
+    _sparing.info("request refused", chat=name, status=int(status), why=why)
+    return refusal(status, why)
+
+
+# ── The public listener: routes, and how connections are treated ────────────────────────────────
 
 HOOKS = web.AppKey("HOOKS", tuple[Hooks, tuple[str, ...]])
 """What takes webhooks, and from which hosts."""

@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from slack import BROWSERS, take
 
 from bridge.app.storage import Stores
+from bridge.core.apps import App, Source, SourceType, Trigger
 from bridge.core.lifecycle import State
-from bridge.core.watch import App, Source, SourceType, Trigger
 from tests.scenes.terminal import DAY, HOUR, MINUTE, NOW, WRONG_SECRET, fill, push, shown
 
 WIDTH, COLUMNS = 960, 96

@@ -24,14 +24,14 @@ import httpx
 from aiohttp import web
 
 from bridge.backends.dokploy import Dokploy
+from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.tracking import description_of, title_of
-from bridge.core.watch import App, Source, SourceType
-from bridge.journey.deployment.deployment import Deployer
+from bridge.pipeline.deployments import Deployer
 from bridge.ports.outcomes import Outcome
-from bridge.stores.engines import sqlite_engine
-from bridge.stores.journal import SqlJournal
+from bridge.storage.engines import sqlite_engine
+from bridge.storage.journal import SqlJournal
 from tests.chaos.recording_backend import Job, recording_backend
 from tests.fakes.journey import deployment
 

@@ -18,16 +18,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+# ruff: noqa: E402 - needs the path below
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from bridge.core.decision import Decision, Policy, decide  # noqa: E402 - needs the path above
-from bridge.core.events import Commit, Ref, RefKind, RefPushed, Repository  # noqa: E402
-from bridge.core.watch import App, Rules, Source, SourceType  # noqa: E402
-from bridge.core.watch_paths.index import WatchIndex  # noqa: E402
-from bridge.core.watch_paths.patterns import Semantics  # noqa: E402
-from bridge.journey.catalog import Watched, apps_of, index  # noqa: E402
-from tests.contract.globs.micromatch_in_node import Node, unavailable  # noqa: E402
+from bridge.core.apps import App, Rules, Source, SourceType
+from bridge.core.decision import Decision, Policy, decide
+from bridge.core.events import Commit, Ref, RefKind, RefPushed, Repository
+from bridge.core.matching.watch_paths import (
+    Semantics,
+    WatchIndex,
+)
+from bridge.pipeline.catalog import Watched, apps_of, index
+from tests.contract.globs.micromatch_in_node import Node, unavailable
 
 PATTERNS_PER_APP = 10
 SHARED = ("package.json", "**/Dockerfile", "**/*.proto", "tools/*.{js,mjs}", "config/**/*.y*ml")

@@ -41,8 +41,7 @@ async def _nothing(*_: Any) -> None:
 
 def answered_before_it_is_kept() -> None:
     from bridge.ports.inbox import Kept
-    from bridge.stores.batches import BatchedInbox, Keep
-    from bridge.stores.packing import delivery_key
+    from bridge.storage.inbox.batches import BatchedInbox, Keep, delivery_key
 
     def put(inbox: Any, new: Any) -> asyncio.Future[Kept]:
         loop = asyncio.get_running_loop()
@@ -56,14 +55,15 @@ def answered_before_it_is_kept() -> None:
 
 
 def delivery_ids_are_not_looked_at() -> None:
-    from bridge.stores import batches
+    from bridge.storage.inbox import batches
 
     _put(batches, "delivery_key", lambda *_: secrets.token_bytes(16))
 
 
 def same_push_of_two_webhooks_is_not_recognised() -> None:
     """Nor superseded, which would mostly hide that it is deployed twice."""
-    from bridge.stores.journal import moves, pushes
+    from bridge.storage.journal import deployments as moves
+    from bridge.storage.journal import pushes
 
     _put(moves, "makes_moot", lambda *_: False)
     _put(pushes.Pushes, "same", lambda *_: None)
@@ -71,14 +71,14 @@ def same_push_of_two_webhooks_is_not_recognised() -> None:
 
 def recordings_overlap() -> None:
     """Each process decides without what the others decide just now."""
-    from bridge.stores.journal import recording
+    from bridge.storage.journal import recording
 
     _put(recording, "lock", lambda *_: None)
 
 
 def refused_now_and_then() -> None:
     from bridge.core.errors import Unreachable
-    from bridge.journey.ingest import Ingest
+    from bridge.pipeline.ingest import Ingest
 
     def now_and_then(*given: Any) -> Any:
         if secrets.randbelow(3) == 0:
@@ -89,7 +89,7 @@ def refused_now_and_then() -> None:
 
 
 def fails_at_the_door() -> None:
-    from bridge.journey.ingest import Ingest
+    from bridge.pipeline.ingest import Ingest
 
     def fails(*_: Any) -> Any:
         raise RuntimeError("a bug")
@@ -101,8 +101,8 @@ def fails_at_the_door() -> None:
 
 
 def some_are_done_without_a_decision() -> None:
-    from bridge.journey.delivery.deciding import done
-    from bridge.journey.delivery.delivery import Deliveries
+    from bridge.pipeline.decide import done
+    from bridge.pipeline.deliveries import Deliveries
     from bridge.ports.inbox import DeliveryState
 
     async def some(deliveries: Any, batch: Any) -> Any:
@@ -113,8 +113,8 @@ def some_are_done_without_a_decision() -> None:
 
 
 def done_before_it_is_decided() -> None:
-    from bridge.journey.delivery.deciding import done
-    from bridge.journey.delivery.delivery import Deliveries
+    from bridge.pipeline.decide import done
+    from bridge.pipeline.deliveries import Deliveries
     from bridge.ports.inbox import DeliveryState
 
     tasks = set[Any]()
@@ -140,7 +140,7 @@ def every_file_concerns_every_app() -> None:
 
 def apps_as_they_were() -> None:
     """What an app waits for is not read anew before a push is skipped on it."""
-    from bridge.journey.catalog.freshness import Freshness
+    from bridge.pipeline.freshness import Freshness
 
     _put(Freshness, "_needed", lambda *_: {})
 
@@ -159,28 +159,28 @@ def no_turns_of_an_app() -> None:
 
 async def _sees_nothing(*_: Any, **__: Any) -> Any:
     """The look of somebody who finds nothing at the backend."""
-    from bridge.journey.deployment.watching import Look
+    from bridge.pipeline.polling import Look
 
     return Look()
 
 
 def asks_again_blindly() -> None:
     """Neither looks for what it asked for, nor knows its own mark before it asks again."""
-    from bridge.journey.deployment import asking
+    from bridge.pipeline import deployments as asking
 
     _put(asking.Asker, "_found", _sees_nothing)
     _put(asking, "marked", lambda *_: False)
 
 
 def asks_again_for_the_dead() -> None:
-    from bridge.journey.deployment import asking
+    from bridge.pipeline import deployments as asking
 
     _put(asking, "_Attempt", partial(asking._Attempt, may_be_there=False))
 
 
 def gives_up_without_an_answer() -> None:
-    from bridge.journey.deployment.asking import Asker
-    from bridge.journey.deployment.watching import Watching
+    from bridge.pipeline.deployments import Asker
+    from bridge.pipeline.polling import Watching
 
     _put(Asker, "_found", _sees_nothing)
     _put(Watching, "tells_queue", _nothing)
@@ -200,7 +200,7 @@ def refused_key_is_a_no() -> None:
 def tokens_come_again() -> None:
     """One for each app, instead of one for each deployment."""
     from bridge.core.lifecycle import app_of
-    from bridge.journey.delivery import meaning
+    from bridge.pipeline import meaning
 
     token_for = _put(meaning, "token_for", lambda _salt, id_: token_for("", app_of(id_)))
 
@@ -208,8 +208,8 @@ def tokens_come_again() -> None:
 def newest_goes_first() -> None:
     """What waits is not superseded, but comes later."""
     from bridge.core.lifecycle import State
-    from bridge.journey.deployment.deployment import Deployer
-    from bridge.stores.journal import moves
+    from bridge.pipeline.deployments import Deployer
+    from bridge.storage.journal import deployments as moves
 
     async def newest(deployer: Any, steps: Any, id_: str) -> None:
         mine = await deployer._journal.deployment(id_)
@@ -230,8 +230,8 @@ def what_goes_on_is_enough() -> None:
     import sqlalchemy as sa
 
     from bridge.core.lifecycle import FINAL, State
-    from bridge.stores import tables
-    from bridge.stores.journal import moves, rows
+    from bridge.storage.journal import deployments as moves
+    from bridge.storage.journal import rows, tables
 
     t = tables.deployments
 
@@ -259,29 +259,29 @@ def nobody_takes_over() -> None:
 def doubtful_records_are_ours() -> None:
     """What may be a person's is taken for what the bridge has asked for."""
     from bridge.core.tracking import Match
-    from bridge.journey.deployment import watching
+    from bridge.pipeline import polling
 
     def matched(*given: Any, **facts: Any) -> Any:
         found = match(*given, **facts)
         return Match(found.doubtful[-1]) if found.doubtful else found
 
-    match = _put(watching, "match", matched)
+    match = _put(polling, "match", matched)
 
 
 def records_of_before_are_taken() -> None:
     """The oldest that is there, whether it ended before or not."""
     from bridge.core.tracking import Match
-    from bridge.journey.deployment import watching
+    from bridge.pipeline import polling
 
     def matched(deployment: Any, records: Any, **facts: Any) -> Any:
         return Match(records[-1]) if records else match(deployment, records, **facts)
 
-    match = _put(watching, "match", matched)
+    match = _put(polling, "match", matched)
 
 
 def failed_is_unknown() -> None:
     from bridge.core.lifecycle import State
-    from bridge.journey.deployment.ending import Ending
+    from bridge.pipeline.outcome import Ending
 
     async def unknown(ending: Any, deployment: Any, _app: Any, _record: Any, facts: Any) -> None:
         await ending.end(deployment.id, State.UNKNOWN, "a bug", **facts)
@@ -291,7 +291,7 @@ def failed_is_unknown() -> None:
 
 def failed_is_cancelled() -> None:
     from bridge.core.lifecycle import State
-    from bridge.journey.deployment.ending import Ending
+    from bridge.pipeline.outcome import Ending
 
     async def cancelled(ending: Any, deployment: Any, _app: Any, _record: Any, facts: Any) -> None:
         await ending.end(deployment.id, State.CANCELLED, "a bug", **facts)
@@ -301,7 +301,7 @@ def failed_is_cancelled() -> None:
 
 def last_line_is_the_reason() -> None:
     from bridge.core.failure import Failure
-    from bridge.journey.deployment.ending import CLOSING, Ending
+    from bridge.pipeline.outcome import CLOSING, Ending
 
     async def closing(*_: Any) -> Failure:
         return Failure(CLOSING)
@@ -311,14 +311,14 @@ def last_line_is_the_reason() -> None:
 
 def emptied_is_lost() -> None:
     """What a person has taken out of the queue is asked for again."""
-    from bridge.journey.deployment.ending import Ending
+    from bridge.pipeline.outcome import Ending
 
     _put(Ending, "dropped", Ending.lost)
 
 
 def stuck_is_lost() -> None:
     """What has built, and says that it runs, is asked for again."""
-    from bridge.journey.deployment.ending import Ending
+    from bridge.pipeline.outcome import Ending
 
     async def lost(ending: Any, deployment: Any, *_: Any) -> None:
         await ending.lost(deployment)
@@ -330,7 +330,7 @@ def stuck_is_lost() -> None:
 
 
 def comments_are_not_looked_for() -> None:
-    from bridge.githosts.showing.shows import ShowsComment
+    from bridge.githosts.publishers import ShowsComment
 
     _put(ShowsComment, "_there", _nothing)
 
@@ -342,13 +342,13 @@ def objects_are_not_looked_for() -> None:
 
 
 def cards_are_not_looked_for() -> None:
-    from bridge.chats.slack.cards.board import Board
+    from bridge.chats.slack.board import Board
 
     _put(Board, "_found", _nothing)
 
 
 def statuses_are_left_out() -> None:
-    from bridge.githosts.showing.shows import ShowsStatus
+    from bridge.githosts.publishers import ShowsStatus
 
     async def show(*_: Any) -> tuple[()]:
         return ()
@@ -358,30 +358,30 @@ def statuses_are_left_out() -> None:
 
 def nothing_is_remembered() -> None:
     """Cards forget where they are; what looks for pull requests would look for ever."""
-    from bridge.stores.journal import showing
+    from bridge.storage.journal import outbox
 
     def forgets(db: Any, target: str, *given: Any, **more: Any) -> Any:
         return target.startswith("slack.card") or remember(db, target, *given, **more)
 
-    remember = _put(showing, "remember", forgets)
+    remember = _put(outbox, "remember", forgets)
 
 
 def everybody_shows() -> None:
     """The lease is held by all, in the journal's eyes as well."""
-    from bridge.stores.journal import showing
-    from bridge.stores.journal.leases import Leases
+    from bridge.storage.journal import outbox
+    from bridge.storage.journal.upkeep import Leases
 
     async def hold(*_: Any) -> bool:
         return True
 
     _put(Leases, "hold", hold)
-    _put(showing, "held", lambda *_: True)
+    _put(outbox, "held", lambda *_: True)
 
 
 def changes_are_not_shown() -> None:
-    from bridge.stores.journal import raising, wanting
+    from bridge.storage.journal import outbox
 
-    for where in (raising, wanting):
+    for where in (outbox, outbox):
         _put(where, "raise_targets", lambda *_: None)
 
 

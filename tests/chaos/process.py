@@ -40,13 +40,13 @@ def _let_clock_jump(file: Path) -> None:
 
 
 def _write_fast() -> None:
-    from bridge.core.pacing import Limit
-    from bridge.githosts.showing import pace
-    from bridge.journey.feedback.turns import Turns
+    from bridge.githosts import publishers
+    from bridge.pipeline.rate_limit import Turns
+    from bridge.ports.feedback import Limit
 
     fast, within = (Limit(200, 1.0),), Turns.within
     Turns.within = lambda turns, _limits, **_share: within(turns, fast)  # type: ignore[method-assign]
-    pace.CALM = pace.AGAIN = 0.2
+    publishers.CALM = publishers.AGAIN = 0.2
 
 
 def main() -> None:

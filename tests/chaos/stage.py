@@ -13,8 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bridge.app.storage import open_stores
-from bridge.core.commands import COMMAND_HOST, write_command
-from bridge.core.events import Action, Asked
+from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.ports.inbox import DeliveryState, NewDelivery
 from tests.chaos.cluster import ROOT
 from tests.chaos.disk import SmallDisk

@@ -103,7 +103,7 @@ async def refuses(process: Kept) -> None:
 @pytest.fixture(scope="module")
 def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tree of the newest release with other tables."""
-    changed = "log -1 --first-parent -m --format=%H -G^HEAD -- bridge/stores/migrations/__init__.py"
+    changed = "log -1 --first-parent -m --format=%H -G^HEAD -- bridge/storage/migrations.py"
     try:
         commit = _git(*changed.split()).decode().strip()
         packed = _git("archive", f"{commit}^1", "bridge", "tests")

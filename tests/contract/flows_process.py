@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from bridge.durable.engine import DurableFlows
-from bridge.durable.engines import postgres_engine
 from bridge.durable.peers import Peers, new_executor_id
+from bridge.durable.system import postgres_engine
 from bridge.ports.flows import Steps
 
 URL, FOLDER, GRACE = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])

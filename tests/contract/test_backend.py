@@ -19,19 +19,20 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.backends import BACKENDS
-from bridge.backends.embedded import EmbeddedServer
-from bridge.core.configuring.configuration import (
+from bridge.core.apps import App, Source, SourceType, Trigger
+from bridge.core.configuration.configuration import (
     BuildType,
     DockerSource,
     Environment,
     GithubSource,
     GitlabSource,
     GitSource,
+    changes,
+    forgotten,
 )
-from bridge.core.configuring.writing import changes, forgotten
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.refs import normalise_url
-from bridge.core.watch import App, Source, SourceType, Trigger
+from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import (
     Backend,
     BackendDeployment,

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from bridge.backends.dokploy import Dokploy
+from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
-from bridge.core.watch import App
 
 APP = App("app_1", "web", "shop")
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 
 from bridge.backends.dokploy import Dokploy
 from bridge.backends.dokploy.answers import Forbidden
-from bridge.core.configuring.configuration import (
+from bridge.core.apps import App, AppKind, Source, SourceType, Trigger
+from bridge.core.configuration.configuration import (
     BuildType,
     DockerSource,
     Environment,
@@ -23,7 +24,6 @@ from bridge.core.configuring.configuration import (
     GitSource,
 )
 from bridge.core.errors import Refused, Unreachable
-from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
 from bridge.ports.backends import BackendDeployment, Progress
 
 RECORDED = Path(__file__).parents[2].parent / "shared" / "dokploy" / "recorded.jsonl"

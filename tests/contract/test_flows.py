@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from dbos import DBOS
 
 from bridge.durable.engine import DurableFlows
-from bridge.durable.engines import postgres_engine, sqlite_engine
 from bridge.durable.peers import Peers, new_executor_id
+from bridge.durable.system import postgres_engine, sqlite_engine
 from bridge.ports.flows import Steps
 from tests.unit.embedded.support import until
 

@@ -8,9 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
-from bridge.githosts.asking.answers import Answer, Request
 from bridge.githosts.github.service import Github, github_api
-from bridge.ports.host_api import CommitState, Hook
+from bridge.githosts.http import Answer, Request
+from bridge.ports.githosts import CommitState, Hook
 from tests.oracles.host_contracts import operations
 from tests.worlds.hosts import Mocked, everything
 

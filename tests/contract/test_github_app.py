@@ -7,9 +7,9 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.core.errors import NotFound, Refused, Rejected, Unreachable
-from bridge.githosts.github.credentials import PERMISSIONS
+from bridge.githosts.github.access import PERMISSIONS
 from bridge.githosts.github.service import Github, github_api
-from bridge.ports.host_api import CommitState
+from bridge.ports.githosts import CommitState
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeRepository, Spoil
 from tests.unit.embedded.support import until

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.githosts.gitlab.service import Gitlab, gitlab_api
-from bridge.ports.host_api import CommitState, Hook
+from bridge.ports.githosts import CommitState, Hook
 from tests.oracles.host_contracts import operations
 from tests.worlds.hosts import Mocked, everything
 

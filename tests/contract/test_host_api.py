@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
-from bridge.githosts.asking import bounded
-from bridge.ports.host_api import Comment, CommitState, PullRequest
+from bridge.githosts import pool
+from bridge.ports.githosts import Comment, CommitState, PullRequest
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeComment, Spoil
@@ -394,7 +394,7 @@ async def test_an_answer_without_end_is_not_read_to_its_end(
     host: Host, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy or a host gone wrong may send anything; what it says is unknown, not no."""
-    monkeypatch.setattr(bounded, "MOST", 2 * 2**20)
+    monkeypatch.setattr(pool, "MOST", 2 * 2**20)
     assert await host.api.repository(NAME)  # what is made at first is made
     endless = Spoil(status=status, endless=100 * 2**20)
     tracemalloc.start()

@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestServer
 
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.githosts.github.webhooks import GitHub
-from bridge.ports.host_api import Hook, Redelivers, Sending, TagAt
+from bridge.ports.githosts import Hook, Redelivers, Sending, TagAt
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHook, Spoil

@@ -16,8 +16,8 @@ import pytest
 from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.figures import InboxFigures
 from bridge.ports.inbox import DeliveryState, Finished, Inbox, Kept
-from bridge.stores.postgres_inbox import PostgresInbox
-from bridge.stores.sqlite_inbox import SqliteInbox
+from bridge.storage.inbox.postgres import PostgresInbox
+from bridge.storage.inbox.sqlite import SqliteInbox
 from tests.fakes.journey import delivery
 from tests.worlds.quota import Quota
 

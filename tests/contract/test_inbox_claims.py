@@ -13,8 +13,10 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.ports.inbox import DeliveryState, Finished
-from bridge.stores.postgres_inbox import PostgresInbox, listening, writing
-from bridge.stores.postgres_inbox import inbox as claiming
+from bridge.storage.inbox import postgres as claiming
+from bridge.storage.inbox import postgres as listening
+from bridge.storage.inbox import postgres as writing
+from bridge.storage.inbox.postgres import PostgresInbox
 from tests.fakes.journey import delivery
 from tests.unit.embedded.support import until
 from tests.worlds.postgres import Server, own_server

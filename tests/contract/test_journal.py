@@ -14,28 +14,32 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from bridge.core.change_sets import Live
-from bridge.core.configuring.difference import Changed
+from bridge.core.apps import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
+from bridge.core.changes import Live
+from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import MOVES, Cancel, Deployment, State
-from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
-from bridge.durable.engines import sqlite_engine as workflows_engine
+from bridge.durable.system import sqlite_engine as workflows_engine
 from bridge.ports.feedback import Raised
 from bridge.ports.figures import JournalFigures
-from bridge.ports.outcomes import BEGUN, Audited, Outcome, PushSeen, Recorded
-from bridge.ports.targets import (
+from bridge.ports.outcomes import (
     ABOUT_ANYTHING,
+    BEGUN,
     LINK,
+    Audited,
+    Outcome,
+    PushSeen,
+    Recorded,
     Target,
     about_change,
     about_delivery,
     about_deployment,
 )
-from bridge.stores import inserts, migrations, tables
-from bridge.stores.engines import WRITES, postgres_engine, sqlite_engine
-from bridge.stores.journal import SqlJournal
+from bridge.storage import migrations
+from bridge.storage.engines import WRITES, postgres_engine, sqlite_engine
+from bridge.storage.journal import SqlJournal, rows, tables
 from tests.fakes.journey import ManualClock, app, deployment
 
 WINDOW = 600.0
@@ -809,7 +813,7 @@ async def test_what_a_newer_release_says_of_an_app_is_no_trouble_to_an_older_one
         del said["rules"]
         return said | {"colour": "blue", "source": said["source"] | {"depth": 1}}
 
-    monkeypatch.setattr("bridge.stores.journal.rows._record", newer)
+    monkeypatch.setattr("bridge.storage.journal.rows._record", newer)
     await journal.save_apps("dokploy", [app()])
 
     assert await journal.apps() == [app()]
@@ -1489,7 +1493,7 @@ async def test_what_is_forgotten_at_a_time_is_written_in_parts(
 async def test_what_deployed_more_apps_than_fit_a_statement_is_forgotten_too(
     journal: Any, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inserts, "MANY", 2)
+    monkeypatch.setattr(rows, "MANY", 2)
     for seq in (1, 2):
         some = [deployment(seq, f"app-{number}", state=State.DONE) for number in range(5)]
         targets = [

@@ -18,11 +18,11 @@ import sqlalchemy as sa
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.lifecycle import Deployment, State
-from bridge.ports.outcomes import Outcome, PushSeen
-from bridge.ports.targets import Target, about_deployment
-from bridge.stores import migrations, tables
-from bridge.stores.engines import postgres_engine
-from bridge.stores.journal import SqlJournal, moves, showing
+from bridge.ports.outcomes import Outcome, PushSeen, Target, about_deployment
+from bridge.storage import migrations
+from bridge.storage.engines import postgres_engine
+from bridge.storage.journal import SqlJournal, outbox, tables
+from bridge.storage.journal import deployments as moves
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.unit.embedded.support import until
 
@@ -307,7 +307,7 @@ async def test_deadlocks_are_tried_again(journals: list[SqlJournal], engine: sa.
             await until(blocked, lambda count: count == 1)
             # Whichever of the two the database ends: ours must come through in the end.
             with suppress(sa.exc.OperationalError):
-                showing.remember(db, "a", {"by": "the other"}, 1.0)
+                outbox.remember(db, "a", {"by": "the other"}, 1.0)
         await wanting
 
     follows = {

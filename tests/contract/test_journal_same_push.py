@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from bridge.core.changes import ANYWHERE, Move, led_back
 from bridge.core.decision import Decision, Reason
-from bridge.core.pushes import ANYWHERE, Move, led_back
 from bridge.ports.outcomes import Outcome, PushSeen
-from bridge.stores.journal import SqlJournal
+from bridge.storage.journal import SqlJournal
 from tests.contract.test_journal import IMPLEMENTATIONS, WINDOW
 from tests.fakes.journey import ManualClock, deployment
 

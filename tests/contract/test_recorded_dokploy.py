@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bridge.backends.embedded import EmbeddedServer, Hosts
-from bridge.backends.embedded.http.procedures import PROCEDURES
-from bridge.backends.embedded.http.procedures.providers import add_github
+from bridge.embedded.building.sources import Hosts
+from bridge.embedded.http.procedures import PROCEDURES
+from bridge.embedded.http.projects import add_github
+from bridge.embedded.server import EmbeddedServer
 from tests.unit.embedded.support import Client, Repository, client_of, holding, path_with, until
 
 RECORDED = Path(__file__).parents[2].parent / "shared" / "dokploy" / "recorded.jsonl"

@@ -16,8 +16,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from bridge.backends.embedded import EmbeddedServer, Hosts
-from bridge.backends.embedded.http.procedures.providers import add_github
+from bridge.embedded.building.sources import Hosts
+from bridge.embedded.http.projects import add_github
+from bridge.embedded.server import EmbeddedServer
 from tests.contract.test_recorded_dokploy import differences
 from tests.unit.embedded.support import Client, Repository, client_of, holding, path_with, until
 

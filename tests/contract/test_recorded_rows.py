@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from bridge.core.configuring.columns import COLUMNS, columns_of, row_in
-from bridge.core.configuring.row import SourceRow, fields_of, row_of
-from bridge.core.configuring.writing import FORGETS, forgotten
+from bridge.core.configuration.configuration import FORGETS, forgotten
+from bridge.core.configuration.row import COLUMNS, SourceRow, columns_of, fields_of, row_in, row_of
 
 # The first recording is sorted by name: it does not say what came after what.
 RECORDED = Path(__file__).parents[2].parent / "shared" / "dokploy" / "recorded-2.jsonl"

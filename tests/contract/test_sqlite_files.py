@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.stores.engines import write_ahead
+from bridge.storage.engines import write_ahead
 
 
 def test_who_finds_a_new_file_in_another_s_hands_waits_for_it(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.inbox import DeliveryState, Finished
-from bridge.stores.packing import delivery_key
-from bridge.stores.sqlite_inbox import SqliteInbox
+from bridge.storage.inbox.batches import delivery_key
+from bridge.storage.inbox.sqlite import SqliteInbox
 from tests.fakes.journey import delivery
 
 BULK = 8

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bridge.cli.payloads import parse_payload
+from bridge.cli.what_if import parse_payload
 from bridge.core.errors import Rejected
 from bridge.core.events import Event, Ignored, PullRequestOpened, RefPushed
 from bridge.githosts import HOSTS

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bridge.durable import engines as workflows
-from bridge.stores import engines as journal
-from bridge.stores.sqlite_inbox.writing import Writer
+from bridge.durable import system
+from bridge.storage import engines
+from bridge.storage.inbox.sqlite import Writer
 
 FULL = 2
 """What SQLite calls that: https://www.sqlite.org/pragma.html#pragma_synchronous."""
@@ -28,7 +28,7 @@ def of_inbox(path: Path) -> Iterator[Any]:
 
 @contextmanager
 def of_journal(path: Path) -> Iterator[Any]:
-    engine = journal.sqlite_engine(path)
+    engine = engines.sqlite_engine(path)
     with engine.connect() as connection:
         yield connection.connection.driver_connection
     engine.dispose()
@@ -36,7 +36,7 @@ def of_journal(path: Path) -> Iterator[Any]:
 
 @contextmanager
 def of_workflows(path: Path) -> Iterator[Any]:
-    engine = workflows.sqlite_engine(path)
+    engine = system.sqlite_engine(path)
     with engine.connect() as connection:
         yield connection.connection.driver_connection
     engine.dispose()

@@ -11,7 +11,7 @@ import alembic.command  # noqa: F401 - only so that nobody has to import it late
 
 import bridge.app.storage
 import bridge.durable.system
-import bridge.stores.postgres_inbox  # noqa: F401
+import bridge.storage.inbox.postgres  # noqa: F401
 from bridge.__main__ import main
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.watch import Rules
+from bridge.core.apps import Rules
 from tests.unit.embedded.support import Repository
 from tests.worlds.bridge import Origin, World, running_world
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from bridge.cli.embedded import Api, api_of
 from bridge.cli.root import app
-from bridge.core.configuring.configuration import GitSource
-from bridge.core.watch import App
+from bridge.core.apps import App
+from bridge.core.configuration.configuration import GitSource
 from bridge.ports.outcomes import Outcome
 from bridge.settings import read_settings
 from tests.fakes.journey import deployment

@@ -19,14 +19,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.core.found import FOUND_EVENT
+from bridge.core.events import FOUND_EVENT
 from bridge.githosts import HOSTS
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
-from bridge.journey.ingest import Ingest
+from bridge.pipeline.ingest import Ingest
 from bridge.ports.githosts import GitHost
 from bridge.ports.inbox import DeliveryState
-from bridge.stores.sqlite_inbox import SqliteInbox
+from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.web.hooks import BodyLimits
 from bridge.web.server import WebServer, routes
 from tests.e2e.test_journey import make_site

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from bridge.backends.dokploy import Dokploy
-from bridge.backends.embedded import EmbeddedBackend
+from bridge.embedded.adapter.configuring import EmbeddedBackend
 from bridge.settings import Settings
 from tests.unit.cli.conftest import Cli
 from tests.unit.embedded.support import Repository, running_server

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from bridge.backends.dokploy import Dokploy
-from bridge.backends.embedded import EmbeddedServer
-from bridge.backends.embedded.http.procedures.providers import add_github
 from bridge.core.errors import Rejected
+from bridge.embedded.http.projects import add_github
+from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import GitRepository
 from tests.unit.embedded.support import Client, Repository, running_server
 

@@ -11,10 +11,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
-from bridge.backends.embedded.http.procedures import PROCEDURES
-from bridge.backends.embedded.undivided import undivided
-from bridge.core.configuring.configuration import (
+from bridge.core.apps import SourceType, Trigger
+from bridge.core.configuration.configuration import (
     BuildType,
     DockerSource,
     Environment,
@@ -23,7 +21,10 @@ from bridge.core.configuring.configuration import (
     GitSource,
 )
 from bridge.core.errors import NotFound, Refused, Unreachable
-from bridge.core.watch import SourceType, Trigger
+from bridge.embedded.adapter.configuring import EmbeddedBackend
+from bridge.embedded.http.procedures import PROCEDURES
+from bridge.embedded.places import undivided
+from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import Backend, Configures, Progress
 from tests.unit.embedded.support import Repository, until
 
@@ -95,7 +96,7 @@ async def test_whatever_fails_once_is_tried_again_and_only_a_bug_leaves_its_trac
         monkeypatch.setattr(history, step, working)
         raise error
 
-    monkeypatch.setattr("bridge.backends.embedded.engine._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("bridge.embedded.queue._RETRY_SECONDS", 0.01)
     app = await backend.create_app("web", project="shop")
     monkeypatch.setattr(history, step, fails_once)
     await backend.deploy(app, title="t", description="d")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.backends.embedded import Limits
+from bridge.embedded.building.process import Limits
 from tests.unit.embedded.support import Client, Repository, running_server, until
 from tests.worlds.bridge import World, running_world
 
@@ -105,8 +105,8 @@ async def test_a_cancel_ends_it_at_once_and_the_door_answers(
         limits = Limits()
         repository = Repository.make(tmp_path / "repository", {"d0/large": "\0" * 50_000_000})
         # As slow as a very large one would be.
-        monkeypatch.setattr("bridge.backends.embedded.building.builders.release._CHUNK", 1)
-    monkeypatch.setattr("bridge.backends.embedded.building.process.Limits", lambda **_: limits)
+        monkeypatch.setattr("bridge.embedded.building.site._CHUNK", 1)
+    monkeypatch.setattr("bridge.embedded.building.process.Limits", lambda **_: limits)
     async with running_world(tmp_path / "bridge") as world:
         assert world.backend is not None
         app = await site_of(world.backend, repository, publishDirectory="d0")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge.backends.embedded.building.process import Limits
+from bridge.embedded.building.process import Limits
 from tests.unit.embedded.support import Client, Repository, path_with, path_without, running_server
 
 ENV = 'API_TOKEN=t0p-secret-token\nPORT=3000\nMULTI="first line\\nsecond line"'

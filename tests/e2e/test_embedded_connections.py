@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="it c
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that a test can reach."""
-    listeners = "bridge.backends.embedded.http.listeners"
+    listeners = "bridge.embedded.server"
     monkeypatch.setattr(f"{listeners}.share_of_files", lambda _part, _most: MOST)
 
 
@@ -66,7 +66,7 @@ async def test_idle_connections_take_neither_files_nor_the_webhook_door(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("bridge.listening.crowd.SAID_EVERY", 2.0)
+    monkeypatch.setattr("bridge.listening.connections.SAID_EVERY", 2.0)
     async with running_world(tmp_path / "bridge") as world:
         url = world.bridge.sites_url if listener == "sites" else world.bridge.backend_url
         assert url is not None
@@ -131,8 +131,8 @@ async def test_a_page_that_nobody_reads_is_closed_with_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("bridge.backends.embedded.http.sites.READ_SECONDS", 0.3)
-    monkeypatch.setattr("bridge.backends.embedded.http.sites.SLOWEST", 10**12)
+    monkeypatch.setattr("bridge.embedded.http.sites.READ_SECONDS", 0.3)
+    monkeypatch.setattr("bridge.embedded.http.sites.SLOWEST", 10**12)
     repository = Repository.make(tmp_path / "repository", {"large.txt": "0" * 30_000_000})
     async with running_server(tmp_path / "data") as client:
         app = await client.app("web", repository.url)
@@ -145,7 +145,7 @@ async def test_a_page_that_nobody_reads_is_closed_with_its_file(
             await until(lambda: asyncio.sleep(0, pages(tmp_path)), lambda many: many == 5)
             await until(lambda: asyncio.sleep(0, pages(tmp_path)), lambda many: many == 0)
 
-        monkeypatch.setattr("bridge.backends.embedded.http.sites.READ_SECONDS", 30.0)
+        monkeypatch.setattr("bridge.embedded.http.sites.READ_SECONDS", 30.0)
         assert (await client.page(app, "large.txt")).status_code == 200
     assert "a page was read too slowly" in caplog.text
     assert not [one for one in caplog.records if one.exc_info]

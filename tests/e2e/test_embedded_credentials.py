@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.backends.embedded import Hosts
+from bridge.embedded.building.sources import Hosts
 from tests.unit.embedded.support import Client, GitServer, Repository, git_server, running_server
 
 LOGIN = "ada:s3cret-t0ken"

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.backends.embedded import EmbeddedServer, Hosts, Limits
+from bridge.embedded.building.process import Limits
+from bridge.embedded.building.sources import Hosts
+from bridge.embedded.server import EmbeddedServer
 from tests.unit.embedded.support import (
     Client,
     GitServer,
@@ -54,7 +56,7 @@ async def test_a_deploy_whose_old_logs_stay_goes_on_and_the_server_still_stops(
     def refused(paths: list[str]) -> None:
         raise RuntimeError("cannot schedule new futures after shutdown")
 
-    monkeypatch.setattr("bridge.backends.embedded.engine._remove_files", refused)
+    monkeypatch.setattr("bridge.embedded.queue._remove_files", refused)
     app = await client.app("web", repository.url, publishDirectory="site")
 
     ended = await client.deployed(app["applicationId"])
@@ -413,7 +415,7 @@ async def test_a_stopped_server_goes_on_with_what_waited(tmp_path: Path, git: Gi
 
 _SERVER = """
 import asyncio, sys
-from bridge.backends.embedded import EmbeddedServer
+from bridge.embedded.server import EmbeddedServer
 
 async def main():
     async with EmbeddedServer(sys.argv[1]) as server:

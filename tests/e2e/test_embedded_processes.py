@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from bridge.backends.embedded.building.errors import BuildFailed
-from bridge.backends.embedded.building.logs import Growth, Log
-from bridge.backends.embedded.building.process import Command, Limits, Runner
-from bridge.backends.embedded.undivided import put_away
+from bridge.embedded.building.logs import Growth, Log
+from bridge.embedded.building.process import Command, Limits, Runner
+from bridge.embedded.places import BuildFailed, put_away
 from tests.unit.embedded.support import until
 
 
 async def test_a_program_that_does_not_care_is_killed_also_when_cancelled_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.backends.embedded.building.process._GRACE_SECONDS", 600.0)
+    monkeypatch.setattr("bridge.embedded.building.process._GRACE_SECONDS", 600.0)
     stubborn = 'trap "echo heard >>heard" TERM; echo $$ >pid; while :; do sleep 0.05; done'
     runner = Runner(Log(tmp_path / "log", Growth(), limit=1000), Limits())
     command = Command(["sh", "-c", stubborn], cwd=tmp_path, quiet=True)
@@ -46,7 +45,7 @@ async def test_a_program_that_does_not_care_is_killed_also_when_cancelled_twice(
 async def test_a_program_that_says_too_much_is_ended_also_with_a_full_pipe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.backends.embedded.building.process._READ", 1024)
+    monkeypatch.setattr("bridge.embedded.building.process._READ", 1024)
     runner = Runner(Log(tmp_path / "log", Growth(), limit=1000), Limits())
 
     def enough(_chunk: bytes) -> None:

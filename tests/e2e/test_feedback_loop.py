@@ -11,10 +11,9 @@ import pytest
 
 from bridge.app.parts import Places
 from bridge.core.errors import Unreachable
-from bridge.core.pacing import Limit
-from bridge.journey.feedback.turns import Turns
-from bridge.ports.feedback import Occasion, Raised, Remember, Story, Turn
-from bridge.ports.targets import Memory, Target, about_deployment
+from bridge.pipeline.rate_limit import Turns
+from bridge.ports.feedback import Limit, Occasion, Raised, Remember, Story, Turn
+from bridge.ports.outcomes import Memory, Target, about_deployment
 from tests.e2e.test_journey import make_site
 from tests.unit.embedded.support import until
 from tests.worlds.bridge import Origin, World, running_world

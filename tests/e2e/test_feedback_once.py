@@ -14,15 +14,14 @@ from bridge.app.hosts import pace_of
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Repository
 from bridge.core.lifecycle import Deployment, State
-from bridge.githosts.showing.pace import Pace
-from bridge.githosts.showing.planning import Plans, Use, shows_of
-from bridge.journey.feedback.feedback import Feedback
-from bridge.journey.feedback.showing import Persistence
-from bridge.journey.feedback.turns import Turns
+from bridge.githosts.publishers import Pace
+from bridge.githosts.subscriptions import Plans, Use, shows_of
+from bridge.pipeline.outbox import Feedback, Persistence
+from bridge.pipeline.rate_limit import Turns
 from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Outcome
-from bridge.stores.engines import sqlite_engine
-from bridge.stores.journal import SqlJournal
+from bridge.storage.engines import sqlite_engine
+from bridge.storage.journal import SqlJournal
 from tests.fakes.host import Spoil
 from tests.fakes.journey import app, deployment, push
 from tests.unit.embedded.support import until
@@ -152,7 +151,7 @@ async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_on
     host: Host,  # noqa: F811 - the fixture
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.githosts.showing.shows.LANDS", 0.5)
+    monkeypatch.setattr("bridge.githosts.publishers.LANDS", 0.5)
     host.repository.open_pull("main", base="release")
     made = await pushed(journal, host)
     host.fake.spoil(Spoil(slow=0.4), method="POST", path="/(comments|notes)$")

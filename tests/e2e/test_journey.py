@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from bridge.core.apps import Rules, Trigger
 from bridge.core.events import Action
-from bridge.core.watch import Rules, Trigger
 from tests.unit.embedded.support import Repository, git_server, holding, path_with, until
 from tests.worlds.bridge import ZERO, Origin, World, running_world
 
@@ -420,7 +420,7 @@ async def test_a_malformed_body_fails_and_blocks_nothing(world: World, origin: O
 async def test_deployments_wait_for_the_backend_and_go_on_when_it_is_back(
     tmp_path: Path, origin: Origin
 ) -> None:
-    from bridge.backends.embedded import EmbeddedServer
+    from bridge.embedded.server import EmbeddedServer
     from tests.unit.embedded.support import client_of
 
     server = EmbeddedServer(tmp_path / "dokploy")

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from bridge.stores import migrations
-from bridge.stores.engines import postgres_engine, sqlite_engine
+from bridge.storage import migrations
+from bridge.storage.engines import postgres_engine, sqlite_engine
 from tests.chaos.cluster import ROOT
 from tests.worlds.postgres import the_server
 

@@ -249,7 +249,7 @@ def test_a_branch_that_a_remote_repository_lacks_is_refused(cli: Cli, served: st
 def test_a_branch_that_can_not_be_checked_is_told(
     cli: Cli, silent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.cli.repository.PATIENCE", 1.0)
+    monkeypatch.setattr("bridge.cli.new_site.PATIENCE", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://me:hunter2@127.0.0.1:{server.getsockname()[1]}/mono.git"
         if not silent:

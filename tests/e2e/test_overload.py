@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge.listening.sparing import Sparing
+from bridge.listening.log import Sparing
 from tests.e2e.test_doors import BODY, MIB, Door, Opened, _read, door, head_of, opened, signed
 from tests.unit.embedded.support import until
 from tests.worlds.quota import Quota

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.githosts.github.webhooks import GitHub
-from bridge.journey.ingest import Ingest
-from bridge.listening.refusing import NO_HTTP, UNREADABLE
+from bridge.listening.listener import NO_HTTP, UNREADABLE
+from bridge.pipeline.ingest import Ingest
 from bridge.ports.inbox import Kept, NewDelivery
 from bridge.web.answers import error_body
 from bridge.web.hooks import BodyLimits

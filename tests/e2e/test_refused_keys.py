@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.core.lifecycle import Deployment
-from bridge.core.troubles import NOTED
+from bridge.pipeline.app_reading import NOTED
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, World, running_world

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.chats.slack.api.client import SlackClient, answer_origins
-from bridge.chats.slack.drawing.blocks import actions, button
+from bridge.chats.slack.api import SlackClient, answer_origins
+from bridge.chats.slack.blocks import actions, button
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from tests.fakes.slack.hands import ADA, signed
 from tests.fakes.slack.methods import BOT_TOKEN, TEAM

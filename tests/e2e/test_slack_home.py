@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack.home import visits
+from bridge.chats.slack import home as visits
 from tests.e2e.test_journey import make_site
 from tests.fakes.slack.hands import ADA, buttons_of, words_of
 from tests.fakes.slack.methods import TEAM

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.chats.slack.drawing import names
+from bridge.chats.slack import names
 from tests.e2e.test_slack_door import FORM, post
 from tests.fakes.slack.hands import ADA
 from tests.fakes.slack.methods import BOT, TEAM

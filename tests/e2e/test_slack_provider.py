@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
-from bridge.core.watch import SourceType
+from bridge.core.apps import SourceType
+from bridge.embedded.adapter.configuring import EmbeddedBackend
+from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import GitAccount, GitRepository
 from bridge.ports.outcomes import DONE, Audited
 from tests.fakes.slack.forms import Forms

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.core.access import Access, Grant, Right
+from bridge.core.apps import Rules
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import State
-from bridge.core.watch import Rules
 from bridge.ports.outcomes import Outcome
 from tests.fakes.journey import app, delivery, deployment
 from tests.fakes.slack.hands import words_of

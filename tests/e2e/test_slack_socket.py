@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from aiohttp import WSCloseCode
 
-from bridge.chats.slack.receiving import socket as receiving
+from bridge.chats.slack import door
 from tests.fakes.slack.server import running_slack
 from tests.worlds.bridge import Origin
 from tests.worlds.slack import bridged
@@ -42,7 +42,7 @@ async def test_everything_works_through_the_socket_and_after_it_breaks(
 async def test_a_message_that_is_too_large_is_not_read_and_the_next_one_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(receiving, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(door, "PING_SECONDS", 0.1)
     async with (
         running_slack() as slack,
         bridged(slack, tmp_path / "bridge", socket=True) as both,

@@ -14,10 +14,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bridge.chats.slack.drawing.blocks import actions, button
+from bridge.chats.slack.blocks import actions, button
 from bridge.core.access import Access, Grant, Right
-from bridge.core.commands import parse_command
-from bridge.core.events import Action, Asked
+from bridge.core.events import Action, Asked, parse_command
 from tests.fakes.slack.hands import Answered
 from tests.fakes.slack.methods import BOT, TEAM
 from tests.fakes.slack.server import FakeSlack, running_slack

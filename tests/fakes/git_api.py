@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import Commit, Repository
-from bridge.ports.host_api import ChangeSet, Comment, CommitState, PullRequest
+from bridge.ports.githosts import ChangeSet, Comment, CommitState, PullRequest
 
 T = TypeVar("T")
 

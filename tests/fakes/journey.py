@@ -19,16 +19,16 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
+from bridge.core.apps import App, Source, SourceType
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.events import Action, Commit, Event, Ref, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.tracking import token_for
-from bridge.core.watch import App, Source, SourceType
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 from bridge.ports.githosts import Body, Envelope
 from bridge.ports.inbox import NewDelivery
-from bridge.stores.journal import SqlJournal
-from bridge.stores.tables import metadata
+from bridge.storage.journal import SqlJournal
+from bridge.storage.journal.tables import metadata
 
 T = TypeVar("T")
 

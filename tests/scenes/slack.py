@@ -11,21 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bridge.chats.slack.cards.card import render_card
-from bridge.chats.slack.cards.lines import render_line
-from bridge.chats.slack.commands import answers, pickers, replies
-from bridge.chats.slack.commands.outgoing import outgoing
-from bridge.chats.slack.drawing import names
-from bridge.chats.slack.drawing.around import Around
-from bridge.chats.slack.drawing.facts import Links
-from bridge.chats.slack.drawing.messages import Message
-from bridge.chats.slack.home import page
+from bridge.chats.slack import answers, home, names, pickers
+from bridge.chats.slack import answers as replies
+from bridge.chats.slack.blocks import Message
+from bridge.chats.slack.cards import render_card, render_line
+from bridge.chats.slack.facts import Around, Links
+from bridge.chats.slack.outgoing import outgoing
 from bridge.core.access import Access, Person, Right, granting, missing
+from bridge.core.apps import App, Source, SourceType, Trigger
 from bridge.core.chat.replies import Accepted
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State, deployment_id
-from bridge.core.watch import App, Source, SourceType, Trigger
 from bridge.ports.outcomes import Explained
 from tests.scenes.slack_provider import provider_scenes
 
@@ -373,31 +370,31 @@ def homes() -> Iterator[tuple[str, Scene]]:
         deployment(State.FAILED, API, 43, ref="refs/tags/v2.4.0", message="Release 2.4.0"),
         deployment(State.DONE, WEB, 42),
     ]
-    yield "home_none", lambda: page.render_home([], [], links=LINKS)
-    yield "home_quiet", lambda: page.render_home([WEB], [deployment()], links=LINKS)
+    yield "home_none", lambda: home.render_home([], [], links=LINKS)
+    yield "home_quiet", lambda: home.render_home([WEB], [deployment()], links=LINKS)
     yield (
         "home_3",
-        lambda: page.render_home(
+        lambda: home.render_home(
             three, now, warnings=["No push of acme/shop has come for 30 days."], links=LINKS
         ),
     )
     yield (
         "home_may_only_look",
-        lambda: page.render_home(three, now, deployable=(), configurable=(), links=LINKS),
+        lambda: home.render_home(three, now, deployable=(), configurable=(), links=LINKS),
     )
     yield (
         "home_200_page_3",
-        lambda: page.render_home(crowd, busy(crowd), shown=page.Shown(3), links=LINKS),
+        lambda: home.render_home(crowd, busy(crowd), shown=home.Shown(3), links=LINKS),
     )
     yield (
         "home_200_one_project",
-        lambda: page.render_home(crowd, busy(crowd), shown=page.Shown(9, "team-07"), links=LINKS),
+        lambda: home.render_home(crowd, busy(crowd), shown=home.Shown(9, "team-07"), links=LINKS),
     )
     longest = [replace(LONGEST, id=f"long{n}", auto_deploy=True) for n in range(40)]
     hardest = [replace(HARD, id=f"hard{n}", app_id=app.id) for n, app in enumerate(longest)]
     yield (
         "home_hardest",
-        lambda: page.render_home(longest, hardest, warnings=[HOSTILE] * 9, links=LINKS),
+        lambda: home.render_home(longest, hardest, warnings=[HOSTILE] * 9, links=LINKS),
     )
 
 

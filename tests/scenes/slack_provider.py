@@ -6,14 +6,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bridge.chats.slack.configuring import change_views, views
-from bridge.chats.slack.configuring.build_form import build_fields, environment_fields
-from bridge.chats.slack.configuring.source_fields import source_fields
-from bridge.chats.slack.configuring.source_form import SourceForm
-from bridge.chats.slack.configuring.views import About
-from bridge.chats.slack.drawing import names
-from bridge.chats.slack.drawing.blocks import option
-from bridge.core.configuring.configuration import (
+from bridge.chats.slack import config_views, names
+from bridge.chats.slack.blocks import option
+from bridge.chats.slack.config_forms import build_fields, environment_fields
+from bridge.chats.slack.config_views import About
+from bridge.chats.slack.source_form import SourceForm, source_fields
+from bridge.core.apps import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
+from bridge.core.configuration.configuration import (
     BuildType,
     DockerSource,
     Environment,
@@ -22,16 +21,14 @@ from bridge.core.configuring.configuration import (
     GitSource,
     ProviderSettings,
     Saved,
+    with_provider,
 )
-from bridge.core.configuring.difference import Changed, Configured, difference
-from bridge.core.configuring.merge import NoSource, WantedSource, WantedVariables, merge
-from bridge.core.configuring.plan import Plan, words_of
-from bridge.core.configuring.row import SourceRow
-from bridge.core.configuring.writing import with_provider
-from bridge.core.decision import Reason
-from bridge.core.rehearsal import Rehearsal
-from bridge.core.watch import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
-from bridge.core.watch_paths.lint import lint
+from bridge.core.configuration.difference import Changed, Configured, difference
+from bridge.core.configuration.merge import NoSource, WantedSource, WantedVariables, merge
+from bridge.core.configuration.plan import Plan, words_of
+from bridge.core.configuration.row import SourceRow
+from bridge.core.decision import Reason, Rehearsal
+from bridge.core.matching.lint import lint
 from bridge.ports.backends import GitAccount
 from bridge.ports.outcomes import WAITS, Audited
 
@@ -110,9 +107,11 @@ def many_paths(hostile: str) -> GithubSource:
 def source_view(app: App, form: SourceForm, **tried: Any) -> dict[str, Any]:
     """The modal with an app's source."""
     about = About(app.id, "C024BE91L")
-    shown = views.tried_blocks(tried.pop("rehearsal", None), **tried)
+    shown = config_views.tried_blocks(tried.pop("rehearsal", None), **tried)
     has_source = form.now.saved.provider is not None
-    return views.part_view(app, about, source_fields(form), tried=shown, has_source=has_source)
+    return config_views.part_view(
+        app, about, source_fields(form), tried=shown, has_source=has_source
+    )
 
 
 def note(**others: Any) -> Audited:
@@ -145,9 +144,9 @@ def sources(web: App, docs: App, longest: App, hostile: str) -> Iterator[tuple[s
     none = Rehearsal(
         4, 0, ((Reason.NO_PATH_HIT, 4),), "`apps/web/a.ts` differs only in upper and lower case."
     )
-    yield "provider-reading", lambda: views.reading(web)
+    yield "provider-reading", lambda: config_views.reading(web)
     why = "dokploy can't be reached: ConnectError"
-    yield "provider-away", lambda: views.away(web, About(web.id), why)
+    yield "provider-away", lambda: config_views.away(web, About(web.id), why)
     github = SourceForm(web, configured(GITHUB), ACCOUNTS)
     yield "provider-github", lambda: source_view(web, github, rehearsal=tried)
     typed = SourceForm(web, configured(GITHUB))
@@ -174,8 +173,8 @@ def sources(web: App, docs: App, longest: App, hostile: str) -> Iterator[tuple[s
     yield "provider-none", lambda: source_view(web, SourceForm(web, configured(None)))
     drop = replace(web, source=Source(SourceType.BITBUCKET))
     form_of_drop = SourceForm(drop, configured(None))
-    fields = [*views.only_there(drop), *source_fields(form_of_drop)]
-    yield "provider-bitbucket", lambda: views.part_view(drop, About(drop.id), fields)
+    fields = [*config_views.only_there(drop), *source_fields(form_of_drop)]
+    yield "provider-bitbucket", lambda: config_views.part_view(drop, About(drop.id), fields)
     compose = replace(web, kind=AppKind.COMPOSE)
     yield "provider-compose", lambda: source_view(compose, SourceForm(compose, configured(GITHUB)))
     crowd = [GitAccount(f"account{n}", hostile * 3, SourceType.GITHUB) for n in range(150)]
@@ -197,18 +196,21 @@ def others(web: App) -> Iterator[tuple[str, Any]]:
     for kind in ("dockerfile", "static", "nixpacks", "paketo_buildpacks"):
         now = configured(GITHUB, build_type=kind, static_spa=kind == "static")
         fields = build_fields(now)
-        yield f"provider-build-{kind}", lambda fields=fields: views.part_view(web, built, fields)
+        yield (
+            f"provider-build-{kind}",
+            lambda fields=fields: config_views.part_view(web, built, fields),
+        )
     about = About(web.id, "", names.PROVIDER_ENVIRONMENT)
     yield (
         "provider-variables",
-        lambda: views.part_view(web, about, environment_fields(web, configured(GITHUB))),
+        lambda: config_views.part_view(web, about, environment_fields(web, configured(GITHUB))),
     )
     many = SecretStr("\n".join(f"A_RATHER_LONG_NAME_OF_A_VARIABLE_{n}=x" for n in range(300)))
     crowded = configured(GITHUB)
     crowded = replace(crowded, saved=replace(crowded.saved, environment=Environment(env=many)))
     yield (
         "provider-variables-300",
-        lambda: views.part_view(web, about, environment_fields(web, crowded)),
+        lambda: config_views.part_view(web, about, environment_fields(web, crowded)),
     )
 
 
@@ -221,67 +223,69 @@ def changes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
     made = plan(
         web, now, WantedSource(None, branch), findings=tuple(lint(("/web/**",))), remarks=remarks
     )
-    yield "provider-comparing", lambda: views.comparing(about)
+    yield "provider-comparing", lambda: config_views.comparing(about)
     tried = Rehearsal(20, 3, ((Reason.NO_PATH_HIT, 17),))
-    yield "provider-difference", lambda: views.difference_view(made, about, tried)
+    yield "provider-difference", lambda: config_views.difference_view(made, about, tried)
     docker = WantedSource(SourceType.DOCKER, {"image": "web:1", "password": SecretStr(SECRET)})
     yield (
         "provider-difference-secret",
-        lambda: views.difference_view(plan(web, now, docker), about),
+        lambda: config_views.difference_view(plan(web, now, docker), about),
     )
     variables = {f"KEY_{n}": f"KEY_{n}={SECRET}" for n in range(200)}
     yield (
         "provider-difference-200-variables",
-        lambda: views.difference_view(plan(web, now, WantedVariables({"env": variables})), about),
+        lambda: config_views.difference_view(
+            plan(web, now, WantedVariables({"env": variables})), about
+        ),
     )
     same = plan(web, now, WantedSource(None, {}))
-    yield "provider-no-difference", lambda: views.difference_view(same, about)
+    yield "provider-no-difference", lambda: config_views.difference_view(same, about)
     wild = {"watch_paths": (hostile,) * 50, "build_path": hostile * 20}
     after = configured(GITHUB.model_copy(update=wild))  # no wish: it would be refused
     hard = replace(
         same, after=after, difference=difference(now, after), remarks=(hostile * 30,) * 9
     )
-    yield "provider-difference-hardest", lambda: views.difference_view(hard, about)
+    yield "provider-difference-hardest", lambda: config_views.difference_view(hard, about)
     gone = plan(web, now, NoSource())
-    yield "provider-parting", lambda: views.parting_view(gone, about)
+    yield "provider-parting", lambda: config_views.parting_view(gone, about)
     kept = plan(web, with_stored(now, GITHUB), NoSource())
-    yield "provider-parting-stored", lambda: views.parting_view(kept, about)
+    yield "provider-parting-stored", lambda: config_views.parting_view(kept, about)
     much = plan(replace(web, name=hostile * 10), configured(many_paths(hostile)), NoSource())
-    yield "provider-parting-hardest", lambda: views.parting_view(much, about)
+    yield "provider-parting-hardest", lambda: config_views.parting_view(much, about)
     lines = 'access:\n  - who: [U1]  # Eve\n    may: [configure]\n    apps: ["shop/web"]'
     refusal = "You may not configure shop/web."
-    yield "provider-unread", lambda: views.unread(web, hostile)
-    yield "provider-objected", lambda: views.objected("branch can't be 'a b'")
-    yield "provider-refused", lambda: views.refused_view(refusal, lines)
+    yield "provider-unread", lambda: config_views.unread(web, hostile)
+    yield "provider-objected", lambda: config_views.objected("branch can't be 'a b'")
+    yield "provider-refused", lambda: config_views.refused_view(refusal, lines)
 
 
 def outcomes(web: App, hostile: str) -> Iterator[tuple[str, Any]]:
     """What became of a change."""
-    yield "provider-saving", lambda: change_views.saving_view(web, "dokploy can't be reached")
-    yield "provider-saved", lambda: change_views.outcome_view(note())
+    yield "provider-saving", lambda: config_views.saving_view(web, "dokploy can't be reached")
+    yield "provider-saved", lambda: config_views.outcome_view(note())
     waits = f"{WAITS}the backend: dokploy can't be reached: ConnectError"
-    yield "provider-waits", lambda: change_views.outcome_view(note(outcome=waits))
+    yield "provider-waits", lambda: config_views.outcome_view(note(outcome=waits))
     why = "Overtaken: shop/web was changed by somebody else (branch: main → theirs)"
-    yield "provider-overtaken", lambda: change_views.told(note(outcome=why))
-    yield "provider-told", lambda: change_views.told(note())
-    yield "provider-note", lambda: change_views.change_note(note())
+    yield "provider-overtaken", lambda: config_views.told(note(outcome=why))
+    yield "provider-told", lambda: config_views.told(note())
+    yield "provider-note", lambda: config_views.change_note(note())
     back = note(by="slack: Bob (U0B)", what="provider undo", undoes=7, number=8)
-    yield "provider-note-undone", lambda: change_views.change_note(note(), back)
+    yield "provider-note-undone", lambda: config_views.change_note(note(), back)
     build = (Changed("dockerfile", "Dockerfile", "web.Dockerfile"),)
     typed = note(by="cli: ada", what="build set", difference=build)
-    yield "provider-note-from-the-command-line", lambda: change_views.change_note(typed)
+    yield "provider-note-from-the-command-line", lambda: config_views.change_note(typed)
     gone = (Changed("source", "github", None), Changed("branch", "main", None))
     parted = note(what="provider disconnect", difference=gone)
-    yield "provider-note-disconnected", lambda: change_views.change_note(parted)
-    yield "provider-note-of-undo", lambda: change_views.change_note(back)
+    yield "provider-note-disconnected", lambda: config_views.change_note(parted)
+    yield "provider-note-of-undo", lambda: config_views.change_note(back)
     wild = note(
         by=f"slack: {hostile * 5} (U1)",
         app=hostile * 10,
         outcome=f"Refused: {hostile * 100}",
         difference=tuple(Changed(f"env.{hostile}{n}", hostile * 9, None) for n in range(300)),
     )
-    yield "provider-note-hardest", lambda: change_views.change_note(wild)
-    yield "provider-told-hardest", lambda: change_views.told(wild)
+    yield "provider-note-hardest", lambda: config_views.change_note(wild)
+    yield "provider-told-hardest", lambda: config_views.told(wild)
     yield (
         "provider-repositories",
         lambda: {"options": [option("acme/shop", "acme/shop"), option("acme/api", "acme/api")]},

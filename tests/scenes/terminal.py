@@ -25,16 +25,14 @@ import typer
 
 from bridge.app.storage import Stores, open_stores
 from bridge.cli.root import app
-from bridge.core.absent import unused
-from bridge.core.configuring.difference import Changed
+from bridge.core.apps import App, AppKind, Source, SourceType, Trigger, unused
+from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.refused import RefusedWebhooks
-from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
 from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
-from bridge.ports.outcomes import Audited, Outcome, PushSeen
-from bridge.ports.targets import Target, about_deployment
+from bridge.ports.outcomes import Audited, Outcome, PushSeen, Target, about_deployment
 from bridge.settings import read_settings
 from tests.fakes.journey import ManualClock
 from tests.scenes.dokploy import dokploy

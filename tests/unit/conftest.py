@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bridge.stores.journal import SqlJournal
+    from bridge.storage.journal import SqlJournal
     from tests.fakes.journey import ManualClock
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment, State
-from bridge.journey.deployment.cancel import Canceller
-from bridge.journey.deployment.deployment import Deployer
+from bridge.pipeline.cancel import Canceller
+from bridge.pipeline.deployments import Deployer
 from bridge.ports.backends import Progress
 from tests.fakes.journey import Death, KeptSteps, Lifetime, app
 from tests.unit.test_deployer import AWAY, PACE, Stage, stage, staged

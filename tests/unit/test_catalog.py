@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.core.absent import LOOKS, Absent
+from bridge.core.apps import LOOKS, Absent, App, Source, SourceType
 from bridge.core.errors import Unreachable
 from bridge.core.events import Repository
-from bridge.core.watch import App, Source, SourceType
-from bridge.journey.catalog import SELDOM, TROUBLE_PAUSE, Catalog
-from bridge.stores.journal import SqlJournal
+from bridge.pipeline.catalog import SELDOM, TROUBLE_PAUSE, Catalog
+from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import FakeBackend, ManualClock, app
 from tests.unit.embedded.support import until
 
@@ -236,7 +235,7 @@ async def test_many_pushes_that_one_reading_answers_count_once(
 async def test_of_repositories_that_no_app_uses_those_are_remembered_that_pushed_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.core.absent.MOST", 2)
+    monkeypatch.setattr("bridge.core.apps.MOST", 2)
     absent = Absent()
     several = [replace(ELSEWHERE, id=str(number)) for number in range(3)]
     for repository in several:
@@ -360,7 +359,7 @@ async def shared(
     backend: FakeBackend, journal: SqlJournal, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Catalog, Turn]]:
     """A catalog beside those of other processes, at work; at first it is not its turn."""
-    monkeypatch.setattr("bridge.journey.catalog.catalog.FOLLOW_PAUSE", 0.01)
+    monkeypatch.setattr("bridge.pipeline.catalog.FOLLOW_PAUSE", 0.01)
     await journal.save_apps("dokploy", [app()])
     turn = Turn()
     catalog = Catalog({"dokploy": backend}, journal, clock, every=60.0, leads=turn, shared=True)

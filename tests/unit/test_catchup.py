@@ -8,19 +8,16 @@ from typing import Any
 
 import pytest
 
+from bridge.core.apps import App, Rules, Source, SourceType, Trigger
 from bridge.core.decision import Reason, decide
 from bridge.core.errors import NotFound, Refused, Unreachable
-from bridge.core.events import Commit, Ref, RefKind, Repository
-from bridge.core.found import FOUND_EVENT, parse_found
-from bridge.core.watch import App, Rules, Source, SourceType, Trigger
+from bridge.core.events import FOUND_EVENT, Commit, Ref, RefKind, Repository, parse_found
 from bridge.githosts.github.webhooks import GitHub
-from bridge.journey.absence import ALIVE, last_absence, notice_absence, stay
-from bridge.journey.catchup.budget import Budget
-from bridge.journey.catchup.catchup import Diligence, Sweeper
-from bridge.journey.catchup.reconcile import Reconciler, wanted_of
-from bridge.ports.host_api import Hook, Payload, Sending, TagAt
+from bridge.pipeline.catchup import ALIVE, Diligence, Sweeper, last_absence, notice_absence, stay
+from bridge.pipeline.reconcile import Budget, Reconciler, wanted_of
+from bridge.ports.githosts import Hook, Payload, Sending, TagAt
 from bridge.ports.outcomes import Outcome, PushSeen
-from bridge.stores.sqlite_inbox import SqliteInbox
+from bridge.storage.inbox.sqlite import SqliteInbox
 from tests.fakes.journey import ManualClock, app, delivery, journal_in_memory
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40

@@ -8,20 +8,18 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
-from bridge.core.configuring.configuration import DockerSource, GithubSource, GitSource
-from bridge.core.configuring.difference import Changed
-from bridge.core.configuring.merge import NoSource, WantedBuild, WantedSource, WantedVariables
+from bridge.core.apps import App, Rules, SourceType, Trigger
+from bridge.core.configuration.configuration import DockerSource, GithubSource, GitSource
+from bridge.core.configuration.difference import Changed
+from bridge.core.configuration.merge import NoSource, WantedBuild, WantedSource, WantedVariables
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
-from bridge.core.watch import App, Rules, SourceType, Trigger
-from bridge.journey.catalog import Catalog
-from bridge.journey.configuring.clearing import Cleared, check_nothing_open
-from bridge.journey.configuring.configure import Configurer
-from bridge.journey.configuring.overtaken import NotKept, Overtaken
+from bridge.embedded.adapter.configuring import EmbeddedBackend
+from bridge.embedded.server import EmbeddedServer
+from bridge.pipeline.catalog import Catalog
+from bridge.pipeline.configure import Cleared, Configurer, NotKept, Overtaken, check_nothing_open
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
-from bridge.ports.outcomes import BEGUN, Audited, Outcome
-from bridge.ports.targets import Target, about_change
-from bridge.stores.journal import SqlJournal
+from bridge.ports.outcomes import BEGUN, Audited, Outcome, Target, about_change
+from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock, deployment
 from tests.unit.embedded.support import until
 

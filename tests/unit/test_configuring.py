@@ -9,23 +9,22 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
-from bridge.core.commands import CHAT_HOST, write_command
-from bridge.core.configuring.configuration import DockerSource, GitSource
-from bridge.core.configuring.merge import NoSource, Wanted, WantedSource
+from bridge.core.apps import App, SourceType
+from bridge.core.configuration.configuration import DockerSource, GitSource
+from bridge.core.configuration.merge import NoSource, Wanted, WantedSource
 from bridge.core.decision import Policy
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
-from bridge.core.events import Action, Asked
+from bridge.core.events import CHAT_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import deployment_id
-from bridge.core.watch import App, SourceType
-from bridge.journey.configuring.configure import Configurer
-from bridge.journey.configuring.configuring import Configuring
-from bridge.journey.configuring.desk import Desk
+from bridge.embedded.adapter.configuring import EmbeddedBackend
+from bridge.embedded.server import EmbeddedServer
+from bridge.pipeline.config_drafts import Configuring, Desk
+from bridge.pipeline.configure import Configurer
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import DONE, WAITS, Audited
-from bridge.stores.journal import SqlJournal
-from bridge.stores.packing import PackedBody, pack
-from bridge.stores.seal import FernetSeal
+from bridge.storage.inbox.batches import PackedBody, pack
+from bridge.storage.journal import SqlJournal
+from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import Death, KeptSteps, Lifetime, ManualClock, journal_in_memory
 
 GIT = GitSource(url="https://example.com/a.git", branch="main")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.core.apps import App, AppKind, Rules, Source, SourceType, Trigger
 from bridge.core.decision import (
     DEPLOYS,
     SKIP_DIRECTIVES,
@@ -18,7 +19,6 @@ from bridge.core.decision import (
 )
 from bridge.core.events import Commit, Ref, RefKind, RefPushed, Repository
 from bridge.core.refs import normalise_url
-from bridge.core.watch import App, AppKind, Rules, Source, SourceType, Trigger
 from tests.fakes.journey import app, push
 
 GITLAB = Source(SourceType.GITLAB, "group/site", repository_id="42", branch="main")

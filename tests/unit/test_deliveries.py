@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from bridge.core.commands import CHAT_HOST, COMMAND_HOST, write_command
+from bridge.core.apps import Rules, Trigger
 from bridge.core.decision import Reason
 from bridge.core.errors import MalformedPayload, Unreachable
 from bridge.core.events import (
+    CHAT_HOST,
+    COMMAND_HOST,
     Action,
     Asked,
     Event,
@@ -21,20 +23,19 @@ from bridge.core.events import (
     PullRequestOpened,
     RefKind,
     Repository,
+    write_command,
 )
 from bridge.core.lifecycle import State
-from bridge.core.watch import Rules, Trigger
-from bridge.journey.catalog import SELDOM, TROUBLE_PAUSE, Catalog
-from bridge.journey.delivery.attempts import MOST_OF_SMALL
-from bridge.journey.delivery.delivery import Deliveries, Patience
-from bridge.journey.delivery.starting import CANCEL_FLOW, CANCEL_ONE_FLOW, DEPLOYMENT_FLOW
+from bridge.pipeline.catalog import SELDOM, TROUBLE_PAUSE, Catalog
+from bridge.pipeline.decide import CANCEL_FLOW, CANCEL_ONE_FLOW, DEPLOYMENT_FLOW
+from bridge.pipeline.deliveries import Deliveries, Patience
+from bridge.pipeline.meaning import MOST_OF_SMALL
 from bridge.ports.feedback import LatePlanner, Occasion, Planner
 from bridge.ports.githosts import APART, Body
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
-from bridge.ports.outcomes import Outcome, Recorded
-from bridge.ports.targets import Target, about_delivery, about_deployment
-from bridge.stores.journal import SqlJournal
-from bridge.stores.sqlite_inbox import SqliteInbox
+from bridge.ports.outcomes import Outcome, Recorded, Target, about_delivery, about_deployment
+from bridge.storage.inbox.sqlite import SqliteInbox
+from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import (
     Death,
     FakeBackend,
@@ -361,7 +362,7 @@ async def test_what_was_cut_off_once_is_decided_and_nothing_is_left_of_that(desk
 async def test_the_log_says_of_each_push_what_it_leads_to(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "bridge.journey")
+    caplog.set_level("INFO", "bridge.pipeline")
     await desk.keep("deploys", push())
     await desk.keep("elsewhere", ELSEWHERE)
     await desk.keep("a-branch", push("other"))
@@ -860,7 +861,7 @@ async def test_a_pull_request_is_told_a_comment_only_where_it_gets_one(
     why: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("DEBUG", "bridge.journey.delivery.telling")
+    caplog.set_level("DEBUG", "bridge.pipeline.deliveries")
     desk.late = lambda _opened, decided: [COMMENT] if shown and decided else []
     if pushed:
         await desk.keep("a push", push())

@@ -11,17 +11,16 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bridge.core.apps import App
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.watch import App
-from bridge.journey.deployment.deployment import Deployer
-from bridge.journey.deployment.pace import Pace
+from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.outcome import Pace
 from bridge.ports.backends import Progress
 from bridge.ports.outcomes import Outcome
-from bridge.stores import tables
-from bridge.stores.journal import SqlJournal
+from bridge.storage.journal import SqlJournal, tables
 from tests.fakes.journey import (
     HEAD,
     Death,

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.build_errors import bare
 from bridge.core.failure import (
     EXCERPT_LINES,
     LONGEST_LINE,
     LONGEST_REASON,
     Failure,
+    bare,
     failure_in,
 )
 

@@ -7,8 +7,7 @@ import pytest
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.ports.backends import Backend, Progress
 from bridge.ports.flows import Flows
-from bridge.ports.githosts import GitHost
-from bridge.ports.host_api import HostApi
+from bridge.ports.githosts import GitHost, HostApi
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import HEAD, FakeBackend, FakeFlows, FakeHost, ManualClock, app
 

@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 
+from bridge.core.apps import Rules
 from bridge.core.decision import Decision
 from bridge.core.events import Ref, RefKind, RefPushed
-from bridge.core.watch import Rules
-from bridge.journey.catalog import LOOK_AGAIN, Catalog
-from bridge.journey.catalog.budget import MOST, RESERVE
-from bridge.journey.catalog.freshness import CROWDED, FRESH, HOLDS, PATIENCE
-from bridge.journey.delivery.delivery import Deliveries, Patience
+from bridge.pipeline.catalog import LOOK_AGAIN, Catalog
+from bridge.pipeline.deliveries import Deliveries, Patience
+from bridge.pipeline.freshness import CROWDED, FRESH, HOLDS, MOST, PATIENCE, RESERVE
 from bridge.ports.inbox import DeliveryState
-from bridge.stores.journal import SqlJournal
-from bridge.stores.sqlite_inbox import SqliteInbox
+from bridge.storage.inbox.sqlite import SqliteInbox
+from bridge.storage.journal import SqlJournal
 from tests.fakes.dokploy import CountingDokploy
 from tests.fakes.journey import (
     FakeFlows,

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.journey.lead import SECONDS, Lead
-from bridge.stores.journal import SqlJournal
+from bridge.pipeline.leader import SECONDS, Lead
+from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock
 from tests.unit.embedded.support import until
 

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.likely import Cause, Missed, causes, missed_by
-from bridge.core.refused import WRONG_PATH, RefusedWebhooks
-from bridge.core.watch import Source, SourceType
+from bridge.core.apps import Source, SourceType
+from bridge.core.refused import WRONG_PATH, Cause, Missed, RefusedWebhooks, causes, missed_by
 
 NOW, MINUTE, HOUR, DAY = 1_700_000_000.0, 60.0, 3_600.0, 86_400.0
 NAMES = {"github 4711": "my-org/mono", "github 1": "my-org/other", "gitlab 4711": "my-org/mono"}

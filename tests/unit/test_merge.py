@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bridge.core.configuring.configuration import (
+from bridge.core.apps import Prereleases, Rules, SourceType, Trigger
+from bridge.core.configuration.configuration import (
     BuildType,
     DockerSource,
     Environment,
@@ -16,22 +17,23 @@ from bridge.core.configuring.configuration import (
     GitlabSource,
     GitSource,
     Saved,
+    changes,
+    with_provider,
 )
-from bridge.core.configuring.difference import Changed, Configured, difference, shown
-from bridge.core.configuring.merge import (
+from bridge.core.configuration.difference import Changed, Configured, difference, shown
+from bridge.core.configuration.merge import (
     NoSource,
     Wanted,
     WantedBuild,
     WantedSource,
     WantedVariables,
+    checked_image,
+    checked_remote,
     merge,
 )
-from bridge.core.configuring.row import SourceRow, fields_of
-from bridge.core.configuring.unfit import checked_image, checked_remote
-from bridge.core.configuring.variables import assignment
-from bridge.core.configuring.writing import changes, with_provider
+from bridge.core.configuration.row import SourceRow, fields_of
+from bridge.core.configuration.variables import assignment
 from bridge.core.errors import Rejected, Unfit
-from bridge.core.watch import Prereleases, Rules, SourceType, Trigger
 
 PATHS = ("apps/web/**", "!**/*.md")
 GITHUB = GithubSource(

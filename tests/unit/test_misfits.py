@@ -9,14 +9,13 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticKnownError, core_schema
 
-from bridge.chats.slack.receiving.forms import check_form
-from bridge.core.commands import parse_command
+from bridge.chats.slack.payloads import check_form
 from bridge.core.errors import MalformedPayload, Rejected, Unreachable
-from bridge.core.found import parse_found
+from bridge.core.events import parse_command, parse_found
 from bridge.core.misfits import came, misfits, place, rule
-from bridge.githosts.asking.client import Answer, read
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
+from bridge.githosts.http import Answer, read
 from bridge.settings import read_settings
 
 OWN_WORDS = re.compile(

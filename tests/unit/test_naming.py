@@ -2,9 +2,8 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.core.apps import App, find_app
 from bridge.core.errors import NotFound
-from bridge.core.naming import find_app
-from bridge.core.watch import App
 
 APPS = [
     App("id1", "web", "shop"),

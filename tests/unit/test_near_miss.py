@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.core.globs import Glob, GlobError
-from bridge.core.watch_paths.near_miss import NearMiss, near_miss
-from bridge.core.watch_paths.patterns import WatchPaths
+from bridge.core.matching import Glob, GlobError
+from bridge.core.matching.near_miss import NearMiss, near_miss
+from bridge.core.matching.watch_paths import WatchPaths
 
 
 @pytest.mark.parametrize(

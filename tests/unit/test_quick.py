@@ -10,7 +10,7 @@ from aiohttp.http_parser import HttpRequestParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.web.quick.head import read_head
+from bridge.web.fast.connections import read_head
 
 HOSTS = {b"POST /hooks/github HTTP/1.1": "github"}
 PLAIN = b"POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"

@@ -9,9 +9,9 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.core.events import Repository
-from bridge.journey.catalog import Catalog
-from bridge.journey.catalog.rota import HOURLY
-from bridge.stores.journal import SqlJournal
+from bridge.pipeline.app_reading import HOURLY
+from bridge.pipeline.catalog import Catalog
+from bridge.storage.journal import SqlJournal
 from tests.fakes.dokploy import CountingDokploy
 from tests.fakes.journey import ManualClock
 

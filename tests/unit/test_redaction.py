@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bridge.core.redaction import redact
+from bridge.core.log_text import redact
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from bridge.core.refused import (
     network_of,
     refused_webhook,
 )
-from bridge.journey.refusals import RefusalLog
+from bridge.pipeline.ingest import RefusalLog
 from tests.fakes.journey import ManualClock
 
 NOW = 1_700_000_000.0

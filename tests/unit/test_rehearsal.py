@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from bridge.core.configuring.configuration import (
+from bridge.core.apps import Rules, Source, SourceType, Trigger
+from bridge.core.configuration.configuration import (
     DockerSource,
     Environment,
     GithubSource,
@@ -11,11 +12,9 @@ from bridge.core.configuring.configuration import (
     ProviderSettings,
     Saved,
 )
-from bridge.core.configuring.difference import Configured
-from bridge.core.decision import Policy, Reason
+from bridge.core.configuration.difference import Configured
+from bridge.core.decision import Policy, Reason, as_configured, rehearse
 from bridge.core.events import RefKind
-from bridge.core.rehearsal import as_configured, rehearse
-from bridge.core.watch import Rules, Source, SourceType, Trigger
 from tests.fakes.journey import app, push
 
 GITHUB = GithubSource(

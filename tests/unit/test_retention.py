@@ -1,6 +1,6 @@
 import pytest
 
-from bridge.journey.retention import DAY, Keeping, Retention
+from bridge.pipeline.retention import DAY, Keeping, Retention
 from tests.fakes.journey import ManualClock
 
 

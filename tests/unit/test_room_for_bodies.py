@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.web.arrivals import Arrivals, arrived
+from bridge.web.answers import Arrivals, arrived
 from bridge.web.hooks import Room
 
 

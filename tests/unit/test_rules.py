@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from bridge.core.apps import Prereleases, Rules, Source, SourceType, Trigger
 from bridge.core.decision import SKIP_DIRECTIVES, Decision, Policy, Reason, decide
 from bridge.core.errors import Rejected
 from bridge.core.events import Commit, RefKind, RefPushed, Repository
-from bridge.core.rules import names, ruled, rules_for, tag_problem
-from bridge.core.watch import Prereleases, Rules, Source, SourceType, Trigger
+from bridge.core.rules import name_matches, ruled, rules_for, tag_problem
 from bridge.settings import book_of, policy_of, read_settings
 from tests.fakes.journey import app, push
 
@@ -85,7 +85,7 @@ def test_an_app_is_named_by_its_label() -> None:
     ],
 )
 def test_a_name_or_glob_names_something_or_not(pattern: str, name: str, fits: bool) -> None:
-    assert names(pattern, name) is fits
+    assert name_matches(pattern, name) is fits
 
 
 # ── what they say of tags ────────────────────────────────────────────────────

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.core.silence import DAY, silent
-from bridge.core.watch import App, Source, SourceType
+from bridge.chats.slack.home import DAY, silent
+from bridge.core.apps import App, Source, SourceType
 from tests.fakes.journey import app
 
 NOW = 1_780_000_000.0

@@ -1,6 +1,6 @@
 """A clock that never jumps, whatever is done to the machine's."""
 
-from bridge.core.steady import SteadyClock
+from bridge.ports.clock import SteadyClock
 
 
 class Machine:

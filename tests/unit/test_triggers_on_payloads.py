@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from bridge.core.apps import App, Rules, Source, SourceType, Trigger
 from bridge.core.decision import DEPLOYS, Decision, Reason, decide
 from bridge.core.events import Ignored, PullRequestOpened, RefPushed
 from bridge.core.refs import normalise_url
-from bridge.core.watch import App, Rules, Source, SourceType, Trigger
 from bridge.githosts import HOSTS
 from tests.fakes.journey import app
 

@@ -2,12 +2,11 @@
 
 import pytest
 
-from bridge.cli.troubles import trouble_line
+from bridge.cli.reaching import trouble_line
 from bridge.core.errors import Unreachable
-from bridge.core.troubles import NOTED, Trouble, read_troubles, write_troubles
-from bridge.journey.catalog import Catalog
-from bridge.journey.troubles import troubles_in
-from bridge.stores.journal import SqlJournal
+from bridge.pipeline.app_reading import NOTED, Trouble, read_troubles, troubles_in, write_troubles
+from bridge.pipeline.catalog import Catalog
+from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import FakeBackend, ManualClock, app
 
 WHY = "dokploy can't be reached: ConnectError"

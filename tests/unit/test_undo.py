@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bridge.backends.embedded import EmbeddedBackend, EmbeddedServer
-from bridge.core.configuring.configuration import DockerSource, Environment
-from bridge.core.configuring.difference import Changed
-from bridge.core.configuring.merge import NoSource, WantedBuild, WantedSource, WantedVariables
-from bridge.core.configuring.restoring import read_undoing, written
+from bridge.core.apps import App, Rules, SourceType
+from bridge.core.configuration.configuration import DockerSource, Environment
+from bridge.core.configuration.difference import Changed, read_undoing, written
+from bridge.core.configuration.merge import NoSource, WantedBuild, WantedSource, WantedVariables
 from bridge.core.errors import NotFound, Rejected
-from bridge.core.watch import App, Rules, SourceType
-from bridge.journey.configuring.configure import Configurer
-from bridge.journey.configuring.overtaken import Overtaken
-from bridge.stores.journal import SqlJournal
-from bridge.stores.seal import FernetSeal, NoSeal, key_in
+from bridge.embedded.adapter.configuring import EmbeddedBackend
+from bridge.embedded.server import EmbeddedServer
+from bridge.pipeline.configure import Configurer, Overtaken
+from bridge.storage.journal import SqlJournal
+from bridge.storage.seal import FernetSeal, NoSeal, key_in
 from tests.fakes.journey import ManualClock
 
 BY = "cli: ada"

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backends.embedded.building.variables import parse_variables
-from bridge.core.configuring.variables import (
+from bridge.core.configuration.variables import (
     assignment,
     assignments_in,
     edited,
@@ -13,6 +12,7 @@ from bridge.core.configuring.variables import (
     variables_in,
 )
 from bridge.core.errors import Rejected
+from bridge.embedded.building.logs import parse_variables
 
 KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,5}", fullmatch=True)
 LINES = st.sampled_from(

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from semver import Version
 
-from bridge.core.versions import LONGEST, BadRange, Range, version_of
+from bridge.core.rules import LONGEST, BadRange, Range, version_of
 
 TABLE = {
     "1.2.3": ("1.2.3 1.2.3+build", "1.2.2 1.2.4 1.2.3-rc.1 0.2.3"),

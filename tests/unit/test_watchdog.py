@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.core.lifecycle import State
-from bridge.core.watchdog import Shown, Sight, Timing, Verdict, verdict
+from bridge.core.tracking import Shown, Sight, Timing, Verdict, verdict
 from tests.fakes.journey import deployment
 
 TIMING = Timing(lost=10.0, untold=120.0, unclosed=30.0)

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from bridge.journey.deployment.watching import MANY, Watching
+from bridge.pipeline.polling import MANY, Watching
 from tests.fakes.journey import FakeBackend, ManualClock, app, deployment
 
 

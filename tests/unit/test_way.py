@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from bridge.journey.delivery.way import FEW, LONGEST, SHARE, Way
+from bridge.pipeline.backpressure import FEW, LONGEST, SHARE, Way
 
 
 @dataclass

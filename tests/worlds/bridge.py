@@ -16,8 +16,7 @@ import httpx
 from bridge.app.parts import NO_PLACES, Places
 from bridge.app.run import Bridge, run_bridge
 from bridge.app.storage import Stores, migrate
-from bridge.core.commands import COMMAND_HOST, write_command
-from bridge.core.events import Action, Asked
+from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import Deployment
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from bridge.settings import Settings, read_settings

@@ -6,13 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.journey.feedback.feedback import Feedback
-from bridge.journey.feedback.showing import Persistence
-from bridge.journey.feedback.turns import Turns
+from bridge.pipeline.outbox import Feedback, Persistence
+from bridge.pipeline.rate_limit import Turns
 from bridge.ports.feedback import Raised, Remember, Story
-from bridge.ports.outcomes import Outcome
-from bridge.ports.targets import Memory, Target, about_deployment
-from bridge.stores.journal import SqlJournal
+from bridge.ports.outcomes import Memory, Outcome, Target, about_deployment
+from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import Lifetime, ManualClock, deployment
 
 PERSISTENCE = Persistence()

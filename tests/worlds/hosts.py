@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from bridge.githosts.asking.answers import Answer, Request
-from bridge.githosts.asking.pool import Bounds
 from bridge.githosts.github.service import Github, github_api
 from bridge.githosts.gitlab.service import Gitlab, gitlab_api
+from bridge.githosts.http import Answer, Request
+from bridge.githosts.pool import Bounds
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost, FakeRepository

@@ -220,11 +220,10 @@ class Server:
 
 def prepare(url: str) -> None:
     """Make all tables of ours."""
-    from bridge.durable import engines as flows_engines
-    from bridge.durable import system as flows_system
-    from bridge.stores import migrations
-    from bridge.stores.engines import postgres_engine
-    from bridge.stores.postgres_inbox import schema as inbox_schema
+    from bridge.durable import system
+    from bridge.storage import migrations
+    from bridge.storage.engines import postgres_engine
+    from bridge.storage.inbox import postgres as inbox_schema
 
     engine = postgres_engine(url)
     try:
@@ -233,9 +232,9 @@ def prepare(url: str) -> None:
         engine.dispose()
     with psycopg.connect(url, autocommit=True) as db:
         inbox_schema.migrate(db)
-    flows = flows_engines.postgres_engine(url)
+    flows = system.postgres_engine(url)
     try:
-        flows_system.migrate(flows)
+        system.migrate(flows)
     finally:
         flows.dispose()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.stores.sqlite_inbox import schema
+from bridge.storage.inbox import sqlite_file
 
 Quota = Callable[[int | None], None]
 
@@ -15,7 +15,7 @@ Quota = Callable[[int | None], None]
 def quota(monkeypatch: pytest.MonkeyPatch) -> Quota:
     """Sets how many pages the inboxes opened since may have, as a full disk would; None: any."""
     opened: list[sqlite3.Connection] = []
-    connect = schema.connect
+    connect = sqlite_file.connect
 
     def remembering(path: Path) -> sqlite3.Connection:
         opened.append(connect(path))
@@ -25,5 +25,5 @@ def quota(monkeypatch: pytest.MonkeyPatch) -> Quota:
         for connection in opened:
             connection.execute(f"PRAGMA max_page_count = {pages or 2**30}")
 
-    monkeypatch.setattr(schema, "connect", remembering)
+    monkeypatch.setattr(sqlite_file, "connect", remembering)
     return limit

@@ -8,24 +8,22 @@ from pathlib import Path
 
 import httpx
 
-from bridge.chats.slack.cards.planning import Channels
+from bridge.chats.slack.cards import Channels
 from bridge.chats.slack.opening import Slack, Wiring
 from bridge.core.access import Access, Grant, Right
-from bridge.core.commands import parse_command
+from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Policy
-from bridge.core.events import Asked
+from bridge.core.events import Asked, parse_command
 from bridge.core.lifecycle import Deployment
-from bridge.core.watch import App, Source, SourceType
-from bridge.journey.chat.build_log import BuildLogs
-from bridge.journey.chat.commands import ChatCommands
-from bridge.journey.chat.finding import Known
-from bridge.journey.configuring.desk import Desk
-from bridge.journey.ingest import Ingest
+from bridge.pipeline.commands import ChatCommands
+from bridge.pipeline.config_drafts import Desk
+from bridge.pipeline.ingest import Ingest
+from bridge.pipeline.lookup import BuildLogs, Known
 from bridge.ports.outcomes import Audited
-from bridge.stores.engines import sqlite_engine
-from bridge.stores.journal import SqlJournal
-from bridge.stores.seal import FernetSeal
-from bridge.stores.sqlite_inbox import SqliteInbox
+from bridge.storage.engines import sqlite_engine
+from bridge.storage.inbox.sqlite import SqliteInbox
+from bridge.storage.journal import SqlJournal
+from bridge.storage.seal import FernetSeal
 from bridge.web.hooks import BodyLimits
 from bridge.web.server import WebServer, routes
 from tests.fakes.slack.hands import Hands

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.lifecycle import State, deployment_id
-from bridge.stores.packing import delivery_key
+from bridge.storage.inbox.batches import delivery_key
 
 DAY = 86_400.0
 REPOSITORIES, APPS_EACH = 40, 5

@@ -12,8 +12,8 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from bridge.backends.dokploy.models import Settings
 from bridge.backends.dokploy.reads import trigger_of
-from bridge.core.configuring.columns import columns_of, row_in
-from bridge.core.configuring.configuration import (
+from bridge.core.apps import App, AppKind, SourceType
+from bridge.core.configuration.configuration import (
     BuildType,
     DockerSource,
     Environment,
@@ -23,8 +23,8 @@ from bridge.core.configuring.configuration import (
     ProviderSettings,
     Saved,
 )
+from bridge.core.configuration.row import columns_of, row_in
 from bridge.core.errors import Refused
-from bridge.core.watch import App, AppKind, SourceType
 
 _PROVIDER: TypeAdapter[ProviderSettings] = TypeAdapter(ProviderSettings)
 _NO_IMAGE = "a compose stack can't come from an image; save a Git source"

@@ -11,29 +11,33 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
-from bridge.backends.dokploy.address import checked_key, checked_url
 from bridge.backends.dokploy.answers import (
     Answer,
     Call,
     Means,
     error_in,
+    fit,
     no_such_provider,
     refusal_in,
     row_of,
 )
-from bridge.backends.dokploy.judging import Judge
-from bridge.backends.dokploy.limits import Limits
-from bridge.backends.dokploy.retrying import had_its_time, may_end_soon
-from bridge.backends.dokploy.server_clock import ServerClock
+from bridge.backends.dokploy.limits import (
+    Limits,
+    ServerClock,
+    checked_key,
+    checked_url,
+    had_its_time,
+    may_end_soon,
+)
 from bridge.backends.dokploy.witness import (
     PATH,
+    Judge,
     Verdict,
     Witness,
     database_away,
     error_of,
     witness_in,
 )
-from bridge.backends.dokploy.words import fit
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.misfits import misfit
 from bridge.ports.clock import Clock

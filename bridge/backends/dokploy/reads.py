@@ -14,8 +14,8 @@ from bridge.backends.dokploy.models import (
     Project,
     Service,
 )
+from bridge.core.apps import App, AppKind, Source, SourceType, Trigger
 from bridge.core.refs import normalise_url
-from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
 from bridge.ports.backends import BackendDeployment, Listed, Progress, QueuedJob
 
 # Only at the very start: a description of ours may mention a commit too, before it is overwritten.

@@ -6,8 +6,7 @@ Source: https://docs.slack.dev/reference/app-manifest, and its JSON Schema.
 from collections.abc import Iterable
 from typing import Any
 
-from bridge.chats.slack.commands.commands import LONG, SHORT
-from bridge.chats.slack.commands.shortcuts import DEPLOY_APP, REDEPLOY_THIS
+from bridge.chats.slack.commands import DEPLOY_APP, LONG, REDEPLOY_THIS, SHORT
 from bridge.core.chat.grammar import USAGE, Verb
 
 SCOPES = ("chat:write", "commands", "users:read")

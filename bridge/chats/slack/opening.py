@@ -5,27 +5,20 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.chats.slack.api.client import SlackClient
-from bridge.chats.slack.api.people import People
-from bridge.chats.slack.cards.board import Board, Tells
-from bridge.chats.slack.cards.notices import Notices
-from bridge.chats.slack.cards.planning import CARD, NOTICE
-from bridge.chats.slack.commands.clicks import Clicks
-from bridge.chats.slack.configuring.changes import CHANGED, TOLD, ChangeNotes, Told
-from bridge.chats.slack.configuring.dialog import configure
-from bridge.chats.slack.drawing.facts import Links
-from bridge.chats.slack.home.visits import HOME, Homes, Silence
-from bridge.chats.slack.parts import Background, Parts, Workspace
-from bridge.chats.slack.permits import Permits
-from bridge.chats.slack.receiving.door import SlackDoor, build_bolt
-from bridge.chats.slack.receiving.socket import Socket
+from bridge.chats.slack.api import People, SlackClient
+from bridge.chats.slack.board import Board, Notices, Tells
+from bridge.chats.slack.cards import CARD, NOTICE
+from bridge.chats.slack.config_changes import CHANGED, TOLD, ChangeNotes, Told
+from bridge.chats.slack.config_dialog import configure
+from bridge.chats.slack.door import SlackDoor, Socket, build_bolt
+from bridge.chats.slack.facts import Links
+from bridge.chats.slack.home import HOME, Homes, Silence
+from bridge.chats.slack.parts import Background, Clicks, Parts, Permits, Workspace
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError
-from bridge.core.pacing import Limit
-from bridge.ports.chats import Commands
+from bridge.ports.chats import Commands, Desk
 from bridge.ports.clock import Clock
-from bridge.ports.desk import Desk
-from bridge.ports.feedback import Shows, Turn
+from bridge.ports.feedback import Limit, Shows, Turn
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
 

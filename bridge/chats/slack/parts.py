@@ -1,24 +1,87 @@
 """What the handlers of the Slack door work with, and the work that goes on after an answer."""
 
 import asyncio
+import hashlib
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bridge.chats.slack.api.client import SlackClient
-from bridge.chats.slack.api.people import People
-from bridge.chats.slack.commands.clicks import Clicks
-from bridge.chats.slack.commands.outgoing import Outgoing
-from bridge.chats.slack.drawing.facts import Links
-from bridge.core.access import Access, Person
-from bridge.core.errors import BridgeError
-from bridge.core.watch import App
-from bridge.ports.chats import Commands, Place
+from bridge.chats.slack.api import SLACK, People, SlackClient
+from bridge.chats.slack.facts import Links
+from bridge.chats.slack.outgoing import Outgoing
+from bridge.core.access import Access, Person, Right, missing
+from bridge.core.apps import App
+from bridge.core.errors import BridgeError, Unreachable
+from bridge.core.events import CHAT_HOST
+from bridge.ports.chats import Commands, Desk, Place
 from bridge.ports.clock import Clock
-from bridge.ports.desk import Desk
-from bridge.ports.inbox import Inbox
+from bridge.ports.inbox import Delivery, Inbox
 from bridge.ports.journal import Journal
+
+DOUBLE_CLICK = 10.0
+"""Seconds in which the same person's clicks on the same button of a message are one."""
+
+MOST_CLICKS = 1000
+
+
+def one_time(*what: object) -> str:
+    """The id of a delivery that stands for something that happens once."""
+    return f"{CHAT_HOST}-{hashlib.sha256(repr(what).encode()).hexdigest()[:24]}"
+
+
+class Clicks:
+    """Gives clicks the ids of their deliveries, so that a double click acts once.
+
+    Each click has a time of its own, so those of a few seconds share an id: what is remembered
+    here tells at once, and the inbox where another process or an earlier life kept it.
+    """
+
+    def __init__(self, inbox: Inbox, clock: Clock) -> None:
+        self._inbox = inbox
+        self._clock = clock
+        self._last: OrderedDict[tuple[str, ...], tuple[float, str]] = OrderedDict()
+
+    async def id_of(self, body: Mapping[str, Any]) -> str:
+        """The id for a click on a button."""
+        action = body["actions"][0]
+        user = str((body.get("user") or {}).get("id"))
+        message = str((body.get("container") or {}).get("message_ts") or "")
+        view = str((body.get("view") or {}).get("id") or "")
+        key = (user, message or view, str(action.get("action_id")), str(action.get("value")))
+        at = _seconds(action.get("action_ts"), self._clock())
+        last = self._last.get(key)
+        if last is not None and abs(at - last[0]) < DOUBLE_CLICK:
+            return last[1]
+        window = int(at // DOUBLE_CLICK)
+        id_ = one_time("click", *key, window)
+        self._remember(key, at, id_)
+        before = await self._inbox.find(CHAT_HOST, one_time("click", *key, window - 1))
+        if before is not None and self._since(before, at) < DOUBLE_CLICK:
+            self._remember(key, at, before.id)
+            return before.id
+        return id_
+
+    def _since(self, before: Delivery, at: float) -> float:
+        """Seconds between both clicks; by Slack's clock also where this one is sent once more."""
+        return min(self._clock() - before.received_at, abs(at - before.received_at))
+
+    def _remember(self, key: tuple[str, ...], at: float, id_: str) -> None:
+        self._last[key] = (at, id_)
+        self._last.move_to_end(key)
+        while len(self._last) > MOST_CLICKS:
+            self._last.popitem(last=False)
+
+
+def _seconds(text: object, otherwise: float) -> float:
+    try:
+        return float(str(text))
+    except ValueError:
+        return otherwise
+
+
+# ── What the handlers of the Slack door work with, and the work that goes on after an answer ────
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -136,3 +199,26 @@ def names_of(body: Mapping[str, Any]) -> frozenset[str]:
     name = channel.get("name") if isinstance(channel, dict) else body.get("channel_name")
     found = {place_of(body).channel, f"#{name}" if name else ""}
     return frozenset(found - {""})
+
+
+# ── Whether somebody may still do what they have asked for, by the time that it is done ─────────
+
+
+class Permits:
+    """Asks again, as `ports.Permits` has it: rights may be gone by then."""
+
+    def __init__(self, people: People, access: Access, workspace: Workspace) -> None:
+        self._people = people
+        self._access = access
+        self._workspace = workspace
+
+    async def __call__(self, user: str, app: App, channel: str) -> str | None:
+        """Why somebody may not configure an app; None: they may."""
+        if not self._workspace.team:
+            raise Unreachable(SLACK, "it has not told yet which workspace is served")
+        person = await self._people.who(user, self._workspace.team)
+        if self._access.may(person, Right.CONFIGURE, app, channel):
+            return None
+        if person.unsure:
+            raise Unreachable(SLACK, person.unsure)
+        return missing(self._access, person, Right.CONFIGURE, app.label)

@@ -1,16 +1,216 @@
 """The way to GitHub: its address, and for each repository the token that is good for it."""
 
+import asyncio
 import re
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Protocol
+from urllib.parse import quote, urlencode
 
-from bridge.core.errors import NotFound, Refused
-from bridge.githosts.asking.access import Access
-from bridge.githosts.asking.answers import Answer
-from bridge.githosts.asking.client import Ask, Client, checked_base
-from bridge.githosts.asking.pool import Bounds
-from bridge.githosts.github.credentials import Credential
+from pydantic import AwareDatetime, Field, SecretStr, TypeAdapter
+
+from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
+from bridge.githosts.access import Access
+from bridge.githosts.http import Answer, Ask, Client, checked_base, checked_token, read
+from bridge.githosts.pool import Bounds
+from bridge.githosts.webhook import Model
 from bridge.ports.clock import Clock
+
+PERMISSIONS: Mapping[str, str] = {
+    "contents": "read",
+    "deployments": "write",
+    "metadata": "read",
+    "pull_requests": "write",
+    "statuses": "write",
+}
+"""All that the bridge needs of a repository; also what `manifests/github-app.json` asks for."""
+
+_RENEW_BEFORE = 300.0
+"""Seconds of its hour that an installation's token has left when it is renewed."""
+
+_SIGN_EVERY = 300.0
+"""Seconds; what was signed is good for nine minutes."""
+
+
+APP = "app"
+"""The account of what is asked as the App itself."""
+
+
+class Credential(Protocol):
+    """Proves to GitHub who we are."""
+
+    async def token(self, client: Client, repository: str) -> str:
+        """What proves it for a repository; errors are those of `HostApi`."""
+
+    def account(self, repository: str) -> str:
+        """Return whose rate limit requests about a repository count towards."""
+
+    async def login(self, client: Client) -> str:
+        """The account that our comments are by, e.g. "my-app[bot]"; looked up once."""
+
+    def app_token(self) -> str | None:
+        """What proves that we are an App, for its own webhook; None when we are none."""
+
+    def forget(self, repository: str) -> bool:
+        """Take a new token next time, as this one was not taken; False when there is no other."""
+
+
+class TokenCredential:
+    """A personal access token, classic or fine-grained."""
+
+    def __init__(self, token: SecretStr) -> None:
+        self._token = SecretStr(checked_token("github", token.get_secret_value()))
+        self._login: str | None = None
+
+    async def token(self, client: Client, repository: str) -> str:  # noqa: ARG002 - the port's
+        return self._token.get_secret_value()
+
+    def account(self, repository: str) -> str:  # noqa: ARG002 - the port's
+        return ""
+
+    async def login(self, client: Client) -> str:
+        if self._login is None:
+            answer = await client.ask(self._token.get_secret_value(), "GET", "/user")
+            self._login = read(_USER, "/user", answer, client.service, reads=True).login
+        return self._login
+
+    def app_token(self) -> str | None:
+        return None
+
+    def forget(self, repository: str) -> bool:  # noqa: ARG002 - the port's
+        return False
+
+
+class AppCredential:
+    """A GitHub App: finds its installation for each repository, and renews tokens in time."""
+
+    def __init__(self, app_id: int, private_key: SecretStr, *, clock: Clock = time.time) -> None:
+        from bridge.githosts.github.wire import app_jwt
+
+        self.app_id = app_id
+        try:
+            self._sign = app_jwt(app_id, private_key.get_secret_value())
+        except ValueError as error:
+            raise Rejected(
+                "github: the App's private key is no RSA key in PEM, as GitHub gives it for"
+                f" download ({error}); set BRIDGE_GITHUB_PRIVATE_KEY_FILE to that file"
+            ) from None
+        self._clock = clock
+        self._installations: dict[str, _Installation] = {}
+        self._tokens: dict[int, _Token] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._login: str | None = None
+        self._jwt = ("", 0.0)
+
+    def jwt(self) -> str:
+        """What proves that we are the App; signing takes a while, so it is used for minutes."""
+        if self._jwt[1] <= self._clock():
+            self._jwt = (self._sign(), self._clock() + _SIGN_EVERY)
+        return self._jwt[0]
+
+    async def token(self, client: Client, repository: str) -> str:
+        if (held := self._held(repository)) is not None:
+            return held
+        async with self._one_at_a_time:
+            installation = await self._installation(client, repository)
+            if (held := self._held(repository)) is not None:  # another was here before
+                return held
+            return (await self._renewed(client, repository, installation)).token
+
+    def account(self, repository: str) -> str:
+        found = self._installations.get(repository.lower())
+        return f"installation {found.id}" if found else ""
+
+    def _held(self, repository: str) -> str | None:
+        """The token that is there, while it is good for some minutes."""
+        installation = self._installations.get(repository.lower())
+        held = self._tokens.get(installation.id) if installation else None
+        if held is None or held.expires_at.timestamp() - self._clock() < _RENEW_BEFORE:
+            return None
+        return held.token
+
+    async def login(self, client: Client) -> str:
+        if self._login is None:
+            answer = await client.ask(self.jwt(), "GET", "/app", account=APP)
+            app = read(_APP, "/app", answer, client.service, reads=True)
+            self._login = f"{app.slug}[bot]"
+        return self._login
+
+    async def _installation(self, client: Client, repository: str) -> "_Installation":
+        key = repository.lower()
+        if (known := self._installations.get(key)) is not None:
+            return known
+        path = f"/repos/{repository}/installation"
+        try:
+            answer = await client.ask(self.jwt(), "GET", path, account=APP)
+        except NotFound:
+            raise NotFound(
+                f"github: the App is not installed for {repository}; install it there, or add"
+                " the repository to its installation"
+            ) from None
+        found = read(_INSTALLATION, path, answer, client.service, reads=True)
+        self._installations[key] = found
+        return found
+
+    async def _renewed(
+        self, client: Client, repository: str, installation: "_Installation"
+    ) -> "_Token":
+        path = f"/app/installations/{installation.id}/access_tokens"
+        # It may have less than it should: then what needs more fails, with GitHub's words.
+        body = {"permissions": _at_most(PERMISSIONS, installation.permissions)}
+        try:
+            answer = await client.ask(self.jwt(), "POST", path, body=body, account=APP)
+            held = read(_TOKEN, path, answer, client.service, reads=False)
+        except (NotFound, Refused):
+            self.forget(repository)  # it was removed or changed: look for it anew next time
+            raise
+        except Unanswered as error:
+            # A token too many harms nobody, and of what it is for nothing was asked.
+            raise Unreachable(client.service, f"no token for {repository}: {error}") from error
+        self._tokens[installation.id] = held
+        return held
+
+    def app_token(self) -> str | None:
+        return self.jwt()
+
+    def forget(self, repository: str) -> bool:
+        if (found := self._installations.pop(repository.lower(), None)) is not None:
+            self._tokens.pop(found.id, None)
+        return True
+
+
+def _at_most(wanted: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """What we want, as far as the installation has it: GitHub refuses to give out more."""
+    return {
+        name: "read" if given[name] == "read" else level
+        for name, level in wanted.items()
+        if name in given
+    }
+
+
+class _User(Model):
+    login: str
+
+
+class _App(Model):
+    slug: str
+
+
+class _Installation(Model):
+    id: int
+    permissions: dict[str, str]
+
+
+class _Token(Model):
+    token: str
+    expires_at: Annotated[AwareDatetime, Field(strict=False)]  # a text, in JSON
+
+
+_USER, _APP = TypeAdapter(_User), TypeAdapter(_App)
+_INSTALLATION, _TOKEN = TypeAdapter(_Installation), TypeAdapter(_Token)
+
+
+# ── The way to GitHub: its address, and for each repository the token that is good for it ───────
 
 SERVICE = "github"
 
@@ -69,3 +269,48 @@ def named(repository: str) -> str:
     if not _NAME(repository) or {".", ".."} & set(repository.split("/")):
         raise NotFound(f"github: {repository[:200]!r} is no repository; it has the form owner/name")
     return repository
+
+
+# ── The GitHub App that the bridge works as: what it may do, and where its webhooks go ──────────
+
+EVENTS = ("push", "pull_request")
+"""All that the bridge reads; pull requests for those that are opened after their pushes. `create`
+would tell of each tag a second time."""
+
+LONGEST_NAME = 34
+"""Characters of an App's name that GitHub takes."""
+
+
+def github_manifest(url: str, name: str = "dokploy-bridge") -> dict[str, Any]:
+    """The manifest of an App for a bridge at `url`, with the least permissions."""
+    return {
+        "name": name,
+        "url": url,
+        "description": "Deploys what is pushed, and says on pull requests and commits how it went.",
+        "public": False,
+        "hook_attributes": {"url": f"{url}/hooks/github", "active": True},
+        "default_permissions": dict(PERMISSIONS),
+        "default_events": list(EVENTS),
+    }
+
+
+def registration_link(
+    manifest: Mapping[str, Any], *, server: str = "https://github.com", org: str | None = None
+) -> str:
+    """A link to GitHub's form for a new App, filled in from a manifest.
+
+    Args:
+        org: the organisation that shall own it, instead of whoever opens the link.
+    """
+    owner = f"/organizations/{quote(org, safe='')}" if org else ""
+    filled = {
+        "name": manifest["name"],
+        "url": manifest["url"],
+        "description": manifest["description"],
+        "public": "false",
+        "webhook_active": "true",
+        "webhook_url": manifest["hook_attributes"]["url"],
+        "events[]": manifest["default_events"],
+        **manifest["default_permissions"],
+    }
+    return f"{server.rstrip('/')}{owner}/settings/apps/new?{urlencode(filled, doseq=True)}"

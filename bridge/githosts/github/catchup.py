@@ -11,13 +11,11 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
-from bridge.githosts.asking.answers import Answer
-from bridge.githosts.asking.client import Ask, part, read
-from bridge.githosts.asking.heads import Heads
-from bridge.githosts.github.access import SERVICE, GithubAccess, named
-from bridge.githosts.github.credentials import APP
-from bridge.githosts.models import Model
-from bridge.ports.host_api import Hook, Payload, Sending, TagAt
+from bridge.githosts.access import Heads
+from bridge.githosts.github.access import APP, SERVICE, GithubAccess, named
+from bridge.githosts.http import Answer, Ask, part, read
+from bridge.githosts.webhook import Model
+from bridge.ports.githosts import Hook, Payload, Sending, TagAt
 
 APP_HOOK = "app"
 """The place of the one webhook of a GitHub App."""

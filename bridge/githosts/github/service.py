@@ -3,11 +3,10 @@
 from pydantic import SecretStr
 
 from bridge.core.errors import Rejected
-from bridge.githosts.asking.pool import Bounds
-from bridge.githosts.github.access import GithubAccess
+from bridge.githosts.github.access import AppCredential, Credential, GithubAccess, TokenCredential
 from bridge.githosts.github.api import GithubApi
 from bridge.githosts.github.catchup import GithubHooks
-from bridge.githosts.github.credentials import AppCredential, Credential, TokenCredential
+from bridge.githosts.pool import Bounds
 
 
 class Github(GithubApi, GithubHooks):

@@ -21,15 +21,18 @@ from bridge.core.events import (
     RefPushed,
     Repository,
 )
-from bridge.githosts.models import Model, clone_urls, web_url
-from bridge.githosts.receiving.commits import Commits, ListedCommit, find, union
-from bridge.githosts.receiving.payload import (
+from bridge.githosts.webhook import (
+    Commits,
     FullRef,
     Id,
+    ListedCommit,
+    Model,
     Sha,
     as_bytes,
     branch_or_tag,
     check,
+    clone_urls,
+    find,
     form_field,
     header,
     live,
@@ -37,6 +40,8 @@ from bridge.githosts.receiving.payload import (
     nothing,
     required,
     same,
+    union,
+    web_url,
 )
 from bridge.ports.githosts import Body, Envelope
 

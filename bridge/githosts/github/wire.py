@@ -13,8 +13,8 @@ from github.Requester import (
 )
 from pydantic_core import from_json
 
-from bridge.githosts.asking.answers import Answer, Request
-from bridge.githosts.asking.bounded import Bounded
+from bridge.githosts.http import Answer, Request
+from bridge.githosts.pool import Bounded
 
 _AGENT = "dokploy-bridge"
 _VERSION = "2022-11-28"

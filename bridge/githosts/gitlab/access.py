@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import SecretStr, TypeAdapter
 
-from bridge.githosts.asking.access import Access
-from bridge.githosts.asking.client import Ask, Client, checked_base, checked_token, part, read
-from bridge.githosts.asking.pool import Bounds
-from bridge.githosts.models import Model
+from bridge.githosts.access import Access
+from bridge.githosts.http import Ask, Client, checked_base, checked_token, part, read
+from bridge.githosts.pool import Bounds
+from bridge.githosts.webhook import Model
 from bridge.ports.clock import Clock
 
 SERVICE = "gitlab"

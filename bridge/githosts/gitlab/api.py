@@ -7,13 +7,53 @@ from collections.abc import AsyncIterator
 
 from pydantic import Field, TypeAdapter
 
-from bridge.core.errors import Refused
+from bridge.core.errors import NotFound, Refused
 from bridge.core.events import Commit, Repository
-from bridge.githosts.asking.client import PAGE, cut, numeric, part, read
+from bridge.githosts.access import AskAbout
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
-from bridge.githosts.gitlab.changes import changes
-from bridge.githosts.models import Model, clone_urls, web_url
-from bridge.ports.host_api import ChangeSet, Comment, CommitState, PullRequest
+from bridge.githosts.http import PAGE, cut, numeric, part, read
+from bridge.githosts.webhook import Model, clone_urls, web_url
+from bridge.ports.githosts import ChangeSet, Comment, CommitState, PullRequest
+
+
+async def changes(ask: AskAbout, repository: str, base: str, head: str) -> ChangeSet:
+    """Every path that differs, the old names of renamed files among them.
+
+    Raises:
+        NotFound: GitLab does not know `head` (yet). A `base` that it does not know any more
+            makes the files unknown.
+        Refused, Unreachable: as `HostApi` has it.
+    """
+    path, query = "/repository/compare", {"from": base, "to": head, "straight": "true"}
+    try:
+        answer = await ask(repository, "GET", path, query=query)
+    except NotFound:
+        # Which of the two? This raises NotFound for a head that is not there (yet).
+        await ask(repository, "GET", f"/repository/commits/{part(head)}")
+        return ChangeSet(None, f"GitLab does not know the commit {base[:12]} any more")
+    found = read(_COMPARISON, path, answer, "gitlab", reads=True)
+    if found.compare_timeout or found.overflow:
+        return ChangeSet(None, "more has changed than GitLab compares")
+    # Files whose text GitLab leaves out, as too large, are listed all the same.
+    paths = {name for file in found.diffs for name in (file.old_path, file.new_path)}
+    return ChangeSet(tuple(sorted(paths)), "compared by GitLab")
+
+
+class _File(Model):
+    old_path: str
+    new_path: str
+
+
+class _Comparison(Model):
+    diffs: list[_File]
+    compare_timeout: bool = False
+    overflow: bool = False
+
+
+_COMPARISON = TypeAdapter(_Comparison)
+
+
+# ── GitLab's REST API, GitLab.com and servers of one's own: what people see there ───────────────
 
 _DESCRIPTION = 255
 _TAGS = "refs/tags/"

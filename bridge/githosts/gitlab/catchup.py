@@ -12,12 +12,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
-from bridge.githosts.asking.answers import Answer
-from bridge.githosts.asking.client import part, read
-from bridge.githosts.asking.heads import Heads
+from bridge.githosts.access import Heads
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
-from bridge.githosts.models import Model
-from bridge.ports.host_api import Hook, Payload, Sending, TagAt
+from bridge.githosts.http import Answer, part, read
+from bridge.githosts.webhook import Model
+from bridge.ports.githosts import Hook, Payload, Sending, TagAt
 
 _EVENTS = 20
 """Events of a page; GitLab gives no more."""

@@ -2,10 +2,10 @@
 
 from pydantic import SecretStr
 
-from bridge.githosts.asking.pool import Bounds
 from bridge.githosts.gitlab.access import GitlabAccess
 from bridge.githosts.gitlab.api import GitlabApi
 from bridge.githosts.gitlab.catchup import GitlabHooks
+from bridge.githosts.pool import Bounds
 
 
 class Gitlab(GitlabApi, GitlabHooks):

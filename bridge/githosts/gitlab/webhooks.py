@@ -19,22 +19,26 @@ from bridge.core.events import (
     RefPushed,
     Repository,
 )
-from bridge.githosts.models import Model, clone_urls, web_url
-from bridge.githosts.receiving import signing
-from bridge.githosts.receiving.commits import Commits, find, union
-from bridge.githosts.receiving.payload import (
+from bridge.githosts import webhook
+from bridge.githosts.webhook import (
+    Commits,
     FullRef,
     Id,
+    Model,
     Sha,
     as_bytes,
     branch_or_tag,
     check,
+    clone_urls,
+    find,
     header,
     live,
     load,
     nothing,
     required,
     same,
+    union,
+    web_url,
 )
 from bridge.ports.githosts import Body, Envelope
 
@@ -112,7 +116,7 @@ class GitLab:
         """
         self._tokens = tuple(map(as_bytes, live("GitLab token", tokens)))
         signing_tokens = live("GitLab signing token", signing_tokens)
-        self._keys = tuple(map(signing.key_of, signing_tokens))
+        self._keys = tuple(map(webhook.key_of, signing_tokens))
         self._tolerance = tolerance
         if not self._tokens and not self._keys:
             raise ValueError("GitLab needs at least one token or signing token")
@@ -121,7 +125,7 @@ class GitLab:
         """Read the headers; a token is checked here already, see `GitHost.open`."""
         proof: tuple[str, ...] = ()
         if self._keys:
-            proof = signing.proof_of(headers, now, self._tolerance)
+            proof = webhook.proof_of(headers, now, self._tolerance)
         else:
             self._check_token(headers)
         return self._envelope(headers, proof)
@@ -143,7 +147,7 @@ class GitLab:
         """Check the signature over the raw bytes, if signing tokens are set: BadSignature."""
         if not self._keys:
             return  # a token says nothing about the body; `open` has compared it
-        signing.verify(envelope.proof, body, self._keys)
+        webhook.verify(envelope.proof, body, self._keys)
 
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:  # noqa: ARG002 - the body says it all
         """Say what a delivery means; see `GitHost.parse`."""

@@ -8,8 +8,8 @@ from gitlab import Gitlab
 from gitlab.exceptions import GitlabAuthenticationError, GitlabHttpError
 from pydantic_core import from_json
 
-from bridge.githosts.asking.answers import Answer, Request
-from bridge.githosts.asking.bounded import Bounded
+from bridge.githosts.http import Answer, Request
+from bridge.githosts.pool import Bounded
 
 _AGENT = "dokploy-bridge"
 

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from bridge.cli.serve import SWITCH, leave_the_program_alone
 from bridge.githosts import HOSTS
 from bridge.githosts.github.webhooks import GitHub
-from bridge.journey.ingest import Ingest
-from bridge.stores.sqlite_inbox import SqliteInbox
+from bridge.pipeline.ingest import Ingest
+from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.web.hooks import BodyLimits
 from bridge.web.server import WebServer, routes
 from tests.bench.harness.webhooks import SECRET

@@ -18,7 +18,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from bridge.ports.inbox import NewDelivery
-from bridge.stores.sqlite_inbox import SqliteInbox
+from bridge.storage.inbox.sqlite import SqliteInbox
 from tests.bench.harness.bench import Bench
 from tests.bench.harness.keeping import compared, dokploy_settings
 from tests.bench.harness.rows import Row

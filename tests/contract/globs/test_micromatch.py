@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from bridge.core.globs import GlobError, GlobThrows, GlobUnsupported
-from bridge.core.watch_paths.patterns import WatchPaths
+from bridge.core.matching import GlobError, GlobThrows, GlobUnsupported
+from bridge.core.matching.watch_paths import WatchPaths
 from tests.contract.globs.micromatch_in_node import VERSIONS, Node, unavailable
 from tests.oracles.node_tools import missing
 

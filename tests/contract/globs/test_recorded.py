@@ -6,9 +6,8 @@ import time
 
 import pytest
 
-from bridge.core.globs import Glob, GlobError
-from bridge.core.watch_paths.index import WatchIndex
-from bridge.core.watch_paths.patterns import WatchPaths
+from bridge.core.matching import Glob, GlobError
+from bridge.core.matching.watch_paths import WatchIndex, WatchPaths
 from tests.unit.globs.vectors import EXCEPTIONS, VERSIONS, difference, read, versions_of
 
 WANTED = 0.9999

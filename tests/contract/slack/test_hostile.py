@@ -7,16 +7,14 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
-from bridge.chats.slack.cards.card import render_card
-from bridge.chats.slack.cards.lines import render_line
-from bridge.chats.slack.commands import answers, pickers, replies
-from bridge.chats.slack.drawing import names
-from bridge.chats.slack.drawing.facts import Links
-from bridge.chats.slack.home import page
+from bridge.chats.slack import answers, home, names, pickers
+from bridge.chats.slack import answers as replies
+from bridge.chats.slack.cards import render_card, render_line
+from bridge.chats.slack.facts import Links
+from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.watch import App, Source, SourceType
 from bridge.ports.outcomes import Explained
 from tests.oracles.slack_rules import faults
 from tests.scenes.slack import HOSTILE
@@ -126,10 +124,10 @@ def test_any_apps_have_their_lists(apps: list[App], data: st.DataObject) -> None
     found = data.draw(st.lists(DEPLOYMENTS, max_size=6))
     of_them = [replace(one, app_id=apps[n % len(apps)].id) for n, one in enumerate(found) if apps]
     text = data.draw(WORDS)
-    shown = page.Shown(data.draw(st.integers(-2, 9)), text)
+    shown = home.Shown(data.draw(st.integers(-2, 9)), text)
 
     fits(
-        page.render_home(apps, of_them, shown=shown, warnings=[text], links=LINKS),
+        home.render_home(apps, of_them, shown=shown, warnings=[text], links=LINKS),
         answers.status_all(apps, of_them, LINKS),
         answers.list_apps(apps, of_them, typed=text, page=3, links=LINKS),
         pickers.offered(apps, text),

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack.api.client import SlackClient
-from bridge.chats.slack.commands.pickers import picker
-from bridge.chats.slack.commands.replies import help_about
-from bridge.chats.slack.drawing import names
-from bridge.chats.slack.drawing.facts import Links
-from bridge.chats.slack.home.page import render_home
+from bridge.chats.slack import names
+from bridge.chats.slack.answers import help_about
+from bridge.chats.slack.api import SlackClient
+from bridge.chats.slack.facts import Links
+from bridge.chats.slack.home import render_home
+from bridge.chats.slack.pickers import picker
 from bridge.core.errors import Refused
 from tests.oracles.prism import mock
 

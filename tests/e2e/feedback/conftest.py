@@ -59,7 +59,7 @@ async def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
     """A bridge that writes there as fast as it can, and soon looks again for pull requests."""
-    monkeypatch.setattr("bridge.githosts.showing.planning.LOOKS_AGAIN", (0.05, 0.05))
+    monkeypatch.setattr("bridge.githosts.subscriptions.LOOKS_AGAIN", (0.05, 0.05))
     monkeypatch.setattr("bridge.app.hosts.WRITES_TO", {"github": (), "gitlab": ()})
     said = {f"BRIDGE_{fake.name.upper()}_FEEDBACK": uses} if uses else {}
     settings = fake.settings | QUICKLY | said | further

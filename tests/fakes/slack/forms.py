@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.chats.slack.drawing.fields import name_of
+from bridge.chats.slack.blocks import name_of
 from tests.fakes.slack.hands import ADA, SHOP, Answered, Hands
 from tests.fakes.slack.methods import TEAM
 from tests.fakes.slack.server import FakeSlack

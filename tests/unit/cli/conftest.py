@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 
 from bridge.app.storage import Stores, open_stores
 from bridge.cli.root import app
+from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.watch import App, Source, SourceType
 from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.settings import read_settings

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from bridge.core.commands import parse_command
-from bridge.core.events import Action
+from bridge.core.events import Action, parse_command
 from tests.unit.cli.conftest import GUID, Cli
 
 

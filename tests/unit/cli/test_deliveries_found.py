@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bridge.app.storage import Stores
-from bridge.cli.outcomes import ASKED_FOR, Arrived, outcomes_of
-from bridge.core.absent import unused
+from bridge.cli.forms import ASKED_FOR, Arrived, outcomes_of
+from bridge.core.apps import unused
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
 from bridge.core.refused import refused_webhook

@@ -7,10 +7,10 @@ from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backends.embedded.building.variables import parse_variables
-from bridge.cli.env_file import read_env_file
-from bridge.core.configuring.variables import variables_in
+from bridge.cli.env import read_env_file
+from bridge.core.configuration.variables import variables_in
 from bridge.core.errors import Rejected
+from bridge.embedded.building.logs import parse_variables
 
 FILE = """# ours
 A=plain

@@ -11,8 +11,7 @@ import pytest
 import typer
 
 from bridge.cli.completing import complete_app
-from bridge.cli.examples import EXAMPLES, commands
-from bridge.cli.root import app
+from bridge.cli.root import EXAMPLES, app, commands
 from tests.unit.cli.conftest import Cli
 
 ROOT = Path(__file__).parents[3]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bridge.cli.payloads import parse_payload
 from bridge.cli.root import app
+from bridge.cli.what_if import parse_payload
 from bridge.core.errors import Rejected
 from tests.unit.cli.conftest import GUID, Cli, push
 

@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 from bridge.app.storage import Stores
-from bridge.cli.cleaning import shrunk
-from bridge.core.configuring.difference import Changed
-from bridge.ports.outcomes import Audited
-from bridge.ports.targets import Target, about_deployment
+from bridge.cli.show import shrunk
+from bridge.core.configuration.difference import Changed
+from bridge.ports.outcomes import Audited, Target, about_deployment
 from tests.unit.cli.conftest import RECEIVED, Cli
 
 DEPLOYMENT = "0000000000000001.app_web"

@@ -2,8 +2,8 @@
 
 import pytest
 
+from bridge.core.apps import App
 from bridge.core.lifecycle import State
-from bridge.core.watch import App
 from tests.unit.cli.conftest import DOCS, WEB, Cli
 
 DEPLOYMENT = "0000000000000001.app_web"

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from bridge.cli import show
+from bridge.core.apps import Source, SourceType
 from bridge.core.lifecycle import State
-from bridge.core.watch import Source, SourceType
 from bridge.ports.inbox import NewDelivery
 from bridge.ports.outcomes import Outcome
 from tests.scenes.terminal import push as scene

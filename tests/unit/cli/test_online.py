@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli import online
+from bridge.cli import checking
 from bridge.settings import read_settings
 
 
@@ -29,8 +29,8 @@ def test_a_server_that_does_not_answer_in_time_is_away(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     silent = Silent()
-    monkeypatch.setattr(online, "dokploy_of", lambda _settings, _name: silent)
-    monkeypatch.setattr(online, "WITHIN", 0.01)
+    monkeypatch.setattr(checking, "dokploy_of", lambda _settings, _name: silent)
+    monkeypatch.setattr(checking, "WITHIN", 0.01)
     settings = read_settings(
         None,
         {
@@ -40,7 +40,7 @@ def test_a_server_that_does_not_answer_in_time_is_away(
         },
     )
 
-    (tried,) = online.tried(settings)
+    (tried,) = checking.tried(settings)
 
     assert (tried["backend"], tried["state"]) == ("dokploy", "away")
     assert "no answer within 0.01 s, though it is there" in tried["why"]
@@ -48,4 +48,4 @@ def test_a_server_that_does_not_answer_in_time_is_away(
 
 
 def test_the_embedded_backend_is_not_asked(tmp_path: Path) -> None:
-    assert online.tried(read_settings(None, {"BRIDGE_DATA": str(tmp_path)})) == []
+    assert checking.tried(read_settings(None, {"BRIDGE_DATA": str(tmp_path)})) == []

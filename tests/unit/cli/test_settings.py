@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bridge.cli.cleaning import STEERING
 from bridge.cli.root import app
+from bridge.cli.show import STEERING
 from bridge.core.errors import Rejected
 from bridge.settings import access_of, fields, is_secret, read_settings, variables
 from tests.unit.cli.conftest import Cli

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bridge.cli.cleaning import STEERING, clean, clean_line, clean_lines
-from bridge.cli.demo_stage import farewell
-from bridge.cli.show import ago, as_json, iso, table
-from bridge.cli.verdicts import say_decisions
+from bridge.cli.demo_world import farewell
+from bridge.cli.forms import say_decisions
+from bridge.cli.show import STEERING, ago, as_json, clean, clean_line, clean_lines, iso, table
 
 FORMS = [
     {

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bridge.app.run import Bridge
+from bridge.cli.serve import welcome
 from bridge.cli.show import called_as
-from bridge.cli.welcome import welcome
 from bridge.settings import Settings
 
 SECRETS = {"github": {"webhook_secrets": "a-secret"}}

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from bridge.backends.dokploy import Dokploy
-from bridge.core.watch import App, AppKind
+from bridge.core.apps import App, AppKind
 
 KEY = "bridge_s3cret-key"
 Reply = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]

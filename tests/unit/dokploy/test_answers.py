@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.backends.dokploy.answers import (
+    WITHHELD,
     Answer,
     Call,
     Forbidden,
@@ -18,7 +19,6 @@ from bridge.backends.dokploy.answers import (
     retry_after,
     row_of,
 )
-from bridge.backends.dokploy.words import WITHHELD
 from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
 
 NOW = 1_800_000_000.0

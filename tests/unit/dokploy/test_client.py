@@ -17,9 +17,9 @@ from bridge.backends.dokploy.answers import Forbidden
 from bridge.backends.dokploy.limits import Limits
 from bridge.backends.dokploy.witness import PATH as WITNESS
 from bridge.backends.dokploy.witness import DatabaseAway
-from bridge.core.configuring.configuration import BuildType, Environment, GithubSource
+from bridge.core.apps import App, AppKind, Source, SourceType, Trigger
+from bridge.core.configuration.configuration import BuildType, Environment, GithubSource
 from bridge.core.errors import KeyRefused, Refused, Rejected, Unanswered, Unreachable
-from bridge.core.watch import App, AppKind, Source, SourceType, Trigger
 from bridge.ports.backends import BackendDeployment, Configures, GitAccount, GitRepository, Progress
 
 KEY = "bridge_s3cret-key"

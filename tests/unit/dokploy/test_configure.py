@@ -12,7 +12,8 @@ from bridge.backends.dokploy.configure import (
     saved_in,
 )
 from bridge.backends.dokploy.models import SETTINGS
-from bridge.core.configuring.configuration import (
+from bridge.core.apps import App, Trigger
+from bridge.core.configuration.configuration import (
     BuildType,
     DockerSource,
     Environment,
@@ -22,7 +23,6 @@ from bridge.core.configuring.configuration import (
     ProviderSettings,
 )
 from bridge.core.errors import Refused
-from bridge.core.watch import App, Trigger
 
 GITHUB = GithubSource(
     owner="my-org",

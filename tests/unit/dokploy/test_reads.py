@@ -13,7 +13,7 @@ from bridge.backends.dokploy.reads import (
     places,
     source_of,
 )
-from bridge.core.watch import AppKind, Source, SourceType
+from bridge.core.apps import AppKind, Source, SourceType
 from bridge.ports.backends import Progress
 
 SHA = "b77b1ad92971bac954af3beb8f1a844954dab147"

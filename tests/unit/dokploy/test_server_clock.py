@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backends.dokploy.server_clock import ServerClock
-from bridge.core.steady import RATE
+from bridge.backends.dokploy.limits import ServerClock
+from bridge.ports.clock import RATE
 from tests.fakes.journey import ManualClock
 
 drifts = st.lists(

@@ -8,12 +8,12 @@ import httpx
 import pytest
 
 from bridge.backends.dokploy import Dokploy
-from bridge.core.configuring.merge import NoSource, WantedSource, WantedVariables
+from bridge.core.apps import App, AppKind, SourceType
+from bridge.core.configuration.merge import NoSource, WantedSource, WantedVariables
 from bridge.core.errors import Rejected
-from bridge.core.watch import App, AppKind, SourceType
-from bridge.journey.configuring.configure import Configurer
-from bridge.stores.journal import SqlJournal
-from bridge.stores.seal import FernetSeal
+from bridge.pipeline.configure import Configurer
+from bridge.storage.journal import SqlJournal
+from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import ManualClock
 
 BY = "cli: ada"

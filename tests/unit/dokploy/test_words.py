@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.backends.dokploy.words import LIMIT, WITHHELD, fit
+from bridge.backends.dokploy.answers import LIMIT, WITHHELD, fit
 
 
 @pytest.mark.parametrize(

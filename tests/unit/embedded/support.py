@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import httpx
 from aiohttp import web
 
-from bridge.backends.embedded import EmbeddedServer
+from bridge.embedded.server import EmbeddedServer
 
 T = TypeVar("T")
 PATIENCE = 20.0

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.backends.embedded.building.errors import BuildFailed
-from bridge.backends.embedded.http.sites import content_type, find
-from bridge.backends.embedded.places import inside
-from bridge.backends.embedded.records.ids import moment, new_app_name, new_id, seconds
+from bridge.embedded.http.sites import content_type, find
+from bridge.embedded.places import BuildFailed, inside
+from bridge.embedded.records.database import moment, new_app_name, new_id, seconds
 
 
 @pytest.fixture

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backends.embedded.building.logs import Growth, Log, tail
-from bridge.backends.embedded.building.redaction import redact, secret_values, strip_credentials
+from bridge.embedded.building.logs import (
+    Growth,
+    Log,
+    redact,
+    secret_values,
+    strip_credentials,
+    tail,
+)
 
 
 @pytest.mark.parametrize(

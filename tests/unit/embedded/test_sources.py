@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from bridge.backends.embedded.building.errors import BuildFailed
-from bridge.backends.embedded.building.sources import (
+from bridge.embedded.building.sources import (
     Hosts,
     check_branch,
     check_url,
     read_source,
     split_credentials,
 )
-from bridge.backends.embedded.http.shapes import new_application
+from bridge.embedded.http.shapes import new_application
+from bridge.embedded.places import BuildFailed
 
 
 @pytest.mark.parametrize(

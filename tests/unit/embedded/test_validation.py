@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bridge.backends.embedded.http import inputs
-from bridge.backends.embedded.http.validation import InvalidInput, parse, zod_error
+from bridge.embedded.http import inputs
+from bridge.embedded.http.validation import InvalidInput, parse, zod_error
 
 
 def issues(model: type[inputs.Input], data: Any) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.stores.journal import SqlJournal
+from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock
 from tests.worlds.feedback_stage import Stage
 

@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 
-from bridge.core.change_sets import Live, Question, question
+from bridge.core.changes import Live, Question, question
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Ignored, RefKind, RefPushed
 from bridge.core.lifecycle import Deployment, State
-from bridge.journey.delivery.changes import CROWDED, Changes
-from bridge.journey.delivery.delivery import Deliveries
-from bridge.journey.delivery.views import Views
-from bridge.ports.host_api import ChangeSet
+from bridge.pipeline.changes import CROWDED, Changes, Views
+from bridge.pipeline.deliveries import Deliveries
+from bridge.ports.githosts import ChangeSet
 from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Outcome
 from tests.fakes.git_api import FakeHostApi

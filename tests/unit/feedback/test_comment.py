@@ -12,8 +12,7 @@ from markdown_it import MarkdownIt
 
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import Deployment, State
-from bridge.githosts.showing.comment import is_marked, marker, render_comment
-from bridge.githosts.showing.markdown import NOTHING, cell, code, link
+from bridge.githosts.comment import NOTHING, cell, code, is_marked, link, marker, render_comment
 from bridge.ports.feedback import Story
 from bridge.ports.outcomes import Explained
 from tests.fakes.journey import app, deployment

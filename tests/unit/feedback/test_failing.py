@@ -8,10 +8,9 @@ import pytest
 
 from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.lifecycle import State
-from bridge.journey.feedback.feedback import Feedback
-from bridge.journey.feedback.showing import Persistence
-from bridge.ports.targets import Target, about_deployment
-from bridge.stores.journal import SqlJournal
+from bridge.pipeline.outbox import Feedback, Persistence
+from bridge.ports.outcomes import Target, about_deployment
+from bridge.storage.journal import SqlJournal
 from tests.worlds.feedback_stage import Stage, until
 
 DAY = 24 * 3600.0
@@ -205,7 +204,7 @@ async def test_a_bug_in_one_place_is_told_once_and_kept_with_the_target(
 ) -> None:
     id_ = await stage.deployed()
     stage.place.fails[f"card {id_}"] = [KeyError("ts"), KeyError("ts"), KeyError("ts")]
-    with caplog.at_level(logging.WARNING, "bridge.journey.feedback.showing"):
+    with caplog.at_level(logging.WARNING, "bridge.pipeline.outbox"):
         await stage.quiet(seconds=2)
         assert (await stage.of(f"card {id_}")).error == "a bug: KeyError"
         await stage.quiet()

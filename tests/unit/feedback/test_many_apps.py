@@ -8,14 +8,13 @@ import pytest
 from bridge.app.hosts import on_hosts
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
-from bridge.journey.feedback.feedback import Feedback, together
-from bridge.journey.feedback.showing import Persistence
-from bridge.journey.feedback.turns import Turns
+from bridge.pipeline.outbox import Feedback, Persistence, together
+from bridge.pipeline.rate_limit import Turns
 from bridge.ports.feedback import Occasion
-from bridge.ports.host_api import CommitState, PullRequest
+from bridge.ports.githosts import CommitState, PullRequest
 from bridge.ports.outcomes import Outcome
 from bridge.settings import Settings
-from bridge.stores.journal import SqlJournal
+from bridge.storage.journal import SqlJournal
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import ManualClock, app, deployment, push
 

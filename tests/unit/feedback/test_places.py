@@ -11,13 +11,12 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked, PullRequestOpened, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import State
-from bridge.githosts.showing.comment import marker
-from bridge.githosts.showing.pace import Pace
-from bridge.githosts.showing.planning import LOOKS_AGAIN, Plans, Use, concerns, shows_of
+from bridge.githosts.comment import marker
+from bridge.githosts.publishers import Pace
+from bridge.githosts.subscriptions import LOOKS_AGAIN, Plans, Use, concerns, shows_of
 from bridge.ports.feedback import Occasion, Story
-from bridge.ports.host_api import Comment, CommitState, PullRequest
-from bridge.ports.outcomes import Explained, Outcome
-from bridge.ports.targets import Target
+from bridge.ports.githosts import Comment, CommitState, PullRequest
+from bridge.ports.outcomes import Explained, Outcome, Target
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import app, deployment, push
 

@@ -7,10 +7,9 @@ import pytest
 
 from bridge.core import trace
 from bridge.core.lifecycle import State
-from bridge.journey.feedback.feedback import together
+from bridge.pipeline.outbox import together
 from bridge.ports.feedback import Occasion, Story
-from bridge.ports.outcomes import Outcome
-from bridge.ports.targets import Target, about_delivery
+from bridge.ports.outcomes import Outcome, Target, about_delivery
 from tests.fakes.journey import push
 from tests.worlds.feedback_stage import Stage, card
 
@@ -138,7 +137,7 @@ def test_a_planner_that_fails_does_not_keep_others_from_planning(
 
     occasion = Occasion(push(), None, Outcome(7, "delivery-7", ()), {})
 
-    with caplog.at_level(logging.ERROR, "bridge.journey.feedback.feedback"):
+    with caplog.at_level(logging.ERROR, "bridge.pipeline.outbox"):
         assert together([broken, lambda o: [card(str(o.outcome.seq))]])(occasion) == [card("7")]
 
     assert "can't be planned" in caplog.text

@@ -8,14 +8,10 @@ from hypothesis import strategies as st
 
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
-from bridge.githosts.showing.standing import WHY_NOT, standings
-from bridge.githosts.showing.statuses import (
-    Said,
-    deployment_status,
-    status_of,
-)
+from bridge.githosts.comment import WHY_NOT, standings
+from bridge.githosts.statuses import Said, deployment_status, status_of
 from bridge.ports.feedback import Story
-from bridge.ports.host_api import CommitState
+from bridge.ports.githosts import CommitState
 from bridge.ports.outcomes import Explained
 from tests.fakes.journey import deployment
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from bridge.core.errors import TooEarly
-from bridge.core.pacing import Limit, next_turn, rank_favoured
-from bridge.journey.feedback.turns import Turns
+from bridge.pipeline.rate_limit import Turns
+from bridge.ports.feedback import Limit, next_turn, rank_favoured
 from tests.fakes.journey import ManualClock
 from tests.worlds.feedback_stage import Stage, card
 

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from bridge.core.errors import NotFound
-from bridge.githosts.asking.answers import Answer
-from bridge.githosts.asking.client import cut, numeric, part
-from bridge.githosts.asking.heads import Heads
+from bridge.githosts.access import Heads
 from bridge.githosts.github.access import named
+from bridge.githosts.http import Answer, cut, numeric, part
 
 
 @pytest.mark.parametrize("name", ["my-org/mono", "a.b/c_d.e", "O/R", "x/..y"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
-from bridge.githosts.asking.answers import Answer, Request, error_in, fit, trouble, words_in
+from bridge.githosts.http import Answer, Request, error_in, fit, trouble, words_in
 
 NOW = 1_700_000_000.0
 READ = Request("github", "GET", "/repos/o/r/hooks", "ghp_secret")

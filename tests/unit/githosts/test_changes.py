@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unreachable
-from bridge.githosts.asking.answers import Answer
-from bridge.githosts.github import changes as github_changes
-from bridge.githosts.gitlab import changes as gitlab_changes
-from bridge.ports.host_api import ChangeSet
+from bridge.githosts.github import api as github_changes
+from bridge.githosts.gitlab import api as gitlab_changes
+from bridge.githosts.http import Answer
+from bridge.ports.githosts import ChangeSet
 
 OLD, NEW = "a" * 40, "b" * 40
 

@@ -8,7 +8,7 @@ from multidict import CIMultiDict
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
 from bridge.core.events import Ignored
 from bridge.githosts.github.webhooks import MOST_COMMITS, MOST_FILES, GitHub
-from bridge.githosts.receiving.payload import LIMIT
+from bridge.githosts.webhook import LIMIT
 
 A, B, NONE = "a" * 40, "b" * 40, "0" * 40
 DELIVERY = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "4a7ab2c5"}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.core.errors import MalformedPayload
 from bridge.core.events import RefPushed
 from bridge.githosts.github.webhooks import GitHub
-from bridge.githosts.receiving.payload import LARGE, load, without_nul
+from bridge.githosts.webhook import LARGE, load, without_nul
 from bridge.ports.githosts import APART
 
 HOST = GitHub(["secret"])

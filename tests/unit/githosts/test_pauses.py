@@ -5,8 +5,7 @@ import time
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.githosts.asking.answers import Answer
-from bridge.githosts.asking.pauses import Pauses
+from bridge.githosts.http import Answer, Pauses
 from tests.fakes.journey import ManualClock
 
 LIMITED = Answer(403, {}, {"message": "You have exceeded a secondary rate limit"})

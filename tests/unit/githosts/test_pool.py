@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.githosts.asking.pool import Bounds, Pool, TooLong
+from bridge.githosts.pool import Bounds, Pool, TooLong
 from tests.unit.embedded.support import until
 
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.core.globs import Glob, GlobError
-from bridge.core.globs.automaton import Meter
-from bridge.core.globs.backtrack import Backtracker
-from bridge.core.globs.matcher import Matcher
-from bridge.core.globs.syntax import Alt, At, Chars, Look, Place, Repeat, Seq
+from bridge.core.matching import Glob, GlobError
+from bridge.core.matching.automaton import Meter
+from bridge.core.matching.backtrack import Backtracker
+from bridge.core.matching.glob import Matcher
+from bridge.core.matching.regex import Alt, At, Chars, Look, Place, Repeat, Seq
 
 LIMIT = 0.1  # seconds
 UNITS = st.sampled_from([Chars(((97, 97),)), Chars(((98, 98),)), Chars(((97, 98),)), Chars(())])

@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.core.errors import Rejected
-from bridge.core.globs import Glob, GlobError, GlobThrows, GlobUnsupported
-from bridge.core.globs.translate import translate
+from bridge.core.matching import Glob, GlobError, GlobThrows, GlobUnsupported
+from bridge.core.matching.translate import translate
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.core.globs import Glob, GlobError, GlobThrows, Meter
-from bridge.core.globs.anchors import Anchor, AnchorKind, outline
-from bridge.core.watch_paths.index import WatchIndex
-from bridge.core.watch_paths.patterns import Hit, WatchPaths
+from bridge.core.matching import Glob, GlobError, GlobThrows, Meter
+from bridge.core.matching.anchors import Anchor, AnchorKind, outline
+from bridge.core.matching.watch_paths import Hit, WatchIndex, WatchPaths
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.core.watch_paths.lint import lint
+from bridge.core.matching.lint import lint
 
 
 def codes(patterns, semantics="exclude"):

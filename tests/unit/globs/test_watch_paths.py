@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.core.globs import GlobError, GlobThrows
-from bridge.core.watch_paths.patterns import Hit, WatchPaths
+from bridge.core.matching import GlobError, GlobThrows
+from bridge.core.matching.watch_paths import Hit, WatchPaths
 
 
 @pytest.mark.parametrize("patterns", [None, [], ()])

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bridge.core.globs import GlobError, GlobThrows, Picomatch
-from bridge.core.watch_paths.patterns import WatchPaths
+from bridge.core.matching import GlobError, GlobThrows, Picomatch
+from bridge.core.matching.watch_paths import WatchPaths
 
 VERSIONS: tuple[Picomatch, ...] = ("2.3.1", "2.3.2")
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack.cards.board import Board
-from bridge.chats.slack.cards.planning import card
-from bridge.chats.slack.drawing.facts import Links
+from bridge.chats.slack.board import Board
+from bridge.chats.slack.cards import card
+from bridge.chats.slack.facts import Links
 from bridge.core.errors import Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Change, Deployment, State

@@ -5,15 +5,14 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack.cards.card import render_card
-from bridge.chats.slack.commands.answers import status_of
-from bridge.chats.slack.drawing import names
-from bridge.chats.slack.drawing.around import Around, around_of
-from bridge.chats.slack.drawing.facts import Links
-from bridge.chats.slack.drawing.messages import Message
+from bridge.chats.slack import names
+from bridge.chats.slack.answers import status_of
+from bridge.chats.slack.blocks import Message
+from bridge.chats.slack.cards import render_card
+from bridge.chats.slack.facts import Around, Links, around_of
+from bridge.core.apps import App, Source, SourceType
 from bridge.core.events import Action
 from bridge.core.lifecycle import State
-from bridge.core.watch import App, Source, SourceType
 from bridge.ports.feedback import Story
 from tests.scenes.slack import LINKS, NOON, OTHER, PUSHED, SEEN, WEB, deployment
 

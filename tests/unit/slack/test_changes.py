@@ -7,16 +7,24 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack.cards.planning import Channels
-from bridge.chats.slack.configuring.change_views import told as told_text
-from bridge.chats.slack.configuring.changes import CHANGED, TOLD, ChangeNotes, ChangePlans, Told
-from bridge.chats.slack.drawing import names
+from bridge.chats.slack import names
+from bridge.chats.slack.cards import Channels
+from bridge.chats.slack.config_changes import CHANGED, TOLD, ChangeNotes, ChangePlans, Told
+from bridge.chats.slack.config_views import told as told_text
 from bridge.core.decision import Reason, because
 from bridge.core.errors import Refused, TooEarly, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.ports.feedback import Occasion, Story
-from bridge.ports.outcomes import UNKNOWN, WAITS, Audited, Outcome
-from bridge.ports.targets import Memory, Target, about_change, about_delivery
+from bridge.ports.outcomes import (
+    UNKNOWN,
+    WAITS,
+    Audited,
+    Memory,
+    Outcome,
+    Target,
+    about_change,
+    about_delivery,
+)
 from tests.fakes.journey import app
 from tests.scenes.slack_provider import note
 

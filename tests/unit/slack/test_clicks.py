@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bridge.chats.slack.commands.clicks import Clicks, one_time
-from bridge.core.commands import CHAT_HOST
+from bridge.chats.slack.parts import Clicks, one_time
+from bridge.core.events import CHAT_HOST
 from bridge.ports.inbox import Delivery, DeliveryState
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.chats.slack.cards.lines import render_line
+from bridge.chats.slack.cards import render_line
 from bridge.core.lifecycle import Change, State
 from tests.scenes.slack import LINKS, LOG, NOON, WEB, deployment
 

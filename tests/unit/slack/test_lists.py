@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack.commands import answers, pickers
-from bridge.chats.slack.drawing import names
-from bridge.chats.slack.drawing.messages import View
-from bridge.chats.slack.home import page
+from bridge.chats.slack import answers, home, names, pickers
+from bridge.chats.slack.blocks import View
 from bridge.core.lifecycle import State
 from tests.scenes.slack import API, DOCS, LINKS, WEB, busy, deployment, many
 
@@ -74,27 +72,27 @@ def test_a_page_that_can_not_be_read_is_the_first(value: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "[]", '{"page": "x", "project": ""}', '{"page": 1e999}'])
 def test_a_home_that_can_not_be_read_begins_at_its_beginning(text: str) -> None:
-    assert page.read_shown(text) == page.Shown()
+    assert home.read_shown(text) == home.Shown()
 
 
 def test_a_home_remembers_its_page_and_its_project() -> None:
     crowd = many(200)
-    view = page.render_home(crowd, busy(crowd), shown=page.Shown(99, "team-07"), links=LINKS)
+    view = home.render_home(crowd, busy(crowd), shown=home.Shown(99, "team-07"), links=LINKS)
 
-    assert page.read_shown(view["private_metadata"]) == page.Shown(1, "team-07")
+    assert home.read_shown(view["private_metadata"]) == home.Shown(1, "team-07")
 
 
 def test_a_project_may_be_named_as_anything() -> None:
     apps = [replace(WEB, id=name, project=name) for name in ("*", "", "<all>")]
-    view = page.render_home(apps, [], links=LINKS)
+    view = home.render_home(apps, [], links=LINKS)
 
     select = next(one for one in acting(view) if one["action_id"] == names.HOME_FILTER)
     assert len({one["value"] for one in select["options"]}) == 4
-    assert page.read_shown(view["private_metadata"]) == page.Shown()
+    assert home.read_shown(view["private_metadata"]) == home.Shown()
 
 
 def test_a_home_offers_what_somebody_may_do() -> None:
-    view = page.render_home([WEB, API], [], deployable={WEB.id}, configurable={API.id}, links=LINKS)
+    view = home.render_home([WEB, API], [], deployable={WEB.id}, configurable={API.id}, links=LINKS)
 
     offered = {(one["action_id"], one.get("value")) for one in acting(view)}
     assert (names.HOME_DEPLOY, WEB.id) in offered
@@ -105,13 +103,13 @@ def test_a_home_offers_what_somebody_may_do() -> None:
 
 def test_a_home_shows_what_runs_what_failed_and_what_to_look_after() -> None:
     now = [deployment(State.RUNNING, WEB), deployment(State.FAILED, API)]
-    view = page.render_home([WEB, API, DOCS], now, links=LINKS)
+    view = home.render_home([WEB, API, DOCS], now, links=LINKS)
 
     heads = [block["text"]["text"] for block in view["blocks"] if block["type"] == "header"]
     assert heads == ["Under way", "Failed lately", "To look after", "Your apps"]
 
 
 def test_a_home_shows_nothing_of_apps_that_are_not_given() -> None:
-    view = page.render_home([WEB], [deployment(State.FAILED, API)], links=LINKS)
+    view = home.render_home([WEB], [deployment(State.FAILED, API)], links=LINKS)
 
     assert "api" not in str(view)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.chats.slack.drawing.mrkdwn import (
+from bridge.chats.slack.mrkdwn import (
     code,
     code_block,
     code_blocks,

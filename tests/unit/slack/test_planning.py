@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.chats.slack.cards.planning import CARD, NOTICE, Cards, Channels, card, lane_of
+from bridge.chats.slack.cards import CARD, NOTICE, Cards, Channels, card, lane_of
 from bridge.core.decision import Reason, because
 from bridge.core.events import Action, Asked
 from bridge.ports.feedback import Occasion

@@ -10,22 +10,20 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bridge.chats.slack.configuring.build_form import (
+from bridge.chats.slack import names
+from bridge.chats.slack.blocks import depends_on, given_in
+from bridge.chats.slack.config_forms import (
     build_fields,
     build_wanted,
     environment_fields,
     environment_wanted,
 )
-from bridge.chats.slack.configuring.source_fields import source_fields
-from bridge.chats.slack.configuring.source_form import SourceForm
-from bridge.chats.slack.configuring.source_wanted import block_of, source_wanted
-from bridge.chats.slack.configuring.views import About, part_view, read_about
-from bridge.chats.slack.drawing import names
-from bridge.chats.slack.drawing.fields import depends_on, given_in
-from bridge.core.configuring.difference import difference
-from bridge.core.configuring.merge import WantedVariables, merge
+from bridge.chats.slack.config_views import About, part_view, read_about
+from bridge.chats.slack.source_form import SourceForm, block_of, source_fields, source_wanted
+from bridge.core.apps import AppKind, Prereleases, Rules, SourceType, Trigger
+from bridge.core.configuration.difference import difference
+from bridge.core.configuration.merge import WantedVariables, merge
 from bridge.core.errors import Rejected, Unfit
-from bridge.core.watch import AppKind, Prereleases, Rules, SourceType, Trigger
 from bridge.ports.backends import GitRepository
 from tests.oracles.slack_rules import faults
 from tests.scenes.slack import DOCS, WEB

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.chats.slack.receiving.reading import payload_of
+from bridge.chats.slack.door import payload_of
 from bridge.core.errors import MalformedPayload
 
 FORM = "application/x-www-form-urlencoded"

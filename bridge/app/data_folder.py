@@ -1,0 +1,119 @@
+"""Where everything is kept: files in a data directory, or a Postgres."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from bridge.core.errors import NotFound, Rejected
+from bridge.settings import Settings
+
+
+def database_url(settings: Settings) -> str | None:
+    """The Postgres that is set, as libpq reads it; None: SQLite in the data directory."""
+    url = settings.database_url
+    return url.get_secret_value() if url is not None else None
+
+
+def whereabouts(settings: Settings) -> str:
+    """Where everything is kept, for people; never with a password."""
+    return str(settings.data) if settings.database_url is None else "the database of DATABASE_URL"
+
+
+def must_be_there(settings: Settings) -> None:
+    """Raise NotFound where nothing was ever kept: a command should not make an empty store."""
+    if settings.database_url is None and not (settings.data / "journal.sqlite").exists():
+        raise NotFound(
+            f"nothing is kept in {settings.data} yet: start `dokploy-bridge serve`,"
+            " or set BRIDGE_DATA to where your bridge keeps its data"
+        )
+
+
+# ── Checks of the data folder: nobody else may write to it, and it holds no symbolic links ──────
+
+OWN_FOLDERS = ("embedded",)
+"""Folders in it that are checked in the same way."""
+
+_HARM = "who could have the bridge read or overwrite other files"
+_ELSEWHERE = "choose another folder with BRIDGE_DATA"
+
+
+def must_be_ours(data: Path) -> None:
+    """Check a data folder, and all folders above it, as far as they exist.
+
+    Raises:
+        Rejected: others may write to it or replace it, or there is a symbolic link in it.
+    """
+    mounted_for = _mounted_for(data)
+    try:
+        for parent in _above(data):
+            _check_parent(parent)
+        for folder in (data, *(data / name for name in OWN_FOLDERS)):
+            _check(folder, mounted_for)
+    except OSError as error:
+        raise Rejected(f"{data} can't hold the data ({error.strerror}); {_ELSEWHERE}") from error
+
+
+def _mounted_for(data: Path) -> int:
+    """Return the owner of a folder that is mounted as such, else root.
+
+    A container that runs as root gets folders of the machine's users. Whoever mounted one there
+    may do all that we may, and has chosen it.
+    """
+    whole = data.parent if data.name in OWN_FOLDERS else data
+    try:
+        return whole.stat().st_uid if os.geteuid() == 0 and whole.is_mount() else 0
+    except OSError:
+        return 0  # the checks that follow report it
+
+
+def _above(data: Path) -> Iterator[Path]:
+    """Each folder above it, also where links lead."""
+    yield from dict.fromkeys([*data.absolute().parents, *data.resolve().parents])
+
+
+def _check_parent(folder: Path) -> None:
+    """Raise Rejected where anybody may rename what is in a folder: it has no sticky bit."""
+    try:
+        mode = folder.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return  # whatever creates it reports the error
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise Rejected(
+            f"{folder} can be written to by everybody, {_HARM} by putting another data folder"
+            f" there: `chmod o-w {folder}` (or `chmod +t`, as of /tmp), or {_ELSEWHERE}"
+        )
+
+
+def _check(folder: Path, mounted_for: int) -> None:
+    try:
+        about = folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if not stat.S_ISDIR(about.st_mode):
+        return  # whatever opens it reports the error
+    if why := _open_to(about):
+        raise Rejected(
+            f"{folder} can be written to by {why}, {_HARM}: `chmod go-w {folder}`, or {_ELSEWHERE}"
+        )
+    if about.st_uid not in (os.geteuid(), 0, mounted_for):
+        raise Rejected(
+            f"{folder} belongs to another user ({about.st_uid}), {_HARM}:"
+            f" `chown -R {os.geteuid()} {folder}`, run the bridge as that user, or {_ELSEWHERE}"
+        )
+    with os.scandir(folder) as entries:
+        link = next((entry.path for entry in entries if entry.is_symlink()), None)
+    if link is not None:
+        raise Rejected(
+            f"{link} is a symbolic link, which the bridge does not follow in its data: remove it,"
+            " or put what it leads to in its place; a whole folder may be elsewhere by BRIDGE_DATA"
+        )
+
+
+def _open_to(about: os.stat_result) -> str:
+    """Return who else may write there, "" for nobody; a group of ours may, as on shared volumes."""
+    if about.st_mode & stat.S_IWOTH:
+        return "everybody"
+    if about.st_mode & stat.S_IWGRP and about.st_gid not in {os.getegid(), *os.getgroups()}:
+        return "a group that the bridge is not in"
+    return ""

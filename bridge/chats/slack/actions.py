@@ -1,0 +1,280 @@
+"""Buttons, pickers and what their dialogs bring back. Rights are checked when clicked."""
+
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
+from typing import Any
+
+from bridge.chats.slack import answers, names
+from bridge.chats.slack.api import tell_alone
+from bridge.chats.slack.blocks import modal, section
+from bridge.chats.slack.commands import later, open_view, reply_to, run, told, withdraw
+from bridge.chats.slack.outgoing import Outgoing, outgoing
+from bridge.chats.slack.parts import Parts, one_time, place_of
+from bridge.chats.slack.pickers import offered
+from bridge.core.access import Right
+from bridge.core.chat.grammar import Command, Verb, parse_chat
+from bridge.core.chat.replies import AppList, Configure, Denied, Reply, Sorry
+from bridge.core.errors import BridgeError
+from bridge.core.events import Action
+from bridge.core.lifecycle import Deployment
+from bridge.ports.chats import LogTail, Place
+
+LONGEST_OBJECTION = 1000
+
+Body = dict[str, Any]
+Work = Callable[[Parts, Body], Coroutine[Any, Any, Reply]]
+
+PICKED = {
+    names.PICK_DEPLOY: (Right.DEPLOY, Action.DEPLOY),
+    names.PICK_REDEPLOY: (Right.DEPLOY, Action.REDEPLOY),
+    names.PICK_CANCEL: (Right.CANCEL, Action.CANCEL),
+    names.PICK_PROVIDER: (Right.CONFIGURE, None),
+}
+
+
+def register(bolt: Any, parts: Parts) -> None:
+    """Listen to all buttons and pickers but those of Home and of the provider's dialogs."""
+    for name, action in (
+        (names.DEPLOYMENT_CANCEL, Action.CANCEL),
+        (names.DEPLOYMENT_REDEPLOY, Action.REDEPLOY),
+    ):
+        bolt.action(name)(_button(parts, _of_deployment(action)))
+    for name, action in ((names.APP_DEPLOY, Action.DEPLOY), (names.APP_REDEPLOY, Action.REDEPLOY)):
+        bolt.action(name)(_button(parts, _of_app(action)))
+    bolt.action(names.APP_PROVIDER)(_button(parts, _provider))
+    bolt.action(names.DEPLOYMENT_WHY)(_button(parts, _why))
+    bolt.action(names.SUGGEST_RUN)(_button(parts, _suggested, replaces=True))
+    bolt.action(names.APPS_PAGE)(_button(parts, _page, replaces=True))
+    bolt.action(names.DEPLOYMENT_LOG)(_log(parts))
+    bolt.options(names.APP_SEARCH)(_search(parts))
+    for callback_id in PICKED:
+        bolt.view(callback_id)(_picked(parts, callback_id))
+
+
+def value_of(body: Mapping[str, Any]) -> str:
+    """What the clicked button says; no proof of anything."""
+    return str(body["actions"][0].get("value") or "")
+
+
+# ── buttons ──────────────────────────────────────────────────────────────────
+
+
+def _button(parts: Parts, work: Work, *, replaces: bool = False) -> Callable[..., Awaitable[Any]]:
+    """Keep what a click asks for, acknowledge, then say what there is to say."""
+
+    async def on_click(ack: Any, body: Body) -> Any:
+        task = await parts.background.in_time(
+            reply_to(parts, body, _noted(parts, body, work)), "click"
+        )
+        parts.background.start(_tell(parts, body, task, replaces=replaces), "answer to a click")
+        return await ack()
+
+    return on_click
+
+
+async def _noted(parts: Parts, body: Body, work: Work) -> Reply:
+    reply = await work(parts, body)
+    what = str(body["actions"][0].get("action_id"))
+    parts.background.start(parts.commands.note(await parts.person(body), what, reply), "audit")
+    return reply
+
+
+async def _tell(parts: Parts, body: Body, task: Any, *, replaces: bool) -> None:
+    """Of a click that acts the card tells, if it stands there; all else is told to who clicked.
+
+    What was suggested and is done makes way for what the channel is told.
+    """
+    message: Outgoing | None = await task
+    if message is None:
+        return
+    if replaces and message.public:
+        await later(parts, body, message)
+        await withdraw(parts, body)
+    elif replaces:
+        await later(parts, body, message, replace_original=True)
+    elif not message.shown:
+        await later(parts, body, replace(message, public=False))
+
+
+def _of_deployment(action: Action) -> Work:
+    async def work(parts: Parts, body: Body) -> Reply:
+        deployment = await parts.journal.deployment(value_of(body))
+        if deployment is None:
+            return Sorry("That app is gone, or you may not see it.")
+        if action is Action.CANCEL and deployment.final and await _sees(parts, body, deployment):
+            return Sorry(f"It has ended already: it is {deployment.state}.")
+        one = deployment.id if action is Action.CANCEL else ""
+        return await _ask(parts, body, action, deployment.app_id, one)
+
+    return work
+
+
+async def _sees(parts: Parts, body: Body, deployment: Deployment) -> bool:
+    seen = parts.commands.apps(await parts.person(body), place_of(body), Right.VIEW)
+    return deployment.app_id in {one.id for one in seen}
+
+
+def _of_app(action: Action) -> Work:
+    async def work(parts: Parts, body: Body) -> Reply:
+        return await _ask(parts, body, action, value_of(body))
+
+    return work
+
+
+async def _ask(
+    parts: Parts, body: Body, action: Action, app_id: str, deployment: str = ""
+) -> Reply:
+    id_ = await parts.clicks.id_of(body)
+    person = await parts.person(body)
+    place = place_of(body)
+    return await parts.commands.ask(person, place, action, app_id, id_, deployment=deployment)
+
+
+async def _provider(parts: Parts, body: Body) -> Reply:
+    return await run(parts, body, Command(Verb.PROVIDER, value_of(body)), "")
+
+
+async def _why(parts: Parts, body: Body) -> Reply:
+    return await parts.commands.why(await parts.person(body), place_of(body), value_of(body))
+
+
+async def _suggested(parts: Parts, body: Body) -> Reply:
+    id_ = await parts.clicks.id_of(body)
+    return await run(parts, body, parse_chat(value_of(body)), id_)
+
+
+async def _page(parts: Parts, body: Body) -> Reply:
+    page, typed = answers.read_page(value_of(body))
+    reply = await run(parts, body, Command(Verb.APPS, rest=typed or None), "")
+    if isinstance(reply, AppList):
+        return AppList(reply.apps, reply.last, typed, page)
+    return reply
+
+
+# ── the log ──────────────────────────────────────────────────────────────────
+
+
+def _log(parts: Parts) -> Callable[..., Awaitable[Any]]:
+    async def on_log(ack: Any, body: Body) -> Any:
+        parts.background.start(told(parts, body, _show_log(parts, body)), "log")
+        return await ack()
+
+    return on_log
+
+
+async def _show_log(parts: Parts, body: Body) -> None:
+    """Open the dialog at once, since its trigger lasts three seconds; a backend may be slower."""
+    reading = modal(names.LOG_VIEW, "Log", [section("Reading the log…")], close="Close")
+    opened = await open_view(parts, body, reading)
+    try:
+        person = await parts.person(body)
+        found = await parts.commands.log_of(person, place_of(body), value_of(body))
+    except BridgeError as error:
+        found = Sorry(str(error))
+    if isinstance(found, LogTail):
+        view = answers.log_view(found.deployment, found.text)
+    else:
+        blocks = outgoing(found, parts.links).message.blocks
+        view = modal(names.LOG_VIEW, "Log", blocks, close="Close")
+    await parts.client.call("views.update", view_id=opened["view"]["id"], view=view)
+
+
+# ── pickers ──────────────────────────────────────────────────────────────────
+
+
+def _search(parts: Parts) -> Callable[..., Awaitable[Any]]:
+    async def on_search(ack: Any, body: Body) -> Any:
+        view = body.get("view") or {}
+        right, _ = PICKED.get(str(view.get("callback_id")), (Right.VIEW, None))
+        task = await parts.background.in_time(parts.person(body), "who searches")
+        if not task.done():
+            return await ack(options=[])
+        apps = parts.commands.apps(task.result(), _opened_in(view), right)
+        return await ack(**offered(apps, str(body.get("value") or "")))
+
+    return on_search
+
+
+def _picked(parts: Parts, callback_id: str) -> Callable[..., Awaitable[Any]]:
+    async def on_submit(ack: Any, body: Body) -> Any:
+        task = await parts.background.in_time(_submitted(parts, body, callback_id), "picked")
+        if not task.done():
+            parts.background.start(_tell_late(parts, body, task), "answer to a picked app")
+            return await ack()
+        reply = task.result()
+        if isinstance(reply, Configure):
+            parts.background.start(_configure(parts, body, reply), "configure")
+            reading = modal(callback_id, "Configure an app", [section("Reading…")], close="Close")
+            return await ack(response_action="update", view=reading)
+        if why := _objection(reply):
+            return await ack(response_action="errors", errors={names.APP_SEARCH: why})
+        parts.background.start(_tell_picked(parts, body, reply), "answer to a picked app")
+        return await ack()
+
+    return on_submit
+
+
+async def _submitted(parts: Parts, body: Body, callback_id: str) -> Reply:
+    """Do what was picked."""
+    view = body["view"]
+    _, action = PICKED[callback_id]
+    person = await parts.person(body)
+    place = _opened_in(view)
+    try:
+        if action is None:
+            typed = Command(Verb.PROVIDER, chosen(view))
+            reply = await parts.commands.answer(person, place, typed, "")
+        else:
+            id_ = one_time("view", view.get("id"), person.id)
+            reply = await parts.commands.ask(person, place, action, chosen(view), id_)
+    except BridgeError as error:
+        return Sorry(str(error))
+    what = str(action or Verb.PROVIDER)
+    parts.background.start(parts.commands.note(person, what, reply), "audit")
+    return reply
+
+
+def _objection(reply: Reply) -> str:
+    """What keeps it from being done, in words that stand in the dialog; "" where nothing does."""
+    if isinstance(reply, Denied):
+        why = f"{reply.why} These lines of bridge.yaml would grant it:\n{reply.lines}"
+        return why[:LONGEST_OBJECTION]
+    return reply.why[:LONGEST_OBJECTION] if isinstance(reply, Sorry) else ""
+
+
+async def _tell_late(parts: Parts, body: Body, task: Any) -> None:
+    reply: Reply = await task
+    if isinstance(reply, Configure):  # there is no dialog any more to go on in
+        reply = Sorry("That took too long: open it again.")
+    await _tell_picked(parts, body, reply)
+
+
+async def _tell_picked(parts: Parts, body: Body, reply: Reply) -> None:
+    """The dialog is closed by now: tell what no card shows where it was opened."""
+    channel = _opened_in(body["view"]).channel
+    message = outgoing(reply, parts.links, {channel} - {""})
+    if not message.shown:
+        said = message.message.body()
+        await tell_alone(parts.client, channel, str(body["user"]["id"]), said)
+
+
+async def _configure(parts: Parts, body: Body, reply: Configure) -> None:
+    """The dialog shows that something comes; now it comes."""
+    message = await parts.configure(parts, body, reply.app)
+    if message is not None:
+        view = modal(names.PICK_PROVIDER, "Configure an app", message.message.blocks, close="Close")
+        await parts.client.call("views.update", view_id=body["view"]["id"], view=view)
+
+
+def chosen(view: Mapping[str, Any]) -> str:
+    """The id of the app that was picked; "" where none was."""
+    values = (view.get("state") or {}).get("values") or {}
+    field = values.get(names.APP_SEARCH, {}).get(names.APP_SEARCH, {})
+    return str((field.get("selected_option") or {}).get("value") or "")
+
+
+def _opened_in(view: Mapping[str, Any]) -> Place:
+    """The channel that a dialog was opened in, which we gave it ourselves."""
+    channel = str(view.get("private_metadata") or "")
+    return Place(channel if re.fullmatch(r"[A-Z0-9]{2,40}", channel) else "")

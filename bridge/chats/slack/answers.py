@@ -1,0 +1,445 @@
+"""What a command is answered with: how apps stand, what was, and why."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.chats.slack import names
+from bridge.chats.slack.blocks import (
+    SECTION_TEXT,
+    Block,
+    Element,
+    Message,
+    View,
+    actions,
+    button,
+    context,
+    divider,
+    modal,
+    paragraphs,
+    section,
+)
+from bridge.chats.slack.cards import cancel_button
+from bridge.chats.slack.facts import (
+    ICONS,
+    NOTE,
+    Links,
+    Standing,
+    asked_by,
+    brief,
+    broken,
+    changed,
+    commit_of,
+    icon_of,
+    joined,
+    label_of,
+    newest_at,
+    ref_of,
+    remark,
+    source_of,
+    standings,
+    still_open,
+    took,
+    verdict_of,
+)
+from bridge.chats.slack.mrkdwn import (
+    NOTHING,
+    clean,
+    clean_lines,
+    code,
+    code_block,
+    code_blocks,
+    escape,
+    moment,
+    prose,
+)
+from bridge.chats.slack.pickers import matching
+from bridge.core.apps import App, Trigger
+from bridge.core.decision import Reason
+from bridge.core.failure import MOST_CHARACTERS
+from bridge.core.lifecycle import Deployment
+from bridge.core.log_text import end_of, redact
+from bridge.ports.outcomes import Explained
+
+PAGE = 25
+"""So many apps stand on a page of a list."""
+
+MOST_LINES = 15
+LOG_BLOCKS = 8
+
+
+def status_of(app: App, deployments: Sequence[Deployment], links: Links) -> Message:
+    """How one app stands; its deployments come newest first."""
+    newest = deployments[0] if deployments else None
+    verdict = verdict_of(newest) if newest else "was never deployed from here"
+    lines = [f"{icon_of(newest)}  {label_of(app)} {verdict}"]
+    if newest:
+        lines.append(brief(newest, app, links, said=100))
+    blocks: list[Block] = [section("\n".join(lines))]
+    if newest and (note := remark(newest)):
+        blocks.append(context(note))
+    blocks.append(context(f"It {_waits(app)}"))
+    blocks.append(actions(*_app_buttons(app, newest)))
+    text = f"{escape(app.label, 200)} {verdict}"
+    return Message(text, tuple(blocks))
+
+
+def status_all(apps: Sequence[App], deployments: Sequence[Deployment], links: Links) -> Message:
+    """How all apps stand: what moves and what is broken first, the rest as a number."""
+    known = {app.id: app for app in apps}
+    moving = [one for one in still_open(deployments) if one.app_id in known]
+    failed = broken(standings(apps, deployments))
+    calm = len(apps) - len({one.app_id for one in [*moving, *failed]})
+    blocks: list[Block] = []
+    if moving:
+        lines = [_line(one, known[one.app_id], links) for one in moving]
+        blocks.append(section(_listed("*Under way*", lines)))
+    if failed:
+        lines = [_line(one, known[one.app_id], links) for one in failed]
+        blocks.append(section(_listed("*Needs a look*", lines)))
+    rest = f"{_many(calm, 'other app')} at rest" if moving or failed else _calm(len(apps))
+    blocks.append(context(rest) if blocks else section(f":white_check_mark:  {rest}"))
+    text = f"{len(moving)} under way, {len(failed)} failed, {calm} at rest"
+    return Message(text, tuple(blocks))
+
+
+def history(app: App, deployments: Sequence[Deployment], links: Links) -> Message:
+    """The newest deployments of an app, newest first."""
+    title = f"*History of {escape(app.label, 200)}*"
+    if not deployments:
+        return Message(*_alike(f"{title}\nIt was never deployed from here."))
+    blocks: list[Block] = [section(title)]
+    for one in deployments[:MOST_LINES]:
+        head = joined(f"{ICONS[one.state]}  {brief(one, app, links)}", took(one))
+        about = asked_by(one)
+        blocks.append(section(f"{head}\n{about}"))
+    text = f"{escape(app.label, 200)}: {_many(len(deployments), 'deployment')}"
+    return Message(text, tuple(blocks))
+
+
+def why(
+    app: App,
+    explained: Sequence[Explained],
+    links: Links,
+    remarks: Sequence[str] = (),
+    *,
+    gone: bool = False,
+) -> Message:
+    """Why pushes did or did not deploy an app, newest first.
+
+    Args:
+        gone: it was deleted at its backend, so it waits for nothing.
+        remarks: what else there is to say, as what came nearest to its watch paths.
+    """
+    title = f"*Why {escape(app.label, 200)} was or was not deployed*"
+    if not explained:
+        nothing = "Nothing has come for it yet: no push, no tag, no command."
+        waits = "" if gone else f"\nIt {_waits(app)}"
+        return Message(*_alike(f"{title}\n{nothing}{waits}"))
+    blocks: list[Block] = [section(title)]
+    blocks += [_verdict(one, app, links) for one in explained[:MOST_LINES]]
+    blocks += [context(f":bulb: {prose(one, 1000)}") for one in remarks[:3]]
+    if not gone:
+        blocks.append(context(f"Now it {_waits(app)}"))
+    newest = explained[0].decision
+    told = "deployed" if newest.deploy else "not deployed"
+    text = f"{escape(app.label, 200)} {told}: {prose(newest.evidence, NOTE)}"
+    return Message(text, tuple(blocks))
+
+
+def _verdict(one: Explained, app: App, links: Links) -> Block:
+    decision = one.decision
+    sign, told = (":rocket:", "Deploys") if decision.deploy else (":fast_forward:", "Left alone")
+    if decision.reason in (Reason.CANCEL_ASKED, Reason.CANCEL_ONE_ASKED):
+        sign, told = ":no_entry_sign:", "Cancels"
+    if decision.reason is Reason.CONFIGURE_ASKED:
+        sign, told = ":gear:", "Configures"
+    head = joined(
+        f"{sign}  *{told}*  {code(decision.reason, 60)}",
+        " ".join(filter(None, (ref_of(one.ref), commit_of(one.commit, app, links)))),
+        moment(one.at),
+    )
+    return section(f"{head}\n{prose(decision.evidence, NOTE)}")
+
+
+def list_apps(
+    apps: Sequence[App],
+    deployments: Sequence[Deployment],
+    *,
+    typed: str = "",
+    page: int = 1,
+    links: Links,
+) -> Message:
+    """The apps that fit what was typed, a page of them."""
+    found = matching(apps, typed)
+    if not found:
+        fits = f" that fits {code(typed, 60)}" if code(typed, 60) else ""
+        return Message(*_alike(f"There is no app{fits}."))
+    pages = -(-len(found) // PAGE)
+    page = min(max(page, 1), pages)
+    shown = found[(page - 1) * PAGE : page * PAGE]
+    lines = [_app_line(one, links) for one in standings(shown, deployments)]
+    blocks = paragraphs(lines)
+    first = (page - 1) * PAGE + 1
+    place = f"{first} to {first + len(shown) - 1} of {len(found)}"
+    if pages > 1:
+        following = page % pages + 1
+        to_next = "Next page" if following > page else "First page"
+        turn = button(to_next, names.APPS_PAGE, _write_page(following, typed))
+        blocks += [divider(), section(f"Apps {place}", turn)]
+    else:
+        blocks.append(context(_many(len(found), "app")))
+    return Message(f"Apps {place}", tuple(blocks))
+
+
+def read_page(value: str) -> tuple[int, str]:
+    """The page and the filter that an `apps.page` button asks for; the first where unreadable."""
+    try:
+        page, typed = json.loads(value)
+        return int(page), str(typed)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return 1, ""
+
+
+def _write_page(page: int, typed: str) -> str:
+    return json.dumps([page, typed[:200]], ensure_ascii=False)
+
+
+def log_view(deployment: Deployment, tail: str) -> View:
+    """A modal with the end of a deployment's log, redacted."""
+    head = f"{ICONS[deployment.state]}  *{escape(deployment.app, 200)}*"
+    blocks: list[Block] = [section(f"{head} {verdict_of(deployment)}")]
+    shown = clean_lines(redact(end_of(tail, MOST_CHARACTERS))).strip()
+    if shown:
+        blocks += [section(text) for text in code_blocks(shown, SECTION_TEXT, LOG_BLOCKS)]
+        blocks.append(context("The end of the log; what looks like a secret is hidden."))
+    else:
+        blocks.append(section("The backend has no log of it, or can't tell it now."))
+    return modal(names.LOG_VIEW, "Log", blocks, close="Close")
+
+
+def _app_line(one: Standing, links: Links) -> str:
+    name = f"{icon_of(one.newest)}  {label_of(one.app)}"
+    if one.newest is None:
+        return joined(name, escape(source_of(one.app), 80))
+    commit = changed(one.newest, one.app, links, 0)
+    return joined(name, ref_of(one.newest.ref), commit, newest_at(one.newest))
+
+
+def _line(deployment: Deployment, app: App, links: Links) -> str:
+    name = f"{ICONS[deployment.state]}  {label_of(app)}"
+    return joined(name, changed(deployment, app, links, 30), newest_at(deployment))
+
+
+def _listed(title: str, lines: Sequence[str]) -> str:
+    """Lines under a title, as many as fit into one section."""
+    kept: list[str] = [title]
+    for at, line in enumerate(lines):
+        if len("\n".join([*kept, line])) > SECTION_TEXT - 50 or at == MOST_LINES:
+            kept.append(f"and {len(lines) - at} more")
+            break
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def _waits(app: App) -> str:
+    """What makes it deploy, as a sentence without its subject."""
+    where = escape(source_of(app), 160)
+    if not app.pushed:
+        return f"is deployed by no push: {where}"
+    what = "tags" if app.waits_for is Trigger.TAG else "pushes"
+    watched = app.watched or ()
+    if app.waits_for is Trigger.TAG or not watched:
+        return f"deploys on {what}: {where}"
+    paths = ", ".join(filter(None, (code(path, 60) for path in watched[:3])))
+    more = ", …" if len(watched) > 3 else ""
+    return f"deploys on {what} that change {paths}{more}: {where}"
+
+
+def _app_buttons(app: App, newest: Deployment | None) -> list[Element]:
+    if newest is not None and not newest.final:
+        return [cancel_button(newest), button("Why", names.DEPLOYMENT_WHY, newest.id)]
+    shown = [button("Deploy", names.APP_DEPLOY, app.id)]
+    if newest is not None:
+        shown.append(button("Redeploy", names.APP_REDEPLOY, app.id))
+    return [*shown, button("Configure", names.APP_PROVIDER, app.id)]
+
+
+def _calm(apps: int) -> str:
+    return f"All quiet: {_many(apps, 'app')} at rest" if apps else "There are no apps yet."
+
+
+def _alike(text: str) -> tuple[str, tuple[Block, ...]]:
+    return text, (section(text),)
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+# ── What the door itself answers: help, refusals, errors, and what was probably meant ───────────
+
+COMMAND = "/dokploy"
+MOST_SUGGESTED = 5
+MOST_NAMED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """What a command does, and how it is written; mrkdwn of ours."""
+
+    usage: str
+    does: str
+    more: str = ""
+
+
+HELP: Mapping[str, Help] = {
+    "deploy": Help(
+        "deploy APP[@BRANCH]",
+        "deploys the head of the app's branch",
+        "The backend builds the branch that the app is configured with; `@BRANCH` only makes"
+        " sure that it is the one you mean. Without APP you pick one.",
+    ),
+    "redeploy": Help(
+        "redeploy APP",
+        "builds again what is checked out, and fetches nothing",
+    ),
+    "cancel": Help(
+        "cancel APP",
+        "cancels what waits, and what runs where the backend can",
+        "What is live stays live.",
+    ),
+    "status": Help(
+        "status [APP]",
+        "says how an app stands, or all of them",
+    ),
+    "history": Help("history APP", "lists an app's newest deployments"),
+    "why": Help(
+        "why APP [COMMIT]",
+        "says why pushes did or did not deploy an app",
+        "With a commit only what that one led to.",
+    ),
+    "apps": Help("apps [FILTER]", "lists the apps that you may see"),
+    "provider": Help(
+        "provider APP",
+        "configures an app's source, trigger and build",
+        "You see what changes before anything is saved, and can undo it.",
+    ),
+    "whoami": Help("whoami", "says who you are here, and what you may do"),
+    "help": Help("help [COMMAND]", "tells more about a command"),
+}
+"""By command, in the order in which help lists them."""
+
+SHORT = ("deploy", "redeploy", "cancel", "provider")
+"""Those that are commands of their own as well, as in `/deploy APP`."""
+
+
+def help_about(command: str | None = None) -> Message:
+    """All commands, or one of them; all where there is no such command."""
+    one = HELP.get(command or "")
+    if one is None or command is None:
+        return _all_commands()
+    usage = f"`{COMMAND} {one.usage}`"
+    lines = [f"{usage}  {one.does}."]
+    if one.more:
+        lines.append(one.more)
+    blocks: list[Block] = [section("\n".join(lines))]
+    if command in SHORT:
+        blocks.append(context(f"Shorter: `/{one.usage}`"))
+    return Message(f"{COMMAND} {one.usage}: {one.does}", tuple(blocks))
+
+
+def _all_commands() -> Message:
+    lines = [f"`{COMMAND} {one.usage}`  {one.does}" for one in HELP.values()]
+    short = ", ".join(f"`/{command}`" for command in SHORT)
+    names_ = "APP is a name as `shop/web`, or its beginning where only one app has it."
+    blocks = (section("\n".join(lines)), context(f"Short: {short}. {names_}"))
+    return Message(f"{COMMAND} {' | '.join(HELP)}", blocks)
+
+
+def whoami(who: str, rights: Mapping[str, Sequence[str]], apps: int) -> Message:
+    """What a person may do.
+
+    Args:
+        rights: the labels of the apps by right, as "deploy".
+        apps: how many apps there are.
+    """
+    lines = [
+        f"{':white_check_mark:' if labels else ':no_entry_sign:'}  *{escape(right, 40)}*"
+        f"  ·  {_named(labels, apps)}"
+        for right, labels in rights.items()
+    ]
+    name = escape(who, 200) or NOTHING
+    blocks = (section(f"You are {name}."), section("\n".join(lines) or NOTHING))
+    may = [right for right, labels in rights.items() if labels]
+    text = f"You are {name}; you may {escape(', '.join(may), 200) or 'do nothing here'}"
+    return Message(text, blocks)
+
+
+def _named(labels: Sequence[str], apps: int) -> str:
+    if not labels:
+        return "nothing"
+    if len(labels) == apps > 1:
+        return f"all {apps} apps"
+    shown = ", ".join(escape(one, 60) for one in labels[:MOST_NAMED])
+    more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
+    return shown + more
+
+
+def refused(right: str, target: str, *, why: str = "", grant: str = "") -> Message:
+    """That somebody may not do something.
+
+    Args:
+        right: the missing one, as "deploy".
+        target: an app's label, or what else it is about; "" where it is about nothing.
+        why: the rule that refused, in words.
+        grant: the lines of `bridge.yaml` that would allow it.
+    """
+    what = f"{escape(right, 40)} {escape(target, 200)}".strip()
+    said = f":lock:  *You may not {what}.*"
+    # The heading has said the first half of it already.
+    if shown := _capital(prose(why.removeprefix(f"You may not {right} {target}: "), 1000)):
+        said += f"\n{shown}"
+    blocks: list[Block] = [section(said)]
+    if grant:
+        blocks.append(context("Whoever keeps `bridge.yaml` can allow it with these lines:"))
+        blocks.append(section(code_block(grant, SECTION_TEXT)))
+    return Message(f"You may not {what}.", tuple(blocks))
+
+
+def problem(said: str, *, remedy: str = "") -> Message:
+    """That something did not work, and how to mend it."""
+    shown = prose(said, 1500) or "Something went wrong."
+    blocks: list[Block] = [section(f":warning:  {_capital(shown)}")]
+    if mending := prose(remedy, 1000):
+        blocks.append(context(mending))
+    return Message(_capital(shown), tuple(blocks))
+
+
+def notice(said: str) -> Message:
+    """A plain answer that all went well, as "kept; it waits for the backend"."""
+    shown = _capital(prose(said, 1500)) or "Done."
+    return Message(shown, (section(shown),))
+
+
+def did_you_mean(said: str, commands: Sequence[str]) -> Message:
+    """What was wrong, and what was probably meant, to be run with a click.
+
+    Args:
+        commands: whole texts after the slash command, e.g. "deploy shop/web".
+    """
+    shown = _capital(prose(said, 1000)) or NOTHING
+    fitting = [one for one in commands if clean(one) == one and 0 < len(one) <= 200]
+    blocks: list[Block] = [section(f":thinking_face:  {shown}")]
+    if fitting:
+        blocks.append(context("Did you mean"))
+    blocks += [
+        section(code(f"{COMMAND} {one}", 250), button("Run", names.SUGGEST_RUN, one))
+        for one in fitting[:MOST_SUGGESTED]
+    ]
+    meant = ", ".join(escape(one, 100) for one in fitting[:MOST_SUGGESTED])
+    return Message(f"{shown} Did you mean {meant}?" if meant else shown, tuple(blocks))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,1 +1,0 @@
-"""Slack's Web API, and what is asked or told there."""

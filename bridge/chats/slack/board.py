@@ -1,0 +1,372 @@
+"""Keeps cards and their threads as things stand: posted once, then updated in place.
+
+Level, not edge: whatever has happened in between is one update of the card and one message in
+its thread. What can't be repeated is announced in the target's memory before it is sent; after
+a crash in between it is looked for in the channel by the metadata that each message carries,
+where the app may read it.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bridge.chats.slack.answers import problem
+from bridge.chats.slack.api import (
+    History,
+    People,
+    SlackClient,
+    code_of,
+    surely_not_done,
+    tell_alone,
+)
+from bridge.chats.slack.blocks import Message
+from bridge.chats.slack.cards import LOUD, Line, card, render_card, render_line
+from bridge.chats.slack.facts import Links, around_of
+from bridge.core.errors import BridgeError, Refused, Unreachable
+from bridge.core.lifecycle import Change, Deployment
+from bridge.ports.feedback import Remember, Story, Turn
+from bridge.ports.outcomes import LINK, Memory, Target
+
+EVENT = "bridge_card"
+"""The type of our messages' metadata."""
+
+MOST_AT_ONCE = 40
+"""Changes that one message tells, each in a block; a message has fifty at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardMemory:
+    """What a target remembers of its card.
+
+    Attributes:
+        channel, ts: of the message; "" while it is not posted.
+        link: its permalink.
+        posting: it was about to be posted.
+        shows: a hash of what it shows.
+        said, saying: how many changes the thread has, and is about to have.
+        gone: somebody has deleted it, so it stays away.
+    """
+
+    channel: str = ""
+    ts: str = ""
+    link: str = ""
+    posting: bool = False
+    shows: str = ""
+    said: int = 0
+    saying: int = 0
+    gone: bool = False
+
+    @classmethod
+    def of(cls, memory: Memory) -> "CardMemory":
+        """What was kept; what an older release did not keep is as at the beginning."""
+        known = {name: memory[name] for name in cls.__slots__ if name in memory}
+        return cls(**known)
+
+    def memory(self) -> dict[str, Any]:
+        """As JSON; `LINK` only once it is known."""
+        found = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in found.items() if value or name != LINK}
+
+
+def about(target: Target, lines: int) -> dict[str, Any]:
+    """The metadata of a card (no lines) or of so many lines in its thread."""
+    payload = {"deployment": str(target.place["deployment"]), "lines": lines}
+    return {"event_type": EVENT, "event_payload": payload}
+
+
+def hash_of(message: Message) -> str:
+    """By which an unchanged card is known."""
+    return hashlib.sha256(json.dumps(message.body()).encode()).hexdigest()[:16]
+
+
+def portions(history: Sequence[Change], said: int) -> list[tuple[int, Sequence[Change]]]:
+    """What is to be said at once, up to which change: quiet ones together, a loud one alone."""
+    portions: list[tuple[int, Sequence[Change]]] = []
+    begin = said
+    for at in range(said, len(history)):
+        last = at + 1 == len(history)
+        full = at + 1 - begin == MOST_AT_ONCE
+        if history[at].state in LOUD or last or full or history[at + 1].state in LOUD:
+            portions.append((at + 1, history[begin : at + 1]))
+            begin = at + 1
+    return portions
+
+
+def joined(messages: Sequence[Message]) -> Message:
+    """Several small messages as one."""
+    blocks = tuple(block for message in messages for block in message.blocks)
+    return Message("\n".join(message.text for message in messages), blocks)
+
+
+# ── Keeps cards and their threads as things stand: posted once, then updated in place ───────────
+
+log = logging.getLogger(__name__)
+
+Tells = Callable[[Deployment], Awaitable[str]]
+"""Tells something of a deployment; "" where there is nothing to tell."""
+
+_NOT_THERE = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
+_GONE = frozenset({"message_not_found", "thread_not_found"})
+
+
+class Board:
+    """Shows cards; of kind `planning.CARD`."""
+
+    def __init__(
+        self,
+        client: SlackClient,
+        people: People,
+        turn: Turn,
+        links: Links,
+        *,
+        tail: Tells,
+        email_of: Tells,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            tail: reads the end of a deployment's log.
+            email_of: finds the address of a deployment's commit's author.
+        """
+        self._client = client
+        self._history = History(client)
+        self._people = people
+        self._turn = turn
+        self._links = links
+        self._tail = tail
+        self._email_of = email_of
+        self._ids: dict[str, str] = {}
+        """Of channels by their names, as learned from what was posted there."""
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Bring a card and its thread up to date."""
+        known = CardMemory.of(memory)
+        if known.gone or not story.deployments:
+            return ()
+        deployment = story.deployments[0]
+        message = self._rendered(target, story, deployment)
+        try:
+            known = await self._posted(target, known, message, remember)
+            known = await self._updated(target, known, message, remember)
+            await self._said(target, known, story, deployment, remember)
+        except Refused as error:
+            if code_of(error) in _GONE:
+                await remember(replace(known, gone=True).memory())
+                return ()
+            if known.ts or code_of(error) not in _NOT_THERE or not target.place.get("person"):
+                raise
+            # Asked for where the bridge is not: then in their own conversation with it.
+            log.info("a card goes to who asked", extra={"why": str(error)})
+            return (card(deployment.id, str(target.place["person"])),)
+        return ()
+
+    # ── the card ──────────────────────────────────────────────────────────
+
+    def _rendered(self, target: Target, story: Story, deployment: Deployment) -> Message:
+        return render_card(
+            deployment,
+            story.apps.get(deployment.app_id),
+            links=self._links,
+            can_cancel=not deployment.final,
+            superseded_by=_newer(target, story, deployment),
+            around=around_of(deployment, story),
+        )
+
+    async def _posted(
+        self, target: Target, known: CardMemory, message: Message, remember: Remember
+    ) -> CardMemory:
+        """The card's message, made unless it is there."""
+        if known.ts:
+            return known if known.link else await self._linked(known, remember)
+        if known.posting and (found := await self._found(target, known, "", 0)) is not None:
+            known = replace(known, channel=found[0], ts=found[1], posting=False)
+        else:
+            await self._turn(target.lane)
+            known = replace(known, posting=True)
+            await remember(known.memory())
+            try:
+                answer = await self._post(target, message, about(target, 0))
+            except Unreachable as error:
+                if surely_not_done(error):
+                    await remember(replace(known, posting=False).memory())
+                raise
+            known = replace(
+                known,
+                channel=str(answer["channel"]),
+                ts=str(answer["ts"]),
+                posting=False,
+                shows=hash_of(message),
+            )
+        await remember(known.memory())
+        return await self._linked(known, remember)
+
+    async def _post(self, target: Target, message: Message, metadata: Any) -> dict[str, Any]:
+        name = str(target.place["channel"])
+        answer = await self._client.call(
+            "chat.postMessage",
+            channel=name,
+            metadata=metadata,
+            unfurl_links=False,
+            unfurl_media=False,
+            **message.body(),
+        )
+        self._ids[name] = str(answer["channel"])
+        return answer
+
+    async def _linked(self, known: CardMemory, remember: Remember) -> CardMemory:
+        """Its permalink, by which other places lead to it; a card is one without it, too."""
+        try:
+            answer = await self._client.read(
+                "chat.getPermalink", channel=known.channel, message_ts=known.ts
+            )
+        except BridgeError as error:
+            log.info("a card has no link yet", extra={"why": str(error)})
+            return known
+        known = replace(known, link=str(answer["permalink"]))
+        await remember(known.memory())
+        return known
+
+    async def _updated(
+        self, target: Target, known: CardMemory, message: Message, remember: Remember
+    ) -> CardMemory:
+        if known.shows == (now := hash_of(message)):
+            return known
+        await self._turn(target.lane)
+        await self._client.call(
+            "chat.update",
+            channel=known.channel,
+            ts=known.ts,
+            metadata=about(target, 0),
+            **message.body(),
+        )
+        known = replace(known, shows=now)
+        await remember(known.memory())
+        return known
+
+    # ── the thread ────────────────────────────────────────────────────────
+
+    async def _said(
+        self,
+        target: Target,
+        known: CardMemory,
+        story: Story,
+        deployment: Deployment,
+        remember: Remember,
+    ) -> None:
+        """Say what has changed since; several changes in one message."""
+        history = story.history.get(deployment.id, ())
+        if known.saying > known.said:
+            known = await self._looked_for(target, known, remember)
+        # The first change is that it was asked for, which the card itself has said.
+        for upto, news in portions(history, max(known.said, 1)):
+            await self._turn(target.lane)
+            line = await self._line(target, deployment, news, story)
+            before, known = known, replace(known, saying=upto)
+            await remember(known.memory())
+            try:
+                await self._reply(target, known, line)
+            except Unreachable as error:
+                if surely_not_done(error):
+                    await remember(before.memory())
+                raise
+            known = replace(known, said=upto)
+            await remember(known.memory())
+
+    async def _reply(self, target: Target, known: CardMemory, line: Line) -> None:
+        await self._client.call(
+            "chat.postMessage",
+            channel=known.channel,
+            thread_ts=known.ts,
+            reply_broadcast=line.broadcast or None,
+            metadata=about(target, known.saying),
+            unfurl_links=False,
+            unfurl_media=False,
+            **line.message.body(),
+        )
+
+    async def _line(
+        self, target: Target, deployment: Deployment, news: Sequence[Change], story: Story
+    ) -> Line:
+        """One message for quiet changes, or for a loud one."""
+        if news[0].state not in LOUD:
+            return Line(joined([render_line(deployment, one).message for one in news]))
+        return render_line(
+            deployment,
+            news[0],
+            log_tail=deployment.log_tail or await self._tail(deployment),
+            author_id=await self._author(target, deployment),
+            app=story.apps.get(deployment.app_id),
+            links=self._links,
+            around=around_of(deployment, story),
+        )
+
+    async def _author(self, target: Target, deployment: Deployment) -> str | None:
+        """Who made the commit, where Slack knows the address that stands in it, or who asked for
+        it here; never a guess."""
+        email = await self._email_of(deployment)
+        author = await self._people.by_email(email) if email else None
+        return author or target.place.get("asker")
+
+    async def _looked_for(
+        self, target: Target, known: CardMemory, remember: Remember
+    ) -> CardMemory:
+        """Lines that were about to be said when the process died, or Slack did not answer.
+
+        Where the app may not read the thread they are said again.
+        """
+        found = await self._found(target, known, known.ts, known.saying)
+        said = known.saying if found else known.said
+        known = replace(known, said=said, saying=said)
+        await remember(known.memory())
+        return known
+
+    # ── looking for what may be there ─────────────────────────────────────
+
+    async def _found(
+        self, target: Target, known: CardMemory, thread: str, lines: int
+    ) -> tuple[str, str] | None:
+        """Channel and ts of a message of ours by its metadata; None: it is not to be found."""
+        name = str(target.place["channel"])
+        channel = known.channel or self._ids.get(name, name)
+        ts = await self._history.find(channel, about(target, lines), thread)
+        return None if ts is None else (channel, ts)
+
+
+def _newer(target: Target, story: Story, deployment: Deployment) -> str | None:
+    """The link of the card, in the same channel, of what took this one's place."""
+    if deployment.superseded_by is None:
+        return None
+    beside: Mapping[str, Memory] = story.beside
+    wanted = card(deployment.superseded_by, str(target.place["channel"])).id
+    link = beside.get(wanted, {}).get(LINK)
+    return str(link) if link else None
+
+
+# ── A word to one person: what they asked for turned out to be impossible ───────────────────────
+
+
+class Notices:
+    """Says it where it was asked, to who asked; of kind `planning.NOTICE`."""
+
+    def __init__(self, client: SlackClient, turn: Turn) -> None:
+        self._client = client
+        self._turn = turn
+
+    async def show(
+        self, target: Target, _story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Say it once; where the bridge is not in the channel, in their own conversation."""
+        if memory.get("said"):
+            return ()
+        place = target.place
+        person, channel = str(place["person"]), str(place["channel"])
+        said = problem(str(place["text"])).body()
+        await self._turn(target.lane)
+        await tell_alone(self._client, channel, person, said)
+        await remember({"said": True})
+        return ()

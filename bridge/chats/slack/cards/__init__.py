@@ -1,1 +1,0 @@
-"""The live cards of deployments, and the threads below them."""

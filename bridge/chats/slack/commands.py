@@ -1,0 +1,249 @@
+"""Slash commands: `/dokploy …`, and the short ones."""
+
+import logging
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Any
+
+from bridge.chats.slack import names
+from bridge.chats.slack.answers import problem
+from bridge.chats.slack.api import code_of
+from bridge.chats.slack.blocks import modal
+from bridge.chats.slack.outgoing import Outgoing, outgoing
+from bridge.chats.slack.parts import Parts, names_of, one_time, place_of
+from bridge.chats.slack.pickers import picker
+from bridge.core.access import Right
+from bridge.core.apps import App
+from bridge.core.chat.grammar import Command, Unclear, Verb, parse_chat, written
+from bridge.core.chat.replies import Configure, Pick, Reply, Sorry
+from bridge.core.errors import BridgeError, Refused, Rejected
+
+log = logging.getLogger(__name__)
+
+_TOO_LATE = frozenset({"expired_trigger_id", "invalid_trigger_id", "exchanged_trigger_id"})
+
+
+class TooLate(Rejected):
+    """A trigger was not good any more; who asked has to ask again."""
+
+
+async def open_view(
+    parts: Parts, body: Mapping[str, Any], view: dict[str, Any], *, method: str = "views.open"
+) -> dict[str, Any]:
+    """Open a dialog by the trigger of a request; return Slack's answer.
+
+    Raises:
+        TooLate: the trigger is not good any more.
+        Refused, Unreachable, Unanswered: as ever.
+    """
+    trigger = str(body.get("trigger_id") or "")
+    try:
+        return await parts.client.call(method, trigger_id=trigger, view=view)
+    except Refused as error:
+        if code_of(error) not in _TOO_LATE:
+            raise
+        log.warning("a dialog came too late for its trigger", extra={"why": str(error)})
+        raise TooLate("Slack gave up waiting for the dialog. Please try again.") from None
+
+
+# ── How an answer gets to who asked: with the acknowledgement, or after it where it takes longer
+
+PICKERS = {
+    Verb.DEPLOY: names.PICK_DEPLOY,
+    Verb.REDEPLOY: names.PICK_REDEPLOY,
+    Verb.CANCEL: names.PICK_CANCEL,
+    Verb.PROVIDER: names.PICK_PROVIDER,
+}
+
+
+async def reply_to(
+    parts: Parts, body: Mapping[str, Any], work: Coroutine[Any, Any, Reply]
+) -> Outgoing | None:
+    """Finish what a reply needs; the message to show, or None where a dialog shows instead."""
+    try:
+        reply = await work
+        if isinstance(reply, Pick | Configure):
+            return await open_for(parts, body, reply)
+    except BridgeError as error:
+        log.warning("a request of slack failed", extra={"why": str(error)})
+        return Outgoing(problem(str(error)))
+    except Exception:  # a bug; who asked must hear something all the same
+        log.exception("a request of slack failed")
+        return Outgoing(problem("The bridge failed inside; its log says more."))
+    return outgoing(reply, parts.links, names_of(body))
+
+
+async def open_for(
+    parts: Parts, body: Mapping[str, Any], reply: Pick | Configure
+) -> Outgoing | None:
+    """Open the dialog that a reply asks for, while its trigger is good."""
+    if isinstance(reply, Configure):
+        return await parts.configure(parts, body, reply.app)
+    view = picker(PICKERS[reply.verb], metadata=place_of(body).channel)
+    await open_view(parts, body, view)
+    return None
+
+
+async def told(parts: Parts, body: Mapping[str, Any], work: Coroutine[Any, Any, None]) -> None:
+    """Do work that goes on after the acknowledgement; tell who asked where it fails."""
+    try:
+        await work
+    except BridgeError as error:
+        log.warning("a request of slack failed", extra={"why": str(error)})
+        await later(parts, body, Outgoing(problem(str(error))))
+
+
+async def later(parts: Parts, body: Mapping[str, Any], message: Outgoing, **more: Any) -> None:
+    """Answer after the acknowledgement; only to who asked, and replacing nothing by itself."""
+    url = str(body.get("response_url") or "")
+    if url:
+        answer = {"replace_original": False, **message.body(), **more}
+        await parts.client.answer(url, answer)
+        return
+    user = body.get("user")
+    id_ = user.get("id") if isinstance(user, dict) else body.get("user_id")
+    await parts.client.call("chat.postMessage", channel=str(id_), **message.message.body())
+
+
+async def withdraw(parts: Parts, body: Mapping[str, Any]) -> None:
+    """Take away the message that was clicked on, which only that person sees."""
+    if url := str(body.get("response_url") or ""):
+        await parts.client.answer(url, {"delete_original": True})
+
+
+# ── Slash commands: `/dokploy …`, and the short ones ────────────────────────────────────────────
+
+SHORT = {
+    "/deploy": Verb.DEPLOY,
+    "/redeploy": Verb.REDEPLOY,
+    "/cancel": Verb.CANCEL,
+    "/provider": Verb.PROVIDER,
+}
+LONG = "/dokploy"
+
+
+def register(bolt: Any, parts: Parts) -> None:
+    """Listen to all commands."""
+    for name, verb in ((LONG, None), *SHORT.items()):
+        bolt.command(name)(_handler(parts, verb))
+
+
+def _handler(parts: Parts, verb: Verb | None) -> Callable[..., Any]:
+    async def on_command(ack: Any, body: dict[str, Any]) -> Any:
+        typed = parse_chat(str(body.get("text") or ""), verb)
+        id_ = one_time("command", body.get("trigger_id"), body.get("user_id"), written_down(typed))
+        work = reply_to(parts, body, run(parts, body, typed, id_))
+        task = await parts.background.in_time(work, "command")
+        if not task.done():
+            parts.background.start(_follow(parts, body, task), "late answer")
+            return await ack(text="Still at it; the answer follows.")
+        message = task.result()
+        return await ack(**message.body()) if message else await ack()
+
+    return on_command
+
+
+async def run(parts: Parts, body: dict[str, Any], typed: Command | Unclear, id_: str) -> Reply:
+    """Do or answer what was typed."""
+    person = await parts.person(body)
+    reply = await parts.commands.answer(person, place_of(body), typed, id_)
+    what = str(typed.verb) if isinstance(typed, Command) else "unclear"
+    parts.background.start(parts.commands.note(person, what, reply), "audit")
+    return reply
+
+
+def written_down(typed: Command | Unclear) -> str:
+    """What was typed, as part of an id."""
+    return written(typed) if isinstance(typed, Command) else typed.why
+
+
+async def _follow(parts: Parts, body: dict[str, Any], task: Any) -> None:
+    message: Outgoing | None = await task
+    if message is not None:
+        await later(parts, body, message)
+
+
+# ── Shortcuts: "Deploy an app" from anywhere, "Redeploy this" from a card's menu ────────────────
+
+DEPLOY_APP = "deploy_app"
+REDEPLOY_THIS = "redeploy_this"
+
+_OF_DEPLOYMENT = frozenset(
+    {
+        names.DEPLOYMENT_CANCEL,
+        names.DEPLOYMENT_REDEPLOY,
+        names.DEPLOYMENT_LOG,
+        names.DEPLOYMENT_WHY,
+    }
+)
+
+
+def register_shortcuts(bolt: Any, parts: Parts) -> None:
+    """Listen to both."""
+
+    async def on_deploy(ack: Any, body: dict[str, Any]) -> Any:
+        parts.background.start(told(parts, body, _deploy(parts, body)), "shortcut")
+        return await ack()
+
+    async def on_redeploy(ack: Any, body: dict[str, Any]) -> Any:
+        parts.background.start(told(parts, body, _redeploy(parts, body)), "shortcut")
+        return await ack()
+
+    bolt.shortcut(DEPLOY_APP)(on_deploy)
+    bolt.shortcut(REDEPLOY_THIS)(on_redeploy)
+
+
+async def _deploy(parts: Parts, body: dict[str, Any]) -> None:
+    """A shortcut has no channel to answer in, so a refusal is a dialog, too."""
+    reply = await _unnamed(parts, body, Verb.DEPLOY)
+    if isinstance(reply, Pick):
+        await open_for(parts, body, reply)
+        return
+    blocks = outgoing(reply, parts.links).message.blocks
+    view = modal(names.PICK_DEPLOY, "Deploy an app", blocks, close="Close")
+    await open_view(parts, body, view)
+
+
+async def _redeploy(parts: Parts, body: dict[str, Any]) -> None:
+    """Ask about the app of the card whose menu it was; about any where it was no card."""
+    app = await _app_of(parts, body)
+    if app is None:
+        reply = await _unnamed(parts, body, Verb.REDEPLOY)
+        message = await reply_to(parts, body, _now(reply))
+        if message is not None:
+            await later(parts, body, message)
+        return
+    place = place_of(body)
+    deployable = parts.commands.apps(await parts.person(body), place, Right.DEPLOY)
+    # By its id: the journal's app is without the rules of bridge.yaml, so it is no equal.
+    if app.id not in {one.id for one in deployable}:
+        why = "You may not redeploy the app of that card, or it is gone."
+        await later(parts, body, Outgoing(outgoing(Sorry(why), parts.links).message))
+        return
+    view = picker(names.PICK_REDEPLOY, chosen=app, metadata=place.channel)
+    await open_view(parts, body, view)
+
+
+async def _unnamed(parts: Parts, body: dict[str, Any], verb: Verb) -> Reply:
+    person = await parts.person(body)
+    return await parts.commands.answer(person, place_of(body), Command(verb), "")
+
+
+async def _now(reply: Reply) -> Reply:
+    return reply
+
+
+async def _app_of(parts: Parts, body: Mapping[str, Any]) -> App | None:
+    """The app of a card, by the buttons that stand on it; they prove nothing, and need not."""
+    for id_ in deployments_on(body.get("message") or {}):
+        deployment = await parts.journal.deployment(id_)
+        if deployment is not None:
+            return await parts.journal.app(deployment.app_id)
+    return None
+
+
+def deployments_on(message: Mapping[str, Any]) -> Iterator[str]:
+    """The ids of the deployments that a message's buttons are about."""
+    for block in message.get("blocks") or ():
+        for element in block.get("elements") or ():
+            if element.get("action_id") in _OF_DEPLOYMENT:
+                yield str(element.get("value") or "")

@@ -1,1 +1,0 @@
-"""Commands, shortcuts, buttons, and what they are answered with."""

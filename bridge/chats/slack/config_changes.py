@@ -1,0 +1,289 @@
+"""What became of a change that was asked for by chat: told to who asked, and to the app's channel.
+
+The dialog that asked is brought up to date while it is open; else who asked is told alone. The
+channel sees who has changed what once it is made, and may undo it there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bridge.chats.slack import config_views, names
+from bridge.chats.slack.answers import problem
+from bridge.chats.slack.api import History, SlackClient, code_of, surely_not_done, tell_alone
+from bridge.chats.slack.blocks import Message
+from bridge.chats.slack.cards import Channels, lane_of
+from bridge.chats.slack.commands import later
+from bridge.chats.slack.config_views import change_note, outcome_view, told, was_made
+from bridge.chats.slack.outgoing import Outgoing, outgoing
+from bridge.chats.slack.parts import Parts, one_time, place_of
+from bridge.core.access import Person, Right, granting, missing
+from bridge.core.apps import App
+from bridge.core.chat.replies import Denied
+from bridge.core.errors import BridgeError, Refused, Unreachable
+from bridge.core.events import CHAT_HOST, CONFIGURING, Action, Asked, write_command
+from bridge.ports.chats import Place
+from bridge.ports.feedback import Occasion, Remember, Story, Turn
+from bridge.ports.inbox import NewDelivery
+from bridge.ports.outcomes import DONE, Audited, Memory, Target, about_change, about_delivery
+
+
+def allowed(parts: Parts, person: Person, place: Place, app_id: str) -> App | None:
+    """The app, if somebody may configure it from there."""
+    found = parts.commands.apps(person, place, Right.CONFIGURE)
+    return next((one for one in found if one.id == app_id), None)
+
+
+def denied(parts: Parts, person: Person, place: Place, app: App | None) -> Denied:
+    """Why they may not; an app that they may not even see is not named."""
+    seen = parts.commands.apps(person, place, Right.VIEW)
+    if app is None or app.id not in {one.id for one in seen}:
+        why = "That app is gone, or you may not configure it."
+        return Denied(Right.CONFIGURE, why, "")
+    why = missing(parts.access, person, Right.CONFIGURE, app.label)
+    return Denied(Right.CONFIGURE, why, granting(person, Right.CONFIGURE, app.label), app)
+
+
+def refused(parts: Parts, person: Person, place: Place, app: App | None) -> dict[str, Any]:
+    """The same as a view; it is kept in the audit log."""
+    reply = denied(parts, person, place, app)
+    parts.background.start(parts.commands.note(person, str(Action.CONFIGURE), reply), "audit")
+    return config_views.refused_view(reply.why, reply.lines)
+
+
+async def ask(
+    parts: Parts,
+    person: Person,
+    place: Place,
+    action: Action,
+    app: App,
+    which: tuple[Any, ...],
+    *,
+    view: str = "",
+    draft: str = "",
+) -> bool:
+    """Keep what somebody asks for; False: the very same was asked for before.
+
+    Args:
+        which: what makes it the same.
+
+    Raises:
+        Unreachable: it could not be kept.
+    """
+    asked = Asked(
+        action,
+        app.id,
+        f"{CHAT_HOST}: {person.called}",
+        person=person.id,
+        channel=place.channel,
+        thread=place.thread,
+        app=app.label,
+        view=view,
+        draft=draft,
+    )
+    id_ = one_time("configure", *which)
+    body = write_command(asked)
+    kept = await parts.inbox.keep(NewDelivery(CHAT_HOST, id_, action, {}, body, parts.clock()))
+    return not kept.duplicate
+
+
+# ── What became of a change that was asked for by chat: told to who asked, and to the app's channel
+
+TOLD = "slack.told"
+CHANGED = "slack.change"
+"""The kinds: a word to who asked, and a message in a channel."""
+
+EVENT = "bridge_change"
+"""The type of our messages' metadata."""
+
+_CLOSED = frozenset({"not_found", "view_not_found"})
+
+
+class ChangePlans:
+    """The planner: who is told of a change."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+
+    def __call__(self, occasion: Occasion) -> list[Target]:
+        """A word to who asked, and a message in each of the app's channels."""
+        asked, outcome = occasion.asked, occasion.outcome
+        if asked is None or asked.action not in CONFIGURING or not asked.person:
+            return []
+        app = occasion.apps.get(asked.target)
+        if app is None:
+            return []
+        seq = outcome.seq
+        channels = self._channels.of(app.label, asked.channel)
+        place = {"seq": seq, "person": asked.person, "channel": asked.channel, "view": asked.view}
+        follows = (about_delivery(seq),)
+        # A dialog is no message of the channel, so it does not wait for its turn there.
+        lane = f"{TOLD} {asked.person}"
+        person = Target(f"{TOLD} {seq}", TOLD, lane, follows, place | {"shown": list(channels)})
+        return [person] + [
+            Target(
+                f"{CHANGED} {seq} {channel}",
+                CHANGED,
+                lane_of(channel),
+                follows,
+                {"seq": seq, "channel": channel},
+            )
+            for channel in channels
+        ]
+
+    def of_note(self, note: Audited) -> list[Target]:
+        """A message in each of the app's channels, of a change that is made without the chat."""
+        return [
+            Target(
+                f"{CHANGED} number {note.number} {channel}",
+                CHANGED,
+                lane_of(channel),
+                (about_change(note.number),),
+                {"number": note.number, "channel": channel},
+            )
+            for channel in self._channels.of(note.app)
+        ]
+
+
+def _note_in(target: Target, story: Story) -> Audited | None:
+    """The note of the change that a delivery asked for, or of that number."""
+    place = target.place
+    if "number" in place:
+        return next((one for one in story.audited if one.number == place["number"]), None)
+    return next((one for one in story.audited if one.seq == place["seq"]), None)
+
+
+class Told:
+    """Tells who asked; of kind `TOLD`."""
+
+    def __init__(self, client: SlackClient, turn: Turn) -> None:
+        self._client = client
+        self._turn = turn
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Bring the dialog up to date; where it is closed, tell the outcome, once."""
+        note = _note_in(target, story)
+        if note is None or memory.get("said") == note.outcome:
+            return ()
+        await self._turn(target.lane)
+        if not await self._in_dialog(str(target.place["view"]), note) and note.over:
+            seen = note.outcome == DONE and target.place["channel"] in target.place["shown"]
+            if not seen:
+                place, said = target.place, told(note).body()
+                await tell_alone(self._client, str(place["channel"]), str(place["person"]), said)
+        await remember({"said": note.outcome})
+        return ()
+
+    async def _in_dialog(self, view_id: str, note: Audited) -> bool:
+        if not view_id:
+            return False
+        try:
+            await self._client.call("views.update", view_id=view_id, view=outcome_view(note))
+        except Refused as error:
+            if code_of(error) in _CLOSED:
+                return False
+            raise
+        return True
+
+
+class ChangeNotes:
+    """Posts to a channel who has changed what; of kind `CHANGED`."""
+
+    def __init__(self, client: SlackClient, turn: Turn) -> None:
+        self._client = client
+        self._history = History(client)
+        self._turn = turn
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Post it once it is made; say there when it was undone."""
+        note = _note_in(target, story)
+        if note is None or not was_made(note):
+            return ()
+        of_it = (one for one in story.audited if one.undoes == note.number)
+        undone = next((one for one in of_it if one.outcome == DONE), None)
+        message, state = change_note(note, undone), "undone" if undone else "made"
+        known = dict(memory)
+        if "ts" not in known:
+            known = await self._posted(target, note, message, known, remember) | {"shows": state}
+            await remember(known)
+        if known.get("shows") != state:
+            await self._turn(target.lane)
+            await self._client.call(
+                "chat.update",
+                channel=known["channel"],
+                ts=known["ts"],
+                metadata=_about(note),
+                **message.body(),
+            )
+            await remember(known | {"shows": state})
+        return (replace(target, follows=(*target.follows, about_change(note.number))),)
+
+    async def _posted(
+        self,
+        target: Target,
+        note: Audited,
+        message: Message,
+        known: Mapping[str, Any],
+        remember: Remember,
+    ) -> dict[str, Any]:
+        channel = str(target.place["channel"])
+        if known.get("posting") and (ts := await self._history.find(channel, _about(note))):
+            return {"channel": channel, "ts": ts}
+        await self._turn(target.lane)
+        await remember({"posting": True})
+        try:
+            answer = await self._client.call(
+                "chat.postMessage",
+                channel=channel,
+                metadata=_about(note),
+                unfurl_links=False,
+                unfurl_media=False,
+                **message.body(),
+            )
+        except Unreachable as error:
+            if surely_not_done(error):
+                await remember({})
+            raise
+        return {"channel": str(answer["channel"]), "ts": str(answer["ts"])}
+
+
+def _about(note: Audited) -> dict[str, Any]:
+    return {"event_type": EVENT, "event_payload": {"number": note.number}}
+
+
+# ── undo ─────────────────────────────────────────────────────────────────────
+
+
+def register(bolt: Any, parts: Parts) -> None:
+    """Listen to the button that undoes a change."""
+
+    async def on_undo(ack: Any, body: dict[str, Any]) -> Any:
+        said = await _undo(parts, body)
+        if said is not None:
+            parts.background.start(later(parts, body, said), "answer to an undo")
+        return await ack()
+
+    bolt.action(names.PROVIDER_UNDO)(on_undo)
+
+
+async def _undo(parts: Parts, body: dict[str, Any]) -> Outgoing | None:
+    """Keep it; what there is to say where it can't be."""
+    person, place = await parts.person(body), place_of(body)
+    value = str(body["actions"][0].get("value") or "")
+    try:
+        note = await parts.journal.change(int(value)) if value.isdecimal() else None
+        app = allowed(parts, person, place, note.app_id) if note else None
+        if note is None or app is None:
+            known = await parts.journal.app(note.app_id) if note else None
+            reply = denied(parts, person, place, known)
+            parts.background.start(parts.commands.note(person, str(Action.UNDO), reply), "audit")
+            return outgoing(reply, parts.links)
+        which = (await parts.clicks.id_of(body),)
+        await ask(parts, person, place, Action.UNDO, app, which, draft=str(note.number))
+    except BridgeError as error:
+        return Outgoing(problem(f"It could not be kept, so nothing will change: {error}"))
+    return None

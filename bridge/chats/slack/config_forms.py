@@ -1,0 +1,300 @@
+"""The parts of the dialog, drawn with what the backend has, and read when they are submitted."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bridge.chats.slack import config_views, names
+from bridge.chats.slack.blocks import (
+    Block,
+    Given,
+    View,
+    choice_field,
+    given_in,
+    section,
+    several_field,
+    text_field,
+    ticks_field,
+)
+from bridge.chats.slack.config_views import About
+from bridge.chats.slack.mrkdwn import code
+from bridge.chats.slack.parts import Parts
+from bridge.chats.slack.source_form import SourceForm, block_of, source_fields, source_wanted
+from bridge.core.apps import App, AppKind, SourceType
+from bridge.core.configuration.configuration import BuildType, Environment
+from bridge.core.configuration.difference import SECTIONS, Configured
+from bridge.core.configuration.merge import Wanted, WantedBuild, WantedVariables, merge
+from bridge.core.configuration.variables import assignments_in, lines_besides, variables_in
+from bridge.core.decision import Rehearsal
+from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unfit
+from bridge.core.matching.lint import Finding, lint
+from bridge.ports.backends import GitAccount, GitRepository
+
+_BUILDERS = (
+    ("nixpacks", "Nixpacks"),
+    ("railpack", "Railpack"),
+    ("dockerfile", "Dockerfile"),
+    ("static", "Static files"),
+    ("heroku_buildpacks", "Heroku buildpacks"),
+    ("paketo_buildpacks", "Paketo buildpacks"),
+)
+_FIELDS: Mapping[str, Sequence[tuple[str, str, str]]] = {
+    "dockerfile": (
+        ("dockerfile", "Dockerfile", "Dockerfile"),
+        ("docker_context_path", "Context folder", "."),
+        ("docker_build_stage", "Stage", "The last one"),
+    ),
+    "static": (("publish_directory", "Published folder", "dist"),),
+    "nixpacks": (("publish_directory", "Published folder", "None: it runs its own server"),),
+    "heroku_buildpacks": (("heroku_version", "Heroku stack", "24"),),
+    "railpack": (("railpack_version", "Railpack version", "The backend's own"),),
+}
+"""By build type its fields: name, title, and what an empty one means."""
+
+_SPA = ("static_spa", "One page for all addresses (a single-page app)")
+_WORDS = {"env": "Environment", "build_args": "Build arguments", "build_secrets": "Build secrets"}
+MOST_NAMED = 60
+
+
+def build_fields(now: Configured, given: Given | None = None) -> list[Block]:
+    """The fields of how an app is built."""
+    build = now.saved.build
+    if build is None:
+        return [section("A compose stack has no build settings: its compose file says them.")]
+    kind = _kind(build, given)
+    blocks = [choice_field("build.build_type", "Built with", _BUILDERS, kind, redraws=True)]
+    blocks += [
+        text_field(
+            f"{kind}.{name}",
+            title,
+            _value(build, given, name),
+            placeholder=empty,
+            optional=True,
+        )
+        for name, title, empty in _FIELDS.get(kind, ())
+    ]
+    if kind == "static":
+        ticked = _ticked(given, "pages", ("static_spa",) if build.static_spa else ())
+        blocks.append(ticks_field("static.pages", "Pages", [_SPA], ticked))
+    return blocks
+
+
+def build_wanted(now: Configured, given: Given) -> WantedBuild:
+    """What the form of how it is built asks for."""
+    build = now.saved.build
+    assert build is not None
+    kind = _kind(build, given)
+    fields: dict[str, Any] = {"build_type": kind}
+    for name, _, _ in _FIELDS.get(kind, ()):
+        fields[name] = (_value(build, given, name) or "").strip() or None
+    if kind == "static":
+        ticked = "static_spa" in _ticked(given, "pages", ())
+        fields["static_spa"] = ticked if ticked or build.static_spa else build.static_spa
+    return WantedBuild(fields)
+
+
+def environment_fields(app: App, now: Configured, given: Given | None = None) -> list[Block]:
+    """The fields of an app's variables."""
+    sections = SECTIONS if app.kind is AppKind.APPLICATION else SECTIONS[:1]
+    environment = now.saved.environment
+    blocks = [section(_named(environment, name)) for name in sections]
+    blocks += [
+        choice_field(
+            "environment.section",
+            "Where",
+            [(name, _WORDS[name]) for name in sections],
+            str((given or {}).get("section") or sections[0]),
+        ),
+        text_field(
+            "environment.set",
+            "Set variables",
+            placeholder="KEY=value",
+            hint="One a line. Those that are not named stay. Values are sealed until they are"
+            " saved, and never shown.",
+            optional=True,
+            lines=True,
+        ),
+    ]
+    known = _known(environment, sections)
+    if known:
+        blocks.append(
+            several_field("environment.unset", "Take out", known, placeholder="Which variables")
+        )
+    ticked = _ticked(given, "file", ("create_env_file",) if environment.create_env_file else ())
+    choices = [("create_env_file", "Write them into an .env file for the build")]
+    blocks.append(ticks_field("environment.file", "File", choices, ticked))
+    return blocks
+
+
+def environment_wanted(given: Given) -> WantedVariables:
+    """What the form of its variables asks for.
+
+    Raises:
+        Unfit: a line is no variable; it is not repeated, since it may be a secret.
+    """
+    text = str(given.get("set") or "").replace("\r\n", "\n")
+    stray = [line for line in lines_besides(text).splitlines() if not line.strip().startswith("#")]
+    if stray:
+        raise Unfit("set", "A line is no variable: write KEY=value, one a line.")
+    where = str(given.get("section") or SECTIONS[0])
+    changes: dict[str, dict[str, str | None]] = {}
+    for one in given.get("unset") or ():
+        name, _, key = str(one).partition(".")
+        changes.setdefault(name, {})[key] = None
+    for key, raw in assignments_in(text).items():
+        if changes.setdefault(where, {}).setdefault(key, raw) is None:
+            raise Unfit("unset", f"{key[:60]} can't be set and taken out at once.")
+        changes[where][key] = raw
+    ticked = "create_env_file" in _ticked(given, "file", ())
+    return WantedVariables({name: one for name, one in changes.items() if one}, {}, ticked)
+
+
+def _named(environment: Environment, name: str) -> str:
+    keys = list(_variables(environment, name))
+    shown = " ".join(filter(None, (code(key, 80) for key in keys[:MOST_NAMED])))
+    more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
+    return f"*{_WORDS[name]}*\n{(shown[:2800] + more) or 'Nothing is set.'}"
+
+
+def _known(environment: Environment, sections: Sequence[str]) -> list[tuple[str, str]]:
+    """Variables as choices; several kinds may have one of the same name."""
+    return [
+        (f"{name}.{key}", key if name == "env" else f"{key} ({_WORDS[name].lower()})")
+        for name in sections
+        for key in _variables(environment, name)
+        if len(key) <= 120
+    ]
+
+
+def _variables(environment: Environment, name: str) -> dict[str, str]:
+    text = getattr(environment, name)
+    return variables_in(text.get_secret_value() if text else None)
+
+
+def _kind(build: BuildType, given: Given | None) -> str:
+    return str((given or {}).get("build_type") or build.build_type)
+
+
+def _value(build: BuildType, given: Given | None, name: str) -> str | None:
+    value = given[name] if given is not None and name in given else getattr(build, name)
+    return None if value is None else str(value)
+
+
+def _ticked(given: Given | None, name: str, before: Sequence[str]) -> Sequence[str]:
+    return tuple(given[name] or ()) if given is not None and name in given else before
+
+
+# ── The parts of the dialog, drawn with what the backend has, and read when they are submitted ──
+
+LONGEST_OBJECTION = 1000
+LISTS_WITHIN = 2.0
+"""Seconds for a list to choose from; what comes later is typed instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why something can't be what was put in, and the block that it stands in."""
+
+    block: str
+    why: str
+
+
+async def drawn(parts: Parts, app: App, about: About, given: Given | None) -> View:
+    """A part as it is now, or with what somebody has put in; raises what the backend raises."""
+    now = await (parts.desk.now(app) if given is None else parts.desk.lately(app))
+    match about.part:
+        case names.PROVIDER_BUILD:
+            return config_views.part_view(app, about, build_fields(now, given))
+        case names.PROVIDER_ENVIRONMENT:
+            return config_views.part_view(app, about, environment_fields(app, now, given))
+    form = SourceForm(app, now, await accounts(parts, app), given)
+    has_source = now.saved.provider is not None or app.source is not None
+    tried = [] if form.kind is SourceType.DOCKER else await _tried(parts, form)
+    fields = [*config_views.only_there(app), *source_fields(form)]
+    return config_views.part_view(app, about, fields, tried=tried, has_source=has_source)
+
+
+async def planned(
+    parts: Parts, app: App, about: About, view: Mapping[str, Any]
+) -> View | Objection:
+    """What a submitted part would change; raises what the backend raises."""
+    given = given_in(view)
+    try:
+        wanted = await _wanted(parts, app, about, given)
+        plan = await parts.desk.plan(app, wanted)
+    except Rejected as error:
+        field = error.field if isinstance(error, Unfit) else ""
+        return Objection(block_of(field, view), str(error)[:LONGEST_OBJECTION])
+    if plan.empty:
+        return config_views.difference_view(plan, about)
+    rehearsal = None
+    if about.part == names.PROVIDER_SOURCE:
+        rehearsal = await _rehearsed(parts, app, plan.after)
+    kept = replace(about, draft=await parts.desk.keep(plan))
+    return config_views.difference_view(plan, kept, rehearsal)
+
+
+async def accounts(parts: Parts, app: App) -> list[GitAccount]:
+    """The accounts to choose from; none where the backend can't tell in time."""
+    try:
+        async with asyncio.timeout(LISTS_WITHIN):
+            return await parts.desk.accounts(app)
+    except (BridgeError, TimeoutError):
+        return []
+
+
+async def _wanted(parts: Parts, app: App, about: About, given: Given) -> Wanted:
+    if about.part == names.PROVIDER_ENVIRONMENT:
+        return environment_wanted(given)
+    now = await parts.desk.now(app)
+    if about.part == names.PROVIDER_BUILD:
+        return build_wanted(now, given)
+    form = SourceForm(app, now, await accounts(parts, app), given)
+    return source_wanted(form, await _picked(parts, form))
+
+
+async def _picked(parts: Parts, form: SourceForm) -> GitRepository | None:
+    """The repository that was chosen from an account's list."""
+    if form.account is None:
+        return None
+    path = str(form.value("repository") or "")
+    try:
+        async with asyncio.timeout(LISTS_WITHIN):
+            listed = await parts.desk.repositories(form.app, form.account.id)
+    except (NotFound, Refused, TimeoutError):
+        listed = []
+    for one in listed:
+        if one.path == path:
+            return one
+    owner, _, name = path.rpartition("/")
+    if form.kind is SourceType.GITHUB and owner and name:  # its path says all there is to know
+        return GitRepository(0, owner, name, path)
+    raise Unfit("repository", f"{path[:100] or 'nothing'} is not in the list of that account now")
+
+
+async def _tried(parts: Parts, form: SourceForm) -> list[Block]:
+    """What recent pushes would do with the form as it stands, and what is doubtful in it."""
+    try:
+        picked = None
+        if form.account is not None:
+            picked = await _picked(parts, form)
+        would_be = merge(form.now, source_wanted(form, picked))
+    except Rejected as error:
+        return config_views.tried_blocks(None, problem=str(error))
+    except BridgeError:
+        return config_views.tried_blocks(None)
+    return config_views.tried_blocks(
+        await _rehearsed(parts, form.app, would_be), _findings(would_be)
+    )
+
+
+async def _rehearsed(parts: Parts, app: App, would_be: Configured) -> Rehearsal | None:
+    try:
+        return await parts.desk.rehearse(app, would_be)
+    except BridgeError:
+        return None
+
+
+def _findings(would_be: Configured) -> list[Finding]:
+    return lint(would_be.saved.watch_paths)

@@ -1,0 +1,438 @@
+"""The modals that configure an app: its parts, what would change, and what became of it. Pure.
+
+`private_metadata` holds ids only: the app's, the channel's, a draft's.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.chats.slack import names
+from bridge.chats.slack.blocks import (
+    SECTION_TEXT,
+    Block,
+    Element,
+    Message,
+    View,
+    actions,
+    button,
+    confirm,
+    context,
+    divider,
+    modal,
+    section,
+)
+from bridge.chats.slack.mrkdwn import NOTHING, code, code_block, escape, prose
+from bridge.core.apps import App, AppKind
+from bridge.core.configuration.difference import SECTIONS, STORED, Changed, Value, text_of
+from bridge.core.configuration.plan import SAVABLE, Plan
+from bridge.core.decision import Reason, Rehearsal
+from bridge.core.matching.lint import Finding
+from bridge.ports.outcomes import DONE, UNKNOWN, WAITS, Audited
+
+MOST_CHANGES = 40
+MOST_OF_A_LIST = 10
+
+MAYBE = frozenset({"Unanswered", UNKNOWN})
+"""How the outcome of a change begins that may have been made; that of `NOT_KEPT` was made."""
+
+NOT_KEPT = "NotKept"
+
+_PARTS = {"provider": "the source", "build": "the build", "env": "the variables"}
+"""By the first word of what was changed."""
+
+MOST_TOLD = 5
+"""Fields that the text for notifications names."""
+
+
+def change_blocks(changed: Sequence[Changed]) -> list[Block]:
+    """Each field before and after."""
+    lines = [change_line(one) for one in changed[:MOST_CHANGES]]
+    if len(changed) > MOST_CHANGES:
+        lines.append(f"and {len(changed) - MOST_CHANGES} more")
+    blocks: list[list[str]] = []
+    for line in lines:
+        if not blocks or sum(map(_size, blocks[-1])) + _size(line) > SECTION_TEXT:
+            blocks.append([])
+        blocks[-1].append(line)
+    return [section("\n".join(those)) for those in blocks]
+
+
+def change_line(one: Changed) -> str:
+    """A field before and after, in one line."""
+    name = escape(_called(one.field), 80) or NOTHING
+    if isinstance(one.before, tuple) or isinstance(one.after, tuple):
+        return f"*{name}*  {_listed(_several(one.before), _several(one.after))}"
+    return f"*{name}*  {_shown(one.before)} → {_shown(one.after)}"
+
+
+def _listed(before: Sequence[str], after: Sequence[str]) -> str:
+    """What goes out of a list and what comes in; all of both where only the order changes."""
+    gone = [one for one in before if one not in after]
+    new = [one for one in after if one not in before]
+    if not gone and not new:
+        gone, new = list(before), list(after)
+    words = [
+        f"{sign} {_some(those)}" for sign, those in (("\N{MINUS SIGN}", gone), ("+", new)) if those
+    ]
+    return "  ".join(words)
+
+
+def _some(those: Sequence[str]) -> str:
+    shown = " ".join(filter(None, (code(one, 120) for one in those[:MOST_OF_A_LIST])))
+    more = len(those) - MOST_OF_A_LIST
+    return f"{shown} and {more} more" if more > 0 else shown or "nothing"
+
+
+def _several(value: object) -> Sequence[str]:
+    return value if isinstance(value, tuple) else ()
+
+
+def _size(line: str) -> int:
+    """A line's length and its end, where it is counted worst."""
+    return len(line) + sum(char > "\uffff" for char in line) + 1
+
+
+def _called(field: str) -> str:
+    """A field as people call it; a variable by its own name, a stored field with its source."""
+    if field.partition(".")[0] in SECTIONS:
+        return field
+    if field.startswith(STORED):
+        return f"{field.removeprefix(STORED).replace('.', ' ').replace('_', ' ')} (not in use)"
+    return field.removeprefix("rules.").replace("_", " ")
+
+
+def _shown(value: Value) -> str:
+    said = text_of(value)
+    return code(said, 120) or "nothing" if value not in (None, ()) else "nothing"
+
+
+# ── what became of it ────────────────────────────────────────────────────────
+
+
+def saving_view(app: App, trouble: str = "") -> View:
+    """That it is kept, and will be made."""
+    text = f":hourglass_flowing_sand:  Kept. *{name_of(app)}* is being changed…"
+    blocks: list[Block] = [section(text)]
+    if trouble:
+        blocks.append(context(f"It waits for the backend: {escape(trouble, 500)}"))
+    blocks.append(context("You can close this: you are told what becomes of it."))
+    return modal(names.PROVIDER_NEWS, "Configure an app", blocks, close="Close")
+
+
+def outcome_view(note: Audited) -> View:
+    """What became of a change, or that it waits."""
+    message = told(note)
+    return modal(names.PROVIDER_NEWS, "Configure an app", message.blocks, close="Close")
+
+
+def told(note: Audited) -> Message:
+    """The same for whoever asked, alone."""
+    name = f"*{escape(note.app, 200) or NOTHING}*"
+    if note.outcome == DONE:
+        head, text = (
+            f":white_check_mark:  {name} is changed.",
+            f"{escape(note.app, 200)} is changed.",
+        )
+    elif note.outcome.startswith(WAITS):
+        head = f":hourglass_flowing_sand:  The change of {name} {escape(note.outcome, 600)}."
+        text = f"The change of {escape(note.app, 200)} waits for the backend."
+    elif not note.over:
+        head, text = f":hourglass_flowing_sand:  {name} is being changed…", "It is being changed."
+    else:
+        sign, said = _ended(name, note)
+        why = escape(note.outcome.partition(": ")[2] or note.outcome, 1500)
+        head = f"{sign}  {said}\n{why}"
+        text = f"{_ended(escape(note.app, 200), note)[1].rstrip('.')}: {why}"
+    return Message(text, (section(head), *change_blocks(note.difference)))
+
+
+def _ended(name: str, note: Audited) -> tuple[str, str]:
+    """A sign and a sentence for what is over and not done; no more than is known of it."""
+    kind = note.outcome.partition(": ")[0]
+    if kind in MAYBE:
+        return ":grey_question:", f"Whether {name} was changed is not known."
+    if kind == NOT_KEPT:
+        return ":warning:", f"{name} was changed, but not as asked."
+    return ":x:", f"{name} was not changed."
+
+
+def change_note(note: Audited, undone: Audited | None = None) -> Message:
+    """What was changed by whom, for the app's channel; with Undo while that makes sense."""
+    who, where = _who(note.by), " on the command line" if note.by.startswith("cli: ") else ""
+    did = f"{'undid a change of' if note.undoes is not None else _did(note.what)} {_part(note)}"
+    head = f":gear:  *{who}* {did} of *{escape(note.app, 200) or NOTHING}*{where}"
+    blocks: list[Block] = [section(head), *change_blocks(note.difference)]
+    if note.outcome != DONE:
+        why = escape(note.outcome.partition(": ")[2], 500)
+        blocks.append(context(f":warning:  Not as asked: {why}"))
+    if undone is not None:
+        blocks.append(context(f"Undone by {_who(undone.by)}."))
+    elif note.undoing and note.outcome == DONE:
+        question = "What was before comes back, if nobody has changed it since."
+        asked = confirm("Undo this change?", question, "Undo", "Leave it")
+        blocks.append(actions(button("Undo", names.PROVIDER_UNDO, str(note.number), confirm=asked)))
+    fields = ", ".join(escape(_called(one.field), 60) for one in note.difference[:MOST_TOLD])
+    said = f"{who} {did} of {escape(note.app, 200)}{where}"
+    return Message(f"{said}: {fields}" if fields else said, tuple(blocks))
+
+
+def was_made(note: Audited) -> bool:
+    """Whether an app is configured differently now, as far as is known; maybe not as asked."""
+    return note.outcome == DONE or note.outcome.startswith(f"{NOT_KEPT}: ")
+
+
+def _did(what: str) -> str:
+    return "disconnected" if what.endswith(" disconnect") else "changed"
+
+
+def _part(note: Audited) -> str:
+    """Which part of an app's configuration it was, with its article."""
+    return _PARTS.get(note.what.partition(" ")[0], "the configuration")
+
+
+def _who(by: str) -> str:
+    """Without the door and the id, escaped: "slack: Ada (U1)" is Ada."""
+    name = by.removeprefix("slack: ").removeprefix("cli: ")
+    return escape(name.rpartition(" (")[0] or name, 80) or NOTHING
+
+
+def name_of(app: App) -> str:
+    """An app's name, escaped."""
+    return escape(app.label, 200) or NOTHING
+
+
+# ── The modals that configure an app: its parts, what would change, and what became of it. Pure ─
+
+PARTS = {
+    names.PROVIDER_SOURCE: "Source",
+    names.PROVIDER_BUILD: "Build",
+    names.PROVIDER_ENVIRONMENT: "Variables",
+}
+MOST_FINDINGS = 5
+
+_OTHERS = {
+    Reason.TRIGGER_MISMATCH: "of another kind",
+    Reason.BRANCH_MISMATCH: "to another branch",
+    Reason.REF_DELETED: "a deletion",
+    Reason.SKIP_DIRECTIVE: "told to be skipped",
+    Reason.TAG_MISMATCH: "with a tag that does not fit",
+    Reason.TAG_TOO_OLD: "with a tag that is too old",
+    Reason.NO_PATH_HIT: "without a watched file",
+    Reason.WATCH_PATHS_BROKEN: "stopped by a broken watch path",
+}
+"""What pushes that would not deploy are, said after their number."""
+
+_SIGNS = {"error": ":x:", "warning": ":warning:"}
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a view is about, as it stands in its metadata.
+
+    Attributes:
+        channel: where it was opened from, "" from Home.
+        part: the modal that is shown, or that a change comes from.
+        draft: what is agreed to when it is submitted.
+    """
+
+    app: str
+    channel: str = ""
+    part: str = names.PROVIDER_SOURCE
+    draft: str = ""
+
+    def write(self) -> str:
+        """For `private_metadata`."""
+        return json.dumps([self.app, self.channel, self.part, self.draft])
+
+
+def read_about(metadata: str) -> About | None:
+    """What `About.write` wrote; None where it can't be read."""
+    try:
+        app, channel, part, draft = map(str, json.loads(metadata))
+    except (ValueError, TypeError):
+        return None
+    return About(app, channel, part if part in PARTS else names.PROVIDER_SOURCE, draft)
+
+
+def reading(app: App) -> View:
+    """While its values are read."""
+    text = f":hourglass_flowing_sand:  Reading how *{name_of(app)}* is configured…"
+    return modal(names.PROVIDER_NEWS, "Configure an app", [section(text)], close="Close")
+
+
+def away(app: App, about: About, why: str) -> View:
+    """That its values can't be read just now."""
+    again = button("Try again", names.PROVIDER_AGAIN, app.id, style="primary")
+    blocks = [
+        section(f":warning:  *{name_of(app)}* can't be read just now.\n{escape(why, 1000)}"),
+        context("Nothing was changed."),
+        actions(again),
+    ]
+    return modal(
+        names.PROVIDER_NEWS, "Configure an app", blocks, close="Close", metadata=about.write()
+    )
+
+
+def part_view(
+    app: App,
+    about: About,
+    fields: Sequence[Block],
+    *,
+    tried: Sequence[Block] = (),
+    has_source: bool = True,
+) -> View:
+    """One part of an app's configuration, to be changed."""
+    blocks = [section(f"*{name_of(app)}*"), *_turns(app, about.part), divider(), *fields, *tried]
+    if about.part == names.PROVIDER_SOURCE and has_source:
+        blocks += [divider(), actions(_disconnect(app))]
+    return modal(
+        about.part,
+        "Configure an app",
+        blocks,
+        submit="See what changes",
+        metadata=about.write(),
+    )
+
+
+def only_there(app: App) -> list[Block]:
+    """That the app's source can't be set from here, where it is of such a kind."""
+    if app.source is None or app.source.type in SAVABLE:
+        return []
+    kind = escape(str(app.source.type), 40)
+    said = f"Now it comes from {kind}, which can only be set in the backend; what you save here"
+    return [context(f":information_source:  {said} takes its place. It can be undone.")]
+
+
+def _turns(app: App, part: str) -> list[Block]:
+    parts = [name for name in PARTS if name != names.PROVIDER_BUILD or _is_built(app)]
+    others = [
+        button(PARTS[name], f"{names.PROVIDER_PART}.{name.partition('.')[2]}", name)
+        for name in parts
+        if name != part
+    ]
+    return [context(f"*{PARTS[part]}*"), actions(*others)]
+
+
+def _is_built(app: App) -> bool:
+    return app.kind is AppKind.APPLICATION
+
+
+def _disconnect(app: App) -> Element:
+    """It asks first: what it would take away stands in a view of its own."""
+    return button("Disconnect…", names.PROVIDER_DISCONNECT, app.id, style="danger")
+
+
+def tried_blocks(
+    rehearsal: Rehearsal | None, findings: Sequence[Finding] = (), problem: str = ""
+) -> list[Block]:
+    """What recent pushes would do, and what is probably not meant."""
+    blocks: list[Block] = [context(_tried(rehearsal, problem))]
+    lines = [
+        f"{_SIGNS[one.level]}  {code(one.pattern, 80)} {prose(one.sentence, 300)}"
+        f" {prose(one.remedy, 300)}"
+        for one in findings
+        if one.level in _SIGNS
+    ]
+    if lines:
+        blocks.append(section("\n".join(lines[:MOST_FINDINGS])))
+    return blocks
+
+
+def _tried(rehearsal: Rehearsal | None, problem: str) -> str:
+    if problem:
+        return f":information_source:  {prose(problem, 500)}"
+    if rehearsal is None:
+        return "Recent pushes can't be tried just now."
+    if not rehearsal.pushes:
+        return "No push of this repository has come lately, so there is nothing to try it on."
+    head = f"Would deploy *{rehearsal.deploying} of the last {_many(rehearsal.pushes, 'push')}*"
+    others = ", ".join(f"{n} {_OTHERS.get(reason, 'other')}" for reason, n in rehearsal.others)
+    hint = f"\n:bulb: {prose(rehearsal.hint, 500)}" if rehearsal.hint else ""
+    return f"{head}{f' ({others})' if others else ''}.{_unlisted(rehearsal)}{hint}"
+
+
+def _unlisted(rehearsal: Rehearsal) -> str:
+    """That some count only because nobody was asked which files they have changed."""
+    if not rehearsal.unlisted:
+        return ""
+    which = f"{rehearsal.unlisted} of them" if rehearsal.unlisted > 1 else "One of them"
+    return f" {which} only because the webhook does not list all files; a new push asks the host."
+
+
+# ── what would change ────────────────────────────────────────────────────────
+
+
+def comparing(about: About) -> View:
+    """While it is found out what would change."""
+    text = ":hourglass_flowing_sand:  Comparing with how it is configured now…"
+    return modal(
+        names.PROVIDER_NEWS, "What changes", [section(text)], close="Back", metadata=about.write()
+    )
+
+
+def difference_view(plan: Plan, about: About, rehearsal: Rehearsal | None = None) -> View:
+    """What would change; to submit it is to agree."""
+    if plan.empty:
+        text = f"*{name_of(plan.app)}* is configured like that already."
+        return modal(names.PROVIDER_NEWS, "What changes", [section(text)], close="Back")
+    blocks: list[Block] = [section(f"*{name_of(plan.app)}*"), *change_blocks(plan.difference)]
+    blocks += [context(f":information_source:  {prose(one, 500)}") for one in plan.remarks[:5]]
+    if rehearsal is not None or plan.findings:
+        blocks += tried_blocks(rehearsal, plan.findings)
+    blocks.append(
+        context("Nothing is saved yet. What you save counts from the next deployment on.")
+    )
+    return modal(
+        names.PROVIDER_CONFIRM,
+        "What changes",
+        blocks,
+        submit="Save",
+        close="Back",
+        metadata=about.write(),
+    )
+
+
+def parting_view(plan: Plan, about: About) -> View:
+    """What an app would forget; to submit it is to agree."""
+    said = (
+        f"*{name_of(plan.app)}* forgets where its code comes from, its watch paths, its trigger and"
+        " the rules set from here. No push deploys it then. What is live stays live."
+    )
+    back = "Nothing is changed yet. Once it is, it can be undone."
+    remarks = [context(f":information_source:  {prose(one, 500)}") for one in plan.remarks[:5]]
+    blocks = [section(said), *change_blocks(plan.difference), *remarks, context(back)]
+    return modal(
+        names.PROVIDER_PARTING,
+        "Disconnect its source?",
+        blocks,
+        submit="Disconnect",
+        close="Keep it",
+        metadata=about.write(),
+    )
+
+
+def refused_view(why: str, lines: str = "") -> View:
+    """That somebody may not, and the lines of `bridge.yaml` that would allow it."""
+    blocks: list[Block] = [section(f":lock:  {escape(why, 1500)}")]
+    if lines:
+        blocks.append(context("Whoever keeps `bridge.yaml` can allow it with these lines:"))
+        blocks.append(section(code_block(lines, SECTION_TEXT)))
+    return modal(names.PROVIDER_NEWS, "Configure an app", blocks, close="Close")
+
+
+def unread(app: App, why: str) -> View:
+    """That it can't be told what would change."""
+    text = f":warning:  *{name_of(app)}* can't be read just now.\n{escape(why, 1000)}"
+    blocks = [section(text), context("Nothing was changed: go back and try again.")]
+    return modal(names.PROVIDER_NEWS, "What changes", blocks, close="Back")
+
+
+def objected(why: str) -> View:
+    """That it can't be as asked."""
+    said = section(f":warning:  {escape(why, 1500)}")
+    return modal(names.PROVIDER_NEWS, "What changes", [said], close="Back")
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}es"

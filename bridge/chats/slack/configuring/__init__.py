@@ -1,1 +1,0 @@
-"""The dialog that configures an app, and what is told of what became of it."""

@@ -1,0 +1,379 @@
+"""The Slack door: Bolt behind our own checks, by HTTP and by Socket Mode alike.
+
+Handlers keep what acts, then acknowledge, then go on: Bolt runs with `process_before_response`,
+so what a handler returns is what Slack gets. Who is let in is settled before any handler runs:
+the signature (HTTP), and the one workspace that is served.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+import aiohttp
+
+from bridge.chats.slack import actions, commands, config_changes, config_dialog, home
+from bridge.chats.slack import commands as shortcuts
+from bridge.chats.slack.answers import problem
+from bridge.chats.slack.api import SLACK, SlackClient
+from bridge.chats.slack.home import Homes
+from bridge.chats.slack.outgoing import Outgoing
+from bridge.chats.slack.parts import Parts
+from bridge.chats.slack.payloads import check_form
+from bridge.core.errors import BadSignature, BridgeError, MalformedPayload
+from bridge.ports.chats import HttpAnswer
+from bridge.ports.clock import Clock
+
+WINDOW = 300
+"""Seconds that a request may be old, or our clocks apart: what is older is a replay."""
+
+_TIMESTAMP = re.compile(r"[0-9]{1,12}")
+_SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the headers claim; never logged."""
+
+    timestamp: str
+    signature: str
+
+
+def opened(headers: Mapping[str, str], now: float) -> Proof:
+    """Read the headers, before the body; raises BadSignature where no body can fit them."""
+    timestamp = headers.get("X-Slack-Request-Timestamp", "")
+    signature = headers.get("X-Slack-Signature", "")
+    if not timestamp or not signature:
+        raise BadSignature("X-Slack-Signature and X-Slack-Request-Timestamp must both be there")
+    if _TIMESTAMP.fullmatch(timestamp) is None:
+        raise BadSignature("X-Slack-Request-Timestamp is no number of seconds")
+    if _SIGNATURE.fullmatch(signature) is None:
+        raise BadSignature("X-Slack-Signature has not the form v0=<64 hex digits>")
+    if abs(now - int(timestamp)) > WINDOW:
+        raise BadSignature(
+            f"X-Slack-Request-Timestamp is more than {WINDOW} s off: a replay, or a wrong clock"
+        )
+    return Proof(timestamp, signature)
+
+
+def verify(secret: bytes, proof: Proof, body: bytes) -> None:
+    """Check the signature over the raw bytes; raises BadSignature."""
+    if not hmac.compare_digest(signature(secret, proof.timestamp, body), proof.signature.encode()):
+        raise BadSignature("X-Slack-Signature does not fit the body")
+
+
+def signature(secret: bytes, timestamp: str, body: bytes) -> bytes:
+    """What Slack would sign a request with."""
+    signed = b"v0:" + timestamp.encode() + b":" + body
+    return b"v0=" + hmac.new(secret, signed, hashlib.sha256).hexdigest().encode()
+
+
+# ── The bytes that Slack sends → what they say, in the one form that all handlers get. Pure ─────
+
+_OBJECTS = ("user", "view", "container", "message", "event")
+_MOST_FIELDS = 100
+
+
+def payload_of(content_type: str, body: bytes) -> dict[str, Any]:
+    """Read a body; raises MalformedPayload where it has not the form that Slack sends."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise MalformedPayload("the body is no UTF-8") from None
+    if content_type.partition(";")[0].strip().lower() == "application/json":
+        return _checked(_json(text))
+    try:
+        fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        raise MalformedPayload("the body is no form that Slack sends") from None
+    return _checked(_json(fields["payload"]) if "payload" in fields else fields)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise MalformedPayload("the body holds no JSON") from None
+
+
+def _checked(payload: Any) -> dict[str, Any]:
+    """Of the shape that handlers rely on, whatever its values are."""
+    if not isinstance(payload, dict):
+        raise MalformedPayload(f"the body holds a {type(payload).__name__}, not an object")
+    for name in _OBJECTS:
+        if not isinstance(payload.get(name, {}), dict):
+            raise MalformedPayload(f"{name} is no object")
+    actions = payload.get("actions", [{}])
+    if not isinstance(actions, list) or not all(isinstance(one, dict) for one in actions):
+        raise MalformedPayload("actions is no list of objects")
+    if not actions:
+        raise MalformedPayload("actions is empty")
+    return payload
+
+
+# ── The Slack door: Bolt behind our own checks, by HTTP and by Socket Mode alike ────────────────
+
+log = logging.getLogger(__name__)
+
+PASSED_ON = ("X-Slack-Retry-Num", "X-Slack-Retry-Reason")
+"""Headers that Bolt gets to see; it has some of its own that steer it."""
+
+ELSEWHERE = "This bridge serves another Slack workspace, so it does nothing here."
+NOT_YET = (
+    "The bridge does not know its Slack workspace yet, since Slack can't be reached. Set"
+    " `slack.team_id`, or try again in a minute."
+)
+
+
+class SlackDoor:
+    """`POST /slack/events`: everything that Slack sends by HTTP."""
+
+    def __init__(self, bolt: Any, secret: str, clock: Clock) -> None:
+        """Take the parts; raises ValueError for an empty secret, which would let everybody in."""
+        if not secret:
+            raise ValueError("an empty signing secret would let everybody in")
+        self._bolt = bolt
+        self._secret = secret.encode()
+        self._clock = clock
+
+    def open(self, headers: Mapping[str, str]) -> Proof:
+        """Read the headers, before the body; raises BadSignature."""
+        return opened(headers, self._clock())
+
+    async def take(self, opened: Proof, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+        """Check and handle a request.
+
+        Raises:
+            BadSignature: it is not from Slack.
+            MalformedPayload: it is, but not what Slack sends.
+        """
+        verify(self._secret, opened, body)
+        payload = payload_of(headers.get("Content-Type", ""), body)
+        check_form(payload)
+        passed_on = {name: headers[name] for name in PASSED_ON if name in headers}
+        return await self._dispatched(payload, {**passed_on})
+
+    async def _dispatched(
+        self, payload: dict[str, Any], headers: dict[str, str | Sequence[str]]
+    ) -> HttpAnswer:
+        """Hand it to Bolt in the form that Socket Mode has, so that both ways are one."""
+        from slack_bolt.request.async_request import AsyncBoltRequest
+
+        try:
+            request = AsyncBoltRequest(body=payload, headers=headers, mode="socket_mode")
+            answer = await self._bolt.async_dispatch(request)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            # Bolt trusts what is signed to be whole; what handlers of ours raise ends in `_told`.
+            raise MalformedPayload(f"the body can't be read ({type(error).__name__})") from None
+        if answer.status == HTTPStatus.NOT_FOUND:  # nobody listens to it; refused, it would return
+            return HttpAnswer(HTTPStatus.OK)
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:  # before any handler of ours
+            raise MalformedPayload("the body has not the form that Slack sends")
+        kind = answer.first_headers().get("content-type", "text/plain").partition(";")[0]
+        return HttpAnswer(answer.status, answer.body or "", kind)
+
+
+def build_bolt(parts: Parts, homes: Homes) -> Any:
+    """The Bolt app with all handlers."""
+    from slack_bolt.async_app import AsyncApp
+    from slack_bolt.authorization import AuthorizeResult
+
+    async def authorize(**_: Any) -> AuthorizeResult:
+        """One workspace, known: Bolt need not ask Slack before it handles anything."""
+        return AuthorizeResult(
+            enterprise_id=None, team_id=parts.workspace.team, bot_user_id=parts.workspace.bot_user
+        )
+
+    bolt = AsyncApp(
+        name="dokploy-bridge",
+        logger=logging.getLogger("bridge.chats.slack.bolt"),
+        process_before_response=True,
+        authorize=authorize,
+        request_verification_enabled=False,  # `SlackDoor.take` has done it
+        ssl_check_enabled=False,
+        attaching_function_token_enabled=False,
+        ignoring_self_events_enabled=True,
+    )
+    bolt.use(_workspace(parts))
+    bolt.error(_told)
+    for register in (
+        commands.register,
+        actions.register,
+        shortcuts.register_shortcuts,
+        config_dialog.register,
+        config_dialog.register_agreement,
+        config_dialog.register_lists,
+        config_changes.register,
+    ):
+        register(bolt, parts)
+    home.register(bolt, parts, homes)
+    _ignore_the_rest(bolt)
+    return bolt
+
+
+def teams_of(body: Mapping[str, Any], bot_user: str) -> set[str]:
+    """The workspaces that a request may be about.
+
+    A person of a connected workspace acts in one of ours: then the request names theirs, and a
+    dialog, or the message of ours that they have clicked on, where the app is installed. What
+    they may do is another question, and asked of their own id alone.
+    """
+    team, view = body.get("team"), body.get("view") or {}
+    message = body.get("message") or {}
+    found = [
+        team.get("id") if isinstance(team, dict) else None,
+        body.get("team_id"),
+        view.get("app_installed_team_id"),
+        message.get("team") if bot_user and message.get("user") == bot_user else None,
+    ]
+    return {str(one) for one in found if one}
+
+
+def _workspace(parts: Parts) -> Any:
+    """Lets in the one workspace that is served."""
+    from slack_bolt.response import BoltResponse
+
+    async def one_workspace(body: dict[str, Any], next: Any) -> Any:  # noqa: A002 - Bolt's name
+        ours = parts.workspace.team
+        theirs = teams_of(body, parts.workspace.bot_user)
+        if ours and ours in theirs:
+            return await next()
+        why = ELSEWHERE if ours else NOT_YET
+        named = " ".join(sorted(theirs))[:80]
+        log.warning("refused", extra={"chat": SLACK, "team": named, "why": why})
+        said = {"response_type": "ephemeral", "text": why}
+        if body.get("command"):
+            return BoltResponse(status=200, body=said)
+        if url := str(body.get("response_url") or ""):
+            answer = {"replace_original": False, **said}
+            parts.background.start(parts.client.answer(url, answer), "refusal")
+        return BoltResponse(status=200, body="")
+
+    return one_workspace
+
+
+async def _told(error: Exception, body: dict[str, Any]) -> Any:
+    """A handler has failed: Slack gets an answer, and the log the reason."""
+    from slack_bolt.response import BoltResponse
+
+    if isinstance(error, BridgeError):
+        log.warning("a request of slack failed", extra={"why": str(error)})
+        said = problem(str(error))
+    else:
+        log.error("a request of slack failed", exc_info=error)
+        said = problem("The bridge failed inside; its log says more.")
+    if not body.get("command"):
+        return BoltResponse(status=200, body="")
+    return BoltResponse(
+        status=200,
+        body=json.dumps(Outgoing(said).body()),
+        headers={"content-type": ["application/json"]},
+    )
+
+
+def _ignore_the_rest(bolt: Any) -> None:
+    """What nobody handles is taken all the same: refused, Slack would send it again."""
+    anything = re.compile("")
+
+    async def ignored(ack: Any) -> Any:
+        return await ack()
+
+    for listen in (bolt.event, bolt.action, bolt.options, bolt.view, bolt.shortcut, bolt.command):
+        listen(anything)(ignored)
+
+
+# ── Socket Mode: the same handlers through a WebSocket that we open, so no address is needed ────
+
+PING_SECONDS = 10.0
+"""Between two pings, and before a connection that failed is tried again."""
+
+
+MOST_MESSAGE = 2**20
+"""Bytes of a message; Slack's own, a dialog of 250 KB with what is typed, are well below."""
+
+_ADDRESS = re.compile(r"wss?://\S+")
+"""Has a ticket in it that lets in whoever has it."""
+
+
+class Socket:
+    """Keeps one connection to Slack, and makes it anew when it ends."""
+
+    def __init__(self, bolt: Any, client: SlackClient, app_token: str) -> None:
+        self._bolt = bolt
+        self._client = client
+        self._app_token = app_token
+        self._handler: Any = None
+
+    async def run(self) -> None:
+        """Connect, and stay connected as long as the process lives."""
+        from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+
+        self._handler = AsyncSocketModeHandler(
+            self._bolt,
+            self._app_token,
+            logger=_quiet(),
+            web_client=self._client.plain(),
+            ping_interval=PING_SECONDS,
+        )
+        sdk = self._handler.client
+        sdk.aiohttp_client_session = _Bounded(sdk.aiohttp_client_session)
+        sdk.on_error_listeners.append(_not_read)
+        try:
+            await self._handler.connect_async()
+            log.info("socket mode is connected")
+            await asyncio.Event().wait()
+        finally:
+            await self._handler.close_async()
+
+
+class _Bounded:
+    """A session whose WebSockets close on a message that is too large; the SDK sets no limit."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def ws_connect(self, *args: Any, **settings: Any) -> Any:
+        """Connect, as every session; the limit goes for all that comes."""
+        return await self._session.ws_connect(*args, max_msg_size=MOST_MESSAGE, **settings)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
+async def _not_read(message: aiohttp.WSMessage) -> None:
+    """Tell why a connection ends; Slack sends again, on the next one, what was not acknowledged."""
+    code = getattr(message.data, "code", None)
+    why = type(message.data).__name__
+    if code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
+        why = f"more than {MOST_MESSAGE >> 20} MiB"
+    log.warning("slack sent a message over the socket that is not read: %s", why)
+
+
+class _Once(logging.Filter):
+    """Says what is wrong once and in one line: the SDK repeats it with a traceback at every try."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = _ADDRESS.sub("wss://…", record.getMessage())
+        record.msg, record.args, record.exc_info = said, (), None
+        new, self._said = said != self._said, said
+        return new
+
+
+def _quiet() -> logging.Logger:
+    """slack_sdk's, whose lines below errors hold addresses with one-time tickets."""
+    logger = logging.getLogger("bridge.chats.slack.sdk")
+    logger.setLevel(logging.ERROR)
+    if not logger.filters:
+        logger.addFilter(_Once())
+    return logger

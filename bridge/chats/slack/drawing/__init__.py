@@ -1,1 +1,0 @@
-"""What everything that is shown in Slack is made of."""

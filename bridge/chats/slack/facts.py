@@ -1,0 +1,383 @@
+"""The facts that cards, lines and answers are made of, each as a piece of mrkdwn."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from bridge.chats.slack.mrkdwn import NOTHING, clean, code, escape, link, moment, prose
+from bridge.core.apps import App, SourceType
+from bridge.core.events import Action
+from bridge.core.failure import MOST_CHARACTERS
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.log_text import redact
+from bridge.core.refs import normalise_url
+from bridge.ports.feedback import Story
+from bridge.ports.outcomes import Memory
+
+ICONS = {
+    State.WAITING: ":hourglass_flowing_sand:",
+    State.ASKED: ":satellite_antenna:",
+    State.QUEUED: ":inbox_tray:",
+    State.RUNNING: ":building_construction:",
+    State.DONE: ":white_check_mark:",
+    State.FAILED: ":x:",
+    State.CANCELLED: ":no_entry_sign:",
+    State.SUPERSEDED: ":fast_forward:",
+    State.UNKNOWN: ":question:",
+}
+
+VERDICTS = {
+    State.WAITING: "waits for its turn",
+    State.ASKED: "is about to start",
+    State.QUEUED: "waits in the backend's queue",
+    State.RUNNING: "is building",
+    State.DONE: "is live",
+    State.FAILED: "failed",
+    State.CANCELLED: "was cancelled",
+    State.SUPERSEDED: "gave way to a newer deployment",
+    State.UNKNOWN: "has an unknown outcome",
+}
+"""How a deployment stands, as said right after the app's name."""
+
+_NOTHING_NEW = frozenset(
+    {
+        (State.WAITING, "waits for its turn"),
+        (State.ASKED, "the backend accepted it"),
+        (State.QUEUED, "waits in the backend's queue"),
+        (State.RUNNING, "builds"),
+    }
+)
+"""Notes that say what the state says."""
+
+_AWAY = "waits for the backend"
+
+APP_NAME = 200
+FIRST_LINE = 120
+PERSON = 60
+REF_NAME = 100
+ENVIRONMENT = 60
+NOTE = 500
+LONGEST_ADDRESS = 400
+
+_SHA = re.compile(r"[0-9a-f]{7,64}").fullmatch
+_GITHUB, _GITLAB = "/", "/-/"
+"""What stands between a repository's page and the pages about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where people look at repositories; a link is never taken from a payload.
+
+    Attributes:
+        github, gitlab: the hosts' web addresses; None: no links to them.
+    """
+
+    github: str | None = "https://github.com"
+    gitlab: str | None = "https://gitlab.com"
+
+    def commit(self, app: App | None, sha: str | None) -> str | None:
+        """The page of a commit of an app's repository; None where it is not known for sure."""
+        home = self._repository(app)
+        if home is None or sha is None or not _SHA(sha):
+            return None
+        page, between = home
+        return f"{page}{between}commit/{sha}" if len(page) < LONGEST_ADDRESS else None
+
+    def compare(self, app: App | None, old: str | None, new: str | None) -> str | None:
+        """The page of what differs between two commits; None where it is not known, or nothing."""
+        home = self._repository(app)
+        if home is None or old is None or new is None or not (_SHA(old) and _SHA(new)):
+            return None
+        page, between = home
+        return None if same_commit(old, new) else f"{page}{between}compare/{old}...{new}"
+
+    def pull_request(self, app: App | None, number: int) -> tuple[str, str] | None:
+        """The page of a pull request, and the sign before its number, as its host writes it."""
+        home = self._repository(app)
+        if home is None:
+            return None
+        page, between = home
+        kind, sign = ("merge_requests", "!") if between == _GITLAB else ("pull", "#")
+        return f"{page}{between}{kind}/{number}", sign
+
+    def _repository(self, app: App | None) -> tuple[str, str] | None:
+        source = app.source if app else None
+        if source is None:
+            return None
+        if source.type is SourceType.GIT:
+            return self._by_address(source.url or "")
+        host = {SourceType.GITHUB: self.github, SourceType.GITLAB: self.gitlab}.get(source.type)
+        if host is None or not source.repository:
+            return None
+        between = _GITHUB if source.type is SourceType.GITHUB else _GITLAB
+        return f"{host.rstrip('/')}/{quote(source.repository)}", between
+
+    def _by_address(self, url: str) -> tuple[str, str] | None:
+        for host, between in ((self.github, _GITHUB), (self.gitlab, _GITLAB)):
+            if host and url.startswith(prefix := normalise_url(host) + "/"):
+                return f"{host.rstrip('/')}/{quote(url.removeprefix(prefix))}", between
+        return None
+
+
+def name_of(deployment: Deployment) -> str:
+    """The app's name, bold."""
+    return f"*{escape(deployment.app, APP_NAME) or NOTHING}*"
+
+
+def ref_of(ref: str | None) -> str:
+    """A branch as code, a tag with its sign; "" where there is none."""
+    if not ref:
+        return ""
+    name = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+    shown = code(name, REF_NAME)
+    return f":label: {shown}" if ref.startswith("refs/tags/") else shown
+
+
+def commit_of(sha: str | None, app: App | None, links: Links) -> str:
+    """A commit's short name with a link to it."""
+    if not sha:
+        return ""
+    return link(links.commit(app, sha), code(sha[:7], 20))
+
+
+def first_line(message: str | None, limit: int = FIRST_LINE) -> str:
+    """The first line of a commit's message that says something."""
+    lines = (line for line in (message or "").splitlines() if clean(line))
+    return escape(next(lines, ""), limit)
+
+
+_PUSHED = {"push": "pushed", "tag": "tagged"}
+_DOOR = re.compile(r"\b(?P<door>slack|cli): ")
+_USER_ID = re.compile(r" \([UW][A-Z0-9]+\)")
+
+
+def asked_by(deployment: Deployment) -> str:
+    """Who or what wanted it, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
+    kind, _, more = deployment.trigger.partition(", ")
+    if (pushed := _PUSHED.get(kind)) is not None:
+        author = escape(deployment.author or "", PERSON)
+        by = f"{pushed} by {author}" if author else pushed
+        return ", ".join(filter(None, (by, person_of(more))))
+    verb = "redeploy" if deployment.action is Action.REDEPLOY else "deploy"
+    who = person_of(deployment.trigger)
+    return f"{verb} asked by {who}" if who else f"{verb} asked"
+
+
+def person_of(actor: str) -> str:
+    """Who did something, as people say it: "cli: ada" is "ada on the command line"."""
+    shown = escape(_USER_ID.sub("", _DOOR.sub("", actor, count=1)), PERSON)
+    door = _DOOR.search(actor)
+    return f"{shown} on the command line" if shown and door and door["door"] == "cli" else shown
+
+
+def sentence(note: str) -> str:
+    """A note for people, redacted and escaped, with a capital."""
+    shown = prose(redact(note[:MOST_CHARACTERS]), NOTE)
+    return shown[:1].upper() + shown[1:]
+
+
+def verdict_of(deployment: Deployment) -> str:
+    """How it stands, to be said right after the app's name."""
+    if deployment.state is State.WAITING and deployment.note.startswith(_AWAY):
+        return "waits for the backend"
+    return VERDICTS[deployment.state]
+
+
+def news(state: State, note: str) -> str:
+    """What a change's note says, as a sentence."""
+    if state is State.SUPERSEDED:
+        return "A newer deployment takes its place"
+    return sentence(note.removeprefix("accepted, outcome unknown: "))
+
+
+def remark(deployment: Deployment) -> str:
+    """The newest note of a deployment where it says more than its state."""
+    if (deployment.state, deployment.note) in _NOTHING_NEW or deployment.superseded_by:
+        return ""
+    as_shown = deployment.deployed_commit and not another_commit(deployment)
+    if as_shown and deployment.action is Action.DEPLOY:
+        return ""
+    return news(deployment.state, deployment.note.removeprefix(f"{_AWAY}: "))
+
+
+def same_commit(one: str, other: str) -> bool:
+    """Whether two names, maybe shortened, mean one commit."""
+    return one.startswith(other) or other.startswith(one)
+
+
+def another_commit(deployment: Deployment) -> bool:
+    """Whether the backend reports another commit than was pushed."""
+    deployed, pushed = deployment.deployed_commit, deployment.commit
+    return bool(deployed and pushed and not same_commit(deployed, pushed))
+
+
+def duration(seconds: float) -> str:
+    """A length of time in two units at most, e.g. "1 min 12 s"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two(whole // 60, "min", whole % 60, "s")
+    if whole < 86400:
+        return _two(whole // 3600, "h", whole % 3600 // 60, "min")
+    return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
+
+
+def _two(many: int, unit: str, few: int, smaller: str) -> str:
+    return f"{many} {unit} {few} {smaller}" if few else f"{many} {unit}"
+
+
+def took(deployment: Deployment) -> str:
+    """How long it took from its start to its end; "" where that is not known."""
+    began = deployment.started_at or deployment.asked_at
+    if deployment.finished_at is None or began is None:
+        return ""
+    return duration(deployment.finished_at - began)
+
+
+def since(deployment: Deployment) -> str:
+    """Since when it builds; Slack itself keeps that up to date, so no edit is needed."""
+    if deployment.state is not State.RUNNING or deployment.started_at is None:
+        return ""
+    return f"started {moment(deployment.started_at, '{ago}')}"
+
+
+def joined(*pieces: str) -> str:
+    """Those pieces that say something, with a dot between them."""
+    return "  ·  ".join(piece for piece in pieces if piece)
+
+
+def source_of(app: App) -> str:
+    """Where an app's code comes from, in plain words, not escaped: "my-org/mono, branch main"."""
+    source = app.source
+    if source is None:
+        return "no source yet"
+    if source.type is SourceType.DOCKER:
+        return f"image {source.image}" if source.image else "a Docker image"
+    where = source.repository or source.url or source.type.value
+    return f"{where}, branch {source.branch}" if source.branch else where
+
+
+# ── Where more is to be seen of a deployment: its site, its backend, its pull request. Pure ─────
+
+MOST_PULLS = 3
+"""Pull requests that are linked to; a commit seldom belongs to more than one."""
+
+_ADDRESS = re.compile(r"https?://[^\s<>|]+").fullmatch
+_COMMENT = re.compile(r"(?:github|gitlab)\.comment \S+ (\d+)").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a deployment's own record does not tell.
+
+    Attributes:
+        pulls: the pull requests that show it, by number.
+        before: the commit of its app that was live before.
+    """
+
+    pulls: tuple[int, ...] = ()
+    before: str | None = None
+
+
+NOTHING_KNOWN = Around()
+
+
+def around_of(deployment: Deployment, story: Story) -> Around:
+    """Return what a story tells around a deployment."""
+    return Around(_pulls_in(story.beside), story.before.get(deployment.id))
+
+
+def places_of(deployment: Deployment, app: App | None, links: Links, around: Around) -> str:
+    """Return links to all that is known; "" where nothing is."""
+    if app is None:
+        return ""
+    changed = links.compare(app, around.before, deployment.deployed_commit or deployment.commit)
+    pulls = ((number, links.pull_request(app, number)) for number in around.pulls[:MOST_PULLS])
+    return joined(
+        _linked(app.url if deployment.state is State.DONE else None, "Site"),
+        _linked(_page_of(app) if deployment.asked_at is not None else None, "Dokploy"),
+        *(_linked(found[0], f"{found[1]}{number}") for number, found in pulls if found),
+        _linked(changed, "What changed"),
+    )
+
+
+def _pulls_in(beside: Mapping[str, Memory]) -> tuple[int, ...]:
+    """The pull requests that have a comment about it."""
+    found = (_COMMENT(id_) for id_, memory in beside.items() if memory.get("comment"))
+    return tuple(sorted({int(one[1]) for one in found if one}))
+
+
+def _page_of(app: App) -> str | None:
+    """The page of an app's deployments in the backend; that of the app where it has no such."""
+    page = app.page
+    return f"{page}?tab=deployments" if page and "/services/" in page and "?" not in page else page
+
+
+def _linked(url: str | None, label: str) -> str:
+    if url is None or len(url) > LONGEST_ADDRESS or not _ADDRESS(url):
+        return ""
+    return link(url, label)
+
+
+# ── How apps stand: each with its newest deployment ─────────────────────────────────────────────
+
+NEVER = ":white_small_square:"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An app and its newest deployment; None: it was never deployed from here."""
+
+    app: App
+    newest: Deployment | None = None
+
+
+def standings(apps: Iterable[App], deployments: Iterable[Deployment]) -> list[Standing]:
+    """Each app with the newest of the deployments, which come newest first."""
+    newest: dict[str, Deployment] = {}
+    for one in deployments:
+        newest.setdefault(one.app_id, one)
+    return [Standing(app, newest.get(app.id)) for app in apps]
+
+
+def icon_of(deployment: Deployment | None) -> str:
+    """The sign of its state."""
+    return ICONS[deployment.state] if deployment else NEVER
+
+
+def label_of(app: App) -> str:
+    """An app's label, bold."""
+    return f"*{escape(app.label, APP_NAME) or NOTHING}*"
+
+
+def newest_at(deployment: Deployment) -> str:
+    """The time of the newest news of it."""
+    at = deployment.finished_at or deployment.started_at or deployment.created_at
+    return moment(at)
+
+
+def brief(deployment: Deployment | None, app: App | None, links: Links, said: int = 60) -> str:
+    """A deployment in one line, without its app's name."""
+    if deployment is None:
+        return "never deployed from here"
+    what = changed(deployment, app, links, said)
+    return joined(ref_of(deployment.ref), what, newest_at(deployment))
+
+
+def changed(deployment: Deployment, app: App | None, links: Links, said: int) -> str:
+    """The commit, and the first line of its message, at most `said` long."""
+    commit = commit_of(deployment.deployed_commit or deployment.commit, app, links)
+    return " ".join(filter(None, (commit, first_line(deployment.message, said))))
+
+
+def still_open(deployments: Sequence[Deployment]) -> list[Deployment]:
+    """Those that have not ended."""
+    return [one for one in deployments if not one.final]
+
+
+def broken(standing: Iterable[Standing]) -> list[Deployment]:
+    """The newest deployments of apps that failed, or whose end nobody knows."""
+    ends = (State.FAILED, State.UNKNOWN)
+    return [one.newest for one in standing if one.newest and one.newest.state in ends]

@@ -1,0 +1,446 @@
+"""App Home: drawn when somebody opens it, and kept up to date for a while after that.
+
+Who looks is a target that any change raises; the feedback loop lets a burst of changes be one
+drawing. After some minutes without a look it is forgotten, so nobody's empty room is painted.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bridge.chats.slack import names
+from bridge.chats.slack.blocks import (
+    MOST_OPTIONS,
+    Block,
+    Element,
+    View,
+    actions,
+    button,
+    context,
+    divider,
+    header,
+    option,
+    section,
+    select,
+)
+from bridge.chats.slack.commands import reply_to
+from bridge.chats.slack.facts import (
+    ICONS,
+    Links,
+    Standing,
+    brief,
+    broken,
+    icon_of,
+    label_of,
+    standings,
+    still_open,
+)
+from bridge.chats.slack.mrkdwn import NOTHING, escape, plain
+from bridge.chats.slack.parts import Parts
+from bridge.core.access import Person, Right
+from bridge.core.apps import App, SourceType
+from bridge.core.chat.grammar import Command, Verb
+from bridge.core.chat.replies import Reply
+from bridge.core.events import Action
+from bridge.core.lifecycle import Deployment
+from bridge.ports.chats import Place
+from bridge.ports.clock import Clock
+from bridge.ports.feedback import Remember, Story, Turn
+from bridge.ports.outcomes import ABOUT_ANYTHING, Memory, Target
+
+if TYPE_CHECKING:
+    from bridge.chats.slack.outgoing import Outgoing
+
+
+PAGE = 10
+MOST_LINES = 5
+EVERYTHING = "<all>"
+"""The filter that lets all projects through; no project's key has an angle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What part of the Home somebody looks at; kept in the view's private metadata."""
+
+    page: int = 1
+    project: str = EVERYTHING
+
+    def write(self) -> str:
+        """For `private_metadata`."""
+        project = self.project if self.project == EVERYTHING else plain(self.project, 150)
+        return json.dumps({"page": self.page, "project": project})
+
+
+def read_shown(metadata: str) -> Shown:
+    """What `Shown.write` wrote; the beginning where it can't be read."""
+    try:
+        kept = json.loads(metadata)
+        return Shown(int(kept["page"]), str(kept["project"]))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return Shown()
+
+
+def render_home(
+    apps: Sequence[App],
+    deployments: Sequence[Deployment],
+    *,
+    shown: Shown = Shown(),
+    warnings: Sequence[str] = (),
+    deployable: Collection[str] | None = None,
+    configurable: Collection[str] | None = None,
+    links: Links,
+) -> View:
+    """The Home of a person.
+
+    Args:
+        apps: those that they may see.
+        deployments: of these apps, newest first; the newest of each app, and all that are open.
+        warnings: what else to look after, in plain words, as "no push has come for a week".
+        deployable, configurable: ids of the apps that they may deploy, configure; None: all.
+    """
+    known = {app.id: app for app in apps}
+    deployments = [one for one in deployments if one.app_id in known]
+    standing = standings(apps, deployments)
+    blocks = [_top(), *_lists(known, standing, deployments, links), *_warned(apps, warnings)]
+    may = _Rights(deployable, configurable)
+    rows, page = _apps(standing, shown, may, links)
+    view: View = {
+        "type": "home",
+        "callback_id": names.HOME_VIEW,
+        "private_metadata": Shown(page, shown.project).write(),
+        "blocks": [*blocks, *rows],
+    }
+    return view
+
+
+@dataclass(frozen=True, slots=True)
+class _Rights:
+    deploy: Collection[str] | None
+    configure: Collection[str] | None
+
+    def buttons(self, app: App) -> list[Element]:
+        found: list[Element] = []
+        if self.deploy is None or app.id in self.deploy:
+            found.append(button("Deploy", names.HOME_DEPLOY, app.id))
+        if self.configure is None or app.id in self.configure:
+            found.append(button("Configure", names.HOME_CONFIGURE, app.id))
+        return found
+
+
+def _top() -> Block:
+    return actions(button("Deploy an app", names.HOME_NEW, "deploy", style="primary"))
+
+
+def _lists(
+    known: dict[str, App],
+    standing: Sequence[Standing],
+    deployments: Sequence[Deployment],
+    links: Links,
+) -> list[Block]:
+    blocks: list[Block] = []
+    for title, those in (
+        ("Under way", still_open(deployments)),
+        ("Failed lately", broken(standing)),
+    ):
+        if those:
+            blocks += [header(title), *_some(those, known, links)]
+    if not blocks and known:
+        blocks.append(section(":white_check_mark:  All quiet: nothing runs, nothing failed."))
+    return blocks
+
+
+def _some(those: Sequence[Deployment], known: dict[str, App], links: Links) -> list[Block]:
+    blocks: list[Block] = []
+    for one in those[:MOST_LINES]:
+        app = known[one.app_id]
+        text = f"{ICONS[one.state]}  {label_of(app)}\n{brief(one, app, links)}"
+        blocks.append(section(text, _inspect(one)))
+    if len(those) > MOST_LINES:
+        blocks.append(context(f"and {len(those) - MOST_LINES} more"))
+    return blocks
+
+
+def _inspect(deployment: Deployment) -> Element:
+    if deployment.backend_id is not None:
+        return button("Log", names.DEPLOYMENT_LOG, deployment.id)
+    return button("Why", names.DEPLOYMENT_WHY, deployment.id)
+
+
+def _warned(apps: Sequence[App], warnings: Sequence[str]) -> list[Block]:
+    twice = [
+        f":warning:  {label_of(app)} has Auto Deploy on in the backend: every push deploys twice."
+        for app in apps
+        if app.deploys_twice
+    ]
+    lines = [*(f":warning:  {escape(one, 500)}" for one in warnings), *twice]
+    if not lines:
+        return []
+    more = [f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
+    return [header("To look after"), section("\n".join([*lines[:MOST_LINES], *more]))]
+
+
+def _apps(
+    standing: Sequence[Standing], shown: Shown, may: _Rights, links: Links
+) -> tuple[list[Block], int]:
+    if not standing:
+        nothing = (
+            "There is no app that you may see here yet. `/dokploy whoami` tells what you may do."
+        )
+        return [section(nothing)], 1
+    by_key = {_key(one.app.project): one.app.project for one in standing}
+    projects = sorted(by_key.values(), key=str.lower)
+    chosen = [one for one in standing if shown.project in (EVERYTHING, _key(one.app.project))]
+    pages = max(1, -(-len(chosen) // PAGE))
+    page = min(max(shown.page, 1), pages)
+    rows: list[Block] = []
+    for one in chosen[(page - 1) * PAGE : page * PAGE]:
+        rows += _row(one, may, links)
+    title = header("Your apps")
+    return [title, *_choosing(projects, shown.project, page, pages, len(chosen)), *rows], page
+
+
+def _row(one: Standing, may: _Rights, links: Links) -> list[Block]:
+    text = f"{icon_of(one.newest)}  {label_of(one.app)}\n{brief(one.newest, one.app, links)}"
+    buttons = may.buttons(one.app)
+    return [section(text), actions(*buttons)] if buttons else [section(text)]
+
+
+def _choosing(
+    projects: Sequence[str], project: str, page: int, pages: int, apps: int
+) -> list[Block]:
+    """The selects of a project and a page, where there is something to choose."""
+    elements: list[Element] = []
+    if len(projects) > 1:
+        everything = option("All projects", EVERYTHING)
+        choices = [option(one, _key(one)) for one in projects[: MOST_OPTIONS - 1]]
+        now = next((one for one in choices if one["value"] == project), everything)
+        elements.append(select(names.HOME_FILTER, "Project", [everything, *choices], now))
+    if pages > 1:
+        choices = [option(f"Page {n} of {pages}", str(n)) for n in _near(page, pages)]
+        now = next(one for one in choices if one["value"] == str(page))
+        elements.append(select(names.HOME_PAGE, "Page", choices, now))
+    blocks = [actions(*elements)] if elements else []
+    return [*blocks, divider()] if apps else [*blocks, section("No app of yours is in there.")]
+
+
+def _near(page: int, pages: int) -> range:
+    """As many page numbers around one as a select can offer."""
+    first = max(1, min(page - MOST_OPTIONS // 2, pages - MOST_OPTIONS + 1))
+    return range(first, min(pages, first + MOST_OPTIONS - 1) + 1)
+
+
+def _key(project: str) -> str:
+    """A project as an option's value."""
+    return plain(project, 150) or NOTHING
+
+
+# ── Repositories whose hosts say nothing: a webhook that is not set fails silently. Pure ────────
+
+DAY = 86_400.0
+QUIET = 30 * DAY
+"""Seconds without a push after which it is worth a look whether the webhook still works."""
+
+_HOOKED = {SourceType.GITHUB, SourceType.GITLAB, SourceType.GIT}
+
+
+def silent(apps: Iterable[App], last: Mapping[str, float], now: float) -> list[str]:
+    """What to say of repositories that no push has come from for long, or never.
+
+    Args:
+        last: when the last push of an app's repository came, by the app's id.
+    """
+    newest: dict[str, float | None] = {}
+    for app in apps:
+        source = app.source
+        name = (source.repository or source.url) if source else None
+        if source is None or name is None or source.type not in _HOOKED:
+            continue
+        if name.startswith("file:"):  # a folder of this machine, which has no host
+            continue
+        times = [at for at in (newest.get(name), last.get(app.id)) if at is not None]
+        newest[name] = max(times, default=None)
+    return [said for name, at in sorted(newest.items()) if (said := _said(name, at, now))]
+
+
+def _said(name: str, at: float | None, now: float) -> str:
+    if at is None:
+        return f"No push of {name} has ever come: is its webhook set?"
+    days = int((now - at) / DAY)
+    return f"No push of {name} has come for {days} days." if now - at > QUIET else ""
+
+
+# ── App Home: drawn when somebody opens it, and kept up to date for a while after that ──────────
+
+HOME = "slack.home"
+"""The kind of what is shown in somebody's Home."""
+
+LOOKS_LAST = 600.0
+"""Seconds after a look for which a Home is kept up to date; Slack does not tell when it is left."""
+
+NOWHERE = Place()
+Body = dict[str, Any]
+
+
+def home_of(user: str) -> Target:
+    """Somebody's Home."""
+    id_ = f"{HOME} {user}"
+    return Target(id_, HOME, id_, (ABOUT_ANYTHING,), {"user": user})
+
+
+class Homes:
+    """Draws Homes; of kind `HOME`."""
+
+    def __init__(self, parts: Parts, turn: Turn, silence: "Silence") -> None:
+        self._parts = parts
+        self._turn = turn
+        self._silence = silence
+
+    async def show(
+        self, target: Target, _story: Story, memory: Memory, _remember: Remember
+    ) -> Sequence[Target]:
+        """Draw it anew for who has looked lately; forget who has not."""
+        if self._parts.clock() - float(memory.get("looked_at", 0.0)) > LOOKS_LAST:
+            await self._parts.journal.unwant(target.id)
+            return ()
+        await self._turn(target.lane)
+        await self.draw(str(target.place["user"]), _shown_in(memory))
+        return ()
+
+    async def look(self, user: str, shown: Shown) -> None:
+        """Somebody looks: draw it now, and whenever something changes for a while."""
+        target = home_of(user)
+        looked = {"looked_at": self._parts.clock(), "page": shown.page, "project": shown.project}
+        await self._parts.journal.want([target])
+        await self._parts.journal.remember(target.id, looked)
+        await self.draw(user, shown)
+
+    async def draw(self, user: str, shown: Shown) -> None:
+        """Publish what a person may see."""
+        parts = self._parts
+        person = await parts.people.who(user, parts.workspace.team)
+        view = await self._drawn(person, shown, parts.links)
+        await parts.client.call("views.publish", user_id=user, view=view)
+
+    async def _drawn(self, person: Person, shown: Shown, links: Links) -> View:
+        parts = self._parts
+        apps = parts.commands.apps(person, NOWHERE, Right.VIEW)
+        seen = {app.id for app in apps}
+        last = await parts.journal.last_deployments()
+        going = await parts.journal.open_deployments()
+        all_: dict[str, Deployment] = {one.id: one for one in [*last.values(), *going]}
+        newest = sorted(all_.values(), key=lambda one: (-one.seq, one.app))
+        return render_home(
+            apps,
+            [one for one in newest if one.app_id in seen],
+            shown=shown,
+            warnings=await self._silence.of(apps),
+            deployable=_ids(parts, person, Right.DEPLOY),
+            configurable=_ids(parts, person, Right.CONFIGURE),
+            links=links,
+        )
+
+
+class Silence:
+    """Which repositories no push comes from; asked for once in a while."""
+
+    FRESH = 300.0
+
+    def __init__(self, parts: Parts, clock: Clock) -> None:
+        self._parts = parts
+        self._clock = clock
+        self._read_at = -self.FRESH
+        self._last: Mapping[str, float] = {}
+
+    async def of(self, apps: Sequence[App]) -> list[str]:
+        """What to say of the repositories of these apps."""
+        now = self._clock()
+        if now - self._read_at >= self.FRESH:
+            self._last = await self._parts.journal.last_pushes()
+            self._read_at = now
+        return silent(apps, self._last, now)
+
+
+def _ids(parts: Parts, person: Person, right: Right) -> set[str]:
+    return {app.id for app in parts.commands.apps(person, NOWHERE, right)}
+
+
+def _shown_in(memory: Memory) -> Shown:
+    return Shown(int(memory.get("page", 1)), str(memory.get("project", EVERYTHING)))
+
+
+# ── the door ─────────────────────────────────────────────────────────────────
+
+
+def register(bolt: Any, parts: Parts, homes: Homes) -> None:
+    """Listen to who opens Home, and to what is clicked there."""
+
+    async def on_opened(ack: Any, event: Mapping[str, Any]) -> Any:
+        if event.get("tab") in (None, "home"):
+            shown = read_shown(str((event.get("view") or {}).get("private_metadata")))
+            parts.background.start(homes.look(str(event["user"]), shown), "home")
+        return await ack()
+
+    bolt.event("app_home_opened")(on_opened)
+    bolt.action(names.HOME_PAGE)(_turned(parts, homes))
+    bolt.action(names.HOME_FILTER)(_turned(parts, homes))
+    bolt.action(names.HOME_NEW)(_clicked(parts, _new))
+    bolt.action(names.HOME_DEPLOY)(_clicked(parts, _deploy))
+    bolt.action(names.HOME_CONFIGURE)(_clicked(parts, _configure))
+
+
+def _turned(parts: Parts, homes: Homes) -> Callable[..., Any]:
+    """Another page, or another project from its first page on."""
+
+    async def on_turn(ack: Any, body: Body) -> Any:
+        shown = read_shown(str((body.get("view") or {}).get("private_metadata")))
+        action = body["actions"][0]
+        value = str((action.get("selected_option") or {}).get("value") or "")
+        if action.get("action_id") == names.HOME_PAGE:
+            shown = Shown(int(value) if value.isdecimal() else 1, shown.project)
+        else:
+            shown = Shown(1, value or EVERYTHING)
+        parts.background.start(homes.look(str(body["user"]["id"]), shown), "home")
+        return await ack()
+
+    return on_turn
+
+
+def _clicked(parts: Parts, work: Callable[[Parts, Body], Any]) -> Callable[..., Any]:
+    """Keep what a click asks for, acknowledge, then say what there is to say, to who clicked."""
+
+    async def on_click(ack: Any, body: Body) -> Any:
+        task = await parts.background.in_time(reply_to(parts, body, work(parts, body)), "click")
+        parts.background.start(_tell(parts, body, task), "answer to a click in Home")
+        return await ack()
+
+    return on_click
+
+
+async def _tell(parts: Parts, body: Body, task: Any) -> None:
+    """Home has no channel: what is not shown by a card is said in a message to the person."""
+    message: Outgoing | None = await task
+    if message is not None and not message.public:
+        user = str(body["user"]["id"])
+        await parts.client.call("chat.postMessage", channel=user, **message.message.body())
+
+
+async def _new(parts: Parts, body: Body) -> Reply:
+    return await parts.commands.answer(await parts.person(body), NOWHERE, Command(Verb.DEPLOY), "")
+
+
+async def _deploy(parts: Parts, body: Body) -> Reply:
+    id_ = await parts.clicks.id_of(body)
+    person = await parts.person(body)
+    app_id = str(body["actions"][0].get("value") or "")
+    reply = await parts.commands.ask(person, NOWHERE, Action.DEPLOY, app_id, id_)
+    parts.background.start(parts.commands.note(person, names.HOME_DEPLOY, reply), "audit")
+    return reply
+
+
+async def _configure(parts: Parts, body: Body) -> Reply:
+    typed = Command(Verb.PROVIDER, str(body["actions"][0].get("value") or ""))
+    person = await parts.person(body)
+    reply = await parts.commands.answer(person, NOWHERE, typed, "")
+    parts.background.start(parts.commands.note(person, names.HOME_CONFIGURE, reply), "audit")
+    return reply

@@ -1,0 +1,139 @@
+"""What a reply looks like in Slack, and who sees it. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.chats.slack import answers
+from bridge.chats.slack import answers as replies
+from bridge.chats.slack.blocks import Message, context, section
+from bridge.chats.slack.facts import Links
+from bridge.chats.slack.mrkdwn import escape
+from bridge.core.chat.replies import (
+    Accepted,
+    AppList,
+    Configure,
+    Denied,
+    Help,
+    Identity,
+    Past,
+    Pick,
+    Reasons,
+    Reply,
+    Sorry,
+    Standing,
+)
+from bridge.core.events import Action
+from bridge.core.lifecycle import Deployment
+
+DOING = {Action.DEPLOY: "Deploying", Action.REDEPLOY: "Redeploying", Action.CANCEL: "Cancelling"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message, and who sees it.
+
+    Attributes:
+        public: the whole channel, and not only who asked.
+        shown: a card right there says the same, so nothing is lost where nobody is told.
+    """
+
+    message: Message
+    public: bool = False
+    shown: bool = False
+
+    def body(self) -> dict[str, Any]:
+        """The arguments of an acknowledgement, and of an answer through a `response_url`."""
+        seen_by = "in_channel" if self.public else "ephemeral"
+        return {"response_type": seen_by, **self.message.body()}
+
+
+def outgoing(reply: Reply, links: Links, here: Collection[str] = ()) -> Outgoing:
+    """The message for a reply; `here` are the names of the channel that it goes to."""
+    match reply:
+        case Accepted():
+            shown = not reply.channels or not set(here).isdisjoint(reply.channels)
+            return Outgoing(_accepted(reply, here), not reply.duplicate, shown and not reply.waits)
+        case Denied():
+            label = reply.app.label if reply.app else "that"
+            return Outgoing(replies.refused(reply.right, label, why=reply.why, grant=reply.lines))
+        case Sorry(suggestions=()):
+            return Outgoing(replies.problem(reply.why))
+        case Sorry():
+            return Outgoing(replies.did_you_mean(reply.why, reply.suggestions))
+        case Help():
+            return Outgoing(replies.help_about(reply.topic))
+        case Identity():
+            return Outgoing(_identity(reply))
+        case Pick() | Configure():
+            return Outgoing(replies.notice("A dialog opens."))
+        case _:
+            return Outgoing(_told(reply, links))
+
+
+def _told(reply: Standing | Past | Reasons | AppList, links: Links) -> Message:
+    match reply:
+        case Standing():
+            return _standing(reply, links)
+        case Past():
+            told = answers.history(reply.app, reply.deployments, links)
+            return _deleted(told) if reply.gone else told
+        case Reasons():
+            told = answers.why(reply.app, reply.explained, links, gone=reply.gone)
+            return _deleted(told) if reply.gone else told
+        case AppList():
+            newest = list(reply.last.values())
+            return answers.list_apps(
+                reply.apps, newest, typed=reply.filter, page=reply.page, links=links
+            )
+
+
+def _deleted(told: Message) -> Message:
+    """The answer about an app that is gone, which says so."""
+    remark = context("This app was deleted at its backend; its history stays.")
+    return Message(told.text, (*told.blocks[:49], remark))
+
+
+def _standing(reply: Standing, links: Links) -> Message:
+    newest = _newest_first([*reply.open, *reply.last.values()])
+    if reply.app is None:
+        said = answers.status_all(reply.apps, newest, links)
+    else:
+        said = answers.status_of(reply.app, newest, links)
+    away = [
+        context(f":warning: {escape(name, 80)} can't be read: {escape(why, 500)}")
+        for name, why in list(reply.trouble.items())[:5]
+    ]
+    return Message(said.text, (*said.blocks, *away))
+
+
+def _newest_first(deployments: Sequence[Deployment]) -> list[Deployment]:
+    by_id: Mapping[str, Deployment] = {one.id: one for one in deployments}
+    return sorted(by_id.values(), key=lambda one: (-one.seq, one.app))
+
+
+def _accepted(reply: Accepted, here: Collection[str]) -> Message:
+    label = escape(reply.app.label, 200)
+    if reply.duplicate:
+        return replies.notice(f"{reply.app.label}: that was asked for a moment ago and is kept.")
+    doing = DOING[reply.action]
+    elsewhere = [one for one in reply.channels if one not in here]
+    shown = f"; see {' and '.join(map(_channel, elsewhere))}" if elsewhere else ""
+    blocks = [section(f"{doing} *{label}*{shown}")]
+    if reply.waits:
+        waits = escape(reply.waits[:1].upper() + reply.waits[1:], 500)
+        blocks.append(context(f":hourglass_flowing_sand: {waits}"))
+    text = f"{doing} {label}" + (f": {escape(reply.waits, 500)}" if reply.waits else "")
+    return Message(text, tuple(blocks))
+
+
+def _channel(name: str) -> str:
+    """A channel by its id or name; its person's own conversation with the bridge otherwise."""
+    if name.startswith(("C", "G")):
+        return f"<#{escape(name, 40)}>"
+    return escape(name, 80) if name.startswith("#") else "your messages with the bridge"
+
+
+def _identity(reply: Identity) -> Message:
+    rights = {str(right): labels for right, labels in reply.rights.items()}
+    return replies.whoami(f"{reply.person.called} ({reply.person.id})", rights, reply.apps)

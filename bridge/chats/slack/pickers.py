@@ -1,0 +1,131 @@
+"""Modals with a searchable picker of an app, and the options that it offers."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from bridge.chats.slack import names
+from bridge.chats.slack.blocks import (
+    MOST_OPTIONS,
+    OPTION_TEXT,
+    Element,
+    View,
+    context,
+    field_input,
+    label,
+    modal,
+    name_label,
+    option,
+)
+from bridge.chats.slack.facts import source_of
+from bridge.chats.slack.mrkdwn import clean
+from bridge.core.apps import App
+
+GROUPED_FROM = 8
+"""So many options stand under their projects' names; fewer are read faster without."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verb:
+    callback_id: str
+    title: str
+    submit: str
+    says: str
+
+
+_VERBS = {
+    verb.callback_id: verb
+    for verb in (
+        _Verb(
+            names.PICK_DEPLOY,
+            "Deploy an app",
+            "Deploy",
+            "Builds the head of the app's branch. One deployment of an app runs at a time.",
+        ),
+        _Verb(
+            names.PICK_REDEPLOY,
+            "Redeploy an app",
+            "Redeploy",
+            "Builds again what is checked out; nothing new is fetched.",
+        ),
+        _Verb(
+            names.PICK_CANCEL,
+            "Cancel a deployment",
+            "Cancel it",
+            "Stops what waits and, where the backend can, what runs. What is live stays live.",
+        ),
+        _Verb(
+            names.PICK_PROVIDER,
+            "Configure an app",
+            "Next",
+            "Where its code comes from, what makes it deploy, and how it is built.",
+        ),
+    )
+}
+
+
+def picker(callback_id: str, *, chosen: App | None = None, metadata: str = "") -> View:
+    """The modal that asks which app.
+
+    Args:
+        callback_id: one of `names.PICK_…`.
+        chosen: picked already.
+        metadata: comes back when it is submitted, as the channel that it was opened in.
+    """
+    verb = _VERBS[callback_id]
+    search: Element = {
+        "type": "external_select",
+        "action_id": names.APP_SEARCH,
+        "placeholder": label("Type a few letters of its name", 150),
+        "min_query_length": 0,
+        "focus_on_load": True,
+    }
+    if chosen is not None:
+        search["initial_option"] = app_option(chosen)
+    return modal(
+        verb.callback_id,
+        verb.title,
+        [field_input(names.APP_SEARCH, "App", search), context(verb.says)],
+        submit=verb.submit,
+        close="Close" if callback_id == names.PICK_CANCEL else "Cancel",
+        metadata=metadata,
+    )
+
+
+def offered(apps: Sequence[App], typed: str = "") -> dict[str, Any]:
+    """The answer to a `block_suggestion`: the apps that fit, the best first, at most a hundred."""
+    fitting = matching(apps, typed)[:MOST_OPTIONS]
+    if len(fitting) < GROUPED_FROM or len({app.project for app in fitting}) == 1 or typed.strip():
+        return {"options": [app_option(app) for app in fitting]}
+    by_project = sorted(fitting, key=lambda app: (app.project.lower(), app.project))
+    return {
+        "option_groups": [
+            {
+                "label": name_label(project, OPTION_TEXT),
+                "options": [app_option(app) for app in those],
+            }
+            for project, those in groupby(by_project, key=lambda app: app.project)
+        ]
+    }
+
+
+def matching(apps: Iterable[App], typed: str) -> list[App]:
+    """The apps whose label has every typed word; those whose name begins with it come first."""
+    words = clean(typed).lower().split()
+    found = [app for app in apps if all(word in app.label.lower() for word in words)]
+    return sorted(found, key=lambda app: (_rank(app, words), app.label.lower(), app.id))
+
+
+def _rank(app: App, words: Sequence[str]) -> int:
+    if not words:
+        return 0
+    name, first = app.name.lower(), words[0]
+    if name == first:
+        return 0
+    return 1 if name.startswith(first) else 2 if first in name else 3
+
+
+def app_option(app: App) -> Element:
+    """An app as an option: its label, and where its code comes from."""
+    return option(app.label, app.id, source_of(app))

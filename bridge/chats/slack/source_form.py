@@ -1,0 +1,478 @@
+"""Where an app's code comes from and when it deploys, as a form. Pure.
+
+What is secret is never in it: a registry's password and an address with credentials stay as
+they are while their fields are left empty.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import SecretStr
+
+from bridge.chats.slack import names
+from bridge.chats.slack.blocks import (
+    BLOCK_ID,
+    INITIAL_TEXT,
+    NONE,
+    Block,
+    Given,
+    choice_field,
+    context,
+    name_of,
+    search_field,
+    text_field,
+    ticks_field,
+)
+from bridge.core.apps import App, AppKind, SourceType, Trigger
+from bridge.core.configuration.configuration import GithubSource, GitlabSource, GitSource
+from bridge.core.configuration.difference import Configured, masked
+from bridge.core.configuration.merge import WantedSource, checked_remote
+from bridge.core.configuration.row import stored_of
+from bridge.ports.backends import GitAccount, GitRepository
+
+KINDS = {
+    SourceType.GITHUB: "GitHub",
+    SourceType.GITLAB: "GitLab",
+    SourceType.GIT: "Any Git repository",
+    SourceType.DOCKER: "Docker image",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceForm:
+    """The form as somebody sees it.
+
+    Attributes:
+        now: how the app is configured, which the fields begin with.
+        accounts: what the backend offers; none: all is typed.
+        given: what somebody has put into the fields; it goes before `now`.
+    """
+
+    app: App
+    now: Configured
+    accounts: Sequence[GitAccount] = ()
+    given: Given | None = None
+
+    @property
+    def kind(self) -> SourceType:
+        """The kind of source that is shown."""
+        chosen = (self.given or {}).get("kind")
+        if chosen in KINDS:
+            return SourceType(chosen)
+        found = self.now.saved.provider
+        return found.type if found is not None else SourceType.GITHUB
+
+    @property
+    def trigger(self) -> Trigger:
+        """What makes it deploy."""
+        chosen = (self.given or {}).get("trigger")
+        if chosen in list(Trigger):
+            return Trigger(chosen)
+        return self.now.rules.trigger or self.now.saved.trigger
+
+    @property
+    def account(self) -> GitAccount | None:
+        """The account that is chosen; None: repository and branch are typed."""
+        mine = [one for one in self.accounts if one.type is self.kind]
+        chosen = (self.given or {}).get("account") or of(self.now, self.kind, "provider_id")
+        return next((one for one in mine if one.id == chosen), None)
+
+    def value(self, name: str) -> Any:
+        """What a field holds: what was put in, or else what there is."""
+        if self.given is not None and name in self.given:
+            return self.given[name]
+        return _begins_with(self.now, self.kind, name)
+
+
+def _begins_with(now: Configured, kind: SourceType, name: str) -> Any:
+    """What a field holds before anybody has touched it."""
+    rules, saved = now.rules, now.saved
+    if name in ("path", "repository"):
+        return _path(now, kind)
+    if name == "url":
+        return None if kept_address(now) else of(now, kind, "url")
+    if name in ("password", "forget", "account"):
+        return None
+    found = {
+        "project_id": of(now, kind, "project_id"),
+        "clone": ("submodules",) if saved.submodules else (),
+        "order": ("only_newer",) if rules.only_newer else (),
+        "watch_paths": "\n".join(saved.watch_paths or ()),
+        "branches": rules.branch,
+        "tags": rules.tags,
+        "versions": rules.versions,
+        "tag_prefix": rules.tag_prefix,
+        "prereleases": rules.prereleases,
+    }
+    value = found[name] if name in found else of(now, kind, name)
+    return value if isinstance(value, tuple | None) else str(value)
+
+
+def _path(now: Configured, kind: SourceType) -> str | None:
+    match now.saved.provider:
+        case GithubSource() as found if kind is SourceType.GITHUB:
+            return f"{found.owner}/{found.repository}"
+        case GitlabSource() as found if kind is SourceType.GITLAB:
+            return found.path
+        case _:
+            return None
+
+
+_USED_AGAIN = {"build_path", "ssh_key_id", "username", "password", "registry_url"}
+"""Fields of a source not in use that nobody need name again; see `merge`."""
+
+
+def of(now: Configured, kind: SourceType, name: str) -> Any:
+    """A field of the app's source, where that is of a kind; else what a save would use again."""
+    found = now.saved.provider
+    if found is not None and found.type is kind:
+        return getattr(found, name, None)
+    row = now.saved.row
+    return stored_of(row, kind).get(name) if row is not None and name in _USED_AGAIN else None
+
+
+def kept_address(now: Configured) -> str | None:
+    """A clone address that holds a password or token, without it; None where it holds none."""
+    found = now.saved.provider
+    if not isinstance(found, GitSource):
+        return None
+    shown = str(masked(found.url))
+    return shown if shown != found.url else None
+
+
+# ── The fields of the form that says where an app's code comes from and when it deploys. Pure ───
+
+KEPT = "Kept as it is"
+
+_TRIGGERS = (
+    (Trigger.PUSH.value, "Pushes to its branch"),
+    (Trigger.TAG.value, "New tags"),
+)
+_PRERELEASES = (
+    (NONE, "As usual"),
+    ("deploy", "Deploy them"),
+    ("skip", "Skip them"),
+    ("only", "Only them"),
+)
+
+
+def source_fields(form: SourceForm) -> list[Block]:
+    """The fields of the form."""
+    kinds = [
+        (kind.value, words)
+        for kind, words in KINDS.items()
+        if form.app.kind is AppKind.APPLICATION or kind is not SourceType.DOCKER
+    ]
+    blocks = [choice_field("source.kind", "Comes from", kinds, form.kind.value, redraws=True)]
+    match form.kind:
+        case SourceType.DOCKER:
+            return blocks + _image(form)
+        case SourceType.GIT:
+            blocks += _address(form)
+        case _:
+            blocks += _hosted(form)
+    return blocks + _folder(form) + _when(form)
+
+
+def _hosted(form: SourceForm) -> list[Block]:
+    kind = form.kind
+    mine = [(one.id, one.name) for one in form.accounts if one.type is kind]
+    blocks: list[Block] = []
+    account = form.account
+    if mine:
+        chosen = account.id if account else NONE
+        choices = [*mine, (NONE, "Type it in")]
+        title = f"{KINDS[kind]} account"
+        blocks.append(choice_field(f"{kind}.account", title, choices, chosen, redraws=True))
+    if account is None:
+        return blocks + _typed(form)
+    repository = form.value("repository") or form.value("path")
+    blocks.append(
+        search_field(
+            f"{kind}.repository|{account.id}",
+            "Repository",
+            names.PROVIDER_REPOSITORY,
+            repository,
+            redraws=True,
+        )
+    )
+    of = f"{kind}.branch|{account.id}|{repository or ''}"
+    if repository and len(of) <= BLOCK_ID:
+        branch = form.value("branch")
+        blocks.append(search_field(of, "Branch", names.PROVIDER_BRANCH, branch))
+    else:
+        blocks.append(_branch(form))
+    return blocks
+
+
+def _typed(form: SourceForm) -> list[Block]:
+    kind = form.kind
+    example = "my-org/mono" if kind is SourceType.GITHUB else "group/subgroup/project"
+    blocks = [
+        text_field(
+            f"{kind}.path",
+            "Repository",
+            form.value("path"),
+            placeholder=example,
+            hint="With everything before its name.",
+        )
+    ]
+    if kind is SourceType.GITLAB:
+        hint = "GitLab's number of the project, shown on its page."
+        blocks.append(
+            text_field(f"{kind}.project_id", "Project ID", form.value("project_id"), hint=hint)
+        )
+    return [*blocks, _branch(form)]
+
+
+def _address(form: SourceForm) -> list[Block]:
+    secret = kept_address(form.now)
+    return [
+        text_field(
+            "git.url",
+            "Clone address",
+            form.value("url"),
+            placeholder=f"{KEPT}: {secret}" if secret else "https://host/owner/repo.git",
+            optional=bool(secret),
+        ),
+        _branch(form),
+        text_field(
+            "git.ssh_key_id",
+            "SSH key",
+            form.value("ssh_key_id"),
+            hint="Its id in the backend, where the address needs one.",
+            optional=True,
+        ),
+    ]
+
+
+def _image(form: SourceForm) -> list[Block]:
+    password = of(form.now, SourceType.DOCKER, "password") is not None
+    return [
+        text_field("docker.image", "Image", form.value("image"), placeholder="nginx:1.27"),
+        text_field(
+            "docker.registry_url",
+            "Registry",
+            form.value("registry_url"),
+            placeholder="Docker Hub",
+            optional=True,
+        ),
+        text_field("docker.username", "User name there", form.value("username"), optional=True),
+        text_field(
+            "docker.password",
+            "Password there",
+            placeholder=KEPT if password else "None",
+            hint="Never shown again. It is sealed until it is saved.",
+            optional=True,
+        ),
+        *(
+            [
+                ticks_field(
+                    "docker.forget", "Its password", [("password", "Forget the password")], ()
+                )
+            ]
+            if password
+            else []
+        ),
+    ]
+
+
+def _branch(form: SourceForm) -> Block:
+    return text_field(f"{form.kind}.branch", "Branch", form.value("branch"), placeholder="main")
+
+
+def _folder(form: SourceForm) -> list[Block]:
+    kind = form.kind
+    blocks: list[Block] = []
+    if form.app.kind is AppKind.APPLICATION:
+        blocks.append(
+            text_field(f"{kind}.build_path", "Folder", form.value("build_path"), optional=True)
+        )
+    ticked = form.value("clone") or ()
+    choices = [("submodules", "Clone submodules too")]
+    return [*blocks, ticks_field(f"{kind}.clone", "Cloning", choices, ticked)]
+
+
+def _when(form: SourceForm) -> list[Block]:
+    """When it deploys; the block ids are the same for all kinds, so that nothing typed is lost."""
+    trigger = choice_field(
+        "when.trigger", "Deploys on", _TRIGGERS, form.trigger.value, redraws=True
+    )
+    if form.trigger is Trigger.PUSH:
+        return [trigger, *_on_pushes(form)]
+    return [trigger, *_on_tags(form)]
+
+
+def _on_pushes(form: SourceForm) -> list[Block]:
+    watched = form.value("watch_paths")
+    return [
+        text_field(
+            "when.branches",
+            "Branches whose pushes deploy",
+            form.value("branches"),
+            placeholder="Only the branch above",
+            hint="A pattern such as release/*; what is built is the branch above.",
+            optional=True,
+            tried=True,
+        ),
+        context("Its watch paths are too long for Slack: change them on the command line.")
+        if watched and len(watched) > INITIAL_TEXT
+        else text_field(
+            "when.watch_paths",
+            "Watch paths",
+            watched,
+            placeholder="web/**",
+            hint="One a line; only pushes that change a file like these deploy. ! excludes.",
+            optional=True,
+            lines=True,
+            tried=True,
+        ),
+    ]
+
+
+def _on_tags(form: SourceForm) -> list[Block]:
+    return [
+        text_field(
+            "when.tags",
+            "Tags",
+            form.value("tags"),
+            placeholder="v*",
+            hint="Only tags like this deploy.",
+            optional=True,
+            tried=True,
+        ),
+        text_field(
+            "when.versions",
+            "Versions",
+            form.value("versions"),
+            placeholder=">=1.2 <2",
+            hint="Only tags whose version is in it.",
+            optional=True,
+            tried=True,
+        ),
+        text_field(
+            "when.tag_prefix",
+            "What stands before the version",
+            form.value("tag_prefix"),
+            placeholder="v",
+            optional=True,
+        ),
+        choice_field(
+            "when.prereleases",
+            "Pre-releases",
+            _PRERELEASES,
+            form.value("prereleases") or NONE,
+        ),
+        ticks_field(
+            "when.order",
+            "Order",
+            [("only_newer", "Never an older version after a newer one")],
+            form.value("order") or (),
+        ),
+    ]
+
+
+# ── What somebody asks for with the form of an app's source. Pure ───────────────────────────────
+
+
+def source_wanted(form: SourceForm, picked: GitRepository | None = None) -> WantedSource:
+    """What the form asks for; empty fields ask for nothing, or take away what was there.
+
+    Args:
+        picked: the repository that was chosen from a list, where one was.
+    """
+    kind = form.kind
+    if kind is SourceType.DOCKER:
+        return WantedSource(kind, _wanted_image(form))
+    fields: dict[str, Any] = _wanted_place(form, picked)
+    fields |= {
+        "branch": _text(form, "branch"),
+        "submodules": "submodules" in _ticked(form, "clone"),
+    }
+    if form.app.kind is AppKind.APPLICATION:
+        fields["build_path"] = _text(form, "build_path")
+    fields["trigger"] = form.trigger.value
+    if form.trigger is Trigger.PUSH:
+        fields["branches"] = _text(form, "branches")
+        if form.given is None or "watch_paths" in form.given:  # else too long to be shown
+            lines = (_text(form, "watch_paths") or "").splitlines()
+            fields["watch_paths"] = tuple(line.strip() for line in lines if line.strip()) or None
+    else:
+        fields |= {name: _text(form, name) for name in ("tags", "versions", "tag_prefix")}
+        policy = form.value("prereleases")
+        fields["prereleases"] = None if policy in (NONE, None) else policy
+        fields["only_newer"] = "only_newer" in _ticked(form, "order") or None
+    return WantedSource(kind, fields)
+
+
+def _wanted_place(form: SourceForm, picked: GitRepository | None) -> dict[str, Any]:
+    kind = form.kind
+    if kind is SourceType.GIT:
+        fields: dict[str, Any] = {"ssh_key_id": _text(form, "ssh_key_id")}
+        url = _text(form, "url")
+        if url != of(form.now, kind, "url"):
+            checked_remote(url)
+        return fields | ({"url": url} if url or not kept_address(form.now) else {})
+    if picked is not None and form.account is not None:
+        fields = {"owner": picked.owner, "repository": picked.name, "provider_id": form.account.id}
+        gitlab = {"path": picked.path, "project_id": picked.id}
+        return fields | (gitlab if kind is SourceType.GITLAB else {})
+    path = (_text(form, "path") or "").strip("/")
+    if kind is SourceType.GITLAB:
+        return _typed_gitlab(form, path)
+    owner, _, name = path.rpartition("/")
+    fields = {"owner": owner, "repository": name}
+    known = isinstance(form.now.saved.provider, GithubSource)
+    return fields if known else fields | {"provider_id": None}
+
+
+def _typed_gitlab(form: SourceForm, path: str) -> dict[str, Any]:
+    """GitLab's owner is the last group of a path; one that is there already may be another."""
+    fields: dict[str, Any] = {"path": path, "project_id": _text(form, "project_id")}
+    if path != of(form.now, SourceType.GITLAB, "path"):
+        group, _, name = path.rpartition("/")
+        fields |= {"owner": group.rpartition("/")[2], "repository": name}
+    return fields
+
+
+def _wanted_image(form: SourceForm) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        name: _text(form, name) for name in ("image", "registry_url", "username")
+    }
+    if password := (form.given or {}).get("password"):
+        fields["password"] = SecretStr(password)
+    elif "password" in _ticked(form, "forget"):
+        fields["password"] = None
+    return fields
+
+
+def block_of(field: str, view: Mapping[str, Any]) -> str:
+    """The block of a view that an error about a field belongs beside; the first for others."""
+    ids = [str(block.get("block_id", "")) for block in view.get("blocks", ())]
+    inputs = {name_of(id_): id_ for id_ in reversed(ids) if "." in id_}
+    for name in (field, *_BESIDE.get(field, ())):
+        if name in inputs:
+            return inputs[name]
+    return next(reversed(inputs.values()), "")
+
+
+_BESIDE = {
+    "provider_id": ("account", "path", "repository"),
+    "owner": ("path", "repository"),
+    "repository": ("path",),
+    "path": ("repository",),
+    "project_id": ("repository",),
+    "only_newer": ("order",),
+    "submodules": ("clone",),
+}
+"""Fields that stand in the form under other names."""
+
+
+def _text(form: SourceForm, name: str) -> str | None:
+    value = form.value(name)
+    return str(value).strip() or None if value is not None else None
+
+
+def _ticked(form: SourceForm, name: str) -> Sequence[str]:
+    return tuple(form.value(name) or ())

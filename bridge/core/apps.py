@@ -1,0 +1,290 @@
+"""What there is to deploy, and what each app waits for."""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+
+from bridge.core.errors import NotFound
+from bridge.core.events import Repository
+
+
+class AppKind(StrEnum):
+    """The two things that Dokploy deploys from a source."""
+
+    APPLICATION = "application"
+    COMPOSE = "compose"
+
+
+class Trigger(StrEnum):
+    """What makes an app deploy."""
+
+    PUSH = "push"  # a push to its branch
+    TAG = "tag"  # a new or moved tag
+
+
+class SourceType(StrEnum):
+    """Where an app's code comes from, in the backend's own words."""
+
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    GIT = "git"
+    DOCKER = "docker"
+    BITBUCKET = "bitbucket"
+    GITEA = "gitea"
+    DROP = "drop"
+    RAW = "raw"
+
+
+_NOT_PUSHED = frozenset({SourceType.DOCKER, SourceType.DROP, SourceType.RAW})
+"""Kinds of source that no push reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an app's code comes from.
+
+    Attributes:
+        repository_id: the host's numeric id as text, where the backend knows it (GitLab).
+        repository: path with owner, e.g. "my-org/mono"; None for custom Git and Docker.
+        url: normalised clone address of a custom Git source (see `refs.normalise_url`).
+        branch: short name, e.g. "main" or "feature/a".
+        image: of a Docker source, e.g. "nginx:1.27".
+    """
+
+    type: SourceType
+    repository: str | None = None
+    repository_id: str | None = None
+    url: str | None = None
+    branch: str | None = None
+    image: str | None = None
+
+
+class Prereleases(StrEnum):
+    """What becomes of versions such as 2.0.0-rc.1."""
+
+    DEPLOY = "deploy"
+    SKIP = "skip"
+    ONLY = "only"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is said of an app beyond its backend's record; None says nothing.
+
+    Attributes:
+        trigger: in place of the backend's.
+        branch: a name or glob in place of the backend's branch.
+        watch_paths: in place of the backend's.
+        tags: a glob that a tag must match, e.g. "v*".
+        versions: a range that a tag's version must be in, e.g. ">=1.2 <2".
+        tag_prefix: what stands before a tag's version, e.g. "api-v"; other tags don't deploy.
+        prereleases: "skip" where `versions` is said, else "deploy".
+        only_newer: never deploy an older version after a newer one.
+        skip_directives: False deploys whatever the commit message says.
+    """
+
+    trigger: Trigger | None = None
+    branch: str | None = None
+    watch_paths: tuple[str, ...] | None = None
+    tags: str | None = None
+    versions: str | None = None
+    tag_prefix: str | None = None
+    prereleases: Prereleases | None = None
+    only_newer: bool | None = None
+    skip_directives: bool | None = None
+
+    def over(self, other: "Rules") -> "Rules":
+        """These rules, and where they say nothing the others."""
+        said = {
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not None
+        }
+        return replace(other, **said)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An application or compose stack of a backend.
+
+    Attributes:
+        id: the backend's own id, e.g. "ZT6A95NobTiob085n0lpt".
+        backend: which of our backends has it.
+        environment: its name; None when it is its project's default one.
+        watch_paths: as stored; None or empty deploys on every push.
+        rules: what the bridge's own rules say of it.
+        auto_deploy: the backend deploys pushes by itself, too; see `deploys_twice`.
+        page: where people look at it and its logs; None where the backend does not tell.
+        url: where what it deploys is served; None where the backend does not tell.
+    """
+
+    id: str
+    name: str
+    project: str
+    backend: str = "dokploy"
+    environment: str | None = None
+    kind: AppKind = AppKind.APPLICATION
+    source: Source | None = None
+    trigger: Trigger = Trigger.PUSH
+    watch_paths: tuple[str, ...] | None = None
+    auto_deploy: bool = False
+    page: str | None = None
+    url: str | None = None
+    rules: Rules = Rules()
+
+    @property
+    def waits_for(self) -> Trigger:
+        """What makes it deploy, by our rules or else the backend's record."""
+        return self.rules.trigger or self.trigger
+
+    @property
+    def pushed(self) -> bool:
+        """Whether a push can deploy it at all: its source is a Git one."""
+        return self.source is not None and self.source.type not in _NOT_PUSHED
+
+    @property
+    def deploys_twice(self) -> bool:
+        """Whether each push deploys twice: Auto Deploy is on, and the source is a Git one."""
+        return self.auto_deploy and self.pushed
+
+    @property
+    def branch(self) -> str | None:
+        """The branch whose pushes deploy it: the backend's name, or our rules' name or glob."""
+        return self.rules.branch or (self.source.branch if self.source else None)
+
+    @property
+    def watched(self) -> tuple[str, ...] | None:
+        """Its watch paths, by our rules or else the backend's record."""
+        return self.watch_paths if self.rules.watch_paths is None else self.rules.watch_paths
+
+    @property
+    def label(self) -> str:
+        """The name that people use: `project/app`, or `project/environment/app`."""
+        parts = (self.project, self.environment, self.name)
+        return "/".join(part for part in parts if part)
+
+
+PRODUCTION = "production"
+"""What an app's environment is called when it is its project's default one, as Dokploy does."""
+
+
+def environment_of(app: App | None) -> str:
+    """The name of the environment that an app is in."""
+    return (app.environment if app else None) or PRODUCTION
+
+
+# ── Which app a person means by a name ──────────────────────────────────────────────────────────
+
+MOST_NAMED = 5
+
+
+def find_app(apps: Sequence[App], name: str, gone: Sequence[App] = ()) -> App:
+    """Return the one app that a name stands for: its id, label, bare name, or a prefix of one.
+
+    Args:
+        gone: apps that were deleted, which are found as well. Of a live and a deleted app that
+            the name fits equally well it means the live one.
+
+    Raises:
+        NotFound: none or several fit; the message names those that come near.
+    """
+    fits = fitting(apps, name, gone)
+    if len(fits) == 1:
+        return fits[0]
+    if fits:
+        raise NotFound(f"{name!r} fits several apps: {_named(fits)}; say which")
+    raise NotFound(f"there is no app {name!r}{_near(apps, name)}")
+
+
+def apps_like(apps: Sequence[App], name: str) -> list[App]:
+    """What may have been meant by a name that names no single app, the likeliest first."""
+    fits = fitting(apps, name)
+    if fits:
+        return fits[:MOST_NAMED]
+    by_word = {word.lower(): app for app in apps for word in (app.name, app.label)}
+    words = difflib.get_close_matches(name.strip().lower(), by_word, n=3, cutoff=0.5)
+    return list({by_word[word].id: by_word[word] for word in words}.values())
+
+
+def fitting(apps: Sequence[App], name: str, gone: Sequence[App] = ()) -> list[App]:
+    """Return all that a name fits in the strictest way in which it fits any; see `find_app`."""
+    for way in (*_WHOLE, _begins):
+        for those in (apps, gone):
+            if fits := [app for app in those if way(app, name)]:
+                return fits
+    return []
+
+
+def named(apps: Sequence[App], name: str) -> list[App]:
+    """Return those whose whole id, label or name it is, without prefixes."""
+    found = ([app for app in apps if way(app, name)] for way in _WHOLE)
+    return next((fits for fits in found if fits), [])
+
+
+_WHOLE: tuple[Callable[[App, str], bool], ...] = (
+    lambda app, name: app.id == name,
+    lambda app, name: app.label == name,
+    lambda app, name: app.label.lower() == name.strip().lower(),
+    lambda app, name: app.name.lower() == name.strip().lower(),
+)
+"""The ways in which a whole name fits an app, the strictest first."""
+
+
+def _begins(app: App, name: str) -> bool:
+    wanted = name.strip().lower()
+    return wanted != "" and any(one.lower().startswith(wanted) for one in (app.label, app.name))
+
+
+def _named(apps: Sequence[App]) -> str:
+    labels = [app.label for app in apps]
+    if len(set(labels)) < len(labels):  # the same label twice: only the ids tell them apart
+        labels = [f"{app.label} ({app.id})" for app in apps]
+    more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
+    return ", ".join(labels[:MOST_NAMED]) + more
+
+
+def _near(apps: Sequence[App], name: str) -> str:
+    if not apps:
+        return "; no app is known yet"
+    labels = [app.label for app in apps_like(apps, name)]
+    if labels:
+        return f"; did you mean {' or '.join(labels)}?"
+    return f"; there are: {_named(apps)}"
+
+
+# ── Repositories that no app deploys from, as the hook of a whole organisation brings them ──────
+
+LOOKS = 3
+"""Readings of the apps that a repository was missing in until it causes none of its own."""
+
+MOST = 10_000
+"""Repositories that are remembered; of more, those that have pushed last."""
+
+
+def unused(name: str, host: str) -> str:
+    """Why a push of such a repository is ignored; by these words it is found again."""
+    return f"no app deploys from {name} on {host}"
+
+
+class Absent:
+    """Counts in how many readings each was missing; in memory, so a restart looks again."""
+
+    def __init__(self) -> None:
+        self._missing: dict[str, tuple[int, float]] = {}
+
+    def note(self, repository: Repository, read_at: float) -> None:
+        """It has pushed, and the reading of then does not have it; many such pushes are one."""
+        key = _key(repository)
+        times, last = self._missing.pop(key, (0, None))  # to the end, so that the oldest goes
+        self._missing[key] = times + (last != read_at), read_at
+        if len(self._missing) > MOST:
+            del self._missing[next(iter(self._missing))]
+
+    def often(self, repository: Repository) -> bool:
+        """Whether it was looked for often enough to wait for the next reading with the others."""
+        return self._missing.get(_key(repository), (0, None))[0] >= LOOKS
+
+
+def _key(repository: Repository) -> str:
+    return f"{repository.host} {repository.id}"

@@ -1,0 +1,178 @@
+"""What an app can be configured with: its source, its build and its environment.
+
+Field names are ours; adapters translate them. The rules are the server's own, checked
+before anything is sent (facts.md, "Inputs"; application-api.txt).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from bridge.core.apps import SourceType, Trigger
+from bridge.core.configuration.row import SHARED, SourceRow, fields_of, row_of
+
+Branch = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._\-/#]+$", max_length=255)]
+WatchPaths = tuple[str, ...] | None
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GithubSource(_Settings):
+    """`application.saveGithubProvider`. Leaving `trigger` out would reset it, so it is required."""
+
+    type: Literal[SourceType.GITHUB] = SourceType.GITHUB
+    owner: str
+    repository: str
+    branch: Branch
+    provider_id: str | None
+    build_path: str = "/"
+    watch_paths: WatchPaths = None
+    submodules: bool = False
+    trigger: Trigger
+
+
+class GitlabSource(_Settings):
+    """`application.saveGitlabProvider`; the server keeps no trigger type for it."""
+
+    type: Literal[SourceType.GITLAB] = SourceType.GITLAB
+    owner: str
+    repository: str
+    branch: Branch
+    provider_id: str
+    project_id: int
+    path: str
+    build_path: str = "/"
+    watch_paths: WatchPaths = None
+    submodules: bool = False
+
+
+class GitSource(_Settings):
+    """`application.saveGitProvider`: any repository by its address."""
+
+    type: Literal[SourceType.GIT] = SourceType.GIT
+    url: str
+    branch: Branch
+    ssh_key_id: str | None = None
+    build_path: str = "/"
+    watch_paths: WatchPaths = None
+    submodules: bool = False
+
+
+class DockerSource(_Settings):
+    """`application.saveDockerProvider`: an image from a registry."""
+
+    type: Literal[SourceType.DOCKER] = SourceType.DOCKER
+    image: str
+    username: str | None = None
+    password: SecretStr | None = None
+    registry_url: str | None = None
+
+
+ProviderSettings = Annotated[
+    GithubSource | GitlabSource | GitSource | DockerSource, Field(discriminator="type")
+]
+
+
+class BuildType(_Settings):
+    """`application.saveBuildType`; the fields that only may be null are sent all the same."""
+
+    build_type: Literal[
+        "dockerfile", "nixpacks", "heroku_buildpacks", "paketo_buildpacks", "railpack", "static"
+    ]
+    dockerfile: str | None = None
+    docker_context_path: str | None = None
+    docker_build_stage: str | None = None
+    publish_directory: str | None = None
+    static_spa: bool | None = None
+    heroku_version: str | None = None
+    railpack_version: str | None = None
+
+
+class Environment(_Settings):
+    """`application.saveEnvironment`; each is newline-separated KEY=VALUE pairs."""
+
+    env: SecretStr | None = None
+    build_args: SecretStr | None = None
+    build_secrets: SecretStr | None = None
+    create_env_file: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How an app is configured at this moment, in the forms that a save takes.
+
+    Attributes:
+        provider: None where it has no source, or one that can't be saved from here.
+        build: None for a compose stack.
+        watch_paths, submodules: what the backend has of these, whatever the source: it keeps
+            one of each for all kinds of source.
+        trigger: what makes it deploy. A stored trigger counts for GitHub alone, since the
+            backend looks at it nowhere else (facts.md, "Dokploy's own webhooks").
+        row: everything that is stored about the source; None in what an earlier release kept.
+    """
+
+    provider: ProviderSettings | None
+    build: BuildType | None
+    environment: Environment
+    watch_paths: WatchPaths = None
+    submodules: bool = False
+    trigger: Trigger = Trigger.PUSH
+    row: SourceRow | None = None
+
+
+# ── Work out which columns a change of an app's source writes into its row ──────────────────────
+
+_LEFT = ("docker.image", "docker.username", "docker.password", "docker.registry_url")
+FORGETS: Mapping[str, Any] = {
+    **{
+        name: None
+        for name in fields_of(SourceRow())
+        if name not in _LEFT and name != "bitbucket.slug"
+    },
+    "source": SourceType.GITHUB.value,
+    "github.build_path": "/",
+    "submodules": False,
+    "trigger": Trigger.PUSH.value,
+}
+"""The columns that `disconnectGitProvider` writes; image, credentials and Bitbucket's slug stay.
+
+A compose stack has no build paths. Source: facts.md and recorded-2.jsonl, group 254.
+"""
+
+
+def changes(before: SourceRow, after: SourceRow) -> dict[str, Any]:
+    """The fields that have to be written to make one row the other."""
+    old = fields_of(before)
+    return {name: value for name, value in fields_of(after).items() if value != old[name]}
+
+
+def with_provider(row: SourceRow, old: ProviderSettings | None, new: ProviderSettings) -> SourceRow:
+    """The row once the source has become `new`.
+
+    A change within one kind writes the fields that differ. Another kind is written whole:
+    its own fields and those of the shared ones that it has.
+    """
+    kind = new.type.value
+    whole = old is None or old.type is not new.type
+    written: dict[str, Any] = {"source": kind}
+    for name in type(new).model_fields:
+        value = getattr(new, name)
+        if name == "type" or not (whole or value != getattr(old, name)):
+            continue
+        key = name if name in SHARED else f"{kind}.{name}"
+        written[key] = value.value if isinstance(value, Trigger) else value
+    return row_of(fields_of(row) | written)
+
+
+def forgotten(row: SourceRow, *, build_paths: bool) -> SourceRow:
+    """The row once its source is disconnected; a compose stack has no build paths."""
+    wiped = {
+        name: value
+        for name, value in FORGETS.items()
+        if build_paths or not name.endswith(".build_path")
+    }
+    return row_of(fields_of(row) | wiped)

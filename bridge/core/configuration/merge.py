@@ -1,0 +1,433 @@
+"""What was asked, laid over how an app is configured.
+
+A save at the backend replaces or resets what it does not name (facts.md, "Inputs"), so a
+change of one field is: everything that is saved, with that field changed. What the backend
+stores for a kind of source that was in use before (its build path, its credentials) is used
+again with it. What the backend has no field for goes to the bridge's own rules.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from bridge.core.apps import Prereleases, Rules, SourceType, Trigger
+from bridge.core.configuration.configuration import (
+    BuildType,
+    DockerSource,
+    Environment,
+    GithubSource,
+    GitlabSource,
+    GitSource,
+    ProviderSettings,
+    with_provider,
+)
+from bridge.core.configuration.difference import (
+    FORGOTTEN,
+    RULES,
+    SECTIONS,
+    Configured,
+    Part,
+    WantedBack,
+    masked,
+    put_back,
+)
+from bridge.core.configuration.row import stored_of
+from bridge.core.configuration.variables import edited
+from bridge.core.errors import Rejected, Unfit
+from bridge.core.matching import Glob, GlobError
+from bridge.core.misfits import rule
+from bridge.core.rules import Range
+
+_REMEDIES = {
+    "branch": "a branch that is built has letters, digits and . _ - / #;"
+    " for a pattern of branches whose pushes deploy, set `branches`",
+    "project_id": "it is GitLab's number of the project, shown on the project's page",
+    "build_type": "it is one of dockerfile, nixpacks, railpack, heroku_buildpacks,"
+    " paketo_buildpacks, static",
+    "trigger": "it is push or tag",
+}
+
+_SECRET = {"password"}
+_IN_COMMANDS = frozenset(
+    {
+        *("url", "owner", "repository", "path", "build_path", "dockerfile"),
+        *("docker_context_path", "docker_build_stage", "publish_directory"),
+        *("heroku_version", "railpack_version"),
+    }
+)
+_OF_A_SHELL = re.compile(r"""^-|[`$;&|<>\\"'\x00-\x1f\x7f]""")
+_REMOTE = re.compile(r"(?:https?|ssh|git)://[^/-]|[\w.-]+@[\w.-]+:(?!/?/)")
+_IMAGE = re.compile(r"[A-Za-z0-9][\w.\-/:@+]*")
+
+
+def problem(error: ValidationError, what: str, given: Mapping[str, Any]) -> Rejected:
+    """The first thing that does not fit, for people."""
+    first = error.errors(include_url=False)[0]
+    name = next((str(part) for part in first["loc"] if str(part) in given), str(first["loc"][-1]))
+    remedy = _REMEDIES.get(name) or rule(first)
+    return Unfit(name, f"{name} of the {what} can't be {_shown(name, given.get(name))}: {remedy}")
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in _SECRET or isinstance(value, SecretStr):
+        return "what was given"
+    if value in ("", None):
+        return "empty"
+    if isinstance(value, str | int):
+        return repr(masked(value))[:120]
+    return f"a {type(value).__name__}"
+
+
+def incomplete(kind: str, missing: Sequence[str]) -> Rejected:
+    """A kind of source needs more than the app has and than was asked."""
+    those = "that" if len(missing) == 1 else "those"
+    where = ""
+    if "provider_id" in missing:
+        where = "; provider_id is the id of a Git account that the backend has"
+    return Unfit(
+        missing[0],
+        f"a {kind} source needs {', '.join(missing)} too: the app has none of {those} yet{where}",
+    )
+
+
+def checked_address(url: object) -> None:
+    """A clone address that git would take for an option or a command; raises Rejected."""
+    if isinstance(url, str) and re.search(r"\s|[\x00-\x1f\x7f]|^-|^\w+::", url):
+        raise Unfit(
+            "url",
+            "url can't be a clone address: it holds white space, begins with a dash, or names a"
+            " transport that runs commands; write https://host/owner/repo.git or"
+            " git@host:owner/repo.git",
+        )
+
+
+def checked_words(asked: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Names, paths and addresses that a shell would read as commands; raises Rejected.
+
+    Backends write them into command lines, and who may configure one app there must not run
+    anything beside it. What is so already is left alone.
+    """
+    for name in _IN_COMMANDS & asked.keys():
+        value = asked[name]
+        if not isinstance(value, str) or value == known.get(name):
+            continue
+        found = _OF_A_SHELL.search(value)
+        if found is not None:
+            raise Unfit(
+                name,
+                f"{name} can't be what was given: {found[0]!r} would be read as part of a"
+                " command; in an address write it percent-encoded, in a path use another name",
+            )
+
+
+def checked_remote(url: object) -> None:
+    """A clone address that leads to no Git server, as a folder of the backend's own machine.
+
+    Whoever may only configure apps by chat must not have the backend read its own disk.
+    Raises Rejected.
+    """
+    checked_address(url)
+    if isinstance(url, str) and not re.match(_REMOTE, url):
+        raise Unfit(
+            "url",
+            "url can't be a clone address here: it names no Git server; write"
+            " https://host/owner/repo.git, ssh://git@host/owner/repo.git or"
+            " git@host:owner/repo.git",
+        )
+
+
+def checked_image(image: object) -> None:
+    """An image that docker would take for an option, or that can't be one; raises Rejected."""
+    if isinstance(image, str) and not re.fullmatch(_IMAGE, image):
+        raise Unfit(
+            "image",
+            f"image can't be {image[:120]!r}: write it as registry/owner/name:tag, without white"
+            " space and not beginning with a dash",
+        )
+
+
+def unknown(name: str, what: str, known: Sequence[str]) -> Rejected:
+    """There is no such field here."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return Rejected(f"{name[:40]} is no field of a {what}; {remedy}")
+
+
+def checked_rule(name: str, value: Any) -> Any:
+    """A field of our own rules as `Rules` has it; None takes it away. Raises Rejected."""
+    if value is None:
+        return None
+    try:
+        return _RULES[name](value)
+    except GlobError as error:
+        raise Unfit(
+            name,
+            f"{name} can't be {str(value)[:120]!r}: {error.reason}; write a glob such as v* or"
+            " release/*",
+        ) from None
+    except Rejected as error:
+        raise Unfit(name, f"{name} can't be {str(value)[:120]!r}: {error}") from None
+    except ValueError:
+        words = " or ".join(_WORDS.get(name, ("true", "false")))
+        raise Unfit(name, f"{name} can't be {str(value)[:120]!r}: it is {words}") from None
+
+
+def _glob(value: str) -> str:
+    Glob(value)
+    return value
+
+
+def _range(value: str) -> str:
+    Range.parse(value)
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError
+
+
+_RULES: dict[str, Callable[[Any], Any]] = {
+    "trigger": Trigger,
+    "branches": _glob,
+    "tags": _glob,
+    "versions": _range,
+    "tag_prefix": str,
+    "prereleases": Prereleases,
+    "only_newer": _flag,
+    "skip_directives": _flag,
+}
+_WORDS = {"trigger": tuple(Trigger), "prereleases": tuple(Prereleases)}
+
+
+# ── What was asked, laid over how an app is configured ──────────────────────────────────────────
+
+_SOURCES: dict[SourceType, type[GithubSource | GitlabSource | GitSource | DockerSource]] = {
+    SourceType.GITHUB: GithubSource,
+    SourceType.GITLAB: GitlabSource,
+    SourceType.GIT: GitSource,
+    SourceType.DOCKER: DockerSource,
+}
+_RULE_OF = {spoken: name for name, spoken in RULES.items() if spoken != "watch_paths"}
+"""Our rules by the names that people ask with; watch paths have a field at every backend."""
+
+_SHARED = ("watch_paths", "submodules")
+
+
+@dataclass(frozen=True, slots=True)
+class WantedSource:
+    """Where its code shall come from, and when it shall deploy.
+
+    Attributes:
+        type: None leaves it.
+        fields: only what shall change, by the names in `configuration` and the fields of our
+            rules; None takes an optional one away.
+    """
+
+    type: SourceType | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NoSource:
+    """It shall forget its source, and what is said about when it deploys."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedBuild:
+    """How it shall be built; only what shall change."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedVariables:
+    """What its variables shall be.
+
+    Attributes:
+        changes: by section ("env", "build_args", "build_secrets") the variables that change,
+            each as an assignment (see `variables.assignment`), or None to take it out.
+        replaced: sections with their whole new texts.
+    """
+
+    changes: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    replaced: Mapping[str, str | None] = field(default_factory=dict)
+    create_env_file: bool | None = None
+
+
+Wanted: TypeAlias = WantedSource | NoSource | WantedBuild | WantedVariables | WantedBack
+
+
+def part_of(wanted: Wanted) -> Part:
+    """The part of a configuration that is changed."""
+    match wanted:
+        case WantedSource() | NoSource():
+            return Part.SOURCE
+        case WantedBuild():
+            return Part.BUILD
+        case WantedVariables():
+            return Part.ENVIRONMENT
+        case WantedBack():
+            return wanted.part
+
+
+def merge(now: Configured, wanted: Wanted) -> Configured:
+    """How the app will be configured once it has what is wanted; asking nothing changes nothing.
+
+    Raises:
+        Rejected: names the field, the value and what to do; never a secret.
+    """
+    match wanted:
+        case WantedSource():
+            return _with_source(now, wanted)
+        case NoSource():
+            return put_back(now, FORGOTTEN)
+        case WantedBuild():
+            return _with_build(now, wanted.fields)
+        case WantedVariables():
+            return _with_variables(now, wanted)
+        case WantedBack():
+            return put_back(now, wanted)
+
+
+def _with_source(now: Configured, wanted: WantedSource) -> Configured:
+    asked = dict(wanted.fields)
+    if not asked and (wanted.type is None or _type_of(now) is wanted.type):
+        return now
+    kind = wanted.type or _type_of(now)
+    if kind is None or kind not in _SOURCES:
+        raise Rejected("the app has no source yet: say which kind (github, gitlab, git, docker)")
+    if kind is SourceType.DOCKER and now.saved.build is None:
+        raise Rejected("a compose stack can't come from an image; save a Git source")
+    model = _SOURCES[kind]
+    own = set(model.model_fields) - {"type"}
+    ruled = set() if kind is SourceType.DOCKER else set(_RULE_OF)
+    for name in asked:
+        if name not in own | ruled:
+            raise unknown(name, f"{kind} source", sorted(own | ruled))
+    rules = _with_rules(now, {name: asked.pop(name) for name in list(asked) if name not in own})
+    if "trigger" in asked and rules.trigger is not None:
+        rules = replace(rules, trigger=None)  # the backend itself holds it now
+    if not asked and _type_of(now) is kind:
+        return replace(now, rules=rules)
+    provider = _source(now, kind, asked)
+    saved = replace(
+        now.saved,
+        provider=provider,
+        watch_paths=getattr(provider, "watch_paths", now.saved.watch_paths),
+        submodules=getattr(provider, "submodules", now.saved.submodules),
+        trigger=getattr(provider, "trigger", Trigger.PUSH),
+        row=now.saved.row and with_provider(now.saved.row, now.saved.provider, provider),
+    )
+    return Configured(saved, rules)
+
+
+def _type_of(now: Configured) -> SourceType | None:
+    return now.saved.provider.type if now.saved.provider is not None else None
+
+
+def _source(now: Configured, kind: SourceType, asked: dict[str, Any]) -> ProviderSettings:
+    model = _SOURCES[kind]
+    known = {
+        name: value
+        for name, value in {
+            "watch_paths": now.saved.watch_paths,
+            "submodules": now.saved.submodules,
+            "trigger": _stored_trigger(now),
+        }.items()
+        if name in model.model_fields
+    }
+    if now.saved.provider is not None and now.saved.provider.type is kind:
+        known |= now.saved.provider.model_dump()
+    elif now.saved.row is not None:
+        known |= _optional(stored_of(now.saved.row, str(kind)), model)
+    missing = [
+        name
+        for name, its in model.model_fields.items()
+        if its.is_required() and name not in known | asked
+    ]
+    if missing:
+        raise incomplete(str(kind), missing)
+    empty = {"build_path": "/", "submodules": False}
+    filled = {
+        name: empty.get(name) if value in (None, "") else value for name, value in asked.items()
+    }
+    checked_address(filled.get("url"))
+    checked_image(filled.get("image"))
+    checked_words(filled, known)
+    try:
+        return model.model_validate(known | filled | {"type": kind})
+    except ValidationError as error:  # not chained: it repeats what it was given
+        raise problem(error, f"{kind} source", known | filled) from None
+
+
+def _stored_trigger(now: Configured) -> Trigger:
+    """The trigger that the backend keeps, also while its source is of a kind without one."""
+    row = now.saved.row
+    return Trigger.TAG if row and row.trigger == Trigger.TAG else now.saved.trigger
+
+
+def _optional(stored: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Return what is stored for a kind of source, so that it can be used again without naming it.
+
+    A repository, a branch and an address are named each time: half of an old source and half of
+    a new one fit nobody.
+    """
+    fields = model.model_fields
+    return {
+        name: value
+        for name, value in stored.items()
+        if name in fields and not fields[name].is_required()
+    }
+
+
+def _with_rules(now: Configured, asked: Mapping[str, Any]) -> Rules:
+    new = {_RULE_OF[name]: checked_rule(name, value) for name, value in asked.items()}
+    if new.get("trigger") is not None and new["trigger"] == now.saved.trigger:
+        new["trigger"] = None  # the backend says the same
+    return replace(now.rules, **new)
+
+
+def _with_build(now: Configured, asked: Mapping[str, Any]) -> Configured:
+    if not asked:
+        return now
+    if now.saved.build is None:
+        raise Rejected("a compose stack has no build settings: its compose file says them")
+    for name in asked:
+        if name not in BuildType.model_fields:
+            raise unknown(name, "build", sorted(BuildType.model_fields))
+    checked_words(asked, now.saved.build.model_dump())
+    fields = now.saved.build.model_dump() | dict(asked)
+    try:
+        build = BuildType.model_validate(fields)
+    except ValidationError as error:
+        raise problem(error, "build", fields) from None
+    return replace(now, saved=replace(now.saved, build=build))
+
+
+def _with_variables(now: Configured, wanted: WantedVariables) -> Configured:
+    environment = now.saved.environment
+    new: dict[str, Any] = {}
+    for section in (*wanted.changes, *wanted.replaced):
+        if section not in SECTIONS:
+            raise unknown(section, "environment", SECTIONS)
+    for section in SECTIONS:
+        sealed: SecretStr | None = getattr(environment, section)
+        before = None if sealed is None else sealed.get_secret_value()
+        after = wanted.replaced.get(section, before)
+        after = edited(after, wanted.changes.get(section, {}))
+        if after != before:
+            new[section] = SecretStr(after) if after else None
+    if wanted.create_env_file is not None:
+        new["create_env_file"] = wanted.create_env_file
+    if not new:
+        return now
+    if now.saved.build is None and (new.get("build_args") or new.get("build_secrets")):
+        raise Rejected("a compose stack has no build arguments or secrets, only an environment")
+    changed = Environment.model_validate(environment.model_dump() | new)
+    return replace(now, saved=replace(now.saved, environment=changed))

@@ -1,0 +1,452 @@
+"""Does a push touch what an app watches? A list of patterns against a list of files.
+
+Two meanings of a list, both of them the backend's own at some time:
+
+    exclude  `micromatch(files, patterns)`: a `!` pattern takes files away that an earlier
+             pattern has let in; a later pattern may let them in again. A list of nothing
+             but `!` patterns starts from all files.
+    any      `micromatch.some(files, patterns)`: one pattern is enough, each on its own, so
+             `!docs/**` is "anything outside docs". Dokploy up to v0.30.2.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Literal, TypeAlias
+
+from bridge.core.matching import Glob, GlobError, Meter, Picomatch
+from bridge.core.matching.anchors import (
+    AnchorKind,
+    Outline,
+    Pushed,
+    in_subtree,
+    outline,
+    surely_ends,
+)
+
+Semantics: TypeAlias = Literal["exclude", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What decided for a deployment.
+
+    Attributes:
+        pattern: as its owner wrote it, e.g. "apps/web/**".
+        index: its place in the list, from 0.
+        file: the first changed file that it let through.
+    """
+
+    pattern: str
+    index: int
+    file: str
+
+
+class WatchPaths:
+    """The compiled watch paths of one app.
+
+    Attributes:
+        always: there are no patterns, so every push deploys; ask this before `first_match`.
+
+    >>> watch = WatchPaths.compile(["src/**", "!**/*.md"])
+    >>> watch.first_match(["src/a.md", "src/a.py"])
+    Hit(pattern='src/**', index=0, file='src/a.py')
+    """
+
+    __slots__ = ("_globs", "_semantics", "always")
+
+    def __init__(self, globs: Sequence[Glob | GlobError], semantics: Semantics) -> None:
+        """Use `compile`.
+
+        Args:
+            globs: with "any", an error may stand in for a pattern; it is raised when its
+                turn comes.
+        """
+        self._globs = tuple(globs)
+        self._semantics = semantics
+        self.always = not self._globs
+
+    @classmethod
+    def compile(
+        cls,
+        patterns: Sequence[str] | None,
+        semantics: Semantics = "exclude",
+        picomatch: Picomatch = "2.3.1",
+    ) -> "WatchPaths":
+        """Compile a list as it is stored; None and an empty one watch everything.
+
+        Raises:
+            GlobError: one pattern is broken. With "any" only if it is the first one: a
+                broken pattern does no harm there while an earlier one matches.
+        """
+        globs: list[Glob | GlobError] = []
+        for pattern in patterns or ():
+            try:
+                globs.append(Glob(pattern, picomatch))
+            except GlobError as error:
+                if semantics == "exclude" or not globs:
+                    raise
+                globs.append(error)
+        return cls(globs, semantics)
+
+    def first_match(self, files: Iterable[str]) -> Hit | None:
+        """Find the first pattern that lets a file through, and the first such file.
+
+        Where all patterns exclude, the first of them is named, as none of them objected.
+
+        Raises:
+            GlobError: a broken pattern's turn came, or a pattern can't be decided at a
+                bounded cost.
+        """
+        listed = files if isinstance(files, list | tuple) else list(files)
+        if self._semantics == "any":
+            return self._any(listed)
+        return self._unless_excluded(listed)
+
+    def _any(self, files: Sequence[str]) -> Hit | None:
+        for index, glob in enumerate(self._globs):
+            if isinstance(glob, GlobError):
+                raise glob
+            meter = Meter()
+            for file in files:
+                if glob.matches(file, meter):
+                    return Hit(glob.pattern, index, file)
+        return None
+
+    def _unless_excluded(self, files: Sequence[str]) -> Hit | None:
+        metered = [(glob, Meter()) for glob in self._globs if isinstance(glob, Glob)]
+        if metered and all(glob.excludes for glob, _ in metered):
+            for file in files:
+                if all(glob.matches(file, meter) for glob, meter in metered):
+                    return Hit(metered[0][0].pattern, 0, file)
+            return None
+        for index, (glob, meter) in enumerate(metered):
+            if glob.excludes:
+                continue
+            for file in files:
+                if glob.matches(file, meter) and _stays(file, metered[index + 1 :]):
+                    return Hit(glob.pattern, index, file)
+        return None
+
+
+def _stays(file: str, later: Sequence[tuple[Glob, Meter]]) -> bool:
+    """Tell whether a file that was let in still is when the later patterns have spoken."""
+    for glob, meter in reversed(later):
+        if glob.matches(file, meter) is not glob.excludes:
+            return not glob.excludes
+    return True
+
+
+# ── One push against the lists of many apps, with all that they share worked out once ───────────
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A pattern, whoever uses it; compiled when it is first asked.
+
+    Attributes:
+        users: the apps whose lists have it.
+    """
+
+    pattern: str
+    picomatch: Picomatch
+    outline: Outline
+    excludes: bool
+    glob: Glob | None = None
+    users: dict[str, None] = field(default_factory=dict)
+
+    def matches(self, path: str, meter: Meter) -> bool:
+        """Tell whether the pattern alone matches.
+
+        Raises:
+            GlobError: it can't be decided at a bounded cost.
+        """
+        known = self.outline
+        if known.subtree and not known.negated and path.isprintable():
+            return in_subtree(path, known.subtree) or path == self.pattern
+        if known.ending and path.isprintable() and surely_ends(path, known.ending):
+            return not known.negated or path == self.pattern
+        if self.glob is None:
+            self.glob = Glob(self.pattern, self.picomatch)
+        return self.glob.matches(path, meter)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The list of one app; a broken pattern stands in it as its error."""
+
+    entries: tuple[Entry | GlobError, ...]
+    semantics: Semantics
+    excludes_some: bool
+    only_excludes: bool
+
+
+class Decision:
+    """Gives the verdict for one app after the other.
+
+    Sets of files are numbers: bit `n` is the file at place `n` of the push.
+    """
+
+    def __init__(self, pushed: Pushed, candidates: Mapping[Entry, Sequence[int]]) -> None:
+        """Prepare.
+
+        Args:
+            candidates: for each entry the places of the files that it may match, or that it
+                may take away if it excludes; none for all other entries.
+        """
+        self._files = pushed.files
+        self._odd = pushed.odd
+        self._candidates = candidates
+        self._firsts: dict[Entry, int | None] = {}
+        self._masks: dict[Entry, int] = {}
+        self._errors: dict[Entry, GlobError] = {}
+        self._meters: defaultdict[Entry, Meter] = defaultdict(Meter)
+        self._hits: dict[tuple[Entry, int, int], Hit] = {}
+
+    def verdict(self, watch: Watch) -> Hit | GlobError | None:
+        """Decide as `WatchPaths.first_match` does, but return its error."""
+        try:
+            if watch.semantics == "exclude":
+                for entry in watch.entries:
+                    if isinstance(entry, GlobError):
+                        return entry
+            return self._excluding(watch) if watch.excludes_some else self._any(watch)
+        except GlobError as error:
+            return error
+
+    def _any(self, watch: Watch) -> Hit | None:
+        candidates = self._candidates
+        for index, entry in enumerate(watch.entries):
+            if isinstance(entry, GlobError):
+                raise entry
+            if entry in candidates and (place := self._first(entry)) is not None:
+                return self._hit(entry, index, place)
+        return None
+
+    def _excluding(self, watch: Watch) -> Hit | None:
+        entries = [entry for entry in watch.entries if isinstance(entry, Entry)]
+        return self._likely(entries) or self._by_masks(watch, entries)
+
+    def _likely(self, entries: Sequence[Entry]) -> Hit | None:
+        """Try the first file of the first entry that has one: mostly, nothing objects."""
+        for index, entry in enumerate(entries):
+            if entry.excludes or entry not in self._candidates:
+                continue
+            place = self._first(entry)
+            if place is None:
+                continue
+            stays = all(not self._takes_away(later, place) for later in entries[index + 1 :])
+            return self._hit(entry, index, place) if stays else None
+        return None
+
+    def _takes_away(self, entry: Entry, place: int) -> bool:
+        if not entry.excludes or (entry not in self._candidates and place not in self._odd):
+            return False
+        return not self._matches(entry, place)
+
+    def _by_masks(self, watch: Watch, entries: Sequence[Entry]) -> Hit | None:
+        left = (1 << len(self._files)) - 1 if watch.only_excludes else 0
+        for entry in entries:
+            mask = self._mask(entry)
+            left = left & ~mask if entry.excludes else left | mask
+        if not left:
+            return None
+        if watch.only_excludes:
+            return self._hit(entries[0], 0, _lowest(left))
+        for index, entry in enumerate(entries):
+            if not entry.excludes and (survivors := left & self._mask(entry)):
+                return self._hit(entry, index, _lowest(survivors))
+        return None
+
+    def _hit(self, entry: Entry, index: int, place: int) -> Hit:
+        hit = self._hits.get((entry, index, place))
+        if hit is None:
+            hit = Hit(entry.pattern, index, self._files[place])
+            self._hits[entry, index, place] = hit
+        return hit
+
+    def _first(self, entry: Entry) -> int | None:
+        """Find the first file that `entry` matches."""
+        if entry not in self._firsts:
+            self._firsts[entry] = next(
+                (at for at in self._candidates[entry] if self._matches(entry, at)), None
+            )
+        return self._firsts[entry]
+
+    def _mask(self, entry: Entry) -> int:
+        """Find all files that `entry` matches or, if it excludes, takes away."""
+        mask = self._masks.get(entry)
+        if mask is None:
+            places: Iterable[int] = self._candidates.get(entry, ())
+            if entry.excludes and self._odd:
+                places = {*places, *self._odd}
+            mask = 0
+            for at in places:
+                if self._matches(entry, at) is not entry.excludes:
+                    mask |= 1 << at
+            self._masks[entry] = mask
+        return mask
+
+    def _matches(self, entry: Entry, at: int) -> bool:
+        if entry in self._errors:
+            raise self._errors[entry]
+        try:
+            return entry.matches(self._files[at], self._meters[entry])
+        except GlobError as error:
+            self._errors[entry] = error
+            raise
+
+
+def _lowest(mask: int) -> int:
+    return (mask & -mask).bit_length() - 1
+
+
+# ── The watch paths of many apps, decided together ──────────────────────────────────────────────
+
+
+class WatchIndex:
+    """Which apps does a push concern, and why. Safe under threads; updates are incremental.
+
+    >>> index = WatchIndex()
+    >>> index.add("web", ["apps/web/**"])
+    >>> index.decide(["apps/web/a.ts"])
+    {'web': Hit(pattern='apps/web/**', index=0, file='apps/web/a.ts')}
+    """
+
+    def __init__(self, semantics: Semantics = "exclude", picomatch: Picomatch = "2.3.1") -> None:
+        self._semantics = semantics
+        self._picomatch = picomatch
+        self._lock = Lock()
+        self._watches: dict[str, Watch] = {}
+        self._entries: dict[str, Entry] = {}
+        self._anchored: dict[AnchorKind, dict[str, dict[Entry, None]]] = {
+            kind: {} for kind in AnchorKind
+        }
+        self._unanchored: dict[Entry, None] = {}
+        # Apps that are concerned whatever the anchors say.
+        self._always: dict[str, None] = {}
+        self._unconditional: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._watches)
+
+    @property
+    def always(self) -> frozenset[str]:
+        """Apps without patterns: every push deploys them, and `decide` leaves them out."""
+        with self._lock:
+            return frozenset(self._always)
+
+    def add(self, app: str, patterns: Sequence[str] | None) -> None:
+        """Watch `patterns` for `app`, instead of what it had.
+
+        A broken pattern is no error here: `decide` gives it as that app's verdict.
+        """
+        with self._lock:
+            self._remove(app)
+            if not patterns:
+                self._always[app] = None
+                return
+            entries = tuple(self._entry(pattern, app) for pattern in patterns)
+            kept = [entry for entry in entries if isinstance(entry, Entry)]
+            excludes_some = self._semantics == "exclude" and any(entry.excludes for entry in kept)
+            only_excluding = excludes_some and all(entry.excludes for entry in kept)
+            self._watches[app] = Watch(entries, self._semantics, excludes_some, only_excluding)
+            if only_excluding or len(kept) < len(entries):
+                self._unconditional[app] = None
+
+    def remove(self, app: str) -> None:
+        """Forget `app`; nothing happens if it is not there."""
+        with self._lock:
+            self._remove(app)
+
+    def decide(self, files: Iterable[str]) -> dict[str, Hit | GlobError]:
+        """Decide for all apps; those whom the push does not concern are left out.
+
+        The verdicts are those of `WatchPaths.first_match`, app by app.
+        """
+        with self._lock:
+            pushed = Pushed(list(files))
+            candidates = self._candidates(pushed)
+            concerned = dict(self._unconditional)
+            for entry in candidates:
+                if not (entry.excludes and self._semantics == "exclude"):
+                    concerned.update(entry.users)
+            decision = Decision(pushed, candidates)
+            verdicts = {app: decision.verdict(self._watches[app]) for app in concerned}
+        return {app: verdict for app, verdict in verdicts.items() if verdict is not None}
+
+    def _entry(self, pattern: str, app: str) -> Entry | GlobError:
+        entry = self._entries.get(pattern)
+        if entry is None:
+            try:
+                entry = self._new_entry(pattern)
+            except GlobError as error:
+                return error
+            self._entries[pattern] = entry
+            self._hang(entry)
+        entry.users[app] = None
+        return entry
+
+    def _new_entry(self, pattern: str) -> Entry:
+        known = outline(pattern)
+        if known:
+            return Entry(pattern, self._picomatch, known, known.negated)
+        glob = Glob(pattern, self._picomatch)
+        return Entry(pattern, self._picomatch, glob.outline, glob.excludes, glob)
+
+    def _hang(self, entry: Entry) -> None:
+        """Put a new entry where a push will find it."""
+        for holder in self._holders(entry):
+            holder[entry] = None
+
+    def _holders(self, entry: Entry) -> Iterator[dict[Entry, None]]:
+        known = entry.outline
+        matches_most = entry.excludes and (self._semantics == "any" or not known.negated)
+        if known.anchor is None or matches_most:
+            yield self._unanchored
+            return
+        for text in known.anchor.texts:
+            yield self._anchored[known.anchor.kind].setdefault(text, {})
+
+    def _remove(self, app: str) -> None:
+        self._always.pop(app, None)
+        self._unconditional.pop(app, None)
+        watch = self._watches.pop(app, None)
+        for entry in watch.entries if watch else ():
+            if isinstance(entry, GlobError):
+                continue
+            entry.users.pop(app, None)
+            if not entry.users and entry.pattern in self._entries:
+                del self._entries[entry.pattern]
+                self._unhang(entry)
+
+    def _unhang(self, entry: Entry) -> None:
+        for holder in self._holders(entry):
+            holder.pop(entry, None)
+        anchor = entry.outline.anchor
+        if anchor is None:
+            return
+        texts = self._anchored[anchor.kind]
+        for text in anchor.texts:
+            if text in texts and not texts[text]:
+                del texts[text]
+
+    def _candidates(self, pushed: Pushed) -> dict[Entry, Sequence[int]]:
+        """Find the entries that may match, each with the places of the files to ask about."""
+        found: dict[Entry, Sequence[int]] = {}
+        for kind, texts in self._anchored.items():
+            for text, places in pushed.having(kind, texts).items():
+                for entry in texts[text]:
+                    _add_places(found, entry, places)
+        for pattern, places in pushed.equal(self._entries).items():
+            _add_places(found, self._entries[pattern], places)
+        everything = range(len(pushed.files))
+        for entry in self._unanchored:
+            found[entry] = everything
+        return found
+
+
+def _add_places(found: dict[Entry, Sequence[int]], entry: Entry, places: Sequence[int]) -> None:
+    known = found.get(entry)
+    found[entry] = places if known is None else sorted({*known, *places})

@@ -1,0 +1,320 @@
+"""Gets the code: a real `git clone`, kept from running anything that the repository brings."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from bridge.embedded.building.process import Command, Limits, Runner
+from bridge.embedded.building.sources import TRANSPORTS, Clone
+from bridge.embedded.places import BuildFailed, Places, put_away, remove, undivided
+
+_WANTED = "refs/bridge/wanted"
+_MOST_SUBMODULES = 200
+_MOST_LISTED = 60_000
+"""Characters of a list of submodules; a longer one holds more of them than anybody has."""
+
+
+async def check_out(folder: Path, commit: str, runner: Runner, env: Mapping[str, str]) -> None:
+    """Write a commit's files into its repository's folder.
+
+    Raises:
+        BuildFailed: it has more of them than it may, or Git can't write them.
+    """
+    await _count(folder, commit, runner, env)
+    argv = ["git", "checkout", "--force", "--progress"]
+    argv += [] if commit == "HEAD" else ["--detach", commit]
+    await runner.run(Command(argv, folder, env))
+
+
+async def fetch_submodules(folder: Path, runner: Runner, env: Mapping[str, str]) -> None:
+    """Get all submodules, also those of submodules, each as large as the code may be.
+
+    Raises:
+        BuildFailed: one can't be had, or there are too many.
+    """
+    await runner.log.say("Getting submodules")
+    waiting, count = [await asyncio.to_thread(folder.resolve)], 0
+    while waiting:
+        parent = waiting.pop()
+        for path in await _submodules(parent, runner, env):
+            count += 1
+            if count > _MOST_SUBMODULES:
+                raise BuildFailed(f"there are more than {_MOST_SUBMODULES} submodules")
+            if await _is_fetched(path, runner, env):
+                await check_out(path, _WANTED, runner, env)
+                waiting.append(path)
+
+
+async def _submodules(parent: Path, runner: Runner, env: Mapping[str, str]) -> list[Path]:
+    """Fetch the submodules of one repository, and write none of their files yet."""
+    if not await asyncio.to_thread(_is_plain, parent / ".gitmodules"):
+        return []
+    await runner.run(Command(["git", "submodule", "init"], parent, env))
+    updates = await _listed(parent, runner, env, [r"^submodule\..*\.update$"])
+    for key in await _listed(parent, runner, env, [r"^submodule\..*\.url$"]):
+        name = key.removesuffix(".url") + ".update"
+        if updates.get(name) == "none":  # the repository itself leaves it out
+            continue
+        command = f"!git update-ref {_WANTED}"  # instead of a checkout; Git adds the commit
+        await runner.run(Command(["git", "config", name, command], parent, env))
+    argv = ["git", "submodule", "update", "--depth=1", "--progress"]
+    await runner.run(Command(argv, parent, env))
+    wanted = ["--file=.gitmodules", r"^submodule\..*\.path$"]
+    paths = (await _listed(parent, runner, env, wanted)).values()
+    return [parent / path for path in sorted(set(paths))]
+
+
+async def _listed(
+    parent: Path, runner: Runner, env: Mapping[str, str], wanted: list[str]
+) -> dict[str, str]:
+    *where, pattern = wanted
+    argv = ["git", "config", *where, "--null", "--get-regexp", pattern]
+    code, said = await runner.attempt(Command(argv, parent, env, quiet=True))
+    if code == 1:  # Git's way to say that there are none
+        return {}
+    if code != 0:
+        raise BuildFailed("Git can't read the list of submodules")
+    if len(said) > _MOST_LISTED:
+        raise BuildFailed(f"there are more than {_MOST_SUBMODULES} submodules")
+    pairs = (one.partition("\n") for one in said.split("\0") if one)
+    return {key: value for key, _, value in pairs}
+
+
+async def _is_fetched(path: Path, runner: Runner, env: Mapping[str, str]) -> bool:
+    """Return whether Git has made a repository there, and not behind a link."""
+    if not await asyncio.to_thread(lambda: path.resolve() == path and _is_plain(path / ".git")):
+        return False
+    argv = ["git", "rev-parse", "--verify", "--quiet", _WANTED]
+    return (await runner.attempt(Command(argv, path, env, quiet=True)))[0] == 0
+
+
+def _is_plain(file: Path) -> bool:
+    return file.is_file() and not file.is_symlink()
+
+
+async def _count(folder: Path, commit: str, runner: Runner, env: Mapping[str, str]) -> None:
+    limit, entries = runner.limits.checkout_entries, 0
+
+    def hear(chunk: bytes) -> None:
+        nonlocal entries
+        entries += chunk.count(b"\0")
+        if entries > limit:
+            raise BuildFailed(f"the code has more than its limit of {limit} files and folders")
+
+    argv = ["git", "ls-tree", "-r", "-t", "-z", "--full-tree", "--name-only", commit]
+    await runner.run(Command(argv, folder, env, hear=hear))
+
+
+# ── Gets the code: a real `git clone`, kept from running anything that the repository brings ────
+
+_MESSAGE_LIMIT = 16 * 1024
+
+_NO_CLONE = "git clone did not work; its own words are in the log"
+_NO_REDIRECT = (
+    ". Where they tell of error 301, 302, 307 or 308, the repository has moved: a credential does"
+    " not follow it, so save the address that it has now"
+)
+
+# No hooks, no helper programs, no other repository's object store: cloning only reads.
+_HARMLESS = {
+    "protocol.ext.allow": "never",
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "credential.helper": "",
+    "transfer.fsckObjects": "false",
+    "submodule.recurse": "false",
+    "advice.detachedHead": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What was checked out.
+
+    Attributes:
+        sha: 40 hex digits (64 in a repository with SHA-256).
+        message: the whole commit message.
+    """
+
+    sha: str
+    message: str
+
+
+async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Head:
+    """Clone the head of a branch, one commit deep, into a folder that does not exist yet.
+
+    Args:
+        scratch: an empty folder that stands for the user's home, so that no configuration
+            of the machine's users plays a part.
+
+    Raises:
+        BuildFailed: Git says no.
+    """
+    await runner.require("git")
+    env = git_environment(source, scratch)
+    for url in await _candidates(source.urls):
+        await runner.log.say(f"Cloning Repo {source.shown} {url}, branch {source.branch}: ✅")
+        argv = ["git", "clone", f"--branch={source.branch}", "--depth=1", "--single-branch"]
+        argv += ["--no-tags", "--template=", "--no-checkout", "--progress", "--", url, into.name]
+        # A relative name, so that the log does not tell where on the machine it lies.
+        code, _ = await runner.attempt(Command(argv, cwd=into.parent, env=env))
+        if code == 0:
+            break
+        await asyncio.to_thread(remove, into)
+    else:
+        raise BuildFailed(_NO_CLONE if source.authorization is None else _NO_CLONE + _NO_REDIRECT)
+    await check_out(into, "HEAD", runner, env)
+    if source.submodules:
+        await fetch_submodules(into, runner, _for_submodules(source, scratch))
+    return await _head(into, runner, env)
+
+
+async def swap(fresh: Path, places: Places, application_id: str) -> Path:
+    """Make a fresh checkout the application's code; the one before goes to its place."""
+    code = places.code(application_id)
+    old = fresh.with_name(fresh.name + ".old")
+    await undivided(lambda: _swap(fresh, code, old))
+    return code
+
+
+def _swap(fresh: Path, code: Path, old: Path) -> None:
+    if code.exists():
+        code.rename(old)
+    fresh.rename(code)
+
+
+def _for_submodules(source: Clone, scratch: Path) -> dict[str, str]:
+    """The environment without the repository's credential, and without ways that only it has.
+
+    Who may write to one repository could otherwise read others: those that the credential or the
+    machine's SSH keys open, and those on this machine's disk.
+    """
+    own = _transport(source.urls[0])
+    allowed = [one for one in TRANSPORTS if one not in ("file", "ssh") or one == own]
+    return git_environment(replace(source, authorization=None), scratch, allowed)
+
+
+async def _head(into: Path, runner: Runner, env: dict[str, str]) -> Head:
+    sha = await runner.run(Command(["git", "rev-parse", "HEAD"], into, env, quiet=True))
+    argv = ["git", "log", "-1", "--format=%B", "--no-show-signature"]
+    message = await runner.run(Command(argv, into, env, quiet=True))
+    return Head(sha.strip(), message.strip()[:_MESSAGE_LIMIT])
+
+
+def git_environment(
+    source: Clone, scratch: Path, transports: Iterable[str] = TRANSPORTS
+) -> dict[str, str]:
+    """Return the environment in which Git reads a source, and runs nothing that it brings."""
+    config = dict(_HARMLESS)
+    config["http.followRedirects"] = "initial"
+    if source.authorization is not None:
+        # Git would send it on to where a redirect leads, also to another host.
+        config["http.followRedirects"] = "false"
+        config |= {f"http.{url}.extraHeader": source.authorization for url in source.urls}
+    env = {
+        "HOME": str(scratch),
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "/bin/false",
+        "SSH_ASKPASS": "/bin/false",
+        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new",
+        "GIT_ALLOW_PROTOCOL": ":".join(transports),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_CONFIG_COUNT": str(len(config)),
+    }
+    for number, (key, value) in enumerate(config.items()):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return env
+
+
+async def _candidates(urls: tuple[str, ...]) -> tuple[str, ...]:
+    """Of local addresses only those that exist; of others all, to be tried in turn."""
+    if not _is_local(urls[0]) or len(urls) == 1:
+        return urls
+    found = await asyncio.to_thread(
+        lambda: tuple(url for url in urls if Path(urlsplit(url).path).exists())
+    )
+    return found or urls
+
+
+def _is_local(url: str) -> bool:
+    return _transport(url) == "file"
+
+
+def _transport(url: str) -> str:
+    """E.g. "https"; an address without one, as `git@host:path`, is SSH's."""
+    scheme, separator, _ = url.partition("://")
+    return scheme.lower() if separator else "ssh"
+
+
+# ── Keeps what programs write into a folder within limits; a small repository can unpack to a lot
+
+R = TypeVar("R")
+
+_LOOK_SECONDS = 0.5
+
+
+async def within_limits(work: Coroutine[Any, Any, R], folder: Path, limits: Limits) -> R:
+    """Do the work, which fills a folder, and end it when the folder outgrows its limits.
+
+    Nothing tells when a folder grows, so it is measured now and then, and once at the end.
+
+    Raises:
+        BuildFailed: the folder holds too much.
+    """
+    working = asyncio.create_task(work)
+    stop = threading.Event()
+
+    async def look() -> None:
+        await undivided(lambda: measure(folder, limits, stop), on_cancel=stop.set)
+
+    try:
+        while not (await asyncio.wait({working}, timeout=_LOOK_SECONDS))[0]:
+            await look()
+        result = await working
+        await look()
+        return result
+    finally:
+        if not working.done():
+            await put_away(working)
+
+
+def measure(folder: Path, limits: Limits, stop: threading.Event) -> None:
+    """Raise BuildFailed where a folder holds too much; looks no further than to the limit."""
+    entries = size = 0
+    waiting = [str(folder)]
+    while waiting and not stop.is_set():
+        for entry in _entries(waiting.pop()):
+            entries += 1
+            if entries > limits.checkout_entries:
+                limit = limits.checkout_entries
+                raise BuildFailed(f"the code has more than its limit of {limit} files and folders")
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+                continue
+            size += _size(entry)
+            if size > limits.checkout_bytes:
+                raise BuildFailed(
+                    f"the code is larger than its limit of {limits.checkout_bytes} bytes"
+                )
+
+
+def _entries(folder: str) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:  # programs move and remove what they write
+        return []
+
+
+def _size(entry: "os.DirEntry[str]") -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0

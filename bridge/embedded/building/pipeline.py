@@ -1,0 +1,211 @@
+"""One deployment, from its application's record to its end."""
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bridge.embedded.building.builders import BUILDERS, IMAGE, Builder, Work
+from bridge.embedded.building.checkout import Head, clone, swap, within_limits
+from bridge.embedded.building.logs import Growth, Log, parse_variables, resolve, secret_values
+from bridge.embedded.building.process import Limits, Runner, time_limit
+from bridge.embedded.building.sources import Clone, Hosts, read_source
+from bridge.embedded.places import BuildFailed, Places, Remover, inside
+from bridge.embedded.records.catalog import Catalog
+from bridge.embedded.records.database import Record
+from bridge.embedded.records.history import Deployment, Ending, Job
+
+log = logging.getLogger(__name__)
+
+# The last line of a log that ends badly, in the real server's words.
+_CLOSING_WORDS = "Error occurred ❌, check the logs for details."
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """What an application's build and container get."""
+
+    env: dict[str, str]
+    build_args: dict[str, str]
+    build_secrets: dict[str, str]
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a deployment has come; a clone that worked is told however the build ends."""
+
+    head: Head | None = None
+
+
+class Pipeline:
+    """Gets the code, builds and publishes."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        places: Places,
+        growth: Growth,
+        *,
+        hosts: Hosts,
+        limits: Limits,
+        search_path: str | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._places = places
+        self._growth = growth
+        self._hosts = hosts
+        self._limits = limits
+        self._search_path = search_path
+        self.remover = Remover()
+
+    async def run(self, job: Job, deployment: Deployment) -> Ending:
+        """Run a deployment to its end; does not raise, except when it is cancelled itself.
+
+        A cancelled deployment ends as `cancelled` here too: the cancellation goes no further.
+        """
+        runner = Runner(
+            Log(Path(deployment.log_path), self._growth, limit=self._limits.log_bytes),
+            self._limits,
+            self._search_path,
+        )
+        progress = _Progress()
+        try:
+            await self._steps(job, deployment, runner, progress)
+            ending = Ending("done")
+        except asyncio.CancelledError:
+            ending = await _ended(runner.log, Ending("cancelled"), "Deployment cancelled")
+        except BuildFailed as error:
+            words = runner.log.redacted(str(error))
+            ending = await _ended(runner.log, Ending("error", words), words)
+        except Exception:  # a bug; a deployment must end, and say how
+            log.exception("a build failed in an unforeseen way", extra={"app": job.application_id})
+            words = "An error of the deploy server itself; its own log has the details"
+            ending = await _ended(runner.log, Ending("error", words), words)
+        return _told(ending, progress.head)
+
+    async def _steps(
+        self, job: Job, deployment: Deployment, runner: Runner, progress: _Progress
+    ) -> None:
+        application = await self._catalog.application(job.application_id)
+        if application is None:
+            raise BuildFailed("the application was deleted")
+        variables = read_variables(application)
+        hidden = [*variables.build_secrets.values(), application["password"] or ""]
+        runner.log.hide(secret_values(variables.env, hidden))
+        await runner.log.open()
+        await runner.log.say("Initializing deployment")
+        async with self._scratch(job.application_id, deployment.id) as scratch:
+            if application["sourceType"] == "docker":
+                checkout = folder = await asyncio.to_thread(_new_folder, scratch / "empty")
+                builder = IMAGE
+            else:
+                source = await self._source(application)
+                if job.kind == "deploy":
+                    progress.head = await self._fetch(source, deployment, runner, scratch)
+                checkout, folder = await self._code(job.application_id, source)
+                builder = _builder(application)
+            work = Work(
+                application=application,
+                deployment_id=deployment.id,
+                checkout=checkout,
+                folder=folder,
+                scratch=await asyncio.to_thread(_new_folder, scratch / "build"),
+                site=self._places.site(job.application_id),
+                runner=runner,
+                remover=self.remover,
+                env=variables.env,
+                build_args=variables.build_args,
+                build_secrets=variables.build_secrets,
+            )
+            async with time_limit("the build", self._limits.build_seconds):
+                await builder.build(work)
+
+    async def _source(self, application: Record) -> Clone:
+        github_id, gitlab_id = application["githubId"], application["gitlabId"]
+        return read_source(
+            application,
+            self._hosts,
+            github=await self._catalog.provider("github", github_id) if github_id else None,
+            gitlab=await self._catalog.provider("gitlab", gitlab_id) if gitlab_id else None,
+        )
+
+    async def _fetch(
+        self, source: Clone, deployment: Deployment, runner: Runner, scratch: Path
+    ) -> Head:
+        fresh = scratch / "checkout"
+        home = await asyncio.to_thread(_new_folder, scratch / "home")
+        async with time_limit("getting the code", self._limits.clone_seconds):
+            cloning = clone(source, fresh, runner, home)
+            head = await within_limits(cloning, fresh, self._limits)
+        await swap(fresh, self._places, deployment.application_id)
+        await runner.log.say(f"Checked out {head.sha}")
+        return head
+
+    async def _code(self, application_id: str, source: Clone) -> tuple[Path, Path]:
+        code = self._places.code(application_id)
+        if not await asyncio.to_thread(code.is_dir):
+            raise BuildFailed("there is no checkout to build again: deploy first")
+        folder = await asyncio.to_thread(inside, code, source.build_path, what="build path")
+        return code, folder
+
+    @asynccontextmanager
+    async def _scratch(self, application_id: str, deployment_id: str) -> AsyncIterator[Path]:
+        parent = self._places.application(application_id)
+        prefix = f"build-{deployment_id[:8]}-"
+        path = await asyncio.to_thread(_temporary, parent, prefix)
+        try:
+            yield path
+        finally:
+            self.remover.later(path)
+
+
+def read_variables(application: Record) -> Variables:
+    """An application's variables, with references to its project and environment filled in."""
+    environment = application["environment"]
+    project_values = parse_variables(environment["project"]["env"])
+    environment_values = parse_variables(environment["env"])
+
+    def read(field: str) -> dict[str, str]:
+        return resolve(
+            parse_variables(application[field]),
+            project=project_values,
+            environment=environment_values,
+        )
+
+    return Variables(read("env"), read("buildArgs"), read("buildSecrets"))
+
+
+def _told(ending: Ending, head: Head | None) -> Ending:
+    """After a clone the record tells the commit, whatever became of the build (facts.md)."""
+    if head is None:
+        return ending
+    return replace(ending, title=head.message or head.sha, description=f"Commit: {head.sha}")
+
+
+def _builder(application: Record) -> Builder:
+    kind = application["buildType"]
+    if kind not in BUILDERS:
+        raise BuildFailed(f"build type {kind!r} is not known")
+    return BUILDERS[kind]
+
+
+async def _ended(build_log: Log, ending: Ending, words: str) -> Ending:
+    try:
+        await build_log.say(words)
+        await build_log.say(_CLOSING_WORDS)
+    except OSError as error:  # a full disk must not keep the deployment from ending
+        log.warning("a build log can't be written", extra={"why": str(error)})
+    return ending
+
+
+def _new_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def _temporary(parent: Path, prefix: str) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))

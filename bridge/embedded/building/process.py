@@ -1,0 +1,225 @@
+"""Runs a program with a time limit, its output in the log, and nothing left behind."""
+
+import asyncio
+import codecs
+import contextlib
+import os
+import shutil
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process, SubprocessStreamProtocol
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bridge.embedded.building.logs import Log
+from bridge.embedded.places import BuildFailed, MissingTool, TimeLimit, put_away, words
+
+_READ = 64 * 1024
+_GRACE_SECONDS = 3.0
+
+# What programs need of our own environment; the rest may hold secrets of the bridge.
+_PASSED_ON = words(
+    "LANG LC_ALL TZ TMPDIR SSH_AUTH_SOCK SSL_CERT_FILE SSL_CERT_DIR GIT_SSL_CAINFO HTTP_PROXY"
+    " HTTPS_PROXY NO_PROXY ALL_PROXY http_proxy https_proxy no_proxy all_proxy DOCKER_HOST"
+    " DOCKER_CONTEXT DOCKER_CERT_PATH DOCKER_TLS_VERIFY BUILDKIT_HOST XDG_RUNTIME_DIR"
+)
+_HOW_TO_INSTALL = {
+    "git": "Install Git, for example with: apt-get install git",
+    "docker": "Install Docker Engine: https://docs.docker.com/engine/install/",
+    "nixpacks": "Install Nixpacks: https://nixpacks.com/docs/install",
+    "railpack": "Install Railpack: https://railpack.com/installation",
+    "pack": "Install the pack CLI: https://buildpacks.io/docs/for-platform-operators/how-to/integrate-ci/pack/",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a deployment may use.
+
+    Attributes:
+        clone_seconds, build_seconds: time for getting the code and for building it.
+        file_bytes: size of any one file that a program writes.
+        memory_bytes: address space of any one program that we start: git, nixpacks, railpack,
+            pack. What Docker builds runs in its own daemon, under its limits.
+        log_bytes: size of a log; what comes after is left out.
+        checkout_bytes, checkout_entries: size of the code with its submodules and Git's own
+            folder, and how many files and folders that are.
+        site_bytes, site_entries, site_depth: the same of a published site, with what links
+            in it lead to, and how deep its folders may lie in each other.
+    """
+
+    clone_seconds: float = 300.0
+    build_seconds: float = 1800.0
+    file_bytes: int = 4 * 1024**3
+    memory_bytes: int = 8 * 1024**3
+    log_bytes: int = 10 * 1024**2
+    checkout_bytes: int = 8 * 1024**3
+    checkout_entries: int = 500_000
+    site_bytes: int = 2 * 1024**3
+    site_entries: int = 100_000
+    site_depth: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program to run.
+
+    Attributes:
+        argv: its name, looked up on the search path, and its arguments.
+        env: added to the few variables that every program gets.
+        quiet: its output is returned, not logged.
+        hear: takes the output instead, piece by piece; the program ends when it raises.
+    """
+
+    argv: Sequence[str]
+    cwd: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    quiet: bool = False
+    hear: Callable[[bytes], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs commands for one deployment.
+
+    Attributes:
+        search_path: as in PATH; None means our own.
+    """
+
+    log: Log
+    limits: Limits
+    search_path: str | None = None
+
+    async def require(self, tool: str) -> str:
+        """Where a program is; raises MissingTool with the way to install it."""
+        found = await asyncio.to_thread(shutil.which, tool, path=self._path())
+        if found is None:
+            raise MissingTool(tool, _HOW_TO_INSTALL.get(tool, f"Install {tool}."))
+        return found
+
+    async def run(self, command: Command) -> str:
+        """Run a command to its end; returns its output when it is a quiet one.
+
+        Raises:
+            BuildFailed: it can't be started, or ends with something else than 0.
+        """
+        code, output = await self.attempt(command)
+        if code != 0:
+            said = f": {output.strip()[-500:]}" if output.strip() else ""
+            raise BuildFailed(f"{command.argv[0]} ended with exit code {code}{said}")
+        return output
+
+    async def attempt(self, command: Command) -> tuple[int, str]:
+        """Run a command to its end; returns its exit code and, when quiet, its output."""
+        program = await self.require(command.argv[0])
+        argv = [*_limited(self.limits), program, *command.argv[1:]]
+        transport, process = await _start(argv, command.cwd, self._env(command))
+        output: list[str] = []
+        reading = (
+            _hear(process, command.hear)
+            if command.hear is not None
+            else self._read(process, output if command.quiet else None)
+        )
+        reader = asyncio.create_task(reading)
+        try:
+            code = await process.wait()
+            # A child that went on by itself may hold the pipe open: do not wait for it.
+            await asyncio.wait({reader}, timeout=_GRACE_SECONDS)
+            return code, "".join(output)
+        finally:
+            try:
+                await _end(process)
+                await put_away(reader)
+            finally:  # also when it is cancelled once more in between
+                reader.cancel()
+                transport.close()
+
+    async def _read(self, process: Process, output: list[str] | None) -> None:
+        assert process.stdout is not None
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        while chunk := await process.stdout.read(_READ):
+            text = decoder.decode(chunk)
+            if output is None:
+                await self.log.feed(text)
+            elif sum(map(len, output)) < _READ:
+                output.append(text)
+        if output is None:
+            await self.log.flush()
+
+    def _path(self) -> str:
+        return self.search_path or os.environ.get("PATH") or os.defpath
+
+    def _env(self, command: Command) -> dict[str, str]:
+        env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        return {"HOME": str(Path.home()), **env, **command.env, "PATH": self._path()}
+
+
+async def _hear(process: Process, hear: Callable[[bytes], None]) -> None:
+    assert process.stdout is not None
+    try:
+        while chunk := await process.stdout.read(_READ):
+            hear(chunk)
+    except BuildFailed:
+        _signal(process.pid, signal.SIGKILL)
+        while await process.stdout.read(_READ):  # asyncio tells no end before the pipe is empty
+            pass
+        raise
+
+
+def _limited(limits: Limits) -> list[str]:
+    """What stands before a program: sh sets its limits.
+
+    Setting them in between fork and exec is not safe in a process with threads. macOS knows
+    no limit of address space; what can't be set is left out.
+    """
+    script = f'ulimit -v {limits.memory_bytes // 1024} 2>/dev/null; ulimit -f "$0" 2>/dev/null; '
+    return ["/bin/sh", "-c", script + 'exec "$@"', str(limits.file_bytes // 512)]
+
+
+@contextlib.asynccontextmanager
+async def time_limit(what: str, seconds: float) -> AsyncIterator[None]:
+    """End what takes longer; raises TimeLimit."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise TimeLimit(what, seconds) from error
+
+
+async def _start(
+    argv: list[str], cwd: Path | None, env: dict[str, str]
+) -> tuple[asyncio.SubprocessTransport, Process]:
+    """Like `create_subprocess_exec`, which keeps the transport to itself."""
+    loop = asyncio.get_running_loop()
+    try:
+        transport, protocol = await loop.subprocess_exec(
+            lambda: SubprocessStreamProtocol(limit=_READ, loop=loop),
+            *argv,
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=STDOUT,
+            cwd=cwd,
+            env=env,
+            start_new_session=True,  # a group of its own, so that all of it can be ended
+        )
+    except (OSError, ValueError) as error:
+        raise BuildFailed(f"{Path(argv[4]).name} can't be started: {error}") from error
+    return transport, Process(transport, protocol, loop)
+
+
+async def _end(process: Process) -> None:
+    """End the program and all that it started."""
+    _signal(process.pid, signal.SIGTERM)
+    try:
+        if process.returncode is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GRACE_SECONDS):
+                    await process.wait()
+    finally:  # a second cancel cuts the grace short, and spares nobody
+        _signal(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)

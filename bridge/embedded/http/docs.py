@@ -1,0 +1,249 @@
+"""The API's description as OpenAPI 3.1, made from the procedures themselves. Pure."""
+
+from typing import Any, get_type_hints
+
+from aiohttp import web
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from bridge.embedded.http.inputs import Input
+from bridge.embedded.http.procedure import VERSION, Empty
+from bridge.embedded.http.procedures import PROCEDURES, Procedure
+
+Schema = dict[str, Any]
+_REF = "#/components/schemas/{model}"
+_JSON = "application/json"
+
+_ZOD: Schema = {
+    "type": ["object", "null"],
+    "properties": {"formErrors": {"type": "array"}, "fieldErrors": {"type": "object"}},
+}
+_FAILURE: Schema = {
+    "type": "object",
+    "required": ["message", "code", "data"],
+    "properties": {
+        "message": {"type": "string"},
+        "code": {"type": "string"},
+        "data": {
+            "type": "object",
+            "required": ["code", "httpStatus", "zodError"],
+            "properties": {
+                "code": {"type": "string"},
+                "httpStatus": {"type": "integer"},
+                "path": {"type": "string"},
+                "zodError": _ZOD,
+            },
+        },
+        "issues": {"type": "array", "items": {"type": "object"}},
+    },
+}
+_UNAUTHORIZED: Schema = {
+    "type": "object",
+    "required": ["message"],
+    "properties": {"message": {"const": "Unauthorized"}},
+}
+_FAILURES = {
+    "404": "There is nothing by that id",
+    "409": "It is in conflict with what there is",
+    "503": "The server can't use its own disk now",
+}
+_LIKE_THE_ORIGINAL = {
+    "application.move": "One of both is unknown",
+    "application.update": "No value to set was sent",
+}
+"""Procedures whose refusals are a 500, since the real server's are (recorded-2.jsonl)."""
+
+_MUTATION_FAILURES = {"413": "The body is too large", "415": "The body is not sent as JSON"}
+
+
+def describe() -> Schema:
+    """The whole description."""
+    models = sorted({one.model for one in PROCEDURES.values()}, key=lambda one: one.__name__)
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in models],
+        ref_template=_REF,
+        schema_generator=GenerateJsonSchema,
+    )
+    components = schemas.get("$defs", {}) | {"Failure": _FAILURE, "Unauthorized": _UNAUTHORIZED}
+    paths: Schema = {f"/{name}": _path(name, one) for name, one in PROCEDURES.items()}
+    paths["/health"] = {"get": _health()}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Embedded backend", "version": VERSION.removeprefix("v")},
+        "servers": [{"url": "/api"}],
+        "security": [{"apiKey": []}, {"bearer": []}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    }
+
+
+def _path(name: str, procedure: Procedure) -> Schema:
+    operation: Schema = {
+        "operationId": name.replace(".", "-"),
+        "tags": [name.partition(".")[0]],
+        "summary": _summary(procedure),
+        "responses": _responses(name, procedure),
+    }
+    if procedure.method == "GET":
+        operation["parameters"] = _parameters(procedure.model)
+        return {"get": operation}
+    schema = {"$ref": _REF.format(model=procedure.model.__name__)}
+    operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema}}}
+    return {"post": operation}
+
+
+def _parameters(model: type[Input]) -> list[Schema]:
+    schema = model.model_json_schema(ref_template=_REF)
+    required = schema.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": _query(one)}
+        for name, one in schema.get("properties", {}).items()
+    ]
+
+
+def _query(schema: Schema) -> Schema:
+    """A query can't say null, only leave out."""
+    options = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
+    return options[0] if options else {key: one for key, one in schema.items() if key != "title"}
+
+
+def _responses(name: str, procedure: Procedure) -> Schema:
+    failure = {_JSON: {"schema": {"$ref": _REF.format(model="Failure")}}}
+    unauthorized = {_JSON: {"schema": {"$ref": _REF.format(model="Unauthorized")}}}
+    invalid: Schema = dict(failure)
+    others = dict(_FAILURES)
+    if procedure.method == "POST":
+        invalid["text/plain"] = {"schema": {"type": "string"}}
+        others |= _MUTATION_FAILURES
+    if (why := _LIKE_THE_ORIGINAL.get(name)) is not None:
+        others["500"] = why
+    responses: Schema = {
+        "200": _answer(procedure),
+        "400": {"description": "The input is invalid, or it can't be done now", "content": invalid},
+        "401": {"description": "The key is missing or wrong", "content": unauthorized},
+    }
+    return responses | {
+        status: {"description": why, "content": failure} for status, why in others.items()
+    }
+
+
+def _answer(procedure: Procedure) -> Schema:
+    """What comes when it is done, as far as the procedure's own annotation says."""
+    kind = get_type_hints(procedure.run)["return"]
+    if kind is Empty:
+        return {"description": "Done; the answer has no bytes at all"}
+    return {"description": "Done", "content": {_JSON: {"schema": TypeAdapter(kind).json_schema()}}}
+
+
+def _health() -> Schema:
+    answer = {"type": "object", "properties": {"ok": {"const": True}}}
+    return {
+        "operationId": "health",
+        "tags": ["server"],
+        "summary": "Whether the server is there; needs no key.",
+        "security": [],
+        "responses": {"200": {"description": "It is", "content": {_JSON: {"schema": answer}}}},
+    }
+
+
+def _summary(procedure: Procedure) -> str:
+    return (procedure.run.__doc__ or "").strip().partition("\n")[0].replace("`", "")
+
+
+# ── The API's documentation, to read and to try: `/docs`. One page, nothing from elsewhere ──────
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Embedded backend: API</title>
+<style>
+  body { font: 16px/1.5 system-ui, sans-serif }
+  body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+  details { border-bottom: 1px solid #8884; padding: .4rem 0 }
+  summary { cursor: pointer } summary code { font-weight: 600 }
+  textarea, input, pre { width: 100%; box-sizing: border-box }
+  textarea, input, pre { font: 14px/1.4 ui-monospace, monospace }
+  pre { background: #8881; padding: .6rem; overflow: auto; max-height: 24rem }
+  @media (prefers-color-scheme: dark) { body { background: #111; color: #ddd } }
+</style>
+<h1>Embedded backend: API</h1>
+<p>It speaks Dokploy's API. The key is in the file <code>api-key</code> of the data directory; this
+page forgets it when it is closed. The description for machines is
+<a href="/api/openapi.json">openapi.json</a>.</p>
+<p><label>API key <input id="key" type="password" autocomplete="off"></label></p>
+<main id="list">Loading …</main>
+<script>
+const list = document.getElementById("list"), key = document.getElementById("key");
+const make = (tag, text = "") => Object.assign(document.createElement(tag), { textContent: text });
+const example = (schema, all) => {
+  if (schema.$ref) schema = all[schema.$ref.split("/").pop()];
+  return Object.fromEntries(Object.entries(schema.properties || {})
+    .filter(([name]) => (schema.required || []).includes(name))
+    .map(([name, one]) => [name, one.enum ? one.enum[0] : one.type === "boolean" ? true
+      : one.anyOf ? null : ""]));
+};
+const send = async (method, path, input, out) => {
+  out.textContent = "…";
+  try {
+    const headers = { "x-api-key": key.value };
+    let url = "/api" + path, body;
+    if (method === "GET") {
+      const query = new URLSearchParams(JSON.parse(input.value || "{}"));
+      if ([...query].length) url += "?" + query;
+    } else { headers["Content-Type"] = "application/json"; body = input.value }
+    const answer = await fetch(url, { method, headers, body });
+    const text = await answer.text();
+    let shown = text;
+    try { shown = JSON.stringify(JSON.parse(text), null, 2) } catch { }
+    out.textContent = answer.status + " " + answer.statusText + "\\n" + shown;
+  } catch (error) { out.textContent = String(error) }
+};
+fetch("/api/openapi.json").then(answer => answer.json()).then(api => {
+  list.textContent = "";
+  for (const [path, methods] of Object.entries(api.paths))
+    for (const [verb, one] of Object.entries(methods)) {
+      const method = verb.toUpperCase(), box = make("details"), head = make("summary");
+      head.append(make("code", method + " " + path), " " + one.summary);
+      const input = make("textarea"), out = make("pre"), button = make("button", "Send");
+      const schema = one.requestBody
+        ? example(one.requestBody.content["application/json"].schema, api.components.schemas)
+        : Object.fromEntries((one.parameters || []).filter(p => p.required).map(p => [p.name, ""]));
+      input.value = JSON.stringify(schema, null, 2);
+      input.rows = Math.min(12, input.value.split("\\n").length);
+      input.setAttribute("aria-label", "Input of " + path);
+      button.onclick = () => send(method, path, input, out);
+      box.append(head, input, button, out);
+      list.append(box);
+    }
+}).catch(error => { list.textContent = String(error) });
+</script>
+"""
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline';"
+        " connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",  # who opened this page can't lead it elsewhere
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def routes() -> list[web.RouteDef]:
+    """`/docs` and the description; both need no key, since both tell nothing of the data."""
+    return [web.get("/docs", _page), web.get("/api/openapi.json", _description)]
+
+
+async def _page(_request: web.Request) -> web.Response:
+    return web.Response(text=_PAGE, content_type="text/html", headers=_HEADERS)
+
+
+async def _description(_request: web.Request) -> web.Response:
+    return web.json_response(describe())

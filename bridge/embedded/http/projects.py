@@ -1,0 +1,285 @@
+"""`project.*` and `environment.*`."""
+
+from bridge.embedded.http import inputs, shapes
+from bridge.embedded.http.applications import erase
+from bridge.embedded.http.procedure import EMPTY, Empty, found, page
+from bridge.embedded.http.validation import bad_request, not_found
+from bridge.embedded.parts import Parts
+from bridge.embedded.places import words
+from bridge.embedded.records.database import Record, moment
+
+_DEFAULT_NAME = "production"
+
+
+async def all_(parts: Parts, _input: inputs.Nothing) -> list[Record]:
+    """`project.all`."""
+    return [shapes.project_listed(project) for project in await parts.catalog.projects()]
+
+
+async def one(parts: Parts, input_: inputs.ProjectId) -> Record:
+    """`project.one`."""
+    return shapes.project_one(await _project(parts, input_.project_id))
+
+
+async def create(parts: Parts, input_: inputs.ProjectCreate) -> Record:
+    """`project.create`: a project and its default environment, "production"."""
+    now = moment(parts.clock())
+    project: Record = {
+        "projectId": parts.new_id(),
+        "name": input_.name,
+        "description": input_.description,
+        "createdAt": now,
+        "organizationId": shapes.ORGANIZATION,
+        "env": input_.env,
+    }
+    environment: Record = {
+        "environmentId": parts.new_id(),
+        "name": _DEFAULT_NAME,
+        "description": "Production environment",
+        "createdAt": now,
+        "env": "",
+        "projectId": project["projectId"],
+        "isDefault": True,
+    }
+    await parts.catalog.add_project(project, environment)
+    return {"project": project, "environment": environment}
+
+
+async def remove(parts: Parts, input_: inputs.ProjectId) -> Record:
+    """`project.remove`, with all its applications."""
+    project = await _project(parts, input_.project_id)
+    for environment in project["environments"]:
+        await _erase_applications(parts, environment)
+    await parts.catalog.remove("project", input_.project_id)
+    return shapes.bare_project(project)
+
+
+async def search(parts: Parts, input_: inputs.Search) -> Record:
+    """`project.search`."""
+    projects = [shapes.bare_project(one) for one in await parts.catalog.projects()]
+    wanted = {"name": input_.name, "description": input_.description}
+    return page(found(projects, input_.q, wanted), input_.limit, input_.offset)
+
+
+async def environment_one(parts: Parts, input_: inputs.EnvironmentId) -> Record:
+    """`environment.one`."""
+    project, environment = await _environment(parts, input_.environment_id)
+    return shapes.environment_one(project, environment)
+
+
+async def environments_of(parts: Parts, input_: inputs.ProjectId) -> list[Record]:
+    """`environment.byProjectId`; an unknown project has none."""
+    project = await parts.catalog.project(input_.project_id)
+    if project is None:
+        return []
+    return [shapes.environment_of_project(project, one) for one in project["environments"]]
+
+
+async def environment_create(parts: Parts, input_: inputs.EnvironmentCreate) -> Record:
+    """`environment.create`; names are not unique, and only the default one's is taken."""
+    if input_.name == _DEFAULT_NAME:
+        raise bad_request(f"You cannot create a environment with the name '{_DEFAULT_NAME}'")
+    await _project(parts, input_.project_id)
+    environment: Record = {
+        "environmentId": parts.new_id(),
+        "name": input_.name,
+        "description": input_.description,
+        "createdAt": moment(parts.clock()),
+        "env": "",
+        "projectId": input_.project_id,
+        "isDefault": False,
+    }
+    await parts.catalog.add_environment(environment)
+    return environment
+
+
+async def environment_update(parts: Parts, input_: inputs.EnvironmentUpdate) -> Record:
+    """`environment.update`."""
+    _, environment = await _environment(parts, input_.environment_id)
+    changes = input_.model_dump(include={"name", "description", "env"}, exclude_unset=True)
+    await parts.catalog.update_environment(input_.environment_id, changes)
+    return shapes.bare_environment(environment) | changes
+
+
+async def environment_remove(parts: Parts, input_: inputs.EnvironmentId) -> Record:
+    """`environment.remove`: an empty one; never the default one."""
+    _, environment = await _environment(parts, input_.environment_id)
+    if environment["isDefault"]:
+        raise bad_request("You cannot delete the default environment")
+    if environment["applications"]:
+        why = "it has active services. Delete all services first."
+        raise bad_request(f"Cannot delete environment: {why}")
+    await parts.catalog.remove("environment", input_.environment_id)
+    return shapes.bare_environment(environment)
+
+
+async def environment_search(parts: Parts, input_: inputs.Search) -> Record:
+    """`environment.search`."""
+    projects = await parts.catalog.projects()
+    environments = [
+        shapes.bare_environment(environment)
+        for project in projects
+        if input_.project_id in (None, project["projectId"])
+        for environment in project["environments"]
+    ]
+    wanted = {"name": input_.name, "description": input_.description}
+    return page(found(environments, input_.q, wanted), input_.limit, input_.offset)
+
+
+async def _project(parts: Parts, id_: str) -> Record:
+    project = await parts.catalog.project(id_)
+    if project is None:
+        raise not_found("Project")
+    return project
+
+
+async def _environment(parts: Parts, id_: str) -> tuple[Record, Record]:
+    for project in await parts.catalog.projects():
+        for environment in project["environments"]:
+            if environment["environmentId"] == id_:
+                return project, environment
+    raise not_found("Environment")
+
+
+async def _erase_applications(parts: Parts, environment: Record) -> None:
+    for application in environment["applications"]:
+        await erase(parts, application["applicationId"])
+
+
+# ── `github.*`, `gitlab.*` and `gitProvider.*`: the Git hosts that applications may come from ───
+
+_LISTED_GITHUB = words(
+    "githubId githubAppName githubAppId githubInstallationId githubUrl isConfigured"
+)
+_LISTED_GITLAB = words("gitlabId applicationId gitlabUrl isConfigured")
+
+
+async def get_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
+    """`gitProvider.getAll`, without secrets."""
+    github = [
+        one["gitProvider"]
+        | {"gitlab": None, "bitbucket": None}
+        | {"github": shapes.provider_listed(one | {"isConfigured": True}, _LISTED_GITHUB)}
+        | {"gitea": None, "isOwner": True}
+        for one in await parts.catalog.providers("github")
+    ]
+    gitlab = [
+        one["gitProvider"]
+        | {"gitlab": shapes.provider_listed(one | {"isConfigured": True}, _LISTED_GITLAB)}
+        | {"bitbucket": None, "github": None, "gitea": None, "isOwner": True}
+        for one in await parts.catalog.providers("gitlab")
+    ]
+    return github + gitlab
+
+
+async def github_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
+    """`github.githubProviders`."""
+    keys = ("githubId", "githubUrl", "gitProvider")
+    providers = await parts.catalog.providers("github")
+    return [shapes.provider_listed(one, keys) for one in providers]
+
+
+async def github_one(parts: Parts, input_: inputs.GithubId) -> Record:
+    """`github.one`: with secrets, as the real server answers (facts.md)."""
+    provider = await parts.catalog.provider("github", input_.github_id)
+    if provider is None:
+        raise not_found("Github Provider")
+    return provider
+
+
+async def gitlab_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
+    """`gitlab.gitlabProviders`."""
+    keys = ("gitlabId", "gitProvider", "gitlabUrl")
+    providers = await parts.catalog.providers("gitlab")
+    return [shapes.provider_listed(one, keys) for one in providers]
+
+
+async def gitlab_one(parts: Parts, input_: inputs.GitlabId) -> Record:
+    """`gitlab.one`: with secrets, as the real server answers (facts.md)."""
+    provider = await parts.catalog.provider("gitlab", input_.gitlab_id)
+    if provider is None:
+        raise not_found("Gitlab Provider")
+    return provider
+
+
+async def github_repositories(parts: Parts, input_: inputs.GithubId) -> list[Record]:
+    """`github.getGithubRepositories`: none, since nothing here asks a Git host."""
+    await github_one(parts, input_)
+    return []
+
+
+async def github_branches(parts: Parts, input_: inputs.GithubRepository) -> list[Record]:
+    """`github.getGithubBranches`: none, as above."""
+    if input_.github_id:
+        await github_one(parts, inputs.GithubId(githubId=input_.github_id))
+    return []
+
+
+async def gitlab_repositories(parts: Parts, input_: inputs.GitlabId) -> list[Record]:
+    """`gitlab.getGitlabRepositories`: none, as above."""
+    await gitlab_one(parts, input_)
+    return []
+
+
+async def gitlab_branches(parts: Parts, input_: inputs.GitlabRepository) -> list[Record]:
+    """`gitlab.getGitlabBranches`: none, as above."""
+    if input_.gitlab_id:
+        await gitlab_one(parts, inputs.GitlabId(gitlabId=input_.gitlab_id))
+    return []
+
+
+async def gitlab_create(parts: Parts, input_: inputs.GitlabCreate) -> Empty:
+    """`gitlab.create`: the answer has no id; `gitlab.gitlabProviders` tells it."""
+    await add_gitlab(parts, input_)
+    return EMPTY
+
+
+async def add_gitlab(parts: Parts, input_: inputs.GitlabCreate) -> Record:
+    """Keep a GitLab provider."""
+    git_provider = _git_provider(parts, input_.name, "gitlab")
+    provider: Record = {
+        "gitlabId": parts.new_id(),
+        "gitlabUrl": input_.gitlab_url,
+        "gitlabInternalUrl": input_.gitlab_internal_url,
+        "applicationId": input_.application_id,
+        "redirectUri": input_.redirect_uri,
+        "secret": input_.secret,
+        "accessToken": None,
+        "refreshToken": None,
+        "groupName": input_.group_name,
+        "expiresAt": None,
+        "gitProviderId": git_provider["gitProviderId"],
+        "gitProvider": git_provider,
+    }
+    await parts.catalog.add_provider(provider["gitlabId"], "gitlab", provider)
+    return provider
+
+
+async def add_github(parts: Parts, name: str, url: str, *, id_: str | None = None) -> Record:
+    """Keep a GitHub provider; the real server makes them in a browser only."""
+    git_provider = _git_provider(parts, name, "github")
+    unused = ["githubClientId", "githubClientSecret", "githubInstallationId", "githubPrivateKey"]
+    provider: Record = {
+        "githubId": id_ or parts.new_id(),
+        "githubAppName": name,
+        "githubAppId": None,
+        **dict.fromkeys(unused),
+        "githubWebhookSecret": None,
+        "githubUrl": url,
+        "gitProviderId": git_provider["gitProviderId"],
+        "gitProvider": git_provider,
+    }
+    await parts.catalog.add_provider(provider["githubId"], "github", provider)
+    return provider
+
+
+def _git_provider(parts: Parts, name: str, kind: str) -> Record:
+    return {
+        "gitProviderId": parts.new_id(),
+        "name": name,
+        "providerType": kind,
+        "createdAt": moment(parts.clock()),
+        "organizationId": shapes.ORGANIZATION,
+        "userId": shapes.ORGANIZATION,
+        "sharedWithOrganization": False,
+    }

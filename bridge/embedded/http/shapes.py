@@ -1,0 +1,292 @@
+"""Records in the shapes that the real server answers with (recorded from v0.30.2).
+
+A read shows less of a record than is kept; which read shows which fields is data here.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from bridge.embedded.places import words
+from bridge.embedded.records.database import Record, moment
+from bridge.embedded.records.history import Deployment, Job
+
+ORGANIZATION = "embedded"
+"""The embedded backend has one organisation and one user, the owner."""
+
+_OTHER_SERVICES = ("mariadb", "mongo", "mysql", "postgres", "redis", "compose", "libsql")
+_LISTED = ("applicationId", "name", "applicationStatus")
+_IN_PROJECT = words(
+    "name description appName createdAt serverId applicationStatus applicationId icon"
+)
+_IN_ENVIRONMENT = words("name applicationId createdAt applicationStatus description serverId icon")
+_FOUND = words(
+    "applicationId name appName description environmentId applicationStatus sourceType createdAt"
+)
+_OF_GITHUB = words(
+    "githubId githubAppName githubAppId githubClientId githubInstallationId githubUrl gitProviderId"
+)
+_OF_GITLAB = words(
+    "gitlabId gitlabUrl gitlabInternalUrl applicationId redirectUri groupName expiresAt"
+    " gitProviderId"
+)
+_NO_RELATIONS: Record = dict.fromkeys(
+    ("bitbucket", "gitea", "server", "registry", "buildRegistry", "rollbackRegistry")
+)
+
+
+def new_application(changes: Record) -> Record:
+    """An application with the real server's defaults, in the server's order."""
+    return _DEFAULTS | changes
+
+
+def project_listed(project: Record) -> Record:
+    """A line of `project.all`."""
+    environments = [_environment_listed(one) for one in project["environments"]]
+    return bare_project(project) | {"environments": environments, "projectTags": []}
+
+
+def project_one(project: Record) -> Record:
+    """`project.one`."""
+    environments = [
+        bare_environment(one) | _services([_only(_IN_PROJECT, app) for app in one["applications"]])
+        for one in project["environments"]
+    ]
+    return bare_project(project) | {"environments": environments, "projectTags": []}
+
+
+def environment_one(project: Record, environment: Record) -> Record:
+    """`environment.one`."""
+    shape = environment_of_project(project, environment)
+    return shape | {"projectId": environment["projectId"], "env": environment["env"]}
+
+
+def environment_of_project(project: Record, environment: Record) -> Record:
+    """A line of `environment.byProjectId`."""
+    head = _only(("name", "description", "environmentId", "isDefault"), environment)
+    applications = [_only(_IN_ENVIRONMENT, one) for one in environment["applications"]]
+    return head | _services(applications) | {"project": bare_project(project)}
+
+
+def bare_project(project: Record) -> Record:
+    """A project without what is in it."""
+    return {key: value for key, value in project.items() if key != "environments"}
+
+
+def bare_environment(environment: Record) -> Record:
+    """An environment without what is in it."""
+    return {
+        key: value for key, value in environment.items() if key not in ("applications", "project")
+    }
+
+
+def application_found(application: Record) -> Record:
+    """A line of `application.search`."""
+    return _only(_FOUND, application)
+
+
+def application_one(
+    application: Record,
+    deployments: Iterable[Deployment],
+    *,
+    github: Record | None,
+    gitlab: Record | None,
+    url: str | None = None,
+) -> Record:
+    """`application.one`; its deployments are the oldest first, unlike `deployment.all`.
+
+    Args:
+        url: where people see it, which is told as its domain.
+    """
+    empty: Record = {name: [] for name in ("mounts", "redirects", "security", "ports")}
+    return (
+        application
+        | {"domains": [_domain(application, url)] if url else []}
+        | {"deployments": [deployment_one(one) for one in deployments]}
+        | empty
+        | {"gitlab": gitlab and _only(_OF_GITLAB, gitlab)}
+        | {"github": github and _only(_OF_GITHUB, github)}
+        | _NO_RELATIONS
+        | {"previewDeployments": [], "hasGitProviderAccess": True, "unauthorizedProvider": None}
+    )
+
+
+def _domain(application: Record, url: str) -> Record:
+    parts = urlsplit(url)
+    return {
+        "domainId": application["applicationId"],
+        "host": parts.netloc,
+        "https": parts.scheme == "https",
+        "port": None,
+        "path": parts.path,
+        "serviceName": None,
+        "domainType": "application",
+        "uniqueConfigKey": 1,
+        "createdAt": application["createdAt"],
+        "composeId": None,
+        "customCertResolver": None,
+        "applicationId": application["applicationId"],
+        "previewDeploymentId": None,
+        "certificateType": "none",
+        "internalPath": "/",
+        "stripPath": False,
+        "middlewares": [],
+        "enabled": True,
+    }
+
+
+def application_deleted(application: Record) -> Record:
+    """Return the answer of `application.delete`, made of that of `application.one` before it."""
+    ours = ("hasGitProviderAccess", "unauthorizedProvider")
+    return {key: value for key, value in application.items() if key not in ours}
+
+
+def deployment_one(deployment: Deployment) -> Record:
+    """A line of `deployment.all`."""
+    started = moment(deployment.started_at)
+    finished = deployment.finished_at
+    return {
+        "deploymentId": deployment.id,
+        "title": deployment.title,
+        "description": deployment.description,
+        "status": deployment.status,
+        "logPath": deployment.log_path,
+        "pid": None,
+        "applicationId": deployment.application_id,
+        "composeId": None,
+        "serverId": None,
+        "isPreviewDeployment": False,
+        "previewDeploymentId": None,
+        "createdAt": started,
+        "startedAt": started,
+        "finishedAt": None if finished is None else moment(finished),
+        "errorMessage": deployment.error,
+        "scheduleId": None,
+        "backupId": None,
+        "rollbackId": None,
+        "volumeBackupId": None,
+        "buildServerId": None,
+    }
+
+
+def deployment_with_application(deployment: Deployment, application: Record) -> Record:
+    """A line of `deployment.allCentralized`."""
+    environment = application["environment"]
+    project = _only(("projectId", "name"), environment["project"])
+    where = _only(("environmentId", "name"), environment) | {"project": project}
+    app = _only(("applicationId", "name", "appName", "icon"), application)
+    app |= {"environment": where, "server": None, "buildServer": None}
+    rest: Record = {"compose": None, "server": None, "buildServer": None}
+    return deployment_one(deployment) | {"application": app} | rest
+
+
+def job_listed(job: Job, application: Record) -> Record:
+    """A line of `deployment.queueList`; only an active job has `processedOn`."""
+    environment = application["environment"]
+    shape: Record = {
+        "id": f"job-{job.seq}",
+        "name": "deployments",
+        "data": {
+            "applicationId": job.application_id,
+            "titleLog": job.title,
+            "descriptionLog": job.description,
+            "type": job.kind,
+            "applicationType": "application",
+            "server": False,
+        },
+        "timestamp": int(job.asked_at * 1000),
+    }
+    if job.started_at is not None:
+        shape["processedOn"] = int(job.started_at * 1000)
+    href = (
+        f"/dashboard/project/{environment['projectId']}/environment/{environment['environmentId']}"
+        f"/services/application/{job.application_id}"
+    )
+    state = "waiting" if job.started_at is None else "active"
+    return shape | {"state": state, "servicePath": {"href": href, "label": "Application"}}
+
+
+def provider_listed(provider: Record, keys: Iterable[str]) -> Record:
+    """A line of `github.githubProviders` or `gitlab.gitlabProviders`: no secrets."""
+    return _only(keys, provider)
+
+
+def _environment_listed(environment: Record) -> Record:
+    head = _only(("name", "environmentId", "isDefault"), environment)
+    return head | _services([_only(_LISTED, one) for one in environment["applications"]])
+
+
+def _services(applications: list[Record]) -> Record:
+    for application in applications:
+        if "serverId" in application:
+            application["server"] = None
+    return {"applications": applications} | {name: [] for name in _OTHER_SERVICES}
+
+
+def _only(keys: Iterable[str], record: Record) -> Record:
+    return {key: record[key] for key in keys}
+
+
+def _nulls(names: str) -> Record:
+    return dict.fromkeys(words(names))
+
+
+_DEFAULTS: Record = {
+    **_nulls("applicationId name appName description env previewEnv"),
+    **_nulls("watchPaths previewBuildArgs previewBuildSecrets previewLabels"),
+    "previewWildcard": None,
+    "previewPort": 3000,
+    "previewHttps": False,
+    "previewPath": "/",
+    "previewCertificateType": "none",
+    "previewCustomCertResolver": None,
+    "previewLimit": 3,
+    "isPreviewDeploymentsActive": False,
+    "previewRequireCollaboratorPermissions": True,
+    "rollbackActive": False,
+    **_nulls("buildArgs buildSecrets memoryReservation memoryLimit"),
+    **_nulls("cpuReservation cpuLimit"),
+    **_nulls("title enabled subtitle command args icon"),
+    "refreshToken": None,
+    "sourceType": "github",
+    "cleanCache": False,
+    **_nulls("repository owner branch"),
+    "buildPath": "/",
+    "triggerType": "push",
+    # Unlike there: the embedded backend has no webhooks of its own, so nothing deploys by itself.
+    "autoDeploy": False,
+    **_nulls("gitlabProjectId gitlabRepository gitlabOwner gitlabBranch"),
+    "gitlabBuildPath": "/",
+    "gitlabPathNamespace": None,
+    **_nulls("giteaRepository giteaOwner giteaBranch"),
+    "giteaBuildPath": "/",
+    **_nulls("bitbucketRepository bitbucketRepositorySlug bitbucketOwner bitbucketBranch"),
+    "bitbucketBuildPath": "/",
+    **_nulls(
+        "username password dockerImage registryUrl customGitUrl customGitBranch"
+        " customGitBuildPath customGitSSHKeyId"
+    ),
+    "enableSubmodules": False,
+    "dockerfile": "Dockerfile",
+    **_nulls(
+        "dockerContextPath dockerBuildStage dropBuildPath healthCheckSwarm restartPolicySwarm"
+        " placementSwarm updateConfigSwarm rollbackConfigSwarm modeSwarm labelsSwarm"
+        " networkSwarm stopGracePeriodSwarm endpointSpecSwarm ulimitsSwarm"
+    ),
+    "replicas": 1,
+    "applicationStatus": "idle",
+    "buildType": "nixpacks",
+    "railpackVersion": "0.15.4",
+    "herokuVersion": "24",
+    "publishDirectory": None,
+    "isStaticSpa": None,
+    "createEnvFile": True,
+    "createdAt": None,
+    "registryId": None,
+    "rollbackRegistryId": None,
+    "environmentId": None,
+    **_nulls("githubId gitlabId giteaId bitbucketId serverId"),
+    "buildServerId": None,
+    "buildRegistryId": None,
+    "networkIds": [],
+    "detachDokployNetwork": False,
+}

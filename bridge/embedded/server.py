@@ -1,0 +1,311 @@
+"""The embedded backend as a server: everything put together, started and stopped."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterator
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from aiohttp import web
+
+from bridge.core.errors import Rejected
+from bridge.embedded.building.logs import Growth
+from bridge.embedded.building.pipeline import Pipeline
+from bridge.embedded.building.process import Limits
+from bridge.embedded.building.sources import Hosts
+from bridge.embedded.http import docs
+from bridge.embedded.http.api import BODY_LIMIT, Api, Streaming, checks_key
+from bridge.embedded.http.sites import Sites
+from bridge.embedded.parts import Parts
+from bridge.embedded.places import Places, remove
+from bridge.embedded.queue import Engine
+from bridge.embedded.records.catalog import Catalog
+from bridge.embedded.records.database import Database, new_id
+from bridge.embedded.records.history import History
+from bridge.listening.listener import Listener, share_of_files
+from bridge.ports.clock import Clock
+
+
+def sweep(places: Places, known: Collection[str]) -> None:
+    """Remove what nothing names, before anything is built or served.
+
+    Args:
+        known: ids of the applications that there are.
+    """
+    for left in _left(places, known):
+        if left.is_dir() and not left.is_symlink():
+            remove(left)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _left(places: Places, known: Collection[str]) -> Iterator[Path]:
+    yield from places.root.glob("applications/*/build-*")
+    yield from places.root.glob("sites/*/current.*")
+    for kind in ("applications", "sites", "logs"):
+        yield from (one for one in places.root.glob(f"{kind}/*") if one.name not in known)
+    for site in places.root.glob("sites/*"):
+        served = (site / "current").resolve()
+        yield from (one for one in site.glob("releases/*") if one.resolve() != served)
+
+
+# ── The two listeners of the embedded backend: one for its API, one for the sites ───────────────
+
+_MOST_OF_API = 128
+_MOST_OF_SITES = 512
+_API_PART = 32
+_SITES_PART = 16
+"""One in so many of the files that we may open; a site's connection has a second one, its page."""
+
+
+def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
+    """Serves the API, its page and the logs that are followed."""
+    authorised = checks_key(api_key)
+    streaming = Streaming(parts, authorised)
+    app = web.Application(client_max_size=BODY_LIMIT)
+    app.add_routes(docs.routes())
+    app.add_routes(Api(parts, authorised).routes())
+    app.add_routes(streaming.routes())
+
+    async def say_goodbye(_app: web.Application) -> None:
+        await streaming.close()
+
+    app.on_shutdown.append(say_goodbye)
+    most = share_of_files(_API_PART, _MOST_OF_API)
+    return Listener(app, host, port, name="embedded_api", most=most, say=_as_the_api)
+
+
+def sites_listener(parts: Parts, host: str, port: int) -> Listener:
+    """Serves the sites, and nothing that needs a key."""
+    sites = Sites(parts.catalog, parts.places)
+    app = web.Application(middlewares=[sites.by_host])
+    app.add_routes(sites.routes())
+    most = share_of_files(_SITES_PART, _MOST_OF_SITES)
+    # A page that nobody reads any more is closed with its connection.
+    return Listener(
+        app, host, port, name="sites", most=most, say=_as_a_page, handler_cancellation=True
+    )
+
+
+def _as_the_api(status: int, words: str) -> web.Response:
+    """A refusal in the form of Dokploy's errors."""
+    return web.json_response({"message": words, "code": HTTPStatus(status).name}, status=status)
+
+
+def _as_a_page(status: int, words: str) -> web.Response:
+    """A refusal for people, as those of pages that are not there."""
+    return web.Response(status=status, text=words + "\n")
+
+
+# ── The embedded backend as a server: everything put together, started and stopped ──────────────
+
+_LOCK_PATIENCE = 1.0
+"""Seconds to wait for the lock: a program that a killed server was just about to start keeps its
+lock until it has begun."""
+
+
+class EmbeddedServer:
+    """A small deploy server that speaks Dokploy's HTTP API and serves what it publishes.
+
+    Args:
+        data_dir: holds everything; made when it is missing. One server at a time.
+        port: of the API; 0 takes a free one, and `url` tells which.
+        sites_port: of the sites, which must be another one; 0 and `sites_url` alike.
+        sites_url: where people reach the sites, e.g. "https://sites.example.com"; None where
+            nobody has said.
+        api_key: None makes one at the first start and keeps it in `data_dir/api-key`.
+        builds_concurrency: so many builds at a time; one at a time of each application.
+        hosts: where GitHub and GitLab are, and tokens for private repositories.
+        limits: time and size of builds.
+        search_path: where programs are looked up, as in PATH; None means our own PATH.
+        self_hosted_cancel: refuse `cancelDeployment` in the words of a self-hosted Dokploy.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | str,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        sites_port: int = 0,
+        sites_url: str | None = None,
+        api_key: str | None = None,
+        builds_concurrency: int = 2,
+        hosts: Hosts | None = None,
+        limits: Limits | None = None,
+        search_path: str | None = None,
+        self_hosted_cancel: bool = False,
+        clock: Clock = time.time,
+        new_id: Callable[[], str] = new_id,
+    ) -> None:
+        self._places = places = Places(Path(data_dir).absolute())
+        self._host, self._port, self._sites_port = host, port, sites_port
+        self._public_sites_url = sites_url.rstrip("/") if sites_url else None
+        self._given_key = api_key
+        self._key: str | None = None
+        self._database = Database(places.database)
+        catalog, history, growth = Catalog(self._database), History(self._database), Growth()
+        pipeline = Pipeline(
+            catalog,
+            places,
+            growth,
+            hosts=hosts or Hosts(),
+            limits=limits or Limits(),
+            search_path=search_path,
+        )
+        engine = Engine(
+            history,
+            pipeline,
+            places,
+            builds_concurrency=builds_concurrency,
+            clock=clock,
+            new_id=new_id,
+        )
+        self.parts = Parts(
+            catalog=catalog,
+            history=history,
+            engine=engine,
+            places=places,
+            growth=growth,
+            clock=clock,
+            new_id=new_id,
+            self_hosted_cancel=self_hosted_cancel,
+            search_path=search_path,
+            public_sites=self._public_sites_url,
+        )
+        self._lock: int | None = None
+        self._listeners: list[Listener] = []
+        self._bound: tuple[str, str] | None = None
+
+    @property
+    def url(self) -> str:
+        """Of the API, from this machine, e.g. "http://127.0.0.1:41807"; once it has started."""
+        return self._addresses()[0]
+
+    @property
+    def sites_url(self) -> str:
+        """Of the sites: where people reach them if that is known, else from this machine."""
+        return self._public_sites_url or self._addresses()[1]
+
+    def _addresses(self) -> tuple[str, str]:
+        if self._bound is None:
+            raise RuntimeError("the embedded server has not started")
+        return self._bound
+
+    @property
+    def api_key(self) -> str:
+        """What clients send as `x-api-key`; there once it has started."""
+        if self._key is None:
+            raise RuntimeError("the embedded server has not started")
+        return self._key
+
+    @property
+    def running(self) -> bool:
+        """Whether it has started and not stopped."""
+        return self._bound is not None
+
+    def site_url(self, app_name: str) -> str:
+        """Where a published static site is, e.g. "http://127.0.0.1:41808/apps/web-jwkg6q/"."""
+        return f"{self.sites_url}/apps/{quote(app_name)}/"
+
+    async def start(self) -> None:
+        """Open the data, go on with what waits, and listen.
+
+        Raises:
+            Rejected: another server uses the data directory.
+            OSError: e.g. the port is taken.
+        """
+        try:
+            self._lock = await asyncio.to_thread(_lock, self._places.root)
+            key = self._given_key
+            if not key:
+                key = await asyncio.to_thread(_kept_key, self._places.key_file)
+            self._key = key
+            await self._database.open()
+            known = {one["applicationId"] for one in await self.parts.catalog.applications()}
+            await asyncio.to_thread(sweep, self._places, known)
+            await self._listen(key)
+            await asyncio.to_thread(self._places.url_file.write_text, self.url)
+            await asyncio.to_thread(self._places.sites_url_file.write_text, self.sites_url)
+            await self.parts.engine.start()
+        except BaseException:  # also a cancel: what is open must be closed
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop listening, end what runs, close the data; what waits is kept."""
+        if self._bound is not None:
+            self._places.url_file.unlink(missing_ok=True)
+            self._places.sites_url_file.unlink(missing_ok=True)
+        self._bound = None
+        while self._listeners:
+            await self._listeners.pop().stop()
+        await self.parts.engine.stop()
+        await self._database.close()
+        if self._lock is not None:
+            await asyncio.to_thread(os.close, self._lock)
+            self._lock = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def _listen(self, key: str) -> None:
+        api = api_listener(self.parts, key, self._host, self._port)
+        sites = sites_listener(self.parts, self._host, self._sites_port)
+        for listener in (api, sites):
+            await listener.start()
+            self._listeners.append(listener)
+        self._bound = api.url, sites.url
+
+
+def _lock(root: Path) -> int:
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    until = time.monotonic() + _LOCK_PATIENCE
+    while not _taken(handle):
+        if time.monotonic() > until:
+            os.close(handle)
+            raise Rejected(
+                f"another embedded backend uses {root}; stop it or choose another data directory"
+            )
+        time.sleep(0.05)  # in a thread; nothing tells when a lock becomes free
+    return handle
+
+
+def _taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _kept_key(file: Path) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        if kept := file.read_text().strip():  # an empty key would let everybody in
+            return kept
+    key = secrets.token_urlsafe(32)
+    # Written whole before it has its name, so that no half of a key is ever read.
+    fresh = file.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as out:
+        out.write(key + "\n")
+    fresh.replace(file)
+    return key

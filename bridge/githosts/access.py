@@ -1,0 +1,109 @@
+"""The way to the repositories of a Git host: where each is, and the token that is good for it."""
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from bridge.core.errors import NotFound
+from bridge.githosts.http import NOTHING, Answer, Ask, Client, read
+from bridge.githosts.webhook import Model
+
+AskAbout = Callable[..., Awaitable[Answer]]
+"""Asks about a repository, as `Access.ask` does: its name, the method, and a path under it."""
+
+
+class Access(ABC):
+    """Requests about repositories of one host."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    @abstractmethod
+    def place(self, repository: str) -> str:
+        """The path that all of a repository is under; NotFound for what names none."""
+
+    @abstractmethod
+    def asker(self, repository: str) -> Ask:
+        """Sends requests with the token that is good for a repository."""
+
+    async def ask(
+        self,
+        repository: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] = NOTHING,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] = NOTHING,
+    ) -> Answer:
+        """Send one request about a repository; `path` is under it, e.g. "/hooks"."""
+        whole, ask = f"{self.place(repository)}{path}", self.asker(repository)
+        return await ask(method, whole, query=query, body=body, headers=headers)
+
+    async def pages(
+        self, repository: str, path: str, *, query: Mapping[str, Any] = NOTHING
+    ) -> AsyncIterator[Answer]:
+        """The pages of a list of a repository."""
+        whole, ask = f"{self.place(repository)}{path}", self.asker(repository)
+        async for answer in self.client.pages(ask, whole, query=query):
+            yield answer
+
+    async def make(self, repository: str, path: str, body: Mapping[str, Any]) -> str:
+        """Add something to a list of a repository; returns its id."""
+        answer = await self.ask(repository, "POST", path, body=body)
+        return str(read(_MADE, path, answer, self.client.service, reads=False).id)
+
+
+class _Made(Model):
+    id: int
+
+
+_MADE = TypeAdapter(_Made)
+
+
+# ── Where branches stand, asked conditionally: GitHub does not count what has not changed ───────
+
+_MOST = 4096
+
+
+class Heads:
+    """The last answer about each branch, with the tag that the host gave it."""
+
+    def __init__(self, ask: AskAbout) -> None:
+        self._ask = ask
+        self._known: OrderedDict[tuple[str, str], tuple[str, str]] = OrderedDict()
+
+    async def head(
+        self, repository: str, branch: str, path: str, commit_of: Callable[[Answer], str | None]
+    ) -> str | None:
+        """The commit that a branch is at; None where the repository has no such branch.
+
+        Args:
+            path: of the branch, under its repository.
+            commit_of: reads it in an answer; None where that is about another branch.
+        """
+        known = self._known.get((repository, branch))
+        condition = {"If-None-Match": known[0]} if known else {}
+        try:
+            answer = await self._ask(repository, "GET", path, headers=condition)
+        except NotFound as error:
+            if "branch not found" in str(error).lower():
+                return None
+            raise
+        if answer.status == 304 and known:
+            return known[1]
+        commit = commit_of(answer)
+        if commit is not None:
+            self._keep((repository, branch), answer, commit)
+        return commit
+
+    def _keep(self, key: tuple[str, str], answer: Answer, commit: str) -> None:
+        """Remember an answer; those that were not asked for in a long time are forgotten."""
+        self._known.pop(key, None)
+        if etag := answer.headers.get("etag"):
+            self._known[key] = (etag, commit)
+        if len(self._known) > _MOST:
+            self._known.popitem(last=False)

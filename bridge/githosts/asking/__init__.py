@@ -1,1 +1,0 @@
-"""Asking a Git host's API, whichever it is: requests, answers, and threads that block."""

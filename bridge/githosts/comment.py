@@ -1,0 +1,360 @@
+"""The one comment of a pull request: every app that its pushes concern, as it stands now. Pure.
+
+The first line is hidden and finds the comment again. Deployed commits stand as plain hex,
+which both hosts turn into links themselves.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bridge.core.apps import environment_of
+from bridge.core.decision import Reason
+from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.log_text import redact, shorten
+from bridge.ports.feedback import Story
+from bridge.ports.outcomes import LINK, Explained
+
+NOTHING = "\N{EN DASH}"
+"""What stands where there is nothing to show."""
+
+_FENCES = re.compile("`+")
+_LINK = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~!$&'*+,;=:@%/?#-]*)?")
+
+
+def one_line(text: str, most: int) -> str:
+    """The first line of a text that says something, without what breaks lines, hides or turns
+    the direction of reading; cut at `most` characters."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+
+
+def code(text: str, most: int = 200) -> str:
+    """A text that is not ours, as code."""
+    line = one_line(text, most)
+    if not line:
+        return NOTHING
+    # A fence that the text does not hold; the spaces keep its own backticks from joining it.
+    fence = "`" * (1 + max((len(run) for run in _FENCES.findall(line)), default=0))
+    room = " " if "`" in line else ""
+    return f"{fence}{room}{line}{room}{fence}"
+
+
+def cell(text: str, most: int = 100) -> str:
+    r"""A text that is not ours, as code in a table.
+
+    A pipe ends a cell even inside code, and whether `\\|` does depends on who renders it; so
+    there is none.
+    """
+    return code(text.replace("|", "\N{BROKEN BAR}"), most)
+
+
+def link(words: str, url: str | None) -> str:
+    """Our own words as a link to an address that we know; only the words where it is none."""
+    return f"[{words}]({url})" if url and _LINK.fullmatch(url) else words
+
+
+def row(cells: Iterable[str]) -> str:
+    """One line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+# ── How each app stands for the pushes that a place follows: what it shows, whatever its form ───
+
+SILENT = frozenset(
+    {
+        Reason.DUPLICATE_PUSH,
+        Reason.REPOSITORY_MISMATCH,
+        Reason.CANCEL_ASKED,
+        Reason.CANCEL_ONE_ASKED,
+        Reason.CONFIGURE_ASKED,
+    }
+)
+"""Decisions that say nothing about a push: another delivery's does."""
+
+ELSEWHERE = frozenset({Reason.BRANCH_MISMATCH, Reason.TRIGGER_MISMATCH})
+"""The app waits for something else than what was pushed."""
+
+WHY_NOT = {
+    Reason.TRIGGER_MISMATCH: "waits for another kind of push",
+    Reason.BRANCH_MISMATCH: "waits for another branch",
+    Reason.REF_DELETED: "the branch or tag was deleted",
+    Reason.SKIP_DIRECTIVE: "the push asks to be skipped",
+    Reason.TAG_MISMATCH: "the tag does not fit its rules",
+    Reason.TAG_TOO_OLD: "a newer version has been deployed",
+    Reason.NO_PATH_HIT: "no watched path changed",
+    Reason.WATCH_PATHS_BROKEN: "a watch path can't be understood",
+}
+"""Why an app does not deploy, in a few words."""
+
+GOING = {
+    State.WAITING: "waiting",
+    State.ASKED: "accepted by the backend",
+    State.QUEUED: "queued at the backend",
+    State.RUNNING: "building",
+    State.DONE: "deployed",
+    State.FAILED: "failed",
+    State.CANCELLED: "cancelled",
+    State.SUPERSEDED: "superseded by a newer push",
+    State.UNKNOWN: "accepted, outcome unknown",
+}
+"""Where a deployment stands, in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one app stands.
+
+    Attributes:
+        label: the name that people use for the app.
+        newest: the newest decision that says something.
+        deployment: the newest; it may be of an older push than `newest`.
+    """
+
+    app_id: str
+    label: str
+    environment: str
+    newest: Explained | None = None
+    deployment: Deployment | None = None
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the newest push did not deploy it."""
+        if self.newest is None or self.newest.decision.deploy:
+            return False
+        return self.deployment is None or self.deployment.seq < self.newest.seq
+
+
+def standings(story: Story) -> list[Standing]:
+    """Every app of which the story tells something, by label."""
+    # both lists are newest first, so what is written last is the newest
+    said = {
+        one.decision.app_id: one
+        for one in reversed(story.explained)
+        if one.decision.reason not in SILENT
+    }
+    deployed = {one.app_id: one for one in newest(story)}
+    found = [
+        Standing(
+            app_id,
+            _label(app_id, story, said, deployed),
+            environment_of(story.apps.get(app_id)),
+            said.get(app_id),
+            deployed.get(app_id),
+        )
+        for app_id in said.keys() | deployed.keys()
+    ]
+    return sorted(found, key=lambda one: (one.label, one.app_id))
+
+
+def newest(story: Story) -> list[Deployment]:
+    """Return the newest deployment of each app of which the story tells one."""
+    # they come newest first, so what is written last is the newest
+    return [*{one.app_id: one for one in reversed(story.deployments)}.values()]
+
+
+def watches(reasons: Iterable[Reason]) -> bool:
+    """Whether an app waits for what was pushed, whether or not it deploys."""
+    return any(reason not in SILENT and reason not in ELSEWHERE for reason in reasons)
+
+
+def _label(
+    app_id: str, story: Story, said: dict[str, Explained], deployed: dict[str, Deployment]
+) -> str:
+    """As it was called when that happened: also of an app that is gone by now."""
+    if app_id in said:
+        return said[app_id].decision.app
+    if app_id in deployed:
+        return deployed[app_id].app
+    return story.apps[app_id].label
+
+
+# ── The one comment of a pull request: every app that its pushes concern, as it stands now. Pure
+
+LONGEST = 65_536
+"""What GitHub takes, in characters; counted in bytes here, so that it holds however one counts."""
+
+_HEAD = ("App", "Environment", "State", "Deployed commit", "Duration", "Updated (UTC)")
+_ICON = {
+    State.WAITING: "⏳",
+    State.ASKED: "⏳",
+    State.QUEUED: "⏳",
+    State.RUNNING: "🔨",
+    State.DONE: "✅",
+    State.FAILED: "❌",
+    State.CANCELLED: "🚫",
+    State.SUPERSEDED: "⏩",
+    State.UNKNOWN: "❔",
+}
+_FOOT = "<sub>dokploy-bridge edits this comment in place · `dokploy-bridge why APP` says more</sub>"
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?").fullmatch
+_ROOM_FOR_NOTES = 400
+
+
+def marker(instance: str) -> str:
+    """The hidden line that says whose comment it is; `instance` is the journal's name."""
+    return f"<!-- dokploy-bridge:{instance} -->"
+
+
+def is_marked(body: str, instance: str) -> bool:
+    """Whether a comment is the one of this bridge, however its host has kept the line ends."""
+    return body.lstrip().partition("\n")[0].strip() == marker(instance)
+
+
+def render_comment(story: Story, instance: str, *, longest: int = LONGEST) -> str:
+    """The whole comment; the same story makes the same text.
+
+    Args:
+        longest: bytes; rows that do not fit are left out whole, and counted.
+    """
+    found = standings(story)
+    head = [marker(instance), _summary(story, found), ""]
+    left = longest - _size([*head, _FOOT]) - _ROOM_FOR_NOTES
+    shown = [_row(one.deployment, one, story) for one in found if one.deployment]
+    table, left = _fitting(shown, left, "", "apps more; there is no room for them here.", _TABLE)
+    why = [_why_failed(one.deployment) for one in found if one.deployment]
+    failed, left = _fitting([line for line in why if line], left, "- ", "more.", [])
+    folded = [f"- {cell(one.label)}: {_why_not(one)}" for one in found if one.skipped]
+    opening = [_summary_of(len(folded)), ""]
+    skipped, left = _fitting(folded, left, "- ", "more.", opening, ["", "</details>", ""])
+    return "\n".join([*head, *table, *failed, *skipped, _FOOT])
+
+
+_TABLE = [row(_HEAD), row("---" for _ in _HEAD)]
+
+
+def _fitting(
+    lines: Sequence[str],
+    room: int,
+    bullet: str,
+    note: str,
+    opening: Sequence[str],
+    closing: Sequence[str] = ("",),
+) -> tuple[list[str], int]:
+    """As many whole lines as there is room for, with how many are missing; and the room left."""
+    if not lines:
+        return [], room
+    room -= _size([*opening, *closing])
+    kept: list[str] = []
+    for line in lines:
+        if _size([line]) > room:
+            break
+        room -= _size([line])
+        kept.append(line)
+    missing = len(lines) - len(kept)
+    said = [] if not missing else ([] if bullet else [""]) + [f"{bullet}… {missing} {note}"]
+    return [*opening, *kept, *said, *closing], room
+
+
+def _size(lines: Iterable[str]) -> int:
+    return sum(len(line.encode()) + 1 for line in lines)
+
+
+def _summary(story: Story, found: Sequence[Standing]) -> str:
+    """One line that says it all, also in a mail or a notification."""
+    states = Counter(
+        GOING[one.deployment.state] for one in found if one.deployment and not one.skipped
+    )
+    said = [f"{states[word]} {word}" for word in dict.fromkeys(GOING.values()) if states[word]]
+    if skipped := sum(one.skipped for one in found):
+        said.append(f"{skipped} not deployed")
+    counted = " · ".join(said)
+    newest = story.explained[0] if story.explained else None
+    if newest is None:
+        return f"**Deployments**: {counted}"
+    what = _commit(newest.commit)
+    where = code((newest.ref or "").removeprefix("refs/heads/").removeprefix("refs/tags/"))
+    return f"**Deployments** of {what} on {where}: {counted}"
+
+
+def _summary_of(count: int) -> str:
+    apps = "1 app was" if count == 1 else f"{count} apps were"
+    return f"<details><summary>{apps} not deployed by the newest push</summary>"
+
+
+def _row(deployment: Deployment, one: Standing, story: Story) -> str:
+    state = f"{_ICON[deployment.state]} {GOING[deployment.state]}"
+    app = story.apps.get(one.app_id)
+    live = deployment.state is State.DONE
+    links = [
+        link("site", app.url) if app and live else "",
+        link("log", app.page) if app else "",
+        link("thread", url) if (url := _thread(deployment, story)) else "",
+    ]
+    return row(
+        (
+            cell(one.label),
+            cell(one.environment),
+            " · ".join([state, *(made for made in links if made.startswith("["))]),
+            _deployed(deployment),
+            _duration(deployment),
+            _moment(_updated(deployment)),
+        )
+    )
+
+
+def _why_failed(deployment: Deployment) -> str:
+    """Why an app's deployment failed, as an item of a list; "" where it has not failed."""
+    if deployment.state is not State.FAILED or not deployment.note:
+        return ""
+    reason = shorten(redact(deployment.note[:MOST_CHARACTERS]), LONGEST_REASON)
+    return f"- {cell(deployment.app)} failed: {code(reason, LONGEST_REASON)}"
+
+
+def _why_not(one: Standing) -> str:
+    assert one.newest is not None
+    decision = one.newest.decision
+    words = WHY_NOT.get(decision.reason, decision.reason.replace("_", " "))
+    return f"{words} ({code(decision.evidence, 300)})"
+
+
+def _thread(deployment: Deployment, story: Story) -> str | None:
+    """Where people talk about it, as its chat remembers: of what took its place, too."""
+    for id_ in (deployment.id, deployment.superseded_by):
+        for target, memory in sorted(story.beside.items()):
+            if id_ and target.startswith("slack") and id_ in target and memory.get(LINK):
+                return str(memory[LINK])
+    return None
+
+
+def _deployed(deployment: Deployment) -> str:
+    """The commit that the backend has told; that pushed may be another, and says so."""
+    if deployment.state is not State.DONE:
+        return NOTHING
+    live, pushed = deployment.deployed_commit, deployment.commit
+    if live is None:
+        return "not told"
+    return _commit(live) + (f" (pushed {_commit(pushed)})" if pushed not in (None, live) else "")
+
+
+def _commit(sha: str | None) -> str:
+    """Seven digits, which the host makes a link; code where it is no object id."""
+    if sha is None:
+        return NOTHING
+    return sha[:7] if _SHA(sha) else cell(sha, 12)
+
+
+def _updated(deployment: Deployment) -> float:
+    times = (deployment.finished_at, deployment.started_at, deployment.asked_at)
+    return next((at for at in times if at is not None), deployment.created_at)
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _duration(deployment: Deployment) -> str:
+    """How long it was built; never of what has not ended, which would change all the time."""
+    began, ended = deployment.started_at, deployment.finished_at
+    if not deployment.final or began is None or ended is None:
+        return NOTHING
+    seconds = max(0, round(ended - began))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
+    return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,417 @@
+"""Requests to one Git host's API: in threads, with errors of ours, page by page.
+
+The work on the wire is PyGithub's and python-gitlab's (`github.wire`, `gitlab.wire`), at the
+level where one call is one request: so a deadline and an error always belong to one request.
+"""
+
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from pydantic import TypeAdapter, ValidationError
+
+from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswered, Unreachable
+from bridge.core.misfits import misfit
+from bridge.githosts.pool import Bounds, Pool, TooLong
+from bridge.ports.clock import Clock
+
+_LIMITED_WITHOUT_A_TIME = 60.0  # what GitHub asks for where a secondary limit names no time
+LONGEST_PAUSE = 3700.0
+"""Seconds; the longest window of any host is an hour."""
+
+_WORDS = 300
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\s]+")
+_SHORTEST_SECRET = 4  # anything shorter is in every text, and hiding it there would betray it
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to a host's API.
+
+    Attributes:
+        path: under the API's base, e.g. "/repos/o/r/hooks"; its parts are quoted already.
+        token: what proves who we are; never shown.
+    """
+
+    service: str
+    method: str
+    path: str
+    token: str = field(repr=False, default="")
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> bool:
+        """It changes nothing, so it may be repeated at will."""
+        return self.method == "GET"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of a host; `headers` have names in lower case, `body` is loaded JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+def error_in(request: Request, answer: Answer, now: float, remedy: str) -> BridgeError | None:
+    """The error that an answer is; None for one that is none.
+
+    Args:
+        remedy: what to do about a credential that is not taken.
+    """
+    status, service = answer.status, request.service
+    if status < 300 or status == 304:
+        return None
+    words = words_in(answer.body, (request.token,)) or f"HTTP {status}"
+    if (wait := wait_in(answer, now)) is not None:
+        return Unreachable(service, f"rate limit: {words}", retry_after=wait.seconds)
+    if status in (404, 410) or (status == 422 and "no commit found" in words.lower()):
+        return NotFound(f"{service} has no {request.path}, or not for our credential: {words}")
+    if status == 401:
+        return Refused(service, f"{words}; {remedy}", status=status)
+    if status >= 500:
+        retry_after = _pause(answer, now).seconds if "retry-after" in answer.headers else None
+        return lost(request, f"HTTP {status}: {words}", retry_after=retry_after)
+    if status < 400:
+        return Refused(service, f"{request.path} has moved; name it as it is now", status=status)
+    return Refused(service, words + _wanted(answer), status=status)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long a host asks us to wait; `named`: it said so itself."""
+
+    seconds: float
+    named: bool
+
+
+def wait_in(answer: Answer, now: float) -> Wait | None:
+    """Return how long all of the credential has to wait; None where its limit is not reached.
+
+    An answer that is none of the host's errors may have been the last one of the window.
+    """
+    if answer.status < 400:
+        return _pause(answer, now) if _spent(answer) else None
+    return _pause(answer, now) if _limited(answer, words_in(answer.body)) else None
+
+
+def lost(request: Request, why: str, *, retry_after: float | None = None) -> BridgeError:
+    """The error for a request that may have arrived: only a read is surely harmless."""
+    if request.reads:
+        return Unreachable(request.service, why, retry_after=retry_after)
+    return Unanswered(request.service, why)
+
+
+def trouble(request: Request, error: Exception) -> BridgeError:
+    """The error for what a vendor's client raised instead of an answer."""
+    import requests
+    from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+    why = fit(f"{type(error).__name__}: {error}", (request.token,))
+    before = (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)
+    inner = error.args[0] if error.args else None
+    refused = isinstance(inner, MaxRetryError) and isinstance(inner.reason, NewConnectionError)
+    if isinstance(error, before) or refused:
+        return Unreachable(request.service, why)
+    if isinstance(error, requests.exceptions.TooManyRedirects | RuntimeError):
+        return Refused(request.service, f"it sends us elsewhere, where our token won't go: {why}")
+    return lost(request, why)
+
+
+def words_in(body: Any, secrets: Iterable[str] = ()) -> str:
+    """What a host says in an error's body; "" where it is not its JSON, as a proxy's page."""
+    if not isinstance(body, Mapping):
+        return ""
+    said = [body.get("message") or body.get("error_description") or body.get("error")]
+    if isinstance(body.get("errors"), list):
+        said += body["errors"][:3]
+    return fit("; ".join(filter(None, map(_plain, said))), secrets)
+
+
+def fit(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text in one line of at most 300 characters, without secrets."""
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    text = _CONTROL.sub(" ", text[:5000]).strip()
+    return text if len(text) <= _WORDS else text[: _WORDS - 1].rstrip() + "…"
+
+
+def _plain(said: Any) -> str:
+    """Words from the forms that hosts give them: text, list, `{field: [words]}`."""
+    if isinstance(said, Mapping):
+        if said.get("message"):
+            return str(said["message"])
+        return ", ".join(f"{key} {_plain(value)}" for key, value in list(said.items())[:5])
+    if isinstance(said, list):
+        return ", ".join(map(_plain, said[:5]))
+    return "" if said is None else str(said)
+
+
+def _limited(answer: Answer, words: str) -> bool:
+    """Whether a refusal is one for now only: GitHub's are 403 or 429, GitLab's 429."""
+    if answer.status == 403:
+        named = "rate limit" in words.lower() or "abuse detection" in words.lower()
+        return _spent(answer) or named or "retry-after" in answer.headers
+    return answer.status == 429
+
+
+def _spent(answer: Answer) -> bool:
+    """Whether an answer says that none are left; GitHub and GitLab name that differently."""
+    left = ("x-ratelimit-remaining", "ratelimit-remaining")
+    return any(answer.headers.get(name) == "0" for name in left)
+
+
+def _pause(answer: Answer, now: float) -> Wait:
+    """How long to wait, as the answer says it: `Retry-After`, else when the window ends."""
+    after = answer.headers.get("retry-after", "")
+    if after.isdecimal():
+        return Wait(min(float(after), LONGEST_PAUSE), named=True)
+    spent = answer.headers.get("x-ratelimit-remaining", "0") == "0"
+    reset = answer.headers.get("x-ratelimit-reset") or answer.headers.get("ratelimit-reset", "")
+    if spent and reset.isdecimal():
+        left = max(float(reset) - _their_now(answer, now), 1.0)
+        return Wait(min(left, LONGEST_PAUSE), named=True)
+    return Wait(_LIMITED_WITHOUT_A_TIME, named=False)
+
+
+def _their_now(answer: Answer, now: float) -> float:
+    """The host's own time, so that a clock that is wrong here makes no wrong pause."""
+    try:
+        return parsedate_to_datetime(answer.headers["date"]).timestamp()
+    except (KeyError, ValueError, OverflowError):
+        return now
+
+
+def _wanted(answer: Answer) -> str:
+    """The permission that would have been enough, where GitHub tells."""
+    wanted = answer.headers.get("x-accepted-github-permissions")
+    return f" (it needs {fit(wanted)})" if wanted and answer.status in (403, 404) else ""
+
+
+# ── Which credentials a host has asked to wait: until then nothing at all is asked with them ────
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    until: float
+    times: int
+
+
+class Pauses:
+    """The pause of each credential of one host, in memory."""
+
+    def __init__(self, service: str, clock: Clock, ticks: Clock = time.monotonic) -> None:
+        """Take the clocks: the time of day, and one that nobody sets."""
+        self._service = service
+        self._clock = clock
+        self._ticks = ticks
+        self._known: dict[str, _Pause] = {}
+
+    def check(self, account: str) -> None:
+        """Raise Unreachable while a credential has to wait."""
+        known = self._known.get(account)
+        left = known.until - self._ticks() if known else 0.0
+        if left > 0:
+            why = f"rate limit: it asked us to wait, for {left:.0f} s more"
+            raise Unreachable(self._service, why, retry_after=left)
+
+    def heed(self, account: str, answer: Answer) -> float | None:
+        """Note what an answer says about the limit; return the seconds to wait, if any.
+
+        Where a host refuses again and again without naming a time, the pause doubles.
+        """
+        now = self._ticks()
+        wait = wait_in(answer, self._clock())
+        known = self._known.get(account)
+        if wait is None:  # what was asked before the pause says nothing about it
+            if known and now >= known.until:
+                del self._known[account]
+            return None
+        times = known.times + 1 if known and now >= known.until else 1
+        seconds = wait.seconds if wait.named else wait.seconds * 2.0 ** min(times - 1, 10)
+        seconds = min(seconds, LONGEST_PAUSE)
+        if known is None or known.until < now + seconds:
+            self._known[account] = _Pause(now + seconds, times)
+        return seconds
+
+
+# ── Requests to one Git host's API: in threads, with errors of ours, page by page ───────────────
+
+F = TypeVar("F")
+
+Ask = Callable[..., Awaitable[Answer]]
+"""Sends one request: method, path, and `query`, `body`, `headers` as `Client.ask` has them."""
+
+PAGE = 100
+"""Entries of a page; the most that both hosts give."""
+
+_MOST_PAGES = 1000
+
+
+class Wire(Protocol):
+    """A vendor's client; blocks, and serves one thread at a time."""
+
+    def ask(self, request: Request) -> Answer:
+        """Send once; whatever it raises is the vendor's."""
+
+    def close(self) -> None:
+        """Let go of the connections."""
+
+
+class Client:
+    """What every call to a host has in common."""
+
+    def __init__(
+        self,
+        service: str,
+        base: str,
+        wire: Callable[[], Wire],
+        *,
+        remedy: str,
+        bounds: Bounds | None = None,
+        clock: Clock = time.time,
+    ) -> None:
+        self.service = service
+        self._base = urlsplit(base).path.rstrip("/")
+        self._pool = Pool(service, wire, bounds or Bounds())
+        self._remedy = remedy
+        self._clock = clock
+        self._pauses = Pauses(service, clock)
+
+    async def ask(
+        self,
+        token: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] = NOTHING,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] = NOTHING,
+        account: str = "",
+    ) -> Answer:
+        """Send one request; an answer that is an error is raised.
+
+        Args:
+            account: whose rate limit it counts towards, where a host has several for us.
+
+        Raises:
+            NotFound, Refused, Unreachable, Unanswered: as `HostApi` has it.
+        """
+        self._pauses.check(account)
+        request = Request(self.service, method, path, token, query, body, headers)
+        answer = await self._sent(request)
+        wait = self._pauses.heed(account, answer)
+        failed = error_in(request, answer, self._clock(), self._remedy)
+        if failed is not None:
+            if wait is not None and isinstance(failed, Unreachable):
+                failed.retry_after = wait
+            raise failed
+        return answer
+
+    async def pages(
+        self, ask: Ask, path: str, *, query: Mapping[str, Any] = NOTHING
+    ) -> AsyncIterator[Answer]:
+        """The pages of a list, each asked for when it is wanted, as `Link` headers lead.
+
+        Args:
+            ask: asks for one page, with the token that is good for it.
+        """
+        step: Mapping[str, Any] = {"per_page": PAGE, **query}
+        for _ in range(_MOST_PAGES):
+            answer = await ask("GET", path, query=step)
+            yield answer
+            if (following := self._next(answer, path)) is None:
+                return
+            path, step = following
+
+    async def close(self) -> None:
+        """Let go of connections and threads."""
+        await self._pool.close()
+
+    async def _sent(self, request: Request) -> Answer:
+        try:
+            return await self._pool.run(lambda wire: wire.ask(request))
+        except TooLong:
+            raise lost(request, "no whole answer in time") from None
+        except (OSError, ValueError, RuntimeError) as error:
+            # Not chained: a vendor's error can hold the request with its headers.
+            raise trouble(request, error) from None
+
+    def _next(self, answer: Answer, path: str) -> tuple[str, Mapping[str, Any]] | None:
+        """Where the next page is, always at our host: of the link, only path and query count."""
+        from requests.utils import parse_header_links
+
+        links = parse_header_links(answer.headers.get("link", ""))
+        for link in links:
+            if link.get("rel") == "next":
+                parts = urlsplit(link["url"])
+                ours = parts.path.startswith(f"{self._base}/")
+                where = parts.path.removeprefix(self._base) if ours else path
+                return where, dict(parse_qsl(parts.query))
+        return None
+
+
+def read(form: TypeAdapter[F], request: str, answer: Answer, service: str, *, reads: bool) -> F:
+    """An answer in the form that we need.
+
+    Raises:
+        Unreachable, Unanswered: it has another; the message never repeats it.
+    """
+    try:
+        return form.validate_python(answer.body)
+    except ValidationError as error:
+        first = misfit(error.errors(include_url=False)[0], answer.body)
+        why = f"unexpected answer: {first}"
+        raise lost(Request(service, "GET" if reads else "POST", request), why) from None
+
+
+def checked_token(service: str, token: str) -> str:
+    """A token that fits into a header; Rejected where it does not, without showing it."""
+    token = token.strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise Rejected(f"{service}: the token is empty or has characters that no token has")
+    return token
+
+
+def checked_base(service: str, url: str) -> str:
+    """An API's base without a trailing slash; Rejected where it is no address."""
+    try:
+        parts = urlsplit(url.strip())
+        _ = parts.port
+    except ValueError:
+        raise Rejected(f"{service}: its url has no valid host and port") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Rejected(f"{service}: its url must look like https://git.example.com")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise Rejected(f"{service}: its url may hold no user, password, query or fragment")
+    return url.strip().rstrip("/")
+
+
+def part(text: str) -> str:
+    """A text as one part of a path, slashes and all; NotFound for one that leads elsewhere."""
+    if text in ("", ".", ".."):
+        raise NotFound(f"{text!r} names nothing")
+    return quote(text, safe="")
+
+
+def numeric(service: str, id_: str) -> str:
+    """A host's numeric id, safe in a path; NotFound for what is none."""
+    if not (id_.isascii() and id_.isdecimal()):
+        raise NotFound(f"{service}: {id_[:50]!r} is none of its ids")
+    return id_
+
+
+def cut(text: str, limit: int) -> str:
+    """A text of at most `limit` characters, with a sign where something is missing."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -1,0 +1,267 @@
+"""Brings comments, commit statuses and deployment objects up to what is so."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachable
+from bridge.core.lifecycle import Deployment, State
+from bridge.githosts.comment import Standing, is_marked, newest, render_comment, standings
+from bridge.githosts.statuses import Said, contexts, deployment_status, status_of
+from bridge.ports.clock import Clock
+from bridge.ports.feedback import Remember, Story, Turn
+from bridge.ports.githosts import Comment, HostApi
+from bridge.ports.outcomes import Memory, Target
+
+FEW = 3
+"""Apps that may be under way with each of their changes shown at once."""
+
+CALM = 15.0
+"""Seconds between two edits of a comment while more apps are under way."""
+
+AGAIN = 15.0
+"""Seconds at most until a state that will change again is tried again, or what came after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When a place may be written to.
+
+    Attributes:
+        turn: for what is true to stay.
+        passing: for what will change again; it leaves some of the limit to the others.
+    """
+
+    turn: Turn
+    passing: Turn
+    clock: Clock
+
+    async def wait(self, lane: str, *, passing: bool) -> None:
+        """Wait for a turn to write; raise TooEarly where that would be long."""
+        if not passing:
+            await self.turn(lane)
+            return
+        try:
+            await self.passing(lane)
+        except TooEarly as error:
+            # No longer: the next try shows what is so by then, and that may be there to stay.
+            wait = min(error.retry_after or AGAIN, AGAIN)
+            raise TooEarly(
+                lane, "the rest of its limit is for outcomes", retry_after=wait
+            ) from None
+
+    def calm(self, service: str, under_way: int, written_at: float | None) -> None:
+        """Raise TooEarly where something was written too lately for so many apps under way."""
+        if under_way <= FEW or written_at is None:
+            return
+        since = self.clock() - written_at
+        if 0 <= since < CALM:
+            why = f"{under_way} apps are under way, so it is edited every {CALM:.0f} s"
+            raise TooEarly(service, why, retry_after=CALM - since)
+
+
+# ── Brings comments, commit statuses and deployment objects up to what is so ────────────────────
+
+FRESH_COMMIT_TRIES = 3
+"""How often a commit that the host does not know is tried: its API lags behind its pushes."""
+
+FRESH_COMMIT_PAUSE = 3.0
+
+LANDS = 5.0
+"""Seconds in which a comment shows that a process was posting when it died."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowsComment:
+    """The one comment of a pull request.
+
+    Its id is remembered. Without one, all comments are looked through before one is written:
+    a process may have died, or another may be at work, between writing and remembering.
+    """
+
+    api: HostApi
+    pace: Pace
+    instance: str
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Write or edit it; see `Shows`."""
+        body = render_comment(story, self.instance)
+        shown = hashlib.sha256(body.encode()).hexdigest()[:16]
+        if memory.get("shown") == shown or memory.get("unwanted"):
+            return ()
+        under_way = sum(not one.final for one in newest(story))
+        self.pace.calm(self.api.name, under_way, memory.get("at"))
+        id_ = memory.get("comment")
+        if id_ is not None and await self._edited(target, id_, body, passing=under_way > 0):
+            await remember({**memory, "shown": shown, "at": self.pace.clock()})
+            return ()
+        if id_ is not None:
+            if memory.get("again"):
+                await remember({"unwanted": True})  # deleted twice: somebody means it
+                return ()
+            memory = {"again": True}
+        id_ = await self._posted(target, body, memory, remember)
+        at = self.pace.clock()
+        await remember({**_quiet(memory), "comment": id_, "shown": shown, "at": at})
+        return ()
+
+    async def _edited(self, target: Target, id_: str, body: str, *, passing: bool) -> bool:
+        place = target.place
+        await self.pace.wait(target.lane, passing=passing)
+        try:
+            await self.api.edit_comment(place["repository"], place["number"], id_, body)
+        except NotFound:
+            return False
+        return True
+
+    async def _posted(self, target: Target, body: str, memory: Memory, remember: Remember) -> str:
+        place = target.place
+        there = await self._there(target)
+        if there is not None:
+            if there.body != body:
+                await self.pace.turn(target.lane)
+                await self.api.edit_comment(place["repository"], place["number"], there.id, body)
+            return there.id
+        if memory.get("posting") and not memory.get("waited"):
+            await remember({**memory, "waited": True})
+            raise TooEarly(self.api.name, "a comment may be on its way", retry_after=LANDS)
+        await self.pace.turn(target.lane)
+        await remember({**_quiet(memory), "posting": True})
+        try:
+            return await self.api.comment(place["repository"], place["number"], body)
+        except (Unreachable, Refused, Rejected):  # surely not posted
+            await remember(_quiet(memory))
+            raise
+
+    async def _there(self, target: Target) -> Comment | None:
+        """The oldest comment that is ours and marked as this bridge's."""
+        place = target.place
+        async for one in self.api.comments(place["repository"], place["number"]):
+            if one.ours and is_marked(one.body, self.instance):
+                return one
+        return None
+
+
+def _quiet(memory: Memory) -> dict[str, Any]:
+    """A comment's memory without the word that one may be on its way."""
+    return {name: memory[name] for name in memory.keys() - {"posting", "waited"}}
+
+
+@dataclass(frozen=True, slots=True)
+class ShowsStatus:
+    """The status of one app under one commit."""
+
+    api: HostApi
+    pace: Pace
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Set it where it is another; see `Shows`."""
+        place = target.place
+        found = [one for one in standings(story) if one.app_id == place["app"]]
+        said = status_of(found[0]) if found else None
+        if said is None or memory.get("shown") == _text(said):
+            return ()
+        app = story.apps.get(place["app"])
+        await self.pace.wait(target.lane, passing=_passing(found[0]))
+        try:
+            await self.api.set_status(
+                place["repository"],
+                place["commit"],
+                place.get("context") or _context(found[0]),
+                said.state,
+                said.description,
+                app.page if app else None,
+            )
+        except NotFound as error:
+            await _too_early(memory, remember, error)
+        await remember({"shown": _text(said)})
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShowsDeployment:
+    """The deployment object of one deployment; there is none before the backend was asked."""
+
+    api: HostApi
+    pace: Pace
+
+    async def show(
+        self, target: Target, story: Story, memory: Memory, remember: Remember
+    ) -> Sequence[Target]:
+        """Make it where it is missing, and say how it stands; see `Shows`."""
+        deployment = story.deployments[0] if story.deployments else None
+        if deployment is None or (_never_asked(deployment) and "deployment" not in memory):
+            return ()
+        said = deployment_status(deployment)
+        if memory.get("shown") == _text(said):
+            return ()
+        id_ = memory.get("deployment") or await self._made(target, deployment, memory, remember)
+        app = story.apps.get(deployment.app_id)
+        await self.pace.wait(target.lane, passing=not deployment.final)
+        await self.api.set_deployment(
+            target.place["repository"],
+            id_,
+            said.state,
+            said.description,
+            # An older one is still served there while this is built, or has failed.
+            environment_url=app.url if app and deployment.state is State.DONE else None,
+            log_url=app.page if app else None,
+        )
+        await remember({"deployment": id_, "shown": _text(said)})
+        return ()
+
+    async def _made(
+        self, target: Target, deployment: Deployment, memory: Memory, remember: Remember
+    ) -> str:
+        place = target.place
+        words = f"{deployment.app} by dokploy-bridge, deployment {deployment.id}"[:140]
+        what = (place["repository"], place["commit"])
+        id_ = None
+        if memory.get("making"):  # it may have been made already
+            id_ = await self.api.find_deployment(*what, place["environment"], words)
+        if id_ is None:
+            await self.pace.wait(target.lane, passing=not deployment.final)
+            await remember({**memory, "making": True})
+            try:
+                id_ = await self.api.create_deployment(
+                    *what, place["ref"], place["environment"], words
+                )
+            except NotFound as error:
+                await _too_early(memory, remember, error)
+        await remember({"deployment": id_})
+        return id_
+
+
+def _context(one: Standing) -> str:
+    """The name of a status that was planned by a release that named it only when it was shown."""
+    return contexts({one.app_id: one.label})[one.app_id]
+
+
+def _passing(one: Standing) -> bool:
+    """Whether what is said of an app will change again."""
+    return not one.skipped and one.deployment is not None and not one.deployment.final
+
+
+def _never_asked(deployment: Deployment) -> bool:
+    """Whether nothing was deployed and nothing is, as when a newer push came first."""
+    return deployment.state is State.WAITING or (
+        deployment.asked_at is None and deployment.state in (State.SUPERSEDED, State.CANCELLED)
+    )
+
+
+async def _too_early(memory: Memory, remember: Remember, error: NotFound) -> NoReturn:
+    """Have it tried again a little later; raises the error itself after that was done enough."""
+    tries = int(memory.get("tries", 0)) + 1
+    if tries >= FRESH_COMMIT_TRIES:
+        raise error
+    await remember({**memory, "tries": tries})
+    raise TooEarly("the Git host", str(error), retry_after=FRESH_COMMIT_PAUSE) from error
+
+
+def _text(said: Said) -> str:
+    return f"{said.state} {said.description}"

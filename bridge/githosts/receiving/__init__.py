@@ -1,1 +1,0 @@
-"""Receiving webhooks, from whichever Git host: payloads, signatures, commits."""

@@ -1,1 +1,0 @@
-"""Showing on a Git host what became of a push: comments, statuses, deployment objects."""

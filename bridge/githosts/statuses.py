@@ -1,0 +1,147 @@
+"""What a commit status and a deployment object say. Pure.
+
+Nothing is claimed that is not known: a deployment whose outcome the backend can't tell is
+"cancelled" (GitHub shows an error), never success or failure. A skipped app is a success with
+its reason, so that it holds up no merge; so is one that a newer push has superseded.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge.core.apps import PRODUCTION, App, environment_of
+from bridge.core.failure import MOST_CHARACTERS
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.log_text import redact, shorten
+from bridge.githosts.comment import GOING, WHY_NOT, Standing, one_line
+from bridge.ports.githosts import CommitState
+
+LONGEST_DESCRIPTION = 140
+"""Characters that GitHub takes in a description."""
+
+_STATES = {
+    State.WAITING: CommitState.PENDING,
+    State.ASKED: CommitState.PENDING,
+    State.QUEUED: CommitState.PENDING,
+    State.RUNNING: CommitState.RUNNING,
+    State.DONE: CommitState.SUCCESS,
+    State.FAILED: CommitState.FAILURE,
+    State.CANCELLED: CommitState.CANCELLED,
+    State.SUPERSEDED: CommitState.SUCCESS,
+    State.UNKNOWN: CommitState.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of an app under a commit."""
+
+    state: CommitState
+    description: str
+
+
+def status_of(one: Standing) -> Said | None:
+    """What the commit of the newest push shows for an app; None: nothing."""
+    if one.skipped:
+        assert one.newest is not None
+        decision = one.newest.decision
+        words = WHY_NOT.get(decision.reason, decision.reason.replace("_", " "))
+        return Said(CommitState.SUCCESS, _plain(f"skipped: {words} ({decision.evidence})"))
+    return None if one.deployment is None else deployment_status(one.deployment)
+
+
+def deployment_status(deployment: Deployment) -> Said:
+    """How a deployment stands, and why it failed: its reason is one line without secrets."""
+    words = GOING[deployment.state]
+    live = deployment.deployed_commit
+    if deployment.state is State.DONE:
+        words = (
+            f"deployed {live[:7]}" if live else "deployed; the backend does not tell which commit"
+        )
+        if live and deployment.commit and live != deployment.commit:
+            words += ", the head of the branch when the build began"
+    elif deployment.state is State.FAILED and deployment.note:
+        note = redact(deployment.note[:MOST_CHARACTERS])
+        words = f"{words}: {shorten(note, LONGEST_DESCRIPTION - len(words) - 2)}"
+    return Said(_STATES[deployment.state], _plain(words))
+
+
+def _plain(text: str) -> str:
+    """One line that every host keeps: some refuse characters of four bytes."""
+    return one_line(
+        "".join(char if ord(char) < 0x10000 else "\ufffd" for char in text), LONGEST_DESCRIPTION
+    )
+
+
+# ── The names of an app's commit status and environment at a Git host. Pure ─────────────────────
+
+LONGEST_NAME = 255
+"""Characters that both hosts take."""
+
+_HASH = 8
+_LOW = 0x10000
+"""Some hosts refuse characters of four bytes in UTF-8."""
+
+
+def contexts(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the name of each app's commit status, e.g. "dokploy/shop/web".
+
+    Args:
+        labels: of all apps of the pushed repository, by id.
+    """
+    whole = {id_: f"dokploy/{label}" for id_, label in labels.items()}
+    return _apart(whole, {id_: _printable(name) for id_, name in whole.items()})
+
+
+def environments(labels: Mapping[str, str], apps: Mapping[str, App]) -> dict[str, str]:
+    """Return the environment of each app's deployment objects, e.g. "production/shop/web".
+
+    One of its own: a host takes a newer deployment of an environment for the successor of all
+    older ones, and GitLab folds what stands before the first slash into one group. GitLab takes
+    letters, digits, spaces and `-_/${}.`, and no slash at either end.
+    """
+    whole = {id_: _environment(apps.get(id_), label) for id_, label in labels.items()}
+    return _apart(whole, {id_: _plain_name(name) for id_, name in whole.items()})
+
+
+def _environment(app: App | None, label: str) -> str:
+    project, name = (app.project, app.name) if app else ("", label)
+    return "/".join(part for part in (environment_of(app), project, name) if part)
+
+
+def _apart(whole: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:
+    """Return names that differ: `taken` is what a host takes of the `whole` names."""
+    found = {
+        id_: name if name == whole[id_] and len(name) <= LONGEST_NAME else _with_hash(name, id_)
+        for id_, name in taken.items()
+    }
+    while True:
+        times = Counter(name.casefold() for name in found.values())
+        shared = [
+            id_
+            for id_, name in found.items()
+            if times[name.casefold()] > 1 and name != _with_hash(taken[id_], id_)
+        ]
+        if not shared:
+            return found
+        found |= {id_: _with_hash(taken[id_], id_) for id_ in shared}
+
+
+def _with_hash(name: str, id_: str) -> str:
+    short = hashlib.sha256(id_.encode(errors="backslashreplace")).hexdigest()[:_HASH]
+    return f"{name[: LONGEST_NAME - _HASH - 1].rstrip()}-{short}"
+
+
+def _printable(name: str) -> str:
+    kept = "".join(one if one.isprintable() and ord(one) < _LOW else "\ufffd" for one in name)
+    return " ".join(kept.split())
+
+
+def _plain_name(name: str) -> str:
+    kept = "".join(one if _is_plain(one) else "-" for one in name)
+    return kept.strip("/ ") or PRODUCTION
+
+
+def _is_plain(char: str) -> bool:
+    return char.isascii() and (char.isalnum() or char in " -_/.")

@@ -1,0 +1,245 @@
+"""Which places on a Git host show a push: planned at once, and those that have to be looked for.
+
+A push that an app waits for gets a status of each such app and a deployment object of each
+deployment. Its pull requests have to be asked for, so the push is a target itself: shown once,
+it wants the comment of each of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.core.decision import Decision
+from bridge.core.errors import NotFound, TooEarly
+from bridge.core.events import PullRequestOpened, RefKind, RefPushed
+from bridge.githosts.comment import ELSEWHERE, SILENT, watches
+from bridge.githosts.publishers import Pace, ShowsComment, ShowsDeployment, ShowsStatus
+from bridge.githosts.statuses import contexts, environments
+from bridge.ports.feedback import Occasion, Remember, Shows, Story
+from bridge.ports.githosts import HostApi, PullRequest
+from bridge.ports.outcomes import Memory, Target, about_delivery, about_deployment
+
+LOOKS_AGAIN = (2.0, 5.0)
+"""Seconds until a commit without pull requests is looked at again: hosts know them a bit later
+than they send the push."""
+
+
+_DEPLOYED, _SKIPPED = 1, 2
+"""Ranks: comments go before what is said of each deployment, and that before what is said of
+each app that was skipped. Of 200 apps in one repository these are 200 writes, one a second."""
+
+
+class Use(StrEnum):
+    """What of a host shows what happened."""
+
+    COMMENT = "comment"
+    STATUS = "status"
+    DEPLOYMENT = "deployment"
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """Plans the places of pushes to one host.
+
+    Attributes:
+        apart: the repositories of each owner have a rate limit of their own.
+        ours: whether an event is of the server that is written to.
+        skipped: apps that a push does not deploy get a status, too.
+    """
+
+    host: str
+    uses: frozenset[Use]
+    apart: bool = False
+    ours: Callable[[RefPushed | PullRequestOpened], bool] = lambda _: True
+    skipped: bool = False
+
+    def __call__(self, occasion: Occasion) -> list[Target]:
+        """The targets of what a delivery led to; none where no app waits for what was pushed."""
+        push, outcome = occasion.event, occasion.outcome
+        if not isinstance(push, RefPushed) or push.repository.host != self.host:
+            return []
+        if push.deleted or push.commit is None:
+            return []
+        if not watches(decision.reason for decision in outcome.decisions) or not self.ours(push):
+            return []
+        found: list[Target] = []
+        if Use.COMMENT in self.uses:
+            found.append(self._push(push, outcome.seq))
+        if Use.STATUS in self.uses:
+            found += self._statuses(push, occasion)
+        if Use.DEPLOYMENT in self.uses:
+            found += self._deployments(push, occasion)
+        return found
+
+    def late(
+        self, opened: PullRequestOpened, decided: Mapping[int, Sequence[Decision]]
+    ) -> list[Target]:
+        """The comment of a pull request that was opened after pushes of its head were decided."""
+        if opened.repository.host != self.host or Use.COMMENT not in self.uses:
+            return []
+        follows = [
+            about_delivery(seq)
+            for seq, decisions in decided.items()
+            if watches(decision.reason for decision in decisions)
+        ]
+        if not follows or not self.ours(opened):
+            return []
+        id_, number = f"{opened.repository.id} {opened.number}", opened.number
+        return [self._target("comment", id_, opened, *follows, number=number)]
+
+    def _target(
+        self,
+        kind: str,
+        id_: str,
+        event: RefPushed | PullRequestOpened,
+        *follows: str,
+        rank: int = 0,
+        **place: object,
+    ) -> Target:
+        repository = event.repository
+        owner = repository.name.rpartition("/")[0].lower()
+        # GitLab's numbers survive renames; GitHub's API knows names only.
+        name = repository.id if self.host == "gitlab" else repository.name
+        return Target(
+            id=f"{self.host}.{kind} {id_}",
+            kind=f"{self.host}.{kind}",
+            lane=f"{self.host} {owner}" if self.apart else self.host,
+            follows=follows,
+            place={"repository": name, "repository_id": repository.id, **place},
+            rank=rank,
+        )
+
+    def _push(self, push: RefPushed, seq: int) -> Target:
+        assert push.commit is not None
+        branch = push.ref.name if push.ref.kind is RefKind.BRANCH else None
+        # It follows the delivery only to be forgotten with it.
+        return self._target(
+            "push",
+            f"{seq}",
+            push,
+            about_delivery(seq),
+            commit=push.commit.sha,
+            branch=branch,
+            delivery=seq,
+        )
+
+    def _statuses(self, push: RefPushed, occasion: Occasion) -> list[Target]:
+        assert push.commit is not None
+        sha, outcome = push.commit.sha, occasion.outcome
+        deployed = {one.app_id: one.id for one in outcome.deployments}
+        names = contexts(_labels(occasion))
+
+        def follows(decision: Decision) -> str:
+            id_ = deployed.get(decision.app_id)
+            return about_deployment(id_) if id_ else about_delivery(outcome.seq)
+
+        return [
+            self._target(
+                "status",
+                f"{push.repository.id} {sha} {decision.app_id}",
+                push,
+                follows(decision),
+                rank=_DEPLOYED if decision.app_id in deployed else _SKIPPED,
+                commit=sha,
+                app=decision.app_id,
+                context=names[decision.app_id],
+            )
+            for decision in outcome.decisions
+            if decision.reason not in SILENT | ELSEWHERE
+            and (self.skipped or decision.app_id in deployed)
+        ]
+
+    def _deployments(self, push: RefPushed, occasion: Occasion) -> list[Target]:
+        assert push.commit is not None
+        names = environments(_labels(occasion), occasion.apps)
+        return [
+            self._target(
+                "deployment",
+                one.id,
+                push,
+                about_deployment(one.id),
+                rank=_DEPLOYED,
+                commit=push.commit.sha,
+                ref=str(push.ref),
+                environment=names[one.app_id],
+            )
+            for one in occasion.outcome.deployments
+        ]
+
+
+def _labels(occasion: Occasion) -> dict[str, str]:
+    """The label of each app of the pushed repository, by id."""
+    outcome = occasion.outcome
+    deployed = {one.app_id: one.app for one in outcome.deployments}
+    return deployed | {one.app_id: one.app for one in outcome.decisions}
+
+
+@dataclass(frozen=True, slots=True)
+class FindsPullRequests:
+    """Shows a push: finds its pull requests, whose comments then show it."""
+
+    api: HostApi
+
+    async def show(
+        self,
+        target: Target,
+        story: Story,  # noqa: ARG002 - the comments tell it
+        memory: Memory,
+        remember: Remember,
+    ) -> Sequence[Target]:
+        """The comments that are wanted; see `Shows`.
+
+        Raises:
+            TooEarly: the host does not know the commit or its pull requests yet.
+        """
+        place = target.place
+        if "found" in memory:
+            return [self._comment(target, number) for number in memory["found"]]
+        try:
+            known = await self.api.pull_requests(place["repository"], place["commit"])
+        except NotFound as error:
+            await _look_again(memory, remember, str(error))
+            known = []
+        found = [one.number for one in known if concerns(one, place["branch"], place["commit"])]
+        if not found:
+            await _look_again(memory, remember, "no pull request has this commit")
+        await remember({"found": found})
+        return [self._comment(target, number) for number in found]
+
+    def _comment(self, target: Target, number: int) -> Target:
+        place, host = target.place, target.kind.partition(".")[0]
+        return Target(
+            id=f"{host}.comment {place['repository_id']} {number}",
+            kind=f"{host}.comment",
+            lane=target.lane,
+            follows=(about_delivery(place["delivery"]),),
+            place={"repository": place["repository"], "number": number},
+        )
+
+
+async def _look_again(memory: Memory, remember: Remember, why: str) -> None:
+    """Have it looked at again a little later, unless that was often enough."""
+    looks = int(memory.get("looks", 0))
+    if looks < len(LOOKS_AGAIN):
+        await remember({"looks": looks + 1})
+        raise TooEarly("the Git host", why, retry_after=LOOKS_AGAIN[looks])
+
+
+def concerns(one: PullRequest, branch: str | None, commit: str) -> bool:
+    """Whether a push of `commit` to `branch` is a pull request's: of its head, or its merge.
+
+    A branch of a fork may have the same name, and is another branch.
+    """
+    if one.open:
+        return one.own and branch is not None and one.head == branch
+    return one.merge_sha == commit
+
+
+def shows_of(api: HostApi, pace: Pace, instance: str) -> dict[str, Shows]:
+    """What brings the places of a host up to date, by their kinds."""
+    return {
+        f"{api.name}.push": FindsPullRequests(api),
+        f"{api.name}.comment": ShowsComment(api, pace, instance),
+        f"{api.name}.status": ShowsStatus(api, pace),
+        f"{api.name}.deployment": ShowsDeployment(api, pace),
+    }

@@ -1,0 +1,363 @@
+"""What every Git host needs to read a webhook that anybody on the internet may have sent."""
+
+import base64
+import binascii
+import hmac
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import from_json
+
+from bridge.core.errors import BadSignature, MalformedPayload, Rejected
+from bridge.core.events import Commit, Ignored, Ref
+from bridge.core.misfits import misfits
+from bridge.core.refs import normalise_url
+from bridge.ports.githosts import APART, Body
+
+LONGEST_URL = 2048
+
+_WEB = re.compile(r"https?://[^\x00-\x20\x7f\s<>|\"]+").fullmatch
+
+
+class Model(BaseModel):
+    """The fields of a payload that we use; a host may add whatever it likes."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+
+def clone_urls(*urls: str | None) -> frozenset[str]:
+    """The clone addresses that were sent, in one form."""
+    return frozenset(normalise_url(url) for url in urls if url and len(url) <= LONGEST_URL)
+
+
+def web_url(*urls: str | None) -> str | None:
+    """The first that a browser may safely be sent to."""
+    for url in urls:
+        if url and len(url) <= LONGEST_URL and _WEB(url):
+            return url
+    return None
+
+
+# ── What every Git host needs to read a webhook that anybody on the internet may have sent ──────
+
+LIMIT = 64 * 1024 * 1024
+"""Bytes of JSON that are read at most; hosts send 25 MB at most, self-managed ones can be set."""
+
+LARGE = 256 * 1024
+"""Bytes of JSON from which on it is read so that the event loop goes on meanwhile; what is
+larger than `APART` is read in another process, where nobody waits."""
+
+MOST_VALUES = 1_000_000
+"""Values in one body, told by its commas. The largest pushes that hosts send list half of it; two
+million keys would need 300 MB."""
+
+_PIECE = 65536
+
+_NUL = b"\\u0000"
+_PLAIN = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?").fullmatch
+
+Model_ = TypeVar("Model_", bound=Model)
+Read = TypeVar("Read")
+
+
+_SHA = r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$"
+_FULL_REF = r"^refs/[^\x00-\x20\x7f~^:?*\[\\]+$"
+_FORMS = {
+    _SHA: "a whole commit id (40 or 64 digits of 0-9 a-f)",
+    _FULL_REF: "the full name of a branch or tag (refs/heads/… or refs/tags/…)",
+}
+
+Sha = Annotated[str, StringConstraints(pattern=_SHA)]
+"""A whole object id, of SHA-1 or SHA-256 repositories."""
+
+FullRef = Annotated[str, StringConstraints(pattern=_FULL_REF, max_length=4096)]
+"""A ref with none of the characters that git forbids in it (git-check-ref-format)."""
+
+Id = Annotated[int, Field(ge=0, lt=2**63)]
+"""A host's numeric id."""
+
+
+def live(kind: str, given: Sequence[str]) -> Sequence[str]:
+    """The live secrets of a kind, as given; raises ValueError where one is empty."""
+    if isinstance(given, str):  # a text is a sequence too: of secrets one letter long
+        raise ValueError(f"{kind}s must be a list of texts, not one text")  # noqa: TRY004 - told as what is wrong with a setting, as below
+    if not all(secret.strip() for secret in given):
+        raise ValueError(f"a {kind} is empty: whoever knows the address could then deploy")
+    return given
+
+
+def header(headers: Mapping[str, str], name: str) -> str | None:
+    """A header's value, None when it was not sent.
+
+    Raises:
+        Rejected: it is empty, long, or not printable ASCII.
+    """
+    value = headers.get(name)
+    if value is None or _PLAIN(value):
+        return value
+    raise Rejected(f"{name} must be 1 to 200 printable ASCII characters, not {len(value)} of any")
+
+
+def required(headers: Mapping[str, str], name: str) -> str:
+    """A header's value; Rejected when it was not sent, too."""
+    if (value := header(headers, name)) is None:
+        raise Rejected(f"{name} is missing; Git hosts send it with every webhook")
+    return value
+
+
+def as_bytes(text: str) -> bytes:
+    """The bytes that a header's text stood for; never raises, whatever a sender sent.
+
+    `hmac.compare_digest` refuses text that is not ASCII, so secrets are compared as bytes.
+    """
+    return text.encode(errors="surrogatepass")
+
+
+def same(given: bytes, wanted: Iterable[bytes]) -> bool:
+    """Whether `given` is one of `wanted`, in constant time for each."""
+    return any(hmac.compare_digest(given, one) for one in wanted)
+
+
+def load(body: Body, what: str) -> Any:
+    """JSON, safely: bounded in size and depth, finite numbers, UTF-8.
+
+    Raises:
+        MalformedPayload: it is not; the message tells where, never what stands there.
+    """
+    if len(body) > LIMIT:
+        raise MalformedPayload(f"{what}: {len(body)} bytes, more than {LIMIT}")
+    if len(body) >= LARGE and (values := body.count(b",")) > MOST_VALUES:
+        raise MalformedPayload(f"{what}: about {values} values, at most {MOST_VALUES} are read")
+    if _NUL in body:
+        body = b"".join(without_nul([body]))
+    try:
+        if LARGE <= len(body) <= APART and b"\\ud" not in body and b"\\uD" not in body:
+            return _load_large(body)
+        return from_json(body, allow_inf_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise MalformedPayload(f"{what} is not JSON: {str(error)[:200]}") from None
+
+
+def without_nul(pieces: Iterable[Body]) -> Iterator[Body]:
+    """Replace NUL in the text of a body, which no database keeps and no name in git holds.
+
+    In its place stands the sign for what can't be shown. A backslash that is escaped itself
+    begins no escape, so pairs of them are put aside meanwhile, as NUL: a body that holds that as
+    it is is not JSON anyway. A pattern would need a gigabyte for a body of backslashes.
+    """
+    cut = b""
+    for piece in pieces:
+        if b"\0" in piece or (not cut and b"\\" not in piece):
+            yield cut + piece
+            cut = b""
+            continue
+        aside = (cut + piece).replace(b"\\\\", b"\0\0")
+        start = aside.rfind(b"\\", -len(_NUL) + 1)
+        aside, cut = (aside, b"") if start == -1 else (aside[:start], aside[start:])
+        cut = cut.replace(b"\0\0", b"\\\\")
+        yield aside.replace(_NUL, b"\\ufffd").replace(b"\0\0", b"\\\\")
+    yield cut
+
+
+def _load_large(body: Body) -> Any:
+    """As long as `from_json` takes, 100 ms for 12 MB, but others go on at every object.
+
+    Unlike that it takes escapes that are half a character, so it gets no body that has any.
+    It needs the body as text meanwhile: up to four times its bytes, where emoji are in it.
+    """
+    return json.loads(body.decode(), object_hook=let_others_go_on, parse_constant=_not_finite)
+
+
+def _not_finite(name: str) -> Any:
+    raise ValueError(f"{name} is no finite number")
+
+
+def let_others_go_on(read: Read) -> Read:
+    """Give back what was read, as it is: called back by C code that reads much.
+
+    That holds Python's lock to its end, also in a thread, so the event loop would stand still;
+    a call of a function in Python is where the lock is given to whoever waits for it.
+    """
+    return read
+
+
+def form_field(body: Body, name: str, what: str) -> Body:
+    """The value of a form's one field.
+
+    Raises:
+        MalformedPayload: the form has another field first.
+    """
+    found, _, value = body.partition(b"&")[0].partition(b"=")
+    if found != name.encode():
+        raise MalformedPayload(f"{what}: a form must have the one field `{name}`")
+    return _unquoted(value.replace(b"+", b" "))
+
+
+def _unquoted(value: Body) -> bytes:
+    """Percent escapes decoded, piece by piece: 25 MB at once need 1.5 GB and far more time."""
+    decoded, start = bytearray(), 0
+    while start < len(value):
+        end = start + _PIECE
+        if end < len(value) and (cut := value.rfind(b"%", end - 2, end)) != -1:
+            end = cut  # an escape stays whole
+        decoded += unquote_to_bytes(value[start:end])
+        start = end
+    return bytes(decoded)
+
+
+def check(model: type[Model_], data: Any, what: str) -> Model_:
+    """The fields that we use of loaded JSON.
+
+    Raises:
+        MalformedPayload: naming the first bad fields, never their values.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        # not chained: the text of a ValidationError quotes the body
+        raise MalformedPayload(f"{what}: {misfits(error, data, _FORMS)}") from None
+
+
+def branch_or_tag(ref: str) -> Ref | Ignored:
+    """What a push is of; hosts have refs of their own beside these, which nothing deploys."""
+    if not ref.startswith(("refs/heads/", "refs/tags/")):
+        return Ignored(f"{ref[:200]} is neither a branch nor a tag")
+    return Ref.parse(ref)
+
+
+def nothing(sha: str) -> bool:
+    """Whether an object id says "there is none", in SHA-1 and SHA-256 repositories."""
+    return not sha.strip("0")
+
+
+# ── The commits that a push lists; GitHub and GitLab describe them alike ────────────────────────
+
+# fail fast: one error for each of a million bad entries would need gigabytes
+Paths = Annotated[list[str], Field(fail_fast=True)]
+
+
+class Author(Model):
+    """Who wrote a commit."""
+
+    name: str | None = None
+    username: str | None = None
+    email: str | None = None
+
+
+class ListedCommit(Model):
+    """One commit of a push, and the files that it touched where the host says so."""
+
+    id: Sha
+    message: str | None = None
+    url: str | None = None
+    author: Author | None = None
+    added: Paths | None = None
+    removed: Paths | None = None
+    modified: Paths | None = None
+
+    def files(self) -> list[str] | None:
+        """Every file that it touched; None where a list is missing."""
+        if self.added is None or self.removed is None or self.modified is None:
+            return None
+        return [*self.added, *self.removed, *self.modified]
+
+    def meaning(self, sha: str) -> Commit:
+        """The commit `sha` with what is told here; the link only when it is that commit's."""
+        author = self.author or Author()
+        return Commit(
+            sha=sha,
+            message=self.message or "",
+            author=author.name or author.username or "",
+            url=web_url(self.url) if sha == self.id else None,
+            email=(author.email or "") if sha == self.id else "",
+        )
+
+
+Commits = Annotated[
+    list[Annotated[ListedCommit, AfterValidator(let_others_go_on)]], Field(fail_fast=True)
+]
+
+
+def find(commits: Sequence[ListedCommit], sha: str) -> ListedCommit | None:
+    """The listed commit with that id; heads come last, so the search starts there."""
+    return next((commit for commit in reversed(commits) if commit.id == sha), None)
+
+
+def union(files: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Every file once, sorted.
+
+    Kept in their order until then, since hosts list the files of a commit sorted: sorting what
+    a set has shuffled takes fifteen times as long, in which no other thread goes on.
+    """
+    found: dict[str, None] = {}
+    for some in files:  # one by one, for the same reason
+        found.update(dict.fromkeys(some))
+    return tuple(sorted(found))
+
+
+# ── Signed webhooks after Standard Webhooks, for hosts that follow it (GitLab from 19.0) ────────
+
+_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+_ID = re.compile(r"[!-~]{1,200}").fullmatch
+_TIMESTAMP = re.compile(r"[0-9]{1,12}").fullmatch
+_SIGNATURE = re.compile(r"(?:^| )v1,[A-Za-z0-9+/]{43}=(?: |$)").search
+
+
+def key_of(token: str) -> bytes:
+    """The key of a signing token, `whsec_` and base64; padding may be missing.
+
+    Raises:
+        ValueError: it is not; the message does not hold it.
+    """
+    encoded = token.strip().removeprefix("whsec_")
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not key or not token.strip().startswith("whsec_"):
+        raise ValueError("a signing token must be whsec_ and base64, as the Git host shows it")
+    return key
+
+
+def proof_of(headers: Mapping[str, str], now: float, tolerance: float) -> tuple[str, str, str]:
+    """Id, timestamp and signatures as sent, once they have the right form and age.
+
+    Raises:
+        BadSignature: they have not, whatever the body.
+    """
+    sent_id, timestamp, signatures = (headers.get(name, "") for name in _HEADERS)
+    if not (sent_id and timestamp and signatures):
+        raise BadSignature(
+            f"{', '.join(_HEADERS)} must all be there, since a signing token is set here: "
+            "set it on the webhook too (GitLab 19.0 or newer)"
+        )
+    if not (_ID(sent_id) and _TIMESTAMP(timestamp) and _SIGNATURE(signatures)):
+        raise BadSignature(f"one of {', '.join(_HEADERS)} has the wrong form")
+    if abs(age := now - int(timestamp)) > tolerance:
+        raise BadSignature(
+            f"webhook-timestamp is {age:.0f} seconds old, allowed are {tolerance:.0f} "
+            "either way: is a clock wrong?"
+        )
+    return sent_id, timestamp, signatures
+
+
+def verify(proof: tuple[str, ...], body: Body, keys: Iterable[bytes]) -> None:
+    """Check that one of the signatures is over these very bytes; raises BadSignature."""
+    sent_id, timestamp, signatures = proof
+    signed = f"{sent_id}.{timestamp}.".encode() + body
+    wanted = [b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256")) for key in keys]
+    if not any(same(as_bytes(given), wanted) for given in signatures.split(" ")):
+        raise BadSignature(
+            "webhook-signature does not fit the body: is the webhook's signing token one of ours?"
+        )

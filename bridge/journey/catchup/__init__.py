@@ -1,1 +1,0 @@
-"""What the hosts did not tell, asked for afterwards."""

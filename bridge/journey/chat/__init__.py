@@ -1,1 +1,0 @@
-"""What people ask by chat, and what they are answered."""

@@ -1,1 +1,0 @@
-"""Changing how an app is configured: shown first, then carried out."""

@@ -1,1 +1,0 @@
-"""Step 4: every change reaches every place that shows it."""

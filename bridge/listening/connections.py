@@ -1,0 +1,207 @@
+"""Connections that are left to aiohttp: bounded in number, and in how long they don't read.
+
+Aiohttp closes what is idle, but not who asks on and never reads the answers; and it has no
+limit for how many there are. Here the one that has been silent longest goes for a new one, so
+that who only holds connections keeps nobody out of what aiohttp serves.
+"""
+
+import asyncio
+import ipaddress
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+SAID_EVERY = 60.0
+"""Seconds, at least, between two lines of a listener."""
+
+
+def count_nothing() -> None:
+    """Count no closed connection."""
+
+
+class Crowd:
+    """Logs the first closed connection at once, and then once a minute how many there were.
+
+    Args:
+        logger: of the listener.
+        count: is called for each of them.
+    """
+
+    def __init__(self, logger: logging.Logger, count: Callable[[], None] = count_nothing) -> None:
+        self._logger = logger
+        self._count = count
+        self._closed = 0
+        self._newest: dict[str, object] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def closed(self, *, limit: int, client: str, connections: int) -> None:
+        """Note that a connection had to go.
+
+        Args:
+            limit: the one that was reached.
+            client: whose connection it was.
+            connections: those that are open.
+        """
+        self._count()
+        self._closed += 1
+        self._newest = {"limit": limit, "client": client, "open": connections}
+        if self._timer is None:
+            self._say()
+
+    def _say(self) -> None:
+        self._timer = None
+        if not self._closed:
+            return
+        self._timer = asyncio.get_running_loop().call_later(SAID_EVERY, self._say)
+        self._logger.info(
+            "too many connections; those that were silent longest are closed",
+            extra={"closed": self._closed, **self._newest},
+        )
+        self._closed = 0
+
+    def end(self) -> None:
+        """Say what was not said yet; nothing follows."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._say()
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+# ── Connections that are left to aiohttp: bounded in number, and in how long they don't read ────
+
+_PREFIX = 64
+"""Bits of an IPv6 address that tell one client from another: each has all addresses below."""
+
+
+class Guests:
+    """All of them, the one that has been silent longest in front.
+
+    Args:
+        most: of them at a time.
+        patience: seconds that one may leave its answers unread.
+        each: of them at a time from one client; None sets no limit.
+        crowd: told of each one that has to go for another; None tells nobody.
+    """
+
+    def __init__(
+        self, most: int, patience: float, *, each: int | None = None, crowd: Crowd | None = None
+    ) -> None:
+        self._most = most
+        self._each = each
+        self._crowd = crowd
+        self.patience = patience
+        self.loop = asyncio.get_running_loop()
+        self._all: OrderedDict[Guest, None] = OrderedDict()
+        self._of_client: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def expect(self, protocol: asyncio.Protocol) -> "Guest":
+        """The protocol of a connection that aiohttp's protocol has from its first byte on."""
+        return Guest(self, protocol)
+
+    def welcome(self, protocol: asyncio.Protocol, transport: Any, data: bytes) -> None:
+        """Leave a connection to aiohttp's protocol, with what has come already."""
+        guest = Guest(self, protocol)
+        transport.set_protocol(guest)
+        guest.connection_made(transport)
+        guest.data_received(data)
+
+    def came(self, guest: "Guest") -> None:
+        """One more; another one goes where there are too many, of its own client first."""
+        self._all[guest] = None
+        self._of_client[guest.client] += 1
+        if self._each is not None and self._of_client[guest.client] > self._each:
+            self._drop(next(one for one in self._all if one.client == guest.client), self._each)
+        elif len(self._all) > self._most:
+            self._drop(next(iter(self._all)), self._most)
+
+    def drop_one(self) -> None:
+        """Close the one that has been silent longest, if there is one."""
+        if self._all:
+            self._drop(next(iter(self._all)), self._most)
+
+    def _drop(self, guest: "Guest", limit: int) -> None:
+        self.left(guest)
+        guest.abort()
+        if self._crowd is not None:
+            self._crowd.closed(limit=limit, client=guest.client, connections=len(self._all))
+
+    def heard(self, guest: "Guest") -> None:
+        """It has sent something."""
+        if guest in self._all:
+            self._all.move_to_end(guest)
+
+    def left(self, guest: "Guest") -> None:
+        """It is gone."""
+        if guest in self._all:
+            del self._all[guest]
+            self._of_client[guest.client] -= 1
+            if not self._of_client[guest.client]:
+                del self._of_client[guest.client]
+
+
+class Guest(asyncio.Protocol):
+    """Hands on to aiohttp's protocol what its transport tells."""
+
+    __slots__ = ("_guests", "_protocol", "_transport", "_unread", "client")
+
+    def __init__(self, guests: Guests, protocol: asyncio.Protocol) -> None:
+        self._guests = guests
+        self._protocol = protocol
+        self._transport: Any = None
+        self._unread: asyncio.TimerHandle | None = None
+        self.client = ""
+
+    def connection_made(self, transport: Any) -> None:
+        """As of any protocol."""
+        self._transport = transport
+        self.client = client_of(transport)
+        self._guests.came(self)
+        self._protocol.connection_made(transport)
+
+    def abort(self) -> None:
+        """Close it at once."""
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """As of any protocol."""
+        self._guests.heard(self)
+        self._protocol.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """As of any protocol."""
+        return self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        """Its answers pile up: it has to read them, or go."""
+        self._unread = self._guests.loop.call_later(self._guests.patience, self.abort)
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has read them."""
+        self._reads()
+        self._protocol.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As of any protocol."""
+        self._reads()
+        self._guests.left(self)
+        self._protocol.connection_lost(exc)
+
+    def _reads(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+
+def client_of(transport: Any) -> str:
+    """Whose connection it is: an address, of IPv6 the network that one client has."""
+    peer = transport.get_extra_info("peername")
+    host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+    if ":" not in host:
+        return host
+    return str(ipaddress.IPv6Network((host.partition("%")[0], _PREFIX), strict=False))

@@ -1,0 +1,260 @@
+"""Reading apps from their backends into the journal."""
+
+import asyncio
+import json
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from bridge.core.apps import App
+from bridge.core.errors import BridgeError
+from bridge.ports.backends import Backend, Listed, ReadsApps, read_apps
+from bridge.ports.clock import Clock
+from bridge.ports.journal import Apps, Notes
+
+ROUND = 240.0
+"""Seconds in which every app is read, so that one whose repository was changed is found within
+five minutes even if no listing tells of the change."""
+
+HOURLY = 1000
+"""Requests that a backend is asked at most in an hour in which nothing happens."""
+
+SPARED = 2
+"""Of these, those of one tick that the listing and the probes need."""
+
+
+class Rota:
+    """Remembers how each app was listed, and takes the apps in turn."""
+
+    def __init__(self) -> None:
+        self._signals: dict[str, str] = {}
+
+    def due(
+        self,
+        listed: Sequence[Listed],
+        known: Collection[str],
+        read_at: Mapping[str, float],
+        share: int,
+    ) -> list[App]:
+        """Return the apps to read: those that are new or may have changed, and `share` others.
+
+        Args:
+            known: ids of the apps whose sources are known.
+            read_at: when each was read last, whether or not it was found then.
+            share: how many of the others, those first that were read longest ago.
+        """
+        changed: list[App] = []
+        others: list[App] = []
+        for one in listed:
+            fresh = one.app.id not in known and one.app.id not in read_at
+            may_differ = self._signals.get(one.app.id, one.signal) != one.signal
+            (changed if fresh or may_differ else others).append(one.app)
+        others.sort(key=lambda app: read_at.get(app.id, -math.inf))
+        return changed + others[:share]
+
+    def note(self, listed: Mapping[str, str]) -> None:
+        """Remember how each app was listed, by id, once those that were due are kept."""
+        self._signals = dict(listed)
+
+
+def share_of(apps: int, every: float, per_request: int) -> int:
+    """Return how many apps to read in turn at each tick.
+
+    That is as many as make the round in time, but no more than keep within the hour's requests
+    where a server answers one app at a time.
+
+    Args:
+        every: seconds between two ticks.
+        per_request: the apps that one request reads.
+    """
+    for_the_round = math.ceil(apps * every / ROUND)
+    requests = max(1, int(HOURLY * every / 3600) - SPARED)
+    return min(for_the_round, requests * per_request)
+
+
+# ── Reading apps from their backends into the journal ───────────────────────────────────────────
+
+Known = Callable[[str], Collection[str]]
+"""The ids of a backend's apps as far as they are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a backend has said.
+
+    Attributes:
+        asked: ids of the apps that it was asked about; those not `found` have gone.
+        listed: how each of all its apps is listed, by id, where it was asked which there are.
+        began: when it was asked.
+    """
+
+    backend: str
+    asked: frozenset[str]
+    found: Sequence[App]
+    listed: Mapping[str, str] | None
+    began: float
+
+
+class Reader:
+    """Reads all apps of a backend, those whose turn it is, or single ones.
+
+    To read and to keep are two steps: the first raises what the backend raises, and the second
+    what our own journal raises.
+    """
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        journal: Apps,
+        clock: Clock,
+        known: Known,
+        *,
+        every: float,
+    ) -> None:
+        """Take the parts; `every` is the seconds between two ticks of the timer."""
+        self._backends = backends
+        self._journal = journal
+        self._clock = clock
+        self._known = known
+        self._every = every
+        self._rotas = {name: Rota() for name in backends}
+        self._all_at: dict[str, float] = {}
+        self._kept_at: dict[str, float] = {}
+        self.read_at: dict[str, float] = {}
+        """By the id of an app, when the newest reading began that this process made of it."""
+
+    @property
+    def all_at(self) -> float:
+        """When the oldest of the newest readings began that were of all apps of a backend."""
+        return min((self._all_at.get(name, -math.inf) for name in self._backends), default=math.inf)
+
+    def reads(self, backend: str) -> bool:
+        """Return whether this process can ask that backend."""
+        return backend in self._backends
+
+    async def all(self, name: str) -> Reading:
+        """Read every app of a backend."""
+        return await self._listed(name, whole=True)
+
+    async def in_turn(self, name: str) -> Reading:
+        """Read the apps that are new or may have changed, and those whose turn it is.
+
+        The first time, and where a backend can't read single apps, that is all of them.
+        """
+        return await self._listed(name, whole=name not in self._all_at)
+
+    async def some(self, name: str, apps: Sequence[App]) -> Reading:
+        """Read single apps of a backend."""
+        began = self._clock()
+        found = await read_apps(self._backends[name], apps)
+        return Reading(name, frozenset(app.id for app in apps), found, None, began)
+
+    async def keep(self, reading: Reading) -> None:
+        """Write what was read into the journal, but for what a later reading has read by now."""
+        newer = {id_ for id_ in reading.asked if self._kept_at.get(id_, 0.0) > reading.began}
+        asked = reading.asked - newer
+        found = [app for app in reading.found if app.id in asked]
+        if reading.listed is None:
+            await self._journal.renew_apps(found, gone=asked.difference(app.id for app in found))
+        else:
+            kept = (reading.listed.keys() - reading.asked) | newer
+            await self._journal.save_apps(reading.backend, found, kept=kept)
+            self._rotas[reading.backend].note(reading.listed)
+        self._kept_at.update(dict.fromkeys(asked, reading.began))
+
+    def note(self, reading: Reading) -> None:
+        """Remember when apps were read, once that which was kept is decided by.
+
+        Sooner would be wrong: a record could pass for new that is about to be replaced.
+        """
+        for id_ in reading.asked:
+            self.read_at[id_] = max(reading.began, self.read_at.get(id_, reading.began))
+        if reading.listed is not None and reading.listed.keys() <= reading.asked:
+            self._all_at[reading.backend] = reading.began
+
+    async def _listed(self, name: str, *, whole: bool) -> Reading:
+        began, backend = self._clock(), self._backends[name]
+        if not isinstance(backend, ReadsApps):
+            found = await backend.apps()
+            listed = dict.fromkeys((app.id for app in found), "")
+            return Reading(name, frozenset(listed), found, listed, began)
+        listing = await backend.listing()
+        share = share_of(len(listing), self._every, backend.apps_per_request)
+        due = self._rotas[name].due(
+            listing, self._known(name), self.read_at, len(listing) if whole else share
+        )
+        found = await backend.read_apps(due)
+        listed = {one.app.id: one.signal for one in listing}
+        return Reading(name, frozenset(app.id for app in due), found, listed, began)
+
+
+# ── Backends that can't be read just now, as one process lets the others know. Pure ─────────────
+
+NOTED = "backend troubles"
+"""The journal's key for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a backend can't be read.
+
+    Attributes:
+        why: the error, which names the backend and the remedy.
+        since: seconds since 1970 at which it was first seen.
+    """
+
+    why: str
+    since: float
+
+
+def write_troubles(troubles: Mapping[str, Trouble]) -> str:
+    """Troubles by the name of their backend, as text."""
+    return json.dumps({name: asdict(one) for name, one in sorted(troubles.items())})
+
+
+def read_troubles(text: str | None) -> dict[str, Trouble]:
+    """Read what `write_troubles` wrote; none where nothing was written yet."""
+    return {name: Trouble(**fields) for name, fields in json.loads(text or "{}").items()}
+
+
+# ── Backends that can't be read, noted in the journal for processes that read none themselves ───
+
+PATIENCE = 1.0
+"""Seconds for the journal to answer; its own line in `/readyz` says when it does not."""
+
+
+class Troubles:
+    """Notes the troubles that one process has, where they have changed."""
+
+    def __init__(self, journal: Notes) -> None:
+        self._journal = journal
+        self._since: dict[str, float] = {}
+        self._noted: str | None = None
+
+    async def note(self, found: Mapping[str, str], now: float) -> None:
+        """Keep why each backend can't be read, and since when; raises Unreachable."""
+        self._since = {name: self._since.get(name, now) for name in found}
+        text = write_troubles(
+            {name: Trouble(why, self._since[name]) for name, why in found.items()}
+        )
+        if text != self._noted:
+            await self._journal.note(NOTED, text)
+            self._noted = text
+
+
+async def troubles_in(journal: Notes) -> dict[str, str]:
+    """Each backend in trouble, as `/readyz` tells of it; none where the journal is away."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            noted = await journal.recall(NOTED)
+    except (BridgeError, TimeoutError):
+        return {}
+    return {
+        f"backend {name}": f"{one.why} (since {_utc(one.since)})"
+        for name, one in read_troubles(noted).items()
+    }
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

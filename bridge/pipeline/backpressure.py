@@ -1,0 +1,59 @@
+"""Who decides gives way to who keeps, where one process does both and webhooks come in masses.
+
+A sender waits for its answer, a decision waits for nobody: so while very many webhooks arrive,
+most of the time is theirs. What is put off is on disk, and is decided when they grow fewer; a
+part of the time goes to deciding in any case.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from bridge.pipeline.polling import Sleep
+
+MANY = 300.0
+"""Webhooks a second from which on the others have to wait; ten busy organisations send fewer."""
+
+SHARE = 4.0
+"""Times as long as a batch took, for those who keep."""
+
+FEW = 16
+"""Deliveries of one batch then: a longer one holds the interpreter while senders wait."""
+
+LONGEST = 0.5
+"""Seconds of one pause at most."""
+
+
+class Way:
+    """Smaller batches, with pauses after them, as long as much is being kept.
+
+    Args:
+        kept: how many webhooks this process has kept since its start.
+    """
+
+    def __init__(
+        self,
+        kept: Callable[[], int],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._kept = kept
+        self._clock = clock
+        self._sleep = sleep
+        self._at = clock()
+        self._count = kept()
+        self._crowded = False
+
+    def batch(self, most: int) -> int:
+        """How many deliveries to decide together."""
+        return min(most, FEW) if self._crowded else most
+
+    async def give(self, took: float) -> None:
+        """Pause after a batch that took so many seconds, if many have been kept meanwhile."""
+        now, count = self._clock(), self._kept()
+        new, passed = count - self._count, now - self._at
+        self._at, self._count = now, count
+        self._crowded = passed > 0 and new / passed > MANY
+        if self._crowded:
+            await self._sleep(min(took * SHARE, LONGEST))

@@ -1,0 +1,215 @@
+"""A person's cancel, rung by rung; the body of a durable flow.
+
+What still waits with us is dropped; then what waits in the backend; a running build is
+cancelled where the backend can. Each rung says what it did in the deployment's history.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.core.apps import App
+from bridge.core.errors import Refused, Unanswered, Unreachable
+from bridge.core.lifecycle import Cancel, Deployment, State, app_of
+from bridge.pipeline.polling import Sleep, Watchings, job_of
+from bridge.ports.backends import Backend, KillsBuilds, Progress, QueuedJob
+from bridge.ports.clock import Clock
+from bridge.ports.flows import Steps
+from bridge.ports.journal import Journal
+
+log = logging.getLogger(__name__)
+
+PAUSE = 0.5
+"""Seconds between two tries, and between two looks at one that is being asked for."""
+
+FAILURES = 3
+"""How often a fault of our own is tried again."""
+
+MOST_OF_A_TITLE = 80
+"""Characters of a title that somebody else has given."""
+
+LATE_LOOKS = 4
+"""How often to look for one before it counts as dropped: a backend may list it late."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """What shall stop: what came before the cancel for an app, or `only` one of it."""
+
+    app_id: str
+    seq: int
+    only: str | None = None
+
+    def covers(self, deployment: Deployment) -> bool:
+        """Whether that one shall stop."""
+        older = deployment.app_id == self.app_id and deployment.seq < self.seq
+        return older and self.only in (None, deployment.id)
+
+
+class Canceller:
+    """Cancels an app's deployments."""
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        clock: Clock,
+        *,
+        may_kill: Container[str] = (),
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Take the parts; `may_kill`: backends on whose hosts all builds may be interrupted."""
+        self._watchings = Watchings(backends, clock, journal.pinned, sleep=sleep)
+        self._may_kill = may_kill
+        self._journal = journal
+        self._sleep = sleep
+
+    async def run(self, steps: Steps, id_: str) -> None:
+        """The flow; `id_` holds the cancelling delivery's seq and the app."""
+        text, _, app_id = id_.partition(".")
+        await self._drop(steps, _Meant(app_id, int(text)))
+
+    async def run_one(self, steps: Steps, id_: str) -> None:
+        """The flow for one deployment; `id_` holds the cancelling delivery's seq and its id."""
+        text, _, one = id_.partition(".")
+        await self._drop(steps, _Meant(app_of(one), int(text), one))
+
+    async def _drop(self, steps: Steps, meant: _Meant) -> None:
+        await steps.run("drop ours", lambda: self._surely(self._drop_ours, meant))
+        await steps.run("drop theirs", lambda: self._surely(self._drop_theirs, meant))
+
+    async def _surely(self, work: Callable[[_Meant], Awaitable[None]], meant: _Meant) -> None:
+        """Do it again while our own journal is away: a cancel must not get lost.
+
+        Nor may a fault of our own end it without a word to whoever asked.
+        """
+        failures = 0
+        while failures < FAILURES:
+            try:
+                return await work(meant)
+            except Unreachable as error:
+                log.warning("cancel waits", extra={"why": str(error)})
+            except Exception:  # a bug; what a cancel could not do is told, never left open
+                log.exception("a cancel failed inside", extra={"app": meant.app_id})
+                failures += 1
+            await self._sleep(PAUSE)
+        return await self._give_up(meant)
+
+    async def _give_up(self, meant: _Meant) -> None:
+        """Say so on what goes on; whoever asked looks there."""
+        if (deployment := await self._going(meant)) is not None:
+            why = "can't be cancelled: the bridge failed inside, its log says more"
+            await self._journal.say(deployment.id, why)
+
+    async def _drop_ours(self, meant: _Meant) -> None:
+        """Cancel what waits with us, and mark the rest: it is never asked for again."""
+        await self._journal.cancel(meant.app_id, meant.seq, meant.only)
+
+    async def _drop_theirs(self, meant: _Meant) -> None:
+        app = await self._journal.app(meant.app_id)
+        while (deployment := await self._going(meant)) is not None and app is not None:
+            if deployment.state is State.WAITING:
+                # It is being asked for just now. Where that fails, it waits with us again.
+                await self._sleep(PAUSE)
+                await self._drop_ours(meant)
+                continue
+            try:
+                await self._cancel(app, deployment)
+            except Refused as error:
+                await self._journal.say(deployment.id, f"can't be cancelled: {error}")
+                return
+            except (Unreachable, Unanswered) as error:
+                await self._journal.say(deployment.id, f"cancel waits: {error}")
+                await self._sleep(PAUSE)
+            else:
+                return
+
+    async def _going(self, meant: _Meant) -> Deployment | None:
+        """The app's oldest deployment that goes on and is meant."""
+        for deployment in await self._journal.open_deployments():
+            if meant.covers(deployment):
+                return deployment
+        return None
+
+    async def _cancel(self, app: App, deployment: Deployment) -> None:
+        """Take it out of the backend's queue, or cancel its build."""
+        backend = self._watchings.of(app).backend
+        others: list[str] = []
+        if deployment.state is not State.RUNNING:
+            others = _waiting_besides(deployment, app, await backend.queue())
+            await backend.drop_waiting(app)
+        shown, ended = await self._shown(app, deployment)
+        if ended:
+            return  # whoever follows it says how; what runs now is somebody else's
+        if not shown and deployment.state is not State.RUNNING:
+            note = "dropped from the backend's queue"
+            if others:
+                note += f", with what others had asked for there: {', '.join(others)}"
+            await self._journal.move(deployment.id, State.CANCELLED, note)
+            return
+        try:
+            words = await backend.cancel(app)
+        except Refused:
+            if app.backend not in self._may_kill or not isinstance(backend, KillsBuilds):
+                raise
+            words = await self._interrupt(backend, app, deployment)
+        await self._journal.say(deployment.id, f"cancel asked for: {words}")
+
+    async def _interrupt(self, backend: KillsBuilds, app: App, deployment: Deployment) -> str:
+        """Interrupt every Docker build on the app's host; return what that was.
+
+        Written down first, since the build may end before the answer is here. Whoever else
+        built there is told as well.
+        """
+        others = await self._also_building(app)
+        await self._journal.mark_cancel(deployment.id, Cancel.INTERRUPTED)
+        try:
+            await backend.kill_build(app)
+        except Refused:
+            await self._journal.mark_cancel(deployment.id, Cancel.REQUESTED)
+            raise
+        for other in others:
+            note = f"may be interrupted: the cancel of {app.label} stopped the host's Docker builds"
+            await self._journal.say(other.id, note)
+        if not others:
+            return "its Docker build was interrupted; no other one of the bridge's was running"
+        labels = ", ".join(sorted({other.app for other in others}))
+        return f"every Docker build on its host was interrupted, those of {labels} too"
+
+    async def _also_building(self, app: App) -> list[Deployment]:
+        """Return the deployments of other apps of the same backend that build just now."""
+        found = []
+        for other in await self._journal.open_deployments():
+            if other.state is State.RUNNING and other.app_id != app.id:
+                their = await self._journal.app(other.app_id)
+                if their is not None and their.backend == app.backend:
+                    found.append(other)
+        return found
+
+    async def _shown(self, app: App, deployment: Deployment) -> tuple[bool, bool]:
+        """Return whether the backend still has it, as a job or a record, and whether it ended.
+
+        Looks more than once, since a list may be late, and what has begun is not dropped.
+        """
+        watching = self._watchings.of(app)
+        for left in reversed(range(LATE_LOOKS)):
+            look = await watching.look_now(deployment, app)
+            if look.record is not None:
+                return True, look.record.status is not Progress.RUNNING
+            if look.job is not None:
+                return True, False
+            if look.doubtful:
+                return True, True
+            if left:
+                await self._sleep(PAUSE)
+        return False, False
+
+
+def _waiting_besides(
+    deployment: Deployment, app: App, jobs: Sequence[QueuedJob] | None
+) -> list[str]:
+    """Return the titles of other waiting jobs of the app: a backend drops all or none."""
+    ours = job_of(deployment, jobs)
+    waiting = [job for job in jobs or () if job.app == app.id and not job.active]
+    return [job.title[:MOST_OF_A_TITLE] or "(no title)" for job in waiting if job is not ours]

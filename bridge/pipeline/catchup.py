@@ -1,0 +1,414 @@
+"""What the hosts could not deliver: asked for after an outage, and on a timer.
+
+GitHub never tries again by itself, GitLab gives a webhook up after some failures; both list
+what they have sent. A delivery that never arrived is fetched and kept as if it had; what was
+never even sent is found by `reconcile`.
+"""
+
+import asyncio
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bridge.core.apps import App
+from bridge.core.errors import BridgeError, Refused, Rejected
+from bridge.core.events import FOUND_EVENT, Event, RefPushed
+from bridge.pipeline.catalog import Catalog
+from bridge.pipeline.leader import Turn, at_once
+from bridge.pipeline.reconcile import (
+    NO_HOMES,
+    Budget,
+    Homes,
+    ReadsRefs,
+    Reconciler,
+    Resting,
+    wanted_of,
+)
+from bridge.ports.clock import Clock
+from bridge.ports.githosts import APART, Envelope, GitHost, Hook, ParsesApart, Redelivers, Sending
+from bridge.ports.inbox import Delivery, Inbox, NewDelivery
+from bridge.ports.journal import Journal
+
+log = logging.getLogger(__name__)
+
+ALIVE, AWAY = "alive", "away"
+"""Keys of the mark, and of the last absence, in the journal's notes."""
+
+EVERY = 30.0
+"""Seconds between two marks."""
+
+LONG = 4 * EVERY
+"""Seconds without a mark from which on it counts as an absence."""
+
+REMEMBERED = 7 * 86_400.0
+"""Seconds for which an absence matters: no host lists its deliveries for longer."""
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A time, in seconds since 1970, of which the data may know nothing."""
+
+    since: float
+    until: float
+
+    def covers(self, at: float | None) -> bool:
+        """Return whether something may have happened in it; None: nobody knows when."""
+        return at is None or self.since - EVERY <= at <= self.until
+
+
+async def last_absence(journal: Journal) -> Absence | None:
+    """Return the last absence that was noted. Raises Unreachable."""
+    text = await journal.recall(AWAY)
+    return None if text is None else Absence(**json.loads(text))
+
+
+async def notice_absence(journal: Journal, inbox: Inbox, clock: Clock) -> Absence | None:
+    """Note for how long nobody was here, and say so; None where somebody was until now.
+
+    An earlier one that is not long ago is made part of it, since nobody may have come to asking
+    the hosts in between.
+
+    Raises:
+        Unreachable: the data can't be read or written.
+    """
+    mark, now = await journal.recall(ALIVE), clock()
+    newest = next(iter(await inbox.newest(1)), None)
+    if mark is not None:
+        since = float(mark)
+    elif newest is not None:  # of a release that left no marks
+        since = newest.received_at
+    else:
+        return None
+    if now - since < LONG:
+        return None
+    _say(since, now, newest, marked=mark is not None)
+    earlier = await last_absence(journal)
+    if earlier is not None and now - earlier.until < REMEMBERED:
+        since = min(since, earlier.since)
+    await journal.note(AWAY, json.dumps({"since": since, "until": now}))
+    return Absence(since, now)
+
+
+def _say(since: float, now: float, newest: Delivery | None, *, marked: bool) -> None:
+    asked = "hosts with a credential are asked for the pushes since then"
+    told = {
+        "since": _date(since),
+        "hours": round((now - since) / 3600, 1),
+        "newest_delivery": None if newest is None else _date(newest.received_at),
+    }
+    if marked:
+        why = "the bridge was away, or its data is a restored copy"
+        log.warning("%s; %s", why, asked, extra=told)
+    else:
+        log.info("the data does not say when the bridge was last here; %s", asked, extra=told)
+
+
+async def stay(journal: Journal, clock: Clock, *, sleep: Sleep = asyncio.sleep) -> None:
+    """Renew the mark as long as the process lives."""
+    while True:
+        try:
+            await journal.note(ALIVE, str(clock()))
+        except BridgeError as error:  # said elsewhere, too; a mark that is missing costs a look
+            log.debug("the mark of being here can't be written", extra={"why": str(error)})
+        await sleep(EVERY)
+
+
+def _date(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+# ── What the hosts could not deliver: asked for after an outage, and on a timer ─────────────────
+
+MOST_SETTLED = 10_000
+"""Deliveries that are remembered as seen to, so that each is refused or sent again once."""
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Diligence:
+    """How much is caught up with, and how often.
+
+    Attributes:
+        sweep: fetch what the hosts could not deliver.
+        reconcile: compare branches and tags with what was decided.
+        every: seconds between two rounds.
+        window: seconds that a sweep looks back at first; GitHub lists three days.
+        overlap: seconds that later sweeps look back further than the last one.
+        grace: seconds that a host has for its own tries.
+        hourly, burst: requests.
+    """
+
+    sweep: bool = True
+    reconcile: bool = True
+    every: float = 300.0
+    window: float = 3 * DAY
+    overlap: float = 900.0
+    grace: float = 90.0
+    hourly: float = 1200.0
+    burst: float = 200.0
+
+
+class Sweeper:
+    """Fetches what a host has sent and we have never got.
+
+    Nobody has signed what is fetched: it is as good as the host's word for it. Where whoever
+    keeps a webhook can shape its payloads, they count only for that very repository.
+    """
+
+    def __init__(
+        self,
+        apis: Mapping[str, ReadsRefs],
+        hosts: Mapping[str, GitHost],
+        inbox: Inbox,
+        journal: Journal,
+        clock: Clock,
+        budget: Budget,
+        diligence: Diligence,
+        homes: Homes = NO_HOMES,
+        apart: ParsesApart | None = None,
+    ) -> None:
+        self._homes = homes
+        self._apart = apart
+        self._apis = apis
+        self._hosts = hosts
+        self._inbox = inbox
+        self._journal = journal
+        self._clock = clock
+        self._budget = budget
+        self._diligence = diligence
+        self.trouble: dict[str, str] = {}
+        """Webhooks that send nothing at present, and why, by host, repository and hook."""
+        self._settled: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._absence: Absence | None = None
+
+    async def round(self, apps: Iterable[App]) -> int:
+        """Look once at all webhooks of the apps' repositories; how many were fetched."""
+        fetched, swept, resting = 0, set[tuple[str, str, str]](), Resting()
+        self._absence = await last_absence(self._journal)
+        for host, name in wanted_of(apps, self._homes):
+            api = self._apis.get(host)
+            if api is None or host not in self._hosts or resting.has(host, name):
+                continue
+            try:
+                await self._budget.spend()
+                for hook in await api.hooks(name):
+                    place = (host, hook.place, hook.id)
+                    if place in swept or not _ours(host, hook):
+                        continue
+                    swept.add(place)
+                    self._notice(host, name, hook)
+                    fetched += await self._hook(api, host, hook)
+            except BridgeError as error:
+                resting.note(host, name, error)
+                why = {"repository": f"{host} {name}", "why": str(error)}
+                log.warning("webhooks can't be looked at", extra=why)
+        return fetched
+
+    def _notice(self, host: str, name: str, hook: Hook) -> None:
+        key = f"{host} {name} webhook {hook.id}"
+        if hook.trouble is None:
+            self.trouble.pop(key, None)
+        elif self.trouble.get(key) != hook.trouble:
+            self.trouble[key] = hook.trouble
+            log.warning("a webhook sends nothing", extra={"hook": key, "why": hook.trouble})
+
+    async def _hook(self, api: Redelivers, host: str, hook: Hook) -> int:
+        key, now = f"swept {host} {hook.place} {hook.id}", self._clock()
+        last = await self._journal.recall(key)
+        since = now - self._diligence.window
+        if last is not None and float(last) <= now:  # else the clock was set back since
+            since = max(since, float(last) - self._diligence.overlap)
+        fetched = 0
+        absence = self._absence
+        if absence is not None and last is not None and float(last) >= absence.until:
+            absence = None  # it was seen to
+        missed = await self._missed(api, hook, since, now, absence)
+        for sending in missed[::-1]:  # the oldest first
+            fetched += await self._fetch(api, host, hook, sending)
+        await self._journal.note(key, str(now))
+        return fetched
+
+    async def _missed(
+        self, api: Redelivers, hook: Hook, since: float, now: float, absence: Absence | None
+    ) -> list[Sending]:
+        """The last try of each delivery of which none was answered.
+
+        What was answered in an absence counts as well: the answer may be from before the data
+        was restored. What is kept after all is left out later, by its id.
+        """
+        tries: dict[str, Sending] = {}
+        answered: set[str] = set()
+        await self._budget.spend()
+        async for sending in api.sendings(hook, since):
+            if "push" not in sending.event.lower():
+                continue
+            delivery = sending.delivery or sending.id
+            tries.setdefault(delivery, sending)
+            lost = absence is not None and bool(sending.delivery) and absence.covers(sending.at)
+            if sending.answered and not lost:
+                answered.add(delivery)
+        early = now - self._diligence.grace
+        return [
+            sending
+            for delivery, sending in tries.items()
+            if delivery not in answered and (sending.at is None or sending.at <= early)
+        ]
+
+    async def _fetch(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> bool:
+        """Keep one as if it had arrived; False where it is there already."""
+        if (host, hook.place, sending.id) in self._settled:
+            return False
+        if sending.delivery and await self._inbox.find(host, sending.delivery) is not None:
+            return False
+        if (payload := sending.payload) is None:
+            await self._budget.spend()
+            payload = await api.payload(hook, sending.id)
+        if payload is None:
+            await self._again(api, host, hook, sending)
+            return False
+        try:
+            envelope = _not_ours(self._hosts[host].fetched(payload.headers))
+        except Rejected as error:
+            log.warning("a missed delivery can't be read", extra={"why": str(error)})
+            return False
+        if not await self._may_speak(host, hook, sending, envelope, payload.body):
+            return False
+        id_ = envelope.id or f"fetched-{hook.id}-{sending.id}"
+        new = NewDelivery(host, id_, envelope.event, envelope.headers, payload.body, self._clock())
+        kept = await self._inbox.keep(new)
+        if not kept.duplicate:
+            log.warning("a missed delivery was fetched", extra={"delivery": id_, "host": host})
+        return not kept.duplicate
+
+    async def _may_speak(
+        self, host: str, hook: Hook, sending: Sending, envelope: Envelope, body: bytes
+    ) -> bool:
+        """Whether a payload speaks of no repository but the one that its webhook may speak for."""
+        if hook.speaks_for is None:
+            return True
+        try:
+            event = await self._parsed(host, envelope, body)
+        except Rejected:
+            return True  # it will be parked with its reason
+        if not isinstance(event, RefPushed):
+            return True
+        await self._budget.spend()
+        known, told = await self._apis[host].repository(hook.speaks_for), event.repository
+        same = known.id == told.id and known.name.lower() == told.name.lower()
+        if same and told.urls <= known.urls:
+            return True
+        log.warning(
+            "a missed delivery speaks of another repository than its webhook's",
+            extra={"host": host, "repository": hook.speaks_for, "hook": hook.id, "says": told.name},
+        )
+        self._settle(host, hook, sending.id)
+        return False
+
+    async def _parsed(self, host: str, envelope: Envelope, body: bytes) -> Event:
+        event, headers = envelope.event, envelope.headers
+        if self._apart is not None and len(body) > APART:
+            return await self._apart(host, event, headers, [body])
+        return await asyncio.to_thread(self._hosts[host].parse, event, headers, body)
+
+    async def _again(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> None:
+        """Have the host send what it lists without its payload; once, as each try is a new one."""
+        delivery = sending.delivery or sending.id
+        if (host, hook.place, delivery) in self._settled:
+            return
+        self._settle(host, hook, delivery)
+        await self._budget.spend()
+        try:
+            await api.redeliver(hook, sending.id)
+        except Refused as error:
+            why = {"delivery": delivery, "host": host, "why": str(error)}
+            log.warning("a missed delivery can't be fetched, nor sent again", extra=why)
+        else:
+            log.warning(
+                "a missed delivery is sent again", extra={"delivery": delivery, "host": host}
+            )
+
+    def _settle(self, host: str, hook: Hook, id_: str) -> None:
+        self._settled[host, hook.place, id_] = None
+        if len(self._settled) > MOST_SETTLED:
+            self._settled.popitem(last=False)
+
+
+class Catchup:
+    """Both, on a timer; of several processes one does it."""
+
+    def __init__(
+        self,
+        sweeper: Sweeper,
+        reconciler: Reconciler,
+        catalog: Catalog,
+        diligence: Diligence,
+        *,
+        turn: Turn = at_once,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Take the parts; `turn` says when of several processes this one catches up."""
+        self._sweeper = sweeper
+        self._reconciler = reconciler
+        self._catalog = catalog
+        self._diligence = diligence
+        self._turn = turn
+        self._sleep = sleep
+
+    async def run(self) -> None:
+        """Catch up as long as the process lives."""
+        await self._catalog.ready.wait()
+        while True:
+            await self._turn()
+            try:
+                await self.round()
+            except BridgeError as error:
+                log.warning("nothing can be caught up with", extra={"why": str(error)})
+            except Exception:  # a host's answer that nobody foresaw must not end the bridge
+                log.exception("catching up failed inside")
+            await self._sleep(self._diligence.every)
+
+    async def round(self) -> None:
+        """Sweep first: what a webhook tells is better than what is found."""
+        apps = self._catalog.all()
+        if self._diligence.sweep:
+            await self._sweeper.round(apps)
+        if self._diligence.reconcile:
+            await self._reconciler.round(apps)
+
+
+def catchup(
+    apis: Mapping[str, ReadsRefs],
+    hosts: Mapping[str, GitHost],
+    inbox: Inbox,
+    journal: Journal,
+    catalog: Catalog,
+    clock: Clock,
+    diligence: Diligence,
+    *,
+    homes: Homes = NO_HOMES,
+    turn: Turn = at_once,
+    apart: ParsesApart | None = None,
+) -> Catchup:
+    """Put together what catches up."""
+    budget = Budget(clock, hourly=diligence.hourly, burst=diligence.burst)
+    sweeper = Sweeper(apis, hosts, inbox, journal, clock, budget, diligence, homes, apart)
+    reconciler = Reconciler(apis, inbox, journal, clock, budget, grace=diligence.grace, homes=homes)
+    return Catchup(sweeper, reconciler, catalog, diligence, turn=turn)
+
+
+def _not_ours(envelope: Envelope) -> Envelope:
+    """One that a host can have sent; raises Rejected, as the door does."""
+    if envelope.event == FOUND_EVENT:
+        raise Rejected(f"the event {FOUND_EVENT} is the bridge's own, no host sends it")
+    return envelope
+
+
+def _ours(host: str, hook: Hook) -> bool:
+    """Whether a webhook may be the one that leads here: by the path that we serve."""
+    return hook.url is None or hook.url.split("?")[0].rstrip("/").endswith(f"/hooks/{host}")

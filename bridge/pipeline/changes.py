@@ -1,0 +1,254 @@
+"""The files that pushes change, asked of their hosts where the webhooks did not say.
+
+A question is asked in the background and its answer kept for a while; who asked before there
+is one comes again. So a host that is slow, or does not know a fresh commit yet, holds up
+nothing else, and after some seconds its silence is an answer, too.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bridge.core.changes import Live, Question, compared, question, with_paths
+from bridge.core.decision import Decision, Reason
+from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unreachable
+from bridge.core.events import RefPushed
+from bridge.ports.clock import Clock
+from bridge.ports.githosts import ChangeSet, HostApi
+from bridge.ports.journal import Decisions
+
+log = logging.getLogger(__name__)
+
+MOST_KEPT = 256
+MOST_PATHS_KEPT = 300_000
+"""Of answers; some hold 100,000 paths."""
+
+AT_A_TIME = 8
+"""Questions that one host is asked at a time."""
+
+CROWDED = 64
+"""Questions that wait for their answers; from then on a list that may be right counts."""
+
+SILENCE_HOLDS = 60.0
+"""Seconds that "can't be told" is kept, so that all who asked get it; then it is asked anew."""
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    found: ChangeSet
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    host: str
+    repository: str
+    base: str
+    head: str
+
+
+class Changes:
+    """What differs between commits, by their hosts."""
+
+    def __init__(
+        self,
+        apis: Mapping[str, HostApi],
+        clock: Clock,
+        *,
+        patience: float = 10.0,
+        pause: float = 1.0,
+        sleep: Sleep = asyncio.sleep,
+        ours: Callable[[RefPushed], bool] = lambda _: True,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            apis: by host; of the others nothing can be asked.
+            patience: seconds for a host to know a commit, or to come back.
+            pause: seconds between two tries.
+            ours: whether a push is of the server whose API is asked.
+        """
+        self._apis = apis
+        self._clock = clock
+        self._patience = patience
+        self._pause = pause
+        self._sleep = sleep
+        self._ours = ours
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._paths_kept = 0
+        self._asking: dict[_Key, asyncio.Task[None]] = {}
+        self._turns = {host: asyncio.Semaphore(AT_A_TIME) for host in apis}
+
+    def can_ask(self, push: RefPushed) -> bool:
+        """Whether we have a way to ask the host of a push."""
+        return push.repository.host in self._apis and self._ours(push)
+
+    def seen(self, push: RefPushed, question: Question) -> RefPushed | None:
+        """The push as an app is to see it; None while that is being found out."""
+        if not question.firm and len(self._asking) >= CROWDED:
+            return push  # as after a day without us: it would take hours to ask about them all
+        note = ""
+        for bases in question.bases:
+            found = [self._ask(push, base) for base in bases]
+            if None in found:
+                return None
+            sets = [one for one in found if one is not None]
+            if all(one.paths is not None for one in sets):
+                paths = tuple(sorted({path for one in sets for path in one.paths or ()}))
+                return with_paths(push, paths, compared(bases, push.after, paths))
+            note = note or next(one.note for one in sets if one.paths is None)
+        if not question.firm:
+            return push
+        return with_paths(push, None, f"{question.why}; {note}" if note else question.why)
+
+    async def close(self) -> None:
+        """Stop asking."""
+        asking = list(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    async def settled(self) -> None:
+        """Wait until everything that was asked has its answer."""
+        while self._asking:
+            await asyncio.gather(*self._asking.values(), return_exceptions=True)
+
+    def _ask(self, push: RefPushed, base: str) -> ChangeSet | None:
+        if base == push.after:
+            return ChangeSet((), "the same commit")
+        repository = push.repository
+        # GitLab's numbers survive renames; GitHub's API knows names only.
+        name = repository.id if repository.host == "gitlab" else repository.name
+        key = _Key(repository.host, name, base, push.after)
+        kept = self._kept.get(key)
+        if kept is not None and self._clock() < kept.until:
+            self._kept.move_to_end(key)
+            return kept.found
+        if key not in self._asking:
+            name = f"compare {base[:7]}..{push.after[:7]}"
+            self._asking[key] = asyncio.create_task(self._find(key), name=name)
+        return None
+
+    async def _find(self, key: _Key) -> None:
+        try:
+            async with self._turns[key.host]:
+                found = await self._patiently(key)
+        except Exception as error:  # a question without an answer would be asked for ever
+            log.exception("changed files can't be found", extra={"commit": key.head})
+            found = ChangeSet(None, f"the bridge failed inside ({type(error).__name__})")
+        finally:
+            del self._asking[key]
+        self._keep(key, found)
+
+    async def _patiently(self, key: _Key) -> ChangeSet:
+        """The answer, also when it has to be waited for; in the end that there is none."""
+        until = self._clock() + self._patience
+        while True:
+            try:
+                async with asyncio.timeout(max(0.0, until - self._clock()) + self._pause):
+                    return await self._apis[key.host].compare(key.repository, key.base, key.head)
+            except TimeoutError:
+                return ChangeSet(None, f"{key.host} did not answer in {self._patience:.0f} s")
+            except BridgeError as error:
+                hopeless = isinstance(error, Refused | Rejected) and not isinstance(error, NotFound)
+                asked = error.retry_after if isinstance(error, Unreachable) else None
+                pause = max(asked or 0.0, self._pause)
+                if hopeless or self._clock() + pause > until:
+                    return ChangeSet(None, str(error))
+                await self._sleep(pause)
+
+    def _keep(self, key: _Key, found: ChangeSet) -> None:
+        # What differs between two commits never changes.
+        until = float("inf") if found.paths is not None else self._clock() + SILENCE_HOLDS
+        if (old := self._kept.pop(key, None)) is not None:
+            self._paths_kept -= len(old.found.paths or ())
+        self._kept[key] = _Kept(found, until)
+        self._paths_kept += len(found.paths or ())
+        while len(self._kept) > MOST_KEPT or (
+            self._paths_kept > MOST_PATHS_KEPT and len(self._kept) > 1
+        ):
+            _, dropped = self._kept.popitem(last=False)
+            self._paths_kept -= len(dropped.found.paths or ())
+
+
+# ── Each app's own view of a push: the files that have changed since the commit that it runs ────
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+"""Seconds until a push that waits for its host is looked at again; it grows in between."""
+
+ASKS = frozenset({Reason.PATHS_UNKNOWN, Reason.NO_PATH_HIT})
+"""What a push's own list decides for want of a better one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided of a push by its own list."""
+
+    seq: int
+    push: RefPushed
+    decisions: Sequence[Decision]
+
+
+@dataclass(slots=True)
+class Seen:
+    """Pushes as apps are to see them.
+
+    Attributes:
+        views: by delivery and app, where that is not the push as it came.
+        waiting: seconds after which to come again, by delivery that can't be decided yet.
+    """
+
+    views: dict[int, dict[str, RefPushed]] = field(default_factory=dict)
+    waiting: dict[int, float] = field(default_factory=dict)
+
+
+class Views:
+    """Finds what apps are to see of pushes, where their own lists are not enough."""
+
+    def __init__(self, changes: Changes, journal: Decisions) -> None:
+        self._changes = changes
+        self._journal = journal
+        self._looks: dict[int, int] = {}
+
+    async def of(self, decided: Sequence[Decided]) -> Seen:
+        """What there is to see by now; nothing waits here for a host."""
+        those = [one for one in decided if self._changes.can_ask(one.push)]
+        asking = {
+            decision.app_id
+            for one in those
+            for decision in one.decisions
+            if decision.reason in ASKS
+        }
+        seen = Seen()
+        if not asking:
+            return seen
+        live = await self._journal.live(sorted(asking))
+        for one in those:
+            questions = {
+                decision.app_id: asked
+                for decision in one.decisions
+                if (asked := question(one.push, decision, _before(one, live, decision)))
+            }
+            self._look(seen, one, questions)
+        return seen
+
+    def _look(self, seen: Seen, one: Decided, questions: Mapping[str, Question]) -> None:
+        # All are asked before one is waited for; apps mostly have the same question.
+        views = {asked: self._changes.seen(one.push, asked) for asked in set(questions.values())}
+        if None in views.values():
+            looks = self._looks[one.seq] = self._looks.get(one.seq, 0) + 1
+            seen.waiting[one.seq] = min(FIRST_PAUSE * 1.5 ** (looks - 1), LONGEST_PAUSE)
+            return
+        self._looks.pop(one.seq, None)
+        found = {app_id: views[asked] for app_id, asked in questions.items()}
+        seen.views[one.seq] = {id_: view for id_, view in found.items() if view is not None}
+
+
+def _before(one: Decided, live: Mapping[str, Live], decision: Decision) -> Live | None:
+    """What ran when the push came; one that waited may have been overtaken."""
+    found = live.get(decision.app_id)
+    return found if found is not None and found.seq < one.seq else None

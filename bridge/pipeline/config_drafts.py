@@ -1,0 +1,394 @@
+"""What a chat shows and prepares before somebody changes an app: nothing is changed here."""
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from bridge.core.apps import App
+from bridge.core.configuration.difference import (
+    Configured,
+    Undoing,
+    difference,
+    lines_of,
+    read_undoing,
+    written,
+)
+from bridge.core.configuration.merge import NoSource, Wanted
+from bridge.core.configuration.plan import Plan
+from bridge.core.decision import Policy, Rehearsal, rehearse
+from bridge.core.errors import (
+    BridgeError,
+    MalformedPayload,
+    NotFound,
+    Rejected,
+    Unanswered,
+    Unreachable,
+)
+from bridge.core.events import CHAT_HOST, Action, Asked, RefPushed, parse_command
+from bridge.core.rules import RuleBook
+from bridge.pipeline.configure import Configurer, NotKept, Overtaken
+from bridge.ports.backends import Backend, Choices, GitAccount, GitRepository, OffersChoices
+from bridge.ports.chats import Permits, Seal
+from bridge.ports.clock import Clock
+from bridge.ports.flows import Steps
+from bridge.ports.githosts import APART, GitHost
+from bridge.ports.inbox import Inbox
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import DONE, UNKNOWN, WAITS, Audited
+
+T = TypeVar("T")
+
+PUSHES = 20
+"""So many recent pushes are tried."""
+
+LOOKED_AT = 3 * PUSHES
+"""Decisions among which they are looked for: some were about commands."""
+
+FRESH = 60.0
+"""Seconds for which lists to choose from are kept."""
+
+MOST_KEPT = 500
+
+
+class Desk:
+    """Reads, plans and tries; see `ports.Desk`."""
+
+    def __init__(
+        self,
+        configurers: Mapping[str, Configurer],
+        backends: Mapping[str, Backend],
+        inbox: Inbox,
+        journal: Journal,
+        hosts: Mapping[str, GitHost],
+        seal: Seal,
+        *,
+        policy: Policy,
+        book: RuleBook = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the parts; `clock`: any steady seconds."""
+        self._configurers = configurers
+        self._backends = backends
+        self._inbox = inbox
+        self._journal = journal
+        self._hosts = hosts
+        self._seal = seal
+        self._policy = policy
+        self._book = book
+        self._kept = _Kept(clock)
+
+    # ── plans ─────────────────────────────────────────────────────────────
+
+    async def now(self, app: App) -> Configured:
+        """How the app is configured at this moment."""
+        found = await self._configurer(app).now(app)
+        self._kept.put(("now", app.id), found)
+        return found
+
+    async def lately(self, app: App) -> Configured:
+        """How it was configured a moment ago: for what is redrawn at every key that is pressed."""
+        return await self._kept.get(("now", app.id), lambda: self.now(app))
+
+    async def plan(self, app: App, wanted: Wanted) -> Plan:
+        """What a change would do; nothing is written."""
+        return await self._configurer(app).plan(app, wanted)
+
+    async def keep(self, plan: Plan) -> str:
+        """Keep a plan, sealed, until it is agreed to; returns the draft's id."""
+        form = {"app": plan.app.id, "what": plan.what, "undoing": written(plan.undoing)}
+        id_ = secrets.token_hex(12)
+        await self._journal.keep_draft(id_, self._seal.close(json.dumps(form)))
+        return id_
+
+    # ── lists to choose from ──────────────────────────────────────────────
+
+    async def accounts(self, app: App) -> list[GitAccount]:
+        """The Git accounts that the app's backend has; none where it offers no lists."""
+        choices = self._choices(app)
+        if choices is None:
+            return []
+        return await self._kept.get((app.backend,), choices.git_providers)
+
+    async def repositories(self, app: App, account: str) -> list[GitRepository]:
+        """What an account can see; raises NotFound where there is no such account."""
+        choices, found = await self._account(app, account)
+        return await self._kept.get((app.backend, account), lambda: choices.repositories(found))
+
+    async def branches(self, app: App, account: str, path: str) -> list[str]:
+        """The branches of a repository, by its whole path."""
+        choices, found = await self._account(app, account)
+        listed = await self.repositories(app, account)
+        repository = next((one for one in listed if one.path == path), None)
+        if repository is None:
+            raise NotFound(f"{found.name} does not see {path}")
+        key = (app.backend, account, path)
+        return await self._kept.get(key, lambda: choices.branches(found, repository))
+
+    # ── trying it ─────────────────────────────────────────────────────────
+
+    async def rehearse(self, app: App, configured: Configured) -> Rehearsal:
+        """What the app's recent pushes would do if it were configured like that."""
+        pushes = await self._kept.get(("pushes", app.id), lambda: self._pushes(app))
+        return await asyncio.to_thread(rehearse, app, configured, pushes, self._policy, self._book)
+
+    async def _pushes(self, app: App) -> list[RefPushed]:
+        seen = await self._journal.explained(app.id, limit=LOOKED_AT)
+        seqs = dict.fromkeys(one.seq for one in seen if one.delivery is not None)
+        found: list[RefPushed] = []
+        for seq in list(seqs)[:PUSHES]:
+            delivery = await self._inbox.get(seq)
+            host = self._hosts.get(delivery.host) if delivery else None
+            if delivery is None or host is None:
+                continue
+            if not 0 < delivery.size <= APART:
+                continue
+            try:
+                # A bigger one would hold up the dialog.
+                body = await asyncio.to_thread(lambda of: of.body, delivery)
+                assert body is not None
+                event = await asyncio.to_thread(host.parse, delivery.event, delivery.headers, body)
+            except BridgeError:  # it was understood once, by a release that knew more
+                continue
+            if isinstance(event, RefPushed):
+                found.append(event)
+        return found
+
+    # ── parts ─────────────────────────────────────────────────────────────
+
+    def _configurer(self, app: App) -> Configurer:
+        found = self._configurers.get(app.backend)
+        if found is None:
+            raise NotFound(f"{app.label} is in a backend that is not configured: {app.backend}")
+        return found
+
+    def _choices(self, app: App) -> Choices | None:
+        backend: object = self._backends.get(app.backend)
+        return backend.pickers if isinstance(backend, OffersChoices) else None
+
+    async def _account(self, app: App, account: str) -> tuple[Choices, GitAccount]:
+        choices = self._choices(app)
+        listed: Sequence[GitAccount] = await self.accounts(app)
+        found = next((one for one in listed if one.id == account), None)
+        if choices is None or found is None:
+            raise NotFound("the backend has no such Git account")
+        return choices, found
+
+
+class _Kept:
+    """What was read a moment ago; several who want the same at once wait for one reading."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._found: dict[tuple[str, ...], tuple[float, asyncio.Future[Any]]] = {}
+
+    def put(self, key: tuple[str, ...], found: Any) -> None:
+        """Keep what was read anew."""
+        known: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        known.set_result(found)
+        self._keep(key, known)
+
+    async def get(self, key: tuple[str, ...], read: Callable[[], Awaitable[T]]) -> T:
+        """What is known and fresh, or else what `read` finds; an error is not kept."""
+        at, known = self._found.get(key, (0.0, None))
+        if known is None or self._clock() - at > FRESH:
+            known = asyncio.ensure_future(read())
+            self._keep(key, known)
+        try:
+            found: T = await asyncio.shield(known)
+        except BridgeError:
+            if self._found.get(key, (0.0, None))[1] is known:
+                del self._found[key]
+            raise
+        return found
+
+    def _keep(self, key: tuple[str, ...], known: asyncio.Future[Any]) -> None:
+        self._found.pop(key, None)  # to the end, so that the oldest stand first
+        self._found[key] = (self._clock(), known)
+        if len(self._found) > MOST_KEPT:
+            del self._found[next(iter(self._found))]
+
+
+# ── What somebody has agreed to in a chat is carried out; the body of a durable flow ────────────
+
+log = logging.getLogger(__name__)
+
+Sleep = Callable[[float], Awaitable[None]]
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
+"""Seconds between two tries; doubled each time."""
+
+FORGOTTEN = "Rejected: what was asked is not kept any more: open the dialog again"
+
+UNANSWERED = 5
+"""Tries without a clear answer, after which somebody has to look."""
+
+
+class Configuring:
+    """Carries out changes that were agreed to in a chat."""
+
+    def __init__(
+        self,
+        configurers: Mapping[str, Configurer],
+        inbox: Inbox,
+        journal: Journal,
+        seal: Seal,
+        permits: Permits,
+        clock: Clock,
+        *,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            configurers: by the name of a backend.
+            permits: asked again before anything is written: rights may be gone by then.
+        """
+        self._configurers = configurers
+        self._inbox = inbox
+        self._journal = journal
+        self._seal = seal
+        self._permits = permits
+        self._clock = clock
+        self._sleep = sleep
+
+    async def run(self, steps: Steps, id_: str) -> None:
+        """The flow; `id_` holds the asking delivery's seq and the app."""
+        text, _, app_id = id_.partition(".")
+        await steps.run("configure", lambda: self._surely(int(text), app_id))
+
+    async def _surely(self, seq: int, app_id: str) -> None:
+        """Try until it is made, or never will be."""
+        pause, unanswered = FIRST_PAUSE, 0
+        while True:
+            try:
+                trouble = await self._once(seq, app_id, give_up=unanswered >= UNANSWERED)
+            except Unreachable as error:  # our own stores
+                log.warning("a change waits", extra={"seq": seq, "why": str(error)})
+                trouble = error
+            if trouble is None:
+                return
+            unanswered += isinstance(trouble, Unanswered)
+            asked = trouble.retry_after if isinstance(trouble, Unreachable) else None
+            await self._sleep(asked or pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _once(self, seq: int, app_id: str, *, give_up: bool) -> BridgeError | None:
+        """One try; what keeps it from being made for now, None once it is over."""
+        note = await self._journal.change_of(seq)
+        if note is not None and note.over:
+            return None
+        if (asked := await self._asked(seq)) is None:
+            await self._settle(seq, note or self._first(seq, app_id), FORGOTTEN)
+            return None
+        if note is None:
+            note = replace(
+                self._first(seq, app_id),
+                by=_by(asked),
+                what=str(asked.action),
+                app=asked.app or app_id,
+            )
+        trouble: BridgeError | None = None
+        try:
+            note = await self._make(asked, note)
+            outcome = DONE
+        except (Unreachable, Unanswered) as error:
+            trouble = None if give_up and isinstance(error, Unanswered) else error
+            outcome = _refusal(error) if trouble is None else f"{WAITS}the backend: {error}"
+        except BridgeError as error:
+            outcome = _refusal(error)
+        except Exception as error:  # a bug; whoever asked has to hear of it all the same
+            log.exception("a change failed inside", extra={"seq": seq})
+            outcome = f"{UNKNOWN}: the bridge failed inside ({type(error).__name__})"
+        await self._settle(seq, note, outcome)
+        if trouble is None:
+            await self._journal.drop_draft(asked.draft)
+        return trouble
+
+    async def _make(self, asked: Asked, note: Audited) -> Audited:
+        """Make what is asked; returns its note, which is kept before."""
+        app = await self._journal.app(asked.target)
+        if app is None:
+            raise NotFound(f"there is no app {asked.app or asked.target} any more")
+        configurer = self._configurers.get(app.backend)
+        if configurer is None:
+            raise Rejected(f"there is no backend {app.backend} any more")
+        if (why_not := await self._permits(asked.person, app, asked.channel)) is not None:
+            raise Rejected(why_not)
+        if note.undoing:  # it was begun before
+            undoing = read_undoing(json.loads(self._seal.open(note.undoing)))
+        else:
+            undoing, noted = await self._begin(configurer, app, asked, note)
+            note = replace(noted, number=await self._journal.audit(noted))
+        await configurer.carry_out(app, undoing, by=note.by)
+        return note
+
+    async def _begin(
+        self, configurer: Configurer, app: App, asked: Asked, note: Audited
+    ) -> tuple[Undoing, Audited]:
+        """What shall be made of what, and its note."""
+        match asked.action:
+            case Action.DISCONNECT if not asked.draft:  # kept by a release that showed no view
+                plan = await configurer.plan(app, NoSource())
+            case Action.CONFIGURE | Action.DISCONNECT:
+                what, undoing = await self._drafted(asked)
+                changed = difference(undoing.before, undoing.after)
+                sealed = configurer.sealed(undoing)
+                return undoing, replace(note, what=what, difference=changed, undoing=sealed)
+            case _:
+                plan = await self._undone(configurer, app, asked)
+        return plan.undoing, configurer.note(plan, by=note.by, seq=note.seq)
+
+    async def _undone(self, configurer: Configurer, app: App, asked: Asked) -> Plan:
+        if not asked.draft.isdecimal():
+            raise Rejected("it is not said which change to undo")
+        return await configurer.plan_undo(app, int(asked.draft[:9]))
+
+    async def _drafted(self, asked: Asked) -> tuple[str, Undoing]:
+        """What was shown to the person, about this very app."""
+        sealed = await self._journal.draft(asked.draft)
+        form = json.loads(self._seal.open(sealed)) if sealed else {}
+        if form.get("app") != asked.target:
+            raise Rejected("what was agreed to is not kept any more: open the dialog again")
+        return str(form["what"]), read_undoing(form["undoing"])
+
+    async def _asked(self, seq: int) -> Asked | None:
+        """What was asked; None where it is not kept any more, or can't be read."""
+        delivery = await self._inbox.get(seq)
+        if delivery is None:
+            return None
+        try:
+            body = delivery.body
+            return None if body is None else parse_command(delivery.event, body)
+        except (MalformedPayload, Rejected) as error:
+            log.warning("a change can't be read", extra={"seq": seq, "why": str(error)})
+            return None
+
+    def _first(self, seq: int, app_id: str) -> Audited:
+        """The note of a change of which nothing more is known yet."""
+        return Audited(self._clock(), CHAT_HOST, "configure", app_id, app_id, (), seq=seq)
+
+    async def _settle(self, seq: int, note: Audited, outcome: str) -> None:
+        """Note what became of it, beside what was noted of it before."""
+        kept = await self._journal.change_of(seq)
+        if kept is None:
+            await self._journal.audit(replace(note, outcome=outcome))
+        elif kept.outcome != outcome:
+            await self._journal.settle(kept.number, outcome)
+
+
+def _by(asked: Asked) -> str:
+    return f"{asked.actor} ({asked.person})" if asked.person else asked.actor
+
+
+def _refusal(error: BridgeError) -> str:
+    """Why it was not made, for the audit and for people; with what others have changed."""
+    words = f"{type(error).__name__}: {error}"
+    if isinstance(error, Overtaken | NotKept):
+        words += f" ({'; '.join(lines_of(error.changed))})"
+    return words

@@ -1,0 +1,408 @@
+"""Configuring an app: read, merge, show, read again, write, read back.
+
+A save at the backend replaces what it does not name, so two people who change one app at a
+time could undo each other's work unseen. What is written is what was shown, on top of what
+was read; whatever has changed in between is refused with the difference.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+from bridge.core.apps import App
+from bridge.core.configuration.configuration import changes
+from bridge.core.configuration.difference import (
+    Changed,
+    Configured,
+    Undoing,
+    difference,
+    only,
+    read_undoing,
+    written,
+)
+from bridge.core.configuration.merge import Wanted, merge
+from bridge.core.configuration.plan import (
+    Plan,
+    back_to,
+    going_on,
+    odd_names,
+    overruled,
+    stray,
+    words_of,
+)
+from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered
+from bridge.core.lifecycle import Deployment
+from bridge.core.matching.lint import lint
+from bridge.core.matching.watch_paths import Semantics
+from bridge.core.rules import RuleBook
+from bridge.ports.backends import (
+    Backend,
+    BackendDeployment,
+    Configures,
+    Progress,
+    QueuedJob,
+    read_apps,
+)
+from bridge.ports.chats import Seal
+from bridge.ports.clock import Clock, Wake
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import DONE, Audited, Target
+
+
+class Noted:
+    """Notes a change before it is made, and what became of it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        note: Audited,
+        shown: Callable[[Audited], Sequence[Target]] = lambda _: (),
+    ) -> None:
+        self._journal = journal
+        self._note = note
+        self._shown = shown
+
+    async def __aenter__(self) -> None:
+        self._note = replace(self._note, number=await self._journal.audit(self._note))
+        if targets := self._shown(self._note):
+            await self._journal.want(targets)
+
+    async def __aexit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            await self._journal.settle(self._note.number, "done")
+        elif isinstance(error, BridgeError):
+            await self._journal.settle(self._note.number, f"{type(error).__name__}: {error}")
+        # Anything else cuts it off: the note stays as begun, which is what is known.
+
+
+# ── What keeps a change of an app's configuration from being what somebody has agreed to ────────
+
+
+class Overtaken(Rejected):
+    """Somebody else has changed the app in between.
+
+    Attributes:
+        changed: what they have changed.
+    """
+
+    def __init__(self, app: App, changed: tuple[Changed, ...]) -> None:
+        names = ", ".join(one.field for one in changed)
+        super().__init__(
+            f"{app.label} was changed by somebody else in between ({names}): nothing was"
+            " written; look at it, and ask again"
+        )
+        self.changed = changed
+
+
+class NotKept(BridgeError):
+    """The backend took the change, but has something else than what was written.
+
+    Attributes:
+        changed: by field what was wanted and what there is.
+    """
+
+    def __init__(self, app: App, changed: tuple[Changed, ...]) -> None:
+        names = ", ".join(one.field for one in changed)
+        super().__init__(
+            f"{app.label} was written, but reads back differently ({names}): look at it in the"
+            " backend"
+        )
+        self.changed = changed
+
+
+# ── Clearing an app's logs: only while nothing of it is deployed ────────────────────────────────
+
+_HARM = (
+    "clearing deletes the app's whole log folder, and a build that fails without its log stays"
+    " `running` in the backend until that restarts"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What clearing an app's deployments did: their records always stay.
+
+    Attributes:
+        removed: ids of the deployments whose logs were there before and are gone now.
+        kept: ids of those whose logs are still there.
+    """
+
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def check_nothing_open(
+    app: App,
+    ours: Sequence[Deployment],
+    records: Sequence[BackendDeployment],
+    queue: Sequence[QueuedJob] | None,
+) -> None:
+    """Raise Rejected while a deployment of the app is open, with the remedy.
+
+    Args:
+        ours: the bridge's open deployments, of all apps.
+        records: the backend's deployments of this app.
+        queue: the backend's jobs, of all apps; None where it is too old to tell.
+    """
+    jobs = [job for job in queue or () if job.app == app.id]
+    open_here = [one for one in ours if one.app_id == app.id]
+    # What is built has a job: a record that runs without one was never closed, and never will be.
+    runs = queue is None and any(one.status is Progress.RUNNING for one in records)
+    why = (
+        "is being built"
+        if runs or any(job.active for job in jobs)
+        else "waits in the backend's queue"
+        if jobs
+        else f"is {open_here[0].state} here"
+        if open_here
+        else None
+    )
+    if why is not None:
+        raise Rejected(
+            f"a deployment of {app.label} {why}; {_HARM}: wait for its end, or cancel it"
+            f" (`dokploy-bridge cancel {app.label}`), and clear then"
+        )
+
+
+# ── Configuring an app: read, merge, show, read again, write, read back ─────────────────────────
+
+log = logging.getLogger(__name__)
+
+NEWEST = 20
+"""Changes of an app among which the one to undo is looked for."""
+
+
+@runtime_checkable
+class Configurable(Backend, Configures, Protocol):
+    """A backend whose apps can be configured."""
+
+
+class Configurer:
+    """Changes how the apps of one backend are configured."""
+
+    def __init__(
+        self,
+        backend: Configurable,
+        journal: Journal,
+        clock: Clock,
+        *,
+        book: RuleBook = (),
+        semantics: Semantics = "exclude",
+        seal: Seal | None = None,
+        wake: Wake = lambda: None,
+        shown: Callable[[Audited], Sequence[Target]] = lambda _: (),
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            book: the rules of `bridge.yaml`, which win over those that are set here.
+            seal: what keeps a change to be undone; without it none can be.
+            wake: called after a change, where a catalog in this process wants to know.
+            shown: where a change is told that `apply` makes; planned when it begins, so that no
+                change is made that nobody hears of.
+        """
+        self._backend = backend
+        self._journal = journal
+        self._clock = clock
+        self._book = book
+        self._semantics = semantics
+        self._seal = seal
+        self._wake = wake
+        self._shown = shown
+
+    async def now(self, app: App) -> Configured:
+        """How the app is configured at this moment."""
+        return Configured(await self._backend.saved(app), await self._journal.rules(app.id))
+
+    async def plan(self, app: App, wanted: Wanted) -> Plan:
+        """What a change would do; nothing is written.
+
+        Raises:
+            Rejected: it can't be; names the field, the value and the remedy.
+        """
+        before = await self.now(app)
+        after = merge(before, wanted)
+        changed = difference(before, after)
+        new_paths = any(one.field == "watch_paths" for one in changed)
+        return Plan(
+            app=app,
+            what=words_of(wanted),
+            wanted=wanted,
+            before=before,
+            after=after,
+            difference=changed,
+            findings=tuple(lint(after.saved.watch_paths, self._semantics)) if new_paths else (),
+            remarks=(
+                *overruled(app, changed, self._book),
+                *odd_names(changed),
+                *self._not_undone(changed),
+            ),
+        )
+
+    async def plan_undo(self, app: App, number: int | None = None) -> Plan:
+        """How a change of an app would be undone: that one, or its newest; nothing is written.
+
+        Raises:
+            NotFound: there is nothing to undo.
+            Rejected: what was kept of it is not enough, and why.
+            Overtaken: somebody has changed the same part since, and what.
+        """
+        note = await self._to_undo(app, number)
+        undoing = self.undoing_of(note)
+        now = await self.now(app)
+        if between := difference(undoing.after, only(now, undoing.part)):
+            raise Overtaken(app, between)
+        return back_to(app, undoing, now, note.number)
+
+    def undoing_of(self, note: Audited) -> Undoing:
+        """What a change has made of what; raises Rejected where that is not known (any more)."""
+        if not note.undoing or self._seal is None:
+            raise Rejected(
+                f"the change {note.number} of {note.app} was kept without what was before"
+            )
+        undoing = read_undoing(json.loads(self._seal.open(note.undoing)))
+        if not undoing.savable:
+            raise Rejected(
+                f"the source that {note.app} had before can't be saved from here: set it in the"
+                " backend"
+            )
+        return undoing
+
+    async def apply(self, plan: Plan, *, by: str) -> Configured:
+        """Write what was planned; returns what the backend has now.
+
+        Raises:
+            Overtaken: somebody else was faster; nothing was written.
+            NotKept: it was written and reads back differently.
+            Refused, Unreachable, Unanswered: as the backend raises them.
+        """
+        if plan.empty:
+            return plan.before
+        if between := difference(plan.before, await self.now(plan.app)):
+            raise Overtaken(plan.app, between)
+        async with Noted(self._journal, self.note(plan, by=by), self._shown):
+            return await self._make(plan, by)
+
+    def note(self, plan: Plan, *, by: str, seq: int | None = None) -> Audited:
+        """The note of a change, before it is made."""
+        note = self._note(plan.app, plan.what, by, plan.difference)
+        return replace(note, undoing=self.sealed(plan.undoing), undoes=plan.undoes, seq=seq)
+
+    def _not_undone(self, changed: Sequence[Changed]) -> Iterator[str]:
+        """Say before a change that it can't be undone, and why."""
+        if self._seal is None or not changed:
+            return
+        try:
+            self._seal.close("")
+        except Rejected as error:
+            yield f"this can't be undone, since what was before may hold secrets: {error}"
+
+    def sealed(self, undoing: Undoing) -> str:
+        """What makes a change, and undoes it, in a form that may be kept; "" without a seal."""
+        if self._seal is None:
+            return ""
+        try:
+            return self._seal.close(json.dumps(written(undoing)))
+        except Rejected as error:  # without a key a change is made all the same
+            log.warning("a change is kept so that it can't be undone", extra={"why": str(error)})
+            return ""
+
+    async def carry_out(self, app: App, undoing: Undoing, *, by: str) -> Configured:
+        """Make a change that was noted before, or what of it is not made yet.
+
+        Raises:
+            As `apply`; Overtaken where something is neither as it was nor as it shall be.
+        """
+        now = await self.now(app)
+        if others := stray(undoing, now):
+            raise Overtaken(app, others)
+        plan = going_on(app, undoing, now)
+        return now if plan.empty else await self._make(plan, by)
+
+    async def _make(self, plan: Plan, by: str) -> Configured:
+        try:
+            await self._write(plan, by)
+        except Unanswered:  # it may have arrived: look instead of asking again
+            if difference(plan.after, await self._read_back(plan, strict=False)):
+                raise
+        found = await self._read_back(plan)
+        await self._publish(plan.app)
+        return found
+
+    async def _publish(self, app: App) -> None:
+        """Let every process decide by the app as it is now, or by the next reading of all."""
+        try:
+            found = await read_apps(self._backend, [app])
+            await self._journal.renew_apps(found, gone=() if found else (app.id,))
+        except BridgeError as error:  # the change is made all the same
+            fields = {"app": app.label, "why": str(error)}
+            log.warning("a changed app can't be read back into the journal", extra=fields)
+        self._wake()
+
+    async def _to_undo(self, app: App, number: int | None) -> Audited:
+        newest = await self._journal.audited(limit=NEWEST, app_id=app.id)
+        if number is None:
+            fits = [note for note in newest if note.outcome == DONE and note.what != "clear"]
+        else:
+            found = await self._journal.change(number)
+            fits = [found] if found is not None and found.app_id == app.id else []
+        if not fits:
+            raise NotFound(f"there is no change of {app.label} to undo")
+        if fits[0].outcome != DONE:
+            raise Rejected(f"the change {fits[0].number} of {app.label} was never made")
+        return fits[0]
+
+    async def check_clearable(self, app: App) -> None:
+        """Raise Rejected while a deployment of the app is open, here or at the backend."""
+        ours = await self._journal.open_deployments()
+        records = await self._backend.deployments(app)
+        check_nothing_open(app, ours, records, await self._backend.queue())
+
+    async def clear(self, app: App, *, by: str) -> Cleared:
+        """Delete the app's log folder, and say whose logs are gone.
+
+        Raises:
+            Rejected: a deployment of the app is open; nothing was deleted.
+        """
+        await self.check_clearable(app)
+        before = await self._with_logs(app)
+        async with Noted(self._journal, self._note(app, "clear", by, ())):
+            await self._backend.clear_deployments(app)
+        after = set(await self._with_logs(app))
+        return Cleared(
+            tuple(id_ for id_ in before if id_ not in after),
+            tuple(id_ for id_ in before if id_ in after),
+        )
+
+    def _note(self, app: App, what: str, by: str, changed: tuple[Changed, ...]) -> Audited:
+        return Audited(self._clock(), by, what, app.id, app.label, changed)
+
+    async def _write(self, plan: Plan, by: str) -> None:
+        app, old, new = plan.app, plan.before.saved, plan.after.saved
+        backend = self._backend
+        if old.row and new.row and (fields := changes(old.row, new.row)):
+            await backend.write_source(app, fields)
+        if new.build != old.build and new.build is not None:
+            await backend.save_build_type(app, new.build)
+        if new.environment != old.environment:
+            await backend.save_environment(app, new.environment)
+        if plan.after.rules != plan.before.rules:
+            await self._journal.save_rules(app.id, plan.after.rules, by=by)
+
+    async def _read_back(self, plan: Plan, *, strict: bool = True) -> Configured:
+        try:
+            found = await self.now(plan.app)
+        except BridgeError as error:
+            raise Unanswered(
+                self._backend.name,
+                f"the change was sent, but can't be read back: {error}",
+            ) from error
+        if strict and (unkept := difference(plan.after, found)):
+            raise NotKept(plan.app, unkept)
+        return found
+
+    async def _with_logs(self, app: App) -> list[str]:
+        found: list[BackendDeployment] = await self._backend.deployments(app)
+        return [one.id for one in found if (await self._backend.log_tail(one, 1)).strip()]

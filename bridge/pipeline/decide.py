@@ -1,0 +1,408 @@
+"""What deliveries lead to: decisions, the deployments that they wish for, and who is shown.
+
+Plain functions of what is known at one moment; they run in a thread.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from bridge.core.apps import App, unused
+from bridge.core.decision import Decision, Matcher, Policy, Reason, because, decide, noted
+from bridge.core.events import (
+    CONFIGURING,
+    Action,
+    Asked,
+    Ignored,
+    PullRequestOpened,
+    Ref,
+    RefKind,
+    RefPushed,
+)
+from bridge.core.lifecycle import Deployment, deployment_id
+from bridge.pipeline.catalog import LOOK_AGAIN, Catalog, Snapshot, apps_of
+from bridge.pipeline.changes import Decided as ByItsList
+from bridge.pipeline.changes import Views
+from bridge.pipeline.freshness import Freshness, Pushed
+from bridge.pipeline.meaning import Meaning, author_of, trigger_of, wished
+from bridge.ports.clock import Clock
+from bridge.ports.feedback import LatePlanner, Occasion, Planner
+from bridge.ports.flows import Flows
+from bridge.ports.inbox import Delivery, DeliveryState, Finished
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import Outcome, PushSeen, Recorded, ref_key
+
+Tags = dict[str, list[str]]
+"""Names of tags by app id."""
+
+SeenBySeq = Mapping[int, Mapping[str, RefPushed]]
+"""Pushes as single apps see them, by delivery and app; elsewhere they are seen as they came."""
+
+Decided = tuple[Outcome | None, Finished]
+"""What a delivery led to, if to anything, and how far it has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is known when deliveries are decided.
+
+    Attributes:
+        tags: that apps have been deployed for; learns what is decided.
+        salt: random, for the tokens of what is decided now.
+        remark: says how old the record of an app is that a decision stands on, where it matters.
+    """
+
+    snapshot: Snapshot
+    tags: Tags
+    now: float
+    salt: str
+    remark: Callable[[App, Decision], str] = lambda _app, _decision: ""
+
+
+class Deciding:
+    """Decides what deliveries lead to."""
+
+    def __init__(self, catalog: Catalog, policy: Policy, plan: Planner) -> None:
+        """Take the parts; `plan` says where what deliveries lead to is shown."""
+        self._catalog = catalog
+        self._policy = policy
+        self._plan = plan
+
+    def outcomes(
+        self, meanings: Sequence[Meaning], moment: Moment, views: SeenBySeq
+    ) -> list[Decided]:
+        """What each delivery leads to, in their order."""
+        found = [self._outcome(meaning, moment, views) for meaning in meanings]
+        return [
+            (outcome and self._with_targets(meaning, outcome), end)
+            for meaning, (outcome, end) in zip(meanings, found, strict=True)
+        ]
+
+    def _with_targets(self, meaning: Meaning, outcome: Outcome) -> Outcome:
+        """The outcome with the places that will show it."""
+        event = meaning.event
+        assert not isinstance(event, Ignored | PullRequestOpened)
+        asked = event if isinstance(event, Asked) else meaning.asked
+        found = (self._catalog.get(decision.app_id) for decision in outcome.decisions)
+        apps = {app.id: app for app in found if app is not None}
+        targets = self._plan(Occasion(event, asked, outcome, apps))
+        return replace(outcome, targets=tuple(targets))
+
+    def _decisions(
+        self, push: RefPushed, moment: Moment, views: Mapping[str, RefPushed]
+    ) -> list[tuple[App, Decision]]:
+        """The decision for each app of the repository."""
+        tags = moment.tags
+        matchers: dict[int, Matcher] = {}
+        found = []
+        for app in apps_of(moment.snapshot, push.repository):
+            seen = views.get(app.id, push)
+            if (matcher := matchers.get(id(seen))) is None:
+                matcher = matchers[id(seen)] = self._catalog.watched.matcher(seen)
+            decision = decide(
+                seen, app, self._policy, deployed_tags=tags.get(app.id, ()), matcher=matcher
+            )
+            if decision.reason is Reason.REPOSITORY_MISMATCH:
+                continue
+            if decision.deploy and push.ref.kind is RefKind.TAG:
+                tags.setdefault(app.id, []).append(push.ref.name)
+            found.append((app, noted(decision, moment.remark(app, decision))))
+        return found
+
+    def _outcome(self, meaning: Meaning, moment: Moment, views: SeenBySeq) -> Decided:
+        event, delivery = meaning.event, meaning.delivery
+        if isinstance(event, Ignored):
+            return None, done(delivery, DeliveryState.IGNORED, event.reason)
+        if isinstance(event, PullRequestOpened):
+            why = "there is nothing to show on it"
+            if not apps_of(moment.snapshot, event.repository):
+                # The apps are not read anew for it, as they are for a push.
+                why = f"no known app deploys from {_where(event)}"
+            return None, done(delivery, DeliveryState.IGNORED, f"{was_opened(event)} {why}")
+        if isinstance(event, Asked):
+            return self._obey(delivery, event, moment)
+        decisions = self._decisions(event, moment, views.get(delivery.seq, {}))
+        if not decisions:
+            why = unused(event.repository.name, event.repository.host)
+            return None, done(delivery, DeliveryState.IGNORED, why)
+        trigger = trigger_of(meaning)
+        outcome = Outcome(
+            seq=delivery.seq,
+            delivery=delivery.id,
+            decisions=tuple(decision for _, decision in decisions),
+            deployments=tuple(
+                wished(delivery, app, Action.DEPLOY, trigger, moment.salt, moment.now, event)
+                for app, decision in decisions
+                if decision.deploy
+            ),
+            push=PushSeen(
+                ref_key(event.repository, event.ref),
+                event.before,
+                event.after,
+                event.found,
+                "" if event.deleted else event.moment,
+                repository=event.repository.name,
+                author=author_of(event),
+            ),
+            explicit=meaning.asked is not None,
+        )
+        return outcome, done(delivery, DeliveryState.DECIDED)
+
+    def _obey(self, delivery: Delivery, asked: Asked, moment: Moment) -> Decided:
+        app = self._catalog.get(asked.target)
+        if app is None:
+            why = f"there is no app {asked.app or asked.target} (any more)"
+            # Recorded all the same: whoever asked by chat has been told that it will be done.
+            outcome = Outcome(delivery.seq, delivery.id, (), explicit=True)
+            return outcome, done(delivery, DeliveryState.FAILED, why)
+        reason = Reason.ASKED
+        what_for = ""
+        if asked.action is Action.CANCEL:
+            reason = Reason.CANCEL_ONE_ASKED if asked.deployment else Reason.CANCEL_ASKED
+            what_for = " one deployment" if asked.deployment else ""
+        elif asked.action in CONFIGURING:
+            reason = Reason.CONFIGURE_ASKED
+        decision = because(app, reason, f"{asked.actor} asked to {asked.action}{what_for}")
+        what = (asked.action, asked.actor, moment.salt, moment.now)
+        deployments = (wished(delivery, app, *what),) if decision.deploy else ()
+        outcome = Outcome(delivery.seq, delivery.id, (decision,), deployments, explicit=True)
+        return outcome, done(delivery, DeliveryState.DECIDED)
+
+
+def was_opened(event: PullRequestOpened) -> str:
+    """Return how what is said of a pull request begins."""
+    return f"pull request {event.number} was opened:"
+
+
+def _where(event: RefPushed | PullRequestOpened) -> str:
+    return f"{event.repository.name} on {event.repository.host}"
+
+
+def done(delivery: Delivery, state: DeliveryState, error: str | None = None) -> Finished:
+    """How far a delivery has come."""
+    return Finished(
+        delivery.seq, delivery.host, delivery.id, state, error, attempts=delivery.attempts
+    )
+
+
+# ── Deciding a batch and recording what it leads to, in one moment and all or nothing ───────────
+
+TAGS_LEASE, TAGS_LEASE_SECONDS, TAGS_LEASE_PAUSE = "tags", 15.0, 0.05
+"""Held by the one process that decides tags of apps which take only newer ones."""
+
+
+class Recording:
+    """Decides what deliveries mean, and keeps what comes of it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        catalog: Catalog,
+        deciding: Deciding,
+        clock: Clock,
+        *,
+        window: float,
+        freshness: Freshness,
+        views: Views | None = None,
+        owner: str = "solo",
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            freshness: has apps read anew that may have changed.
+            window: seconds in which the same push, brought by two hooks, deploys once.
+            views: finds the files that pushes do not list; None: they stay unknown.
+            owner: this process among those that share the stores.
+        """
+        self._journal = journal
+        self._catalog = catalog
+        self._deciding = deciding
+        self._clock = clock
+        self._window = window
+        self._freshness = freshness
+        self._views = views
+        self._owner = owner
+
+    async def record(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
+        """The outcomes, once they are in the journal, and what follows from them."""
+        async with self._alone(bool(self._only_newer(meanings))):
+            return await self._recorded(meanings)
+
+    async def _recorded(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
+        outcomes, moment = await self._decided(meanings)
+        settled = await self._freshness.settle(_pushes(meanings, outcomes))
+        ready = [one for one in meanings if one.delivery.seq not in settled.waiting]
+        # What was read while this was decided may have passed for known already.
+        if settled.anew or self._catalog.snapshot is not moment.snapshot:
+            outcomes, moment = await self._decided(ready)
+        if self._views is not None:
+            outcomes = await self._seen_exactly(self._views, ready, outcomes, moment)
+        recorded = await self._journal.record(
+            [outcome for outcome, _ in outcomes if outcome is not None],
+            window=self._window,
+        )
+        why = "reading anew the apps that may deploy it"
+        later = [
+            _postponed(one, why, self._clock() + LOOK_AGAIN)
+            for one in meanings
+            if one.delivery.seq in settled.waiting
+        ]
+        return outcomes + later, recorded
+
+    async def _decided(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Moment]:
+        """Decide on what is known now."""
+        tags = await self._deployed_tags(meanings)
+        snapshot, now = self._catalog.snapshot, self._clock()
+        moment = Moment(snapshot, tags, now, secrets.token_hex(16), self._freshness.remark)
+        return await asyncio.to_thread(self._deciding.outcomes, meanings, moment, {}), moment
+
+    @asynccontextmanager
+    async def _alone(self, needed: bool) -> AsyncIterator[None]:
+        """Whether a tag is the newest depends on those that other processes decide just now."""
+        lease = (TAGS_LEASE, self._owner)
+        while needed and not await self._journal.hold(*lease, TAGS_LEASE_SECONDS):  # noqa: ASYNC110 - its holder is another process
+            await asyncio.sleep(TAGS_LEASE_PAUSE)
+        try:
+            yield
+        finally:
+            if needed:
+                await self._journal.release(*lease)
+
+    async def _deployed_tags(self, meanings: Sequence[Meaning]) -> Tags:
+        """The tags that apps which take only newer ones have been deployed for."""
+        apps = self._only_newer(meanings)
+        return await self._journal.deployed_tags(sorted(apps)) if apps else {}
+
+    def _only_newer(self, meanings: Sequence[Meaning]) -> set[str]:
+        """The apps among those concerned by tags that take only newer ones."""
+        return {
+            app.id
+            for meaning in meanings
+            if isinstance(meaning.event, RefPushed) and meaning.event.ref.kind is RefKind.TAG
+            for app in self._catalog.of(meaning.event.repository)
+            if app.rules.only_newer
+        }
+
+    async def _seen_exactly(
+        self,
+        views: Views,
+        meanings: Sequence[Meaning],
+        outcomes: Sequence[Decided],
+        moment: Moment,
+    ) -> list[Decided]:
+        """The outcomes, decided again where a push's own list of files is not enough.
+
+        Those whose host has to be asked first come again a little later.
+        """
+        pushes = [
+            ByItsList(meaning.delivery.seq, meaning.event, outcome.decisions)
+            for meaning, (outcome, _) in zip(meanings, outcomes, strict=True)
+            if isinstance(meaning.event, RefPushed) and outcome is not None
+        ]
+        seen = await views.of(pushes)
+        found = {outcome[1].seq: outcome for outcome in outcomes}
+        again = [meaning for meaning in meanings if meaning.delivery.seq in seen.views]
+        # Only pushes to branches are among these, so no tag is learned twice.
+        for outcome in await asyncio.to_thread(self._deciding.outcomes, again, moment, seen.views):
+            found[outcome[1].seq] = outcome
+        for meaning in meanings:
+            if (pause := seen.waiting.get(meaning.delivery.seq)) is not None:
+                why = f"asking {meaning.delivery.host} which files have changed"
+                found[meaning.delivery.seq] = _postponed(meaning, why, moment.now + pause)
+        return list(found.values())
+
+
+def _pushes(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> list[Pushed]:
+    return [
+        Pushed(
+            meaning.delivery.seq,
+            meaning.event.repository,
+            meaning.delivery.received_at,
+            {one.app_id: one for one in outcome.decisions} if outcome is not None else {},
+        )
+        for meaning, (outcome, _) in zip(meanings, outcomes, strict=True)
+        if isinstance(meaning.event, RefPushed)
+    ]
+
+
+def _postponed(meaning: Meaning, why: str, due_at: float) -> Decided:
+    """Return a delivery to the inbox, to come again."""
+    return None, replace(done(meaning.delivery, DeliveryState.KEPT, why), due_at=due_at)
+
+
+# ── What carries out that which was decided: one flow for each deployment, and for each wish ────
+
+DEPLOYMENT_FLOW = "deployment"
+CANCEL_FLOW = "cancel"
+CANCEL_ONE_FLOW = "cancel one"
+CONFIGURE_FLOW = "configure"
+OTHER_FLOWS = {Action.CANCEL: CANCEL_FLOW} | dict.fromkeys(CONFIGURING, CONFIGURE_FLOW)
+
+
+class Starting:
+    """Starts flows, each once however often it is asked for."""
+
+    def __init__(self, flows: Flows) -> None:
+        self._flows = flows
+
+    async def resume(self, going: Iterable[Deployment]) -> list[str]:
+        """See to it that each of these has a flow that goes on; returns those given up."""
+        return await self._flows.ensure(DEPLOYMENT_FLOW, {one.id: one.app_id for one in going})
+
+    async def follow(self, recorded: Recorded) -> None:
+        """Deploy what was decided, and take out of the queue what is superseded by it."""
+        await self._flows.drop(DEPLOYMENT_FLOW, recorded.drop)
+        for id_ in recorded.start:
+            await self._flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
+
+    async def other(self, meaning: Meaning) -> None:
+        """Start what a person asked for and what is no deployment."""
+        asked = meaning.event
+        if not isinstance(asked, Asked) or asked.action not in OTHER_FLOWS:
+            return
+        flow, about = OTHER_FLOWS[asked.action], asked.target
+        if asked.action is Action.CANCEL and asked.deployment:
+            flow, about = CANCEL_ONE_FLOW, asked.deployment
+        await self._flows.start(flow, deployment_id(meaning.delivery.seq, about), key=asked.target)
+
+
+# ── Pull requests that are opened after their pushes were decided: those show on them, too ──────
+
+SHOWN = "it gets the comment of what was pushed"
+
+
+class LateComments:
+    """Has pull requests shown what was pushed before they were opened."""
+
+    def __init__(self, journal: Journal, planners: Sequence[LatePlanner]) -> None:
+        self._journal = journal
+        self._planners = planners
+
+    async def want(self, meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> list[Decided]:
+        """Want what shows the pushes of pull requests that were opened; harmless when repeated.
+
+        Returns:
+            The outcomes; those of pull requests that get a comment say so.
+        """
+        shown = {
+            meaning.delivery.seq: f"{was_opened(meaning.event)} {SHOWN}"
+            for meaning in meanings
+            if isinstance(meaning.event, PullRequestOpened) and await self._wanted(meaning.event)
+        }
+        return [
+            (outcome, replace(end, error=shown.get(end.seq, end.error)))
+            for outcome, end in outcomes
+        ]
+
+    async def _wanted(self, opened: PullRequestOpened) -> bool:
+        """Whether there is something to show."""
+        key = ref_key(opened.repository, Ref(RefKind.BRANCH, opened.branch))
+        seqs = await self._journal.pushes_to(key, opened.commit)
+        if not seqs:
+            return False
+        decided = await self._journal.decisions(seqs)
+        targets = [target for plan in self._planners for target in plan(opened, decided)]
+        await self._journal.want(targets)
+        return bool(targets)

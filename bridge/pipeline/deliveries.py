@@ -1,0 +1,296 @@
+"""Step 2: a kept delivery → what it means → decisions → deployments asked for.
+
+Takes deliveries from the inbox in order, a batch at a time: finds their meaning and decides
+in a thread (pure), records the outcome in one transaction, starts the flows, and only then
+marks the deliveries done. A crash anywhere in between replays harmlessly.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bridge.core import trace
+from bridge.core.decision import Policy
+from bridge.core.errors import BridgeError, Unreachable
+from bridge.core.events import Asked, Event, Ignored, PullRequestOpened, RefPushed
+from bridge.core.lifecycle import State
+from bridge.pipeline.backpressure import Way
+from bridge.pipeline.catalog import Catalog
+from bridge.pipeline.changes import Views
+from bridge.pipeline.decide import Decided, Deciding, LateComments, Recording, Starting, done
+from bridge.pipeline.freshness import Freshness
+from bridge.pipeline.meaning import Attempts, Meaning, Reading
+from bridge.ports.clock import Clock
+from bridge.ports.feedback import LatePlanner, Planner
+from bridge.ports.flows import Flows
+from bridge.ports.githosts import GitHost, ParsesApart
+from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import Outcome
+
+log = logging.getLogger(__name__)
+
+NOISE = Ignored | PullRequestOpened
+
+
+def tell(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> None:
+    """Say what each led to; of what a host sends though nobody wants it, to who wants it all."""
+    noise = {one.delivery.seq for one in meanings if isinstance(one.event, NOISE)}
+    for outcome, end in outcomes:
+        if outcome is not None:
+            _tell(outcome)
+        elif end.state is DeliveryState.IGNORED:
+            _tell_ignored(end, logging.DEBUG if end.seq in noise else logging.INFO)
+
+
+def _tell_ignored(end: Finished, level: int) -> None:
+    """Say in the log that a delivery concerns nothing of ours."""
+    with trace.about(end.id):
+        log.log(level, "ignored", extra={"why": end.error})
+
+
+def _tell(outcome: Outcome) -> None:
+    """Say in the log what was decided: what deploys, or that nothing does.
+
+    Each app that is left alone is named only to who wants it all.
+    """
+    with trace.about(outcome.delivery):
+        if not any(one.deploy for one in outcome.decisions):
+            reasons = sorted({str(one.reason) for one in outcome.decisions})
+            what = {"apps": len(outcome.decisions), "reasons": ", ".join(reasons)}
+            log.info("nothing deploys", extra=what)
+        for one in outcome.decisions:
+            level = logging.INFO if one.deploy else logging.DEBUG
+            if log.isEnabledFor(level):
+                log.log(level, "decided", extra={"app": one.app, "reason": str(one.reason)})
+
+
+# ── Step 2: a kept delivery → what it means → decisions → deployments asked for ─────────────────
+
+GIVEN_UP = "the bridge failed at it again and again, which is a bug; its log says more"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to try.
+
+    Attributes:
+        batch: deliveries that are decided and recorded together.
+        poll: seconds between looks into the inbox for what another process kept.
+        window: seconds in which the same push, brought by two hooks, deploys once.
+        tries: how often a delivery is tried before it is parked as failed.
+        first_pause: seconds before the second try; doubled each time.
+        resume: seconds between two looks whether every open deployment goes on.
+    """
+
+    batch: int = 128
+    poll: float = 0.25
+    window: float = 600.0
+    tries: int = 8
+    first_pause: float = 1.0
+    resume: float = 30.0
+
+
+class Deliveries:
+    """Decides what the inbox keeps."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        journal: Journal,
+        flows: Flows,
+        catalog: Catalog,
+        hosts: Mapping[str, GitHost],
+        clock: Clock,
+        patience: Patience | None = None,
+        policy: Policy | None = None,
+        plan: Planner = lambda _: (),
+        late: Sequence[LatePlanner] = (),
+        views: Views | None = None,
+        *,
+        owner: str = "solo",
+        way: Way | None = None,
+        apart: ParsesApart | None = None,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            plan: says where what deliveries lead to is shown.
+            late: say where pull requests show what was pushed before they were opened.
+            views: finds the files that pushes do not list; None: they stay unknown.
+            owner: this process among those that share the stores.
+            way: gives way to those who keep, where this process does that as well.
+            apart: parses large bodies; None: they are parsed like small ones.
+        """
+        self._way = way
+        self._inbox = inbox
+        self._journal = journal
+        self._catalog = catalog
+        self._clock = clock
+        self._patience = patience or Patience()
+        self._reading = Reading(inbox, hosts, apart)
+        self._attempts = Attempts(inbox)
+        self._freshness = Freshness(catalog, clock)
+        self._recording = Recording(
+            journal,
+            catalog,
+            Deciding(catalog, policy or Policy(), plan),
+            clock,
+            window=self._patience.window,
+            freshness=self._freshness,
+            views=views,
+            owner=owner,
+        )
+        self._late = LateComments(journal, late)
+        self._starting = Starting(flows)
+        self._wake = asyncio.Event()
+        self._again_at = math.inf
+
+    def wake(self) -> None:
+        """Something was kept."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Decide as long as the process lives."""
+        resume_at = time.monotonic()
+        looked = False
+        while True:
+            self._wake.clear()  # before the drain: what comes during it wakes again
+            try:
+                if not looked:
+                    await self._attempts.look()
+                    looked = True
+                if time.monotonic() >= resume_at:
+                    await self.resume()
+                    resume_at = time.monotonic() + self._patience.resume
+                    await self._catalog.ready.wait()
+                await self.drain(until=resume_at)
+            except BridgeError as error:
+                log.warning("deliveries can't be decided", extra={"why": str(error)})
+                await asyncio.sleep(self._patience.first_pause)
+                continue
+            if time.monotonic() >= resume_at:
+                continue  # there may be more that is due
+            # Not wait_for: in Python 3.11 it swallows a cancel that comes together with a wake.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._until_next_look()):
+                    await self._wake.wait()
+
+    async def close(self) -> None:
+        """End what goes on for deliveries that are not decided yet."""
+        await self._freshness.close()
+
+    def _until_next_look(self) -> float:
+        """Return the seconds until a look: as ever, or when one comes again that was postponed."""
+        left = self._again_at - self._clock()
+        if left <= 0:  # it has come
+            self._again_at, left = math.inf, math.inf
+        return min(left, self._patience.poll)
+
+    async def resume(self) -> None:
+        """See to it that every deployment that has not ended has a flow that goes on."""
+        going = {one.id: one for one in await self._journal.open_deployments()}
+        for id_ in await self._starting.resume(going.values()):
+            log.error("a deployment is given up", extra={"deployment": id_, "why": GIVEN_UP})
+            may_run = going[id_].intent_at is not None
+            await self._journal.move(id_, State.UNKNOWN if may_run else State.FAILED, GIVEN_UP)
+
+    async def drain(self, *, until: float = math.inf) -> None:
+        """Decide all that is due; begin nothing after `until`, by the monotonic clock."""
+        while time.monotonic() < until:
+            if not (batch := await self._inbox.due(self._clock(), self._at_once())):
+                return
+            began = time.monotonic()
+            for some in self._attempts.apart(batch):
+                await self._handle(await self._attempts.begin(some))
+            if self._way is not None:
+                await self._way.give(time.monotonic() - began)
+
+    def _at_once(self) -> int:
+        most = self._patience.batch
+        return most if self._way is None else self._way.batch(most)
+
+    async def _handle(self, batch: Sequence[Delivery]) -> None:
+        if not batch:
+            return
+        try:
+            finished = await self._decide(batch)
+            await self._inbox.finish(finished)
+            again = [one.due_at for one in finished if one.state is DeliveryState.KEPT]
+            self._again_at = min([self._again_at, *again])
+        except Unreachable:
+            raise  # our own stores are away: nobody's fault among these, so all of them wait
+        except Exception as error:  # a bug, or what no answer foresaw: it is one delivery's fault
+            if len(batch) > 1:
+                why = {"count": len(batch), "why": type(error).__name__}
+                log.warning("deliveries can't be decided together; each is tried alone", extra=why)
+                for delivery in batch:
+                    await self._handle(await self._attempts.begin([delivery]))
+                return
+            with trace.about(batch[0].id):
+                log.exception("a delivery could not be decided")
+            await self._inbox.finish([self._again(batch[0], error)])
+
+    async def _decide(self, batch: Sequence[Delivery]) -> list[Finished]:
+        await self._catalog.follow()  # what another process has read or changed
+        finished: list[Finished] = []
+        meanings: list[Meaning] = []
+        for delivery, found in zip(batch, await self._reading.meanings(batch), strict=True):
+            if isinstance(found, str):
+                finished.append(done(delivery, DeliveryState.FAILED, found))
+                with trace.about(delivery.id):
+                    log.warning("a delivery can't be read", extra={"why": found})
+            else:
+                meanings.append(found)
+        meanings, postponed = await self._with_known_apps(meanings)
+        outcomes, recorded = await self._recording.record(meanings)
+        outcomes = await self._late.want(meanings, outcomes)
+        tell(meanings, outcomes)
+        await self._starting.follow(recorded)
+        for meaning in meanings:
+            await self._starting.other(meaning)
+        return finished + postponed + [end for _, end in outcomes]
+
+    async def _with_known_apps(
+        self, meanings: Sequence[Meaning]
+    ) -> tuple[list[Meaning], list[Finished]]:
+        """Those that can be decided now, and those that wait until the apps are read again."""
+        ready: list[Meaning] = []
+        postponed: list[Finished] = []
+        for meaning in meanings:
+            come_again = None
+            if not self._knows(event := meaning.event):
+                repository = event.repository if isinstance(event, RefPushed) else None
+                received_at = meaning.delivery.received_at
+                come_again = await self._catalog.newer_than(received_at, repository)
+            if come_again is None:
+                ready.append(meaning)
+            else:
+                why = "; ".join(self._catalog.trouble.values()) or None
+                later = done(meaning.delivery, DeliveryState.KEPT, why)
+                postponed.append(replace(later, due_at=come_again))
+        return ready, postponed
+
+    def _knows(self, event: Event) -> bool:
+        """Whether an app is known for it; what needs none is known, too."""
+        if isinstance(event, RefPushed):
+            return bool(self._catalog.of(event.repository))
+        return not isinstance(event, Asked) or self._catalog.get(event.target) is not None
+
+    def _again(self, delivery: Delivery, error: Exception) -> Finished:
+        """Another try later, or parked when there were enough."""
+        attempts = delivery.attempts + 1
+        why = str(error) if isinstance(error, BridgeError) else type(error).__name__
+        if attempts >= self._patience.tries:
+            why = f"given up after {attempts} tries: {why}"
+            return replace(done(delivery, DeliveryState.FAILED, why), attempts=attempts)
+        pause = self._patience.first_pause * 2 ** (attempts - 1)
+        return replace(
+            done(delivery, DeliveryState.KEPT, why),
+            attempts=attempts,
+            due_at=self._clock() + pause,
+        )

@@ -1,0 +1,409 @@
+"""Step 3: one deployment: ask → follow → end. The body of a durable flow.
+
+A step that was under way when the process died runs again, so each of them first looks at
+what is so already: in the journal, then at the backend (adopt before create).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from bridge.core import trace
+from bridge.core.apps import App
+from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
+from bridge.core.events import Action
+from bridge.core.lifecycle import LOSABLE, Deployment, State
+from bridge.core.tracking import Sight, Timing, Verdict, description_of, marked, title_of, verdict
+from bridge.pipeline.outcome import Ending, Pace
+from bridge.pipeline.polling import Look, Sleep, Troubled, Watching, Watchings, seen
+from bridge.ports.backends import Backend, BackendDeployment, Progress
+from bridge.ports.clock import Clock, Wake
+from bridge.ports.flows import Steps
+from bridge.ports.journal import JOURNAL, Journal
+
+log = logging.getLogger(__name__)
+
+GONE = 404
+"""A backend's status for an app that it does not have (any more)."""
+
+ADOPTED = "the backend had accepted it already"
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """How the asking goes.
+
+    Attributes:
+        may_be_there: it may have been asked already, so look before asking. True at first,
+            because an intent found in the journal may be from before a crash, or from before
+            the journal itself could not be written.
+    """
+
+    pause: float
+    may_be_there: bool = True
+    unanswered: int = 0
+
+
+class Asker:
+    """Asks backends for deployments, each once."""
+
+    def __init__(
+        self,
+        watchings: Watchings,
+        journal: Journal,
+        ending: Ending,
+        clock: Clock,
+        pace: Pace,
+        *,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._watchings = watchings
+        self._journal = journal
+        self._ending = ending
+        self._clock = clock
+        self._pace = pace
+        self._sleep = sleep
+
+    async def ask(self, id_: str) -> None:
+        """Have the backend accept it, once; return when it has, or when there is no need."""
+        attempt = _Attempt(pause=self._pace.retry)
+        while (deployment := await self._still_waiting(id_)) is not None:
+            try:
+                await self._ask_once(deployment, attempt)
+            except Unreachable as error:
+                if error.service == JOURNAL:  # the flow waits for it; it is not the backend
+                    raise
+                await self._wait_for_backend(id_, error, attempt)
+            except Unanswered as error:
+                attempt.unanswered += 1
+                attempt.may_be_there = True
+                await self._journal.say(id_, f"{error}; looking whether it arrived")
+            except Refused as error:
+                if error.status == GONE:
+                    self._watchings.troubled(error.service)
+                if attempt.may_be_there:
+                    note = f"maybe asked, outcome unknown: {error}"
+                    await self._ending.end(id_, State.UNKNOWN, note)
+                else:
+                    await self._ending.end(id_, State.FAILED, f"refused by {error}")
+
+    async def _still_waiting(self, id_: str) -> Deployment | None:
+        deployment = await self._journal.deployment(id_)
+        if deployment is None or deployment.state is not State.WAITING:
+            return None
+        trace.follow(deployment.delivery)
+        return deployment
+
+    async def _ask_once(self, deployment: Deployment, attempt: _Attempt) -> None:
+        """Make one move: write down the intent, look for an earlier ask, or ask."""
+        app = await self._ending.app_of(deployment)
+        if deployment.intent_at is None:
+            attempt.may_be_there = False
+            await self._intend(deployment, app)
+        elif attempt.may_be_there:
+            await self._look_for_it(deployment, app, attempt)
+        else:
+            await self._ask_now(deployment, app, attempt)
+
+    async def _intend(self, deployment: Deployment, app: App) -> None:
+        """Write down that we are about to ask, and what was there before.
+
+        A record that bears our token shows that the journal has forgotten an earlier ask, as
+        a copy of it that was restored has.
+        """
+        records = await self._backend(app).deployments(app)
+        ours = next((one for one in records if marked(deployment, seen(one))), None)
+        if ours is not None:
+            await self._accepted(deployment.id, ADOPTED, min(self._clock(), ours.created_at))
+        else:
+            await self._journal.intend(deployment.id, [record.id for record in records])
+
+    async def _ask_now(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
+        attempt.may_be_there, at = True, self._clock()
+        try:
+            await _send(self._backend(app), deployment, app)
+        except (Unreachable, Refused):
+            attempt.may_be_there = False
+            raise
+        log.info("deployment asked for", extra={"app": deployment.app, "deployment": deployment.id})
+        # The answer may come later than the end of what it has begun.
+        await self._accepted(deployment.id, "the backend accepted it", at)
+
+    async def _accepted(self, id_: str, note: str, at: float) -> None:
+        """Write down that the backend has it, asked for `at`, however long the journal is away.
+
+        We know it now; who had to find it out again might not see it, and would ask again.
+        """
+        while True:
+            try:
+                await self._journal.move(id_, State.ASKED, note, asked_at=at)
+            except Unreachable as error:
+                log.warning("deployment waits", extra={"deployment": id_, "why": str(error)})
+                await self._sleep(self._pace.retry)
+            else:
+                return
+
+    # ── what may have been asked already ──────────────────────────────────
+
+    async def _look_for_it(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
+        """Adopt what the backend has; where it has nothing, wait for a turn as at first."""
+        look = await self._found(deployment, app, doubt=attempt.unanswered > 0)
+        if look.present:
+            # It may have ended by now, so the moment of asking is the intent's, not this one.
+            await self._accepted(deployment.id, ADOPTED, deployment.intent_at or self._clock())
+        elif look.doubtful:
+            await self._ending.doubtful(deployment, look.doubtful)
+        elif attempt.unanswered and not await self._may_ask_again(deployment, app, attempt):
+            return
+        else:
+            # Nothing was asked: a cancel or a newer push may still come first.
+            await self._journal.withdraw(deployment.id)
+
+    async def _found(self, deployment: Deployment, app: App, *, doubt: bool) -> Look:
+        """Look for a while, since lists may be late; what surely is ours ends the looking."""
+        watching = self._watchings.of(app)
+        until = self._clock() + self._pace.adopt
+        while True:
+            began = self._clock()
+            look = await watching.look_now(deployment, app, doubt=doubt)
+            if look.present or began >= until:
+                return look
+            await self._sleep(self._pace.look)
+
+    async def _may_ask_again(self, deployment: Deployment, app: App, attempt: _Attempt) -> bool:
+        """After a silence, and where nothing shows: once, if the backend shows what waits."""
+        if attempt.unanswered > 1:
+            why = "the backend was asked twice and never answered; it shows no such deployment"
+        elif not await self._watchings.of(app).tells_queue():
+            why = "maybe asked, outcome unknown: no answer came, and the backend lists no queue"
+        else:
+            note = f"for {self._pace.adopt:g} s the backend has shown no sign of it; asked again"
+            await self._journal.say(deployment.id, note)
+            return True
+        await self._ending.end(deployment.id, State.UNKNOWN, why)
+        return False
+
+    async def _wait_for_backend(self, id_: str, error: Unreachable, attempt: _Attempt) -> None:
+        if not attempt.may_be_there:
+            # Nothing was asked, so a newer push may take this one's place meanwhile.
+            await self._journal.withdraw(id_)
+        self._watchings.troubled(error.service)
+        await self._journal.say(id_, f"waits for the backend: {error}")
+        await self._sleep(error.retry_after or attempt.pause)
+        attempt.pause = min(attempt.pause * 2, self._pace.retry_at_most)
+
+    def _backend(self, app: App) -> Backend:
+        return self._watchings.of(app).backend
+
+
+async def _send(backend: Backend, deployment: Deployment, app: App) -> None:
+    """Ask the backend for a deployment, with the token by which we find it again."""
+    ask = backend.redeploy if deployment.action is Action.REDEPLOY else backend.deploy
+    await ask(app, title=title_of(deployment), description=description_of(deployment))
+
+
+# ── Step 3, its second half: an accepted deployment → its real end, or back to waiting ──────────
+
+BACK = {
+    State.ASKED: "the backend answers again and shows no sign of it yet",
+    State.QUEUED: "the backend answers again",
+    State.RUNNING: "the backend answers again",
+}
+"""What is said in place of a trouble that is over; what the backend shows then follows."""
+
+
+class Follower:
+    """Follows deployments while they are with the backend."""
+
+    def __init__(
+        self,
+        watchings: Watchings,
+        journal: Journal,
+        ending: Ending,
+        clock: Clock,
+        pace: Pace,
+        *,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._watchings = watchings
+        self._journal = journal
+        self._ending = ending
+        self._clock = clock
+        self._pace = pace
+        self._timing = Timing(pace.lost, pace.untold, pace.unclosed)
+        self._sleep = sleep
+
+    async def follow(self, id_: str) -> None:
+        """Watch an accepted deployment until it ends or goes back to waiting."""
+        deployment = await self._with_backend(id_)
+        if deployment is None:
+            return
+        trace.follow(deployment.delivery)
+        app = await self._ending.app_of(deployment)
+        try:
+            watching = self._watchings.of(app)
+        except Refused as error:
+            await self._ending.untold(deployment, str(error))
+            return
+        with watching.following(id_):
+            await self._watch(id_, app, watching)
+
+    async def _with_backend(self, id_: str) -> Deployment | None:
+        """Return the deployment while the backend has it, as far as we know."""
+        deployment = await self._journal.deployment(id_)
+        return deployment if deployment is not None and deployment.state in LOSABLE else None
+
+    async def _watch(self, id_: str, app: App, watching: Watching) -> None:
+        sight = Sight(since=self._clock())
+        pause, trouble = self._pace.look, False
+        while (deployment := await self._with_backend(id_)) is not None:
+            began = self._clock()  # it may take long, and shows no more than there was then
+            try:
+                look = await watching.look(deployment, app)
+            except Refused as error:
+                await self._ending.untold(deployment, str(error))
+                return
+            except BridgeError as error:
+                sight, trouble = sight.blinded(self._clock()), True
+                await self._journal.say(id_, f"{error}; it is watched as soon as that ends")
+                await self._sleep(self._pace.look_at_most)
+                continue
+            if trouble:
+                trouble, pause = False, self._pace.look
+                await self._journal.say(id_, BACK[deployment.state])
+            sight = sight.after(look.shown, began)
+            if await self._show(deployment, app, look):
+                pause = self._pace.look
+            else:
+                await self._judge(watching, deployment, app, look, sight, began)
+                pause = min(pause * 1.3, self._pace.look_at_most)
+            await self._sleep(pause)
+
+    async def _show(self, deployment: Deployment, app: App, look: Look) -> bool:
+        """Write down where it stands; True when that is news."""
+        if look.record is not None and look.record.status is not Progress.RUNNING:
+            await self._ending.of_record(deployment, app, look.record)
+            return True
+        if look.record is not None:
+            return await self._running(deployment, look.record)
+        if look.job is not None and not look.job.active:
+            note = "waits in the backend's queue"
+            return await self._journal.move(deployment.id, State.QUEUED, note) is not None
+        return False
+
+    async def _running(self, deployment: Deployment, record: BackendDeployment) -> bool:
+        began = record.started_at or record.created_at
+        facts = {"backend_id": record.id, "started_at": began}
+        moved = await self._journal.move(deployment.id, State.RUNNING, "builds", **facts)
+        if moved is None and self._clock() - began > self._pace.long:
+            note = f"has been building for more than {self._pace.long / 60:.0f} minutes"
+            await self._journal.say(deployment.id, note)
+        return moved is not None
+
+    # ── what does not move on ─────────────────────────────────────────────
+
+    async def _judge(
+        self,
+        watching: Watching,
+        deployment: Deployment,
+        app: App,
+        look: Look,
+        sight: Sight,
+        at: float,
+    ) -> None:
+        found = verdict(
+            deployment,
+            sight,
+            now=at,
+            watched_since=watching.watched_since,
+            shown=look.shown,
+            timing=self._timing,
+        )
+        if found is Verdict.WAIT:
+            return
+        if found is Verdict.UNCLOSED and look.record is not None:
+            await self._ending.unclosed(deployment, app, look.record)
+        elif look.doubtful:
+            certain = watching.watched_since <= (deployment.asked_at or 0.0) <= self._clock()
+            await self._ending.doubtful(deployment, look.doubtful, certain=certain)
+        elif found is Verdict.DROPPED:
+            await self._ending.dropped(deployment)
+        elif found is Verdict.LOST:
+            await self._ending.lost(deployment)
+        else:
+            why = f"for {self._pace.lost:g} s the backend has shown nothing of it"
+            await self._ending.untold(deployment, why)
+
+
+# ── Step 3: one deployment: ask → follow → end. The body of a durable flow ──────────────────────
+
+
+class Deployer:
+    """Brings deployments to their end."""
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        clock: Clock,
+        pace: Pace | None = None,
+        *,
+        changed: Wake = lambda: None,
+        troubled: Troubled = lambda _backend: None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            changed: called when a deployment has come to an end.
+            troubled: see `watching.Troubled`.
+        """
+        self._journal = journal
+        self._pace = pace or Pace()
+        self._sleep = sleep
+        self.watchings = Watchings(backends, clock, journal.pinned, troubled=troubled, sleep=sleep)
+        self._ending = Ending(
+            self.watchings, journal, clock, self._pace, changed=changed, sleep=sleep
+        )
+        parts = (self.watchings, journal, self._ending, clock, self._pace)
+        self._asker = Asker(*parts, sleep=sleep)
+        self._follower = Follower(*parts, sleep=sleep)
+
+    async def run(self, steps: Steps, id_: str) -> None:
+        """Run the flow: what is asked stays asked, whatever happens in between."""
+        await steps.run("ask", lambda: self._surely(self.ask, id_))
+        await steps.run("follow", lambda: self._surely(self.follow, id_))
+
+    async def ask(self, id_: str) -> None:
+        """Have the backend accept it, once; return when it has, or when there is no need."""
+        await self._asker.ask(id_)
+
+    async def follow(self, id_: str) -> None:
+        """Follow an accepted deployment to its end, and ask again for one that was lost."""
+        while (deployment := await self._journal.deployment(id_)) is not None:
+            if deployment.final:
+                return
+            if deployment.state is State.WAITING:
+                await self.ask(id_)
+            else:
+                await self._follower.follow(id_)
+
+    async def _surely(self, work: Callable[[str], Awaitable[None]], id_: str) -> None:
+        """Do it again where it fails: each try starts from what the journal and backend show."""
+        failures, done = 0, False
+        while not done:
+            try:
+                await work(id_)
+                done = True
+            except Unreachable as error:  # our own journal: it comes back, or all is lost anyway
+                log.warning("deployment waits", extra={"deployment": id_, "why": str(error)})
+            except Exception as error:  # a bug; a deployment must end, and say how
+                log.exception("deployment failed inside", extra={"deployment": id_})
+                failures += 1
+                if failures >= self._pace.failures:
+                    note = f"outcome unknown: the bridge failed inside ({type(error).__name__})"
+                    await self._ending.end(id_, State.UNKNOWN, note)
+                    return
+            if not done:
+                await self._sleep(self._pace.retry)

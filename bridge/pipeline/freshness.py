@@ -1,0 +1,294 @@
+"""Sees to it that pushes are decided on the apps as they are now, not as they were a minute ago.
+
+People change an app in the backend and push at once. So the apps of a pushed repository are read
+anew before a decision that may be wrong on an older record: in the background, many pushes by one
+reading, and within a budget. What can't be read again is decided as it is known, and its evidence
+says how old that is.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.core.apps import App
+from bridge.core.decision import Decision, Reason
+from bridge.core.errors import BridgeError
+from bridge.core.events import Repository
+from bridge.pipeline.catalog import INLINE, TROUBLE_PAUSE, Catalog
+from bridge.ports.clock import Clock
+
+MOST = 600
+"""Apps that may be read at once after a quiet minute: all of a large monorepo, twice."""
+
+A_SECOND = 10.0
+"""Apps a second for good: 8 % of a core of Dokploy, or 23 % where it is asked one by one."""
+
+RESERVE = 300
+"""Apps that are left for records that are older than they should be."""
+
+AT_LEAST = 40
+"""Apps that are worth a request; fewer are read only where no more are asked for."""
+
+
+class Budget:
+    """A bucket of tokens, one for each app that is read."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin with a full bucket."""
+        self._clock = clock
+        self._left = float(MOST)
+        self._at = clock()
+
+    def take(self, wanted: int) -> int:
+        """Take what there is for `wanted` apps; returns for how many."""
+        granted = min(wanted, int(self._filled()))
+        if granted < min(wanted, AT_LEAST):
+            return 0
+        self._left -= granted
+        return granted
+
+    def take_spare(self, wanted: int) -> bool:
+        """Take all that is wanted, if the reserve is left after that."""
+        if self._filled() - wanted < RESERVE:
+            return False
+        self._left -= wanted
+        return True
+
+    def _filled(self) -> float:
+        now = self._clock()
+        passed = max(0.0, now - self._at)  # a clock that was set back gives nothing
+        self._at = now
+        self._left = min(float(MOST), self._left + passed * A_SECOND)
+        return self._left
+
+
+# ── Sees to it that pushes are decided on the apps as they are now, not as they were a minute ago
+
+log = logging.getLogger(__name__)
+
+FRESH = 5.0
+"""Seconds for which a record may be decided on where the budget can't spare another reading."""
+
+PATIENCE = 5.0
+"""Seconds that pushes wait for one reading; then they are decided on what is known."""
+
+CHANGEABLE = frozenset(
+    {
+        Reason.REPOSITORY_MISMATCH,
+        Reason.TRIGGER_MISMATCH,
+        Reason.BRANCH_MISMATCH,
+        Reason.NO_PATH_HIT,
+        Reason.WATCH_PATHS_BROKEN,
+    }
+)
+"""Reasons not to deploy that another record of the app could take away."""
+
+HOLDS = 1.0
+"""Seconds for which an app is not tried again that could not be read."""
+
+CROWDED = "too many apps were pushed to at once to read them all again"
+SLOW = f"it has not answered for {PATIENCE:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A push, and what was decided of it on the apps as they are known.
+
+    Attributes:
+        came_at: seconds since 1970.
+        decisions: by the id of an app; one that is not in it does not deploy from there.
+    """
+
+    seq: int
+    repository: Repository
+    came_at: float
+    decisions: Mapping[str, Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What has become of the decisions.
+
+    Attributes:
+        anew: apps were read meanwhile, or could not be, so everything is to be decided again.
+        waiting: pushes that are to come again in `LOOK_AGAIN` seconds, by their seq.
+    """
+
+    anew: bool = False
+    waiting: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """A reading that is going on."""
+
+    began: float
+    task: "asyncio.Task[None]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """Why an app, or a backend, can't be read again for now, and until when that is taken so."""
+
+    until: float
+    why: str
+
+
+class Freshness:
+    """Has the apps of a pushed repository read after the push came, as far as the budget goes.
+
+    Records of the last few seconds are read again only from what the budget can spare.
+    """
+
+    def __init__(self, catalog: Catalog, clock: Clock) -> None:
+        """Take the parts."""
+        self._catalog = catalog
+        self._reader = catalog.reader
+        self._clock = clock
+        self._budget = Budget(clock)
+        self._going: dict[str, _Going] = {}
+        self._unread: dict[str, _Unread] = {}
+        self._away: dict[str, _Unread] = {}
+        self._moments: dict[int, float] = {}
+
+    async def settle(self, pushes: Sequence[Pushed]) -> Settled:
+        """Have those apps read that the decisions need, and wait a moment for it."""
+        needed = self._needed(pushes)
+        if not needed:
+            self._forget(pushes, frozenset())
+            return Settled()
+        self._read({app.id: app for apps in needed.values() for app in apps})
+        young = self._clock() - INLINE
+        tasks = {going.task for going in self._going.values() if going.began >= young}
+        if tasks:
+            await asyncio.wait(tasks, timeout=INLINE)
+        waiting = frozenset(self._needed(pushes))
+        self._forget(pushes, waiting)
+        return Settled(True, waiting)
+
+    def remark(self, app: App, decision: Decision) -> str:
+        """Say how old the record is that a decision stands on; "" where it is new enough.
+
+        Safe to call in any thread.
+        """
+        unread, now = self._unread.get(app.id), self._clock()
+        read_at = self._reader.read_at.get(app.id, -math.inf)
+        if unread is None or not _depends(decision) or read_at >= now - FRESH:
+            return ""
+        age = "before the bridge started" if read_at < 0 else f"{now - read_at:.0f} s ago"
+        return f" (by the app as it was read {age}: {unread.why})"
+
+    async def close(self) -> None:
+        """End the readings that are going on."""
+        tasks = {going.task for going in self._going.values()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _needed(self, pushes: Sequence[Pushed]) -> dict[int, list[App]]:
+        """Return the apps that have to be read before a push can be decided, by its seq."""
+        oldest: dict[Repository, float] = {}
+        found = {}
+        for push in pushes:
+            apps = self._catalog.of(push.repository)
+            if push.repository not in oldest:
+                ages = (self._known_at(app) for app in apps)
+                oldest[push.repository] = min(ages, default=math.inf)
+            if oldest[push.repository] >= (since := self._since(push)):
+                continue
+            if those := [
+                app
+                for app in apps
+                if _depends(push.decisions.get(app.id)) and self._known_at(app) < since
+            ]:
+                found[push.seq] = those
+        return found
+
+    def _since(self, push: Pushed) -> float:
+        """Return when the apps must have been read for a push; the same at each look.
+
+        Not its own time, where the clock of the machine that took it is ahead of ours.
+        """
+        return self._moments.setdefault(push.seq, min(push.came_at, self._clock()))
+
+    def _forget(self, pushes: Sequence[Pushed], waiting: frozenset[int]) -> None:
+        for push in pushes:
+            if push.seq not in waiting:
+                self._moments.pop(push.seq, None)
+
+    def _known_at(self, app: App) -> float:
+        """Return when an app was read, or until when it is taken as it is known."""
+        if not self._reader.reads(app.backend):
+            return math.inf
+        read_at = self._reader.read_at.get(app.id, -math.inf)
+        unread = self._unread.get(app.id)
+        return read_at if unread is None else max(read_at, unread.until)
+
+    def _read(self, needed: Mapping[str, App]) -> None:
+        """Begin to read apps, or say of those why that can't be."""
+        now = self._clock()
+        by_backend: dict[str, list[App]] = {}
+        for app in needed.values():
+            if (going := self._going.get(app.id)) is None:
+                by_backend.setdefault(app.backend, []).append(app)
+            elif going.began <= now - PATIENCE:
+                self._unread[app.id] = _Unread(now + HOLDS, f"{app.backend}: {SLOW}")
+        for name, apps in by_backend.items():
+            away = self._away.get(name)
+            if (trouble := self._catalog.trouble.get(name)) is not None:
+                away = _Unread(now + HOLDS, trouble)
+            if away is not None and away.until > now:
+                self._unread.update(dict.fromkeys((app.id for app in apps), away))
+            else:
+                self._begin(name, self._granted(apps, now), now)
+
+    def _granted(self, apps: Sequence[App], now: float) -> list[App]:
+        """Return the apps that may be read; the others are decided as they are known."""
+        old = [app for app in apps if self._reader.read_at.get(app.id, -math.inf) < now - FRESH]
+        old.sort(key=lambda app: self._reader.read_at.get(app.id, -math.inf))
+        granted = old[: self._budget.take(len(old))]
+        ids = {app.id for app in old}
+        young = [app for app in apps if app.id not in ids]
+        if young and self._budget.take_spare(len(young)):
+            granted += young
+        refused = {app.id for app in apps} - {app.id for app in granted}
+        self._unread.update(dict.fromkeys(refused, _Unread(now + HOLDS, CROWDED)))
+        return granted
+
+    def _begin(self, name: str, apps: Sequence[App], now: float) -> None:
+        if not apps:
+            return
+        task = asyncio.create_task(self._reread(name, apps), name=f"reading apps of {name} anew")
+        self._going |= dict.fromkeys((app.id for app in apps), _Going(now, task))
+
+    async def _reread(self, name: str, apps: Sequence[App]) -> None:
+        ids = [app.id for app in apps]
+        try:
+            reading = await self._reader.some(name, apps)
+            await self._reader.keep(reading)
+            await self._catalog.follow()
+            self._reader.note(reading)
+        except BridgeError as error:
+            log.info("apps can't be read anew", extra={"backend": name, "why": str(error)})
+            self._failed(name, ids, str(error))
+        except Exception as error:  # a bug; what was known is decided by
+            log.exception("apps can't be read anew", extra={"backend": name})
+            self._failed(name, ids, f"the bridge failed inside ({type(error).__name__})")
+        else:
+            for id_ in ids:
+                self._unread.pop(id_, None)
+        finally:
+            for id_ in ids:
+                del self._going[id_]
+
+    def _failed(self, name: str, ids: Iterable[str], why: str) -> None:
+        away = self._away[name] = _Unread(self._clock() + TROUBLE_PAUSE, why)
+        self._unread.update(dict.fromkeys(ids, away))
+
+
+def _depends(decision: Decision | None) -> bool:
+    """Return whether another record of the app could lead to another decision."""
+    return decision is None or decision.deploy or decision.reason in CHANGEABLE

@@ -1,0 +1,165 @@
+"""Step 1: bytes → authentic, new, kept → answered.
+
+The hot path. It reads headers, checks the signature over the raw bytes, leaves out what is
+known already and keeps the rest; what a delivery means is found later, from disk.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from bridge.core.errors import BridgeError, NotFound, Rejected
+from bridge.core.events import FOUND_EVENT
+from bridge.core.refused import RefusedCounts, refused_webhook
+from bridge.ports.clock import Clock
+from bridge.ports.githosts import Body, Envelope, GitHost
+from bridge.ports.inbox import Inbox, Kept, NewDelivery
+from bridge.ports.journal import Refusals
+
+AT_ONCE = 256 * 1024
+"""Bytes of body up to which it is digested at once; above, that would hold the loop."""
+
+NAMELESS_WINDOW = 300.0
+"""Seconds in which the same nameless body is taken for one delivery (GitLab before 17.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the sender is told."""
+
+    delivery: str
+    duplicate: bool
+
+
+Keeping = tuple[str, asyncio.Future[Kept]]
+"""The id of a delivery, and what is done once it is on disk."""
+
+
+class Ingest:
+    """Keeps webhooks of the hosts that have a secret."""
+
+    def __init__(self, hosts: Mapping[str, GitHost], inbox: Inbox, clock: Clock) -> None:
+        self._hosts = hosts
+        self._inbox = inbox
+        self._clock = clock
+
+    def open(self, host: str, headers: Mapping[str, str]) -> Envelope:
+        """Read a webhook's headers, before its body.
+
+        Raises:
+            NotFound: the host is not served.
+            Rejected, BadSignature: see `GitHost.open`.
+        """
+        if (served := self._hosts.get(host)) is None:
+            raise NotFound(f"{host} is not served here: no secret is set for it")
+        envelope = served.open(headers, self._clock())
+        if envelope.event == FOUND_EVENT:
+            # The name is no part of what is signed, and such a body speaks for any host.
+            raise Rejected(f"the event {FOUND_EVENT} is the bridge's own, no host sends it")
+        return envelope
+
+    async def take(self, host: str, envelope: Envelope, body: Body) -> Receipt:
+        """Check and keep a delivery; returns once it is on disk.
+
+        Raises:
+            BadSignature: the body is not what was signed.
+            Unreachable: it could not be kept.
+        """
+        if len(body) <= AT_ONCE:
+            delivery, done = self.put(host, envelope, body)
+            return receipt(delivery, await done)
+        await asyncio.to_thread(self._hosts[host].verify, envelope, body)
+        now = self._clock()
+        if not (id_ := envelope.id):
+            id_ = await asyncio.to_thread(_nameless, envelope, body, now)
+        kept = await self._put(host, id_, envelope, body, now)
+        return receipt(id_, kept)
+
+    def put(self, host: str, envelope: Envelope, body: Body) -> Keeping:
+        """As `take`, but of a small body, and without waiting for the disk.
+
+        Raises:
+            BadSignature: the body is not what was signed.
+        """
+        self._hosts[host].verify(envelope, body)
+        now = self._clock()
+        delivery = envelope.id or _nameless(envelope, body, now)
+        return delivery, self._put(host, delivery, envelope, body, now)
+
+    def _put(
+        self, host: str, delivery: str, envelope: Envelope, body: Body, now: float
+    ) -> asyncio.Future[Kept]:
+        return self._inbox.put(
+            NewDelivery(host, delivery, envelope.event, envelope.headers, body, now)
+        )
+
+
+def receipt(delivery: str, kept: Kept) -> Receipt:
+    """What the sender is told of a delivery that is kept."""
+    return Receipt(kept.id or delivery, kept.duplicate)
+
+
+def _nameless(envelope: Envelope, body: Body, now: float) -> str:
+    """An id for a delivery whose sender gives none.
+
+    Two hooks can bring the same push under one event id, in different bodies; without even
+    that, equal bodies are one delivery only for some minutes, since a ref that is pushed
+    forth, back and forth again sends equal bodies too. The journal tells those apart.
+    """
+    event_id = envelope.headers.get("x-gitlab-event-uuid") or str(int(now // NAMELESS_WINDOW))
+    digest = hashlib.sha256(event_id.encode() + b"\0")
+    digest.update(body)
+    return digest.hexdigest()[:32]
+
+
+# ── Stores counts of refused webhooks in the background ─────────────────────────────────────────
+
+log = logging.getLogger(__name__)
+
+EVERY = 2.0
+"""Seconds between two writes."""
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+class RefusalLog:
+    """Counts refused webhooks and stores the counts."""
+
+    def __init__(self, journal: Refusals, clock: Clock, sleep: Sleep = asyncio.sleep) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._sleep = sleep
+        self._counts = RefusedCounts()
+        self._some = asyncio.Event()
+        self._told = False
+
+    def note(self, reason: str, why: str, path: str, headers: Mapping[str, str], peer: str) -> None:
+        """Count a refused webhook; never waits."""
+        self._counts.add(refused_webhook(reason, why, path, headers, peer, self._clock()))
+        self._some.set()
+
+    async def run(self) -> None:
+        """Store counts as long as the process lives."""
+        while True:
+            await self._some.wait()
+            await self._sleep(EVERY)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Store the counts; those that can't be stored are tried again with the next."""
+        self._some.clear()
+        if not self._counts:
+            return
+        taken = self._counts.take()
+        try:
+            await self._journal.keep_refused(taken)
+        except BridgeError as error:
+            self._counts.give_back(taken)
+            self._some.set()
+            if not self._told:
+                log.warning("counts of refused webhooks can't be stored", extra={"why": str(error)})
+            self._told = True
+        else:
+            self._told = False

@@ -1,0 +1,181 @@
+"""The app or deployment that somebody means, among those that they have a right to.
+
+What a person may not see is never named to them.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.core.access import Access, Person, Right, granting, missing
+from bridge.core.apps import App, apps_like, fitting
+from bridge.core.chat.grammar import OPENS_PICKER, Command, Verb
+from bridge.core.chat.replies import Denied, Pick, Reply, Sorry, command_for
+from bridge.core.errors import BridgeError
+from bridge.core.events import RefPushed
+from bridge.core.lifecycle import Deployment
+from bridge.core.log_text import end_of, lines_of, redact
+from bridge.pipeline.meaning import read
+from bridge.ports.backends import Backend
+from bridge.ports.chats import Place
+from bridge.ports.githosts import GitHost
+from bridge.ports.inbox import Inbox
+from bridge.ports.journal import Journal
+
+NEEDS = {
+    Verb.DEPLOY: Right.DEPLOY,
+    Verb.REDEPLOY: Right.DEPLOY,
+    Verb.CANCEL: Right.CANCEL,
+    Verb.PROVIDER: Right.CONFIGURE,
+}
+"""The rights that commands need; all others need `view`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What there is to read without asking anybody.
+
+    Attributes:
+        apps: all apps of all backends.
+        trouble: backends that could not be read the last time, and why.
+        channels: where the cards of an app's deployments are shown, by where it was asked.
+        refresh: reads the apps anew, soon.
+    """
+
+    apps: Callable[[], Sequence[App]]
+    trouble: Callable[[], Mapping[str, str]]
+    channels: Callable[[App, str], Sequence[str]]
+    refresh: Callable[[], None]
+
+
+class Finding:
+    """Finds what is meant; rights are checked each time."""
+
+    def __init__(self, journal: Journal, known: Known, access: Access) -> None:
+        self._journal = journal
+        self._known = known
+        self._access = access
+
+    def apps(self, person: Person, place: Place, right: Right) -> list[App]:
+        """The apps to which somebody has a right, by label."""
+        found = self._access.having(person, right, self._known.apps(), place.channel)
+        return sorted(found, key=lambda app: (app.label, app.id))
+
+    def find(self, person: Person, place: Place, typed: Command) -> App | Reply:
+        """The one app that is meant, among those that the person may see."""
+        assert typed.app is not None
+        right = NEEDS.get(typed.verb, Right.VIEW)
+        seen = self.apps(person, place, Right.VIEW)
+        if not seen:
+            why = "You may not see any app from here, so there is none by that name for you."
+            return Denied(right, why, granting(person, right, typed.app))
+        fits = fitting(seen, typed.app)
+        if len(fits) == 1:
+            return fits[0]
+        self._known.refresh()  # it may have been made just now: then the next try finds it
+        allowed = self.apps(person, place, right)
+        meant = tuple(command_for(typed, app) for app in apps_like(allowed, typed.app))
+        why = f"{typed.app!r} fits several apps." if fits else f"There is no app {typed.app!r}."
+        return Sorry(why, meant)
+
+    async def deleted(self, person: Person, place: Place, typed: Command) -> App | None:
+        """The one app that was deleted at its backend and is meant; None where a live one is.
+
+        Its history stays, for those who could see the app: rights go by labels.
+        """
+        gone = await self._journal.gone_apps()
+        seen = self._access.having(person, Right.VIEW, gone, place.channel)
+        fits = fitting(self.apps(person, place, Right.VIEW), typed.app or "", seen)
+        return fits[0] if len(fits) == 1 and fits[0] in seen else None
+
+    def denied(self, person: Person, place: Place, right: Right, app: App) -> Denied | None:
+        """Why somebody may not do it with an app; None where they may."""
+        if self._access.may(person, right, app, place.channel):
+            return None
+        why = missing(self._access, person, right, app.label)
+        return Denied(right, why, granting(person, right, app.label), app)
+
+    def unnamed(self, person: Person, place: Place, verb: Verb) -> Reply | None:
+        """A command without an app: it is picked, if there is anything to pick from."""
+        if verb not in OPENS_PICKER:
+            return None
+        if self.apps(person, place, NEEDS[verb]):
+            return Pick(verb)
+        right = NEEDS[verb]
+        return Denied(
+            right,
+            f"There is no app that you may {right} from here.",
+            granting(person, right, "PROJECT/APP"),
+        )
+
+    async def deployment(
+        self, person: Person, place: Place, deployment_id: str
+    ) -> Deployment | Reply:
+        """One deployment, of an app that the person may see."""
+        found = await self._journal.deployment(deployment_id)
+        seen = {app.id for app in self.apps(person, place, Right.VIEW)}
+        if found is None or found.app_id not in seen:
+            return Sorry("That deployment is gone, or you may not see its app.")
+        return found
+
+
+# ── Who made the commit of a deployment: the address that stands in the webhook which brought it
+
+
+class Authors:
+    """Reads kept webhooks again; nothing is kept of it."""
+
+    def __init__(self, inbox: Inbox, hosts: Mapping[str, GitHost]) -> None:
+        self._inbox = inbox
+        self._hosts = hosts
+
+    async def email_of(self, deployment: Deployment) -> str:
+        """The author's address; "" where the push tells none, or a person asked."""
+        delivery = await self._inbox.get(deployment.seq)
+        if delivery is None or delivery.stored is None:
+            return ""
+        found = await asyncio.to_thread(read, delivery, self._hosts)
+        event = None if isinstance(found, str) else found.event
+        if not isinstance(event, RefPushed) or event.commit is None:
+            return ""
+        return event.commit.email if event.commit.sha == deployment.commit else ""
+
+
+# ── The end of a deployment's log, fit to be shown to many: read late, cut short, redacted ──────
+
+LINES = 40
+ABOVE = 60
+MOST = 200_000
+"""Characters of a tail that are looked at."""
+
+LONGEST_LINE = 1000
+"""Characters; a build may print a whole file in one line."""
+
+
+class BuildLogs:
+    """Reads what the backend wrote down while it deployed."""
+
+    def __init__(self, backends: Mapping[str, Backend], journal: Journal) -> None:
+        self._backends = backends
+        self._journal = journal
+
+    async def tail(self, deployment: Deployment, lines: int = LINES) -> str:
+        """Its last lines; "" where there are none, or the backend can't tell just now."""
+        app = await self._journal.app(deployment.app_id)
+        backend = self._backends.get(app.backend) if app else None
+        if app is None or backend is None or deployment.backend_id is None:
+            return ""
+        try:
+            records = await backend.deployments(app)
+            record = next((one for one in records if one.id == deployment.backend_id), None)
+            # More than is shown: a secret of several lines is known by how it begins.
+            text = await backend.log_tail(record, lines + ABOVE) if record else ""
+        except BridgeError:
+            return ""
+        # In a thread, since no line that a build prints may hold up the others.
+        return await asyncio.to_thread(_shown, text, lines)
+
+
+def _shown(text: str, lines: int) -> str:
+    shown = lines_of(redact(end_of(text, MOST)))[-lines:]
+    return "\n".join(line[:LONGEST_LINE] for line in shown)

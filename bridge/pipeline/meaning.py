@@ -1,0 +1,273 @@
+"""What a kept delivery means, and the deployment that it wishes for. Pure."""
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.core.apps import App
+from bridge.core.errors import MalformedPayload, Rejected
+from bridge.core.events import (
+    ASKING_HOSTS,
+    FOUND_EVENT,
+    Action,
+    Asked,
+    Event,
+    PullRequestOpened,
+    RefKind,
+    RefPushed,
+    parse_command,
+    parse_found,
+)
+from bridge.core.lifecycle import Deployment, State, deployment_id
+from bridge.core.tracking import token_for
+from bridge.ports.githosts import APART, GitHost, ParsesApart
+from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
+from bridge.ports.outcomes import About
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A delivery with its event; a replay means what the replayed one meant."""
+
+    delivery: Delivery
+    event: Event
+    asked: Asked | None = None
+
+
+def read(delivery: Delivery, hosts: Mapping[str, GitHost]) -> Meaning | str:
+    """What a delivery means, or in words why that can't be said."""
+    try:
+        body = delivery.body
+    except Rejected as error:
+        return str(error)
+    if body is None:
+        return "its body was forgotten by now (see retention): push again, or deploy by command"
+    try:
+        if delivery.host in ASKING_HOSTS:
+            return Meaning(delivery, parse_command(delivery.event, body))
+        host = hosts.get(delivery.host)
+        if host is None:
+            return f"{delivery.host} is not served any more: set its secret, then replay"
+        if delivery.event == FOUND_EVENT:
+            return Meaning(delivery, parse_found(body))
+        return Meaning(delivery, host.parse(delivery.event, delivery.headers, body))
+    except (MalformedPayload, Rejected) as error:
+        return str(error)
+
+
+def trigger_of(meaning: Meaning) -> str:
+    """What the deployments of a push are caused by, for people."""
+    assert isinstance(meaning.event, RefPushed)
+    kind = "tag" if meaning.event.ref.kind is RefKind.TAG else "push"
+    if meaning.event.found:
+        kind += ", found by reconciliation"
+    return kind if meaning.asked is None else f"{kind}, replayed by {meaning.asked.actor}"
+
+
+def author_of(push: RefPushed) -> str:
+    """Who a push is by, for people: the author of its newest commit, else who pushed."""
+    return (push.commit.author if push.commit else "") or push.pusher
+
+
+def about(event: Event) -> About | None:
+    """What an event is about, for people; None where it is of no repository."""
+    if isinstance(event, RefPushed):
+        commit = event.commit.sha if event.commit else event.after
+        return About(event.repository.name, str(event.ref), commit, author_of(event))
+    if isinstance(event, PullRequestOpened):
+        return About(event.repository.name, f"refs/heads/{event.branch}", event.commit, None)
+    return None
+
+
+def wished(
+    delivery: Delivery,
+    app: App,
+    action: Action,
+    trigger: str,
+    salt: str,
+    now: float,
+    push: RefPushed | None = None,
+) -> Deployment:
+    """The deployment that a delivery wishes for an app, before anything was done for it.
+
+    Args:
+        trigger: "push", "tag", or who asked.
+        salt: random, see `token_for`.
+    """
+    id_ = deployment_id(delivery.seq, app.id)
+    branch = app.source.branch if app.source else None
+    commit = push.commit if push else None
+    return Deployment(
+        id=id_,
+        seq=delivery.seq,
+        delivery=delivery.id,
+        app_id=app.id,
+        app=app.label,
+        action=action,
+        trigger=trigger,
+        state=State.WAITING,
+        created_at=now,
+        ref=str(push.ref) if push else (f"refs/heads/{branch}" if branch else None),
+        commit=commit.sha if commit else None,
+        message=commit.message[:4000] if commit else None,
+        author=commit.author if commit else None,
+        note="waits for its turn",
+        token=token_for(salt, id_),
+    )
+
+
+# ── Attempts that are written down before they are made, for deliveries that may kill the process
+
+MOST_UNFINISHED = 3
+"""Attempts in a row that may end with the process; then a large delivery is parked."""
+
+MOST_OF_SMALL = 20
+"""The same for others. What they need is little, so the process most likely died of something
+else, again and again, and their push must not be lost for that."""
+
+_NOTE = "attempt {number} of {most} has begun and has not ended"
+_NUMBER = re.compile(r"attempt (\d+) of \d+ has begun and has not ended").fullmatch
+
+
+class Attempts:
+    """Says which deliveries are tried together, and records what is risky beforehand."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._found_at_start: int | None = None
+
+    async def look(self) -> None:
+        """Take all that is there now for suspects; what comes later is none unless it is large."""
+        newest = await self._inbox.newest(1)
+        self._found_at_start = newest[0].seq if newest else 0
+
+    async def begin(self, batch: Sequence[Delivery]) -> list[Delivery]:
+        """Record what is risky, and park what has killed the process too often.
+
+        Returns:
+            Those that are still to be tried.
+        """
+        lost = [one for one in batch if unfinished(one) >= most_unfinished(one)]
+        await self._inbox.finish([_parked(one) for one in lost])
+        left = [one for one in batch if one not in lost]
+        notes = {
+            one.seq: _NOTE.format(number=unfinished(one) + 1, most=most_unfinished(one))
+            for one in left
+            if self._is_risky(one)
+        }
+        if notes:
+            await self._inbox.begin(notes)
+        return left
+
+    def apart(self, batch: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+        """Yield what is tried together, in order: each that is suspect by itself is alone."""
+        together: list[Delivery] = []
+        for one in batch:
+            if is_heavy(one) or unfinished(one):
+                if together:
+                    yield together
+                    together = []
+                yield [one]
+            else:
+                together.append(one)
+        if together:
+            yield together
+
+    def _is_risky(self, delivery: Delivery) -> bool:
+        found = self._found_at_start is not None and delivery.seq <= self._found_at_start
+        return found or is_heavy(delivery) or bool(unfinished(delivery))
+
+
+def is_heavy(delivery: Delivery) -> bool:
+    """Whether reading the body may take much."""
+    return delivery.size > APART
+
+
+def most_unfinished(delivery: Delivery) -> int:
+    """Return how many attempts in a row may end with the process."""
+    return MOST_UNFINISHED if is_heavy(delivery) else MOST_OF_SMALL
+
+
+def unfinished(delivery: Delivery) -> int:
+    """How many attempts in a row have begun, the last ones, and have not ended."""
+    found = _NUMBER(delivery.error or "")
+    return int(found[1]) if found else 0
+
+
+def _parked(delivery: Delivery) -> Finished:
+    why = (
+        f"given up: the bridge was killed {unfinished(delivery)} times while it read this"
+        f" ({delivery.size} bytes), maybe for the memory that it took; `replay` tries it again"
+    )
+    return Finished(
+        *(delivery.seq, delivery.host, delivery.id, DeliveryState.FAILED, why),
+        attempts=delivery.attempts,
+    )
+
+
+# ── What a batch of deliveries means, replays as well ───────────────────────────────────────────
+
+LONGEST_NUMBER = 20
+"""Digits of a delivery's number; more name none that there is."""
+
+
+class Reading:
+    """Reads what the inbox kept."""
+
+    def __init__(
+        self, inbox: Inbox, hosts: Mapping[str, GitHost], apart: ParsesApart | None = None
+    ) -> None:
+        """Take the parts; `apart` parses large bodies, None: they are parsed like small ones."""
+        self._inbox = inbox
+        self._hosts = hosts
+        self._apart = apart
+
+    async def meanings(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
+        """What each delivery means, or why that can't be said."""
+        heavy = {one.seq: await self._heavy(one) for one in batch if self._is_heavy(one)}
+        light = [one for one in batch if one.seq not in heavy]
+        read_ = await asyncio.to_thread(lambda: [read(one, self._hosts) for one in light])
+        found = heavy | {one.seq: meaning for one, meaning in zip(light, read_, strict=True)}
+        return [
+            await self._replayed(meaning) if isinstance(meaning, Meaning) else meaning
+            for meaning in (found[one.seq] for one in batch)
+        ]
+
+    def _is_heavy(self, delivery: Delivery) -> bool:
+        return (
+            self._apart is not None
+            and is_heavy(delivery)
+            and delivery.host in self._hosts
+            and delivery.event != FOUND_EVENT
+        )
+
+    async def _heavy(self, delivery: Delivery) -> Meaning | str:
+        """What a delivery with a large body means, as `read`."""
+        assert self._apart is not None
+        assert delivery.stored is not None
+        try:
+            event = await self._apart(
+                delivery.host, delivery.event, delivery.headers, delivery.stored.pieces()
+            )
+        except Rejected as error:
+            return str(error)
+        return Meaning(delivery, event)
+
+    async def _replayed(self, meaning: Meaning) -> Meaning | str:
+        asked = meaning.event
+        if not isinstance(asked, Asked) or asked.action is not Action.REPLAY:
+            return meaning
+        number = asked.target if asked.target.isdecimal() else "0"
+        original = await self._inbox.get(int(number[:LONGEST_NUMBER]))
+        if original is None:
+            return f"there is no delivery {asked.target} to replay"
+        if self._is_heavy(original):
+            found = await self._heavy(original)
+        else:
+            found = await asyncio.to_thread(read, original, self._hosts)
+        if isinstance(found, str):
+            return f"delivery {original.id} can't be replayed: {found}"
+        if isinstance(found.event, Asked):
+            return f"delivery {original.id} is a command; give the command again instead"
+        return Meaning(meaning.delivery, found.event, asked)

@@ -1,0 +1,423 @@
+"""Step 4: every change reaches every place that shows it: cards, comments, statuses.
+
+Level, not edge: the journal raises a target in the transaction that changes what it follows
+(docs/notes/0010), and here it is shown as everything stands by then. However much has changed,
+it is one showing. A lane, which shares a rate limit, goes on by itself: a place that is slow or
+dead holds up neither another lane nor a deployment.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.core import trace
+from bridge.core.errors import (
+    BridgeError,
+    Refused,
+    Rejected,
+    TooEarly,
+    Unanswered,
+    Unreachable,
+)
+from bridge.pipeline.rate_limit import Turns
+from bridge.ports.clock import Clock
+from bridge.ports.feedback import Occasion, Planner, Raised, Shows, Story, rank_favoured
+from bridge.ports.journal import JOURNAL, Journal
+from bridge.ports.outcomes import Memory, Target
+
+log = logging.getLogger(__name__)
+
+
+class LeaseLost(Exception):
+    """Another process shows by now; what it finds remembered must be left to it."""
+
+
+LONGEST_ERROR = 500
+"""Characters of a reason that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Persistence:
+    """How long to wait and to try; all in seconds.
+
+    Attributes:
+        debounce: from a change until it is shown, with what else changes in between.
+        poll: between looks for what another process has changed.
+        retry, retry_at_most: between two tries of what fails; it doubles.
+        park_after: how long a target may fail until it is parked.
+        longest: how long one showing may take.
+        lease: how long others wait for a holder that has died.
+        lanes: how many are at work at a time.
+    """
+
+    debounce: float = 0.3
+    poll: float = 1.0
+    retry: float = 1.0
+    retry_at_most: float = 60.0
+    park_after: float = 24 * 3600.0
+    longest: float = 120.0
+    lease: float = 15.0
+    lanes: int = 128
+
+    def pause(self, failures: int) -> float:
+        """Before the next try, after so many failures in a row, the last one counted."""
+        return min(self.retry * 2.0 ** min(failures - 1, 30), self.retry_at_most)
+
+
+class Showing:
+    """Shows targets, and keeps whether that worked."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        shows: Mapping[str, Shows],
+        clock: Clock,
+        persistence: Persistence,
+        chance: Callable[[], float],
+        holding: tuple[str, str],
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            chance: gives numbers in [0, 1), which spread the tries.
+            holding: name and owner of the lease under which all this is done.
+        """
+        self._journal = journal
+        self._shows = shows
+        self._clock = clock
+        self._persistence = persistence
+        self._chance = chance
+        self._holding = holding
+
+    async def show(self, raised: Raised) -> Exception | None:
+        """Show a target as everything stands now; returns why that did not work.
+
+        Raises:
+            Unreachable: our own journal is away; nobody's fault, so the target stays due.
+        """
+        target = raised.target
+        story = await self._journal.story(target)
+        trace.follow(_delivery(story))
+        try:
+            async with asyncio.timeout(self._persistence.longest):
+                further = await self._bring_up_to(story, raised)
+        except LeaseLost:
+            log.warning("another process shows by now", extra={"target": target.id})
+            return None
+        except Exception as error:  # noqa: BLE001 - it is kept with the target, and told
+            return await self._failed(raised, error)
+        await self._journal.want(further)
+        await self._journal.showed(target.id, raised.wanted)
+        return None
+
+    async def _bring_up_to(self, story: Story, raised: Raised) -> Sequence[Target]:
+        target = raised.target
+
+        async def remember(memory: Memory) -> None:
+            if not await self._journal.remember(target.id, memory, holding=self._holding):
+                raise LeaseLost
+
+        shows = self._shows.get(target.kind)
+        if shows is None:
+            raise Rejected(f"nothing here shows {target.kind}: its settings are gone")
+        log.debug("feedback is shown", extra={"target": target.id})
+        return await shows.show(target, story, raised.memory, remember)
+
+    async def _failed(self, raised: Raised, error: Exception) -> Exception:
+        if isinstance(error, TimeoutError):
+            seconds = f"{self._persistence.longest:.0f} s"
+            error = Unanswered(raised.target.kind, f"nothing came back within {seconds}")
+        if isinstance(error, TooEarly):
+            await self._journal.postpone(raised.target.id, self._later(error, raised))
+            return error
+        due_at = self._next_try(raised, error)
+        self._tell(raised, error, parks=due_at is None)
+        why = str(error) if isinstance(error, BridgeError) else f"a bug: {type(error).__name__}"
+        await self._journal.not_shown(
+            raised.target.id, raised.wanted, why[:LONGEST_ERROR], due_at=due_at
+        )
+        return error
+
+    def _next_try(self, raised: Raised, error: Exception) -> float | None:
+        """When to try again; None where that makes no sense before something changes."""
+        now = self._clock()
+        failing_since = now if raised.failing_since is None else raised.failing_since
+        too_long = now - failing_since >= self._persistence.park_after
+        if too_long or isinstance(error, Refused | Rejected):
+            return None
+        return self._later(error, raised)
+
+    def _later(self, error: Exception, raised: Raised) -> float:
+        """When to try again what may work by then."""
+        now = self._clock()
+        if isinstance(error, Unreachable) and error.retry_after is not None:
+            # Never before it, and not all of them in the same moment after it.
+            return now + max(0.0, error.retry_after) + self._chance()
+        pause = self._persistence.pause(raised.attempts + 1)
+        return now + pause * (0.75 + self._chance() / 2)
+
+    def _tell(self, raised: Raised, error: Exception, *, parks: bool) -> None:
+        """In the log once, however often it fails; in the journal it stands until it works."""
+        what = {"target": raised.target.id, "why": str(error)}
+        unexpected = not isinstance(error, BridgeError)
+        if parks:
+            log.warning("feedback is parked until the next change", extra=what)
+        elif raised.attempts == 0:
+            log.warning(
+                "feedback can't be shown; it is tried again",
+                extra=what,
+                exc_info=error if unexpected else None,
+            )
+
+
+def _delivery(story: Story) -> str | None:
+    """The newest delivery that it is about."""
+    told = [(one.seq, one.delivery) for one in story.deployments]
+    told += [(one.seq, one.delivery) for one in story.explained if one.delivery is not None]
+    return max(told)[1] if told else None
+
+
+# ── Step 4: every change reaches every place that shows it: cards, comments, statuses ───────────
+
+LEASE = "feedback"
+
+MARGIN = 1 / 5
+"""Of the lease that is left when work under it ends: what was sent by then has arrived before
+another process looks what is there."""
+
+GRAIN = 0.05
+"""Seconds until the next look at least, however close together things become due."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """How a lane fares: until when it is left alone, and how often in a row it was away."""
+
+    free_at: float = 0.0
+    away: int = 0
+
+
+class Feedback:
+    """Shows what is raised, of each lane one target at a time."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        shows: Mapping[str, Shows],
+        clock: Clock,
+        persistence: Persistence | None = None,
+        *,
+        turns: Turns | None = None,
+        owner: str = "solo",
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            shows: by kind of target.
+            turns: the same that the `shows` wait for.
+            owner: this process; of those that share a journal, one at a time shows.
+            chance: numbers in [0, 1), which spread the tries.
+        """
+        self._journal = journal
+        self._clock = clock
+        self._persistence = persistence or Persistence()
+        self._turns = turns or Turns(clock)
+        self._owner = owner
+        self._showing = Showing(
+            journal, shows, clock, self._persistence, chance, (LEASE, self._owner)
+        )
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._fence: asyncio.TimerHandle | None = None
+        self._lanes: dict[str, _Lane] = {}
+        self._at_work: dict[str, asyncio.Task[None]] = {}
+        self._begun: dict[str, int] = {}
+        self._held_until = 0.0
+        self._renew_at = 0.0
+
+    def wake(self) -> None:
+        """Something may have been raised: it is due once the debounce has passed.
+
+        So a thousand changes are some looks and not a thousand.
+        """
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._persistence.debounce, self._look_now)
+
+    def _look_now(self) -> None:
+        self._timer = None
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Show as long as the process lives."""
+        try:
+            while True:
+                self._wake.clear()  # before the look: what comes during it wakes again
+                pause = await self._look_surely()
+                # Not wait_for: in Python 3.11 it swallows a cancel that comes together with a wake.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._wake.wait()
+        finally:
+            await self._stop()
+
+    async def look(self) -> float:
+        """Begin to show what is due; returns in how many seconds to look again at the latest."""
+        now, poll = self._clock(), self._persistence.poll
+        free = self._persistence.lanes - len(self._at_work)
+        if not await self._holds(now) or free <= 0:
+            return poll  # where all lanes are at work, the next one to end wakes us
+        ready = now - self._persistence.debounce
+        resting = self._resting(now)
+        next_at = [now + poll, self._renew_at, *resting.values()]
+        busy = [*self._at_work, *resting]
+        found = await self._journal.raised(
+            ready + poll, free, ready=ready, busy=busy, favoured=self._favoured(busy)
+        )
+        if len(found) < free:  # else there may be more lanes with something to show
+            self._forget_turns({*busy, *(raised.target.lane for raised in found)})
+        for raised in found:
+            assert raised.due_at is not None
+            if raised.due_at <= ready:
+                self._begin(raised)
+            else:
+                next_at.append(raised.due_at + self._persistence.debounce)
+        return max(GRAIN, min(next_at) - now)
+
+    async def settled(self) -> None:
+        """Wait until all that was begun has come to its end."""
+        for end in await asyncio.gather(*self._at_work.values(), return_exceptions=True):
+            if isinstance(end, BaseException) and not isinstance(end, asyncio.CancelledError):
+                raise end
+
+    async def _look_surely(self) -> float:
+        try:
+            return await self.look()
+        except BridgeError as error:
+            log.warning("feedback can't be read", extra={"why": str(error)})
+            return self._persistence.retry
+        except Exception:  # a bug; to end the process for it would keep it from deploying
+            log.exception("feedback can't be read")
+            return self._persistence.retry_at_most
+
+    async def _stop(self) -> None:
+        """What is cut off is still raised: it is shown again, by whoever comes next."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._fence is not None:
+            self._fence.cancel()
+        for task in self._at_work.values():
+            task.cancel()
+        await asyncio.gather(*self._at_work.values(), return_exceptions=True)
+        try:
+            await self._journal.release(LEASE, self._owner)
+        except BridgeError as error:
+            log.warning("the lease runs out by itself", extra={"why": str(error)})
+
+    # ── one process at a time ─────────────────────────────────────────────
+
+    async def _holds(self, now: float) -> bool:
+        """Whether this process is the one that shows; asked early enough to stay it."""
+        if now >= self._renew_at:
+            lease = self._persistence.lease
+            held = await self._journal.hold(LEASE, self._owner, lease)
+            self._held_until = now + lease if held else 0.0
+            self._renew_at = now + (lease / 3 if held else self._persistence.poll)
+            self._fenced()
+        return now < self._held_until
+
+    def _fenced(self) -> None:
+        """See to it that nothing is written once another process may show.
+
+        A lease that can't be renewed, as where the database is silent, ends work that is under
+        way: whoever takes over finds announced what may have been sent, and looks for it.
+        """
+        if self._fence is not None:
+            self._fence.cancel()
+        left = self._held_until - self._persistence.lease * MARGIN - self._clock()
+        if left > 0:
+            self._fence = asyncio.get_running_loop().call_later(left, self._lost)
+        else:
+            self._lost()
+
+    def _lost(self) -> None:
+        self._fence = None
+        if self._at_work:
+            log.warning("the lease can't be renewed: what is being shown is left to others")
+        for task in self._at_work.values():
+            task.cancel()
+
+    # ── lanes ─────────────────────────────────────────────────────────────
+
+    def _resting(self, now: float) -> dict[str, float]:
+        """The lanes that are left alone for now, and until when."""
+        free_at = {
+            name: max(lane.free_at, self._turns.free_at(name))
+            for name, lane in self._lanes.items()
+            if name not in self._at_work
+        }
+        return {name: at for name, at in free_at.items() if at > now}
+
+    def _favoured(self, busy: Sequence[str]) -> dict[str, int]:
+        """The lanes whose next turn is not for the lowest rank, and for which it is."""
+        ranks = {
+            lane: rank_favoured(begun + 1)
+            for lane, begun in self._begun.items()
+            if lane not in busy
+        }
+        return {lane: rank for lane, rank in ranks.items() if rank > 0}
+
+    def _forget_turns(self, going: Collection[str]) -> None:
+        """Count from the start again where nothing waits any more."""
+        self._begun = {lane: begun for lane, begun in self._begun.items() if lane in going}
+
+    def _begin(self, raised: Raised) -> None:
+        lane = raised.target.lane
+        self._begun[lane] = self._begun.get(lane, 0) + 1
+        work = self._work(raised, self._lanes.setdefault(lane, _Lane()))
+        task = self._at_work[lane] = asyncio.create_task(work, name=f"feedback on {lane}")
+        # Not at the end of the work itself, which never begins where it is cancelled at once.
+        task.add_done_callback(lambda _: self._ended(lane))
+
+    def _ended(self, lane: str) -> None:
+        del self._at_work[lane]
+        self._wake.set()
+
+    async def _work(self, raised: Raised, lane: _Lane) -> None:
+        try:
+            self._rest(lane, await self._showing.show(raised))
+        except Exception as error:  # our own stores; what they don't keep is shown again
+            log.warning("feedback can't be kept", extra={"why": str(error)}, exc_info=error)
+            self._rest(lane, Unreachable(JOURNAL, type(error).__name__))
+
+    def _rest(self, lane: _Lane, trouble: Exception | None) -> None:
+        """A place that can't be reached is left alone for a while, whatever is due there.
+
+        Others of its lane are tried soon all the same: it may be this one that is broken.
+        """
+        if not isinstance(trouble, Unreachable | Unanswered) or isinstance(trouble, TooEarly):
+            lane.away = 0
+            return
+        lane.away += 1
+        asked = trouble.retry_after if isinstance(trouble, Unreachable) else None
+        pause = self._persistence.pause(lane.away) if asked is None else max(0.0, asked)
+        lane.free_at = self._clock() + pause
+
+
+def together(planners: Sequence[Planner]) -> Planner:
+    """One planner of many; where one fails, what it wanted is not shown, and that is all."""
+
+    def plan(occasion: Occasion) -> list[Target]:
+        found: list[Target] = []
+        for planner in planners:
+            try:
+                found += planner(occasion)
+            except Exception:  # nothing about feedback may delay a deployment
+                log.exception("feedback can't be planned", extra={"seq": occasion.outcome.seq})
+        return found
+
+    return plan

@@ -1,0 +1,307 @@
+"""Look at what a backend shows of deployments, once for all that are followed.
+
+Five hundred deployments may be followed at once. The queue is one answer for all of them,
+so it is read at most so often and shared; and whoever still waits in it, or still runs and
+is known to, needs no look at its app's records. What remains is spaced out.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bridge.core.apps import App
+from bridge.core.errors import BridgeError, Refused
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.tracking import Seen, Shown, marked, match
+from bridge.ports.backends import Backend, BackendDeployment, Progress, QueuedJob, TellsTime
+from bridge.ports.clock import Clock
+
+Sleep = Callable[[float], Awaitable[None]]
+Pinned = Callable[[str], Awaitable[Container[str]]]
+"""The backend's ids that the deployments of an app are known by already."""
+
+Troubled = Callable[[str], None]
+"""Is told the name of a backend that can't be reached, or that knows an app no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the backend shows of one deployment.
+
+    Attributes:
+        record, job: ours, as far as there is one.
+        doubtful: records that ended since we asked, newest first, which may be ours or not;
+            only where neither record nor job is shown.
+        idle: the queue has no job of the app, ours or another's; None where it is not told.
+        survived: the queue has a job from before ours, so no restart has emptied it since.
+    """
+
+    record: BackendDeployment | None = None
+    job: QueuedJob | None = None
+    doubtful: tuple[BackendDeployment, ...] = ()
+    idle: bool | None = None
+    survived: bool = False
+
+    @property
+    def present(self) -> bool:
+        """Whether the backend surely has it."""
+        return self.record is not None or self.job is not None
+
+    @property
+    def shown(self) -> Shown:
+        """The look as the watchdog takes it in."""
+        runs = self.record is not None and self.record.status is Progress.RUNNING
+        return Shown(self.present, runs, self.idle, self.survived)
+
+
+MANY = 500
+"""Deployments followed at once from which a backend is asked at its slowest rate."""
+
+LONGEST_GAP = 5.0
+"""Seconds between two readings of the queue in which a backend can't restart unseen."""
+
+
+class Watching:
+    """Looks at one backend on behalf of all deployments that are followed.
+
+    Args:
+        pinned: tells which records are known to be of other deployments.
+        quick, per_second: reads a second that are made at most while few are followed, and
+            while `MANY` are; in between in proportion. A second's worth may come at once.
+        queue_age: seconds that the queue may be old when few ask; it grows with their number.
+        record_age: seconds that the record of a running one may be old while its job is active;
+            it grows so that these looks are one a second at most.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        clock: Clock,
+        pinned: Pinned,
+        *,
+        troubled: Troubled = lambda _backend: None,
+        sleep: Sleep = asyncio.sleep,
+        quick: float = 40.0,
+        per_second: float = 8.0,
+        queue_age: float = 0.2,
+        record_age: float = 30.0,
+    ) -> None:
+        self.backend = backend
+        self._clock = clock
+        self._pinned = pinned
+        self._troubled = troubled
+        self._sleep = sleep
+        self._quick = quick
+        self._per_second = per_second
+        self._queue_age = queue_age
+        self._record_age = record_age
+        self._free_at = -1e9
+        self._queue: list[QueuedJob] | None = None
+        self._queue_at = -1e9
+        self._failure: tuple[float, BridgeError] | None = None
+        self._watched_since: float | None = None
+        self._failed_at = -1e9
+        self._reading = asyncio.Lock()
+        self._followed: dict[str, float] = {}
+        """When the records were last read on behalf of each."""
+
+    def restarted(self) -> None:
+        """Take note that the backend was restarted since the last look, or may have been."""
+        self._watched_since, self._failed_at = None, self._clock()
+
+    @contextmanager
+    def following(self, id_: str) -> Iterator[None]:
+        """While a deployment is followed; the more there are, the older the queue may be."""
+        self._followed[id_] = -1e9
+        try:
+            yield
+        finally:
+            self._followed.pop(id_, None)
+
+    @property
+    def watched_since(self) -> float:
+        """From then on every look has succeeded, none far behind the one before."""
+        return self._clock() if self._watched_since is None else self._watched_since
+
+    async def look(self, deployment: Deployment, app: App) -> Look:
+        """Return where a deployment stands, as of a moment ago."""
+        asked_at = deployment.asked_at or 0.0
+        return await self._look_into(
+            deployment,
+            app,
+            lambda: self._recent_queue(asked_at),
+            lambda: self._spaced(deployment.id, app),
+            known_to_run=self._known_to_run(deployment),
+            doubt=self._failed_at >= asked_at,
+        )
+
+    async def look_now(self, deployment: Deployment, app: App, *, doubt: bool = False) -> Look:
+        """Return where a deployment stands this very moment.
+
+        Args:
+            doubt: it may never have arrived.
+        """
+        return await self._look_into(
+            deployment, app, self.backend.queue, lambda: self.backend.deployments(app), doubt=doubt
+        )
+
+    async def tells_queue(self) -> bool:
+        """Return whether the backend is new enough to list what waits."""
+        return await self._recent_queue() is not None
+
+    async def _look_into(
+        self,
+        deployment: Deployment,
+        app: App,
+        queue: Callable[[], Awaitable[list[QueuedJob] | None]],
+        records: Callable[[], Awaitable[list[BackendDeployment]]],
+        *,
+        known_to_run: bool = False,
+        doubt: bool = False,
+    ) -> Look:
+        """Find our job, our record, or what may be it.
+
+        Args:
+            known_to_run: while its job is active, its record holds no news.
+            doubt: it may never have arrived, or may have been lost since.
+        """
+        jobs = await queue()
+        idle = None if jobs is None else all(job.app != app.id for job in jobs)
+        job = job_of(deployment, jobs)
+        if job is not None and (known_to_run or not job.active):
+            return Look(job=job, idle=idle)  # what waits has no record yet
+        listed = {record.id: record for record in await records()}
+        pinned = await self._pinned(app.id) if job is None else ()
+        found = match(
+            deployment,
+            [seen(record) for record in listed.values()],
+            since=self._by_its_clock(deployment.intent_at or 0.0),
+            pinned=pinned,
+            doubt=doubt or self._to_come(deployment.intent_at or 0.0),
+        )
+        if found.ours is not None and (job is None or marked(deployment, found.ours)):
+            return Look(listed[found.ours.id], job, idle=idle)
+        doubtful = () if job is not None else tuple(listed[one.id] for one in found.doubtful)
+        asked_at = self._by_its_clock(deployment.asked_at or 0.0)
+        survived = not doubt and any((one.added_at or asked_at) < asked_at for one in jobs or ())
+        # What still runs has not ended, whatever else has.
+        return Look(None, job, doubtful, idle, survived)
+
+    def _by_its_clock(self, moment: float) -> float:
+        """A moment by the backend's clock, or one before: what came later is never left out."""
+        if self._to_come(moment):
+            return -math.inf
+        ahead = self.backend.clock_ahead(moment) if isinstance(self.backend, TellsTime) else 0.0
+        return moment + ahead
+
+    def _to_come(self, moment: float) -> bool:
+        """Whether a process with another clock has written it, so that it tells nothing."""
+        return moment > self._clock()
+
+    async def _recent_queue(self, asked_at: float = 0.0) -> list[QueuedJob] | None:
+        """Return the queue, read after `asked_at`: an older one says nothing of what came then.
+
+        A failure is as good for all as an answer is.
+        """
+        age = min(2.0, self._queue_age * (1 + len(self._followed) / 50))
+        async with self._reading:
+            if self._failure is not None and self._clock() - self._failure[0] < age:
+                raise self._failure[1]
+            if self._clock() - self._queue_at >= age or self._queue_at <= asked_at:
+                self._take_turn()  # it comes at once, and the records a little later for it
+                await self._read_queue()
+            return self._queue
+
+    async def _read_queue(self) -> None:
+        before, asked_at = self._queue_at, self._clock()
+        try:
+            self._queue = await self.backend.queue()
+        except BridgeError as error:
+            self._failure = self._clock(), error
+            self._blinded()
+            raise
+        self._queue_at, self._failure = asked_at, None
+        if self._watched_since is None or self._queue_at - before > LONGEST_GAP:
+            self._watched_since = self._queue_at
+
+    def _blinded(self) -> None:
+        self.restarted()
+        self._troubled(self.backend.name)
+
+    async def _spaced(self, id_: str, app: App) -> list[BackendDeployment]:
+        if (pause := self._take_turn()) > 0:
+            await self._sleep(pause)
+        try:
+            records = await self.backend.deployments(app)
+        except BridgeError:
+            self._blinded()
+            raise
+        if id_ in self._followed:
+            self._followed[id_] = self._clock()
+        return records
+
+    def _take_turn(self) -> float:
+        """Seconds until the next read is due."""
+        now = self._clock()
+        few = max(0.0, 1 - len(self._followed) / MANY)
+        per_second = self._per_second + few * max(0.0, self._quick - self._per_second)
+        burst = 1.0  # second
+        self._free_at = max(self._free_at + 1 / per_second, now - burst)
+        return self._free_at - now
+
+    def _known_to_run(self, deployment: Deployment) -> bool:
+        """Whether its record was seen running a while ago only; its job tells when it ends."""
+        if deployment.state is not State.RUNNING or deployment.backend_id is None:
+            return False
+        looked_at = self._followed.get(deployment.id, -1e9)
+        return self._clock() - looked_at < max(self._record_age, len(self._followed))
+
+
+class Watchings:
+    """One `Watching` for each backend."""
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        clock: Clock,
+        pinned: Pinned,
+        *,
+        troubled: Troubled = lambda _backend: None,
+        sleep: Sleep = asyncio.sleep,
+        per_second: float = 8.0,
+    ) -> None:
+        self.troubled = troubled
+        self._all = {
+            name: Watching(
+                backend, clock, pinned, troubled=troubled, sleep=sleep, per_second=per_second
+            )
+            for name, backend in backends.items()
+        }
+
+    def of(self, app: App) -> Watching:
+        """That of an app's backend; raises Refused where it is configured no more."""
+        if (found := self._all.get(app.backend)) is None:
+            why = f"no backend {app.backend!r} is configured any more"
+            raise Refused(app.backend, why)
+        return found
+
+
+def seen(record: BackendDeployment) -> Seen:
+    """A record as far as finding ours needs it."""
+    return Seen(
+        id=record.id,
+        text=f"{record.title} {record.description}",
+        running=record.status is Progress.RUNNING,
+        commit=record.commit,
+        created_at=record.created_at,
+    )
+
+
+def job_of(deployment: Deployment, jobs: Sequence[QueuedJob] | None) -> QueuedJob | None:
+    """Our job among those of the queue."""
+    for job in jobs or ():
+        if deployment.token in job.title or deployment.token in job.description:
+            return job
+    return None

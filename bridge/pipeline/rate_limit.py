@@ -1,0 +1,58 @@
+"""Whose turn it is to write: each lane as fast as its service allows, and no faster."""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from bridge.core.errors import TooEarly
+from bridge.ports.clock import Clock
+from bridge.ports.feedback import Limit, Turn, next_turn, shared
+
+LONG = 5.0
+"""Seconds that a write waits for its turn at most; after more, what it says would be old."""
+
+
+class Turns:
+    """Counts the writes of every lane, in memory: after a restart the service says if it is much.
+
+    One for all who write to a service, so that their writes are counted together.
+    """
+
+    def __init__(
+        self, clock: Clock, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> None:
+        self.clock = clock
+        self._sleep = sleep
+        self._written: dict[str, deque[float]] = {}
+        self._limits: dict[str, tuple[Limit, ...]] = {}
+        self._order: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def within(self, limits: Sequence[Limit], *, share: float = 1.0) -> Turn:
+        """Return the `Turn` of a service with such limits for each of its lanes.
+
+        Args:
+            share: of each limit; beyond it these writes wait, so that others still may go.
+        """
+        own = shared(limits, share)
+
+        async def turn(lane: str) -> None:
+            self._limits[lane] = tuple(limits)
+            async with self._order[lane]:
+                await self._take(lane, own)
+
+        return turn
+
+    def free_at(self, lane: str) -> float:
+        """When a lane may be written to again; not later than now where it is free."""
+        return next_turn(self._limits.get(lane, ()), self._written.get(lane, ()), 0.0)
+
+    async def _take(self, lane: str, limits: Sequence[Limit]) -> None:
+        most = max((limit.writes for limit in self._limits[lane]), default=1)
+        written = self._written.setdefault(lane, deque(maxlen=most))
+        now = self.clock()
+        if (wait := next_turn(limits, written, now) - now) > LONG:
+            why = f"written as often as it allows, so the next may go in {wait:.0f} s"
+            raise TooEarly(lane, why, retry_after=wait)
+        if wait > 0:
+            await self._sleep(wait)
+        written.append(self.clock())

@@ -1,0 +1,297 @@
+"""Branches and tags as they stand, against what was decided last: what moved without any event.
+
+Hosts send nothing for more than three tags pushed at once, for a payload over 25 MB, or while
+their webhook is gone. What is found goes through the inbox like a webhook.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
+
+from bridge.core.apps import App, Source, SourceType, Trigger
+from bridge.core.errors import BridgeError, NotFound, Unreachable
+from bridge.core.events import (
+    FOUND_EVENT,
+    ZERO,
+    Commit,
+    Ref,
+    RefKind,
+    RefPushed,
+    Repository,
+    write_found,
+)
+from bridge.ports.clock import Clock
+from bridge.ports.githosts import HostApi, Redelivers
+from bridge.ports.inbox import Inbox, NewDelivery
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import ref_key
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+class Budget:
+    """So many requests an hour, the first ones at once: a token bucket.
+
+    It keeps what nobody waits for from using up a rate limit that feedback needs as well.
+    """
+
+    def __init__(
+        self, clock: Clock, *, hourly: float, burst: float, sleep: Sleep = asyncio.sleep
+    ) -> None:
+        self._clock = clock
+        self._rate = hourly / 3600
+        self._burst = burst
+        self._left = burst
+        self._at = clock()
+        self._sleep = sleep
+
+    async def spend(self) -> None:
+        """Take one request, waiting until there is one."""
+        now = self._clock()
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate)
+        self._at = now
+        self._left -= 1
+        if self._left < 0:
+            await self._sleep(-self._left / self._rate)
+
+
+class Resting:
+    """The owners of repositories whose limit is used up, for one round.
+
+    Each installation of a GitHub App has a limit of its own, and is one owner's.
+    """
+
+    def __init__(self) -> None:
+        self._owners: set[tuple[str, str]] = set()
+
+    def has(self, host: str, repository: str) -> bool:
+        """Return whether nothing of this repository needs to be asked now."""
+        return (host, _owner(repository)) in self._owners
+
+    def note(self, host: str, repository: str, error: BridgeError) -> None:
+        """Leave an owner alone where its host has asked us to wait."""
+        if isinstance(error, Unreachable) and error.retry_after is not None:
+            self._owners.add((host, _owner(repository)))
+
+
+def _owner(repository: str) -> str:
+    return repository.rpartition("/")[0].lower()
+
+
+# ── Branches and tags as they stand, against what was decided last: what moved without any event
+
+log = logging.getLogger(__name__)
+
+MOST_TAGS = 100
+"""How many of a repository's tags are looked at."""
+
+Homes = Mapping[str, str]
+"""The key of each Git host by where it lives, e.g. "github.com" → "github"."""
+
+NO_HOMES: Homes = {}
+
+_HOSTS = {SourceType.GITHUB: "github", SourceType.GITLAB: "gitlab"}
+_GLOB = frozenset("*?[]{}!()+@")
+
+
+@runtime_checkable
+class ReadsRefs(HostApi, Redelivers, Protocol):
+    """A host whose branches and tags can be read."""
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What apps wait for in one repository; `urls`: how custom Git sources name it."""
+
+    branches: set[str] = field(default_factory=set)
+    tags: bool = False
+    urls: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where a ref was and is; `since`: the delivery that led to `before`, 0 where none did."""
+
+    before: str
+    after: str
+    since: int
+
+
+class Reconciler:
+    """Finds pushes that no event has told of."""
+
+    def __init__(
+        self,
+        apis: Mapping[str, ReadsRefs],
+        inbox: Inbox,
+        journal: Journal,
+        clock: Clock,
+        budget: Budget,
+        *,
+        grace: float = 90.0,
+        homes: Homes = NO_HOMES,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            homes: where the hosts live, for custom Git sources.
+            grace: seconds that a webhook may take; what nobody has told of by then is taken.
+        """
+        self._apis = apis
+        self._inbox = inbox
+        self._journal = journal
+        self._clock = clock
+        self._budget = budget
+        self._grace = grace
+        self._homes = homes
+        self._repositories: dict[tuple[str, str], Repository] = {}
+        self._first_seen: dict[str, tuple[str, float]] = {}
+
+    async def round(self, apps: Iterable[App]) -> int:
+        """Look once at all that apps wait for; how many pushes were found."""
+        found, resting = 0, Resting()
+        for (host, name), wanted in wanted_of(apps, self._homes).items():
+            api = self._apis.get(host)
+            if api is None or resting.has(host, name):
+                continue
+            try:
+                found += await self._repository(api, host, name, wanted)
+            except BridgeError as error:
+                resting.note(host, name, error)
+                why = {"repository": f"{host} {name}", "why": str(error)}
+                log.warning("a repository can't be reconciled", extra=why)
+        return found
+
+    async def _repository(self, api: ReadsRefs, host: str, name: str, wanted: Wanted) -> int:
+        repository = await self._known(api, host, name)
+        repository = replace(repository, urls=repository.urls | wanted.urls)
+        found = 0
+        for branch in sorted(wanted.branches):
+            await self._budget.spend()
+            head = await api.head(name, branch)
+            if head is not None:
+                ref = Ref(RefKind.BRANCH, branch)
+                found += await self._branch(api, repository, ref, head)
+        if wanted.tags:
+            found += await self._tags(api, repository)
+        return found
+
+    async def _known(self, api: ReadsRefs, host: str, name: str) -> Repository:
+        """A repository with its id, asked for once in the life of the process."""
+        if (host, name) not in self._repositories:
+            await self._budget.spend()
+            self._repositories[host, name] = await api.repository(name)
+        return self._repositories[host, name]
+
+    async def _branch(self, api: ReadsRefs, repository: Repository, ref: Ref, head: str) -> int:
+        key = ref_key(repository, ref)
+        last = await self._journal.newest_push(key)
+        before = last.after if last else await self._journal.recall(f"head {key}")
+        if before is None:  # seen for the first time: what was there before is nobody's push
+            await self._journal.note(f"head {key}", head)
+            return 0
+        if before == head:
+            self._first_seen.pop(key, None)
+            return 0
+        return await self._found(api, repository, ref, Move(before, head, last.seq if last else 0))
+
+    async def _tags(self, api: ReadsRefs, repository: Repository) -> int:
+        key = f"tags {repository.host} {repository.id}"
+        await self._budget.spend()
+        listed = {tag.name: tag.commit for tag in await api.tags(repository.name, MOST_TAGS)}
+        text = await self._journal.recall(key)
+        known: set[str] = set(json.loads(text)) if text else set()
+        found = 0
+        for name, commit in sorted(listed.items()):
+            ref = Ref(RefKind.TAG, name)
+            if text is None or name in known:
+                continue
+            if await self._journal.newest_push(key_of := ref_key(repository, ref)) is not None:
+                self._first_seen.pop(key_of, None)
+                known.add(name)
+            elif await self._found(api, repository, ref, Move(ZERO, commit, 0)):
+                known.add(name)
+                found += 1
+        now_known = json.dumps(sorted(known & set(listed) if text else listed))
+        if now_known != text:
+            await self._journal.note(key, now_known)
+        return found
+
+    async def _found(self, api: ReadsRefs, repository: Repository, ref: Ref, move: Move) -> bool:
+        """Keep it as a push, once a webhook has had its time; whether that was done."""
+        key, now = ref_key(repository, ref), self._clock()
+        if now - self._seen_since(key, move.after, now) < self._grace:
+            return False
+        await self._budget.spend()
+        commit = await self._commit(api, repository, move.after)
+        push = RefPushed(
+            repository,
+            ref,
+            move.before,
+            move.after,
+            commit=commit,
+            several=ref.kind is RefKind.BRANCH and move.before not in commit.parents[:1],
+        )
+        id_ = _id_of(key, move)
+        kept = await self._inbox.keep(
+            NewDelivery(repository.host, id_, FOUND_EVENT, {}, write_found(push), now)
+        )
+        if not kept.duplicate:
+            log.warning(
+                "a push without an event was found",
+                extra={"delivery": id_, "repository": repository.name, "ref": str(ref)},
+            )
+        del self._first_seen[key]
+        return not kept.duplicate
+
+    def _seen_since(self, key: str, after: str, now: float) -> float:
+        """Since when a ref is seen there; one entry a ref, whatever it goes through."""
+        seen, since = self._first_seen.get(key, ("", now))
+        if seen != after:
+            since = now
+        self._first_seen[key] = after, since
+        return since
+
+    async def _commit(self, api: ReadsRefs, repository: Repository, sha: str) -> Commit:
+        try:
+            return await api.commit(repository.name, sha)
+        except NotFound:
+            return Commit(sha)
+
+
+def _id_of(key: str, move: Move) -> str:
+    """The same each time that a move is seen, and another when a ref goes the same way again."""
+    words = f"{key} {move.after} {move.before}"
+    if move.since:
+        words += f" {move.since}"
+    return f"found-{hashlib.sha256(words.encode()).hexdigest()[:24]}"
+
+
+def wanted_of(apps: Iterable[App], homes: Homes = NO_HOMES) -> dict[tuple[str, str], Wanted]:
+    """What to look at, by host and repository. A glob over branches names none to look at."""
+    found: dict[tuple[str, str], Wanted] = defaultdict(Wanted)
+    for app in apps:
+        if app.source is None or (where := _where(app.source, homes)) is None:
+            continue
+        wanted = found[where]
+        if app.source.url is not None:
+            wanted.urls.add(app.source.url)
+        if app.waits_for is Trigger.TAG:
+            wanted.tags = True
+        elif app.branch and (app.rules.branch is None or _GLOB.isdisjoint(app.rules.branch)):
+            wanted.branches.add(app.branch)
+    return dict(found)
+
+
+def _where(source: Source, homes: Homes) -> tuple[str, str] | None:
+    """Host and repository of a source; None where it is on no host that we know."""
+    if source.url is not None:
+        home, _, path = source.url.partition("/")
+        return (homes[home], path) if home in homes and path else None
+    host, name = _HOSTS.get(source.type), source.repository or source.repository_id
+    return (host, name) if host and name else None

@@ -1,0 +1,110 @@
+"""What is old is forgotten, a little at a time, so that nobody waits for it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bridge.core.errors import BridgeError
+from bridge.pipeline.leader import Turn, at_once
+from bridge.ports.clock import Clock
+from bridge.ports.flows import Flows
+from bridge.ports.inbox import Inbox
+from bridge.ports.journal import Journal
+
+log = logging.getLogger(__name__)
+
+DAY = 86_400.0
+
+Forget = Callable[[float, int], Awaitable[int]]
+"""Forgets at most so many from before a time; how many it were."""
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long things are kept; all but the last three in days.
+
+    Attributes:
+        bodies: of deliveries; without them they can't be replayed.
+        deliveries: their ids; what comes again later counts as new.
+        decisions: with deployments, their history, and where they were shown.
+        audit: who changed what.
+        drafts: changes that were shown in a chat and that nobody has agreed to; sealed.
+        flows: that have ended.
+        every: seconds between two rounds.
+        bite: how many are forgotten in one transaction.
+        pause: seconds between two of them.
+    """
+
+    bodies: float = 30.0
+    deliveries: float = 60.0
+    decisions: float = 365.0
+    audit: float = 730.0
+    drafts: float = 7.0
+    flows: float = 7.0
+    every: float = 3600.0
+    bite: int = 200
+    pause: float = 0.05
+
+
+class Retention:
+    """Forgets what is old; of several processes one does."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        journal: Journal,
+        flows: Flows,
+        clock: Clock,
+        keeping: Keeping | None = None,
+        *,
+        turn: Turn = at_once,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Take the parts; `turn` says when of several processes this one forgets."""
+        self._inbox = inbox
+        self._journal = journal
+        self._flows = flows
+        self._clock = clock
+        self._keeping = keeping or Keeping()
+        self._turn = turn
+        self._sleep = sleep
+
+    async def run(self) -> None:
+        """Forget as long as the process lives."""
+        while True:
+            await self._turn()
+            try:
+                await self.round()
+            except BridgeError as error:
+                log.warning("nothing could be forgotten", extra={"why": str(error)})
+            except Exception:  # to end the process for what is old would keep it from deploying
+                log.exception("forgetting failed inside")
+            await self._sleep(self._keeping.every)
+
+    async def round(self) -> dict[str, int]:
+        """Forget all that is too old by now; says how much of what that was."""
+        now, keeping = self._clock(), self._keeping
+        work: dict[str, tuple[Forget, float]] = {
+            "flows": (self._flows.forget, keeping.flows),
+            "bodies": (self._inbox.forget_bodies, keeping.bodies),
+            "deliveries": (self._inbox.forget, keeping.deliveries),
+            "decisions": (self._journal.forget, keeping.decisions),
+            "audit": (self._journal.forget_audit, keeping.audit),
+            "drafts": (self._journal.forget_drafts, keeping.drafts),
+        }
+        forgotten = {
+            what: await self._all(forget, now - days * DAY) for what, (forget, days) in work.items()
+        }
+        if any(forgotten.values()):
+            log.info("forgotten", extra=forgotten)
+        return forgotten
+
+    async def _all(self, forget: Forget, before: float) -> int:
+        total = 0
+        while forgotten := await forget(before, self._keeping.bite):
+            total += forgotten
+            await self._sleep(self._keeping.pause)
+        return total

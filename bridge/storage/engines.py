@@ -1,0 +1,236 @@
+"""SQLAlchemy engines as this project needs them."""
+
+import hashlib
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from bridge.core.database import connect_arguments
+from bridge.core.errors import Unreachable
+
+WRITES = "bridge_writes"
+"""Execution option: the transaction will write, so it takes the write lock at its start."""
+
+
+LOCK_SECONDS = 30.0
+"""How long to wait for who has a SQLite file."""
+
+
+def write_ahead(file: Path) -> None:
+    """Have a SQLite file in WAL before anybody works with it.
+
+    To switch waits for nobody: of two who open a new file at once, one is told that it is
+    locked. Here it waits until the other is done, and tries again.
+
+    Raises:
+        sqlite3.DatabaseError: it can't be written, or is none.
+    """
+    with closing(sqlite3.connect(file, timeout=LOCK_SECONDS, isolation_level=None)) as db:
+        while not _switched(db):
+            db.execute("BEGIN EXCLUSIVE")
+            db.execute("COMMIT")
+
+
+def _switched(db: sqlite3.Connection) -> bool:
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
+
+
+def sqlite_engine(path: Path) -> sa.Engine:
+    """An engine on a SQLite file: WAL, `synchronous=FULL`, waits for locks.
+
+    A transaction that reads first and writes later can fail without waiting when another
+    one wrote in between; so those whose connection has the execution option `WRITES`
+    begin with BEGIN IMMEDIATE.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": 30, "check_same_thread": False},
+        hide_parameters=True,  # an error is logged with its statement, not with its values
+        pool_size=8,
+        max_overflow=8,
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            connection.close()  # the pool never gets to know it
+            raise
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def postgres_engine(url: str, *, connections: int = 4) -> sa.Engine:
+    """An engine on a Postgres; `url` as libpq reads it, see `core.database.SCHEMES`."""
+    import psycopg
+
+    engine = sa.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(url, **connect_arguments("journal")),
+        pool_size=connections,
+        max_overflow=0,
+        hide_parameters=True,
+        pool_pre_ping=True,  # a restart of the server fails nobody's first question
+    )
+
+    @event.listens_for(engine, "before_cursor_execute", retval=True)
+    def clean(
+        _db: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool
+    ) -> tuple[str, Any]:
+        rows = values if isinstance(values, dict) else [_without_nul(row) for row in values]
+        return statement, _without_nul(rows)
+
+    return engine
+
+
+def _without_nul(values: Any) -> Any:
+    """Postgres has no NUL in texts; a commit message may."""
+    if not isinstance(values, dict) or not any(
+        isinstance(value, str) and "\0" in value for value in values.values()
+    ):
+        return values
+    return {
+        name: value.replace("\0", "\ufffd") if isinstance(value, str) else value
+        for name, value in values.items()
+    }
+
+
+# ── What SQLite and Postgres do each in its own way ─────────────────────────────────────────────
+
+RETRIED = ("40001", "40P01")
+"""What Postgres says when two transactions stand in each other's way: one must come again."""
+
+
+def on_postgres(db: sa.Connection) -> bool:
+    """Whether others may write at the same time."""
+    return db.dialect.name == "postgresql"
+
+
+def lock(db: sa.Connection, what: str) -> None:
+    """Wait until nobody else holds it; held to the end of this transaction."""
+    if on_postgres(db):
+        db.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(what))))
+
+
+def lock_key(what: str) -> int:
+    """The number by which Postgres knows a lock."""
+    return int.from_bytes(hashlib.blake2b(what.encode(), digest_size=8).digest(), signed=True)
+
+
+def now(db: sa.Connection, clock: float) -> float:
+    """The time that all processes share: the database's, where there can be several."""
+    if not on_postgres(db):
+        return clock
+    return float(db.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+
+
+# ── A connection to Postgres that is made when it is needed, and anew where it was lost ─────────
+
+T = TypeVar("T")
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+log = logging.getLogger(__name__)
+
+RETRY_PAUSE = 0.1
+"""Seconds between two tries to reach the server."""
+
+ONLY_READS = "25006"
+"""The server only reads by now: after a failover the one that writes is another."""
+
+
+class Link:
+    """One connection, autocommit, used by one thread at a time.
+
+    Args:
+        what: whose it is, for errors and `pg_stat_activity`.
+        patience: seconds to try again when the server is lost; one that was never there, or
+            that has stayed away for so long, is tried just once, so that nobody waits for others.
+    """
+
+    def __init__(self, url: str, what: str, *, patience: float) -> None:
+        self._url = url
+        self._what = what
+        self._patience = patience
+        self._connection: Connection | None = None
+        self._lock = threading.Lock()
+        self._up = False
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Do something that may be done twice: the answer of the first time can get lost.
+
+        Raises:
+            Unreachable: the server is away, or can't do it.
+        """
+        with self._lock:
+            deadline = time.monotonic() + (self._patience if self._up else 0.0)
+            while True:
+                try:
+                    found = work(self._open())
+                except psycopg.Error as error:
+                    if not self._comes_back(error) or time.monotonic() >= deadline:
+                        self._says_up(up=self._connection is not None)
+                        raise Unreachable(f"the {self._what}", _words(error)) from error
+                    time.sleep(RETRY_PAUSE)
+                else:
+                    self._says_up(up=True)
+                    return found
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            self._drop()
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            arguments = connect_arguments(self._what)
+            self._connection = psycopg.connect(self._url, autocommit=True, **arguments)
+        return self._connection
+
+    def _comes_back(self, error: psycopg.Error) -> bool:
+        """Whether to try again; a connection that is lost is dropped."""
+        if self._connection is None or self._connection.broken or error.sqlstate == ONLY_READS:
+            self._drop()
+            return isinstance(error, psycopg.OperationalError | psycopg.InternalError)
+        return error.sqlstate in RETRIED
+
+    def _says_up(self, *, up: bool) -> None:
+        if up is not self._up:
+            level, words = (logging.DEBUG, "there") if up else (logging.WARNING, "away")
+            log.log(level, "the database is %s", words, extra={"part": self._what})
+        self._up = up
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _words(error: psycopg.Error) -> str:
+    """What it says, in one line; a url that can't be read is not quoted, as a secret is in it."""
+    if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
+        return "its url can't be read"
+    return " ".join(str(error).split()) or type(error).__name__

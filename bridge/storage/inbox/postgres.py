@@ -1,0 +1,469 @@
+"""The inbox on Postgres: any number of processes keep, and workers claim what they decide.
+
+A claim is a lease on the database's own clock: whoever dies loses it, and another takes over.
+Of two that decide the same delivery nothing comes of it twice, since recording it is idempotent;
+and only who holds the claim, or nobody does, finishes it.
+
+Positions are given before they are committed, so an older one may show after a newer one was
+decided. It was received before, so what the newer one deploys has it in.
+"""
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from bridge.core.database import connect_arguments
+from bridge.core.errors import Unreachable
+from bridge.ports.figures import InboxFigures
+from bridge.ports.inbox import LONGEST_PAUSE, Delivery, DeliveryState, Kept, NewDelivery
+from bridge.storage.engines import Connection, Link, lock_key
+from bridge.storage.inbox.batches import (
+    KEY,
+    MOST_AT_ONCE,
+    BatchedInbox,
+    Begin,
+    Finish,
+    Forget,
+    Item,
+    Keep,
+    Row,
+    apart,
+    by_its_body,
+    delivery_key,
+    is_same,
+    its_id,
+    read_delivery,
+    rows_of,
+)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS inbox (
+    seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key BYTEA NOT NULL UNIQUE,
+    host TEXT NOT NULL,
+    id TEXT NOT NULL,
+    event TEXT NOT NULL,
+    headers TEXT NOT NULL,
+    received_at DOUBLE PRECISION NOT NULL,
+    body BYTEA NOT NULL
+);
+-- Bodies are compressed by us.
+ALTER TABLE inbox ALTER body SET STORAGE EXTERNAL;
+-- How far each has come stands apart from the bodies, so that moving on rewrites few pages.
+CREATE TABLE IF NOT EXISTS inbox_work (
+    seq BIGINT PRIMARY KEY,
+    state TEXT NOT NULL DEFAULT 'kept',
+    due_at DOUBLE PRECISION NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    claimed_by TEXT,
+    claimed_until TIMESTAMPTZ
+) WITH (fillfactor = 70);
+CREATE INDEX IF NOT EXISTS inbox_open ON inbox_work (seq) WHERE state = 'kept';
+"""
+
+
+def migrate(db: Connection) -> None:
+    """Make the inbox's tables where they are not there; safe from any number of processes."""
+    if _is_there(db):
+        return
+    with db.transaction():
+        db.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("migrate inbox")])
+        if not _is_there(db):
+            db.execute(SCHEMA)
+
+
+def _is_there(db: Connection) -> bool:
+    return db.execute("SELECT to_regclass('inbox_open')").fetchone() != (None,)
+
+
+# ── Being told by other processes that something was kept ───────────────────────────────────────
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "bridge_inbox"
+"""Where it is said that something was kept."""
+
+LISTEN_PAUSE = 1.0
+"""Seconds between two tries to listen."""
+
+BUG_PAUSE = 30.0
+"""Seconds until the next try after a fault of our own: each is logged, and looking covers it."""
+
+
+async def listen(url: str, woken: Callable[[], None]) -> None:
+    """Be woken by other processes; what comes while nobody listens is found by looking."""
+    import psycopg
+
+    while True:
+        pause = LISTEN_PAUSE
+        try:
+            await _listen_once(url, woken)
+        except psycopg.Error as error:
+            log.debug("nobody listens to other processes", extra={"why": type(error).__name__})
+        except Exception:  # a bug; to end here would go unseen, as what comes is found later
+            log.exception("listening to other processes failed inside; it is begun anew")
+            pause = BUG_PAUSE
+        await asyncio.sleep(pause)
+
+
+async def _listen_once(url: str, woken: Callable[[], None]) -> None:
+    """Listen until the connection ends."""
+    import psycopg
+
+    arguments = connect_arguments("inbox listener")
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True, **arguments) as db:
+        await db.execute(f"LISTEN {CHANNEL}")
+        woken()
+        async for _ in db.notifies():
+            woken()
+
+
+# ── Writing to the inbox on Postgres: what is kept, how far each has come, what is forgotten ────
+
+PATIENCE = 5.0
+"""Seconds to wait for a server that restarts: hosts wait ten for their answer."""
+
+_KEEP = f"""
+WITH given AS (
+    SELECT * FROM unnest(
+        %b::bytea[], %b::text[], %b::text[], %b::text[], %b::text[], %b::float8[], %b::bytea[]
+    ) WITH ORDINALITY AS g (key, host, id, event, headers, received_at, body, place)
+), new AS (
+    INSERT INTO inbox (key, host, id, event, headers, received_at, body)
+    SELECT key, host, id, event, headers, received_at, body FROM given ORDER BY place
+    ON CONFLICT (key) DO NOTHING RETURNING key, seq
+), work AS (
+    INSERT INTO inbox_work (seq) SELECT seq FROM new
+)
+SELECT key, seq, pg_notify('{CHANNEL}', '') FROM new
+"""
+
+_KNOWN = "SELECT seq, body FROM inbox WHERE key = %s"
+
+_AGAIN = f"""
+WITH again AS (
+    UPDATE inbox_work SET state = 'kept', due_at = 0, attempts = 0
+    WHERE seq = ANY(%s) AND state = 'failed' RETURNING seq
+)
+SELECT seq, pg_notify('{CHANNEL}', '') FROM again
+"""
+
+_BEGIN = """
+UPDATE inbox_work w SET attempts = w.attempts + 1, error = b.note
+FROM unnest(%s::int8[], %s::text[]) AS b (seq, note)
+WHERE w.seq = b.seq AND w.state = 'kept' AND (w.claimed_by IS NULL OR w.claimed_by = %s)
+"""
+
+_FINISH = """
+UPDATE inbox_work w
+SET state = f.state, due_at = f.due_at, attempts = f.attempts, error = f.error,
+    claimed_by = NULL, claimed_until = NULL
+FROM unnest(%s::int8[], %s::text[], %s::float8[], %s::int4[], %s::text[])
+    AS f (seq, state, due_at, attempts, error)
+WHERE w.seq = f.seq AND w.state = 'kept' AND (w.claimed_by IS NULL OR w.claimed_by = %s)
+"""
+
+
+class Writer:
+    """The writing connection. Each statement commits by itself and may be repeated."""
+
+    def __init__(self, url: str, owner: str) -> None:
+        self._owner = owner
+        self._link = Link(url, "inbox writer", patience=PATIENCE)
+        try:
+            self._link.run(migrate)
+        except BaseException:  # whatever it is: nobody else could close it
+            self._link.close()
+            raise
+
+    def commit(self, batch: Sequence[Item]) -> None:
+        rows = {id(item): row for item, row in apart(rows_of(batch))}
+        self._link.run(lambda db: self._write(db, batch, rows))
+
+    def close(self) -> None:
+        self._link.close()
+
+    def _write(self, db: Connection, batch: Sequence[Item], rows: Mapping[int, Row]) -> None:
+        for kind, some in groupby(batch, type):
+            items: list[Any] = list(some)
+            if kind is Keep:
+                _keep(db, [(item, rows[id(item)]) for item in items])
+            elif kind is Begin:
+                for item in items:
+                    db.execute(_BEGIN, [list(item.begun), list(item.begun.values()), self._owner])
+            elif kind is Finish:
+                _finish(db, items, self._owner)
+            else:
+                for item in items:
+                    _remove(db, item)
+        if not any(isinstance(item, Keep | Begin | Forget) or item.finished for item in batch):
+            db.execute("SELECT 1 FROM inbox_work LIMIT 1")  # somebody asks whether it works
+
+
+def _keep(db: Connection, rows: Sequence[tuple[Keep, Row]]) -> None:
+    known: dict[bytes, tuple[int, bytes]] = {}
+    fresh = _inserted(db, rows, known)
+    if known:
+        rows = [(item, _told_apart(known, item, row)) for item, row in rows]
+        others = [pair for pair in rows if pair[1][KEY] not in known]
+        fresh |= _inserted(db, [pair for pair in others if pair[1][KEY] not in fresh], known)
+    seqs = {key: seq for key, (seq, _) in known.items()} | fresh
+    wanted = {row[KEY] for _, row in rows}
+    again = [seq for key, (seq, _) in known.items() if key in wanted]
+    new = set(fresh.values())
+    if again:
+        new |= {seq for seq, _ in db.execute(_AGAIN, [again]).fetchall()}
+    for item, row in rows:
+        seq = seqs[row[KEY]]
+        item.answer = Kept(seq, seq not in new, its_id(item, row))
+        new.discard(seq)
+
+
+def _inserted(
+    db: Connection, rows: Sequence[tuple[Keep, Row]], known: dict[bytes, tuple[int, bytes]]
+) -> dict[bytes, int]:
+    """Insert what is new; returns where it is, and adds to `known` what was there already."""
+    by_key = {row[KEY]: row for _, row in reversed(rows)}
+    if not by_key:
+        return {}
+    keys = list(dict.fromkeys(row[KEY] for _, row in rows))
+    columns = [list(column) for column in zip(*(by_key[key] for key in keys), strict=True)]
+    new = {key: seq for key, seq, _ in db.execute(_KEEP, columns).fetchall()}
+    for key in keys:  # one by one, since a body may be large
+        if key not in new:
+            found = db.execute(_KNOWN, [key], binary=True).fetchone()
+            if found is None:
+                raise Unreachable("the inbox", "what is known by this id was just forgotten")
+            known[key] = found[0], found[1]
+    return new
+
+
+def _told_apart(known: Mapping[bytes, tuple[int, bytes]], item: Keep, row: Row) -> Row:
+    """The row, under another id where its own is known with another body."""
+    if (found := known.get(row[KEY])) is None or is_same(found[1], row, item.new.body):
+        return row
+    return by_its_body(row, item.new.body)
+
+
+def _finish(db: Connection, items: Sequence[Finish], owner: str) -> None:
+    finished = {one.seq: one for item in items for one in item.finished}.values()
+    if finished:
+        rows = [(f.seq, f.state, f.due_at, f.attempts, _text(f.error)) for f in finished]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        db.execute(_FINISH, [*columns, owner])
+
+
+def _text(value: str | None) -> str | None:
+    """Postgres has no NUL in texts."""
+    return value and value.replace("\0", "\ufffd")
+
+
+def _remove(db: Connection, item: Forget) -> None:
+    seqs = list(item.seqs)
+    if not item.wholly:
+        db.execute("UPDATE inbox SET body = ''::bytea WHERE seq = ANY(%s)", [seqs])
+        return
+    db.execute(
+        "WITH gone AS (DELETE FROM inbox_work WHERE seq = ANY(%s) RETURNING seq)"
+        " DELETE FROM inbox d USING gone WHERE d.seq = gone.seq",
+        [seqs],
+    )
+
+
+# ── The inbox on Postgres: any number of processes keep, and workers claim what they decide ─────
+
+CLAIM_SECONDS = 15.0
+"""How long a claim holds; its holder may claim the same again at any time."""
+
+ANSWER_SECONDS = 9.0
+"""Seconds after which a sender is told to come again, before it gives up by itself."""
+
+_FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
+
+_CLAIM = """
+WITH free AS (
+    SELECT seq FROM inbox_work
+    WHERE state = 'kept' AND (due_at <= %(now)s OR due_at > %(now)s + %(pause)s) AND (
+        claimed_until IS NULL OR claimed_until < clock_timestamp() OR claimed_by = %(owner)s
+    )
+    ORDER BY seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), w AS (
+    UPDATE inbox_work w
+    SET claimed_by = %(owner)s,
+        claimed_until = clock_timestamp() + %(seconds)s * interval '1 second'
+    FROM free WHERE w.seq = free.seq RETURNING w.seq, w.state, w.attempts, w.error
+)
+"""
+
+# What is claimed and not read now, its turn comes at the next look.
+_DUE = f"""{_CLAIM}, taken AS (
+    SELECT d.seq, sum(length(d.body)) OVER (ORDER BY d.seq) - length(d.body) AS before
+    FROM w JOIN inbox d USING (seq)
+)
+SELECT {_FIELDS}, d.body FROM taken t JOIN inbox d USING (seq) JOIN w USING (seq)
+WHERE t.before < %(most)s ORDER BY d.seq
+"""
+
+_RELEASE = """
+UPDATE inbox_work SET claimed_by = NULL, claimed_until = NULL
+WHERE state = 'kept' AND claimed_by = %s
+"""
+
+
+class PostgresInbox(BatchedInbox):
+    """Deliveries in two tables of a Postgres.
+
+    Args:
+        url: as libpq reads it.
+        owner: names this process among those that claim.
+        listens: whether `woken` is called for what other processes keep, too.
+    """
+
+    def __init__(self, url: str, *, owner: str, listens: bool = False, **batching: Any) -> None:
+        super().__init__(**batching)
+        self._url = url
+        self._owner = owner
+        self._listens = listens
+        self._claims = False
+        self._reader = Link(url, "inbox", patience=0.0)
+        self._listening: asyncio.Task[None] | None = None
+
+    # ── life ──────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Make the tables where there are none, and start the writer."""
+        await self.start_writer(lambda: Writer(self._url, self._owner))
+        if self._listens:
+            self._listening = asyncio.create_task(
+                listen(self._url, self._told), name="inbox-listener"
+            )
+
+    async def stop(self) -> None:
+        """Finish what is being kept, give back what is claimed, then close."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+            self._listening = None
+        await self.stop_writer()
+        await asyncio.to_thread(self._leave)
+
+    def _told(self) -> None:
+        self.woken()  # who is to be woken may be named later than this starts
+
+    def _leave(self) -> None:
+        if self._claims:
+            with contextlib.suppress(Unreachable):  # then the claims end by themselves
+                self._reader.run(lambda db: db.execute(_RELEASE, [self._owner]))
+        self._reader.close()
+
+    # ── keeping and forgetting ────────────────────────────────────────────
+
+    def put(self, new: NewDelivery) -> asyncio.Future[Kept]:
+        """Have a delivery written to disk; done once it is there, as every inbox does it.
+
+        Ends with Unreachable also where nobody knows after so long; what comes again then is a
+        duplicate, or kept.
+        """
+        done = super().put(new)
+        timer = done.get_loop().call_later(ANSWER_SECONDS, _give_up, done)
+        done.add_done_callback(lambda _: timer.cancel())
+        return done
+
+    async def continue_after(self, seq: int) -> bool:
+        """Give only positions after `seq` from now on; returns whether that changes anything."""
+        name = "pg_get_serial_sequence('inbox', 'seq')"
+        last = f"pg_sequence_last_value({name}::regclass)"
+        query = f"SELECT setval({name}, %s) WHERE coalesce({last}, 0) < %s"
+        return bool(await self._rows(query, [seq, seq]))
+
+    async def forget_bodies(self, before: float, limit: int) -> int:
+        """Forget the bodies of some decided deliveries from before then; how many."""
+        return await self._forget(before, limit, "AND length(d.body) > 0", wholly=False)
+
+    async def forget(self, before: float, limit: int) -> int:
+        """Forget some decided deliveries from before then, their ids too; how many."""
+        return await self._forget(before, limit, "", wholly=True)
+
+    async def _forget(self, before: float, limit: int, more: str, *, wholly: bool) -> int:
+        rows = await self._rows(
+            "SELECT d.seq FROM inbox d JOIN inbox_work w ON w.seq = d.seq"
+            f" WHERE d.received_at < %s AND w.state <> 'kept' {more} ORDER BY d.seq LIMIT %s",
+            [before, limit],
+        )
+        if rows:
+            await self.remove([seq for (seq,) in rows], wholly=wholly)
+        return len(rows)
+
+    # ── reading ───────────────────────────────────────────────────────────
+
+    async def due(self, now: float, limit: int) -> list[Delivery]:
+        """Kept deliveries whose turn has come, with bodies, oldest first; they are ours then."""
+        self._claims = True
+        values = {"now": now, "limit": limit, "owner": self._owner}
+        values |= {"seconds": CLAIM_SECONDS, "pause": LONGEST_PAUSE}
+        values |= {"most": MOST_AT_ONCE}
+        return [read_delivery(row) for row in await self._rows(_DUE, values)]
+
+    async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
+        """The newest deliveries, newest first, without bodies."""
+        rows = await self._rows(
+            f"SELECT {_FIELDS}, NULL FROM inbox d JOIN inbox_work w ON w.seq = d.seq"
+            " WHERE d.seq < %s ORDER BY d.seq DESC LIMIT %s",
+            [before if before is not None else sys.maxsize, limit],
+        )
+        return [read_delivery(row) for row in rows]
+
+    async def ended(
+        self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
+    ) -> list[Delivery]:
+        """The newest deliveries in a state, newest first, without bodies; see the port."""
+        one_of = " AND w.error = ANY(%s)" if errors else ""
+        rows = await self._rows(
+            f"SELECT {_FIELDS}, NULL FROM inbox_work w JOIN inbox d USING (seq)"
+            f" WHERE w.state = %s AND w.seq < %s{one_of} ORDER BY w.seq DESC LIMIT %s",
+            [str(state), before, *([list(errors)] if errors else []), limit],
+        )
+        return [read_delivery(row) for row in rows]
+
+    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
+        """One delivery by the host's own id, with its body."""
+        return await self._one("d.key = %s", delivery_key(host, id))
+
+    async def get(self, seq: int) -> Delivery | None:
+        """One delivery by its position, with its body."""
+        return await self._one("d.seq = %s", min(seq, sys.maxsize))
+
+    async def figures(self) -> InboxFigures:
+        """How full it is now; read from the index of what waits."""
+        rows = await self._rows(
+            "SELECT count(*), (SELECT received_at FROM inbox WHERE seq ="
+            " (SELECT min(seq) FROM inbox_work WHERE state = 'kept'))"
+            " FROM inbox_work WHERE state = 'kept'",
+            [],
+        )
+        return InboxFigures(*rows[0])
+
+    async def _one(self, where: str, value: Any) -> Delivery | None:
+        rows = await self._rows(
+            f"SELECT {_FIELDS}, d.body FROM inbox d JOIN inbox_work w ON w.seq = d.seq"
+            f" WHERE {where}",
+            [value],
+        )
+        return read_delivery(rows[0]) if rows else None
+
+    async def _rows(self, query: str, values: Any) -> list[Any]:
+        def read() -> list[Any]:
+            return self._reader.run(lambda db: db.execute(query, values, binary=True).fetchall())
+
+        return await asyncio.to_thread(read)
+
+
+def _give_up(done: asyncio.Future[Kept]) -> None:
+    if not done.done():
+        why = f"the database says nothing for {ANSWER_SECONDS:g} s"
+        done.set_exception(Unreachable("the inbox", why))

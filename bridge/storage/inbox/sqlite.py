@@ -1,0 +1,343 @@
+"""The inbox on SQLite: every delivery is on disk before it is answered.
+
+The file is the inbox's own, so that no other part's writes can delay an answer
+(durability.md has the measurements).
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from bridge.core.errors import Rejected, Unreachable
+from bridge.ports.figures import InboxFigures
+from bridge.ports.inbox import LONGEST_PAUSE, Delivery, DeliveryState, Finished, Kept
+from bridge.storage.inbox import sqlite_file
+from bridge.storage.inbox.batches import (
+    KEY,
+    MOST_AT_ONCE,
+    BatchedInbox,
+    Begin,
+    Finish,
+    Forget,
+    Item,
+    Keep,
+    Row,
+    apart,
+    by_its_body,
+    delivery_key,
+    is_same,
+    its_id,
+    read_delivery,
+    rows_of,
+)
+from bridge.storage.inbox.sqlite_file import AT_MOST, BULK, PAGE, Checkpoints, Ids, chunks, many
+
+# A constraint that fails ends the whole transaction, which is what we do with it anyhow: for less,
+# SQLite would copy each page that a statement of many rows changes.
+_INSERT = "INSERT OR ROLLBACK INTO"
+_DELIVERIES = f"{_INSERT} deliveries (seq, host, id, event, headers, received_at, body) VALUES "
+_WORK = f"{_INSERT} work (seq, key) VALUES "
+
+
+class Writer:
+    """The writing connection.
+
+    Args:
+        bulk: how many keys the index takes at a time.
+    """
+
+    def __init__(self, path: Path, bulk: int = BULK) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._bulk = bulk
+        self._ids: Ids | None = None
+        self._connection = sqlite_file.connect(path)
+        try:
+            sqlite_file.prepare(self._connection)
+        except (sqlite3.Error, Rejected):
+            self._connection.close()
+            raise
+        self._connection.execute(f"PRAGMA wal_autocheckpoint={AT_MOST}")
+        self._checkpoints = Checkpoints(lambda: sqlite_file.connect(path))
+
+    def commit(self, batch: Sequence[Item]) -> None:
+        rows = apart(rows_of(batch))
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._write(batch, rows)
+            self._connection.execute("COMMIT")
+        except Exception:  # whatever it is, nothing of it has come to be
+            self._ids = None  # it knows otherwise
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.rollback()
+            raise
+        # A row takes its body, and about a page of what it shares with others.
+        self._checkpoints.wrote(sum(len(row[-1]) + PAGE for _, row in rows))
+
+    def _write(self, batch: Sequence[Item], rows: Sequence[tuple[Keep, Row]]) -> None:
+        if self._ids is None:
+            self._ids = Ids(self._connection, self._bulk)
+        if rows:
+            _keep(self._connection, self._ids, rows)
+            self._ids.index_some()
+        for item in batch:
+            if isinstance(item, Begin):
+                _begin(self._connection, item.begun)
+            elif isinstance(item, Finish):
+                _update(self._connection, item.finished)
+            elif isinstance(item, Forget):
+                _remove(self._connection, self._ids, item)
+
+    def close(self) -> None:
+        self._checkpoints.stop()
+        self._connection.close()
+
+
+def _keep(db: sqlite3.Connection, ids: Ids, rows: Sequence[tuple[Keep, Row]]) -> None:
+    """Insert what is new, and say for each where it is.
+
+    Positions are given here, inside the transaction, so that none has to be read back.
+    """
+    first = seq = _last(db)
+    known = ids.find([row[KEY] for _, row in rows], first)
+    if known:
+        rows = [(item, _told_apart(db, known, item, row)) for item, row in rows]
+        known |= ids.find([row[KEY] for _, row in rows if row[KEY] not in known], first)
+    new: list[tuple[int, Row]] = []
+    for item, row in rows:
+        duplicate = (there := known.get(row[KEY])) is not None
+        if there is None:
+            seq += 1
+            there = known[row[KEY]] = seq
+            new.append((seq, row))
+        elif there <= first:  # else twice in this batch
+            duplicate = not _taken_up_again(db, there)
+        item.answer = Kept(there, duplicate, its_id(item, row))
+    for some in chunks(new):
+        deliveries = chain.from_iterable((seq, *row[1:]) for seq, row in some)
+        db.execute(many(_DELIVERIES, 7, len(some)), list(deliveries))
+        work = chain.from_iterable((seq, row[0]) for seq, row in some)
+        db.execute(many(_WORK, 2, len(some)), list(work))
+    ids.add(((row[0], seq) for seq, row in new), seq)
+
+
+def _last(db: sqlite3.Connection) -> int:
+    """The last position ever given; those of deliveries that are gone are not given again."""
+    found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'").fetchone()
+    return found[0] if found else 0
+
+
+def _told_apart(db: sqlite3.Connection, known: Mapping[bytes, int], item: Keep, row: Row) -> Row:
+    """The row, under another id where its own is known with another body."""
+    if (seq := known.get(row[KEY])) is None:
+        return row
+    found = db.execute("SELECT body FROM deliveries WHERE seq = ?", (seq,)).fetchone()
+    body = item.new.body
+    return row if is_same(found[0], row, body) else by_its_body(row, body)
+
+
+def _taken_up_again(db: sqlite3.Connection, seq: int) -> bool:
+    """Whether one that is here already had failed, and is taken up again."""
+    reopened = db.execute(
+        "UPDATE work SET state = 'kept', due_at = 0, attempts = 0"
+        " WHERE seq = ? AND state = 'failed' RETURNING seq",
+        (seq,),
+    ).fetchone()
+    return reopened is not None
+
+
+def _begin(db: sqlite3.Connection, begun: Mapping[int, str]) -> None:
+    db.executemany(
+        "UPDATE work SET attempts = attempts + 1, error = ? WHERE seq = ? AND state = 'kept'",
+        [(note, seq) for seq, note in begun.items()],
+    )
+
+
+def _update(db: sqlite3.Connection, finished: Sequence[Finished]) -> None:
+    db.executemany(
+        "UPDATE work SET state = ?, due_at = ?, attempts = ?, error = ? WHERE seq = ?",
+        [(f.state, f.due_at, f.attempts, f.error, f.seq) for f in finished],
+    )
+
+
+def _remove(db: sqlite3.Connection, ids: Ids, item: Forget) -> None:
+    seqs = [(seq,) for seq in item.seqs]
+    if not item.wholly:
+        db.executemany("UPDATE deliveries SET body = x'' WHERE seq = ?", seqs)
+        return
+    ids.forget(item.seqs)
+    db.executemany("DELETE FROM work WHERE seq = ?", seqs)
+    db.executemany("DELETE FROM deliveries WHERE seq = ?", seqs)
+
+
+# ── The inbox on SQLite: every delivery is on disk before it is answered ────────────────────────
+
+YOUNG = 1000
+"""Young deliveries in a row after which no old one is looked for: they come in order, but for a
+clock that was ahead for a while."""
+
+_FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
+
+_DUE = f"""
+WITH free AS (
+    SELECT seq FROM work WHERE state = 'kept' AND (due_at <= ? OR due_at > ?)
+    ORDER BY seq LIMIT ?
+), taken AS (
+    SELECT d.seq, sum(length(d.body)) OVER (ORDER BY d.seq) - length(d.body) AS before
+    FROM free JOIN deliveries d ON d.seq = free.seq
+)
+SELECT {_FIELDS}, d.body
+FROM taken t JOIN deliveries d ON d.seq = t.seq JOIN work w ON w.seq = t.seq
+WHERE t.before < ? ORDER BY d.seq
+"""
+
+
+class SqliteInbox(BatchedInbox):
+    """Deliveries in a SQLite file (WAL, `synchronous=FULL`).
+
+    Args:
+        bulk: how many ids are known by memory alone before the index takes them.
+    """
+
+    def __init__(self, path: Path, *, bulk: int = sqlite_file.BULK, **batching: Any) -> None:
+        super().__init__(**batching)
+        self._path = path
+        self._bulk = bulk
+        self._reader: sqlite3.Connection | None = None
+        self._reading = threading.Lock()
+
+    # ── life ──────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Open the file, making it where there is none, and start the writer."""
+        await self.start_writer(lambda: Writer(self._path, self._bulk))
+        self._reader = sqlite_file.connect(self._path)
+
+    async def stop(self) -> None:
+        """Finish what is being kept, then close."""
+        await self.stop_writer()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    async def continue_after(self, seq: int) -> bool:
+        """Give only positions after `seq` from now on; returns whether that changes anything."""
+        return await asyncio.to_thread(self._continue_after, seq)
+
+    def _continue_after(self, seq: int) -> bool:
+        try:
+            with contextlib.closing(sqlite_file.connect(self._path)) as connection:
+                return sqlite_file.continue_after(connection, seq)
+        except sqlite3.Error as error:
+            raise Unreachable("the inbox", str(error)) from error
+
+    # ── forgetting ────────────────────────────────────────────────────────
+
+    async def forget_bodies(self, before: float, limit: int) -> int:
+        """Forget the bodies of some decided deliveries from before then; how many."""
+        return await self._forget(before, limit, "AND length(d.body) > 0", wholly=False)
+
+    async def forget(self, before: float, limit: int) -> int:
+        """Forget some decided deliveries from before then, their ids too; how many."""
+        return await self._forget(before, limit, "", wholly=True)
+
+    async def _forget(self, before: float, limit: int, more: str, *, wholly: bool) -> int:
+        """Found on a connection of its own, so that neither writing nor reading waits for it."""
+        seqs = await asyncio.to_thread(self._old, before, limit, more)
+        if seqs:
+            await self.remove(seqs, wholly=wholly)
+        return len(seqs)
+
+    def _old(self, before: float, limit: int, more: str) -> list[int]:
+        """Oldest first, until there are so many or, by all appearance, no more."""
+        found: list[int] = []
+        young = 0
+        query = (
+            "SELECT d.seq, d.received_at FROM deliveries d JOIN work w ON w.seq = d.seq"
+            f" WHERE w.state <> 'kept' {more} ORDER BY d.seq"
+        )
+        try:
+            with contextlib.closing(sqlite_file.connect(self._path)) as connection:
+                for seq, received_at in connection.execute(query):
+                    if received_at < before:
+                        found.append(seq)
+                    young = 0 if received_at < before else young + 1
+                    if len(found) >= limit or young >= YOUNG:
+                        break
+        except sqlite3.Error as error:
+            raise Unreachable("the inbox", str(error)) from error
+        return found
+
+    # ── reading ───────────────────────────────────────────────────────────
+
+    async def due(self, now: float, limit: int) -> list[Delivery]:
+        """Kept deliveries whose turn has come, with bodies, oldest first."""
+        return await asyncio.to_thread(
+            self._read,
+            _DUE,
+            (now, now + LONGEST_PAUSE, limit, MOST_AT_ONCE),
+        )
+
+    async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
+        """The newest deliveries, newest first, without bodies."""
+        return await asyncio.to_thread(
+            self._read,
+            f"SELECT {_FIELDS}, NULL FROM deliveries d JOIN work w ON w.seq = d.seq"
+            " WHERE d.seq < ? ORDER BY d.seq DESC LIMIT ?",
+            (before if before is not None else sys.maxsize, limit),
+        )
+
+    async def ended(
+        self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
+    ) -> list[Delivery]:
+        """The newest deliveries in a state, newest first, without bodies; see the port."""
+        one_of = f" AND w.error IN ({', '.join('?' * len(errors))})" if errors else ""
+        return await asyncio.to_thread(
+            self._read,
+            f"SELECT {_FIELDS}, NULL FROM work w JOIN deliveries d ON d.seq = w.seq"
+            f" WHERE w.state = ? AND w.seq < ?{one_of} ORDER BY w.seq DESC LIMIT ?",
+            (state, before, *errors, limit),
+        )
+
+    async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
+        """One delivery by the host's own id, with its body."""
+        return await self._one(f"d.seq = {sqlite_file.POSITION}", delivery_key(host, id))
+
+    async def get(self, seq: int) -> Delivery | None:
+        """One delivery by its position, with its body."""
+        return await self._one("d.seq = :value", min(seq, sys.maxsize))
+
+    async def figures(self) -> InboxFigures:
+        """How full it is now; read from the index of what waits."""
+        rows = await asyncio.to_thread(
+            self._rows,
+            "SELECT count(*), (SELECT received_at FROM deliveries WHERE seq ="
+            " (SELECT min(seq) FROM work WHERE state = 'kept')) FROM work WHERE state = 'kept'",
+            (),
+        )
+        return InboxFigures(*rows[0])
+
+    async def _one(self, where: str, value: Any) -> Delivery | None:
+        found = await asyncio.to_thread(
+            self._read,
+            f"SELECT {_FIELDS}, d.body FROM deliveries d JOIN work w ON w.seq = d.seq"
+            f" WHERE {where}",
+            {"value": value},
+        )
+        return found[0] if found else None
+
+    def _read(self, sql: str, values: Any) -> list[Delivery]:
+        return [read_delivery(row) for row in self._rows(sql, values)]
+
+    def _rows(self, sql: str, values: Any) -> list[Any]:
+        assert self._reader is not None, "start() comes first"
+        try:
+            with self._reading:
+                return self._reader.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise Unreachable("the inbox", str(error)) from error

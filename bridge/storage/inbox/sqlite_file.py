@@ -1,0 +1,288 @@
+"""The inbox's file: how it is opened, and its tables."""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from bridge.core.errors import Rejected
+
+MOST_STATEMENTS = 256
+"""Statements that a connection keeps prepared."""
+
+VERSION = 1
+"""Of the tables, as in `PRAGMA user_version`; files of before there were versions have 0."""
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS deliveries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    host TEXT NOT NULL,
+    id TEXT NOT NULL,
+    event TEXT NOT NULL,
+    headers TEXT NOT NULL,
+    received_at REAL NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+-- How far each has come stands apart from the bodies, so that moving on rewrites few pages.
+CREATE TABLE IF NOT EXISTS work (
+    seq INTEGER PRIMARY KEY,
+    key BLOB NOT NULL,
+    state TEXT NOT NULL DEFAULT 'kept',
+    due_at REAL NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS work_open ON work (seq) WHERE state = 'kept';
+-- Where each key is, of the deliveries up to a position (see ids.py).
+CREATE TABLE IF NOT EXISTS ids (
+    key BLOB PRIMARY KEY,
+    seq INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS indexed (upto INTEGER NOT NULL) STRICT;
+INSERT INTO indexed SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM indexed);
+"""
+
+_UNVERSIONED = """
+DROP INDEX IF EXISTS work_open;
+ALTER TABLE deliveries RENAME TO old_deliveries;
+ALTER TABLE work RENAME TO old_work;
+"""
+
+_TAKE_OVER = """
+INSERT INTO deliveries
+    SELECT seq, host, id, event, headers, received_at, body FROM old_deliveries ORDER BY seq;
+INSERT INTO work
+    SELECT seq, key, state, due_at, attempts, error
+    FROM old_work JOIN old_deliveries USING (seq) ORDER BY seq;
+INSERT INTO ids SELECT key, seq FROM old_deliveries ORDER BY key;
+UPDATE indexed SET upto = (SELECT coalesce(max(seq), 0) FROM work);
+-- Positions of deliveries that are gone are not given again.
+DELETE FROM sqlite_sequence WHERE name = 'deliveries';
+UPDATE sqlite_sequence SET name = 'deliveries' WHERE name = 'old_deliveries';
+DROP TABLE old_work;
+DROP TABLE old_deliveries;
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file for one thread at a time. Raises `sqlite3.Error`."""
+    connection = sqlite3.connect(
+        path,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=30,
+        cached_statements=MOST_STATEMENTS,
+    )
+    try:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:  # no database, or one that can't be written
+        connection.close()
+        raise
+    return connection
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables, or take over what older ones hold; many may do so at once.
+
+    Raises:
+        Rejected: a newer release has made them.
+        sqlite3.Error: it can't be done.
+    """
+    if _is_done(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not _is_done(connection):
+            old = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'deliveries'")
+            is_old = old.fetchone() is not None
+            _run(connection, _UNVERSIONED * is_old + TABLES + _TAKE_OVER * is_old)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:  # half of it would be neither the old nor the new
+        connection.rollback()
+        raise
+
+
+def continue_after(connection: sqlite3.Connection, seq: int) -> bool:
+    """Give only positions after `seq` from now on; returns whether that changes anything."""
+    connection.execute("BEGIN IMMEDIATE")
+    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'")
+    behind = (last.fetchone() or (0,))[0] < seq
+    if behind:
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = 'deliveries'")
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('deliveries', ?)", (seq,))
+    connection.execute("COMMIT")
+    return behind
+
+
+def _is_done(connection: sqlite3.Connection) -> bool:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise Rejected(
+            f"the inbox was written by a newer release (its tables are at {version}, this release"
+            f" knows {VERSION}): run that release, or restore the copy from before the upgrade"
+            " (docs/upgrading.md)"
+        )
+    return bool(version == VERSION)
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    """As `executescript`, which would commit what has begun."""
+    for statement in script.split(";"):
+        connection.execute(statement)
+
+
+# ── Statements for many rows at once ────────────────────────────────────────────────────────────
+
+T = TypeVar("T")
+
+MOST_ROWS = 32
+"""Rows of one statement; for each number up to it there is one to prepare and keep."""
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """As many at a time as one statement takes."""
+    for begin in range(0, len(values), MOST_ROWS):
+        yield values[begin : begin + MOST_ROWS]
+
+
+@cache
+def many(sql: str, columns: int, rows: int) -> str:
+    """A statement with places for so many values."""
+    row = f"({', '.join('?' * columns)})"
+    return sql + ", ".join([row] * rows)
+
+
+# ── SQLite's checkpoints, taken off the way of those who wait for a commit ──────────────────────
+
+PAGE = 4096
+EVERY = 1000 * PAGE
+"""Bytes of log after which the other thread moves them."""
+
+AT_MOST = 8000
+"""Pages of log after which who commits moves the rest, and the log begins anew."""
+
+
+class Checkpoints:
+    """Moves the log into the file whenever enough was written."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._connect = connect
+        self._written = 0
+        self._due = threading.Event()
+        self._ends = False
+        self._thread = threading.Thread(target=self._run, name="inbox-checkpoints", daemon=True)
+        self._thread.start()
+
+    def wrote(self, size: int) -> None:
+        """So many bytes were committed; called by the one thread that commits."""
+        self._written += size
+        if self._written >= EVERY:
+            self._written = 0
+            self._due.set()
+
+    def stop(self) -> None:
+        """End; what is left in the log is moved when the last connection closes."""
+        self._ends = True
+        self._due.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with contextlib.closing(self._connect()) as connection:
+            while True:
+                self._due.wait()
+                self._due.clear()
+                if self._ends:
+                    return
+                # Full disks and the like are told to those who commit; here there is nobody.
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+# ── Which deliveries are kept, by their keys: an index that follows behind ──────────────────────
+
+BULK = 16_384
+"""Keys that are known by memory alone before the index takes them."""
+
+PORTIONS = 16
+"""In how many transactions it takes them, so that nobody waits for all of it."""
+
+POSITION = """
+coalesce(
+    (SELECT seq FROM ids WHERE key = :value),
+    (SELECT seq FROM work WHERE seq > (SELECT upto FROM indexed) AND key = :value)
+)
+"""
+"""Where the delivery with this key is, for who only reads."""
+
+_INDEX = """
+INSERT OR IGNORE INTO ids
+SELECT key, seq FROM work
+WHERE seq > (SELECT upto FROM indexed) AND seq <= ? AND key >= ? AND key < ? ORDER BY key
+"""
+
+
+class Ids:
+    """What one writer knows of it. After a rollback it is to be made anew."""
+
+    def __init__(self, connection: sqlite3.Connection, bulk: int = BULK) -> None:
+        """Read which keys the index does not have; inside a transaction."""
+        self._connection = connection
+        self._bulk = bulk
+        (self._seen,) = connection.execute("SELECT upto FROM indexed").fetchone()
+        self._newest: dict[bytes, int] = {}
+        self._upto = 0
+        self._portion: int | None = None  # of those that are going into the index
+
+    def find(self, keys: Sequence[bytes], last: int) -> dict[bytes, int]:
+        """Where those of these keys are that are kept; `last`: the last position given."""
+        if last > self._seen:  # at first, and where another process has kept some
+            rows = self._connection.execute(
+                "SELECT key, seq FROM work WHERE seq > ? ORDER BY seq", (self._seen,)
+            )
+            self._newest.update(rows)
+            self._seen = last
+        found: dict[bytes, int] = {}
+        # Another process may have forgotten what this one remembers.
+        for some in chunks([self._newest[key] for key in keys if key in self._newest]):
+            query = f"SELECT key, seq FROM work WHERE seq IN {many('', len(some), 1)}"
+            found |= self._connection.execute(query, some).fetchall()
+        for unknown in chunks([key for key in keys if key not in found]):
+            query = f"SELECT key, seq FROM ids WHERE key IN {many('', len(unknown), 1)}"
+            found |= self._connection.execute(query, unknown).fetchall()
+        return found
+
+    def add(self, kept: Iterable[tuple[bytes, int]], last: int) -> None:
+        """These have been kept, up to the position `last`."""
+        self._newest.update(kept)
+        self._seen = last
+
+    def forget(self, seqs: Sequence[int]) -> None:
+        """The deliveries at these positions are about to go."""
+        for some in chunks(seqs):
+            query = f"SELECT key FROM work WHERE seq IN {many('', len(some), 1)}"
+            keys = [key for (key,) in self._connection.execute(query, some)]
+            gone = f"DELETE FROM ids WHERE key IN {many('', len(keys), 1)}"
+            self._connection.execute(gone, keys)
+            for key in keys:
+                self._newest.pop(key, None)
+
+    def index_some(self) -> None:
+        """Let the index take a portion, once there are enough."""
+        if self._portion is None:
+            if len(self._newest) < self._bulk:
+                return
+            self._portion, self._upto = 0, self._seen
+        first = 256 * self._portion // PORTIONS
+        self._portion += 1
+        beyond = 256 * self._portion // PORTIONS
+        end = bytes([beyond]) if beyond < 256 else b"\xff" * 17
+        self._connection.execute(_INDEX, (self._upto, bytes([first]), end))
+        if self._portion == PORTIONS:
+            self._portion = None
+            self._connection.execute("UPDATE indexed SET upto = max(upto, ?)", (self._upto,))
+            self._newest = {key: seq for key, seq in self._newest.items() if seq > self._upto}

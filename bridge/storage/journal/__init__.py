@@ -1,0 +1,41 @@
+"""The journal: apps, decisions, deployments and every change of them, for good.
+
+SQLAlchemy Core over SQLite or Postgres. Each room asks and writes what belongs together, and
+has its statements beside it; `transactions` is what they stand on.
+"""
+
+import asyncio
+
+from bridge.storage.journal.apps import Apps, Audit, Drafts
+from bridge.storage.journal.decisions import Decisions
+from bridge.storage.journal.deployments import Deployments
+from bridge.storage.journal.recording import Abouts
+from bridge.storage.journal.snapshots import Targets
+from bridge.storage.journal.upkeep import Figures, Forgetting, Leases, Notes, Refusals
+from bridge.storage.migrations import migrate
+
+
+class SqlJournal(
+    Abouts,
+    Apps,
+    Audit,
+    Decisions,
+    Deployments,
+    Drafts,
+    Figures,
+    Forgetting,
+    Leases,
+    Notes,
+    Refusals,
+    Targets,
+):
+    """The journal in a SQL database; one schema on SQLite and Postgres."""
+
+    async def start(self) -> None:
+        """Bring the tables up to date."""
+        await self._run(lambda: migrate(self._engine))
+
+    async def stop(self) -> None:
+        """Finish what runs, then close."""
+        await asyncio.to_thread(self._pool.shutdown)
+        self._engine.dispose()

@@ -1,0 +1,228 @@
+"""Which apps there are, and our own rules that were set for single ones."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.apps import App, Rules
+from bridge.ports.outcomes import ABOUT_ANYTHING, Audited, about_change, about_delivery
+from bridge.storage.engines import lock
+from bridge.storage.journal import rows, tables
+from bridge.storage.journal.outbox import changed
+from bridge.storage.journal.rows import add_new
+from bridge.storage.journal.transactions import Transactions
+
+APPS = sa.select(tables.apps, tables.rules.c.data.label("rules")).select_from(
+    tables.apps.outerjoin(tables.rules, tables.rules.c.app_id == tables.apps.c.id)
+)
+"""Apps, each with the rules that were set for it."""
+
+_VERSION = "apps version"
+
+
+class Apps(Transactions):
+    """The apps that backends have, with our rules for them."""
+
+    async def save_apps(
+        self, backend: str, found: Sequence[App], *, kept: Collection[str] = ()
+    ) -> None:
+        """Replace what is known of a backend's apps; those not found any more are gone.
+
+        Args:
+            kept: ids of those that are still there and were not read anew.
+        """
+        there = {app.id for app in found}.union(kept)
+        await self._write(
+            lambda db: _save_apps(
+                db, found, lambda row: row["backend"] == backend and row["id"] not in there
+            )
+        )
+
+    async def renew_apps(self, found: Sequence[App], *, gone: Collection[str] = ()) -> None:
+        """Keep single apps as they were just read; all others stay as they are known.
+
+        Args:
+            gone: ids of those that were asked for and not found.
+        """
+        await self._write(lambda db: _save_apps(db, found, lambda row: row["id"] in gone))
+
+    async def apps(self) -> list[App]:
+        """The apps that there are, by label, each with the rules that were set for it."""
+        t = tables.apps
+        query = APPS.where(~t.c.gone).order_by(t.c.label, t.c.id)
+        return [rows.read_app(row) for row in await self._all(query)]
+
+    async def gone_apps(self) -> list[App]:
+        """Return the apps that were deleted at their backends, by label; their history stays."""
+        t = tables.apps
+        query = APPS.where(t.c.gone).order_by(t.c.label, t.c.id)
+        return [rows.read_app(row) for row in await self._all(query)]
+
+    async def apps_version(self) -> int:
+        """Counts up whenever `apps` would say something new."""
+        return await self._read(_apps_version)
+
+    async def app(self, app_id: str) -> App | None:
+        """One app, also when it is gone by now."""
+        found = await self._all(APPS.where(tables.apps.c.id == app_id))
+        return rows.read_app(found[0]) if found else None
+
+    async def rules(self, app_id: str) -> Rules:
+        """Our own rules that were set for an app."""
+        t = tables.rules
+        found = await self._all(sa.select(t.c.data).where(t.c.app_id == app_id))
+        return rows.read_rules(found[0]["data"] if found else None)
+
+    async def save_rules(self, app_id: str, rules: Rules, *, by: str) -> None:
+        """Set them, in place of those before."""
+        at = self._clock()
+        await self._write(lambda db: _save_rules(db, app_id, rules, by, at))
+
+
+def _save_apps(
+    db: sa.Connection, found: Sequence[App], is_gone: Callable[[Mapping[str, Any]], bool]
+) -> None:
+    """Keep apps as they were read, and those gone that `is_gone`; writes only what has changed."""
+    t = tables.apps
+    lock(db, "apps")
+    known = {row["id"]: dict(row) for row in db.execute(sa.select(t)).mappings()}
+    rows_now = {app.id: rows.app_row(app) for app in found}
+    gone = [id_ for id_, row in known.items() if not row["gone"] and is_gone(row)]
+    changed = [row for id_, row in rows_now.items() if id_ in known and row != known[id_]]
+    new = [row for id_, row in rows_now.items() if id_ not in known]
+    for id_ in gone:
+        db.execute(sa.update(t).where(t.c.id == id_).values(gone=True))
+    for row in changed:
+        db.execute(sa.update(t).where(t.c.id == row["id"]).values(row))
+    if new:
+        db.execute(sa.insert(t), new)
+    if gone or changed or new:
+        _apps_changed(db)
+
+
+def _save_rules(db: sa.Connection, app_id: str, rules: Rules, by: str, at: float) -> None:
+    """Set an app's rules; where they say nothing, there are none."""
+    t = tables.rules
+    lock(db, "apps")
+    db.execute(sa.delete(t).where(t.c.app_id == app_id))
+    if rules != Rules():
+        row = {"app_id": app_id, "data": rows.rules_text(rules), "by": by, "at": at}
+        db.execute(sa.insert(t).values(row))
+    _apps_changed(db)
+
+
+def _apps_changed(db: sa.Connection) -> None:
+    """Let every process know that it has to read the apps again; under the lock of the apps."""
+    t = tables.meta
+    if not add_new(db, t, [{"key": _VERSION, "value": "1"}]):
+        version = _apps_version(db) + 1
+        db.execute(sa.update(t).where(t.c.key == _VERSION).values(value=str(version)))
+
+
+def _apps_version(db: sa.Connection) -> int:
+    """Counts up with every change of the apps or of the rules that were set for them."""
+    found = db.scalar(sa.select(tables.meta.c.value).where(tables.meta.c.key == _VERSION))
+    return int(found or 0)
+
+
+# ── Who has changed how an app is configured ────────────────────────────────────────────────────
+
+
+class Audit(Transactions):
+    """Who changed what, when, and what became of it."""
+
+    async def audit(self, new: Audited) -> int:
+        """Note that somebody changes something; returns its number."""
+        at = self._clock()
+        return await self._write(lambda db: _audit(db, new, at))
+
+    async def settle(self, number: int, outcome: str) -> None:
+        """Note what became of it."""
+        at = self._clock()
+        await self._change(lambda db: _settle(db, number, outcome, at))
+
+    async def audited(self, *, limit: int, app_id: str | None = None) -> list[Audited]:
+        """The newest changes, newest first; of one app where given."""
+        t = tables.audit
+        query = sa.select(t).order_by(t.c.number.desc()).limit(limit)
+        if app_id is not None:
+            query = query.where(t.c.app_id == app_id)
+        return [rows.read_audited(row) for row in await self._all(query)]
+
+    async def change(self, number: int) -> Audited | None:
+        """One change by its number."""
+        t = tables.audit
+        found = await self._all(sa.select(t).where(t.c.number == number))
+        return rows.read_audited(found[0]) if found else None
+
+    async def change_of(self, seq: int) -> Audited | None:
+        """The change that a delivery asked for, once it is noted."""
+        t = tables.audit
+        found = await self._all(sa.select(t).where(t.c.seq == seq))
+        return rows.read_audited(found[0]) if found else None
+
+
+def _audit(db: sa.Connection, new: Audited, at: float) -> int:
+    """Note a change, and raise what shows it; a note of the same delivery is written anew."""
+    t = tables.audit
+    row = rows.audit_row(new)
+    known = None
+    if new.seq is not None:
+        known = db.scalar(sa.select(t.c.number).where(t.c.seq == new.seq))
+    if known is None:
+        number = db.execute(sa.insert(t).values(row).returning(t.c.number)).scalar_one()
+    else:
+        number = known
+        db.execute(sa.update(t).where(t.c.number == known).values(row))
+    _raise(db, int(number), at)
+    return int(number)
+
+
+def _settle(db: sa.Connection, number: int, outcome: str, at: float) -> None:
+    """Note what became of a change, and raise what shows it."""
+    t = tables.audit
+    db.execute(sa.update(t).where(t.c.number == number).values(outcome=outcome))
+    _raise(db, number, at)
+
+
+def _raise(db: sa.Connection, number: int, at: float) -> None:
+    t = tables.audit
+    row = db.execute(sa.select(t.c.seq, t.c.undoes).where(t.c.number == number)).one()
+    keys = [about_change(number), ABOUT_ANYTHING]
+    keys += [] if row.seq is None else [about_delivery(row.seq)]
+    keys += [] if row.undoes is None else [about_change(row.undoes)]
+    changed(db, keys, at)
+
+
+# ── Changes that are shown to somebody who has not agreed yet ───────────────────────────────────
+
+DRAFTS_LAST = 7 * 86400.0
+"""Seconds; one that was agreed to waits no longer for its backend than that."""
+
+
+class Drafts(Transactions):
+    """Changes that wait for somebody to agree; what is secret in them is sealed."""
+
+    async def keep_draft(self, id_: str, sealed: str) -> None:
+        """Keep a change that is shown to somebody; those that are a week old are forgotten."""
+        at = self._clock()
+        await self._write(lambda db: _keep(db, id_, sealed, at))
+
+    async def draft(self, id_: str) -> str | None:
+        """A change that was kept; None where it is not, or not any more."""
+        t = tables.drafts
+        found = await self._all(sa.select(t.c.sealed).where(t.c.id == id_))
+        return str(found[0]["sealed"]) if found else None
+
+    async def drop_draft(self, id_: str) -> None:
+        """Forget one that was carried out, or never will be."""
+        t = tables.drafts
+        await self._write(lambda db: db.execute(sa.delete(t).where(t.c.id == id_)))
+
+
+def _keep(db: sa.Connection, id_: str, sealed: str, at: float) -> None:
+    """Keep a change that is shown to somebody, in place of an older one under that id."""
+    t = tables.drafts
+    db.execute(sa.delete(t).where((t.c.id == id_) | (t.c.at < at - DRAFTS_LAST)))
+    db.execute(sa.insert(t).values(id=id_, sealed=sealed, at=at))

@@ -1,0 +1,163 @@
+"""What was decided for apps, and of which pushes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.changes import Live
+from bridge.core.decision import Decision
+from bridge.core.lifecycle import State
+from bridge.ports.outcomes import Explained, LastPush, Outcome, Recorded
+from bridge.storage.journal import rows, tables
+from bridge.storage.journal.pushes import standing
+from bridge.storage.journal.recording import live, record_all
+from bridge.storage.journal.rows import batched
+from bridge.storage.journal.transactions import Transactions
+
+MOST_OF_AN_APP = 20
+"""Rows that are read of each app where something follows many deliveries: it shows how things
+stand, so only the newest count, and they would be read anew at every change."""
+
+_EXPLAINED = sa.select(
+    tables.decisions,
+    tables.pushes.c.delivery,
+    tables.pushes.c.ref_key,
+    tables.pushes.c.after,
+    tables.deployments.c.commit,
+).select_from(
+    tables.decisions.outerjoin(
+        tables.pushes, tables.pushes.c.seq == tables.decisions.c.seq
+    ).outerjoin(
+        tables.deployments,
+        (tables.deployments.c.seq == tables.decisions.c.seq)
+        & (tables.deployments.c.app_id == tables.decisions.c.app_id),
+    )
+)
+"""Decisions with what they were about."""
+
+
+def explained(app_id: str, commit: str | None, limit: int) -> sa.Select[Any]:
+    """The query for decisions about an app, newest first."""
+    d, p, t = tables.decisions, tables.pushes, tables.deployments
+    query = _EXPLAINED.where(d.c.app_id == app_id).order_by(d.c.seq.desc()).limit(limit)
+    if commit is None:
+        return query
+    begins = [
+        column.startswith(commit.lower(), autoescape=True) for column in (p.c.after, t.c.commit)
+    ]
+    return query.where(sa.or_(*begins))
+
+
+def explained_of(seqs: Sequence[int]) -> sa.Select[Any]:
+    """The query for the decisions of deliveries, newest delivery first; see `MOST_OF_AN_APP`."""
+    d = tables.decisions
+    nth = _nth(d, d.c.seq.in_(seqs))
+    those = (nth.c.seq == d.c.seq) & (nth.c.app_id == d.c.app_id) & (nth.c.nth <= MOST_OF_AN_APP)
+    return _EXPLAINED.join(nth, those).order_by(d.c.seq.desc(), d.c.app)
+
+
+def newest_of_apps(t: sa.Table, ids: Sequence[str], seqs: Sequence[int]) -> sa.Select[Any]:
+    """The query for deployments by id or delivery, newest first; see `MOST_OF_AN_APP`."""
+    nth = _nth(t, t.c.id.in_(ids) | t.c.seq.in_(seqs))
+    those = (nth.c.seq == t.c.seq) & (nth.c.app_id == t.c.app_id) & (nth.c.nth <= MOST_OF_AN_APP)
+    return sa.select(t).join(nth, those).order_by(t.c.seq.desc(), t.c.app)
+
+
+def _nth(t: sa.Table, which: sa.ColumnElement[bool]) -> sa.Subquery:
+    """Rows by delivery and app, each with how many of its app are as new."""
+    newest_first = sa.func.row_number().over(partition_by=t.c.app_id, order_by=t.c.seq.desc())
+    return sa.select(t.c.seq, t.c.app_id, newest_first.label("nth")).where(which).subquery()
+
+
+# ── What was decided for apps, and of which pushes ──────────────────────────────────────────────
+
+
+def _last_pushes() -> sa.Select[Any]:
+    """When the newest push of its repository came, for every app.
+
+    One index search for each app, however many decisions there are.
+    """
+    a, d, p = tables.apps, tables.decisions, tables.pushes
+    newest = (
+        sa.select(p.c.at)
+        .join(d, d.c.seq == p.c.seq)
+        .where(d.c.app_id == a.c.id)
+        .order_by(d.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return sa.select(a.c.id, newest.label("at"))
+
+
+class Decisions(Transactions):
+    """What pushes led to, and what has to be known to decide the next."""
+
+    async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
+        """Write what deliveries led to, all or nothing; says what follows from it.
+
+        Recording a delivery again changes nothing and says the same again.
+        A push that another delivery brought within `window` seconds deploys nothing; older
+        waiting deployments of an app are superseded by a newer one.
+        """
+        now = self._clock()
+        return await self._change(lambda db: record_all(db, outcomes, now, window))
+
+    async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
+        """The decisions of deliveries, by their seq."""
+        t = tables.decisions
+        found: dict[int, list[Decision]] = {seq: [] for seq in seqs}
+        for some in batched(seqs):
+            query = sa.select(t).where(t.c.seq.in_(some)).order_by(t.c.seq, t.c.app)
+            for row in await self._all(query):
+                found[row["seq"]].append(rows.read_decision(row))
+        return found
+
+    async def explained(
+        self, app_id: str, *, commit: str | None = None, limit: int
+    ) -> list[Explained]:
+        """What was decided for an app, newest first; only of pushes of a commit where given.
+
+        Args:
+            commit: an object id or the beginning of one; a tag's own counts too.
+        """
+        return [rows.read_explained(r) for r in await self._all(explained(app_id, commit, limit))]
+
+    async def last_pushes(self) -> dict[str, float]:
+        """When the newest push of its repository came, by the id of an app that had one."""
+        found = await self._all(_last_pushes())
+        return {row["id"]: row["at"] for row in found if row["at"] is not None}
+
+    async def newest_push(self, ref_key: str) -> LastPush | None:
+        """The decided push that a ref stands at; None where none was decided."""
+        last = await self._read(lambda db: standing(db, ref_key))
+        return None if last is None else LastPush(last.seq, last.after)
+
+    async def last_seq(self) -> int:
+        """The position of the newest delivery that was decided; 0 where none was."""
+        newest = [sa.select(sa.func.max(t.c.seq)) for t in (tables.decisions, tables.pushes)]
+        found = await self._read(lambda db: [db.scalar(query) for query in newest])
+        return max(seq or 0 for seq in found)
+
+    async def pushes_to(self, ref_key: str, commit: str) -> list[int]:
+        """The decided pushes that led a ref to a commit, oldest first."""
+        t = tables.pushes
+        query = sa.select(t.c.seq).where(t.c.after == commit, t.c.ref_key == ref_key)
+        return [row["seq"] for row in await self._all(query.order_by(t.c.seq))]
+
+    async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
+        """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
+        t = tables.deployments
+        query = sa.select(t.c.app_id, t.c.ref).where(
+            t.c.app_id.in_(app_ids),
+            t.c.ref.startswith("refs/tags/"),
+            t.c.state.not_in([State.FAILED, State.CANCELLED]),
+        )
+        found: dict[str, list[str]] = {}
+        for row in await self._all(query.distinct()):
+            found.setdefault(row["app_id"], []).append(row["ref"].removeprefix("refs/tags/"))
+        return found
+
+    async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
+        """What apps run, by id; none for those that no deployment has brought up yet."""
+        return await self._read(lambda db: live(db, app_ids))

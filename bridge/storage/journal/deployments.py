@@ -1,0 +1,316 @@
+"""Deployments and every change of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.decision import Reason
+from bridge.core.events import Action
+from bridge.core.lifecycle import (
+    FINAL,
+    LOSABLE,
+    Cancel,
+    Change,
+    Deployment,
+    State,
+    makes_moot,
+    may_move,
+)
+from bridge.ports.outcomes import ABOUT_ANYTHING, about_delivery, about_deployment
+from bridge.storage.journal import rows, tables
+from bridge.storage.journal.outbox import changed
+from bridge.storage.journal.transactions import Transactions
+
+WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
+"""Still with us for sure: not asked, and nobody is about to."""
+
+NEVER_ASKED = "cancelled before the backend was asked"
+
+LAST_LINES = 5
+"""Of a deployment's history among which what is said is not said again."""
+
+
+def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
+    """Add one; of those of the same app that still wait only the newest stays."""
+    t = tables.deployments
+    of_app = sa.select(t).where((t.c.app_id == new.app_id) & (t.c.id != new.id))
+    if _cancelled_since(db, new):
+        new = replace(new, state=State.CANCELLED, finished_at=now, note=NEVER_ASKED)
+    elif (newest := _newer(db, new)) is not None:
+        new = replace(new, state=State.SUPERSEDED, finished_at=now, **_superseded(newest))
+    db.execute(sa.insert(t), [rows.deployment_row(new)])
+    _note(db, new.id, new.seq, now, new.state, new.note)
+    if new.state is State.CANCELLED:
+        return
+    older = of_app.where((t.c.seq < new.seq) & WAITING).order_by(t.c.id).with_for_update()
+    for row in db.execute(older).mappings().all():
+        old = rows.read_deployment(dict(row))
+        if makes_moot(new.action, old.action):
+            _supersede(db, old.id, new.id, now)
+
+
+def _cancelled_since(db: sa.Connection, new: Deployment) -> bool:
+    """Whether a person's cancel came after it, but was decided before: by another process."""
+    d = tables.decisions
+    of_app = (d.c.app_id == new.app_id) & (d.c.seq > new.seq)
+    later = sa.select(d.c.seq).where(of_app & (d.c.reason == Reason.CANCEL_ASKED))
+    return db.scalar(later.limit(1)) is not None
+
+
+def _newer(db: sa.Connection, old: Deployment) -> str | None:
+    """Return the newest deployment of the same app that builds all that `old` would."""
+    t = tables.deployments
+    newer = (t.c.app_id == old.app_id) & (t.c.seq > old.seq) & (t.c.state != State.CANCELLED)
+    found = db.execute(sa.select(t.c.id, t.c.action).where(newer).order_by(t.c.seq.desc()))
+    return next((row.id for row in found if makes_moot(Action(row.action), old.action)), None)
+
+
+def _superseded(by: str) -> dict[str, Any]:
+    note = f"deployment {by} is newer and builds the same branch's head"
+    return {"superseded_by": by, "note": note}
+
+
+def _supersede(db: sa.Connection, id_: str, by: str, now: float) -> Deployment | None:
+    facts = _superseded(by)
+    return move(db, id_, State.SUPERSEDED, facts["note"], facts, now)
+
+
+def move(
+    db: sa.Connection, id_: str, to: State, note: str, facts: dict[str, Any], at: float
+) -> Deployment | None:
+    """Move a deployment on and add a line to its history; None when that may not be."""
+    t = tables.deployments
+    row = db.execute(sa.select(t).where(t.c.id == id_).with_for_update()).mappings().first()
+    if row is None or not may_move(State(row["state"]), to):
+        return None
+    ended = {"finished_at": at} if to in FINAL else {}
+    moved = change(db, id_, sa.true(), ended | facts | {"state": to, "note": note})
+    _note(db, id_, row["seq"], at, to, note)
+    return moved
+
+
+def intend(db: sa.Connection, id_: str, facts: dict[str, Any], at: float) -> Deployment | None:
+    """Write down that the backend is about to be asked, unless there is no need any more.
+
+    What was cancelled, or stands behind a newer one, ends here; None where it is not waiting.
+    """
+    waiting = _locked(db, id_, WAITING)
+    if waiting is None or _needless(db, waiting, at, NEVER_ASKED) is not None:
+        return None
+    return change(db, id_, WAITING, facts)
+
+
+def take_back(db: sa.Connection, id_: str, token: str, why: str, at: float) -> Deployment | None:
+    """Have a deployment that the backend has lost wait again, or end where it is not needed.
+
+    Returns it as it is now, or None where the backend can't have lost it.
+    """
+    lost = _locked(db, id_, tables.deployments.c.state.in_(LOSABLE))
+    if lost is None:
+        return None
+    if (ended := _needless(db, lost, at, f"{why}; it had been cancelled")) is not None:
+        return ended
+    note = f"{why}; asked again"
+    facts = {
+        "state": State.WAITING,
+        "note": note,
+        "token": token,
+        "known_before": rows.as_json(()),
+        "backend_id": None,
+        "intent_at": None,
+        "asked_at": None,
+        "started_at": None,
+        "asked_again": lost.asked_again + 1,
+    }
+    waiting = change(db, id_, sa.true(), facts)
+    _note(db, id_, lost.seq, at, State.WAITING, note)
+    return waiting
+
+
+def _locked(db: sa.Connection, id_: str, only: sa.ColumnElement[bool]) -> Deployment | None:
+    t = tables.deployments
+    query = sa.select(t).where((t.c.id == id_) & only).with_for_update()
+    row = db.execute(query).mappings().first()
+    return None if row is None else rows.read_deployment(dict(row))
+
+
+def _needless(db: sa.Connection, asking: Deployment, at: float, note: str) -> Deployment | None:
+    """End a deployment that must not be asked for: cancelled, or a newer one does its work."""
+    if asking.cancel is not None:
+        return move(db, asking.id, State.CANCELLED, note, {}, at)
+    newest = _newer(db, asking)
+    return None if newest is None else _supersede(db, asking.id, newest, at)
+
+
+def change(
+    db: sa.Connection, id_: str, only: sa.ColumnElement[bool], facts: dict[str, Any]
+) -> Deployment | None:
+    """Change a deployment where `only` holds of it; None when it does not."""
+    t = tables.deployments
+    query = sa.update(t).where((t.c.id == id_) & only).values(facts).returning(t)
+    row = db.execute(query).mappings().first()
+    return None if row is None else rows.read_deployment(dict(row))
+
+
+def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
+    """Note how it stands, and add that to its history where it is news.
+
+    A backend that fails now in one way and now in another would write a line at every try: what
+    stands among the last few is only what holds again.
+    """
+    t = tables.deployments
+    row = db.execute(sa.select(t).where(t.c.id == id_).with_for_update()).mappings().first()
+    if row is None or row["note"] == note or State(row["state"]) in FINAL:
+        return  # what has ended keeps the words of its end
+    db.execute(sa.update(t).where(t.c.id == id_).values(note=note))
+    if (row["state"], note) in _last_lines(db, id_):
+        _show(db, id_, row["seq"], at)
+    else:
+        _note(db, id_, row["seq"], at, State(row["state"]), note)
+
+
+def _last_lines(db: sa.Connection, id_: str) -> set[tuple[str, str]]:
+    """The state and the note of each."""
+    t = tables.changes
+    of_it = sa.select(t.c.state, t.c.note).where(t.c.deployment == id_)
+    last = of_it.order_by(t.c.number.desc()).limit(LAST_LINES)
+    return {(row.state, row.note) for row in db.execute(last)}
+
+
+def cancel(
+    db: sa.Connection, app_id: str, seq: int, at: float, only: str | None = None
+) -> list[Deployment]:
+    """Cancel what waits with us for an app and came before `seq`, or `only` that one of it.
+
+    What the backend may have is marked, so that it is never asked for again. Returns what
+    is cancelled.
+    """
+    t = tables.deployments
+    meant = (t.c.app_id == app_id) & (t.c.seq < seq) & t.c.state.not_in(FINAL)
+    if only is not None:
+        meant &= t.c.id == only
+    ids = list(
+        db.scalars(sa.select(t.c.id).where(meant & WAITING).order_by(t.c.id).with_for_update())
+    )
+    moved = [move(db, id_, State.CANCELLED, NEVER_ASKED, {}, at) for id_ in ids]
+    mark = sa.update(t).where(meant & t.c.cancel.is_(None)).values(cancel=Cancel.REQUESTED)
+    db.execute(mark)
+    return [deployment for deployment in moved if deployment is not None]
+
+
+def _note(db: sa.Connection, id_: str, seq: int, at: float, state: State, note: str) -> None:
+    """Add a line to a deployment's history, and raise all that shows it."""
+    line = {"deployment": id_, "at": at, "state": state, "note": note}
+    db.execute(sa.insert(tables.changes), [line])
+    _show(db, id_, seq, at)
+
+
+def _show(db: sa.Connection, id_: str, seq: int, at: float) -> None:
+    """Raise all that shows a deployment."""
+    changed(db, (about_deployment(id_), about_delivery(seq), ABOUT_ANYTHING), at)
+
+
+# ── Deployments and every change of them ────────────────────────────────────────────────────────
+
+MOST_PINNED = 50
+"""Deployments of an app whose ids at the backend are told; it lists about ten."""
+
+
+class Deployments(Transactions):
+    """One deployment after the other: where each stands, and how it came there."""
+
+    async def deployment(self, id_: str) -> Deployment | None:
+        """One deployment by its id."""
+        t = tables.deployments
+        found = await self._all(sa.select(t).where(t.c.id == id_))
+        return rows.read_deployment(found[0]) if found else None
+
+    async def deployments(
+        self, *, limit: int, app_id: str | None = None, seq: int | None = None
+    ) -> list[Deployment]:
+        """The newest deployments, newest first; of one app or one delivery where given."""
+        t = tables.deployments
+        query = sa.select(t).order_by(t.c.seq.desc(), t.c.app).limit(limit)
+        if app_id is not None:
+            query = query.where(t.c.app_id == app_id)
+        if seq is not None:
+            query = query.where(t.c.seq == seq)
+        return [rows.read_deployment(dict(row)) for row in await self._all(query)]
+
+    async def last_deployments(self) -> dict[str, Deployment]:
+        """The newest deployment of every app that has one, by the app's id."""
+        t = tables.deployments
+        newest = sa.select(t.c.app_id, sa.func.max(t.c.seq).label("seq")).group_by(t.c.app_id)
+        last = newest.subquery()
+        query = sa.select(t).join(last, (t.c.app_id == last.c.app_id) & (t.c.seq == last.c.seq))
+        found = [rows.read_deployment(dict(row)) for row in await self._all(query)]
+        return {deployment.app_id: deployment for deployment in found}
+
+    async def open_deployments(self) -> list[Deployment]:
+        """All that have not ended, oldest first."""
+        t = tables.deployments
+        going = [state for state in State if state not in FINAL]
+        query = sa.select(t).where(t.c.state.in_(going)).order_by(t.c.seq)
+        return [rows.read_deployment(dict(row)) for row in await self._all(query)]
+
+    async def changes(self, id_: str, *, after: int = 0) -> list[Change]:
+        """A deployment's history, oldest first, without its first `after` lines."""
+        t = tables.changes
+        query = sa.select(t).where(t.c.deployment == id_).order_by(t.c.number).offset(after)
+        return [Change(r["at"], State(r["state"]), r["note"]) for r in await self._all(query)]
+
+    async def intend(self, id_: str, known_before: Sequence[str]) -> Deployment | None:
+        """Say that the backend is about to be asked; None when there is no need any more.
+
+        From here on nothing supersedes it. `known_before` are the backend's deployment
+        ids of the app; what comes on top of them may be ours. A deployment that was cancelled,
+        or that a newer one makes moot, ends instead.
+        """
+        at = self._clock()
+        facts = {"intent_at": at, "known_before": rows.as_json(known_before)}
+        return await self._change(lambda db: intend(db, id_, facts, at))
+
+    async def take_back(self, id_: str, token: str, why: str) -> Deployment | None:
+        """Have a deployment that the backend has lost wait again, under a new token.
+
+        It ends instead where it was cancelled, or where a newer one makes it moot. Returns
+        it as it is now; None where it is not with the backend.
+        """
+        at = self._clock()
+        return await self._change(lambda db: take_back(db, id_, token, why, at))
+
+    async def withdraw(self, id_: str) -> None:
+        """Take the intent back: nothing was asked, so a newer one may supersede it again."""
+        waiting = tables.deployments.c.state == State.WAITING
+        await self._write(lambda db: change(db, id_, waiting, {"intent_at": None}))
+
+    async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
+        """Move a deployment on, with what is known now; None when `to` may not follow."""
+        at = self._clock()
+        return await self._change(lambda db: move(db, id_, to, note, facts, at))
+
+    async def say(self, id_: str, note: str) -> None:
+        """Note how a deployment stands, as a line of its history where it is news."""
+        at = self._clock()
+        await self._change(lambda db: say(db, id_, note, at))
+
+    async def cancel(self, app_id: str, seq: int, only: str | None = None) -> list[Deployment]:
+        """Cancel what waits with us for an app and came before `seq`, or `only` that one.
+
+        What the backend may have is marked as `Cancel.REQUESTED`. Returns what is cancelled.
+        """
+        at = self._clock()
+        return await self._change(lambda db: cancel(db, app_id, seq, at, only))
+
+    async def mark_cancel(self, id_: str, cancel: Cancel) -> None:
+        """Write down how far the cancel of a deployment has come."""
+        await self._write(lambda db: change(db, id_, sa.true(), {"cancel": cancel}))
+
+    async def pinned(self, app_id: str) -> frozenset[str]:
+        """Return the backend's deployment ids that an app's newest deployments are known by."""
+        t = tables.deployments
+        pinned = (t.c.app_id == app_id) & t.c.backend_id.is_not(None)
+        query = sa.select(t.c.backend_id).where(pinned).order_by(t.c.seq.desc()).limit(MOST_PINNED)
+        return frozenset(row["backend_id"] for row in await self._all(query))

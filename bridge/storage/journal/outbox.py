@@ -1,0 +1,217 @@
+"""Whose turn it is to be shown, what it remembers, and how it went."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.ports.feedback import Raised
+from bridge.ports.outcomes import LINK, Memory, Target, about_delivery, about_deployment, named
+from bridge.storage.engines import on_postgres
+from bridge.storage.journal import rows, tables
+from bridge.storage.journal.rows import add_new, batched
+from bridge.storage.journal.upkeep import held
+
+_FOLLOWERS = sa.select(tables.follows.c.target).where(
+    tables.follows.c.key.in_(sa.bindparam("keys", expanding=True))
+)
+_RAISE = (
+    sa.update(tables.feedback)
+    .where(tables.feedback.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .values(
+        wanted=tables.feedback.c.wanted + 1,
+        due_at=sa.func.coalesce(tables.feedback.c.due_at, sa.bindparam("raised_at")),
+        attempts=sa.case((tables.feedback.c.parked, 0), else_=tables.feedback.c.attempts),
+        failing_since=sa.case(
+            (tables.feedback.c.parked, sa.null()), else_=tables.feedback.c.failing_since
+        ),
+        parked=False,
+    )
+)
+# Both are made once: every change of a deployment runs the first, mostly in vain.
+
+
+def changed(db: sa.Connection, keys: Iterable[str], at: float, *, but: str = "") -> None:
+    """Raise all that follows one of these, except for one."""
+    found = set(db.scalars(_FOLLOWERS, {"keys": list(keys)}))
+    raise_targets(db, sorted(found - {but}), at)
+
+
+def raise_targets(db: sa.Connection, ids: Sequence[str], at: float) -> None:
+    """Have places shown anew.
+
+    One that waits for its turn already keeps it: a burst of changes can't put it off.
+
+    One that failed keeps its pause, so that changes do not hammer a host that is away; one that
+    is parked begins anew.
+    """
+    for some in batched(ids):
+        if on_postgres(db):  # in their order, so that two transactions never wait crosswise
+            t = tables.feedback
+            in_order = sa.select(t.c.id).where(t.c.id.in_(some)).order_by(t.c.id)
+            db.execute(in_order.with_for_update())
+        db.execute(_RAISE, {"ids": some, "raised_at": at})
+
+
+# ── Whose turn it is to be shown, what it remembers, and how it went ────────────────────────────
+
+
+def raised(
+    limit: int, until: float, ready: float, busy: Sequence[str], favoured: Mapping[str, int]
+) -> sa.Select[Any]:
+    """The query for targets that are due: of each lane the one whose turn it is."""
+    t = tables.feedback
+    not_yet = sa.case((t.c.due_at <= ready, 0), else_=1)  # what is due soon delays nothing
+    first_rank = sa.case(dict(favoured), value=t.c.lane, else_=0) if favoured else sa.literal(0)
+    passed_over = sa.case((t.c.rank < first_rank, 1), else_=0)
+    order = (not_yet, passed_over, t.c.rank, t.c.due_at, t.c.id)
+    turn = sa.func.row_number().over(partition_by=t.c.lane, order_by=order)
+    due = sa.select(t, turn.label("turn")).where(t.c.due_at <= until)
+    first = (due.where(t.c.lane.not_in(list(busy))) if busy else due).subquery()
+    return sa.select(first).where(first.c.turn == 1).order_by(first.c.due_at).limit(limit)
+
+
+def remember(
+    db: sa.Connection,
+    target_id: str,
+    memory: Memory,
+    at: float,
+    *,
+    holding: tuple[str, str] | None = None,
+) -> bool:
+    """Keep what a place remembers of itself; a new link is news for what may show it."""
+    t = tables.feedback
+    if holding is not None and not held(db, *holding):
+        return False
+    before = db.scalar(sa.select(t.c.memory).where(t.c.id == target_id))
+    db.execute(sa.update(t).where(t.c.id == target_id).values(memory=rows.place_text(memory)))
+    if before is not None and rows.read_place(before).get(LINK) != memory.get(LINK):
+        changed(db, _linking(db, target_id), at, but=target_id)
+    return True
+
+
+def _linking(db: sa.Connection, target_id: str) -> list[str]:
+    """What is followed by all that may link to a target: see `ports.LINK`."""
+    t, f = tables.deployments, tables.follows
+    followed = db.scalars(sa.select(f.c.key).where(f.c.target == target_id))
+    ids = named(followed, "deployment")
+    query = sa.select(t.c.id, t.c.seq).where(t.c.id.in_(ids) | t.c.superseded_by.in_(ids))
+    found = db.execute(query).all()
+    return [key for id_, seq in found for key in (about_deployment(id_), about_delivery(seq))]
+
+
+def showed(db: sa.Connection, target_id: str, wanted: int, at: float) -> None:
+    """It is up to `wanted`; if more has changed by now, it is due again."""
+    t = tables.feedback
+    values = {
+        "shown": wanted,
+        "due_at": sa.case((t.c.wanted > wanted, at), else_=sa.null()),
+        "attempts": 0,
+        "failing_since": None,
+        "error": None,
+        "parked": False,
+    }
+    db.execute(sa.update(t).where(t.c.id == target_id).values(values))
+
+
+def not_shown(
+    db: sa.Connection, failed: tuple[str, int], error: str, at: float, due_at: float | None
+) -> None:
+    """A target, as it was wanted, could not be shown; without `due_at` it is parked.
+
+    But what has changed while it was tried counts as the change that takes it up again.
+    """
+    t = tables.feedback
+    target_id, wanted = failed
+    parks = t.c.wanted <= wanted if due_at is None else sa.false()
+    values = {
+        "attempts": t.c.attempts + 1,
+        "failing_since": sa.func.coalesce(t.c.failing_since, at),
+        "error": error,
+        "due_at": sa.case((parks, sa.null()), else_=at if due_at is None else due_at),
+        "parked": parks,
+    }
+    db.execute(sa.update(t).where(t.c.id == target_id).values(values))
+
+
+def postpone(db: sa.Connection, target_id: str, due_at: float) -> None:
+    """Show it at `due_at`; whether it was failing stays as it was."""
+    t = tables.feedback
+    db.execute(sa.update(t).where(t.c.id == target_id).values(due_at=due_at))
+
+
+def show_again(db: sa.Connection, target_id: str | None, at: float) -> int:
+    """Try one that fails or is parked at once, or all of them."""
+    t = tables.feedback
+    which = t.c.error.is_not(None) if target_id is None else t.c.id == target_id
+    again = {"due_at": at, "attempts": 0, "failing_since": None, "parked": False}
+    return db.execute(sa.update(t).where(which & t.c.error.is_not(None)).values(again)).rowcount
+
+
+def read(db: sa.Connection, found: Iterable[sa.RowMapping]) -> list[Raised]:
+    """Rows as targets, with what they follow."""
+    listed = list(found)
+    f = tables.follows
+    keys: dict[str, list[str]] = {row["id"]: [] for row in listed}
+    for some in batched(list(keys)):
+        query = sa.select(f).where(f.c.target.in_(some)).order_by(f.c.key)
+        for row in db.execute(query).mappings():
+            keys[row["target"]].append(row["key"])
+    return [rows.read_raised(dict(row), tuple(keys[row["id"]])) for row in listed]
+
+
+# ── Having places shown from now on, and no more ────────────────────────────────────────────────
+
+
+def want(db: sa.Connection, targets: Sequence[Target], at: float) -> None:
+    """Have targets shown; one that is wanted already only follows what is new."""
+    t, f = tables.feedback, tables.follows
+    wanted = {one.id: one for one in targets}
+    _hold_still(db, [key for one in wanted.values() for key in one.follows])
+    known: set[str] = set()
+    held: set[tuple[str, str]] = set()
+    for some in batched(list(wanted)):
+        known |= set(db.scalars(sa.select(t.c.id).where(t.c.id.in_(some))))
+        of_some = sa.select(f.c.key, f.c.target).where(f.c.target.in_(some))
+        held |= {(key, target) for key, target in db.execute(of_some)}
+    unknown = sorted(wanted.keys() - known)
+    fresh = {id_ for (id_,) in add_new(db, t, [_row(wanted[id_], at) for id_ in unknown])}
+    pairs = {(key, one.id) for one in wanted.values() for key in one.follows}
+    rows_ = [{"key": key, "target": target} for key, target in sorted(pairs - held)]
+    new = add_new(db, f, rows_)
+    raise_targets(db, sorted({target for _, target in new} - fresh), at)
+
+
+def unwant(db: sa.Connection, target_id: str) -> None:
+    """Show it no more."""
+    t, f = tables.feedback, tables.follows
+    db.execute(sa.delete(f).where(f.c.target == target_id))
+    db.execute(sa.delete(t).where(t.c.id == target_id))
+
+
+def _hold_still(db: sa.Connection, keys: Sequence[str]) -> None:
+    """Wait for changes of these that are not committed yet: they can't know who follows them."""
+    if keys and on_postgres(db):
+        t = tables.deployments
+        seqs = [int(seq) for seq in named(keys, "delivery")]
+        concerned = t.c.id.in_(named(keys, "deployment")) | t.c.seq.in_(seqs)
+        db.execute(sa.select(t.c.id).where(concerned).order_by(t.c.id).with_for_update(read=True))
+
+
+def _row(target: Target, at: float) -> dict[str, Any]:
+    return {
+        "id": target.id,
+        "kind": target.kind,
+        "lane": target.lane,
+        "rank": target.rank,
+        "place": rows.place_text(target.place),
+        "memory": "{}",
+        "wanted": 1,
+        "shown": 0,
+        "at": at,
+        "due_at": at,
+        "attempts": 0,
+        "failing_since": None,
+        "error": None,
+        "parked": False,
+    }

@@ -1,0 +1,230 @@
+"""Find the delivery that has brought a push before, among those that are in the journal."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.changes import ANYWHERE, Move, happened_after, is_second, leading, led_back
+from bridge.core.events import ZERO
+from bridge.ports.outcomes import Outcome, PushSeen
+from bridge.storage.journal import tables
+from bridge.storage.journal.rows import batched
+
+MOST = 200
+"""Moves of one ref that are looked at for a way back; more in a window make no difference."""
+
+LATE = 86_400.0
+"""Seconds that a webhook may be late and still be put in its place among the others."""
+
+Row = dict[str, Any]
+
+_P = tables.pushes
+_LEADS = _P.c.repeats.is_(None)
+"""A push that only repeats another, brought by a second webhook, has moved nothing."""
+
+_OF_REF = sa.select(_P).where(_P.c.ref_key == sa.bindparam("ref"))
+_NEWEST = _OF_REF.where(_LEADS).order_by(_P.c.seq.desc()).limit(1)
+_LATEST = _OF_REF.order_by(_P.c.seq.desc()).limit(MOST)
+_LEADING_TO = sa.select(_P).where(
+    # Found by where they lead: of one ref there may be a hundred thousand.
+    (_P.c.ref_key.concat("") == sa.bindparam("ref"))
+    & _P.c.after.in_(sa.bindparam("ends", expanding=True))
+)
+_AT_ONCE = _LEADING_TO.where(
+    (_P.c.moment == sa.bindparam("moment")) | (_P.c.moment.is_(None) & (_P.c.after == ZERO))
+)
+_SAME = _LEADING_TO.where(_P.c.before.in_([sa.bindparam("before"), ANYWHERE]))
+_SAME_NEWEST = _SAME.order_by(_P.c.seq.desc()).limit(1)
+
+
+class Pushes:
+    """The pushes that have come before, as far as they matter to those at hand.
+
+    Args:
+        since: how far back the same move is the same push, in seconds since 1970.
+        moves: the newest of each kind since then that leads to where one of those at hand
+            leads; one that only repeats another is of a kind of its own.
+        newest: the newest of each ref, whenever it came.
+        told: those that the host dates as one of those at hand, whenever they came.
+    """
+
+    def __init__(
+        self,
+        db: sa.Connection,
+        since: float,
+        moves: Iterable[Row],
+        newest: Iterable[Row],
+        told: Iterable[Row],
+    ) -> None:
+        self._db = db
+        self._since = since
+        self._moves: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+        for row in moves:
+            self._moves[row["ref_key"], row["after"]].append(row)
+        self._newest = {row["ref_key"]: row for row in newest}
+        self._told = {_told_by(row): row for row in told}
+        self._added: defaultdict[str, list[Row]] = defaultdict(list)
+        self._ways: dict[str, list[Row]] = {}
+
+    @classmethod
+    def of(cls, db: sa.Connection, outcomes: Sequence[Outcome], since: float) -> "Pushes":
+        """Read them for the pushes of some outcomes."""
+        pushes = [outcome.push for outcome in outcomes if outcome.push is not None]
+        moves: list[Row] = []
+        for some in batched(sorted({push.after for push in pushes})):
+            there = _P.c.after.in_(some) & (_P.c.at >= since)
+            moves += _newest_of(db, there, _P.c.after, _P.c.before, _LEADS)
+        newest = [
+            dict(row)
+            for ref in sorted({push.ref_key for push in pushes})
+            for row in db.execute(_NEWEST, {"ref": ref}).mappings()
+        ]
+        return cls(db, since, moves, newest, _told(db, pushes))
+
+    def add(self, row: Row) -> None:
+        """Take in one more, which may not be written yet."""
+        self._moves[row["ref_key"], row["after"]].append(row)
+        self._told.setdefault(_told_by(row), row)
+        self._added[row["ref_key"]].append(row)
+        if row["repeats"] is not None:
+            return
+        newest = self._newest.get(row["ref_key"])
+        if newest is None or newest["seq"] < row["seq"]:
+            self._newest[row["ref_key"]] = row
+
+    def same(self, push: PushSeen, seq: int) -> Row | None:
+        """Return the row of the delivery that brought this very push already, if there is one.
+
+        The same move counts as new once the ref can have been led back to its start (see
+        `core.pushes`). After the window it counts as new in any case, unless the host tells the
+        same moment of it: a signed webhook that was caught can be sent again under another id.
+        """
+        if (found := self._found(push)) is not None:
+            return found
+        again = Move(seq, push.before, push.after, push.moment)
+        for row in self._candidates(push, seq):
+            first = _move(row)
+            if not is_second(first, again, self._around(push.ref_key, first, again)):
+                return row
+        return None
+
+    def known(self, push: PushSeen, seq: int) -> Row | None:
+        """Return the newest row of the same move, whenever it came and whatever came since."""
+        if (newest := next(self._candidates(push, seq), None)) is not None:
+            return newest
+        move = {"ref": push.ref_key, "before": push.before, "ends": [push.after]}
+        row = self._db.execute(_SAME_NEWEST, move).mappings().first()
+        return None if row is None else dict(row)
+
+    def _found(self, push: PushSeen) -> Row | None:
+        """The row that led to the same place, where one of both was found by reconciliation.
+
+        A webhook may be days late, so this knows no window; but only the ref's newest push counts.
+        """
+        row = self._newest.get(push.ref_key)
+        if row is None or not (push.found or row["before"] == ANYWHERE):
+            return None
+        # Of an annotated tag a webhook names the tag object, reconciliation the commit.
+        same = row["after"] == push.after or " refs/tags/" in push.ref_key
+        return row if same else None
+
+    def _candidates(self, push: PushSeen, seq: int) -> Iterator[Row]:
+        """Rows of the same move: the one that the host dates alike, then the newest."""
+        told = self._told.get((push.ref_key, push.before, push.after, push.moment))
+        if push.moment and told is not None and told["seq"] != seq:
+            yield told
+        there = self._moves.get((push.ref_key, push.after), ())
+        same = [row for row in there if row["before"] in (push.before, ANYWHERE)]
+        if newest := max((row for row in same if row["seq"] != seq), key=_seq, default=None):
+            yield newest
+
+    def _around(self, ref: str, first: Move, again: Move) -> list[Move]:
+        """Moves of a ref that may lie between two of its pushes."""
+        at_once = first.moment and first.moment == again.moment
+        written = self._at_once(ref, again) if at_once else self._way(ref)
+        rows = {row["seq"]: row for row in written + self._added[ref]}
+        return list(map(_move, rows.values()))
+
+    def _at_once(self, ref: str, again: Move) -> list[Row]:
+        """Moves of the very second of a push that lead to its start, and undated deletions."""
+        found: dict[int, Row] = {}
+        ends, seen = [again.before], {again.before}
+        while ends and len(found) < MOST:
+            at = {"ref": ref, "moment": again.moment, "ends": ends}
+            rows = list(map(dict, self._db.execute(_AT_ONCE, at).mappings()))
+            found |= {row["seq"]: row for row in rows}
+            ends = list({row["before"] for row in rows} - seen)
+            seen.update(ends)
+        return list(found.values())
+
+    def _way(self, ref: str) -> list[Row]:
+        """The newest moves of a ref within the window."""
+        if ref not in self._ways:
+            rows = self._db.execute(_LATEST, {"ref": ref}).mappings()
+            self._ways[ref] = [dict(row) for row in rows if row["at"] >= self._since]
+        return self._ways[ref]
+
+
+def standing(db: sa.Connection, ref: str) -> Move | None:
+    """Return the push that a ref stands at; None where none was decided.
+
+    It is the one that came last, or what is known to follow it where that one came late.
+    """
+    newest = db.execute(_NEWEST, {"ref": ref}).mappings().first()
+    if newest is None:
+        return None
+    rows = db.execute(_LATEST, {"ref": ref}).mappings()
+    moves = leading([_move(dict(row)) for row in rows if row["at"] >= newest["at"] - LATE])
+    stands = max(moves, key=lambda move: move.seq, default=_move(dict(newest)))
+    while (onward := next(_onward(stands, moves), None)) is not None:
+        moves = [move for move in moves if move is not stands]
+        stands = onward
+    return stands
+
+
+def _onward(stands: Move, moves: Sequence[Move]) -> Iterator[Move]:
+    """Moves that started where another ended, and have happened after it though they came before.
+
+    Where the host does not date both, that is so unless the ref was led back in between.
+    """
+    for move in moves:
+        if move.before == stands.after and move is not stands:
+            later = happened_after(move, stands)
+            again = replace(move, seq=stands.seq + 1, moment="")
+            if later or (later is None and not led_back(move, again, moves)):
+                yield move
+
+
+def _seq(row: Row) -> int:
+    return int(row["seq"])
+
+
+def _move(row: Row) -> Move:
+    return Move(
+        row["seq"], row["before"], row["after"], row["moment"] or "", repeats=row["repeats"]
+    )
+
+
+def _newest_of(
+    db: sa.Connection, there: sa.ColumnElement[bool], *kind: sa.ColumnElement[Any]
+) -> Iterable[Row]:
+    """The newest row of each ref and kind: of what was sent a thousand times, not a thousand."""
+    newest = sa.select(sa.func.max(_P.c.seq)).where(there).group_by(_P.c.ref_key, *kind)
+    return map(dict, db.execute(sa.select(_P).where(_P.c.seq.in_(newest))).mappings())
+
+
+def _told_by(row: Row) -> tuple[str, ...]:
+    return row["ref_key"], row["before"], row["after"], row["moment"]
+
+
+def _told(db: sa.Connection, pushes: Sequence[PushSeen]) -> list[Row]:
+    """The newest rows of which the host has told the very same, whenever they came."""
+    telling = {(p.ref_key, p.before, p.after, p.moment) for p in pushes if p.moment}
+    found: list[Row] = []
+    for some in batched(sorted({move[2] for move in telling})):
+        there = _P.c.after.in_(some) & _P.c.moment.is_not(None)
+        found += _newest_of(db, there, _P.c.before, _P.c.after, _P.c.moment)
+    return [row for row in found if _told_by(row) in telling]

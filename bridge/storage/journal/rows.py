@@ -1,0 +1,230 @@
+"""Records to rows and back."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from bridge.core.apps import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
+from bridge.core.configuration.difference import Changed
+from bridge.core.decision import Decision, Reason
+from bridge.core.events import Action
+from bridge.core.lifecycle import Cancel, Deployment, State
+from bridge.ports.feedback import Raised
+from bridge.ports.outcomes import Audited, Explained, Target
+from bridge.storage.engines import on_postgres
+
+
+def as_json(ids: Sequence[str]) -> str:
+    """A list of ids as it stands in a row."""
+    return json.dumps(list(ids))
+
+
+def app_row(app: App) -> dict[str, Any]:
+    """An app as a row of `apps`."""
+    return {
+        "id": app.id,
+        "backend": app.backend,
+        "label": app.label,
+        "data": json.dumps(_record(app), sort_keys=True),
+        "gone": False,
+    }
+
+
+def _record(app: App) -> dict[str, Any]:
+    """What the backend says; our own rules have a table, and the settings, of their own."""
+    record = asdict(app)
+    del record["rules"]
+    return record
+
+
+def read_app(row: Mapping[str, Any]) -> App:
+    """An app from a row of `apps`, with the rules that were set for it.
+
+    What only a newer release writes is left out: both work on one journal during an upgrade.
+    """
+    data = _known(App, json.loads(row["data"]))
+    source = data.pop("source")
+    paths = data.pop("watch_paths")
+    return App(
+        **data
+        | {
+            "kind": AppKind(data["kind"]),
+            "trigger": Trigger(data["trigger"]),
+            "source": source and _source(source),
+            "watch_paths": None if paths is None else tuple(paths),
+            "rules": read_rules(row["rules"]),
+        }
+    )
+
+
+def _source(said: dict[str, Any]) -> Source:
+    return Source(**_known(Source, said) | {"type": SourceType(said["type"])})
+
+
+def _known(record: type[App | Source], said: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in fields(record)}
+    return {name: value for name, value in said.items() if name in names}
+
+
+def rules_text(rules: Rules) -> str:
+    """The rules that are said, as they stand in a row."""
+    said = {one.name: getattr(rules, one.name) for one in fields(rules)}
+    return json.dumps({name: value for name, value in said.items() if value is not None})
+
+
+def read_rules(text: str | None) -> Rules:
+    """Rules from a row of `rules`; none where there is none."""
+    said = json.loads(text) if text else {}
+    if "trigger" in said:
+        said["trigger"] = Trigger(said["trigger"])
+    if "prereleases" in said:
+        said["prereleases"] = Prereleases(said["prereleases"])
+    if "watch_paths" in said:
+        said["watch_paths"] = tuple(said["watch_paths"])
+    return Rules(**said)
+
+
+def audit_row(new: Audited) -> dict[str, Any]:
+    """What somebody changes, as a row of `audit`; the database numbers it."""
+    return {
+        "at": new.at,
+        "by": new.by,
+        "what": new.what,
+        "app_id": new.app_id,
+        "app": new.app,
+        "difference": json.dumps([[one.field, one.before, one.after] for one in new.difference]),
+        "outcome": new.outcome,
+        "seq": new.seq,
+        "undoing": new.undoing,
+        "undoes": new.undoes,
+    }
+
+
+def read_audited(row: Mapping[str, Any]) -> Audited:
+    """What somebody changed, from a row of `audit`."""
+    changes = json.loads(row["difference"])
+    difference = tuple(Changed(name, _value(old), _value(new)) for name, old, new in changes)
+    return Audited(**dict(row) | {"difference": difference})
+
+
+def _value(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def deployment_row(deployment: Deployment) -> dict[str, Any]:
+    """A deployment as a row of `deployments`."""
+    row = {name: getattr(deployment, name) for name in Deployment.__dataclass_fields__}
+    return row | {"known_before": as_json(deployment.known_before)}
+
+
+def read_deployment(row: Mapping[str, Any]) -> Deployment:
+    """A deployment from a row of `deployments`."""
+    return Deployment(
+        **dict(row)
+        | {
+            "action": Action(row["action"]),
+            "state": State(row["state"]),
+            "known_before": tuple(json.loads(row["known_before"])),
+            "cancel": row["cancel"] and Cancel(row["cancel"]),
+        }
+    )
+
+
+def decision_row(seq: int, decision: Decision, at: float) -> dict[str, Any]:
+    """A decision as a row of `decisions`."""
+    return {
+        "seq": seq,
+        "app_id": decision.app_id,
+        "app": decision.app,
+        "reason": decision.reason,
+        "evidence": decision.evidence,
+        "at": at,
+    }
+
+
+def read_decision(row: Mapping[str, Any]) -> Decision:
+    """A decision from a row of `decisions`."""
+    return Decision(row["app_id"], row["app"], Reason(row["reason"]), row["evidence"])
+
+
+def read_explained(row: Mapping[str, Any]) -> Explained:
+    """A decision with the push that it was about, where there was one."""
+    ref = None if row["ref_key"] is None else str(row["ref_key"]).rpartition(" ")[2]
+    return Explained(
+        seq=row["seq"],
+        at=row["at"],
+        decision=read_decision(row),
+        delivery=row["delivery"],
+        ref=ref,
+        commit=row["commit"] or row["after"],
+    )
+
+
+def place_text(value: Mapping[str, Any]) -> str:
+    """A place, or what it remembers, as it stands in a row."""
+    return json.dumps(dict(value), sort_keys=True)
+
+
+def read_place(text: str) -> dict[str, Any]:
+    """A place, or what it remembers, from a row."""
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def read_raised(row: Mapping[str, Any], follows: tuple[str, ...]) -> Raised:
+    """A target from a row of `feedback`, with what it follows."""
+    return Raised(
+        Target(row["id"], row["kind"], row["lane"], follows, read_place(row["place"]), row["rank"]),
+        read_place(row["memory"]),
+        wanted=row["wanted"],
+        due_at=row["due_at"],
+        shown=row["shown"],
+        attempts=row["attempts"],
+        failing_since=row["failing_since"],
+        error=row["error"],
+        parked=row["parked"],
+    )
+
+
+# ── Inserts that leave alone what is there, and long lists in parts ─────────────────────────────
+
+T = TypeVar("T")
+
+MANY = 500
+"""Values in one statement: a database takes some thousands, and the text of each is compiled."""
+
+
+def insert_into(db: sa.Connection, table: sa.Table) -> Any:
+    """An insert that can say what to do with rows that are there.
+
+    Only the dialect that is used is imported: a command waits for each, and Postgres's is large.
+    """
+    if on_postgres(db):
+        from sqlalchemy.dialects.postgresql import insert as of_postgres
+
+        return of_postgres(table)
+    from sqlalchemy.dialects.sqlite import insert as of_sqlite
+
+    return of_sqlite(table)
+
+
+def add_new(
+    db: sa.Connection, table: sa.Table, values: Sequence[dict[str, Any]]
+) -> list[tuple[Any, ...]]:
+    """Insert rows, except for those whose key is there; the keys of those that are new.
+
+    Two processes may add the same at once, so looking first is not enough.
+    """
+    if not values:
+        return []
+    query = insert_into(db, table).on_conflict_do_nothing()
+    query = query.returning(*table.primary_key.columns)
+    return [tuple(key) for key in db.execute(query, list(values))]
+
+
+def batched(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The values in parts that fit into one statement."""
+    return (values[start : start + MANY] for start in range(0, len(values), MANY))

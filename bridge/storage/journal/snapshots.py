@@ -1,0 +1,178 @@
+"""Which places show what became of a push, and which of them show something old."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.apps import App
+from bridge.core.lifecycle import Change, Deployment, State
+from bridge.ports.feedback import Raised, Story
+from bridge.ports.outcomes import Memory, Target, about_delivery, about_deployment, named
+from bridge.storage.journal import outbox, rows, tables
+from bridge.storage.journal.apps import APPS
+from bridge.storage.journal.decisions import explained_of, newest_of_apps
+from bridge.storage.journal.rows import batched
+from bridge.storage.journal.transactions import Transactions
+
+MOST_DELIVERIES = 1000
+"""Of those that one target follows, the newest; a statement takes only so many values."""
+
+
+def story(db: sa.Connection, target: Target) -> Story:
+    """What there is to show of what a target follows, in one moment.
+
+    Of very many pushes, as of a pull request that lives for a year, the newest are read.
+    """
+    ids = named(target.follows, "deployment")
+    seqs = sorted(int(seq) for seq in named(target.follows, "delivery"))[-MOST_DELIVERIES:]
+    deployments = _deployments(db, ids, seqs)
+    query = explained_of(seqs)
+    explained = tuple(rows.read_explained(dict(row)) for row in db.execute(query).mappings())
+    changed_apps = _audited([int(n) for n in named(target.follows, "change")], seqs)
+    audited = tuple(rows.read_audited(dict(row)) for row in db.execute(changed_apps).mappings())
+    app_ids = {one.app_id for one in deployments} | {one.decision.app_id for one in explained}
+    app_ids |= {one.app_id for one in audited}
+    newer = [one.superseded_by for one in deployments if one.superseded_by]
+    return Story(
+        explained=explained,
+        deployments=deployments,
+        history={id_: _history(db, id_) for id_ in ids},
+        apps=_apps(db, sorted(app_ids)),
+        beside=_beside(db, target.id, [*(one.id for one in deployments), *newer])
+        | _comments(db, sorted({one.seq for one in deployments if one.id in ids})),
+        before=_before(db, [one for one in deployments if one.id in ids]),
+        audited=audited,
+    )
+
+
+def _deployments(
+    db: sa.Connection, ids: Sequence[str], seqs: Sequence[int]
+) -> tuple[Deployment, ...]:
+    query = newest_of_apps(tables.deployments, ids, seqs)
+    return tuple(rows.read_deployment(dict(row)) for row in db.execute(query).mappings())
+
+
+def _apps(db: sa.Connection, ids: Sequence[str]) -> dict[str, App]:
+    found: dict[str, App] = {}
+    for some in batched(ids):
+        query = APPS.where(tables.apps.c.id.in_(some))
+        found |= {row["id"]: rows.read_app(dict(row)) for row in db.execute(query).mappings()}
+    return found
+
+
+def _history(db: sa.Connection, id_: str) -> tuple[Change, ...]:
+    t = tables.changes
+    query = sa.select(t).where(t.c.deployment == id_).order_by(t.c.number)
+    found = db.execute(query).mappings()
+    return tuple(Change(row["at"], State(row["state"]), row["note"]) for row in found)
+
+
+def _beside(db: sa.Connection, target_id: str, ids: Sequence[str]) -> dict[str, Memory]:
+    t, f = tables.feedback, tables.follows
+    found: dict[str, Memory] = {}
+    for some in batched([about_deployment(id_) for id_ in ids]):
+        others = sa.select(f.c.target).where(f.c.key.in_(some) & (f.c.target != target_id))
+        query = sa.select(t.c.id, t.c.memory).where(t.c.id.in_(others))
+        found |= {id_: rows.read_place(memory) for id_, memory in db.execute(query)}
+    return found
+
+
+def _comments(db: sa.Connection, seqs: Sequence[int]) -> dict[str, Memory]:
+    """What the comments about deliveries remember."""
+    t, f = tables.feedback, tables.follows
+    followers = sa.select(f.c.target).where(f.c.key.in_([about_delivery(seq) for seq in seqs]))
+    query = sa.select(t.c.id, t.c.memory).where(t.c.id.in_(followers) & t.c.kind.like("%.comment"))
+    return {id_: rows.read_place(memory) for id_, memory in db.execute(query)} if seqs else {}
+
+
+def _before(db: sa.Connection, deployments: Sequence[Deployment]) -> dict[str, str]:
+    """The commit that was live before each deployment, where the backend has told it."""
+    d = tables.deployments
+    found: dict[str, str] = {}
+    for one in deployments:
+        earlier = (d.c.app_id == one.app_id) & (d.c.state == State.DONE) & (d.c.seq < one.seq)
+        query = sa.select(d.c.deployed_commit).where(earlier).order_by(d.c.seq.desc()).limit(1)
+        if (commit := db.scalar(query)) is not None:
+            found[one.id] = commit
+    return found
+
+
+def _audited(numbers: Sequence[int], seqs: Sequence[int]) -> sa.Select[Any]:
+    """The query for changes by number or asking delivery, and what undoes them; oldest first."""
+    t = tables.audit
+    those = t.c.number.in_(numbers) | t.c.seq.in_(seqs) | t.c.undoes.in_(numbers)
+    return sa.select(t).where(those).order_by(t.c.number)
+
+
+# ── Which places show what became of a push, and which of them show something old ───────────────
+
+
+class Targets(Transactions):
+    """The outbox of feedback: what is to be shown, and how far it is."""
+
+    async def unwant(self, target_id: str) -> None:
+        """Show it no more."""
+        await self._write(lambda db: outbox.unwant(db, target_id))
+
+    async def want(self, targets: Sequence[Target]) -> None:
+        """Have them shown from now on; one that is wanted already follows what is new as well."""
+        at = self._clock()
+        await self._change(lambda db: outbox.want(db, targets, at))
+
+    async def raised(
+        self,
+        until: float,
+        limit: int,
+        *,
+        ready: float | None = None,
+        busy: Sequence[str] = (),
+        favoured: Mapping[str, int] | None = None,
+    ) -> list[Raised]:
+        """Targets that are due by `until`, of each lane the one whose turn it is."""
+        ready = until if ready is None else ready
+        return await self._targets(outbox.raised(limit, until, ready, busy, favoured or {}))
+
+    async def story(self, target: Target) -> Story:
+        """What there is to show of what it follows."""
+        return await self._read(lambda db: story(db, target))
+
+    async def remember(
+        self, target_id: str, memory: Memory, *, holding: tuple[str, str] | None = None
+    ) -> bool:
+        """Keep what a place remembers of itself, while a lease is held by who is named."""
+        at = self._clock()
+        return await self._change(
+            lambda db: outbox.remember(db, target_id, memory, at, holding=holding)
+        )
+
+    async def showed(self, target_id: str, wanted: int) -> None:
+        """It shows what was so at `wanted`; what has changed since raises it again."""
+        at = self._clock()
+        await self._write(lambda db: outbox.showed(db, target_id, wanted, at))
+
+    async def not_shown(
+        self, target_id: str, wanted: int, error: str, *, due_at: float | None
+    ) -> None:
+        """It could not be shown; again at `due_at`; None parks it until something changes."""
+        at = self._clock()
+        failed = (target_id, wanted)
+        await self._write(lambda db: outbox.not_shown(db, failed, error, at, due_at))
+
+    async def postpone(self, target_id: str, due_at: float) -> None:
+        """Show it at `due_at`, with what has changed by then; nothing has failed."""
+        await self._write(lambda db: outbox.postpone(db, target_id, due_at))
+
+    async def show_again(self, target_id: str | None = None) -> int:
+        """Have one that fails or is parked tried again at once, or all; returns how many."""
+        at = self._clock()
+        return await self._change(lambda db: outbox.show_again(db, target_id, at))
+
+    async def feedback(self, *, limit: int, failing: bool = False) -> list[Raised]:
+        """Targets, the newest first; only those that fail or are parked where asked for."""
+        t = tables.feedback
+        query = sa.select(t).order_by(t.c.at.desc(), t.c.id).limit(limit)
+        return await self._targets(query.where(t.c.error.is_not(None)) if failing else query)
+
+    async def _targets(self, query: sa.Select[Any]) -> list[Raised]:
+        return await self._read(lambda db: outbox.read(db, db.execute(query).mappings()))

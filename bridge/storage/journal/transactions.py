@@ -1,0 +1,112 @@
+"""Short transactions in a small pool of threads, so the event loop never waits for the disk."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from bridge.core.errors import Rejected, Unreachable
+from bridge.ports.journal import JOURNAL
+from bridge.storage.engines import RETRIED, WRITES
+
+T = TypeVar("T")
+
+AWAY = (
+    sa.exc.OperationalError,
+    sa.exc.InterfaceError,
+    sa.exc.InternalError,  # e.g. a server that only reads, or has ended an idle transaction
+    sa.exc.TimeoutError,
+)
+"""What says that the database can't do it now, whoever asks."""
+
+TRIES = 5
+"""Of a transaction that others stand in the way of."""
+
+
+class Transactions:
+    """Reads and writes of one database; each room of the journal is made of them.
+
+    Args:
+        woken: is called in the event loop after each transaction that may have raised a target.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        *,
+        clock: Callable[[], float],
+        threads: int = 4,
+        woken: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self.woken = woken
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="journal")
+        # SQLite takes one writer at a time: waiting here is cheaper than polling its lock.
+        one_writer = engine.dialect.name == "sqlite"
+        self._writing: Any = threading.Lock() if one_writer else nullcontext()
+        # What is read in several questions is of one moment; SQLite's transactions are anyway.
+        moment = {} if one_writer else {"isolation_level": "REPEATABLE READ"}
+        self._reading = engine.execution_options(**moment)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except AWAY as error:
+            if (words := _too_much(error)) is not None:
+                raise Rejected(f"the journal can't keep it: {words}") from error
+            # The driver's words only: SQLAlchemy's own quote the statement and its values.
+            raise Unreachable(JOURNAL, str(getattr(error, "orig", error))) from error
+
+    async def _all(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        return await self._read(lambda db: [dict(row) for row in db.execute(query).mappings()])
+
+    async def _read(self, work: Callable[[sa.Connection], T]) -> T:
+        def read() -> T:
+            with self._reading.begin() as db:
+                return work(db)
+
+        return await self._run(read)
+
+    async def _change(self, work: Callable[[sa.Connection], T]) -> T:
+        """Write what may raise a target."""
+        result = await self._write(work)
+        self.woken()
+        return result
+
+    async def _write(self, work: Callable[[sa.Connection], T]) -> T:
+        def write() -> T:
+            with self._writing, self._engine.connect() as connection:
+                db = connection.execution_options(**{WRITES: True})
+                with db.begin():
+                    return work(db)
+
+        return await self._run(lambda: _again(write))
+
+
+TOO_MUCH = "54"
+"""How Postgres's codes begin for what is beyond its limits: as of other errors that pass, its
+driver speaks of an operation, but this one never passes. A name too long for an index, say."""
+
+
+def _too_much(error: Exception) -> str | None:
+    """The driver's words, in one line, where what shall be kept is too much for ever."""
+    cause = getattr(error, "orig", None)
+    if not (getattr(cause, "sqlstate", None) or "").startswith(TOO_MUCH):
+        return None
+    return str(cause).partition("\n")[0]
+
+
+def _again(write: Callable[[], T]) -> T:
+    """Once more where the database had to choose between two that waited for each other."""
+    for _ in range(TRIES - 1):
+        try:
+            return write()
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) not in RETRIED:
+                raise
+    return write()

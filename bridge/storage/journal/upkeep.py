@@ -1,0 +1,313 @@
+"""What the journal forgets, a few rows a call.
+
+Small bites, since whoever writes waits for them on SQLite; what is old is looked for before.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.lifecycle import FINAL, State
+from bridge.core.refused import RefusedWebhooks
+from bridge.ports.figures import Ended, JournalFigures
+from bridge.ports.outcomes import about_change, about_delivery, about_deployment
+from bridge.storage.engines import now
+from bridge.storage.journal import tables
+from bridge.storage.journal.rows import add_new, batched, insert_into
+from bridge.storage.journal.transactions import Transactions
+from bridge.storage.migrations import refuse_newer
+
+AT_ONCE = 20
+"""Deliveries of one transaction: each may have been decided for hundreds of apps."""
+
+
+class Forgetting(Transactions):
+    """What is old enough goes; what has not ended stays."""
+
+    async def forget(self, before: float, limit: int) -> int:
+        """Forget what some deliveries from before then led to, if all of it has ended.
+
+        An app's newest deployment stays. Returns how many deliveries.
+        """
+        seqs = await self._read(lambda db: _over(db, before, limit))
+        for start in range(0, len(seqs), AT_ONCE):
+            await self._write(partial(_forget, seqs=seqs[start : start + AT_ONCE]))
+        return len(seqs)
+
+    async def forget_audit(self, before: float, limit: int) -> int:
+        """Forget some of who changed what before then; how many."""
+        return await self._write(lambda db: _forget_audit(db, before, limit))
+
+    async def forget_drafts(self, before: float, limit: int) -> int:
+        """Forget some changes that were shown before then and never agreed to; how many."""
+        return await self._write(lambda db: _forget_drafts(db, before, limit))
+
+
+def _forget(db: sa.Connection, seqs: Sequence[int]) -> None:
+    """Forget what deliveries led to."""
+    t, c = tables.deployments, tables.changes
+    ids: list[str] = []
+    for some in batched(seqs):
+        ids += db.scalars(sa.select(t.c.id).where(t.c.seq.in_(some)))
+    for deployments in batched(ids):  # a push may have deployed hundreds of apps
+        db.execute(sa.delete(c).where(c.c.deployment.in_(deployments)))
+    for some in batched(seqs):
+        for table in (tables.deployments, tables.decisions, tables.pushes):
+            db.execute(sa.delete(table).where(table.c.seq.in_(some)))
+    _forget_feedback(db, [*map(about_deployment, ids), *map(about_delivery, seqs)])
+
+
+def _forget_audit(db: sa.Connection, before: float, limit: int) -> int:
+    """Forget the oldest of who changed what; how many."""
+    t = tables.audit
+    numbers = sa.select(t.c.number).where(t.c.at < before).order_by(t.c.number).limit(limit)
+    old = list(db.scalars(numbers))
+    db.execute(sa.delete(t).where(t.c.number.in_(old)))
+    _forget_feedback(db, [about_change(number) for number in old])
+    return len(old)
+
+
+def _forget_drafts(db: sa.Connection, before: float, limit: int) -> int:
+    """Forget the oldest changes that nobody agreed to: secrets are in them; how many."""
+    t = tables.drafts
+    old = list(db.scalars(sa.select(t.c.id).where(t.c.at < before).order_by(t.c.at).limit(limit)))
+    db.execute(sa.delete(t).where(t.c.id.in_(old)))
+    return len(old)
+
+
+def _over(db: sa.Connection, before: float, limit: int) -> list[int]:
+    """Old deliveries of which nothing goes on, and nothing is the last that an app has.
+
+    One index search for each of the oldest, and no more than that: there may be millions of
+    decisions, of which next to none are old.
+    """
+    kept = _kept(db)
+    found: list[int] = []
+    seq = young = 0
+    while len(found) < limit and young < limit:
+        row = db.execute(_NEXT, {"after": seq}).first()
+        if row is None:
+            break
+        seq = row.seq
+        if row.at >= before:  # it may be one that was decided late, among older ones
+            young += 1
+        elif seq not in kept:
+            found.append(seq)
+    return found
+
+
+_D = tables.decisions
+_NEXT = (
+    sa.select(_D.c.seq, _D.c.at).where(_D.c.seq > sa.bindparam("after")).order_by(_D.c.seq).limit(1)
+)
+
+
+def _kept(db: sa.Connection) -> set[int]:
+    """The deliveries that led to an app's newest deployment, or to one that goes on."""
+    t = tables.deployments
+    newest = sa.select(sa.func.max(t.c.seq)).group_by(t.c.app_id)
+    going = sa.select(t.c.seq).where(t.c.state.in_([s for s in State if s not in FINAL]))
+    return {*db.scalars(newest), *db.scalars(going)}
+
+
+def _forget_feedback(db: sa.Connection, keys: Sequence[str]) -> None:
+    """Places that show nothing any more; one that follows something younger stays."""
+    t, f = tables.feedback, tables.follows
+    concerned: set[str] = set()
+    for some in batched(keys):
+        concerned |= set(db.scalars(sa.select(f.c.target).where(f.c.key.in_(some))))
+        db.execute(sa.delete(f).where(f.c.key.in_(some)))
+    for targets in batched(sorted(concerned)):
+        still = sa.select(f.c.target).where(f.c.target.in_(targets))
+        db.execute(sa.delete(t).where(t.c.id.in_(targets), t.c.id.not_in(still)))
+
+
+# ── What must run once in a cluster runs with who holds its lease ───────────────────────────────
+
+
+class Leases(Transactions):
+    """Who holds what, and until when."""
+
+    async def hold(self, name: str, owner: str, seconds: float) -> bool:
+        """Hold a lease, or renew it: what must run once in a cluster runs with its holder."""
+        clock = self._clock()
+        return await self._write(lambda db: _hold(db, name, owner, clock, seconds))
+
+    async def release(self, name: str, owner: str) -> None:
+        """Give a lease back, if it is held."""
+        await self._write(lambda db: _release(db, name, owner))
+
+    async def leave(self, owner: str) -> None:
+        """Give back every lease that one holds."""
+        t = tables.leases
+        await self._write(lambda db: db.execute(sa.delete(t).where(t.c.owner == owner)))
+
+
+def _hold(db: sa.Connection, name: str, owner: str, clock: float, seconds: float) -> bool:
+    """Take a lease that nobody holds any more, or renew one's own."""
+    t = tables.leases
+    at = now(db, clock)
+    mine_or_over = (t.c.name == name) & ((t.c.owner == owner) | (t.c.until < at))
+    taken = db.execute(sa.update(t).where(mine_or_over).values(owner=owner, until=at + seconds))
+    if taken.rowcount:
+        return True
+    return bool(add_new(db, t, [{"name": name, "owner": owner, "until": at + seconds}]))
+
+
+def _release(db: sa.Connection, name: str, owner: str) -> None:
+    """Give a lease back."""
+    t = tables.leases
+    db.execute(sa.delete(t).where((t.c.name == name) & (t.c.owner == owner)))
+
+
+def held(db: sa.Connection, name: str, owner: str) -> bool:
+    """Whether a lease is still somebody's. Not locked: who falls silent must not keep it."""
+    t = tables.leases
+    mine = sa.select(t.c.name).where((t.c.name == name) & (t.c.owner == owner))
+    return db.scalar(mine) is not None
+
+
+# ── Small facts of the bridge's own ─────────────────────────────────────────────────────────────
+
+
+class Notes(Transactions):
+    """Facts by their key; one of them is the name of this journal."""
+
+    async def note(self, key: str, value: str) -> None:
+        """Keep a small fact of the bridge's own, in place of the one before."""
+        await self._write(lambda db: _note(db, key, value))
+
+    async def recall(self, key: str) -> str | None:
+        """A fact that was noted."""
+        t = tables.meta
+        found = await self._all(sa.select(t.c.value).where(t.c.key == key))
+        return str(found[0]["value"]) if found else None
+
+    async def instance(self) -> str:
+        """A random name for this journal, made once: another bridge's tokens are not ours."""
+        return await self._write(_instance)
+
+
+def _note(db: sa.Connection, key: str, value: str) -> None:
+    """Keep a small fact, in place of the one before."""
+    t = tables.meta
+    if not add_new(db, t, [{"key": key, "value": value}]):
+        db.execute(sa.update(t).where(t.c.key == key).values(value=value))
+
+
+def _instance(db: sa.Connection) -> str:
+    """This journal's name, made when it is first asked for."""
+    t = tables.meta
+    add_new(db, t, [{"key": "instance", "value": secrets.token_hex(8)}])
+    return str(db.scalar(sa.select(t.c.value).where(t.c.key == "instance")))
+
+
+# ── Webhooks that were refused at the door: counts, bounded in number and age ───────────────────
+
+MOST = 20_000
+"""Counts that are kept, some megabytes: of a steady flood the last ten hours."""
+
+DAYS = 30.0
+"""How long they are kept."""
+
+
+class Refusals(Transactions):
+    """Counts of refused webhooks."""
+
+    async def keep_refused(self, those: Sequence[RefusedWebhooks]) -> None:
+        """Add counts of refused webhooks; the oldest of very many are forgotten."""
+        if those:
+            now = self._clock()
+            await self._write(lambda db: _keep(db, those, now))
+
+    async def refused(self, *, limit: int, since: float | None = None) -> list[RefusedWebhooks]:
+        """Return the newest counts, newest first; those of webhooks from `since` on if given."""
+        t = tables.refused
+        query = sa.select(t).order_by(t.c.last.desc()).limit(limit)
+        if since is not None:
+            query = query.where(t.c.last >= since)
+        return [RefusedWebhooks(**row) for row in await self._all(query)]
+
+
+def _keep(db: sa.Connection, those: Sequence[RefusedWebhooks], now: float) -> None:
+    """Add each count to what is known of it, and forget what is too old or too much."""
+    t = tables.refused
+    insert = insert_into(db, t)
+    newest = insert.excluded
+    added = {"count": t.c.count + newest.count, "last": newest.last, "why": newest.why}
+    query = insert.on_conflict_do_update(index_elements=list(t.primary_key.columns), set_=added)
+    db.execute(query, [asdict(one) for one in those])
+    db.execute(sa.delete(t).where(t.c.last < now - DAYS * 86_400))
+    too_old = sa.select(t.c.last).order_by(t.c.last.desc()).offset(MOST).limit(1)
+    db.execute(sa.delete(t).where(t.c.last <= too_old.scalar_subquery()))
+
+
+# ── Figures, for those who watch over it ────────────────────────────────────────────────────────
+
+
+class Figures(Transactions):
+    """How much there is, what has ended, and whether the database answers."""
+
+    async def figures(self) -> JournalFigures:
+        """How much is going on now."""
+        return await self._read(_figures)
+
+    async def newest_change(self) -> int:
+        """The number of the newest change; 0 where there is none."""
+        return await self._read(_newest_change)
+
+    async def ended(self, after: int) -> list[Ended]:
+        """What has ended by a change with a number above `after`, each deployment once."""
+        return [_read_ended(row) for row in await self._all(_ended(after))]
+
+    async def ready(self) -> None:
+        """Return if the journal can be used.
+
+        Raises:
+            Unreachable: the database can't be read.
+            Rejected: a newer release has brought its tables up to date meanwhile.
+        """
+        await self._read(refuse_newer)
+
+
+def _figures(db: sa.Connection) -> JournalFigures:
+    """How much is going on now; each part is read from an index."""
+    d, f = tables.deployments, tables.feedback
+    count = sa.func.count()
+    going = [state for state in State if state not in FINAL]
+    by_state = sa.select(d.c.state, count).where(d.c.state.in_(going)).group_by(d.c.state)
+    waiting = sa.select(count, sa.func.min(f.c.due_at)).where(f.c.due_at.is_not(None))
+    raised, overdue = db.execute(waiting).one()
+    parked = db.scalar(sa.select(count).where(f.c.parked))
+    counted = {State(state): number for state, number in db.execute(by_state)}
+    return JournalFigures(counted, raised, parked or 0, overdue)
+
+
+def _newest_change(db: sa.Connection) -> int:
+    """The number of the newest change; 0 where there is none."""
+    return db.scalar(sa.select(sa.func.max(tables.changes.c.number))) or 0
+
+
+def _ended(after: int) -> sa.Select[Any]:
+    """The query for what has ended since; what was said after an end is no second one."""
+    c, d = tables.changes, tables.deployments
+    earlier = tables.changes.alias()
+    before = (earlier.c.deployment == c.c.deployment) & (earlier.c.number < c.c.number)
+    again = sa.exists().where(before & earlier.c.state.in_(FINAL))
+    return (
+        sa.select(c.c.number, d.c.app, c.c.state, d.c.started_at, d.c.finished_at)
+        .join(d, d.c.id == c.c.deployment)
+        .where(c.c.number > after, c.c.state.in_(FINAL), ~again)
+        .order_by(c.c.number)
+    )
+
+
+def _read_ended(row: dict[str, Any]) -> Ended:
+    """A row of `_ended`."""
+    began, finished = row["started_at"], row["finished_at"]
+    seconds = None if began is None or finished is None else max(0.0, finished - began)
+    return Ended(row["number"], row["app"], State(row["state"]), seconds)

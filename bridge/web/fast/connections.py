@@ -1,0 +1,292 @@
+"""A connection as such: how long it lasts, whether it is read from, and how it is answered."""
+
+import asyncio
+import logging
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from bridge.listening.connections import Crowd, Guests, client_of, count_nothing
+from bridge.web.hooks import Hooks
+
+
+class Aiohttp(Protocol):
+    """What is used of `aiohttp.web.Server`."""
+
+    def __call__(self) -> asyncio.Protocol:
+        """Make the protocol of one more."""
+
+
+class Caller(Protocol):
+    """A connection, as the door sees it.
+
+    Attributes:
+        keeping: whether it has sent all of a body, and waits for the answer.
+        waiting: what it waits for, if it does: room, or the disk.
+    """
+
+    keeping: bool
+    waiting: asyncio.Future[Any] | None
+
+    @property
+    def client(self) -> str:
+        """Whose it is: an address."""
+
+    def close_when_idle(self) -> None:
+        """Take nothing more; what is under way is answered."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
+class QuickDoor:
+    """Knows all connections of a listener, and ends them; it makes none of them.
+
+    Args:
+        hosts: those whose webhooks may come the quick way.
+        aiohttp: makes the protocol of connections that are left to it.
+        keepalive: seconds that a connection may be silent, or take for its headers.
+        most: connections at a time, of which aiohttp has no more than half. One that comes on
+            top takes the place of the one that has been silent longest, or has been sending its
+            body longest: so who only holds connections keeps nobody out.
+        closed: is called for each one that goes for another.
+    """
+
+    def __init__(
+        self,
+        hooks: Hooks,
+        hosts: Iterable[str],
+        aiohttp: Aiohttp,
+        keepalive: float,
+        most: int,
+        closed: Callable[[], None] = count_nothing,
+    ) -> None:
+        self.hooks = hooks
+        self.hosts = {f"POST /hooks/{host} HTTP/1.1".encode(): host for host in hosts}
+        self.aiohttp = aiohttp
+        self.keepalive = keepalive
+        self.most = most
+        self.loop = asyncio.get_running_loop()
+        self.connections: OrderedDict[Caller, None] = OrderedDict()
+        self._crowd = Crowd(logging.getLogger("bridge.web.door"), closed)
+        self.guests = Guests(most // 2, keepalive, crowd=self._crowd)
+        self._date = (0, b"")
+
+    def opened(self, connection: Caller) -> None:
+        """A connection has been made."""
+        self.connections[connection] = None
+        if len(self.connections) + len(self.guests) > self.most:
+            self._drop_one(connection)
+
+    def _drop_one(self, newest: Caller) -> None:
+        """Close one; the newest only where all others have sent what they have to send."""
+        for one in self.connections:
+            if one is not newest and not one.keeping:
+                del self.connections[one]
+                self._abort(one)
+                return
+        if len(self.guests):
+            self.guests.drop_one()
+        else:
+            self._abort(newest)
+
+    def _abort(self, connection: Caller) -> None:
+        connection.abort()
+        there = len(self.connections) + len(self.guests)
+        self._crowd.closed(limit=self.most, client=connection.client, connections=there)
+
+    def heard(self, connection: Caller) -> None:
+        """A request of it has begun, or has been answered."""
+        if connection in self.connections:
+            self.connections.move_to_end(connection)
+
+    def date(self) -> bytes:
+        """The Date header, made once a second."""
+        now = int(time.time())
+        if self._date[0] != now:
+            self._date = now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode()
+        return self._date[1]
+
+    async def stop(self, patience: float) -> None:
+        """Finish what is being kept, for so many seconds; then close what is still open."""
+        self._crowd.end()
+        for connection in list(self.connections):
+            connection.close_when_idle()
+        busy = [one.waiting for one in self.connections if one.waiting is not None]
+        if busy:
+            await asyncio.wait(busy, timeout=patience)
+        for connection in list(self.connections):
+            connection.abort()
+
+
+# ── A connection as such: how long it lasts, whether it is read from, and how it is answered ────
+
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
+
+
+class Connection(asyncio.Protocol):
+    """One that the door knows, until it ends or is left to aiohttp."""
+
+    __slots__ = (
+        "_closes", "_door", "_idle_since", "_paused", "_timer", "_transport", "keeping", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, door: QuickDoor) -> None:
+        self._door = door
+        self._transport: Any = None
+        self._closes = self._paused = False
+        self.keeping = False  # a body that has come wholly
+        self._idle_since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self.waiting: asyncio.Future[Any] | None = None  # for room, or for the disk
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A sender has connected."""
+        self._transport = transport
+        self._door.opened(self)
+        self._idle_since = self._door.loop.time()
+        self._timer = self._door.loop.call_later(self._door.keepalive, self._look_at_time)
+
+    def eof_received(self) -> bool:
+        """Nothing more will come; the answer is still sent."""
+        self._closes = True
+        return self.waiting is not None
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    def _answer(self, status: int, body: bytes, *, closes: bool, more: bytes = b"") -> None:
+        if self._transport.is_closing():
+            return
+        if closes:
+            more += b"Connection: close\r\n"
+        self._transport.write(
+            b"%sContent-Type: application/json\r\nContent-Length: %d\r\n%s%s\r\n%s"
+            % (_STATUS_LINES[status], len(body), self._door.date(), more, body)
+        )
+        if closes:
+            self._transport.close()
+        self._idle_since = self._door.loop.time()
+        self._door.heard(self)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it is under way but, at most, a request's headers."""
+        return self.waiting is None
+
+    def close_when_idle(self) -> None:
+        """Take nothing more; what is under way is answered."""
+        self._closes = True
+        if self.idle:
+            self._transport.close()
+
+    @property
+    def client(self) -> str:
+        """Whose it is: an address."""
+        return client_of(self._transport)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    def _look_at_time(self) -> None:
+        """Close what has been silent for too long, or takes too long for its headers."""
+        left = self._door.keepalive - (self._door.loop.time() - self._idle_since)
+        if not self.idle:
+            left = self._door.keepalive
+        if left > 0:
+            self._timer = self._door.loop.call_later(left, self._look_at_time)
+        else:
+            self._transport.close()
+
+    def _let_go(self) -> None:
+        self._door.connections.pop(self, None)
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+# ── What stands before a webhook's body: read where it is plain, for everything else None ───────
+
+MOST_HEAD, MOST_LINES = 8000, 100
+"""Bytes and lines of headers that are looked at: aiohttp takes as many in a single line, and some
+more lines, so what is beyond it is beyond us."""
+
+_BEGINS = b"POST /hooks/"
+_LINES = re.compile(rb"(?:[!#-'*+\-.0-9A-Z^-z|~]+:[\t -~]*\r\n)*").fullmatch
+_LENGTH = re.compile(r"[0-9]{1,15}").fullmatch
+_NOT_PLAIN = frozenset({"transfer-encoding", "expect", "upgrade", "te", "trailer"})
+
+
+class Headers(dict[str, str]):
+    """Headers by name, whatever its case."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of any mapping."""
+        return dict.get(self, name.lower(), default)
+
+    def __getitem__(self, name: str) -> str:
+        return dict.__getitem__(self, name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and dict.__contains__(self, name.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands before a body; `closes`: the sender wants the connection closed after it."""
+
+    host: str
+    headers: Headers
+    length: int
+    closes: bool
+
+
+def read_head(raw: bytes, hosts: dict[bytes, str]) -> Head | None:
+    """Read the head of a plain webhook, with its last line's end; None where it is none. Pure.
+
+    Args:
+        hosts: by their whole request line.
+    """
+    line, _, rest = raw.partition(b"\r\n")
+    host = hosts.get(line)
+    if host is None or not _LINES(rest):
+        return None
+    headers = Headers()
+    lines = rest.decode("ascii").split("\r\n")
+    lines.pop()
+    for one in lines:
+        name, _, value = one.partition(":")
+        headers[name.lower()] = value.strip("\t ")
+    length = headers.get("content-length", "")
+    if (
+        len(lines) > MOST_LINES
+        or len(headers) != len(lines)
+        or not _LENGTH(length)
+        or "host" not in headers
+        or not _NOT_PLAIN.isdisjoint(headers)
+    ):
+        return None
+    connection = headers.get("connection", "keep-alive").lower()
+    if connection not in ("keep-alive", "close"):
+        return None
+    return Head(host, headers, int(length), connection == "close")
+
+
+def begins_plainly(data: bytes) -> bool:
+    """Whether what has come of a head may become a plain webhook's."""
+    return data[: len(_BEGINS)] == _BEGINS[: len(data)]
