@@ -2,17 +2,13 @@
 
 Where to look:
 
-    what came in       events, refs; commands (a person's wish), found (by reconciliation),
-                       pushes (is it a second one?)
-    what was refused   refused (webhooks that never came in), likely (which one is missed)
-    which apps         watch (what each waits for), rules (the bridge's own), naming
-    repositories       absent (no app deploys from them), silence (their hosts say nothing)
-    deploy or not      decision; watch_paths/, on globs/; versions, change_sets, rehearsal
-    a deployment       lifecycle, tracking (which record is ours), watchdog (what was lost)
-    why it failed      failure (of a whole log), build_errors (of tools); log_text, redaction
-    changing an app    configuring/
-    backends           troubles (those that can't be read)
+    what came in       events (a push, a person's command), refs; misfits (malformed fields)
+    what was refused   refused (webhooks that never came in)
+    which apps         apps (what each waits for), rules (the bridge's own)
+    deploy or not      decision, changes (since which commit, and is it a duplicate?), matching/
+    a deployment       lifecycle, tracking (which record is ours, and is it lost?)
+    why it failed      failure, log_text
+    changing an app    configuration/
     people             access (who may do what), chat/
-    what was read      misfits (fields that are not as they must be)
-    all of it          errors, trace, steady (a clock), pacing, database, roles
+    all of it          errors, trace, database, roles
 """

@@ -1,8 +1,9 @@
 """The floor plan of the design, held over the imports: arrows only point down.
 
-    cli → app → web → journey → ports → core
-    githosts, backends, chats, stores, durable → ports, core
-    web, backends → listening
+    cli → app → web → pipeline → ports → core
+    githosts, backends, chats, storage, durable → ports, core
+    web, embedded → listening
+    embedded → ports, core: a house of its own
 
 Every import counts, also those inside functions and for type checkers only. No files import
 each other in a circle, and none is so long that nobody finds anything in it.
@@ -19,45 +20,57 @@ import pytest
 import bridge.core
 
 PACKAGE = Path(bridge.__file__).parent
-ADAPTERS = {"githosts", "backends", "chats", "stores", "durable"}
-BELOW_APP = {"web", "journey", "ports", "core", "settings", "listening"} | ADAPTERS
+ADAPTERS = {"githosts", "backends", "chats", "storage", "durable"}
+BELOW_APP = {"web", "pipeline", "ports", "core", "settings", "listening", "embedded"} | ADAPTERS
 
 MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {"app"} | BELOW_APP,
     "app": BELOW_APP,
     "settings": {"core"},
-    "web": {"journey", "listening", "ports", "core"},
-    "journey": {"ports", "core"},
+    "web": {"pipeline", "listening", "ports", "core"},
+    "pipeline": {"ports", "core"},
     **{adapter: {"ports", "core"} for adapter in ADAPTERS},
-    "backends": {"listening", "ports", "core"},
+    "backends": {"embedded", "ports", "core"},
+    "embedded": {"listening", "ports", "core"},
     "listening": set[str](),
     "ports": {"core"},
     "core": set[str](),
 }
 """Which layers each may import besides itself; only `cli` and `app` see the settings."""
 
-INSIDE_JOURNEY = {
-    "ingest": {"delivery", "deployment", "feedback"},
-    "delivery": {"deployment", "feedback", "catalog"},
-    "deployment": {"feedback"},
-    "feedback": set[str](),
-    "configuring": set[str](),
-    "chat": {"delivery"},
-    "catchup": {"absence", "catalog", "lead"},
-    "probe": {"catalog", "deployment", "lead"},
-    "refusals": set[str](),
-    "retention": {"lead"},
-    "absence": set[str](),
-    "catalog": {"troubles"},
-    "troubles": set[str](),
-    "lead": set[str](),
+DECIDING = {"catalog", "freshness", "meaning", "changes"}
+INSIDE_PIPELINE = {
+    "ingest": set[str](),
+    "deliveries": {"decide", "backpressure"} | DECIDING,
+    "decide": DECIDING,
+    "deployments": {"outcome", "polling"},
+    "cancel": {"polling"},
+    "outbox": {"rate_limit"},
+    "configure": set[str](),
+    "config_drafts": {"configure"},
+    "commands": {"lookup"},
+    "lookup": {"meaning"},
+    "catchup": {"reconcile", "catalog", "leader"},
+    "reconcile": set[str](),
+    "probe": {"catalog", "polling", "leader"},
+    "retention": {"leader"},
+    "freshness": {"catalog"},
+    "catalog": {"app_reading"},
+    "app_reading": set[str](),
+    "meaning": set[str](),
+    "changes": set[str](),
+    "outcome": {"polling"},
+    "backpressure": {"polling"},
+    "polling": set[str](),
+    "rate_limit": set[str](),
+    "leader": set[str](),
 }
 """A step imports only later steps, and helpers; upstream it reaches through the stores."""
 
 GIT_HOSTS = {"github", "gitlab"}
 
-LONGEST = 320
+LONGEST = 480
 """Lines of a file; most have far fewer, and one idea each."""
 
 PURE = {
@@ -112,9 +125,9 @@ def _forbidden(module: str, target: str) -> str | None:
         fits = below in MAY_IMPORT[layer]
         return None if fits else f"{layer} does not see {below}"
     step, later = (_part(name, 2) for name in (module, target))
-    if step in (later, "") or layer not in {"journey", "githosts", "backends", "chats"}:
+    if step in (later, "") or layer not in {"pipeline", "githosts", "backends", "chats"}:
         return None
-    if layer == "journey":
+    if layer == "pipeline":
         return _out_of_order(step, later)
     if layer == "githosts" and later not in GIT_HOSTS:
         return None  # what both hosts use
@@ -122,9 +135,9 @@ def _forbidden(module: str, target: str) -> str | None:
 
 
 def _out_of_order(step: str, later: str) -> str | None:
-    if step not in INSIDE_JOURNEY:
-        return f"say in this test which steps of the journey {step} may use"
-    return None if later in INSIDE_JOURNEY[step] else f"{step} does not come before {later}"
+    if step not in INSIDE_PIPELINE:
+        return f"say in this test which steps of the pipeline {step} may use"
+    return None if later in INSIDE_PIPELINE[step] else f"{step} does not come before {later}"
 
 
 def _part(name: str, place: int) -> str:
@@ -253,34 +266,34 @@ def test_the_map_of_core_names_all_that_is_in_it_and_nothing_else() -> None:
     ("module", "source", "why"),
     [
         ("bridge.core.events", "from bridge.ports import Inbox", "core does not see ports"),
-        ("bridge.ports", "import bridge.pipeline.ingest", "ports does not see journey"),
-        ("bridge.pipeline.ingest", "from bridge import stores", "journey does not see stores"),
+        ("bridge.ports", "import bridge.pipeline.ingest", "ports does not see pipeline"),
+        ("bridge.pipeline.ingest", "from bridge import storage", "pipeline does not see storage"),
         (
             "bridge.storage.inbox.sqlite",
             "import bridge.pipeline",
-            "stores does not see journey",
+            "storage does not see pipeline",
         ),
         (
             "bridge.storage.inbox.sqlite",
             "from bridge.durable import x",
-            "stores does not see durable",
+            "storage does not see durable",
         ),
         ("bridge.web.hooks", "from bridge.settings import Web", "web does not see settings"),
-        ("bridge.web.hooks", "import bridge.storage.inbox.sqlite", "web does not see stores"),
+        ("bridge.web.hooks", "import bridge.storage.inbox.sqlite", "web does not see storage"),
         ("bridge.app", "def late():\n    import bridge.cli", "app does not see cli"),
         ("bridge.settings", "from bridge.ports import Clock", "settings does not see ports"),
         (
-            "bridge.pipeline.deployment",
-            "if TYPE_CHECKING:\n    from bridge.pipeline.delivery import Deliveries",
-            "deployment does not come before delivery",
+            "bridge.pipeline.deployments",
+            "if TYPE_CHECKING:\n    from bridge.pipeline.deliveries import Deliveries",
+            "deployments does not come before deliveries",
         ),
         (
-            "bridge.pipeline.deployment.x",
+            "bridge.pipeline.deployments",
             "from bridge.pipeline import catalog",
             "does not come before",
         ),
         ("bridge.pipeline.promote", "from bridge.pipeline import catalog", "say in this test"),
-        ("bridge.backends.dokploy.x", "import bridge.embedded.server.y", "their siblings"),
+        ("bridge.backends.dokploy.x", "import bridge.backends.other.y", "their siblings"),
         ("bridge.githosts.github.api", "from bridge.githosts.gitlab import api", "their siblings"),
         ("bridge.githosts.gitlab.api", "from bridge.githosts.github import wire", "their siblings"),
         ("bridge.githosts.http", "import bridge.githosts.github.wire", "their siblings"),
@@ -300,7 +313,7 @@ def test_a_planted_arrow_that_points_up_is_found(module: str, source: str, why: 
         ("bridge.cli.serve", "from bridge.app import run_bridge\nfrom bridge import __version__"),
         ("bridge.githosts.github.webhooks", "from bridge.githosts.webhook import load"),
         ("bridge.backends", "def later():\n    from bridge.backends.dokploy import Dokploy"),
-        ("bridge.pipeline.delivery", "from bridge.pipeline.catalog import Catalog"),
+        ("bridge.pipeline.deliveries", "from bridge.pipeline.catalog import Catalog"),
         ("bridge.web.hooks", "import asyncio, aiohttp\nfrom bridge.core.errors import Rejected"),
     ],
 )
