@@ -230,8 +230,9 @@ def what_goes_on_is_enough() -> None:
     import sqlalchemy as sa
 
     from bridge.core.lifecycle import FINAL, State
+    from bridge.storage import tables
     from bridge.storage.journal import deployments as moves
-    from bridge.storage.journal import rows, tables
+    from bridge.storage.journal import rows
 
     t = tables.deployments
 

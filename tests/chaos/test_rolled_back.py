@@ -103,10 +103,19 @@ async def refuses(process: Kept) -> None:
 @pytest.fixture(scope="module")
 def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tree of the newest release with other tables."""
-    changed = "log -1 --first-parent -m --format=%H -G^HEAD --diff-filter=M --".split()
+    changed = [
+        "log",
+        "-1",
+        "--first-parent",
+        "-m",
+        "--format=%H",
+        "-G^HEAD",
+        "--diff-filter=M",
+        "--",
+    ]
     places = [f"bridge/{folder}/migrations/__init__.py" for folder in ("storage", "stores")]
     try:
-        commit = _git(*changed, *places).decode().strip()
+        commit = _git(*changed, "--", *places).decode().strip()
         packed = _git("archive", f"{commit}^1", "bridge", "tests")
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"no older release in this checkout: {error}")

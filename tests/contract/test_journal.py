@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
@@ -37,10 +35,11 @@ from bridge.ports.outcomes import (
     about_delivery,
     about_deployment,
 )
-from bridge.storage import migrations
+from bridge.storage import migrations, tables
 from bridge.storage.engines import WRITES, postgres_engine, sqlite_engine
-from bridge.storage.journal import SqlJournal, rows, tables
+from bridge.storage.journal import SqlJournal, rows
 from tests.fakes.journey import ManualClock, app, deployment
+from tests.worlds.earlier import EARLIER, make_earlier
 
 WINDOW = 600.0
 A, B = "a" * 40, "b" * 40
@@ -973,14 +972,17 @@ async def test_a_database_that_is_gone_is_unreachable(tmp_path: Path, clock: Man
 # ── migrations ───────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("before", ["", *EARLIER])
 @pytest.mark.parametrize("where", ["sqlite", "postgres"])
 def test_every_start_ends_with_the_tables_as_they_are_described(
-    request: pytest.FixtureRequest, tmp_path: Path, where: str
+    request: pytest.FixtureRequest, tmp_path: Path, where: str, before: str
 ) -> None:
     if where == "postgres":
         engine = postgres_engine(request.getfixturevalue("empty_postgres"))
     else:
         engine = sqlite_engine(tmp_path / "journal.sqlite")
+    if before:
+        make_earlier(engine, before)
     for first in (True, False):
         assert migrations.migrate(engine) is first
         with engine.connect() as connection:
@@ -988,37 +990,6 @@ def test_every_start_ends_with_the_tables_as_they_are_described(
             assert context.get_current_revision() == migrations.HEAD
             assert compare_metadata(context, tables.metadata) == []
     engine.dispose()
-
-
-def test_a_journal_of_the_first_release_ends_as_a_fresh_one(tmp_path: Path) -> None:
-    old, fresh = (sqlite_engine(tmp_path / name) for name in ("old.sqlite", "fresh.sqlite"))
-    with old.connect() as connection:
-        _upgrade(connection, "0001")
-        assert not sa.inspect(connection).has_table("rules")
-    with old.begin() as connection:
-        connection.execute(sa.text("INSERT INTO meta VALUES ('instance', 'kept')"))
-
-    for engine in (old, fresh):
-        migrations.migrate(engine)
-
-    assert _schema(old) == _schema(fresh)
-    with old.connect() as connection:
-        assert connection.scalar(sa.text("SELECT value FROM meta")) == "kept"
-    old.dispose()
-    fresh.dispose()
-
-
-def _upgrade(connection: sa.Connection, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-
-
-def _schema(engine: sa.Engine) -> list[tuple[str, str]]:
-    query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
-    with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
 def test_head_names_the_newest_migration() -> None:

@@ -19,9 +19,9 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.outcomes import Outcome, PushSeen, Target, about_deployment
-from bridge.storage import migrations
+from bridge.storage import migrations, tables
 from bridge.storage.engines import postgres_engine
-from bridge.storage.journal import SqlJournal, outbox, tables
+from bridge.storage.journal import SqlJournal, outbox
 from bridge.storage.journal import deployments as moves
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.unit.embedded.support import until

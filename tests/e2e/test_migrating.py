@@ -11,21 +11,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from bridge.storage import migrations
 from bridge.storage.engines import postgres_engine, sqlite_engine
 from tests.chaos.cluster import ROOT
+from tests.worlds.earlier import EARLIER, make_earlier
 from tests.worlds.postgres import the_server
 
 pytestmark = pytest.mark.slow
 
 TEN = 10
-OLD = "0003"
-"""The revision of an old release's journal."""
-
 SCHEMA = """
 SELECT table_schema, table_name, column_name, data_type, is_nullable, column_default
 FROM information_schema.columns
@@ -64,17 +59,6 @@ def migrate_at_once(folder: Path, **environment: str) -> None:
     assert done.stderr == ""
 
 
-def make_old(engine: sa.Engine) -> None:
-    """Make the journal of an old release, with something in it."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    with engine.begin() as db:
-        config.attributes["connection"] = db
-        command.upgrade(config, OLD)
-        db.execute(sa.text("INSERT INTO meta VALUES ('instance', 'kept')"))
-    engine.dispose()
-
-
 def schema(url: str) -> list[tuple[object, ...]]:
     """All there is in a database: columns, indexes, constraints and revisions."""
     with psycopg.connect(url) as db:
@@ -90,22 +74,26 @@ def by_one() -> Iterator[str]:
     server.drop(url)
 
 
-@pytest.mark.parametrize("before", ["empty", "old"])
+@pytest.mark.parametrize("before", ["", EARLIER[0]])
 def test_on_postgres(tmp_path: Path, empty_postgres: str, by_one: str, before: str) -> None:
-    if before == "old":
-        make_old(postgres_engine(empty_postgres))
+    if before:
+        engine = postgres_engine(empty_postgres)
+        make_earlier(engine, before)
+        engine.dispose()
 
     migrate_at_once(tmp_path, DATABASE_URL=empty_postgres)
 
     assert schema(empty_postgres) == schema(by_one)
     with psycopg.connect(empty_postgres) as db:
         kept = db.execute("SELECT value FROM meta WHERE key = 'instance'").fetchall()
-    assert kept == ([("kept",)] if before == "old" else [])
+    assert kept == ([("kept",)] if before else [])
 
 
-def test_on_sqlite(tmp_path: Path) -> None:
-    """Nobody serves meanwhile: who serves has the folder alone."""
-    make_old(sqlite_engine(tmp_path / "journal.sqlite"))
+@pytest.mark.parametrize("before", [EARLIER[0]])
+def test_on_sqlite(tmp_path: Path, before: str) -> None:
+    """Nobody serves meanwhile: a process that serves has the folder alone."""
+    make_earlier(old := sqlite_engine(tmp_path / "journal.sqlite"), before)
+    old.dispose()
     migrations.migrate(by_one := sqlite_engine(tmp_path / "by one.sqlite"))
     by_one.dispose()
 
@@ -117,9 +105,14 @@ def test_on_sqlite(tmp_path: Path) -> None:
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def tables(file: Path) -> list[tuple[str, str]]:
-    """How the tables and indexes of a file were made, and its revision."""
+def tables(file: Path) -> list[tuple[object, ...]]:
+    """The columns and indexes of a file, and its revision."""
     with closing(sqlite3.connect(file)) as db:
-        query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+        columns = """
+            SELECT m.name, c.name, c.type, c."notnull", c.dflt_value, c.pk
+            FROM sqlite_master m JOIN pragma_table_info(m.name) c
+            WHERE m.type = 'table' ORDER BY 1, 2
+        """
+        indexes = "SELECT name, sql FROM sqlite_master WHERE type = 'index' ORDER BY name"
         revisions = db.execute("SELECT 'revision', version_num FROM alembic_version")
-        return [*db.execute(query), *revisions]
+        return [*db.execute(columns), *db.execute(indexes), *revisions]

@@ -28,7 +28,7 @@ from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 from bridge.ports.githosts import Body, Envelope
 from bridge.ports.inbox import NewDelivery
 from bridge.storage.journal import SqlJournal
-from bridge.storage.journal.tables import metadata
+from bridge.storage.tables import metadata
 
 T = TypeVar("T")
 

@@ -20,7 +20,8 @@ from bridge.pipeline.deployments import Deployer
 from bridge.pipeline.outcome import Pace
 from bridge.ports.backends import Progress
 from bridge.ports.outcomes import Outcome
-from bridge.storage.journal import SqlJournal, tables
+from bridge.storage import tables
+from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import (
     HEAD,
     Death,

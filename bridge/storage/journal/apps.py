@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from bridge.core.apps import App, Rules
 from bridge.ports.outcomes import ABOUT_ANYTHING, Audited, about_change, about_delivery
+from bridge.storage import tables
 from bridge.storage.engines import lock
-from bridge.storage.journal import rows, tables
+from bridge.storage.journal import rows
 from bridge.storage.journal.outbox import changed
 from bridge.storage.journal.rows import add_new
 from bridge.storage.journal.transactions import Transactions

@@ -9,7 +9,8 @@ from bridge.core.changes import Live
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import State
 from bridge.ports.outcomes import Explained, LastPush, Outcome, Recorded
-from bridge.storage.journal import rows, tables
+from bridge.storage import tables
+from bridge.storage.journal import rows
 from bridge.storage.journal.pushes import standing
 from bridge.storage.journal.recording import live, record_all
 from bridge.storage.journal.rows import batched

@@ -19,7 +19,8 @@ from bridge.core.lifecycle import (
     may_move,
 )
 from bridge.ports.outcomes import ABOUT_ANYTHING, about_delivery, about_deployment
-from bridge.storage.journal import rows, tables
+from bridge.storage import tables
+from bridge.storage.journal import rows
 from bridge.storage.journal.outbox import changed
 from bridge.storage.journal.transactions import Transactions
 

@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from bridge.ports.feedback import Raised
 from bridge.ports.outcomes import LINK, Memory, Target, about_delivery, about_deployment, named
+from bridge.storage import tables
 from bridge.storage.engines import on_postgres
-from bridge.storage.journal import rows, tables
+from bridge.storage.journal import rows
 from bridge.storage.journal.rows import add_new, batched
 from bridge.storage.journal.upkeep import held
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from bridge.core.changes import ANYWHERE, Move, happened_after, is_second, leading, led_back
 from bridge.core.events import ZERO
 from bridge.ports.outcomes import Outcome, PushSeen
-from bridge.storage.journal import tables
+from bridge.storage import tables
 from bridge.storage.journal.rows import batched
 
 MOST = 200

@@ -16,9 +16,10 @@ from bridge.core.changes import ANYWHERE, Live
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import FINAL, Deployment, State
 from bridge.ports.outcomes import About, Outcome, PushSeen, Recorded, about_deployment
+from bridge.storage import tables
 from bridge.storage.engines import lock
 from bridge.storage.journal import deployments as moves
-from bridge.storage.journal import outbox, rows, tables
+from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.pushes import Pushes, Row
 from bridge.storage.journal.rows import add_new, batched
 from bridge.storage.journal.transactions import Transactions

@@ -9,7 +9,8 @@ from bridge.core.apps import App
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.feedback import Raised, Story
 from bridge.ports.outcomes import Memory, Target, about_delivery, about_deployment, named
-from bridge.storage.journal import outbox, rows, tables
+from bridge.storage import tables
+from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.apps import APPS
 from bridge.storage.journal.decisions import explained_of, newest_of_apps
 from bridge.storage.journal.rows import batched

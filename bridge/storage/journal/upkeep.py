@@ -15,8 +15,8 @@ from bridge.core.lifecycle import FINAL, State
 from bridge.core.refused import RefusedWebhooks
 from bridge.ports.figures import Ended, JournalFigures
 from bridge.ports.outcomes import about_change, about_delivery, about_deployment
+from bridge.storage import tables
 from bridge.storage.engines import now
-from bridge.storage.journal import tables
 from bridge.storage.journal.rows import add_new, batched, insert_into
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.migrations import refuse_newer

@@ -1,7 +1,8 @@
-"""The journal's schema, step by step; run at start-up.
+"""The journal's schema; brought up to date at start-up.
 
-Alembic is imported only when there is something to do, since it takes as long to import
-as all the rest of a start.
+New tables are made as `tables.metadata` describes them, and so is what is missing in those from
+before the first release. Later changes are Alembic migrations in `versions/`. Alembic is imported
+only when one has to run, since it takes as long to import as all the rest of a start.
 
 The revision stands for all that is stored, not for the journal alone: a change of the inbox's or
 the workflows' tables that older releases can't work with comes with a revision here as well, if
@@ -11,12 +12,25 @@ only an empty one. An older release then refuses to start, rather than to fail a
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateColumn
 
 from bridge.core.errors import Rejected
 from bridge.storage.engines import WRITES, lock
+from bridge.storage.tables import metadata
+
+FIRST_RELEASE = "0012"
+"""The revision of the first release; those before it only added tables, columns and indexes."""
 
 HEAD = "0012"
 """The newest revision in `versions/`, whose names count up; a test holds them together."""
+
+_version = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""As Alembic itself makes it."""
 
 
 def migrate(engine: sa.Engine) -> bool:
@@ -41,6 +55,11 @@ def migrate(engine: sa.Engine) -> bool:
 
 
 def _upgrade(db: sa.Connection) -> None:
+    revision = _revision(db)
+    if revision is None or revision < FIRST_RELEASE:
+        _complete(db)
+        _stamp(db)
+        return
     from alembic import command
     from alembic.config import Config
 
@@ -48,6 +67,31 @@ def _upgrade(db: sa.Connection) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = db
     command.upgrade(config, "head")
+
+
+def _complete(db: sa.Connection) -> None:
+    """Add the tables, columns and indexes that are missing."""
+    there = sa.inspect(db)
+    for table in metadata.sorted_tables:
+        if not there.has_table(table.name):
+            table.create(db)
+            continue
+        columns = {column["name"] for column in there.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in columns:
+                described = CreateColumn(column).compile(dialect=db.dialect)
+                db.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {described}"))
+        indexes = {index["name"] for index in there.get_indexes(table.name)}
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            if index.name not in indexes:
+                index.create(db)
+
+
+def _stamp(db: sa.Connection) -> None:
+    """Note the revision as Alembic does."""
+    _version.create(db, checkfirst=True)
+    db.execute(sa.delete(_version))
+    db.execute(sa.insert(_version).values(version_num=HEAD))
 
 
 def refuse_newer(db: sa.Connection) -> str | None:
@@ -73,5 +117,5 @@ def _done(db: sa.Connection) -> bool:
 def _revision(db: sa.Connection) -> str | None:
     if not sa.inspect(db).has_table("alembic_version"):
         return None
-    revision: str | None = db.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    revision: str | None = db.scalar(sa.select(_version.c.version_num))
     return revision

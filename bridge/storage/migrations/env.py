@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from bridge.storage.journal.tables import metadata
+from bridge.storage.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 context.run_migrations()

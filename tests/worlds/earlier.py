@@ -1,0 +1,20 @@
+"""Journals as earlier releases have left them."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+EARLIER = ("0003", "0009", "0011")
+"""Revisions of which `tests/fixtures/journal` has the tables."""
+
+_FIXTURES = Path(__file__).parents[1] / "fixtures" / "journal"
+
+
+def make_earlier(engine: sa.Engine, revision: str) -> None:
+    """Make the tables of a revision, with something in them."""
+    name = "postgres" if engine.dialect.name == "postgresql" else engine.dialect.name
+    with engine.begin() as db:
+        for statement in (_FIXTURES / f"{name}-{revision}.sql").read_text().split(";\n"):
+            if statement.strip():
+                db.exec_driver_sql(statement)
+        db.execute(sa.text("INSERT INTO meta VALUES ('instance', 'kept')"))
