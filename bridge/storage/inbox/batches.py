@@ -97,14 +97,12 @@ class PackedBody:
             return 0
 
     def whole(self) -> bytes:
-        """See `StoredBody.whole`."""
         try:
             return zstd.decompress(self.packed)
         except zstd.ZstdError as error:
             raise _unreadable(str(error)) from None
 
     def pieces(self) -> Iterator[bytes]:
-        """See `StoredBody.pieces`."""
         unpacking, packed = zstd.ZstdDecompressor(), self.packed
         try:
             while not unpacking.eof:
@@ -245,15 +243,6 @@ class BatchedInbox:
     # ── asking for it ─────────────────────────────────────────────────────
 
     def put(self, new: NewDelivery) -> asyncio.Future[Kept]:
-        """Have a delivery written to disk; done once it is there.
-
-        A repeated id with the same body is a duplicate and changes nothing, unless the first one
-        was parked as `failed`: then it is taken up again. With another body it is a delivery of
-        its own.
-
-        The future ends with Unreachable where it could not be written (disk full, database
-        gone); then nothing is half-kept.
-        """
         assert self._loop is not None, "start() comes first"
         done: asyncio.Future[Kept] = self._loop.create_future()
         key = delivery_key(new.host, new.id)
@@ -266,17 +255,14 @@ class BatchedInbox:
         return done
 
     async def keep(self, new: NewDelivery) -> Kept:
-        """As `put`, and wait for it. Raises Unreachable."""
         return await self.put(new)
 
     async def begin(self, seqs: Mapping[int, str]) -> None:
-        """Record that deliveries are about to be tried, each with a note in place of its error."""
         item = Begin(seqs, asyncio.get_running_loop().create_future())
         self._queue.put(item)
         await item.done
 
     async def finish(self, finished: Sequence[Finished]) -> None:
-        """Record how far deliveries have come, in one transaction."""
         writable = [
             one if one.error is None else replace(one, error=_writable(one.error))
             for one in finished

@@ -364,29 +364,21 @@ class PostgresInbox(BatchedInbox):
     # ── keeping and forgetting ────────────────────────────────────────────
 
     def put(self, new: NewDelivery) -> asyncio.Future[Kept]:
-        """Have a delivery written to disk; done once it is there, as every inbox does it.
-
-        Ends with Unreachable also where nobody knows after so long; what comes again then is a
-        duplicate, or kept.
-        """
         done = super().put(new)
         timer = done.get_loop().call_later(ANSWER_SECONDS, _give_up, done)
         done.add_done_callback(lambda _: timer.cancel())
         return done
 
     async def continue_after(self, seq: int) -> bool:
-        """Give only positions after `seq` from now on; returns whether that changes anything."""
         name = "pg_get_serial_sequence('inbox', 'seq')"
         last = f"pg_sequence_last_value({name}::regclass)"
         query = f"SELECT setval({name}, %s) WHERE coalesce({last}, 0) < %s"
         return bool(await self._rows(query, [seq, seq]))
 
     async def forget_bodies(self, before: float, limit: int) -> int:
-        """Forget the bodies of some decided deliveries from before then; how many."""
         return await self._forget(before, limit, "AND length(d.body) > 0", wholly=False)
 
     async def forget(self, before: float, limit: int) -> int:
-        """Forget some decided deliveries from before then, their ids too; how many."""
         return await self._forget(before, limit, "", wholly=True)
 
     async def _forget(self, before: float, limit: int, more: str, *, wholly: bool) -> int:
@@ -402,7 +394,6 @@ class PostgresInbox(BatchedInbox):
     # ── reading ───────────────────────────────────────────────────────────
 
     async def due(self, now: float, limit: int) -> list[Delivery]:
-        """Kept deliveries whose turn has come, with bodies, oldest first; they are ours then."""
         self._claims = True
         values = {"now": now, "limit": limit, "owner": self._owner}
         values |= {"seconds": CLAIM_SECONDS, "pause": LONGEST_PAUSE}
@@ -410,7 +401,6 @@ class PostgresInbox(BatchedInbox):
         return [read_delivery(row) for row in await self._rows(_DUE, values)]
 
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
-        """The newest deliveries, newest first, without bodies."""
         rows = await self._rows(
             f"SELECT {_FIELDS}, NULL FROM inbox d JOIN inbox_work w ON w.seq = d.seq"
             " WHERE d.seq < %s ORDER BY d.seq DESC LIMIT %s",
@@ -421,7 +411,6 @@ class PostgresInbox(BatchedInbox):
     async def ended(
         self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
     ) -> list[Delivery]:
-        """The newest deliveries in a state, newest first, without bodies; see the port."""
         one_of = " AND w.error = ANY(%s)" if errors else ""
         rows = await self._rows(
             f"SELECT {_FIELDS}, NULL FROM inbox_work w JOIN inbox d USING (seq)"
@@ -431,11 +420,9 @@ class PostgresInbox(BatchedInbox):
         return [read_delivery(row) for row in rows]
 
     async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
-        """One delivery by the host's own id, with its body."""
         return await self._one("d.key = %s", delivery_key(host, id))
 
     async def get(self, seq: int) -> Delivery | None:
-        """One delivery by its position, with its body."""
         return await self._one("d.seq = %s", min(seq, sys.maxsize))
 
     async def figures(self) -> InboxFigures:

@@ -226,7 +226,6 @@ class SqliteInbox(BatchedInbox):
             self._reader = None
 
     async def continue_after(self, seq: int) -> bool:
-        """Give only positions after `seq` from now on; returns whether that changes anything."""
         return await asyncio.to_thread(self._continue_after, seq)
 
     def _continue_after(self, seq: int) -> bool:
@@ -239,11 +238,9 @@ class SqliteInbox(BatchedInbox):
     # ── forgetting ────────────────────────────────────────────────────────
 
     async def forget_bodies(self, before: float, limit: int) -> int:
-        """Forget the bodies of some decided deliveries from before then; how many."""
         return await self._forget(before, limit, "AND length(d.body) > 0", wholly=False)
 
     async def forget(self, before: float, limit: int) -> int:
-        """Forget some decided deliveries from before then, their ids too; how many."""
         return await self._forget(before, limit, "", wholly=True)
 
     async def _forget(self, before: float, limit: int, more: str, *, wholly: bool) -> int:
@@ -276,7 +273,6 @@ class SqliteInbox(BatchedInbox):
     # ── reading ───────────────────────────────────────────────────────────
 
     async def due(self, now: float, limit: int) -> list[Delivery]:
-        """Kept deliveries whose turn has come, with bodies, oldest first."""
         return await asyncio.to_thread(
             self._read,
             _DUE,
@@ -284,7 +280,6 @@ class SqliteInbox(BatchedInbox):
         )
 
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
-        """The newest deliveries, newest first, without bodies."""
         return await asyncio.to_thread(
             self._read,
             f"SELECT {_FIELDS}, NULL FROM deliveries d JOIN work w ON w.seq = d.seq"
@@ -295,7 +290,6 @@ class SqliteInbox(BatchedInbox):
     async def ended(
         self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
     ) -> list[Delivery]:
-        """The newest deliveries in a state, newest first, without bodies; see the port."""
         one_of = f" AND w.error IN ({', '.join('?' * len(errors))})" if errors else ""
         return await asyncio.to_thread(
             self._read,
@@ -305,11 +299,9 @@ class SqliteInbox(BatchedInbox):
         )
 
     async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
-        """One delivery by the host's own id, with its body."""
         return await self._one(f"d.seq = {sqlite_file.POSITION}", delivery_key(host, id))
 
     async def get(self, seq: int) -> Delivery | None:
-        """One delivery by its position, with its body."""
         return await self._one("d.seq = :value", min(seq, sys.maxsize))
 
     async def figures(self) -> InboxFigures:

@@ -28,11 +28,6 @@ class Apps(Transactions):
     async def save_apps(
         self, backend: str, found: Sequence[App], *, kept: Collection[str] = ()
     ) -> None:
-        """Replace what is known of a backend's apps; those not found any more are gone.
-
-        Args:
-            kept: ids of those that are still there and were not read anew.
-        """
         there = {app.id for app in found}.union(kept)
         await self._write(
             lambda db: _save_apps(
@@ -41,42 +36,31 @@ class Apps(Transactions):
         )
 
     async def renew_apps(self, found: Sequence[App], *, gone: Collection[str] = ()) -> None:
-        """Keep single apps as they were just read; all others stay as they are known.
-
-        Args:
-            gone: ids of those that were asked for and not found.
-        """
         await self._write(lambda db: _save_apps(db, found, lambda row: row["id"] in gone))
 
     async def apps(self) -> list[App]:
-        """The apps that there are, by label, each with the rules that were set for it."""
         t = tables.apps
         query = APPS.where(~t.c.gone).order_by(t.c.label, t.c.id)
         return [rows.read_app(row) for row in await self._all(query)]
 
     async def gone_apps(self) -> list[App]:
-        """Return the apps that were deleted at their backends, by label; their history stays."""
         t = tables.apps
         query = APPS.where(t.c.gone).order_by(t.c.label, t.c.id)
         return [rows.read_app(row) for row in await self._all(query)]
 
     async def apps_version(self) -> int:
-        """Counts up whenever `apps` would say something new."""
         return await self._read(_apps_version)
 
     async def app(self, app_id: str) -> App | None:
-        """One app, also when it is gone by now."""
         found = await self._all(APPS.where(tables.apps.c.id == app_id))
         return rows.read_app(found[0]) if found else None
 
     async def rules(self, app_id: str) -> Rules:
-        """Our own rules that were set for an app."""
         t = tables.rules
         found = await self._all(sa.select(t.c.data).where(t.c.app_id == app_id))
         return rows.read_rules(found[0]["data"] if found else None)
 
     async def save_rules(self, app_id: str, rules: Rules, *, by: str) -> None:
-        """Set them, in place of those before."""
         at = self._clock()
         await self._write(lambda db: _save_rules(db, app_id, rules, by, at))
 
@@ -134,17 +118,14 @@ class Audit(Transactions):
     """Who changed what, when, and what became of it."""
 
     async def audit(self, new: Audited) -> int:
-        """Note that somebody changes something; returns its number."""
         at = self._clock()
         return await self._write(lambda db: _audit(db, new, at))
 
     async def settle(self, number: int, outcome: str) -> None:
-        """Note what became of it."""
         at = self._clock()
         await self._change(lambda db: _settle(db, number, outcome, at))
 
     async def audited(self, *, limit: int, app_id: str | None = None) -> list[Audited]:
-        """The newest changes, newest first; of one app where given."""
         t = tables.audit
         query = sa.select(t).order_by(t.c.number.desc()).limit(limit)
         if app_id is not None:
@@ -152,13 +133,11 @@ class Audit(Transactions):
         return [rows.read_audited(row) for row in await self._all(query)]
 
     async def change(self, number: int) -> Audited | None:
-        """One change by its number."""
         t = tables.audit
         found = await self._all(sa.select(t).where(t.c.number == number))
         return rows.read_audited(found[0]) if found else None
 
     async def change_of(self, seq: int) -> Audited | None:
-        """The change that a delivery asked for, once it is noted."""
         t = tables.audit
         found = await self._all(sa.select(t).where(t.c.seq == seq))
         return rows.read_audited(found[0]) if found else None
@@ -206,18 +185,15 @@ class Drafts(Transactions):
     """Changes that wait for somebody to agree; what is secret in them is sealed."""
 
     async def keep_draft(self, id_: str, sealed: str) -> None:
-        """Keep a change that is shown to somebody; those that are a week old are forgotten."""
         at = self._clock()
         await self._write(lambda db: _keep(db, id_, sealed, at))
 
     async def draft(self, id_: str) -> str | None:
-        """A change that was kept; None where it is not, or not any more."""
         t = tables.drafts
         found = await self._all(sa.select(t.c.sealed).where(t.c.id == id_))
         return str(found[0]["sealed"]) if found else None
 
     async def drop_draft(self, id_: str) -> None:
-        """Forget one that was carried out, or never will be."""
         t = tables.drafts
         await self._write(lambda db: db.execute(sa.delete(t).where(t.c.id == id_)))
 

@@ -95,17 +95,10 @@ class Decisions(Transactions):
     """What pushes led to, and what has to be known to decide the next."""
 
     async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
-        """Write what deliveries led to, all or nothing; says what follows from it.
-
-        Recording a delivery again changes nothing and says the same again.
-        A push that another delivery brought within `window` seconds deploys nothing; older
-        waiting deployments of an app are superseded by a newer one.
-        """
         now = self._clock()
         return await self._change(lambda db: record_all(db, outcomes, now, window))
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
-        """The decisions of deliveries, by their seq."""
         t = tables.decisions
         found: dict[int, list[Decision]] = {seq: [] for seq in seqs}
         for some in batched(seqs):
@@ -117,37 +110,27 @@ class Decisions(Transactions):
     async def explained(
         self, app_id: str, *, commit: str | None = None, limit: int
     ) -> list[Explained]:
-        """What was decided for an app, newest first; only of pushes of a commit where given.
-
-        Args:
-            commit: an object id or the beginning of one; a tag's own counts too.
-        """
         return [rows.read_explained(r) for r in await self._all(explained(app_id, commit, limit))]
 
     async def last_pushes(self) -> dict[str, float]:
-        """When the newest push of its repository came, by the id of an app that had one."""
         found = await self._all(_last_pushes())
         return {row["id"]: row["at"] for row in found if row["at"] is not None}
 
     async def newest_push(self, ref_key: str) -> LastPush | None:
-        """The decided push that a ref stands at; None where none was decided."""
         last = await self._read(lambda db: standing(db, ref_key))
         return None if last is None else LastPush(last.seq, last.after)
 
     async def last_seq(self) -> int:
-        """The position of the newest delivery that was decided; 0 where none was."""
         newest = [sa.select(sa.func.max(t.c.seq)) for t in (tables.decisions, tables.pushes)]
         found = await self._read(lambda db: [db.scalar(query) for query in newest])
         return max(seq or 0 for seq in found)
 
     async def pushes_to(self, ref_key: str, commit: str) -> list[int]:
-        """The decided pushes that led a ref to a commit, oldest first."""
         t = tables.pushes
         query = sa.select(t.c.seq).where(t.c.after == commit, t.c.ref_key == ref_key)
         return [row["seq"] for row in await self._all(query.order_by(t.c.seq))]
 
     async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
-        """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
         t = tables.deployments
         query = sa.select(t.c.app_id, t.c.ref).where(
             t.c.app_id.in_(app_ids),
@@ -160,5 +143,4 @@ class Decisions(Transactions):
         return found
 
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
-        """What apps run, by id; none for those that no deployment has brought up yet."""
         return await self._read(lambda db: live(db, app_ids))

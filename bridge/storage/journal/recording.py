@@ -107,11 +107,9 @@ class Abouts(Transactions):
     """What deliveries were about, and what they led to."""
 
     async def abouts(self, seqs: Sequence[int]) -> dict[int, About]:
-        """Return what decided pushes were about, by the delivery's seq."""
         return await self._read(lambda db: _abouts(db, seqs))
 
     async def deployments_of(self, seqs: Sequence[int]) -> dict[int, list[Deployment]]:
-        """Return the deployments that deliveries led to, by the delivery's seq."""
         t = tables.deployments
         found: dict[int, list[Deployment]] = {seq: [] for seq in seqs}
         for some in batched(seqs):
@@ -121,7 +119,6 @@ class Abouts(Transactions):
         return found
 
     async def newest_done(self, app_ids: Sequence[str]) -> dict[str, Deployment]:
-        """Return the newest deployment of each app that is done, by the app's id."""
         found: dict[str, Deployment] = {}
         for some in batched(app_ids):
             for row in await self._all(newest_done(some)):
@@ -129,7 +126,6 @@ class Abouts(Transactions):
         return found
 
     async def repositories(self) -> dict[str, str]:
-        """Return the names of repositories that have pushed, by host and id."""
         t = tables.repositories
         return {row["key"]: row["name"] for row in await self._all(sa.select(t))}
 
@@ -142,7 +138,6 @@ class Abouts(Transactions):
         before: int,
         limit: int,
     ) -> list[int]:
-        """Return the positions of the newest deliveries that fit, newest first; see the port."""
         query = _seqs(repositories, app_id, failed=failed)
         found = await self._read(lambda db: db.scalars(query(before, limit)).all())
         return list(found)

@@ -29,21 +29,15 @@ class Forgetting(Transactions):
     """What is old enough goes; what has not ended stays."""
 
     async def forget(self, before: float, limit: int) -> int:
-        """Forget what some deliveries from before then led to, if all of it has ended.
-
-        An app's newest deployment stays. Returns how many deliveries.
-        """
         seqs = await self._read(lambda db: _over(db, before, limit))
         for start in range(0, len(seqs), AT_ONCE):
             await self._write(partial(_forget, seqs=seqs[start : start + AT_ONCE]))
         return len(seqs)
 
     async def forget_audit(self, before: float, limit: int) -> int:
-        """Forget some of who changed what before then; how many."""
         return await self._write(lambda db: _forget_audit(db, before, limit))
 
     async def forget_drafts(self, before: float, limit: int) -> int:
-        """Forget some changes that were shown before then and never agreed to; how many."""
         return await self._write(lambda db: _forget_drafts(db, before, limit))
 
 
@@ -133,16 +127,13 @@ class Leases(Transactions):
     """Who holds what, and until when."""
 
     async def hold(self, name: str, owner: str, seconds: float) -> bool:
-        """Hold a lease, or renew it: what must run once in a cluster runs with its holder."""
         clock = self._clock()
         return await self._write(lambda db: _hold(db, name, owner, clock, seconds))
 
     async def release(self, name: str, owner: str) -> None:
-        """Give a lease back, if it is held."""
         await self._write(lambda db: _release(db, name, owner))
 
     async def leave(self, owner: str) -> None:
-        """Give back every lease that one holds."""
         t = tables.leases
         await self._write(lambda db: db.execute(sa.delete(t).where(t.c.owner == owner)))
 
@@ -178,17 +169,14 @@ class Notes(Transactions):
     """Facts by their key; one of them is the name of this journal."""
 
     async def note(self, key: str, value: str) -> None:
-        """Keep a small fact of the bridge's own, in place of the one before."""
         await self._write(lambda db: _note(db, key, value))
 
     async def recall(self, key: str) -> str | None:
-        """A fact that was noted."""
         t = tables.meta
         found = await self._all(sa.select(t.c.value).where(t.c.key == key))
         return str(found[0]["value"]) if found else None
 
     async def instance(self) -> str:
-        """A random name for this journal, made once: another bridge's tokens are not ours."""
         return await self._write(_instance)
 
 
@@ -219,13 +207,11 @@ class Refusals(Transactions):
     """Counts of refused webhooks."""
 
     async def keep_refused(self, those: Sequence[RefusedWebhooks]) -> None:
-        """Add counts of refused webhooks; the oldest of very many are forgotten."""
         if those:
             now = self._clock()
             await self._write(lambda db: _keep(db, those, now))
 
     async def refused(self, *, limit: int, since: float | None = None) -> list[RefusedWebhooks]:
-        """Return the newest counts, newest first; those of webhooks from `since` on if given."""
         t = tables.refused
         query = sa.select(t).order_by(t.c.last.desc()).limit(limit)
         if since is not None:
@@ -257,11 +243,9 @@ class Figures(Transactions):
         return await self._read(_figures)
 
     async def newest_change(self) -> int:
-        """The number of the newest change; 0 where there is none."""
         return await self._read(_newest_change)
 
     async def ended(self, after: int) -> list[Ended]:
-        """What has ended by a change with a number above `after`, each deployment once."""
         return [_read_ended(row) for row in await self._all(_ended(after))]
 
     async def ready(self) -> None:
