@@ -1,4 +1,4 @@
-"""SQLAlchemy engines as this project needs them."""
+"""SQLAlchemy engines, what SQLite and Postgres do differently, and a connection that reconnects."""
 
 import hashlib
 import logging
@@ -18,21 +18,21 @@ from bridge.core.database import connect_arguments
 from bridge.core.errors import Unreachable
 
 WRITES = "bridge_writes"
-"""Execution option: the transaction will write, so it takes the write lock at its start."""
+"""Execution option of a transaction that writes, so that it takes the write lock at its start."""
 
 
 LOCK_SECONDS = 30.0
-"""How long to wait for who has a SQLite file."""
+"""Seconds to wait for another process that has the SQLite file."""
 
 
 def write_ahead(file: Path) -> None:
-    """Have a SQLite file in WAL before anybody works with it.
+    """Switch a SQLite file to WAL before anyone uses it.
 
-    To switch waits for nobody: of two who open a new file at once, one is told that it is
-    locked. Here it waits until the other is done, and tries again.
+    The switch itself does not wait: if two processes open a new file at once, one gets "locked".
+    This waits for the other and tries again.
 
     Raises:
-        sqlite3.DatabaseError: it can't be written, or is none.
+        sqlite3.DatabaseError: the file can't be written, or is no database.
     """
     with closing(sqlite3.connect(file, timeout=LOCK_SECONDS, isolation_level=None)) as db:
         while not _switched(db):
@@ -51,11 +51,10 @@ def _switched(db: sqlite3.Connection) -> bool:
 
 
 def sqlite_engine(path: Path) -> sa.Engine:
-    """An engine on a SQLite file: WAL, `synchronous=FULL`, waits for locks.
+    """Return an engine on a SQLite file: WAL, `synchronous=FULL`, waits for locks.
 
-    A transaction that reads first and writes later can fail without waiting when another
-    one wrote in between; so those whose connection has the execution option `WRITES`
-    begin with BEGIN IMMEDIATE.
+    A transaction that reads first and writes later fails at once if another one wrote in between.
+    Transactions with the execution option `WRITES` therefore begin with BEGIN IMMEDIATE.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = sa.create_engine(
@@ -68,12 +67,12 @@ def sqlite_engine(path: Path) -> sa.Engine:
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves, below
+        connection.isolation_level = None  # BEGIN is sent explicitly, below
         try:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
                 connection.execute(f"PRAGMA {pragma}")
         except sqlite3.Error:
-            connection.close()  # the pool never gets to know it
+            connection.close()  # the pool never sees it
             raise
 
     @event.listens_for(engine, "begin")
@@ -85,7 +84,7 @@ def sqlite_engine(path: Path) -> sa.Engine:
 
 
 def postgres_engine(url: str, *, connections: int = 4) -> sa.Engine:
-    """An engine on a Postgres; `url` as libpq reads it, see `core.database.SCHEMES`."""
+    """Return an engine on Postgres; `url` as libpq reads it, see `core.database.SCHEMES`."""
     import psycopg
 
     engine = sa.create_engine(
@@ -94,7 +93,7 @@ def postgres_engine(url: str, *, connections: int = 4) -> sa.Engine:
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,
-        pool_pre_ping=True,  # a restart of the server fails nobody's first question
+        pool_pre_ping=True,  # after a restart of the server the first query does not fail
     )
 
     @event.listens_for(engine, "before_cursor_execute", retval=True)
@@ -108,7 +107,7 @@ def postgres_engine(url: str, *, connections: int = 4) -> sa.Engine:
 
 
 def _without_nul(values: Any) -> Any:
-    """Postgres has no NUL in texts; a commit message may."""
+    """Replace NUL, which a commit message may hold and Postgres refuses in text."""
     if not isinstance(values, dict) or not any(
         isinstance(value, str) and "\0" in value for value in values.values()
     ):
@@ -119,36 +118,32 @@ def _without_nul(values: Any) -> Any:
     }
 
 
-# ── What SQLite and Postgres do each in its own way ─────────────────────────────────────────────
-
 RETRIED = ("40001", "40P01")
-"""What Postgres says when two transactions stand in each other's way: one must come again."""
+"""Postgres's code for two transactions that conflict: one must be repeated."""
 
 
 def on_postgres(db: sa.Connection) -> bool:
-    """Whether others may write at the same time."""
+    """Return whether other processes may write at the same time."""
     return db.dialect.name == "postgresql"
 
 
 def lock(db: sa.Connection, what: str) -> None:
-    """Wait until nobody else holds it; held to the end of this transaction."""
+    """Wait for a named lock, and hold it until the end of this transaction."""
     if on_postgres(db):
         db.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(what))))
 
 
 def lock_key(what: str) -> int:
-    """The number by which Postgres knows a lock."""
+    """Return the number by which Postgres knows a lock."""
     return int.from_bytes(hashlib.blake2b(what.encode(), digest_size=8).digest(), signed=True)
 
 
 def now(db: sa.Connection, clock: float) -> float:
-    """The time that all processes share: the database's, where there can be several."""
+    """Return the time that all processes share: the database's if there can be several."""
     if not on_postgres(db):
         return clock
     return float(db.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
 
-
-# ── A connection to Postgres that is made when it is needed, and anew where it was lost ─────────
 
 T = TypeVar("T")
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -156,19 +151,21 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 log = logging.getLogger(__name__)
 
 RETRY_PAUSE = 0.1
-"""Seconds between two tries to reach the server."""
+"""Seconds between two attempts to reach the server."""
 
 ONLY_READS = "25006"
-"""The server only reads by now: after a failover the one that writes is another."""
+"""The server is read-only by now: after a failover another one is the primary."""
 
 
 class Link:
-    """One connection, autocommit, used by one thread at a time.
+    """One autocommit connection to Postgres, opened on demand and reopened after a loss.
+
+    It is used by one thread at a time.
 
     Args:
-        what: whose it is, for errors and `pg_stat_activity`.
-        patience: seconds to try again when the server is lost; one that was never there, or
-            that has stayed away for so long, is tried just once, so that nobody waits for others.
+        what: its owner, for errors and `pg_stat_activity`.
+        patience: seconds to keep trying after the server was lost. A server that was never reached,
+            or that has been away for that long, is tried once, so that nobody waits.
     """
 
     def __init__(self, url: str, what: str, *, patience: float) -> None:
@@ -180,7 +177,7 @@ class Link:
         self._up = False
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """Do something that may be done twice: the answer of the first time can get lost.
+        """Run something that may run twice, since the answer of the first run can get lost.
 
         Raises:
             Unreachable: the server is away, or can't do it.
@@ -200,7 +197,7 @@ class Link:
                     return found
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         with self._lock:
             self._drop()
 
@@ -211,7 +208,7 @@ class Link:
         return self._connection
 
     def _comes_back(self, error: psycopg.Error) -> bool:
-        """Whether to try again; a connection that is lost is dropped."""
+        """Return whether to try again; drop a connection that is lost."""
         if self._connection is None or self._connection.broken or error.sqlstate == ONLY_READS:
             self._drop()
             return isinstance(error, psycopg.OperationalError | psycopg.InternalError)
@@ -230,7 +227,7 @@ class Link:
 
 
 def _words(error: psycopg.Error) -> str:
-    """What it says, in one line; a url that can't be read is not quoted, as a secret is in it."""
+    """Return the error in one line, without a URL that can't be read: it holds a secret."""
     if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
         return "its url can't be read"
     return " ".join(str(error).split()) or type(error).__name__

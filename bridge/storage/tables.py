@@ -1,6 +1,6 @@
-"""The journal's tables. A change here needs a migration in `migrations/versions`.
+"""The journal's tables; a change needs a migration in `migrations/versions`.
 
-Times are seconds since 1970; JSON is kept as text, one schema on SQLite and Postgres.
+Times are seconds since 1970. JSON is kept as text. The schema is the same on SQLite and Postgres.
 """
 
 import sqlalchemy as sa
@@ -107,7 +107,7 @@ rules = sa.Table(
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("at", sa.Float(53), nullable=False),
 )
-"""Our own rules for single apps, as people set them; `bridge.yaml` wins (docs/notes/0009)."""
+"""Rules that people set for single apps; `bridge.yaml` wins (docs/notes/0009)."""
 
 audit = sa.Table(
     "audit",
@@ -126,7 +126,7 @@ audit = sa.Table(
     sa.Index("audit_by_app", "app_id", "number"),
     sa.Index("audit_by_seq", "seq", unique=True),
 )
-"""Who has changed what. Secrets are only in `undoing`, which is sealed (docs/notes/0011)."""
+"""Who changed what. Secrets are only in `undoing`, which is sealed (docs/notes/0011)."""
 
 drafts = sa.Table(
     "drafts",
@@ -157,8 +157,8 @@ feedback = sa.Table(
     sa.Column("rank", sa.Integer, nullable=False, server_default="0"),
     sa.Index("feedback_due", "due_at"),
 )
-"""Places that show something. `wanted` counts changes, `shown` is the count that the place is
-up to; `due_at` is None where there is nothing to do."""
+"""Subscriptions: places that show something. `wanted` counts changes, `shown` is the count that the
+place is up to; `due_at` is None where there is nothing to do."""
 
 follows = sa.Table(
     "follows",
@@ -167,7 +167,7 @@ follows = sa.Table(
     sa.Column("target", sa.Text, primary_key=True),
     sa.Index("follows_by_target", "target"),
 )
-"""What raises a target: `ports.about_deployment`, `ports.about_delivery`."""
+"""The keys that a subscription follows: `ports.about_deployment`, `ports.about_delivery`."""
 
 leases = sa.Table(
     "leases",
@@ -176,7 +176,7 @@ leases = sa.Table(
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("until", sa.Float(53), nullable=False),
 )
-"""What runs once in a cluster, and who runs it."""
+"""What runs once in a cluster, and which process runs it."""
 
 repositories = sa.Table(
     "repositories",
@@ -184,7 +184,7 @@ repositories = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
 )
-"""The name that each repository had at its newest push, by host and id (how `ref_key` begins)."""
+"""The newest name of each repository, by host and id (the beginning of `ref_key`)."""
 
 refused = sa.Table(
     "refused",
@@ -201,4 +201,4 @@ refused = sa.Table(
     sa.Column("last", sa.Float(53), nullable=False),
     sa.Index("refused_by_age", "last"),
 )
-"""How many webhooks were refused at the door, by minute and reason; see `core.refused`."""
+"""Counts of webhooks that were refused at the door, by minute and reason; see `core.refused`."""

@@ -1,7 +1,7 @@
-"""The journal: apps, decisions, deployments and every change of them, for good.
+"""The journal: apps, decisions, deployments and every change of them.
 
-SQLAlchemy Core over SQLite or Postgres. Each room asks and writes what belongs together, and
-has its statements beside it; `transactions` is what they stand on.
+SQLAlchemy Core over SQLite or Postgres. Each part reads and writes what belongs together; what
+their methods do is written at the port, `ports.journal`.
 """
 
 import asyncio
@@ -36,6 +36,6 @@ class SqlJournal(
         await self._run(lambda: migrate(self._engine))
 
     async def stop(self) -> None:
-        """Finish what runs, then close."""
+        """Finish running transactions, then close."""
         await asyncio.to_thread(self._pool.shutdown)
         self._engine.dispose()

@@ -1,4 +1,4 @@
-"""Which apps there are, and our own rules that were set for single ones."""
+"""The apps that there are, their rules, and changes of how they are configured."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -17,13 +17,13 @@ from bridge.storage.journal.transactions import Transactions
 APPS = sa.select(tables.apps, tables.rules.c.data.label("rules")).select_from(
     tables.apps.outerjoin(tables.rules, tables.rules.c.app_id == tables.apps.c.id)
 )
-"""Apps, each with the rules that were set for it."""
+"""The query for apps, each with the rules that were set for it."""
 
 _VERSION = "apps version"
 
 
 class Apps(Transactions):
-    """The apps that backends have, with our rules for them."""
+    """The apps that backends have, with the bridge's own rules for them."""
 
     async def save_apps(
         self, backend: str, found: Sequence[App], *, kept: Collection[str] = ()
@@ -68,7 +68,7 @@ class Apps(Transactions):
 def _save_apps(
     db: sa.Connection, found: Sequence[App], is_gone: Callable[[Mapping[str, Any]], bool]
 ) -> None:
-    """Keep apps as they were read, and those gone that `is_gone`; writes only what has changed."""
+    """Store apps as they were read and mark gone ones; write only what has changed."""
     t = tables.apps
     lock(db, "apps")
     known = {row["id"]: dict(row) for row in db.execute(sa.select(t)).mappings()}
@@ -87,7 +87,7 @@ def _save_apps(
 
 
 def _save_rules(db: sa.Connection, app_id: str, rules: Rules, by: str, at: float) -> None:
-    """Set an app's rules; where they say nothing, there are none."""
+    """Set an app's rules; drop the row if they say nothing."""
     t = tables.rules
     lock(db, "apps")
     db.execute(sa.delete(t).where(t.c.app_id == app_id))
@@ -98,7 +98,7 @@ def _save_rules(db: sa.Connection, app_id: str, rules: Rules, by: str, at: float
 
 
 def _apps_changed(db: sa.Connection) -> None:
-    """Let every process know that it has to read the apps again; under the lock of the apps."""
+    """Tell every process to read the apps again; call it under the lock of the apps."""
     t = tables.meta
     if not add_new(db, t, [{"key": _VERSION, "value": "1"}]):
         version = _apps_version(db) + 1
@@ -106,16 +106,13 @@ def _apps_changed(db: sa.Connection) -> None:
 
 
 def _apps_version(db: sa.Connection) -> int:
-    """Counts up with every change of the apps or of the rules that were set for them."""
+    """Return a number that counts up with every change of apps or rules."""
     found = db.scalar(sa.select(tables.meta.c.value).where(tables.meta.c.key == _VERSION))
     return int(found or 0)
 
 
-# ── Who has changed how an app is configured ────────────────────────────────────────────────────
-
-
 class Audit(Transactions):
-    """Who changed what, when, and what became of it."""
+    """The audit log: who changed what, when, and the outcome."""
 
     async def audit(self, new: Audited) -> int:
         at = self._clock()
@@ -144,7 +141,7 @@ class Audit(Transactions):
 
 
 def _audit(db: sa.Connection, new: Audited, at: float) -> int:
-    """Note a change, and raise what shows it; a note of the same delivery is written anew."""
+    """Add a change, or replace the one of the same delivery; mark its subscriptions as pending."""
     t = tables.audit
     row = rows.audit_row(new)
     known = None
@@ -160,7 +157,7 @@ def _audit(db: sa.Connection, new: Audited, at: float) -> int:
 
 
 def _settle(db: sa.Connection, number: int, outcome: str, at: float) -> None:
-    """Note what became of a change, and raise what shows it."""
+    """Record the outcome of a change and mark its subscriptions as pending."""
     t = tables.audit
     db.execute(sa.update(t).where(t.c.number == number).values(outcome=outcome))
     _raise(db, number, at)
@@ -175,14 +172,12 @@ def _raise(db: sa.Connection, number: int, at: float) -> None:
     changed(db, keys, at)
 
 
-# ── Changes that are shown to somebody who has not agreed yet ───────────────────────────────────
-
 DRAFTS_LAST = 7 * 86400.0
-"""Seconds; one that was agreed to waits no longer for its backend than that."""
+"""Seconds; a draft that somebody agreed to does not wait longer for its backend."""
 
 
 class Drafts(Transactions):
-    """Changes that wait for somebody to agree; what is secret in them is sealed."""
+    """Changes that wait for somebody to agree; secrets in them are sealed."""
 
     async def keep_draft(self, id_: str, sealed: str) -> None:
         at = self._clock()
@@ -199,7 +194,7 @@ class Drafts(Transactions):
 
 
 def _keep(db: sa.Connection, id_: str, sealed: str, at: float) -> None:
-    """Keep a change that is shown to somebody, in place of an older one under that id."""
+    """Store a draft in place of an older one under that id, and drop expired ones."""
     t = tables.drafts
     db.execute(sa.delete(t).where((t.c.id == id_) | (t.c.at < at - DRAFTS_LAST)))
     db.execute(sa.insert(t).values(id=id_, sealed=sealed, at=at))

@@ -1,4 +1,4 @@
-"""What was decided for apps, and of which pushes."""
+"""What was decided for apps, and about which pushes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,8 +17,8 @@ from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 
 MOST_OF_AN_APP = 20
-"""Rows that are read of each app where something follows many deliveries: it shows how things
-stand, so only the newest count, and they would be read anew at every change."""
+"""Rows that are read of each app for a subscription that follows many deliveries. It shows the
+present state, so only the newest rows count, and they are read again at every change."""
 
 _EXPLAINED = sa.select(
     tables.decisions,
@@ -35,11 +35,11 @@ _EXPLAINED = sa.select(
         & (tables.deployments.c.app_id == tables.decisions.c.app_id),
     )
 )
-"""Decisions with what they were about."""
+"""The query for decisions with the pushes they were about."""
 
 
 def explained(app_id: str, commit: str | None, limit: int) -> sa.Select[Any]:
-    """The query for decisions about an app, newest first."""
+    """Return the query for decisions about an app, newest first."""
     d, p, t = tables.decisions, tables.pushes, tables.deployments
     query = _EXPLAINED.where(d.c.app_id == app_id).order_by(d.c.seq.desc()).limit(limit)
     if commit is None:
@@ -51,7 +51,7 @@ def explained(app_id: str, commit: str | None, limit: int) -> sa.Select[Any]:
 
 
 def explained_of(seqs: Sequence[int]) -> sa.Select[Any]:
-    """The query for the decisions of deliveries, newest delivery first; see `MOST_OF_AN_APP`."""
+    """Return the query for decisions by delivery, newest first; see `MOST_OF_AN_APP`."""
     d = tables.decisions
     nth = _nth(d, d.c.seq.in_(seqs))
     those = (nth.c.seq == d.c.seq) & (nth.c.app_id == d.c.app_id) & (nth.c.nth <= MOST_OF_AN_APP)
@@ -59,25 +59,22 @@ def explained_of(seqs: Sequence[int]) -> sa.Select[Any]:
 
 
 def newest_of_apps(t: sa.Table, ids: Sequence[str], seqs: Sequence[int]) -> sa.Select[Any]:
-    """The query for deployments by id or delivery, newest first; see `MOST_OF_AN_APP`."""
+    """Return the query for deployments by id or delivery, newest first; see `MOST_OF_AN_APP`."""
     nth = _nth(t, t.c.id.in_(ids) | t.c.seq.in_(seqs))
     those = (nth.c.seq == t.c.seq) & (nth.c.app_id == t.c.app_id) & (nth.c.nth <= MOST_OF_AN_APP)
     return sa.select(t).join(nth, those).order_by(t.c.seq.desc(), t.c.app)
 
 
 def _nth(t: sa.Table, which: sa.ColumnElement[bool]) -> sa.Subquery:
-    """Rows by delivery and app, each with how many of its app are as new."""
+    """Return rows by delivery and app, each with its rank among its app's rows."""
     newest_first = sa.func.row_number().over(partition_by=t.c.app_id, order_by=t.c.seq.desc())
     return sa.select(t.c.seq, t.c.app_id, newest_first.label("nth")).where(which).subquery()
 
 
-# ── What was decided for apps, and of which pushes ──────────────────────────────────────────────
-
-
 def _last_pushes() -> sa.Select[Any]:
-    """When the newest push of its repository came, for every app.
+    """Return the query for the time of the newest push to each app's repository.
 
-    One index search for each app, however many decisions there are.
+    It costs one index search per app, however many decisions there are.
     """
     a, d, p = tables.apps, tables.decisions, tables.pushes
     newest = (
@@ -92,7 +89,7 @@ def _last_pushes() -> sa.Select[Any]:
 
 
 class Decisions(Transactions):
-    """What pushes led to, and what has to be known to decide the next."""
+    """What pushes led to, and what the next decision needs to know."""
 
     async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
         now = self._clock()

@@ -1,4 +1,4 @@
-"""Deployments and every change of them."""
+"""Deployments, and every change of them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,16 +25,16 @@ from bridge.storage.journal.outbox import changed
 from bridge.storage.journal.transactions import Transactions
 
 WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
-"""Still with us for sure: not asked, and nobody is about to."""
+"""The condition for a deployment that was not requested, and that nobody is about to request."""
 
 NEVER_ASKED = "cancelled before the backend was asked"
 
 LAST_LINES = 5
-"""Of a deployment's history among which what is said is not said again."""
+"""The last lines of a deployment's history; a note that is among them is not repeated."""
 
 
 def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
-    """Add one; of those of the same app that still wait only the newest stays."""
+    """Add a deployment; of those of the same app that still wait only the newest stays."""
     t = tables.deployments
     of_app = sa.select(t).where((t.c.app_id == new.app_id) & (t.c.id != new.id))
     if _cancelled_since(db, new):
@@ -53,7 +53,7 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
 
 
 def _cancelled_since(db: sa.Connection, new: Deployment) -> bool:
-    """Whether a person's cancel came after it, but was decided before: by another process."""
+    """Return whether a later cancel was decided earlier, by another process."""
     d = tables.decisions
     of_app = (d.c.app_id == new.app_id) & (d.c.seq > new.seq)
     later = sa.select(d.c.seq).where(of_app & (d.c.reason == Reason.CANCEL_ASKED))
@@ -61,7 +61,7 @@ def _cancelled_since(db: sa.Connection, new: Deployment) -> bool:
 
 
 def _newer(db: sa.Connection, old: Deployment) -> str | None:
-    """Return the newest deployment of the same app that builds all that `old` would."""
+    """Return the newest deployment of the same app that builds everything `old` would."""
     t = tables.deployments
     newer = (t.c.app_id == old.app_id) & (t.c.seq > old.seq) & (t.c.state != State.CANCELLED)
     found = db.execute(sa.select(t.c.id, t.c.action).where(newer).order_by(t.c.seq.desc()))
@@ -81,7 +81,7 @@ def _supersede(db: sa.Connection, id_: str, by: str, now: float) -> Deployment |
 def move(
     db: sa.Connection, id_: str, to: State, note: str, facts: dict[str, Any], at: float
 ) -> Deployment | None:
-    """Move a deployment on and add a line to its history; None when that may not be."""
+    """Move a deployment on, with a line in its history; return None if that is not allowed."""
     t = tables.deployments
     row = db.execute(sa.select(t).where(t.c.id == id_).with_for_update()).mappings().first()
     if row is None or not may_move(State(row["state"]), to):
@@ -93,9 +93,9 @@ def move(
 
 
 def intend(db: sa.Connection, id_: str, facts: dict[str, Any], at: float) -> Deployment | None:
-    """Write down that the backend is about to be asked, unless there is no need any more.
+    """Record that the backend is about to be called, unless there is no need any more.
 
-    What was cancelled, or stands behind a newer one, ends here; None where it is not waiting.
+    A deployment that was cancelled or superseded ends here. Return None if it does not wait.
     """
     waiting = _locked(db, id_, WAITING)
     if waiting is None or _needless(db, waiting, at, NEVER_ASKED) is not None:
@@ -104,9 +104,9 @@ def intend(db: sa.Connection, id_: str, facts: dict[str, Any], at: float) -> Dep
 
 
 def take_back(db: sa.Connection, id_: str, token: str, why: str, at: float) -> Deployment | None:
-    """Have a deployment that the backend has lost wait again, or end where it is not needed.
+    """Let a deployment that the backend has lost wait again, or end it if it is not needed.
 
-    Returns it as it is now, or None where the backend can't have lost it.
+    Return it as it is now, or None if the backend can't have lost it.
     """
     lost = _locked(db, id_, tables.deployments.c.state.in_(LOSABLE))
     if lost is None:
@@ -138,7 +138,7 @@ def _locked(db: sa.Connection, id_: str, only: sa.ColumnElement[bool]) -> Deploy
 
 
 def _needless(db: sa.Connection, asking: Deployment, at: float, note: str) -> Deployment | None:
-    """End a deployment that must not be asked for: cancelled, or a newer one does its work."""
+    """End a deployment that must not be requested: cancelled, or superseded by a newer one."""
     if asking.cancel is not None:
         return move(db, asking.id, State.CANCELLED, note, {}, at)
     newest = _newer(db, asking)
@@ -148,7 +148,7 @@ def _needless(db: sa.Connection, asking: Deployment, at: float, note: str) -> De
 def change(
     db: sa.Connection, id_: str, only: sa.ColumnElement[bool], facts: dict[str, Any]
 ) -> Deployment | None:
-    """Change a deployment where `only` holds of it; None when it does not."""
+    """Change a deployment if `only` holds for it; return None if it does not."""
     t = tables.deployments
     query = sa.update(t).where((t.c.id == id_) & only).values(facts).returning(t)
     row = db.execute(query).mappings().first()
@@ -156,15 +156,15 @@ def change(
 
 
 def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
-    """Note how it stands, and add that to its history where it is news.
+    """Record how it stands, and add that to its history if it is new.
 
-    A backend that fails now in one way and now in another would write a line at every try: what
-    stands among the last few is only what holds again.
+    A backend that fails in alternating ways would write a line at every attempt, so a note among
+    the last few lines is not repeated.
     """
     t = tables.deployments
     row = db.execute(sa.select(t).where(t.c.id == id_).with_for_update()).mappings().first()
     if row is None or row["note"] == note or State(row["state"]) in FINAL:
-        return  # what has ended keeps the words of its end
+        return  # a final deployment keeps its last note
     db.execute(sa.update(t).where(t.c.id == id_).values(note=note))
     if (row["state"], note) in _last_lines(db, id_):
         _show(db, id_, row["seq"], at)
@@ -173,7 +173,7 @@ def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
 
 
 def _last_lines(db: sa.Connection, id_: str) -> set[tuple[str, str]]:
-    """The state and the note of each."""
+    """Return the newest states with their notes."""
     t = tables.changes
     of_it = sa.select(t.c.state, t.c.note).where(t.c.deployment == id_)
     last = of_it.order_by(t.c.number.desc()).limit(LAST_LINES)
@@ -183,10 +183,10 @@ def _last_lines(db: sa.Connection, id_: str) -> set[tuple[str, str]]:
 def cancel(
     db: sa.Connection, app_id: str, seq: int, at: float, only: str | None = None
 ) -> list[Deployment]:
-    """Cancel what waits with us for an app and came before `seq`, or `only` that one of it.
+    """Cancel an app's waiting deployments from before `seq`, or only `only`.
 
-    What the backend may have is marked, so that it is never asked for again. Returns what
-    is cancelled.
+    Deployments that the backend may have are marked, so that they are never requested again.
+    Return those that were cancelled.
     """
     t = tables.deployments
     meant = (t.c.app_id == app_id) & (t.c.seq < seq) & t.c.state.not_in(FINAL)
@@ -202,25 +202,23 @@ def cancel(
 
 
 def _note(db: sa.Connection, id_: str, seq: int, at: float, state: State, note: str) -> None:
-    """Add a line to a deployment's history, and raise all that shows it."""
+    """Add a line to a deployment's history and mark its subscriptions as pending."""
     line = {"deployment": id_, "at": at, "state": state, "note": note}
     db.execute(sa.insert(tables.changes), [line])
     _show(db, id_, seq, at)
 
 
 def _show(db: sa.Connection, id_: str, seq: int, at: float) -> None:
-    """Raise all that shows a deployment."""
+    """Mark all subscriptions of a deployment as pending."""
     changed(db, (about_deployment(id_), about_delivery(seq), ABOUT_ANYTHING), at)
 
 
-# ── Deployments and every change of them ────────────────────────────────────────────────────────
-
 MOST_PINNED = 50
-"""Deployments of an app whose ids at the backend are told; it lists about ten."""
+"""Deployments of an app whose backend ids are returned; a backend lists about ten."""
 
 
 class Deployments(Transactions):
-    """One deployment after the other: where each stands, and how it came there."""
+    """The state of each deployment, and its history."""
 
     async def deployment(self, id_: str) -> Deployment | None:
         t = tables.deployments
@@ -275,7 +273,7 @@ class Deployments(Transactions):
         return await self._change(lambda db: move(db, id_, to, note, facts, at))
 
     async def say(self, id_: str, note: str) -> None:
-        """Note how a deployment stands, as a line of its history where it is news."""
+        """Record how a deployment stands, as a line of its history if that is new."""
         at = self._clock()
         await self._change(lambda db: say(db, id_, note, at))
 

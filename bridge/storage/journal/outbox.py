@@ -1,4 +1,4 @@
-"""Whose turn it is to be shown, what it remembers, and how it went."""
+"""The outbox of feedback: which subscriptions are pending, and how publishing went."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -29,40 +29,37 @@ _RAISE = (
         parked=False,
     )
 )
-# Both are made once: every change of a deployment runs the first, mostly in vain.
+# Both are built once: every change of a deployment runs the first, mostly in vain.
 
 
 def changed(db: sa.Connection, keys: Iterable[str], at: float, *, but: str = "") -> None:
-    """Raise all that follows one of these, except for one."""
+    """Mark all subscriptions of these keys as pending, except for one."""
     found = set(db.scalars(_FOLLOWERS, {"keys": list(keys)}))
     raise_targets(db, sorted(found - {but}), at)
 
 
 def raise_targets(db: sa.Connection, ids: Sequence[str], at: float) -> None:
-    """Have places shown anew.
+    """Mark subscriptions as pending.
 
-    One that waits for its turn already keeps it: a burst of changes can't put it off.
-
-    One that failed keeps its pause, so that changes do not hammer a host that is away; one that
-    is parked begins anew.
+    One that is pending already keeps its time, so a burst of changes can't postpone it. One that
+    failed keeps its pause, so changes don't hammer a host that is away. A parked one starts anew.
     """
     for some in batched(ids):
-        if on_postgres(db):  # in their order, so that two transactions never wait crosswise
+        if on_postgres(db):  # in a fixed order, so that two transactions can't deadlock
             t = tables.feedback
             in_order = sa.select(t.c.id).where(t.c.id.in_(some)).order_by(t.c.id)
             db.execute(in_order.with_for_update())
         db.execute(_RAISE, {"ids": some, "raised_at": at})
 
 
-# ── Whose turn it is to be shown, what it remembers, and how it went ────────────────────────────
-
-
 def raised(
     limit: int, until: float, ready: float, busy: Sequence[str], favoured: Mapping[str, int]
 ) -> sa.Select[Any]:
-    """The query for targets that are due: of each lane the one whose turn it is."""
+    """Return the query for due subscriptions: the first of each lane."""
     t = tables.feedback
-    not_yet = sa.case((t.c.due_at <= ready, 0), else_=1)  # what is due soon delays nothing
+    not_yet = sa.case(
+        (t.c.due_at <= ready, 0), else_=1
+    )  # a subscription that is due soon delays nothing
     first_rank = sa.case(dict(favoured), value=t.c.lane, else_=0) if favoured else sa.literal(0)
     passed_over = sa.case((t.c.rank < first_rank, 1), else_=0)
     order = (not_yet, passed_over, t.c.rank, t.c.due_at, t.c.id)
@@ -80,7 +77,7 @@ def remember(
     *,
     holding: tuple[str, str] | None = None,
 ) -> bool:
-    """Keep what a place remembers of itself; a new link is news for what may show it."""
+    """Store a place's cursor; a new link is news for whatever may show it."""
     t = tables.feedback
     if holding is not None and not held(db, *holding):
         return False
@@ -92,7 +89,7 @@ def remember(
 
 
 def _linking(db: sa.Connection, target_id: str) -> list[str]:
-    """What is followed by all that may link to a target: see `ports.LINK`."""
+    """Return the keys that subscriptions follow which may link to this one: see `ports.LINK`."""
     t, f = tables.deployments, tables.follows
     followed = db.scalars(sa.select(f.c.key).where(f.c.target == target_id))
     ids = named(followed, "deployment")
@@ -102,7 +99,7 @@ def _linking(db: sa.Connection, target_id: str) -> list[str]:
 
 
 def showed(db: sa.Connection, target_id: str, wanted: int, at: float) -> None:
-    """It is up to `wanted`; if more has changed by now, it is due again."""
+    """Mark it as published up to version `wanted`; it is due again if more has changed."""
     t = tables.feedback
     values = {
         "shown": wanted,
@@ -118,9 +115,9 @@ def showed(db: sa.Connection, target_id: str, wanted: int, at: float) -> None:
 def not_shown(
     db: sa.Connection, failed: tuple[str, int], error: str, at: float, due_at: float | None
 ) -> None:
-    """A target, as it was wanted, could not be shown; without `due_at` it is parked.
+    """Record that publishing failed; without `due_at` park the subscription.
 
-    But what has changed while it was tried counts as the change that takes it up again.
+    A change during the attempt counts as the change that starts a parked one anew.
     """
     t = tables.feedback
     target_id, wanted = failed
@@ -136,13 +133,13 @@ def not_shown(
 
 
 def postpone(db: sa.Connection, target_id: str, due_at: float) -> None:
-    """Show it at `due_at`; whether it was failing stays as it was."""
+    """Publish it at `due_at`; whether it was failing stays as it was."""
     t = tables.feedback
     db.execute(sa.update(t).where(t.c.id == target_id).values(due_at=due_at))
 
 
 def show_again(db: sa.Connection, target_id: str | None, at: float) -> int:
-    """Try one that fails or is parked at once, or all of them."""
+    """Retry one that fails or is parked at once, or all of them."""
     t = tables.feedback
     which = t.c.error.is_not(None) if target_id is None else t.c.id == target_id
     again = {"due_at": at, "attempts": 0, "failing_since": None, "parked": False}
@@ -150,7 +147,7 @@ def show_again(db: sa.Connection, target_id: str | None, at: float) -> int:
 
 
 def read(db: sa.Connection, found: Iterable[sa.RowMapping]) -> list[Raised]:
-    """Rows as targets, with what they follow."""
+    """Return rows as subscriptions, with the keys they follow."""
     listed = list(found)
     f = tables.follows
     keys: dict[str, list[str]] = {row["id"]: [] for row in listed}
@@ -161,11 +158,8 @@ def read(db: sa.Connection, found: Iterable[sa.RowMapping]) -> list[Raised]:
     return [rows.read_raised(dict(row), tuple(keys[row["id"]])) for row in listed]
 
 
-# ── Having places shown from now on, and no more ────────────────────────────────────────────────
-
-
 def want(db: sa.Connection, targets: Sequence[Target], at: float) -> None:
-    """Have targets shown; one that is wanted already only follows what is new."""
+    """Add subscriptions; one that exists only gets the new keys."""
     t, f = tables.feedback, tables.follows
     wanted = {one.id: one for one in targets}
     _hold_still(db, [key for one in wanted.values() for key in one.follows])
@@ -184,14 +178,14 @@ def want(db: sa.Connection, targets: Sequence[Target], at: float) -> None:
 
 
 def unwant(db: sa.Connection, target_id: str) -> None:
-    """Show it no more."""
+    """Remove a subscription."""
     t, f = tables.feedback, tables.follows
     db.execute(sa.delete(f).where(f.c.target == target_id))
     db.execute(sa.delete(t).where(t.c.id == target_id))
 
 
 def _hold_still(db: sa.Connection, keys: Sequence[str]) -> None:
-    """Wait for changes of these that are not committed yet: they can't know who follows them."""
+    """Wait for uncommitted changes of these deployments: they can't know their new subscribers."""
     if keys and on_postgres(db):
         t = tables.deployments
         seqs = [int(seq) for seq in named(keys, "delivery")]

@@ -1,4 +1,4 @@
-"""Find the delivery that has brought a push before, among those that are in the journal."""
+"""Find the delivery that brought the same push before."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,22 +14,22 @@ from bridge.storage import tables
 from bridge.storage.journal.rows import batched
 
 MOST = 200
-"""Moves of one ref that are looked at for a way back; more in a window make no difference."""
+"""Moves of one ref that are checked for a way back; more in a window make no difference."""
 
 LATE = 86_400.0
-"""Seconds that a webhook may be late and still be put in its place among the others."""
+"""Seconds by which a webhook may be late and still be put in order among the others."""
 
 Row = dict[str, Any]
 
 _P = tables.pushes
 _LEADS = _P.c.repeats.is_(None)
-"""A push that only repeats another, brought by a second webhook, has moved nothing."""
+"""The condition for a push that only repeats another one, from a second webhook."""
 
 _OF_REF = sa.select(_P).where(_P.c.ref_key == sa.bindparam("ref"))
 _NEWEST = _OF_REF.where(_LEADS).order_by(_P.c.seq.desc()).limit(1)
 _LATEST = _OF_REF.order_by(_P.c.seq.desc()).limit(MOST)
 _LEADING_TO = sa.select(_P).where(
-    # Found by where they lead: of one ref there may be a hundred thousand.
+    # Looked up by where they lead: one ref may have a hundred thousand.
     (_P.c.ref_key.concat("") == sa.bindparam("ref"))
     & _P.c.after.in_(sa.bindparam("ends", expanding=True))
 )
@@ -41,14 +41,14 @@ _SAME_NEWEST = _SAME.order_by(_P.c.seq.desc()).limit(1)
 
 
 class Pushes:
-    """The pushes that have come before, as far as they matter to those at hand.
+    """The earlier pushes that matter to those at hand.
 
     Args:
         since: how far back the same move is the same push, in seconds since 1970.
-        moves: the newest of each kind since then that leads to where one of those at hand
-            leads; one that only repeats another is of a kind of its own.
-        newest: the newest of each ref, whenever it came.
-        told: those that the host dates as one of those at hand, whenever they came.
+        moves: of each kind the newest since then that leads to where one of those at hand leads;
+            repeats are a kind of their own.
+        newest: the newest push of each ref, whenever it came.
+        told: those with the host's own time of one of those at hand, whenever they came.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Pushes:
 
     @classmethod
     def of(cls, db: sa.Connection, outcomes: Sequence[Outcome], since: float) -> "Pushes":
-        """Read them for the pushes of some outcomes."""
+        """Read the earlier pushes for some outcomes."""
         pushes = [outcome.push for outcome in outcomes if outcome.push is not None]
         moves: list[Row] = []
         for some in batched(sorted({push.after for push in pushes})):
@@ -85,7 +85,7 @@ class Pushes:
         return cls(db, since, moves, newest, _told(db, pushes))
 
     def add(self, row: Row) -> None:
-        """Take in one more, which may not be written yet."""
+        """Add one more, which may not be written yet."""
         self._moves[row["ref_key"], row["after"]].append(row)
         self._told.setdefault(_told_by(row), row)
         self._added[row["ref_key"]].append(row)
@@ -99,8 +99,8 @@ class Pushes:
         """Return the row of the delivery that brought this very push already, if there is one.
 
         The same move counts as new once the ref can have been led back to its start (see
-        `core.pushes`). After the window it counts as new in any case, unless the host tells the
-        same moment of it: a signed webhook that was caught can be sent again under another id.
+        `core.changes`). After the window it counts as new in any case, unless the host gives it the
+        same time: a captured signed webhook can be sent again under another id.
         """
         if (found := self._found(push)) is not None:
             return found
@@ -120,19 +120,19 @@ class Pushes:
         return None if row is None else dict(row)
 
     def _found(self, push: PushSeen) -> Row | None:
-        """The row that led to the same place, where one of both was found by reconciliation.
+        """Return the row with the same target, if one of the two was found by reconciliation.
 
-        A webhook may be days late, so this knows no window; but only the ref's newest push counts.
+        A webhook may be days late, so no window applies; only the ref's newest push counts.
         """
         row = self._newest.get(push.ref_key)
         if row is None or not (push.found or row["before"] == ANYWHERE):
             return None
-        # Of an annotated tag a webhook names the tag object, reconciliation the commit.
+        # For an annotated tag a webhook names the tag object, reconciliation the commit.
         same = row["after"] == push.after or " refs/tags/" in push.ref_key
         return row if same else None
 
     def _candidates(self, push: PushSeen, seq: int) -> Iterator[Row]:
-        """Rows of the same move: the one that the host dates alike, then the newest."""
+        """Return rows of the same move: first the one with the same host time, then the newest."""
         told = self._told.get((push.ref_key, push.before, push.after, push.moment))
         if push.moment and told is not None and told["seq"] != seq:
             yield told
@@ -142,14 +142,14 @@ class Pushes:
             yield newest
 
     def _around(self, ref: str, first: Move, again: Move) -> list[Move]:
-        """Moves of a ref that may lie between two of its pushes."""
+        """Return moves of a ref that may lie between two of its pushes."""
         at_once = first.moment and first.moment == again.moment
         written = self._at_once(ref, again) if at_once else self._way(ref)
         rows = {row["seq"]: row for row in written + self._added[ref]}
         return list(map(_move, rows.values()))
 
     def _at_once(self, ref: str, again: Move) -> list[Row]:
-        """Moves of the very second of a push that lead to its start, and undated deletions."""
+        """Return moves of the same second back to a push's start, and undated deletions."""
         found: dict[int, Row] = {}
         ends, seen = [again.before], {again.before}
         while ends and len(found) < MOST:
@@ -161,7 +161,7 @@ class Pushes:
         return list(found.values())
 
     def _way(self, ref: str) -> list[Row]:
-        """The newest moves of a ref within the window."""
+        """Return the newest moves of a ref within the window."""
         if ref not in self._ways:
             rows = self._db.execute(_LATEST, {"ref": ref}).mappings()
             self._ways[ref] = [dict(row) for row in rows if row["at"] >= self._since]
@@ -169,9 +169,9 @@ class Pushes:
 
 
 def standing(db: sa.Connection, ref: str) -> Move | None:
-    """Return the push that a ref stands at; None where none was decided.
+    """Return the push that a ref stands at; None if none was decided.
 
-    It is the one that came last, or what is known to follow it where that one came late.
+    It is the newest, or a known successor if the newest came late.
     """
     newest = db.execute(_NEWEST, {"ref": ref}).mappings().first()
     if newest is None:
@@ -186,9 +186,9 @@ def standing(db: sa.Connection, ref: str) -> Move | None:
 
 
 def _onward(stands: Move, moves: Sequence[Move]) -> Iterator[Move]:
-    """Moves that started where another ended, and have happened after it though they came before.
+    """Return moves that started where another ended and happened after it, though they came before.
 
-    Where the host does not date both, that is so unless the ref was led back in between.
+    If the host does not date both, this holds unless the ref was led back in between.
     """
     for move in moves:
         if move.before == stands.after and move is not stands:
@@ -211,7 +211,7 @@ def _move(row: Row) -> Move:
 def _newest_of(
     db: sa.Connection, there: sa.ColumnElement[bool], *kind: sa.ColumnElement[Any]
 ) -> Iterable[Row]:
-    """The newest row of each ref and kind: of what was sent a thousand times, not a thousand."""
+    """Return the newest row of each ref and kind, however often it was sent."""
     newest = sa.select(sa.func.max(_P.c.seq)).where(there).group_by(_P.c.ref_key, *kind)
     return map(dict, db.execute(sa.select(_P).where(_P.c.seq.in_(newest))).mappings())
 
@@ -221,7 +221,7 @@ def _told_by(row: Row) -> tuple[str, ...]:
 
 
 def _told(db: sa.Connection, pushes: Sequence[PushSeen]) -> list[Row]:
-    """The newest rows of which the host has told the very same, whenever they came."""
+    """Return the newest rows with the same host time, whenever they came."""
     telling = {(p.ref_key, p.before, p.after, p.moment) for p in pushes if p.moment}
     found: list[Row] = []
     for some in batched(sorted({move[2] for move in telling})):

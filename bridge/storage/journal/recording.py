@@ -1,9 +1,8 @@
-"""Writing what deliveries led to: many at once, as if one came after the other.
+"""Record what deliveries led to: many at once, as if one came after the other.
 
-Most deliveries deploy nothing. For those nothing is asked of the database one by one: what
-decides whether a push has come before is read for all of them together, and their rows are
-inserted together. Where a deployment or a repeated push needs to see what stands before it,
-what has been put by is written first.
+Most deliveries deploy nothing. For those the database is not asked one by one: the earlier pushes
+are read for all of them together, and their rows are inserted together. If a deployment or a
+repeated push must see what stands before it, the buffered rows are written first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +28,7 @@ NEWEST = 2**63 - 1
 
 
 def live(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Live]:
-    """What apps run: see `Journal.live`."""
+    """The query for what apps run: see `Journal.live`."""
     found: dict[str, Live] = {}
     for some in batched(app_ids):
         rows = db.execute(_since_done(some)).all()
@@ -41,26 +40,26 @@ def live(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Live]:
 
 
 def newest_done(app_ids: Sequence[str]) -> sa.Select[Any]:
-    """The query for the newest deployment of each app that is done."""
+    """Return the query for the newest done deployment of each app."""
     done, begins = _done(app_ids)
     return sa.select(done).select_from(begins)
 
 
 def _done(app_ids: Sequence[str]) -> tuple[Any, sa.Join]:
-    """Deployments, and where of each app the newest is joined that is done.
+    """Return deployments, joined to the newest done one of each app.
 
-    One index search for each app, however long its history is.
+    It costs one index search per app, however long its history is.
     """
     apps, done = tables.apps, tables.deployments.alias("done")
     newest = _newest_done(apps.c.id).scalar_subquery()
     begins = sa.select(apps.c.id, newest.label("first")).where(apps.c.id.in_(app_ids)).subquery()
-    # What stands before the first place in the index is another's, or has not ended well.
+    # The row before the first place in the index is another app's, or did not end well.
     is_it = (done.c.id == begins.c.first) & (done.c.app_id == begins.c.id)
     return done, sa.join(begins, done, is_it & (done.c.state == State.DONE))
 
 
 def _since_done(app_ids: Sequence[str]) -> sa.Select[Any]:
-    """Of each app the newest deployment that is done and all after it, oldest first."""
+    """Return each app's newest done deployment and all after it, oldest first."""
     t = tables.deployments
     done, begins = _done(app_ids)
     return (
@@ -72,10 +71,10 @@ def _since_done(app_ids: Sequence[str]) -> sa.Select[Any]:
 
 
 def _newest_done(app_id: sa.ColumnElement[str]) -> sa.Select[Any]:
-    """The id of the deployment at an app's newest place in `deployments_by_app_state`, or before.
+    """Return the id of the deployment at or before an app's last place in the index.
 
-    Asked for by order and not by equality: with that, Postgres would rather read all deployments
-    from the newest on until one is the app's, which for one that has none are all there are.
+    The query orders instead of comparing for equality: with equality Postgres reads all deployments
+    from the newest on until one is the app's, which for an app without any means all of them.
     """
     o = tables.deployments.alias("of_app")
     place = sa.tuple_(o.c.app_id, o.c.state, o.c.seq)
@@ -89,7 +88,7 @@ def _newest_done(app_id: sa.ColumnElement[str]) -> sa.Select[Any]:
 
 
 def _live(rows: Sequence[sa.Row[Any]]) -> Live:
-    """From the deployment that is done, first, and those after it."""
+    """Return what an app runs, from its newest done deployment and those after it."""
     after = [State(row.state) for row in rows[1:]]
     ended = [state for state in after if state in (State.FAILED, State.UNKNOWN)]
     return Live(
@@ -100,11 +99,8 @@ def _live(rows: Sequence[sa.Row[Any]]) -> Live:
     )
 
 
-# ── Look-ups of deliveries: what they were about, and what they led to ──────────────────────────
-
-
 class Abouts(Transactions):
-    """What deliveries were about, and what they led to."""
+    """Look-ups of deliveries: what they were about, and what they led to."""
 
     async def abouts(self, seqs: Sequence[int]) -> dict[int, About]:
         return await self._read(lambda db: _abouts(db, seqs))
@@ -194,7 +190,7 @@ def _seqs(repositories: Sequence[str], app_id: str | None, *, failed: bool) -> A
     if app_id is not None:
         where.append(table.c.app_id == app_id)
     if repositories:
-        # Not LIKE or a range: for those each database has its own idea of case and order.
+        # Not LIKE or a range: databases differ in case and order there.
         begins = [(sa.func.substr(p.c.ref_key, 1, len(key) + 1), f"{key} ") for key in repositories]
         one = sa.or_(*(begin == key for begin, key in begins))
         if table is p:
@@ -209,15 +205,12 @@ def _seqs(repositories: Sequence[str], app_id: str | None, *, failed: bool) -> A
     return query
 
 
-# ── Writing what deliveries led to: many at once, as if one came after the other ────────────────
-
-
 def record_all(
     db: sa.Connection, outcomes: Sequence[Outcome], now: float, window: float
 ) -> Recorded:
     """Write what deliveries led to; what is written already stays as it is.
 
-    One process at a time: each must see what the others have decided before.
+    One process at a time: each must see what the others decided before.
     """
     lock(db, "record")
     seqs = [outcome.seq for outcome in outcomes]
@@ -228,13 +221,13 @@ def record_all(
         recorder.record(outcome)
     recorder.write()
     name_repositories(db, [one.push for one in new if one.push is not None])
-    # Looked up after all are in: a newer one of the same batch may have superseded an older.
+    # Read after all were added: a newer one of the same batch may have superseded an older one.
     start = _waiting_of(db, seqs)
     return Recorded(start, _superseded_by(db, start))
 
 
 class _Recorder:
-    """Records outcomes one after the other, and puts by what can be written later."""
+    """Records outcomes one after the other, and buffers what can be written later."""
 
     def __init__(self, db: sa.Connection, pushes: Pushes, now: float) -> None:
         self._db = db
@@ -245,7 +238,7 @@ class _Recorder:
         self._seen: set[int] = set()
 
     def record(self, outcome: Outcome) -> None:
-        """Record one, unless it was in the same batch before."""
+        """Record one outcome, unless it was in the same batch before."""
         if outcome.seq in self._seen:
             return
         self._seen.add(outcome.seq)
@@ -276,7 +269,7 @@ class _Recorder:
         outbox.want(self._db, wanted, self._now)
 
     def write(self) -> None:
-        """Write what was put by."""
+        """Write the buffered rows."""
         for table, values in (
             (tables.pushes, self._new_pushes),
             (tables.decisions, self._new_decisions),
@@ -295,7 +288,7 @@ def _decided(db: sa.Connection, seqs: Sequence[int]) -> set[int]:
 
 
 def _waiting_of(db: sa.Connection, seqs: Sequence[int]) -> tuple[str, ...]:
-    """Deployments of these deliveries that wait, in the deliveries' order."""
+    """Return the waiting deployments of these deliveries, in the deliveries' order."""
     t = tables.deployments
     found: dict[int, list[str]] = {seq: [] for seq in seqs}
     for some in batched(seqs):
@@ -331,7 +324,7 @@ def _push_row(outcome: Outcome, first: Row | None, now: float) -> Row:
 def _without_decided(
     db: sa.Connection, outcome: Outcome, first: Row
 ) -> tuple[tuple[Decision, ...], tuple[Deployment, ...]]:
-    """What is left where `first` has brought the same push: apps that it did not know."""
+    """Return what is left if `first` brought the same push: the apps that it did not know."""
     d = tables.decisions
     decided = set(db.scalars(sa.select(d.c.app_id).where(d.c.seq == first["seq"])))
     evidence = f"delivery {first['delivery']} brought the same push and has been decided"

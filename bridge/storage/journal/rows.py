@@ -1,4 +1,4 @@
-"""Records to rows and back."""
+"""Records to rows and back, and inserts of many rows."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,12 +18,12 @@ from bridge.storage.engines import on_postgres
 
 
 def as_json(ids: Sequence[str]) -> str:
-    """A list of ids as it stands in a row."""
+    """Return ids as the text of a column."""
     return json.dumps(list(ids))
 
 
 def app_row(app: App) -> dict[str, Any]:
-    """An app as a row of `apps`."""
+    """Return an app as a row of `apps`."""
     return {
         "id": app.id,
         "backend": app.backend,
@@ -34,16 +34,16 @@ def app_row(app: App) -> dict[str, Any]:
 
 
 def _record(app: App) -> dict[str, Any]:
-    """What the backend says; our own rules have a table, and the settings, of their own."""
+    """what the backend says; the bridge's own rules have a table of their own"""
     record = asdict(app)
     del record["rules"]
     return record
 
 
 def read_app(row: Mapping[str, Any]) -> App:
-    """An app from a row of `apps`, with the rules that were set for it.
+    """Return an app from a row of `apps`, with the rules that were set for it.
 
-    What only a newer release writes is left out: both work on one journal during an upgrade.
+    Fields that only a newer release writes are ignored: both work on one journal during an upgrade.
     """
     data = _known(App, json.loads(row["data"]))
     source = data.pop("source")
@@ -70,13 +70,13 @@ def _known(record: type[App | Source], said: Mapping[str, Any]) -> dict[str, Any
 
 
 def rules_text(rules: Rules) -> str:
-    """The rules that are said, as they stand in a row."""
+    """Return the rules that say something, as the text of a column."""
     said = {one.name: getattr(rules, one.name) for one in fields(rules)}
     return json.dumps({name: value for name, value in said.items() if value is not None})
 
 
 def read_rules(text: str | None) -> Rules:
-    """Rules from a row of `rules`; none where there is none."""
+    """Return rules from a column of `rules`; none if there is no row."""
     said = json.loads(text) if text else {}
     if "trigger" in said:
         said["trigger"] = Trigger(said["trigger"])
@@ -88,7 +88,7 @@ def read_rules(text: str | None) -> Rules:
 
 
 def audit_row(new: Audited) -> dict[str, Any]:
-    """What somebody changes, as a row of `audit`; the database numbers it."""
+    """Return a change as a row of `audit`; the database numbers it."""
     return {
         "at": new.at,
         "by": new.by,
@@ -104,7 +104,7 @@ def audit_row(new: Audited) -> dict[str, Any]:
 
 
 def read_audited(row: Mapping[str, Any]) -> Audited:
-    """What somebody changed, from a row of `audit`."""
+    """Return a change from a row of `audit`."""
     changes = json.loads(row["difference"])
     difference = tuple(Changed(name, _value(old), _value(new)) for name, old, new in changes)
     return Audited(**dict(row) | {"difference": difference})
@@ -115,13 +115,13 @@ def _value(value: Any) -> Any:
 
 
 def deployment_row(deployment: Deployment) -> dict[str, Any]:
-    """A deployment as a row of `deployments`."""
+    """Return a deployment as a row of `deployments`."""
     row = {name: getattr(deployment, name) for name in Deployment.__dataclass_fields__}
     return row | {"known_before": as_json(deployment.known_before)}
 
 
 def read_deployment(row: Mapping[str, Any]) -> Deployment:
-    """A deployment from a row of `deployments`."""
+    """Return a deployment from a row of `deployments`."""
     return Deployment(
         **dict(row)
         | {
@@ -134,7 +134,7 @@ def read_deployment(row: Mapping[str, Any]) -> Deployment:
 
 
 def decision_row(seq: int, decision: Decision, at: float) -> dict[str, Any]:
-    """A decision as a row of `decisions`."""
+    """Return a decision as a row of `decisions`."""
     return {
         "seq": seq,
         "app_id": decision.app_id,
@@ -146,12 +146,12 @@ def decision_row(seq: int, decision: Decision, at: float) -> dict[str, Any]:
 
 
 def read_decision(row: Mapping[str, Any]) -> Decision:
-    """A decision from a row of `decisions`."""
+    """Return a decision from a row of `decisions`."""
     return Decision(row["app_id"], row["app"], Reason(row["reason"]), row["evidence"])
 
 
 def read_explained(row: Mapping[str, Any]) -> Explained:
-    """A decision with the push that it was about, where there was one."""
+    """Return a decision with the push that it was about, if there was one."""
     ref = None if row["ref_key"] is None else str(row["ref_key"]).rpartition(" ")[2]
     return Explained(
         seq=row["seq"],
@@ -164,18 +164,18 @@ def read_explained(row: Mapping[str, Any]) -> Explained:
 
 
 def place_text(value: Mapping[str, Any]) -> str:
-    """A place, or what it remembers, as it stands in a row."""
+    """Return a place, or its cursor, as the text of a column."""
     return json.dumps(dict(value), sort_keys=True)
 
 
 def read_place(text: str) -> dict[str, Any]:
-    """A place, or what it remembers, from a row."""
+    """Return a place, or its cursor, from a column."""
     found: dict[str, Any] = json.loads(text)
     return found
 
 
 def read_raised(row: Mapping[str, Any], follows: tuple[str, ...]) -> Raised:
-    """A target from a row of `feedback`, with what it follows."""
+    """Return a subscription from a row of `feedback`, with the keys it follows."""
     return Raised(
         Target(row["id"], row["kind"], row["lane"], follows, read_place(row["place"]), row["rank"]),
         read_place(row["memory"]),
@@ -189,8 +189,6 @@ def read_raised(row: Mapping[str, Any], follows: tuple[str, ...]) -> Raised:
     )
 
 
-# ── Inserts that leave alone what is there, and long lists in parts ─────────────────────────────
-
 T = TypeVar("T")
 
 MANY = 500
@@ -198,9 +196,9 @@ MANY = 500
 
 
 def insert_into(db: sa.Connection, table: sa.Table) -> Any:
-    """An insert that can say what to do with rows that are there.
+    """Return an insert that can say what to do with existing rows.
 
-    Only the dialect that is used is imported: a command waits for each, and Postgres's is large.
+    Only the dialect in use is imported: each command waits for it, and Postgres's is large.
     """
     if on_postgres(db):
         from sqlalchemy.dialects.postgresql import insert as of_postgres
@@ -214,9 +212,9 @@ def insert_into(db: sa.Connection, table: sa.Table) -> Any:
 def add_new(
     db: sa.Connection, table: sa.Table, values: Sequence[dict[str, Any]]
 ) -> list[tuple[Any, ...]]:
-    """Insert rows, except for those whose key is there; the keys of those that are new.
+    """Insert rows whose key is not there yet; return the keys of the new ones.
 
-    Two processes may add the same at once, so looking first is not enough.
+    Two processes may add the same row at once, so looking first is not enough.
     """
     if not values:
         return []
@@ -226,5 +224,5 @@ def add_new(
 
 
 def batched(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The values in parts that fit into one statement."""
+    """Return the values in parts that fit into one statement."""
     return (values[start : start + MANY] for start in range(0, len(values), MANY))

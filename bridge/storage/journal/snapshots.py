@@ -1,4 +1,4 @@
-"""Which places show what became of a push, and which of them show something old."""
+"""Read what a subscription shows: a snapshot of all that it follows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,13 +17,13 @@ from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 
 MOST_DELIVERIES = 1000
-"""Of those that one target follows, the newest; a statement takes only so many values."""
+"""The newest rows that are read for one subscription; a statement takes only so many values."""
 
 
 def story(db: sa.Connection, target: Target) -> Story:
-    """What there is to show of what a target follows, in one moment.
+    """Return the snapshot of what a subscription follows, read in one moment.
 
-    Of very many pushes, as of a pull request that lives for a year, the newest are read.
+    For very many pushes, as of a pull request that lives for a year, only the newest are read.
     """
     ids = named(target.follows, "deployment")
     seqs = sorted(int(seq) for seq in named(target.follows, "delivery"))[-MOST_DELIVERIES:]
@@ -80,7 +80,7 @@ def _beside(db: sa.Connection, target_id: str, ids: Sequence[str]) -> dict[str, 
 
 
 def _comments(db: sa.Connection, seqs: Sequence[int]) -> dict[str, Memory]:
-    """What the comments about deliveries remember."""
+    """Return the cursors of the comments about deliveries."""
     t, f = tables.feedback, tables.follows
     followers = sa.select(f.c.target).where(f.c.key.in_([about_delivery(seq) for seq in seqs]))
     query = sa.select(t.c.id, t.c.memory).where(t.c.id.in_(followers) & t.c.kind.like("%.comment"))
@@ -88,7 +88,7 @@ def _comments(db: sa.Connection, seqs: Sequence[int]) -> dict[str, Memory]:
 
 
 def _before(db: sa.Connection, deployments: Sequence[Deployment]) -> dict[str, str]:
-    """The commit that was live before each deployment, where the backend has told it."""
+    """Return the commit that was live before each deployment, if the backend told it."""
     d = tables.deployments
     found: dict[str, str] = {}
     for one in deployments:
@@ -100,17 +100,14 @@ def _before(db: sa.Connection, deployments: Sequence[Deployment]) -> dict[str, s
 
 
 def _audited(numbers: Sequence[int], seqs: Sequence[int]) -> sa.Select[Any]:
-    """The query for changes by number or asking delivery, and what undoes them; oldest first."""
+    """Return the query for changes by number or delivery, and what undoes them; oldest first."""
     t = tables.audit
     those = t.c.number.in_(numbers) | t.c.seq.in_(seqs) | t.c.undoes.in_(numbers)
     return sa.select(t).where(those).order_by(t.c.number)
 
 
-# ── Which places show what became of a push, and which of them show something old ───────────────
-
-
 class Targets(Transactions):
-    """The outbox of feedback: what is to be shown, and how far it is."""
+    """The outbox of feedback: what is to be published, and how far it is."""
 
     async def unwant(self, target_id: str) -> None:
         await self._write(lambda db: outbox.unwant(db, target_id))

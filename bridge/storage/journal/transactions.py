@@ -1,4 +1,4 @@
-"""Short transactions in a small pool of threads, so the event loop never waits for the disk."""
+"""Short transactions in a small thread pool, so that the event loop never waits for the disk."""
 
 import asyncio
 import threading
@@ -18,20 +18,21 @@ T = TypeVar("T")
 AWAY = (
     sa.exc.OperationalError,
     sa.exc.InterfaceError,
-    sa.exc.InternalError,  # e.g. a server that only reads, or has ended an idle transaction
+    sa.exc.InternalError,  # e.g. a read-only server, or one that ended an idle transaction
     sa.exc.TimeoutError,
 )
-"""What says that the database can't do it now, whoever asks."""
+"""Errors that say that the database is unavailable, whoever asks."""
 
 TRIES = 5
-"""Of a transaction that others stand in the way of."""
+"""Attempts of a transaction that conflicts with others."""
 
 
 class Transactions:
-    """Reads and writes of one database; each room of the journal is made of them.
+    """Reads and writes of one database; each part of the journal is built on them.
 
     Args:
-        woken: is called in the event loop after each transaction that may have raised a target.
+        woken: is called in the event loop after each transaction that may have made a subscription
+            pending.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Transactions:
         # SQLite takes one writer at a time: waiting here is cheaper than polling its lock.
         one_writer = engine.dialect.name == "sqlite"
         self._writing: Any = threading.Lock() if one_writer else nullcontext()
-        # What is read in several questions is of one moment; SQLite's transactions are anyway.
+        # Several queries of one read see the same moment; SQLite's transactions do anyway.
         moment = {} if one_writer else {"isolation_level": "REPEATABLE READ"}
         self._reading = engine.execution_options(**moment)
 
@@ -73,7 +74,7 @@ class Transactions:
         return await self._run(read)
 
     async def _change(self, work: Callable[[sa.Connection], T]) -> T:
-        """Write what may raise a target."""
+        """Write what may make a subscription pending."""
         result = await self._write(work)
         self.woken()
         return result
@@ -89,12 +90,12 @@ class Transactions:
 
 
 TOO_MUCH = "54"
-"""How Postgres's codes begin for what is beyond its limits: as of other errors that pass, its
-driver speaks of an operation, but this one never passes. A name too long for an index, say."""
+"""The prefix of Postgres's codes for exceeded limits, e.g. a name too long for an index. The driver
+reports them like errors that pass, but these never pass."""
 
 
 def _too_much(error: Exception) -> str | None:
-    """The driver's words, in one line, where what shall be kept is too much for ever."""
+    """Return the driver's message in one line if the data exceeds a limit of the database."""
     cause = getattr(error, "orig", None)
     if not (getattr(cause, "sqlstate", None) or "").startswith(TOO_MUCH):
         return None
@@ -102,7 +103,7 @@ def _too_much(error: Exception) -> str | None:
 
 
 def _again(write: Callable[[], T]) -> T:
-    """Once more where the database had to choose between two that waited for each other."""
+    """Repeat a transaction that the database ended because of a conflict."""
     for _ in range(TRIES - 1):
         try:
             return write()

@@ -1,7 +1,4 @@
-"""What the journal forgets, a few rows a call.
-
-Small bites, since whoever writes waits for them on SQLite; what is old is looked for before.
-"""
+"""What the journal forgets, leases, notes, refused webhooks and figures."""
 
 import secrets
 from collections.abc import Sequence
@@ -26,7 +23,7 @@ AT_ONCE = 20
 
 
 class Forgetting(Transactions):
-    """What is old enough goes; what has not ended stays."""
+    """Expiry, a few rows a call, since on SQLite every writer waits for it."""
 
     async def forget(self, before: float, limit: int) -> int:
         seqs = await self._read(lambda db: _over(db, before, limit))
@@ -42,7 +39,7 @@ class Forgetting(Transactions):
 
 
 def _forget(db: sa.Connection, seqs: Sequence[int]) -> None:
-    """Forget what deliveries led to."""
+    """Delete what deliveries led to."""
     t, c = tables.deployments, tables.changes
     ids: list[str] = []
     for some in batched(seqs):
@@ -56,7 +53,7 @@ def _forget(db: sa.Connection, seqs: Sequence[int]) -> None:
 
 
 def _forget_audit(db: sa.Connection, before: float, limit: int) -> int:
-    """Forget the oldest of who changed what; how many."""
+    """Delete the oldest audit entries; return how many."""
     t = tables.audit
     numbers = sa.select(t.c.number).where(t.c.at < before).order_by(t.c.number).limit(limit)
     old = list(db.scalars(numbers))
@@ -66,7 +63,7 @@ def _forget_audit(db: sa.Connection, before: float, limit: int) -> int:
 
 
 def _forget_drafts(db: sa.Connection, before: float, limit: int) -> int:
-    """Forget the oldest changes that nobody agreed to: secrets are in them; how many."""
+    """Delete the oldest drafts, since they hold secrets; return how many."""
     t = tables.drafts
     old = list(db.scalars(sa.select(t.c.id).where(t.c.at < before).order_by(t.c.at).limit(limit)))
     db.execute(sa.delete(t).where(t.c.id.in_(old)))
@@ -74,10 +71,10 @@ def _forget_drafts(db: sa.Connection, before: float, limit: int) -> int:
 
 
 def _over(db: sa.Connection, before: float, limit: int) -> list[int]:
-    """Old deliveries of which nothing goes on, and nothing is the last that an app has.
+    """Return expired deliveries with no open deployments and no app's newest deployment.
 
-    One index search for each of the oldest, and no more than that: there may be millions of
-    decisions, of which next to none are old.
+    It costs one index search for each of the oldest: there may be millions of decisions, of which
+    hardly any have expired.
     """
     kept = _kept(db)
     found: list[int] = []
@@ -87,7 +84,7 @@ def _over(db: sa.Connection, before: float, limit: int) -> list[int]:
         if row is None:
             break
         seq = row.seq
-        if row.at >= before:  # it may be one that was decided late, among older ones
+        if row.at >= before:  # it may have been decided late, among older ones
             young += 1
         elif seq not in kept:
             found.append(seq)
@@ -101,7 +98,7 @@ _NEXT = (
 
 
 def _kept(db: sa.Connection) -> set[int]:
-    """The deliveries that led to an app's newest deployment, or to one that goes on."""
+    """Return the deliveries that led to an app's newest deployment, or to an open one."""
     t = tables.deployments
     newest = sa.select(sa.func.max(t.c.seq)).group_by(t.c.app_id)
     going = sa.select(t.c.seq).where(t.c.state.in_([s for s in State if s not in FINAL]))
@@ -109,7 +106,7 @@ def _kept(db: sa.Connection) -> set[int]:
 
 
 def _forget_feedback(db: sa.Connection, keys: Sequence[str]) -> None:
-    """Places that show nothing any more; one that follows something younger stays."""
+    """Remove subscriptions to expired deliveries only; one that follows a newer one stays."""
     t, f = tables.feedback, tables.follows
     concerned: set[str] = set()
     for some in batched(keys):
@@ -120,11 +117,8 @@ def _forget_feedback(db: sa.Connection, keys: Sequence[str]) -> None:
         db.execute(sa.delete(t).where(t.c.id.in_(targets), t.c.id.not_in(still)))
 
 
-# ── What must run once in a cluster runs with who holds its lease ───────────────────────────────
-
-
 class Leases(Transactions):
-    """Who holds what, and until when."""
+    """Leases: who holds what, and until when."""
 
     async def hold(self, name: str, owner: str, seconds: float) -> bool:
         clock = self._clock()
@@ -139,7 +133,7 @@ class Leases(Transactions):
 
 
 def _hold(db: sa.Connection, name: str, owner: str, clock: float, seconds: float) -> bool:
-    """Take a lease that nobody holds any more, or renew one's own."""
+    """Take a lease that has expired, or renew one's own."""
     t = tables.leases
     at = now(db, clock)
     mine_or_over = (t.c.name == name) & ((t.c.owner == owner) | (t.c.until < at))
@@ -156,17 +150,14 @@ def _release(db: sa.Connection, name: str, owner: str) -> None:
 
 
 def held(db: sa.Connection, name: str, owner: str) -> bool:
-    """Whether a lease is still somebody's. Not locked: who falls silent must not keep it."""
+    """Return whether a lease is still held. Not locked: a silent holder must not keep it."""
     t = tables.leases
     mine = sa.select(t.c.name).where((t.c.name == name) & (t.c.owner == owner))
     return db.scalar(mine) is not None
 
 
-# ── Small facts of the bridge's own ─────────────────────────────────────────────────────────────
-
-
 class Notes(Transactions):
-    """Facts by their key; one of them is the name of this journal."""
+    """Notes: small facts by their key; one of them is the name of this journal."""
 
     async def note(self, key: str, value: str) -> None:
         await self._write(lambda db: _note(db, key, value))
@@ -181,26 +172,24 @@ class Notes(Transactions):
 
 
 def _note(db: sa.Connection, key: str, value: str) -> None:
-    """Keep a small fact, in place of the one before."""
+    """Store a note in place of the one before."""
     t = tables.meta
     if not add_new(db, t, [{"key": key, "value": value}]):
         db.execute(sa.update(t).where(t.c.key == key).values(value=value))
 
 
 def _instance(db: sa.Connection) -> str:
-    """This journal's name, made when it is first asked for."""
+    """Return this journal's name; make it when it is first asked for."""
     t = tables.meta
     add_new(db, t, [{"key": "instance", "value": secrets.token_hex(8)}])
     return str(db.scalar(sa.select(t.c.value).where(t.c.key == "instance")))
 
 
-# ── Webhooks that were refused at the door: counts, bounded in number and age ───────────────────
-
 MOST = 20_000
-"""Counts that are kept, some megabytes: of a steady flood the last ten hours."""
+"""Counts that are kept, some megabytes: the last ten hours of a steady flood."""
 
 DAYS = 30.0
-"""How long they are kept."""
+"""Seconds for which counts are kept."""
 
 
 class Refusals(Transactions):
@@ -220,7 +209,7 @@ class Refusals(Transactions):
 
 
 def _keep(db: sa.Connection, those: Sequence[RefusedWebhooks], now: float) -> None:
-    """Add each count to what is known of it, and forget what is too old or too much."""
+    """Add counts to those that are stored, and drop what is too old or too much."""
     t = tables.refused
     insert = insert_into(db, t)
     newest = insert.excluded
@@ -232,14 +221,11 @@ def _keep(db: sa.Connection, those: Sequence[RefusedWebhooks], now: float) -> No
     db.execute(sa.delete(t).where(t.c.last <= too_old.scalar_subquery()))
 
 
-# ── Figures, for those who watch over it ────────────────────────────────────────────────────────
-
-
 class Figures(Transactions):
-    """How much there is, what has ended, and whether the database answers."""
+    """Figures: how much there is, what has ended, and whether the database answers."""
 
     async def figures(self) -> JournalFigures:
-        """How much is going on now."""
+        """Return how much is going on now."""
         return await self._read(_figures)
 
     async def newest_change(self) -> int:
@@ -249,17 +235,17 @@ class Figures(Transactions):
         return [_read_ended(row) for row in await self._all(_ended(after))]
 
     async def ready(self) -> None:
-        """Return if the journal can be used.
+        """Check that the journal can be used.
 
         Raises:
             Unreachable: the database can't be read.
-            Rejected: a newer release has brought its tables up to date meanwhile.
+            Rejected: a newer release has migrated its tables meanwhile.
         """
         await self._read(refuse_newer)
 
 
 def _figures(db: sa.Connection) -> JournalFigures:
-    """How much is going on now; each part is read from an index."""
+    """Return how much is going on now; each figure is read from an index."""
     d, f = tables.deployments, tables.feedback
     count = sa.func.count()
     going = [state for state in State if state not in FINAL]
@@ -272,12 +258,12 @@ def _figures(db: sa.Connection) -> JournalFigures:
 
 
 def _newest_change(db: sa.Connection) -> int:
-    """The number of the newest change; 0 where there is none."""
+    """Return the number of the newest change; 0 if there is none."""
     return db.scalar(sa.select(sa.func.max(tables.changes.c.number))) or 0
 
 
 def _ended(after: int) -> sa.Select[Any]:
-    """The query for what has ended since; what was said after an end is no second one."""
+    """Return the query for what has ended since; a note after the end is no second end."""
     c, d = tables.changes, tables.deployments
     earlier = tables.changes.alias()
     before = (earlier.c.deployment == c.c.deployment) & (earlier.c.number < c.c.number)
