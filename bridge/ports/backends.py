@@ -45,8 +45,7 @@ class QueuedJob:
     """A job that waits or is active in the backend's queue.
 
     Attributes:
-        added_at: when it was put there, in seconds since 1970 by the backend's clock; None where
-            that is not told.
+        added_at: when it was added, in seconds since 1970 by the backend's clock; None if unknown.
     """
 
     app: str
@@ -57,55 +56,55 @@ class QueuedJob:
 
 
 class Backend(Protocol):
-    """What the journey needs of a deploy backend.
+    """What the pipeline needs of a deploy backend.
 
-    Every method raises `Refused` (the backend said no), `Unreachable` (nothing was asked)
+    Every method raises `Refused` (the backend said no), `Unreachable` (nothing was requested)
     or `Unanswered` (it may have been).
     """
 
     name: str
 
     async def apps(self) -> list[App]:
-        """Every application and compose stack that the key may see, with its source."""
+        """Return every application and compose stack that the key may see, with its source."""
 
     async def deploy(self, app: App, *, title: str, description: str) -> None:
-        """Ask for a deployment of the head of the app's branch; returns once accepted."""
+        """Request a deployment of the head of the app's branch; return once it is accepted."""
 
     async def redeploy(self, app: App, *, title: str, description: str) -> None:
-        """Ask to build the existing checkout again; fetches nothing."""
+        """Request a build of the existing checkout; nothing is fetched."""
 
     async def deployments(self, app: App) -> list[BackendDeployment]:
-        """The app's newest deployments (about ten), newest first."""
+        """Return the app's newest deployments (about ten), newest first."""
 
     async def queue(self) -> list[QueuedJob] | None:
-        """What waits and runs; None where the backend is too old to tell."""
+        """Return what waits and runs; None if the backend is too old to tell."""
 
     async def log_tail(self, deployment: BackendDeployment, lines: int) -> str:
-        """The last lines of a deployment's log; "" where the backend can't tell."""
+        """Return the last lines of a deployment's log; "" if the backend can't tell."""
 
     async def drop_waiting(self, app: App) -> None:
-        """Drop what waits for this app in the backend's queue; what runs goes on."""
+        """Drop what waits for this app in the backend's queue; running builds go on."""
 
     async def cancel(self, app: App) -> str:
-        """Cancel the running deployment; returns the backend's words. Refused when self-hosted."""
+        """Cancel the running deployment; return the backend's words. Refused when self-hosted."""
 
     async def version(self) -> str | None:
-        """E.g. "v0.30.2"; None where it does not tell."""
+        """Return the version, e.g. "v0.30.2"; None if it does not tell."""
 
     async def healthy(self) -> bool:
-        """Whether it answers at all; never raises."""
+        """Return whether it answers at all; never raise."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An app in a backend's listing, which says where it stands but not what it waits for.
+    """An app in a backend's listing, which says how it stands but not what it waits for.
 
     Attributes:
         app: without source, trigger, watch paths and address.
-        signal: any text; where it differs from the one before, the app may have changed.
+        signal: any text; if it differs from the one before, the app may have changed.
     """
 
     app: App
@@ -118,20 +117,20 @@ class ReadsApps(Protocol):
 
     @property
     def apps_per_request(self) -> int:
-        """The apps that one request reads at the moment."""
+        """How many apps one request reads at present."""
 
     async def listing(self) -> list[Listed]:
-        """List every app that the key may see, by one request."""
+        """List every app that the key may see, with one request."""
 
     async def read_apps(self, apps: Sequence[App]) -> list[App]:
         """Read these apps, named as given or listed.
 
-        One that has gone, or that the key may not read, is left out; any other trouble raises.
+        An app that is gone, or that the key may not read, is left out; any other trouble raises.
         """
 
 
 async def read_apps(backend: Backend, apps: Sequence[App]) -> list[App]:
-    """Read these apps of a backend, without the others where it can do that."""
+    """Read these apps of a backend, without the others if it can do that."""
     if isinstance(backend, ReadsApps):
         return await backend.read_apps(apps)
     asked = {app.id for app in apps}
@@ -140,10 +139,10 @@ async def read_apps(backend: Backend, apps: Sequence[App]) -> list[App]:
 
 @runtime_checkable
 class TellsTime(Protocol):
-    """A backend whose clock is known, as the times of its records are by that clock."""
+    """A backend whose clock is known; the times of its records are by that clock."""
 
     def clock_ahead(self, moment: float) -> float:
-        """Return by how many seconds its clock was ahead of ours at a moment by our clock.
+        """Return how many seconds its clock was ahead of ours at a moment of our clock.
 
         Never more than it really was.
         """
@@ -162,10 +161,10 @@ class Configures(Protocol):
     """A backend whose apps can be configured; each call is sent as it is, nothing is merged."""
 
     async def saved(self, app: App) -> Saved:
-        """How the app is configured now; what is secret stays sealed."""
+        """Return how the app is configured now; secrets stay sealed."""
 
     async def write_source(self, app: App, fields: Mapping[str, Any]) -> None:
-        """Set fields of the stored source, by their names in `SourceRow`, and no others."""
+        """Set these fields of the stored source, by their names in `SourceRow`, and no others."""
 
     async def save_build_type(self, app: App, settings: BuildType) -> None:
         """Set how it is built."""
@@ -205,13 +204,13 @@ class Choices(Protocol):
     """Lists to choose from; the backend asks the Git host in turn, so they may be slow."""
 
     async def git_providers(self) -> list[GitAccount]:
-        """The Git accounts that are connected and that the key may use."""
+        """Return the connected Git accounts that the key may use."""
 
     async def repositories(self, provider: GitAccount) -> list[GitRepository]:
-        """What an account can see."""
+        """Return the repositories that an account can see."""
 
     async def branches(self, provider: GitAccount, repository: GitRepository) -> list[str]:
-        """The repository's branches, by name."""
+        """Return the repository's branches, by name."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""A chat's door, and what it may ask for."""
+"""A chat's door, what people may ask there, configuring an app, and sealed secrets."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from bridge.ports.backends import GitAccount, GitRepository
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a chat somebody is; a channel's id, and a thread's where they are in one."""
+    """Where in a chat somebody is: a channel's id, and a thread's if they are in one."""
 
     channel: str = ""
     thread: str = ""
@@ -53,25 +53,25 @@ class Commands(Protocol):
         """Do what somebody clicked or picked; raises as `answer`.
 
         Args:
-            deployment: the one of that app that shall be cancelled; "" for all that goes on.
+            deployment: the one of that app to cancel; "" for all open ones.
         """
 
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
-        """The apps to which somebody has a right, by label."""
+        """Return the apps to which somebody has a right, by label."""
 
     async def log_of(self, person: Person, place: Place, deployment_id: str) -> "LogTail | Reply":
-        """The end of a deployment's log, without secrets."""
+        """Return the end of a deployment's log, without secrets."""
 
     async def why(self, person: Person, place: Place, deployment_id: str) -> Reply:
-        """Why a deployment was made."""
+        """Return why a deployment was made."""
 
     async def note(self, person: Person, what: str, reply: Reply) -> None:
-        """Keep in the audit log that somebody asked for something, where that is worth it."""
+        """Record in the audit log that somebody asked for something, if that is worth it."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogTail:
-    """The end of a deployment's log; "" where there is none, or none any more."""
+    """Returns the end of a deployment's log; "" if there is none (any more)."""
 
     deployment: Deployment
     text: str
@@ -79,7 +79,7 @@ class LogTail:
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """What a chat's request is answered with."""
+    """The response to a chat's request."""
 
     status: int
     body: str = ""
@@ -90,58 +90,53 @@ class ChatDoor(Protocol):
     """A chat that sends requests by HTTP."""
 
     def open(self, headers: Mapping[str, str]) -> Any:
-        """Read the headers, before the body; what `take` needs. Raises BadSignature."""
+        """Read the headers, before the body; return what `take` needs. Raises BadSignature."""
 
     async def take(self, opened: Any, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
         """Check and handle a request. Raises BadSignature."""
 
 
-# ── Configuring an app by chat ──────────────────────────────────────────────────────────────────
-
 Permits = Callable[[str, App, str], Awaitable[str | None]]
-"""Why somebody, by their id in the chat, may not configure an app from a channel; None: they may.
-Raises Unreachable where that can't be found out."""
+"""Returns why somebody, by their id in the chat, may not configure an app from a channel; None:
+they may. Raises Unreachable if that can't be found out."""
 
 
 class Desk(Protocol):
     """What a chat shows and prepares before somebody changes an app; nothing is changed here.
 
-    Raises what the backend raises; Rejected where a change can't be, naming the field.
+    Raises what the backend raises; Rejected if a change is impossible, naming the field.
     """
 
     async def now(self, app: App) -> Configured:
-        """How the app is configured at this moment."""
+        """Return how the app is configured at this moment."""
 
     async def lately(self, app: App) -> Configured:
-        """How it was configured a moment ago: for what is redrawn at every key that is pressed."""
+        """Return how it was configured a moment ago: for what is redrawn at every keystroke."""
 
     async def plan(self, app: App, wanted: Wanted) -> Plan:
-        """What a change would do."""
+        """Return what a change would do."""
 
     async def keep(self, plan: Plan) -> str:
-        """Keep a plan, sealed, until it is agreed to; returns the draft's id."""
+        """Store a plan, sealed, until somebody agrees; return the draft's id."""
 
     async def accounts(self, app: App) -> list[GitAccount]:
-        """The Git accounts that the app's backend has; none where it offers no lists."""
+        """Return the Git accounts of the app's backend; none if it offers no lists."""
 
     async def repositories(self, app: App, account: str) -> list[GitRepository]:
-        """What an account can see."""
+        """Return the repositories that an account can see."""
 
     async def branches(self, app: App, account: str, path: str) -> list[str]:
-        """The branches of a repository, by its whole path."""
+        """Return the branches of a repository, by its whole path."""
 
     async def rehearse(self, app: App, configured: Configured) -> Rehearsal:
-        """What the app's recent pushes would do if it were configured like that."""
-
-
-# ── Secrets that must be written down ───────────────────────────────────────────────────────────
+        """Return what the app's recent pushes would do with that configuration."""
 
 
 class Seal(Protocol):
-    """Keeps secrets that must be written down from being read there (docs/notes/0011)."""
+    """Seals secrets that must be stored (docs/notes/0011)."""
 
     def close(self, text: str) -> str:
         """Seal a text."""
 
     def open(self, sealed: str) -> str:
-        """The text again; raises Rejected where it was sealed with a key that is gone."""
+        """Return the text; raise Rejected if it was sealed with a key that is gone."""

@@ -1,4 +1,4 @@
-"""Time, and being woken."""
+"""Time, and a clock that never jumps."""
 
 import threading
 from collections.abc import Callable
@@ -7,21 +7,19 @@ Clock = Callable[[], float]
 """Seconds since 1970; injected, so that tests own the time."""
 
 Wake = Callable[[], None]
-"""Tells a later step that there is something to do; may be called from the event loop only."""
+"""Wakes a later step; may be called from the event loop only."""
 
-
-# ── A clock that never jumps ────────────────────────────────────────────────────────────────────
 
 RATE = 0.1
-"""How much faster or slower it goes, until it agrees again with a clock that was set."""
+"""How much faster or slower it runs until it agrees again with a clock that was set."""
 
 
 class SteadyClock:
-    """Tells the time, in seconds since 1970, and catches up slowly where that was set.
+    """Tells the time in seconds since 1970, and follows a clock that was set slowly.
 
     Args:
-        wall: the time as the machine has it.
-        ticks: seconds since some moment; goes on evenly, also while the machine sleeps.
+        wall: the machine's clock.
+        ticks: seconds since some moment; runs evenly, also while the machine sleeps.
     """
 
     def __init__(self, wall: Callable[[], float], ticks: Callable[[], float]) -> None:
@@ -32,7 +30,7 @@ class SteadyClock:
         self._lock = threading.Lock()
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         with self._lock:
             at = self._ticks()
             passed = max(0.0, at - self._at)

@@ -1,4 +1,4 @@
-"""Places that show what happened."""
+"""Places that show what happened, and how fast they may be written to."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,27 +11,26 @@ from bridge.core.lifecycle import Change, Deployment
 from bridge.ports.outcomes import Audited, Explained, Memory, Outcome, Target
 
 Remember = Callable[[Memory], Awaitable[None]]
-"""Keeps a target's memory, in place of what it was, on disk once it returns: before a thing is
-made, that it is about to be; then its id."""
+"""Stores a subscription's cursor in place of the one before, on disk once it returns: before a
+thing is made, that it is about to be; then its id."""
 
 Turn = Callable[[str], Awaitable[None]]
 """Waits until a lane may be written to again. Await it with the lane right before every single
-write to a service that counts them, so that nothing else is counted: a card's update and a line
-in its thread are two. Raises TooEarly where that would be long. Made by `Turns.within` from
-the service's limits, and given to a `Shows` when it is built."""
+write to a service with rate limits, so that nothing else is counted: a card's update and a line in
+its thread are two. Raises TooEarly if that would take long. Made by `Turns.within` from the
+service's limits, and given to a publisher when it is built."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """A target whose place may show something old.
+    """A pending subscription: its place may show something old.
 
     Attributes:
         wanted: counts up with every change; what was read under it is shown up to it.
-        shown: the count that the place is up to; 0 while it has never been shown.
-        due_at: since when it waits for its turn, or when it is tried again; None: it is up to
-            date, or parked.
-        attempts: how often it has failed in a row; `failing_since`, `error` belong to that.
-        parked: given up for now; the next change tries it again.
+        shown: the count that the place is up to; 0 until it was shown first.
+        due_at: since when it is due, or when it is retried; None: up to date, or parked.
+        attempts: failures in a row; `failing_since` and `error` belong to them.
+        parked: given up for now; the next change starts it anew.
     """
 
     target: Target
@@ -47,20 +46,20 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """All that is known about what a target follows, read in one moment, for it to be shown.
+    """A snapshot of everything a subscription follows, read in one moment, to be published.
 
     Attributes:
         explained: the decisions of its deliveries, newest first.
         deployments: of those deliveries, or the one deployment; newest first.
-        history: the changes, oldest first, of each deployment that it follows by its id.
+        history: the changes, oldest first, of each deployment that it follows, by its id.
         apps: by id.
-        beside: what other targets about the same deployments remember, and about those that
-            have superseded them, by target id; so that a comment can link to the card. Of one
-            deployment's also the comments about its push, so that a card can link to those.
-        before: the commit of its app that was live before, of each deployment that it follows
-            by its id, where one is known.
-        audited: the changes that it follows, and those that its deliveries asked for, with
-            those that take them back; oldest first.
+        beside: the cursors of other subscriptions to the same deployments and to those that
+            superseded them, by subscription id, so that a comment can link to the card. For a
+            single deployment also the comments about its push, so that a card can link to those.
+        before: the commit of its app that was live before, of each deployment that it follows, by
+            its id, if one is known.
+        audited: the changes that it follows, and those that its deliveries asked for, with those
+            that undo them; oldest first.
     """
 
     explained: tuple[Explained, ...] = ()
@@ -73,36 +72,36 @@ class Story:
 
 
 class Shows(Protocol):
-    """Brings one kind of place up to what is so: level, not edge, and newest wins."""
+    """A publisher: brings one kind of place up to date. Level-triggered; the newest state wins."""
 
     async def show(
         self, target: Target, story: Story, memory: Memory, remember: Remember
     ) -> Sequence[Target]:
-        """Bring the place up to the story; where it shows that already, nothing is sent.
+        """Bring the place up to the snapshot; send nothing if it shows that already.
 
-        May be called again for the same story, also after the process died halfway: what
-        can't be repeated is announced with `remember` before, and looked for first after.
-        Writes wait for their `Turn`. It is cut off after `feedback.longest` seconds.
+        It may be called again for the same snapshot, also after the process died halfway: what
+        can't be repeated is announced with `remember` before, and looked for first after. Writes
+        wait for their `Turn`. It is cancelled after `feedback.longest` seconds.
 
         Returns:
-            Further targets that are wanted from now on, as when a push's pull requests are found.
+            Further subscriptions to add, e.g. when a push's pull requests are found.
 
         Raises:
             Refused, Rejected: the place said no, or is gone; it is parked until the next change.
-            Unreachable, Unanswered: it is tried again later, after `retry_after` where given,
-                and so is everything in its lane.
+            Unreachable, Unanswered: it is retried later, after `retry_after` if given, and so is
+                everything in its lane.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What a delivery has led to, for planners to say who shall see it.
+    """What a delivery led to, from which planners make subscriptions.
 
     Attributes:
         event: the push, or what a person asked for.
-        asked: what a person asked, also where it was to replay a push; None for a push by itself.
+        asked: what a person asked, also to replay a push; None for a push by itself.
         outcome: the decisions and deployments that are about to be recorded; some deployments
-            may be dropped as duplicates, and their targets with them.
+            may be dropped as duplicates, and their subscriptions with them.
         apps: those that were decided about, by id.
     """
 
@@ -113,19 +112,17 @@ class Occasion:
 
 
 Planner = Callable[[Occasion], Sequence[Target]]
-"""Says where what an occasion leads to is shown: pure, quick, and without looking anywhere. A chat
-makes a target of each deployment (`about_deployment`) and channel; a Git host one of each push
-(`about_delivery`), whose `Shows` then finds the pull requests and returns further targets."""
+"""Returns where an occasion is shown: pure, quick, and without looking anything up. A chat makes
+one subscription per deployment (`about_deployment`) and channel; a Git host one per push
+(`about_delivery`), whose publisher then finds the pull requests and returns further ones."""
 
 LatePlanner = Callable[[PullRequestOpened, Mapping[int, Sequence[Decision]]], Sequence[Target]]
-"""Says where a pull request shows what had been decided before it was opened: for its head, by
+"""Returns where a pull request shows what was decided before it was opened: for its head, by
 delivery. Pure, as a `Planner`."""
 
 
-# ── How fast somebody may write to a service, and when the next write may go. Pure ──────────────
-
 FAVOURED_IN = 4
-"""Turns of which one goes to those who have to let others go first."""
+"""Turns of which one goes to the ranks that have to let others go first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +134,7 @@ class Limit:
 
 
 def next_turn(limits: Sequence[Limit], written: Sequence[float], now: float) -> float:
-    """When the next write may go: `now`, or later.
+    """Return when the next write may go: `now`, or later.
 
     Args:
         limits: all of them hold.
@@ -150,15 +147,15 @@ def next_turn(limits: Sequence[Limit], written: Sequence[float], now: float) -> 
 
 
 def shared(limits: Sequence[Limit], share: float) -> tuple[Limit, ...]:
-    """Return the limits for those who may use only a share of each, and one write at least."""
+    """Return the limits for callers that may use only a share of each, and one write at least."""
     return tuple(replace(one, writes=max(1, int(one.writes * share))) for one in limits)
 
 
 def rank_favoured(turn: int) -> int:
-    """The rank from which on others go first in a turn, so that none waits for ever.
+    """Return the rank that goes first in a turn, so that none starves.
 
-    Mostly 0: the lowest goes first. In each fourth turn 1, but in each fourth of these 2, and so
-    on: however much there is of rank 0, the higher ones get some of what may be written.
+    Mostly 0: the lowest goes first. In each fourth turn 1, in each fourth of these 2, and so on:
+    however much there is of rank 0, the higher ones get some of the writes.
 
     Args:
         turn: counted from 1.

@@ -1,4 +1,4 @@
-"""Figures, for those who watch over it."""
+"""Figures for monitoring."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class InboxFigures:
 
     Attributes:
         waiting: deliveries that are not decided yet.
-        oldest: when the one that has waited longest came; None where none waits.
+        oldest: when the one that has waited longest came; None if none waits.
     """
 
     waiting: int
@@ -25,9 +25,9 @@ class JournalFigures:
     """How much is going on.
 
     Attributes:
-        open: deployments that have not ended, by state.
-        raised: places that show something old; `parked` ones are given up for now.
-        overdue: when the one that has waited longest was due; None where none is.
+        open: open deployments, by state.
+        raised: pending subscriptions; `parked` ones are given up for now.
+        overdue: when the one that has waited longest was due; None if none is.
     """
 
     open: Mapping[State, int]
@@ -38,11 +38,11 @@ class JournalFigures:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A deployment that has come to its end.
+    """A deployment that has ended.
 
     Attributes:
         number: of the change in the journal; counts up, though not strictly in order.
-        seconds: that it ran; None where it never did.
+        seconds: how long it ran; None if it never did.
     """
 
     number: int
@@ -55,21 +55,21 @@ class InboxMeter(Protocol):
     """An inbox that tells how full it is."""
 
     async def figures(self) -> InboxFigures:
-        """Now."""
+        """Return how full it is now."""
 
 
 class JournalMeter(Protocol):
     """A journal that tells how much is going on, and what has ended."""
 
     async def figures(self) -> JournalFigures:
-        """Now."""
+        """Return how much is going on now."""
 
     async def newest_change(self) -> int:
-        """The number of the newest change; 0 where there is none."""
+        """Return the number of the newest change; 0 if there is none."""
 
     async def ended(self, after: int) -> list[Ended]:
-        """What has ended by a change with a number above `after`, each deployment once."""
+        """Return what has ended by a change with a number above `after`, each deployment once."""
 
 
 Observe = Callable[[str, str, float], None]
-"""Is told of each request to a backend: its name, what was asked, and seconds it took."""
+"""Called for each request to a backend: its name, what was asked, and seconds it took."""

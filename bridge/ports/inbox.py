@@ -1,4 +1,4 @@
-"""Deliveries: kept before they are answered, and claimed by those who decide."""
+"""The inbox: deliveries are kept before they are answered, and claimed by workers that decide."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,8 +9,8 @@ from typing import Protocol
 from bridge.ports.githosts import Body
 
 LONGEST_PAUSE = 86_400.0
-"""Seconds that a delivery may be put off; one that is put off for longer is due, since only a
-clock that was far ahead can have done that."""
+"""Seconds that a delivery may be postponed. One that is postponed for longer counts as due, since
+only a clock that was far ahead can have done that."""
 
 
 class DeliveryState(StrEnum):
@@ -24,7 +24,7 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A delivery before it is kept; `headers` and `body` are all that its parser will see."""
+    """A delivery before it is kept; its parser will see only `headers` and `body`."""
 
     host: str
     id: str
@@ -35,24 +35,24 @@ class NewDelivery:
 
 
 class StoredBody(Protocol):
-    """A body as it is kept, compressed.
+    """A body as it is stored, compressed.
 
     Attributes:
-        size: its bytes, once it is unpacked.
+        size: its bytes, once unpacked.
     """
 
     @property
     def size(self) -> int: ...
 
     def whole(self) -> bytes:
-        """All of it, unpacked anew: of a hundred large ones only one is whole at a time.
+        """Return the whole body, unpacked anew: of a hundred large ones one is in memory at a time.
 
         Raises:
-            Rejected: the inbox gives back something else than what was written.
+            Rejected: the inbox returns something else than what was written.
         """
 
     def pieces(self) -> Iterator[bytes]:
-        """As `whole`, but a piece at a time."""
+        """Return the body as `whole` does, in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Delivery:
 
     Attributes:
         seq: position in the inbox; greater is newer.
-        attempts: how often it was tried; `error` is the last reason it did not work.
-        stored: the body; None in listings, and where it was forgotten (`Inbox.forget_bodies`).
+        attempts: how often it was tried; `error` is the last reason for a failure.
+        stored: the body; None in listings, and after it was forgotten (`Inbox.forget_bodies`).
     """
 
     seq: int
@@ -78,12 +78,12 @@ class Delivery:
 
     @property
     def body(self) -> bytes | None:
-        """The bytes that came, see `StoredBody.whole`."""
+        """Return the bytes that came, see `StoredBody.whole`."""
         return None if self.stored is None else self.stored.whole()
 
     @property
     def size(self) -> int:
-        """Bytes of the body; 0 where there is none."""
+        """Return the bytes of the body; 0 if there is none."""
         return 0 if self.stored is None else self.stored.size
 
 
@@ -92,7 +92,7 @@ class Kept:
     """Where a delivery is kept; `duplicate`: it was there before.
 
     Attributes:
-        id: what it is called where its own id was taken, by another body; else None.
+        id: its new id if its own was taken by another body; else None.
     """
 
     seq: int
@@ -106,7 +106,7 @@ class Finished:
 
     Attributes:
         state: KEPT with a later `due_at` means: try again then.
-        error: why it failed or was ignored; why the last try did not work.
+        error: why it failed or was ignored; why the last attempt failed.
     """
 
     seq: int
@@ -122,54 +122,54 @@ class Inbox(Protocol):
     """Deliveries, each on disk before it is answered."""
 
     def put(self, new: NewDelivery) -> asyncio.Future[Kept]:
-        """Have a delivery written to disk; done once it is there, or with Unreachable.
+        """Write a delivery to disk; `done` is called once it is there, or with Unreachable.
 
         For the door: a callback costs a fraction of the task that would await `keep`.
         """
 
     async def keep(self, new: NewDelivery) -> Kept:
-        """Write a delivery to disk; returns once it is there. Raises Unreachable."""
+        """Write a delivery to disk; return once it is there. Raises Unreachable."""
 
     async def begin(self, seqs: Mapping[int, str]) -> None:
         """Record that deliveries are about to be tried, each with a note in place of its error.
 
-        Whoever dies of one can't record that afterwards. Each counts as one more attempt until
-        `finish` says what really came of it; who has claimed them keeps them.
+        A process that dies of one can't record that afterwards. Each counts as one more attempt
+        until `finish` says what came of it; the claim stays.
         """
 
     async def finish(self, finished: Sequence[Finished]) -> None:
         """Record how far deliveries have come, in one transaction."""
 
     async def due(self, now: float, limit: int) -> list[Delivery]:
-        """Kept deliveries whose turn has come, with bodies, oldest first.
+        """Return kept deliveries that are due, with bodies, oldest first.
 
-        Fewer than `limit` where more would take much memory.
+        Fewer than `limit` if more would take much memory.
         """
 
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
-        """The newest deliveries, newest first, without bodies."""
+        """Return the newest deliveries, newest first, without bodies."""
 
     async def ended(
         self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
     ) -> list[Delivery]:
-        """The newest deliveries in a state, newest first, without bodies.
+        """Return the newest deliveries in a state, newest first, without bodies.
 
         Args:
             before: a position; only deliveries before it.
-            errors: their `error` is one of these; () for any.
+            errors: only deliveries with one of these errors; () for any.
         """
 
     async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the field's own name
-        """One delivery by the host's own id, with its body."""
+        """Return one delivery by the host's own id, with its body."""
 
     async def get(self, seq: int) -> Delivery | None:
-        """One delivery by its position, with its body."""
+        """Return one delivery by its position, with its body."""
 
     async def continue_after(self, seq: int) -> bool:
-        """Give only positions after `seq` from now on; returns whether that changes anything."""
+        """Give only positions after `seq` from now on; return whether that changes anything."""
 
     async def forget_bodies(self, before: float, limit: int) -> int:
-        """Forget the bodies of some decided deliveries from before then; how many."""
+        """Delete the bodies of some expired decided deliveries; return how many."""
 
     async def forget(self, before: float, limit: int) -> int:
-        """Forget some decided deliveries from before then, their ids too; how many."""
+        """Delete some expired decided deliveries with their ids; return how many."""

@@ -1,6 +1,6 @@
-"""The journal, room by room, and all of it together.
+"""The journal, part by part, and all of it together.
 
-Who needs one room asks for that; `stores.journal` has a file for each.
+What a step needs is in its signature: it asks for the parts that it uses.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,7 +25,7 @@ from bridge.ports.outcomes import (
 
 
 class Abouts(Protocol):
-    """What deliveries were about, and what they led to."""
+    """Look-ups of deliveries: what they were about, and what they led to."""
 
     async def abouts(self, seqs: Sequence[int]) -> dict[int, About]:
         """Return what decided pushes were about, by the delivery's seq."""
@@ -68,197 +68,198 @@ class Refusals(Protocol):
         """Return the newest counts, newest first; those of webhooks from `since` on if given."""
 
 
-# ── The journal, room by room, and all of it together ───────────────────────────────────────────
-
 JOURNAL = "the journal"
-"""What is away, by its `Unreachable.service`, where the journal is and nobody else."""
+"""The name of the journal in `Unreachable.service`."""
 
 
 class Apps(Protocol):
-    """The apps that backends have, with our rules for them."""
+    """The apps that backends have, with the bridge's own rules for them."""
 
     async def save_apps(
         self, backend: str, found: Sequence[App], *, kept: Collection[str] = ()
     ) -> None:
-        """Replace what is known of a backend's apps; those not found any more are gone.
+        """Replace the known apps of a backend; those that were not found are gone.
 
         Args:
-            kept: ids of those that are still there and were not read anew.
+            kept: ids of apps that are still there and were not read again.
         """
 
     async def renew_apps(self, found: Sequence[App], *, gone: Collection[str] = ()) -> None:
-        """Keep single apps as they were just read; all others stay as they are known.
+        """Store single apps as they were just read; all others stay as they are.
 
         Args:
             gone: ids of those that were asked for and not found.
         """
 
     async def apps(self) -> list[App]:
-        """The apps that there are, by label, each with the rules that were set for it."""
+        """Return the apps that exist, by label, each with the rules that were set for it."""
 
     async def gone_apps(self) -> list[App]:
         """Return the apps that were deleted at their backends, by label; their history stays."""
 
     async def apps_version(self) -> int:
-        """Counts up whenever `apps` would say something new."""
+        """Return a number that counts up whenever `apps` would return something new."""
 
     async def app(self, app_id: str) -> App | None:
-        """One app, also when it is gone by now."""
+        """Return one app, also if it is gone."""
 
     async def rules(self, app_id: str) -> Rules:
-        """Our own rules that were set for an app."""
+        """Return the rules that were set for an app."""
 
     async def save_rules(self, app_id: str, rules: Rules, *, by: str) -> None:
-        """Set them, in place of those before."""
+        """Replace an app's rules."""
 
 
 class Audit(Protocol):
-    """Who changed what, when, and what became of it."""
+    """The audit log: who changed what, when, and the outcome."""
 
     async def audit(self, new: Audited) -> int:
-        """Note that somebody changes something; returns its number.
+        """Add a change; return its number.
 
-        A note of the same delivery is written anew instead.
+        A change by the same delivery is replaced.
         """
 
     async def settle(self, number: int, outcome: str) -> None:
-        """Note what became of it."""
+        """Record the outcome of a change."""
 
     async def audited(self, *, limit: int, app_id: str | None = None) -> list[Audited]:
-        """The newest changes, newest first; of one app where given."""
+        """Return the newest changes, newest first; of one app if given."""
 
     async def change(self, number: int) -> Audited | None:
-        """One change by its number."""
+        """Return one change by its number."""
 
     async def change_of(self, seq: int) -> Audited | None:
-        """The change that a delivery asked for, once it is noted."""
+        """Return the change that a delivery asked for, once it is recorded."""
 
 
 class Drafts(Protocol):
-    """Changes that wait for somebody to agree; what is secret in them is sealed."""
+    """Changes that wait for somebody to agree; secrets in them are sealed."""
 
     async def keep_draft(self, id_: str, sealed: str) -> None:
-        """Keep a change that is shown to somebody; those that are a week old are forgotten."""
+        """Store a change that is shown to somebody; those that are a week old are dropped."""
 
     async def draft(self, id_: str) -> str | None:
-        """A change that was kept; None where it is not, or not any more."""
+        """Return a draft; None if there is none (any more)."""
 
     async def drop_draft(self, id_: str) -> None:
-        """Forget one that was carried out, or never will be."""
+        """Drop a draft that was carried out, or never will be."""
 
 
 class Decisions(Protocol):
-    """What pushes led to, and what has to be known to decide the next."""
+    """What pushes led to, and what the next decision needs to know."""
 
     async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
-        """Write what deliveries led to, all or nothing."""
+        """Record what deliveries led to, all or nothing."""
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
-        """The decisions of deliveries, by their seq."""
+        """Return the decisions of deliveries, by their seq."""
 
     async def explained(
         self, app_id: str, *, commit: str | None = None, limit: int
     ) -> list[Explained]:
-        """What was decided for an app, newest first; only of pushes of a commit where given."""
+        """Return an app's decisions, newest first; only of pushes of a commit if given."""
 
     async def last_pushes(self) -> dict[str, float]:
-        """When the newest push of its repository came, by the id of an app that had one."""
+        """Return the time of the newest push to each app's repository, by app id."""
 
     async def newest_push(self, ref_key: str) -> LastPush | None:
-        """The decided push that a ref stands at; None where none was decided."""
+        """Return the decided push that a ref stands at; None if none was decided."""
 
     async def last_seq(self) -> int:
-        """The position of the newest delivery that was decided; 0 where none was."""
+        """Return the position of the newest decided delivery; 0 if there is none."""
 
     async def pushes_to(self, ref_key: str, commit: str) -> list[int]:
-        """The decided pushes that led a ref to a commit, oldest first."""
+        """Return the decided pushes that led a ref to a commit, oldest first."""
 
     async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
-        """The tags that apps were deployed for, or are; not those that failed or were cancelled."""
+        """Return the tags that apps were or are being deployed for, without failed and cancelled
+        ones."""
 
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
-        """What apps run, by id; none for those that no deployment has brought up yet."""
+        """Return what apps run, by id; apps that no deployment has brought up yet are left out."""
 
 
 class Deployments(Protocol):
-    """One deployment after the other: where each stands, and how it came there."""
+    """The state of each deployment, and its history."""
 
     async def deployment(self, id_: str) -> Deployment | None:
-        """One deployment by its id."""
+        """Return one deployment by its id."""
 
     async def deployments(
         self, *, limit: int, app_id: str | None = None, seq: int | None = None
     ) -> list[Deployment]:
-        """The newest deployments, newest first; of one app or one delivery where given."""
+        """Return the newest deployments, newest first; of one app or one delivery if given."""
 
     async def last_deployments(self) -> dict[str, Deployment]:
-        """The newest deployment of every app that has one, by the app's id."""
+        """Return the newest deployment of every app that has one, by app id."""
 
     async def open_deployments(self) -> list[Deployment]:
-        """All that have not ended, oldest first."""
+        """Return all open deployments, oldest first."""
 
     async def changes(self, id_: str, *, after: int = 0) -> list[Change]:
-        """A deployment's history, oldest first, without its first `after` lines."""
+        """Return a deployment's history, oldest first, without its first `after` lines."""
 
     async def intend(self, id_: str, known_before: Sequence[str]) -> Deployment | None:
-        """Say that the backend is about to be asked; None when there is no need any more.
+        """Record that the backend is about to be called; return None if there is no need any more.
 
-        A deployment that was cancelled, or that a newer one makes moot, ends instead.
+        From here on nothing supersedes the deployment. `known_before` are the backend's deployment
+        ids of the app; ids beyond them may be ours. A cancelled or superseded deployment ends
+        instead.
         """
 
     async def take_back(self, id_: str, token: str, why: str) -> Deployment | None:
-        """Have a deployment that the backend has lost wait again, under a new token.
+        """Let a deployment that the backend has lost wait again, under a new token.
 
-        It ends instead where it was cancelled, or where a newer one makes it moot. Returns
-        it as it is now; None where it is not with the backend.
+        It ends instead if it was cancelled or superseded. Return it as it is now; None if the
+        backend does not have it.
         """
 
     async def withdraw(self, id_: str) -> None:
-        """Take the intent back: nothing was asked, so a newer one may supersede it again."""
+        """Take the intent back: nothing was requested, so a newer one may supersede it again."""
 
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
-        """Move a deployment on, with what is known now; None when `to` may not follow."""
+        """Move a deployment on, with what is known now; return None if `to` may not follow."""
 
     async def say(self, id_: str, note: str) -> None:
-        """Note how a deployment that has not ended stands, and raise what shows it.
+        """Record how an open deployment stands, and mark its subscriptions as pending.
 
-        It is a line of its history, too, unless it was said among the last few in this state.
+        It is a line of its history, too, unless it is among the last few in this state.
         """
 
     async def cancel(self, app_id: str, seq: int, only: str | None = None) -> list[Deployment]:
-        """Cancel what waits with us for an app and came before `seq`, or `only` that one.
+        """Cancel an app's waiting deployments from before `seq`, or only `only`.
 
-        What the backend may have is marked as `Cancel.REQUESTED`. Returns what is cancelled.
+        Those that the backend may have are marked as `Cancel.REQUESTED`. Return the cancelled ones.
         """
 
     async def mark_cancel(self, id_: str, cancel: Cancel) -> None:
-        """Write down how far the cancel of a deployment has come."""
+        """Record how far the cancel of a deployment has come."""
 
     async def pinned(self, app_id: str) -> frozenset[str]:
         """Return the backend's deployment ids that an app's newest deployments are known by."""
 
 
 class Notes(Protocol):
-    """Facts by their key; one of them is the name of this journal."""
+    """Notes: small facts by their key; one of them is the name of this journal."""
 
     async def note(self, key: str, value: str) -> None:
-        """Keep a small fact of the bridge's own, in place of the one before."""
+        """Store a note in place of the one before."""
 
     async def recall(self, key: str) -> str | None:
-        """A fact that was noted."""
+        """Return a note."""
 
     async def instance(self) -> str:
-        """A random name for this journal, made once: another bridge's tokens are not ours."""
+        """Return a random name of this journal, made once: another bridge's tokens are not ours."""
 
 
 class Targets(Protocol):
-    """The outbox of feedback: what is to be shown, and how far it is."""
+    """The outbox of feedback: what is to be published, and how far it is."""
 
     async def unwant(self, target_id: str) -> None:
-        """Show it no more."""
+        """Remove a subscription."""
 
     async def want(self, targets: Sequence[Target]) -> None:
-        """Have them shown from now on; one that is wanted already follows what is new as well."""
+        """Add subscriptions; one that exists gets the new keys as well."""
 
     async def raised(
         self,
@@ -269,77 +270,79 @@ class Targets(Protocol):
         busy: Sequence[str] = (),
         favoured: Mapping[str, int] | None = None,
     ) -> list[Raised]:
-        """Targets that are due by `until`, of each lane the one whose turn it is.
+        """Return the subscriptions that are due by `until`, the first of each lane.
 
-        That is, of those due by `ready` (else by `until`), the one of the lowest rank that has
-        waited longest. In the order in which they are due; none of the lanes in `busy`, none
-        that is parked.
+        The first is, of those due by `ready` (else by `until`), the one of the lowest rank that has
+        waited longest. They come in the order in which they are due, without lanes in `busy` and
+        without parked ones.
 
         Args:
-            favoured: by lane the rank from which on targets go before all lower ones this time.
+            favoured: by lane the rank from which on subscriptions go before all lower ones this
+                time.
         """
 
     async def story(self, target: Target) -> Story:
-        """What there is to show of what it follows."""
+        """Return the snapshot of what a subscription follows."""
 
     async def remember(
         self, target_id: str, memory: Memory, *, holding: tuple[str, str] | None = None
     ) -> bool:
-        """Keep what a place remembers of itself; a new `LINK` raises what may show it.
+        """Store a place's cursor; a new `LINK` makes whatever may show it pending.
 
         Args:
-            holding: a lease's name and owner; where somebody else holds it by now, nothing is
-                kept, and False comes back.
+            holding: a lease's name and owner; if somebody else holds it by now, nothing is stored
+                and False is returned.
         """
 
     async def showed(self, target_id: str, wanted: int) -> None:
-        """It shows what was so at `wanted`; what has changed since raises it again."""
+        """Mark as published up to version `wanted`; a later change makes it pending again."""
 
     async def not_shown(
         self, target_id: str, wanted: int, error: str, *, due_at: float | None
     ) -> None:
-        """It could not be shown; again at `due_at`; None parks it until something changes.
+        """Record that publishing failed, to be retried at `due_at`; None parks it until the next
+        change.
 
-        What has changed since `wanted` was read counts: then it is due again at once.
+        A change since `wanted` was read makes it due at once.
         """
 
     async def postpone(self, target_id: str, due_at: float) -> None:
-        """Show it at `due_at`, with what has changed by then; nothing has failed."""
+        """Publish it at `due_at`, with what has changed by then; nothing failed."""
 
     async def show_again(self, target_id: str | None = None) -> int:
-        """Have one that fails or is parked tried again at once, or all; returns how many."""
+        """Retry one that fails or is parked at once, or all; return how many."""
 
     async def feedback(self, *, limit: int, failing: bool = False) -> list[Raised]:
-        """Targets, the newest first; only those that fail or are parked where asked for."""
+        """Return subscriptions, newest first; only failing or parked ones if asked for."""
 
 
 class Leases(Protocol):
-    """Who holds what, and until when."""
+    """Leases: who holds what, and until when."""
 
     async def hold(self, name: str, owner: str, seconds: float) -> bool:
-        """Hold a lease, or renew it: what must run once in a cluster runs with its holder."""
+        """Take or renew a lease: what must run once in a cluster runs with its holder."""
 
     async def release(self, name: str, owner: str) -> None:
         """Give a lease back, if it is held."""
 
     async def leave(self, owner: str) -> None:
-        """Give back every lease that one holds."""
+        """Give back every lease of an owner."""
 
 
 class Forgetting(Protocol):
-    """What is old enough goes; what has not ended stays."""
+    """Expiry: what is old enough is deleted, what has not ended stays."""
 
     async def forget(self, before: float, limit: int) -> int:
-        """Forget what some deliveries from before then led to, if all of it has ended.
+        """Delete what some expired deliveries led to, if all of it has ended.
 
-        An app's newest deployment stays. Returns how many deliveries.
+        An app's newest deployment stays. Return how many deliveries.
         """
 
     async def forget_audit(self, before: float, limit: int) -> int:
-        """Forget some of who changed what before then; how many."""
+        """Delete some expired audit entries; return how many."""
 
     async def forget_drafts(self, before: float, limit: int) -> int:
-        """Forget some changes that were shown before then and never agreed to; how many."""
+        """Delete some expired drafts that nobody agreed to; return how many."""
 
 
 class Journal(
@@ -356,4 +359,4 @@ class Journal(
     Targets,
     Protocol,
 ):
-    """Apps, decisions, deployments and every change of them, for good."""
+    """The whole journal: apps, decisions, deployments and every change of them."""

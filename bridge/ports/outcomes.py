@@ -1,4 +1,4 @@
-"""What deliveries lead to."""
+"""What deliveries lead to, and the places that show it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,31 +10,31 @@ from bridge.core.events import Ref, Repository
 from bridge.core.lifecycle import Deployment
 
 Memory = Mapping[str, Any]
-"""What a place remembers of itself, JSON: the message's ts, the comment's id, what it shows.
+"""A place's cursor as JSON: the message's ts, the comment's id, what it shows.
 
-One name has a meaning for all: `LINK`.
-"""
+One key has a meaning for all places: `LINK`."""
 
 LINK = "link"
-"""Where in a memory a place's own address for people stands, as a card's permalink. When it
-becomes known or another one, what may link to it is raised: all that shows the same deployments
-or their deliveries, or a deployment that one of them has superseded (`Story.beside`)."""
+"""The key of a cursor with the place's address for people, e.g. a card's permalink. When it becomes
+known or changes, whatever may link to it becomes pending: all that shows the same deployments or
+their deliveries, or a deployment that one of them superseded (`Story.beside`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One place that shows something, as a card in a channel, a comment or a status.
+    """A subscription: one place that shows something, e.g. a card in a channel, a comment or a
+    status.
 
     Attributes:
-        id: the same for the same place, so wanting it again changes nothing.
-        kind: which `Shows` brings it up to date, e.g. "slack.card", "github.comment".
-        lane: what shares a rate limit, as a channel or a credential; targets of one lane go one
-            at a time, and an answer "too many" makes all of them wait.
-        follows: what raises it when it changes: `about_deployment`, `about_delivery`.
+        id: the same for the same place, so adding it again changes nothing.
+        kind: which publisher brings it up to date, e.g. "slack.card", "github.comment".
+        lane: what shares a rate limit, e.g. a channel or a credential. Subscriptions of one lane
+            are published one at a time, and "too many requests" pauses all of them.
+        follows: the keys whose changes make it pending: `about_deployment`, `about_delivery`.
         place: where it is, in its adapter's own words; JSON.
-        rank: of what is due in a lane the lowest goes first, so that what people look at does
-            not wait for what only machines read; but now and then a higher one does
-            (`pacing.rank_favoured`), which would wait for ever where there is always a lower.
+        rank: within a lane the lowest due rank goes first, so that what people look at does not
+            wait for what only machines read. Now and then a higher one goes first
+            (`rank_favoured`), since it would starve otherwise.
     """
 
     id: str
@@ -46,35 +46,32 @@ class Target:
 
 
 def about_deployment(id_: str) -> str:
-    """Raises what shows one deployment."""
+    """Return the key of one deployment."""
     return f"deployment {id_}"
 
 
 ABOUT_ANYTHING = "anything"
-"""Raises what shows how everything stands."""
+"""The key of everything: how all apps stand."""
 
 
 def about_change(number: int) -> str:
-    """Raises what shows how an app was configured differently."""
+    """Return the key of one change of an app's configuration."""
     return f"change {number}"
 
 
 def about_delivery(seq: int) -> str:
-    """Raises what shows all that one delivery has led to."""
+    """Return the key of everything that one delivery led to."""
     return f"delivery {seq}"
 
 
 def named(keys: Iterable[str], kind: str) -> list[str]:
-    """What keys of one kind name: of `deployment 7.web` and kind "deployment" it is `7.web`."""
+    """Return what keys of a kind name, e.g. `7.web` for `deployment 7.web` and "deployment"."""
     words = [key.split(" ", 1) for key in keys]
     return [word[1] for word in words if word[0] == kind]
 
 
-# ── What deliveries lead to ─────────────────────────────────────────────────────────────────────
-
-
 def ref_key(repository: Repository, ref: Ref) -> str:
-    """Host, repository id and full ref in one text."""
+    """Return host, repository id and full ref as one text."""
     return f"{repository.host} {repository.id} {ref}"
 
 
@@ -85,8 +82,8 @@ class PushSeen:
     Attributes:
         ref_key: see `ref_key`.
         found: by reconciliation, so a webhook may still bring it, with another `before`.
-        moment: when the host says that it was pushed; "" where it says nothing to tell it by.
-        repository, author: their names, for people; "" where nothing is said.
+        moment: when the host says that it was pushed; "" if it does not say.
+        repository, author: their names, for people; "" if unknown.
     """
 
     ref_key: str
@@ -103,7 +100,7 @@ class About:
     """What a push was about, for people.
 
     Attributes:
-        repository: its name; None where it was decided before names were kept.
+        repository: its name; None if it was decided before names were kept.
         ref: e.g. "refs/heads/main".
         author: of the commit, else who pushed; None as with `repository`.
     """
@@ -128,7 +125,7 @@ class Outcome:
 
     Attributes:
         delivery: the host's own delivery id.
-        explicit: a person wants it, whether or not the same push has come before.
+        explicit: a person asked for it, so it counts even if the same push has come before.
         targets: the places that will show what becomes of it.
     """
 
@@ -146,7 +143,7 @@ class Explained:
     """A recorded decision with what it was about.
 
     Attributes:
-        delivery, ref, commit: of the push; None where a person asked instead.
+        delivery, ref, commit: of the push; None if a person asked instead.
         at: when it was decided.
     """
 
@@ -172,29 +169,29 @@ class Recorded:
 
 
 BEGUN = "begun"
-"""The outcome of a change while it is made; that of one which was cut off stays so."""
+"""The outcome of a change while it is made; that of an interrupted one stays so."""
 
 DONE = "done"
 WAITS = "waits for "
-"""How the outcome of a change begins that will be made once its backend is there again."""
+"""The beginning of the outcome of a change that waits for its backend to come back."""
 
 UNKNOWN = "outcome unknown"
-"""How that of one begins in which the bridge itself has failed: it may have been made."""
+"""The beginning of the outcome of a change in which the bridge failed: it may have been made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """That somebody changes how an app is configured.
+    """A change of how an app is configured, for the audit log.
 
     Attributes:
         by: e.g. "cli: ada".
         what: e.g. "provider set".
-        difference: secrets are not in it.
+        difference: without secrets.
         outcome: `BEGUN`, "done", "waits for …", "outcome unknown: …", or why not.
-        number: counts up; 0 while it is not kept.
-        seq: of the delivery that asked for it; None where nobody did by chat.
-        undoing: what was before and after, sealed, so that it can be undone; "" where it can't.
-        undoes: number of the change that this one takes back.
+        number: counts up; 0 until it is stored.
+        seq: of the delivery that asked for it; None if nobody asked by chat.
+        undoing: what was before and after, sealed, so that it can be undone; "" if it can't.
+        undoes: number of the change that this one undoes.
     """
 
     at: float
@@ -211,5 +208,5 @@ class Audited:
 
     @property
     def over(self) -> bool:
-        """Whether it was made, or never will be."""
+        """Return whether it was made, or never will be."""
         return self.outcome != BEGUN and not self.outcome.startswith(WAITS)

@@ -10,7 +10,7 @@ from bridge.core.errors import Unreachable
 _QUERY = "SELECT label FROM apps WHERE NOT gone ORDER BY label"
 
 SECONDS = 0.5
-"""How long to wait for a locked file."""
+"""Seconds to wait for a locked file."""
 
 
 def labels_of_file(journal: Path) -> list[str]:

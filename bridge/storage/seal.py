@@ -1,6 +1,6 @@
 """Sealing with Fernet (AES-128-CBC and HMAC-SHA256), as docs/notes/0011 says.
 
-The library is imported when something is first sealed or opened: most processes never do.
+The library is imported at the first use: most processes never need it.
 """
 
 import base64
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
 BYTES = 32
-"""Of chance in a key that is made here."""
+"""Random bytes of a key that is made here."""
 
 
 class FernetSeal:
     """Seals with the first of several keys and opens with any, so that keys can be rotated.
 
     Args:
-        keys: asked for when first needed; texts of any form, long and random.
+        keys: called at the first use; texts of any form, long and random.
     """
 
     def __init__(self, keys: Callable[[], Sequence[str]]) -> None:
@@ -36,7 +36,7 @@ class FernetSeal:
         return self._fernet.encrypt(text.encode()).decode()
 
     def open(self, sealed: str) -> str:
-        """The text again; raises Rejected where it was sealed with a key that is gone."""
+        """Return the text; raise Rejected if it was sealed with a key that is gone."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -55,16 +55,16 @@ class FernetSeal:
 
 
 class NoSeal:
-    """Where there is no key: what would have to be kept secret is not kept."""
+    """Used if there is no key: what would have to be secret is not stored."""
 
     REMEDY = "set BRIDGE_SECRET_KEY, for all processes the same; `openssl rand -hex 32` makes one"
 
     def close(self, _text: str) -> str:
-        """Seals nothing; raises Rejected."""
+        """Seal nothing; raise Rejected."""
         raise Rejected(f"there is no key to keep a change with: {self.REMEDY}")
 
     def open(self, _sealed: str) -> str:
-        """Opens nothing; raises Rejected."""
+        """Open nothing; raise Rejected."""
         raise Rejected(f"there is no key to open what was kept with: {self.REMEDY}")
 
 
@@ -75,7 +75,7 @@ def _fernet_key(text: str) -> bytes:
 
 
 def key_in(file: Path) -> str:
-    """The key in a file that only its owner may read; made where there is none.
+    """Return the key in a file that only its owner may read; create it if it is missing.
 
     Raises:
         Rejected: the file can't be read or written.
@@ -92,7 +92,7 @@ def key_in(file: Path) -> str:
 
 
 def _make(file: Path) -> None:
-    """Whole or not at all, and the same for two processes that begin at once."""
+    """Write a file completely or not at all; of two processes the first wins."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:

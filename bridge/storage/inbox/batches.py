@@ -1,8 +1,8 @@
-"""Group commit: what any inbox of ours does with what is to be written.
+"""What both inboxes share: group commit, packed rows, and deliveries under an id that is known.
 
-What arrives while the last transaction is written to disk shares the next one and its
-single fsync. One thread owns the writing connection; requests wait on futures that one
-`call_soon_threadsafe` a batch resolves.
+Whatever arrives while a transaction is written to disk shares the next one and its single fsync.
+One thread owns the writing connection. Requests wait on futures that one `call_soon_threadsafe`
+per batch resolves.
 """
 
 import asyncio
@@ -28,18 +28,18 @@ else:
 
 
 def delivery_key(host: str, id: str) -> bytes:  # noqa: A002 - the field's own name
-    """Sixteen bytes that stand for a host's delivery id, whatever its form."""
+    """Return sixteen bytes that stand for a host's delivery id, whatever its form."""
     return hashlib.blake2b(f"{host}\0{id}".encode(), digest_size=16).digest()
 
 
 @lru_cache(maxsize=100)
 def _written(headers: tuple[tuple[str, str], ...]) -> str:
-    """Headers as JSON; one host's are mostly the same."""
+    """Return headers as JSON; most of one host's are the same."""
     return json.dumps(dict(headers), separators=(",", ":"))
 
 
 def delivery_row(key: bytes, new: NewDelivery) -> tuple[Any, ...]:
-    """What is kept of a delivery: key, host, id, event, headers, received_at, body."""
+    """Return the row of a delivery: key, host, id, event, headers, received_at, body."""
     headers = _written(tuple(new.headers.items()))
     return (key, new.host, new.id, new.event, headers, new.received_at, pack(new.body))
 
@@ -58,7 +58,7 @@ usual size, which take 1 to 5% more."""
 
 
 def pack(body: Body) -> bytes:
-    """A body, compressed; each thread keeps its compressor, which is as dear as 10 KB of body."""
+    """Compress a body; each thread keeps its compressor, which costs as much as 10 KB of body."""
     compressor: zstd.ZstdCompressor | None = getattr(_of_thread, "compressor", None)
     if compressor is None:
         compressor = _of_thread.compressor = zstd.ZstdCompressor(options=_QUICKLY)
@@ -66,7 +66,7 @@ def pack(body: Body) -> bytes:
 
 
 def read_delivery(row: tuple[Any, ...]) -> Delivery:
-    """A delivery from a row: seq, host, id, event, headers, received_at, state, attempts, …"""
+    """Return a delivery from a row: seq, host, id, event, headers, received_at, state, …"""
     seq, host, id_, event, headers, received_at, state, attempts, error, body = row
     return Delivery(
         seq=seq,
@@ -84,13 +84,13 @@ def read_delivery(row: tuple[Any, ...]) -> Delivery:
 
 @dataclass(frozen=True, slots=True)
 class PackedBody:
-    """A body as it is kept; a `StoredBody`."""
+    """A body as it is stored; a `StoredBody`."""
 
     packed: bytes
 
     @property
     def size(self) -> int:
-        """Its bytes once unpacked; 0 for what can't be unpacked."""
+        """Return its bytes once unpacked; 0 if it can't be unpacked."""
         try:
             return zstd.get_frame_info(self.packed).decompressed_size or 0
         except zstd.ZstdError:
@@ -125,8 +125,6 @@ def _headers(text: str) -> Mapping[str, str]:
     return headers
 
 
-# ── Group commit: what any inbox of ours does with what is to be written ────────────────────────
-
 log = logging.getLogger(__name__)
 
 
@@ -158,7 +156,7 @@ class Finish:
 
 @dataclass(slots=True)
 class Forget:
-    """Deliveries whose bodies, or all of them, are forgotten."""
+    """Deliveries to delete, or only their bodies."""
 
     seqs: Sequence[int]
     wholly: bool
@@ -169,11 +167,11 @@ Item = Keep | Begin | Finish | Forget
 
 
 Row = tuple[Any, ...]
-"""What is kept of a delivery, see `delivery_row`."""
+"""The row to keep, see `delivery_row`."""
 
 
 def rows_of(batch: Sequence[Item]) -> list[tuple[Keep, Row]]:
-    """What of a batch is to be kept, each with its row."""
+    """Return what a batch asks to keep, each with its row."""
     return [(item, delivery_row(item.key, item.new)) for item in batch if isinstance(item, Keep)]
 
 
@@ -181,21 +179,21 @@ class Writer(Protocol):
     """Owns the writing connection; lives in the writer's thread."""
 
     def commit(self, batch: Sequence[Item]) -> None:
-        """Write all of it, on disk once this returns, or nothing and raise."""
+        """Write the whole batch and return once it is on disk, or write nothing and raise."""
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
 
 
 MOST_AT_ONCE = 16 * 2**20
-"""Bytes of packed bodies that are read for deciding at a time; one larger comes alone."""
+"""Bytes of packed bodies that are read at a time for deciding; a larger one comes alone."""
 
 
 class BatchedInbox:
     """The writing half of an inbox.
 
-    `woken` is called in the event loop after each batch that kept something new; `kept` counts
-    what was asked to be kept, and was.
+    `woken` is called in the event loop after each batch that kept something new. `kept` counts the
+    deliveries that were to be kept, and were.
     """
 
     def __init__(
@@ -210,7 +208,7 @@ class BatchedInbox:
 
         Args:
             batch_rows, batch_bytes: of one transaction.
-            most_held: bytes of bodies that may wait to be written, also of senders who have gone.
+            most_held: bytes of bodies that may wait to be written, also of senders who are gone.
         """
         self.woken = woken
         self._batch_rows = batch_rows
@@ -221,8 +219,6 @@ class BatchedInbox:
         self._queue: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-
-    # ── life ──────────────────────────────────────────────────────────────
 
     async def start_writer(self, open_writer: Callable[[], Writer]) -> None:
         """Open the writer in a thread, since that waits for the disk, and start it."""
@@ -239,8 +235,6 @@ class BatchedInbox:
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
             self._thread = None
-
-    # ── asking for it ─────────────────────────────────────────────────────
 
     def put(self, new: NewDelivery) -> asyncio.Future[Kept]:
         assert self._loop is not None, "start() comes first"
@@ -272,13 +266,13 @@ class BatchedInbox:
         await item.done
 
     async def remove(self, seqs: Sequence[int], *, wholly: bool) -> None:
-        """Forget the bodies of deliveries, or all that there is of them."""
+        """Delete deliveries, or only their bodies."""
         item = Forget(seqs, wholly, asyncio.get_running_loop().create_future())
         self._queue.put(item)
         await item.done
 
     async def ready(self) -> None:
-        """Raises Unreachable when nothing can be kept: an empty transaction goes the whole way."""
+        """Raise Unreachable if nothing can be kept: an empty transaction goes the whole way."""
         await self.finish([])
 
     # ── the writer's thread ───────────────────────────────────────────────
@@ -292,7 +286,7 @@ class BatchedInbox:
         writer.close()
 
     def _next_batch(self) -> tuple[list[Item], bool]:
-        """Wait for one item, then take along all that queued meanwhile."""
+        """Wait for one item, then take everything that queued up meanwhile."""
         batch: list[Item] = []
         size = 0
         block = True
@@ -319,7 +313,7 @@ class BatchedInbox:
             if isinstance(item, Keep):
                 self._held -= len(item.new.body)
                 self.kept += error is None
-            if item.done.done():  # whoever asked has gone; what was written stays
+            if item.done.done():  # the caller is gone; what was written stays
                 continue
             if error is not None:
                 item.done.set_exception(error)
@@ -344,7 +338,7 @@ def _committed(writer: Writer, batch: Sequence[Item]) -> Unreachable | None:
 
 
 def _writable(text: str) -> str:
-    """A text that any database takes: one that it refused would stop all that is decided beside."""
+    """Return text that any database takes: refused text would stop everything decided with it."""
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
@@ -352,10 +346,8 @@ def _is_new(item: Keep) -> bool:
     return item.answer is not None and not item.answer.duplicate
 
 
-# ── Deliveries that come under an id that is known: the same one again, or another body ─────────
-
 KEY, HOST, ID, PACKED = 0, 1, 2, -1
-"""Places in a row, see `packing.delivery_row`."""
+"""Places in a row, see `delivery_row`."""
 
 
 def apart(rows: Iterable[tuple[Keep, Row]]) -> list[tuple[Keep, Row]]:
@@ -376,15 +368,15 @@ def by_its_body(row: Row, body: Body) -> Row:
 
 
 def is_same(kept: bytes, row: Row, body: Body) -> bool:
-    """Return whether a kept body is the one that has come; one that was forgotten counts as it."""
+    """Return whether a stored body equals the new one; a forgotten body counts as equal."""
     if not kept or kept == row[PACKED]:
         return True
     try:
         return PackedBody(kept).whole() == body
-    except Rejected:  # it can't be read any more, so what has come is worth keeping
+    except Rejected:  # it can't be read any more, so the new body is worth keeping
         return False
 
 
 def its_id(item: Keep, row: Row) -> str | None:
-    """Return the id that a delivery was kept under where it is not the sender's."""
+    """Return the id that a delivery was kept under if it is not the sender's."""
     return None if row[ID] == item.new.id else str(row[ID])

@@ -1,11 +1,11 @@
 """The inbox on Postgres: any number of processes keep, and workers claim what they decide.
 
-A claim is a lease on the database's own clock: whoever dies loses it, and another takes over.
-Of two that decide the same delivery nothing comes of it twice, since recording it is idempotent;
-and only who holds the claim, or nobody does, finishes it.
+A claim is a lease on the database's clock: a worker that dies loses it, and another takes over. If
+two decide the same delivery nothing happens twice, since recording is idempotent; and only the
+holder of the claim, or anyone if there is none, finishes it.
 
-Positions are given before they are committed, so an older one may show after a newer one was
-decided. It was received before, so what the newer one deploys has it in.
+Positions are given before they are committed, so an older one may become visible after a newer one
+was decided. It was received before, so what the newer one deploys contains it.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ CREATE INDEX IF NOT EXISTS inbox_open ON inbox_work (seq) WHERE state = 'kept';
 
 
 def migrate(db: Connection) -> None:
-    """Make the inbox's tables where they are not there; safe from any number of processes."""
+    """Create the inbox's tables if they are missing; safe from any number of processes."""
     if _is_there(db):
         return
     with db.transaction():
@@ -81,22 +81,20 @@ def _is_there(db: Connection) -> bool:
     return db.execute("SELECT to_regclass('inbox_open')").fetchone() != (None,)
 
 
-# ── Being told by other processes that something was kept ───────────────────────────────────────
-
 log = logging.getLogger(__name__)
 
 CHANNEL = "bridge_inbox"
-"""Where it is said that something was kept."""
+"""The channel on which processes announce what they kept."""
 
 LISTEN_PAUSE = 1.0
-"""Seconds between two tries to listen."""
+"""Seconds between two attempts to listen."""
 
 BUG_PAUSE = 30.0
-"""Seconds until the next try after a fault of our own: each is logged, and looking covers it."""
+"""Seconds after a bug of our own: each is logged, and polling covers it."""
 
 
 async def listen(url: str, woken: Callable[[], None]) -> None:
-    """Be woken by other processes; what comes while nobody listens is found by looking."""
+    """Be woken by other processes; what comes while nobody listens is found by polling."""
     import psycopg
 
     while True:
@@ -105,7 +103,7 @@ async def listen(url: str, woken: Callable[[], None]) -> None:
             await _listen_once(url, woken)
         except psycopg.Error as error:
             log.debug("nobody listens to other processes", extra={"why": type(error).__name__})
-        except Exception:  # a bug; to end here would go unseen, as what comes is found later
+        except Exception:  # a bug; ending here would go unnoticed, since what comes is found later
             log.exception("listening to other processes failed inside; it is begun anew")
             pause = BUG_PAUSE
         await asyncio.sleep(pause)
@@ -122,8 +120,6 @@ async def _listen_once(url: str, woken: Callable[[], None]) -> None:
         async for _ in db.notifies():
             woken()
 
-
-# ── Writing to the inbox on Postgres: what is kept, how far each has come, what is forgotten ────
 
 PATIENCE = 5.0
 """Seconds to wait for a server that restarts: hosts wait ten for their answer."""
@@ -227,7 +223,7 @@ def _keep(db: Connection, rows: Sequence[tuple[Keep, Row]]) -> None:
 def _inserted(
     db: Connection, rows: Sequence[tuple[Keep, Row]], known: dict[bytes, tuple[int, bytes]]
 ) -> dict[bytes, int]:
-    """Insert what is new; returns where it is, and adds to `known` what was there already."""
+    """Insert what is new; return where it is, and add to `known` what was there already."""
     by_key = {row[KEY]: row for _, row in reversed(rows)}
     if not by_key:
         return {}
@@ -244,7 +240,7 @@ def _inserted(
 
 
 def _told_apart(known: Mapping[bytes, tuple[int, bytes]], item: Keep, row: Row) -> Row:
-    """The row, under another id where its own is known with another body."""
+    """Return the row, under another id if its own is known with another body."""
     if (found := known.get(row[KEY])) is None or is_same(found[1], row, item.new.body):
         return row
     return by_its_body(row, item.new.body)
@@ -259,7 +255,7 @@ def _finish(db: Connection, items: Sequence[Finish], owner: str) -> None:
 
 
 def _text(value: str | None) -> str | None:
-    """Postgres has no NUL in texts."""
+    """Return text without NUL, which Postgres refuses."""
     return value and value.replace("\0", "\ufffd")
 
 
@@ -274,8 +270,6 @@ def _remove(db: Connection, item: Forget) -> None:
         [seqs],
     )
 
-
-# ── The inbox on Postgres: any number of processes keep, and workers claim what they decide ─────
 
 CLAIM_SECONDS = 15.0
 """How long a claim holds; its holder may claim the same again at any time."""
@@ -300,7 +294,7 @@ WITH free AS (
 )
 """
 
-# What is claimed and not read now, its turn comes at the next look.
+# Claimed rows that are not read now get their turn at the next look.
 _DUE = f"""{_CLAIM}, taken AS (
     SELECT d.seq, sum(length(d.body)) OVER (ORDER BY d.seq) - length(d.body) AS before
     FROM w JOIN inbox d USING (seq)
@@ -320,7 +314,7 @@ class PostgresInbox(BatchedInbox):
 
     Args:
         url: as libpq reads it.
-        owner: names this process among those that claim.
+        owner: the name of this process in its claims.
         listens: whether `woken` is called for what other processes keep, too.
     """
 
@@ -333,10 +327,8 @@ class PostgresInbox(BatchedInbox):
         self._reader = Link(url, "inbox", patience=0.0)
         self._listening: asyncio.Task[None] | None = None
 
-    # ── life ──────────────────────────────────────────────────────────────
-
     async def start(self) -> None:
-        """Make the tables where there are none, and start the writer."""
+        """Create the tables if they are missing, and start the writer."""
         await self.start_writer(lambda: Writer(self._url, self._owner))
         if self._listens:
             self._listening = asyncio.create_task(
@@ -344,7 +336,7 @@ class PostgresInbox(BatchedInbox):
             )
 
     async def stop(self) -> None:
-        """Finish what is being kept, give back what is claimed, then close."""
+        """Finish what is being kept, release the claims, then close."""
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)
@@ -353,15 +345,13 @@ class PostgresInbox(BatchedInbox):
         await asyncio.to_thread(self._leave)
 
     def _told(self) -> None:
-        self.woken()  # who is to be woken may be named later than this starts
+        self.woken()  # `woken` may be set after this starts
 
     def _leave(self) -> None:
         if self._claims:
-            with contextlib.suppress(Unreachable):  # then the claims end by themselves
+            with contextlib.suppress(Unreachable):  # then the claims expire by themselves
                 self._reader.run(lambda db: db.execute(_RELEASE, [self._owner]))
         self._reader.close()
-
-    # ── keeping and forgetting ────────────────────────────────────────────
 
     def put(self, new: NewDelivery) -> asyncio.Future[Kept]:
         done = super().put(new)
@@ -390,8 +380,6 @@ class PostgresInbox(BatchedInbox):
         if rows:
             await self.remove([seq for (seq,) in rows], wholly=wholly)
         return len(rows)
-
-    # ── reading ───────────────────────────────────────────────────────────
 
     async def due(self, now: float, limit: int) -> list[Delivery]:
         self._claims = True
@@ -426,7 +414,7 @@ class PostgresInbox(BatchedInbox):
         return await self._one("d.seq = %s", min(seq, sys.maxsize))
 
     async def figures(self) -> InboxFigures:
-        """How full it is now; read from the index of what waits."""
+        """Return how full it is now; read from the index of what waits."""
         rows = await self._rows(
             "SELECT count(*), (SELECT received_at FROM inbox WHERE seq ="
             " (SELECT min(seq) FROM inbox_work WHERE state = 'kept'))"

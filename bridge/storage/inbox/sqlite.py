@@ -38,7 +38,7 @@ from bridge.storage.inbox.batches import (
 )
 from bridge.storage.inbox.sqlite_file import AT_MOST, BULK, PAGE, Checkpoints, Ids, chunks, many
 
-# A constraint that fails ends the whole transaction, which is what we do with it anyhow: for less,
+# A failed constraint ends the whole transaction, which is what we do with it anyway: for less,
 # SQLite would copy each page that a statement of many rows changes.
 _INSERT = "INSERT OR ROLLBACK INTO"
 _DELIVERIES = f"{_INSERT} deliveries (seq, host, id, event, headers, received_at, body) VALUES "
@@ -71,8 +71,8 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             self._write(batch, rows)
             self._connection.execute("COMMIT")
-        except Exception:  # whatever it is, nothing of it has come to be
-            self._ids = None  # it knows otherwise
+        except Exception:  # whatever it is, nothing of it was written
+            self._ids = None  # the index may differ from what it remembers
             with contextlib.suppress(sqlite3.Error):
                 self._connection.rollback()
             raise
@@ -99,7 +99,7 @@ class Writer:
 
 
 def _keep(db: sqlite3.Connection, ids: Ids, rows: Sequence[tuple[Keep, Row]]) -> None:
-    """Insert what is new, and say for each where it is.
+    """Insert what is new, and return where each is.
 
     Positions are given here, inside the transaction, so that none has to be read back.
     """
@@ -127,13 +127,13 @@ def _keep(db: sqlite3.Connection, ids: Ids, rows: Sequence[tuple[Keep, Row]]) ->
 
 
 def _last(db: sqlite3.Connection) -> int:
-    """The last position ever given; those of deliveries that are gone are not given again."""
+    """Return the last position ever given; those of deleted deliveries are not reused."""
     found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'").fetchone()
     return found[0] if found else 0
 
 
 def _told_apart(db: sqlite3.Connection, known: Mapping[bytes, int], item: Keep, row: Row) -> Row:
-    """The row, under another id where its own is known with another body."""
+    """Return the row, under another id if its own is known with another body."""
     if (seq := known.get(row[KEY])) is None:
         return row
     found = db.execute("SELECT body FROM deliveries WHERE seq = ?", (seq,)).fetchone()
@@ -142,7 +142,7 @@ def _told_apart(db: sqlite3.Connection, known: Mapping[bytes, int], item: Keep, 
 
 
 def _taken_up_again(db: sqlite3.Connection, seq: int) -> bool:
-    """Whether one that is here already had failed, and is taken up again."""
+    """Take up a known delivery again if it had failed; return whether it had."""
     reopened = db.execute(
         "UPDATE work SET state = 'kept', due_at = 0, attempts = 0"
         " WHERE seq = ? AND state = 'failed' RETURNING seq",
@@ -175,10 +175,8 @@ def _remove(db: sqlite3.Connection, ids: Ids, item: Forget) -> None:
     db.executemany("DELETE FROM deliveries WHERE seq = ?", seqs)
 
 
-# ── The inbox on SQLite: every delivery is on disk before it is answered ────────────────────────
-
 YOUNG = 1000
-"""Young deliveries in a row after which no old one is looked for: they come in order, but for a
+"""Young deliveries in a row after which the search for old ones ends: they come in order, but for a
 clock that was ahead for a while."""
 
 _FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
@@ -211,10 +209,8 @@ class SqliteInbox(BatchedInbox):
         self._reader: sqlite3.Connection | None = None
         self._reading = threading.Lock()
 
-    # ── life ──────────────────────────────────────────────────────────────
-
     async def start(self) -> None:
-        """Open the file, making it where there is none, and start the writer."""
+        """Open the file, creating it if it is missing, and start the writer."""
         await self.start_writer(lambda: Writer(self._path, self._bulk))
         self._reader = sqlite_file.connect(self._path)
 
@@ -235,8 +231,6 @@ class SqliteInbox(BatchedInbox):
         except sqlite3.Error as error:
             raise Unreachable("the inbox", str(error)) from error
 
-    # ── forgetting ────────────────────────────────────────────────────────
-
     async def forget_bodies(self, before: float, limit: int) -> int:
         return await self._forget(before, limit, "AND length(d.body) > 0", wholly=False)
 
@@ -244,14 +238,15 @@ class SqliteInbox(BatchedInbox):
         return await self._forget(before, limit, "", wholly=True)
 
     async def _forget(self, before: float, limit: int, more: str, *, wholly: bool) -> int:
-        """Found on a connection of its own, so that neither writing nor reading waits for it."""
+        """Return expired deliveries, found on a separate connection, so that nothing waits for the
+        search."""
         seqs = await asyncio.to_thread(self._old, before, limit, more)
         if seqs:
             await self.remove(seqs, wholly=wholly)
         return len(seqs)
 
     def _old(self, before: float, limit: int, more: str) -> list[int]:
-        """Oldest first, until there are so many or, by all appearance, no more."""
+        """Return the oldest expired deliveries, until there are enough or apparently no more."""
         found: list[int] = []
         young = 0
         query = (
@@ -269,8 +264,6 @@ class SqliteInbox(BatchedInbox):
         except sqlite3.Error as error:
             raise Unreachable("the inbox", str(error)) from error
         return found
-
-    # ── reading ───────────────────────────────────────────────────────────
 
     async def due(self, now: float, limit: int) -> list[Delivery]:
         return await asyncio.to_thread(
@@ -305,7 +298,7 @@ class SqliteInbox(BatchedInbox):
         return await self._one("d.seq = :value", min(seq, sys.maxsize))
 
     async def figures(self) -> InboxFigures:
-        """How full it is now; read from the index of what waits."""
+        """Return how full it is now; read from the index of what waits."""
         rows = await asyncio.to_thread(
             self._rows,
             "SELECT count(*), (SELECT received_at FROM deliveries WHERE seq ="

@@ -1,4 +1,4 @@
-"""The inbox's file: how it is opened, and its tables."""
+"""The inbox's file on SQLite: how it is opened, its tables, checkpoints, and the index of ids."""
 
 import contextlib
 import sqlite3
@@ -14,7 +14,7 @@ MOST_STATEMENTS = 256
 """Statements that a connection keeps prepared."""
 
 VERSION = 1
-"""Of the tables, as in `PRAGMA user_version`; files of before there were versions have 0."""
+"""The version in `PRAGMA user_version`; files from before there were versions have 0."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS deliveries (
@@ -79,17 +79,17 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
             connection.execute(f"PRAGMA {pragma}")
-    except sqlite3.Error:  # no database, or one that can't be written
+    except sqlite3.Error:  # no database, or not writable
         connection.close()
         raise
     return connection
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables, or take over what older ones hold; many may do so at once.
+    """Create the tables, or migrate older ones; several processes may do so at once.
 
     Raises:
-        Rejected: a newer release has made them.
+        Rejected: a newer release made them.
         sqlite3.Error: it can't be done.
     """
     if _is_done(connection):
@@ -108,7 +108,7 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 
 def continue_after(connection: sqlite3.Connection, seq: int) -> bool:
-    """Give only positions after `seq` from now on; returns whether that changes anything."""
+    """Give only positions after `seq` from now on; return whether that changes anything."""
     connection.execute("BEGIN IMMEDIATE")
     last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'")
     behind = (last.fetchone() or (0,))[0] < seq
@@ -131,44 +131,40 @@ def _is_done(connection: sqlite3.Connection) -> bool:
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:
-    """As `executescript`, which would commit what has begun."""
+    """Run a script in the present transaction, which `executescript` would commit."""
     for statement in script.split(";"):
         connection.execute(statement)
 
 
-# ── Statements for many rows at once ────────────────────────────────────────────────────────────
-
 T = TypeVar("T")
 
 MOST_ROWS = 32
-"""Rows of one statement; for each number up to it there is one to prepare and keep."""
+"""Rows of one statement; each number up to it has a statement to prepare and cache."""
 
 
 def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """As many at a time as one statement takes."""
+    """Return the rows in parts that fit into one statement."""
     for begin in range(0, len(values), MOST_ROWS):
         yield values[begin : begin + MOST_ROWS]
 
 
 @cache
 def many(sql: str, columns: int, rows: int) -> str:
-    """A statement with places for so many values."""
+    """Return a statement with placeholders for so many values."""
     row = f"({', '.join('?' * columns)})"
     return sql + ", ".join([row] * rows)
 
-
-# ── SQLite's checkpoints, taken off the way of those who wait for a commit ──────────────────────
 
 PAGE = 4096
 EVERY = 1000 * PAGE
 """Bytes of log after which the other thread moves them."""
 
 AT_MOST = 8000
-"""Pages of log after which who commits moves the rest, and the log begins anew."""
+"""Pages of log after which the committing thread moves the rest, and the log begins anew."""
 
 
 class Checkpoints:
-    """Moves the log into the file whenever enough was written."""
+    """Moves the log into the file in a thread of its own, out of the way of commits."""
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
@@ -179,14 +175,14 @@ class Checkpoints:
         self._thread.start()
 
     def wrote(self, size: int) -> None:
-        """So many bytes were committed; called by the one thread that commits."""
+        """Count committed bytes; called by the one thread that commits."""
         self._written += size
         if self._written >= EVERY:
             self._written = 0
             self._due.set()
 
     def stop(self) -> None:
-        """End; what is left in the log is moved when the last connection closes."""
+        """Stop; what is left in the log is moved when the last connection closes."""
         self._ends = True
         self._due.set()
         self._thread.join()
@@ -198,18 +194,16 @@ class Checkpoints:
                 self._due.clear()
                 if self._ends:
                     return
-                # Full disks and the like are told to those who commit; here there is nobody.
+                # Full disks and the like are reported to committing callers; here nobody listens.
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-
-# ── Which deliveries are kept, by their keys: an index that follows behind ──────────────────────
 
 BULK = 16_384
 """Keys that are known by memory alone before the index takes them."""
 
 PORTIONS = 16
-"""In how many transactions it takes them, so that nobody waits for all of it."""
+"""Transactions over which the index takes them, so that nobody waits for all of it."""
 
 POSITION = """
 coalesce(
@@ -217,7 +211,7 @@ coalesce(
     (SELECT seq FROM work WHERE seq > (SELECT upto FROM indexed) AND key = :value)
 )
 """
-"""Where the delivery with this key is, for who only reads."""
+"""The position of the delivery with this key; for read-only connections."""
 
 _INDEX = """
 INSERT OR IGNORE INTO ids
@@ -227,27 +221,27 @@ WHERE seq > (SELECT upto FROM indexed) AND seq <= ? AND key >= ? AND key < ? ORD
 
 
 class Ids:
-    """What one writer knows of it. After a rollback it is to be made anew."""
+    """The index as one writer knows it; to be made anew after a rollback."""
 
     def __init__(self, connection: sqlite3.Connection, bulk: int = BULK) -> None:
-        """Read which keys the index does not have; inside a transaction."""
+        """Read the keys that the index does not have; inside a transaction."""
         self._connection = connection
         self._bulk = bulk
         (self._seen,) = connection.execute("SELECT upto FROM indexed").fetchone()
         self._newest: dict[bytes, int] = {}
         self._upto = 0
-        self._portion: int | None = None  # of those that are going into the index
+        self._portion: int | None = None  # those that are going into the index
 
     def find(self, keys: Sequence[bytes], last: int) -> dict[bytes, int]:
-        """Where those of these keys are that are kept; `last`: the last position given."""
-        if last > self._seen:  # at first, and where another process has kept some
+        """Return where keys are that are kept; `last` is the last position given."""
+        if last > self._seen:  # at first, and after another process kept some
             rows = self._connection.execute(
                 "SELECT key, seq FROM work WHERE seq > ? ORDER BY seq", (self._seen,)
             )
             self._newest.update(rows)
             self._seen = last
         found: dict[bytes, int] = {}
-        # Another process may have forgotten what this one remembers.
+        # Another process may have deleted what this one remembers.
         for some in chunks([self._newest[key] for key in keys if key in self._newest]):
             query = f"SELECT key, seq FROM work WHERE seq IN {many('', len(some), 1)}"
             found |= self._connection.execute(query, some).fetchall()
@@ -257,12 +251,12 @@ class Ids:
         return found
 
     def add(self, kept: Iterable[tuple[bytes, int]], last: int) -> None:
-        """These have been kept, up to the position `last`."""
+        """Add keys that were kept, up to the position `last`."""
         self._newest.update(kept)
         self._seen = last
 
     def forget(self, seqs: Sequence[int]) -> None:
-        """The deliveries at these positions are about to go."""
+        """Drop the deliveries at these positions, which are about to be deleted."""
         for some in chunks(seqs):
             query = f"SELECT key FROM work WHERE seq IN {many('', len(some), 1)}"
             keys = [key for (key,) in self._connection.execute(query, some)]
@@ -272,7 +266,7 @@ class Ids:
                 self._newest.pop(key, None)
 
     def index_some(self) -> None:
-        """Let the index take a portion, once there are enough."""
+        """Move a portion into the index once there are enough."""
         if self._portion is None:
             if len(self._newest) < self._bulk:
                 return
