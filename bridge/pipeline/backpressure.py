@@ -1,8 +1,8 @@
-"""Who decides gives way to who keeps, where one process does both and webhooks come in masses.
+"""Backpressure: throttle decisions while ingest is under load, if one process does both.
 
-A sender waits for its answer, a decision waits for nobody: so while very many webhooks arrive,
-most of the time is theirs. What is put off is on disk, and is decided when they grow fewer; a
-part of the time goes to deciding in any case.
+A sender waits for its answer, a decision waits for nobody. While very many webhooks arrive, ingest
+gets most of the time. What is put off is on disk and is decided later; some of the time goes to
+decisions in any case.
 """
 
 import asyncio
@@ -12,20 +12,20 @@ from collections.abc import Callable
 from bridge.pipeline.polling import Sleep
 
 MANY = 300.0
-"""Webhooks a second from which on the others have to wait; ten busy organisations send fewer."""
+"""Webhooks a second from which on decisions are throttled; ten busy organisations send fewer."""
 
 SHARE = 4.0
-"""Times as long as a batch took, for those who keep."""
+"""The pause after a batch, as a multiple of the time it took."""
 
 FEW = 16
-"""Deliveries of one batch then: a longer one holds the interpreter while senders wait."""
+"""Deliveries of one batch under load: a longer one blocks the interpreter while senders wait."""
 
 LONGEST = 0.5
 """Seconds of one pause at most."""
 
 
 class Way:
-    """Smaller batches, with pauses after them, as long as much is being kept.
+    """Smaller batches with pauses after them, while many webhooks are being kept.
 
     Args:
         kept: how many webhooks this process has kept since its start.
@@ -46,11 +46,11 @@ class Way:
         self._crowded = False
 
     def batch(self, most: int) -> int:
-        """How many deliveries to decide together."""
+        """Return how many deliveries to decide together."""
         return min(most, FEW) if self._crowded else most
 
     async def give(self, took: float) -> None:
-        """Pause after a batch that took so many seconds, if many have been kept meanwhile."""
+        """Pause after a batch that took so many seconds, if many were kept meanwhile."""
         now, count = self._clock(), self._kept()
         new, passed = count - self._count, now - self._at
         self._at, self._count = now, count

@@ -1,7 +1,7 @@
-"""A person's cancel, rung by rung; the body of a durable flow.
+"""A person's cancel, step by step; the body of a durable flow.
 
-What still waits with us is dropped; then what waits in the backend; a running build is
-cancelled where the backend can. Each rung says what it did in the deployment's history.
+Waiting deployments are dropped here; then waiting jobs in the backend; a running build is cancelled
+if the backend can. Each step is recorded in the deployment's history.
 """
 
 import asyncio
@@ -21,28 +21,28 @@ from bridge.ports.journal import Journal
 log = logging.getLogger(__name__)
 
 PAUSE = 0.5
-"""Seconds between two tries, and between two looks at one that is being asked for."""
+"""Seconds between two attempts, and between two looks at one that is being requested."""
 
 FAILURES = 3
-"""How often a fault of our own is tried again."""
+"""How often a bug of our own is retried."""
 
 MOST_OF_A_TITLE = 80
-"""Characters of a title that somebody else has given."""
+"""Characters of a title that somebody else chose."""
 
 LATE_LOOKS = 4
-"""How often to look for one before it counts as dropped: a backend may list it late."""
+"""How often to look for a job before it counts as dropped: a backend may list it late."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Meant:
-    """What shall stop: what came before the cancel for an app, or `only` one of it."""
+    """What to stop: an app's deployments from before the cancel, or only `only`."""
 
     app_id: str
     seq: int
     only: str | None = None
 
     def covers(self, deployment: Deployment) -> bool:
-        """Whether that one shall stop."""
+        """Return whether to stop that one."""
         older = deployment.app_id == self.app_id and deployment.seq < self.seq
         return older and self.only in (None, deployment.id)
 
@@ -66,12 +66,12 @@ class Canceller:
         self._sleep = sleep
 
     async def run(self, steps: Steps, id_: str) -> None:
-        """The flow; `id_` holds the cancelling delivery's seq and the app."""
+        """Run the flow; `id_` holds the cancelling delivery's seq and the app."""
         text, _, app_id = id_.partition(".")
         await self._drop(steps, _Meant(app_id, int(text)))
 
     async def run_one(self, steps: Steps, id_: str) -> None:
-        """The flow for one deployment; `id_` holds the cancelling delivery's seq and its id."""
+        """Run the flow for one deployment; `id_` holds the cancelling delivery's seq and its id."""
         text, _, one = id_.partition(".")
         await self._drop(steps, _Meant(app_of(one), int(text), one))
 
@@ -80,9 +80,9 @@ class Canceller:
         await steps.run("drop theirs", lambda: self._surely(self._drop_theirs, meant))
 
     async def _surely(self, work: Callable[[_Meant], Awaitable[None]], meant: _Meant) -> None:
-        """Do it again while our own journal is away: a cancel must not get lost.
+        """Repeat while our own journal is away: a cancel must not get lost.
 
-        Nor may a fault of our own end it without a word to whoever asked.
+        Nor may a bug of our own end it without a word to the person who asked.
         """
         failures = 0
         while failures < FAILURES:
@@ -90,27 +90,27 @@ class Canceller:
                 return await work(meant)
             except Unreachable as error:
                 log.warning("cancel waits", extra={"why": str(error)})
-            except Exception:  # a bug; what a cancel could not do is told, never left open
+            except Exception:  # a bug; what a cancel could not do is said, never left open
                 log.exception("a cancel failed inside", extra={"app": meant.app_id})
                 failures += 1
             await self._sleep(PAUSE)
         return await self._give_up(meant)
 
     async def _give_up(self, meant: _Meant) -> None:
-        """Say so on what goes on; whoever asked looks there."""
+        """Note it on open deployments, where the person who asked looks."""
         if (deployment := await self._going(meant)) is not None:
             why = "can't be cancelled: the bridge failed inside, its log says more"
             await self._journal.say(deployment.id, why)
 
     async def _drop_ours(self, meant: _Meant) -> None:
-        """Cancel what waits with us, and mark the rest: it is never asked for again."""
+        """Cancel waiting deployments, and mark the rest: they are never requested again."""
         await self._journal.cancel(meant.app_id, meant.seq, meant.only)
 
     async def _drop_theirs(self, meant: _Meant) -> None:
         app = await self._journal.app(meant.app_id)
         while (deployment := await self._going(meant)) is not None and app is not None:
             if deployment.state is State.WAITING:
-                # It is being asked for just now. Where that fails, it waits with us again.
+                # It is being requested just now. If that fails, it waits here again.
                 await self._sleep(PAUSE)
                 await self._drop_ours(meant)
                 continue
@@ -126,14 +126,14 @@ class Canceller:
                 return
 
     async def _going(self, meant: _Meant) -> Deployment | None:
-        """The app's oldest deployment that goes on and is meant."""
+        """Return the app's oldest open deployment that is meant."""
         for deployment in await self._journal.open_deployments():
             if meant.covers(deployment):
                 return deployment
         return None
 
     async def _cancel(self, app: App, deployment: Deployment) -> None:
-        """Take it out of the backend's queue, or cancel its build."""
+        """Remove it from the backend's queue, or cancel its build."""
         backend = self._watchings.of(app).backend
         others: list[str] = []
         if deployment.state is not State.RUNNING:
@@ -141,7 +141,7 @@ class Canceller:
             await backend.drop_waiting(app)
         shown, ended = await self._shown(app, deployment)
         if ended:
-            return  # whoever follows it says how; what runs now is somebody else's
+            return  # its follower says how it ended; what runs now is somebody else's
         if not shown and deployment.state is not State.RUNNING:
             note = "dropped from the backend's queue"
             if others:
@@ -159,8 +159,8 @@ class Canceller:
     async def _interrupt(self, backend: KillsBuilds, app: App, deployment: Deployment) -> str:
         """Interrupt every Docker build on the app's host; return what that was.
 
-        Written down first, since the build may end before the answer is here. Whoever else
-        built there is told as well.
+        It is recorded first, since the build may end before the answer is here. The owners of the
+        other builds are told as well.
         """
         others = await self._also_building(app)
         await self._journal.mark_cancel(deployment.id, Cancel.INTERRUPTED)
@@ -178,7 +178,7 @@ class Canceller:
         return f"every Docker build on its host was interrupted, those of {labels} too"
 
     async def _also_building(self, app: App) -> list[Deployment]:
-        """Return the deployments of other apps of the same backend that build just now."""
+        """Return the deployments of other apps of the same backend that are building."""
         found = []
         for other in await self._journal.open_deployments():
             if other.state is State.RUNNING and other.app_id != app.id:
@@ -190,7 +190,7 @@ class Canceller:
     async def _shown(self, app: App, deployment: Deployment) -> tuple[bool, bool]:
         """Return whether the backend still has it, as a job or a record, and whether it ended.
 
-        Looks more than once, since a list may be late, and what has begun is not dropped.
+        It looks more than once, since a list may lag, and what has begun is not dropped.
         """
         watching = self._watchings.of(app)
         for left in reversed(range(LATE_LOOKS)):

@@ -1,8 +1,8 @@
-"""Step 2: a kept delivery → what it means → decisions → deployments asked for.
+"""Step 2: a kept delivery → what it means → decisions → requested deployments.
 
-Takes deliveries from the inbox in order, a batch at a time: finds their meaning and decides
-in a thread (pure), records the outcome in one transaction, starts the flows, and only then
-marks the deliveries done. A crash anywhere in between replays harmlessly.
+Takes deliveries from the inbox in order, a batch at a time: finds their meaning and decides in a
+thread (pure), records the outcome in one transaction, starts the flows, and only then marks the
+deliveries as done. A crash anywhere in between replays harmlessly.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ NOISE = Ignored | PullRequestOpened
 
 
 def tell(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> None:
-    """Say what each led to; of what a host sends though nobody wants it, to who wants it all."""
+    """Log what each delivery led to; unwanted events only at the debug level."""
     noise = {one.delivery.seq for one in meanings if isinstance(one.event, NOISE)}
     for outcome, end in outcomes:
         if outcome is not None:
@@ -48,15 +48,15 @@ def tell(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> None:
 
 
 def _tell_ignored(end: Finished, level: int) -> None:
-    """Say in the log that a delivery concerns nothing of ours."""
+    """Log that a delivery concerns nothing of ours."""
     with trace.about(end.id):
         log.log(level, "ignored", extra={"why": end.error})
 
 
 def _tell(outcome: Outcome) -> None:
-    """Say in the log what was decided: what deploys, or that nothing does.
+    """Log what was decided: what deploys, or that nothing does.
 
-    Each app that is left alone is named only to who wants it all.
+    Each app that is left alone is named only at the debug level.
     """
     with trace.about(outcome.delivery):
         if not any(one.deploy for one in outcome.decisions):
@@ -69,14 +69,12 @@ def _tell(outcome: Outcome) -> None:
                 log.log(level, "decided", extra={"app": one.app, "reason": str(one.reason)})
 
 
-# ── Step 2: a kept delivery → what it means → decisions → deployments asked for ─────────────────
-
 GIVEN_UP = "the bridge failed at it again and again, which is a bug; its log says more"
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to try.
+    """Timing of decisions.
 
     Attributes:
         batch: deliveries that are decided and recorded together.
@@ -84,7 +82,7 @@ class Patience:
         window: seconds in which the same push, brought by two hooks, deploys once.
         tries: how often a delivery is tried before it is parked as failed.
         first_pause: seconds before the second try; doubled each time.
-        resume: seconds between two looks whether every open deployment goes on.
+        resume: seconds between two checks that every open deployment goes on.
     """
 
     batch: int = 128
@@ -119,11 +117,11 @@ class Deliveries:
         """Take the parts.
 
         Args:
-            plan: says where what deliveries lead to is shown.
-            late: say where pull requests show what was pushed before they were opened.
+            plan: returns where the outcome of a delivery is shown.
+            late: returns where a pull request shows what was pushed before it was opened.
             views: finds the files that pushes do not list; None: they stay unknown.
-            owner: this process among those that share the stores.
-            way: gives way to those who keep, where this process does that as well.
+            owner: the name of this process among those that share the stores.
+            way: backpressure, if this process receives webhooks as well.
             apart: parses large bodies; None: they are parsed like small ones.
         """
         self._way = way
@@ -151,7 +149,7 @@ class Deliveries:
         self._again_at = math.inf
 
     def wake(self) -> None:
-        """Something was kept."""
+        """Wake the loop: something was kept."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -181,18 +179,18 @@ class Deliveries:
                     await self._wake.wait()
 
     async def close(self) -> None:
-        """End what goes on for deliveries that are not decided yet."""
+        """Stop background work for deliveries that are not decided yet."""
         await self._freshness.close()
 
     def _until_next_look(self) -> float:
-        """Return the seconds until a look: as ever, or when one comes again that was postponed."""
+        """Return the seconds until the next look, or until a postponed delivery is due."""
         left = self._again_at - self._clock()
-        if left <= 0:  # it has come
+        if left <= 0:  # it is due now
             self._again_at, left = math.inf, math.inf
         return min(left, self._patience.poll)
 
     async def resume(self) -> None:
-        """See to it that every deployment that has not ended has a flow that goes on."""
+        """Make sure that every open deployment has a flow that goes on."""
         going = {one.id: one for one in await self._journal.open_deployments()}
         for id_ in await self._starting.resume(going.values()):
             log.error("a deployment is given up", extra={"deployment": id_, "why": GIVEN_UP})
@@ -200,7 +198,7 @@ class Deliveries:
             await self._journal.move(id_, State.UNKNOWN if may_run else State.FAILED, GIVEN_UP)
 
     async def drain(self, *, until: float = math.inf) -> None:
-        """Decide all that is due; begin nothing after `until`, by the monotonic clock."""
+        """Decide everything that is due; begin nothing after `until`, by the monotonic clock."""
         while time.monotonic() < until:
             if not (batch := await self._inbox.due(self._clock(), self._at_once())):
                 return
@@ -223,8 +221,8 @@ class Deliveries:
             again = [one.due_at for one in finished if one.state is DeliveryState.KEPT]
             self._again_at = min([self._again_at, *again])
         except Unreachable:
-            raise  # our own stores are away: nobody's fault among these, so all of them wait
-        except Exception as error:  # a bug, or what no answer foresaw: it is one delivery's fault
+            raise  # our own stores are away: no delivery's fault, so all of them wait
+        except Exception as error:  # a bug, or an unexpected answer: it is one delivery's fault
             if len(batch) > 1:
                 why = {"count": len(batch), "why": type(error).__name__}
                 log.warning("deliveries can't be decided together; each is tried alone", extra=why)
@@ -258,7 +256,7 @@ class Deliveries:
     async def _with_known_apps(
         self, meanings: Sequence[Meaning]
     ) -> tuple[list[Meaning], list[Finished]]:
-        """Those that can be decided now, and those that wait until the apps are read again."""
+        """Return what can be decided now, and what waits until the apps are read again."""
         ready: list[Meaning] = []
         postponed: list[Finished] = []
         for meaning in meanings:
@@ -276,13 +274,13 @@ class Deliveries:
         return ready, postponed
 
     def _knows(self, event: Event) -> bool:
-        """Whether an app is known for it; what needs none is known, too."""
+        """Return whether a delivery's apps are known, or it needs none."""
         if isinstance(event, RefPushed):
             return bool(self._catalog.of(event.repository))
         return not isinstance(event, Asked) or self._catalog.get(event.target) is not None
 
     def _again(self, delivery: Delivery, error: Exception) -> Finished:
-        """Another try later, or parked when there were enough."""
+        """Postpone a delivery, or park it after enough attempts."""
         attempts = delivery.attempts + 1
         why = str(error) if isinstance(error, BridgeError) else type(error).__name__
         if attempts >= self._patience.tries:

@@ -1,7 +1,7 @@
-"""Step 3: one deployment: ask → follow → end. The body of a durable flow.
+"""Step 3: one deployment: request → follow → end. The body of a durable flow.
 
-A step that was under way when the process died runs again, so each of them first looks at
-what is so already: in the journal, then at the backend (adopt before create).
+A step that was running when the process died runs again, so each of them first looks at what is
+there already: in the journal, then at the backend (adopt before create).
 """
 
 import asyncio
@@ -32,12 +32,12 @@ ADOPTED = "the backend had accepted it already"
 
 @dataclass(slots=True)
 class _Attempt:
-    """How the asking goes.
+    """The state of one request.
 
     Attributes:
-        may_be_there: it may have been asked already, so look before asking. True at first,
-            because an intent found in the journal may be from before a crash, or from before
-            the journal itself could not be written.
+        may_be_there: it may have been made already, so look before requesting. True at first,
+            because an intent found in the journal may be from before a crash, or from before the
+            journal itself could not be written.
     """
 
     pause: float
@@ -46,7 +46,7 @@ class _Attempt:
 
 
 class Asker:
-    """Asks backends for deployments, each once."""
+    """Requests deployments from backends, each once."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Asker:
             try:
                 await self._ask_once(deployment, attempt)
             except Unreachable as error:
-                if error.service == JOURNAL:  # the flow waits for it; it is not the backend
+                if error.service == JOURNAL:  # the workflow engine's database, not the backend
                     raise
                 await self._wait_for_backend(id_, error, attempt)
             except Unanswered as error:
@@ -96,7 +96,7 @@ class Asker:
         return deployment
 
     async def _ask_once(self, deployment: Deployment, attempt: _Attempt) -> None:
-        """Make one move: write down the intent, look for an earlier ask, or ask."""
+        """Make one move: record the intent, look for an earlier request, or request."""
         app = await self._ending.app_of(deployment)
         if deployment.intent_at is None:
             attempt.may_be_there = False
@@ -107,10 +107,10 @@ class Asker:
             await self._ask_now(deployment, app, attempt)
 
     async def _intend(self, deployment: Deployment, app: App) -> None:
-        """Write down that we are about to ask, and what was there before.
+        """Record that a request is about to be made, and what was there before.
 
-        A record that bears our token shows that the journal has forgotten an earlier ask, as
-        a copy of it that was restored has.
+        A record with our token shows that the journal has forgotten an earlier request, as a
+        restored copy does.
         """
         records = await self._backend(app).deployments(app)
         ours = next((one for one in records if marked(deployment, seen(one))), None)
@@ -127,13 +127,13 @@ class Asker:
             attempt.may_be_there = False
             raise
         log.info("deployment asked for", extra={"app": deployment.app, "deployment": deployment.id})
-        # The answer may come later than the end of what it has begun.
+        # The answer may arrive after the build has ended.
         await self._accepted(deployment.id, "the backend accepted it", at)
 
     async def _accepted(self, id_: str, note: str, at: float) -> None:
-        """Write down that the backend has it, asked for `at`, however long the journal is away.
+        """Record that the backend has accepted it at `at`, however long the journal is away.
 
-        We know it now; who had to find it out again might not see it, and would ask again.
+        Only this moment knows: a later look might not find it, and would request it again.
         """
         while True:
             try:
@@ -144,24 +144,24 @@ class Asker:
             else:
                 return
 
-    # ── what may have been asked already ──────────────────────────────────
+    # ── what may have been requested already ─────────────────────────────
 
     async def _look_for_it(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
-        """Adopt what the backend has; where it has nothing, wait for a turn as at first."""
+        """Adopt what the backend has; if it has nothing, wait for a turn as at first."""
         look = await self._found(deployment, app, doubt=attempt.unanswered > 0)
         if look.present:
-            # It may have ended by now, so the moment of asking is the intent's, not this one.
+            # It may have ended by now, so the time of the request is the intent's, not the present.
             await self._accepted(deployment.id, ADOPTED, deployment.intent_at or self._clock())
         elif look.doubtful:
             await self._ending.doubtful(deployment, look.doubtful)
         elif attempt.unanswered and not await self._may_ask_again(deployment, app, attempt):
             return
         else:
-            # Nothing was asked: a cancel or a newer push may still come first.
+            # Nothing was requested: a cancel or a newer push may still come first.
             await self._journal.withdraw(deployment.id)
 
     async def _found(self, deployment: Deployment, app: App, *, doubt: bool) -> Look:
-        """Look for a while, since lists may be late; what surely is ours ends the looking."""
+        """Look for a while, since lists may lag; stop at what is surely ours."""
         watching = self._watchings.of(app)
         until = self._clock() + self._pace.adopt
         while True:
@@ -172,7 +172,8 @@ class Asker:
             await self._sleep(self._pace.look)
 
     async def _may_ask_again(self, deployment: Deployment, app: App, attempt: _Attempt) -> bool:
-        """After a silence, and where nothing shows: once, if the backend shows what waits."""
+        """After a request without an answer and without a trace, decide whether to request once
+        more."""
         if attempt.unanswered > 1:
             why = "the backend was asked twice and never answered; it shows no such deployment"
         elif not await self._watchings.of(app).tells_queue():
@@ -186,7 +187,7 @@ class Asker:
 
     async def _wait_for_backend(self, id_: str, error: Unreachable, attempt: _Attempt) -> None:
         if not attempt.may_be_there:
-            # Nothing was asked, so a newer push may take this one's place meanwhile.
+            # Nothing was requested, so a newer push may supersede this one meanwhile.
             await self._journal.withdraw(id_)
         self._watchings.troubled(error.service)
         await self._journal.say(id_, f"waits for the backend: {error}")
@@ -198,19 +199,19 @@ class Asker:
 
 
 async def _send(backend: Backend, deployment: Deployment, app: App) -> None:
-    """Ask the backend for a deployment, with the token by which we find it again."""
+    """Request the deployment, with the token by which it is found again."""
     ask = backend.redeploy if deployment.action is Action.REDEPLOY else backend.deploy
     await ask(app, title=title_of(deployment), description=description_of(deployment))
 
 
-# ── Step 3, its second half: an accepted deployment → its real end, or back to waiting ──────────
+# ── following ────────────────────────────────────────────────────────────────────────────────────
 
 BACK = {
     State.ASKED: "the backend answers again and shows no sign of it yet",
     State.QUEUED: "the backend answers again",
     State.RUNNING: "the backend answers again",
 }
-"""What is said in place of a trouble that is over; what the backend shows then follows."""
+"""The note after a trouble is over; what the backend shows follows it."""
 
 
 class Follower:
@@ -281,7 +282,7 @@ class Follower:
             await self._sleep(pause)
 
     async def _show(self, deployment: Deployment, app: App, look: Look) -> bool:
-        """Write down where it stands; True when that is news."""
+        """Record how it stands; return whether that is news."""
         if look.record is not None and look.record.status is not Progress.RUNNING:
             await self._ending.of_record(deployment, app, look.record)
             return True
@@ -336,7 +337,7 @@ class Follower:
             await self._ending.untold(deployment, why)
 
 
-# ── Step 3: one deployment: ask → follow → end. The body of a durable flow ──────────────────────
+# ── the flow ─────────────────────────────────────────────────────────────────────────────────────
 
 
 class Deployer:
@@ -356,8 +357,8 @@ class Deployer:
         """Take the parts.
 
         Args:
-            changed: called when a deployment has come to an end.
-            troubled: see `watching.Troubled`.
+            changed: called when a deployment has ended.
+            troubled: see `polling.Troubled`.
         """
         self._journal = journal
         self._pace = pace or Pace()
@@ -371,7 +372,7 @@ class Deployer:
         self._follower = Follower(*parts, sleep=sleep)
 
     async def run(self, steps: Steps, id_: str) -> None:
-        """Run the flow: what is asked stays asked, whatever happens in between."""
+        """Run the flow: a request is never repeated, whatever happens in between."""
         await steps.run("ask", lambda: self._surely(self.ask, id_))
         await steps.run("follow", lambda: self._surely(self.follow, id_))
 
@@ -380,7 +381,7 @@ class Deployer:
         await self._asker.ask(id_)
 
     async def follow(self, id_: str) -> None:
-        """Follow an accepted deployment to its end, and ask again for one that was lost."""
+        """Follow an accepted deployment to its end, and request a lost one again."""
         while (deployment := await self._journal.deployment(id_)) is not None:
             if deployment.final:
                 return
@@ -390,13 +391,13 @@ class Deployer:
                 await self._follower.follow(id_)
 
     async def _surely(self, work: Callable[[str], Awaitable[None]], id_: str) -> None:
-        """Do it again where it fails: each try starts from what the journal and backend show."""
+        """Repeat what fails: each attempt starts from what the journal and the backend show."""
         failures, done = 0, False
         while not done:
             try:
                 await work(id_)
                 done = True
-            except Unreachable as error:  # our own journal: it comes back, or all is lost anyway
+            except Unreachable as error:  # our own journal: nothing can be done until it is back
                 log.warning("deployment waits", extra={"deployment": id_, "why": str(error)})
             except Exception as error:  # a bug; a deployment must end, and say how
                 log.exception("deployment failed inside", extra={"deployment": id_})

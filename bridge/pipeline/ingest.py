@@ -1,7 +1,8 @@
 """Step 1: bytes → authentic, new, kept → answered.
 
-The hot path. It reads headers, checks the signature over the raw bytes, leaves out what is
-known already and keeps the rest; what a delivery means is found later, from disk.
+The hot path. It reads headers, checks the signature over the raw bytes, drops known deliveries and
+keeps the rest. What a delivery means is found later, from disk. Counts of refused webhooks are
+stored in the background.
 """
 
 import asyncio
@@ -19,22 +20,22 @@ from bridge.ports.inbox import Inbox, Kept, NewDelivery
 from bridge.ports.journal import Refusals
 
 AT_ONCE = 256 * 1024
-"""Bytes of body up to which it is digested at once; above, that would hold the loop."""
+"""Bytes of body that are hashed at once; more would block the event loop."""
 
 NAMELESS_WINDOW = 300.0
-"""Seconds in which the same nameless body is taken for one delivery (GitLab before 17.4)."""
+"""Seconds in which the same body without an id counts as one delivery (GitLab before 17.4)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the sender is told."""
+    """The answer to the sender."""
 
     delivery: str
     duplicate: bool
 
 
 Keeping = tuple[str, asyncio.Future[Kept]]
-"""The id of a delivery, and what is done once it is on disk."""
+"""The id of a delivery, and what to call once it is on disk."""
 
 
 class Ingest:
@@ -56,12 +57,12 @@ class Ingest:
             raise NotFound(f"{host} is not served here: no secret is set for it")
         envelope = served.open(headers, self._clock())
         if envelope.event == FOUND_EVENT:
-            # The name is no part of what is signed, and such a body speaks for any host.
+            # The event's name is not signed, and such a body speaks for any host.
             raise Rejected(f"the event {FOUND_EVENT} is the bridge's own, no host sends it")
         return envelope
 
     async def take(self, host: str, envelope: Envelope, body: Body) -> Receipt:
-        """Check and keep a delivery; returns once it is on disk.
+        """Check and keep a delivery; return once it is on disk.
 
         Raises:
             BadSignature: the body is not what was signed.
@@ -78,7 +79,7 @@ class Ingest:
         return receipt(id_, kept)
 
     def put(self, host: str, envelope: Envelope, body: Body) -> Keeping:
-        """As `take`, but of a small body, and without waiting for the disk.
+        """Check and keep a small body without waiting for the disk.
 
         Raises:
             BadSignature: the body is not what was signed.
@@ -97,24 +98,22 @@ class Ingest:
 
 
 def receipt(delivery: str, kept: Kept) -> Receipt:
-    """What the sender is told of a delivery that is kept."""
+    """Return the answer for a delivery that is kept."""
     return Receipt(kept.id or delivery, kept.duplicate)
 
 
 def _nameless(envelope: Envelope, body: Body, now: float) -> str:
-    """An id for a delivery whose sender gives none.
+    """Return an id for a delivery whose sender gives none.
 
-    Two hooks can bring the same push under one event id, in different bodies; without even
-    that, equal bodies are one delivery only for some minutes, since a ref that is pushed
-    forth, back and forth again sends equal bodies too. The journal tells those apart.
+    Two hooks can bring the same push under one event id, in different bodies. Without any id, equal
+    bodies are one delivery only for some minutes, since a ref that is pushed back and forth sends
+    equal bodies too. The journal tells those apart.
     """
     event_id = envelope.headers.get("x-gitlab-event-uuid") or str(int(now // NAMELESS_WINDOW))
     digest = hashlib.sha256(event_id.encode() + b"\0")
     digest.update(body)
     return digest.hexdigest()[:32]
 
-
-# ── Stores counts of refused webhooks in the background ─────────────────────────────────────────
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +135,7 @@ class RefusalLog:
         self._told = False
 
     def note(self, reason: str, why: str, path: str, headers: Mapping[str, str], peer: str) -> None:
-        """Count a refused webhook; never waits."""
+        """Count a refused webhook; never wait."""
         self._counts.add(refused_webhook(reason, why, path, headers, peer, self._clock()))
         self._some.set()
 
@@ -148,7 +147,7 @@ class RefusalLog:
             await self.flush()
 
     async def flush(self) -> None:
-        """Store the counts; those that can't be stored are tried again with the next."""
+        """Store the counts; those that can't be stored are retried with the next."""
         self._some.clear()
         if not self._counts:
             return

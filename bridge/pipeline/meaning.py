@@ -1,4 +1,8 @@
-"""What a kept delivery means, and the deployment that it wishes for. Pure."""
+"""What kept deliveries mean, and the deployment that each requests.
+
+Large bodies may kill the process that reads them, so their attempts are recorded before they are
+made.
+"""
 
 import asyncio
 import re
@@ -36,7 +40,7 @@ class Meaning:
 
 
 def read(delivery: Delivery, hosts: Mapping[str, GitHost]) -> Meaning | str:
-    """What a delivery means, or in words why that can't be said."""
+    """Return what a delivery means, or in words why that can't be said."""
     try:
         body = delivery.body
     except Rejected as error:
@@ -57,7 +61,7 @@ def read(delivery: Delivery, hosts: Mapping[str, GitHost]) -> Meaning | str:
 
 
 def trigger_of(meaning: Meaning) -> str:
-    """What the deployments of a push are caused by, for people."""
+    """Return the cause of a push's deployments, for people."""
     assert isinstance(meaning.event, RefPushed)
     kind = "tag" if meaning.event.ref.kind is RefKind.TAG else "push"
     if meaning.event.found:
@@ -66,12 +70,12 @@ def trigger_of(meaning: Meaning) -> str:
 
 
 def author_of(push: RefPushed) -> str:
-    """Who a push is by, for people: the author of its newest commit, else who pushed."""
+    """Return who a push is by, for people: the author of its newest commit, else who pushed."""
     return (push.commit.author if push.commit else "") or push.pusher
 
 
 def about(event: Event) -> About | None:
-    """What an event is about, for people; None where it is of no repository."""
+    """Return what an event is about, for people; None if it is of no repository."""
     if isinstance(event, RefPushed):
         commit = event.commit.sha if event.commit else event.after
         return About(event.repository.name, str(event.ref), commit, author_of(event))
@@ -89,7 +93,7 @@ def wished(
     now: float,
     push: RefPushed | None = None,
 ) -> Deployment:
-    """The deployment that a delivery wishes for an app, before anything was done for it.
+    """Return the deployment that a delivery requests for an app, before anything was done for it.
 
     Args:
         trigger: "push", "tag", or who asked.
@@ -117,33 +121,32 @@ def wished(
     )
 
 
-# ── Attempts that are written down before they are made, for deliveries that may kill the process
-
 MOST_UNFINISHED = 3
 """Attempts in a row that may end with the process; then a large delivery is parked."""
 
 MOST_OF_SMALL = 20
-"""The same for others. What they need is little, so the process most likely died of something
-else, again and again, and their push must not be lost for that."""
+"""The same for others. They need little, so the process most likely died of something else, again
+and again, and their push must not be lost for that."""
 
 _NOTE = "attempt {number} of {most} has begun and has not ended"
 _NUMBER = re.compile(r"attempt (\d+) of \d+ has begun and has not ended").fullmatch
 
 
 class Attempts:
-    """Says which deliveries are tried together, and records what is risky beforehand."""
+    """Decides which deliveries are tried together, and records risky attempts beforehand."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._found_at_start: int | None = None
 
     async def look(self) -> None:
-        """Take all that is there now for suspects; what comes later is none unless it is large."""
+        """Treat everything that is there now as suspect; later deliveries are only if they are
+        large."""
         newest = await self._inbox.newest(1)
         self._found_at_start = newest[0].seq if newest else 0
 
     async def begin(self, batch: Sequence[Delivery]) -> list[Delivery]:
-        """Record what is risky, and park what has killed the process too often.
+        """Record risky attempts, and park what has killed the process too often.
 
         Returns:
             Those that are still to be tried.
@@ -161,7 +164,7 @@ class Attempts:
         return left
 
     def apart(self, batch: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
-        """Yield what is tried together, in order: each that is suspect by itself is alone."""
+        """Yield what is tried together, in order: each suspect delivery is alone."""
         together: list[Delivery] = []
         for one in batch:
             if is_heavy(one) or unfinished(one):
@@ -180,7 +183,7 @@ class Attempts:
 
 
 def is_heavy(delivery: Delivery) -> bool:
-    """Whether reading the body may take much."""
+    """Return whether reading the body may take much memory or time."""
     return delivery.size > APART
 
 
@@ -190,7 +193,7 @@ def most_unfinished(delivery: Delivery) -> int:
 
 
 def unfinished(delivery: Delivery) -> int:
-    """How many attempts in a row have begun, the last ones, and have not ended."""
+    """Return how many attempts in a row have begun and not ended."""
     found = _NUMBER(delivery.error or "")
     return int(found[1]) if found else 0
 
@@ -206,10 +209,8 @@ def _parked(delivery: Delivery) -> Finished:
     )
 
 
-# ── What a batch of deliveries means, replays as well ───────────────────────────────────────────
-
 LONGEST_NUMBER = 20
-"""Digits of a delivery's number; more name none that there is."""
+"""Digits of a delivery's number; a longer one names no delivery."""
 
 
 class Reading:
@@ -224,7 +225,7 @@ class Reading:
         self._apart = apart
 
     async def meanings(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
-        """What each delivery means, or why that can't be said."""
+        """Return what each delivery means, or why that can't be said."""
         heavy = {one.seq: await self._heavy(one) for one in batch if self._is_heavy(one)}
         light = [one for one in batch if one.seq not in heavy]
         read_ = await asyncio.to_thread(lambda: [read(one, self._hosts) for one in light])
@@ -243,7 +244,7 @@ class Reading:
         )
 
     async def _heavy(self, delivery: Delivery) -> Meaning | str:
-        """What a delivery with a large body means, as `read`."""
+        """Return what a delivery with a large body means, as `read`."""
         assert self._apart is not None
         assert delivery.stored is not None
         try:

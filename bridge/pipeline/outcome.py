@@ -1,7 +1,7 @@
 """How a deployment ends, or why it waits again: by what the backend's record says, or lacks.
 
-Nothing is claimed that the backend does not tell: an end that can't be known is `unknown`,
-with what is known about it.
+Nothing is claimed that the backend does not tell: an end that can't be known is `unknown`, with
+what is known about it.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ class Pace:
 
     Attributes:
         look, look_at_most: between two looks at a running deployment; it grows in between.
-        adopt: how long to look for a deployment that may have been asked for already,
-            since a backend may list it late.
+        adopt: how long to look for a deployment that may have been requested already, since a
+            backend may list it late.
         settle: how long after the end to wait for the deployed commit, which comes later.
-        lost: how long the backend may show neither job nor record of an accepted deployment,
-            where it can have lost it.
-        untold: the same where nothing explains that, or where it does not list its queue.
-        unclosed: how long it may show an open record while it works on nothing of the app.
+        lost: how long an accepted deployment may be missing from the backend's lists, if the
+            backend can have lost it.
+        untold: the same without such a cause, or if the backend does not list its queue.
+        unclosed: how long a record may be open while the backend works on nothing of the app.
         long: how long a build may take before that is said.
-        retry, retry_at_most: between two tries while the backend is away; it grows.
-        failures: how often a fault of our own is tried again before its outcome is unknown.
+        retry, retry_at_most: between two attempts while the backend is away; it grows.
+        failures: how often a bug of our own is retried before the outcome is unknown.
     """
 
     look: float = 0.25
@@ -53,16 +53,14 @@ class Pace:
     failures: int = 5
 
 
-# ── How a deployment ends, or why it waits again: by what the backend's record says, or lacks ───
-
 log = logging.getLogger(__name__)
 
 MOST_LOST = 2
-"""How often one is asked for again where it never began."""
+"""How often a deployment that never began is requested again."""
 
 MOST_INTERRUPTED = 1
-"""How often one is asked for again where its build was interrupted: it may be the very build
-that brings the backend down."""
+"""How often a deployment whose build was interrupted is requested again: that build may be what
+brings the backend down."""
 
 CLOSING = "Error occurred ❌"
 """How Dokploy ends the log of each failed deployment."""
@@ -72,7 +70,7 @@ LOST = "the backend has lost it before it began, as a restart does"
 
 
 class Ending:
-    """Writes down ends."""
+    """Records ends."""
 
     def __init__(
         self,
@@ -84,7 +82,7 @@ class Ending:
         changed: Wake = lambda: None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """Take the parts; `changed` is called when a deployment has come to an end."""
+        """Take the parts; `changed` is called when a deployment has ended."""
         self._watchings = watchings
         self._journal = journal
         self._clock = clock
@@ -93,14 +91,14 @@ class Ending:
         self._sleep = sleep
 
     async def app_of(self, deployment: Deployment) -> App:
-        """Return the app of a deployment, also when it is gone from the backend by now."""
+        """Return the app of a deployment, also if it is gone from the backend."""
         app = await self._journal.app(deployment.app_id)
         if app is None:
             raise NotFound(f"app {deployment.app_id} is not in the journal")
         return app
 
     async def end(self, id_: str, state: State, note: str, **facts: object) -> None:
-        """Write down the end, if it has not ended before."""
+        """Record the end, unless it has ended before."""
         facts.setdefault("finished_at", self._clock())
         self._ended(await self._journal.move(id_, state, note, **facts))
 
@@ -110,7 +108,7 @@ class Ending:
             log.info("deployment ended", extra=fields)
             self._changed()
 
-    # ── by the backend's record ───────────────────────────────────────────
+    # ── with a record ─────────────────────────────────────────────────────
 
     async def of_record(self, deployment: Deployment, app: App, record: BackendDeployment) -> None:
         """End it as its record has ended."""
@@ -134,7 +132,7 @@ class Ending:
         record: BackendDeployment,
         facts: dict[str, object],
     ) -> None:
-        """By a person, or by a restart of the backend, which gives it no time of its end."""
+        """End or repeat a cancelled one: a person did it, or a restart, which sets no end time."""
         if record.finished_at is not None:
             await self.end(deployment.id, State.CANCELLED, "the backend cancelled it", **facts)
             return
@@ -183,13 +181,13 @@ class Ending:
         except BridgeError as error:
             words = record.error or f"the build failed; its log can't be read: {error}"
             return await asyncio.to_thread(without_a_log, words)
-        # In a thread, since no line that a build prints may hold up the others.
+        # In a thread, since no line that a build prints may block the others.
         return await asyncio.to_thread(failure_in, log_, record.error)
 
     # ── without a record that tells ───────────────────────────────────────
 
     async def lost(self, deployment: Deployment) -> None:
-        """Have it asked for again: it never began, so nothing is built twice."""
+        """Have it requested again: it never began, so nothing is built twice."""
         if deployment.asked_again < MOST_LOST:
             await self._take_back(deployment, LOST)
         else:
@@ -197,7 +195,7 @@ class Ending:
             await self.untold(deployment, f"the backend has accepted and lost it {times} times")
 
     async def dropped(self, deployment: Deployment) -> None:
-        """End what somebody has taken out of the backend's queue, and obey."""
+        """End what somebody has removed from the backend's queue; do not request it again."""
         note = (
             "it was taken out of the backend's queue there: the backend was not restarted"
             " meanwhile, so somebody has emptied the queue or removed the app"
@@ -205,11 +203,11 @@ class Ending:
         await self.end(deployment.id, State.CANCELLED, note)
 
     async def untold(self, deployment: Deployment, why: str) -> None:
-        """End what was accepted and may have run, where the backend does not tell."""
+        """End what was accepted and may have run, if the backend does not tell."""
         await self.end(deployment.id, State.UNKNOWN, f"accepted, outcome unknown: {why}")
 
     async def unclosed(self, deployment: Deployment, app: App, record: BackendDeployment) -> None:
-        """End what the backend has open and works on no more; only its log may say how it went."""
+        """End an open record that the backend no longer works on; only its log may tell more."""
         try:
             tail = await self._backend(app).log_tail(record, LOG_LINES)
         except BridgeError:  # what is known is told without it
@@ -233,7 +231,7 @@ class Ending:
         """End it by records of which any may be its own: claim only what holds for each.
 
         Args:
-            records: ended since it was asked for, newest first.
+            records: ended since it was requested, newest first.
             certain: it surely ran, so a single record is its own.
         """
         newest = records[0]
@@ -275,7 +273,7 @@ def _failed_with(record: BackendDeployment, commit: str | None) -> bool:
 async def _read_again(backend: Backend, app: App) -> list[BackendDeployment]:
     try:
         return await backend.deployments(app)
-    except BridgeError:  # it is done all the same; only the commit stays untold
+    except BridgeError:  # it is done all the same; only the commit stays unknown
         return []
 
 
@@ -298,7 +296,7 @@ def _what_was_deployed(deployment: Deployment, record: BackendDeployment) -> str
 
 
 def _what_the_log_says(tail: str, failure: Failure) -> str:
-    """Tell what the log of a record that stays open says of its build (facts.md)."""
+    """Return what the log of an open record says of its build (facts.md)."""
     if not tail.strip():
         return "its log is empty, as after it was cleared during the build"
     if "Failed query: update" in tail and "params: done" in tail:

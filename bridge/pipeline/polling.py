@@ -1,8 +1,8 @@
-"""Look at what a backend shows of deployments, once for all that are followed.
+"""Poll what a backend shows of deployments, once for all that are followed.
 
-Five hundred deployments may be followed at once. The queue is one answer for all of them,
-so it is read at most so often and shared; and whoever still waits in it, or still runs and
-is known to, needs no look at its app's records. What remains is spaced out.
+Five hundred deployments may be followed at once. The queue is one answer for all of them, so it is
+read at a limited rate and shared. A deployment that waits in it, or is known to run, needs no look
+at its app's records. The remaining looks are spaced out.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from bridge.ports.clock import Clock
 
 Sleep = Callable[[float], Awaitable[None]]
 Pinned = Callable[[str], Awaitable[Container[str]]]
-"""The backend's ids that the deployments of an app are known by already."""
+"""Returns the backend's ids by which the deployments of an app are known already."""
 
 Troubled = Callable[[str], None]
-"""Is told the name of a backend that can't be reached, or that knows an app no more."""
+"""Called with the name of a backend that can't be reached, or that no longer knows an app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Look:
 
     Attributes:
         record, job: ours, as far as there is one.
-        doubtful: records that ended since we asked, newest first, which may be ours or not;
-            only where neither record nor job is shown.
-        idle: the queue has no job of the app, ours or another's; None where it is not told.
+        doubtful: records that ended since the request, newest first, which may be ours or not; only
+            if neither record nor job is shown.
+        idle: the queue has no job of the app, ours or another's; None if the queue is not told.
         survived: the queue has a job from before ours, so no restart has emptied it since.
     """
 
@@ -46,33 +46,33 @@ class Look:
 
     @property
     def present(self) -> bool:
-        """Whether the backend surely has it."""
+        """Return whether the backend surely has it."""
         return self.record is not None or self.job is not None
 
     @property
     def shown(self) -> Shown:
-        """The look as the watchdog takes it in."""
+        """Return the look in the form that `core.tracking` judges."""
         runs = self.record is not None and self.record.status is Progress.RUNNING
         return Shown(self.present, runs, self.idle, self.survived)
 
 
 MANY = 500
-"""Deployments followed at once from which a backend is asked at its slowest rate."""
+"""Deployments followed at once from which a backend is polled at its slowest rate."""
 
 LONGEST_GAP = 5.0
-"""Seconds between two readings of the queue in which a backend can't restart unseen."""
+"""Seconds between two readings of the queue in which a backend can't restart unnoticed."""
 
 
 class Watching:
-    """Looks at one backend on behalf of all deployments that are followed.
+    """Polls one backend on behalf of all deployments that are followed.
 
     Args:
         pinned: tells which records are known to be of other deployments.
-        quick, per_second: reads a second that are made at most while few are followed, and
-            while `MANY` are; in between in proportion. A second's worth may come at once.
+        quick, per_second: reads a second at most while few are followed, and while `MANY` are; in
+            between in proportion. A second's worth may come at once.
         queue_age: seconds that the queue may be old when few ask; it grows with their number.
-        record_age: seconds that the record of a running one may be old while its job is active;
-            it grows so that these looks are one a second at most.
+        record_age: seconds that the record of a running one may be old while its job is active; it
+            grows so that these looks are one a second at most.
     """
 
     def __init__(
@@ -108,12 +108,12 @@ class Watching:
         """When the records were last read on behalf of each."""
 
     def restarted(self) -> None:
-        """Take note that the backend was restarted since the last look, or may have been."""
+        """Note that the backend was restarted since the last look, or may have been."""
         self._watched_since, self._failed_at = None, self._clock()
 
     @contextmanager
     def following(self, id_: str) -> Iterator[None]:
-        """While a deployment is followed; the more there are, the older the queue may be."""
+        """Count a deployment as followed; the more there are, the older the queue may be."""
         self._followed[id_] = -1e9
         try:
             yield
@@ -122,11 +122,11 @@ class Watching:
 
     @property
     def watched_since(self) -> float:
-        """From then on every look has succeeded, none far behind the one before."""
+        """Since when every look has succeeded, none far behind the one before."""
         return self._clock() if self._watched_since is None else self._watched_since
 
     async def look(self, deployment: Deployment, app: App) -> Look:
-        """Return where a deployment stands, as of a moment ago."""
+        """Return how a deployment stands, as of a moment ago."""
         asked_at = deployment.asked_at or 0.0
         return await self._look_into(
             deployment,
@@ -138,7 +138,7 @@ class Watching:
         )
 
     async def look_now(self, deployment: Deployment, app: App, *, doubt: bool = False) -> Look:
-        """Return where a deployment stands this very moment.
+        """Return how a deployment stands at this very moment.
 
         Args:
             doubt: it may never have arrived.
@@ -190,27 +190,28 @@ class Watching:
         return Look(None, job, doubtful, idle, survived)
 
     def _by_its_clock(self, moment: float) -> float:
-        """A moment by the backend's clock, or one before: what came later is never left out."""
+        """Return a moment by the backend's clock, or an earlier one: what came later is never left
+        out."""
         if self._to_come(moment):
             return -math.inf
         ahead = self.backend.clock_ahead(moment) if isinstance(self.backend, TellsTime) else 0.0
         return moment + ahead
 
     def _to_come(self, moment: float) -> bool:
-        """Whether a process with another clock has written it, so that it tells nothing."""
+        """Return whether a process with another clock wrote the time, so that it tells nothing."""
         return moment > self._clock()
 
     async def _recent_queue(self, asked_at: float = 0.0) -> list[QueuedJob] | None:
         """Return the queue, read after `asked_at`: an older one says nothing of what came then.
 
-        A failure is as good for all as an answer is.
+        A failure counts for all callers as an answer does.
         """
         age = min(2.0, self._queue_age * (1 + len(self._followed) / 50))
         async with self._reading:
             if self._failure is not None and self._clock() - self._failure[0] < age:
                 raise self._failure[1]
             if self._clock() - self._queue_at >= age or self._queue_at <= asked_at:
-                self._take_turn()  # it comes at once, and the records a little later for it
+                self._take_turn()  # the job appears at once, its record a little later
                 await self._read_queue()
             return self._queue
 
@@ -243,7 +244,7 @@ class Watching:
         return records
 
     def _take_turn(self) -> float:
-        """Seconds until the next read is due."""
+        """Return the seconds until the next read is due."""
         now = self._clock()
         few = max(0.0, 1 - len(self._followed) / MANY)
         per_second = self._per_second + few * max(0.0, self._quick - self._per_second)
@@ -252,7 +253,7 @@ class Watching:
         return self._free_at - now
 
     def _known_to_run(self, deployment: Deployment) -> bool:
-        """Whether its record was seen running a while ago only; its job tells when it ends."""
+        """Return whether its record was seen running only a while ago; its job tells the end."""
         if deployment.state is not State.RUNNING or deployment.backend_id is None:
             return False
         looked_at = self._followed.get(deployment.id, -1e9)
@@ -260,7 +261,7 @@ class Watching:
 
 
 class Watchings:
-    """One `Watching` for each backend."""
+    """One `Watching` per backend."""
 
     def __init__(
         self,
@@ -281,7 +282,7 @@ class Watchings:
         }
 
     def of(self, app: App) -> Watching:
-        """That of an app's backend; raises Refused where it is configured no more."""
+        """Return that of an app's backend; raise Refused if it is no longer configured."""
         if (found := self._all.get(app.backend)) is None:
             why = f"no backend {app.backend!r} is configured any more"
             raise Refused(app.backend, why)
@@ -289,7 +290,7 @@ class Watchings:
 
 
 def seen(record: BackendDeployment) -> Seen:
-    """A record as far as finding ours needs it."""
+    """Return a record as far as finding ours needs it."""
     return Seen(
         id=record.id,
         text=f"{record.title} {record.description}",
@@ -300,7 +301,7 @@ def seen(record: BackendDeployment) -> Seen:
 
 
 def job_of(deployment: Deployment, jobs: Sequence[QueuedJob] | None) -> QueuedJob | None:
-    """Our job among those of the queue."""
+    """Return our job among those of the queue."""
     for job in jobs or ():
         if deployment.token in job.title or deployment.token in job.description:
             return job
