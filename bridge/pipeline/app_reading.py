@@ -1,4 +1,4 @@
-"""Reading apps from their backends into the journal."""
+"""Read apps from their backends into the journal, each in turn, and note backends in trouble."""
 
 import asyncio
 import json
@@ -14,14 +14,14 @@ from bridge.ports.clock import Clock
 from bridge.ports.journal import Apps, Notes
 
 ROUND = 240.0
-"""Seconds in which every app is read, so that one whose repository was changed is found within
-five minutes even if no listing tells of the change."""
+"""Seconds in which every app is read, so that one whose repository was changed is found within five
+minutes even if no listing tells of the change."""
 
 HOURLY = 1000
-"""Requests that a backend is asked at most in an hour in which nothing happens."""
+"""Requests that a backend gets at most in an hour in which nothing happens."""
 
 SPARED = 2
-"""Of these, those of one tick that the listing and the probes need."""
+"""Of these, requests of one tick that the listing and the probes need."""
 
 
 class Rota:
@@ -54,15 +54,15 @@ class Rota:
         return changed + others[:share]
 
     def note(self, listed: Mapping[str, str]) -> None:
-        """Remember how each app was listed, by id, once those that were due are kept."""
+        """Remember how each app was listed, by id, once those that were due are stored."""
         self._signals = dict(listed)
 
 
 def share_of(apps: int, every: float, per_request: int) -> int:
     """Return how many apps to read in turn at each tick.
 
-    That is as many as make the round in time, but no more than keep within the hour's requests
-    where a server answers one app at a time.
+    That is as many as complete the round in time, but no more than keep within the hour's requests
+    if a server answers one app at a time.
 
     Args:
         every: seconds between two ticks.
@@ -73,19 +73,17 @@ def share_of(apps: int, every: float, per_request: int) -> int:
     return min(for_the_round, requests * per_request)
 
 
-# ── Reading apps from their backends into the journal ───────────────────────────────────────────
-
 Known = Callable[[str], Collection[str]]
-"""The ids of a backend's apps as far as they are known."""
+"""Returns the ids of a backend's apps as far as they are known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a backend has said.
+    """What a backend said.
 
     Attributes:
-        asked: ids of the apps that it was asked about; those not `found` have gone.
-        listed: how each of all its apps is listed, by id, where it was asked which there are.
+        asked: ids of the apps that it was asked about; those not `found` are gone.
+        listed: how each of all its apps is listed, by id, if a listing was read.
         began: when it was asked.
     """
 
@@ -99,8 +97,8 @@ class Reading:
 class Reader:
     """Reads all apps of a backend, those whose turn it is, or single ones.
 
-    To read and to keep are two steps: the first raises what the backend raises, and the second
-    what our own journal raises.
+    Reading and storing are two steps: the first raises what the backend raises, the second what our
+    own journal raises.
     """
 
     def __init__(
@@ -122,11 +120,11 @@ class Reader:
         self._all_at: dict[str, float] = {}
         self._kept_at: dict[str, float] = {}
         self.read_at: dict[str, float] = {}
-        """By the id of an app, when the newest reading began that this process made of it."""
+        """By the id of an app, when this process's newest reading of it began."""
 
     @property
     def all_at(self) -> float:
-        """When the oldest of the newest readings began that were of all apps of a backend."""
+        """When the oldest of the newest readings of all apps of a backend began."""
         return min((self._all_at.get(name, -math.inf) for name in self._backends), default=math.inf)
 
     def reads(self, backend: str) -> bool:
@@ -140,7 +138,7 @@ class Reader:
     async def in_turn(self, name: str) -> Reading:
         """Read the apps that are new or may have changed, and those whose turn it is.
 
-        The first time, and where a backend can't read single apps, that is all of them.
+        The first time, and if a backend can't read single apps, that is all of them.
         """
         return await self._listed(name, whole=name not in self._all_at)
 
@@ -151,7 +149,7 @@ class Reader:
         return Reading(name, frozenset(app.id for app in apps), found, None, began)
 
     async def keep(self, reading: Reading) -> None:
-        """Write what was read into the journal, but for what a later reading has read by now."""
+        """Store what was read, except for what a later reading has read by now."""
         newer = {id_ for id_ in reading.asked if self._kept_at.get(id_, 0.0) > reading.began}
         asked = reading.asked - newer
         found = [app for app in reading.found if app.id in asked]
@@ -164,9 +162,9 @@ class Reader:
         self._kept_at.update(dict.fromkeys(asked, reading.began))
 
     def note(self, reading: Reading) -> None:
-        """Remember when apps were read, once that which was kept is decided by.
+        """Remember when apps were read, once what was stored is used for decisions.
 
-        Sooner would be wrong: a record could pass for new that is about to be replaced.
+        Sooner would be wrong: a record that is about to be replaced could pass for new.
         """
         for id_ in reading.asked:
             self.read_at[id_] = max(reading.began, self.read_at.get(id_, reading.began))
@@ -189,10 +187,8 @@ class Reader:
         return Reading(name, frozenset(app.id for app in due), found, listed, began)
 
 
-# ── Backends that can't be read just now, as one process lets the others know. Pure ─────────────
-
 NOTED = "backend troubles"
-"""The journal's key for them."""
+"""The journal's key for backends in trouble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,23 +205,21 @@ class Trouble:
 
 
 def write_troubles(troubles: Mapping[str, Trouble]) -> str:
-    """Troubles by the name of their backend, as text."""
+    """Return troubles by the name of their backend, as text."""
     return json.dumps({name: asdict(one) for name, one in sorted(troubles.items())})
 
 
 def read_troubles(text: str | None) -> dict[str, Trouble]:
-    """Read what `write_troubles` wrote; none where nothing was written yet."""
+    """Read what `write_troubles` wrote; none if nothing was written yet."""
     return {name: Trouble(**fields) for name, fields in json.loads(text or "{}").items()}
 
-
-# ── Backends that can't be read, noted in the journal for processes that read none themselves ───
 
 PATIENCE = 1.0
 """Seconds for the journal to answer; its own line in `/readyz` says when it does not."""
 
 
 class Troubles:
-    """Notes the troubles that one process has, where they have changed."""
+    """Stores the troubles that one process has, if they have changed, for other processes."""
 
     def __init__(self, journal: Notes) -> None:
         self._journal = journal
@@ -233,7 +227,7 @@ class Troubles:
         self._noted: str | None = None
 
     async def note(self, found: Mapping[str, str], now: float) -> None:
-        """Keep why each backend can't be read, and since when; raises Unreachable."""
+        """Store why each backend can't be read, and since when; raise Unreachable."""
         self._since = {name: self._since.get(name, now) for name in found}
         text = write_troubles(
             {name: Trouble(why, self._since[name]) for name, why in found.items()}
@@ -244,7 +238,7 @@ class Troubles:
 
 
 async def troubles_in(journal: Notes) -> dict[str, str]:
-    """Each backend in trouble, as `/readyz` tells of it; none where the journal is away."""
+    """Return each backend in trouble, as `/readyz` shows it; none if the journal is away."""
     try:
         async with asyncio.timeout(PATIENCE):
             noted = await journal.recall(NOTED)

@@ -1,4 +1,4 @@
-"""The apps of all backends, as of the last time each could be read."""
+"""The apps of all backends, as of the last time each could be read, and indexes over them."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
 
 Snapshot = Mapping[str, tuple[App, ...]]
-"""Apps by the keys of the repository that they deploy from; never changed once made."""
+"""Apps by the keys of the repository that they deploy from; immutable."""
 
 
 class Watched:
@@ -35,7 +35,7 @@ class Watched:
         self._added: dict[str, dict[str, tuple[str, ...] | None]] = {}
 
     def update(self, snapshot: Snapshot) -> None:
-        """Take what has changed: a few apps cost as little as they are."""
+        """Take over what has changed, at a cost in proportion to the change."""
         for key in [key for key in self._indexes if key not in snapshot]:
             del self._indexes[key], self._added[key]
         for key, apps in snapshot.items():
@@ -53,7 +53,7 @@ class Watched:
                     added[id_] = patterns
 
     def matcher(self, push: RefPushed) -> Matcher:
-        """The verdicts for one push, worked out for all apps when the first one asks."""
+        """Return the verdicts for one push, worked out for all apps when the first one asks."""
 
         @cache
         def verdicts() -> dict[str, Hit | GlobError]:
@@ -67,7 +67,7 @@ class Watched:
 
 
 def index(apps: Iterable[App]) -> Snapshot:
-    """Apps by repository, so that a push looks only at those that it may concern."""
+    """Return apps by repository, so that a push looks only at those that it may concern."""
     found: dict[str, list[App]] = defaultdict(list)
     for app in apps:
         for key in _keys_of_app(app):
@@ -76,7 +76,7 @@ def index(apps: Iterable[App]) -> Snapshot:
 
 
 def apps_of(snapshot: Snapshot, repository: Repository) -> tuple[App, ...]:
-    """The apps that may deploy from a repository, each once, by label."""
+    """Return the apps that may deploy from a repository, each once, by label."""
     found = {
         app.id: app for key in _keys_of_repository(repository) for app in snapshot.get(key, ())
     }
@@ -101,22 +101,20 @@ def _keys_of_repository(repository: Repository) -> Iterable[str]:
     yield from (f"url {url}" for url in repository.urls)
 
 
-# ── The apps of all backends, as of the last time each could be read ────────────────────────────
-
 log = logging.getLogger(__name__)
 
 TROUBLE_PAUSE = 5.0
 """Seconds between two readings while a backend can't be read."""
 
 SELDOM = 60.0
-"""Seconds between two readings that pushes of repositories cause which were looked for before."""
+"""Seconds between two readings for pushes of repositories that were looked for before."""
 
 FOLLOW_PAUSE = 2.0
-"""Seconds between two looks whether another process has read something new."""
+"""Seconds between two checks whether another process has read something new."""
 
 INLINE = 0.25
 """Seconds for which a batch of deliveries waits for a reading that has just begun; most take less.
-After that those come again which need it, and the others go on."""
+After that, those that need it come again, and the others go on."""
 
 LOOK_AGAIN = 0.1
 """Seconds until those come again."""
@@ -125,16 +123,16 @@ Read = Callable[[str], Awaitable[Reading]]
 """Read a backend, by its name."""
 
 Leads = Callable[[], Awaitable[bool]]
-"""Whether of all processes it is this one's turn."""
+"""Returns whether it is this process's turn."""
 
 
 async def always() -> bool:
-    """It is, where there is one process."""
+    """Return True: there is one process."""
     return True
 
 
 async def never() -> bool:
-    """It is not: others do that."""
+    """Return False: other processes do that."""
     return False
 
 
@@ -157,7 +155,7 @@ class Catalog:
         """Take the parts.
 
         Args:
-            book: our own rules, laid over what the backends say.
+            book: the bridge's own rules, laid over what the backends say.
             every: seconds between two readings.
             eager: least seconds between two readings that pushes of unknown repositories cause.
             leads: whether this process reads the backends for all on the timer.
@@ -185,7 +183,7 @@ class Catalog:
         self._wake = asyncio.Event()
         self.reader = Reader(backends, journal, clock, self._known, every=every)
         self.ready = asyncio.Event()
-        """Set once there is something to decide by; until then deliveries wait."""
+        """Set once there are apps to decide by; until then deliveries wait."""
         self.trouble: dict[str, str] = {}
         """Backends that could not be read the last time, and why."""
         self._troubles = Troubles(journal)
@@ -210,14 +208,14 @@ class Catalog:
                     await self._wake.wait()
 
     async def close(self) -> None:
-        """End the reading that pushes have caused, if one is going on."""
+        """Stop a reading that pushes have caused, if one is going on."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])
 
     async def _tick(self, woken: bool) -> None:
-        """Read the backends if it is time and our turn, else what another process has read."""
-        leads = await self._leads()  # asked each time, so that the turn stays ours
+        """Read the backends if it is time and our turn, else take what another process has read."""
+        leads = await self._leads()  # asked each time, so that the lead stays ours
         if woken or not self.ready.is_set() or (leads and self._past(self._began, self._every)):
             self._began = self._clock()
             await self._refresh(self._backends, self.reader.in_turn)
@@ -230,7 +228,7 @@ class Catalog:
         return not 0 <= self._clock() - moment < seconds
 
     async def follow(self) -> None:
-        """Take what the journal has, if any process has written something new."""
+        """Take over what the journal has, if any process has written something new."""
         async with self._following:
             version = await self._journal.apps_version()
             if version != self._version:
@@ -238,13 +236,13 @@ class Catalog:
                 self._version = version
 
     def wake(self) -> None:
-        """Something has changed: read again soon."""
+        """Note that something has changed: read again soon."""
         self._wake.set()
 
     def look_at(self, backend: str) -> None:
         """Read again soon, since a backend is said to be in trouble or to have changed.
 
-        One that is known to be in trouble is read every few seconds as it is.
+        One that is known to be in trouble is read every few seconds anyway.
         """
         if backend in self._backends and backend not in self.trouble:
             self.wake()
@@ -268,13 +266,13 @@ class Catalog:
                 self.ready.set()
 
     async def newer_than(self, moment: float, repository: Repository | None = None) -> float | None:
-        """See to it that all apps were read after `moment`, as when a push knows none of them.
+        """Make sure that all apps were read after `moment`, e.g. when a push knows none of them.
 
-        An app may have been made, or its repository changed, just before its first push. Reading
-        all apps for every push of a repository that nobody deploys would be dear, so it is done
-        once in `eager` seconds, and once in SELDOM for one that was looked for a few times: its
-        push waits. Returns when to come again, or None when the reading is newer now.
-        While a backend can't be read nobody can say that it has no such app.
+        An app may have been created, or its repository changed, just before its first push. Reading
+        all apps for every push of a repository that nobody deploys would be expensive, so it is
+        done once in `eager` seconds, and once in SELDOM for one that was looked for a few times:
+        its push waits. Return when to come again, or None if the reading is newer now. While a
+        backend can't be read nobody can say that it has no such app.
         """
         often = repository is not None and self._absent.often(repository)
         come_again = await self._read_after(moment, self._seldom if often else self._eager)
@@ -283,11 +281,12 @@ class Catalog:
         return come_again
 
     async def _read_after(self, moment: float, pause: float) -> float | None:
-        """None once they were, else when to come again; `pause` is between two readings."""
+        """Return None once they were read, else when to come again; `pause` is between two
+        readings."""
         if self.reader.all_at > moment:
             return None
         now = self._clock()
-        if self.trouble:  # the timer reads again; to wait for it here would hold up all others
+        if self.trouble:  # the timer reads again; to wait for it here would block all others
             return now + TROUBLE_PAUSE
         if 0 <= now - self.reader.all_at < pause:
             return self.reader.all_at + pause
@@ -299,7 +298,7 @@ class Catalog:
         return None if min(moment, now) <= self.reader.all_at else self._clock() + LOOK_AGAIN
 
     async def _all_read(self) -> bool:
-        """Read all apps in the background; returns whether that, or what goes on, has ended."""
+        """Read all apps in the background; return whether that, or a running reading, has ended."""
         reading = self._reading
         if reading is None or reading.done():
             reading = asyncio.create_task(self.refresh(), name="reading all apps")
@@ -308,24 +307,24 @@ class Catalog:
         if not reading.done():
             return False
         self._reading = None
-        reading.result()  # raises where our own journal is away
+        reading.result()  # raises if our own journal is away
         return True
 
     def of(self, repository: Repository) -> tuple[App, ...]:
-        """The apps that may deploy from a repository, by label."""
+        """Return the apps that may deploy from a repository, by label."""
         return apps_of(self._snapshot, repository)
 
     @property
     def snapshot(self) -> Snapshot:
-        """What `apps_of` needs; safe to read in any thread."""
+        """Return what `apps_of` needs; safe to read in any thread."""
         return self._snapshot
 
     def all(self) -> tuple[App, ...]:
-        """Every app there is."""
+        """Return every app there is."""
         return tuple(self._apps.values())
 
     def get(self, app_id: str) -> App | None:
-        """One app by its id."""
+        """Return one app by its id."""
         return self._apps.get(app_id)
 
     def _known(self, backend: str) -> set[str]:
@@ -353,7 +352,7 @@ class Catalog:
             self.ready.set()
 
     def _prepared(self, apps: Sequence[App]) -> tuple[dict[str, App], Snapshot]:
-        """Lay our rules over the apps and compile what they watch; slow where there are many."""
+        """Lay the rules over the apps and compile their watch paths; slow if there are many."""
         known = {app.id: ruled(app, self._book) for app in apps}
         snapshot = index(known.values())
         self.watched.update(snapshot)

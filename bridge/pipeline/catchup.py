@@ -1,8 +1,8 @@
-"""What the hosts could not deliver: asked for after an outage, and on a timer.
+"""What the hosts could not deliver, fetched after an outage and on a timer.
 
-GitHub never tries again by itself, GitLab gives a webhook up after some failures; both list
-what they have sent. A delivery that never arrived is fetched and kept as if it had; what was
-never even sent is found by `reconcile`.
+GitHub never retries by itself, GitLab gives a webhook up after some failures; both list what they
+have sent. A delivery that never arrived is fetched and kept as if it had; what was never even sent
+is found by `reconcile`. How long the bridge was away shows in a mark that it renews while it runs.
 """
 
 import asyncio
@@ -68,10 +68,9 @@ async def last_absence(journal: Journal) -> Absence | None:
 
 
 async def notice_absence(journal: Journal, inbox: Inbox, clock: Clock) -> Absence | None:
-    """Note for how long nobody was here, and say so; None where somebody was until now.
+    """Note and log for how long nobody was here; return None if somebody was until now.
 
-    An earlier one that is not long ago is made part of it, since nobody may have come to asking
-    the hosts in between.
+    A recent earlier absence becomes part of it, since nobody may have asked the hosts in between.
 
     Raises:
         Unreachable: the data can't be read or written.
@@ -113,7 +112,7 @@ async def stay(journal: Journal, clock: Clock, *, sleep: Sleep = asyncio.sleep) 
     while True:
         try:
             await journal.note(ALIVE, str(clock()))
-        except BridgeError as error:  # said elsewhere, too; a mark that is missing costs a look
+        except BridgeError as error:  # logged elsewhere, too; a missing mark costs a look
             log.debug("the mark of being here can't be written", extra={"why": str(error)})
         await sleep(EVERY)
 
@@ -122,10 +121,8 @@ def _date(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
-# ── What the hosts could not deliver: asked for after an outage, and on a timer ─────────────────
-
 MOST_SETTLED = 10_000
-"""Deliveries that are remembered as seen to, so that each is refused or sent again once."""
+"""Deliveries that are remembered as settled, so that each is refused or sent again once."""
 
 DAY = 86_400.0
 
@@ -140,7 +137,7 @@ class Diligence:
         every: seconds between two rounds.
         window: seconds that a sweep looks back at first; GitHub lists three days.
         overlap: seconds that later sweeps look back further than the last one.
-        grace: seconds that a host has for its own tries.
+        grace: seconds that a host has for its own attempts.
         hourly, burst: requests.
     """
 
@@ -155,10 +152,10 @@ class Diligence:
 
 
 class Sweeper:
-    """Fetches what a host has sent and we have never got.
+    """Fetches what a host has sent and we never got.
 
-    Nobody has signed what is fetched: it is as good as the host's word for it. Where whoever
-    keeps a webhook can shape its payloads, they count only for that very repository.
+    Nobody has signed what is fetched: it is the host's word. If the owner of a webhook can shape
+    its payloads, they count only for that very repository.
     """
 
     def __init__(
@@ -188,7 +185,7 @@ class Sweeper:
         self._absence: Absence | None = None
 
     async def round(self, apps: Iterable[App]) -> int:
-        """Look once at all webhooks of the apps' repositories; how many were fetched."""
+        """Look once at all webhooks of the apps' repositories; return how many were fetched."""
         fetched, swept, resting = 0, set[tuple[str, str, str]](), Resting()
         self._absence = await last_absence(self._journal)
         for host, name in wanted_of(apps, self._homes):
@@ -227,7 +224,7 @@ class Sweeper:
         fetched = 0
         absence = self._absence
         if absence is not None and last is not None and float(last) >= absence.until:
-            absence = None  # it was seen to
+            absence = None  # it was dealt with
         missed = await self._missed(api, hook, since, now, absence)
         for sending in missed[::-1]:  # the oldest first
             fetched += await self._fetch(api, host, hook, sending)
@@ -237,10 +234,10 @@ class Sweeper:
     async def _missed(
         self, api: Redelivers, hook: Hook, since: float, now: float, absence: Absence | None
     ) -> list[Sending]:
-        """The last try of each delivery of which none was answered.
+        """Return the last attempt of each delivery that was never answered.
 
-        What was answered in an absence counts as well: the answer may be from before the data
-        was restored. What is kept after all is left out later, by its id.
+        An answer during an absence does not count: it may be from before the data was restored.
+        What is kept after all is left out later, by its id.
         """
         tries: dict[str, Sending] = {}
         answered: set[str] = set()
@@ -261,7 +258,7 @@ class Sweeper:
         ]
 
     async def _fetch(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> bool:
-        """Keep one as if it had arrived; False where it is there already."""
+        """Keep one as if it had arrived; return False if it is there already."""
         if (host, hook.place, sending.id) in self._settled:
             return False
         if sending.delivery and await self._inbox.find(host, sending.delivery) is not None:
@@ -289,7 +286,7 @@ class Sweeper:
     async def _may_speak(
         self, host: str, hook: Hook, sending: Sending, envelope: Envelope, body: bytes
     ) -> bool:
-        """Whether a payload speaks of no repository but the one that its webhook may speak for."""
+        """Return whether a payload speaks only of the repository that its webhook may speak for."""
         if hook.speaks_for is None:
             return True
         try:
@@ -317,7 +314,8 @@ class Sweeper:
         return await asyncio.to_thread(self._hosts[host].parse, event, headers, body)
 
     async def _again(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> None:
-        """Have the host send what it lists without its payload; once, as each try is a new one."""
+        """Have the host resend what it lists without its payload; once, as each attempt is a new
+        one."""
         delivery = sending.delivery or sending.id
         if (host, hook.place, delivery) in self._settled:
             return
@@ -340,7 +338,7 @@ class Sweeper:
 
 
 class Catchup:
-    """Both, on a timer; of several processes one does it."""
+    """Sweeping and reconciling on a timer; of several processes one does it."""
 
     def __init__(
         self,
@@ -352,7 +350,7 @@ class Catchup:
         turn: Turn = at_once,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """Take the parts; `turn` says when of several processes this one catches up."""
+        """Take the parts; `turn` returns once it is this process's turn."""
         self._sweeper = sweeper
         self._reconciler = reconciler
         self._catalog = catalog
@@ -369,7 +367,7 @@ class Catchup:
                 await self.round()
             except BridgeError as error:
                 log.warning("nothing can be caught up with", extra={"why": str(error)})
-            except Exception:  # a host's answer that nobody foresaw must not end the bridge
+            except Exception:  # an unexpected answer of a host must not end the bridge
                 log.exception("catching up failed inside")
             await self._sleep(self._diligence.every)
 
@@ -403,12 +401,12 @@ def catchup(
 
 
 def _not_ours(envelope: Envelope) -> Envelope:
-    """One that a host can have sent; raises Rejected, as the door does."""
+    """Return an envelope that a host can have sent; raise Rejected, as the door does."""
     if envelope.event == FOUND_EVENT:
         raise Rejected(f"the event {FOUND_EVENT} is the bridge's own, no host sends it")
     return envelope
 
 
 def _ours(host: str, hook: Hook) -> bool:
-    """Whether a webhook may be the one that leads here: by the path that we serve."""
+    """Return whether a webhook may lead here, by the path that we serve."""
     return hook.url is None or hook.url.split("?")[0].rstrip("/").endswith(f"/hooks/{host}")

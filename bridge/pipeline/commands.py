@@ -1,7 +1,7 @@
-"""A person's command → the same journey as a push → a reply.
+"""A person's command → the same pipeline as a push → a reply.
 
-What acts is kept in the inbox before it is answered and decided like any delivery; what only
-asks reads the journal. Rights are checked each time (`finding`).
+What acts is kept in the inbox before it is answered and decided like any delivery; what only asks
+reads the journal. Rights are checked each time (`lookup`).
 """
 
 from collections.abc import Sequence
@@ -34,13 +34,13 @@ from bridge.ports.journal import Audit, Journal
 from bridge.ports.outcomes import Audited, Explained
 
 REFUSED_AGAIN = 60.0
-"""Seconds in which the same refusal is kept once: nobody can fill the audit log with them."""
+"""Seconds in which the same refusal is recorded once: nobody can fill the audit log with them."""
 
 MOST_REFUSALS = 1000
 
 
 class ChatAudit:
-    """Keeps it; the same refusal only once in a while."""
+    """Records what was asked; the same refusal only once in a while."""
 
     def __init__(self, journal: Audit, clock: Clock) -> None:
         self._journal = journal
@@ -48,7 +48,7 @@ class ChatAudit:
         self._refusals: dict[tuple[str, str, str], float] = {}
 
     async def note(self, person: Person, what: str, reply: Reply) -> None:
-        """Keep in the audit log that somebody asked for something, where that is worth it."""
+        """Record in the audit log that somebody asked for something, if that is worth it."""
         by = f"{actor(person)} ({person.id})"
         if isinstance(reply, Accepted):
             if not reply.duplicate:
@@ -62,12 +62,12 @@ class ChatAudit:
             await self._journal.audit(Audited(self._clock(), by, what, app_id, label, (), outcome))
 
     def _is_new(self, person: Person, what: str, reply: Denied) -> bool:
-        """Whether a refusal has not been kept a moment ago."""
+        """Return whether a refusal was not recorded a moment ago."""
         now = self._clock()
         key = (person.id, what, reply.app.id if reply.app else "")
         new = now - self._refusals.get(key, -REFUSED_AGAIN) >= REFUSED_AGAIN
         if new:
-            self._refusals.pop(key, None)  # to the end, so that the oldest stand first
+            self._refusals.pop(key, None)  # moved to the end, so that the oldest comes first
             self._refusals[key] = now
             if len(self._refusals) > MOST_REFUSALS:
                 del self._refusals[next(iter(self._refusals))]
@@ -75,17 +75,16 @@ class ChatAudit:
 
 
 def actor(person: Person) -> str:
-    """How a person is named as the cause of a deployment."""
+    """Return how a person is named as the cause of a deployment."""
     return f"{CHAT_HOST}: {person.called}"
 
-
-# ── A person's command → the same journey as a push → a reply ───────────────────────────────────
 
 LISTED = 10
 """Deployments or decisions that an answer shows."""
 
 JUST_NOW = 50
-"""Of the newest deliveries so many may not be decided yet, and ask for what is to be cancelled."""
+"""The newest deliveries that are checked: they may be undecided, and deploy what is to be
+cancelled."""
 
 
 ACTIONS = {
@@ -97,7 +96,7 @@ VERBS = {action: verb for verb, action in ACTIONS.items()}
 
 
 OF_THE_PAST = frozenset({Verb.HISTORY, Verb.WHY})
-"""What can be asked of an app that was deleted at its backend, too."""
+"""What can be asked about an app that was deleted at its backend, too."""
 
 
 class ChatCommands:
@@ -169,18 +168,18 @@ class ChatCommands:
         return await self._act(person, place, action, app, id_, deployment)
 
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
-        """The apps to which somebody has a right, by label."""
+        """Return the apps to which somebody has a right, by label."""
         return self._finding.apps(person, place, right)
 
     async def log_of(self, person: Person, place: Place, deployment_id: str) -> LogTail | Reply:
-        """The end of a deployment's log, without secrets."""
+        """Return the end of a deployment's log, without secrets."""
         found = await self._finding.deployment(person, place, deployment_id)
         if not isinstance(found, Deployment):
             return found
         return LogTail(found, await self._logs.tail(found))
 
     async def why(self, person: Person, place: Place, deployment_id: str) -> Reply:
-        """Why a deployment was made."""
+        """Return why a deployment was made."""
         found = await self._finding.deployment(person, place, deployment_id)
         if not isinstance(found, Deployment):
             return found
@@ -194,7 +193,7 @@ class ChatCommands:
         return Reasons(app, found.commit, explained)
 
     async def note(self, person: Person, what: str, reply: Reply) -> None:
-        """Keep in the audit log that somebody asked for something, where that is worth it."""
+        """Record in the audit log that somebody asked for something, if that is worth it."""
         await self._audit.note(person, what, reply)
 
     # ── acting and answering ──────────────────────────────────────────────
@@ -214,7 +213,7 @@ class ChatCommands:
         return await self._standing(person, place, app)
 
     async def _past(self, typed: Command, app: App, *, gone: bool = False) -> Past | Reasons:
-        """What was deployed, or why."""
+        """Return what was deployed, or why."""
         if typed.verb is Verb.WHY:
             found = await self._journal.explained(app.id, commit=typed.rest, limit=LISTED)
             return Reasons(app, typed.rest, tuple(found), gone)
@@ -255,10 +254,10 @@ class ChatCommands:
         )
 
     async def _going(self, app: App) -> bool:
-        """Whether something waits or runs for an app, or has been asked for just now."""
+        """Return whether something waits or runs for an app, or has just been requested."""
         if any(one.app_id == app.id for one in await self._journal.open_deployments()):
             return True
-        # Only looked at: what `due` hands out is for who decides it, and nobody else would.
+        # Only read: what `due` hands out is for the process that decides it, and nobody else would.
         lately = await self._inbox.newest(JUST_NOW)
         return any(one.state is DeliveryState.KEPT for one in lately)
 

@@ -1,4 +1,4 @@
-"""What a chat shows and prepares before somebody changes an app: nothing is changed here."""
+"""Changes of an app by chat: drafts that are shown first, and the flow that carries them out."""
 
 import asyncio
 import json
@@ -44,13 +44,13 @@ from bridge.ports.outcomes import DONE, UNKNOWN, WAITS, Audited
 T = TypeVar("T")
 
 PUSHES = 20
-"""So many recent pushes are tried."""
+"""How many recent pushes are tried."""
 
 LOOKED_AT = 3 * PUSHES
 """Decisions among which they are looked for: some were about commands."""
 
 FRESH = 60.0
-"""Seconds for which lists to choose from are kept."""
+"""Seconds for which lists to choose from are cached."""
 
 MOST_KEPT = 500
 
@@ -85,21 +85,21 @@ class Desk:
     # ── plans ─────────────────────────────────────────────────────────────
 
     async def now(self, app: App) -> Configured:
-        """How the app is configured at this moment."""
+        """Return how the app is configured at this moment."""
         found = await self._configurer(app).now(app)
         self._kept.put(("now", app.id), found)
         return found
 
     async def lately(self, app: App) -> Configured:
-        """How it was configured a moment ago: for what is redrawn at every key that is pressed."""
+        """Return how it was configured a moment ago: for what is redrawn at every keystroke."""
         return await self._kept.get(("now", app.id), lambda: self.now(app))
 
     async def plan(self, app: App, wanted: Wanted) -> Plan:
-        """What a change would do; nothing is written."""
+        """Return what a change would do; nothing is written."""
         return await self._configurer(app).plan(app, wanted)
 
     async def keep(self, plan: Plan) -> str:
-        """Keep a plan, sealed, until it is agreed to; returns the draft's id."""
+        """Store a plan, sealed, until somebody agrees; return the draft's id."""
         form = {"app": plan.app.id, "what": plan.what, "undoing": written(plan.undoing)}
         id_ = secrets.token_hex(12)
         await self._journal.keep_draft(id_, self._seal.close(json.dumps(form)))
@@ -108,19 +108,20 @@ class Desk:
     # ── lists to choose from ──────────────────────────────────────────────
 
     async def accounts(self, app: App) -> list[GitAccount]:
-        """The Git accounts that the app's backend has; none where it offers no lists."""
+        """Return the Git accounts of the app's backend; none if it offers no lists."""
         choices = self._choices(app)
         if choices is None:
             return []
         return await self._kept.get((app.backend,), choices.git_providers)
 
     async def repositories(self, app: App, account: str) -> list[GitRepository]:
-        """What an account can see; raises NotFound where there is no such account."""
+        """Return the repositories that an account can see; raise NotFound if there is no such
+        account."""
         choices, found = await self._account(app, account)
         return await self._kept.get((app.backend, account), lambda: choices.repositories(found))
 
     async def branches(self, app: App, account: str, path: str) -> list[str]:
-        """The branches of a repository, by its whole path."""
+        """Return the branches of a repository, by its whole path."""
         choices, found = await self._account(app, account)
         listed = await self.repositories(app, account)
         repository = next((one for one in listed if one.path == path), None)
@@ -132,7 +133,7 @@ class Desk:
     # ── trying it ─────────────────────────────────────────────────────────
 
     async def rehearse(self, app: App, configured: Configured) -> Rehearsal:
-        """What the app's recent pushes would do if it were configured like that."""
+        """Return what the app's recent pushes would do with that configuration."""
         pushes = await self._kept.get(("pushes", app.id), lambda: self._pushes(app))
         return await asyncio.to_thread(rehearse, app, configured, pushes, self._policy, self._book)
 
@@ -148,7 +149,7 @@ class Desk:
             if not 0 < delivery.size <= APART:
                 continue
             try:
-                # A bigger one would hold up the dialog.
+                # A larger one would block the dialog.
                 body = await asyncio.to_thread(lambda of: of.body, delivery)
                 assert body is not None
                 event = await asyncio.to_thread(host.parse, delivery.event, delivery.headers, body)
@@ -180,20 +181,20 @@ class Desk:
 
 
 class _Kept:
-    """What was read a moment ago; several who want the same at once wait for one reading."""
+    """A cache of recent readings; callers that want the same at once wait for one reading."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._found: dict[tuple[str, ...], tuple[float, asyncio.Future[Any]]] = {}
 
     def put(self, key: tuple[str, ...], found: Any) -> None:
-        """Keep what was read anew."""
+        """Store what was just read."""
         known: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         known.set_result(found)
         self._keep(key, known)
 
     async def get(self, key: tuple[str, ...], read: Callable[[], Awaitable[T]]) -> T:
-        """What is known and fresh, or else what `read` finds; an error is not kept."""
+        """Return what is known and fresh, or else what `read` finds; an error is not cached."""
         at, known = self._found.get(key, (0.0, None))
         if known is None or self._clock() - at > FRESH:
             known = asyncio.ensure_future(read())
@@ -207,13 +208,13 @@ class _Kept:
         return found
 
     def _keep(self, key: tuple[str, ...], known: asyncio.Future[Any]) -> None:
-        self._found.pop(key, None)  # to the end, so that the oldest stand first
+        self._found.pop(key, None)  # moved to the end, so that the oldest comes first
         self._found[key] = (self._clock(), known)
         if len(self._found) > MOST_KEPT:
             del self._found[next(iter(self._found))]
 
 
-# ── What somebody has agreed to in a chat is carried out; the body of a durable flow ────────────
+# ── carrying out ──────────────────────────────────────────────────────────────────────────────────
 
 log = logging.getLogger(__name__)
 
@@ -221,16 +222,16 @@ Sleep = Callable[[float], Awaitable[None]]
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
-"""Seconds between two tries; doubled each time."""
+"""Seconds between two attempts; doubled each time."""
 
 FORGOTTEN = "Rejected: what was asked is not kept any more: open the dialog again"
 
 UNANSWERED = 5
-"""Tries without a clear answer, after which somebody has to look."""
+"""Attempts without a clear answer, after which somebody has to look."""
 
 
 class Configuring:
-    """Carries out changes that were agreed to in a chat."""
+    """Carries out changes that somebody agreed to in a chat."""
 
     def __init__(
         self,
@@ -258,12 +259,12 @@ class Configuring:
         self._sleep = sleep
 
     async def run(self, steps: Steps, id_: str) -> None:
-        """The flow; `id_` holds the asking delivery's seq and the app."""
+        """Run the flow; `id_` holds the asking delivery's seq and the app."""
         text, _, app_id = id_.partition(".")
         await steps.run("configure", lambda: self._surely(int(text), app_id))
 
     async def _surely(self, seq: int, app_id: str) -> None:
-        """Try until it is made, or never will be."""
+        """Try until the change is made, or never will be."""
         pause, unanswered = FIRST_PAUSE, 0
         while True:
             try:
@@ -279,7 +280,7 @@ class Configuring:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _once(self, seq: int, app_id: str, *, give_up: bool) -> BridgeError | None:
-        """One try; what keeps it from being made for now, None once it is over."""
+        """Make one attempt; return what prevents the change for now, None once it is over."""
         note = await self._journal.change_of(seq)
         if note is not None and note.over:
             return None
@@ -302,7 +303,7 @@ class Configuring:
             outcome = _refusal(error) if trouble is None else f"{WAITS}the backend: {error}"
         except BridgeError as error:
             outcome = _refusal(error)
-        except Exception as error:  # a bug; whoever asked has to hear of it all the same
+        except Exception as error:  # a bug; the person who asked has to hear of it all the same
             log.exception("a change failed inside", extra={"seq": seq})
             outcome = f"{UNKNOWN}: the bridge failed inside ({type(error).__name__})"
         await self._settle(seq, note, outcome)
@@ -311,7 +312,7 @@ class Configuring:
         return trouble
 
     async def _make(self, asked: Asked, note: Audited) -> Audited:
-        """Make what is asked; returns its note, which is kept before."""
+        """Make the requested change; return its audit entry, which is stored before."""
         app = await self._journal.app(asked.target)
         if app is None:
             raise NotFound(f"there is no app {asked.app or asked.target} any more")
@@ -331,9 +332,9 @@ class Configuring:
     async def _begin(
         self, configurer: Configurer, app: App, asked: Asked, note: Audited
     ) -> tuple[Undoing, Audited]:
-        """What shall be made of what, and its note."""
+        """Return what to make of what, and the audit entry."""
         match asked.action:
-            case Action.DISCONNECT if not asked.draft:  # kept by a release that showed no view
+            case Action.DISCONNECT if not asked.draft:  # stored by a release that showed no view
                 plan = await configurer.plan(app, NoSource())
             case Action.CONFIGURE | Action.DISCONNECT:
                 what, undoing = await self._drafted(asked)
@@ -350,7 +351,7 @@ class Configuring:
         return await configurer.plan_undo(app, int(asked.draft[:9]))
 
     async def _drafted(self, asked: Asked) -> tuple[str, Undoing]:
-        """What was shown to the person, about this very app."""
+        """Return what was shown to the person, about this very app."""
         sealed = await self._journal.draft(asked.draft)
         form = json.loads(self._seal.open(sealed)) if sealed else {}
         if form.get("app") != asked.target:
@@ -358,7 +359,7 @@ class Configuring:
         return str(form["what"]), read_undoing(form["undoing"])
 
     async def _asked(self, seq: int) -> Asked | None:
-        """What was asked; None where it is not kept any more, or can't be read."""
+        """Return what was asked; None if it is no longer stored, or can't be read."""
         delivery = await self._inbox.get(seq)
         if delivery is None:
             return None
@@ -370,11 +371,11 @@ class Configuring:
             return None
 
     def _first(self, seq: int, app_id: str) -> Audited:
-        """The note of a change of which nothing more is known yet."""
+        """Return the audit entry of a change of which nothing more is known yet."""
         return Audited(self._clock(), CHAT_HOST, "configure", app_id, app_id, (), seq=seq)
 
     async def _settle(self, seq: int, note: Audited, outcome: str) -> None:
-        """Note what became of it, beside what was noted of it before."""
+        """Record the outcome, beside what was recorded before."""
         kept = await self._journal.change_of(seq)
         if kept is None:
             await self._journal.audit(replace(note, outcome=outcome))
@@ -387,7 +388,7 @@ def _by(asked: Asked) -> str:
 
 
 def _refusal(error: BridgeError) -> str:
-    """Why it was not made, for the audit and for people; with what others have changed."""
+    """Return why it was not made, for the audit log and people, with what others changed."""
     words = f"{type(error).__name__}: {error}"
     if isinstance(error, Overtaken | NotKept):
         words += f" ({'; '.join(lines_of(error.changed))})"

@@ -1,8 +1,8 @@
-"""Configuring an app: read, merge, show, read again, write, read back.
+"""Configure an app: read, merge, show, read again, write, read back.
 
-A save at the backend replaces what it does not name, so two people who change one app at a
-time could undo each other's work unseen. What is written is what was shown, on top of what
-was read; whatever has changed in between is refused with the difference.
+A save at the backend replaces what it does not name, so two people who change one app at a time
+could undo each other's work unnoticed. What is written is what was shown, on top of what was read.
+Whatever has changed in between is refused with the difference.
 """
 
 import json
@@ -52,7 +52,7 @@ from bridge.ports.outcomes import DONE, Audited, Target
 
 
 class Noted:
-    """Notes a change before it is made, and what became of it."""
+    """Adds a change to the audit log before it is made, and its outcome afterwards."""
 
     def __init__(
         self,
@@ -74,10 +74,7 @@ class Noted:
             await self._journal.settle(self._note.number, "done")
         elif isinstance(error, BridgeError):
             await self._journal.settle(self._note.number, f"{type(error).__name__}: {error}")
-        # Anything else cuts it off: the note stays as begun, which is what is known.
-
-
-# ── What keeps a change of an app's configuration from being what somebody has agreed to ────────
+        # Anything else interrupts it: the entry stays as begun, which is what is known.
 
 
 class Overtaken(Rejected):
@@ -112,7 +109,7 @@ class NotKept(BridgeError):
         self.changed = changed
 
 
-# ── Clearing an app's logs: only while nothing of it is deployed ────────────────────────────────
+# ── clearing an app's logs ───────────────────────────────────────────────────────────────────────
 
 _HARM = (
     "clearing deletes the app's whole log folder, and a build that fails without its log stays"
@@ -144,11 +141,11 @@ def check_nothing_open(
     Args:
         ours: the bridge's open deployments, of all apps.
         records: the backend's deployments of this app.
-        queue: the backend's jobs, of all apps; None where it is too old to tell.
+        queue: the backend's jobs, of all apps; None if it is too old to tell.
     """
     jobs = [job for job in queue or () if job.app == app.id]
     open_here = [one for one in ours if one.app_id == app.id]
-    # What is built has a job: a record that runs without one was never closed, and never will be.
+    # A running build has a job: a record that runs without one was never closed, and never will be.
     runs = queue is None and any(one.status is Progress.RUNNING for one in records)
     why = (
         "is being built"
@@ -166,7 +163,7 @@ def check_nothing_open(
         )
 
 
-# ── Configuring an app: read, merge, show, read again, write, read back ─────────────────────────
+# ── the configurer ────────────────────────────────────────────────────────────────────────────────
 
 log = logging.getLogger(__name__)
 
@@ -198,10 +195,10 @@ class Configurer:
 
         Args:
             book: the rules of `bridge.yaml`, which win over those that are set here.
-            seal: what keeps a change to be undone; without it none can be.
-            wake: called after a change, where a catalog in this process wants to know.
-            shown: where a change is told that `apply` makes; planned when it begins, so that no
-                change is made that nobody hears of.
+            seal: seals a change so that it can be undone; without it none can be.
+            wake: called after a change, if a catalog in this process wants to know.
+            shown: where a change that `apply` makes is shown; planned when it begins, so that no
+                change is made silently.
         """
         self._backend = backend
         self._journal = journal
@@ -213,14 +210,14 @@ class Configurer:
         self._shown = shown
 
     async def now(self, app: App) -> Configured:
-        """How the app is configured at this moment."""
+        """Return how the app is configured at this moment."""
         return Configured(await self._backend.saved(app), await self._journal.rules(app.id))
 
     async def plan(self, app: App, wanted: Wanted) -> Plan:
-        """What a change would do; nothing is written.
+        """Return what a change would do; nothing is written.
 
         Raises:
-            Rejected: it can't be; names the field, the value and the remedy.
+            Rejected: it is impossible; names the field, the value and the remedy.
         """
         before = await self.now(app)
         after = merge(before, wanted)
@@ -242,11 +239,12 @@ class Configurer:
         )
 
     async def plan_undo(self, app: App, number: int | None = None) -> Plan:
-        """How a change of an app would be undone: that one, or its newest; nothing is written.
+        """Return how a change of an app would be undone: that one, or its newest; nothing is
+        written.
 
         Raises:
             NotFound: there is nothing to undo.
-            Rejected: what was kept of it is not enough, and why.
+            Rejected: what was stored of it is not enough, and why.
             Overtaken: somebody has changed the same part since, and what.
         """
         note = await self._to_undo(app, number)
@@ -257,7 +255,7 @@ class Configurer:
         return back_to(app, undoing, now, note.number)
 
     def undoing_of(self, note: Audited) -> Undoing:
-        """What a change has made of what; raises Rejected where that is not known (any more)."""
+        """Return what a change made of what; raise Rejected if that is not known (any more)."""
         if not note.undoing or self._seal is None:
             raise Rejected(
                 f"the change {note.number} of {note.app} was kept without what was before"
@@ -271,7 +269,7 @@ class Configurer:
         return undoing
 
     async def apply(self, plan: Plan, *, by: str) -> Configured:
-        """Write what was planned; returns what the backend has now.
+        """Write what was planned; return what the backend has now.
 
         Raises:
             Overtaken: somebody else was faster; nothing was written.
@@ -286,12 +284,12 @@ class Configurer:
             return await self._make(plan, by)
 
     def note(self, plan: Plan, *, by: str, seq: int | None = None) -> Audited:
-        """The note of a change, before it is made."""
+        """Return the audit entry of a change, before it is made."""
         note = self._note(plan.app, plan.what, by, plan.difference)
         return replace(note, undoing=self.sealed(plan.undoing), undoes=plan.undoes, seq=seq)
 
     def _not_undone(self, changed: Sequence[Changed]) -> Iterator[str]:
-        """Say before a change that it can't be undone, and why."""
+        """Log before a change that it can't be undone, and why."""
         if self._seal is None or not changed:
             return
         try:
@@ -300,7 +298,8 @@ class Configurer:
             yield f"this can't be undone, since what was before may hold secrets: {error}"
 
     def sealed(self, undoing: Undoing) -> str:
-        """What makes a change, and undoes it, in a form that may be kept; "" without a seal."""
+        """Return what makes a change, and undoes it, in a form that may be stored; "" without a
+        seal."""
         if self._seal is None:
             return ""
         try:
@@ -310,10 +309,10 @@ class Configurer:
             return ""
 
     async def carry_out(self, app: App, undoing: Undoing, *, by: str) -> Configured:
-        """Make a change that was noted before, or what of it is not made yet.
+        """Make a change that was recorded before, or the missing rest of it.
 
         Raises:
-            As `apply`; Overtaken where something is neither as it was nor as it shall be.
+            As `apply`; Overtaken if something is neither as it was nor as it shall be.
         """
         now = await self.now(app)
         if others := stray(undoing, now):
@@ -324,7 +323,7 @@ class Configurer:
     async def _make(self, plan: Plan, by: str) -> Configured:
         try:
             await self._write(plan, by)
-        except Unanswered:  # it may have arrived: look instead of asking again
+        except Unanswered:  # it may have arrived: look instead of writing again
             if difference(plan.after, await self._read_back(plan, strict=False)):
                 raise
         found = await self._read_back(plan)
@@ -361,7 +360,7 @@ class Configurer:
         check_nothing_open(app, ours, records, await self._backend.queue())
 
     async def clear(self, app: App, *, by: str) -> Cleared:
-        """Delete the app's log folder, and say whose logs are gone.
+        """Delete the app's log folder, and return whose logs are gone.
 
         Raises:
             Rejected: a deployment of the app is open; nothing was deleted.

@@ -1,7 +1,7 @@
-"""Sees to it that pushes are decided on the apps as they are now, not as they were a minute ago.
+"""Make sure that pushes are decided on the apps as they are now, not as they were a minute ago.
 
 People change an app in the backend and push at once. So the apps of a pushed repository are read
-anew before a decision that may be wrong on an older record: in the background, many pushes by one
+again before a decision that may be wrong on an older record: in the background, many pushes by one
 reading, and within a budget. What can't be read again is decided as it is known, and its evidence
 says how old that is.
 """
@@ -23,17 +23,17 @@ MOST = 600
 """Apps that may be read at once after a quiet minute: all of a large monorepo, twice."""
 
 A_SECOND = 10.0
-"""Apps a second for good: 8 % of a core of Dokploy, or 23 % where it is asked one by one."""
+"""Apps a second in the long run: 8 % of a core of Dokploy, or 23 % if it is asked one by one."""
 
 RESERVE = 300
-"""Apps that are left for records that are older than they should be."""
+"""Apps that are reserved for records that are older than they should be."""
 
 AT_LEAST = 40
-"""Apps that are worth a request; fewer are read only where no more are asked for."""
+"""Apps that are worth a request; fewer are read only if no more are wanted."""
 
 
 class Budget:
-    """A bucket of tokens, one for each app that is read."""
+    """A token bucket, with one token for each app that is read."""
 
     def __init__(self, clock: Clock) -> None:
         """Begin with a full bucket."""
@@ -42,7 +42,7 @@ class Budget:
         self._at = clock()
 
     def take(self, wanted: int) -> int:
-        """Take what there is for `wanted` apps; returns for how many."""
+        """Take what there is for `wanted` apps; return for how many."""
         granted = min(wanted, int(self._filled()))
         if granted < min(wanted, AT_LEAST):
             return 0
@@ -58,18 +58,16 @@ class Budget:
 
     def _filled(self) -> float:
         now = self._clock()
-        passed = max(0.0, now - self._at)  # a clock that was set back gives nothing
+        passed = max(0.0, now - self._at)  # a clock that was set back adds nothing
         self._at = now
         self._left = min(float(MOST), self._left + passed * A_SECOND)
         return self._left
 
 
-# ── Sees to it that pushes are decided on the apps as they are now, not as they were a minute ago
-
 log = logging.getLogger(__name__)
 
 FRESH = 5.0
-"""Seconds for which a record may be decided on where the budget can't spare another reading."""
+"""Seconds for which a record may be decided on if the budget can't spare another reading."""
 
 PATIENCE = 5.0
 """Seconds that pushes wait for one reading; then they are decided on what is known."""
@@ -83,10 +81,10 @@ CHANGEABLE = frozenset(
         Reason.WATCH_PATHS_BROKEN,
     }
 )
-"""Reasons not to deploy that another record of the app could take away."""
+"""Reasons not to deploy that another record of the app could remove."""
 
 HOLDS = 1.0
-"""Seconds for which an app is not tried again that could not be read."""
+"""Seconds for which an app that could not be read is not tried again."""
 
 CROWDED = "too many apps were pushed to at once to read them all again"
 SLOW = f"it has not answered for {PATIENCE:g} s"
@@ -94,11 +92,11 @@ SLOW = f"it has not answered for {PATIENCE:g} s"
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """A push, and what was decided of it on the apps as they are known.
+    """A push, and what was decided about it on the apps as they are known.
 
     Attributes:
         came_at: seconds since 1970.
-        decisions: by the id of an app; one that is not in it does not deploy from there.
+        decisions: by the id of an app; an app that is missing does not deploy from there.
     """
 
     seq: int
@@ -109,7 +107,7 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What has become of the decisions.
+    """What became of the decisions.
 
     Attributes:
         anew: apps were read meanwhile, or could not be, so everything is to be decided again.
@@ -130,7 +128,7 @@ class _Going:
 
 @dataclass(frozen=True, slots=True)
 class _Unread:
-    """Why an app, or a backend, can't be read again for now, and until when that is taken so."""
+    """Why an app, or a backend, can't be read again for now, and until when that holds."""
 
     until: float
     why: str
@@ -154,7 +152,7 @@ class Freshness:
         self._moments: dict[int, float] = {}
 
     async def settle(self, pushes: Sequence[Pushed]) -> Settled:
-        """Have those apps read that the decisions need, and wait a moment for it."""
+        """Have the apps read that the decisions need, and wait a moment for it."""
         needed = self._needed(pushes)
         if not needed:
             self._forget(pushes, frozenset())
@@ -169,7 +167,7 @@ class Freshness:
         return Settled(True, waiting)
 
     def remark(self, app: App, decision: Decision) -> str:
-        """Say how old the record is that a decision stands on; "" where it is new enough.
+        """Return how old the record of a decision is; "" if it is new enough.
 
         Safe to call in any thread.
         """
@@ -181,7 +179,7 @@ class Freshness:
         return f" (by the app as it was read {age}: {unread.why})"
 
     async def close(self) -> None:
-        """End the readings that are going on."""
+        """Stop the readings that are going on."""
         tasks = {going.task for going in self._going.values()}
         for task in tasks:
             task.cancel()
@@ -210,7 +208,7 @@ class Freshness:
     def _since(self, push: Pushed) -> float:
         """Return when the apps must have been read for a push; the same at each look.
 
-        Not its own time, where the clock of the machine that took it is ahead of ours.
+        Not its own time if the clock of the machine that took it is ahead of ours.
         """
         return self._moments.setdefault(push.seq, min(push.came_at, self._clock()))
 
@@ -220,7 +218,7 @@ class Freshness:
                 self._moments.pop(push.seq, None)
 
     def _known_at(self, app: App) -> float:
-        """Return when an app was read, or until when it is taken as it is known."""
+        """Return when an app was read, or until when it counts as it is known."""
         if not self._reader.reads(app.backend):
             return math.inf
         read_at = self._reader.read_at.get(app.id, -math.inf)
@@ -228,7 +226,7 @@ class Freshness:
         return read_at if unread is None else max(read_at, unread.until)
 
     def _read(self, needed: Mapping[str, App]) -> None:
-        """Begin to read apps, or say of those why that can't be."""
+        """Begin to read apps, or say why they can't be read."""
         now = self._clock()
         by_backend: dict[str, list[App]] = {}
         for app in needed.values():
@@ -274,7 +272,7 @@ class Freshness:
         except BridgeError as error:
             log.info("apps can't be read anew", extra={"backend": name, "why": str(error)})
             self._failed(name, ids, str(error))
-        except Exception as error:  # a bug; what was known is decided by
+        except Exception as error:  # a bug; decisions use what was known
             log.exception("apps can't be read anew", extra={"backend": name})
             self._failed(name, ids, f"the bridge failed inside ({type(error).__name__})")
         else:

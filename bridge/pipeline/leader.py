@@ -1,8 +1,8 @@
-"""Who of all processes does what is done now and then: reading, catching up, forgetting.
+"""The leader: of all processes the one that does periodic work, e.g. reading, catching up, expiry.
 
-One has the lead, by a lease that it renews and that outlasts it by seconds. So a round that
-takes an hour or comes once an hour binds nobody to whoever began with it: when the one that
-leads is gone, the next goes on at once.
+It holds a lease that it renews and that outlasts it by seconds. A round that takes an hour, or
+comes once an hour, is therefore not bound to the process that began with it: when the leader is
+gone, the next goes on at once.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 LEASE = "lead"
 
 SECONDS = 8.0
-"""How long the lead outlasts whoever had it and died."""
+"""Seconds by which the lead outlasts a process that died."""
 
 PAUSE = 2.0
-"""Seconds between two times that it is asked for."""
+"""Seconds between two attempts to take or renew it."""
 
 Turn = Callable[[], Awaitable[object]]
 """Returns once it is this process's turn."""
@@ -29,7 +29,7 @@ Sleep = Callable[[float], Awaitable[object]]
 
 
 async def at_once() -> None:
-    """It is, where there is one process."""
+    """Return at once: there is one process."""
 
 
 class Lead:
@@ -52,18 +52,18 @@ class Lead:
         self._end: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
-        """Ask for it, and keep it, as long as the process lives."""
+        """Take the lead, and keep it, as long as the process lives."""
         while True:
             await self._sleep(PAUSE)
             await self.ask()
 
     async def ask(self) -> None:
-        """Take it where nobody has it, or renew it."""
+        """Take it if nobody has it, or renew it."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._seconds  # from before it is asked for: never later than there
         try:
             held = await self._journal.hold(LEASE, self._owner, self._seconds)
-        except BridgeError as error:  # what is held ends by itself
+        except BridgeError as error:  # the lease expires by itself
             log.warning("the lead can't be asked for", extra={"why": str(error)})
             return
         if self._end is not None:
@@ -77,7 +77,7 @@ class Lead:
         self._end = loop.call_at(until, self._ours.clear)
 
     async def ours(self) -> bool:
-        """Whether it is this process's turn."""
+        """Return whether it is this process's turn."""
         return self._ours.is_set()
 
     async def turn(self) -> None:

@@ -1,6 +1,7 @@
-"""The app or deployment that somebody means, among those that they have a right to.
+"""The app or deployment that somebody means, among those that they have a right to see.
 
-What a person may not see is never named to them.
+What a person may not see is never named to them. Also: the author of a deployment's commit, and the
+end of its log, fit to be shown to many.
 """
 
 import asyncio
@@ -33,13 +34,13 @@ NEEDS = {
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What there is to read without asking anybody.
+    """What can be read without asking anybody.
 
     Attributes:
         apps: all apps of all backends.
         trouble: backends that could not be read the last time, and why.
         channels: where the cards of an app's deployments are shown, by where it was asked.
-        refresh: reads the apps anew, soon.
+        refresh: reads the apps again, soon.
     """
 
     apps: Callable[[], Sequence[App]]
@@ -57,12 +58,12 @@ class Finding:
         self._access = access
 
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
-        """The apps to which somebody has a right, by label."""
+        """Return the apps to which somebody has a right, by label."""
         found = self._access.having(person, right, self._known.apps(), place.channel)
         return sorted(found, key=lambda app: (app.label, app.id))
 
     def find(self, person: Person, place: Place, typed: Command) -> App | Reply:
-        """The one app that is meant, among those that the person may see."""
+        """Return the one app that is meant, among those that the person may see."""
         assert typed.app is not None
         right = NEEDS.get(typed.verb, Right.VIEW)
         seen = self.apps(person, place, Right.VIEW)
@@ -72,14 +73,14 @@ class Finding:
         fits = fitting(seen, typed.app)
         if len(fits) == 1:
             return fits[0]
-        self._known.refresh()  # it may have been made just now: then the next try finds it
+        self._known.refresh()  # it may have been created just now: then the next try finds it
         allowed = self.apps(person, place, right)
         meant = tuple(command_for(typed, app) for app in apps_like(allowed, typed.app))
         why = f"{typed.app!r} fits several apps." if fits else f"There is no app {typed.app!r}."
         return Sorry(why, meant)
 
     async def deleted(self, person: Person, place: Place, typed: Command) -> App | None:
-        """The one app that was deleted at its backend and is meant; None where a live one is.
+        """Return the deleted app that is meant; None if a live one is meant.
 
         Its history stays, for those who could see the app: rights go by labels.
         """
@@ -89,14 +90,14 @@ class Finding:
         return fits[0] if len(fits) == 1 and fits[0] in seen else None
 
     def denied(self, person: Person, place: Place, right: Right, app: App) -> Denied | None:
-        """Why somebody may not do it with an app; None where they may."""
+        """Return why somebody may not do it with an app; None if they may."""
         if self._access.may(person, right, app, place.channel):
             return None
         why = missing(self._access, person, right, app.label)
         return Denied(right, why, granting(person, right, app.label), app)
 
     def unnamed(self, person: Person, place: Place, verb: Verb) -> Reply | None:
-        """A command without an app: it is picked, if there is anything to pick from."""
+        """Answer a command without an app with a picker, if there is anything to pick from."""
         if verb not in OPENS_PICKER:
             return None
         if self.apps(person, place, NEEDS[verb]):
@@ -111,7 +112,7 @@ class Finding:
     async def deployment(
         self, person: Person, place: Place, deployment_id: str
     ) -> Deployment | Reply:
-        """One deployment, of an app that the person may see."""
+        """Return one deployment, of an app that the person may see."""
         found = await self._journal.deployment(deployment_id)
         seen = {app.id for app in self.apps(person, place, Right.VIEW)}
         if found is None or found.app_id not in seen:
@@ -119,18 +120,15 @@ class Finding:
         return found
 
 
-# ── Who made the commit of a deployment: the address that stands in the webhook which brought it
-
-
 class Authors:
-    """Reads kept webhooks again; nothing is kept of it."""
+    """Reads kept webhooks again; nothing of them is stored."""
 
     def __init__(self, inbox: Inbox, hosts: Mapping[str, GitHost]) -> None:
         self._inbox = inbox
         self._hosts = hosts
 
     async def email_of(self, deployment: Deployment) -> str:
-        """The author's address; "" where the push tells none, or a person asked."""
+        """Return the author's address; "" if the push tells none, or a person asked."""
         delivery = await self._inbox.get(deployment.seq)
         if delivery is None or delivery.stored is None:
             return ""
@@ -141,26 +139,24 @@ class Authors:
         return event.commit.email if event.commit.sha == deployment.commit else ""
 
 
-# ── The end of a deployment's log, fit to be shown to many: read late, cut short, redacted ──────
-
 LINES = 40
 ABOVE = 60
 MOST = 200_000
-"""Characters of a tail that are looked at."""
+"""Characters of a tail that are examined."""
 
 LONGEST_LINE = 1000
-"""Characters; a build may print a whole file in one line."""
+"""Characters of a line; a build may print a whole file in one."""
 
 
 class BuildLogs:
-    """Reads what the backend wrote down while it deployed."""
+    """Reads the logs of the backend's deployments."""
 
     def __init__(self, backends: Mapping[str, Backend], journal: Journal) -> None:
         self._backends = backends
         self._journal = journal
 
     async def tail(self, deployment: Deployment, lines: int = LINES) -> str:
-        """Its last lines; "" where there are none, or the backend can't tell just now."""
+        """Return its last lines; "" if there are none, or the backend can't tell just now."""
         app = await self._journal.app(deployment.app_id)
         backend = self._backends.get(app.backend) if app else None
         if app is None or backend is None or deployment.backend_id is None:
@@ -168,11 +164,11 @@ class BuildLogs:
         try:
             records = await backend.deployments(app)
             record = next((one for one in records if one.id == deployment.backend_id), None)
-            # More than is shown: a secret of several lines is known by how it begins.
+            # More than is shown: a secret of several lines is recognised by its beginning.
             text = await backend.log_tail(record, lines + ABOVE) if record else ""
         except BridgeError:
             return ""
-        # In a thread, since no line that a build prints may hold up the others.
+        # In a thread, since no line that a build prints may block the others.
         return await asyncio.to_thread(_shown, text, lines)
 
 

@@ -1,9 +1,9 @@
 """Step 4: every change reaches every place that shows it: cards, comments, statuses.
 
-Level, not edge: the journal raises a target in the transaction that changes what it follows
-(docs/notes/0010), and here it is shown as everything stands by then. However much has changed,
-it is one showing. A lane, which shares a rate limit, goes on by itself: a place that is slow or
-dead holds up neither another lane nor a deployment.
+Level-triggered: the journal marks a subscription as pending in the transaction that changes what it
+follows (docs/notes/0010), and here it is published as everything stands by then. However much has
+changed, it is published once. Each lane, which shares a rate limit, goes on by itself: a slow or
+dead place blocks neither another lane nor a deployment.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
-    """Another process shows by now; what it finds remembered must be left to it."""
+    """Another process publishes by now; its cursors must be left alone."""
 
 
 LONGEST_ERROR = 500
@@ -41,14 +41,14 @@ LONGEST_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class Persistence:
-    """How long to wait and to try; all in seconds.
+    """Timing of publishing; all in seconds.
 
     Attributes:
-        debounce: from a change until it is shown, with what else changes in between.
+        debounce: from a change until it is published, with what else changes in between.
         poll: between looks for what another process has changed.
-        retry, retry_at_most: between two tries of what fails; it doubles.
-        park_after: how long a target may fail until it is parked.
-        longest: how long one showing may take.
+        retry, retry_at_most: between two attempts of what fails; it doubles.
+        park_after: how long a subscription may fail until it is parked.
+        longest: how long one attempt may take.
         lease: how long others wait for a holder that has died.
         lanes: how many are at work at a time.
     """
@@ -63,12 +63,12 @@ class Persistence:
     lanes: int = 128
 
     def pause(self, failures: int) -> float:
-        """Before the next try, after so many failures in a row, the last one counted."""
+        """Return the seconds before the next attempt, after so many failures in a row."""
         return min(self.retry * 2.0 ** min(failures - 1, 30), self.retry_at_most)
 
 
 class Showing:
-    """Shows targets, and keeps whether that worked."""
+    """Publishes subscriptions, and records whether that worked."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Showing:
         """Take the parts.
 
         Args:
-            chance: gives numbers in [0, 1), which spread the tries.
+            chance: gives numbers in [0, 1), which spread the attempts.
             holding: name and owner of the lease under which all this is done.
         """
         self._journal = journal
@@ -93,10 +93,10 @@ class Showing:
         self._holding = holding
 
     async def show(self, raised: Raised) -> Exception | None:
-        """Show a target as everything stands now; returns why that did not work.
+        """Publish a subscription as everything stands now; return why that did not work.
 
         Raises:
-            Unreachable: our own journal is away; nobody's fault, so the target stays due.
+            Unreachable: our own journal is away; nobody's fault, so the subscription stays due.
         """
         target = raised.target
         story = await self._journal.story(target)
@@ -142,7 +142,7 @@ class Showing:
         return error
 
     def _next_try(self, raised: Raised, error: Exception) -> float | None:
-        """When to try again; None where that makes no sense before something changes."""
+        """Return when to retry; None if that makes no sense before something changes."""
         now = self._clock()
         failing_since = now if raised.failing_since is None else raised.failing_since
         too_long = now - failing_since >= self._persistence.park_after
@@ -151,16 +151,16 @@ class Showing:
         return self._later(error, raised)
 
     def _later(self, error: Exception, raised: Raised) -> float:
-        """When to try again what may work by then."""
+        """Return when to retry what may work by then."""
         now = self._clock()
         if isinstance(error, Unreachable) and error.retry_after is not None:
-            # Never before it, and not all of them in the same moment after it.
+            # Never before it, and not all of them at the same moment after it.
             return now + max(0.0, error.retry_after) + self._chance()
         pause = self._persistence.pause(raised.attempts + 1)
         return now + pause * (0.75 + self._chance() / 2)
 
     def _tell(self, raised: Raised, error: Exception, *, parks: bool) -> None:
-        """In the log once, however often it fails; in the journal it stands until it works."""
+        """Log a failure once, however often it repeats; the journal keeps it until it works."""
         what = {"target": raised.target.id, "why": str(error)}
         unexpected = not isinstance(error, BridgeError)
         if parks:
@@ -174,19 +174,17 @@ class Showing:
 
 
 def _delivery(story: Story) -> str | None:
-    """The newest delivery that it is about."""
+    """Return the newest delivery that it is about."""
     told = [(one.seq, one.delivery) for one in story.deployments]
     told += [(one.seq, one.delivery) for one in story.explained if one.delivery is not None]
     return max(told)[1] if told else None
 
 
-# ── Step 4: every change reaches every place that shows it: cards, comments, statuses ───────────
-
 LEASE = "feedback"
 
 MARGIN = 1 / 5
-"""Of the lease that is left when work under it ends: what was sent by then has arrived before
-another process looks what is there."""
+"""Seconds of the lease that are left when work under it ends: what was sent by then has arrived
+before another process looks what is there."""
 
 GRAIN = 0.05
 """Seconds until the next look at least, however close together things become due."""
@@ -194,14 +192,14 @@ GRAIN = 0.05
 
 @dataclass(slots=True)
 class _Lane:
-    """How a lane fares: until when it is left alone, and how often in a row it was away."""
+    """The state of a lane: until when it is paused, and how often in a row it was away."""
 
     free_at: float = 0.0
     away: int = 0
 
 
 class Feedback:
-    """Shows what is raised, of each lane one target at a time."""
+    """Publishes what is pending, in each lane one subscription at a time."""
 
     def __init__(
         self,
@@ -217,10 +215,10 @@ class Feedback:
         """Take the parts.
 
         Args:
-            shows: by kind of target.
-            turns: the same that the `shows` wait for.
-            owner: this process; of those that share a journal, one at a time shows.
-            chance: numbers in [0, 1), which spread the tries.
+            shows: publishers by kind of subscription.
+            turns: the rate limiter that the publishers use.
+            owner: this process; of those that share a journal, one at a time publishes.
+            chance: numbers in [0, 1), which spread the attempts.
         """
         self._journal = journal
         self._clock = clock
@@ -240,9 +238,9 @@ class Feedback:
         self._renew_at = 0.0
 
     def wake(self) -> None:
-        """Something may have been raised: it is due once the debounce has passed.
+        """Note that something may have become pending: it is due once the debounce has passed.
 
-        So a thousand changes are some looks and not a thousand.
+        A thousand changes are then a few looks.
         """
         if self._timer is None:
             loop = asyncio.get_running_loop()
@@ -253,7 +251,7 @@ class Feedback:
         self._wake.set()
 
     async def run(self) -> None:
-        """Show as long as the process lives."""
+        """Publish as long as the process lives."""
         try:
             while True:
                 self._wake.clear()  # before the look: what comes during it wakes again
@@ -266,11 +264,11 @@ class Feedback:
             await self._stop()
 
     async def look(self) -> float:
-        """Begin to show what is due; returns in how many seconds to look again at the latest."""
+        """Begin to publish what is due; return in how many seconds to look again at the latest."""
         now, poll = self._clock(), self._persistence.poll
         free = self._persistence.lanes - len(self._at_work)
         if not await self._holds(now) or free <= 0:
-            return poll  # where all lanes are at work, the next one to end wakes us
+            return poll  # if all lanes are busy, the next one to end wakes us
         ready = now - self._persistence.debounce
         resting = self._resting(now)
         next_at = [now + poll, self._renew_at, *resting.values()]
@@ -278,7 +276,7 @@ class Feedback:
         found = await self._journal.raised(
             ready + poll, free, ready=ready, busy=busy, favoured=self._favoured(busy)
         )
-        if len(found) < free:  # else there may be more lanes with something to show
+        if len(found) < free:  # else there may be more lanes with something to publish
             self._forget_turns({*busy, *(raised.target.lane for raised in found)})
         for raised in found:
             assert raised.due_at is not None
@@ -289,7 +287,7 @@ class Feedback:
         return max(GRAIN, min(next_at) - now)
 
     async def settled(self) -> None:
-        """Wait until all that was begun has come to its end."""
+        """Wait until everything that was begun has ended."""
         for end in await asyncio.gather(*self._at_work.values(), return_exceptions=True):
             if isinstance(end, BaseException) and not isinstance(end, asyncio.CancelledError):
                 raise end
@@ -305,7 +303,7 @@ class Feedback:
             return self._persistence.retry_at_most
 
     async def _stop(self) -> None:
-        """What is cut off is still raised: it is shown again, by whoever comes next."""
+        """Cancel running work, which stays pending: whoever comes next publishes it."""
         if self._timer is not None:
             self._timer.cancel()
         if self._fence is not None:
@@ -321,7 +319,7 @@ class Feedback:
     # ── one process at a time ─────────────────────────────────────────────
 
     async def _holds(self, now: float) -> bool:
-        """Whether this process is the one that shows; asked early enough to stay it."""
+        """Return whether this process publishes; asked early enough to keep the lease."""
         if now >= self._renew_at:
             lease = self._persistence.lease
             held = await self._journal.hold(LEASE, self._owner, lease)
@@ -331,10 +329,10 @@ class Feedback:
         return now < self._held_until
 
     def _fenced(self) -> None:
-        """See to it that nothing is written once another process may show.
+        """Make sure that nothing is written once another process may publish.
 
-        A lease that can't be renewed, as where the database is silent, ends work that is under
-        way: whoever takes over finds announced what may have been sent, and looks for it.
+        A lease that can't be renewed, e.g. because the database is silent, cancels running work:
+        whoever takes over finds announced what may have been sent, and looks for it.
         """
         if self._fence is not None:
             self._fence.cancel()
@@ -354,7 +352,7 @@ class Feedback:
     # ── lanes ─────────────────────────────────────────────────────────────
 
     def _resting(self, now: float) -> dict[str, float]:
-        """The lanes that are left alone for now, and until when."""
+        """Return the lanes that are paused, and until when."""
         free_at = {
             name: max(lane.free_at, self._turns.free_at(name))
             for name, lane in self._lanes.items()
@@ -363,7 +361,7 @@ class Feedback:
         return {name: at for name, at in free_at.items() if at > now}
 
     def _favoured(self, busy: Sequence[str]) -> dict[str, int]:
-        """The lanes whose next turn is not for the lowest rank, and for which it is."""
+        """Return the lanes whose next turn is not for the lowest rank, and for which rank it is."""
         ranks = {
             lane: rank_favoured(begun + 1)
             for lane, begun in self._begun.items()
@@ -372,7 +370,7 @@ class Feedback:
         return {lane: rank for lane, rank in ranks.items() if rank > 0}
 
     def _forget_turns(self, going: Collection[str]) -> None:
-        """Count from the start again where nothing waits any more."""
+        """Restart the count if nothing is pending any more."""
         self._begun = {lane: begun for lane, begun in self._begun.items() if lane in going}
 
     def _begin(self, raised: Raised) -> None:
@@ -380,7 +378,7 @@ class Feedback:
         self._begun[lane] = self._begun.get(lane, 0) + 1
         work = self._work(raised, self._lanes.setdefault(lane, _Lane()))
         task = self._at_work[lane] = asyncio.create_task(work, name=f"feedback on {lane}")
-        # Not at the end of the work itself, which never begins where it is cancelled at once.
+        # Not at the end of the work itself, which never begins if it is cancelled at once.
         task.add_done_callback(lambda _: self._ended(lane))
 
     def _ended(self, lane: str) -> None:
@@ -390,14 +388,14 @@ class Feedback:
     async def _work(self, raised: Raised, lane: _Lane) -> None:
         try:
             self._rest(lane, await self._showing.show(raised))
-        except Exception as error:  # our own stores; what they don't keep is shown again
+        except Exception as error:  # our own stores; what they don't record is published again
             log.warning("feedback can't be kept", extra={"why": str(error)}, exc_info=error)
             self._rest(lane, Unreachable(JOURNAL, type(error).__name__))
 
     def _rest(self, lane: _Lane, trouble: Exception | None) -> None:
-        """A place that can't be reached is left alone for a while, whatever is due there.
+        """Pause a place that can't be reached, with everything due there.
 
-        Others of its lane are tried soon all the same: it may be this one that is broken.
+        Others of its lane are tried soon all the same: it may be only this one that is broken.
         """
         if not isinstance(trouble, Unreachable | Unanswered) or isinstance(trouble, TooEarly):
             lane.away = 0
@@ -409,7 +407,7 @@ class Feedback:
 
 
 def together(planners: Sequence[Planner]) -> Planner:
-    """One planner of many; where one fails, what it wanted is not shown, and that is all."""
+    """One planner of many; if one fails, only its own places are missing."""
 
     def plan(occasion: Occasion) -> list[Target]:
         found: list[Target] = []

@@ -1,4 +1,4 @@
-"""What a backend is, found out at the start and on a timer: its version, and what to warn of."""
+"""Probe backends at the start and on a timer: their version, and what to warn of."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ UNTOLD = "older than it tells"
 
 
 class Probe:
-    """Says each thing once: a version when it changes, a warning when it begins to hold."""
+    """Logs each thing once: a version when it changes, a warning when it begins to hold."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Probe:
 
         Args:
             every: seconds between two probes.
-            turn: says when of several processes this one probes.
+            turn: returns once it is this process's turn.
         """
         self._backends = backends
         self._catalog = catalog
@@ -40,7 +40,7 @@ class Probe:
         self._turn = turn
         self._warned: set[str] = set()
         self.versions: dict[str, str] = {}
-        """What each backend says of itself; one that has not answered yet is not in it."""
+        """What each backend says of itself; one that has not answered yet is missing."""
 
     async def run(self) -> None:
         """Probe as long as the process lives."""
@@ -49,7 +49,7 @@ class Probe:
             await self._turn()
             try:
                 await self.look()
-            except Exception:  # what is only told must not end what deploys
+            except Exception:  # a mere message must not end what deploys
                 log.exception("probing failed inside")
             await self._sleep(self._every)
 

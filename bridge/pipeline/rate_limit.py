@@ -1,4 +1,4 @@
-"""Whose turn it is to write: each lane as fast as its service allows, and no faster."""
+"""The rate limiter: each lane is written to as fast as its service allows, and no faster."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -9,13 +9,13 @@ from bridge.ports.clock import Clock
 from bridge.ports.feedback import Limit, Turn, next_turn, shared
 
 LONG = 5.0
-"""Seconds that a write waits for its turn at most; after more, what it says would be old."""
+"""Seconds that a write waits for its turn at most; after more, its content would be outdated."""
 
 
 class Turns:
-    """Counts the writes of every lane, in memory: after a restart the service says if it is much.
+    """Counts the writes of every lane, in memory; after a restart the service itself objects.
 
-    One for all who write to a service, so that their writes are counted together.
+    There is one for all that write to a service, so that their writes are counted together.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Turns:
         return turn
 
     def free_at(self, lane: str) -> float:
-        """When a lane may be written to again; not later than now where it is free."""
+        """Return when a lane may be written to again; not later than now if it is free."""
         return next_turn(self._limits.get(lane, ()), self._written.get(lane, ()), 0.0)
 
     async def _take(self, lane: str, limits: Sequence[Limit]) -> None:

@@ -1,4 +1,4 @@
-"""What is old is forgotten, a little at a time, so that nobody waits for it."""
+"""Retention: expired data is deleted, a little at a time, so that nobody waits for it."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 DAY = 86_400.0
 
 Forget = Callable[[float, int], Awaitable[int]]
-"""Forgets at most so many from before a time; how many it were."""
+"""Deletes at most so many from before a time; returns how many."""
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -34,7 +34,7 @@ class Keeping:
         drafts: changes that were shown in a chat and that nobody has agreed to; sealed.
         flows: that have ended.
         every: seconds between two rounds.
-        bite: how many are forgotten in one transaction.
+        bite: how many are deleted in one transaction.
         pause: seconds between two of them.
     """
 
@@ -50,7 +50,7 @@ class Keeping:
 
 
 class Retention:
-    """Forgets what is old; of several processes one does."""
+    """Deletes expired data; of several processes one does."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Retention:
         turn: Turn = at_once,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """Take the parts; `turn` says when of several processes this one forgets."""
+        """Take the parts; `turn` returns once it is this process's turn."""
         self._inbox = inbox
         self._journal = journal
         self._flows = flows
@@ -73,19 +73,19 @@ class Retention:
         self._sleep = sleep
 
     async def run(self) -> None:
-        """Forget as long as the process lives."""
+        """Delete expired data as long as the process lives."""
         while True:
             await self._turn()
             try:
                 await self.round()
             except BridgeError as error:
                 log.warning("nothing could be forgotten", extra={"why": str(error)})
-            except Exception:  # to end the process for what is old would keep it from deploying
+            except Exception:  # to end the process for old data would keep it from deploying
                 log.exception("forgetting failed inside")
             await self._sleep(self._keeping.every)
 
     async def round(self) -> dict[str, int]:
-        """Forget all that is too old by now; says how much of what that was."""
+        """Delete everything that has expired; log how much."""
         now, keeping = self._clock(), self._keeping
         work: dict[str, tuple[Forget, float]] = {
             "flows": (self._flows.forget, keeping.flows),
