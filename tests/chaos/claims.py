@@ -38,6 +38,7 @@ class _Truth:
     cancelled: bool
     ambiguous: bool
     forgotten: Callable[[float], bool]
+    clocks_jumped: bool
 
     @property
     def fates(self) -> set[Fate]:
@@ -54,7 +55,7 @@ class _Truth:
             job.app == app_of(one)
             and job.fate in BUILT
             and one.deployed_commit in (None, job.commit)
-            and (job.ended or 0.0) >= one.created_at
+            and (self.clocks_jumped or (job.ended or 0.0) >= one.created_at)
             for job in self.jobs.values()
         )
 
@@ -86,7 +87,7 @@ def judge_claims(
     for one in record.deployments:
         mine = asks[app_of(one), one.delivery]
         cancelled, ambiguous = _cancelled(stage, record, one), _ambiguous(stage, mine)
-        truth = _Truth(mine, jobs, cancelled, ambiguous, forgotten)
+        truth = _Truth(mine, jobs, cancelled, ambiguous, forgotten, stage.clocks_jumped)
         for line, words in _wrong(one, truth):
             verdict.blame(line, [f"{one.id} is {one.state} ({one.note}): {words}"])
         verdict.blame("ended_before_asked", _too_early(stage, one, truth))

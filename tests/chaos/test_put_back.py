@@ -11,13 +11,17 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from bridge.app.storage import open_stores
 from tests.chaos.copies import Copy, Forgotten, failed_over, restored, taken
 from tests.chaos.ledgers import all_quiet, judge_put_back
-from tests.chaos.stage import SHORT, Stage, stage
+from tests.chaos.pushes import MONO
+from tests.chaos.stage import SHORT, SITE, Stage, stage
+from tests.unit.embedded.support import until
 from tests.worlds.postgres import own_server
 
 when_long = pytest.mark.skipif(
@@ -35,6 +39,7 @@ pytestmark = [pytest.mark.slow, when_long]
 async def played(on: Stage, put_back: Callable[[Stage, Copy], Awaitable[Forgotten]]) -> list[str]:
     """Pushes, a copy, more pushes, and the copy put back; what is wrong then."""
     on.backend.build_seconds = 0.4
+    await looked(on)
     async with on.load(unharmed=False):
         await asyncio.sleep(1.5)
         copy = await taken(on)
@@ -45,6 +50,14 @@ async def played(on: Stage, put_back: Callable[[Stage, Copy], Awaitable[Forgotte
         await asyncio.sleep(1.0)
     await on.heal()
     return forgotten + judge_put_back(on, await all_quiet(on), gone).wrong
+
+
+async def looked(on: Stage) -> None:
+    """Wait until the bridge has seen where all refs stand: the first look finds no push."""
+    refs = (f"tags github {MONO.id}", f"head github {SITE.id} refs/heads/main")
+    async with open_stores(on.fleet.settings) as stores:
+        for ref in refs:
+            await until(partial(stores.journal.recall, ref), bool, patience=on.pace.quiet)
 
 
 async def found_again(on: Stage, gone: Forgotten) -> list[str]:
