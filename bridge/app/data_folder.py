@@ -1,4 +1,5 @@
-"""Where everything is kept: files in a data directory, or a Postgres."""
+"""Where everything is stored, files in a data folder or a Postgres, and whether that folder is
+safe."""
 
 import os
 import stat
@@ -10,26 +11,24 @@ from bridge.settings import Settings
 
 
 def database_url(settings: Settings) -> str | None:
-    """The Postgres that is set, as libpq reads it; None: SQLite in the data directory."""
+    """Return the Postgres that is set, as libpq reads it; None: SQLite in the data folder."""
     url = settings.database_url
     return url.get_secret_value() if url is not None else None
 
 
 def whereabouts(settings: Settings) -> str:
-    """Where everything is kept, for people; never with a password."""
+    """Return where everything is stored, for people; never with a password."""
     return str(settings.data) if settings.database_url is None else "the database of DATABASE_URL"
 
 
 def must_be_there(settings: Settings) -> None:
-    """Raise NotFound where nothing was ever kept: a command should not make an empty store."""
+    """Raise NotFound if nothing was ever stored: a command should not make an empty store."""
     if settings.database_url is None and not (settings.data / "journal.sqlite").exists():
         raise NotFound(
             f"nothing is kept in {settings.data} yet: start `dokploy-bridge serve`,"
             " or set BRIDGE_DATA to where your bridge keeps its data"
         )
 
-
-# ── Checks of the data folder: nobody else may write to it, and it holds no symbolic links ──────
 
 OWN_FOLDERS = ("embedded",)
 """Folders in it that are checked in the same way."""
@@ -55,10 +54,10 @@ def must_be_ours(data: Path) -> None:
 
 
 def _mounted_for(data: Path) -> int:
-    """Return the owner of a folder that is mounted as such, else root.
+    """Return the owner of a folder that is itself a mount point, else root.
 
-    A container that runs as root gets folders of the machine's users. Whoever mounted one there
-    may do all that we may, and has chosen it.
+    A container that runs as root gets folders of the machine's users. Whoever mounted one there may
+    do all that we may, and has chosen it.
     """
     whole = data.parent if data.name in OWN_FOLDERS else data
     try:
@@ -68,12 +67,12 @@ def _mounted_for(data: Path) -> int:
 
 
 def _above(data: Path) -> Iterator[Path]:
-    """Each folder above it, also where links lead."""
+    """Yield each folder above it, also where links lead."""
     yield from dict.fromkeys([*data.absolute().parents, *data.resolve().parents])
 
 
 def _check_parent(folder: Path) -> None:
-    """Raise Rejected where anybody may rename what is in a folder: it has no sticky bit."""
+    """Raise Rejected if anybody may rename what is in a folder: it has no sticky bit."""
     try:
         mode = folder.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""What the parts are made of, and the places where what happens is shown."""
+"""What most parts are made of, secrets, and background tasks."""
 
 import asyncio
 import logging
@@ -33,9 +33,9 @@ class Places:
     """Where what happens is shown.
 
     Attributes:
-        planners: which targets a delivery's outcome gets.
-        late: which targets a pull request gets that is opened after its pushes.
-        shows: what brings a target up to date, by its kind.
+        planners: return the subscriptions for a delivery's outcome.
+        late: return those for a pull request that is opened after its pushes.
+        shows: publishers, by kind of subscription.
     """
 
     planners: tuple[Planner, ...] = ()
@@ -51,10 +51,9 @@ class Parts:
     """What most of the parts are made of.
 
     Attributes:
-        owner: this process among others.
-        clock: never jumps; what is signed by others has their time, and is checked by the
-            machine's own.
-        turn: when of several processes this one does what is done now and then.
+        owner: the name of this process among others.
+        clock: never jumps; signatures of others are checked by the machine's own clock.
+        turn: returns once it is this process's turn to do periodic work.
     """
 
     settings: Settings
@@ -70,14 +69,14 @@ class Parts:
 
 
 def steady_clock() -> Clock:
-    """A clock that never jumps, though the machine's is set; it goes on while that sleeps."""
+    """Return a clock that never jumps when the machine's is set, and runs on while it sleeps."""
     boot = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
     ticks = time.monotonic if boot is None else partial(time.clock_gettime, boot)
     return SteadyClock(time.time, ticks)
 
 
 def all_of(settings: Settings, *those: Places) -> Places:
-    """All places in one; none where feedback is off, so that nothing waits to be shown."""
+    """Return all places in one; none if feedback is off, so that nothing waits to be shown."""
     if not settings.feedback.enabled:
         return NO_PLACES
     return Places(
@@ -87,13 +86,10 @@ def all_of(settings: Settings, *those: Places) -> Places:
     )
 
 
-# ── Secrets as the parts need them ──────────────────────────────────────────────────────────────
-
-
 def seal_of(settings: Settings) -> FernetSeal | NoSeal:
-    """What seals the secrets that must be kept for a while.
+    """Return what seals secrets that must be stored for a while.
 
-    Processes that share a Postgres have no folder in common, where a key could be.
+    Processes that share a Postgres have no common folder for a key.
     """
     keys = revealed(settings.secret_key)
     if not keys and database_url(settings) is not None:
@@ -105,7 +101,7 @@ def revealed(secrets: Sequence[SecretStr]) -> list[str]:
     return [secret.get_secret_value() for secret in secrets]
 
 
-# ── What runs as long as the process lives, and how it is looked after ──────────────────────────
+# ── background tasks ─────────────────────────────────────────────────────────────────────────────
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +118,7 @@ async def _task(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[Non
         yield
     finally:
         task.remove_done_callback(_end_with_it)
-        told = task.done()  # one that has died already is told of
+        told = task.done()  # one that has died already is reported
         task.cancel()
         (end,) = await asyncio.gather(task, return_exceptions=True)
         if isinstance(end, Exception) and not told:
@@ -130,12 +126,12 @@ async def _task(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[Non
 
 
 def _end_with_it(task: "asyncio.Task[None]") -> None:
-    """A part that must always run has died: better to end and be restarted than to lie.
+    """End the process: a part that must always run has died, and a restart is better than a lie.
 
-    By a signal of its own, so that `serve` ends as gracefully as after SIGTERM, but with an
-    exit code that a supervisor restarts after.
+    It uses a signal of its own, so that `serve` ends as gracefully as after SIGTERM, but with an
+    exit code after which a supervisor restarts it.
     """
-    # Nobody but `_task` cancels it, so a cancel here is somebody else's that got out.
+    # Nobody but `_task` cancels it, so a cancel here is somebody else's that escaped.
     error = asyncio.CancelledError() if task.cancelled() else task.exception()
     if error is not None:
         log.critical("%s has died", task.get_name(), exc_info=error)

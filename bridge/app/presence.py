@@ -1,4 +1,4 @@
-"""Which processes are at work on what is kept: on SQLite one at a time, on Postgres any number."""
+"""Which processes work on the stores: on SQLite one at a time, on Postgres any number."""
 
 import asyncio
 import fcntl
@@ -21,7 +21,7 @@ SOLO = "solo"
 
 
 def new_owner(settings: Settings) -> str:
-    """The name of this process among those that share the stores."""
+    """Return a name for this process among those that share the stores."""
     if database_url(settings) is None:
         return SOLO
     from bridge.durable.peers import new_executor_id
@@ -30,16 +30,16 @@ def new_owner(settings: Settings) -> str:
 
 
 class InUse(Rejected):
-    """Another process holds a data directory."""
+    """Another process holds a data folder."""
 
 
 @contextmanager
 def only_one(data: Path) -> Iterator[None]:
-    """Hold a data directory for this process: SQLite's flows must not run in two.
+    """Hold a data folder for this process: SQLite's flows must not run in two.
 
     Raises:
         InUse: another process holds it.
-        Rejected: it can't be one, or is not ours alone.
+        Rejected: it is no usable folder, or not ours alone.
     """
     must_be_ours(data)
     try:
@@ -58,8 +58,8 @@ def only_one(data: Path) -> Iterator[None]:
 
 
 RUNNERS = ("HONCHO_PROCESS_NAME", "DYNO", "PS")
-"""Variables in which runners of a Procfile give each process its name: Honcho; Heroku and Dokku;
-Foreman and similar ones."""
+"""Variables in which runners of a Procfile name each process: Honcho; Heroku and Dokku; Foreman and
+similar ones."""
 
 
 def stands_aside(settings: Settings, role: Role, environment: Mapping[str, str]) -> bool:
@@ -76,7 +76,7 @@ def stands_aside(settings: Settings, role: Role, environment: Mapping[str, str])
 
 @asynccontextmanager
 async def in_turn(file: Path, *, patience: float = 60.0) -> AsyncIterator[None]:
-    """Hold a lock on a file, after whoever holds it now; a killed process holds none.
+    """Hold a lock on a file, after its present holder; a killed process holds none.
 
     Raises:
         Rejected: it is held for longer than `patience` seconds, or can't be made.
@@ -97,12 +97,12 @@ async def in_turn(file: Path, *, patience: float = 60.0) -> AsyncIterator[None]:
 
 
 def _opened(file: Path) -> IO[str]:
-    """Open a file for locking; nobody else may open it, since whoever can may hold the lock."""
+    """Open a file for locking; nobody else may open it, since they could hold the lock."""
     for folder in (*reversed(file.parents), file.parent):
         folder.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     if os.fstat(descriptor).st_uid == os.geteuid():
-        os.fchmod(descriptor, 0o600)  # an older release has made it readable
+        os.fchmod(descriptor, 0o600)  # an older release made it readable
     return os.fdopen(descriptor, "r+")
 
 
@@ -115,7 +115,7 @@ def _taken(lock: IO[str]) -> bool:
 
 
 def is_held(data: Path) -> bool:
-    """Whether a process is at work on a data directory."""
+    """Return whether a process works on a data folder."""
     try:
         with only_one(data):
             return False
@@ -124,7 +124,7 @@ def is_held(data: Path) -> bool:
 
 
 def is_running(settings: Settings) -> bool:
-    """Whether any process decides and deploys on these stores; raises Unreachable."""
+    """Return whether any process decides and deploys on these stores; raise Unreachable."""
     if (url := database_url(settings)) is None:
         return is_held(settings.data)
     from bridge.durable.peers import anybody_works

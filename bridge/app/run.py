@@ -1,4 +1,4 @@
-"""Everything, started in the order in which data travels."""
+"""Start everything in the order in which data travels, and stop it in reverse."""
 
 import logging
 import time
@@ -45,8 +45,7 @@ class Bridge:
 
     Attributes:
         url: where webhooks go.
-        backend_url, backend_key, sites_url: of the embedded backend, where it is the one that
-            deploys.
+        backend_url, backend_key, sites_url: of the embedded backend, if it is the one that deploys.
     """
 
     stores: Stores
@@ -60,14 +59,14 @@ class Bridge:
 async def run_bridge(
     settings: Settings, places: Places = NO_PLACES, *, role: Role = Role.ALL
 ) -> AsyncIterator[Bridge]:
-    """Everything, started in the order in which data travels and stopped in reverse.
+    """Start everything in the order in which data travels; stop it in reverse.
 
     Args:
         places: where to show what happens, besides those that the settings name.
         role: what this process does of it; others share the stores and do the rest.
 
     Raises:
-        Rejected: a setting can't be used, or another process has the data directory.
+        Rejected: a setting can't be used, or another process has the data folder.
     """
     from bridge.web.metrics import Metrics
 
@@ -118,7 +117,7 @@ async def run_bridge(
 
 
 def _may_play(settings: Settings, role: Role) -> None:
-    """Raise Rejected where a process can't have that role alone."""
+    """Raise Rejected if a process can't have that role alone."""
     if database_url(settings) is not None and not settings.secret_key:
         log.warning(
             "set BRIDGE_SECRET_KEY, the same for all: what one process seals, another must open"
@@ -140,13 +139,13 @@ def _may_play(settings: Settings, role: Role) -> None:
 async def _leading(
     settings: Settings, role: Role, journal: SqlJournal, owner: str, stack: AsyncExitStack
 ) -> tuple[Leads, Turn]:
-    """Whether, and when, this process does what of all that work one does now and then."""
+    """Return the lead: whether, and when, this process does periodic work."""
     if not role.works:
-        return never, at_once  # it has nothing to do then
+        return never, at_once  # it has no periodic work then
     if database_url(settings) is None:
         return always, at_once
     lead = Lead(journal, owner)
-    await lead.ask()  # so that the first to start has it when it first reads
+    await lead.ask()  # so that the first to start leads when it first reads
     await in_background(stack, "lead", lead.run())
     return lead.ours, lead.turn
 
@@ -159,7 +158,7 @@ def _catalog(
     leads: Leads,
     clock: Clock,
 ) -> Catalog:
-    """On Postgres one worker reads the backends, and the others what it has written."""
+    """Return whether this process reads the backends: on Postgres one worker does for all."""
     return Catalog(
         backends if role.works else {},
         journal,
@@ -188,7 +187,7 @@ def _listener(
     slack: "SlackParts",
     refusals: RefusalLog,
 ) -> "WebServer":
-    """The public listener; of a worker only its health is seen there."""
+    """Return the public listener; a worker serves only its health there."""
     from bridge.web.hooks import BodyLimits
     from bridge.web.server import WebServer, routes
 

@@ -1,4 +1,4 @@
-"""What is kept, opened: SQLite files that one process has, or a Postgres that many share."""
+"""Open the stores: SQLite files of one process, or a Postgres that many share."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ POLL = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What is on disk; enough for every question, and to ask for something."""
+    """The open stores; enough for every question, and to request something."""
 
     inbox: "SqliteInbox | PostgresInbox"
     journal: SqlJournal
@@ -47,10 +47,10 @@ async def open_stores(
     listens: bool = False,
     clock: Clock = time.time,
 ) -> AsyncIterator[Stores]:
-    """The stores, beside a running bridge or without one.
+    """Open the stores, beside a running bridge or without one.
 
     Args:
-        owner: who claims and leases, on Postgres.
+        owner: the name in claims and leases, on Postgres.
         listens: whether the inbox wakes for what other processes keep.
 
     Raises:
@@ -81,12 +81,12 @@ def _stores(
 
 
 def _private(file: Path) -> Path:
-    """A file that only its owner may read, also in a folder that others may: a volume, say.
+    """Return a file that only its owner may read, also in a folder that others may, e.g. a volume.
 
     What SQLite keeps beside it gets the same mode.
 
     Raises:
-        Rejected: it can't be one.
+        Rejected: it can't be used.
     """
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def _unusable(where: Path, why: str) -> Rejected:
 
 
 def flows_of(settings: Settings, owner: str) -> "DurableFlows":
-    """The workflow engine on the stores' own database; does nothing until it is launched."""
+    """Return the workflow engine on the stores' own database; it is not launched yet."""
     from bridge.durable import system as engines
     from bridge.durable.engine import DurableFlows
 
@@ -139,7 +139,7 @@ async def migrate(settings: Settings) -> None:
     """Bring all tables up to date; safe from any number of processes at once.
 
     Raises:
-        Rejected: they can't be, or a newer release has made them.
+        Rejected: it is impossible, or a newer release made them.
     """
     from bridge.durable import system
     from bridge.durable import system as engines
@@ -157,8 +157,6 @@ async def migrate(settings: Settings) -> None:
         workflows.dispose()
 
 
-# ── How much each store takes on disk, for the metrics ──────────────────────────────────────────
-
 _SIZES = """
 SELECT CASE WHEN s.nspname = 'dbos' THEN 'workflows'
             WHEN c.relname LIKE 'inbox%%' THEN 'inbox' ELSE 'journal' END AS store,
@@ -170,14 +168,14 @@ GROUP BY store
 
 
 def sizes_of(settings: Settings) -> Callable[[], dict[str, int]]:
-    """What tells the bytes that each store takes on disk; {} while a database is away."""
+    """Return a function that tells the bytes of each store on disk; {} while a database is away."""
     if (url := database_url(settings)) is None:
         return partial(_sizes_of_files, settings.data)
     return partial(_sizes_of_tables, url)
 
 
 def _sizes_of_files(data: Path) -> dict[str, int]:
-    """With the files that SQLite keeps beside each."""
+    """Return the bytes with the files that SQLite keeps beside each."""
     sizes: dict[str, int] = {}
     for store in ("inbox", "journal", "workflows"):
         files = (data / f"{store}.sqlite{end}" for end in ("", "-wal"))

@@ -1,8 +1,8 @@
-"""Connections that are left to aiohttp: bounded in number, and in how long they don't read.
+"""Connections that are left to aiohttp: limited in number, and in how long they may not read.
 
-Aiohttp closes what is idle, but not who asks on and never reads the answers; and it has no
-limit for how many there are. Here the one that has been silent longest goes for a new one, so
-that who only holds connections keeps nobody out of what aiohttp serves.
+Aiohttp closes idle connections, but not those that keep asking and never read the answers; and it
+has no limit for their number. Here a new connection replaces the one that has been silent longest,
+so idle connections can't starve new ones.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 SAID_EVERY = 60.0
-"""Seconds, at least, between two lines of a listener."""
+"""Seconds, at least, between two log lines of a listener."""
 
 
 def count_nothing() -> None:
@@ -25,7 +25,7 @@ class Crowd:
 
     Args:
         logger: of the listener.
-        count: is called for each of them.
+        count: called for each of them.
     """
 
     def __init__(self, logger: logging.Logger, count: Callable[[], None] = count_nothing) -> None:
@@ -36,7 +36,7 @@ class Crowd:
         self._timer: asyncio.TimerHandle | None = None
 
     def closed(self, *, limit: int, client: str, connections: int) -> None:
-        """Note that a connection had to go.
+        """Note that a connection was closed.
 
         Args:
             limit: the one that was reached.
@@ -61,7 +61,7 @@ class Crowd:
         self._closed = 0
 
     def end(self) -> None:
-        """Say what was not said yet; nothing follows."""
+        """Log what was not logged yet; nothing follows."""
         if self._timer is not None:
             self._timer.cancel()
             self._say()
@@ -69,20 +69,20 @@ class Crowd:
             self._timer.cancel()
 
 
-# ── Connections that are left to aiohttp: bounded in number, and in how long they don't read ────
+# ── the guests ───────────────────────────────────────────────────────────────────────────────────
 
 _PREFIX = 64
 """Bits of an IPv6 address that tell one client from another: each has all addresses below."""
 
 
 class Guests:
-    """All of them, the one that has been silent longest in front.
+    """All connections, the one that has been silent longest first.
 
     Args:
         most: of them at a time.
         patience: seconds that one may leave its answers unread.
         each: of them at a time from one client; None sets no limit.
-        crowd: told of each one that has to go for another; None tells nobody.
+        crowd: told of each one that is closed for another; None tells nobody.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Guests:
         return len(self._all)
 
     def expect(self, protocol: asyncio.Protocol) -> "Guest":
-        """The protocol of a connection that aiohttp's protocol has from its first byte on."""
+        """Return the protocol of a connection that is aiohttp's from its first byte on."""
         return Guest(self, protocol)
 
     def welcome(self, protocol: asyncio.Protocol, transport: Any, data: bytes) -> None:
@@ -111,7 +111,7 @@ class Guests:
         guest.data_received(data)
 
     def came(self, guest: "Guest") -> None:
-        """One more; another one goes where there are too many, of its own client first."""
+        """Add a connection; close another one if there are too many, of its own client first."""
         self._all[guest] = None
         self._of_client[guest.client] += 1
         if self._each is not None and self._of_client[guest.client] > self._each:
@@ -131,12 +131,12 @@ class Guests:
             self._crowd.closed(limit=limit, client=guest.client, connections=len(self._all))
 
     def heard(self, guest: "Guest") -> None:
-        """It has sent something."""
+        """Note that it has sent something."""
         if guest in self._all:
             self._all.move_to_end(guest)
 
     def left(self, guest: "Guest") -> None:
-        """It is gone."""
+        """Note that it is gone."""
         if guest in self._all:
             del self._all[guest]
             self._of_client[guest.client] -= 1
@@ -145,7 +145,7 @@ class Guests:
 
 
 class Guest(asyncio.Protocol):
-    """Hands on to aiohttp's protocol what its transport tells."""
+    """Passes the events of its transport on to aiohttp's protocol."""
 
     __slots__ = ("_guests", "_protocol", "_transport", "_unread", "client")
 
@@ -157,7 +157,7 @@ class Guest(asyncio.Protocol):
         self.client = ""
 
     def connection_made(self, transport: Any) -> None:
-        """As of any protocol."""
+        """As any protocol."""
         self._transport = transport
         self.client = client_of(transport)
         self._guests.came(self)
@@ -168,26 +168,26 @@ class Guest(asyncio.Protocol):
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """As of any protocol."""
+        """As any protocol."""
         self._guests.heard(self)
         self._protocol.data_received(data)
 
     def eof_received(self) -> bool | None:
-        """As of any protocol."""
+        """As any protocol."""
         return self._protocol.eof_received()
 
     def pause_writing(self) -> None:
-        """Its answers pile up: it has to read them, or go."""
+        """Start its time-out: its answers pile up, so it has to read them, or go."""
         self._unread = self._guests.loop.call_later(self._guests.patience, self.abort)
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        """It has read them."""
+        """Stop its time-out: it has read them."""
         self._reads()
         self._protocol.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As of any protocol."""
+        """As any protocol."""
         self._reads()
         self._guests.left(self)
         self._protocol.connection_lost(exc)
@@ -199,7 +199,7 @@ class Guest(asyncio.Protocol):
 
 
 def client_of(transport: Any) -> str:
-    """Whose connection it is: an address, of IPv6 the network that one client has."""
+    """Return its client: an address, of IPv6 the network that one client has."""
     peer = transport.get_extra_info("peername")
     host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
     if ":" not in host:

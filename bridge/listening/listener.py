@@ -1,4 +1,4 @@
-"""A listener for an aiohttp application, whose connections are bounded from the first byte on."""
+"""A listener for an aiohttp application, whose connections are limited from the first byte on."""
 
 import asyncio
 import logging
@@ -26,9 +26,9 @@ _sparing = Sparing(logging.getLogger(__name__))
 
 
 def quiet_logger(name: str) -> logging.Logger:
-    """For aiohttp: what is no HTTP is its sender's fault, and no reason for a traceback.
+    """Aiohttp's logger: malformed HTTP is its sender's fault, and no reason for a traceback.
 
-    Nor may the log hold it: it quotes the line at fault, which may be a secret's.
+    Nor may the log hold it: it quotes the line at fault, which may hold a secret.
     """
     logger = logging.getLogger(name)
     logger.addFilter(_is_ours)
@@ -44,14 +44,14 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 
 async def nameless(_: web.Request, response: web.StreamResponse) -> None:
-    """Nobody needs to know which releases run here."""
+    """Set the Server header: nobody needs to know which releases run here."""
     response.headers.pop("Server", None)
 
 
-# ── aiohttp's protocol, whose own refusals have the form of the listener's other ones ───────────
+# ── refusals of aiohttp's own, in the listener's form ────────────────────────────────────────────
 
 SERVER = "dokploy-bridge"
-"""Without a release: aiohttp would name its own and Python's."""
+"""Without a version: aiohttp would name its own and Python's."""
 
 FAILED_INSIDE = "the bridge failed inside; its log says more"
 
@@ -66,7 +66,7 @@ NO_HTTP: Mapping[type[BaseException], str] = {
     BadStatusLine: "the request's first line can't be one of HTTP/1.1",
     PayloadEncodingError: "the request's body is not encoded as its headers say",
 }
-"""What is said of a request that is none."""
+"""Return the words for a malformed request."""
 
 UNREADABLE = "what came can't be read as a request of HTTP/1.1; send Host, and one length"
 
@@ -102,7 +102,7 @@ class _Handler(RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer; a refusal of aiohttp's own is put in our words before."""
+        """Send an answer; a refusal of aiohttp's own gets our words before."""
         if isinstance(resp, web.HTTPException) and resp.status >= HTTPStatus.BAD_REQUEST:
             words = _WORDS.get(HTTPStatus(resp.status), HTTPStatus(resp.status).phrase)
             answer = self._say(resp.status, words)
@@ -126,19 +126,19 @@ class Refusing:
         self._settings = settings
 
     def __call__(self) -> asyncio.Protocol:
-        """Make the protocol of one more."""
+        """Make the protocol of another connection."""
         return _Handler(self._server, self._say, **self._settings)
 
     @property
     def connections(self) -> list[RequestHandler]:
-        """Those that are open."""
+        """Return the open ones."""
         return self._server.connections
 
 
-# ── A listener for an aiohttp application, whose connections are bounded from the first byte on ─
+# ── the listener ─────────────────────────────────────────────────────────────────────────────────
 
 KEEPALIVE_SECONDS = 15.0
-"""That a connection may idle, take for its headers (aiohttp allows an hour), or read nothing."""
+"""Seconds a connection may idle, take for its headers (aiohttp: an hour), or not read."""
 
 FEWEST_CONNECTIONS = 16
 
@@ -189,16 +189,16 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """Where it is reached from this machine, e.g. "http://127.0.0.1:41807"."""
+        """Return its address on this machine, e.g. "http://127.0.0.1:41807"."""
         return local_url(self._host, self._port)
 
     @property
     def port(self) -> int:
-        """The port that it got, once it has started."""
+        """Return the port that it got, once it has started."""
         return self._port
 
     async def start(self) -> None:
-        """Bind and serve; raises OSError where the address can't be had."""
+        """Bind and serve; raise OSError if the address is not available."""
         await self._runner.setup()
         assert self._runner.server is not None
         aiohttp = Refusing(self._runner.server, self._say, self._settings)
@@ -215,7 +215,7 @@ class Listener:
         self._port = self._listener.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Stop taking requests, finish those under way."""
+        """Stop taking requests, finish running ones."""
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
@@ -224,13 +224,13 @@ class Listener:
 
 
 def local_url(host: str, port: int) -> str:
-    """Where what listens on an address is reached from this machine."""
+    """Return the URL on this machine of what listens on an address."""
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def share_of_files(part: int, most: int) -> int:
-    """How many connections a listener may have: one in `part` of the files that we may open."""
+    """Return a listener's limit of connections: one in `part` of the files that may be open."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return most

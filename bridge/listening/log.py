@@ -1,4 +1,4 @@
-"""A logger that a flood can't use to fill the disk: of very many lines it writes few."""
+"""A rate-limited log: a flood of lines can't fill the disk."""
 
 import logging
 import time
@@ -9,7 +9,7 @@ from typing import Any
 class Sparing:
     """Writes `burst` lines at once and `rate` a second; the next one says how many were left out.
 
-    How many there really were is in the metrics.
+    The metrics have the real number.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Sparing:
         self._left_out = 0
 
     def info(self, event: str, **fields: Any) -> None:
-        """Write a line, if there were not too many."""
+        """Write a line, unless there were too many."""
         if not self._logger.isEnabledFor(logging.INFO):
             return
         now = self._clock()

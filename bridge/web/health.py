@@ -13,25 +13,25 @@ from bridge.web.answers import Insiders, answer
 log = logging.getLogger(__name__)
 
 Check = Callable[[], Awaitable[str | None]]
-"""What is wrong, in words; None when nothing is."""
+"""Returns what is wrong, in words; None if nothing is."""
 
 FRESH = 0.5
-"""Seconds for which what was found counts: whoever asks often costs no more than that."""
+"""Seconds for which a result is cached: frequent probes cost no more than that."""
 
 PATIENCE = 5.0
-"""Seconds for a part to say how it is; a database that is silent would keep us from saying so."""
+"""Seconds for a part to answer; a silent database must not keep us from saying so."""
 
 AWAY = "does not work; the log says why"
-"""All that strangers are told of a part: in words stand addresses, and names of users."""
+"""What strangers are told of a part: the words may hold addresses and names of users."""
 
 
 async def healthz(_request: web.Request) -> web.Response:
-    """The process answers; nothing else is looked at."""
+    """Answer that the process is alive; nothing else is looked at."""
     return answer(200, status="ok")
 
 
 class Readiness:
-    """Looks at every part, once for all who ask at a time; what is wrong is logged once."""
+    """Checks every part, once for all that ask at a time; logs each problem once."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Readiness:
         self._wrong: dict[str, str | None] = {}
 
     async def wrong(self) -> Mapping[str, str | None]:
-        """By part what is wrong with it; None where nothing is."""
+        """The problem of each part; None if it has none."""
         task, now = self._looking, self._clock()
         if task is None or (task.done() and now - self._since >= FRESH):
             task = self._looking = asyncio.create_task(self._look(), name="readiness")
@@ -86,9 +86,9 @@ async def nothing_beside() -> Mapping[str, str]:
 def readyz(
     checks: Mapping[str, Check], insiders: Insiders, beside: Beside = nothing_beside
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """A handler that says of every part how it is; 503 when something is wrong.
+    """Return a handler that reports every part; 503 if one has a problem.
 
-    It is JSON with one line for each part, so that `grep` and people can read it as well. A
+    The answer is JSON with one line for each part, so that `grep` and people can read it as well. A
     backend that is away leaves the bridge ready: it takes webhooks all the same.
     """
     readiness = Readiness(checks)

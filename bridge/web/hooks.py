@@ -1,8 +1,8 @@
-"""`POST /hooks/<host>`: the door for webhooks, whichever way their bytes have come.
+"""`POST /hooks/<host>`: the door for webhooks, however their bytes have come.
 
-Everything that can be refused without the body is refused before it is read: what the
-headers say, then the size. The hot path has no middleware and parses no JSON. Plain
-requests come through `quick`, all others through aiohttp; both ask here.
+Everything that can be refused without the body is refused before it is read: by its headers, then
+by its size. The hot path has no middleware and parses no JSON. Plain requests come through `fast`,
+all others through aiohttp; both ask here.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 Count = Callable[[str, str, str], None]
-"""Is told of each webhook: its host, its event ("" where unknown), and how it was answered."""
+"""Called for each webhook: its host, its event ("" if unknown), and how it was answered."""
 
 OUTCOMES: dict[int, str] = {
     202: "accepted",
@@ -42,23 +42,23 @@ OUTCOMES: dict[int, str] = {
     413: "too_large",
     503: "not_kept",
 }
-"""What the status of an answer is called in the metrics."""
+"""The name of an answer's status in the metrics."""
 
 SMALL = 256 * 1024
-"""Bytes of a body that is small; nearly all are. Those get their room once they have come; for
-larger ones it is kept from when they are announced."""
+"""Bytes of a small body; nearly all are. Small ones get their room once they have come; for larger
+ones it is reserved when they are announced."""
 
 
 Note = Callable[[str, str, str, Mapping[str, str], str], None]
-"""Is told of each refused webhook: outcome, why, path, headers, and its sender's address."""
+"""Called for each refused webhook: outcome, why, path, headers, and its sender's address."""
 
 
 def count_nothing(_host: str, _event: str, _outcome: str) -> None:
-    """For those who don't count."""
+    """Count nothing: a no-op metrics hook."""
 
 
 def note_nothing(_outcome: str, _why: str, _path: str, _headers: object, _peer: str) -> None:
-    """Remember no refused webhook."""
+    """Record no refused webhook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class BodyLimits:
 
     Attributes:
         max_body: bytes of one body; more is 413.
-        max_in_flight: bytes of all bodies at a time; what comes on top waits outside.
+        max_in_flight: bytes of all bodies at a time; what exceeds them waits outside.
         timeout: seconds for a body to arrive.
         patience: seconds that one waits outside; then it is 503.
     """
@@ -79,7 +79,7 @@ class BodyLimits:
 
 
 class Refusal(Exception):
-    """A webhook is not taken, for a reason of HTTP."""
+    """A webhook is refused for a reason of HTTP."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -87,7 +87,7 @@ class Refusal(Exception):
 
 
 class Room:
-    """The memory for bodies: who finds none waits for some, in the order of arrival."""
+    """The memory for bodies; requests that find none wait in the order of arrival."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -95,22 +95,22 @@ class Room:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     def take(self, length: int) -> bool:
-        """Take some at once; False where there is none. A body larger than all gets all."""
+        """Reserve memory at once, or return False. A body larger than all of it gets all."""
         if self._waiting or (self._used and self._used + length > self._size):
             return False
         self._used += length
         return True
 
     async def wait(self, length: int, patience: float) -> None:
-        """Take some when there is; Unreachable when that is not within `patience` seconds."""
+        """Reserve memory when there is some; raise Unreachable after `patience` seconds."""
         free: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((length, free))
         try:
             async with asyncio.timeout(patience):
                 await free
-        except BaseException as error:  # above all a cancel: what is given must come back
+        except BaseException as error:  # above all a cancel: what was granted must be returned
             if free.done() and not free.cancelled():
-                self.give(length)  # it was given in the very moment
+                self.give(length)  # it was granted at this very moment
             else:
                 self._no_more((length, free))
             if isinstance(error, TimeoutError):
@@ -119,12 +119,14 @@ class Room:
             raise
 
     def _no_more(self, one: tuple[int, asyncio.Future[None]]) -> None:
-        if one in self._waiting:  # else somebody has given in the very moment, and passed over it
+        if (
+            one in self._waiting
+        ):  # else it was granted at this very moment, and passed over the others
             self._waiting.remove(one)
-        self.give(0)  # who stands behind it may need less
+        self.give(0)  # the next in line may need less
 
     def give(self, length: int) -> None:
-        """Give it back."""
+        """Release memory."""
         self._used -= length
         while self._waiting:
             wanted, free = self._waiting[0]
@@ -137,7 +139,7 @@ class Room:
 
 
 class Hooks:
-    """What becomes of webhooks, of all hosts; their bodies share the room."""
+    """Handles webhooks of all hosts; their bodies share the memory."""
 
     def __init__(
         self,
@@ -157,10 +159,10 @@ class Hooks:
         self._log = Sparing(log)
 
     def admit(self, host: str, headers: Mapping[str, str], length: int | None) -> Envelope:
-        """Look at a webhook's headers, before its body.
+        """Check a webhook's headers, before its body.
 
         Raises:
-            BridgeError, Refusal: it is not taken, whatever its body.
+            BridgeError, Refusal: it is refused, whatever its body.
         """
         envelope = self._ingest.open(host, headers)
         if length is None:
@@ -172,7 +174,7 @@ class Hooks:
         return envelope
 
     def room_for(self, length: int) -> "Room":
-        """The room for a body. Small ones have one of their own: large ones can't starve them."""
+        """Return the memory for a body. Small ones have their own: large ones can't starve them."""
         return self._small if length <= SMALL else self._large
 
     def put(self, host: str, envelope: Envelope, body: Body) -> Keeping:
@@ -184,7 +186,7 @@ class Hooks:
         return await self._ingest.take(host, envelope, body)
 
     def answer(self, host: str, event: str, receipt: Receipt) -> tuple[int, bytes]:
-        """The status and the JSON that the sender of a kept webhook gets. Counted."""
+        """Return the status and the JSON for the sender of a kept webhook, and count it."""
         if receipt.duplicate:
             answer = 200, _receipt(receipt.delivery, "duplicate")
         else:
@@ -195,9 +197,9 @@ class Hooks:
     def refused(
         self, host: str, event: str, error: Exception, headers: Mapping[str, str], peer: str
     ) -> tuple[int, str]:
-        """Why a webhook is refused: its status, and words for its sender.
+        """Return the status of a refusal, and words for the sender.
 
-        It is logged, counted and noted, for those who miss it.
+        It is logged, counted and recorded, for people who miss the webhook.
         """
         status, why = self._why(error)
         wrong_host = isinstance(error, BadSignature | NotFound)
@@ -210,7 +212,7 @@ class Hooks:
         return status, why
 
     def astray(self, path: str, headers: Mapping[str, str], peer: str) -> str:
-        """Why a webhook is refused that came to a path which takes none; logged and noted."""
+        """Refuse a webhook at a path that takes none; log and record it."""
         why = f"there is nothing at {path}; {right_path(headers)}"
         self._log.info("webhook on a wrong path", path=path, why=why)
         self._note(WRONG_PATH, why, path, headers, peer)
@@ -226,10 +228,10 @@ class Hooks:
             return HTTPStatus.REQUEST_TIMEOUT.value, why
         return 400, f"the body could not be read ({type(error).__name__})"
 
-    # ── by way of aiohttp ─────────────────────────────────────────────────
+    # ── through aiohttp ───────────────────────────────────────────────────
 
     def handler(self, host: str) -> Handler:
-        """The handler of one host's address."""
+        """Return the handler of one host's address."""
 
         async def handle(request: web.Request) -> web.Response:
             trace.follow(None)  # the connection may have brought another before
@@ -277,14 +279,14 @@ class Hooks:
 
 
 async def _ask_for_it(request: web.Request) -> None:
-    """Ask for a body, where its sender wants to be asked."""
+    """Ask for a body, if its sender wants to be asked."""
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # as aiohttp does it: the answer itself has not begun
 
 
 async def expect_later(_request: web.Request) -> None:
-    """Ask nobody for a body before the headers were looked at; `Hooks` does it then."""
+    """Never ask for a body before the headers were checked; `Hooks` does it then."""
 
 
 def _receipt(delivery: str, word: str) -> bytes:

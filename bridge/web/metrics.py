@@ -1,8 +1,8 @@
 """`GET /metrics`: what this process has counted, and what the stores hold, for Prometheus.
 
-What happens on the hot path only adds to a dict; prometheus_client is imported and the
-stores are read when somebody asks. Labels are few and bounded: never a commit, never a
-person, and what a stranger may send (an event's name) only where it is known.
+The hot path only adds to a dict; prometheus_client is imported and the stores are read on request.
+Labels are few and bounded: never a commit, never a person, and what a stranger may send (an event's
+name) only if it is known.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Timings:
-    """How many took at most so many seconds."""
+    """Counts of observations by bucket."""
 
     __slots__ = ("_bounds", "_counts", "_sum")
 
@@ -35,12 +35,12 @@ class Timings:
         self._sum = 0.0
 
     def add(self, seconds: float) -> None:
-        """One more."""
+        """Add one observation."""
         self._counts[bisect_left(self._bounds, seconds)] += 1
         self._sum += seconds
 
     def histogram(self) -> tuple[list[tuple[str, float]], float]:
-        """Cumulative buckets as Prometheus has them, and the sum."""
+        """Return cumulative buckets as Prometheus has them, and the sum."""
         total, buckets = 0, []
         for bound, count in zip((*self._bounds, None), self._counts, strict=True):
             total += count
@@ -69,7 +69,7 @@ def of_stores(inbox: InboxFigures, journal: JournalFigures, now: float) -> "Iter
 
 
 def counter(name: str, what: str, labels: tuple[str, ...], counted: Mapping[Any, int]) -> "Metric":
-    """What only grows; Prometheus adds `_total` to its name."""
+    """Return a counter; Prometheus adds `_total` to its name."""
     from prometheus_client.core import CounterMetricFamily
 
     family = CounterMetricFamily(name, what, labels=labels)
@@ -79,7 +79,7 @@ def counter(name: str, what: str, labels: tuple[str, ...], counted: Mapping[Any,
 
 
 def gauge(name: str, what: str, label: str, values: Mapping[str, float]) -> "Metric":
-    """One figure, by one label."""
+    """Return one figure, by one label."""
     from prometheus_client.core import GaugeMetricFamily
 
     family = GaugeMetricFamily(name, what, labels=[label])
@@ -91,7 +91,7 @@ def gauge(name: str, what: str, label: str, values: Mapping[str, float]) -> "Met
 def histogram(
     name: str, what: str, labels: tuple[str, ...], timings: Mapping[Any, Timings]
 ) -> "Metric":
-    """How long things took."""
+    """Return a histogram of durations."""
     from prometheus_client.core import HistogramMetricFamily
 
     family = HistogramMetricFamily(name, what, labels=labels)
@@ -102,7 +102,7 @@ def histogram(
 
 
 class _Once:
-    """Families that were put together before, as prometheus_client wants to collect them."""
+    """Prepared families, in the form that prometheus_client collects."""
 
     def __init__(self, families: "Iterable[Metric]") -> None:
         self._families = families
@@ -112,7 +112,7 @@ class _Once:
 
 
 def written(families: "list[Metric]", sizes: Callable[[], Mapping[str, int]]) -> tuple[bytes, str]:
-    """All families and this process' own figures as text, and its content type."""
+    """Return all families and this process's own figures as text, and its content type."""
     from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
     from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -123,7 +123,7 @@ def written(families: "list[Metric]", sizes: Callable[[], Mapping[str, int]]) ->
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
-# ── `GET /metrics`: what this process has counted, and what the stores hold, for Prometheus ─────
+# ── collecting ───────────────────────────────────────────────────────────────────────────────────
 
 KNOWN_EVENTS = frozenset(
     {
@@ -133,23 +133,23 @@ KNOWN_EVENTS = frozenset(
         "Issue Hook", "Pipeline Hook", "Job Hook", "Release Hook", "Deployment Hook",
     }
 )  # fmt: skip
-"""Events that are counted by their name; anything else is "other"."""
+"""Events that are counted by their name; any other is "other"."""
 
 MOST_APPS = 2000
 """Apps that are counted by their name; further ones are "other"."""
 
 OVERLAP = 1000
-"""Changes that are looked at again: on Postgres a smaller number may be committed later."""
+"""Changes that are read again: on Postgres a smaller number may be committed later."""
 
 REQUEST_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 DEPLOY_BOUNDS = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0)
 LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 LAG_EVERY = 0.25
-"""Seconds between two looks at how late the event loop is."""
+"""Seconds between two measurements of the event loop's lag."""
 
 
 class Metrics:
-    """Counts what happens in this process, and reads the rest from the stores when asked."""
+    """Counts what happens in this process, and reads the rest from the stores on request."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class Metrics:
         sizes: Callable[[], Mapping[str, int]],
         clock: Clock,
     ) -> None:
-        """Take the stores; `sizes` tells the bytes that each takes on disk."""
+        """Take the stores; `sizes` returns the bytes that each takes on disk."""
         self._inbox = inbox
         self._journal = journal
         self._sizes = sizes
@@ -174,34 +174,34 @@ class Metrics:
         self._reading = asyncio.Lock()
 
     async def start(self) -> None:
-        """From here on, what ends is counted."""
+        """Count what ends from here on."""
         self._after = await self._journal.newest_change()
         self._counted = {one.number for one in await self._journal.ended(self._after - OVERLAP)}
 
     def webhook(self, host: str, event: str, outcome: str) -> None:
-        """A webhook was answered."""
+        """Count an answered webhook."""
         self._webhooks[host, event if event in KNOWN_EVENTS else "other", outcome] += 1
 
     def connection_closed(self) -> None:
-        """A connection had to go since there were too many."""
+        """Count a connection that was closed because there were too many."""
         self._closed += 1
 
     def backend_request(self, backend: str, asked: str, seconds: float) -> None:
-        """A backend was asked for something; fits `ports.Observe`."""
+        """Count a request to a backend; fits `ports.Observe`."""
         of = self._requests.get((backend, asked))
         if of is None:
             of = self._requests[backend, asked] = Timings(REQUEST_BOUNDS)
         of.add(seconds)
 
     async def watch_lag(self) -> None:
-        """Look how late the event loop wakes who sleeps, as long as the process lives."""
+        """Measure the event loop's lag, as long as the process lives."""
         while True:
             due = time.monotonic() + LAG_EVERY
             await asyncio.sleep(LAG_EVERY)
             self._lag.add(max(0.0, time.monotonic() - due))
 
     async def text(self) -> tuple[bytes, str]:
-        """Everything in Prometheus' text format, and its content type.
+        """Return everything in Prometheus' text format, and its content type.
 
         Raises:
             Unreachable: a store can't be read.
@@ -270,7 +270,7 @@ class Metrics:
 def metrics_route(
     metrics: Metrics, insiders: Insiders
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of `/metrics`; who may not read it gets 403."""
+    """Return the handler of `/metrics`; strangers get 403."""
 
     async def handle(request: web.Request) -> web.Response:
         if not insiders(request):

@@ -1,4 +1,4 @@
-"""The public listener: routes, and how connections are treated."""
+"""The public listener: routes, how connections are treated, and `POST /slack/events`."""
 
 import asyncio
 import logging
@@ -52,7 +52,7 @@ BODY_TIMEOUT = 5.0
 
 
 def chat_route(name: str, door: ChatDoor) -> Handler:
-    """The handler of a chat's address; it refuses what it can before the body is read."""
+    """Return the handler of a chat's address; it refuses what it can before the body is read."""
     arrivals = Arrivals(MOST_ARRIVING)
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -92,20 +92,20 @@ def _refused(name: str, status: int, why: str) -> web.Response:
     return refusal(status, why)
 
 
-# ── The public listener: routes, and how connections are treated ────────────────────────────────
+# ── the listener ─────────────────────────────────────────────────────────────────────────────────
 
 HOOKS = web.AppKey("HOOKS", tuple[Hooks, tuple[str, ...]])
 """What takes webhooks, and from which hosts."""
 
 METRICS = web.AppKey("METRICS", Metrics)
-"""Where connections are counted that are closed since there are too many."""
+"""Where connections are counted that are closed because there are too many."""
 
 MOST_CONNECTIONS = 4096
 OTHER_FILES = 256
 """Files that are left to databases, backends, Git hosts and builds."""
 
 STOP_SECONDS = 5.0
-"""For what is under way when the listener stops."""
+"""Seconds for running requests when the listener stops."""
 
 
 def routes(
@@ -120,11 +120,11 @@ def routes(
     beside: Beside = nothing_beside,
     note: Note = note_nothing,
 ) -> web.Application:
-    """The public surface; see product.md.
+    """Return the public surface; see product.md.
 
     Args:
-        note: is told of refused webhooks.
-        beside: what insiders are told of backends, besides how the bridge's own parts are.
+        note: called for refused webhooks.
+        beside: what insiders are told of backends, besides the state of the bridge's own parts.
     """
     app = web.Application(client_max_size=limits.max_body)
     hosts = tuple(hosts)
@@ -161,7 +161,7 @@ class WebServer:
         self._listener: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Bind and serve; raises Rejected when the address can't be had."""
+        """Bind and serve; raise Rejected if the address is not available."""
         settings: dict[str, Any] = {
             "access_log": None,  # a quarter of the throughput
             "auto_decompress": False,  # signatures are over the bytes as sent, and so are limits
@@ -194,12 +194,12 @@ class WebServer:
 
     @property
     def url(self) -> str:
-        """Where it listens, with the port that it got."""
+        """Return the address it listens on, with the port that it got."""
         host = "127.0.0.1" if self._host in ("0.0.0.0", "::", "") else self._host  # noqa: S104 - compared, not bound
         return f"http://{host}:{self._port}"
 
     async def stop(self) -> None:
-        """Stop taking requests, finish those under way."""
+        """Stop taking requests, finish running ones."""
         await asyncio.shield(self._stop())
 
     async def _stop(self) -> None:
@@ -215,7 +215,7 @@ class WebServer:
 
 
 def most_connections() -> int:
-    """How many connections are had at a time: each is an open file, and others need some."""
+    """Return the number of connections at a time: each is an open file, and others need some."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
@@ -223,7 +223,7 @@ def most_connections() -> int:
 
 
 def unknown_route(hooks: Hooks, hosts: Iterable[str]) -> Handler:
-    """The handler of all other paths; a webhook that went astray is told where to go."""
+    """Return the handler of all other paths; a misdirected webhook is told where to go."""
     takes_webhooks = bool(tuple(hosts))
 
     async def handle(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""A connection as such: how long it lasts, whether it is read from, and how it is answered."""
+"""The connections of the fast way: limits, time-outs, and the head of a plain webhook."""
 
 import asyncio
 import logging
@@ -16,10 +16,10 @@ from bridge.web.hooks import Hooks
 
 
 class Aiohttp(Protocol):
-    """What is used of `aiohttp.web.Server`."""
+    """The part of `aiohttp.web.Server` that is used."""
 
     def __call__(self) -> asyncio.Protocol:
-        """Make the protocol of one more."""
+        """Make the protocol of another connection."""
 
 
 class Caller(Protocol):
@@ -27,7 +27,7 @@ class Caller(Protocol):
 
     Attributes:
         keeping: whether it has sent all of a body, and waits for the answer.
-        waiting: what it waits for, if it does: room, or the disk.
+        waiting: what it waits for, if it does: memory, or the disk.
     """
 
     keeping: bool
@@ -35,26 +35,28 @@ class Caller(Protocol):
 
     @property
     def client(self) -> str:
-        """Whose it is: an address."""
+        """Return its client: an address."""
 
     def close_when_idle(self) -> None:
-        """Take nothing more; what is under way is answered."""
+        """Take nothing more; running requests are answered."""
 
     def abort(self) -> None:
         """Close at once."""
 
 
 class QuickDoor:
-    """Knows all connections of a listener, and ends them; it makes none of them.
+    """Knows all connections of a listener, and closes them; it makes none of them.
 
     Args:
-        hosts: those whose webhooks may come the quick way.
+        hosts: those whose webhooks may come the fast way.
         aiohttp: makes the protocol of connections that are left to it.
         keepalive: seconds that a connection may be silent, or take for its headers.
-        most: connections at a time, of which aiohttp has no more than half. One that comes on
-            top takes the place of the one that has been silent longest, or has been sending its
-            body longest: so who only holds connections keeps nobody out.
-        closed: is called for each one that goes for another.
+        most: connections at a time, of which aiohttp has no more than half. A new one beyond them
+            replaces
+            the one that has been silent longest, or has been sending its body longest: idle
+                connections
+            can't starve new ones.
+        closed: called for each one that is replaced.
     """
 
     def __init__(
@@ -78,13 +80,13 @@ class QuickDoor:
         self._date = (0, b"")
 
     def opened(self, connection: Caller) -> None:
-        """A connection has been made."""
+        """Add a connection."""
         self.connections[connection] = None
         if len(self.connections) + len(self.guests) > self.most:
             self._drop_one(connection)
 
     def _drop_one(self, newest: Caller) -> None:
-        """Close one; the newest only where all others have sent what they have to send."""
+        """Close one; the newest only if all others have sent what they have to send."""
         for one in self.connections:
             if one is not newest and not one.keeping:
                 del self.connections[one]
@@ -101,12 +103,12 @@ class QuickDoor:
         self._crowd.closed(limit=self.most, client=connection.client, connections=there)
 
     def heard(self, connection: Caller) -> None:
-        """A request of it has begun, or has been answered."""
+        """Note that a request of it has begun, or was answered."""
         if connection in self.connections:
             self.connections.move_to_end(connection)
 
     def date(self) -> bytes:
-        """The Date header, made once a second."""
+        """Return the Date header, made once a second."""
         now = int(time.time())
         if self._date[0] != now:
             self._date = now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode()
@@ -124,7 +126,7 @@ class QuickDoor:
             connection.abort()
 
 
-# ── A connection as such: how long it lasts, whether it is read from, and how it is answered ────
+# ── one connection ───────────────────────────────────────────────────────────────────────────────
 
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
@@ -132,7 +134,7 @@ _STATUS_LINES = {
 
 
 class Connection(asyncio.Protocol):
-    """One that the door knows, until it ends or is left to aiohttp."""
+    """A connection that the door knows, until it ends or is left to aiohttp."""
 
     __slots__ = (
         "_closes", "_door", "_idle_since", "_paused", "_timer", "_transport", "keeping", "waiting",
@@ -142,20 +144,20 @@ class Connection(asyncio.Protocol):
         self._door = door
         self._transport: Any = None
         self._closes = self._paused = False
-        self.keeping = False  # a body that has come wholly
+        self.keeping = False  # a body that has come completely
         self._idle_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self.waiting: asyncio.Future[Any] | None = None  # for room, or for the disk
+        self.waiting: asyncio.Future[Any] | None = None  # for memory, or for the disk
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A sender has connected."""
+        """Take a new connection."""
         self._transport = transport
         self._door.opened(self)
         self._idle_since = self._door.loop.time()
         self._timer = self._door.loop.call_later(self._door.keepalive, self._look_at_time)
 
     def eof_received(self) -> bool:
-        """Nothing more will come; the answer is still sent."""
+        """Take the end of the input; the answer is still sent."""
         self._closes = True
         return self.waiting is not None
 
@@ -186,18 +188,18 @@ class Connection(asyncio.Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing of it is under way but, at most, a request's headers."""
+        """Return whether nothing of it is under way but, at most, a request's headers."""
         return self.waiting is None
 
     def close_when_idle(self) -> None:
-        """Take nothing more; what is under way is answered."""
+        """Take nothing more; running requests are answered."""
         self._closes = True
         if self.idle:
             self._transport.close()
 
     @property
     def client(self) -> str:
-        """Whose it is: an address."""
+        """Return its client: an address."""
         return client_of(self._transport)
 
     def abort(self) -> None:
@@ -205,7 +207,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _look_at_time(self) -> None:
-        """Close what has been silent for too long, or takes too long for its headers."""
+        """Close a connection that was silent for too long, or takes too long for its headers."""
         left = self._door.keepalive - (self._door.loop.time() - self._idle_since)
         if not self.idle:
             left = self._door.keepalive
@@ -220,11 +222,11 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
 
 
-# ── What stands before a webhook's body: read where it is plain, for everything else None ───────
+# ── the head ─────────────────────────────────────────────────────────────────────────────────────
 
 MOST_HEAD, MOST_LINES = 8000, 100
-"""Bytes and lines of headers that are looked at: aiohttp takes as many in a single line, and some
-more lines, so what is beyond it is beyond us."""
+"""Bytes and lines of headers that are read here: aiohttp takes as many in a single line, and some
+more lines, so what exceeds this is left to it."""
 
 _BEGINS = b"POST /hooks/"
 _LINES = re.compile(rb"(?:[!#-'*+\-.0-9A-Z^-z|~]+:[\t -~]*\r\n)*").fullmatch
@@ -236,7 +238,7 @@ class Headers(dict[str, str]):
     """Headers by name, whatever its case."""
 
     def get(self, name: str, default: Any = None) -> Any:
-        """As of any mapping."""
+        """Return a header, as any mapping does."""
         return dict.get(self, name.lower(), default)
 
     def __getitem__(self, name: str) -> str:
@@ -248,7 +250,7 @@ class Headers(dict[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands before a body; `closes`: the sender wants the connection closed after it."""
+    """What comes before a body; `closes`: the sender wants the connection closed after it."""
 
     host: str
     headers: Headers
@@ -257,7 +259,7 @@ class Head:
 
 
 def read_head(raw: bytes, hosts: dict[bytes, str]) -> Head | None:
-    """Read the head of a plain webhook, with its last line's end; None where it is none. Pure.
+    """Read the head of a plain webhook, with its last line's end; return None if it is none. Pure.
 
     Args:
         hosts: by their whole request line.
@@ -288,5 +290,5 @@ def read_head(raw: bytes, hosts: dict[bytes, str]) -> Head | None:
 
 
 def begins_plainly(data: bytes) -> bool:
-    """Whether what has come of a head may become a plain webhook's."""
+    """Return whether the beginning of a head may become a plain webhook's."""
     return data[: len(_BEGINS)] == _BEGINS[: len(data)]

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 INTERNAL = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
 MOST_AHEAD = 64 * 1024
-"""Bytes that are taken ahead of an answer; then the sender has to wait."""
+"""Bytes that are read ahead of an answer; then the sender has to wait."""
 
 _END = b"\r\n\r\n"
 
@@ -39,23 +39,23 @@ class WebhookConnection(Connection):
 
     def __init__(self, door: QuickDoor) -> None:
         super().__init__(door)
-        self._ahead = b""  # what has come and is not looked at yet
+        self._ahead = b""  # received bytes that were not read yet
         self._head: tuple[Head, Envelope] | None = None
         self._body: bytearray | None = None  # while it arrives
         self._arrival: Arrival | None = None  # of a small one
         self._holds_room = False
         self._waits_for_body: asyncio.TimerHandle | None = None
 
-    # ── what the transport tells ──────────────────────────────────────────
+    # ── events of the transport ───────────────────────────────────────────
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """It is gone; what is being kept is kept all the same."""
+        """Note that it is gone; what is being kept is kept all the same."""
         self._let_go()
         self._no_more_of_body()
         self._ahead = b""
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes have come."""
+        """Take some bytes."""
         if self._body is not None:
             self._more_of_body(data)
         elif self.waiting is not None:
@@ -67,13 +67,13 @@ class WebhookConnection(Connection):
 
     @property
     def idle(self) -> bool:
-        """Nor does a body arrive."""
+        """Note the end of the input: no body arrives either."""
         return super().idle and self._body is None
 
     # ── head ──────────────────────────────────────────────────────────────
 
     def _look(self, data: bytes) -> None:
-        """Look at what has come since the last answer."""
+        """Read what has come since the last answer."""
         end = data.find(_END, 0, MOST_HEAD)
         if end < 0:
             self._ahead = data
@@ -155,7 +155,7 @@ class WebhookConnection(Connection):
             self._arrival = None
         self._give_back()
 
-    # ── room ──────────────────────────────────────────────────────────────
+    # ── memory ────────────────────────────────────────────────────────────
 
     def _takes_room(self, length: int) -> bool:
         self._holds_room = self._door.hooks.room_for(length).take(length)
@@ -167,7 +167,7 @@ class WebhookConnection(Connection):
         self._holds_room = True
 
     async def _wait_outside(self, head: Head, envelope: Envelope) -> None:
-        """With a large body: nothing of it is read before there is room for all of it."""
+        """Read a large body only once there is memory for all of it."""
         trace.follow(envelope.id)
         try:
             await self._wait_for_room(head.length)
@@ -201,7 +201,8 @@ class WebhookConnection(Connection):
             self.waiting = self._door.loop.create_task(self._kept(body))
 
     def _put(self, body: Body) -> None:
-        """A small one, nearly all: with a callback, since a task costs as much as a signature."""
+        """Keep a small one, as nearly all are: with a callback, since a task costs as much as a
+        signature."""
         assert self._head is not None
         head, envelope = self._head
         try:
@@ -219,7 +220,7 @@ class WebhookConnection(Connection):
             self._is_kept(receipt(delivery, done.result()))
 
     async def _kept(self, body: Body) -> None:
-        """A large one, or one that finds no room."""
+        """Keep a large one, or one that finds no memory."""
         assert self._head is not None
         head, envelope = self._head
         trace.follow(envelope.id)
