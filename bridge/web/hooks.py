@@ -119,9 +119,7 @@ class Room:
             raise
 
     def _no_more(self, one: tuple[int, asyncio.Future[None]]) -> None:
-        if (
-            one in self._waiting
-        ):  # else it was granted at this very moment, and passed over the others
+        if one in self._waiting:  # else it was granted at this very moment
             self._waiting.remove(one)
         self.give(0)  # the next in line may need less
 

@@ -57,9 +57,8 @@ def raised(
 ) -> sa.Select[Any]:
     """Return the query for due subscriptions: the first of each lane."""
     t = tables.feedback
-    not_yet = sa.case(
-        (t.c.due_at <= ready, 0), else_=1
-    )  # a subscription that is due soon delays nothing
+    # One that is due only soon delays no other.
+    not_yet = sa.case((t.c.due_at <= ready, 0), else_=1)
     first_rank = sa.case(dict(favoured), value=t.c.lane, else_=0) if favoured else sa.literal(0)
     passed_over = sa.case((t.c.rank < first_rank, 1), else_=0)
     order = (not_yet, passed_over, t.c.rank, t.c.due_at, t.c.id)
