@@ -1,4 +1,4 @@
-"""Buttons, pickers and what their dialogs bring back. Rights are checked when clicked."""
+"""Buttons, pickers and the dialogs that they open. Rights are checked at every click."""
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -34,7 +34,7 @@ PICKED = {
 
 
 def register(bolt: Any, parts: Parts) -> None:
-    """Listen to all buttons and pickers but those of Home and of the provider's dialogs."""
+    """Listen to all buttons and pickers but those of Home and of the configuration dialog."""
     for name, action in (
         (names.DEPLOYMENT_CANCEL, Action.CANCEL),
         (names.DEPLOYMENT_REDEPLOY, Action.REDEPLOY),
@@ -53,7 +53,7 @@ def register(bolt: Any, parts: Parts) -> None:
 
 
 def value_of(body: Mapping[str, Any]) -> str:
-    """What the clicked button says; no proof of anything."""
+    """Return the value of the clicked button; it proves nothing."""
     return str(body["actions"][0].get("value") or "")
 
 
@@ -61,7 +61,7 @@ def value_of(body: Mapping[str, Any]) -> str:
 
 
 def _button(parts: Parts, work: Work, *, replaces: bool = False) -> Callable[..., Awaitable[Any]]:
-    """Keep what a click asks for, acknowledge, then say what there is to say."""
+    """Keep what a click asks for, acknowledge, then answer."""
 
     async def on_click(ack: Any, body: Body) -> Any:
         task = await parts.background.in_time(
@@ -81,9 +81,9 @@ async def _noted(parts: Parts, body: Body, work: Work) -> Reply:
 
 
 async def _tell(parts: Parts, body: Body, task: Any, *, replaces: bool) -> None:
-    """Of a click that acts the card tells, if it stands there; all else is told to who clicked.
+    """Answer a click: the card tells if it is there; anything else goes only to the person.
 
-    What was suggested and is done makes way for what the channel is told.
+    A suggestion that was followed is replaced by what the channel is told.
     """
     message: Outgoing | None = await task
     if message is None:
@@ -236,7 +236,7 @@ async def _submitted(parts: Parts, body: Body, callback_id: str) -> Reply:
 
 
 def _objection(reply: Reply) -> str:
-    """What keeps it from being done, in words that stand in the dialog; "" where nothing does."""
+    """Return what prevents it, in words for the dialog; "" if nothing does."""
     if isinstance(reply, Denied):
         why = f"{reply.why} These lines of bridge.yaml would grant it:\n{reply.lines}"
         return why[:LONGEST_OBJECTION]
@@ -245,13 +245,13 @@ def _objection(reply: Reply) -> str:
 
 async def _tell_late(parts: Parts, body: Body, task: Any) -> None:
     reply: Reply = await task
-    if isinstance(reply, Configure):  # there is no dialog any more to go on in
+    if isinstance(reply, Configure):  # the dialog is closed
         reply = Sorry("That took too long: open it again.")
     await _tell_picked(parts, body, reply)
 
 
 async def _tell_picked(parts: Parts, body: Body, reply: Reply) -> None:
-    """The dialog is closed by now: tell what no card shows where it was opened."""
+    """Tell what no card shows where the dialog was opened, which is closed by now."""
     channel = _opened_in(body["view"]).channel
     message = outgoing(reply, parts.links, {channel} - {""})
     if not message.shown:
@@ -260,7 +260,7 @@ async def _tell_picked(parts: Parts, body: Body, reply: Reply) -> None:
 
 
 async def _configure(parts: Parts, body: Body, reply: Configure) -> None:
-    """The dialog shows that something comes; now it comes."""
+    """Show progress in the dialog; then fill it."""
     message = await parts.configure(parts, body, reply.app)
     if message is not None:
         view = modal(names.PICK_PROVIDER, "Configure an app", message.message.blocks, close="Close")
@@ -268,13 +268,13 @@ async def _configure(parts: Parts, body: Body, reply: Configure) -> None:
 
 
 def chosen(view: Mapping[str, Any]) -> str:
-    """The id of the app that was picked; "" where none was."""
+    """Return the id of the picked app; "" if none was."""
     values = (view.get("state") or {}).get("values") or {}
     field = values.get(names.APP_SEARCH, {}).get(names.APP_SEARCH, {})
     return str((field.get("selected_option") or {}).get("value") or "")
 
 
 def _opened_in(view: Mapping[str, Any]) -> Place:
-    """The channel that a dialog was opened in, which we gave it ourselves."""
+    """Return the channel that a dialog was opened in, which we gave it ourselves."""
     channel = str(view.get("private_metadata") or "")
     return Place(channel if re.fullmatch(r"[A-Z0-9]{2,40}", channel) else "")

@@ -1,4 +1,4 @@
-"""What a command is answered with: how apps stand, what was, and why."""
+"""Answers to commands: how apps stand, what was deployed and why, help, refusals and errors."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -62,14 +62,14 @@ from bridge.core.log_text import end_of, redact
 from bridge.ports.outcomes import Explained
 
 PAGE = 25
-"""So many apps stand on a page of a list."""
+"""Apps on a page of a list."""
 
 MOST_LINES = 15
 LOG_BLOCKS = 8
 
 
 def status_of(app: App, deployments: Sequence[Deployment], links: Links) -> Message:
-    """How one app stands; its deployments come newest first."""
+    """Return how one app stands; its deployments come newest first."""
     newest = deployments[0] if deployments else None
     verdict = verdict_of(newest) if newest else "was never deployed from here"
     lines = [f"{icon_of(newest)}  {label_of(app)} {verdict}"]
@@ -85,7 +85,7 @@ def status_of(app: App, deployments: Sequence[Deployment], links: Links) -> Mess
 
 
 def status_all(apps: Sequence[App], deployments: Sequence[Deployment], links: Links) -> Message:
-    """How all apps stand: what moves and what is broken first, the rest as a number."""
+    """Return how all apps stand: moving and broken ones first, the rest as a number."""
     known = {app.id: app for app in apps}
     moving = [one for one in still_open(deployments) if one.app_id in known]
     failed = broken(standings(apps, deployments))
@@ -104,7 +104,7 @@ def status_all(apps: Sequence[App], deployments: Sequence[Deployment], links: Li
 
 
 def history(app: App, deployments: Sequence[Deployment], links: Links) -> Message:
-    """The newest deployments of an app, newest first."""
+    """Return the newest deployments of an app, newest first."""
     title = f"*History of {escape(app.label, 200)}*"
     if not deployments:
         return Message(*_alike(f"{title}\nIt was never deployed from here."))
@@ -125,11 +125,11 @@ def why(
     *,
     gone: bool = False,
 ) -> Message:
-    """Why pushes did or did not deploy an app, newest first.
+    """Return why pushes did or did not deploy an app, newest first.
 
     Args:
         gone: it was deleted at its backend, so it waits for nothing.
-        remarks: what else there is to say, as what came nearest to its watch paths.
+        remarks: further hints, e.g. what came nearest to its watch paths.
     """
     title = f"*Why {escape(app.label, 200)} was or was not deployed*"
     if not explained:
@@ -170,7 +170,7 @@ def list_apps(
     page: int = 1,
     links: Links,
 ) -> Message:
-    """The apps that fit what was typed, a page of them."""
+    """Return the apps that fit what was typed, a page of them."""
     found = matching(apps, typed)
     if not found:
         fits = f" that fits {code(typed, 60)}" if code(typed, 60) else ""
@@ -193,7 +193,7 @@ def list_apps(
 
 
 def read_page(value: str) -> tuple[int, str]:
-    """The page and the filter that an `apps.page` button asks for; the first where unreadable."""
+    """Return the page and the filter of an `apps.page` button; the first page if unreadable."""
     try:
         page, typed = json.loads(value)
         return int(page), str(typed)
@@ -206,7 +206,7 @@ def _write_page(page: int, typed: str) -> str:
 
 
 def log_view(deployment: Deployment, tail: str) -> View:
-    """A modal with the end of a deployment's log, redacted."""
+    """Return a modal with the end of a deployment's log, redacted."""
     head = f"{ICONS[deployment.state]}  *{escape(deployment.app, 200)}*"
     blocks: list[Block] = [section(f"{head} {verdict_of(deployment)}")]
     shown = clean_lines(redact(end_of(tail, MOST_CHARACTERS))).strip()
@@ -232,7 +232,7 @@ def _line(deployment: Deployment, app: App, links: Links) -> str:
 
 
 def _listed(title: str, lines: Sequence[str]) -> str:
-    """Lines under a title, as many as fit into one section."""
+    """Return lines under a title, as many as fit into one section."""
     kept: list[str] = [title]
     for at, line in enumerate(lines):
         if len("\n".join([*kept, line])) > SECTION_TEXT - 50 or at == MOST_LINES:
@@ -243,7 +243,7 @@ def _listed(title: str, lines: Sequence[str]) -> str:
 
 
 def _waits(app: App) -> str:
-    """What makes it deploy, as a sentence without its subject."""
+    """Return what makes it deploy, as a sentence without its subject."""
     where = escape(source_of(app), 160)
     if not app.pushed:
         return f"is deployed by no push: {where}"
@@ -277,7 +277,7 @@ def _many(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-# ── What the door itself answers: help, refusals, errors, and what was probably meant ───────────
+# ── help, refusals, errors ───────────────────────────────────────────────────────────────────────
 
 COMMAND = "/dokploy"
 MOST_SUGGESTED = 5
@@ -286,7 +286,7 @@ MOST_NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """What a command does, and how it is written; mrkdwn of ours."""
+    """What a command does, and how it is written; our own mrkdwn."""
 
     usage: str
     does: str
@@ -331,11 +331,11 @@ HELP: Mapping[str, Help] = {
 """By command, in the order in which help lists them."""
 
 SHORT = ("deploy", "redeploy", "cancel", "provider")
-"""Those that are commands of their own as well, as in `/deploy APP`."""
+"""Commands that also exist by themselves, as `/deploy APP`."""
 
 
 def help_about(command: str | None = None) -> Message:
-    """All commands, or one of them; all where there is no such command."""
+    """Return help for all commands, or for one; for all if there is no such command."""
     one = HELP.get(command or "")
     if one is None or command is None:
         return _all_commands()
@@ -358,10 +358,10 @@ def _all_commands() -> Message:
 
 
 def whoami(who: str, rights: Mapping[str, Sequence[str]], apps: int) -> Message:
-    """What a person may do.
+    """Return what a person may do.
 
     Args:
-        rights: the labels of the apps by right, as "deploy".
+        rights: the labels of the apps by right, e.g. "deploy".
         apps: how many apps there are.
     """
     lines = [
@@ -387,11 +387,11 @@ def _named(labels: Sequence[str], apps: int) -> str:
 
 
 def refused(right: str, target: str, *, why: str = "", grant: str = "") -> Message:
-    """That somebody may not do something.
+    """Return that somebody may not do something.
 
     Args:
-        right: the missing one, as "deploy".
-        target: an app's label, or what else it is about; "" where it is about nothing.
+        right: the missing one, e.g. "deploy".
+        target: an app's label, or what else it is about; "" if nothing.
         why: the rule that refused, in words.
         grant: the lines of `bridge.yaml` that would allow it.
     """
@@ -408,7 +408,7 @@ def refused(right: str, target: str, *, why: str = "", grant: str = "") -> Messa
 
 
 def problem(said: str, *, remedy: str = "") -> Message:
-    """That something did not work, and how to mend it."""
+    """Return that something did not work, and the remedy."""
     shown = prose(said, 1500) or "Something went wrong."
     blocks: list[Block] = [section(f":warning:  {_capital(shown)}")]
     if mending := prose(remedy, 1000):
@@ -417,13 +417,13 @@ def problem(said: str, *, remedy: str = "") -> Message:
 
 
 def notice(said: str) -> Message:
-    """A plain answer that all went well, as "kept; it waits for the backend"."""
+    """Return a plain success message, e.g. "kept; it waits for the backend"."""
     shown = _capital(prose(said, 1500)) or "Done."
     return Message(shown, (section(shown),))
 
 
 def did_you_mean(said: str, commands: Sequence[str]) -> Message:
-    """What was wrong, and what was probably meant, to be run with a click.
+    """Return what was wrong, and what was probably meant, to be run with a click.
 
     Args:
         commands: whole texts after the slash command, e.g. "deploy shop/web".

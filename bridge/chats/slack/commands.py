@@ -1,4 +1,4 @@
-"""Slash commands: `/dokploy …`, and the short ones."""
+"""Slash commands and shortcuts, and how their answers reach the person."""
 
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -23,7 +23,7 @@ _TOO_LATE = frozenset({"expired_trigger_id", "invalid_trigger_id", "exchanged_tr
 
 
 class TooLate(Rejected):
-    """A trigger was not good any more; who asked has to ask again."""
+    """A trigger has expired; the person has to ask again."""
 
 
 async def open_view(
@@ -32,7 +32,7 @@ async def open_view(
     """Open a dialog by the trigger of a request; return Slack's answer.
 
     Raises:
-        TooLate: the trigger is not good any more.
+        TooLate: the trigger has expired.
         Refused, Unreachable, Unanswered: as ever.
     """
     trigger = str(body.get("trigger_id") or "")
@@ -45,7 +45,7 @@ async def open_view(
         raise TooLate("Slack gave up waiting for the dialog. Please try again.") from None
 
 
-# ── How an answer gets to who asked: with the acknowledgement, or after it where it takes longer
+# ── answering ────────────────────────────────────────────────────────────────────────────────────
 
 PICKERS = {
     Verb.DEPLOY: names.PICK_DEPLOY,
@@ -58,7 +58,7 @@ PICKERS = {
 async def reply_to(
     parts: Parts, body: Mapping[str, Any], work: Coroutine[Any, Any, Reply]
 ) -> Outgoing | None:
-    """Finish what a reply needs; the message to show, or None where a dialog shows instead."""
+    """Finish what a reply needs; return the message to show, or None if a dialog shows instead."""
     try:
         reply = await work
         if isinstance(reply, Pick | Configure):
@@ -66,7 +66,7 @@ async def reply_to(
     except BridgeError as error:
         log.warning("a request of slack failed", extra={"why": str(error)})
         return Outgoing(problem(str(error)))
-    except Exception:  # a bug; who asked must hear something all the same
+    except Exception:  # a bug; the person must hear something all the same
         log.exception("a request of slack failed")
         return Outgoing(problem("The bridge failed inside; its log says more."))
     return outgoing(reply, parts.links, names_of(body))
@@ -75,7 +75,7 @@ async def reply_to(
 async def open_for(
     parts: Parts, body: Mapping[str, Any], reply: Pick | Configure
 ) -> Outgoing | None:
-    """Open the dialog that a reply asks for, while its trigger is good."""
+    """Open the dialog that a reply asks for, while its trigger is valid."""
     if isinstance(reply, Configure):
         return await parts.configure(parts, body, reply.app)
     view = picker(PICKERS[reply.verb], metadata=place_of(body).channel)
@@ -84,7 +84,7 @@ async def open_for(
 
 
 async def told(parts: Parts, body: Mapping[str, Any], work: Coroutine[Any, Any, None]) -> None:
-    """Do work that goes on after the acknowledgement; tell who asked where it fails."""
+    """Work after the acknowledgement; tell the person if it fails."""
     try:
         await work
     except BridgeError as error:
@@ -93,7 +93,7 @@ async def told(parts: Parts, body: Mapping[str, Any], work: Coroutine[Any, Any, 
 
 
 async def later(parts: Parts, body: Mapping[str, Any], message: Outgoing, **more: Any) -> None:
-    """Answer after the acknowledgement; only to who asked, and replacing nothing by itself."""
+    """Answer after the acknowledgement; only to the person, and without replacing anything."""
     url = str(body.get("response_url") or "")
     if url:
         answer = {"replace_original": False, **message.body(), **more}
@@ -105,12 +105,12 @@ async def later(parts: Parts, body: Mapping[str, Any], message: Outgoing, **more
 
 
 async def withdraw(parts: Parts, body: Mapping[str, Any]) -> None:
-    """Take away the message that was clicked on, which only that person sees."""
+    """Remove the message that was clicked on, which only that person sees."""
     if url := str(body.get("response_url") or ""):
         await parts.client.answer(url, {"delete_original": True})
 
 
-# ── Slash commands: `/dokploy …`, and the short ones ────────────────────────────────────────────
+# ── slash commands ───────────────────────────────────────────────────────────────────────────────
 
 SHORT = {
     "/deploy": Verb.DEPLOY,
@@ -152,7 +152,7 @@ async def run(parts: Parts, body: dict[str, Any], typed: Command | Unclear, id_:
 
 
 def written_down(typed: Command | Unclear) -> str:
-    """What was typed, as part of an id."""
+    """Return what was typed, as part of an id."""
     return written(typed) if isinstance(typed, Command) else typed.why
 
 
@@ -162,7 +162,7 @@ async def _follow(parts: Parts, body: dict[str, Any], task: Any) -> None:
         await later(parts, body, message)
 
 
-# ── Shortcuts: "Deploy an app" from anywhere, "Redeploy this" from a card's menu ────────────────
+# ── shortcuts ────────────────────────────────────────────────────────────────────────────────────
 
 DEPLOY_APP = "deploy_app"
 REDEPLOY_THIS = "redeploy_this"
@@ -178,7 +178,7 @@ _OF_DEPLOYMENT = frozenset(
 
 
 def register_shortcuts(bolt: Any, parts: Parts) -> None:
-    """Listen to both."""
+    """Listen to both: "Deploy an app" from anywhere, "Redeploy this" from a card's menu."""
 
     async def on_deploy(ack: Any, body: dict[str, Any]) -> Any:
         parts.background.start(told(parts, body, _deploy(parts, body)), "shortcut")
@@ -193,7 +193,7 @@ def register_shortcuts(bolt: Any, parts: Parts) -> None:
 
 
 async def _deploy(parts: Parts, body: dict[str, Any]) -> None:
-    """A shortcut has no channel to answer in, so a refusal is a dialog, too."""
+    """Show a refusal as a dialog, since a shortcut has no channel to answer in."""
     reply = await _unnamed(parts, body, Verb.DEPLOY)
     if isinstance(reply, Pick):
         await open_for(parts, body, reply)
@@ -204,7 +204,7 @@ async def _deploy(parts: Parts, body: dict[str, Any]) -> None:
 
 
 async def _redeploy(parts: Parts, body: dict[str, Any]) -> None:
-    """Ask about the app of the card whose menu it was; about any where it was no card."""
+    """Ask about the app of the card whose menu it was; about any app if it was no card."""
     app = await _app_of(parts, body)
     if app is None:
         reply = await _unnamed(parts, body, Verb.REDEPLOY)
@@ -233,7 +233,7 @@ async def _now(reply: Reply) -> Reply:
 
 
 async def _app_of(parts: Parts, body: Mapping[str, Any]) -> App | None:
-    """The app of a card, by the buttons that stand on it; they prove nothing, and need not."""
+    """Return the app of a card, by the buttons on it; they prove nothing, and need not."""
     for id_ in deployments_on(body.get("message") or {}):
         deployment = await parts.journal.deployment(id_)
         if deployment is not None:
@@ -242,7 +242,7 @@ async def _app_of(parts: Parts, body: Mapping[str, Any]) -> App | None:
 
 
 def deployments_on(message: Mapping[str, Any]) -> Iterator[str]:
-    """The ids of the deployments that a message's buttons are about."""
+    """Return the ids of the deployments that a message's buttons are about."""
     for block in message.get("blocks") or ():
         for element in block.get("elements") or ():
             if element.get("action_id") in _OF_DEPLOYMENT:

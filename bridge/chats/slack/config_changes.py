@@ -1,7 +1,7 @@
-"""What became of a change that was asked for by chat: told to who asked, and to the app's channel.
+"""Changes that were requested by chat: how they are kept, and how their outcome is published.
 
-The dialog that asked is brought up to date while it is open; else who asked is told alone. The
-channel sees who has changed what once it is made, and may undo it there.
+The dialog that asked is updated while it is open; otherwise only the person is told. The channel
+sees who has changed what once it is made, and may undo it there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,13 +29,13 @@ from bridge.ports.outcomes import DONE, Audited, Memory, Target, about_change, a
 
 
 def allowed(parts: Parts, person: Person, place: Place, app_id: str) -> App | None:
-    """The app, if somebody may configure it from there."""
+    """Return the app, if somebody may configure it from there."""
     found = parts.commands.apps(person, place, Right.CONFIGURE)
     return next((one for one in found if one.id == app_id), None)
 
 
 def denied(parts: Parts, person: Person, place: Place, app: App | None) -> Denied:
-    """Why they may not; an app that they may not even see is not named."""
+    """Return why they may not; an app that they may not even see is not named."""
     seen = parts.commands.apps(person, place, Right.VIEW)
     if app is None or app.id not in {one.id for one in seen}:
         why = "That app is gone, or you may not configure it."
@@ -45,7 +45,7 @@ def denied(parts: Parts, person: Person, place: Place, app: App | None) -> Denie
 
 
 def refused(parts: Parts, person: Person, place: Place, app: App | None) -> dict[str, Any]:
-    """The same as a view; it is kept in the audit log."""
+    """Return the same as a view; it is recorded in the audit log."""
     reply = denied(parts, person, place, app)
     parts.background.start(parts.commands.note(person, str(Action.CONFIGURE), reply), "audit")
     return config_views.refused_view(reply.why, reply.lines)
@@ -62,7 +62,7 @@ async def ask(
     view: str = "",
     draft: str = "",
 ) -> bool:
-    """Keep what somebody asks for; False: the very same was asked for before.
+    """Keep what somebody asks for; return False if the very same was asked for before.
 
     Args:
         which: what makes it the same.
@@ -87,11 +87,11 @@ async def ask(
     return not kept.duplicate
 
 
-# ── What became of a change that was asked for by chat: told to who asked, and to the app's channel
+# ── publishing the outcome ───────────────────────────────────────────────────────────────────────
 
 TOLD = "slack.told"
 CHANGED = "slack.change"
-"""The kinds: a word to who asked, and a message in a channel."""
+"""The kinds of subscriptions: a message to the person, and one in a channel."""
 
 EVENT = "bridge_change"
 """The type of our messages' metadata."""
@@ -100,13 +100,13 @@ _CLOSED = frozenset({"not_found", "view_not_found"})
 
 
 class ChangePlans:
-    """The planner: who is told of a change."""
+    """The planner: returns who is told of a change."""
 
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
 
     def __call__(self, occasion: Occasion) -> list[Target]:
-        """A word to who asked, and a message in each of the app's channels."""
+        """Return a message to the person, and one in each of the app's channels."""
         asked, outcome = occasion.asked, occasion.outcome
         if asked is None or asked.action not in CONFIGURING or not asked.person:
             return []
@@ -132,7 +132,8 @@ class ChangePlans:
         ]
 
     def of_note(self, note: Audited) -> list[Target]:
-        """A message in each of the app's channels, of a change that is made without the chat."""
+        """Return a message in each of the app's channels, for a change that is made without the
+        chat."""
         return [
             Target(
                 f"{CHANGED} number {note.number} {channel}",
@@ -146,7 +147,7 @@ class ChangePlans:
 
 
 def _note_in(target: Target, story: Story) -> Audited | None:
-    """The note of the change that a delivery asked for, or of that number."""
+    """Return the audit entry of the change that a delivery asked for, or of that number."""
     place = target.place
     if "number" in place:
         return next((one for one in story.audited if one.number == place["number"]), None)
@@ -154,7 +155,7 @@ def _note_in(target: Target, story: Story) -> Audited | None:
 
 
 class Told:
-    """Tells who asked; of kind `TOLD`."""
+    """Publisher of `TOLD`: tells the person who asked."""
 
     def __init__(self, client: SlackClient, turn: Turn) -> None:
         self._client = client
@@ -163,7 +164,7 @@ class Told:
     async def show(
         self, target: Target, story: Story, memory: Memory, remember: Remember
     ) -> Sequence[Target]:
-        """Bring the dialog up to date; where it is closed, tell the outcome, once."""
+        """Update the dialog; if it is closed, tell the outcome once."""
         note = _note_in(target, story)
         if note is None or memory.get("said") == note.outcome:
             return ()
@@ -189,7 +190,7 @@ class Told:
 
 
 class ChangeNotes:
-    """Posts to a channel who has changed what; of kind `CHANGED`."""
+    """Publisher of `CHANGED`: posts to a channel who has changed what."""
 
     def __init__(self, client: SlackClient, turn: Turn) -> None:
         self._client = client
@@ -199,7 +200,7 @@ class ChangeNotes:
     async def show(
         self, target: Target, story: Story, memory: Memory, remember: Remember
     ) -> Sequence[Target]:
-        """Post it once it is made; say there when it was undone."""
+        """Post it once it is made; update it when it was undone."""
         note = _note_in(target, story)
         if note is None or not was_made(note):
             return ()
@@ -271,7 +272,7 @@ def register(bolt: Any, parts: Parts) -> None:
 
 
 async def _undo(parts: Parts, body: dict[str, Any]) -> Outgoing | None:
-    """Keep it; what there is to say where it can't be."""
+    """Keep it; return what to say if that is impossible."""
     person, place = await parts.person(body), place_of(body)
     value = str(body["actions"][0].get("value") or "")
     try:

@@ -1,7 +1,7 @@
-"""The dialog that configures an app: opened at once, filled when the backend has told.
+"""The dialog that configures an app: opened at once, filled when the backend has answered.
 
-Slack's triggers last three seconds and a backend may be slower, so something is shown first and
-what is true follows. Rights are asked for when it is opened, redrawn, submitted and carried out.
+Slack's triggers last three seconds and a backend may be slower, so a placeholder is shown first.
+Rights are checked when it is opened, redrawn, submitted and carried out.
 """
 
 import re
@@ -42,10 +42,10 @@ REDRAWING = (
     names.PROVIDER_AGAIN,
 )
 _PASSED = frozenset({"hash_conflict", "not_found", "view_not_found"})
-"""The dialog has changed, or somebody has closed it: what would be shown is of no use now."""
+"""The dialog has changed, or was closed: what would be shown is of no use now."""
 
 MOST_DIALOGS = 1000
-"""Open ones that are remembered."""
+"""Open dialogs that are remembered."""
 
 
 def register(bolt: Any, parts: Parts) -> None:
@@ -59,7 +59,7 @@ def register(bolt: Any, parts: Parts) -> None:
 
 
 async def configure(parts: Parts, body: Mapping[str, Any], app: App) -> Outgoing | None:
-    """Open the dialog for an app, or let it take the place of one that was submitted."""
+    """Open the dialog for an app, or replace one that was submitted."""
     if body.get("type") == "view_submission":
         channel = _channel_in(body["view"])
         view_id = str(body["view"]["id"])
@@ -73,7 +73,7 @@ async def configure(parts: Parts, body: Mapping[str, Any], app: App) -> Outgoing
 
 
 def _channel_in(view: Mapping[str, Any]) -> str:
-    """The channel that a picker was opened in, which we gave it ourselves."""
+    """Return the channel that a picker was opened in, which we gave it ourselves."""
     channel = str(view.get("private_metadata") or "")
     return channel if re.fullmatch(r"[A-Z0-9]{2,40}", channel) else ""
 
@@ -87,7 +87,7 @@ async def _fill(parts: Parts, app: App, about: About, view_id: str) -> None:
 
 
 async def show(parts: Parts, view: dict[str, Any], **which: Any) -> bool:
-    """Update a view, unless it is closed; False: it has changed since (`hash`)."""
+    """Update a view, unless it is closed; return False if it has changed since (`hash`)."""
     try:
         await parts.client.call("views.update", view=view, **which)
     except Refused as error:
@@ -101,11 +101,11 @@ async def show(parts: Parts, view: dict[str, Any], **which: Any) -> bool:
 
 
 class Redraws:
-    """Draws dialogs anew, as something in them depends on what was chosen or typed.
+    """Redraws dialogs when something in them depends on what was chosen or typed.
 
-    Somebody who types is quicker than a backend: of several changes of a dialog the newest
-    counts, whichever is ready first. A change knows the hash of what it was made in; where that
-    is outdated by another drawing, the newest change is drawn all the same.
+    Somebody who types is quicker than a backend: of several changes of a dialog the newest counts,
+    whichever is ready first. A change knows the hash of the view it was made in; if that is
+    outdated by another drawing, the newest change is drawn all the same.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -113,7 +113,7 @@ class Redraws:
         self._newest: OrderedDict[str, int] = OrderedDict()
 
     def handler(self) -> Any:
-        """Of a field that was changed."""
+        """Redraw after a field was changed."""
 
         async def on_change(ack: Any, body: Body) -> Any:
             if (about := _about(body)) is not None:
@@ -123,7 +123,7 @@ class Redraws:
         return on_change
 
     def turns(self) -> Any:
-        """Of a button to another part; what was typed in this one is not kept."""
+        """Switch to another part; what was typed in this one is lost."""
 
         async def on_turn(ack: Any, body: Body) -> Any:
             about, wanted = _about(body), str(body["actions"][0].get("value"))
@@ -174,7 +174,7 @@ def _about(body: Body) -> About | None:
 
 
 def _submitted(parts: Parts) -> Any:
-    """Show what would change, in a view on top; what can't be is said beside its field."""
+    """Show what would change, in a view on top; show problems beside their fields."""
 
     async def on_submit(ack: Any, body: Body) -> Any:
         about = _about(body)
@@ -211,11 +211,11 @@ async def _compared_late(parts: Parts, task: Any, external_id: str) -> None:
     await show(parts, view, external_id=external_id)
 
 
-# ── The second view of the dialog that configures an app: what is agreed to there is kept ───────
+# ── agreeing and disconnecting ───────────────────────────────────────────────────────────────────
 
 
 def register_agreement(bolt: Any, parts: Parts) -> None:
-    """Listen to who agrees, and to the button that would disconnect."""
+    """Listen to the submission of the second view, and to the button that would disconnect."""
     bolt.view(names.PROVIDER_CONFIRM)(_agreed(parts, Action.CONFIGURE))
     bolt.view(names.PROVIDER_PARTING)(_agreed(parts, Action.DISCONNECT))
     bolt.action(names.PROVIDER_DISCONNECT)(_parting(parts))
@@ -225,7 +225,7 @@ def register_agreement(bolt: Any, parts: Parts) -> None:
 
 
 def _agreed(parts: Parts, action: Action) -> Any:
-    """Keep what was agreed to, then acknowledge; the rest is a flow's."""
+    """Keep what was agreed to, then acknowledge; a flow does the rest."""
 
     async def on_agree(ack: Any, body: Body) -> Any:
         about = _about(body)
@@ -238,7 +238,7 @@ def _agreed(parts: Parts, action: Action) -> Any:
 
 
 async def _kept(parts: Parts, body: Body, about: About, action: Action) -> dict[str, Any]:
-    """Keep it under the id of the view as it was submitted: twice is once."""
+    """Keep it under the id of the submitted view: twice is once."""
     view = body["view"]
     person, place = await parts.person(body), Place(about.channel)
     app = allowed(parts, person, place, about.app)
@@ -256,7 +256,7 @@ async def _kept(parts: Parts, body: Body, about: About, action: Action) -> dict[
 
 
 def _parting(parts: Parts) -> Any:
-    """Show what would be forgotten, in a view on top."""
+    """Show what would be removed, in a view on top."""
 
     async def on_disconnect(ack: Any, body: Body) -> Any:
         about = _about(body)
@@ -286,11 +286,11 @@ async def _planned(parts: Parts, body: Mapping[str, Any], about: About) -> dict[
         return config_views.unread(app, str(error))
 
 
-# ── The searchable lists of the dialog: repositories and branches, as the backend has them ──────
+# ── searchable lists ─────────────────────────────────────────────────────────────────────────────
 
 
 def register_lists(bolt: Any, parts: Parts) -> None:
-    """Listen to what is looked for."""
+    """Listen to searches for repositories and branches."""
     bolt.options(names.PROVIDER_REPOSITORY)(_listed(parts))
     bolt.options(names.PROVIDER_BRANCH)(_listed(parts))
 
@@ -309,7 +309,7 @@ def _listed(parts: Parts) -> Callable[..., Any]:
 
 
 async def _options(parts: Parts, body: dict[str, Any]) -> list[Element]:
-    """What fits what was typed; nothing where somebody may not, or the backend can't tell."""
+    """Return what fits what was typed; nothing if the person may not, or the backend can't tell."""
     about = read_about(str((body.get("view") or {}).get("private_metadata")))
     if about is None:
         return []
@@ -328,7 +328,7 @@ async def _options(parts: Parts, body: dict[str, Any]) -> list[Element]:
 
 
 def offered(found: list[str], typed: str) -> list[Element]:
-    """Those that have every typed word, those that begin with it first; at most a hundred."""
+    """Return those that have every typed word, prefixes first; at most a hundred."""
     words = typed.lower().split()
     fitting = [one for one in found if all(word in one.lower() for word in words)]
     fitting.sort(key=lambda one: (not one.lower().startswith(typed.lower()), one.lower()))

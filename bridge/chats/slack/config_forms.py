@@ -58,7 +58,7 @@ MOST_NAMED = 60
 
 
 def build_fields(now: Configured, given: Given | None = None) -> list[Block]:
-    """The fields of how an app is built."""
+    """Return the fields of how an app is built."""
     build = now.saved.build
     if build is None:
         return [section("A compose stack has no build settings: its compose file says them.")]
@@ -81,7 +81,7 @@ def build_fields(now: Configured, given: Given | None = None) -> list[Block]:
 
 
 def build_wanted(now: Configured, given: Given) -> WantedBuild:
-    """What the form of how it is built asks for."""
+    """Return what the form of how it is built asks for."""
     build = now.saved.build
     assert build is not None
     kind = _kind(build, given)
@@ -95,7 +95,7 @@ def build_wanted(now: Configured, given: Given) -> WantedBuild:
 
 
 def environment_fields(app: App, now: Configured, given: Given | None = None) -> list[Block]:
-    """The fields of an app's variables."""
+    """Return the fields of an app's variables."""
     sections = SECTIONS if app.kind is AppKind.APPLICATION else SECTIONS[:1]
     environment = now.saved.environment
     blocks = [section(_named(environment, name)) for name in sections]
@@ -128,7 +128,7 @@ def environment_fields(app: App, now: Configured, given: Given | None = None) ->
 
 
 def environment_wanted(given: Given) -> WantedVariables:
-    """What the form of its variables asks for.
+    """Return what the form of its variables asks for.
 
     Raises:
         Unfit: a line is no variable; it is not repeated, since it may be a secret.
@@ -158,7 +158,7 @@ def _named(environment: Environment, name: str) -> str:
 
 
 def _known(environment: Environment, sections: Sequence[str]) -> list[tuple[str, str]]:
-    """Variables as choices; several kinds may have one of the same name."""
+    """Return variables as choices; several kinds may have one of the same name."""
     return [
         (f"{name}.{key}", key if name == "env" else f"{key} ({_WORDS[name].lower()})")
         for name in sections
@@ -189,19 +189,19 @@ def _ticked(given: Given | None, name: str, before: Sequence[str]) -> Sequence[s
 
 LONGEST_OBJECTION = 1000
 LISTS_WITHIN = 2.0
-"""Seconds for a list to choose from; what comes later is typed instead."""
+"""Seconds for a list to choose from; if it takes longer, the value is typed instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why something can't be what was put in, and the block that it stands in."""
+    """Why something that was put in is impossible, and its block."""
 
     block: str
     why: str
 
 
 async def drawn(parts: Parts, app: App, about: About, given: Given | None) -> View:
-    """A part as it is now, or with what somebody has put in; raises what the backend raises."""
+    """Return a part as it is now, or with what was put in; raise what the backend raises."""
     now = await (parts.desk.now(app) if given is None else parts.desk.lately(app))
     match about.part:
         case names.PROVIDER_BUILD:
@@ -218,7 +218,7 @@ async def drawn(parts: Parts, app: App, about: About, given: Given | None) -> Vi
 async def planned(
     parts: Parts, app: App, about: About, view: Mapping[str, Any]
 ) -> View | Objection:
-    """What a submitted part would change; raises what the backend raises."""
+    """Return what a submitted part would change; raise what the backend raises."""
     given = given_in(view)
     try:
         wanted = await _wanted(parts, app, about, given)
@@ -236,7 +236,7 @@ async def planned(
 
 
 async def accounts(parts: Parts, app: App) -> list[GitAccount]:
-    """The accounts to choose from; none where the backend can't tell in time."""
+    """Return the accounts to choose from; none if the backend can't tell in time."""
     try:
         async with asyncio.timeout(LISTS_WITHIN):
             return await parts.desk.accounts(app)
@@ -255,7 +255,7 @@ async def _wanted(parts: Parts, app: App, about: About, given: Given) -> Wanted:
 
 
 async def _picked(parts: Parts, form: SourceForm) -> GitRepository | None:
-    """The repository that was chosen from an account's list."""
+    """Return the repository that was chosen from an account's list."""
     if form.account is None:
         return None
     path = str(form.value("repository") or "")
@@ -274,7 +274,7 @@ async def _picked(parts: Parts, form: SourceForm) -> GitRepository | None:
 
 
 async def _tried(parts: Parts, form: SourceForm) -> list[Block]:
-    """What recent pushes would do with the form as it stands, and what is doubtful in it."""
+    """Return what recent pushes would do with the form as it is, and what is doubtful in it."""
     try:
         picked = None
         if form.account is not None:

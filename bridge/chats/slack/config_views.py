@@ -1,4 +1,4 @@
-"""The modals that configure an app: its parts, what would change, and what became of it. Pure.
+"""The modals that configure an app: its parts, what would change, and the outcome. Pure.
 
 `private_metadata` holds ids only: the app's, the channel's, a draft's.
 """
@@ -46,7 +46,7 @@ MOST_TOLD = 5
 
 
 def change_blocks(changed: Sequence[Changed]) -> list[Block]:
-    """Each field before and after."""
+    """Return each field before and after."""
     lines = [change_line(one) for one in changed[:MOST_CHANGES]]
     if len(changed) > MOST_CHANGES:
         lines.append(f"and {len(changed) - MOST_CHANGES} more")
@@ -59,7 +59,7 @@ def change_blocks(changed: Sequence[Changed]) -> list[Block]:
 
 
 def change_line(one: Changed) -> str:
-    """A field before and after, in one line."""
+    """Return a field before and after, in one line."""
     name = escape(_called(one.field), 80) or NOTHING
     if isinstance(one.before, tuple) or isinstance(one.after, tuple):
         return f"*{name}*  {_listed(_several(one.before), _several(one.after))}"
@@ -67,7 +67,7 @@ def change_line(one: Changed) -> str:
 
 
 def _listed(before: Sequence[str], after: Sequence[str]) -> str:
-    """What goes out of a list and what comes in; all of both where only the order changes."""
+    """Return what a list loses and gains; all of both if only the order changes."""
     gone = [one for one in before if one not in after]
     new = [one for one in after if one not in before]
     if not gone and not new:
@@ -89,12 +89,12 @@ def _several(value: object) -> Sequence[str]:
 
 
 def _size(line: str) -> int:
-    """A line's length and its end, where it is counted worst."""
+    """Return a line's length and its end, where it is counted worst."""
     return len(line) + sum(char > "\uffff" for char in line) + 1
 
 
 def _called(field: str) -> str:
-    """A field as people call it; a variable by its own name, a stored field with its source."""
+    """Return a field's name for people; a variable's own name, a stored field with its source."""
     if field.partition(".")[0] in SECTIONS:
         return field
     if field.startswith(STORED):
@@ -111,7 +111,7 @@ def _shown(value: Value) -> str:
 
 
 def saving_view(app: App, trouble: str = "") -> View:
-    """That it is kept, and will be made."""
+    """Return that it is kept, and will be made."""
     text = f":hourglass_flowing_sand:  Kept. *{name_of(app)}* is being changed…"
     blocks: list[Block] = [section(text)]
     if trouble:
@@ -121,13 +121,13 @@ def saving_view(app: App, trouble: str = "") -> View:
 
 
 def outcome_view(note: Audited) -> View:
-    """What became of a change, or that it waits."""
+    """Return the outcome of a change, or that it waits."""
     message = told(note)
     return modal(names.PROVIDER_NEWS, "Configure an app", message.blocks, close="Close")
 
 
 def told(note: Audited) -> Message:
-    """The same for whoever asked, alone."""
+    """Return the same for the person who asked, alone."""
     name = f"*{escape(note.app, 200) or NOTHING}*"
     if note.outcome == DONE:
         head, text = (
@@ -148,7 +148,7 @@ def told(note: Audited) -> Message:
 
 
 def _ended(name: str, note: Audited) -> tuple[str, str]:
-    """A sign and a sentence for what is over and not done; no more than is known of it."""
+    """Return a sign and a sentence for what was not done; no more than is known."""
     kind = note.outcome.partition(": ")[0]
     if kind in MAYBE:
         return ":grey_question:", f"Whether {name} was changed is not known."
@@ -158,7 +158,7 @@ def _ended(name: str, note: Audited) -> tuple[str, str]:
 
 
 def change_note(note: Audited, undone: Audited | None = None) -> Message:
-    """What was changed by whom, for the app's channel; with Undo while that makes sense."""
+    """Return what was changed by whom, for the app's channel; with Undo while that makes sense."""
     who, where = _who(note.by), " on the command line" if note.by.startswith("cli: ") else ""
     did = f"{'undid a change of' if note.undoes is not None else _did(note.what)} {_part(note)}"
     head = f":gear:  *{who}* {did} of *{escape(note.app, 200) or NOTHING}*{where}"
@@ -178,7 +178,7 @@ def change_note(note: Audited, undone: Audited | None = None) -> Message:
 
 
 def was_made(note: Audited) -> bool:
-    """Whether an app is configured differently now, as far as is known; maybe not as asked."""
+    """Return whether an app is configured differently now, as far as is known."""
     return note.outcome == DONE or note.outcome.startswith(f"{NOT_KEPT}: ")
 
 
@@ -187,22 +187,22 @@ def _did(what: str) -> str:
 
 
 def _part(note: Audited) -> str:
-    """Which part of an app's configuration it was, with its article."""
+    """Return which part of an app's configuration it was, with its article."""
     return _PARTS.get(note.what.partition(" ")[0], "the configuration")
 
 
 def _who(by: str) -> str:
-    """Without the door and the id, escaped: "slack: Ada (U1)" is Ada."""
+    """Return a name without the door and the id, escaped: "slack: Ada (U1)" is Ada."""
     name = by.removeprefix("slack: ").removeprefix("cli: ")
     return escape(name.rpartition(" (")[0] or name, 80) or NOTHING
 
 
 def name_of(app: App) -> str:
-    """An app's name, escaped."""
+    """Return an app's name, escaped."""
     return escape(app.label, 200) or NOTHING
 
 
-# ── The modals that configure an app: its parts, what would change, and what became of it. Pure ─
+# ── the modals ───────────────────────────────────────────────────────────────────────────────────
 
 PARTS = {
     names.PROVIDER_SOURCE: "Source",
@@ -221,14 +221,14 @@ _OTHERS = {
     Reason.NO_PATH_HIT: "without a watched file",
     Reason.WATCH_PATHS_BROKEN: "stopped by a broken watch path",
 }
-"""What pushes that would not deploy are, said after their number."""
+"""Words for pushes that would not deploy, said after their number."""
 
 _SIGNS = {"error": ":x:", "warning": ":warning:"}
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a view is about, as it stands in its metadata.
+    """What a view is about, as stored in its metadata.
 
     Attributes:
         channel: where it was opened from, "" from Home.
@@ -242,12 +242,12 @@ class About:
     draft: str = ""
 
     def write(self) -> str:
-        """For `private_metadata`."""
+        """Return the text for `private_metadata`."""
         return json.dumps([self.app, self.channel, self.part, self.draft])
 
 
 def read_about(metadata: str) -> About | None:
-    """What `About.write` wrote; None where it can't be read."""
+    """Return what `About.write` wrote; None if it can't be read."""
     try:
         app, channel, part, draft = map(str, json.loads(metadata))
     except (ValueError, TypeError):
@@ -256,13 +256,13 @@ def read_about(metadata: str) -> About | None:
 
 
 def reading(app: App) -> View:
-    """While its values are read."""
+    """Return the modal while its values are read."""
     text = f":hourglass_flowing_sand:  Reading how *{name_of(app)}* is configured…"
     return modal(names.PROVIDER_NEWS, "Configure an app", [section(text)], close="Close")
 
 
 def away(app: App, about: About, why: str) -> View:
-    """That its values can't be read just now."""
+    """Return that its values can't be read just now."""
     again = button("Try again", names.PROVIDER_AGAIN, app.id, style="primary")
     blocks = [
         section(f":warning:  *{name_of(app)}* can't be read just now.\n{escape(why, 1000)}"),
@@ -282,7 +282,7 @@ def part_view(
     tried: Sequence[Block] = (),
     has_source: bool = True,
 ) -> View:
-    """One part of an app's configuration, to be changed."""
+    """Return one part of an app's configuration, to be changed."""
     blocks = [section(f"*{name_of(app)}*"), *_turns(app, about.part), divider(), *fields, *tried]
     if about.part == names.PROVIDER_SOURCE and has_source:
         blocks += [divider(), actions(_disconnect(app))]
@@ -296,7 +296,7 @@ def part_view(
 
 
 def only_there(app: App) -> list[Block]:
-    """That the app's source can't be set from here, where it is of such a kind."""
+    """Return that sources of the app's kind can't be set from here."""
     if app.source is None or app.source.type in SAVABLE:
         return []
     kind = escape(str(app.source.type), 40)
@@ -319,14 +319,14 @@ def _is_built(app: App) -> bool:
 
 
 def _disconnect(app: App) -> Element:
-    """It asks first: what it would take away stands in a view of its own."""
+    """Return the button; it asks first, in a view that shows what would be removed."""
     return button("Disconnect…", names.PROVIDER_DISCONNECT, app.id, style="danger")
 
 
 def tried_blocks(
     rehearsal: Rehearsal | None, findings: Sequence[Finding] = (), problem: str = ""
 ) -> list[Block]:
-    """What recent pushes would do, and what is probably not meant."""
+    """Return what recent pushes would do, and what is probably not meant."""
     blocks: list[Block] = [context(_tried(rehearsal, problem))]
     lines = [
         f"{_SIGNS[one.level]}  {code(one.pattern, 80)} {prose(one.sentence, 300)}"
@@ -353,7 +353,7 @@ def _tried(rehearsal: Rehearsal | None, problem: str) -> str:
 
 
 def _unlisted(rehearsal: Rehearsal) -> str:
-    """That some count only because nobody was asked which files they have changed."""
+    """Return that some pushes count only because their changed files are unknown."""
     if not rehearsal.unlisted:
         return ""
     which = f"{rehearsal.unlisted} of them" if rehearsal.unlisted > 1 else "One of them"
@@ -364,7 +364,7 @@ def _unlisted(rehearsal: Rehearsal) -> str:
 
 
 def comparing(about: About) -> View:
-    """While it is found out what would change."""
+    """Return the modal while the changes are worked out."""
     text = ":hourglass_flowing_sand:  Comparing with how it is configured now…"
     return modal(
         names.PROVIDER_NEWS, "What changes", [section(text)], close="Back", metadata=about.write()
@@ -372,7 +372,7 @@ def comparing(about: About) -> View:
 
 
 def difference_view(plan: Plan, about: About, rehearsal: Rehearsal | None = None) -> View:
-    """What would change; to submit it is to agree."""
+    """Return what would change; submitting it is agreeing."""
     if plan.empty:
         text = f"*{name_of(plan.app)}* is configured like that already."
         return modal(names.PROVIDER_NEWS, "What changes", [section(text)], close="Back")
@@ -394,7 +394,7 @@ def difference_view(plan: Plan, about: About, rehearsal: Rehearsal | None = None
 
 
 def parting_view(plan: Plan, about: About) -> View:
-    """What an app would forget; to submit it is to agree."""
+    """Return what an app would lose; submitting it is agreeing."""
     said = (
         f"*{name_of(plan.app)}* forgets where its code comes from, its watch paths, its trigger and"
         " the rules set from here. No push deploys it then. What is live stays live."
@@ -413,7 +413,7 @@ def parting_view(plan: Plan, about: About) -> View:
 
 
 def refused_view(why: str, lines: str = "") -> View:
-    """That somebody may not, and the lines of `bridge.yaml` that would allow it."""
+    """Return that somebody may not, and the lines of `bridge.yaml` that would allow it."""
     blocks: list[Block] = [section(f":lock:  {escape(why, 1500)}")]
     if lines:
         blocks.append(context("Whoever keeps `bridge.yaml` can allow it with these lines:"))
@@ -422,14 +422,14 @@ def refused_view(why: str, lines: str = "") -> View:
 
 
 def unread(app: App, why: str) -> View:
-    """That it can't be told what would change."""
+    """Return that the changes can't be worked out."""
     text = f":warning:  *{name_of(app)}* can't be read just now.\n{escape(why, 1000)}"
     blocks = [section(text), context("Nothing was changed: go back and try again.")]
     return modal(names.PROVIDER_NEWS, "What changes", blocks, close="Back")
 
 
 def objected(why: str) -> View:
-    """That it can't be as asked."""
+    """Return that the request is impossible."""
     said = section(f":warning:  {escape(why, 1500)}")
     return modal(names.PROVIDER_NEWS, "What changes", [said], close="Back")
 

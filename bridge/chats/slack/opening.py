@@ -1,4 +1,4 @@
-"""Slack put together: its door, its socket, what it shows, and who it is."""
+"""Put Slack together: its door, its socket, its publishers, and the bridge's own identity."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LIMITS = (Limit(1, 1.0),)
-"""Of each lane, a channel: a message a second (docs.slack.dev/apis/web-api/rate-limits)."""
+"""Per lane, which is a channel: a message a second (docs.slack.dev/apis/web-api/rate-limits)."""
 
 ASK_AGAIN = 10.0
 """Seconds until Slack is asked again who we are, while it can't be reached."""
@@ -36,7 +36,7 @@ ASK_AGAIN = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What is set of Slack.
+    """The settings of Slack.
 
     Attributes:
         signing_secret: serves HTTP; "" does not.
@@ -54,7 +54,7 @@ class Wiring:
 
 
 class Slack:
-    """Slack, as the composition root has it."""
+    """Slack, as the composition root uses it."""
 
     def __init__(
         self,
@@ -103,19 +103,19 @@ class Slack:
         }
 
     async def run(self) -> None:
-        """Find out who we are; then serve Socket Mode, where that is set."""
+        """Find out who we are; then serve Socket Mode, if it is set."""
         await self.learn()
         if self.socket is not None:
             await self.socket.run()
 
     async def stop(self) -> None:
-        """Finish what goes on, and let go."""
+        """Finish running work, and close."""
         await self.parts.background.stop()
         await self.parts.people.close()
         await self.parts.client.close()
 
     async def learn(self) -> None:
-        """Ask Slack whose the token is; as long as it takes, if no workspace is set."""
+        """Ask Slack whose the token is; keep asking, if no workspace is set."""
         told = ""
         while True:
             try:

@@ -34,8 +34,8 @@ class Outgoing:
     """A message, and who sees it.
 
     Attributes:
-        public: the whole channel, and not only who asked.
-        shown: a card right there says the same, so nothing is lost where nobody is told.
+        public: for the whole channel, not only for the person.
+        shown: a card in the same channel says the same, so nothing is lost if nobody is told.
     """
 
     message: Message
@@ -43,13 +43,13 @@ class Outgoing:
     shown: bool = False
 
     def body(self) -> dict[str, Any]:
-        """The arguments of an acknowledgement, and of an answer through a `response_url`."""
+        """Return the arguments of an acknowledgement, and of an answer through a `response_url`."""
         seen_by = "in_channel" if self.public else "ephemeral"
         return {"response_type": seen_by, **self.message.body()}
 
 
 def outgoing(reply: Reply, links: Links, here: Collection[str] = ()) -> Outgoing:
-    """The message for a reply; `here` are the names of the channel that it goes to."""
+    """Return the message for a reply; `here` are the names of the channel that it goes to."""
     match reply:
         case Accepted():
             shown = not reply.channels or not set(here).isdisjoint(reply.channels)
@@ -89,7 +89,7 @@ def _told(reply: Standing | Past | Reasons | AppList, links: Links) -> Message:
 
 
 def _deleted(told: Message) -> Message:
-    """The answer about an app that is gone, which says so."""
+    """Return the answer about an app that is gone, which says so."""
     remark = context("This app was deleted at its backend; its history stays.")
     return Message(told.text, (*told.blocks[:49], remark))
 
@@ -128,7 +128,7 @@ def _accepted(reply: Accepted, here: Collection[str]) -> Message:
 
 
 def _channel(name: str) -> str:
-    """A channel by its id or name; its person's own conversation with the bridge otherwise."""
+    """Return a channel by its id or name; else the person's conversation with the bridge."""
     if name.startswith(("C", "G")):
         return f"<#{escape(name, 40)}>"
     return escape(name, 80) if name.startswith("#") else "your messages with the bridge"

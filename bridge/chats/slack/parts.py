@@ -1,4 +1,4 @@
-"""What the handlers of the Slack door work with, and the work that goes on after an answer."""
+"""What the handlers of the Slack door work with, and work that goes on after an answer."""
 
 import asyncio
 import hashlib
@@ -27,15 +27,15 @@ MOST_CLICKS = 1000
 
 
 def one_time(*what: object) -> str:
-    """The id of a delivery that stands for something that happens once."""
+    """Return the id of a delivery for something that happens once."""
     return f"{CHAT_HOST}-{hashlib.sha256(repr(what).encode()).hexdigest()[:24]}"
 
 
 class Clicks:
     """Gives clicks the ids of their deliveries, so that a double click acts once.
 
-    Each click has a time of its own, so those of a few seconds share an id: what is remembered
-    here tells at once, and the inbox where another process or an earlier life kept it.
+    Each click has a time of its own, so clicks within a few seconds share an id. Repeats are known
+    at once here, and by the inbox if another process or an earlier life kept them.
     """
 
     def __init__(self, inbox: Inbox, clock: Clock) -> None:
@@ -44,7 +44,7 @@ class Clicks:
         self._last: OrderedDict[tuple[str, ...], tuple[float, str]] = OrderedDict()
 
     async def id_of(self, body: Mapping[str, Any]) -> str:
-        """The id for a click on a button."""
+        """Return the id for a click on a button."""
         action = body["actions"][0]
         user = str((body.get("user") or {}).get("id"))
         message = str((body.get("container") or {}).get("message_ts") or "")
@@ -64,7 +64,7 @@ class Clicks:
         return id_
 
     def _since(self, before: Delivery, at: float) -> float:
-        """Seconds between both clicks; by Slack's clock also where this one is sent once more."""
+        """Return the seconds between two clicks, by Slack's clock."""
         return min(self._clock() - before.received_at, abs(at - before.received_at))
 
     def _remember(self, key: tuple[str, ...], at: float, id_: str) -> None:
@@ -81,7 +81,7 @@ def _seconds(text: object, otherwise: float) -> float:
         return otherwise
 
 
-# ── What the handlers of the Slack door work with, and the work that goes on after an answer ────
+# ── parts and background work ────────────────────────────────────────────────────────────────────
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -90,17 +90,17 @@ ACK_WITHIN = 2.0
 """Seconds after which Slack gets an empty acknowledgement and the answer follows; it waits 3."""
 
 GRACE = 5.0
-"""Seconds that work which goes on after an answer gets when the bridge stops."""
+"""Seconds that background work gets when the bridge stops."""
 
 
 class Background:
-    """Work that goes on after the answer to Slack; nothing of it is lost sight of."""
+    """Work that goes on after the answer to Slack; none of it is lost."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
-        """Let it go on; what it raises is logged."""
+        """Start it; log what it raises."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -113,7 +113,7 @@ class Background:
         return task
 
     async def stop(self) -> None:
-        """Let what goes on finish, for a while."""
+        """Let running work finish, for a while."""
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=GRACE)
         left = list(self._tasks)
@@ -133,7 +133,7 @@ class Background:
 
 @dataclass
 class Workspace:
-    """The one workspace that is served, and who the bridge is there; learned from Slack.
+    """The one workspace that is served, and the bridge's user there; learned from Slack.
 
     Attributes:
         team: its id; "" while neither set nor learned, and then nobody is let in.
@@ -145,8 +145,8 @@ class Workspace:
 
 
 Configures = Callable[["Parts", Mapping[str, Any], App], Awaitable[Outgoing | None]]
-"""Opens the dialog that configures an app, with the request's `trigger_id`; of a submitted dialog
-(`view_submission`) it updates that one instead. Returns a message where it can't."""
+"""Opens the dialog that configures an app, with the request's `trigger_id`; for a submitted dialog
+(`view_submission`) it updates that one instead. Returns a message if it can't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class Parts:
     clock: Clock
 
     async def person(self, body: Mapping[str, Any]) -> Person:
-        """Who has sent a request."""
+        """Return who has sent a request."""
         user = body.get("user") or {}
         id_ = user.get("id") if isinstance(user, dict) else user
         team = user.get("team_id") if isinstance(user, dict) else None
@@ -184,7 +184,7 @@ class Parts:
 
 
 def place_of(body: Mapping[str, Any]) -> Place:
-    """Where a request comes from."""
+    """Return where a request comes from."""
     channel = body.get("channel")
     id_ = channel.get("id") if isinstance(channel, dict) else body.get("channel_id")
     container = body.get("container") or {}
@@ -194,18 +194,15 @@ def place_of(body: Mapping[str, Any]) -> Place:
 
 
 def names_of(body: Mapping[str, Any]) -> frozenset[str]:
-    """What the channel that a request comes from is called in settings: by its id, or #name."""
+    """Return the names of a request's channel in settings: its id, or #name."""
     channel = body.get("channel")
     name = channel.get("name") if isinstance(channel, dict) else body.get("channel_name")
     found = {place_of(body).channel, f"#{name}" if name else ""}
     return frozenset(found - {""})
 
 
-# ── Whether somebody may still do what they have asked for, by the time that it is done ─────────
-
-
 class Permits:
-    """Asks again, as `ports.Permits` has it: rights may be gone by then."""
+    """Checks rights again when something is carried out, as `ports.Permits` has it."""
 
     def __init__(self, people: People, access: Access, workspace: Workspace) -> None:
         self._people = people
@@ -213,7 +210,7 @@ class Permits:
         self._workspace = workspace
 
     async def __call__(self, user: str, app: App, channel: str) -> str | None:
-        """Why somebody may not configure an app; None: they may."""
+        """Return why somebody may not configure an app; None: they may."""
         if not self._workspace.team:
             raise Unreachable(SLACK, "it has not told yet which workspace is served")
         person = await self._people.who(user, self._workspace.team)

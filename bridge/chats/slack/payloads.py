@@ -1,6 +1,6 @@
 """The fields of a payload that handlers rely on, and their types. Pure.
 
-What is signed is from Slack, and so of this form. A field of another type would end as an error
+A signed request is from Slack, and so has this form. A field of another type would end as an error
 somewhere in a handler; here it ends the request, and is named.
 """
 
@@ -15,7 +15,7 @@ Text = str | None
 
 
 class _Form(BaseModel):
-    """Fields that Slack may add are none of our business."""
+    """Further fields that Slack may add are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -33,7 +33,7 @@ class _Option(_Form):
 
 
 class _Answer(_Form):
-    """What stands in a field, or was clicked on."""
+    """What is in a field, or was clicked on."""
 
     type: Text = None
     value: Text = None
@@ -157,7 +157,7 @@ class _Happened(_Form):
 
 
 class _Command(_Form):
-    """A slash command, of which all fields are texts anyway."""
+    """A slash command, whose fields are all texts."""
 
     command: str
     user_id: str
@@ -169,7 +169,7 @@ class _Command(_Form):
 
 
 class _Other(_Form):
-    """What no handler takes: of any form."""
+    """What no handler takes: any form."""
 
     type: Text = None
     team: Any = None
@@ -189,7 +189,7 @@ _COMMAND, _OTHER = TypeAdapter(_Command), TypeAdapter(_Other)
 
 
 def check_form(payload: dict[str, Any]) -> None:
-    """Raise MalformedPayload where a field that is relied on is missing, or of another type."""
+    """Raise MalformedPayload if a required field is missing, or of another type."""
     kind = payload.get("type")
     form: TypeAdapter[Any]
     if "command" in payload and kind is None:

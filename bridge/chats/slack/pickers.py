@@ -23,7 +23,7 @@ from bridge.chats.slack.mrkdwn import clean
 from bridge.core.apps import App
 
 GROUPED_FROM = 8
-"""So many options stand under their projects' names; fewer are read faster without."""
+"""Up to so many options are grouped by their projects; fewer are read faster without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,12 @@ _VERBS = {
 
 
 def picker(callback_id: str, *, chosen: App | None = None, metadata: str = "") -> View:
-    """The modal that asks which app.
+    """Return the modal that asks which app.
 
     Args:
         callback_id: one of `names.PICK_…`.
         chosen: picked already.
-        metadata: comes back when it is submitted, as the channel that it was opened in.
+        metadata: returned when it is submitted, e.g. the channel that it was opened in.
     """
     verb = _VERBS[callback_id]
     search: Element = {
@@ -94,7 +94,7 @@ def picker(callback_id: str, *, chosen: App | None = None, metadata: str = "") -
 
 
 def offered(apps: Sequence[App], typed: str = "") -> dict[str, Any]:
-    """The answer to a `block_suggestion`: the apps that fit, the best first, at most a hundred."""
+    """Return the answer to a `block_suggestion`: the best apps first, at most a hundred."""
     fitting = matching(apps, typed)[:MOST_OPTIONS]
     if len(fitting) < GROUPED_FROM or len({app.project for app in fitting}) == 1 or typed.strip():
         return {"options": [app_option(app) for app in fitting]}
@@ -111,7 +111,7 @@ def offered(apps: Sequence[App], typed: str = "") -> dict[str, Any]:
 
 
 def matching(apps: Iterable[App], typed: str) -> list[App]:
-    """The apps whose label has every typed word; those whose name begins with it come first."""
+    """Return the apps whose label has every typed word, prefixes of the name first."""
     words = clean(typed).lower().split()
     found = [app for app in apps if all(word in app.label.lower() for word in words)]
     return sorted(found, key=lambda app: (_rank(app, words), app.label.lower(), app.id))
@@ -127,5 +127,5 @@ def _rank(app: App, words: Sequence[str]) -> int:
 
 
 def app_option(app: App) -> Element:
-    """An app as an option: its label, and where its code comes from."""
+    """Return an app as an option: its label, and where its code comes from."""
     return option(app.label, app.id, source_of(app))

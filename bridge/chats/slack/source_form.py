@@ -1,7 +1,7 @@
 """Where an app's code comes from and when it deploys, as a form. Pure.
 
-What is secret is never in it: a registry's password and an address with credentials stay as
-they are while their fields are left empty.
+Secrets are never in it: a registry's password and an address with credentials stay as they are
+while their fields are left empty.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,9 +44,9 @@ class SourceForm:
     """The form as somebody sees it.
 
     Attributes:
-        now: how the app is configured, which the fields begin with.
-        accounts: what the backend offers; none: all is typed.
-        given: what somebody has put into the fields; it goes before `now`.
+        now: how the app is configured, the initial values.
+        accounts: what the backend offers; none: everything is typed.
+        given: what was put into the fields; it wins over `now`.
     """
 
     app: App
@@ -56,7 +56,7 @@ class SourceForm:
 
     @property
     def kind(self) -> SourceType:
-        """The kind of source that is shown."""
+        """Return the kind of source that is shown."""
         chosen = (self.given or {}).get("kind")
         if chosen in KINDS:
             return SourceType(chosen)
@@ -65,7 +65,7 @@ class SourceForm:
 
     @property
     def trigger(self) -> Trigger:
-        """What makes it deploy."""
+        """Return what makes it deploy."""
         chosen = (self.given or {}).get("trigger")
         if chosen in list(Trigger):
             return Trigger(chosen)
@@ -73,20 +73,20 @@ class SourceForm:
 
     @property
     def account(self) -> GitAccount | None:
-        """The account that is chosen; None: repository and branch are typed."""
+        """Return the chosen account; None: repository and branch are typed."""
         mine = [one for one in self.accounts if one.type is self.kind]
         chosen = (self.given or {}).get("account") or of(self.now, self.kind, "provider_id")
         return next((one for one in mine if one.id == chosen), None)
 
     def value(self, name: str) -> Any:
-        """What a field holds: what was put in, or else what there is."""
+        """Return a field's value: what was put in, or else what there is."""
         if self.given is not None and name in self.given:
             return self.given[name]
         return _begins_with(self.now, self.kind, name)
 
 
 def _begins_with(now: Configured, kind: SourceType, name: str) -> Any:
-    """What a field holds before anybody has touched it."""
+    """Return a field's initial value."""
     rules, saved = now.rules, now.saved
     if name in ("path", "repository"):
         return _path(now, kind)
@@ -124,7 +124,7 @@ _USED_AGAIN = {"build_path", "ssh_key_id", "username", "password", "registry_url
 
 
 def of(now: Configured, kind: SourceType, name: str) -> Any:
-    """A field of the app's source, where that is of a kind; else what a save would use again."""
+    """Return a field of the app's source if it is of a kind; else what a save would use again."""
     found = now.saved.provider
     if found is not None and found.type is kind:
         return getattr(found, name, None)
@@ -133,7 +133,7 @@ def of(now: Configured, kind: SourceType, name: str) -> Any:
 
 
 def kept_address(now: Configured) -> str | None:
-    """A clone address that holds a password or token, without it; None where it holds none."""
+    """Return a clone address without its password or token; None if it holds none."""
     found = now.saved.provider
     if not isinstance(found, GitSource):
         return None
@@ -141,7 +141,7 @@ def kept_address(now: Configured) -> str | None:
     return shown if shown != found.url else None
 
 
-# ── The fields of the form that says where an app's code comes from and when it deploys. Pure ───
+# ── fields ───────────────────────────────────────────────────────────────────────────────────────
 
 KEPT = "Kept as it is"
 
@@ -158,7 +158,7 @@ _PRERELEASES = (
 
 
 def source_fields(form: SourceForm) -> list[Block]:
-    """The fields of the form."""
+    """Return the fields of the form."""
     kinds = [
         (kind.value, words)
         for kind, words in KINDS.items()
@@ -295,7 +295,7 @@ def _folder(form: SourceForm) -> list[Block]:
 
 
 def _when(form: SourceForm) -> list[Block]:
-    """When it deploys; the block ids are the same for all kinds, so that nothing typed is lost."""
+    """Return when it deploys; the block ids are the same for all kinds, so that input survives."""
     trigger = choice_field(
         "when.trigger", "Deploys on", _TRIGGERS, form.trigger.value, redraws=True
     )
@@ -373,14 +373,14 @@ def _on_tags(form: SourceForm) -> list[Block]:
     ]
 
 
-# ── What somebody asks for with the form of an app's source. Pure ───────────────────────────────
+# ── reading the form ─────────────────────────────────────────────────────────────────────────────
 
 
 def source_wanted(form: SourceForm, picked: GitRepository | None = None) -> WantedSource:
-    """What the form asks for; empty fields ask for nothing, or take away what was there.
+    """Return what the form asks for; empty fields ask for nothing, or remove a value.
 
     Args:
-        picked: the repository that was chosen from a list, where one was.
+        picked: the repository that was chosen from a list, if one was.
     """
     kind = form.kind
     if kind is SourceType.DOCKER:
@@ -428,7 +428,7 @@ def _wanted_place(form: SourceForm, picked: GitRepository | None) -> dict[str, A
 
 
 def _typed_gitlab(form: SourceForm, path: str) -> dict[str, Any]:
-    """GitLab's owner is the last group of a path; one that is there already may be another."""
+    """Return GitLab's owner: the last group of a path, unless another one is set already."""
     fields: dict[str, Any] = {"path": path, "project_id": _text(form, "project_id")}
     if path != of(form.now, SourceType.GITLAB, "path"):
         group, _, name = path.rpartition("/")
@@ -448,7 +448,7 @@ def _wanted_image(form: SourceForm) -> dict[str, Any]:
 
 
 def block_of(field: str, view: Mapping[str, Any]) -> str:
-    """The block of a view that an error about a field belongs beside; the first for others."""
+    """Return the block that an error about a field belongs beside; the first for others."""
     ids = [str(block.get("block_id", "")) for block in view.get("blocks", ())]
     inputs = {name_of(id_): id_ for id_ in reversed(ids) if "." in id_}
     for name in (field, *_BESIDE.get(field, ())):
@@ -466,7 +466,7 @@ _BESIDE = {
     "only_newer": ("order",),
     "submodules": ("clone",),
 }
-"""Fields that stand in the form under other names."""
+"""Fields that have other names in the form."""
 
 
 def _text(form: SourceForm, name: str) -> str | None:
