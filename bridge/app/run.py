@@ -88,7 +88,8 @@ async def run_bridge(
             )
         await notice_absence(stores.journal, stores.inbox, clock)
         await in_background(stack, "alive", stay(stores.journal, clock))
-        metrics = Metrics(stores.inbox, stores.journal, sizes_of(settings), clock)
+        events = frozenset[str]().union(*(one.events for one in HOSTS.values()))
+        metrics = Metrics(stores.inbox, stores.journal, sizes_of(settings), clock, events)
         await metrics.start()
         backends, embedded = await backends_of(settings, stack, metrics.backend_request, clock)
         turns = Turns(clock)
@@ -107,7 +108,7 @@ async def run_bridge(
             flows = await work(parts, stack, slack, places)
             checks["workflows"] = check(flows.ready)
         await in_background(stack, "lag", metrics.watch_lag())
-        refusals = RefusalLog(stores.journal, clock)
+        refusals = RefusalLog(stores.journal, HOSTS, clock)
         stack.push_async_callback(refusals.flush)
         await in_background(stack, "refusals", refusals.run())
         server = _listener(parts, role, checks, metrics, slack, refusals)
@@ -195,12 +196,13 @@ def _listener(
     web = parts.settings.web
     app = routes(
         Ingest(parts.hosts, parts.stores.inbox, time.time),
-        HOSTS if role.hears else (),
+        HOSTS,
         BodyLimits(web.max_body, web.max_in_flight, web.body_timeout),
         checks,
         metrics,
         web.metrics_token.get_secret_value() if web.metrics_token else None,
         slack.doors,
+        hears=role.hears,
         beside=partial(troubles_in, parts.stores.journal),
         note=refusals.note,
     )

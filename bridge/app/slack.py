@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from bridge.app.hosts import web_urls
+from bridge.app.hosts import pages_of
 from bridge.app.parts import Parts, Places, in_background, seal_of
 from bridge.core.apps import App
 from bridge.core.roles import Role
@@ -63,7 +63,7 @@ async def open_slack(parts: Parts, stack: AsyncExitStack, role: Role) -> SlackPa
             _shown(given.app_token) if role.hears else "",
             given.team_id,
             given.people_every,
-            Links(**web_urls(settings)),
+            Links(pages_of(settings)),
         ),
         commands=ChatCommands(stores.inbox, stores.journal, known, access, logs, time.time),
         access=access,

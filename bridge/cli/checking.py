@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from pydantic import SecretStr
-
 from bridge.app.backends import dokploy_of, dokploys, must_have_keys
 from bridge.app.data_folder import database_url, must_be_ours
 from bridge.app.hosts import host_apis, served_hosts
@@ -16,9 +14,12 @@ from bridge.cli.serve import hosts_of
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected
 from bridge.core.matching import Glob, GlobError
 from bridge.core.matching.lint import lint
+from bridge.githosts import HOSTS
 from bridge.settings import Settings, access_of
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from bridge.backends.dokploy.client import Dokploy
 
 
@@ -106,26 +107,14 @@ def _ports(settings: Settings) -> None:
 
 def _of_secrets(settings: Settings) -> Iterator[Remark]:
     """Secrets of webhooks that are short: taken all the same, since they may be in use."""
-    for setting, secrets in (
-        ("github.webhook_secrets", settings.github.webhook_secrets),
-        ("gitlab.webhook_tokens", settings.gitlab.webhook_tokens),
-        ("gitlab.signing_tokens", settings.gitlab.signing_tokens),
-    ):
-        short = sum(map(_is_short, secrets))
-        if short:
-            which = "the secret" if len(secrets) == 1 else f"{short} of {len(secrets)} secrets"
-            remedy = (
-                "have GitLab make a new one"
-                if setting == "gitlab.signing_tokens"
-                else "take what `openssl rand -hex 32` prints, here and on the webhook"
-            )
-            why = f"{which} can be guessed: fewer than {SHORTEST_SECRET} characters"
-            yield Remark("warning", f"{setting}: {why}; {remedy}")
-
-
-def _is_short(secret: SecretStr) -> bool:
-    """Whether it is; of a signing token, what follows the `whsec_` that all of them share."""
-    return len(secret.get_secret_value().removeprefix("whsec_")) < SHORTEST_SECRET
+    for host, provider in HOSTS.items():
+        for kind in provider.secrets:
+            secrets: Sequence[SecretStr] = getattr(settings.host_settings(host), kind.setting)
+            said = [one.get_secret_value().removeprefix(kind.prefix) for one in secrets]
+            if short := sum(len(one) < SHORTEST_SECRET for one in said):
+                which = "the secret" if len(said) == 1 else f"{short} of {len(said)} secrets"
+                why = f"{which} can be guessed: fewer than {SHORTEST_SECRET} characters"
+                yield Remark("warning", f"{host}.{kind.setting}: {why}; {kind.remedy}")
 
 
 OF_NAMES = ("never_matches", "unclosed", "bang_class")

@@ -8,6 +8,8 @@ import typer
 from bridge.cli.show import hint, say_json
 from bridge.cli.using import Json
 from bridge.core.errors import Rejected
+from bridge.githosts import HOSTS
+from bridge.ports.providers import AppManifest
 
 group = typer.Typer(no_args_is_help=True, help="Register the bridge with the services it serves.")
 
@@ -26,30 +28,36 @@ Url = Annotated[
 ]
 
 
-@group.command()
-def github(
-    url: Url,
-    name: Annotated[
-        str, typer.Option(help="Name of the App; unique on GitHub.")
-    ] = "dokploy-bridge",
-    org: Annotated[str | None, typer.Option(help="The organisation that shall own it.")] = None,
-    server: Annotated[
-        str, typer.Option(callback=address, help="Your GitHub Enterprise Server.")
-    ] = "https://github.com",
-    link: Annotated[bool, typer.Option("--link", help="Print only the link.")] = False,
-) -> None:
-    """Print the manifest of the GitHub App, and a link that registers it: open, check, create."""
-    from bridge.githosts.github.access import LONGEST_NAME, github_manifest, registration_link
+def _for_host(host: str, title: str, app: AppManifest) -> None:
+    """Add the command that registers the bridge as an app at a Git host."""
 
-    name = named("GitHub", name, LONGEST_NAME)
-    manifest = github_manifest(url, name)
-    where = registration_link(manifest, server=server, org=org)
-    if link:
-        typer.echo(where)  # not wrapped: what is cut into lines can't be opened
-        return
-    say_json(manifest)
-    hint("GitHub's form with all that filled in:")
-    typer.echo(where, err=True)
+    def manifest(
+        url: Url,
+        name: Annotated[
+            str, typer.Option(help=f"Name of the App; unique on {title}.")
+        ] = "dokploy-bridge",
+        org: Annotated[str | None, typer.Option(help="The organisation that shall own it.")] = None,
+        server: Annotated[
+            str, typer.Option(callback=address, help=f"Your {app.own_server}.")
+        ] = app.server,
+        link: Annotated[bool, typer.Option("--link", help="Print only the link.")] = False,
+    ) -> None:
+        made = app.make(url, named(title, name, app.longest_name))
+        where = app.link(made, server, org)
+        if link:
+            typer.echo(where)  # not wrapped: what is cut into lines can't be opened
+            return
+        say_json(made)
+        hint(f"{title}'s form with all that filled in:")
+        typer.echo(where, err=True)
+
+    said = f"Print the manifest of the {title} App, and a link that registers it"
+    group.command(host, help=f"{said}: open, check, create.")(manifest)
+
+
+for _host, _one in HOSTS.items():
+    if _one.manifest is not None:
+        _for_host(_host, _one.title, _one.manifest)
 
 
 def named(service: str, name: str, longest: int) -> str:

@@ -19,6 +19,7 @@ from bridge.cli.show import called_as, console, on_terminal, say
 from bridge.cli.using import Config, settings_of
 from bridge.core.errors import Rejected
 from bridge.core.roles import Role
+from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
     from bridge.app.run import Bridge
@@ -30,12 +31,7 @@ ADDRESS = "https://bridge.example.com"
 
 def hosts_of(settings: "Settings") -> list[str]:
     """The hosts that have a secret."""
-    github, gitlab = settings.github, settings.gitlab
-    served = {
-        "github": bool(github.webhook_secrets),
-        "gitlab": bool(gitlab.webhook_tokens or gitlab.signing_tokens),
-    }
-    return [host for host, has_secret in served.items() if has_secret]
+    return [host for host, one in HOSTS.items() if one.serves(settings.host_settings(host))]
 
 
 def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> list[str]:
@@ -79,17 +75,26 @@ def _let_a_host_in(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> 
         return []
     steps = [
         "Let a Git host in: choose a secret, and start again with it in the environment",
-        "    export BRIDGE_GITHUB_WEBHOOK_SECRETS=…  # `openssl rand -hex 32` makes one",
-        "    export BRIDGE_GITLAB_WEBHOOK_TOKENS=…   # the same for GitLab",
+        *_secrets_to_set(),
         "  Then add a webhook with that secret to your repository there:",
-        f"    {ADDRESS}/hooks/github   as application/json",
-        f"    {ADDRESS}/hooks/gitlab",
+        *(f"    {ADDRESS}/hooks/{key}   {one.webhook_note}".rstrip() for key, one in HOSTS.items()),
         "  of pushes, tags, and pull or merge requests.",
         f"  {ADDRESS} stands for what leads to {bridge.url}",
     ]
     if settings.host == "127.0.0.1":
         steps.append("  from there; in a container listen on all addresses: --host 0.0.0.0")
     return steps
+
+
+def _secrets_to_set() -> list[str]:
+    """Return a line for each Git host that sets a secret for its webhooks."""
+    lines = [
+        (f"export {one.variable(one.secrets[0].setting)}=…", f"the same for {one.title}")
+        for one in HOSTS.values()
+    ]
+    lines[0] = lines[0][0], "`openssl rand -hex 32` makes one"
+    widest = max(len(export) for export, _ in lines)
+    return [f"    {export:{widest}}  # {remark}" for export, remark in lines]
 
 
 def _have_apps(bridge: "Bridge", apps: int, command: str) -> list[str]:

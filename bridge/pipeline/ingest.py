@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.events import FOUND_EVENT
-from bridge.core.refused import RefusedCounts, refused_webhook
+from bridge.core.refused import RefusedCounts, Senders, refused_webhook
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import Body, Envelope, GitHost
 from bridge.ports.inbox import Inbox, Kept, NewDelivery
@@ -22,7 +22,7 @@ AT_ONCE = 256 * 1024
 """Bytes of body up to which it is digested at once; above, that would hold the loop."""
 
 NAMELESS_WINDOW = 300.0
-"""Seconds in which the same nameless body is taken for one delivery (GitLab before 17.4)."""
+"""Seconds in which the same body without an id is taken for one delivery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _nameless(envelope: Envelope, body: Body, now: float) -> str:
     that, equal bodies are one delivery only for some minutes, since a ref that is pushed
     forth, back and forth again sends equal bodies too. The journal tells those apart.
     """
-    event_id = envelope.headers.get("x-gitlab-event-uuid") or str(int(now // NAMELESS_WINDOW))
+    event_id = envelope.event_id or str(int(now // NAMELESS_WINDOW))
     digest = hashlib.sha256(event_id.encode() + b"\0")
     digest.update(body)
     return digest.hexdigest()[:32]
@@ -127,8 +127,11 @@ Sleep = Callable[[float], Awaitable[object]]
 class RefusalLog:
     """Counts refused webhooks and stores the counts."""
 
-    def __init__(self, journal: Refusals, clock: Clock, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self, journal: Refusals, senders: Senders, clock: Clock, sleep: Sleep = asyncio.sleep
+    ) -> None:
         self._journal = journal
+        self._senders = senders
         self._clock = clock
         self._sleep = sleep
         self._counts = RefusedCounts()
@@ -137,7 +140,8 @@ class RefusalLog:
 
     def note(self, reason: str, why: str, path: str, headers: Mapping[str, str], peer: str) -> None:
         """Count a refused webhook; never waits."""
-        self._counts.add(refused_webhook(reason, why, path, headers, peer, self._clock()))
+        now = self._clock()
+        self._counts.add(refused_webhook(self._senders, reason, why, path, headers, peer, now))
         self._some.set()
 
     async def run(self) -> None:

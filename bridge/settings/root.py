@@ -1,9 +1,9 @@
 """All settings together: the sections of `bridge.yaml`, and what stands above them."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, create_model, field_validator
 
 from bridge.core import access
 from bridge.core.access import Access
@@ -11,13 +11,15 @@ from bridge.core.apps import Rules
 from bridge.core.database import SCHEMES
 from bridge.core.decision import Policy
 from bridge.core.rules import RuleBook
+from bridge.githosts import HOSTS
+from bridge.ports.providers import HostSettings
+from bridge.ports.settings import LAST_PORT, ListeningAddress, Secrets, Section, no_postgres
 from bridge.settings.sections import (
+    SLACK_TOKENS,
     Catchup,
     DokploySettings,
     Embedded,
     Feedback,
-    Github,
-    Gitlab,
     Grant,
     Journey,
     Retention,
@@ -25,21 +27,14 @@ from bridge.settings.sections import (
     Slack,
     Watch,
     Web,
-)
-from bridge.settings.values import (
-    LAST_PORT,
-    ListeningAddress,
-    Secrets,
-    Section,
     as_yaml,
-    no_postgres,
 )
 
 SHORTEST_KEY = 32
 
 
-class Settings(Section):
-    """Everything that can be set."""
+class Process(Section):
+    """What stands above the sections: where the bridge listens, keeps its data and logs."""
 
     host: ListeningAddress = Field(
         "127.0.0.1", description="address to listen on; 0.0.0.0 in a container"
@@ -61,26 +56,6 @@ class Settings(Section):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least level that is logged"
     )
-    github: Github = Github()
-    gitlab: Gitlab = Gitlab()
-    dokploy: DokploySettings = DokploySettings()
-    backends: Annotated[dict[str, DokploySettings], BeforeValidator(as_yaml)] = Field(
-        {}, description="further Dokploys by name, each as `dokploy`; in the environment as YAML"
-    )
-    embedded: Embedded = Embedded()
-    slack: Slack = Slack()
-    web: Web = Web()
-    watch: Watch = Watch()
-    rules: Annotated[tuple[Rule, ...], BeforeValidator(as_yaml)] = Field(
-        (), description="our own rules for apps; in the environment as YAML"
-    )
-    access: Annotated[tuple[Grant, ...], BeforeValidator(as_yaml)] = Field(
-        (), description="who may do what by chat; in the environment as YAML"
-    )
-    journey: Journey = Journey()
-    feedback: Feedback = Feedback()
-    catchup: Catchup = Catchup()
-    retention: Retention = Retention()
 
     @field_validator("secret_key")
     @classmethod
@@ -108,6 +83,50 @@ class Settings(Section):
         if value == Path() or "\0" in str(value):
             raise ValueError("it must name a folder, e.g. /var/lib/bridge")
         return value
+
+
+if TYPE_CHECKING:
+    HostSections = Process
+else:  # a section for each Git host, by its key
+    _models = {host: provider.settings() for host, provider in HOSTS.items()}
+    HostSections = create_model(
+        "HostSections",
+        __base__=Process,
+        **{host: (model, model()) for host, model in _models.items()},
+    )
+
+
+class Settings(HostSections):
+    """Everything that can be set."""
+
+    dokploy: DokploySettings = DokploySettings()
+    backends: Annotated[dict[str, DokploySettings], BeforeValidator(as_yaml)] = Field(
+        {}, description="further Dokploys by name, each as `dokploy`; in the environment as YAML"
+    )
+    embedded: Embedded = Embedded()
+    slack: Slack = Slack()
+    web: Web = Web()
+    watch: Watch = Watch()
+    rules: Annotated[tuple[Rule, ...], BeforeValidator(as_yaml)] = Field(
+        (), description="our own rules for apps; in the environment as YAML"
+    )
+    access: Annotated[tuple[Grant, ...], BeforeValidator(as_yaml)] = Field(
+        (), description="who may do what by chat; in the environment as YAML"
+    )
+    journey: Journey = Journey()
+    feedback: Feedback = Feedback()
+    catchup: Catchup = Catchup()
+    retention: Retention = Retention()
+
+    def host_settings(self, host: str) -> HostSettings:
+        """Return the section of a Git host."""
+        return cast("HostSettings", getattr(self, host))
+
+
+def token_begins() -> dict[str, str]:
+    """Return how tokens begin, and whose they are."""
+    begins = {begin: one.title for one in HOSTS.values() for begin in one.token_begins}
+    return begins | dict.fromkeys(SLACK_TOKENS, "Slack")
 
 
 # ── What settings mean to the core: its own policy, rules and rights ────────────────────────────

@@ -2,6 +2,7 @@
 
     cli → app → web → pipeline → ports → core
     githosts, backends, chats, storage, durable → ports, core
+    settings → githosts (the map of hosts alone), ports, core
     web, embedded → listening
     embedded → ports, core: a house of its own
 
@@ -27,7 +28,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {"app"} | BELOW_APP,
     "app": BELOW_APP,
-    "settings": {"core"},
+    "settings": {"githosts", "ports", "core"},  # the sections that Git hosts own
     "web": {"pipeline", "listening", "ports", "core"},
     "pipeline": {"ports", "core"},
     **{adapter: {"ports", "core"} for adapter in ADAPTERS},
@@ -68,7 +69,7 @@ INSIDE_PIPELINE = {
 }
 """A step imports only later steps, and helpers; upstream it reaches through the stores."""
 
-GIT_HOSTS = {"github", "gitlab"}
+GIT_HOSTS = {one.name for one in (PACKAGE / "githosts").iterdir() if one.is_dir()} - {"__pycache__"}
 
 LONGEST = 480
 """Lines of a file; most have far fewer, and one idea each."""
@@ -121,6 +122,10 @@ def _forbidden(module: str, target: str) -> str | None:
         return None
     if layer not in MAY_IMPORT:
         return f"{layer} has no place in the floor plan"
+    if below == "githosts" and _part(target, 2) in GIT_HOSTS and layer != "githosts":
+        return "ask the host's record, in the map of hosts"
+    if layer == "settings" and below == "githosts" and _part(target, 2) != "HOSTS":
+        return "settings see the map of hosts alone"
     if below != layer:
         fits = below in MAY_IMPORT[layer]
         return None if fits else f"{layer} does not see {below}"
@@ -281,7 +286,10 @@ def test_the_map_of_core_names_all_that_is_in_it_and_nothing_else() -> None:
         ("bridge.web.hooks", "from bridge.settings import Web", "web does not see settings"),
         ("bridge.web.hooks", "import bridge.storage.inbox.sqlite", "web does not see storage"),
         ("bridge.app", "def late():\n    import bridge.cli", "app does not see cli"),
-        ("bridge.settings", "from bridge.ports import Clock", "settings does not see ports"),
+        ("bridge.settings", "from bridge.pipeline import x", "settings does not see pipeline"),
+        ("bridge.settings.root", "from bridge.githosts import http", "the map of hosts alone"),
+        ("bridge.app.hosts", "from bridge.githosts.gitlab import api", "ask the host's record"),
+        ("bridge.cli.x", "def f():\n    import bridge.githosts.github.access", "ask the host's"),
         (
             "bridge.pipeline.deployments",
             "if TYPE_CHECKING:\n    from bridge.pipeline.deliveries import Deliveries",

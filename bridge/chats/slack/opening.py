@@ -17,8 +17,8 @@ from bridge.chats.slack.parts import Background, Clicks, Parts, Permits, Workspa
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError
 from bridge.ports.chats import Commands, Desk
-from bridge.ports.clock import Clock
-from bridge.ports.feedback import Limit, Shows, Turn
+from bridge.ports.clock import Clock, Limit
+from bridge.ports.feedback import Shows, Turn
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
 

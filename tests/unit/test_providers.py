@@ -1,0 +1,120 @@
+"""Providers own themselves: no module outside a provider's folder names one in its code."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from bridge.githosts import HOSTS
+from tests.unit.test_architecture import modules
+
+WORDS = {word.lower() for one in HOSTS.values() for word in (one.key, one.title)}
+
+OWN = {key: f"bridge.githosts.{key}" for key in HOSTS}
+"""The folder of each host."""
+
+THE_MAP = "bridge.githosts"
+
+MAY_NAME = {
+    "bridge.backends": "Dokploy names the kinds of its own sources and connected accounts",
+    "bridge.embedded": "it speaks Dokploy's HTTP API",
+    "bridge.core.apps": "the kinds of Dokploy's sources",
+    "bridge.core.configuration": "the fields of Dokploy's sources",
+    "bridge.core.decision": "an app as it would be with another of Dokploy's sources",
+    "bridge.chats.slack.config_forms": "the form for Dokploy's sources",
+    "bridge.chats.slack.source_form": "the form for Dokploy's sources",
+    "bridge.cli.provider": "the commands that set Dokploy's sources",
+    "bridge.cli.demo": "it plays a Git host to the bridge, as one has to be chosen",
+    "bridge.cli.demo_world": "it plays that host, and says how to go on with a real one",
+    "bridge.settings.sections": "why bodies may be so large, in the help of a setting",
+    "bridge.cli.root": "examples in the help texts",
+    "bridge.core.log_text": "tokens of all kinds are hidden in logs, whoever is served",
+    "bridge.core.matching.lint": "a folder that a pattern leaves out, as an example",
+}
+"""Modules and packages that may name a host, and why."""
+
+
+def naming(source: str) -> Iterator[tuple[int, str]]:
+    """Every place of a source that names a host, but for comments and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        for text in _texts(node):
+            if any(word in text.lower() for word in WORDS):
+                yield getattr(node, "lineno", 0), text
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    """The names and texts of one node, without those of the nodes below it."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+        yield node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+    for field in ("id", "attr", "arg", "name", "asname", "module"):
+        if isinstance(found := getattr(node, field, None), str):
+            yield found
+
+
+def _without_docstrings(source: str) -> str:
+    """The source with all texts taken out that stand alone, as docstrings do."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [one for one in body if not _is_docstring(one)] or [ast.Pass()]  # type: ignore[attr-defined]
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return is_text and isinstance(node.value.value, str)
+
+
+def _inside(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def faults(module: str, source: str) -> list[str]:
+    """The names of hosts in a module that may have none."""
+    if module == THE_MAP or any(_inside(module, own) for own in OWN.values()):
+        return []
+    if any(_inside(module, allowed) for allowed in MAY_NAME):
+        return []
+    return [f"{module} names {text!r}" for _, text in naming(_without_docstrings(source))]
+
+
+def test_no_module_outside_a_host_s_folder_names_it() -> None:
+    found = [fault for name, source in modules() for fault in faults(name, source)]
+
+    assert found == [], "ask the host's record instead (bridge.githosts.HOSTS)"
+
+
+@pytest.mark.parametrize("allowed", MAY_NAME)
+def test_only_modules_that_need_it_may_name_a_host(allowed: str) -> None:
+    those = [source for name, source in modules() if _inside(name, allowed)]
+
+    assert any(any(naming(_without_docstrings(source))) for source in those)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        'if host == "github":\n    pass',
+        'HEADERS = {"gitlab": "X-Gitlab-Event"}',
+        "def f(settings):\n    return settings.github.token",
+        "from bridge.githosts.gitlab.webhooks import X",
+        'def f():\n    log("GitLab sends none")',
+        "make(gitlab=1)",
+    ],
+)
+def test_a_planted_name_of_a_host_is_found(planted: str) -> None:
+    assert faults("bridge.pipeline.deliveries", planted)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("bridge.githosts.github.api", 'SERVICE = "github"'),
+        ("bridge.pipeline.deliveries", '"""As GitHub sends it."""\nx = 1  # GitLab has none'),
+        ("bridge.cli.provider", 'set("github")'),
+    ],
+)
+def test_what_may_name_a_host_is_left_alone(module: str, source: str) -> None:
+    assert faults(module, source) == []
