@@ -12,8 +12,7 @@ from bridge.githosts import HOSTS
 from bridge.githosts.publishers import Pace
 from bridge.githosts.subscriptions import Plans, Use, shows_of
 from bridge.pipeline.rate_limit import Turns
-from bridge.ports.githosts import GitHost, HostApi
-from bridge.ports.providers import Pages
+from bridge.ports.githosts import GitHost, HostApi, Pages
 from bridge.settings import Settings
 
 if TYPE_CHECKING:

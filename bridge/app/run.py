@@ -9,11 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.app.backends import backends_of, configurers_of, dokploys
+from bridge.app.chats import ChatPlaces, open_chats
 from bridge.app.data_folder import database_url
 from bridge.app.hosts import known_hosts, served_hosts
 from bridge.app.parts import NO_PLACES, Parts, Places, check, in_background, steady_clock
 from bridge.app.presence import new_owner, only_one
-from bridge.app.slack import SlackParts, open_slack
 from bridge.app.storage import Stores, open_stores, sizes_of
 from bridge.app.work import work
 from bridge.core.errors import BridgeError, Rejected
@@ -99,19 +99,19 @@ async def run_bridge(
         parts = Parts(
             settings, stores, hosts, backends, catalog, turns, configurers, owner, clock, turn
         )
-        slack = await open_slack(parts, stack, role)
+        chats = await open_chats(parts, stack, role)
         checks = {"inbox": check(stores.inbox.ready), "journal": check(stores.journal.ready)}
         await catalog.load()
         stack.push_async_callback(catalog.close)
         await in_background(stack, "catalog", catalog.run())
         if role.works:
-            flows = await work(parts, stack, slack, places)
+            flows = await work(parts, stack, chats, places)
             checks["workflows"] = check(flows.ready)
         await in_background(stack, "lag", metrics.watch_lag())
         refusals = RefusalLog(stores.journal, HOSTS, clock)
         stack.push_async_callback(refusals.flush)
         await in_background(stack, "refusals", refusals.run())
-        server = _listener(parts, role, checks, metrics, slack, refusals)
+        server = _listener(parts, role, checks, metrics, chats, refusals)
         await server.start()
         stack.push_async_callback(server.stop)
         told = (embedded.url, embedded.api_key, embedded.sites_url) if embedded else (None,) * 3
@@ -186,7 +186,7 @@ def _listener(
     role: Role,
     checks: "dict[str, Check]",
     metrics: "Metrics",
-    slack: "SlackParts",
+    chats: ChatPlaces,
     refusals: RefusalLog,
 ) -> "WebServer":
     """The public listener; of a worker only its health is seen there."""
@@ -201,7 +201,7 @@ def _listener(
         checks,
         metrics,
         web.metrics_token.get_secret_value() if web.metrics_token else None,
-        slack.doors,
+        chats.doors,
         hears=role.hears,
         beside=partial(troubles_in, parts.stores.journal),
         note=refusals.note,

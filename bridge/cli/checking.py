@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from bridge.app.backends import dokploy_of, dokploys, must_have_keys
 from bridge.app.data_folder import database_url, must_be_ours
 from bridge.app.hosts import host_apis, served_hosts
+from bridge.chats import CHATS
 from bridge.cli.forms import finding_words
 from bridge.cli.serve import hosts_of
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected
@@ -70,7 +71,7 @@ def _remarks(settings: Settings) -> Iterator[Remark]:
             yield Remark("error", str(error))
     yield from _of_secrets(settings)
     yield from _of_rules(settings)
-    yield from _of_slack(settings)
+    yield from _of_chats(settings)
 
 
 def _data_folder(settings: Settings) -> None:
@@ -150,24 +151,17 @@ def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:
             yield Remark(one.level, f"{setting}: {finding_words(asdict(one))}")
 
 
-def _of_slack(settings: Settings) -> Iterator[Remark]:
-    """How Slack is heard, and what is still missing for anybody to do something by it."""
-    given = settings.slack
-    if given.bot_token is None:
-        return
-    ways = (("HTTP", given.signing_secret), ("Socket Mode", given.app_token))
-    heard = " and ".join(way for way, secret in ways if secret is not None)
-    if heard:
-        yield Remark("note", f"slack is heard by {heard}")
-    else:
-        yield Remark(
-            "warning",
-            "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET (HTTP) or"
-            " BRIDGE_SLACK_APP_TOKEN (Socket Mode)",
-        )
-    if not access_of(settings).grants:
-        nobody = "nobody may do anything by slack: say who in `access` of bridge.yaml"
-        yield Remark("warning", nobody)
+def _of_chats(settings: Settings) -> Iterator[Remark]:
+    """How chats are heard, and what is still missing for anybody to do something there."""
+    for chat, given in settings.chats_set().items():
+        if heard := " and ".join(CHATS[chat].heard_by(given)):
+            yield Remark("note", f"{chat} is heard by {heard}")
+        else:
+            remedy = f"set {CHATS[chat].to_be_heard}"
+            yield Remark("warning", f"{chat} can't be heard: {remedy}")
+        if not access_of(settings).grants:
+            nobody = f"nobody may do anything by {chat}: say who in `access` of bridge.yaml"
+            yield Remark("warning", nobody)
 
 
 # ── `config check --online`: does each backend that is set answer, and take its key? ────────────

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.chats import asking_hosts
 from bridge.cli.deployments import AppOption
 from bridge.cli.forms import (
     Arrived,
@@ -319,10 +320,8 @@ async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> No
 
 async def find_delivery(stores: "Stores", id_: str) -> "Delivery":
     """One delivery by its id, the beginning of it, or its number; raises NotFound."""
-    from bridge.core.events import ASKING_HOSTS
-
     id_ = id_.removesuffix("…")  # as the list shows it
-    for host in (*HOSTS, *sorted(ASKING_HOSTS)):
+    for host in (*HOSTS, *sorted(asking_hosts())):
         if (found := await stores.inbox.find(host, id_)) is not None:
             return found
     if id_.isdigit() and (found := await stores.inbox.get(int(id_))) is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.chats import asking_hosts
 from bridge.cli.deliveries import find_delivery
 from bridge.cli.forms import misses_of, say_decisions
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_json
@@ -160,9 +161,9 @@ async def _known(settings: "Settings", stores: "Stores") -> Known:
 
 def meaning_of(payload: Payload) -> "Event":
     """What it means; raises MalformedPayload."""
-    from bridge.core.events import ASKING_HOSTS, parse_command
+    from bridge.core.events import parse_command
 
-    if payload.host in ASKING_HOSTS:
+    if payload.host in asking_hosts():
         return parse_command(payload.event, payload.body)
     return HOSTS[payload.host].reader().parse(payload.event, payload.headers, payload.body)
 

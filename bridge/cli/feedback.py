@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bridge.chats import CHATS
 from bridge.cli.forms import standing, target_form
 from bridge.cli.show import Listing, ago, iso, say, say_json, shrunk
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
@@ -22,8 +23,8 @@ SEARCHED = 10_000
 
 NONE_YET = (
     "nothing is shown anywhere yet; it takes a push that concerns an app, and a credential for"
-    f" its host ({', '.join(one.variable(one.credential) for one in HOSTS.values())}) or for Slack"
-    " (BRIDGE_SLACK_BOT_TOKEN)"
+    f" its host ({', '.join(one.variable(one.credential) for one in HOSTS.values())}) or for"
+    f" {' or '.join(f'{one.title} ({one.variable(one.credential)})' for one in CHATS.values())}"
 )
 
 Failing = Annotated[bool, typer.Option("--failing", help="Only what can't be shown just now.")]

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from bridge.chats import CHATS
 from bridge.cli.show import hint, say_json
 from bridge.cli.using import Json
 from bridge.core.errors import Rejected
 from bridge.githosts import HOSTS
-from bridge.ports.providers import AppManifest
+from bridge.ports.providers import AppManifest, ChatManifest
 
 group = typer.Typer(no_args_is_help=True, help="Register the bridge with the services it serves.")
 
@@ -70,44 +71,50 @@ def named(service: str, name: str, longest: int) -> str:
     return name
 
 
-PASTE_AT = "https://api.slack.com/apps"
+def _for_chat(chat: str, title: str, app: ChatManifest) -> None:
+    """Add the command that registers the bridge at a chat."""
+    option, way = app.without_url
+
+    def manifest(
+        url: Annotated[
+            str | None,
+            typer.Option(
+                callback=lambda value: value and address(value), help=f"Where {title} reaches it."
+            ),
+        ] = None,
+        without: Annotated[
+            bool, typer.Option(f"--{option}", help=f"By {way}: the bridge reaches {title} instead.")
+        ] = False,
+        more: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--with",
+                metavar="WHAT",
+                help=f"More scopes: {', '.join(app.more)} (see docs/{chat}.md).",
+            ),
+        ] = None,
+        name: Annotated[str, typer.Option(help=f"How the app is called in {title}.")] = app.name,
+        json: Json = False,
+    ) -> None:
+        if bool(url) == without:
+            raise Rejected(f"say either --url https://… or --{option}")
+        for one in more or ():
+            if one not in app.more:
+                raise Rejected(f"--with {one!r}: there are {', '.join(app.more)}")
+        made = app.make(url, more or (), named(title, name, app.longest_name))
+        if json:
+            say_json(made)
+            return
+        import yaml
+
+        typer.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True), nl=False)
+        hint(f"paste it at {app.paste_at}: {app.paste_as}")
+
+    place = app.paste_at.removeprefix("https://")
+    help_ = f"Print the manifest of the {title} app, as YAML to paste at {place}."
+    group.command(chat, help=help_)(manifest)
 
 
-@group.command()
-def slack(
-    url: Annotated[
-        str | None,
-        typer.Option(
-            callback=lambda value: value and address(value), help="Where Slack reaches it."
-        ),
-    ] = None,
-    socket: Annotated[
-        bool, typer.Option("--socket", help="By Socket Mode: the bridge reaches Slack instead.")
-    ] = False,
-    more: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--with",
-            metavar="WHAT",
-            help="More scopes: any-channel, emails, groups, history (see docs/slack.md).",
-        ),
-    ] = None,
-    name: Annotated[str, typer.Option(help="How the app is called in Slack.")] = "Bridge",
-    json: Json = False,
-) -> None:
-    """Print the manifest of the Slack app, as YAML to paste at api.slack.com/apps."""
-    from bridge.chats.slack.manifest import LONGEST_NAME, MORE_SCOPES, slack_manifest
-
-    if bool(url) == socket:
-        raise Rejected("say either --url https://… or --socket")
-    for one in more or ():
-        if one not in MORE_SCOPES:
-            raise Rejected(f"--with {one!r}: there are {', '.join(MORE_SCOPES)}")
-    made = slack_manifest(url, more or (), named("Slack", name, LONGEST_NAME))
-    if json:
-        say_json(made)
-        return
-    import yaml
-
-    typer.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True), nl=False)
-    hint(f"paste it at {PASTE_AT}: Create New App, From a manifest")
+for _chat, _its in CHATS.items():
+    if _its.manifest is not None:
+        _for_chat(_chat, _its.title, _its.manifest)

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.chats import CHATS
 from bridge.cli.logs import set_up_logs
 from bridge.cli.show import called_as, console, on_terminal, say
 from bridge.cli.using import Config, settings_of
 from bridge.core.errors import Rejected
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
+from bridge.ports.providers import BY_HTTP
 
 if TYPE_CHECKING:
     from bridge.app.run import Bridge
@@ -46,8 +48,9 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
     hosts = hosts_of(settings)
     lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
     lines += [f"  webhooks  {bridge.url}/hooks/{host}" for host in hosts]
-    if settings.slack.bot_token is not None:
-        lines.append(f"  slack     {_heard(settings, bridge)}")
+    lines += [
+        f"  {chat:<9} {_heard(chat, given, bridge)}" for chat, given in settings.chats_set().items()
+    ]
     if bridge.backend_url is None:
         lines.append(f"  deploys   on Dokploy, {settings.dokploy.url}")
     else:
@@ -62,12 +65,13 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
     return [*lines, ""]
 
 
-def _heard(settings: "Settings", bridge: "Bridge") -> str:
-    """How Slack reaches the bridge."""
-    slack = settings.slack
-    ways = [f"{bridge.url}/slack/events"] if slack.signing_secret else []
-    ways += ["Socket Mode"] if slack.app_token else []
-    return " and ".join(ways) or "cards only; set a signing secret or an app token to hear commands"
+def _heard(chat: str, given: Any, bridge: "Bridge") -> str:
+    """How a chat reaches the bridge."""
+    ways = (
+        f"{bridge.url}/{chat}/events" if way == BY_HTTP else way
+        for way in CHATS[chat].heard_by(given)
+    )
+    return " and ".join(ways) or f"cards only; {CHATS[chat].cards_only}"
 
 
 def _let_a_host_in(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> list[str]:

@@ -226,10 +226,8 @@ Event = RefPushed | PullRequestOpened | Asked | Ignored
 COMMAND_HOST = "cli"
 """The `host` of deliveries that the command line brings."""
 
-CHAT_HOST = "slack"
-"""That of those which come by chat."""
-
-ASKING_HOSTS = frozenset({COMMAND_HOST, CHAT_HOST})
+ASKING_HOSTS = frozenset({COMMAND_HOST})
+"""Whose deliveries are what people ask for, where there is no chat."""
 
 _FROM_A_CHAT = ("person", "channel", "thread", "app", "deployment", "view", "draft")
 

@@ -1,10 +1,10 @@
-"""A chat's door, and what it may ask for."""
+"""A chat: its door, what it may ask for, and what it is made from."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bridge.core.access import Person, Right
+from bridge.core.access import Access, Person, Right
 from bridge.core.apps import App
 from bridge.core.chat.grammar import Command, Unclear
 from bridge.core.chat.replies import Reply
@@ -15,6 +15,11 @@ from bridge.core.decision import Rehearsal
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
 from bridge.ports.backends import GitAccount, GitRepository
+from bridge.ports.clock import Clock, Limit
+from bridge.ports.feedback import Planner, Shows, Turn
+from bridge.ports.githosts import Pages
+from bridge.ports.inbox import Inbox
+from bridge.ports.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +150,66 @@ class Seal(Protocol):
 
     def open(self, sealed: str) -> str:
         """The text again; raises Rejected where it was sealed with a key that is gone."""
+
+
+# ── A chat as the rest of the bridge has it, and what it is made from ───────────────────────────
+
+OfDeployment = Callable[[Deployment], Awaitable[str]]
+"""Something about a deployment, as text; "" where there is nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatParts:
+    """What a chat may use of the bridge.
+
+    Attributes:
+        book: the channels that rules name.
+        pages: the web address of each Git host, and where it has the pages of a repository.
+        hears: whether people are heard in this process.
+        within: waits for turns to write within limits.
+        tail: the end of a deployment's log.
+        email_of: the address of who made a deployment's commit.
+    """
+
+    commands: Commands
+    access: Access
+    journal: Journal
+    inbox: Inbox
+    desk: Desk
+    book: Sequence[tuple[str, tuple[str, ...]]]
+    pages: Mapping[str, tuple[str, Pages]]
+    hears: bool
+    within: Callable[[Sequence[Limit]], Turn]
+    tail: OfDeployment
+    email_of: OfDeployment
+    clock: Clock
+
+
+class Chat(Protocol):
+    """A chat that is used."""
+
+    @property
+    def planners(self) -> Sequence[Planner]:
+        """Which targets a delivery's outcome gets there."""
+
+    @property
+    def shows(self) -> Mapping[str, Shows]:
+        """What brings a target up to date, by its kind."""
+
+    @property
+    def door(self) -> ChatDoor | None:
+        """What takes its requests; None where it sends none here."""
+
+    @property
+    def hears(self) -> bool:
+        """Whether people are heard at all."""
+
+    @property
+    def permits(self) -> Permits:
+        """See `Permits`."""
+
+    async def run(self) -> None:
+        """Do what the chat does by itself, as long as it is used."""
+
+    async def stop(self) -> None:
+        """Finish what goes on, and let go."""

@@ -141,6 +141,20 @@ class CommitState(StrEnum):
     CANCELLED = "cancelled"
 
 
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The addresses of pages about a repository, under the repository's own.
+
+    Attributes:
+        sign: what stands before the number of a pull request.
+    """
+
+    commit: str = "/commit/{sha}"
+    compare: str = "/compare/{old}...{new}"
+    pull_request: str = "/pull/{number}"
+    sign: str = "#"
+
+
 class HostApi(Protocol):
     """What the bridge asks of a Git host, and writes there, with a credential of its own.
 

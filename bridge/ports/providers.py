@@ -1,12 +1,16 @@
-"""What a Git host's folder tells of it: one record, which everybody asks who needs something."""
+"""What the folder of a Git host or chat tells of it: one record, which answers for it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.core.events import Sender
 from bridge.ports.clock import Limit
-from bridge.ports.githosts import GitHost, HostApi
+from bridge.ports.githosts import GitHost, HostApi, Pages
+
+if TYPE_CHECKING:
+    from bridge.ports.chats import Chat, ChatParts
+    from bridge.ports.outcomes import Audited, Target
 
 
 class HostSettings(Protocol):
@@ -38,20 +42,6 @@ class WebhookSecrets:
     setting: str
     remedy: str = "take what `openssl rand -hex 32` prints, here and on the webhook"
     prefix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Pages:
-    """The addresses of pages about a repository, under the repository's own.
-
-    Attributes:
-        sign: what stands before the number of a pull request.
-    """
-
-    commit: str = "/commit/{sha}"
-    compare: str = "/compare/{old}...{new}"
-    pull_request: str = "/pull/{number}"
-    sign: str = "#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +132,76 @@ class Provider(Sender):
     def serves(self, settings: Any) -> bool:
         """Return whether its webhooks are taken: whether a secret is set for them."""
         return any(getattr(settings, one.setting) for one in self.secrets)
+
+
+# ── Chats ───────────────────────────────────────────────────────────────────────────────────────
+
+BY_HTTP = "HTTP"
+"""How a chat is heard that sends requests to the bridge's own address."""
+
+ChannelBook = Sequence[tuple[str, tuple[str, ...]]]
+"""The channels that rules name, by globs over the labels of apps."""
+
+ChannelsOf = Callable[[str, str], tuple[str, ...]]
+"""The channels where an app is shown, from its label and the channel that it was asked for in."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatManifest:
+    """A chat at which the bridge is registered by pasting a manifest.
+
+    Attributes:
+        name: how the bridge is called there, unless somebody says otherwise.
+        without_url: how it is heard without an address of its own, and the option's name.
+        more: what more may be asked for.
+        paste_at, paste_as: where the manifest belongs, and what to choose there.
+        make: the manifest, from the bridge's address (None: without), what more, and the name.
+    """
+
+    name: str
+    longest_name: int
+    without_url: tuple[str, str]
+    more: tuple[str, ...]
+    paste_at: str
+    paste_as: str
+    make: Callable[[str | None, Sequence[str], str], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatProvider:
+    """A chat.
+
+    Attributes:
+        key, title: its own key, and its name for people.
+        settings: the model of its section in the settings.
+        credential: the setting without which there is no such chat.
+        token_begins: how its tokens begin, so that none is set for another service.
+        heard_by: how people are heard there, by its settings: `BY_HTTP`, or in other ways.
+        to_be_heard: what to set where they are not.
+        cards_only: the same in short, where nobody has to be heard.
+        channels: where apps are shown, by its settings and our rules.
+        open: the chat, ready to run. Nothing is sent by then.
+        tells: where changes are told that were made elsewhere than in the chat.
+        manifest: how the bridge is registered there; None where nothing has to be.
+    """
+
+    key: str
+    title: str
+    settings: Callable[[], type[Any]]
+    credential: str
+    token_begins: tuple[str, ...] = ()
+    heard_by: Callable[[Any], tuple[str, ...]]
+    to_be_heard: str
+    cards_only: str
+    channels: Callable[[Any, ChannelBook], ChannelsOf]
+    open: "Callable[[Any, ChatParts], Chat]"
+    tells: "Callable[[Any, ChannelBook, Audited], Sequence[Target]]"
+    manifest: ChatManifest | None = None
+
+    def variable(self, setting: str) -> str:
+        """Return the variable of one of its settings."""
+        return f"BRIDGE_{self.key}_{setting}".upper()
+
+    def is_set(self, settings: Any) -> bool:
+        """Return whether it is used."""
+        return getattr(settings, self.credential) is not None

@@ -1,10 +1,12 @@
 """All settings together: the sections of `bridge.yaml`, and what stands above them."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, SecretStr, create_model, field_validator
 
+from bridge.chats import CHATS
 from bridge.core import access
 from bridge.core.access import Access
 from bridge.core.apps import Rules
@@ -12,10 +14,9 @@ from bridge.core.database import SCHEMES
 from bridge.core.decision import Policy
 from bridge.core.rules import RuleBook
 from bridge.githosts import HOSTS
-from bridge.ports.providers import HostSettings
+from bridge.ports.providers import ChatProvider, HostSettings, Provider
 from bridge.ports.settings import LAST_PORT, ListeningAddress, Secrets, Section, no_postgres
 from bridge.settings.sections import (
-    SLACK_TOKENS,
     Catchup,
     DokploySettings,
     Embedded,
@@ -24,7 +25,6 @@ from bridge.settings.sections import (
     Journey,
     Retention,
     Rule,
-    Slack,
     Watch,
     Web,
     as_yaml,
@@ -85,26 +85,40 @@ class Process(Section):
         return value
 
 
+def with_sections(
+    name: str, above: type[Section], providers: Mapping[str, Provider | ChatProvider]
+) -> type[Section]:
+    """Return a model with a section of each provider, by its key, after the fields above."""
+    models = {key: one.settings() for key, one in providers.items()}
+    fields: dict[str, Any] = {key: (model, model()) for key, model in models.items()}
+    return create_model(name, __base__=above, **fields)
+
+
 if TYPE_CHECKING:
     HostSections = Process
-else:  # a section for each Git host, by its key
-    _models = {host: provider.settings() for host, provider in HOSTS.items()}
-    HostSections = create_model(
-        "HostSections",
-        __base__=Process,
-        **{host: (model, model()) for host, model in _models.items()},
-    )
+else:  # a section for each Git host
+    HostSections = with_sections("HostSections", Process, HOSTS)
 
 
-class Settings(HostSections):
-    """Everything that can be set."""
+class Deploying(HostSections):
+    """The backends, where everything is deployed."""
 
     dokploy: DokploySettings = DokploySettings()
     backends: Annotated[dict[str, DokploySettings], BeforeValidator(as_yaml)] = Field(
         {}, description="further Dokploys by name, each as `dokploy`; in the environment as YAML"
     )
     embedded: Embedded = Embedded()
-    slack: Slack = Slack()
+
+
+if TYPE_CHECKING:
+    ChatSections = Deploying
+else:  # a section for each chat
+    ChatSections = with_sections("ChatSections", Deploying, CHATS)
+
+
+class Settings(ChatSections):
+    """Everything that can be set."""
+
     web: Web = Web()
     watch: Watch = Watch()
     rules: Annotated[tuple[Rule, ...], BeforeValidator(as_yaml)] = Field(
@@ -122,11 +136,16 @@ class Settings(HostSections):
         """Return the section of a Git host."""
         return cast("HostSettings", getattr(self, host))
 
+    def chats_set(self) -> dict[str, Any]:
+        """Return the sections of the chats that are used, by their keys."""
+        given = {chat: getattr(self, chat) for chat in CHATS}
+        return {chat: one for chat, one in given.items() if CHATS[chat].is_set(one)}
+
 
 def token_begins() -> dict[str, str]:
     """Return how tokens begin, and whose they are."""
     begins = {begin: one.title for one in HOSTS.values() for begin in one.token_begins}
-    return begins | dict.fromkeys(SLACK_TOKENS, "Slack")
+    return begins | {begin: one.title for one in CHATS.values() for begin in one.token_begins}
 
 
 # ── What settings mean to the core: its own policy, rules and rights ────────────────────────────

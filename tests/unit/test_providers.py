@@ -1,19 +1,25 @@
 """Providers own themselves: no module outside a provider's folder names one in its code."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 
+from bridge.chats import CHATS
+from bridge.chats.slack.manifest import MORE_SCOPES
 from bridge.githosts import HOSTS
 from tests.unit.test_architecture import modules
 
-WORDS = {word.lower() for one in HOSTS.values() for word in (one.key, one.title)}
+PROVIDERS = [*HOSTS.values(), *CHATS.values()]
+WORDS = {word.lower() for one in PROVIDERS for word in (one.key, one.title)}
 
-OWN = {key: f"bridge.githosts.{key}" for key in HOSTS}
-"""The folder of each host."""
+OWN = [
+    *(f"bridge.githosts.{host}" for host in HOSTS),
+    *(f"bridge.chats.{chat}" for chat in CHATS),
+]
+"""The folder of each."""
 
-THE_MAP = "bridge.githosts"
+MAPS = {"bridge.githosts", "bridge.chats"}
 
 MAY_NAME = {
     "bridge.backends": "Dokploy names the kinds of its own sources and connected accounts",
@@ -31,15 +37,15 @@ MAY_NAME = {
     "bridge.core.log_text": "tokens of all kinds are hidden in logs, whoever is served",
     "bridge.core.matching.lint": "a folder that a pattern leaves out, as an example",
 }
-"""Modules and packages that may name a host, and why."""
+"""Modules and packages that may name a provider, and why."""
 
 
-def naming(source: str) -> Iterator[tuple[int, str]]:
-    """Every place of a source that names a host, but for comments and docstrings."""
+def naming(source: str, words: Collection[str] = WORDS) -> Iterator[tuple[int, str]]:
+    """Every place of a source that names a provider, but for comments and docstrings."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         for text in _texts(node):
-            if any(word in text.lower() for word in WORDS):
+            if any(word in text.lower() for word in words):
                 yield getattr(node, "lineno", 0), text
 
 
@@ -72,22 +78,23 @@ def _inside(module: str, package: str) -> bool:
 
 
 def faults(module: str, source: str) -> list[str]:
-    """The names of hosts in a module that may have none."""
-    if module == THE_MAP or any(_inside(module, own) for own in OWN.values()):
+    """The names of providers in a module that may have none."""
+    if module in MAPS:
         return []
     if any(_inside(module, allowed) for allowed in MAY_NAME):
         return []
-    return [f"{module} names {text!r}" for _, text in naming(_without_docstrings(source))]
+    words = WORDS - {own.rpartition(".")[2] for own in OWN if _inside(module, own)}
+    return [f"{module} names {text!r}" for _, text in naming(_without_docstrings(source), words)]
 
 
-def test_no_module_outside_a_host_s_folder_names_it() -> None:
+def test_no_module_outside_a_provider_s_folder_names_it() -> None:
     found = [fault for name, source in modules() for fault in faults(name, source)]
 
-    assert found == [], "ask the host's record instead (bridge.githosts.HOSTS)"
+    assert found == [], "ask its record instead (githosts.HOSTS, chats.CHATS)"
 
 
 @pytest.mark.parametrize("allowed", MAY_NAME)
-def test_only_modules_that_need_it_may_name_a_host(allowed: str) -> None:
+def test_only_modules_that_need_it_may_name_a_provider(allowed: str) -> None:
     those = [source for name, source in modules() if _inside(name, allowed)]
 
     assert any(any(naming(_without_docstrings(source))) for source in those)
@@ -102,9 +109,11 @@ def test_only_modules_that_need_it_may_name_a_host(allowed: str) -> None:
         "from bridge.githosts.gitlab.webhooks import X",
         'def f():\n    log("GitLab sends none")',
         "make(gitlab=1)",
+        'CHAT_HOST = "slack"',
+        "if settings.slack.bot_token is None:\n    pass",
     ],
 )
-def test_a_planted_name_of_a_host_is_found(planted: str) -> None:
+def test_a_planted_name_is_found(planted: str) -> None:
     assert faults("bridge.pipeline.deliveries", planted)
 
 
@@ -116,5 +125,12 @@ def test_a_planted_name_of_a_host_is_found(planted: str) -> None:
         ("bridge.cli.provider", 'set("github")'),
     ],
 )
-def test_what_may_name_a_host_is_left_alone(module: str, source: str) -> None:
+def test_what_may_name_a_provider_is_left_alone(module: str, source: str) -> None:
     assert faults(module, source) == []
+
+
+def test_a_chat_s_record_names_the_scopes_that_its_manifest_knows() -> None:
+    manifest = CHATS["slack"].manifest
+
+    assert manifest is not None
+    assert manifest.more == tuple(MORE_SCOPES)

@@ -99,7 +99,7 @@ async def open_door(
     logs = BuildLogs({}, journal)
     parts = Slack(
         Wiring(BOT_TOKEN, f"{slack.url}/api/", SECRET, team=team),
-        commands=ChatCommands(inbox, journal, known, access, logs, time.time),
+        commands=ChatCommands("slack", inbox, journal, known, access, logs, time.time),
         access=access,
         journal=journal,
         inbox=inbox,

@@ -13,8 +13,8 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import redact
 from bridge.core.refs import normalise_url
 from bridge.ports.feedback import Story
+from bridge.ports.githosts import Pages
 from bridge.ports.outcomes import Memory
-from bridge.ports.providers import Pages
 
 ICONS = {
     State.WAITING: ":hourglass_flowing_sand:",

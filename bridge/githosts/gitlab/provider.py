@@ -5,8 +5,8 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from bridge.ports.clock import Limit
-from bridge.ports.githosts import GitHost, HostApi
-from bridge.ports.providers import Pages, Provider, WebhookSecrets
+from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.providers import Provider, WebhookSecrets
 
 if TYPE_CHECKING:
     from bridge.githosts.gitlab.settings import Gitlab
