@@ -1,4 +1,7 @@
-"""A Git host that the bridge has never heard of, registered by one line: from push to comment."""
+"""A Git host and a chat that the bridge has never heard of, each registered by one line.
+
+A push goes from the door over the decision and the deployment to the comment and the card.
+"""
 
 import asyncio
 import contextlib
@@ -27,22 +30,32 @@ from tests.worlds.bridge import Origin
 
 ROOT = Path(bridge.__file__).parents[1]
 SEAL, TOKEN = "the seal of the toys", "the-token-of-the-toys"
+PASSWORD = "over"
 SHELF = "shelf-7"
 
 
 @dataclass
 class Toybox:
-    """The server of the toy host, which remembers what was written there."""
+    """The servers of the toys, which remember what was written there."""
 
     url: str = ""
     notes: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     lamps: list[dict[str, Any]] = field(default_factory=list)
     tokens: set[str | None] = field(default_factory=set)
+    cards: dict[str, list[dict[str, str]]] = field(default_factory=lambda: defaultdict(list))
+    """What the chat has said of each deployment."""
 
     def app(self) -> web.Application:
         app = web.Application()
+        app.router.add_post("/cards", self._spoken)
         app.router.add_route("*", f"/{SHELF}/{{kind}}/{{of}}", self._asked)
         return app
+
+    async def _spoken(self, request: web.Request) -> web.Response:
+        assert request.headers["Walkie-Password"] == PASSWORD
+        card = await request.json()
+        self.cards[card.pop("id")].append(card)
+        return web.json_response({})
 
     async def _asked(self, request: web.Request) -> web.Response:
         self.tokens.add(request.headers.get("Toybox-Token"))
@@ -79,7 +92,7 @@ def environment(data: Path, **others: str) -> dict[str, str]:
 
 
 def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "tests.fakes.toy_host", *words]
+    return [sys.executable, "-m", "tests.fakes.toys", *words]
 
 
 @contextmanager
@@ -154,11 +167,14 @@ def said_by(folder: Path, *words: str) -> Any:
     return json.loads(done.stdout)
 
 
-async def test_a_push_of_a_toy_host_deploys_and_is_shown_there(
+async def test_a_push_of_a_toy_host_deploys_and_is_shown_there_and_in_a_toy_chat(
     tmp_path: Path, origin: Origin, toybox: Toybox
 ) -> None:
     port, embedded = free_port(), free_port()
     settings = {
+        "BRIDGE_WALKIE_PASSWORD": PASSWORD,
+        "BRIDGE_WALKIE_ADDRESS": toybox.url,
+        "BRIDGE_ACCESS": "[{who: [everyone], may: [view, deploy]}]",
         "PORT": str(port),
         "BRIDGE_EMBEDDED_PORT": str(embedded),
         "BRIDGE_EMBEDDED_SITES_PORT": str(free_port()),
@@ -186,13 +202,23 @@ async def test_a_push_of_a_toy_host_deploys_and_is_shown_there(
             assert "Toybox's webhooks go to /hooks/toybox" in astray.text
 
             await shown(toybox, after, log)
+            await spoken(toybox, 1, log)
+            await redeployed_by_chat(http)
+            await spoken(toybox, 2, log)
             measured = (await http.get("/metrics")).text
 
     assert toybox.tokens == {TOKEN}
     counted = 'bridge_webhooks_received_total{event="moved",outcome="accepted",provider="toybox"} 1'
     assert counted in re.sub(r"\{(.*)\}", _sorted, measured)
-    (delivery,) = said_by(tmp_path, "deliveries", "--json")
-    assert (delivery["host"], delivery["state"]) == ("toybox", "decided")
+    assert [
+        (one["host"], one["event"], one["state"])
+        for one in said_by(tmp_path, "deliveries", "--json")
+    ] == [("walkie", "redeploy", "decided"), ("toybox", "moved", "decided")]
+    by_push, by_chat = toybox.cards.values()
+    assert by_push[-1] == {
+        "frequency": "101.1", "app": "shop/web", "state": "done", "by": "push",
+    }  # fmt: skip
+    assert (by_chat[-1]["state"], by_chat[-1]["by"]) == ("done", "walkie: ada")
     (refused,) = [
         one for one in said_by(tmp_path, "deliveries", "--refused", "--json")
         if one["reason"] == "unauthorized"
@@ -231,6 +257,28 @@ async def shown(toybox: Toybox, commit: str, log: Path) -> None:
     assert len(notes) == 1
     assert commit[:7] in notes[0]
     assert {one["context"] for one in toybox.lamps} == {toybox.lamps[-1]["context"]}
+
+
+async def spoken(toybox: Toybox, count: int, log: Path) -> None:
+    """Wait until the chat has said how so many deployments ended."""
+
+    async def probe() -> list[str]:
+        return [said[-1]["state"] for said in toybox.cards.values()]
+
+    try:
+        await until(probe, lambda states: states == ["done"] * count)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{log.read_text()}") from None
+
+
+async def redeployed_by_chat(http: httpx.AsyncClient) -> None:
+    """Ask for it in the toy chat, once with a wrong password."""
+    said = {"by": "ada", "says": "redeploy shop/web", "number": 7}
+    forged = await http.post("/walkie/events", json=said, headers={"Walkie-Password": "roger"})
+    heard = await http.post("/walkie/events", json=said, headers={"Walkie-Password": PASSWORD})
+
+    assert forged.status_code == 401
+    assert (heard.status_code, heard.text) == (200, "Accepted")
 
 
 def test_a_payload_of_a_toy_host_is_explained(tmp_path: Path, origin: Origin) -> None:

@@ -1,8 +1,7 @@
 """A Git host that only tests know, in one record: Toybox, with a wire of its own.
 
 Its webhooks name the event in `X-Toybox-Event` and are signed in `X-Toybox-Seal`, its bodies are
-of no other host's shape, and its API has three addresses. `python -m tests.fakes.toy_host` is the
-bridge's command with that host added.
+of no other host's shape, and its API has three addresses.
 """
 
 import base64
@@ -18,7 +17,6 @@ from pydantic import Field
 from bridge.core.errors import BadSignature, Unreachable
 from bridge.core.events import Commit, Event, Ignored, Ref, RefKind, RefPushed, Repository
 from bridge.core.refs import normalise_url
-from bridge.githosts import HOSTS
 from bridge.ports.githosts import Body, ChangeSet, Comment, CommitState, Envelope, PullRequest
 from bridge.ports.providers import Provider, WebhookSecrets
 from bridge.ports.settings import Address, Credential, Secrets, Section, Uses
@@ -187,10 +185,3 @@ TOY = Provider(
     web_url=lambda given: given.web_url or given.address,
     homes=lambda given: (given.address,),
 )
-
-if __name__ == "__main__":
-    HOSTS["toybox"] = TOY  # all that it takes
-
-    from bridge.__main__ import main
-
-    main()
