@@ -236,8 +236,6 @@ def parse_payload(raw: bytes, host: str | None, event: str | None) -> Payload:
     from multidict import CIMultiDict
 
     path, headers, body = split_request(raw)
-    for one in HOSTS.values():
-        one.screen(CIMultiDict(headers))
     if not headers and body.startswith(b"payload="):
         headers = {"content-type": _FORM}
     assumed: list[str] = []
@@ -246,6 +244,7 @@ def parse_payload(raw: bytes, host: str | None, event: str | None) -> Payload:
         host = _guessed_host(_json(body, headers))
         assumed.append(f"--host {host}, from the shape of the body")
     provider = HOSTS[host]
+    provider.screen(CIMultiDict(headers))
     event = event or headers.get(provider.event_header.lower())
     if event is None:
         event = provider.event_of(_json(body, headers))

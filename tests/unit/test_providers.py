@@ -1,14 +1,24 @@
 """Providers own themselves: no module outside a provider's folder names one in its code."""
 
 import ast
+import json
 from collections.abc import Collection, Iterator
+from pathlib import Path
 
 import pytest
+from multidict import CIMultiDict
 
-from bridge.chats import CHATS
+import bridge
+from bridge.chats import CHATS, asking_hosts
 from bridge.chats.slack.manifest import MORE_SCOPES
+from bridge.cli.what_if import split_request
+from bridge.core.events import Sender
+from bridge.core.refused import sender_of
 from bridge.githosts import HOSTS
+from bridge.settings.reading import variables
 from tests.unit.test_architecture import modules
+
+ROOT = Path(bridge.__file__).parents[1]
 
 PROVIDERS = [*HOSTS.values(), *CHATS.values()]
 WORDS = {word.lower() for one in PROVIDERS for word in (one.key, one.title)}
@@ -134,3 +144,79 @@ def test_a_chat_s_record_names_the_scopes_that_its_manifest_knows() -> None:
 
     assert manifest is not None
     assert manifest.more == tuple(MORE_SCOPES)
+
+
+# ── what a record must hold ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("key", HOSTS)
+def test_a_host_s_record_names_only_settings_that_it_has(key: str) -> None:
+    provider = HOSTS[key]
+    fields = provider.settings().model_fields
+
+    assert provider.key == key
+    assert provider.secrets
+    named = {one.setting for one in provider.secrets} | {provider.credential}
+    assert named | {"web_url", "feedback", "skipped_status"} <= fields.keys()
+    assert all(provider.variable(name) in variables() for name in named)
+
+
+@pytest.mark.parametrize("key", CHATS)
+def test_a_chat_s_record_names_only_settings_that_it_has(key: str) -> None:
+    provider = CHATS[key]
+
+    assert provider.key == key
+    assert provider.credential in provider.settings().model_fields
+    assert provider.variable(provider.credential) in variables()
+    assert not provider.is_set(provider.settings()())
+
+
+def test_no_host_is_taken_for_people_who_ask() -> None:
+    assert HOSTS.keys().isdisjoint(asking_hosts())
+
+
+@pytest.mark.parametrize("key", HOSTS)
+def test_a_host_without_a_secret_is_not_served_and_has_no_api(key: str) -> None:
+    provider = HOSTS[key]
+    settings = provider.settings()()
+
+    assert not provider.serves(settings)
+    assert provider.api(settings) is None
+    assert provider.web_url(settings).startswith("https://")
+
+
+FORM = b"application/x-www-form-urlencoded"
+PAYLOADS = [
+    file
+    for host in HOSTS
+    for file in sorted((ROOT / "tests/fixtures" / host).glob("*.http"))
+    if FORM not in file.read_bytes()
+]
+"""Recorded webhooks; a form is told by its header alone."""
+
+
+@pytest.mark.parametrize("file", PAYLOADS, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_a_recorded_body_looks_most_like_its_own_host_s(file: Path) -> None:
+    _, headers, body = split_request(file.read_bytes())
+    told = json.loads(body)
+    found = max(HOSTS.values(), key=lambda one: one.likeness(told))
+
+    assert found.key == file.parent.name
+    assert sender_of(CIMultiDict(headers), HOSTS) == file.parent.name
+
+
+def test_who_sends_headers_of_another_host_as_well_is_told_apart() -> None:
+    hosts = {
+        "first": Sender(key="first", title="First", event_header="X-First-Event"),
+        "later": Sender(
+            key="later",
+            title="Later",
+            event_header="X-Later-Event",
+            also_sends=("X-First-Event",),
+        ),
+    }
+
+    assert sender_of(CIMultiDict({"X-First-Event": "push"}), hosts) == "first"
+    both = CIMultiDict({"X-First-Event": "push", "X-Later-Event": "push"})
+    assert sender_of(both, hosts) == "later"
+    assert sender_of(CIMultiDict({"X-Other": "push"}), hosts) is None
