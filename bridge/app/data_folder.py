@@ -5,23 +5,26 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridge.core.errors import NotFound, Rejected
-from bridge.settings import Settings
+
+if TYPE_CHECKING:
+    from bridge.settings import Settings
 
 
-def database_url(settings: Settings) -> str | None:
+def database_url(settings: "Settings") -> str | None:
     """Return the Postgres that is set, as libpq reads it; None: SQLite in the data folder."""
     url = settings.database_url
     return url.get_secret_value() if url is not None else None
 
 
-def whereabouts(settings: Settings) -> str:
+def whereabouts(settings: "Settings") -> str:
     """Return where everything is stored, for people; never with a password."""
     return str(settings.data) if settings.database_url is None else "the database of DATABASE_URL"
 
 
-def must_be_there(settings: Settings) -> None:
+def must_be_there(settings: "Settings") -> None:
     """Raise NotFound if nothing was ever stored: a command should not make an empty store."""
     if settings.database_url is None and not (settings.data / "journal.sqlite").exists():
         raise NotFound(

@@ -9,11 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.app.backends import backends_of, configurers_of, dokploys
+from bridge.app.chats import ChatPlaces, open_chats
 from bridge.app.data_folder import database_url
 from bridge.app.hosts import known_hosts, served_hosts
 from bridge.app.parts import NO_PLACES, Parts, Places, check, in_background, steady_clock
 from bridge.app.presence import new_owner, only_one
-from bridge.app.slack import SlackParts, open_slack
 from bridge.app.storage import Stores, open_stores, sizes_of
 from bridge.app.work import work
 from bridge.core.errors import BridgeError, Rejected
@@ -87,7 +87,8 @@ async def run_bridge(
             )
         await notice_absence(stores.journal, stores.inbox, clock)
         await in_background(stack, "alive", stay(stores.journal, clock))
-        metrics = Metrics(stores.inbox, stores.journal, sizes_of(settings), clock)
+        events = frozenset[str]().union(*(one.events for one in HOSTS.values()))
+        metrics = Metrics(stores.inbox, stores.journal, sizes_of(settings), clock, events)
         await metrics.start()
         backends, embedded = await backends_of(settings, stack, metrics.backend_request, clock)
         turns = Turns(clock)
@@ -97,19 +98,19 @@ async def run_bridge(
         parts = Parts(
             settings, stores, hosts, backends, catalog, turns, configurers, owner, clock, turn
         )
-        slack = await open_slack(parts, stack, role)
+        chats = await open_chats(parts, stack, role)
         checks = {"inbox": check(stores.inbox.ready), "journal": check(stores.journal.ready)}
         await catalog.load()
         stack.push_async_callback(catalog.close)
         await in_background(stack, "catalog", catalog.run())
         if role.works:
-            flows = await work(parts, stack, slack, places)
+            flows = await work(parts, stack, chats, places)
             checks["workflows"] = check(flows.ready)
         await in_background(stack, "lag", metrics.watch_lag())
-        refusals = RefusalLog(stores.journal, clock)
+        refusals = RefusalLog(stores.journal, HOSTS, clock)
         stack.push_async_callback(refusals.flush)
         await in_background(stack, "refusals", refusals.run())
-        server = _listener(parts, role, checks, metrics, slack, refusals)
+        server = _listener(parts, role, checks, metrics, chats, refusals)
         await server.start()
         stack.push_async_callback(server.stop)
         told = (embedded.url, embedded.api_key, embedded.sites_url) if embedded else (None,) * 3
@@ -184,7 +185,7 @@ def _listener(
     role: Role,
     checks: "dict[str, Check]",
     metrics: "Metrics",
-    slack: "SlackParts",
+    chats: ChatPlaces,
     refusals: RefusalLog,
 ) -> "WebServer":
     """Return the public listener; a worker serves only its health there."""
@@ -194,12 +195,13 @@ def _listener(
     web = parts.settings.web
     app = routes(
         Ingest(parts.hosts, parts.stores.inbox, time.time),
-        HOSTS if role.hears else (),
+        HOSTS,
         BodyLimits(web.max_body, web.max_in_flight, web.body_timeout),
         checks,
         metrics,
         web.metrics_token.get_secret_value() if web.metrics_token else None,
-        slack.doors,
+        chats.doors,
+        hears=role.hears,
         beside=partial(troubles_in, parts.stores.journal),
         note=refusals.note,
     )

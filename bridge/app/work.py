@@ -9,6 +9,7 @@ from bridge.app.data_folder import database_url
 from bridge.app.hosts import Ours, homes_of, host_apis, on_hosts
 from bridge.app.parts import Parts, Places, all_of, in_background, seal_of
 from bridge.app.storage import flows_of
+from bridge.chats import asking_hosts
 from bridge.githosts.apart import Apart
 from bridge.pipeline.backpressure import Way
 from bridge.pipeline.cancel import Canceller
@@ -28,12 +29,12 @@ from bridge.ports.githosts import HostApi
 from bridge.settings import Settings, policy_of
 
 if TYPE_CHECKING:
-    from bridge.app.slack import SlackParts
+    from bridge.app.chats import ChatPlaces
     from bridge.durable.engine import DurableFlows
 
 
 async def work(
-    parts: Parts, stack: AsyncExitStack, slack: "SlackParts", places: Places
+    parts: Parts, stack: AsyncExitStack, chats: "ChatPlaces", places: Places
 ) -> "DurableFlows":
     """Decide, deploy and show; returns the engine that does it."""
     settings, stores, turns = parts.settings, parts.stores, parts.turns
@@ -44,8 +45,8 @@ async def work(
     changes = Changes(apis, parts.clock, patience=settings.journey.changes_patience, ours=ours)
     stack.push_async_callback(changes.close)
     shown_there = on_hosts(settings, apis, turns, await stores.journal.instance(), ours)
-    shown = all_of(settings, shown_there, slack, places)
-    flows = await _flows(parts, stack, slack.permits)
+    shown = all_of(settings, shown_there, chats, places)
+    flows = await _flows(parts, stack, chats.permits)
     shared = database_url(settings) is not None
     apart = Apart()
     deliveries = Deliveries(
@@ -63,6 +64,7 @@ async def work(
         owner=parts.owner,
         way=Way(lambda: stores.inbox.kept),
         apart=apart,
+        asking=asking_hosts(),
     )
     stores.inbox.woken = deliveries.wake
     stack.push_async_callback(deliveries.close)
@@ -82,7 +84,9 @@ async def work(
     return flows
 
 
-async def _flows(parts: Parts, stack: AsyncExitStack, permits: Permits) -> "DurableFlows":
+async def _flows(
+    parts: Parts, stack: AsyncExitStack, permits: Mapping[str, Permits]
+) -> "DurableFlows":
     """The workflow engine, launched."""
     settings, journal = parts.settings, parts.stores.journal
     flows = flows_of(settings, parts.owner)

@@ -248,11 +248,12 @@ def _left(wish: Wish, id_: str, words: str, wanted_more: bool, json: bool) -> in
 
 
 async def _wish(stores: "Stores", action: str, name: str) -> Wish:
-    from bridge.core.events import ASKING_HOSTS, Action
+    from bridge.chats import asking_hosts
+    from bridge.core.events import Action
 
     if action == Action.REPLAY:
         delivery = await find_delivery(stores, name)
-        if delivery.host in ASKING_HOSTS:
+        if delivery.host in asking_hosts():
             raise Rejected(f"{delivery.id} is no webhook: give its command again instead")
         return Wish(Action.REPLAY, str(delivery.seq), delivery.id)
     app = await live_app(stores.journal, name)

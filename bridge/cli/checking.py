@@ -6,19 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from pydantic import SecretStr
-
 from bridge.app.backends import dokploy_of, dokploys, must_have_keys
 from bridge.app.data_folder import database_url, must_be_ours
 from bridge.app.hosts import host_apis, served_hosts
+from bridge.chats import CHATS
 from bridge.cli.forms import finding_words
 from bridge.cli.serve import hosts_of
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected
 from bridge.core.matching import Glob, GlobError
 from bridge.core.matching.lint import lint
+from bridge.githosts import HOSTS
 from bridge.settings import Settings, access_of
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from bridge.backends.dokploy.client import Dokploy
 
 
@@ -69,7 +71,7 @@ def _remarks(settings: Settings) -> Iterator[Remark]:
             yield Remark("error", str(error))
     yield from _of_secrets(settings)
     yield from _of_rules(settings)
-    yield from _of_slack(settings)
+    yield from _of_chats(settings)
 
 
 def _data_folder(settings: Settings) -> None:
@@ -106,26 +108,14 @@ def _ports(settings: Settings) -> None:
 
 def _of_secrets(settings: Settings) -> Iterator[Remark]:
     """Secrets of webhooks that are short: taken all the same, since they may be in use."""
-    for setting, secrets in (
-        ("github.webhook_secrets", settings.github.webhook_secrets),
-        ("gitlab.webhook_tokens", settings.gitlab.webhook_tokens),
-        ("gitlab.signing_tokens", settings.gitlab.signing_tokens),
-    ):
-        short = sum(map(_is_short, secrets))
-        if short:
-            which = "the secret" if len(secrets) == 1 else f"{short} of {len(secrets)} secrets"
-            remedy = (
-                "have GitLab make a new one"
-                if setting == "gitlab.signing_tokens"
-                else "take what `openssl rand -hex 32` prints, here and on the webhook"
-            )
-            why = f"{which} can be guessed: fewer than {SHORTEST_SECRET} characters"
-            yield Remark("warning", f"{setting}: {why}; {remedy}")
-
-
-def _is_short(secret: SecretStr) -> bool:
-    """Whether it is; of a signing token, what follows the `whsec_` that all of them share."""
-    return len(secret.get_secret_value().removeprefix("whsec_")) < SHORTEST_SECRET
+    for host, provider in HOSTS.items():
+        for kind in provider.secrets:
+            secrets: Sequence[SecretStr] = getattr(settings.host_settings(host), kind.setting)
+            said = [one.get_secret_value().removeprefix(kind.prefix) for one in secrets]
+            if short := sum(len(one) < SHORTEST_SECRET for one in said):
+                which = "the secret" if len(said) == 1 else f"{short} of {len(said)} secrets"
+                why = f"{which} can be guessed: fewer than {SHORTEST_SECRET} characters"
+                yield Remark("warning", f"{host}.{kind.setting}: {why}; {kind.remedy}")
 
 
 OF_NAMES = ("never_matches", "unclosed", "bang_class")
@@ -161,24 +151,17 @@ def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:
             yield Remark(one.level, f"{setting}: {finding_words(asdict(one))}")
 
 
-def _of_slack(settings: Settings) -> Iterator[Remark]:
-    """How Slack is heard, and what is still missing for anybody to do something by it."""
-    given = settings.slack
-    if given.bot_token is None:
-        return
-    ways = (("HTTP", given.signing_secret), ("Socket Mode", given.app_token))
-    heard = " and ".join(way for way, secret in ways if secret is not None)
-    if heard:
-        yield Remark("note", f"slack is heard by {heard}")
-    else:
-        yield Remark(
-            "warning",
-            "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET (HTTP) or"
-            " BRIDGE_SLACK_APP_TOKEN (Socket Mode)",
-        )
-    if not access_of(settings).grants:
-        nobody = "nobody may do anything by slack: say who in `access` of bridge.yaml"
-        yield Remark("warning", nobody)
+def _of_chats(settings: Settings) -> Iterator[Remark]:
+    """How chats are heard, and what is still missing for anybody to do something there."""
+    for chat, given in settings.chats_set().items():
+        if heard := " and ".join(CHATS[chat].heard_by(given)):
+            yield Remark("note", f"{chat} is heard by {heard}")
+        else:
+            remedy = f"set {CHATS[chat].to_be_heard}"
+            yield Remark("warning", f"{chat} can't be heard: {remedy}")
+        if not access_of(settings).grants:
+            nobody = f"nobody may do anything by {chat}: say who in `access` of bridge.yaml"
+            yield Remark("warning", nobody)
 
 
 # ── `config check --online`: does each backend that is set answer, and take its key? ────────────

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.chats import asking_hosts
 from bridge.cli.deployments import AppOption
 from bridge.cli.forms import (
     Arrived,
@@ -39,6 +40,7 @@ from bridge.cli.show import (
 from bridge.cli.using import Config, Json, Limit, Since, kept_in, moment_of, run, settings_of
 from bridge.cli.why import list_refused, suspects
 from bridge.core.errors import NotFound, Rejected
+from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +107,6 @@ async def _decided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
 async def _undecided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
     """Return the deliveries that fit and that only the inbox knows: they concerned no app."""
     from bridge.core.apps import unused
-    from bridge.core.refused import TITLES
     from bridge.ports.inbox import DeliveryState
 
     if wanted.app_id is not None or (wanted.repo and wanted.failed):
@@ -113,7 +114,7 @@ async def _undecided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
     if wanted.failed:
         state, errors = DeliveryState.FAILED, []
     else:
-        state, errors = DeliveryState.IGNORED, [unused(wanted.repo or "", one) for one in TITLES]
+        state, errors = DeliveryState.IGNORED, [unused(wanted.repo or "", one) for one in HOSTS]
     return await stores.inbox.ended(state, wanted.limit, before=sys.maxsize, errors=errors)
 
 
@@ -175,8 +176,9 @@ SEARCHED = 10_000
 """So many of the newest deliveries are searched for the beginning of an id."""
 
 NONE_YET = (
-    "nothing has come in yet; a webhook must lead to /hooks/github or /hooks/gitlab of a bridge"
-    " that runs (`dokploy-bridge serve`)"
+    "nothing has come in yet; a webhook must lead to"
+    f" {' or '.join(f'/hooks/{host}' for host in HOSTS)} of a bridge that runs"
+    " (`dokploy-bridge serve`)"
 )
 
 group = typer.Typer(help="What came in, newest first, and what was decided.")
@@ -318,11 +320,8 @@ async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> No
 
 async def find_delivery(stores: "Stores", id_: str) -> "Delivery":
     """One delivery by its id, the beginning of it, or its number; raises NotFound."""
-    from bridge.core.events import ASKING_HOSTS
-    from bridge.core.refused import TITLES
-
     id_ = id_.removesuffix("…")  # as the list shows it
-    for host in (*TITLES, *sorted(ASKING_HOSTS)):
+    for host in (*HOSTS, *sorted(asking_hosts())):
         if (found := await stores.inbox.find(host, id_)) is not None:
             return found
     if id_.isdigit() and (found := await stores.inbox.get(int(id_))) is not None:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.chats import asking_hosts
 from bridge.cli.deliveries import find_delivery
 from bridge.cli.forms import misses_of, say_decisions
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_json
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.cli.what_if import Known, Payload, WhatIf, explained, read_payload
 from bridge.core.errors import NotFound, Rejected
+from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
@@ -20,11 +22,10 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 
-class HostName(StrEnum):
-    """The Git hosts."""
-
-    GITHUB = "github"
-    GITLAB = "gitlab"
+if TYPE_CHECKING:
+    HostName = str
+else:  # the Git hosts
+    HostName = StrEnum("HostName", {host.upper(): host for host in HOSTS})
 
 
 class TriggerName(StrEnum):
@@ -160,13 +161,11 @@ async def _known(settings: "Settings", stores: "Stores") -> Known:
 
 def meaning_of(payload: Payload) -> "Event":
     """What it means; raises MalformedPayload."""
-    from bridge.core.events import ASKING_HOSTS, parse_command
-    from bridge.githosts import HOSTS
+    from bridge.core.events import parse_command
 
-    if payload.host in ASKING_HOSTS:
+    if payload.host in asking_hosts():
         return parse_command(payload.event, payload.body)
-    # The parser does not look at secrets, but a host can't be made without one.
-    return HOSTS[payload.host](["none"]).parse(payload.event, payload.headers, payload.body)
+    return HOSTS[payload.host].reader().parse(payload.event, payload.headers, payload.body)
 
 
 def _show(form: dict[str, Any]) -> None:

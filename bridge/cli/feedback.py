@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bridge.chats import CHATS
 from bridge.cli.forms import standing, target_form
 from bridge.cli.show import Listing, ago, iso, say, say_json, shrunk
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound, Rejected
+from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +23,8 @@ SEARCHED = 10_000
 
 NONE_YET = (
     "nothing is shown anywhere yet; it takes a push that concerns an app, and a credential for"
-    " its host (BRIDGE_GITHUB_TOKEN, BRIDGE_GITLAB_TOKEN) or for Slack (BRIDGE_SLACK_BOT_TOKEN)"
+    f" its host ({', '.join(one.variable(one.credential) for one in HOSTS.values())}) or for"
+    f" {' or '.join(f'{one.title} ({one.variable(one.credential)})' for one in CHATS.values())}"
 )
 
 Failing = Annotated[bool, typer.Option("--failing", help="Only what can't be shown just now.")]

@@ -5,9 +5,12 @@ from typing import Annotated
 
 import typer
 
+from bridge.chats import CHATS
 from bridge.cli.show import hint, say_json
 from bridge.cli.using import Json
 from bridge.core.errors import Rejected
+from bridge.githosts import HOSTS
+from bridge.ports.providers import AppManifest, ChatManifest
 
 group = typer.Typer(no_args_is_help=True, help="Register the bridge with the services it serves.")
 
@@ -26,30 +29,36 @@ Url = Annotated[
 ]
 
 
-@group.command()
-def github(
-    url: Url,
-    name: Annotated[
-        str, typer.Option(help="Name of the App; unique on GitHub.")
-    ] = "dokploy-bridge",
-    org: Annotated[str | None, typer.Option(help="The organisation that shall own it.")] = None,
-    server: Annotated[
-        str, typer.Option(callback=address, help="Your GitHub Enterprise Server.")
-    ] = "https://github.com",
-    link: Annotated[bool, typer.Option("--link", help="Print only the link.")] = False,
-) -> None:
-    """Print the manifest of the GitHub App, and a link that registers it: open, check, create."""
-    from bridge.githosts.github.access import LONGEST_NAME, github_manifest, registration_link
+def _for_host(host: str, title: str, app: AppManifest) -> None:
+    """Add the command that registers the bridge as an app at a Git host."""
 
-    name = named("GitHub", name, LONGEST_NAME)
-    manifest = github_manifest(url, name)
-    where = registration_link(manifest, server=server, org=org)
-    if link:
-        typer.echo(where)  # not wrapped: what is cut into lines can't be opened
-        return
-    say_json(manifest)
-    hint("GitHub's form with all that filled in:")
-    typer.echo(where, err=True)
+    def manifest(
+        url: Url,
+        name: Annotated[
+            str, typer.Option(help=f"Name of the App; unique on {title}.")
+        ] = "dokploy-bridge",
+        org: Annotated[str | None, typer.Option(help="The organisation that shall own it.")] = None,
+        server: Annotated[
+            str, typer.Option(callback=address, help=f"Your {app.own_server}.")
+        ] = app.server,
+        link: Annotated[bool, typer.Option("--link", help="Print only the link.")] = False,
+    ) -> None:
+        made = app.make(url, named(title, name, app.longest_name))
+        where = app.link(made, server, org)
+        if link:
+            typer.echo(where)  # not wrapped: what is cut into lines can't be opened
+            return
+        say_json(made)
+        hint(f"{title}'s form with all that filled in:")
+        typer.echo(where, err=True)
+
+    said = f"Print the manifest of the {title} App, and a link that registers it"
+    group.command(host, help=f"{said}: open, check, create.")(manifest)
+
+
+for _host, _one in HOSTS.items():
+    if _one.manifest is not None:
+        _for_host(_host, _one.title, _one.manifest)
 
 
 def named(service: str, name: str, longest: int) -> str:
@@ -62,44 +71,50 @@ def named(service: str, name: str, longest: int) -> str:
     return name
 
 
-PASTE_AT = "https://api.slack.com/apps"
+def _for_chat(chat: str, title: str, app: ChatManifest) -> None:
+    """Add the command that registers the bridge at a chat."""
+    option, way = app.without_url
+
+    def manifest(
+        url: Annotated[
+            str | None,
+            typer.Option(
+                callback=lambda value: value and address(value), help=f"Where {title} reaches it."
+            ),
+        ] = None,
+        without: Annotated[
+            bool, typer.Option(f"--{option}", help=f"By {way}: the bridge reaches {title} instead.")
+        ] = False,
+        more: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--with",
+                metavar="WHAT",
+                help=f"More scopes: {', '.join(app.more)} (see docs/{chat}.md).",
+            ),
+        ] = None,
+        name: Annotated[str, typer.Option(help=f"How the app is called in {title}.")] = app.name,
+        json: Json = False,
+    ) -> None:
+        if bool(url) == without:
+            raise Rejected(f"say either --url https://… or --{option}")
+        for one in more or ():
+            if one not in app.more:
+                raise Rejected(f"--with {one!r}: there are {', '.join(app.more)}")
+        made = app.make(url, more or (), named(title, name, app.longest_name))
+        if json:
+            say_json(made)
+            return
+        import yaml
+
+        typer.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True), nl=False)
+        hint(f"paste it at {app.paste_at}: {app.paste_as}")
+
+    place = app.paste_at.removeprefix("https://")
+    help_ = f"Print the manifest of the {title} app, as YAML to paste at {place}."
+    group.command(chat, help=help_)(manifest)
 
 
-@group.command()
-def slack(
-    url: Annotated[
-        str | None,
-        typer.Option(
-            callback=lambda value: value and address(value), help="Where Slack reaches it."
-        ),
-    ] = None,
-    socket: Annotated[
-        bool, typer.Option("--socket", help="By Socket Mode: the bridge reaches Slack instead.")
-    ] = False,
-    more: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--with",
-            metavar="WHAT",
-            help="More scopes: any-channel, emails, groups, history (see docs/slack.md).",
-        ),
-    ] = None,
-    name: Annotated[str, typer.Option(help="How the app is called in Slack.")] = "Bridge",
-    json: Json = False,
-) -> None:
-    """Print the manifest of the Slack app, as YAML to paste at api.slack.com/apps."""
-    from bridge.chats.slack.manifest import LONGEST_NAME, MORE_SCOPES, slack_manifest
-
-    if bool(url) == socket:
-        raise Rejected("say either --url https://… or --socket")
-    for one in more or ():
-        if one not in MORE_SCOPES:
-            raise Rejected(f"--with {one!r}: there are {', '.join(MORE_SCOPES)}")
-    made = slack_manifest(url, more or (), named("Slack", name, LONGEST_NAME))
-    if json:
-        say_json(made)
-        return
-    import yaml
-
-    typer.echo(yaml.safe_dump(made, sort_keys=False, allow_unicode=True), nl=False)
-    hint(f"paste it at {PASTE_AT}: Create New App, From a manifest")
+for _chat, _its in CHATS.items():
+    if _its.manifest is not None:
+        _for_chat(_chat, _its.title, _its.manifest)

@@ -99,8 +99,8 @@ class Reach:
         """Changes apps of this backend; a bridge that runs decides by it from then on."""
         import time
 
+        from bridge.app.chats import tells_of
         from bridge.app.parts import seal_of
-        from bridge.app.slack import tells_of
         from bridge.pipeline.configure import Configurer
         from bridge.settings import book_of
 

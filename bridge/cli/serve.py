@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.chats import CHATS
 from bridge.cli.logs import set_up_logs
 from bridge.cli.show import called_as, console, on_terminal, say
 from bridge.cli.using import Config, settings_of
 from bridge.core.errors import Rejected
 from bridge.core.roles import Role
+from bridge.githosts import HOSTS
+from bridge.ports.providers import BY_HTTP
 
 if TYPE_CHECKING:
     from bridge.app.run import Bridge
@@ -30,12 +33,7 @@ ADDRESS = "https://bridge.example.com"
 
 def hosts_of(settings: "Settings") -> list[str]:
     """The hosts that have a secret."""
-    github, gitlab = settings.github, settings.gitlab
-    served = {
-        "github": bool(github.webhook_secrets),
-        "gitlab": bool(gitlab.webhook_tokens or gitlab.signing_tokens),
-    }
-    return [host for host, has_secret in served.items() if has_secret]
+    return [host for host, one in HOSTS.items() if one.serves(settings.host_settings(host))]
 
 
 def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> list[str]:
@@ -50,8 +48,9 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
     hosts = hosts_of(settings)
     lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
     lines += [f"  webhooks  {bridge.url}/hooks/{host}" for host in hosts]
-    if settings.slack.bot_token is not None:
-        lines.append(f"  slack     {_heard(settings, bridge)}")
+    lines += [
+        f"  {chat:<9} {_heard(chat, given, bridge)}" for chat, given in settings.chats_set().items()
+    ]
     if bridge.backend_url is None:
         lines.append(f"  deploys   on Dokploy, {settings.dokploy.url}")
     else:
@@ -66,12 +65,13 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
     return [*lines, ""]
 
 
-def _heard(settings: "Settings", bridge: "Bridge") -> str:
-    """How Slack reaches the bridge."""
-    slack = settings.slack
-    ways = [f"{bridge.url}/slack/events"] if slack.signing_secret else []
-    ways += ["Socket Mode"] if slack.app_token else []
-    return " and ".join(ways) or "cards only; set a signing secret or an app token to hear commands"
+def _heard(chat: str, given: Any, bridge: "Bridge") -> str:
+    """How a chat reaches the bridge."""
+    ways = (
+        f"{bridge.url}/{chat}/events" if way == BY_HTTP else way
+        for way in CHATS[chat].heard_by(given)
+    )
+    return " and ".join(ways) or f"cards only; {CHATS[chat].cards_only}"
 
 
 def _let_a_host_in(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> list[str]:
@@ -79,17 +79,26 @@ def _let_a_host_in(settings: "Settings", bridge: "Bridge", hosts: list[str]) -> 
         return []
     steps = [
         "Let a Git host in: choose a secret, and start again with it in the environment",
-        "    export BRIDGE_GITHUB_WEBHOOK_SECRETS=…  # `openssl rand -hex 32` makes one",
-        "    export BRIDGE_GITLAB_WEBHOOK_TOKENS=…   # the same for GitLab",
+        *_secrets_to_set(),
         "  Then add a webhook with that secret to your repository there:",
-        f"    {ADDRESS}/hooks/github   as application/json",
-        f"    {ADDRESS}/hooks/gitlab",
+        *(f"    {ADDRESS}/hooks/{key}   {one.webhook_note}".rstrip() for key, one in HOSTS.items()),
         "  of pushes, tags, and pull or merge requests.",
         f"  {ADDRESS} stands for what leads to {bridge.url}",
     ]
     if settings.host == "127.0.0.1":
         steps.append("  from there; in a container listen on all addresses: --host 0.0.0.0")
     return steps
+
+
+def _secrets_to_set() -> list[str]:
+    """Return a line for each Git host that sets a secret for its webhooks."""
+    lines = [
+        (f"export {one.variable(one.secrets[0].setting)}=…", f"the same for {one.title}")
+        for one in HOSTS.values()
+    ]
+    lines[0] = lines[0][0], "`openssl rand -hex 32` makes one"
+    widest = max(len(export) for export, _ in lines)
+    return [f"    {export:{widest}}  # {remark}" for export, remark in lines]
 
 
 def _have_apps(bridge: "Bridge", apps: int, command: str) -> list[str]:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.cli.forms import decision_form, said, tag_words
 from bridge.core.errors import MalformedPayload, NotFound, Rejected
+from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.core.apps import App, Rules
+    from bridge.core.apps import App, Rules, Source
     from bridge.core.decision import Decision, Policy
-    from bridge.core.events import Event, RefPushed
+    from bridge.core.events import Event, RefPushed, Repository
     from bridge.ports.inbox import Delivery
 
 
@@ -156,15 +157,24 @@ def _assumed(push: "RefPushed", made: "App", base: "App | None") -> str:
 
 
 def _made_up(push: "RefPushed", base: "App | None", what_if: WhatIf) -> "App":
-    from bridge.core.apps import App, Source, SourceType
+    from bridge.core.apps import App
     from bridge.core.events import RefKind
 
     if base is None:
         branch = push.ref.name if push.ref.kind is RefKind.BRANCH else "main"
         repository = push.repository
-        source = Source(SourceType(repository.host), repository=repository.name, branch=branch)
+        source = _source_of(repository, branch)
         base = App("what-if", what_if.app or "what-if", "", source=source)
     return replace(base, rules=what_if.rules.over(base.rules))
+
+
+def _source_of(repository: "Repository", branch: str) -> "Source":
+    """Return a source that a push of the repository concerns."""
+    from bridge.core.apps import Source, SourceType
+
+    if repository.host in {one.value for one in SourceType}:
+        return Source(SourceType(repository.host), repository=repository.name, branch=branch)
+    return Source(SourceType.GIT, url=min(repository.urls, default=None), branch=branch)
 
 
 def push_form(push: "RefPushed") -> dict[str, Any]:
@@ -186,14 +196,6 @@ def push_form(push: "RefPushed") -> dict[str, Any]:
 _REQUEST = re.compile(rb"[A-Z]+ (\S+) HTTP/[0-9.]+\r?\n")
 _BLANK = re.compile(rb"\r?\n\r?\n")
 _FORM = "application/x-www-form-urlencoded"
-_EVENT_HEADERS = {"github": "x-github-event", "gitlab": "x-gitlab-event"}
-_GITLAB_EVENTS = {"push": "Push Hook", "tag_push": "Tag Push Hook"}
-_OF_PULL_REQUESTS = {
-    "review": "pull_request_review",
-    "comment": "pull_request_review_comment",
-    "thread": "pull_request_review_thread",
-}
-"""GitHub's events about a part of a pull request, by the field that the part is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +235,7 @@ def parse_payload(raw: bytes, host: str | None, event: str | None) -> Payload:
     """
     from multidict import CIMultiDict
 
-    from bridge.githosts.github.webhooks import refuse_imitations
-
     path, headers, body = split_request(raw)
-    refuse_imitations(CIMultiDict(headers))
     if not headers and body.startswith(b"payload="):
         headers = {"content-type": _FORM}
     assumed: list[str] = []
@@ -244,9 +243,16 @@ def parse_payload(raw: bytes, host: str | None, event: str | None) -> Payload:
     if host is None:
         host = _guessed_host(_json(body, headers))
         assumed.append(f"--host {host}, from the shape of the body")
-    event = event or headers.get(_EVENT_HEADERS[host])
+    provider = HOSTS[host]
+    provider.screen(CIMultiDict(headers))
+    event = event or headers.get(provider.event_header.lower())
     if event is None:
-        event = _guessed_event(host, _json(body, headers))
+        event = provider.event_of(_json(body, headers))
+        if event is None:
+            raise Rejected(
+                "the body does not tell its event; give --event, as in the header"
+                f" {provider.event_header.lower()}"
+            )
         assumed.append(f"--event {event!r}, from the shape of the body")
     return Payload(host, event, headers, body, tuple(assumed))
 
@@ -265,42 +271,21 @@ def split_request(raw: bytes) -> tuple[str, dict[str, str], bytes]:
 
 
 def _told_host(path: str, headers: Mapping[str, str]) -> str | None:
-    for host, header in _EVENT_HEADERS.items():
-        if header in headers or path.rstrip("/").endswith(f"/{host}"):
-            return host
-    return None
+    from multidict import CIMultiDict
+
+    from bridge.core.refused import sender_of
+
+    if (sender := sender_of(CIMultiDict(headers), HOSTS)) is not None:
+        return sender
+    return next((host for host in HOSTS if path.rstrip("/").endswith(f"/{host}")), None)
 
 
-def _guessed_host(data: Mapping[str, Any]) -> str:
-    if "object_kind" in data or "event_name" in data:
-        return "gitlab"
-    repository = data.get("repository")
-    if isinstance(repository, dict) and ("full_name" in repository or "owner" in repository):
-        return "github"
-    if "zen" in data:
-        return "github"
-    raise Rejected("the body is neither GitHub's nor GitLab's; say who sent it with --host")
-
-
-def _guessed_event(host: str, data: Mapping[str, Any]) -> str:
-    if host == "gitlab":
-        kind = data.get("object_kind") or data.get("event_name")
-        if kind in _GITLAB_EVENTS:
-            return _GITLAB_EVENTS[kind]
-        return "System Hook" if kind else _unknown(host)
-    if "ref" in data and "before" in data and "after" in data:
-        return "cache_sync" if "cache_location" in data else "push"
-    if "ref" in data and "ref_type" in data:
-        return "create" if "master_branch" in data else "delete"
-    if isinstance(data.get("pull_request"), dict):
-        parts = (event for part, event in _OF_PULL_REQUESTS.items() if part in data)
-        return next(parts, "pull_request")
-    return "ping" if "zen" in data else _unknown(host)
-
-
-def _unknown(host: str) -> str:
-    header = _EVENT_HEADERS[host]
-    raise Rejected(f"the body does not tell its event; give --event, as in the header {header}")
+def _guessed_host(body: Mapping[str, Any]) -> str:
+    likest = max(HOSTS.values(), key=lambda one: one.likeness(body))
+    if likest.likeness(body):
+        return likest.key
+    titles = " nor ".join(f"{one.title}'s" for one in HOSTS.values())
+    raise Rejected(f"the body is neither {titles}; say who sent it with --host")
 
 
 def _json(body: bytes, headers: Mapping[str, str]) -> Mapping[str, Any]:

@@ -35,6 +35,7 @@ from bridge.cli.show import (
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 from bridge.core.log_text import shorten
+from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,7 +118,7 @@ async def suspects(
     if not refused:
         return None
     names = await stores.journal.repositories()
-    found = causes(refused, missed_by(source, names), names, now)
+    found = causes(refused, missed_by(source, names, HOSTS), names, now, HOSTS)
     if not found:
         return None
     count = sum(one.count for one in found)

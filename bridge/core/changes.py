@@ -58,8 +58,7 @@ def question(push: RefPushed, decision: Decision, live: Live | None) -> Question
         return None
     if live is not None and live.failed and live.commit is not None:
         return Question(tuple(_bases(push, live)), firm=True, why="its last deployment failed")
-    if push.repository.host == "gitlab":
-        # GitLab does not say that a push was forced; what it took back is on no list.
+    if push.forced is None:  # what it may have taken back is on no list
         return Question(((push.before,),), firm=False, why="it may have been forced")
     return None
 

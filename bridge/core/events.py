@@ -1,6 +1,7 @@
 """What a delivery means: a ref moved, a person asked for something, or nothing of ours."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -47,12 +48,37 @@ class Ref:
         return prefix + self.name
 
 
+def no_repository(_headers: Mapping[str, str]) -> str:
+    """Return no id: the headers name no repository."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """How a Git host is told by the headers of its webhooks.
+
+    Attributes:
+        key: the host's own, e.g. "gitlab".
+        title: its name for people.
+        event_header: the header that names an event.
+        also_sends: event headers of other hosts that its webhooks carry besides.
+        repository_id: finds the host's id of the repository in the headers, which nothing has
+            verified; "" where they name none.
+    """
+
+    key: str
+    title: str
+    event_header: str
+    also_sends: tuple[str, ...] = ()
+    repository_id: Callable[[Mapping[str, str]], str] = no_repository
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
     """A repository as its host names it.
 
     Attributes:
-        host: key of the Git host, "github" or "gitlab".
+        host: key of the Git host.
         id: the host's numeric id as text; it survives renames.
         name: path with owner, e.g. "my-org/mono" or "group/sub/project".
         urls: normalised clone addresses (`refs.normalise_url`), for custom Git sources.
@@ -102,7 +128,8 @@ class RefPushed:
         paths: files that changed, sorted; None when the host sent no complete list.
         paths_note: why `paths` is None, or how they were found where the host's API was asked,
             in words for people; "" where the host has listed them.
-        options: push options (`git push -o …`), GitLab only.
+        forced: commits were taken back; None where the host does not say.
+        options: push options (`git push -o …`), where the host tells them.
         pusher: login or name of who pushed, for people to read.
         found: no webhook has told of it; the ref was found to have moved.
         several: it may stand for several pushes, since more than its head was found.
@@ -116,7 +143,7 @@ class RefPushed:
     commit: Commit | None = None
     created: bool = False
     deleted: bool = False
-    forced: bool = False
+    forced: bool | None = False
     paths: tuple[str, ...] | None = None
     paths_note: str = ""
     options: tuple[str, ...] = ()
@@ -199,10 +226,8 @@ Event = RefPushed | PullRequestOpened | Asked | Ignored
 COMMAND_HOST = "cli"
 """The `host` of deliveries that the command line brings."""
 
-CHAT_HOST = "slack"
-"""That of those which come by chat."""
-
-ASKING_HOSTS = frozenset({COMMAND_HOST, CHAT_HOST})
+ASKING_HOSTS = frozenset({COMMAND_HOST})
+"""Whose deliveries are what people ask for, where there is no chat."""
 
 _FROM_A_CHAT = ("person", "channel", "thread", "app", "deployment", "view", "draft")
 

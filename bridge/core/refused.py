@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, ip_address, ip_network
 
 from bridge.core.apps import Source
 from bridge.core.decision import one_line
+from bridge.core.events import Sender
 
 MINUTE = 60.0
 
@@ -28,13 +29,9 @@ LONGEST_PATH, LONGEST_WHY, LONGEST_KIND, LONGEST_ID = 100, 300, 60, 20
 WRONG_PATH = "wrong_path"
 """The reason for webhooks that were sent to a path which takes none."""
 
-EVENT_HEADERS = {"github": "X-GitHub-Event", "gitlab": "X-Gitlab-Event"}
-"""The header that tells which host sent a webhook. Gitea sends GitHub's beside its own."""
 
-TITLES = {"github": "GitHub", "gitlab": "GitLab"}
-
-_REPOSITORY_ID = "X-GitHub-Hook-Installation-Target-ID"
-_REPOSITORY_TYPE = "X-GitHub-Hook-Installation-Target-Type"
+Senders = Mapping[str, Sender]
+"""All Git hosts, by key."""
 
 
 _NUMBERS = re.compile(r"\d+")
@@ -114,30 +111,39 @@ class RefusedCounts:
 
 
 def refused_webhook(
-    reason: str, why: str, path: str, headers: Mapping[str, str], peer: str, now: float
+    hosts: Senders,
+    reason: str,
+    why: str,
+    path: str,
+    headers: Mapping[str, str],
+    peer: str,
+    now: float,
 ) -> RefusedWebhooks:
     """Return a count of one for a refused webhook.
 
     Args:
         peer: the address of the connection.
     """
+    host = sender_of(headers, hosts)
     words = one_line(why)[:LONGEST_WHY]
     return RefusedWebhooks(
         minute=now // MINUTE * MINUTE,
-        host=sender_of(headers) or "",
+        host=host or "",
         reason=reason,
         path=one_line(path)[:LONGEST_PATH],
         network=network_of(_origin(headers, peer)),
-        repository=_repository_id(headers),
+        repository=_number(hosts[host].repository_id(headers)) if host else "",
         why=words,
         last=now,
         kind=_NUMBERS.sub("…", words)[:LONGEST_KIND],
     )
 
 
-def sender_of(headers: Mapping[str, str]) -> str | None:
+def sender_of(headers: Mapping[str, str], hosts: Senders) -> str | None:
     """Return the Git host by a webhook's headers; None where they name none."""
-    return next((host for host, name in EVENT_HEADERS.items() if name in headers), None)
+    found = [one for one in hosts.values() if one.event_header in headers]
+    besides = {name.lower() for one in found for name in one.also_sends}
+    return next((one.key for one in found if one.event_header.lower() not in besides), None)
 
 
 def path_of(host: str) -> str:
@@ -145,19 +151,18 @@ def path_of(host: str) -> str:
     return f"/hooks/{host}"
 
 
-def right_path(headers: Mapping[str, str]) -> str:
+def right_path(headers: Mapping[str, str], hosts: Senders) -> str:
     """Say where a webhook belongs, as the end of a sentence."""
-    host = sender_of(headers)
-    if host is not None:
-        return f"{TITLES[host]}'s webhooks go to {path_of(host)}"
-    return "; ".join(f"{title}'s webhooks go to {path_of(host)}" for host, title in TITLES.items())
+    host = sender_of(headers, hosts)
+    those = hosts.values() if host is None else [hosts[host]]
+    return "; ".join(f"{one.title}'s webhooks go to {path_of(one.key)}" for one in those)
 
 
-def means_a_webhook(method: str, path: str, headers: Mapping[str, str]) -> bool:
+def means_a_webhook(method: str, path: str, headers: Mapping[str, str], hosts: Senders) -> bool:
     """Return whether a request to an unknown path looks like a webhook."""
-    if sender_of(headers) is not None:
+    if sender_of(headers, hosts) is not None:
         return True
-    return method == "POST" and any(word in path.lower() for word in ("hook", *TITLES))
+    return method == "POST" and any(word in path.lower() for word in ("hook", *hosts))
 
 
 def _origin(headers: Mapping[str, str], peer: str) -> str:
@@ -187,10 +192,8 @@ def network_of(address: str) -> str:
     return str(ip_network(f"{parsed}/{length}", strict=False))
 
 
-def _repository_id(headers: Mapping[str, str]) -> str:
-    if headers.get(_REPOSITORY_TYPE) != "repository":
-        return ""
-    given = headers.get(_REPOSITORY_ID, "")
+def _number(given: str) -> str:
+    """Return an id as sent; "" where it can't be a host's."""
     return given if given.isdecimal() and given.isascii() and len(given) <= LONGEST_ID else ""
 
 
@@ -204,8 +207,6 @@ UNAUTHORIZED = "unauthorized"
 
 RECENT = (3_600.0, 86_400.0)
 """Seconds up to which refusals are about equally recent."""
-
-_HOST = re.compile(r"[^/]*\b(github|gitlab)\b")
 
 OURS, HOSTS, NOBODYS, ANOTHERS = range(4)
 """Whose a refusal is: it names the repository; only its host; no host; another repository."""
@@ -237,21 +238,23 @@ class Cause:
     newest: RefusedWebhooks
 
 
-def missed_by(source: Source | None, names: Mapping[str, str]) -> Missed:
+def missed_by(source: Source | None, names: Mapping[str, str], hosts: Iterable[str]) -> Missed:
     """Return what an app with this source misses where nothing comes.
 
     Args:
-        names: of repositories that have pushed, by host and id, e.g. "github 4711".
+        names: of repositories that have pushed, by host and id, e.g. "gitlab 4711".
+        hosts: the keys of all Git hosts.
     """
     if source is None:
         return Missed()
+    hosts = tuple(hosts)
     host, path = str(source.type), source.repository or ""
-    if host not in TITLES:
+    if host not in hosts:
         address, _, path = (source.url or "").partition("/")
-        found = _HOST.match(address)
-        if found is None:
+        named = re.match(rf"[^/]*\b({'|'.join(map(re.escape, hosts))})\b", address)
+        if named is None:
             return Missed()
-        host = found[1]
+        host = named[1]
     begin = f"{host} "
     ids = {
         key.removeprefix(begin)
@@ -264,7 +267,11 @@ def missed_by(source: Source | None, names: Mapping[str, str]) -> Missed:
 
 
 def causes(
-    refused: Iterable[RefusedWebhooks], missed: Missed, names: Mapping[str, str], now: float
+    refused: Iterable[RefusedWebhooks],
+    missed: Missed,
+    names: Mapping[str, str],
+    now: float,
+    hosts: Iterable[str],
 ) -> list[Cause]:
     """Return the causes that refusals have, each once, the likeliest first.
 
@@ -273,9 +280,10 @@ def causes(
     old ones, and a wrong secret or path before what may be anybody's noise. Those of another
     host are left out.
     """
+    homes = frozenset(map(path_of, hosts))
     ranked = sorted(
         (
-            (_rank(one, missed, names, now), one)
+            (_rank(one, missed, names, now, homes), one)
             for one in refused
             if missed.host is None or one.host in (missed.host, "")
         ),
@@ -295,12 +303,16 @@ def causes(
 
 
 def _rank(
-    one: RefusedWebhooks, missed: Missed, names: Mapping[str, str], now: float
+    one: RefusedWebhooks,
+    missed: Missed,
+    names: Mapping[str, str],
+    now: float,
+    homes: frozenset[str],
 ) -> tuple[float, ...]:
     """Return what refusals are sorted by: whose, how recent, how telling, and the newest first."""
     age = now - one.last
     ages = sum(age > limit for limit in RECENT)
-    return _whose(one, missed, names), ages, _noise(one), -one.last
+    return _whose(one, missed, names), ages, _noise(one, homes), -one.last
 
 
 def _whose(one: RefusedWebhooks, missed: Missed, names: Mapping[str, str]) -> int:
@@ -313,9 +325,9 @@ def _whose(one: RefusedWebhooks, missed: Missed, names: Mapping[str, str]) -> in
     return HOSTS if one.host else NOBODYS
 
 
-def _noise(one: RefusedWebhooks) -> int:
+def _noise(one: RefusedWebhooks, homes: frozenset[str]) -> int:
     """Return how little a refusal says of a webhook that somebody has set up: 0 to 3."""
-    at_home = one.path in {path_of(host) for host in TITLES}
+    at_home = one.path in homes
     if one.reason == UNAUTHORIZED and at_home:
         return 0
     if one.reason == WRONG_PATH and one.host:

@@ -1,15 +1,8 @@
-"""The Git hosts. A new one is a folder, a line here, and its fixtures."""
+"""The Git hosts. A new one is a folder with its record, and a line here."""
 
-from collections.abc import Callable, Sequence
+from bridge.githosts.github.provider import GITHUB
+from bridge.githosts.gitlab.provider import GITLAB
+from bridge.ports.providers import Provider
 
-from bridge.githosts.github.service import github_api
-from bridge.githosts.github.webhooks import GitHub
-from bridge.githosts.gitlab.service import gitlab_api
-from bridge.githosts.gitlab.webhooks import GitLab
-from bridge.ports.githosts import GitHost, HostApi
-
-HOSTS: dict[str, Callable[[Sequence[str]], GitHost]] = {"github": GitHub, "gitlab": GitLab}
-"""Each host by its key, made from the secrets that its webhooks carry."""
-
-APIS: dict[str, Callable[..., HostApi | None]] = {"github": github_api, "gitlab": gitlab_api}
-"""Each host's API by its key, made from its settings; None where no credential is set."""
+HOSTS: dict[str, Provider] = {one.key: one for one in (GITHUB, GITLAB)}
+"""Each host's record by its key, in the order in which people read them."""

@@ -317,7 +317,7 @@ def _thread(deployment: Deployment, story: Story) -> str | None:
     """Where people talk about it, as its chat remembers: of what took its place, too."""
     for id_ in (deployment.id, deployment.superseded_by):
         for target, memory in sorted(story.beside.items()):
-            if id_ and target.startswith("slack") and id_ in target and memory.get(LINK):
+            if id_ and id_ in target and memory.get(LINK):
                 return str(memory[LINK])
     return None
 

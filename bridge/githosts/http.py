@@ -56,11 +56,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of a host; `headers` have names in lower case, `body` is loaded JSON."""
+    """An answer of a host.
+
+    Attributes:
+        headers: names in lower case.
+        body: loaded JSON.
+        needs: the permission that would have been enough, where the host tells.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: Any
+    needs: str = ""
 
 
 def error_in(request: Request, answer: Answer, now: float, remedy: str) -> BridgeError | None:
@@ -194,9 +201,9 @@ def _their_now(answer: Answer, now: float) -> float:
 
 
 def _wanted(answer: Answer) -> str:
-    """The permission that would have been enough, where GitHub tells."""
-    wanted = answer.headers.get("x-accepted-github-permissions")
-    return f" (it needs {fit(wanted)})" if wanted and answer.status in (403, 404) else ""
+    """The permission that would have been enough, where the host tells."""
+    told = answer.needs and answer.status in (403, 404)
+    return f" (it needs {fit(answer.needs)})" if told else ""
 
 
 # ── Which credentials a host has asked to wait: until then nothing at all is asked with them ────

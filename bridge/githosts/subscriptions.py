@@ -8,10 +8,11 @@ it wants the comment of each of them.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 
 from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
-from bridge.core.events import PullRequestOpened, RefKind, RefPushed
+from bridge.core.events import PullRequestOpened, RefKind, RefPushed, Repository
 from bridge.githosts.comment import ELSEWHERE, SILENT, watches
 from bridge.githosts.publishers import Pace, ShowsComment, ShowsDeployment, ShowsStatus
 from bridge.githosts.statuses import contexts, environments
@@ -42,6 +43,7 @@ class Plans:
     """Plans the places of pushes to one host.
 
     Attributes:
+        key: what the host's API finds a repository by.
         apart: the repositories of each owner have a rate limit of their own.
         ours: whether an event is of the server that is written to.
         skipped: apps that a push does not deploy get a status, too.
@@ -49,6 +51,7 @@ class Plans:
 
     host: str
     uses: frozenset[Use]
+    key: Callable[[Repository], str] = attrgetter("name")
     apart: bool = False
     ours: Callable[[RefPushed | PullRequestOpened], bool] = lambda _: True
     skipped: bool = False
@@ -98,14 +101,12 @@ class Plans:
     ) -> Target:
         repository = event.repository
         owner = repository.name.rpartition("/")[0].lower()
-        # GitLab's numbers survive renames; GitHub's API knows names only.
-        name = repository.id if self.host == "gitlab" else repository.name
         return Target(
             id=f"{self.host}.{kind} {id_}",
             kind=f"{self.host}.{kind}",
             lane=f"{self.host} {owner}" if self.apart else self.host,
             follows=follows,
-            place={"repository": name, "repository_id": repository.id, **place},
+            place={"repository": self.key(repository), "repository_id": repository.id, **place},
             rank=rank,
         )
 

@@ -241,7 +241,7 @@ def nothing(sha: str) -> bool:
     return not sha.strip("0")
 
 
-# ── The commits that a push lists; GitHub and GitLab describe them alike ────────────────────────
+# ── The commits that a push lists, which hosts describe alike ───────────────────────────────────
 
 # fail fast: one error for each of a million bad entries would need gigabytes
 Paths = Annotated[list[str], Field(fail_fast=True)]
@@ -306,7 +306,7 @@ def union(files: Sequence[Sequence[str]]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-# ── Signed webhooks after Standard Webhooks, for hosts that follow it (GitLab from 19.0) ────────
+# ── Signed webhooks after Standard Webhooks, for hosts that follow it ───────────────────────────
 
 _HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _ID = re.compile(r"[!-~]{1,200}").fullmatch
@@ -330,8 +330,13 @@ def key_of(token: str) -> bytes:
     return key
 
 
-def proof_of(headers: Mapping[str, str], now: float, tolerance: float) -> tuple[str, str, str]:
+def proof_of(
+    headers: Mapping[str, str], now: float, tolerance: float, *, since: str
+) -> tuple[str, str, str]:
     """Id, timestamp and signatures as sent, once they have the right form and age.
+
+    Args:
+        since: the host and its first version that signs, for people.
 
     Raises:
         BadSignature: they have not, whatever the body.
@@ -340,7 +345,7 @@ def proof_of(headers: Mapping[str, str], now: float, tolerance: float) -> tuple[
     if not (sent_id and timestamp and signatures):
         raise BadSignature(
             f"{', '.join(_HEADERS)} must all be there, since a signing token is set here: "
-            "set it on the webhook too (GitLab 19.0 or newer)"
+            f"set it on the webhook too ({since} or newer)"
         )
     if not (_ID(sent_id) and _TIMESTAMP(timestamp) and _SIGNATURE(signatures)):
         raise BadSignature(f"one of {', '.join(_HEADERS)} has the wrong form")

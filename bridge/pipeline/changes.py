@@ -121,9 +121,8 @@ class Changes:
         if base == push.after:
             return ChangeSet((), "the same commit")
         repository = push.repository
-        # GitLab's numbers survive renames; GitHub's API knows names only.
-        name = repository.id if repository.host == "gitlab" else repository.name
-        key = _Key(repository.host, name, base, push.after)
+        found_by = self._apis[repository.host].key(repository)
+        key = _Key(repository.host, found_by, base, push.after)
         kept = self._kept.get(key)
         if kept is not None and self._clock() < kept.until:
             self._kept.move_to_end(key)

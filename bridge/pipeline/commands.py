@@ -24,7 +24,7 @@ from bridge.core.chat.replies import (
     command_for,
     other_ref,
 )
-from bridge.core.events import CHAT_HOST, Action, Asked, write_command
+from bridge.core.events import Action, Asked, write_command
 from bridge.core.lifecycle import Deployment
 from bridge.pipeline.lookup import NEEDS, BuildLogs, Finding, Known
 from bridge.ports.chats import LogTail, Place
@@ -42,14 +42,15 @@ MOST_REFUSALS = 1000
 class ChatAudit:
     """Records what was asked; the same refusal only once in a while."""
 
-    def __init__(self, journal: Audit, clock: Clock) -> None:
+    def __init__(self, chat: str, journal: Audit, clock: Clock) -> None:
+        self._chat = chat
         self._journal = journal
         self._clock = clock
         self._refusals: dict[tuple[str, str, str], float] = {}
 
     async def note(self, person: Person, what: str, reply: Reply) -> None:
         """Record in the audit log that somebody asked for something, if that is worth it."""
-        by = f"{actor(person)} ({person.id})"
+        by = f"{actor(self._chat, person)} ({person.id})"
         if isinstance(reply, Accepted):
             if not reply.duplicate:
                 app, outcome = reply.app, f"kept as {reply.delivery}"
@@ -74,9 +75,9 @@ class ChatAudit:
         return new
 
 
-def actor(person: Person) -> str:
+def actor(chat: str, person: Person) -> str:
     """Return how a person is named as the cause of a deployment."""
-    return f"{CHAT_HOST}: {person.called}"
+    return f"{chat}: {person.called}"
 
 
 LISTED = 10
@@ -104,6 +105,7 @@ class ChatCommands:
 
     def __init__(
         self,
+        chat: str,
         inbox: Inbox,
         journal: Journal,
         known: Known,
@@ -111,13 +113,15 @@ class ChatCommands:
         logs: BuildLogs,
         clock: Clock,
     ) -> None:
+        """Take the parts; `chat`: its key, the `host` of what is asked there."""
+        self._chat = chat
         self._inbox = inbox
         self._journal = journal
         self._known = known
         self._finding = Finding(journal, known, access)
         self._logs = logs
         self._clock = clock
-        self._audit = ChatAudit(journal, clock)
+        self._audit = ChatAudit(chat, journal, clock)
 
     # ── the port ──────────────────────────────────────────────────────────
 
@@ -234,14 +238,14 @@ class ChatCommands:
         asked = Asked(
             action,
             app.id,
-            actor(person),
+            actor(self._chat, person),
             person=person.id,
             channel=place.channel,
             thread=place.thread,
             app=app.label,
             deployment=deployment,
         )
-        new = NewDelivery(CHAT_HOST, id_, action, {}, write_command(asked), self._clock())
+        new = NewDelivery(self._chat, id_, action, {}, write_command(asked), self._clock())
         kept = await self._inbox.keep(new)
         trouble = self._known.trouble().get(app.backend)
         return Accepted(

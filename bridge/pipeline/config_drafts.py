@@ -29,7 +29,7 @@ from bridge.core.errors import (
     Unanswered,
     Unreachable,
 )
-from bridge.core.events import CHAT_HOST, Action, Asked, RefPushed, parse_command
+from bridge.core.events import Action, Asked, RefPushed, parse_command
 from bridge.core.rules import RuleBook
 from bridge.pipeline.configure import Configurer, NotKept, Overtaken
 from bridge.ports.backends import Backend, Choices, GitAccount, GitRepository, OffersChoices
@@ -37,7 +37,7 @@ from bridge.ports.chats import Permits, Seal
 from bridge.ports.clock import Clock
 from bridge.ports.flows import Steps
 from bridge.ports.githosts import APART, GitHost
-from bridge.ports.inbox import Inbox
+from bridge.ports.inbox import Delivery, Inbox
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import DONE, UNKNOWN, WAITS, Audited
 
@@ -239,7 +239,7 @@ class Configuring:
         inbox: Inbox,
         journal: Journal,
         seal: Seal,
-        permits: Permits,
+        permits: Mapping[str, Permits],
         clock: Clock,
         *,
         sleep: Sleep = asyncio.sleep,
@@ -248,7 +248,8 @@ class Configuring:
 
         Args:
             configurers: by the name of a backend.
-            permits: asked again before anything is written: rights may be gone by then.
+            permits: of each chat; asked again before anything is written, since rights may be
+                gone by then.
         """
         self._configurers = configurers
         self._inbox = inbox
@@ -284,19 +285,23 @@ class Configuring:
         note = await self._journal.change_of(seq)
         if note is not None and note.over:
             return None
-        if (asked := await self._asked(seq)) is None:
-            await self._settle(seq, note or self._first(seq, app_id), FORGOTTEN)
+        delivery = await self._inbox.get(seq)
+        chat = delivery.host if delivery else "chat"
+        first = Audited(self._clock(), chat, "configure", app_id, app_id, (), seq=seq)
+        asked = _asked(seq, delivery) if delivery else None
+        if asked is None:
+            await self._settle(seq, note or first, FORGOTTEN)
             return None
         if note is None:
             note = replace(
-                self._first(seq, app_id),
+                first,
                 by=_by(asked),
                 what=str(asked.action),
                 app=asked.app or app_id,
             )
         trouble: BridgeError | None = None
         try:
-            note = await self._make(asked, note)
+            note = await self._make(chat, asked, note)
             outcome = DONE
         except (Unreachable, Unanswered) as error:
             trouble = None if give_up and isinstance(error, Unanswered) else error
@@ -311,7 +316,7 @@ class Configuring:
             await self._journal.drop_draft(asked.draft)
         return trouble
 
-    async def _make(self, asked: Asked, note: Audited) -> Audited:
+    async def _make(self, chat: str, asked: Asked, note: Audited) -> Audited:
         """Make the requested change; return its audit entry, which is stored before."""
         app = await self._journal.app(asked.target)
         if app is None:
@@ -319,7 +324,9 @@ class Configuring:
         configurer = self._configurers.get(app.backend)
         if configurer is None:
             raise Rejected(f"there is no backend {app.backend} any more")
-        if (why_not := await self._permits(asked.person, app, asked.channel)) is not None:
+        if (permits := self._permits.get(chat)) is None:
+            raise Rejected(f"{chat} is not set any more, so nobody may configure anything by it")
+        if (why_not := await permits(asked.person, app, asked.channel)) is not None:
             raise Rejected(why_not)
         if note.undoing:  # it was begun before
             undoing = read_undoing(json.loads(self._seal.open(note.undoing)))
@@ -358,22 +365,6 @@ class Configuring:
             raise Rejected("what was agreed to is not kept any more: open the dialog again")
         return str(form["what"]), read_undoing(form["undoing"])
 
-    async def _asked(self, seq: int) -> Asked | None:
-        """Return what was asked; None if it is no longer stored, or can't be read."""
-        delivery = await self._inbox.get(seq)
-        if delivery is None:
-            return None
-        try:
-            body = delivery.body
-            return None if body is None else parse_command(delivery.event, body)
-        except (MalformedPayload, Rejected) as error:
-            log.warning("a change can't be read", extra={"seq": seq, "why": str(error)})
-            return None
-
-    def _first(self, seq: int, app_id: str) -> Audited:
-        """Return the audit entry of a change of which nothing more is known yet."""
-        return Audited(self._clock(), CHAT_HOST, "configure", app_id, app_id, (), seq=seq)
-
     async def _settle(self, seq: int, note: Audited, outcome: str) -> None:
         """Record the outcome, beside what was recorded before."""
         kept = await self._journal.change_of(seq)
@@ -393,3 +384,13 @@ def _refusal(error: BridgeError) -> str:
     if isinstance(error, Overtaken | NotKept):
         words += f" ({'; '.join(lines_of(error.changed))})"
     return words
+
+
+def _asked(seq: int, delivery: Delivery) -> Asked | None:
+    """What was asked; None where it is not kept any more, or can't be read."""
+    try:
+        body = delivery.body
+        return None if body is None else parse_command(delivery.event, body)
+    except (MalformedPayload, Rejected) as error:
+        log.warning("a change can't be read", extra={"seq": seq, "why": str(error)})
+        return None

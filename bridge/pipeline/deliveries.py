@@ -10,13 +10,13 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core import trace
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.core.events import Asked, Event, Ignored, PullRequestOpened, RefPushed
+from bridge.core.events import ASKING_HOSTS, Asked, Event, Ignored, PullRequestOpened, RefPushed
 from bridge.core.lifecycle import State
 from bridge.pipeline.backpressure import Way
 from bridge.pipeline.catalog import Catalog
@@ -113,6 +113,7 @@ class Deliveries:
         owner: str = "solo",
         way: Way | None = None,
         apart: ParsesApart | None = None,
+        asking: Container[str] = ASKING_HOSTS,
     ) -> None:
         """Take the parts.
 
@@ -123,6 +124,7 @@ class Deliveries:
             owner: the name of this process among those that share the stores.
             way: backpressure, if this process receives webhooks as well.
             apart: parses large bodies; None: they are parsed like small ones.
+            asking: the command line and the chats, whose deliveries are what people ask for.
         """
         self._way = way
         self._inbox = inbox
@@ -130,7 +132,7 @@ class Deliveries:
         self._catalog = catalog
         self._clock = clock
         self._patience = patience or Patience()
-        self._reading = Reading(inbox, hosts, apart)
+        self._reading = Reading(inbox, hosts, apart, asking)
         self._attempts = Attempts(inbox)
         self._freshness = Freshness(catalog, clock)
         self._recording = Recording(

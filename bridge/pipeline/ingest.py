@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.events import FOUND_EVENT
-from bridge.core.refused import RefusedCounts, refused_webhook
+from bridge.core.refused import RefusedCounts, Senders, refused_webhook
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import Body, Envelope, GitHost
 from bridge.ports.inbox import Inbox, Kept, NewDelivery
@@ -109,7 +109,7 @@ def _nameless(envelope: Envelope, body: Body, now: float) -> str:
     bodies are one delivery only for some minutes, since a ref that is pushed back and forth sends
     equal bodies too. The journal tells those apart.
     """
-    event_id = envelope.headers.get("x-gitlab-event-uuid") or str(int(now // NAMELESS_WINDOW))
+    event_id = envelope.event_id or str(int(now // NAMELESS_WINDOW))
     digest = hashlib.sha256(event_id.encode() + b"\0")
     digest.update(body)
     return digest.hexdigest()[:32]
@@ -126,8 +126,11 @@ Sleep = Callable[[float], Awaitable[object]]
 class RefusalLog:
     """Counts refused webhooks and stores the counts."""
 
-    def __init__(self, journal: Refusals, clock: Clock, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self, journal: Refusals, senders: Senders, clock: Clock, sleep: Sleep = asyncio.sleep
+    ) -> None:
         self._journal = journal
+        self._senders = senders
         self._clock = clock
         self._sleep = sleep
         self._counts = RefusedCounts()
@@ -136,7 +139,8 @@ class RefusalLog:
 
     def note(self, reason: str, why: str, path: str, headers: Mapping[str, str], peer: str) -> None:
         """Count a refused webhook; never wait."""
-        self._counts.add(refused_webhook(reason, why, path, headers, peer, self._clock()))
+        now = self._clock()
+        self._counts.add(refused_webhook(self._senders, reason, why, path, headers, peer, now))
         self._some.set()
 
     async def run(self) -> None:

@@ -6,7 +6,7 @@ made.
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core.apps import App
@@ -39,8 +39,14 @@ class Meaning:
     asked: Asked | None = None
 
 
-def read(delivery: Delivery, hosts: Mapping[str, GitHost]) -> Meaning | str:
-    """Return what a delivery means, or in words why that can't be said."""
+def read(
+    delivery: Delivery, hosts: Mapping[str, GitHost], asking: Container[str] = ASKING_HOSTS
+) -> Meaning | str:
+    """Return what a delivery means, or in words why that can't be said.
+
+    Args:
+        asking: the command line and the chats, whose deliveries are people's commands.
+    """
     try:
         body = delivery.body
     except Rejected as error:
@@ -48,7 +54,7 @@ def read(delivery: Delivery, hosts: Mapping[str, GitHost]) -> Meaning | str:
     if body is None:
         return "its body was forgotten by now (see retention): push again, or deploy by command"
     try:
-        if delivery.host in ASKING_HOSTS:
+        if delivery.host in asking:
             return Meaning(delivery, parse_command(delivery.event, body))
         host = hosts.get(delivery.host)
         if host is None:
@@ -217,9 +223,14 @@ class Reading:
     """Reads what the inbox kept."""
 
     def __init__(
-        self, inbox: Inbox, hosts: Mapping[str, GitHost], apart: ParsesApart | None = None
+        self,
+        inbox: Inbox,
+        hosts: Mapping[str, GitHost],
+        apart: ParsesApart | None = None,
+        asking: Container[str] = ASKING_HOSTS,
     ) -> None:
         """Take the parts; `apart` parses large bodies, None: they are parsed like small ones."""
+        self._asking = asking
         self._inbox = inbox
         self._hosts = hosts
         self._apart = apart
@@ -228,12 +239,15 @@ class Reading:
         """Return what each delivery means, or why that can't be said."""
         heavy = {one.seq: await self._heavy(one) for one in batch if self._is_heavy(one)}
         light = [one for one in batch if one.seq not in heavy]
-        read_ = await asyncio.to_thread(lambda: [read(one, self._hosts) for one in light])
+        read_ = await asyncio.to_thread(self._light, light)
         found = heavy | {one.seq: meaning for one, meaning in zip(light, read_, strict=True)}
         return [
             await self._replayed(meaning) if isinstance(meaning, Meaning) else meaning
             for meaning in (found[one.seq] for one in batch)
         ]
+
+    def _light(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
+        return [read(one, self._hosts, self._asking) for one in batch]
 
     def _is_heavy(self, delivery: Delivery) -> bool:
         return (
@@ -266,7 +280,7 @@ class Reading:
         if self._is_heavy(original):
             found = await self._heavy(original)
         else:
-            found = await asyncio.to_thread(read, original, self._hosts)
+            found = await asyncio.to_thread(read, original, self._hosts, self._asking)
         if isinstance(found, str):
             return f"delivery {original.id} can't be replayed: {found}"
         if isinstance(found.event, Asked):

@@ -5,8 +5,8 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from bridge.core.errors import TooEarly
-from bridge.ports.clock import Clock
-from bridge.ports.feedback import Limit, Turn, next_turn, shared
+from bridge.ports.clock import Clock, Limit
+from bridge.ports.feedback import Turn, next_turn, shared
 
 LONG = 5.0
 """Seconds that a write waits for its turn at most; after more, its content would be outdated."""

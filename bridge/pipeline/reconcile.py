@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
-from bridge.core.apps import App, Source, SourceType, Trigger
+from bridge.core.apps import App, Source, Trigger
 from bridge.core.errors import BridgeError, NotFound, Unreachable
 from bridge.core.events import (
     FOUND_EVENT,
@@ -91,11 +91,10 @@ MOST_TAGS = 100
 """How many of a repository's tags are looked at."""
 
 Homes = Mapping[str, str]
-"""The key of each Git host by where it lives, e.g. "github.com" → "github"."""
+"""The key of each Git host by where it lives, as clone addresses name it."""
 
 NO_HOMES: Homes = {}
 
-_HOSTS = {SourceType.GITHUB: "github", SourceType.GITLAB: "gitlab"}
 _GLOB = frozenset("*?[]{}!()+@")
 
 
@@ -293,5 +292,6 @@ def _where(source: Source, homes: Homes) -> tuple[str, str] | None:
     if source.url is not None:
         home, _, path = source.url.partition("/")
         return (homes[home], path) if home in homes and path else None
-    host, name = _HOSTS.get(source.type), source.repository or source.repository_id
-    return (host, name) if host and name else None
+    # The backend names the kind of such a source as we name the host.
+    name = source.repository or source.repository_id
+    return (source.type.value, name) if name else None

@@ -1,10 +1,10 @@
 """A chat's door, what people may ask there, configuring an app, and sealed secrets."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bridge.core.access import Person, Right
+from bridge.core.access import Access, Person, Right
 from bridge.core.apps import App
 from bridge.core.chat.grammar import Command, Unclear
 from bridge.core.chat.replies import Reply
@@ -15,6 +15,11 @@ from bridge.core.decision import Rehearsal
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
 from bridge.ports.backends import GitAccount, GitRepository
+from bridge.ports.clock import Clock, Limit
+from bridge.ports.feedback import Planner, Shows, Turn
+from bridge.ports.githosts import Pages
+from bridge.ports.inbox import Inbox
+from bridge.ports.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +145,66 @@ class Seal(Protocol):
 
     def open(self, sealed: str) -> str:
         """Return the text; raise Rejected if it was sealed with a key that is gone."""
+
+
+# ── a chat ───────────────────────────────────────────────────────────────────────────────────────
+
+OfDeployment = Callable[[Deployment], Awaitable[str]]
+"""Returns something about a deployment, as text; "" if there is nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatParts:
+    """What a chat may use of the bridge.
+
+    Attributes:
+        book: the channels that rules name.
+        pages: the web address of each Git host, and where a repository's pages are.
+        hears: whether people are heard in this process.
+        within: makes the rate limiter for given limits.
+        tail: the end of a deployment's log.
+        email_of: the address of who made a deployment's commit.
+    """
+
+    commands: Commands
+    access: Access
+    journal: Journal
+    inbox: Inbox
+    desk: Desk
+    book: Sequence[tuple[str, tuple[str, ...]]]
+    pages: Mapping[str, tuple[str, Pages]]
+    hears: bool
+    within: Callable[[Sequence[Limit]], Turn]
+    tail: OfDeployment
+    email_of: OfDeployment
+    clock: Clock
+
+
+class Chat(Protocol):
+    """A chat that is set up."""
+
+    @property
+    def planners(self) -> Sequence[Planner]:
+        """Return the planners of its subscriptions."""
+
+    @property
+    def shows(self) -> Mapping[str, Shows]:
+        """Return its publishers, by kind of subscription."""
+
+    @property
+    def door(self) -> ChatDoor | None:
+        """Return what takes its requests; None if it sends none here."""
+
+    @property
+    def hears(self) -> bool:
+        """Return whether people are heard at all."""
+
+    @property
+    def permits(self) -> Permits:
+        """See `Permits`."""
+
+    async def run(self) -> None:
+        """Do what the chat does by itself, as long as the process lives."""
+
+    async def stop(self) -> None:
+        """Finish running work, and close."""

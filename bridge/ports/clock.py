@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 Clock = Callable[[], float]
 """Seconds since 1970; injected, so that tests own the time."""
@@ -39,3 +40,11 @@ class SteadyClock:
             self._now += passed + min(max(behind, -most), most)
             self._at = at
             return self._now
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `writes` in any `seconds`; `Limit(1, 1.0)` is a second between two."""
+
+    writes: int
+    seconds: float

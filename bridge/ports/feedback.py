@@ -8,6 +8,7 @@ from bridge.core.apps import App
 from bridge.core.decision import Decision
 from bridge.core.events import Asked, PullRequestOpened, RefPushed
 from bridge.core.lifecycle import Change, Deployment
+from bridge.ports.clock import Limit
 from bridge.ports.outcomes import Audited, Explained, Memory, Outcome, Target
 
 Remember = Callable[[Memory], Awaitable[None]]
@@ -123,14 +124,6 @@ delivery. Pure, as a `Planner`."""
 
 FAVOURED_IN = 4
 """Turns of which one goes to the ranks that have to let others go first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """At most `writes` in any `seconds`; `Limit(1, 1.0)` is a second between two."""
-
-    writes: int
-    seconds: float
 
 
 def next_turn(limits: Sequence[Limit], written: Sequence[float], now: float) -> float:

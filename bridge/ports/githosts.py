@@ -22,13 +22,16 @@ class Envelope:
         id: the host's own delivery id; None when it sends none, then the body makes one.
         event: e.g. "push" or "Tag Push Hook", as the host names it.
         proof: what `GitHost.verify` needs; never logged or kept.
-        headers: the few headers that the parser needs later, names in lower case.
+        headers: the few headers that are kept with the body, names in lower case.
+        event_id: the host's id of what happened, where several webhooks tell of it; with the
+            body it makes an id for a delivery without one.
     """
 
     id: str | None
     event: str
     proof: tuple[str, ...]
     headers: Mapping[str, str]
+    event_id: str | None = None
 
 
 class GitHost(Protocol):
@@ -90,7 +93,7 @@ class PullRequest:
     """A pull or merge request.
 
     Attributes:
-        number: GitHub's number, GitLab's iid.
+        number: its number within its repository.
         head: the branch it comes from; `head_sha` is where that stands.
         open: neither merged nor closed.
         merge_sha: the commit that merging it has made; None while there is none.
@@ -129,19 +132,33 @@ class ChangeSet:
 
 
 class CommitState(StrEnum):
-    """What a commit status says, in the words that both hosts share."""
+    """What a commit status says; a host shows what comes nearest among its own words."""
 
     PENDING = "pending"
-    RUNNING = "running"  # GitHub knows only pending
+    RUNNING = "running"
     SUCCESS = "success"
     FAILURE = "failure"
-    CANCELLED = "cancelled"  # GitHub has error
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The addresses of pages about a repository, under the repository's own.
+
+    Attributes:
+        sign: what stands before the number of a pull request.
+    """
+
+    commit: str = "/commit/{sha}"
+    compare: str = "/compare/{old}...{new}"
+    pull_request: str = "/pull/{number}"
+    sign: str = "#"
 
 
 class HostApi(Protocol):
     """What the bridge asks of a Git host, and writes there, with a credential of its own.
 
-    A repository is named as `Repository.name`; GitLab takes `Repository.id` as well.
+    A repository is named as `key` has it.
 
     Every method raises `NotFound` (no such thing, or not for us), `Refused` (the host says
     no), `Unreachable` (nothing was done; `retry_after` where the host names it) or
@@ -150,8 +167,11 @@ class HostApi(Protocol):
 
     name: str
 
+    def key(self, repository: Repository) -> str:
+        """Return what the API finds a repository by: an id that survives renames, or its name."""
+
     async def repository(self, name: str) -> Repository:
-        """A repository by its path, on GitLab also by its numeric id."""
+        """A repository by its key or its path."""
 
     async def commit(self, repository: str, sha: str) -> Commit:
         """A commit, with its message and author."""
@@ -193,7 +213,7 @@ class HostApi(Protocol):
     ) -> str | None:
         """The newest deployment object that `create_deployment` has made with the same words.
 
-        GitLab keeps no description, so there it is the newest of the commit and environment.
+        Where the host keeps no description it is the newest of the commit and environment.
         """
 
     async def set_deployment(
@@ -255,10 +275,10 @@ class Sending:
         delivery: what the webhook itself calls it, as `Envelope.id` does; the same for every
             try. None where the host is too old to give one.
         event: as the host names it, e.g. "push".
-        at: seconds since 1970; None where the host does not tell (GitLab).
+        at: seconds since 1970; None where the host does not tell.
         answered: we have answered with a 2xx.
         words: what the host says of it, e.g. "timed out".
-        payload: what was sent, where the list has that already (GitLab).
+        payload: what was sent, where the list has that already.
     """
 
     id: str
@@ -303,8 +323,8 @@ class Redelivers(Protocol):
     async def head(self, repository: str, branch: str) -> str | None:
         """The commit that a branch stands at; None when there is no such branch.
 
-        Asked conditionally: while nothing has moved it costs nothing of GitHub's rate limit.
+        Asked conditionally: while nothing has moved, hosts need not count it.
         """
 
     async def tags(self, repository: str, limit: int) -> list[TagAt]:
-        """Tags of a repository: the newest on GitLab, on GitHub the last by name."""
+        """Tags of a repository: the newest, or the last by name where the host sorts them so."""

@@ -5,9 +5,11 @@ The environment wins over the file; every setting has a variable, `BRIDGE_<SECTI
 key or variable is an error that names the nearest known one. pydantic-settings has no
 `*_FILE` and lets unknown variables pass, so the reading is ours and the checking pydantic's.
 
-`root` holds all sections, each of which has a file; `reading` is the way in.
+`root` puts all sections together, those that Git hosts own among them; `sections` has the
+others, and `reading` is the way in.
 """
 
+from bridge.ports.settings import listening_address
 from bridge.settings.reading import (
     PLAIN_VARIABLES,
     PREFIX,
@@ -19,7 +21,6 @@ from bridge.settings.reading import (
 )
 from bridge.settings.root import Settings, access_of, book_of, channels_of, policy_of
 from bridge.settings.sections import DokploySettings
-from bridge.settings.values import listening_address
 
 __all__ = [
     "PLAIN_VARIABLES",

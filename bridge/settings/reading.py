@@ -11,8 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from bridge.core.errors import Rejected
 from bridge.core.misfits import rule
-from bridge.settings.root import Settings
-from bridge.settings.values import line_of, yaml_trouble
+from bridge.ports.settings import TOKENS
+from bridge.settings.root import Settings, token_begins
+from bridge.settings.sections import line_of, yaml_trouble
 
 LONGEST_VALUE = 60
 
@@ -211,7 +212,7 @@ def read_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
         inner[path[-1]] = value
         said_by[path] = variable
     try:
-        return Settings.model_validate(values)
+        return Settings.model_validate(values, context={TOKENS: token_begins()})
     except ValidationError as error:
         raise Rejected("; ".join(problems(error, said_by))) from None
 

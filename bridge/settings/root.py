@@ -1,45 +1,40 @@
 """All settings together: the sections of `bridge.yaml`, and what stands above them."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, create_model, field_validator
 
+from bridge.chats import CHATS
 from bridge.core import access
 from bridge.core.access import Access
 from bridge.core.apps import Rules
 from bridge.core.database import SCHEMES
 from bridge.core.decision import Policy
 from bridge.core.rules import RuleBook
+from bridge.githosts import HOSTS
+from bridge.ports.providers import ChatProvider, HostSettings, Provider
+from bridge.ports.settings import LAST_PORT, ListeningAddress, Secrets, Section, no_postgres
 from bridge.settings.sections import (
     Catchup,
     DokploySettings,
     Embedded,
     Feedback,
-    Github,
-    Gitlab,
     Grant,
     Journey,
     Retention,
     Rule,
-    Slack,
     Watch,
     Web,
-)
-from bridge.settings.values import (
-    LAST_PORT,
-    ListeningAddress,
-    Secrets,
-    Section,
     as_yaml,
-    no_postgres,
 )
 
 SHORTEST_KEY = 32
 
 
-class Settings(Section):
-    """Everything that can be set."""
+class Process(Section):
+    """What stands above the sections: where the bridge listens, keeps its data and logs."""
 
     host: ListeningAddress = Field(
         "127.0.0.1", description="address to listen on; 0.0.0.0 in a container"
@@ -61,26 +56,6 @@ class Settings(Section):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least level that is logged"
     )
-    github: Github = Github()
-    gitlab: Gitlab = Gitlab()
-    dokploy: DokploySettings = DokploySettings()
-    backends: Annotated[dict[str, DokploySettings], BeforeValidator(as_yaml)] = Field(
-        {}, description="further Dokploys by name, each as `dokploy`; in the environment as YAML"
-    )
-    embedded: Embedded = Embedded()
-    slack: Slack = Slack()
-    web: Web = Web()
-    watch: Watch = Watch()
-    rules: Annotated[tuple[Rule, ...], BeforeValidator(as_yaml)] = Field(
-        (), description="our own rules for apps; in the environment as YAML"
-    )
-    access: Annotated[tuple[Grant, ...], BeforeValidator(as_yaml)] = Field(
-        (), description="who may do what by chat; in the environment as YAML"
-    )
-    journey: Journey = Journey()
-    feedback: Feedback = Feedback()
-    catchup: Catchup = Catchup()
-    retention: Retention = Retention()
 
     @field_validator("secret_key")
     @classmethod
@@ -108,6 +83,69 @@ class Settings(Section):
         if value == Path() or "\0" in str(value):
             raise ValueError("it must name a folder, e.g. /var/lib/bridge")
         return value
+
+
+def with_sections(
+    name: str, above: type[Section], providers: Mapping[str, Provider | ChatProvider]
+) -> type[Section]:
+    """Return a model with a section of each provider, by its key, after the fields above."""
+    models = {key: one.settings() for key, one in providers.items()}
+    fields: dict[str, Any] = {key: (model, model()) for key, model in models.items()}
+    return create_model(name, __base__=above, **fields)
+
+
+if TYPE_CHECKING:
+    HostSections = Process
+else:  # a section for each Git host
+    HostSections = with_sections("HostSections", Process, HOSTS)
+
+
+class Deploying(HostSections):
+    """The backends, where everything is deployed."""
+
+    dokploy: DokploySettings = DokploySettings()
+    backends: Annotated[dict[str, DokploySettings], BeforeValidator(as_yaml)] = Field(
+        {}, description="further Dokploys by name, each as `dokploy`; in the environment as YAML"
+    )
+    embedded: Embedded = Embedded()
+
+
+if TYPE_CHECKING:
+    ChatSections = Deploying
+else:  # a section for each chat
+    ChatSections = with_sections("ChatSections", Deploying, CHATS)
+
+
+class Settings(ChatSections):
+    """Everything that can be set."""
+
+    web: Web = Web()
+    watch: Watch = Watch()
+    rules: Annotated[tuple[Rule, ...], BeforeValidator(as_yaml)] = Field(
+        (), description="our own rules for apps; in the environment as YAML"
+    )
+    access: Annotated[tuple[Grant, ...], BeforeValidator(as_yaml)] = Field(
+        (), description="who may do what by chat; in the environment as YAML"
+    )
+    journey: Journey = Journey()
+    feedback: Feedback = Feedback()
+    catchup: Catchup = Catchup()
+    retention: Retention = Retention()
+
+    def host_settings(self, host: str) -> HostSettings:
+        """Return the section of a Git host."""
+        return cast("HostSettings", getattr(self, host))
+
+    def chats_set(self) -> dict[str, Any]:
+        """Return the sections of the chats that are used, by their keys."""
+        given = {chat: getattr(self, chat) for chat in CHATS}
+        return {chat: one for chat, one in given.items() if CHATS[chat].is_set(one)}
+
+
+def token_begins() -> dict[str, str]:
+    """Return how tokens begin, and whose they are."""
+    begins = {begin: one.title for one in HOSTS.values() for begin in one.token_begins}
+    return begins | {begin: one.title for one in CHATS.values() for begin in one.token_begins}
 
 
 # ── What settings mean to the core: its own policy, rules and rights ────────────────────────────

@@ -1,17 +1,12 @@
-"""Who may do what by chat."""
+"""The sections of `bridge.yaml`, but for those of the Git hosts, which own theirs."""
 
-import base64
-import binascii
 import re
-from functools import partial
 from typing import Annotated, Literal, Self
 
+import yaml
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
-    SecretStr,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -20,19 +15,69 @@ from bridge.core.access import EVERYONE, Right
 from bridge.core.apps import Prereleases, Trigger
 from bridge.core.decision import SKIP_DIRECTIVES
 from bridge.core.rules import BadRange, Range
-from bridge.settings.values import (
+from bridge.ports.settings import (
     LAST_PORT,
     Address,
     Credential,
     ListeningAddress,
     PemFile,
     Secret,
-    Secrets,
     Section,
     as_choice,
-    as_list,
-    token_of,
 )
+
+# ── Values that are given as YAML, and what is wrong with it ────────────────────────────────────
+
+
+def as_yaml(value: object) -> object:
+    """A text as YAML, as it comes from the environment."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_load(value) or ()
+    except yaml.YAMLError as error:
+        raise ValueError(f"it is not YAML{line_of(error)}: {yaml_trouble(error)}") from None
+
+
+def line_of(error: Exception) -> str:
+    """Where YAML is broken, as far as the error says."""
+    mark = getattr(error, "problem_mark", None)
+    return f", line {mark.line + 1}" if mark else ""
+
+
+_TROUBLES = {
+    "'\\t'": "a tab stands where spaces must: YAML is indented by spaces",
+    "mapping values are not allowed": "a colon too many: put a value that has `: ` in it in quotes,"
+    " and each setting on a line of its own",
+    "could not find expected ':'": "a setting has no colon, or a quote or bracket stays open",
+    "while scanning a quoted": "a quote stays open",
+    "expected ',' or ']'": "a list's bracket stays open, or a comma is missing in it",
+    "expected ',' or '}'": "a curly bracket stays open, or a comma is missing in it",
+    "expected the node content": "a bracket stays open, or a value is missing",
+    "expected <block end>": "lines that belong together are not indented alike",
+    "undefined alias": "a value begins with `*`: put it in quotes",
+    "could not determine a constructor": "a value begins with `!`: put it in quotes",
+    "that cannot start any token": "a value begins with a character that means something in YAML"
+    " (@, `, %): put it in quotes",
+    "unknown escape character": "a backslash stands between double quotes: use single ones",
+    "expected a single document": "a line of `---` begins a second document; there may be one",
+    "special characters are not allowed": "a control character is in it; write it anew",
+}
+"""What YAML's reader complains of, and what people have mostly done; never with what it quotes,
+which may be a secret."""
+
+
+def yaml_trouble(error: Exception) -> str:
+    """Why it is no YAML, and the remedy, without any of its text."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8; save it as that"
+    parts = (getattr(error, name, "") for name in ("context", "problem", "reason"))
+    said = " ".join(str(part) for part in parts)
+    found = (words for sign, words in _TROUBLES.items() if sign in said)
+    return next(found, "look there for a missing quote, bracket or colon")
+
+
+# ── Who may do what by chat ─────────────────────────────────────────────────────────────────────
 
 _WHO = re.compile(r"[UWS][A-Z0-9]{2,}|@[\w-]+(\.[\w-]+)+")
 _CHANNEL = re.compile(r"[CGD][A-Z0-9]{2,}")
@@ -123,84 +168,6 @@ class Embedded(Section):
                 " that their scripts can't reach the page that asks for the API key"
             )
         return self
-
-
-# ── The Git hosts: what their webhooks carry, and how their API is asked ────────────────────────
-
-Uses = Annotated[tuple[Literal["comment", "status", "deployment"], ...], BeforeValidator(as_choice)]
-"""What of a Git host shows what became of a push."""
-
-GithubToken = Annotated[Credential, AfterValidator(partial(token_of, "GitHub"))]
-GitlabToken = Annotated[Credential, AfterValidator(partial(token_of, "GitLab"))]
-
-
-def _is_signing_token(value: SecretStr) -> SecretStr:
-    begin, _, encoded = value.get_secret_value().strip().partition("_")
-    try:
-        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except binascii.Error:
-        key = b""
-    if begin != "whsec" or not key:
-        raise ValueError("a signing token is whsec_ and base64: copy it anew from GitLab")
-    return value
-
-
-SigningTokens = Annotated[
-    tuple[Annotated[Secret, AfterValidator(_is_signing_token)], ...], BeforeValidator(as_list)
-]
-
-
-class Github(Section):
-    """GitHub or GitHub Enterprise Server."""
-
-    webhook_secrets: Secrets = Field(
-        (), description="secrets of its webhooks; several while you rotate them"
-    )
-    token: GithubToken | None = Field(
-        None, description="a token: comments, statuses, changed files; or a GitHub App"
-    )
-    app_id: int | None = Field(None, gt=0, description="id of a GitHub App, instead of a token")
-    private_key: Secret | None = Field(None, description="the App's private key, PEM")
-    api_url: Address = Field(
-        "https://api.github.com", description="base of its API; GHES: https://HOST/api/v3"
-    )
-    web_url: Address | None = Field(
-        None, description="where its webhooks say it is, if not where `api_url` leads"
-    )
-    ca: PemFile | None = Field(None, description="a PEM file with its certificate authority")
-    feedback: Uses = Field(
-        ("comment", "status", "deployment"),
-        description="what shows there how a push went; none: nothing",
-    )
-    skipped_status: bool = Field(
-        False,
-        description="a skipped app gets a status as well, for branch rules that require it",
-    )
-
-
-class Gitlab(Section):
-    """GitLab.com or a server of your own."""
-
-    webhook_tokens: Secrets = Field((), description="secret tokens of its webhooks")
-    signing_tokens: SigningTokens = Field(
-        (), description="signing tokens (whsec_…, GitLab 19.0): unsigned webhooks are refused then"
-    )
-    url: Address = Field("https://gitlab.com", description="where your GitLab is")
-    web_url: Address | None = Field(
-        None, description="where its webhooks say it is (`external_url`), if not at `url`"
-    )
-    token: GitlabToken | None = Field(
-        None, description="a project or group token: comments, statuses, changed files"
-    )
-    ca: PemFile | None = Field(None, description="a PEM file with its certificate authority")
-    feedback: Uses = Field(
-        ("comment", "deployment"),
-        description="what shows there how a push went; none: nothing; a status makes an external"
-        " pipeline, which may hold up merges",
-    )
-    skipped_status: bool = Field(
-        False, description="a skipped app gets a status as well, where statuses are shown"
-    )
 
 
 # ── What a push's journey waits for and how often it looks: deploying, showing, catching up ─────
@@ -348,65 +315,6 @@ class Rule(Section):
                 Range.parse(value)
             except BadRange as error:
                 raise ValueError(str(error)) from None
-        return value
-
-
-# ── The team's chat ─────────────────────────────────────────────────────────────────────────────
-
-SECRETS = {
-    "bot_token": ("xoxb-", "the Bot User OAuth Token (xoxb-…, OAuth & Permissions)"),
-    "app_token": ("xapp-", "the App-Level Token (xapp-…, Basic Information)"),
-    "signing_secret": ("", "the Signing Secret (Basic Information)"),
-}
-"""How Slack's secrets begin, by their setting, and what and where they are in Slack."""
-
-
-class Slack(Section):
-    """The team's chat, by HTTP (a signing secret) or by Socket Mode (an app token)."""
-
-    bot_token: Credential | None = Field(None, description="xoxb-…; without it there is no chat")
-    signing_secret: Secret | None = Field(
-        None, description="for HTTP: what Slack signs its requests with"
-    )
-    app_token: Credential | None = Field(
-        None, description="xapp-…, for Socket Mode: no public address is needed then"
-    )
-    team_id: str = Field("", description="the workspace (T…) that is served; else the token's")
-    channel: str = Field("", description="where cards of apps go for which no rule names channels")
-    api_url: Address = Field("https://slack.com/api/", description="base of its API")
-    people_every: float = Field(
-        300.0, gt=0, description="seconds until a person's groups and email are asked for again"
-    )
-
-    @field_validator("team_id")
-    @classmethod
-    def _is_a_team(cls, value: str) -> str:
-        if value and not re.fullmatch(r"[TE][A-Z0-9]+", value):
-            raise ValueError("it must be a workspace's id, which looks like T024BE7LD")
-        return value
-
-    @field_validator("channel")
-    @classmethod
-    def _is_one_channel(cls, value: str) -> str:
-        if re.search(r"[\s,]", value):
-            raise ValueError("it must be one channel, e.g. C024BE91L or #deploys")
-        return value
-
-    @field_validator(*SECRETS)
-    @classmethod
-    def _belongs_here(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        """Refuse a token in the place of another; of a kind that is not known anything is taken."""
-        here = info.field_name or ""
-        if here == "bot_token" and value and value.get_secret_value().startswith("xoxp-"):
-            raise ValueError(
-                f"it begins with xoxp-, so it is a person's token; here belongs {SECRETS[here][1]}"
-            )
-        for setting, (begin, what) in SECRETS.items():
-            if value and begin and setting != here and value.get_secret_value().startswith(begin):
-                raise ValueError(
-                    f"it begins with {begin}, so it is {what}; that is BRIDGE_SLACK_"
-                    f"{setting.upper()}, and here belongs {SECRETS[here][1]}"
-                )
         return value
 
 

@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core import trace
 from bridge.core.errors import BadSignature, BridgeError, NotFound, Unreachable
-from bridge.core.refused import EVENT_HEADERS, WRONG_PATH, path_of, right_path, sender_of
+from bridge.core.refused import WRONG_PATH, Senders, path_of, right_path, sender_of
 from bridge.listening.log import Sparing
 from bridge.pipeline.ingest import Ingest, Keeping, Receipt
 from bridge.ports.githosts import Body, Envelope
@@ -142,11 +142,14 @@ class Hooks:
     def __init__(
         self,
         ingest: Ingest,
+        senders: Senders,
         limits: BodyLimits,
         count: Count = count_nothing,
         note: Note = note_nothing,
     ) -> None:
+        """Take the parts; `senders`: all Git hosts, also those without a secret."""
         self._ingest = ingest
+        self.senders = senders
         self.limits = limits
         whole = limits.max_in_flight
         self.arrivals = Arrivals(whole // 8)
@@ -201,8 +204,8 @@ class Hooks:
         """
         status, why = self._why(error)
         wrong_host = isinstance(error, BadSignature | NotFound)
-        if wrong_host and sender_of(headers) not in (host, None):
-            why += f"; {right_path(headers)}"
+        if wrong_host and sender_of(headers, self.senders) not in (host, None):
+            why += f"; {right_path(headers, self.senders)}"
         outcome = OUTCOMES.get(status, "failed")
         self._log.info("webhook refused", host=host, status=status, why=why)
         self._count(host, event, outcome)
@@ -211,7 +214,7 @@ class Hooks:
 
     def astray(self, path: str, headers: Mapping[str, str], peer: str) -> str:
         """Refuse a webhook at a path that takes none; log and record it."""
-        why = f"there is nothing at {path}; {right_path(headers)}"
+        why = f"there is nothing at {path}; {right_path(headers, self.senders)}"
         self._log.info("webhook on a wrong path", path=path, why=why)
         self._note(WRONG_PATH, why, path, headers, peer)
         return why
@@ -239,7 +242,7 @@ class Hooks:
                 *(BridgeError, Refusal, TimeoutError, ConnectionError),
                 *(HttpProcessingError, web.HTTPException),
             ) as error:
-                event = request.headers.get(EVENT_HEADERS[host], "")
+                event = request.headers.get(self.senders[host].event_header, "")
                 peer = request.remote or ""
                 response = refusal(*self.refused(host, event, error, request.headers, peer))
                 if response.status == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -9,7 +9,7 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -125,16 +125,6 @@ def written(families: "list[Metric]", sizes: Callable[[], Mapping[str, int]]) ->
 
 # ── collecting ───────────────────────────────────────────────────────────────────────────────────
 
-KNOWN_EVENTS = frozenset(
-    {
-        "push", "create", "delete", "ping", "pull_request", "release", "issue_comment", "status",
-        "check_run", "check_suite", "workflow_run", "deployment", "deployment_status",
-        "Push Hook", "Tag Push Hook", "System Hook", "Merge Request Hook", "Note Hook",
-        "Issue Hook", "Pipeline Hook", "Job Hook", "Release Hook", "Deployment Hook",
-    }
-)  # fmt: skip
-"""Events that are counted by their name; any other is "other"."""
-
 MOST_APPS = 2000
 """Apps that are counted by their name; further ones are "other"."""
 
@@ -157,8 +147,15 @@ class Metrics:
         journal: JournalMeter,
         sizes: Callable[[], Mapping[str, int]],
         clock: Clock,
+        events: Container[str] = (),
     ) -> None:
-        """Take the stores; `sizes` returns the bytes that each takes on disk."""
+        """Take the stores.
+
+        Args:
+            sizes: returns the bytes that each takes on disk.
+            events: events that are counted by their name; any other is "other".
+        """
+        self._events = events
         self._inbox = inbox
         self._journal = journal
         self._sizes = sizes
@@ -180,7 +177,7 @@ class Metrics:
 
     def webhook(self, host: str, event: str, outcome: str) -> None:
         """Count an answered webhook."""
-        self._webhooks[host, event if event in KNOWN_EVENTS else "other", outcome] += 1
+        self._webhooks[host, event if event in self._events else "other", outcome] += 1
 
     def connection_closed(self) -> None:
         """Count a connection that was closed because there were too many."""

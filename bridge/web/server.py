@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import resource
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.errors import BridgeError, Rejected
-from bridge.core.refused import means_a_webhook
+from bridge.core.refused import Senders, means_a_webhook, path_of
 from bridge.listening.connections import count_nothing as none_closed
 from bridge.listening.listener import (
     FEWEST_CONNECTIONS,
@@ -110,30 +110,33 @@ STOP_SECONDS = 5.0
 
 def routes(
     ingest: Ingest,
-    hosts: Iterable[str],
+    senders: Senders,
     limits: BodyLimits,
     checks: dict[str, Check],
     metrics: Metrics | None = None,
     metrics_token: str | None = None,
     chats: Mapping[str, ChatDoor] | None = None,
     *,
+    hears: bool = True,
     beside: Beside = nothing_beside,
     note: Note = note_nothing,
 ) -> web.Application:
     """Return the public surface; see product.md.
 
     Args:
+        senders: all Git hosts.
+        hears: whether webhooks come here; a worker serves only its health.
         note: called for refused webhooks.
         beside: what insiders are told of backends, besides the state of the bridge's own parts.
     """
     app = web.Application(client_max_size=limits.max_body)
-    hosts = tuple(hosts)
-    hooks = Hooks(ingest, limits, metrics.webhook if metrics else count_nothing, note)
+    hosts = tuple(senders) if hears else ()
+    hooks = Hooks(ingest, senders, limits, metrics.webhook if metrics else count_nothing, note)
     app[HOOKS] = hooks, hosts
     if metrics is not None:
         app[METRICS] = metrics
     for host in hosts:
-        path, handler = f"/hooks/{host}", hooks.handler(host)
+        path, handler = path_of(host), hooks.handler(host)
         app.router.add_route("*", path, handler, expect_handler=expect_later)
     for chat, door in (chats or {}).items():
         path, handle = f"/{chat}/events", chat_route(chat, door)
@@ -144,7 +147,7 @@ def routes(
     if metrics is not None:
         app.router.add_get("/metrics", metrics_route(metrics, insiders))
     app.on_response_prepare.append(nameless)
-    unknown = unknown_route(hooks, hosts)
+    unknown = unknown_route(hooks, hears=hears)
     app.router.add_route("*", r"/{path:[\s\S]*}", unknown, expect_handler=expect_later)
     return app
 
@@ -222,13 +225,12 @@ def most_connections() -> int:
     return max(FEWEST_CONNECTIONS, min(MOST_CONNECTIONS, files - OTHER_FILES))
 
 
-def unknown_route(hooks: Hooks, hosts: Iterable[str]) -> Handler:
+def unknown_route(hooks: Hooks, *, hears: bool) -> Handler:
     """Return the handler of all other paths; a misdirected webhook is told where to go."""
-    takes_webhooks = bool(tuple(hosts))
 
     async def handle(request: web.Request) -> web.Response:
         path, headers = request.path[:200], request.headers
-        if takes_webhooks and means_a_webhook(request.method, path, headers):
+        if hears and means_a_webhook(request.method, path, headers, hooks.senders):
             return refusal(404, hooks.astray(path, headers, request.remote or ""))
         return refusal(404, f"there is nothing at {path}")
 

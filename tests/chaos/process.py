@@ -42,7 +42,7 @@ def _let_clock_jump(file: Path) -> None:
 def _write_fast() -> None:
     from bridge.githosts import publishers
     from bridge.pipeline.rate_limit import Turns
-    from bridge.ports.feedback import Limit
+    from bridge.ports.clock import Limit
 
     fast, within = (Limit(200, 1.0),), Turns.within
     Turns.within = lambda turns, _limits, **_share: within(turns, fast)  # type: ignore[method-assign]

@@ -413,3 +413,29 @@ async def test_an_answer_without_end_is_not_read_to_its_end(
 
     assert peak < 30 * 2**20
     assert await host.api.repository(NAME)
+
+
+async def test_a_refusal_tells_the_permission_that_would_do_where_the_host_names_it(
+    host: Host,
+) -> None:
+    host.fake.spoil(
+        Spoil(
+            status=403,
+            headers={"X-Accepted-GitHub-Permissions": "statuses=write"},
+            body={"message": "Resource not accessible"},
+        ),
+        path="/statuses/",
+    )
+
+    sha = host.repository.branches["main"]
+    with pytest.raises(Refused) as caught:
+        await host.api.set_status(NAME, sha, STATUS, CommitState.SUCCESS, "deployed")
+
+    told = isinstance(host.fake, FakeGithub)
+    assert str(caught.value).endswith("(it needs statuses=write)") is told
+
+
+async def test_a_repository_is_found_by_its_key(host: Host) -> None:
+    by_name = await host.api.repository(NAME)
+
+    assert await host.api.repository(host.api.key(by_name)) == by_name

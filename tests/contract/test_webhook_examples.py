@@ -37,7 +37,7 @@ def examples(request: pytest.FixtureRequest) -> list[tuple[str, dict[str, Any]]]
 
 
 def meant(event: str, body: dict[str, Any]) -> Event:
-    return HOSTS["github"](["none"]).parse(event, {}, json.dumps(body).encode())
+    return HOSTS["github"].reader().parse(event, {}, json.dumps(body).encode())
 
 
 def test_each_is_taken_or_ignored_with_a_reason(

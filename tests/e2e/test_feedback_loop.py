@@ -12,7 +12,8 @@ import pytest
 from bridge.app.parts import Places
 from bridge.core.errors import Unreachable
 from bridge.pipeline.rate_limit import Turns
-from bridge.ports.feedback import Limit, Occasion, Raised, Remember, Story, Turn
+from bridge.ports.clock import Limit
+from bridge.ports.feedback import Occasion, Raised, Remember, Story, Turn
 from bridge.ports.outcomes import Memory, Target, about_deployment
 from tests.e2e.test_journey import make_site
 from tests.unit.embedded.support import until

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.githosts import HOSTS
 from bridge.githosts.github.webhooks import GitHub
 from bridge.listening.listener import NO_HTTP, UNREADABLE
 from bridge.pipeline.ingest import Ingest
@@ -46,7 +47,7 @@ async def came(pieces: Sequence[bytes], *, quick: bool) -> Came:
     """What a stream leads to at the door, or at aiohttp alone."""
     inbox = Remembers()
     ingest = Ingest({"github": GitHub([SECRET])}, inbox, lambda: 0.0)  # type: ignore[arg-type]  # it only keeps
-    app = routes(ingest, ["github"], LIMITS, {})
+    app = routes(ingest, HOSTS, LIMITS, {})
     if not quick:
         app[HOOKS] = app[HOOKS][0], ()
     server = WebServer(app, "127.0.0.1", 0)

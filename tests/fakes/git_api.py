@@ -24,6 +24,7 @@ class FakeHostApi:
         deployments: how each deployment object stands, by its id.
         differing: paths by (base, head); what is missing is a NotFound, as of a fresh commit.
         hangs: calls that never come back, until it is set.
+        by_number: repositories are found by their id, not by their name.
     """
 
     name: str = "github"
@@ -37,6 +38,7 @@ class FakeHostApi:
         default_factory=lambda: defaultdict(list)
     )
     hangs: asyncio.Event | None = None
+    by_number: bool = False
 
     def next(self, call: str, error: BridgeError, *, arrives: bool = False) -> None:
         """The next such call fails; `arrives`: what it asked for happens all the same."""
@@ -50,6 +52,9 @@ class FakeHostApi:
         return [one.body for one in self.written[number] if one.ours]
 
     # the port
+
+    def key(self, repository: Repository) -> str:
+        return repository.id if self.by_number else repository.name
 
     async def repository(self, name: str) -> Repository:
         return await self._do(("repository", name), lambda: Repository(self.name, "4711", name))

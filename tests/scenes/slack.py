@@ -23,6 +23,7 @@ from bridge.core.chat.replies import Accepted
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State, deployment_id
+from bridge.githosts import HOSTS
 from bridge.ports.outcomes import Explained
 from tests.scenes.slack_provider import provider_scenes
 
@@ -33,7 +34,16 @@ Scene = Callable[[], Message | dict[str, Any]]
 NOON = 1_779_969_600.0
 PUSHED = "13dfa1f0c5b1d7a3c9c1b1a7de2f5a6b7c8d9e0f"
 OTHER = "9ab41c7e0d1f2a3b4c5d6e7f8091a2b3c4d5e6f7"
-LINKS = Links()
+
+
+def links_to(github: str = "https://github.com", gitlab: str = "https://gitlab.com") -> Links:
+    """Links to Git hosts at these addresses."""
+    return Links(
+        {"github": (github, HOSTS["github"].pages), "gitlab": (gitlab, HOSTS["gitlab"].pages)}
+    )
+
+
+LINKS = links_to()
 
 WEB = App(
     id="web0000000000000000ap",

@@ -2,6 +2,7 @@
 
     cli → app → web → pipeline → ports → core
     githosts, backends, chats, storage, durable → ports, core
+    settings → githosts, chats (their maps alone), ports, core
     web, embedded → listening
     embedded → ports, core: a house of its own
 
@@ -27,7 +28,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {"app"} | BELOW_APP,
     "app": BELOW_APP,
-    "settings": {"core"},
+    "settings": {"githosts", "chats", "ports", "core"},  # whose sections they own
     "web": {"pipeline", "listening", "ports", "core"},
     "pipeline": {"ports", "core"},
     **{adapter: {"ports", "core"} for adapter in ADAPTERS},
@@ -68,7 +69,17 @@ INSIDE_PIPELINE = {
 }
 """A step imports only later steps, and helpers; upstream it reaches through the stores."""
 
-GIT_HOSTS = {"github", "gitlab"}
+
+def folders(layer: str) -> set[str]:
+    """The folders of a layer, e.g. of each Git host."""
+    return {one.parent.name for one in (PACKAGE / layer).glob("*/__init__.py")}
+
+
+PROVIDERS = {layer: folders(layer) for layer in ("githosts", "chats")}
+"""The folders that own themselves; a map in each of these layers leads to their records."""
+
+MAPS = {"githosts": {"HOSTS"}, "chats": {"CHATS", "asking_hosts"}}
+"""What the maps give."""
 
 LONGEST = 480
 """Lines of a file; most have far fewer, and one idea each."""
@@ -121,6 +132,10 @@ def _forbidden(module: str, target: str) -> str | None:
         return None
     if layer not in MAY_IMPORT:
         return f"{layer} has no place in the floor plan"
+    if below != layer and _part(target, 2) in PROVIDERS.get(below, ()):
+        return "ask its record, in the map"
+    if layer == "settings" and below in MAPS and _part(target, 2) not in MAPS[below]:
+        return "settings see the maps alone"
     if below != layer:
         fits = below in MAY_IMPORT[layer]
         return None if fits else f"{layer} does not see {below}"
@@ -129,7 +144,7 @@ def _forbidden(module: str, target: str) -> str | None:
         return None
     if layer == "pipeline":
         return _out_of_order(step, later)
-    if layer == "githosts" and later not in GIT_HOSTS:
+    if layer == "githosts" and later not in PROVIDERS["githosts"]:
         return None  # what both hosts use
     return "adapters do not know their siblings"
 
@@ -281,7 +296,11 @@ def test_the_map_of_core_names_all_that_is_in_it_and_nothing_else() -> None:
         ("bridge.web.hooks", "from bridge.settings import Web", "web does not see settings"),
         ("bridge.web.hooks", "import bridge.storage.inbox.sqlite", "web does not see storage"),
         ("bridge.app", "def late():\n    import bridge.cli", "app does not see cli"),
-        ("bridge.settings", "from bridge.ports import Clock", "settings does not see ports"),
+        ("bridge.settings", "from bridge.pipeline import x", "settings does not see pipeline"),
+        ("bridge.settings.root", "from bridge.githosts import http", "the maps alone"),
+        ("bridge.app.hosts", "from bridge.githosts.gitlab import api", "ask its record"),
+        ("bridge.cli.x", "def f():\n    import bridge.githosts.github.access", "ask its"),
+        ("bridge.app.chats", "from bridge.chats.slack.opening import Slack", "ask its record"),
         (
             "bridge.pipeline.deployments",
             "if TYPE_CHECKING:\n    from bridge.pipeline.deliveries import Deliveries",

@@ -14,7 +14,7 @@ from bridge.core.configuration.configuration import DockerSource, GitSource
 from bridge.core.configuration.merge import NoSource, Wanted, WantedSource
 from bridge.core.decision import Policy
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
-from bridge.core.events import CHAT_HOST, Action, Asked, write_command
+from bridge.core.events import Action, Asked, write_command
 from bridge.core.lifecycle import deployment_id
 from bridge.embedded.adapter.configuring import EmbeddedBackend
 from bridge.embedded.server import EmbeddedServer
@@ -62,7 +62,7 @@ class Kept:
         one = self.asked.get(seq)
         kept = DeliveryState.KEPT
         return one and Delivery(
-            *(seq, CHAT_HOST, f"slack-{seq}", one.action, {}, 0.0, kept),
+            *(seq, "slack", f"slack-{seq}", one.action, {}, 0.0, kept),
             stored=PackedBody(pack(write_command(one))),
         )
 
@@ -110,7 +110,7 @@ class Stage:
             self.inbox,  # type: ignore[arg-type]
             self.life.mortal(self.journal),
             self.seal,
-            self.permits,
+            {"slack": self.permits},
             self.clock,
             sleep=self.clock.sleep,
         )

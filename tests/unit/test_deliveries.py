@@ -14,7 +14,6 @@ from bridge.core.apps import Rules, Trigger
 from bridge.core.decision import Reason
 from bridge.core.errors import MalformedPayload, Unreachable
 from bridge.core.events import (
-    CHAT_HOST,
     COMMAND_HOST,
     Action,
     Asked,
@@ -564,7 +563,7 @@ async def test_a_persons_cancel_starts_its_flow_and_no_deployment(desk: Desk) ->
 async def test_a_cancel_of_one_deployment_starts_a_flow_for_that_one(desk: Desk) -> None:
     one = deployment(7)
     asked = Asked(Action.CANCEL, "app-web", "slack: Ada", person="U0ADA", deployment=one.id)
-    new = NewDelivery(CHAT_HOST, "slack-1", "cancel", {}, write_command(asked), desk.clock.now)
+    new = NewDelivery(COMMAND_HOST, "cli-1", "cancel", {}, write_command(asked), desk.clock.now)
     seq = (await desk.inbox.keep(new)).seq
     await desk.drain()
 

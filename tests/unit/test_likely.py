@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.core.apps import Source, SourceType
 from bridge.core.refused import WRONG_PATH, Cause, Missed, RefusedWebhooks, causes, missed_by
+from bridge.githosts import HOSTS
 
 NOW, MINUTE, HOUR, DAY = 1_700_000_000.0, 60.0, 3_600.0, 86_400.0
 NAMES = {"github 4711": "my-org/mono", "github 1": "my-org/other", "gitlab 4711": "my-org/mono"}
@@ -29,7 +30,7 @@ OF_ANOTHER = replace(SECRET, repository="1", why="of another", last=NOW)
 
 
 def order(*refused: RefusedWebhooks, missed: Missed = OURS) -> list[str]:
-    return [one.newest.why for one in causes(refused, missed, NAMES, NOW)]
+    return [one.newest.why for one in causes(refused, missed, NAMES, NOW, HOSTS)]
 
 
 def test_what_names_the_repository_comes_before_what_is_newer() -> None:
@@ -62,7 +63,7 @@ def test_each_cause_is_told_once_with_the_newest_of_it_and_how_many_there_were()
         replace(NOISE, why="nothing at /wp-hook 9"),
     )
 
-    assert causes([SECRET, later, *numbers], OURS, NAMES, NOW) == [
+    assert causes([SECRET, later, *numbers], OURS, NAMES, NOW, HOSTS) == [
         Cause(6, later),
         Cause(2, numbers[0]),
     ]
@@ -71,7 +72,7 @@ def test_each_cause_is_told_once_with_the_newest_of_it_and_how_many_there_were()
 def test_refusals_of_others_do_not_count_for_a_cause_that_names_the_repository() -> None:
     others = replace(SECRET, repository="1", count=99, last=NOW)
 
-    assert causes([others, SECRET], OURS, NAMES, NOW) == [Cause(1, SECRET)]
+    assert causes([others, SECRET], OURS, NAMES, NOW, HOSTS) == [Cause(1, SECRET)]
 
 
 def test_an_unknown_repository_may_be_the_one_that_has_never_come_through() -> None:
@@ -101,7 +102,7 @@ def test_an_unknown_repository_may_be_the_one_that_has_never_come_through() -> N
     ],
 )
 def test_what_an_app_misses_follows_from_its_source(source: Source | None, missed: Missed) -> None:
-    assert missed_by(source, NAMES) == missed
+    assert missed_by(source, NAMES, HOSTS) == missed
 
 
 REFUSED = st.builds(
@@ -117,8 +118,8 @@ def test_the_order_in_which_they_are_read_does_not_matter(refused, chance) -> No
     again = list(refused)
     chance.shuffle(again)
 
-    whys = [one.newest.why for one in causes(refused, OURS, NAMES, NOW)]
-    assert [one.newest.why for one in causes(again, OURS, NAMES, NOW)] == whys
+    whys = [one.newest.why for one in causes(refused, OURS, NAMES, NOW, HOSTS)]
+    assert [one.newest.why for one in causes(again, OURS, NAMES, NOW, HOSTS)] == whys
     assert len(set(whys)) == len(whys)
     if any(one.repository == "4711" for one in refused):
         assert whys[0] == SECRET.why

@@ -17,6 +17,7 @@ from bridge.core.refused import (
     network_of,
     refused_webhook,
 )
+from bridge.githosts import HOSTS
 from bridge.pipeline.ingest import RefusalLog
 from tests.fakes.journey import ManualClock
 
@@ -25,7 +26,7 @@ NOW = 1_700_000_000.0
 
 def one(path: str = "/hooks/github", now: float = NOW, peer: str = "192.0.2.7", **headers: str):
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return refused_webhook("unauthorized", "wrong", path, names, peer, now)
+    return refused_webhook(HOSTS, "unauthorized", "wrong", path, names, peer, now)
 
 
 def test_of_very_many_different_ones_in_a_minute_few_are_told_apart() -> None:
@@ -46,7 +47,9 @@ def test_of_very_many_different_ones_in_a_minute_few_are_told_apart() -> None:
 def test_another_cause_is_counted_apart_and_another_number_is_not() -> None:
     counts = RefusedCounts()
     for why in ("no signature", "the body has 27 bytes", "the body has 9 bytes", "no signature"):
-        counts.add(refused_webhook("unauthorized", why, "/hooks/github", {}, "192.0.2.7", NOW))
+        counts.add(
+            refused_webhook(HOSTS, "unauthorized", why, "/hooks/github", {}, "192.0.2.7", NOW)
+        )
 
     found = {each.why: each.count for each in counts.take()}
     assert found == {"no signature": 2, "the body has 9 bytes": 2}
@@ -114,7 +117,7 @@ def test_what_a_stranger_sends_is_short_and_harmless() -> None:
     ],
 )
 def test_only_what_may_be_a_webhook_counts(method, path, headers, wanted) -> None:
-    assert means_a_webhook(method, path, headers) is wanted
+    assert means_a_webhook(method, path, headers, HOSTS) is wanted
 
 
 class Kept:
@@ -138,7 +141,7 @@ class Kept:
 
 async def test_they_are_written_together_and_again_where_the_journal_was_away(caplog) -> None:
     clock, kept = ManualClock(NOW), Kept(away=3)
-    log = RefusalLog(kept, clock, clock.sleep)
+    log = RefusalLog(kept, HOSTS, clock, clock.sleep)
     for _ in range(5):
         log.note("unauthorized", "wrong", "/hooks/github", {}, "192.0.2.7")
     task = asyncio.create_task(log.run())

@@ -4,6 +4,7 @@ import pytest
 
 from bridge.chats.slack.home import DAY, silent
 from bridge.core.apps import App, Source, SourceType
+from bridge.githosts import HOSTS
 from tests.fakes.journey import app
 
 NOW = 1_780_000_000.0
@@ -16,11 +17,13 @@ def of(source: SourceType, id_: str = "app-web", **place: str) -> App:
 def test_a_repository_is_named_once_with_the_newest_push_of_all_its_apps() -> None:
     both = [app("app-web"), app("app-api")]
 
-    assert silent(both, {}, NOW) == ["No push of my-org/mono has ever come: is its webhook set?"]
+    assert silent(both, {}, NOW, HOSTS) == [
+        "No push of my-org/mono has ever come: is its webhook set?"
+    ]
     long = {"app-web": NOW - 99 * DAY, "app-api": NOW - 40 * DAY}
-    assert silent(both, long, NOW) == ["No push of my-org/mono has come for 40 days."]
-    assert silent(both, long | {"app-web": NOW - DAY}, NOW) == []
-    assert silent(both, {"app-api": NOW - DAY}, NOW) == []
+    assert silent(both, long, NOW, HOSTS) == ["No push of my-org/mono has come for 40 days."]
+    assert silent(both, long | {"app-web": NOW - DAY}, NOW, HOSTS) == []
+    assert silent(both, {"app-api": NOW - DAY}, NOW, HOSTS) == []
 
 
 @pytest.mark.parametrize(
@@ -33,10 +36,10 @@ def test_a_repository_is_named_once_with_the_newest_push_of_all_its_apps() -> No
     ],
 )
 def test_where_no_push_can_come_nothing_is_missed(quiet: App) -> None:
-    assert silent([quiet], {}, NOW) == []
+    assert silent([quiet], {}, NOW, HOSTS) == []
 
 
 def test_any_address_may_be_hooked() -> None:
-    (said,) = silent([of(SourceType.GIT, url="git.example.com/o/r")], {}, NOW)
+    (said,) = silent([of(SourceType.GIT, url="git.example.com/o/r")], {}, NOW, HOSTS)
 
     assert said.startswith("No push of git.example.com/o/r has ever come")

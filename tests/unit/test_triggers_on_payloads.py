@@ -106,7 +106,7 @@ class Sent:
 
     def parsed(self) -> RefPushed | PullRequestOpened | Ignored:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return HOSTS[self.host](["none"]).parse(self.event, headers, self.body)  # type: ignore[return-value]
+        return HOSTS[self.host].reader().parse(self.event, headers, self.body)  # type: ignore[return-value]
 
 
 def everything() -> list[Sent]:
@@ -260,7 +260,7 @@ def test_a_recorded_push_means_what_its_facts_say(sent: Sent) -> None:
 
     assert str(pushed.ref) == facts["ref"]
     assert pushed.created is sent.is_new
-    assert (pushed.deleted, pushed.forced) == (facts["deleted"], facts.get("forced", False))
+    assert (pushed.deleted, bool(pushed.forced)) == (facts["deleted"], facts.get("forced", False))
     assert pushed.repository.name == sent.repository
     assert (pushed.commit is None) is facts["deleted"]
     if sent.host == "github":

@@ -9,10 +9,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
+from bridge.githosts import HOSTS
 from bridge.githosts.github.service import Github, github_api
 from bridge.githosts.gitlab.service import Gitlab, gitlab_api
 from bridge.githosts.http import Answer, Request
 from bridge.githosts.pool import Bounds
+from bridge.ports.githosts import GitHost
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost, FakeRepository
@@ -21,6 +23,12 @@ from tests.oracles.host_contracts import against_the_contract, operation
 
 NAME = "my-org/mono"
 QUICK = Bounds(size=2, deadline=1.5, wait=1.5, silence=1.0)
+
+
+def webhooks_of(host: str, secret: str) -> GitHost:
+    """What checks the webhooks of a host that carry this secret."""
+    provider = HOSTS[host]
+    return provider.webhooks(provider.settings()(**{provider.secrets[0].setting: [secret]}))
 
 
 @pytest.fixture(scope="session")

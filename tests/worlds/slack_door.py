@@ -99,7 +99,7 @@ async def open_door(
     logs = BuildLogs({}, journal)
     parts = Slack(
         Wiring(BOT_TOKEN, f"{slack.url}/api/", SECRET, team=team),
-        commands=ChatCommands(inbox, journal, known, access, logs, time.time),
+        commands=ChatCommands("slack", inbox, journal, known, access, logs, time.time),
         access=access,
         journal=journal,
         inbox=inbox,
@@ -113,7 +113,7 @@ async def open_door(
         await parts.learn()
     assert parts.door is not None
     ingest = Ingest({}, inbox, time.time)
-    app = routes(ingest, (), BodyLimits(), {}, chats={"slack": parts.door})
+    app = routes(ingest, {}, BodyLimits(), {}, chats={"slack": parts.door}, hears=False)
     server = WebServer(app, "127.0.0.1", 0)
     await server.start()
     try:

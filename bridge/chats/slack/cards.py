@@ -194,7 +194,7 @@ def render_line(
         app, links, around: for the links.
     """
     if change.state in LOUD:
-        links = links or Links(None, None)
+        links = links or Links()
         commit = commit_of(deployment.commit, app, links)
         told = _loud(deployment, change, commit, log_tail, author_id)
         return Line(_to_act_on(told, deployment, app, links, around), broadcast=True)

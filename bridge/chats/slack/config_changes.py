@@ -16,12 +16,12 @@ from bridge.chats.slack.cards import Channels, lane_of
 from bridge.chats.slack.commands import later
 from bridge.chats.slack.config_views import change_note, outcome_view, told, was_made
 from bridge.chats.slack.outgoing import Outgoing, outgoing
-from bridge.chats.slack.parts import Parts, one_time, place_of
+from bridge.chats.slack.parts import CHAT, Parts, one_time, place_of
 from bridge.core.access import Person, Right, granting, missing
 from bridge.core.apps import App
 from bridge.core.chat.replies import Denied
 from bridge.core.errors import BridgeError, Refused, Unreachable
-from bridge.core.events import CHAT_HOST, CONFIGURING, Action, Asked, write_command
+from bridge.core.events import CONFIGURING, Action, Asked, write_command
 from bridge.ports.chats import Place
 from bridge.ports.feedback import Occasion, Remember, Story, Turn
 from bridge.ports.inbox import NewDelivery
@@ -73,7 +73,7 @@ async def ask(
     asked = Asked(
         action,
         app.id,
-        f"{CHAT_HOST}: {person.called}",
+        f"{CHAT}: {person.called}",
         person=person.id,
         channel=place.channel,
         thread=place.thread,
@@ -83,7 +83,7 @@ async def ask(
     )
     id_ = one_time("configure", *which)
     body = write_command(asked)
-    kept = await parts.inbox.keep(NewDelivery(CHAT_HOST, id_, action, {}, body, parts.clock()))
+    kept = await parts.inbox.keep(NewDelivery(CHAT, id_, action, {}, body, parts.clock()))
     return not kept.duplicate
 
 

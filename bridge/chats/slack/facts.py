@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from bridge.chats.slack.mrkdwn import NOTHING, clean, code, escape, link, moment, prose
@@ -13,6 +13,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import redact
 from bridge.core.refs import normalise_url
 from bridge.ports.feedback import Story
+from bridge.ports.githosts import Pages
 from bridge.ports.outcomes import Memory
 
 ICONS = {
@@ -61,8 +62,6 @@ NOTE = 500
 LONGEST_ADDRESS = 400
 
 _SHA = re.compile(r"[0-9a-f]{7,64}").fullmatch
-_GITHUB, _GITLAB = "/", "/-/"
-"""What stands between a repository's page and the pages about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,53 +69,51 @@ class Links:
     """Where people look at repositories; a link is never taken from a payload.
 
     Attributes:
-        github, gitlab: the hosts' web addresses; None: no links to them.
+        hosts: the web address of each Git host, by its key, and its pages of repositories.
     """
 
-    github: str | None = "https://github.com"
-    gitlab: str | None = "https://gitlab.com"
+    hosts: Mapping[str, tuple[str, Pages]] = field(default_factory=dict)
 
     def commit(self, app: App | None, sha: str | None) -> str | None:
         """The page of a commit of an app's repository; None where it is not known for sure."""
         home = self._repository(app)
         if home is None or sha is None or not _SHA(sha):
             return None
-        page, between = home
-        return f"{page}{between}commit/{sha}" if len(page) < LONGEST_ADDRESS else None
+        page, pages = home
+        return page + pages.commit.format(sha=sha) if len(page) < LONGEST_ADDRESS else None
 
     def compare(self, app: App | None, old: str | None, new: str | None) -> str | None:
         """The page of what differs between two commits; None where it is not known, or nothing."""
         home = self._repository(app)
         if home is None or old is None or new is None or not (_SHA(old) and _SHA(new)):
             return None
-        page, between = home
-        return None if same_commit(old, new) else f"{page}{between}compare/{old}...{new}"
+        page, pages = home
+        return None if same_commit(old, new) else page + pages.compare.format(old=old, new=new)
 
     def pull_request(self, app: App | None, number: int) -> tuple[str, str] | None:
         """The page of a pull request, and the sign before its number, as its host writes it."""
         home = self._repository(app)
         if home is None:
             return None
-        page, between = home
-        kind, sign = ("merge_requests", "!") if between == _GITLAB else ("pull", "#")
-        return f"{page}{between}{kind}/{number}", sign
+        page, pages = home
+        return page + pages.pull_request.format(number=number), pages.sign
 
-    def _repository(self, app: App | None) -> tuple[str, str] | None:
+    def _repository(self, app: App | None) -> tuple[str, Pages] | None:
         source = app.source if app else None
         if source is None:
             return None
         if source.type is SourceType.GIT:
             return self._by_address(source.url or "")
-        host = {SourceType.GITHUB: self.github, SourceType.GITLAB: self.gitlab}.get(source.type)
-        if host is None or not source.repository:
+        home = self.hosts.get(source.type.value)
+        if home is None or not source.repository:
             return None
-        between = _GITHUB if source.type is SourceType.GITHUB else _GITLAB
-        return f"{host.rstrip('/')}/{quote(source.repository)}", between
+        url, pages = home
+        return f"{url.rstrip('/')}/{quote(source.repository)}", pages
 
-    def _by_address(self, url: str) -> tuple[str, str] | None:
-        for host, between in ((self.github, _GITHUB), (self.gitlab, _GITLAB)):
-            if host and url.startswith(prefix := normalise_url(host) + "/"):
-                return f"{host.rstrip('/')}/{quote(url.removeprefix(prefix))}", between
+    def _by_address(self, address: str) -> tuple[str, Pages] | None:
+        for url, pages in self.hosts.values():
+            if address.startswith(prefix := normalise_url(url) + "/"):
+                return f"{url.rstrip('/')}/{quote(address.removeprefix(prefix))}", pages
         return None
 
 
@@ -265,7 +262,7 @@ MOST_PULLS = 3
 """Pull requests that are linked to; a commit seldom belongs to more than one."""
 
 _ADDRESS = re.compile(r"https?://[^\s<>|]+").fullmatch
-_COMMENT = re.compile(r"(?:github|gitlab)\.comment \S+ (\d+)").fullmatch
+_COMMENT = re.compile(r"[^.\s]+\.comment \S+ (\d+)").fullmatch
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ drawing. After some minutes without a look it is forgotten, so nobody's empty ro
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -241,20 +241,23 @@ DAY = 86_400.0
 QUIET = 30 * DAY
 """Seconds without a push after which it is worth a look whether the webhook still works."""
 
-_HOOKED = {SourceType.GITHUB, SourceType.GITLAB, SourceType.GIT}
 
-
-def silent(apps: Iterable[App], last: Mapping[str, float], now: float) -> list[str]:
+def silent(
+    apps: Iterable[App], last: Mapping[str, float], now: float, hosts: Container[str]
+) -> list[str]:
     """What to say of repositories that no push has come from for long, or never.
 
     Args:
         last: when the last push of an app's repository came, by the app's id.
+        hosts: the Git hosts whose webhooks the bridge takes.
     """
     newest: dict[str, float | None] = {}
     for app in apps:
         source = app.source
         name = (source.repository or source.url) if source else None
-        if source is None or name is None or source.type not in _HOOKED:
+        if source is None or name is None:
+            continue
+        if source.type is not SourceType.GIT and source.type.value not in hosts:
             continue
         if name.startswith("file:"):  # a folder of this machine, which has no host
             continue
@@ -358,7 +361,7 @@ class Silence:
         if now - self._read_at >= self.FRESH:
             self._last = await self._parts.journal.last_pushes()
             self._read_at = now
-        return silent(apps, self._last, now)
+        return silent(apps, self._last, now, self._parts.links.hosts)
 
 
 def _ids(parts: Parts, person: Person, right: Right) -> set[str]:

@@ -20,9 +20,6 @@ MORE_SCOPES = {
 }
 """What more can be granted, by what it is for; see docs/slack.md."""
 
-LONGEST_NAME = 35
-"""Characters of an app's name that Slack takes."""
-
 PATH = "/slack/events"
 
 _SAYS = {

@@ -17,13 +17,13 @@ from bridge.chats.slack.parts import Background, Clicks, Parts, Permits, Workspa
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError
 from bridge.ports.chats import Commands, Desk
-from bridge.ports.clock import Clock
-from bridge.ports.feedback import Limit, Shows, Turn
+from bridge.ports.clock import Clock, Limit
+from bridge.ports.feedback import Planner, Shows, Turn
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,10 @@ class Slack:
         tail: Tells,
         email_of: Tells,
         clock: Clock,
+        planners: "Sequence[Planner]" = (),
     ) -> None:
         """Take the parts; nothing is sent."""
+        self.planners = planners
         client = SlackClient(wiring.bot_token, wiring.api_url)
         people = People(client, access, ttl=wiring.people_every)
         self.parts = Parts(
@@ -101,6 +103,11 @@ class Slack:
             CHANGED: ChangeNotes(client, turn),
             HOME: homes,
         }
+
+    @property
+    def hears(self) -> bool:
+        """Whether people are heard, by HTTP or by Socket Mode."""
+        return self.door is not None or self.socket is not None
 
     async def run(self) -> None:
         """Find out who we are; then serve Socket Mode, if it is set."""

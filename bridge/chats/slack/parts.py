@@ -14,11 +14,13 @@ from bridge.chats.slack.outgoing import Outgoing
 from bridge.core.access import Access, Person, Right, missing
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.core.events import CHAT_HOST
 from bridge.ports.chats import Commands, Desk, Place
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Delivery, Inbox
 from bridge.ports.journal import Journal
+
+CHAT = "slack"
+"""The `host` of deliveries that come from here."""
 
 DOUBLE_CLICK = 10.0
 """Seconds in which the same person's clicks on the same button of a message are one."""
@@ -28,7 +30,7 @@ MOST_CLICKS = 1000
 
 def one_time(*what: object) -> str:
     """Return the id of a delivery for something that happens once."""
-    return f"{CHAT_HOST}-{hashlib.sha256(repr(what).encode()).hexdigest()[:24]}"
+    return f"{CHAT}-{hashlib.sha256(repr(what).encode()).hexdigest()[:24]}"
 
 
 class Clicks:
@@ -57,7 +59,7 @@ class Clicks:
         window = int(at // DOUBLE_CLICK)
         id_ = one_time("click", *key, window)
         self._remember(key, at, id_)
-        before = await self._inbox.find(CHAT_HOST, one_time("click", *key, window - 1))
+        before = await self._inbox.find(CHAT, one_time("click", *key, window - 1))
         if before is not None and self._since(before, at) < DOUBLE_CLICK:
             self._remember(key, at, before.id)
             return before.id

@@ -277,9 +277,6 @@ EVENTS = ("push", "pull_request")
 """All that the bridge reads; pull requests for those that are opened after their pushes. `create`
 would tell of each tag a second time."""
 
-LONGEST_NAME = 34
-"""Characters of an App's name that GitHub takes."""
-
 
 def github_manifest(url: str, name: str = "dokploy-bridge") -> dict[str, Any]:
     """The manifest of an App for a bridge at `url`, with the least permissions."""

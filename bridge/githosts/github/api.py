@@ -128,6 +128,10 @@ class GithubApi:
     def __init__(self, access: GithubAccess) -> None:
         self._access = access
 
+    def key(self, repository: Repository) -> str:
+        """Return its name: the API knows nothing else."""
+        return repository.name
+
     async def repository(self, name: str) -> Repository:
         found = read(_WHOLE, "", await self._access.ask(name, "GET", ""), SERVICE, reads=True)
         return Repository(

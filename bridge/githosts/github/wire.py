@@ -101,7 +101,8 @@ class GithubWire:
         status, answered, text = self._github.requester.requestJson(
             request.method, path, dict(request.query), headers, body
         )
-        return Answer(status, answered, _loaded(text, status))
+        needs = answered.get("x-accepted-github-permissions") or ""
+        return Answer(status, answered, _loaded(text, status), needs)
 
 
 def _loaded(text: str, status: int) -> object:

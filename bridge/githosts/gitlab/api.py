@@ -77,6 +77,10 @@ class GitlabApi:
     def __init__(self, access: GitlabAccess) -> None:
         self._access = access
 
+    def key(self, repository: Repository) -> str:
+        """Return its number, which survives renames."""
+        return repository.id
+
     async def repository(self, name: str) -> Repository:
         found = read(_WHOLE, "", await self._access.ask(name, "GET", ""), SERVICE, reads=True)
         return Repository(

@@ -125,7 +125,7 @@ class GitLab:
         """Read the headers; a token is checked here already, see `GitHost.open`."""
         proof: tuple[str, ...] = ()
         if self._keys:
-            proof = webhook.proof_of(headers, now, self._tolerance)
+            proof = webhook.proof_of(headers, now, self._tolerance, since="GitLab 19.0")
         else:
             self._check_token(headers)
         return self._envelope(headers, proof)
@@ -141,6 +141,7 @@ class GitLab:
             event=required(headers, "X-Gitlab-Event"),
             proof=proof,
             headers={"x-gitlab-event-uuid": uuid} if uuid else {},
+            event_id=uuid,
         )
 
     def verify(self, envelope: Envelope, body: Body) -> None:
@@ -190,6 +191,7 @@ def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
         commit=_commit(push, ref),
         created=nothing(push.before) and not nothing(push.after),
         deleted=nothing(push.after),
+        forced=None,  # GitLab does not say
         paths=paths,
         paths_note=note,
         options=tuple(_options(push.push_options))[:MOST_OPTIONS],

@@ -10,18 +10,17 @@ from slack_sdk.models.views import View
 from bridge.chats.slack import answers, home, names, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.cards import render_card, render_line
-from bridge.chats.slack.facts import Links
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.outcomes import Explained
 from tests.oracles.slack_rules import faults
-from tests.scenes.slack import HOSTILE
+from tests.scenes.slack import HOSTILE, links_to
 
 GENTLY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-LINKS = Links("https://git.example/", "https://gitlab.example")
+LINKS = links_to("https://git.example/", "https://gitlab.example")
 LONG = st.builds(lambda text, times: text * times, st.text(max_size=30), st.integers(1, 400))
 WORDS = st.text(max_size=40) | LONG | st.sampled_from([HOSTILE, "", " ", "\u200b", "🚀" * 900])
 SHAS = st.none() | st.from_regex(r"[0-9a-f]{40}", fullmatch=True) | WORDS

@@ -8,11 +8,11 @@ import pytest
 from bridge.chats.slack import names
 from bridge.chats.slack.answers import help_about
 from bridge.chats.slack.api import SlackClient
-from bridge.chats.slack.facts import Links
 from bridge.chats.slack.home import render_home
 from bridge.chats.slack.pickers import picker
 from bridge.core.errors import Refused
 from tests.oracles.prism import mock
+from tests.scenes.slack import LINKS
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ CALLS: dict[str, Callable[[SlackClient], Awaitable[dict[str, Any]]]] = {
     "a dialog above": lambda slack: slack.call("views.push", trigger_id="1.2.x", view=VIEW),
     "another dialog": lambda slack: slack.call("views.update", view_id="V1", view=VIEW),
     "a home": lambda slack: slack.call(
-        "views.publish", user_id="U1", view=render_home([], [], links=Links())
+        "views.publish", user_id="U1", view=render_home([], [], links=LINKS)
     ),
     "a person": lambda slack: slack.read("users.info", user="U1"),
     "an address": lambda slack: slack.read("users.lookupByEmail", email="ada@example.com"),

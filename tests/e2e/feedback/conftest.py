@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.githosts import HOSTS
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost, FakeRepository
@@ -60,7 +61,8 @@ async def world(
 ) -> AsyncIterator[World]:
     """A bridge that writes there as fast as it can, and soon looks again for pull requests."""
     monkeypatch.setattr("bridge.githosts.subscriptions.LOOKS_AGAIN", (0.05, 0.05))
-    monkeypatch.setattr("bridge.app.hosts.WRITES_TO", {"github": (), "gitlab": ()})
+    for host, provider in HOSTS.items():
+        monkeypatch.setitem(HOSTS, host, replace(provider, limits=()))
     said = {f"BRIDGE_{fake.name.upper()}_FEEDBACK": uses} if uses else {}
     settings = fake.settings | QUICKLY | said | further
     async with running_world(tmp_path / "bridge", **settings) as running:

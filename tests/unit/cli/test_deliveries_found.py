@@ -13,6 +13,7 @@ from bridge.core.apps import unused
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
 from bridge.core.refused import refused_webhook
+from bridge.githosts import HOSTS
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, NewDelivery
 from bridge.ports.outcomes import Outcome, PushSeen
 from tests.unit.cli.conftest import GUID, RECEIVED, SHA, Cli, push
@@ -134,7 +135,9 @@ def test_a_repository_that_never_pushed_is_said_with_what_was_refused(busy: Cli)
 
 def refusal(**others: Any) -> Any:
     headers = {"X-GitHub-Event": "push"}
-    one = refused_webhook("wrong_path", "nothing", "/webhook", headers, "192.0.2.7", time.time())
+    one = refused_webhook(
+        HOSTS, "wrong_path", "nothing", "/webhook", headers, "192.0.2.7", time.time()
+    )
     return replace(one, **{"count": 3} | others)
 
 

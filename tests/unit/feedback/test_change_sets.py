@@ -347,12 +347,12 @@ def decided(reason: Reason) -> Decision:
     return Decision("app-web", "shop/web", reason, "")
 
 
-def test_gitlab_s_lists_may_hide_what_a_forced_push_took_back() -> None:
+def test_lists_may_hide_what_a_push_took_back_that_may_have_been_forced() -> None:
     pushed = push(paths=("docs/a.md",))
-    on_gitlab = replace(pushed, repository=replace(pushed.repository, host="gitlab"))
+    untold = replace(pushed, forced=None)
 
     assert question(pushed, decided(Reason.NO_PATH_HIT), None) is None
-    asked = question(on_gitlab, decided(Reason.NO_PATH_HIT), None)
+    asked = question(untold, decided(Reason.NO_PATH_HIT), None)
     assert asked is not None
     assert (asked.bases, asked.firm) == (((BEFORE,),), False)
 

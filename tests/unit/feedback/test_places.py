@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -145,10 +146,10 @@ def test_each_owner_of_an_app_s_installation_has_a_lane_of_its_own() -> None:
     assert lanes == {"github their-org"}
 
 
-def test_gitlab_s_projects_go_by_number() -> None:
+def test_repositories_go_by_what_their_host_finds_them_by() -> None:
     pushed = push(repository=Repository("gitlab", "42", "group/sub/x"))
 
-    found = Plans("gitlab", ALL)(occasion(pushed, HIT))
+    found = Plans("gitlab", ALL, key=attrgetter("id"))(occasion(pushed, HIT))
 
     assert {one.place["repository"] for one in found} == {"42"}
 

@@ -8,7 +8,8 @@ import pytest
 
 from bridge.core.errors import TooEarly
 from bridge.pipeline.rate_limit import Turns
-from bridge.ports.feedback import Limit, next_turn, rank_favoured
+from bridge.ports.clock import Limit
+from bridge.ports.feedback import next_turn, rank_favoured
 from tests.fakes.journey import ManualClock
 from tests.worlds.feedback_stage import Stage, card
 

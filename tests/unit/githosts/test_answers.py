@@ -18,10 +18,10 @@ WRITE = Request("github", "POST", "/repos/o/r/statuses/1", "ghp_secret")
 
 
 def error_of(
-    status: int, body: Any = None, request: Request = READ, **headers: str
+    status: int, body: Any = None, request: Request = READ, *, needs: str = "", **headers: str
 ) -> BridgeError | None:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return error_in(request, Answer(status, named, body), NOW, "set another token")
+    return error_in(request, Answer(status, named, body, needs), NOW, "set another token")
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 304])
@@ -94,7 +94,7 @@ def test_a_clock_that_is_wrong_here_makes_no_wrong_pause() -> None:
 
 def test_a_refusal_names_the_permission_that_is_missing() -> None:
     said = {"message": "Resource not accessible by integration"}
-    error = error_of(403, said, x_accepted_github_permissions="deployments=write")
+    error = error_of(403, said, needs="deployments=write")
 
     assert str(error) == (
         "github: Resource not accessible by integration (it needs deployments=write)"

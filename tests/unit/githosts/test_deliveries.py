@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 from bridge.core.errors import BadSignature
 from bridge.githosts import HOSTS
 from bridge.githosts.gitlab.webhooks import GitLab
+from tests.worlds.hosts import webhooks_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 SECRET = "It's a Secret to Everybody"
@@ -32,7 +33,7 @@ def load(name):
 def host_of(name):
     if name == "gitlab/push__signed":
         return GitLab([], [SIGNING_TOKEN])
-    return HOSTS[name.partition("/")[0]]([SECRET])
+    return webhooks_of(name.partition("/")[0], SECRET)
 
 
 def read(name):
@@ -72,7 +73,7 @@ def test_a_changed_body_is_refused(name):
 @pytest.mark.parametrize("name", names())
 def test_another_secret_is_refused(name):
     headers, body = load(name)
-    host = HOSTS[name.partition("/")[0]](["another secret"])
+    host = webhooks_of(name.partition("/")[0], "another secret")
     if name == "gitlab/push__signed":
         host = GitLab([], ["whsec_" + "A" * 32])
 

@@ -6,12 +6,12 @@ import pytest
 
 from bridge.chats.slack.board import Board
 from bridge.chats.slack.cards import card
-from bridge.chats.slack.facts import Links
 from bridge.core.errors import Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.feedback import Story
 from tests.fakes.journey import deployment
+from tests.scenes.slack import LINKS
 
 W, A, R, D, F = State.WAITING, State.ASKED, State.RUNNING, State.DONE, State.FAILED
 
@@ -63,7 +63,7 @@ class Stage:
             self.client,  # type: ignore[arg-type]
             Grace(),  # type: ignore[arg-type]
             self._turn,
-            Links(),
+            LINKS,
             tail=self._tail,
             email_of=self._email_of,
         )

@@ -9,12 +9,12 @@ from bridge.chats.slack import names
 from bridge.chats.slack.answers import status_of
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import render_card
-from bridge.chats.slack.facts import Around, Links, around_of
+from bridge.chats.slack.facts import Around, around_of
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.events import Action
 from bridge.core.lifecycle import State
 from bridge.ports.feedback import Story
-from tests.scenes.slack import LINKS, NOON, OTHER, PUSHED, SEEN, WEB, deployment
+from tests.scenes.slack import LINKS, NOON, OTHER, PUSHED, SEEN, WEB, deployment, links_to
 
 
 def buttons(card: Message) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def test_a_superseded_card_leads_to_the_newer_one() -> None:
 def test_a_commit_links_only_to_hosts_that_are_configured(
     source: Source | None, address: str | None
 ) -> None:
-    links = Links("https://ghe.example/", "https://gl.example/x")
+    links = links_to("https://ghe.example/", "https://gl.example/x")
     app = App("id", "web", "shop", source=source)
 
     text = words(render_card(deployment(), app, links=links))

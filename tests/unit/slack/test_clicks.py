@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from bridge.chats.slack.parts import Clicks, one_time
-from bridge.core.events import CHAT_HOST
+from bridge.chats.slack.parts import CHAT, Clicks, one_time
 from bridge.ports.inbox import Delivery, DeliveryState
 
 
@@ -77,5 +76,5 @@ async def test_a_click_without_a_time_has_ours() -> None:
 
 
 def test_ids_are_short_and_of_their_host() -> None:
-    assert one_time("a", 1).startswith(f"{CHAT_HOST}-")
+    assert one_time("a", 1).startswith(f"{CHAT}-")
     assert one_time("a", 1) != one_time("a", 2)

@@ -1,0 +1,110 @@
+"""Slack's record: what the rest of the bridge needs to know of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bridge.ports.providers import (
+    BY_HTTP,
+    ChannelBook,
+    ChannelsOf,
+    ChatManifest,
+    ChatProvider,
+)
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from bridge.chats.slack.opening import Slack as RunningSlack
+    from bridge.chats.slack.settings import Slack
+    from bridge.ports.chats import ChatParts
+    from bridge.ports.outcomes import Audited, Target
+
+
+def _settings() -> "type[Slack]":
+    from bridge.chats.slack.settings import Slack
+
+    return Slack
+
+
+def _heard_by(settings: "Slack") -> tuple[str, ...]:
+    ways = ((BY_HTTP, settings.signing_secret), ("Socket Mode", settings.app_token))
+    return tuple(way for way, secret in ways if secret is not None)
+
+
+def _channels(settings: "Slack", book: ChannelBook) -> ChannelsOf:
+    from bridge.chats.slack.cards import Channels
+
+    return Channels(book, settings.channel).of
+
+
+def _open(settings: "Slack", parts: "ChatParts") -> "RunningSlack":
+    from bridge.chats.slack.cards import Cards, Channels
+    from bridge.chats.slack.config_changes import ChangePlans
+    from bridge.chats.slack.facts import Links
+    from bridge.chats.slack.opening import LIMITS, Wiring
+    from bridge.chats.slack.opening import Slack as RunningSlack
+
+    channels = Channels(parts.book, settings.channel)
+    return RunningSlack(
+        Wiring(
+            _shown(settings.bot_token),
+            settings.api_url,
+            _shown(settings.signing_secret) if parts.hears else "",
+            _shown(settings.app_token) if parts.hears else "",
+            settings.team_id,
+            settings.people_every,
+            Links(parts.pages),
+        ),
+        commands=parts.commands,
+        access=parts.access,
+        journal=parts.journal,
+        inbox=parts.inbox,
+        desk=parts.desk,
+        turn=parts.within(LIMITS),
+        tail=parts.tail,
+        email_of=parts.email_of,
+        clock=parts.clock,
+        planners=(Cards(channels), ChangePlans(channels)),
+    )
+
+
+def _shown(secret: "SecretStr | None") -> str:
+    return secret.get_secret_value() if secret else ""
+
+
+def _tells(settings: "Slack", book: ChannelBook, note: "Audited") -> "Sequence[Target]":
+    from bridge.chats.slack.cards import Channels
+    from bridge.chats.slack.config_changes import ChangePlans
+
+    return ChangePlans(Channels(book, settings.channel)).of_note(note)
+
+
+def _manifest(url: str | None, more: Sequence[str], name: str) -> Mapping[str, Any]:
+    from bridge.chats.slack.manifest import slack_manifest
+
+    made: Mapping[str, Any] = slack_manifest(url, more, name)
+    return made
+
+
+SLACK = ChatProvider(
+    key="slack",
+    title="Slack",
+    settings=_settings,
+    credential="bot_token",
+    token_begins=("xoxb-", "xoxp-", "xapp-"),
+    heard_by=_heard_by,
+    to_be_heard="BRIDGE_SLACK_SIGNING_SECRET (HTTP) or BRIDGE_SLACK_APP_TOKEN (Socket Mode)",
+    cards_only="set a signing secret or an app token to hear commands",
+    channels=_channels,
+    open=_open,
+    tells=_tells,
+    manifest=ChatManifest(
+        name="Bridge",
+        longest_name=35,
+        without_url=("socket", "Socket Mode"),
+        more=("any-channel", "emails", "groups", "history"),
+        paste_at="https://api.slack.com/apps",
+        paste_as="Create New App, From a manifest",
+        make=_manifest,
+    ),
+)

@@ -1,0 +1,63 @@
+"""The settings of Slack."""
+
+import re
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+
+from bridge.ports.settings import Address, Credential, Secret, Section
+
+SECRETS = {
+    "bot_token": ("xoxb-", "the Bot User OAuth Token (xoxb-…, OAuth & Permissions)"),
+    "app_token": ("xapp-", "the App-Level Token (xapp-…, Basic Information)"),
+    "signing_secret": ("", "the Signing Secret (Basic Information)"),
+}
+"""How Slack's secrets begin, by their setting, and what and where they are in Slack."""
+
+
+class Slack(Section):
+    """The team's chat, by HTTP (a signing secret) or by Socket Mode (an app token)."""
+
+    bot_token: Credential | None = Field(None, description="xoxb-…; without it there is no chat")
+    signing_secret: Secret | None = Field(
+        None, description="for HTTP: what Slack signs its requests with"
+    )
+    app_token: Credential | None = Field(
+        None, description="xapp-…, for Socket Mode: no public address is needed then"
+    )
+    team_id: str = Field("", description="the workspace (T…) that is served; else the token's")
+    channel: str = Field("", description="where cards of apps go for which no rule names channels")
+    api_url: Address = Field("https://slack.com/api/", description="base of its API")
+    people_every: float = Field(
+        300.0, gt=0, description="seconds until a person's groups and email are asked for again"
+    )
+
+    @field_validator("team_id")
+    @classmethod
+    def _is_a_team(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[TE][A-Z0-9]+", value):
+            raise ValueError("it must be a workspace's id, which looks like T024BE7LD")
+        return value
+
+    @field_validator("channel")
+    @classmethod
+    def _is_one_channel(cls, value: str) -> str:
+        if re.search(r"[\s,]", value):
+            raise ValueError("it must be one channel, e.g. C024BE91L or #deploys")
+        return value
+
+    @field_validator(*SECRETS)
+    @classmethod
+    def _belongs_here(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """Refuse a token in the place of another; of a kind that is not known anything is taken."""
+        here = info.field_name or ""
+        if here == "bot_token" and value and value.get_secret_value().startswith("xoxp-"):
+            raise ValueError(
+                f"it begins with xoxp-, so it is a person's token; here belongs {SECRETS[here][1]}"
+            )
+        for setting, (begin, what) in SECRETS.items():
+            if value and begin and setting != here and value.get_secret_value().startswith(begin):
+                raise ValueError(
+                    f"it begins with {begin}, so it is {what}; that is BRIDGE_SLACK_"
+                    f"{setting.upper()}, and here belongs {SECRETS[here][1]}"
+                )
+        return value

@@ -1,0 +1,150 @@
+"""GitHub's record: what the rest of the bridge needs to know of github.com and GHES."""
+
+from collections.abc import Mapping
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from bridge.ports.clock import Limit
+from bridge.ports.githosts import GitHost, HostApi
+from bridge.ports.providers import AppManifest, Provider, WebhookSecrets
+
+if TYPE_CHECKING:
+    from bridge.githosts.github.settings import Github
+
+_EVENTS = frozenset(
+    {
+        *("push", "create", "delete", "ping", "pull_request", "release", "issue_comment"),
+        *("status", "check_run", "check_suite", "workflow_run", "deployment", "deployment_status"),
+    }
+)
+
+_OF_PULL_REQUESTS = {
+    "review": "pull_request_review",
+    "comment": "pull_request_review_comment",
+    "thread": "pull_request_review_thread",
+}
+"""Events about a part of a pull request, by the field that the part is in."""
+
+
+def _screen(headers: Mapping[str, str]) -> None:
+    from bridge.githosts.github.webhooks import refuse_imitations
+
+    refuse_imitations(headers)
+
+
+def _repository_id(headers: Mapping[str, str]) -> str:
+    if headers.get("X-GitHub-Hook-Installation-Target-Type") != "repository":
+        return ""
+    return headers.get("X-GitHub-Hook-Installation-Target-ID", "")
+
+
+def _likeness(body: Mapping[str, Any]) -> int:
+    repository = body.get("repository")
+    known = isinstance(repository, dict) and ("full_name" in repository or "owner" in repository)
+    return int(known or "zen" in body)
+
+
+def _event_of(body: Mapping[str, Any]) -> str | None:
+    if "ref" in body and "before" in body and "after" in body:
+        return "cache_sync" if "cache_location" in body else "push"
+    if "ref" in body and "ref_type" in body:
+        return "create" if "master_branch" in body else "delete"
+    if isinstance(body.get("pull_request"), dict):
+        parts = (event for part, event in _OF_PULL_REQUESTS.items() if part in body)
+        return next(parts, "pull_request")
+    return "ping" if "zen" in body else None
+
+
+def _settings() -> "type[Github]":
+    from bridge.githosts.github.settings import Github
+
+    return Github
+
+
+def _webhooks(settings: "Github") -> GitHost:
+    from bridge.githosts.github.webhooks import GitHub
+
+    return GitHub([one.get_secret_value() for one in settings.webhook_secrets])
+
+
+def _reader() -> GitHost:
+    from bridge.githosts.github.webhooks import GitHub
+
+    return GitHub([token_hex(32)])
+
+
+def _api(settings: "Github") -> HostApi | None:
+    from bridge.githosts.github.service import github_api
+
+    return github_api(
+        token=settings.token,
+        app_id=settings.app_id,
+        private_key=settings.private_key,
+        api_url=settings.api_url,
+        ca=settings.ca,
+    )
+
+
+def _own_limits(settings: "Github") -> bool:
+    """Return whether it is asked as an App, whose every installation has limits of its own."""
+    return settings.app_id is not None
+
+
+def web_of(api_url: str) -> str:
+    """Return where people look at a GitHub whose API has that address."""
+    parts = urlsplit(api_url)
+    host = parts.netloc
+    if host == "api.github.com" or host.endswith(".ghe.com"):
+        host = host.removeprefix("api.")
+    return f"{parts.scheme}://{host}"
+
+
+def _web_url(settings: "Github") -> str:
+    return settings.web_url or web_of(settings.api_url)
+
+
+def _homes(settings: "Github") -> tuple[str, ...]:
+    return (web_of(settings.api_url),)
+
+
+def _manifest(url: str, name: str) -> Mapping[str, Any]:
+    from bridge.githosts.github.access import github_manifest
+
+    return github_manifest(url, name)
+
+
+def _link(manifest: Mapping[str, Any], server: str, org: str | None) -> str:
+    from bridge.githosts.github.access import registration_link
+
+    return registration_link(manifest, server=server, org=org)
+
+
+GITHUB = Provider(
+    key="github",
+    title="GitHub",
+    event_header="X-GitHub-Event",
+    repository_id=_repository_id,
+    settings=_settings,
+    secrets=(WebhookSecrets("webhook_secrets"),),
+    token_begins=("ghp_", "gho_", "ghs_", "github_pat_"),
+    webhook_note="as application/json",
+    webhooks=_webhooks,
+    reader=_reader,
+    events=_EVENTS,
+    screen=_screen,
+    likeness=_likeness,
+    event_of=_event_of,
+    api=_api,
+    limits=(Limit(1, 1.0), Limit(80, 60.0), Limit(490, 3600.0)),  # its own is 500 an hour
+    own_limits=_own_limits,
+    web_url=_web_url,
+    homes=_homes,
+    manifest=AppManifest(
+        longest_name=34,
+        server="https://github.com",
+        own_server="GitHub Enterprise Server",
+        make=_manifest,
+        link=_link,
+    ),
+)

@@ -1,0 +1,94 @@
+"""GitLab's record: what the rest of the bridge needs to know of GitLab.com and other servers."""
+
+from collections.abc import Mapping
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from bridge.ports.clock import Limit
+from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.providers import Provider, WebhookSecrets
+
+if TYPE_CHECKING:
+    from bridge.githosts.gitlab.settings import Gitlab
+
+_EVENTS = frozenset(
+    {
+        *("Push Hook", "Tag Push Hook", "System Hook", "Merge Request Hook", "Note Hook"),
+        *("Issue Hook", "Pipeline Hook", "Job Hook", "Release Hook", "Deployment Hook"),
+    }
+)
+_BY_KIND = {"push": "Push Hook", "tag_push": "Tag Push Hook"}
+
+
+def _likeness(body: Mapping[str, Any]) -> int:
+    return 2 if "object_kind" in body or "event_name" in body else 0
+
+
+def _event_of(body: Mapping[str, Any]) -> str | None:
+    kind = body.get("object_kind") or body.get("event_name")
+    if isinstance(kind, str) and kind in _BY_KIND:
+        return _BY_KIND[kind]
+    return "System Hook" if kind else None
+
+
+def _settings() -> "type[Gitlab]":
+    from bridge.githosts.gitlab.settings import Gitlab
+
+    return Gitlab
+
+
+def _webhooks(settings: "Gitlab") -> GitHost:
+    from bridge.githosts.gitlab.webhooks import GitLab
+
+    return GitLab(
+        [one.get_secret_value() for one in settings.webhook_tokens],
+        [one.get_secret_value() for one in settings.signing_tokens],
+    )
+
+
+def _reader() -> GitHost:
+    from bridge.githosts.gitlab.webhooks import GitLab
+
+    return GitLab([token_hex(32)])
+
+
+def _api(settings: "Gitlab") -> HostApi | None:
+    from bridge.githosts.gitlab.service import gitlab_api
+
+    return gitlab_api(token=settings.token, url=settings.url, ca=settings.ca)
+
+
+def _web_url(settings: "Gitlab") -> str:
+    return settings.web_url or settings.url
+
+
+def _homes(settings: "Gitlab") -> tuple[str, ...]:
+    return (settings.url,)
+
+
+GITLAB = Provider(
+    key="gitlab",
+    title="GitLab",
+    event_header="X-Gitlab-Event",
+    settings=_settings,
+    secrets=(
+        WebhookSecrets("webhook_tokens"),
+        WebhookSecrets("signing_tokens", remedy="have GitLab make a new one", prefix="whsec_"),
+    ),
+    token_begins=("glpat-",),
+    webhooks=_webhooks,
+    reader=_reader,
+    events=_EVENTS,
+    likeness=_likeness,
+    event_of=_event_of,
+    api=_api,
+    limits=(Limit(1, 1.0), Limit(60, 60.0)),
+    web_url=_web_url,
+    homes=_homes,
+    pages=Pages(
+        commit="/-/commit/{sha}",
+        compare="/-/compare/{old}...{new}",
+        pull_request="/-/merge_requests/{number}",
+        sign="!",
+    ),
+)

@@ -1,0 +1,60 @@
+"""The settings of GitLab."""
+
+import base64
+import binascii
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from bridge.ports.settings import (
+    Address,
+    Credential,
+    PemFile,
+    Secret,
+    Secrets,
+    Section,
+    Uses,
+    as_list,
+    token_of,
+)
+
+
+def _is_signing_token(value: SecretStr) -> SecretStr:
+    begin, _, encoded = value.get_secret_value().strip().partition("_")
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except binascii.Error:
+        key = b""
+    if begin != "whsec" or not key:
+        raise ValueError("a signing token is whsec_ and base64: copy it anew from GitLab")
+    return value
+
+
+SigningTokens = Annotated[
+    tuple[Annotated[Secret, AfterValidator(_is_signing_token)], ...], BeforeValidator(as_list)
+]
+
+
+class Gitlab(Section):
+    """GitLab.com or a server of your own."""
+
+    webhook_tokens: Secrets = Field((), description="secret tokens of its webhooks")
+    signing_tokens: SigningTokens = Field(
+        (), description="signing tokens (whsec_…, GitLab 19.0): unsigned webhooks are refused then"
+    )
+    url: Address = Field("https://gitlab.com", description="where your GitLab is")
+    web_url: Address | None = Field(
+        None, description="where its webhooks say it is (`external_url`), if not at `url`"
+    )
+    token: Annotated[Credential, token_of("GitLab")] | None = Field(
+        None, description="a project or group token: comments, statuses, changed files"
+    )
+    ca: PemFile | None = Field(None, description="a PEM file with its certificate authority")
+    feedback: Uses = Field(
+        ("comment", "deployment"),
+        description="what shows there how a push went; none: nothing; a status makes an external"
+        " pipeline, which may hold up merges",
+    )
+    skipped_status: bool = Field(
+        False, description="a skipped app gets a status as well, where statuses are shown"
+    )

@@ -1,0 +1,307 @@
+"""A Git host and a chat that the bridge has never heard of, each registered by one line.
+
+A push goes from the door over the decision and the deployment to the comment and the card.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiohttp import web
+
+import bridge
+from tests.chaos.cluster import free_port
+from tests.fakes.toy_host import seal_of
+from tests.unit.embedded.support import Client, until
+from tests.worlds.bridge import Origin
+
+ROOT = Path(bridge.__file__).parents[1]
+SEAL, TOKEN = "the seal of the toys", "the-token-of-the-toys"
+PASSWORD = "over"
+SHELF = "shelf-7"
+
+
+@dataclass
+class Toybox:
+    """The servers of the toys, which remember what was written there."""
+
+    url: str = ""
+    notes: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    lamps: list[dict[str, Any]] = field(default_factory=list)
+    tokens: set[str | None] = field(default_factory=set)
+    cards: dict[str, list[dict[str, str]]] = field(default_factory=lambda: defaultdict(list))
+    """What the chat has said of each deployment."""
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_post("/cards", self._spoken)
+        app.router.add_route("*", f"/{SHELF}/{{kind}}/{{of}}", self._asked)
+        return app
+
+    async def _spoken(self, request: web.Request) -> web.Response:
+        assert request.headers["Walkie-Password"] == PASSWORD
+        card = await request.json()
+        self.cards[card.pop("id")].append(card)
+        return web.json_response({})
+
+    async def _asked(self, request: web.Request) -> web.Response:
+        self.tokens.add(request.headers.get("Toybox-Token"))
+        kind, of = request.match_info["kind"], request.match_info["of"]
+        said = await request.json()
+        if kind == "swaps":
+            return web.json_response([{"number": 3, "branch": "main"}])
+        if kind == "lamps":
+            self.lamps.append({"commit": of, **said})
+            return web.json_response({})
+        notes = self.notes[of]
+        if request.method == "POST":
+            notes.append(said["body"])
+        elif request.method == "PUT":
+            notes[said["id"]] = said["body"]
+        else:
+            return web.json_response([{"id": n, "body": body} for n, body in enumerate(notes)])
+        return web.json_response({"id": len(notes) - 1})
+
+
+@pytest.fixture
+async def toybox() -> AsyncIterator[Toybox]:
+    box = Toybox()
+    runner = web.AppRunner(box.app())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    box.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield box
+    await runner.cleanup()
+
+
+def environment(data: Path, **others: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "BRIDGE_DATA": str(data)} | others
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "tests.fakes.toys", *words]
+
+
+@contextmanager
+def serving(folder: Path, **others: str) -> Iterator[Path]:
+    """A bridge with the toy host, in a process of its own; gives its log."""
+    log = folder / "bridge.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command("serve"),
+            cwd=folder,
+            env=environment(folder / "data", **others),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield log
+        finally:
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
+            process.wait()
+
+
+async def ready(http: httpx.AsyncClient, log: Path) -> None:
+    async def probe() -> bool:
+        try:
+            return (await http.get("/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        await until(probe, bool)
+    except AssertionError:
+        raise AssertionError(log.read_text()) from None
+
+
+def moved(origin: Origin, before: str, after: str) -> bytes:
+    told = {
+        "toybox": {
+            "shelf": 7,
+            "label": "toys/site",
+            "clone": origin.clone_url,
+            "page": "https://toys.example.com/toys/site",
+        },
+        "branch": "main",
+        "from": before,
+        "to": after,
+        "says": "feat: we are open",
+        "by": "ada",
+        "touched": ["web/index.html"],
+    }
+    return json.dumps(told).encode()
+
+
+def headers(body: bytes, seal: str = SEAL) -> dict[str, str]:
+    return {
+        "X-Toybox-Event": "moved",
+        "X-Toybox-Parcel": "parcel-1",
+        "X-Toybox-Seal": seal_of(seal, body),
+        "Content-Type": "application/json",
+    }
+
+
+def said_by(folder: Path, *words: str) -> Any:
+    """What a command answers, beside the running bridge."""
+    done = subprocess.run(
+        command(*words), cwd=folder, env=environment(folder / "data"), capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+async def test_a_push_of_a_toy_host_deploys_and_is_shown_there_and_in_a_toy_chat(
+    tmp_path: Path, origin: Origin, toybox: Toybox
+) -> None:
+    port, embedded = free_port(), free_port()
+    settings = {
+        "BRIDGE_WALKIE_PASSWORD": PASSWORD,
+        "BRIDGE_WALKIE_ADDRESS": toybox.url,
+        "BRIDGE_ACCESS": "[{who: [everyone], may: [view, deploy]}]",
+        "PORT": str(port),
+        "BRIDGE_EMBEDDED_PORT": str(embedded),
+        "BRIDGE_EMBEDDED_SITES_PORT": str(free_port()),
+        "BRIDGE_TOYBOX_SEALS": SEAL,
+        "BRIDGE_TOYBOX_ADDRESS": toybox.url,
+        "BRIDGE_TOYBOX_WEB_URL": "https://toys.example.com",
+        "BRIDGE_TOYBOX_TOKEN": TOKEN,
+    }
+    before = origin.head()
+    after = origin.repository.commit("feat: we are open", {"web/index.html": "open"})
+    body = moved(origin, before, after)
+    with serving(tmp_path, **settings) as log:
+        base = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(base_url=base, trust_env=False) as http:
+            await ready(http, log)
+            await make_site(tmp_path, embedded, origin)
+
+            forged = await http.post("/hooks/toybox", content=body, headers=headers(body, "no"))
+            answer = await http.post("/hooks/toybox", content=body, headers=headers(body))
+            astray = await http.post("/hooks/github", content=body, headers=headers(body))
+
+            assert forged.status_code == 401
+            assert (answer.status_code, answer.json()["delivery"]) == (202, "parcel-1")
+            assert astray.status_code == 404
+            assert "Toybox's webhooks go to /hooks/toybox" in astray.text
+
+            await shown(toybox, after, log)
+            await spoken(toybox, 1, log)
+            await redeployed_by_chat(http)
+            await spoken(toybox, 2, log)
+            measured = (await http.get("/metrics")).text
+
+    assert toybox.tokens == {TOKEN}
+    counted = 'bridge_webhooks_received_total{event="moved",outcome="accepted",provider="toybox"} 1'
+    assert counted in re.sub(r"\{(.*)\}", _sorted, measured)
+    assert [
+        (one["host"], one["event"], one["state"])
+        for one in said_by(tmp_path, "deliveries", "--json")
+    ] == [("walkie", "redeploy", "decided"), ("toybox", "moved", "decided")]
+    by_push, by_chat = toybox.cards.values()
+    assert by_push[-1] == {
+        "frequency": "101.1", "app": "shop/web", "state": "done", "by": "push",
+    }  # fmt: skip
+    assert (by_chat[-1]["state"], by_chat[-1]["by"]) == ("done", "walkie: ada")
+    (refused,) = [
+        one for one in said_by(tmp_path, "deliveries", "--refused", "--json")
+        if one["reason"] == "unauthorized"
+    ]  # fmt: skip
+    assert refused["host"] == "toybox"
+
+
+def _sorted(found: re.Match[str]) -> str:
+    return "{" + ",".join(sorted(found[1].split(","))) + "}"
+
+
+async def make_site(folder: Path, port: int, origin: Origin) -> None:
+    """An app of the embedded backend that publishes `web/` of the origin."""
+    key = (folder / "data/embedded/api-key").read_text().strip()
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", headers={"x-api-key": key}, trust_env=False
+    ) as http:
+        client = Client(None, http)  # type: ignore[arg-type]  # only its http is used here
+        await client.app("web", origin.clone_url, publishDirectory="web")
+
+
+async def shown(toybox: Toybox, commit: str, log: Path) -> None:
+    """Wait until the toy host shows the end of the deployment, as a comment and a status."""
+
+    async def probe() -> tuple[list[str], list[str]]:
+        notes = list(toybox.notes["3"])
+        return notes, [one["state"] for one in toybox.lamps if one["commit"] == commit]
+
+    try:
+        notes, _ = await until(
+            probe,
+            lambda seen: "success" in seen[1][-1:] and any("deployed" in one for one in seen[0]),
+        )
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{log.read_text()}") from None
+    assert len(notes) == 1
+    assert commit[:7] in notes[0]
+    assert {one["context"] for one in toybox.lamps} == {toybox.lamps[-1]["context"]}
+
+
+async def spoken(toybox: Toybox, count: int, log: Path) -> None:
+    """Wait until the chat has said how so many deployments ended."""
+
+    async def probe() -> list[str]:
+        return [said[-1]["state"] for said in toybox.cards.values()]
+
+    try:
+        await until(probe, lambda states: states == ["done"] * count)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{log.read_text()}") from None
+
+
+async def redeployed_by_chat(http: httpx.AsyncClient) -> None:
+    """Ask for it in the toy chat, once with a wrong password."""
+    said = {"by": "ada", "says": "redeploy shop/web", "number": 7}
+    forged = await http.post("/walkie/events", json=said, headers={"Walkie-Password": "roger"})
+    heard = await http.post("/walkie/events", json=said, headers={"Walkie-Password": PASSWORD})
+
+    assert forged.status_code == 401
+    assert (heard.status_code, heard.text) == (200, "Accepted")
+
+
+def test_a_payload_of_a_toy_host_is_explained(tmp_path: Path, origin: Origin) -> None:
+    body = tmp_path / "payload.json"
+    body.write_bytes(moved(origin, "1" * 40, "2" * 40))
+
+    told = said_by(tmp_path, "explain", str(body), "--json", "--watch-path", "web/**")
+
+    assert (told["host"], told["event"]) == ("toybox", "moved")
+    assert [(one["deploy"], one["reason"]) for one in told["decisions"]] == [(True, "path_hit")]
+
+
+async def test_settings_are_checked_as_those_of_any_host(tmp_path: Path) -> None:
+    done = await asyncio.create_subprocess_exec(
+        *command("config", "check", "--json"),
+        cwd=tmp_path,
+        env=environment(tmp_path, BRIDGE_TOYBOX_SEALS="short"),
+        stdout=subprocess.PIPE,
+    )
+    out, _ = await done.communicate()
+    told = json.loads(out)
+
+    assert told["hosts"] == ["toybox"]
+    (remark,) = [one for one in told["remarks"] if "toybox" in one["message"]]
+    assert remark["level"] == "warning"
+    assert remark["message"].startswith("toybox.seals: the secret can be guessed")

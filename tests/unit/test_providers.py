@@ -1,0 +1,222 @@
+"""Providers own themselves: no module outside a provider's folder names one in its code."""
+
+import ast
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import pytest
+from multidict import CIMultiDict
+
+import bridge
+from bridge.chats import CHATS, asking_hosts
+from bridge.chats.slack.manifest import MORE_SCOPES
+from bridge.cli.what_if import split_request
+from bridge.core.events import Sender
+from bridge.core.refused import sender_of
+from bridge.githosts import HOSTS
+from bridge.settings.reading import variables
+from tests.unit.test_architecture import modules
+
+ROOT = Path(bridge.__file__).parents[1]
+
+PROVIDERS = [*HOSTS.values(), *CHATS.values()]
+WORDS = {word.lower() for one in PROVIDERS for word in (one.key, one.title)}
+
+OWN = [
+    *(f"bridge.githosts.{host}" for host in HOSTS),
+    *(f"bridge.chats.{chat}" for chat in CHATS),
+]
+"""The folder of each."""
+
+MAPS = {"bridge.githosts", "bridge.chats"}
+
+MAY_NAME = {
+    "bridge.backends": "Dokploy names the kinds of its own sources and connected accounts",
+    "bridge.embedded": "it speaks Dokploy's HTTP API",
+    "bridge.core.apps": "the kinds of Dokploy's sources",
+    "bridge.core.configuration": "the fields of Dokploy's sources",
+    "bridge.core.decision": "an app as it would be with another of Dokploy's sources",
+    "bridge.chats.slack.config_forms": "the form for Dokploy's sources",
+    "bridge.chats.slack.source_form": "the form for Dokploy's sources",
+    "bridge.cli.provider": "the commands that set Dokploy's sources",
+    "bridge.cli.demo": "it plays a Git host to the bridge, as one has to be chosen",
+    "bridge.cli.demo_world": "it plays that host, and says how to go on with a real one",
+    "bridge.settings.sections": "why bodies may be so large, in the help of a setting",
+    "bridge.cli.root": "examples in the help texts",
+    "bridge.core.log_text": "tokens of all kinds are hidden in logs, whoever is served",
+    "bridge.core.matching.lint": "a folder that a pattern leaves out, as an example",
+}
+"""Modules and packages that may name a provider, and why."""
+
+
+def naming(source: str, words: Collection[str] = WORDS) -> Iterator[tuple[int, str]]:
+    """Every place of a source that names a provider, but for comments and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        for text in _texts(node):
+            if any(word in text.lower() for word in words):
+                yield getattr(node, "lineno", 0), text
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    """The names and texts of one node, without those of the nodes below it."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+        yield node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+    for field in ("id", "attr", "arg", "name", "asname", "module"):
+        if isinstance(found := getattr(node, field, None), str):
+            yield found
+
+
+def _without_docstrings(source: str) -> str:
+    """The source with all texts taken out that stand alone, as docstrings do."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [one for one in body if not _is_docstring(one)] or [ast.Pass()]  # type: ignore[attr-defined]
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return is_text and isinstance(node.value.value, str)
+
+
+def _inside(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def faults(module: str, source: str) -> list[str]:
+    """The names of providers in a module that may have none."""
+    if module in MAPS:
+        return []
+    if any(_inside(module, allowed) for allowed in MAY_NAME):
+        return []
+    words = WORDS - {own.rpartition(".")[2] for own in OWN if _inside(module, own)}
+    return [f"{module} names {text!r}" for _, text in naming(_without_docstrings(source), words)]
+
+
+def test_no_module_outside_a_provider_s_folder_names_it() -> None:
+    found = [fault for name, source in modules() for fault in faults(name, source)]
+
+    assert found == [], "ask its record instead (githosts.HOSTS, chats.CHATS)"
+
+
+@pytest.mark.parametrize("allowed", MAY_NAME)
+def test_only_modules_that_need_it_may_name_a_provider(allowed: str) -> None:
+    those = [source for name, source in modules() if _inside(name, allowed)]
+
+    assert any(any(naming(_without_docstrings(source))) for source in those)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        'if host == "github":\n    pass',
+        'HEADERS = {"gitlab": "X-Gitlab-Event"}',
+        "def f(settings):\n    return settings.github.token",
+        "from bridge.githosts.gitlab.webhooks import X",
+        'def f():\n    log("GitLab sends none")',
+        "make(gitlab=1)",
+        'CHAT_HOST = "slack"',
+        "if settings.slack.bot_token is None:\n    pass",
+    ],
+)
+def test_a_planted_name_is_found(planted: str) -> None:
+    assert faults("bridge.pipeline.deliveries", planted)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("bridge.githosts.github.api", 'SERVICE = "github"'),
+        ("bridge.pipeline.deliveries", '"""As GitHub sends it."""\nx = 1  # GitLab has none'),
+        ("bridge.cli.provider", 'set("github")'),
+    ],
+)
+def test_what_may_name_a_provider_is_left_alone(module: str, source: str) -> None:
+    assert faults(module, source) == []
+
+
+def test_a_chat_s_record_names_the_scopes_that_its_manifest_knows() -> None:
+    manifest = CHATS["slack"].manifest
+
+    assert manifest is not None
+    assert manifest.more == tuple(MORE_SCOPES)
+
+
+# ── what a record must hold ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("key", HOSTS)
+def test_a_host_s_record_names_only_settings_that_it_has(key: str) -> None:
+    provider = HOSTS[key]
+    fields = provider.settings().model_fields
+
+    assert provider.key == key
+    assert provider.secrets
+    named = {one.setting for one in provider.secrets} | {provider.credential}
+    assert named | {"web_url", "feedback", "skipped_status"} <= fields.keys()
+    assert all(provider.variable(name) in variables() for name in named)
+
+
+@pytest.mark.parametrize("key", CHATS)
+def test_a_chat_s_record_names_only_settings_that_it_has(key: str) -> None:
+    provider = CHATS[key]
+
+    assert provider.key == key
+    assert provider.credential in provider.settings().model_fields
+    assert provider.variable(provider.credential) in variables()
+    assert not provider.is_set(provider.settings()())
+
+
+def test_no_host_is_taken_for_people_who_ask() -> None:
+    assert HOSTS.keys().isdisjoint(asking_hosts())
+
+
+@pytest.mark.parametrize("key", HOSTS)
+def test_a_host_without_a_secret_is_not_served_and_has_no_api(key: str) -> None:
+    provider = HOSTS[key]
+    settings = provider.settings()()
+
+    assert not provider.serves(settings)
+    assert provider.api(settings) is None
+    assert provider.web_url(settings).startswith("https://")
+
+
+FORM = b"application/x-www-form-urlencoded"
+PAYLOADS = [
+    file
+    for host in HOSTS
+    for file in sorted((ROOT / "tests/fixtures" / host).glob("*.http"))
+    if FORM not in file.read_bytes()
+]
+"""Recorded webhooks; a form is told by its header alone."""
+
+
+@pytest.mark.parametrize("file", PAYLOADS, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_a_recorded_body_looks_most_like_its_own_host_s(file: Path) -> None:
+    _, headers, body = split_request(file.read_bytes())
+    told = json.loads(body)
+    found = max(HOSTS.values(), key=lambda one: one.likeness(told))
+
+    assert found.key == file.parent.name
+    assert sender_of(CIMultiDict(headers), HOSTS) == file.parent.name
+
+
+def test_who_sends_headers_of_another_host_as_well_is_told_apart() -> None:
+    hosts = {
+        "first": Sender(key="first", title="First", event_header="X-First-Event"),
+        "later": Sender(
+            key="later",
+            title="Later",
+            event_header="X-Later-Event",
+            also_sends=("X-First-Event",),
+        ),
+    }
+
+    assert sender_of(CIMultiDict({"X-First-Event": "push"}), hosts) == "first"
+    both = CIMultiDict({"X-First-Event": "push", "X-Later-Event": "push"})
+    assert sender_of(both, hosts) == "later"
+    assert sender_of(CIMultiDict({"X-Other": "push"}), hosts) is None
