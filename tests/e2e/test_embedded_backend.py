@@ -104,7 +104,7 @@ async def test_whatever_fails_once_is_tried_again_and_only_a_bug_leaves_its_trac
         lambda: backend.deployments(app), lambda all_: all_ and all_[0].status is Progress.ERROR
     )
 
-    (told,) = [one for one in caplog.records if one.name.endswith("embedded.engine")]
+    (told,) = [one for one in caplog.records if one.name.endswith("embedded.queue")]
     assert str(error) == told.__dict__["why"]
     assert bool(told.exc_info) is traced
 
