@@ -108,8 +108,12 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_every_page_and_picture_is_led_to() -> None:
-    for file in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "pictures").glob("*.svg")]:
-        assert file.name in README.read_text()
+    docs = sorted((ROOT / "docs").glob("*.md"))
+    written = README.read_text() + "".join(page.read_text() for page in docs)
+
+    assert [page.name for page in docs if page.name not in README.read_text()] == []
+    for picture in (ROOT / "docs" / "pictures").glob("*.svg"):
+        assert picture.name in written
 
 
 def test_notes_are_numbered_each_once_and_short() -> None:
