@@ -16,7 +16,10 @@ from bridge.settings import PLAIN_VARIABLES, PREFIX, Settings, fields, read_sett
 ROOT = Path(__file__).parents[2]
 ROUTES = ["/hooks/github", "/hooks/gitlab", "/slack/events", "/healthz", "/readyz", "/metrics"]
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 SAID = "\n".join(page.read_text() for page in [README, *sorted((ROOT / "docs").glob("*.md"))])
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 
