@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.embedded.building.logs import Growth
-from bridge.embedded.places import Places
+from bridge.embedded.places import Clock, Places
 from bridge.embedded.queue import Engine
 from bridge.embedded.records.catalog import Catalog
 from bridge.embedded.records.database import Record
 from bridge.embedded.records.history import History
-from bridge.ports.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+Clock = Callable[[], float]
+"""Return the seconds since 1970; tests inject their own."""
+
 
 class BuildFailed(Exception):
     """The deployment ends in `error`; the message is for people and holds no secrets."""

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bridge.embedded.building.pipeline import Pipeline
-from bridge.embedded.places import Places
+from bridge.embedded.places import Clock, Places
 from bridge.embedded.records.database import moment
 from bridge.embedded.records.history import Deployment, Ending, History, Job, JobKind
-from bridge.ports.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import email.utils
 import fcntl
 import os
 import secrets
@@ -24,13 +25,12 @@ from bridge.embedded.http import docs
 from bridge.embedded.http.api import BODY_LIMIT, Api, Streaming, checks_key
 from bridge.embedded.http.sites import Sites
 from bridge.embedded.parts import Parts
-from bridge.embedded.places import Places, remove
+from bridge.embedded.places import Clock, Places, remove
 from bridge.embedded.queue import Engine
 from bridge.embedded.records.catalog import Catalog
 from bridge.embedded.records.database import Database, new_id
 from bridge.embedded.records.history import History
 from bridge.listening.listener import Listener, share_of_files
-from bridge.ports.clock import Clock
 
 
 def sweep(places: Places, known: Collection[str]) -> None:
@@ -77,7 +77,14 @@ def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
     async def say_goodbye(_app: web.Application) -> None:
         await streaming.close()
 
+    async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+        # There are no pages of a dashboard that a client could link to.
+        response.headers["X-Dashboard"] = "none"
+        # Clients compare `Date` with the times of records, which are by this clock.
+        response.headers["Date"] = email.utils.formatdate(parts.clock(), usegmt=True)
+
     app.on_shutdown.append(say_goodbye)
+    app.on_response_prepare.append(add_headers)
     most = share_of_files(_API_PART, _MOST_OF_API)
     return Listener(app, host, port, name="embedded_api", most=most, say=_as_the_api)
 

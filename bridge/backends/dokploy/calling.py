@@ -96,6 +96,8 @@ class Calling:
         max_answer_bytes: int = 16 * 2**20,
         verify: bool = True,
         ca: str | None = None,
+        direct: bool = False,
+        choices: bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock = time.time,
         pause: Pause = asyncio.sleep,
@@ -112,6 +114,8 @@ class Calling:
             concurrency: requests in flight while `apps` reads one app after the other.
             read_retries: how often a read is tried again after the first time.
             verify, ca: whether to check the server's certificate, and a PEM file to trust.
+            direct: never use the proxy that the environment names.
+            choices: offer `pickers`; the embedded backend can't list repositories.
             transport, clock, pause: for tests.
             observe: is told how long each request took.
 
@@ -135,12 +139,14 @@ class Calling:
             ),
             verify=verify,
             ca=ca,
+            direct=direct,
             transport=transport,
             clock=clock,
             pause=pause,
             observe=observe,
         )
-        self.pickers = Pickers(self._http)
+        if choices:
+            self.pickers = Pickers(self._http)
 
     def __repr__(self) -> str:
         """Without the key."""

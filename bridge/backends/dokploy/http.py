@@ -68,6 +68,7 @@ class Http:
         limits: Limits,
         verify: bool,
         ca: str | None,
+        direct: bool,
         transport: httpx.AsyncBaseTransport | None,
         clock: Clock,
         pause: Pause,
@@ -80,6 +81,7 @@ class Http:
         self._limits = limits
         self._verify = verify
         self._ca = ca
+        self._direct = direct or urlsplit(self.origin).hostname in _LOOPBACK
         self._transport = transport
         self._clock = clock
         self._pause = pause
@@ -283,11 +285,13 @@ class Http:
                 verify=self._trust(),
                 transport=self._transport,
                 # No proxy of the environment stands between us and our own machine.
-                trust_env=urlsplit(self.origin).hostname not in _LOOPBACK,
+                trust_env=not self._direct,
             )
         return self._client
 
     def _trust(self) -> ssl.SSLContext | bool:
+        if urlsplit(self.origin).scheme == "http":
+            return False  # redirects are not followed, so no certificate is ever checked
         if self._ca is None or not self._verify:
             return self._verify
         try:

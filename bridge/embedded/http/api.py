@@ -7,18 +7,20 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from aiohttp import WSCloseCode, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bridge.embedded.http.inputs import Input
-from bridge.embedded.http.procedure import Empty
+from bridge.embedded.http.inputs import Input, Nothing
+from bridge.embedded.http.procedure import Empty, health
 from bridge.embedded.http.procedures import PROCEDURES, Procedure
 from bridge.embedded.http.validation import Failure, InvalidInput, parse, zod_error
 from bridge.embedded.parts import Parts
 from bridge.embedded.places import put_away
+from bridge.embedded.records.database import Record
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,12 @@ BODY_LIMIT = 2 * 1024**2
 """Bytes; an icon, the largest field there is, may have that many."""
 
 _JSON = "application/json"  # what procedures answer with; a closed door names the charset, too
-_NO_DASHBOARD = {"X-Dashboard": "none"}  # so that nobody links to pages that are not there
+_HEALTH = "settings.health"
+_RETRY_AFTER = "1"  # seconds
+
+MOST_IN_A_BATCH = 100
+"""Queries that one request may hold."""
+
 Authorised = Callable[[web.BaseRequest], bool]
 
 
@@ -59,6 +66,7 @@ class Api:
         """The API's routes."""
         return [
             web.get("/api/health", self._health),
+            web.get("/api/trpc/{names}", self._answer_dashboard),
             web.route("*", "/api/{name:.*}", self._answer),
         ]
 
@@ -74,30 +82,77 @@ class Api:
         if procedure is None or procedure.method != method:
             return failure_response(Failure("NOT_FOUND", "Not found"), None)
         try:
-            return await self._call(procedure, request)
+            answer = await self._run(name, procedure, await _read(procedure, request))
         except BadJson:
             return web.Response(status=400, text="Invalid JSON")
         except InvalidInput as error:
             return invalid_response(error, name)
         except Failure as error:
             return failure_response(error, name)
-        except (sqlite3.Error, OSError) as error:  # a full disk, most of all
-            log.warning("the disk says no", extra={"why": str(error), "procedure": name})
-            words = "The deploy server can't use its own disk now; try again later"
-            return failure_response(Failure("SERVICE_UNAVAILABLE", words), name)
-
-    async def _call(self, procedure: Procedure, request: web.Request) -> web.Response:
-        input_ = await _read(procedure, request)
-        answer = await procedure.run(self._parts, input_)
         if isinstance(answer, Empty):
             return web.Response(body=b"", content_type=_JSON)
         return _json_answer(answer)
+
+    async def _run(self, name: str, procedure: Procedure, input_: Input) -> object:
+        """Run a procedure; a disk that can't be used becomes a Failure.
+
+        Each piece of work on the records is one transaction, so nothing has happened then.
+        """
+        try:
+            return await procedure.run(self._parts, input_)
+        except (sqlite3.Error, OSError) as error:  # a full disk, most of all
+            log.warning("the disk can't be used", extra={"why": str(error), "procedure": name})
+            words = "The deploy server can't use its own disk now; try again later"
+            raise Failure("SERVICE_UNAVAILABLE", words) from error
+
+    async def _answer_dashboard(self, request: web.Request) -> web.Response:
+        """Answer queries in the form that Dokploy's own dashboard uses, several at a time."""
+        names = request.match_info["names"].split(",")
+        if names == [_HEALTH]:  # needs no key, as on the real server
+            return _json_answer({"result": _enveloped(await health(self._parts, Nothing()))})
+        if not self._authorised(request):
+            return web.json_response({"message": "Unauthorized"}, status=401)
+        if request.query.get("batch") != "1" or len(names) > MOST_IN_A_BATCH:
+            return failure_response(Failure("NOT_FOUND", "Not found"), None)
+        try:
+            inputs = _json(request.query.get("input", "{}").encode())
+        except BadJson:
+            return web.Response(status=400, text="Invalid JSON")
+        given = inputs if isinstance(inputs, dict) else {}
+        answers = [await self._query(name, given.get(str(at))) for at, name in enumerate(names)]
+        statuses = {status for status, _ in answers}
+        status = statuses.pop() if len(statuses) == 1 else int(HTTPStatus.MULTI_STATUS)
+        return _json_answer([answer for _, answer in answers], status)
+
+    async def _query(self, name: str, given: object) -> tuple[int, Record]:
+        """Answer one query of a batch: its status, and its part of the answer."""
+        procedure = PROCEDURES.get(name)
+        if procedure is None or procedure.method != "GET":
+            return _refused(Failure("NOT_FOUND", "Not found"), name)
+        data = given.get("json") if isinstance(given, dict) else None
+        try:
+            input_ = parse(procedure.model, {} if data is None else data)
+            return 200, {"result": _enveloped(await self._run(name, procedure, input_))}
+        except InvalidInput as error:
+            failure = Failure("BAD_REQUEST", "Input validation failed")
+            return _refused(failure, name, zod_error(error.issues))
+        except Failure as failure:
+            return _refused(failure, name)
+
+
+def _enveloped(answer: object) -> Record:
+    return {"data": {"json": answer}}
+
+
+def _refused(failure: Failure, name: str, zod: object = None) -> tuple[int, Record]:
+    body = _error_body(failure, name, zod)
+    return failure.status, {"error": {"json": {key: body[key] for key in ("message", "data")}}}
 
 
 def _json_answer(answer: object, status: int = 200) -> web.Response:
     # A header of the request may hold bytes that are no text, and a refusal may quote it.
     body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    return web.Response(body=body, status=status, content_type=_JSON, headers=_NO_DASHBOARD)
+    return web.Response(body=body, status=status, content_type=_JSON)
 
 
 def invalid_response(error: InvalidInput, path: str) -> web.Response:
@@ -109,7 +164,11 @@ def invalid_response(error: InvalidInput, path: str) -> web.Response:
 
 def failure_response(failure: Failure, path: str | None) -> web.Response:
     """A refusal; `path` is the procedure's name, None where there is none of that name."""
-    return _json_answer(_error_body(failure, path, None), failure.status)
+    answer = _json_answer(_error_body(failure, path, None), failure.status)
+    if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        # Tells clients that nothing was done, so that they may ask again.
+        answer.headers["Retry-After"] = _RETRY_AFTER
+    return answer
 
 
 def _error_body(failure: Failure, path: str | None, zod: object) -> dict[str, Any]:

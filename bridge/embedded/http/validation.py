@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from bridge.core.misfits import rule
 from bridge.embedded.http.inputs import APP_NAME_PATTERN, BRANCH_PATTERN, Input
 
 T = TypeVar("T", bound=Input)
@@ -74,7 +73,7 @@ def _issue(model: type[Input], error: ErrorDetails) -> Issue:
         # A text that should have been a number in a query: what JavaScript makes of it.
         received = "NaN" if "parsing" in error["type"] else _zod_name(error["input"])
         return _wrong_type(expected, received, path)
-    return {"code": "custom", "path": path, "message": rule(error)}
+    return {"code": "custom", "path": path, "message": error["msg"]}
 
 
 def _missing(model: type[Input], _error: ErrorDetails, path: list[Any]) -> Issue:

@@ -706,7 +706,7 @@ async def test_the_registry_builds_it_from_plain_settings() -> None:
     assert isinstance(backend, Dokploy)
     assert isinstance(backend, Configures)
     assert repr(backend) == "Dokploy('https://dokploy.test', name='prod')"
-    assert set(BACKENDS) == {"dokploy", "embedded"}
+    assert set(BACKENDS) == {"dokploy"}  # the embedded backend speaks the same API
     await backend.close()
 
 
