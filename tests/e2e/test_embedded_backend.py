@@ -23,8 +23,7 @@ from bridge.core.configuration.configuration import (
     GitSource,
 )
 from bridge.core.errors import NotFound, Refused, Unreachable
-from bridge.embedded.http.api import MOST_IN_A_BATCH
-from bridge.embedded.http.procedures import PROCEDURES
+from bridge.embedded.http.api import MOST_IN_A_BATCH, PROCEDURES
 from bridge.embedded.http.projects import add_github
 from bridge.embedded.places import undivided
 from bridge.embedded.server import EmbeddedServer
