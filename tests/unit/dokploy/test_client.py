@@ -14,9 +14,9 @@ from pydantic import SecretStr
 from bridge.backends import BACKENDS
 from bridge.backends.dokploy import Dokploy
 from bridge.backends.dokploy.answers import Forbidden
-from bridge.backends.dokploy.limits import Limits
-from bridge.backends.dokploy.witness import PATH as WITNESS
-from bridge.backends.dokploy.witness import DatabaseAway
+from bridge.backends.dokploy.http import Limits
+from bridge.backends.dokploy.key_check import PATH as WITNESS
+from bridge.backends.dokploy.key_check import DatabaseAway
 from bridge.core.apps import App, AppKind, Source, SourceType, Trigger
 from bridge.core.configuration.configuration import BuildType, Environment, GithubSource
 from bridge.core.errors import KeyRefused, Refused, Rejected, Unanswered, Unreachable
