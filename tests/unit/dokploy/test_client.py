@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import ssl
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -723,3 +724,22 @@ async def test_a_health_probe_is_short_and_a_read_is_not(build: Make, web) -> No
     assert not await client.healthy()
     with pytest.raises(Unanswered, match=r"no whole answer within 0\.05 s"):
         await client.deploy(web, title="", description="")
+
+
+@pytest.mark.parametrize(("scheme", "loaded"), [("http", 0), ("https", 1)])
+async def test_only_a_client_of_https_loads_certificates(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, loaded: int
+) -> None:
+    calls: list[object] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def counted(self: ssl.SSLContext, *args: Any, **named: Any) -> None:
+        calls.append(self)
+        load(self, *args, **named)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+    backend = Dokploy(f"{scheme}://127.0.0.1:9", KEY, read_retries=0)
+
+    assert not await backend.healthy()
+    await backend.close()
+    assert len(calls) == loaded
