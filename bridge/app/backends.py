@@ -16,6 +16,9 @@ from bridge.ports.clock import Clock, Wake
 from bridge.ports.figures import Observe
 from bridge.settings import DokploySettings, Settings, book_of
 
+EMBEDDED = "embedded"
+"""The name of the embedded backend in records, logs and JSON."""
+
 
 @asynccontextmanager
 async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIterator[Any]:
@@ -74,12 +77,20 @@ async def backends_of(
         name: dokploy_of(settings, name, observe=observe, clock=clock)
         for name in dokploys(settings)
     }
+    server = None
     if not found:
         server = await stack.enter_async_context(run_embedded(settings, clock))
-        return {"embedded": BACKENDS["embedded"](server=server)}, server
+        found[EMBEDDED] = embedded_of(server.url, server.api_key, observe=observe, clock=clock)
     for backend in found.values():
         stack.push_async_callback(backend.close)
-    return found, None
+    return found, server
+
+
+def embedded_of(url: str, api_key: str, **others: Any) -> Backend:
+    """Return the client of an embedded backend, which is asked over HTTP as any Dokploy is."""
+    return BACKENDS["dokploy"](
+        name=EMBEDDED, url=url, api_key=api_key, direct=True, choices=False, **others
+    )
 
 
 def dokploys(settings: Settings) -> dict[str, DokploySettings]:

@@ -1,7 +1,7 @@
-"""The deploy backends there are, by the name that a configuration gives them.
+"""The deploy backends, by the name of the API that each speaks.
 
-Each value builds one from plain keyword arguments. The imports wait inside, so that a
-command which needs no backend starts quickly.
+Each value builds one from plain keyword arguments. The imports are lazy, so that a command that
+needs no backend starts quickly. The embedded backend is one more server with Dokploy's API.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,4 @@ def _dokploy(**settings: Any) -> Backend:
     return Dokploy(**settings)
 
 
-def _embedded(**settings: Any) -> Backend:
-    from bridge.embedded.adapter.configuring import EmbeddedBackend
-
-    return EmbeddedBackend(**settings)
-
-
-BACKENDS: dict[str, Callable[..., Backend]] = {"dokploy": _dokploy, "embedded": _embedded}
+BACKENDS: dict[str, Callable[..., Backend]] = {"dokploy": _dokploy}

@@ -175,7 +175,7 @@ async def connected(url: str, key: str, sites: str | None) -> AsyncIterator[Api]
 
     from bridge.backends.dokploy.client import Dokploy
 
-    client = Dokploy(url, key, name=NAME)
+    client = Dokploy(url, key, name=NAME, direct=True)
     headers = {"x-api-key": key}
     try:
         async with httpx.AsyncClient(

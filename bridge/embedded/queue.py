@@ -1,4 +1,4 @@
-"""The queue: first come, first served for each application, so many builds at a time."""
+"""The queue: in order for each application, and a limited number of builds at a time."""
 
 import asyncio
 import logging
@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bridge.embedded.building.pipeline import Pipeline
-from bridge.embedded.places import Places
-from bridge.embedded.records.database import moment
-from bridge.embedded.records.history import Deployment, Ending, History, Job, JobKind
-from bridge.ports.clock import Clock
+from bridge.embedded.history import Deployment, Ending, History, Job, JobKind
+from bridge.embedded.places import Clock, Places
+from bridge.embedded.records import moment
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +23,11 @@ _RETRY_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Active:
-    """A job that runs.
+    """A running job.
 
     Attributes:
-        stopped_because: set once somebody wants it to end.
-        build: the part that may be cancelled; what records the end may not.
+        stopped_because: set once it shall end.
+        build: the task that may be cancelled; the one that records the end may not.
     """
 
     job: Job
@@ -40,7 +39,7 @@ class _Active:
 
 
 class Engine:
-    """Starts jobs from the queue on disk and records how they end."""
+    """Start the jobs of the queue on disk and record how they end."""
 
     def __init__(
         self,
@@ -64,7 +63,7 @@ class Engine:
         self._stopping = False
 
     async def start(self) -> None:
-        """End what the last process left running, then go on with what waits."""
+        """Record what the last process left running as cancelled, then start the dispatcher."""
         ended = await self._history.end_interrupted(now=self._clock())
         if ended:
             log.warning("deployments were interrupted by a restart", extra={"count": len(ended)})
@@ -72,7 +71,7 @@ class Engine:
         self._dispatcher = asyncio.create_task(self._dispatch(), name="embedded-dispatcher")
 
     async def stop(self) -> None:
-        """Start nothing more and end what runs as cancelled; what waits is kept on disk."""
+        """Cancel the running jobs; waiting ones stay on disk."""
         self._stopping = True
         self._wake.set()
         if self._dispatcher is not None:
@@ -88,22 +87,22 @@ class Engine:
     async def ask(
         self, application_id: str, kind: JobKind, title: str, description: str
     ) -> Job | None:
-        """Put a job in the queue; None when there is no such application."""
+        """Append a job to the queue; return None if there is no such application."""
         title = title or _DEFAULT_TITLES[kind]
         job = await self._history.ask(application_id, kind, title, description, now=self._clock())
         self._wake.set()
         return job
 
     async def jobs(self) -> list[Job]:
-        """What waits and what runs, oldest first."""
+        """Return the waiting and running jobs, oldest first."""
         return await self._history.jobs()
 
     async def drop_waiting(self, application_id: str) -> int:
-        """Drop what waits for an application; what runs goes on."""
+        """Drop the waiting jobs of an application; a running one continues."""
         return await self._history.drop_waiting(application_id)
 
     def cancel(self, application_id: str, deployment_id: str | None = None) -> bool:
-        """Ask for the end of a running deployment; False when there is none."""
+        """Cancel a running deployment; return False if there is none."""
         active = self._active.get(application_id)
         if active is None or deployment_id not in (None, active.deployment.id):
             return False
@@ -111,17 +110,17 @@ class Engine:
         return True
 
     async def ended(self, application_id: str) -> None:
-        """Wait until nothing runs for an application."""
+        """Wait until no job of an application is running."""
         if (active := self._active.get(application_id)) is not None:
             await active.ended.wait()
 
     async def _dispatch(self) -> None:
         while not self._stopping:
-            self._wake.clear()  # before looking, so that no wake is lost
+            self._wake.clear()  # before reading the queue, so that no wake is lost
             try:
                 await self._start_what_may()
-            except Exception as error:  # noqa: BLE001 - the queue must outlive it; `_tell` tells
-                _tell("the queue can't be read", error)
+            except Exception as error:  # noqa: BLE001 - the queue must survive; `_log` logs it
+                _log("queue can't be read", error)
                 await self._pause()
                 self._wake.set()
             await self._wake.wait()
@@ -140,10 +139,10 @@ class Engine:
         self._active[job.application_id] = active
         try:
             old_logs = await self._history.begin(job, deployment)
-        except BaseException:  # also a cancel: what has not begun must not take a place
+        except BaseException:  # also a cancellation: a job that did not start takes no slot
             self._forget(active)
             raise
-        if old_logs is None:  # dropped in the meantime
+        if old_logs is None:  # it has been dropped in the meantime
             self._forget(active)
             self._wake.set()
             return
@@ -176,7 +175,7 @@ class Engine:
     async def _remove(self, old_logs: list[str]) -> None:
         try:
             await asyncio.to_thread(_remove_files, old_logs)
-        except (OSError, RuntimeError) as error:  # also while the whole process ends
+        except (OSError, RuntimeError) as error:  # RuntimeError while the process ends
             log.warning("old logs can't be removed", extra={"why": str(error)})
 
     async def _build(self, active: _Active) -> Ending:
@@ -193,15 +192,15 @@ class Engine:
         return ending
 
     async def _record(self, active: _Active, ending: Ending) -> None:
-        """Write the end; a full disk is waited for, since the end must not be lost."""
+        """Record the end; try again while the disk is full, since it must not be lost."""
         job, deployment = active.job, active.deployment
         while True:
             try:
                 await self._history.finish(job, deployment.id, ending, now=self._clock())
-            except Exception as error:  # noqa: BLE001 - it is tried again; `_tell` tells
-                _tell("a deployment's end can't be written", error)
+            except Exception as error:  # noqa: BLE001 - tried again; `_log` logs it
+                _log("end of a deployment can't be recorded", error)
                 if self._stopping:
-                    return  # the next start ends it as interrupted
+                    return  # the next start records it as interrupted
                 await self._pause()
             else:
                 return
@@ -216,8 +215,8 @@ class Engine:
         active.ended.set()
 
 
-def _tell(what: str, error: Exception) -> None:
-    """A full disk is no bug, and needs no trace of calls."""
+def _log(what: str, error: Exception) -> None:
+    """Log an error; a full disk is no bug and needs no traceback."""
     trace = None if isinstance(error, sqlite3.Error) else error
     log.warning(what, extra={"why": str(error)}, exc_info=trace)
 

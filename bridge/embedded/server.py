@@ -1,7 +1,8 @@
-"""The embedded backend as a server: everything put together, started and stopped."""
+"""The server: its parts, its two listeners, its start and its stop."""
 
 import asyncio
 import contextlib
+import email.utils
 import fcntl
 import os
 import secrets
@@ -11,7 +12,6 @@ from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
 
 from aiohttp import web
 
@@ -20,24 +20,22 @@ from bridge.embedded.building.logs import Growth
 from bridge.embedded.building.pipeline import Pipeline
 from bridge.embedded.building.process import Limits
 from bridge.embedded.building.sources import Hosts
+from bridge.embedded.history import History
 from bridge.embedded.http import docs
 from bridge.embedded.http.api import BODY_LIMIT, Api, Streaming, checks_key
-from bridge.embedded.http.sites import Sites
-from bridge.embedded.parts import Parts
-from bridge.embedded.places import Places, remove
+from bridge.embedded.http.procedure import Parts
+from bridge.embedded.places import Clock, Places, remove
 from bridge.embedded.queue import Engine
-from bridge.embedded.records.catalog import Catalog
-from bridge.embedded.records.database import Database, new_id
-from bridge.embedded.records.history import History
+from bridge.embedded.records import Catalog, Database, new_id
+from bridge.embedded.sites import Sites
 from bridge.listening.listener import Listener, share_of_files
-from bridge.ports.clock import Clock
 
 
 def sweep(places: Places, known: Collection[str]) -> None:
-    """Remove what nothing names, before anything is built or served.
+    """Remove the remains of killed builds and deleted applications, before the server starts.
 
     Args:
-        known: ids of the applications that there are.
+        known: ids of all applications.
     """
     for left in _left(places, known):
         if left.is_dir() and not left.is_symlink():
@@ -56,17 +54,17 @@ def _left(places: Places, known: Collection[str]) -> Iterator[Path]:
         yield from (one for one in site.glob("releases/*") if one.resolve() != served)
 
 
-# ── The two listeners of the embedded backend: one for its API, one for the sites ───────────────
+# ── The listeners ───────────────────────────────────────────────────────────────────────────────
 
 _MOST_OF_API = 128
 _MOST_OF_SITES = 512
 _API_PART = 32
 _SITES_PART = 16
-"""One in so many of the files that we may open; a site's connection has a second one, its page."""
+"""Each listener may use one in so many of our open files; a site's connection also opens a page."""
 
 
 def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
-    """Serves the API, its page and the logs that are followed."""
+    """Return the listener of the API, its documentation and the logs that clients follow."""
     authorised = checks_key(api_key)
     streaming = Streaming(parts, authorised)
     app = web.Application(client_max_size=BODY_LIMIT)
@@ -77,55 +75,62 @@ def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
     async def say_goodbye(_app: web.Application) -> None:
         await streaming.close()
 
+    async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+        # There are no pages of a dashboard that a client could link to.
+        response.headers["X-Dashboard"] = "none"
+        # Clients compare `Date` with the times of records, which are by this clock.
+        response.headers["Date"] = email.utils.formatdate(parts.clock(), usegmt=True)
+
     app.on_shutdown.append(say_goodbye)
+    app.on_response_prepare.append(add_headers)
     most = share_of_files(_API_PART, _MOST_OF_API)
     return Listener(app, host, port, name="embedded_api", most=most, say=_as_the_api)
 
 
 def sites_listener(parts: Parts, host: str, port: int) -> Listener:
-    """Serves the sites, and nothing that needs a key."""
+    """Return the listener of the sites; nothing there needs a key."""
     sites = Sites(parts.catalog, parts.places)
     app = web.Application(middlewares=[sites.by_host])
     app.add_routes(sites.routes())
     most = share_of_files(_SITES_PART, _MOST_OF_SITES)
-    # A page that nobody reads any more is closed with its connection.
+    # A page is closed together with its connection.
     return Listener(
         app, host, port, name="sites", most=most, say=_as_a_page, handler_cancellation=True
     )
 
 
 def _as_the_api(status: int, words: str) -> web.Response:
-    """A refusal in the form of Dokploy's errors."""
+    """Return a refusal in the form of Dokploy's errors."""
     return web.json_response({"message": words, "code": HTTPStatus(status).name}, status=status)
 
 
 def _as_a_page(status: int, words: str) -> web.Response:
-    """A refusal for people, as those of pages that are not there."""
+    """Return a refusal as plain text, like that of a missing page."""
     return web.Response(status=status, text=words + "\n")
 
 
-# ── The embedded backend as a server: everything put together, started and stopped ──────────────
+# ── The server ──────────────────────────────────────────────────────────────────────────────────
 
 _LOCK_PATIENCE = 1.0
-"""Seconds to wait for the lock: a program that a killed server was just about to start keeps its
-lock until it has begun."""
+"""Seconds to wait for the lock: a program that a killed server was just starting holds it until
+it has started."""
 
 
 class EmbeddedServer:
     """A small deploy server that speaks Dokploy's HTTP API and serves what it publishes.
 
     Args:
-        data_dir: holds everything; made when it is missing. One server at a time.
-        port: of the API; 0 takes a free one, and `url` tells which.
-        sites_port: of the sites, which must be another one; 0 and `sites_url` alike.
-        sites_url: where people reach the sites, e.g. "https://sites.example.com"; None where
-            nobody has said.
-        api_key: None makes one at the first start and keeps it in `data_dir/api-key`.
-        builds_concurrency: so many builds at a time; one at a time of each application.
-        hosts: where GitHub and GitLab are, and tokens for private repositories.
-        limits: time and size of builds.
-        search_path: where programs are looked up, as in PATH; None means our own PATH.
-        self_hosted_cancel: refuse `cancelDeployment` in the words of a self-hosted Dokploy.
+        data_dir: holds everything; created if missing. Only one server can use it.
+        port: of the API; 0 takes a free one, which `url` names.
+        sites_port: of the sites, and not the same; 0 as for `port`.
+        sites_url: the public address of the sites, e.g. "https://sites.example.com"; None if
+            it is unknown.
+        api_key: None creates one at the first start and stores it in `data_dir/api-key`.
+        builds_concurrency: builds at a time; never two of one application.
+        hosts: addresses of GitHub and GitLab, and tokens for private repositories.
+        limits: of builds.
+        search_path: of programs, as in PATH; None means our own PATH.
+        self_hosted_cancel: refuse `cancelDeployment`, as a self-hosted Dokploy does.
     """
 
     def __init__(
@@ -186,12 +191,12 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """Of the API, from this machine, e.g. "http://127.0.0.1:41807"; once it has started."""
+        """The address of the API on this machine, e.g. "http://127.0.0.1:41807"."""
         return self._addresses()[0]
 
     @property
     def sites_url(self) -> str:
-        """Of the sites: where people reach them if that is known, else from this machine."""
+        """The address of the sites: the public one if it is known, else that on this machine."""
         return self._public_sites_url or self._addresses()[1]
 
     def _addresses(self) -> tuple[str, str]:
@@ -201,26 +206,17 @@ class EmbeddedServer:
 
     @property
     def api_key(self) -> str:
-        """What clients send as `x-api-key`; there once it has started."""
+        """The key that clients send as `x-api-key`."""
         if self._key is None:
             raise RuntimeError("the embedded server has not started")
         return self._key
 
-    @property
-    def running(self) -> bool:
-        """Whether it has started and not stopped."""
-        return self._bound is not None
-
-    def site_url(self, app_name: str) -> str:
-        """Where a published static site is, e.g. "http://127.0.0.1:41808/apps/web-jwkg6q/"."""
-        return f"{self.sites_url}/apps/{quote(app_name)}/"
-
     async def start(self) -> None:
-        """Open the data, go on with what waits, and listen.
+        """Open the data folder, listen, and continue with the waiting jobs.
 
         Raises:
-            Rejected: another server uses the data directory.
-            OSError: e.g. the port is taken.
+            Rejected: another server uses the data folder.
+            OSError: e.g. the port is in use.
         """
         try:
             self._lock = await asyncio.to_thread(_lock, self._places.root)
@@ -235,12 +231,12 @@ class EmbeddedServer:
             await asyncio.to_thread(self._places.url_file.write_text, self.url)
             await asyncio.to_thread(self._places.sites_url_file.write_text, self.sites_url)
             await self.parts.engine.start()
-        except BaseException:  # also a cancel: what is open must be closed
+        except BaseException:  # also a cancellation: close what is open
             await self.stop()
             raise
 
     async def stop(self) -> None:
-        """Stop listening, end what runs, close the data; what waits is kept."""
+        """Stop listening, cancel the running jobs, close the data folder; waiting jobs are kept."""
         if self._bound is not None:
             self._places.url_file.unlink(missing_ok=True)
             self._places.sites_url_file.unlink(missing_ok=True)
@@ -284,7 +280,7 @@ def _lock(root: Path) -> int:
             raise Rejected(
                 f"another embedded backend uses {root}; stop it or choose another data directory"
             )
-        time.sleep(0.05)  # in a thread; nothing tells when a lock becomes free
+        time.sleep(0.05)  # in a thread; there is no event for a released lock
     return handle
 
 
@@ -298,10 +294,10 @@ def _taken(handle: int) -> bool:
 
 def _kept_key(file: Path) -> str:
     with contextlib.suppress(FileNotFoundError):
-        if kept := file.read_text().strip():  # an empty key would let everybody in
+        if kept := file.read_text().strip():  # an empty key would let anybody in
             return kept
     key = secrets.token_urlsafe(32)
-    # Written whole before it has its name, so that no half of a key is ever read.
+    # Renamed once it is complete, so that half a key is never read.
     fresh = file.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

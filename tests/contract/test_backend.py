@@ -1,7 +1,7 @@
 """One suite for the `Backend` and `Configures` ports, whoever implements them.
 
-The embedded backend is driven directly, and through the Dokploy client over real HTTP; both
-clone with real git. A gate in the git server holds a build where a test needs it to run.
+The embedded backend is driven through the Dokploy client over real HTTP, as the bridge does it,
+and clones with real git. A gate in the git server holds a build where a test needs it to run.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from bridge.backends import BACKENDS
+from bridge.app.backends import embedded_of
 from bridge.core.apps import App, Source, SourceType, Trigger
 from bridge.core.configuration.configuration import (
     BuildType,
@@ -34,7 +34,6 @@ from bridge.core.errors import Refused, Unreachable
 from bridge.core.refs import normalise_url
 from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import (
-    Backend,
     BackendDeployment,
     Configures,
     Progress,
@@ -232,18 +231,11 @@ class Stage:
         return [(job.title, job.active) for job in jobs if job.app == app.id]
 
 
-@pytest.fixture(params=["embedded", "dokploy_over_http"])
-async def stage(
-    request: pytest.FixtureRequest, tmp_path: Path, repository: Repository
-) -> AsyncIterator[Stage]:
+@pytest.fixture
+async def stage(tmp_path: Path, repository: Repository) -> AsyncIterator[Stage]:
     server = EmbeddedServer(tmp_path / "data", host="127.0.0.1", port=0)
     await server.start()
-    backend: Backend
-    if request.param == "embedded":
-        backend = BACKENDS["embedded"](server=server)
-    else:
-        url, key = server.url, server.api_key
-        backend = BACKENDS["dokploy"](url=url, api_key=key, name="embedded", read_retries=0)
+    backend = embedded_of(server.url, server.api_key, read_retries=0)
     stage = Stage(server, backend)
     project = await stage.ask("POST", "project.create", name="shop")
     stage.environment = project["environment"]["environmentId"]
@@ -309,8 +301,7 @@ async def test_single_apps_are_read_as_they_are_now_and_without_those_that_have_
 
 
 async def test_a_listing_has_every_app_with_its_place(stage: Stage) -> None:
-    if not isinstance(stage.backend, ReadsApps):
-        pytest.skip("it reads all its apps at once, for little")
+    assert isinstance(stage.backend, ReadsApps)
     made = [await stage.app("web"), await stage.app("api")]
 
     listed = {one.app.id: one.app for one in await stage.backend.listing()}
@@ -489,7 +480,7 @@ async def test_a_server_that_stopped_is_not_healthy_and_was_not_asked(stage: Sta
 # ── Configuring ──────────────────────────────────────────────────────────────
 
 
-def test_both_can_be_configured(stage: Stage) -> None:
+def test_it_can_be_configured(stage: Stage) -> None:
     assert isinstance(stage.backend, Configures)
     assert stage.backend.name
 

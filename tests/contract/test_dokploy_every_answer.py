@@ -18,9 +18,8 @@ from pydantic import SecretStr, TypeAdapter
 
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import TABLE, Answer, Call, Forbidden, Means, row_of
-from bridge.backends.dokploy.http import Http
-from bridge.backends.dokploy.limits import Limits
-from bridge.backends.dokploy.witness import PATH, DatabaseAway, Witness, witness_in
+from bridge.backends.dokploy.http import Http, Limits
+from bridge.backends.dokploy.key_check import PATH, DatabaseAway, DatabaseState, state_in
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Unanswered, Unreachable
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "dokploy"
@@ -189,6 +188,7 @@ class Replayed:
             limits=Limits(read_retries=0),
             verify=True,
             ca=None,
+            direct=False,
             transport=httpx.MockTransport(self._answer),
             clock=lambda: self.times,
             pause=self._pause,
@@ -321,6 +321,9 @@ def test_every_reason_and_every_name_is_of_a_row() -> None:
 
 
 def test_the_witness_is_read_as_it_was_recorded() -> None:
-    for name, word in (("database-well", Witness.WELL), ("database-away", Witness.AWAY)):
+    for name, word in (
+        ("database-well", DatabaseState.WELL),
+        ("database-away", DatabaseState.AWAY),
+    ):
         answer = witness(name)
-        assert witness_in(answer.status_code, answer.content) is word
+        assert state_in(answer.status_code, answer.content) is word

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bridge.embedded.http.procedures import PROCEDURES
+from bridge.embedded.http.api import PROCEDURES
 from tests.unit.embedded.support import Client, Repository, running_server
 
 SEED = 20260

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from bridge.embedded.building.sources import Hosts
-from bridge.embedded.http.procedures import PROCEDURES
+from bridge.embedded.http.api import PROCEDURES
 from bridge.embedded.http.projects import add_github
 from bridge.embedded.server import EmbeddedServer
 from tests.unit.embedded.support import Client, Repository, client_of, holding, path_with, until

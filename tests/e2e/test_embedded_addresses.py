@@ -8,8 +8,9 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from bridge.app.backends import embedded_of
 from bridge.backends.dokploy import Dokploy
-from bridge.embedded.adapter.configuring import EmbeddedBackend
+from bridge.core.errors import Unreachable
 from bridge.settings import Settings
 from tests.unit.cli.conftest import Cli
 from tests.unit.embedded.support import Repository, running_server
@@ -25,19 +26,16 @@ async def test_only_a_public_address_that_is_set_is_told_to_people(
         repository = Repository.make(tmp_path / "repository")
         site = await client.app("web", repository.url)
         await client.app("api", repository.url, buildType="dockerfile")
-        over_http = Dokploy(client.server.url, client.server.api_key)
+        backend = Dokploy(client.server.url, client.server.api_key)
         try:
-            found = [
-                {app.name: app for app in await backend.apps()}
-                for backend in (EmbeddedBackend(client.server), over_http)
-            ]
+            await backend.healthy()  # the answer to this tells of no dashboard, too
+            apps = {app.name: app for app in await backend.apps()}
         finally:
-            await over_http.close()
+            await backend.close()
 
-    for apps in found:
-        assert apps["web"].url == (f"{PUBLIC}/apps/{site['appName']}" if public else None)
-        assert apps["api"].url is None
-        assert [app.page for app in apps.values()] == [None, None]  # there is no dashboard
+    assert apps["web"].url == (f"{PUBLIC}/apps/{site['appName']}" if public else None)
+    assert apps["api"].url is None
+    assert [app.page for app in apps.values()] == [None, None]  # there is no dashboard
 
 
 def created(cli: Cli, repository: Repository, **environment: str) -> Any:
@@ -88,3 +86,19 @@ def test_the_api_and_the_sites_need_two_ports() -> None:
     with pytest.raises(ValidationError, match="the sites need a port of their own"):
         Settings.model_validate({"embedded": {"port": 8090, "sites_port": 8090}})
     assert Settings.model_validate({"embedded": {"port": 65535}}).embedded.port_of_sites == 0
+
+
+async def test_the_bridge_reaches_it_without_the_proxy_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nobody listens there
+    async with running_server(tmp_path / "data", host="127.0.0.2") as client:
+        url, key = client.server.url, client.server.api_key
+        ours, another = embedded_of(url, key), Dokploy(url, key, read_retries=0)
+        try:
+            assert await ours.apps() == []
+            with pytest.raises(Unreachable):
+                await another.apps()
+        finally:
+            await ours.close()
+            await another.close()

@@ -81,7 +81,7 @@ async def test_a_data_directory_has_one_server_at_a_time(tmp_path: Path) -> None
         with pytest.raises(Rejected, match="another embedded backend"):
             await EmbeddedServer(tmp_path).start()
     async with EmbeddedServer(tmp_path) as server:
-        assert server.running
+        assert server.url
 
 
 # ── Broken requests ──────────────────────────────────────────────────────────

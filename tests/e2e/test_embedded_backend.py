@@ -1,8 +1,10 @@
-"""The embedded backend without HTTP: making apps for the command line and the demo; its docs."""
+"""The embedded backend through the client that the bridge has for it, and its documentation."""
 
 import asyncio
+import json
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,14 +23,15 @@ from bridge.core.configuration.configuration import (
     GitSource,
 )
 from bridge.core.errors import NotFound, Refused, Unreachable
-from bridge.embedded.adapter.configuring import EmbeddedBackend
-from bridge.embedded.http.procedures import PROCEDURES
+from bridge.embedded.http.api import MOST_IN_A_BATCH, PROCEDURES
+from bridge.embedded.http.projects import add_github
 from bridge.embedded.places import undivided
 from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import Backend, Configures, Progress
-from tests.unit.embedded.support import Repository, until
+from tests.unit.embedded.support import Maker, Repository, maker_of, until
 
 STATIC = BuildType(build_type="static")
+GIT_NOWHERE = GitSource(url="file:///no/such/repository", branch="main")
 
 
 @pytest.fixture
@@ -38,13 +41,12 @@ async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
 
 
 @pytest.fixture
-def backend(server: EmbeddedServer) -> EmbeddedBackend:
-    return EmbeddedBackend(server, name="here")
+async def backend(server: EmbeddedServer) -> AsyncIterator[Maker]:
+    async with maker_of(server, "here") as backend:
+        yield backend
 
 
-async def test_an_app_is_made_deployed_and_deleted(
-    backend: EmbeddedBackend, tmp_path: Path
-) -> None:
+async def test_an_app_is_made_deployed_and_deleted(backend: Maker, tmp_path: Path) -> None:
     repository = Repository.make(tmp_path / "repository")
     source = GitSource(url=repository.url, branch="main", watch_paths=("src/**",))
 
@@ -61,15 +63,14 @@ async def test_an_app_is_made_deployed_and_deleted(
     assert (app.label, again.label) == ("shop/web", "shop/api")
     assert app.watch_paths == ("src/**",)
     assert len(found[0].commit or "") == 40
-    async with httpx.AsyncClient(trust_env=False) as http:
-        page = await http.get(await backend.site_url(app))
+    page = await backend.client.http.get(await backend.site_url(app))
     assert page.text == "<h1>first</h1>"
 
     await backend.delete_app(app)
 
     assert [one.name for one in await backend.apps()] == ["api"]
     with pytest.raises(NotFound):
-        await backend.site_url(app)
+        await backend.app(app.id)
     with pytest.raises(Refused) as refused:
         await backend.deploy(app, title="", description="")
     assert refused.value.status == 404
@@ -82,7 +83,7 @@ async def test_an_app_is_made_deployed_and_deleted(
 )
 async def test_whatever_fails_once_is_tried_again_and_only_a_bug_leaves_its_trace(
     server: EmbeddedServer,
-    backend: EmbeddedBackend,
+    backend: Maker,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     step: str,
@@ -109,9 +110,11 @@ async def test_whatever_fails_once_is_tried_again_and_only_a_bug_leaves_its_trac
     assert bool(told.exc_info) is traced
 
 
-async def test_every_kind_of_source_is_kept(backend: EmbeddedBackend) -> None:
-    github = await backend.create_github_provider("gh")
-    gitlab = await backend.create_gitlab_provider("gl", "https://git.example.com")
+async def test_every_kind_of_source_is_kept(backend: Maker, server: EmbeddedServer) -> None:
+    github = (await add_github(server.parts, "gh", "https://github.com"))["githubId"]
+    made = {"name": "gl", "authId": "x", "gitlabUrl": "https://git.example.com"}
+    await backend.client.ask("POST", "gitlab.create", **made)
+    (gitlab,) = [one.id for one in await backend.pickers.git_providers() if one.id != github]
     sources = [
         GithubSource(
             owner="o", repository="r", branch="main", provider_id=github, trigger=Trigger.TAG
@@ -149,7 +152,7 @@ async def test_every_kind_of_source_is_kept(backend: EmbeddedBackend) -> None:
     assert (await backend.app(apps[0].id)).source is None
 
 
-async def test_a_refusal_says_why(backend: EmbeddedBackend) -> None:
+async def test_a_refusal_says_why(backend: Maker) -> None:
     app = await backend.create_app("web", project="shop")
     source = GithubSource(
         owner="o", repository="r", branch="main", provider_id="zz", trigger=Trigger.PUSH
@@ -163,7 +166,7 @@ async def test_a_refusal_says_why(backend: EmbeddedBackend) -> None:
         await backend.cancel(app)
 
 
-async def test_the_environment_is_kept(backend: EmbeddedBackend, server: EmbeddedServer) -> None:
+async def test_the_environment_is_kept(backend: Maker, server: EmbeddedServer) -> None:
     environment = Environment(env=SecretStr("A=1"), build_secrets=SecretStr("S=2"))
 
     app = await backend.create_app("web", project="shop", environment=environment)
@@ -175,24 +178,23 @@ async def test_the_environment_is_kept(backend: EmbeddedBackend, server: Embedde
 
 async def test_a_stopped_server_is_unreachable_and_starts_again(tmp_path: Path) -> None:
     server = EmbeddedServer(tmp_path)
-    backend = EmbeddedBackend(server)
     await server.start()
-    await backend.create_app("web", project="shop")
-    assert await backend.healthy()
-    await server.stop()
+    async with maker_of(server) as backend:
+        await backend.create_app("web", project="shop")
+        assert await backend.healthy()
+        await server.stop()
 
-    assert not await backend.healthy()
-    with pytest.raises(Unreachable):
-        await backend.apps()
+        assert not await backend.healthy()
+        with pytest.raises(Unreachable):
+            await backend.apps()
 
-    await server.start()
-    assert [app.name for app in await backend.apps()] == ["web"]
-    await server.stop()
+    async with server, maker_of(server) as backend:
+        assert [app.name for app in await backend.apps()] == ["web"]
 
 
 async def test_the_rest_of_a_killed_build_is_swept(tmp_path: Path) -> None:
-    async with EmbeddedServer(tmp_path) as server:
-        app = await EmbeddedBackend(server).create_app("web", project="shop")
+    async with EmbeddedServer(tmp_path) as server, maker_of(server) as backend:
+        app = await backend.create_app("web", project="shop")
     folder = tmp_path / "applications" / app.id
     left = folder / "build-abc" / "secret-TOKEN"
     left.parent.mkdir(parents=True)
@@ -211,6 +213,81 @@ async def test_other_users_can_not_read_the_records(tmp_path: Path) -> None:
 
         assert files
         assert {oct(one.stat().st_mode & 0o077) for one in files} == {"0o0"}
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_a_full_disk_has_done_nothing_so_that_clients_ask_again(
+    server: EmbeddedServer, backend: Maker, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    app = await backend.create_app("web", project="shop")
+    history = server.parts.history
+
+    async def full(*_: Any, **__: Any) -> Any:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(history, "ask" if method == "POST" else "of", full)
+    asked = (
+        backend.deploy(app, title="t", description="d")
+        if method == "POST"
+        else backend.deployments(app)
+    )
+
+    with pytest.raises(Unreachable, match="can't use its own disk now") as away:
+        await asked
+    assert away.value.retry_after == 1
+
+
+async def test_many_apps_are_read_by_one_request(backend: Maker) -> None:
+    known = [await backend.create_app(name, project="shop") for name in ("web", "api", "old")]
+    await backend.delete_app(known[2])
+
+    found = await backend.read_apps(known)
+
+    assert found == known[:2]
+    assert backend.apps_per_request > 1  # it was not found to answer one by one only
+
+
+async def test_a_batch_says_of_each_query_why_it_failed(backend: Maker) -> None:
+    app = await backend.create_app("web", project="shop")
+    names = "application.one,application.one,application.one,application.delete,no.such"
+    asked = [{"applicationId": app.id}, {"applicationId": "gone"}, {"applicationId": 1}, {}, {}]
+    inputs = {str(at): {"json": one} for at, one in enumerate(asked)}
+    http = backend.client.http
+    query = {"batch": "1", "input": json.dumps(inputs)}
+
+    answer = await http.get(f"/api/trpc/{names}", params=query)
+    refused = await http.get(f"/api/trpc/{names}", params=query, headers={"x-api-key": "no"})
+    garbled = await http.get(f"/api/trpc/{names}", params=query | {"input": "{"})
+    longest = ",".join(["settings.health"] * (MOST_IN_A_BATCH + 1))
+    too_many = await http.get(f"/api/trpc/{longest}", params=query)
+
+    assert answer.status_code == 207
+    first, *others = answer.json()
+    assert first["result"]["data"]["json"]["name"] == "web"
+    assert [one["error"]["json"]["data"]["httpStatus"] for one in others] == [404, 400, 404, 404]
+    assert [one.status_code for one in (refused, garbled, too_many)] == [401, 400, 404]
+
+
+async def test_the_health_of_its_database_is_told_without_a_key(server: EmbeddedServer) -> None:
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+        answer = await http.get("/api/trpc/settings.health")
+
+    assert answer.json() == {"result": {"data": {"json": {"status": "ok"}}}}
+
+
+async def test_answers_are_dated_by_the_clock_of_the_records(tmp_path: Path) -> None:
+    ahead = 3600.0
+    async with (
+        EmbeddedServer(tmp_path, clock=lambda: time.time() + ahead) as server,
+        maker_of(server) as backend,
+    ):
+        app = await backend.create_app("web", project="shop", source=GIT_NOWHERE)
+        before = time.time()
+        await backend.deploy(app, title="t", description="d")
+        (record,) = await until(lambda: backend.deployments(app), bool)
+
+    assert ahead - 2 < backend.clock_ahead(before) <= ahead
+    assert record.created_at >= before + backend.clock_ahead(before)
 
 
 # ── Documentation ────────────────────────────────────────────────────────────

@@ -105,7 +105,7 @@ async def test_a_cancel_ends_it_at_once_and_the_door_answers(
         limits = Limits()
         repository = Repository.make(tmp_path / "repository", {"d0/large": "\0" * 50_000_000})
         # As slow as a very large one would be.
-        monkeypatch.setattr("bridge.embedded.building.site._CHUNK", 1)
+        monkeypatch.setattr("bridge.embedded.sites._CHUNK", 1)
     monkeypatch.setattr("bridge.embedded.building.process.Limits", lambda **_: limits)
     async with running_world(tmp_path / "bridge") as world:
         assert world.backend is not None

@@ -88,7 +88,10 @@ async def test_idle_connections_take_neither_files_nor_the_webhook_door(
     told = [one for one in caplog.records if one.getMessage().startswith("too many connections")]
     assert 1 <= len(told) <= 4
     assert told[0].__dict__["closed"] == 1
-    assert sum(one.__dict__["closed"] for one in told) == count - MOST // 2
+    # The bridge has a connection to its backend of its own, which may have been idle, too.
+    ours = 2 if listener == "api" else 0
+    closed = sum(one.__dict__["closed"] for one in told)
+    assert 0 <= closed - (count - MOST // 2) <= ours
     assert told[0].__dict__["client"] == "127.0.0.1"
     assert told[0].__dict__["limit"] == MOST // 2
 
@@ -131,8 +134,8 @@ async def test_a_page_that_nobody_reads_is_closed_with_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("bridge.embedded.http.sites.READ_SECONDS", 0.3)
-    monkeypatch.setattr("bridge.embedded.http.sites.SLOWEST", 10**12)
+    monkeypatch.setattr("bridge.embedded.sites.READ_SECONDS", 0.3)
+    monkeypatch.setattr("bridge.embedded.sites.SLOWEST", 10**12)
     repository = Repository.make(tmp_path / "repository", {"large.txt": "0" * 30_000_000})
     async with running_server(tmp_path / "data") as client:
         app = await client.app("web", repository.url)
@@ -145,9 +148,9 @@ async def test_a_page_that_nobody_reads_is_closed_with_its_file(
             await until(lambda: asyncio.sleep(0, pages(tmp_path)), lambda many: many == 5)
             await until(lambda: asyncio.sleep(0, pages(tmp_path)), lambda many: many == 0)
 
-        monkeypatch.setattr("bridge.embedded.http.sites.READ_SECONDS", 30.0)
+        monkeypatch.setattr("bridge.embedded.sites.READ_SECONDS", 30.0)
         assert (await client.page(app, "large.txt")).status_code == 200
-    assert "a page was read too slowly" in caplog.text
+    assert "page was read too slowly" in caplog.text
     assert not [one for one in caplog.records if one.exc_info]
 
 

@@ -465,4 +465,4 @@ async def test_a_taken_port_leaves_nothing_behind(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="in use"):
             await EmbeddedServer(tmp_path / "two", port=port).start()
     async with EmbeddedServer(tmp_path / "two") as server:
-        assert server.running
+        assert server.url

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.embedded.http.procedures import PROCEDURES
+from bridge.embedded.http.api import PROCEDURES
 from tests.unit.embedded.support import Client, running_server
 
 HALF = "\ud800"

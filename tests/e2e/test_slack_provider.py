@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from bridge.backends.dokploy import Dokploy
 from bridge.core.apps import SourceType
-from bridge.embedded.adapter.configuring import EmbeddedBackend
 from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import GitAccount, GitRepository
 from bridge.ports.outcomes import DONE, Audited
@@ -307,7 +307,7 @@ async def test_accounts_are_offered_and_lists_are_looked_for_in_the_backend(
     account = GitAccount("gh1", "acme", SourceType.GITHUB)
     mono = GitRepository(1, "acme", "mono", "acme/mono")
     listed = [mono, GitRepository(2, "acme", "other", "acme/other")]
-    monkeypatch.setattr(EmbeddedBackend, "pickers", Lists([account], listed), raising=False)
+    monkeypatch.setattr(Dokploy, "pickers", Lists([account], listed), raising=False)
     app_id = await both.app(origin)
     assert both.world.backend is not None
     hands = forms(both)

@@ -4,7 +4,7 @@
     githosts, backends, chats, storage, durable → ports, core
     settings → githosts, chats (their maps alone), ports, core
     web, embedded → listening
-    embedded → ports, core: a house of its own
+    embedded → core.errors: a house of its own, reached over HTTP
 
 Every import counts, also those inside functions and for type checkers only. No files import
 each other in a circle, and none is so long that nobody finds anything in it.
@@ -32,13 +32,24 @@ MAY_IMPORT = {
     "web": {"pipeline", "listening", "ports", "core"},
     "pipeline": {"ports", "core"},
     **{adapter: {"ports", "core"} for adapter in ADAPTERS},
-    "backends": {"embedded", "ports", "core"},
-    "embedded": {"listening", "ports", "core"},
+    "embedded": {"listening", "core"},
     "listening": set[str](),
     "ports": {"core"},
     "core": set[str](),
 }
 """Which layers each may import besides itself; only `cli` and `app` see the settings."""
+
+STARTS_EMBEDDED = {
+    "bridge.app.backends": "starts the server",
+    "bridge.cli.new_site": "asks a repository as the server will clone it",
+}
+"""The modules that may import the embedded backend, and what for."""
+
+EMBEDDED_SEES = (
+    "bridge.core.errors.",
+    "bridge.core.configuration.variables.",  # the language of .env: one reader for both sides
+)
+"""All of `core` that the embedded backend may import."""
 
 DECIDING = {"catalog", "freshness", "meaning", "changes"}
 INSIDE_PIPELINE = {
@@ -128,6 +139,10 @@ def against_the_plan(module: str, source: str) -> Iterator[str]:
 
 def _forbidden(module: str, target: str) -> str | None:
     layer, below = (_part(name, 1) for name in (module, target))
+    if layer == "embedded" and below == "core" and not target.startswith(EMBEDDED_SEES):
+        return "embedded is a house of its own, which sees little of core"
+    if below == "embedded" != layer and module not in STARTS_EMBEDDED:
+        return "the embedded backend is reached over HTTP"
     if target == "bridge.__version__":
         return None
     if layer not in MAY_IMPORT:
@@ -317,6 +332,9 @@ def test_the_map_of_core_names_all_that_is_in_it_and_nothing_else() -> None:
         ("bridge.githosts.gitlab.api", "from bridge.githosts.github import wire", "their siblings"),
         ("bridge.githosts.http", "import bridge.githosts.github.wire", "their siblings"),
         ("bridge.core.events", "from .. import ports", "write it whole"),
+        ("bridge.embedded.queue", "from bridge.core.apps import App", "a house of its own"),
+        ("bridge.embedded.queue", "import bridge.ports.clock", "embedded does not see ports"),
+        ("bridge.app.work", "import bridge.embedded.server", "is reached over HTTP"),
         ("bridge.elsewhere", "import bridge.core.events", "has no place in the floor plan"),
     ],
 )

@@ -13,7 +13,6 @@ from bridge.core.configuration.configuration import DockerSource, GithubSource, 
 from bridge.core.configuration.difference import Changed
 from bridge.core.configuration.merge import NoSource, WantedBuild, WantedSource, WantedVariables
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
-from bridge.embedded.adapter.configuring import EmbeddedBackend
 from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.configure import Cleared, Configurer, NotKept, Overtaken, check_nothing_open
@@ -21,7 +20,7 @@ from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 from bridge.ports.outcomes import BEGUN, Audited, Outcome, Target, about_change
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock, deployment
-from tests.unit.embedded.support import until
+from tests.unit.embedded.support import Maker, maker_of, until
 
 BY = "cli: ada"
 GIT = GitSource(url="https://example.com/a.git", branch="main", watch_paths=("web/**",))
@@ -32,7 +31,7 @@ DEV = WantedSource(None, {"branch": "dev"})
 class Meddled:
     """The embedded backend, with what a test lets happen around its calls."""
 
-    inner: EmbeddedBackend
+    inner: Maker
     before: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     after: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
@@ -67,8 +66,8 @@ def failing(error: Exception) -> Callable[[], Awaitable[None]]:
 
 @pytest.fixture
 async def backend(tmp_path: Path) -> AsyncIterator[Meddled]:
-    async with EmbeddedServer(tmp_path / "data", host="127.0.0.1", port=0) as server:
-        yield Meddled(EmbeddedBackend(server))
+    async with EmbeddedServer(tmp_path / "data") as server, maker_of(server) as backend:
+        yield Meddled(backend)
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from bridge.core.decision import Policy
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.core.events import Action, Asked, write_command
 from bridge.core.lifecycle import deployment_id
-from bridge.embedded.adapter.configuring import EmbeddedBackend
 from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.config_drafts import Configuring, Desk
 from bridge.pipeline.configure import Configurer
@@ -26,6 +25,7 @@ from bridge.storage.inbox.batches import PackedBody, pack
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import Death, KeptSteps, Lifetime, ManualClock, journal_in_memory
+from tests.unit.embedded.support import Maker, maker_of
 
 GIT = GitSource(url="https://example.com/a.git", branch="main")
 DEV = WantedSource(None, {"branch": "dev"})
@@ -38,7 +38,7 @@ IMAGE = WantedSource(SourceType.DOCKER, {"image": "web:1", "password": SecretStr
 class Meddled:
     """A backend, with what happens before its calls."""
 
-    inner: EmbeddedBackend
+    inner: Maker
     before: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
@@ -127,8 +127,7 @@ class Stage:
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     clock = ManualClock()
     journal = journal_in_memory(clock)
-    async with EmbeddedServer(tmp_path / "data", host="127.0.0.1", port=0) as server:
-        backend = EmbeddedBackend(server)
+    async with EmbeddedServer(tmp_path / "data") as server, maker_of(server) as backend:
         app = await backend.create_app("web", project="shop", source=GIT)
         await journal.save_apps(backend.name, [app])
         yield Stage(Meddled(backend), journal, app, clock)

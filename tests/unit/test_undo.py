@@ -13,12 +13,12 @@ from bridge.core.configuration.configuration import DockerSource, Environment
 from bridge.core.configuration.difference import Changed, read_undoing, written
 from bridge.core.configuration.merge import NoSource, WantedBuild, WantedSource, WantedVariables
 from bridge.core.errors import NotFound, Rejected
-from bridge.embedded.adapter.configuring import EmbeddedBackend
 from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.configure import Configurer, Overtaken
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal, NoSeal, key_in
 from tests.fakes.journey import ManualClock
+from tests.unit.embedded.support import Maker, maker_of
 
 BY = "cli: ada"
 SECRET = "hunter2 of the tests"
@@ -26,19 +26,19 @@ DOCKER = DockerSource(image="web:1", username="me", password=SecretStr(SECRET))
 
 
 @pytest.fixture
-async def backend(tmp_path: Path) -> AsyncIterator[EmbeddedBackend]:
-    async with EmbeddedServer(tmp_path / "data", host="127.0.0.1", port=0) as server:
-        yield EmbeddedBackend(server)
+async def backend(tmp_path: Path) -> AsyncIterator[Maker]:
+    async with EmbeddedServer(tmp_path / "data") as server, maker_of(server) as backend:
+        yield backend
 
 
 @pytest.fixture
-async def app(backend: EmbeddedBackend) -> App:
+async def app(backend: Maker) -> App:
     environment = Environment(env=SecretStr(f"KEY={SECRET}"))
     return await backend.create_app("web", project="shop", source=DOCKER, environment=environment)
 
 
 @pytest.fixture
-def configurer(backend: EmbeddedBackend, journal: SqlJournal) -> Configurer:
+def configurer(backend: Maker, journal: SqlJournal) -> Configurer:
     return Configurer(backend, journal, ManualClock(), seal=FernetSeal(lambda: ["a key"]))
 
 
@@ -72,7 +72,7 @@ async def test_what_was_before_comes_back_with_its_secrets(
 
 
 async def test_only_the_part_that_was_changed_goes_back(
-    configurer: Configurer, backend: EmbeddedBackend, app: App
+    configurer: Configurer, backend: Maker, app: App
 ) -> None:
     await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
     await backend.save_environment(app, Environment(env=SecretStr("NEW=1")))
@@ -84,7 +84,7 @@ async def test_only_the_part_that_was_changed_goes_back(
 
 
 async def test_a_change_since_is_not_undone_along_with_it(
-    configurer: Configurer, backend: EmbeddedBackend, app: App
+    configurer: Configurer, backend: Maker, app: App
 ) -> None:
     await configurer.apply(
         await configurer.plan(app, WantedSource(None, {"image": "web:2"})), by=BY
@@ -98,7 +98,7 @@ async def test_a_change_since_is_not_undone_along_with_it(
 
 
 async def test_what_can_not_be_undone_is_said(
-    configurer: Configurer, backend: EmbeddedBackend, journal: SqlJournal, app: App
+    configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
 ) -> None:
     with pytest.raises(NotFound, match="no change of shop/web to undo"):
         await configurer.plan_undo(app)
@@ -131,7 +131,7 @@ BITBUCKET = {
 
 
 async def test_a_change_that_can_not_be_undone_says_so_before(
-    configurer: Configurer, backend: EmbeddedBackend, journal: SqlJournal, app: App
+    configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
 ) -> None:
     image = WantedSource(None, {"image": "web:2"})
     bare = Configurer(backend, journal, ManualClock(), seal=NoSeal())
@@ -146,7 +146,7 @@ async def test_a_change_that_can_not_be_undone_says_so_before(
 
 @pytest.mark.parametrize("wanted", [NoSource(), WantedSource(SourceType.DOCKER, {"image": "a"})])
 async def test_a_source_that_only_the_backend_can_set_comes_back(
-    configurer: Configurer, backend: EmbeddedBackend, app: App, wanted: NoSource | WantedSource
+    configurer: Configurer, backend: Maker, app: App, wanted: NoSource | WantedSource
 ) -> None:
     await backend.write_source(app, BITBUCKET)
     before = await configurer.now(app)
@@ -187,7 +187,7 @@ STORED = {
 )
 async def test_every_stored_field_comes_back_also_those_of_sources_not_in_use(
     configurer: Configurer,
-    backend: EmbeddedBackend,
+    backend: Maker,
     app: App,
     wanted: NoSource | WantedSource,
 ) -> None:
@@ -203,7 +203,7 @@ async def test_every_stored_field_comes_back_also_those_of_sources_not_in_use(
 
 
 async def test_what_an_earlier_release_kept_of_a_change_is_undone_as_it_was(
-    configurer: Configurer, backend: EmbeddedBackend, journal: SqlJournal, app: App
+    configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
 ) -> None:
     plan = await configurer.plan(app, WantedSource(None, {"image": "web:2"}))
     await configurer.apply(plan, by=BY)
@@ -219,7 +219,7 @@ async def test_what_an_earlier_release_kept_of_a_change_is_undone_as_it_was(
 
 
 async def test_a_change_that_was_cut_off_is_finished_and_others_are_not_touched(
-    configurer: Configurer, backend: EmbeddedBackend, app: App
+    configurer: Configurer, backend: Maker, app: App
 ) -> None:
     plan = await configurer.plan(app, WantedSource(None, {"image": "web:2", "username": "you"}))
     half = DOCKER.model_copy(update={"image": "web:2"})

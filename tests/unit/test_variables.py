@@ -12,7 +12,7 @@ from bridge.core.configuration.variables import (
     variables_in,
 )
 from bridge.core.errors import Rejected
-from bridge.embedded.building.logs import parse_variables
+from bridge.embedded.building.sources import parse_variables
 
 KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,5}", fullmatch=True)
 LINES = st.sampled_from(

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bridge.backends.dokploy.witness import PATH as WITNESS
+from bridge.backends.dokploy.key_check import PATH as WITNESS
 from tests.chaos.recording_backend import Handler, RecordingBackend
 
 UNAUTHORIZED = {"message": "Unauthorized"}

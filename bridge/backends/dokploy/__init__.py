@@ -1,4 +1,14 @@
-"""Dokploy over HTTP; see `client.Dokploy`."""
+"""Dokploy over HTTP; see `client.Dokploy`.
+
+client      the backend: deploy, follow, configure
+apps        list and read apps; list what a source can be chosen from
+http        requests: limits, retries, the server's clock
+answers     the table of what each answer means, and the errors
+key_check   is a refused key at fault, or the server's database?
+models      the fields of answers that are used
+reads       from answers to the bridge's records
+configure   from settings to the bodies of saves, and back
+"""
 
 from bridge.backends.dokploy.client import Dokploy
 

@@ -1,14 +1,13 @@
-"""The meaning of every answer of Dokploy, in one table: `TABLE`. Pure.
+"""The meaning of every answer of Dokploy, in one table, `TABLE`; texts made safe to show. Pure.
 
     yes        it was done
-    no         Refused, Forbidden: understood and not done; asking again changes nothing
-    away       Unreachable: nothing was done; ask again later
+    no         Refused, Forbidden: understood and not done; a retry changes nothing
+    away       Unreachable: nothing was done; retry later
     unknown    it may have been done: Unreachable for a read, Unanswered for a change
-    doubtful   one answer for two causes, a bad key or a database that is away; `witness.py`
-               finds out which
+    doubtful   two possible causes, a bad key or a database that is away; `key_check` decides
 
 The first row that fits counts. A contract test replays every recorded answer of a real
-server and names the row that it must meet. Source: facts.md, "Errors", "401" and
+server and names its row. Source: facts.md, "Errors", "401" and
 "PostgreSQL away".
 """
 
@@ -29,7 +28,7 @@ from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
 LIMIT = 300
 WITHHELD = "it gave an internal error; the details are in its own log"
 
-# Each pattern is anchored to its own first characters, so that a long hostile text costs one pass.
+# Each pattern begins with literal characters, so that a long hostile text costs one pass.
 _UNFIT = re.compile(
     r"""
     failed\ query | \bparams:\s
@@ -56,14 +55,14 @@ _SECRET = re.compile(
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\s]+")
 _READ_AT_MOST = 5_000
-_SHORTEST_SECRET = 4  # anything shorter is in every text, and hiding it there would betray it
+_SHORTEST_SECRET = 4  # a shorter one occurs in any text, and hiding it there would reveal it
 
 
 def fit(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text in one line of at most 300 characters; `WITHHELD` where it can't be shown.
+    """Return the text on one line of at most 300 characters, or `WITHHELD` if it is not safe.
 
     Args:
-        secrets: values that must not be repeated, such as the key that was sent.
+        secrets: values to hide, such as the key that was sent.
     """
     text = text[:_READ_AT_MOST]
     if _UNFIT.search(text):
@@ -75,9 +74,9 @@ def fit(text: str, secrets: Iterable[str] = ()) -> str:
     return text if len(text) <= LIMIT else text[: LIMIT - 1].rstrip() + "…"
 
 
-# ── The meaning of every answer of Dokploy, in one table: `TABLE`. Pure ─────────────────────────
+# ── Answers ─────────────────────────────────────────────────────────────────────────────────────
 
-_LONGEST_WAIT = 3600.0  # of a Retry-After; more is a mistake, and would look like a hang
+_LONGEST_WAIT = 3600.0  # of a Retry-After; a longer one is a mistake and would look like a hang
 _PROXY_404 = re.compile(rb"404 page not found|<html|<!doctype", re.IGNORECASE)
 _PAGE = re.compile(rb"\s*<(?:html|!doctype)", re.IGNORECASE)
 _PROVIDER_IDS = ("githubId", "gitlabId", "giteaId", "bitbucketId", "customGitSSHKeyId")
@@ -86,11 +85,11 @@ _FAILED_QUERY = "Failed query"
 
 
 class Forbidden(Refused):
-    """The key is good but lacks a permission, or has no access to this service."""
+    """The key is valid but lacks a permission, or access to this service."""
 
 
 class Means(StrEnum):
-    """The meaning of an answer; see the head of this file."""
+    """The meaning of an answer; see the top of this file."""
 
     YES = "yes"
     NO = "no"
@@ -104,12 +103,12 @@ class Means(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A question, as far as it matters for reading the answer.
+    """A request, as far as it matters for reading the answer.
 
     Attributes:
         path: e.g. "application.deploy".
         body: as sent; None for a read.
-        secrets: never to be repeated.
+        secrets: values that errors must not repeat.
     """
 
     service: str
@@ -120,11 +119,11 @@ class Call:
 
     @property
     def reads(self) -> bool:
-        """True where it changes nothing, so that asking again is always safe."""
+        """Whether it changes nothing, so that a retry is always safe."""
         return self.body is None
 
     def lost(self, why: str) -> BridgeError:
-        """The error for an answer that did not come or can't be read."""
+        """Return the error for an answer that did not come or can't be read."""
         why = f"{self.path}: {why}"
         return Unreachable(self.service, why) if self.reads else Unanswered(self.service, why)
 
@@ -134,7 +133,7 @@ class Answer:
     """An answer to a call.
 
     Attributes:
-        headers: names in lower case, or a mapping that does not mind.
+        headers: with names in lower case, or case-insensitive.
     """
 
     call: Call
@@ -144,7 +143,7 @@ class Answer:
 
     @cached_property
     def said(self) -> Mapping[str, Any]:
-        """The JSON object in the body; empty where it is something else."""
+        """The JSON object in the body; empty if it is anything else."""
         try:
             said = json.loads(self.body)
         except ValueError:
@@ -153,19 +152,19 @@ class Answer:
 
     @property
     def code(self) -> object:
-        """E.g. "UNAUTHORIZED"; None where nothing behind the door has answered."""
+        """E.g. "UNAUTHORIZED"; None if no procedure has answered."""
         return self.said.get("code")
 
     @property
     def message(self) -> str:
-        """Dokploy's own message, not fit to be shown; "" where there is none."""
+        """Dokploy's own message, not safe to show; "" if there is none."""
         message = self.said.get("message")
         return message if isinstance(message, str) else ""
 
     @property
     def words(self) -> str:
-        """The server's words, fit to be shown; "HTTP 502" where it has none."""
-        # "Invalid JSON" comes as plain text; a JSON answer without a message says nothing.
+        """The server's words, safe to show; e.g. "HTTP 502" if there are none."""
+        # "Invalid JSON" comes as plain text; a JSON answer without a message has no words.
         message = self.message or ("" if self.said else self.body[:2000].decode(errors="replace"))
         fields = _field_errors(self.said)
         shown = fit(f"{message}: {fields}" if fields else message, self.call.secrets)
@@ -173,17 +172,17 @@ class Answer:
 
     @property
     def from_a_proxy(self) -> bool:
-        """True for a page, where Dokploy answers JSON or a few plain words."""
+        """Whether it is a web page; Dokploy itself answers JSON or a few plain words."""
         return not self.said and _PAGE.match(self.body[:2000]) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of answer.
+    """A kind of answer.
 
     Attributes:
-        name: of the row, for tests and for people.
-        fits: whether an answer is of this kind.
+        name: of the row, for tests and readers.
+        fits: tells whether an answer is of this kind.
     """
 
     name: str
@@ -193,36 +192,36 @@ class Row:
 
 TABLE = (
     Row("done", Means.YES, lambda a: 200 <= a.status < 300),
-    # We follow no redirect: it would carry the key to another host.
+    # No redirect is followed: it would send the key to another host.
     Row("redirected", Means.NO, lambda a: 300 <= a.status < 400),
     Row("not now", Means.AWAY, lambda a: a.status in (408, 425, 429)),
     Row("not now", Means.AWAY, lambda a: a.status == 503 and "retry-after" in a.headers),
-    # A proxy that guards or starts Dokploy; Dokploy itself was not asked.
+    # A proxy in front of Dokploy; Dokploy itself was not asked.
     Row("proxy", Means.AWAY, lambda a: a.status in (401, 403) and a.from_a_proxy),
     Row(
         "proxy",
         Means.AWAY,
         lambda a: a.status == 404 and not a.said and bool(_PROXY_404.search(a.body[:2000])),
     ),
-    # The door. The same, byte for byte, for a wrong, disabled, expired or exhausted key, and
-    # for any key while the database is away.
+    # The same, byte for byte, for a wrong, disabled, expired or exhausted key, and for any key
+    # while the database is away.
     Row("not let in", Means.KEY_OR_DATABASE, lambda a: a.status == 401 and a.code is None),
-    # The key is verified twice. Where only the second time fails, no procedure has begun.
+    # The key is verified twice. If only the second check fails, no procedure has run.
     Row(
         "not let in twice",
         Means.KEY_OR_DATABASE,
         lambda a: a.status == 401 and a.message == a.code == "UNAUTHORIZED",
     ),
-    # The database was asked: the key's user is in no organisation any more.
+    # The database has answered: the key's user is no longer in any organisation.
     Row("key of nobody", Means.KEY, lambda a: a.status == 401 and a.message == "Permission denied"),
     Row("no permission", Means.FORBIDDEN, lambda a: a.status in (401, 403)),
-    # Dokploy answers a save that names a provider it does not have with the failed SQL.
+    # Dokploy answers a save with an unknown provider by the failed SQL.
     Row(
         "save failed",
         Means.PROVIDER_OR_DATABASE,
         lambda a: a.message.startswith(f"{_FAILED_QUERY}: update") and bool(_named_providers(a)),
     ),
-    # Any status: some procedures wrap what failed inside into a 400.
+    # Any status: some procedures wrap an internal error in a 400.
     Row("query failed", Means.UNKNOWN, lambda a: _FAILED_QUERY in a.message),
     Row(
         "nothing to save",
@@ -235,15 +234,15 @@ TABLE = (
 
 
 def row_of(answer: Answer) -> Row:
-    """The row of `TABLE` that an answer meets."""
+    """Return the row of `TABLE` that fits an answer."""
     return next(row for row in TABLE if row.fits(answer))
 
 
 def error_in(answer: Answer, means: Means, now: float) -> BridgeError | None:
-    """The error that an answer means; None for a yes.
+    """Return the error that an answer means; None for a yes.
 
     Args:
-        means: never one of those that need a witness.
+        means: none of those that `key_check` must decide.
         now: seconds since 1970, for a Retry-After that is a date.
     """
     call, status = answer.call, answer.status
@@ -270,7 +269,7 @@ def error_in(answer: Answer, means: Means, now: float) -> BridgeError | None:
 
 
 def no_such_provider(answer: Answer) -> Refused:
-    """The error for a save that failed though the database is well."""
+    """Return the error for a save that failed although the database is well."""
     named = ", ".join(
         f"{name} {fit(str(value), answer.call.secrets)!r}"
         for name, value in _named_providers(answer).items()
@@ -280,12 +279,12 @@ def no_such_provider(answer: Answer) -> Refused:
 
 
 def refusal_in(call: Call, body: bytes) -> tuple[Refused | None, str]:
-    """Read the 2xx answer to a mutation: its refusal, if it is one, and its message.
+    """Read the 2xx answer to a change: its refusal, if any, and its message.
 
     An empty body, a bare `true`, `{"success": true}` and a whole record are all "accepted".
 
     Raises:
-        Unanswered: it is no JSON, so we can't know who answered.
+        Unanswered: it is not JSON, so that the sender is unknown.
     """
     if not body.strip():
         return None, ""
@@ -301,7 +300,7 @@ def refusal_in(call: Call, body: bytes) -> tuple[Refused | None, str]:
 
 
 def retry_after(value: str | None, now: float) -> float | None:
-    """Seconds to wait, from a number or an HTTP date; None where it says nothing usable."""
+    """Parse seconds to wait, from a number or an HTTP date; None if it is neither."""
     if value is None:
         return None
     try:
@@ -318,7 +317,7 @@ def retry_after(value: str | None, now: float) -> float | None:
 
 
 def _field_errors(said: Mapping[str, Any]) -> str:
-    """`branch: Invalid string; owner: …`, from zod's list of what is wrong."""
+    """Return e.g. `branch: Invalid string; owner: …`, from zod's list of faults."""
     data = said.get("data")
     zod = data.get("zodError") if isinstance(data, dict) else None
     fields = zod.get("fieldErrors") if isinstance(zod, dict) else None
@@ -338,7 +337,7 @@ def _path_in(said: Mapping[str, Any]) -> str | None:
 
 
 def _named_providers(answer: Answer) -> dict[str, Any]:
-    """The providers and keys that a save names; none where it is no save."""
+    """Return the providers and keys that a save names; none if it is no save."""
     call = answer.call
     if call.body is None or not _SAVES_PROVIDER.fullmatch(call.path):
         return {}

@@ -1,15 +1,17 @@
 """Dokploy as a deploy backend, over its HTTP API."""
 
 import asyncio
-import json
-import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import httpx
+from pydantic import SecretStr, TypeAdapter
 
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden
-from bridge.backends.dokploy.calling import Calling
+from bridge.backends.dokploy.apps import Apps, Pickers
 from bridge.backends.dokploy.configure import (
     build_call,
     environment_call,
@@ -18,18 +20,239 @@ from bridge.backends.dokploy.configure import (
     saved_in,
     source_call,
 )
-from bridge.backends.dokploy.reads import app_of, deployments_in, jobs_in, listed_at, places
+from bridge.backends.dokploy.http import Auth, Http, Limits, Pause, Query, T
+from bridge.backends.dokploy.reads import deployments_in, jobs_in
 from bridge.core.apps import App, AppKind
 from bridge.core.configuration.configuration import BuildType, Environment, ProviderSettings, Saved
-from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
+from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.ports.backends import BackendDeployment, Listed, QueuedJob
+from bridge.ports.clock import Clock
+from bridge.ports.figures import Observe
+
+_MOST_LINES = 10_000  # that deployment.readLogs gives
 
 
-class Configuring(Calling):
-    """Reads and saves an app's settings: `Configures`."""
+class Dokploy:
+    """One Dokploy server; implements `Backend` and `Configures`.
+
+    Reads are retried, which is always safe. A change is sent exactly once; the caller decides
+    whether to retry it. The embedded backend is reached by this client, too.
+
+    Every method but `healthy` and `close` raises
+
+        Refused: the server said no; `words` are its own and safe to show. `Forbidden` if the
+            key lacks a permission.
+        Unreachable: nothing was done; reads raise it for every answer that did not come whole.
+            `DatabaseAway` and `KeyRefused` name the cause.
+        Unanswered: a change was sent, and whether it was done is unknown.
+
+    Sources: application-api.txt (the document), facts.md (how v0.30.2 really behaves).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | SecretStr,
+        *,
+        auth: Auth = "api-key",
+        name: str = "dokploy",
+        connect_timeout: float = 5.0,
+        read_timeout: float = 20.0,
+        total_timeout: float = 60.0,
+        max_connections: int = 16,
+        concurrency: int = 8,
+        read_retries: int = 2,
+        max_answer_bytes: int = 16 * 2**20,
+        verify: bool = True,
+        ca: str | None = None,
+        direct: bool = False,
+        choices: bool = True,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Clock = time.time,
+        pause: Pause = asyncio.sleep,
+        observe: Observe = lambda _backend, _asked, _seconds: None,
+    ) -> None:
+        """Store the settings; nothing is opened before the first request.
+
+        Args:
+            url: e.g. "https://dokploy.example.com"; a trailing "/api" does not matter.
+            api_key: made with `rateLimitEnabled: false`, else it allows ten checks a day.
+            auth: self-hosted servers accept "api-key"; the document says "bearer".
+            name: of this server in apps, errors and settings.
+            connect_timeout, read_timeout, total_timeout: seconds; see `http.Limits`.
+            concurrency: requests at a time while apps are read one by one.
+            read_retries: the number of retries of a read.
+            verify, ca: whether to check the server's certificate, and a PEM file to trust.
+            direct: never use the proxy that the environment names.
+            choices: offer `pickers`; the embedded backend can't list repositories.
+            transport, clock, pause: for tests.
+            observe: receives the duration of each request.
+
+        Raises:
+            Rejected: the url or the key can't be one.
+        """
+        self.name = name
+        self._http = Http(
+            name,
+            url,
+            api_key if isinstance(api_key, SecretStr) else SecretStr(api_key),
+            auth=auth,
+            limits=Limits(
+                connect=connect_timeout,
+                read=read_timeout,
+                total=total_timeout,
+                connections=max_connections,
+                read_retries=read_retries,
+                answer_bytes=max_answer_bytes,
+            ),
+            verify=verify,
+            ca=ca,
+            direct=direct,
+            transport=transport,
+            clock=clock,
+            pause=pause,
+            observe=observe,
+        )
+        self._apps = Apps(self._http, name, concurrency)
+        if choices:
+            self.pickers = Pickers(self._http)
+
+    def __repr__(self) -> str:
+        """Show no key."""
+        return f"Dokploy({self._http.origin!r}, name={self.name!r})"
+
+    def clock_ahead(self, moment: float) -> float:
+        """See `ports.backends.TellsTime`; `moment` is by the clock that was given."""
+        return self._http.server_clock.ahead(moment)
+
+    # ── Apps ─────────────────────────────────────────────────────────────────
+
+    @property
+    def apps_per_request(self) -> int:
+        """The number of apps that one request reads at the moment."""
+        return self._apps.per_request
+
+    async def apps(self) -> list[App]:
+        """Read every application and compose stack that the key may see, with its source.
+
+        Any error with an app, but that it is gone or forbidden, fails the whole list: with half
+        a list it would look as if apps had been deleted.
+        """
+        return await self.read_apps([one.app for one in await self.listing()])
+
+    async def listing(self) -> list[Listed]:
+        """List every application and compose stack that the key may see, by one request."""
+        return await self._apps.listing()
+
+    async def read_apps(self, apps: Sequence[App]) -> list[App]:
+        """Read these apps; leave out those that are gone or forbidden, raise any other error."""
+        return await self._apps.read(apps)
+
+    # ── Deploying ────────────────────────────────────────────────────────────
+
+    async def deploy(self, app: App, *, title: str, description: str) -> None:
+        """Ask for a deployment of the head of the app's branch; return once it is accepted.
+
+        The answer names no deployment. To find it, look for your token in `queue` and
+        `deployments`.
+
+        Args:
+            title: a Git deploy replaces it by the commit's message; "" means the server's
+                default.
+            description: a Git deploy replaces it by `Commit: <sha>`.
+        Source: application-api.txt, "Deploy Application"; for compose openapi-subset.json.
+        """
+        texts = {"title": title, "description": description}
+        await self._http.change(f"{app.kind.value}.deploy", id_of(app) | texts)
+
+    async def redeploy(self, app: App, *, title: str, description: str) -> None:
+        """Ask to build the existing checkout again; nothing is fetched, and the title stays.
+
+        Source: application-api.txt, "Redeploy Application".
+        """
+        texts = {"title": title, "description": description}
+        await self._http.change(f"{app.kind.value}.redeploy", id_of(app) | texts)
+
+    async def drop_waiting(self, app: App) -> None:
+        """Drop the app's waiting jobs, which leave no record; a running one continues.
+
+        Source: facts.md, "Cancel on self-hosted" (`cleanQueues`).
+        """
+        await self._http.change(f"{app.kind.value}.cleanQueues", id_of(app))
+
+    async def cancel(self, app: App) -> str:
+        """Cancel the running deployment; return the server's words.
+
+        A self-hosted server always refuses.
+
+        Source: application-api.txt, "Cancel Deployment".
+        """
+        said = await self._http.change(f"{app.kind.value}.cancelDeployment", id_of(app))
+        return said or "Deployment cancellation requested"
+
+    async def kill_build(self, app: App) -> None:
+        """Interrupt **every** Docker build on the app's host, also those of other apps.
+
+        Source: facts.md, "Cancel on self-hosted": only behind an explicit opt-in.
+        """
+        await self._http.change(f"{app.kind.value}.killBuild", id_of(app))
+
+    # ── Following ────────────────────────────────────────────────────────────
+
+    async def deployments(self, app: App) -> list[BackendDeployment]:
+        """Return the app's newest deployments (about ten are kept), newest first.
+
+        An app that does not exist has none.
+
+        Source: facts.md, "Following a deployment".
+        """
+        path = "all" if app.kind is AppKind.APPLICATION else "allByCompose"
+        records = await self._http.read(f"deployment.{path}", models.DEPLOYMENTS, id_of(app))
+        return deployments_in(records)
+
+    async def queue(self) -> list[QueuedJob] | None:
+        """Return the jobs of all apps, oldest first; None from a server before 0.28.2."""
+        jobs = await self._read_if_there("deployment.queueList", models.JOBS)
+        return None if jobs is None else jobs_in(jobs)
+
+    async def log_tail(self, deployment: BackendDeployment, lines: int) -> str:
+        """Return the last lines of a deployment's log, with carriage returns.
+
+        Args:
+            lines: clamped to 1 to 10,000.
+        Returns:
+            "" if the server is too old (< 0.29.5) or the deployment is gone.
+        """
+        tail = min(max(lines, 1), _MOST_LINES)
+        found = await self._read_if_there(
+            "deployment.readLogs", models.TEXT, {"deploymentId": deployment.id, "tail": tail}
+        )
+        return found or ""
+
+    async def version(self) -> str | None:
+        """Return e.g. "v0.30.2"; None if the server does not tell, or the key may not ask."""
+        try:
+            return await self._read_if_there("settings.getDokployVersion", models.TEXT)
+        except Forbidden:
+            return None
+
+    async def healthy(self) -> bool:
+        """Return whether it answers, asked once and without the key; never raise.
+
+        Source: facts.md, "Probes" (`/api/health`).
+        """
+        try:
+            return (await self._http.probe("health", models.HEALTH)).ok
+        except Refused as error:
+            # It is there, but too old or too strict for this query.
+            return error.status is not None and 400 <= error.status < 500
+        except (Unreachable, Unanswered):
+            return False
+
+    # ── Configuring ──────────────────────────────────────────────────────────
 
     async def saved(self, app: App) -> Saved:
-        """How the app is configured now, in the forms that the saves take; secrets stay sealed.
+        """Return the app's settings in the forms that the saves take; secrets stay sealed.
 
         Source: facts.md, "read application.one, merge, write, read again".
         """
@@ -37,33 +260,33 @@ class Configuring(Calling):
         return saved_in(app, settings)
 
     async def save_provider(self, app: App, settings: ProviderSettings) -> None:
-        """Set where the app's code comes from; every field is sent, nothing is merged.
+        """Set the app's source; every field is sent, nothing is merged.
 
-        A compose stack takes it by `compose.update` and refuses images and build paths.
-        The server sets the app's status to idle, even in the middle of a build.
+        A compose stack is set by `compose.update` and refuses images and build paths.
+        The server sets the app's status to idle, even during a build.
 
         Source: application-api.txt, "Configure Git Providers"; facts.md, "Inputs".
         """
         await self._http.change(*provider_call(app, settings))
 
     async def write_source(self, app: App, fields: Mapping[str, Any]) -> None:
-        """Set single fields of the stored source, whichever kind is in use, and no others.
+        """Set single fields of the stored sources, of any kind, and no others.
 
-        Unlike the saves, the server checks no branch here, and leaves the app's status alone.
+        Unlike the saves this does not check branches and keeps the app's status.
 
         Source: facts.md, "Environments and applications" (`application.update`).
         """
         await self._http.change(*source_call(app, fields))
 
     async def disconnect_provider(self, app: App) -> None:
-        """Forget the app's source, its watch paths and its trigger.
+        """Remove the app's source, watch paths and trigger.
 
         Source: application-api.txt, "Disconnect Git Provider".
         """
         await self._http.change(f"{app.kind.value}.disconnectGitProvider", id_of(app))
 
     async def save_build_type(self, app: App, settings: BuildType) -> None:
-        """Set how the application is built; a compose stack refuses it.
+        """Set how an application is built; a compose stack refuses it.
 
         Source: application-api.txt, "Save Build Type"; facts.md, "Where … differ", 6.
         """
@@ -77,264 +300,26 @@ class Configuring(Calling):
         await self._http.change(*environment_call(app, settings))
 
     async def clear_deployments(self, app: App) -> None:
-        """Delete the app's whole log folder, a running build's log included; records stay.
+        """Delete the app's log folder, with the log of a running build; records stay.
 
         Source: application-api.txt, "Clear Deployments"; facts.md, "clear, cleanQueues, …".
         """
         await self._http.change(f"{app.kind.value}.clearDeployments", id_of(app))
 
+    # ── Requests ─────────────────────────────────────────────────────────────
 
-# ── Which apps a Dokploy has, and where each comes from ─────────────────────────────────────────
-
-log = logging.getLogger(__name__)
-
-BATCH = 40
-"""Apps in one request, whose address then has about 4,200 characters; proxies take 8,000."""
-
-BATCHES_AT_A_TIME = 2
-"""More would keep Dokploy, which has one thread, from answering anybody else meanwhile."""
-
-ALONE_FOR = 600.0
-"""Seconds without batches after one that was not answered while single questions were."""
-
-A = TypeVar("A")
-T = TypeVar("T")
-
-
-class Listing(Calling):
-    """The apps of one server; implements `ReadsApps`."""
-
-    _alone_until = 0.0
-
-    @property
-    def apps_per_request(self) -> int:
-        """The apps that one request reads at the moment."""
-        return BATCH if time.monotonic() >= self._alone_until else 1
-
-    async def apps(self) -> list[App]:
-        """Read every application and compose stack that the key may see, with its source.
-
-        Trouble with any of them but its own fails the whole list: half a list would look as if
-        apps had been deleted.
-        """
-        return await self.read_apps([one.app for one in await self.listing()])
-
-    async def listing(self) -> list[Listed]:
-        """List every application and compose stack that the key may see, by one request.
-
-        Source: facts.md, "Cheaper reads" (`project.all`).
-        """
-        projects = await self._http.read("project.all", models.PROJECTS)
-        origin = self._http.origin if self._http.has_dashboard else None
-        return [listed_at(place, self.name, origin) for place in places(projects)]
-
-    async def read_apps(self, apps: Sequence[App]) -> list[App]:
-        """Read these apps, named as given or listed, in their order.
-
-        One that has gone, or that the key may not read, is left out; any other trouble raises.
-        """
-        services: dict[str, models.Service] = {}
-        if len(apps) > 1 and (size := self.apps_per_request) > 1:
-            groups = [apps[begin : begin + size] for begin in range(0, len(apps), size)]
-            for found in await _at_a_time(BATCHES_AT_A_TIME, self._batch, groups):
-                services |= found
-        alone = [app for app in apps if app.id not in services]
-        for app, service in zip(
-            alone, await _at_a_time(self._concurrency, self._one, alone), strict=True
-        ):
-            if service is not None:
-                services[app.id] = service
-        return [app_of(app, services[app.id]) for app in apps if app.id in services]
-
-    async def _batch(self, apps: Sequence[App]) -> dict[str, models.Service]:
-        """Put the questions about some apps into one request; return the answers by app.
-
-        One may be missing because the app has gone, or because the database is away; the question
-        by itself tells the two apart.
-        """
-        if self.apps_per_request == 1:  # found out by the batch before
-            return {}
-        paths = ",".join(f"{app.kind.value}.one" for app in apps)
-        inputs = {str(at): {"json": id_of(app)} for at, app in enumerate(apps)}
-        query: dict[str, str | int] = {
-            "batch": 1,
-            "input": json.dumps(inputs, separators=(",", ":")),
-        }
+    async def _read_if_there(
+        self, path: str, form: TypeAdapter[T], query: Query = MappingProxyType({})
+    ) -> T | None:
+        """Read; return None if the server does not know the query or its object."""
         try:
-            found = await self._http.read(
-                "application.one, batched", models.BATCH, query, at=f"trpc/{paths}", retries=0
-            )
-            if len(found) != len(apps):
-                raise Refused(self.name, f"{len(found)} answers to {len(apps)} questions")
-        except BridgeError as error:
-            # This raises where the server itself is in trouble.
-            if (first := await self._one(apps[0])) is None:
-                return {}
-            self._alone_until = time.monotonic() + ALONE_FOR
-            log.info("apps are read one by one", extra={"backend": self.name, "why": str(error)})
-            return {apps[0].id: first}
-        return {
-            app.id: one.result.data.service
-            for app, one in zip(apps, found, strict=True)
-            if one.result is not None
-        }
-
-    async def _one(self, app: App) -> models.Service | None:
-        path = f"{app.kind.value}.one"
-        try:
-            return await self._http.read(path, models.SERVICE, dict(id_of(app)))
+            answer = await self._http.read(path, form, query)
         except Refused as error:
-            if error.status != 404 and not isinstance(error, Forbidden):
-                raise
-            fields = {"backend": self.name, "app": app.id, "why": error.words}
-            log.info("app_left_out", extra=fields)
-            return None
+            if error.status == 404:
+                return None
+            raise
+        return answer
 
-
-async def _at_a_time(most: int, ask: Callable[[A], Awaitable[T]], those: Sequence[A]) -> list[T]:
-    """Ask about each, `most` of them at a time; the first failure cuts the others off."""
-    slots = asyncio.Semaphore(most)
-
-    async def asked(one: A) -> T:
-        async with slots:
-            return await ask(one)
-
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(asked(one)) for one in those]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in running]
-
-
-# ── Deploying the apps of a Dokploy, and following what becomes of it ───────────────────────────
-
-_MOST_LINES = 10_000  # that deployment.readLogs gives
-
-
-class Deploying(Listing):
-    """What the bridge asks of every backend: `Backend`."""
-
-    # ── Deploying ────────────────────────────────────────────────────────────
-
-    async def deploy(self, app: App, *, title: str, description: str) -> None:
-        """Ask for a deployment of the head of the app's branch; returns once accepted.
-
-        The answer names no deployment: to find it, look for a token of yours in `queue`
-        and `deployments`.
-
-        Args:
-            title: shown until a Git deploy overwrites it with the commit's message; ""
-                gives the server's default.
-            description: free text; overwritten with `Commit: <sha>`.
-        Source: application-api.txt, "Deploy Application"; for compose openapi-subset.json.
-        """
-        texts = {"title": title, "description": description}
-        await self._http.change(f"{app.kind.value}.deploy", id_of(app) | texts)
-
-    async def redeploy(self, app: App, *, title: str, description: str) -> None:
-        """Ask to build the existing checkout again; fetches nothing, keeps the title.
-
-        Source: application-api.txt, "Redeploy Application".
-        """
-        texts = {"title": title, "description": description}
-        await self._http.change(f"{app.kind.value}.redeploy", id_of(app) | texts)
-
-    async def drop_waiting(self, app: App) -> None:
-        """Drop what waits for this app in the queue, without a trace; what runs goes on.
-
-        Source: facts.md, "Cancel on self-hosted" (`cleanQueues`).
-        """
-        await self._http.change(f"{app.kind.value}.cleanQueues", id_of(app))
-
-    async def cancel(self, app: App) -> str:
-        """Cancel the running deployment; returns the server's words.
-
-        Only the cloud can: a self-hosted server refuses it always.
-
-        Source: application-api.txt, "Cancel Deployment".
-        """
-        said = await self._http.change(f"{app.kind.value}.cancelDeployment", id_of(app))
-        return said or "Deployment cancellation requested"
-
-    async def kill_build(self, app: App) -> None:
-        """Interrupt **every** Docker build on the app's host, whosever it is.
-
-        Source: facts.md, "Cancel on self-hosted": only behind an explicit opt-in.
-        """
-        await self._http.change(f"{app.kind.value}.killBuild", id_of(app))
-
-    # ── Following ────────────────────────────────────────────────────────────
-
-    async def deployments(self, app: App) -> list[BackendDeployment]:
-        """The app's newest deployments (about ten are kept), newest first.
-
-        An app that does not exist has none: the server does not say more.
-
-        Source: facts.md, "Following a deployment".
-        """
-        path = "all" if app.kind is AppKind.APPLICATION else "allByCompose"
-        records = await self._http.read(f"deployment.{path}", models.DEPLOYMENTS, id_of(app))
-        return deployments_in(records)
-
-    async def queue(self) -> list[QueuedJob] | None:
-        """What waits and runs, of all apps, oldest first; None on a server before 0.28.2."""
-        jobs = await self._read_if_there("deployment.queueList", models.JOBS)
-        return None if jobs is None else jobs_in(jobs)
-
-    async def log_tail(self, deployment: BackendDeployment, lines: int) -> str:
-        r"""The last lines of a deployment's log, carriage returns and all.
-
-        Args:
-            lines: 1 to 10,000; more or less is taken as the nearest.
-        Returns:
-            "" where the server is too old (< 0.29.5) to tell, or the deployment has gone.
-        """
-        tail = min(max(lines, 1), _MOST_LINES)
-        found = await self._read_if_there(
-            "deployment.readLogs", models.TEXT, {"deploymentId": deployment.id, "tail": tail}
-        )
-        return found or ""
-
-    async def version(self) -> str | None:
-        """E.g. "v0.30.2"; None where the server, or the key's role, does not tell."""
-        try:
-            return await self._read_if_there("settings.getDokployVersion", models.TEXT)
-        except Forbidden:
-            return None
-
-    async def healthy(self) -> bool:
-        """Whether it answers at all, asked once and without the key; never raises.
-
-        Source: facts.md, "Probes" (`/api/health`).
-        """
-        try:
-            return (await self._http.probe("health", models.HEALTH)).ok
-        except Refused as error:
-            # It is there, only too old or too strict for this question.
-            return error.status is not None and 400 <= error.status < 500
-        except (Unreachable, Unanswered):
-            return False
-
-
-# ── Dokploy as a deploy backend, over its HTTP API ──────────────────────────────────────────────
-
-
-class Dokploy(Deploying, Configuring):
-    """One Dokploy server; implements `Backend` and `Configures`.
-
-    Reads are tried again by themselves, since that is always safe. What changes something
-    is sent exactly once: whether to ask again is for the caller to decide.
-
-    Every method but `healthy` and `close` raises
-
-        Refused: the server said no; `words` are its own, fit to be shown. `Forbidden` where
-            the key lacks a permission.
-        Unreachable: nothing was asked, or nothing was done; reads raise it for every
-            answer that did not come whole. `DatabaseAway` and `KeyRefused` say why it
-            does nothing for any key, or for ours.
-        Unanswered: only from what changes something: it was sent, and whether it was
-            done is not known.
-
-    Sources: application-api.txt (the document), facts.md (how v0.30.2 really behaves).
-    """
+    async def close(self) -> None:
+        """Close the connections; later calls raise Unreachable."""
+        await self._http.close()

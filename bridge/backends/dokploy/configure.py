@@ -1,7 +1,7 @@
-"""What a save sends, and what was saved. Pure.
+"""Convert settings to the bodies of saves, and saved settings back. Pure.
 
-A save replaces or resets what it does not name, so every field is named each time; an update
-writes the fields that it names and nothing else.
+A save resets the fields that it does not name, so every field is sent each time. An update
+changes only the fields that it names.
 Field tables: facts.md, "Inputs"; openapi-subset.json.
 """
 
@@ -33,12 +33,12 @@ _NO_BUILD = "a compose stack has no build settings; its compose file says how it
 
 
 def id_of(app: App) -> dict[str, str]:
-    """`{"applicationId": …}` or `{"composeId": …}`."""
+    """Return `{"applicationId": …}` or `{"composeId": …}`."""
     return {f"{app.kind.value}Id": app.id}
 
 
 def provider_call(app: App, settings: ProviderSettings) -> tuple[str, dict[str, Any]]:
-    """The path and the body that set where an app's code comes from."""
+    """Return the path and the body that set an app's source."""
     if app.kind is AppKind.COMPOSE:
         return "compose.update", id_of(app) | _compose_provider(app, settings)
     match settings:
@@ -54,7 +54,7 @@ def provider_call(app: App, settings: ProviderSettings) -> tuple[str, dict[str, 
 
 
 def source_call(app: App, fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The path and the body that set single fields of the stored source, and no others."""
+    """Return the path and the body that set single fields of the stored sources."""
     if app.kind is AppKind.APPLICATION:
         return "application.update", id_of(app) | columns_of(fields)
     if fields.get("source") == SourceType.DOCKER or _says(fields, "docker."):
@@ -66,7 +66,7 @@ def source_call(app: App, fields: Mapping[str, Any]) -> tuple[str, dict[str, Any
 
 
 def build_call(app: App, settings: BuildType) -> tuple[str, dict[str, Any]]:
-    """The path and the body that set how an application is built."""
+    """Return the path and the body that set how an application is built."""
     if app.kind is AppKind.COMPOSE:
         raise Refused(app.backend, _NO_BUILD)
     return "application.saveBuildType", id_of(app) | {
@@ -82,7 +82,7 @@ def build_call(app: App, settings: BuildType) -> tuple[str, dict[str, Any]]:
 
 
 def environment_call(app: App, settings: Environment) -> tuple[str, dict[str, Any]]:
-    """The path and the body that set an app's environment; the body is secret."""
+    """Return the path and the body that set an app's environment; the body is secret."""
     fields = {"env": _open(settings.env), "createEnvFile": settings.create_env_file}
     build = {
         "buildArgs": _open(settings.build_args),
@@ -96,11 +96,11 @@ def environment_call(app: App, settings: Environment) -> tuple[str, dict[str, An
 
 
 def saved_in(app: App, settings: Settings) -> Saved:
-    """Read back what the saves wrote."""
+    """Return saved settings in the forms that the saves take."""
     application = app.kind is AppKind.APPLICATION
     try:
         build = _build_in(settings) if application else None
-    except ValidationError:  # not chained: pydantic's message repeats what it was given
+    except ValidationError:  # not chained: pydantic's message repeats the input
         raise Refused(
             app.backend, f"the build type {settings.build_type!r} of {app.label} is unknown here"
         ) from None
@@ -168,7 +168,7 @@ def _docker(settings: DockerSource) -> dict[str, Any]:
 
 
 def _compose_provider(app: App, settings: ProviderSettings) -> dict[str, Any]:
-    """A compose stack has the same columns, but the build paths, and is set by its update."""
+    """Return the fields of a compose stack, which has no build paths and is set by an update."""
     if isinstance(settings, DockerSource):
         raise Refused(app.backend, _NO_IMAGE)
     if settings.build_path.strip("/"):
@@ -232,7 +232,7 @@ def _provider_in(app: App, settings: Settings) -> ProviderSettings | None:
     try:
         return _PROVIDER.validate_python(fields)
     except ValidationError:
-        return None  # half configured: there is nothing that a save could repeat
+        return None  # incomplete: there is nothing that a save could repeat
 
 
 def _build_in(settings: Settings) -> BuildType:

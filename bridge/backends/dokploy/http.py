@@ -1,9 +1,12 @@
-"""The one place that talks HTTP to Dokploy: headers, limits, retries, and errors of ours."""
+"""The one place that talks HTTP to Dokploy: requests, limits, retries, and the server's clock."""
 
 import asyncio
 import ssl
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -21,26 +24,19 @@ from bridge.backends.dokploy.answers import (
     refusal_in,
     row_of,
 )
-from bridge.backends.dokploy.limits import (
-    Limits,
-    ServerClock,
-    checked_key,
-    checked_url,
-    had_its_time,
-    may_end_soon,
-)
-from bridge.backends.dokploy.witness import (
+from bridge.backends.dokploy.key_check import (
     PATH,
-    Judge,
+    DatabaseAway,
+    DatabaseState,
+    KeyCheck,
     Verdict,
-    Witness,
     database_away,
     error_of,
-    witness_in,
+    state_in,
 )
-from bridge.core.errors import BridgeError, Refused, Unreachable
+from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected, Unreachable
 from bridge.core.misfits import misfit
-from bridge.ports.clock import Clock
+from bridge.ports.clock import RATE, Clock
 from bridge.ports.figures import Observe
 
 Auth = Literal["api-key", "bearer"]
@@ -49,14 +45,36 @@ Pause = Callable[[float], Awaitable[None]]
 T = TypeVar("T")
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# Node closes idle connections after 5 s. A request sent into one that is just being closed is
-# lost without a trace, and a lost deploy can't be repeated: so ours are dropped sooner.
+# Node closes idle connections after 5 s. A request that is sent while its connection is being
+# closed is lost, and a lost deploy can't be repeated, so we close idle connections earlier.
 _KEEPALIVE_SECONDS = 4.0
 _FIRST_PAUSE = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of one request, in seconds and bytes.
+
+    Attributes:
+        connect: to open a connection, and to wait for a free one.
+        read: without a byte arriving.
+        total: for one request and its whole answer.
+        probe: for a request about the health of the server.
+        connections: open at the same time.
+        read_retries: retries of a read; mutations are never retried.
+    """
+
+    connect: float = 5.0
+    read: float = 20.0
+    total: float = 60.0
+    probe: float = 5.0
+    connections: int = 16
+    read_retries: int = 2
+    answer_bytes: int = 16 * 2**20
+
+
 class Http:
-    """Requests to one Dokploy server; opens nothing before the first one."""
+    """Send requests to one Dokploy server; nothing is opened before the first one."""
 
     def __init__(
         self,
@@ -68,6 +86,7 @@ class Http:
         limits: Limits,
         verify: bool,
         ca: str | None,
+        direct: bool,
         transport: httpx.AsyncBaseTransport | None,
         clock: Clock,
         pause: Pause,
@@ -80,15 +99,16 @@ class Http:
         self._limits = limits
         self._verify = verify
         self._ca = ca
+        self._direct = direct or urlsplit(self.origin).hostname in _LOOPBACK
         self._transport = transport
         self._clock = clock
         self._pause = pause
         self._observe = observe
         self._client: httpx.AsyncClient | None = None
         self._closed = False
-        self._judge = Judge(self._witness, clock)
+        self._key_check = KeyCheck(self._ask_database, clock)
         self.server_clock = ServerClock(clock)
-        self.has_dashboard = True  # the embedded backend, which answers as a Dokploy, has none
+        self.has_dashboard = True  # False for the embedded backend
 
     async def read(
         self,
@@ -99,16 +119,16 @@ class Http:
         at: str | None = None,
         retries: int | None = None,
     ) -> T:
-        """GET `/api/{path}`; asked again a little where nothing or nonsense came back.
+        """GET `/api/{path}`; retry a little if no valid answer came.
 
         Args:
-            form: what the answer must look like; fields that it does not name are dropped here.
-            at: the address below `/api`, where `path` is only the name of the question.
-            retries: how often it is tried again; None: as often as is set.
+            form: the form of the answer; fields that it does not name are dropped.
+            at: the address below `/api` if it is not `path`.
+            retries: the number of retries; None means that of the settings.
 
         Raises:
             Refused: a 4xx.
-            Unreachable: every answer that did not come whole, and a key that is not accepted.
+            Unreachable: the answer did not come whole, or the key was refused.
         """
         left = self._limits.read_retries if retries is None else retries
         pause = _FIRST_PAUSE
@@ -117,7 +137,7 @@ class Http:
             try:
                 return _in_form(call, form, await self._exchange(call, query, at=at))
             except Unreachable as error:
-                if had_its_time(error) and await self._judge.database() is Witness.AWAY:
+                if had_its_time(error) and await self._key_check.database() is DatabaseState.AWAY:
                     raise database_away(self._service) from error
                 if left <= 0 or not may_end_soon(error, self._clock() - asked_at):
                     raise
@@ -126,10 +146,10 @@ class Http:
             pause *= 3
 
     async def probe(self, path: str, form: TypeAdapter[T]) -> T:
-        """GET `/api/{path}` once, for a short time and without the key.
+        """GET `/api/{path}` once, with a short timeout and without the key.
 
         Raises:
-            Refused, Unreachable: as `read` does, but nothing that it says is about our key.
+            Refused, Unreachable: as `read`, but never about the key.
         """
         call = self._call(path, None)
         answer, _ = await self._open(call)
@@ -142,12 +162,12 @@ class Http:
         return _in_form(call, form, answer.body)
 
     async def change(self, path: str, body: Mapping[str, Any]) -> str:
-        """POST `/api/{path}`, exactly once; returns the server's message, or "".
+        """POST `/api/{path}` exactly once; return the server's message, or "".
 
         Raises:
             Refused: a 4xx, or `"success": false`.
             Unreachable: no connection, or the server says that it did nothing.
-            Unanswered: sent, but a time-out, a 5xx or no JSON came back.
+            Unanswered: it was sent, but a timeout, a 5xx or no JSON came back.
         """
         call = self._call(path, body)
         refused, message = refusal_in(call, await self._exchange(call, {}))
@@ -156,7 +176,7 @@ class Http:
         return message
 
     async def close(self) -> None:
-        """Let go of the connections; later requests raise Unreachable."""
+        """Close the connections; later requests raise Unreachable."""
         self._closed = True
         client, self._client = self._client, None
         if client is not None:
@@ -167,7 +187,7 @@ class Http:
         return Call(self._service, path, body, self._auth, secrets)
 
     async def _exchange(self, call: Call, query: Query, *, at: str | None = None) -> bytes:
-        """Send once and return the body of a 2xx; anything else is raised."""
+        """Send once; return the body of a 2xx and raise an error for anything else."""
         sent_at = self._clock()
         headers, limit = self._key_header(), self._limits.total
         answer, whole = await self._observed(call, query, at=at, headers=headers, limit=limit)
@@ -179,33 +199,33 @@ class Http:
         return answer.body
 
     async def _error_in(self, answer: Answer, sent_at: float) -> BridgeError | None:
-        """Return the error that an answer means, with the witness where it has two causes."""
+        """Return the error that an answer means; if it has two causes, ask about the database."""
         means = row_of(answer).means
         match means:
             case Means.KEY_OR_DATABASE:
-                return self._refused_key(await self._judge.refused(sent_at))
+                return self._refused_key(await self._key_check.refused(sent_at))
             case Means.KEY:
                 return self._refused_key(Verdict.KEY)
             case Means.PROVIDER_OR_DATABASE:
-                if await self._judge.database() in (Witness.WELL, Witness.NONE):
+                if await self._key_check.database() in (DatabaseState.WELL, DatabaseState.NONE):
                     return no_such_provider(answer)
                 means = Means.UNKNOWN
         if means is Means.YES or answer.code is not None:
-            self._judge.accepted()
+            self._key_check.accepted()
         return error_in(answer, means, self._clock())
 
     def _refused_key(self, verdict: Verdict) -> BridgeError:
-        return error_of(verdict, self._service, worked=self._judge.worked, auth=self._auth)
+        return error_of(verdict, self._service, worked=self._key_check.worked, auth=self._auth)
 
-    async def _witness(self) -> Witness:
+    async def _ask_database(self) -> DatabaseState:
         try:
             answer, _ = await self._open(self._call(PATH, None))
         except BridgeError:
-            return Witness.SILENT
-        return witness_in(answer.status, answer.body)
+            return DatabaseState.SILENT
+        return state_in(answer.status, answer.body)
 
     async def _open(self, call: Call) -> tuple[Answer, bool]:
-        """Ask once, shortly and without the key, which is neither used up nor proved by it."""
+        """Send once, with a short timeout and without the key, whose uses may be limited."""
         limit = min(self._limits.probe, self._limits.total)
         return await self._observed(call, {}, headers={}, limit=limit)
 
@@ -218,7 +238,7 @@ class Http:
         headers: Mapping[str, str],
         limit: float,
     ) -> tuple[Answer, bool]:
-        """Send once, and tell how long it took."""
+        """Send once, and report the duration."""
         began = time.perf_counter()
         try:
             return await self._sent(call, at or call.path, query, headers, limit)
@@ -228,7 +248,7 @@ class Http:
     async def _sent(
         self, call: Call, at: str, query: Query, headers: Mapping[str, str], limit: float
     ) -> tuple[Answer, bool]:
-        """Send once; returns the answer and whether it came whole."""
+        """Send once; return the answer, and whether it is complete."""
         client = self._opened()
         method = "GET" if call.reads else "POST"
         request = client.build_request(
@@ -252,7 +272,7 @@ class Http:
         return Answer(call, response.status_code, response.headers, body), whole
 
     async def _body(self, response: httpx.Response) -> tuple[bytes, bool]:
-        """The answer's bytes up to the limit, and whether that was all."""
+        """Return the answer's bytes up to the limit, and whether that is all."""
         parts: list[bytes] = []
         size = 0
         async for part in response.aiter_bytes():
@@ -273,7 +293,7 @@ class Http:
             limits = self._limits
             self._client = httpx.AsyncClient(
                 base_url=self.origin,
-                follow_redirects=False,  # a redirect must not carry the key to another host
+                follow_redirects=False,  # a redirect would send the key to another host
                 timeout=httpx.Timeout(limits.read, connect=limits.connect, pool=limits.connect),
                 limits=httpx.Limits(
                     max_connections=limits.connections,
@@ -282,12 +302,14 @@ class Http:
                 ),
                 verify=self._trust(),
                 transport=self._transport,
-                # No proxy of the environment stands between us and our own machine.
-                trust_env=urlsplit(self.origin).hostname not in _LOOPBACK,
+                # The environment's proxy is not used for our own machine.
+                trust_env=not self._direct,
             )
         return self._client
 
     def _trust(self) -> ssl.SSLContext | bool:
+        if urlsplit(self.origin).scheme == "http":
+            return False  # redirects are not followed, so no certificate is ever checked
         if self._ca is None or not self._verify:
             return self._verify
         try:
@@ -301,7 +323,7 @@ def _in_form(call: Call, form: TypeAdapter[T], body: bytes) -> T:
     try:
         return form.validate_json(body)
     except ValidationError as error:
-        # Not chained: pydantic's message repeats what it was given, which may be secret.
+        # Not chained: pydantic's message repeats the input, which may be secret.
         first = misfit(error.errors(include_url=False)[0])
         raise call.lost(fit(f"unexpected answer: {first}", call.secrets)) from None
 
@@ -309,3 +331,114 @@ def _in_form(call: Call, form: TypeAdapter[T], body: bytes) -> T:
 def _named(error: Exception, call: Call) -> str:
     said = fit(str(error), call.secrets)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+# ── Retries ─────────────────────────────────────────────────────────────────────────────────────
+
+SLOW = 5.0
+"""Seconds after which an answer counts as slow, so that its request is not retried."""
+
+
+def may_end_soon(error: Unreachable, took: float) -> bool:
+    """Return whether to retry within a second; callers retry later in any case.
+
+    Args:
+        took: seconds until the error came.
+    """
+    if took > SLOW:
+        return False
+    if isinstance(error, KeyRefused | DatabaseAway) or error.retry_after is not None:
+        return False
+    return not had_its_time(error)
+
+
+def had_its_time(error: Unreachable) -> bool:
+    """Return whether the request timed out; while the database is away answers take 6 to 25 s."""
+    return isinstance(error.__cause__, httpx.ReadTimeout | TimeoutError)
+
+
+# ── Checks of settings ──────────────────────────────────────────────────────────────────────────
+
+
+def checked_url(service: str, url: str) -> str:
+    """Return the server's address without a trailing `/` or `/api`; raise Rejected if invalid."""
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+        _ = httpx.URL(url.strip()).host  # raises for a name that can't be sent in a header
+    except (ValueError, httpx.InvalidURL) as error:
+        raise Rejected(f"{service}: the url has no valid host and port") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Rejected(f"{service}: the url must look like https://dokploy.example.com")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise Rejected(f"{service}: the url may hold no user, password, query or fragment")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    path = parts.path.rstrip("/").removesuffix("/api")
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
+
+
+def checked_key(service: str, key: SecretStr) -> SecretStr:
+    """Return the key without surrounding white space; raise Rejected if it can't be one."""
+    value = key.get_secret_value().strip()
+    if not value or not value.isascii() or not value.isprintable():
+        raise Rejected(f"{service}: the API key is empty or has characters that no key has")
+    return SecretStr(value)
+
+
+# ── The server's clock ──────────────────────────────────────────────────────────────────────────
+
+EVERY = 1.0
+"""Seconds for which one sample is kept: the best one."""
+
+SAMPLES = 600
+"""The number of samples that are kept: those of ten minutes."""
+
+RECENT = 30.0
+"""Seconds before a moment from which samples are preferred; the clock may have been set later."""
+
+SET_BACK = 2.0
+"""Seconds by which the server's clock must fall back to count as set; `Date` has whole seconds."""
+
+
+class ServerClock:
+    """The offset of a server's clock, learned from the `Date` of its answers.
+
+    Args:
+        clock: ours, which never jumps.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._samples: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
+
+    def note(self, headers: Mapping[str, str]) -> None:
+        """Take a sample from the headers of an answer that has just come and was not cached."""
+        if "date" not in headers or "age" in headers:
+            return
+        try:
+            date = parsedate_to_datetime(headers["date"])
+        except ValueError:
+            return
+        if date.tzinfo is not None:
+            now = self._clock()
+            self._keep(now, date.timestamp() - now)
+
+    def _keep(self, now: float, ahead: float) -> None:
+        if ahead < self.ahead(now) - SET_BACK:
+            self._samples.clear()
+        if self._samples and now - self._samples[-1][0] < EVERY:
+            at, before = self._samples[-1]
+            if ahead < before - RATE * (now - at):
+                return
+            self._samples.pop()
+        self._samples.append((now, ahead))
+
+    def ahead(self, moment: float) -> float:
+        """Return the seconds by which it was ahead of ours at a moment; 0 if unknown.
+
+        The result is never more than the real offset: an answer has travelled since its `Date`,
+        and the offset may have changed by `RATE` for each second between sample and moment.
+        """
+        before = [one for one in self._samples if moment - RECENT <= one[0] <= moment]
+        told = (ahead - RATE * abs(moment - at) for at, ahead in before or self._samples)
+        return max(told, default=0.0)

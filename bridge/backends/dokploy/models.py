@@ -1,8 +1,8 @@
-"""The few fields of Dokploy's answers that the bridge uses.
+"""The fields of Dokploy's answers that the bridge uses.
 
-Everything else, and with it every secret that `compose.one`, `github.one` or `gitlab.one`
-answer with, is dropped while parsing. Values that a newer server may invent (a source, a
-status) are taken as text, so that one unknown word does not hide everything else.
+All others are dropped while parsing, and with them the secrets in the answers of `compose.one`,
+`github.one` and `gitlab.one`. Values that a newer server may add (a source, a status) are
+parsed as text, so that an unknown one does not fail the whole answer.
 """
 
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from pydantic.alias_generators import to_camel
 
 
 def _epoch(value: object) -> object:
-    """Seconds since 1970 from the server's two spellings; one without a zone is UTC."""
+    """Parse the server's two forms of a time to seconds since 1970; without a zone it is UTC."""
     if not isinstance(value, str) or not value:
         return None if value == "" else value
     moment = datetime.fromisoformat(value)
@@ -38,7 +38,7 @@ class _Answer(BaseModel):
         frozen=True,
         extra="ignore",
         alias_generator=to_camel,
-        hide_input_in_errors=True,  # what does not fit may be a secret
+        hide_input_in_errors=True,  # an invalid value may be a secret
     )
 
 
@@ -69,7 +69,7 @@ class ProjectEnvironment(_Answer):
 
 
 class Project(_Answer):
-    """`project.all`; servers before environments list the services right here."""
+    """An entry of `project.all`; servers without environments list services directly in it."""
 
     id: str | None = Field(None, validation_alias="projectId")
     name: str
@@ -79,7 +79,7 @@ class Project(_Answer):
 
 
 class Domain(_Answer):
-    """Where the server's proxy serves an app; its `port` is the container's, inside."""
+    """An address at which the server's proxy serves an app; its `port` is the container's."""
 
     host: str | None = None
     https: Flag = False
@@ -89,7 +89,7 @@ class Domain(_Answer):
 
 
 class Service(_Answer):
-    """What `application.one` and `compose.one` say of source, trigger and domains."""
+    """The source, trigger and domains in `application.one` and `compose.one`."""
 
     source_type: str | None = None
     trigger_type: str | None = None
@@ -131,7 +131,7 @@ class Service(_Answer):
 
 
 class Settings(Service):
-    """`Service` with what a read-merge-write needs besides; values that may be secret stay so."""
+    """`Service` with the other fields of a read-merge-write; secrets stay sealed."""
 
     bitbucket_id: str | None = None
     bitbucket_build_path: str | None = None
@@ -159,7 +159,7 @@ class Settings(Service):
 
 
 class Enveloped(_Answer):
-    """An answer as tRPC wraps it; `json` is superjson's, whose `meta` only tells of dates."""
+    """An answer in tRPC's envelope; superjson's `meta` is only about dates."""
 
     service: Service = Field(validation_alias="json")
 
@@ -171,13 +171,13 @@ class BatchResult(_Answer):
 
 
 class Batched(_Answer):
-    """One answer of a batch, in the order of the questions; without `result` it is an error."""
+    """One answer of a batch, in the order of the queries; without `result` it is an error."""
 
     result: BatchResult | None = None
 
 
 class DeploymentRecord(_Answer):
-    """One of `deployment.all` or `deployment.allByCompose`."""
+    """An entry of `deployment.all` or `deployment.allByCompose`."""
 
     id: str = Field(validation_alias="deploymentId")
     title: str | None = None
@@ -190,7 +190,7 @@ class DeploymentRecord(_Answer):
 
 
 class JobData(_Answer):
-    """Whose job it is, and our title and description."""
+    """The app of a job, and our title and description."""
 
     application_id: str | None = None
     compose_id: str | None = None
@@ -200,11 +200,11 @@ class JobData(_Answer):
 
 
 class Job(_Answer):
-    """One of `deployment.queueList`."""
+    """An entry of `deployment.queueList`."""
 
     data: JobData
     state: str
-    timestamp: float = 0.0  # when it was asked, in milliseconds since 1970
+    timestamp: float = 0.0  # of the request, in milliseconds since 1970
 
 
 class Named(_Answer):
@@ -214,14 +214,14 @@ class Named(_Answer):
 
 
 class GithubProvider(_Answer):
-    """One of `github.githubProviders`."""
+    """An entry of `github.githubProviders`."""
 
     id: str = Field(validation_alias="githubId")
     git_provider: Named
 
 
 class GitlabProvider(_Answer):
-    """One of `gitlab.gitlabProviders`."""
+    """An entry of `gitlab.gitlabProviders`."""
 
     id: str = Field(validation_alias="gitlabId")
     git_provider: Named
@@ -234,7 +234,7 @@ class GithubOwner(_Answer):
 
 
 class GithubRepository(_Answer):
-    """One of `github.getGithubRepositories`: GitHub's own record, of which this is used."""
+    """An entry of `github.getGithubRepositories`, which is GitHub's own record."""
 
     id: int
     name: str
@@ -248,7 +248,7 @@ class GitlabOwner(_Answer):
 
 
 class GitlabRepository(_Answer):
-    """One of `gitlab.getGitlabRepositories`; `url` is the path with its namespace."""
+    """An entry of `gitlab.getGitlabRepositories`; `url` is the path with its namespace."""
 
     id: int
     name: str

@@ -1,4 +1,4 @@
-"""From Dokploy's answers to the bridge's own records. Pure."""
+"""Convert Dokploy's answers to the bridge's records. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -18,20 +18,20 @@ from bridge.core.apps import App, AppKind, Source, SourceType, Trigger
 from bridge.core.refs import normalise_url
 from bridge.ports.backends import BackendDeployment, Listed, Progress, QueuedJob
 
-# Only at the very start: a description of ours may mention a commit too, before it is overwritten.
+# Only at the start: our own description, before it is replaced, may mention a commit, too.
 _COMMIT = re.compile(r"Commit: ([0-9a-f]{64}|[0-9a-f]{40})\s*")
 _PUBLIC = re.compile(r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9._~%/-]*)?")
-_LONGEST_URL = 255  # more is no address to GitLab
+_LONGEST_URL = 255  # GitLab accepts no longer one
 _WAITS_OR_RUNS = ("active", "waiting", "delayed", "paused", "prioritized")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an app stands: all that `project.all` tells of it.
+    """An app in `project.all`.
 
     Attributes:
-        path: of its page in the dashboard; None where the server does not tell enough.
-        status: e.g. "done"; every save of a source makes it "idle" (facts.md, "Inputs").
+        path: of its page in the dashboard; None if the server does not tell enough.
+        status: e.g. "done"; a save of the source sets it to "idle" (facts.md, "Inputs").
     """
 
     id: str
@@ -44,7 +44,7 @@ class Place:
 
 
 def places(projects: Iterable[Project]) -> Iterator[Place]:
-    """Every application and compose stack of the projects, in the server's order."""
+    """Yield the applications and compose stacks of the projects, in the server's order."""
     for project in projects:
         home = f"/dashboard/project/{_part(project.id)}" if project.id else None
         yield from _places(project.name, None, home, project.applications, project.compose)
@@ -72,7 +72,7 @@ def _part(id_: str) -> str:
 
 
 def listed_at(place: Place, backend: str, origin: str | None) -> Listed:
-    """List the app at a place; `origin` is the dashboard's address, None where there is none."""
+    """Return the listed app; `origin` is the dashboard's address, None if there is none."""
     app = App(
         id=place.id,
         name=place.name,
@@ -86,7 +86,7 @@ def listed_at(place: Place, backend: str, origin: str | None) -> Listed:
 
 
 def app_of(app: App, service: Service) -> App:
-    """Return an app that is known or listed, with the source and trigger of its own record."""
+    """Return a listed app with the source, trigger and address of its record."""
     return replace(
         app,
         source=source_of(service),
@@ -98,9 +98,9 @@ def app_of(app: App, service: Service) -> App:
 
 
 def trigger_of(service: Service) -> Trigger:
-    """Return what makes an app deploy; a stored trigger counts for GitHub alone.
+    """Return the trigger of an app: a stored one counts for GitHub only.
 
-    Dokploy looks at `triggerType` in GitHub's webhook and nowhere else (recorded.jsonl,
+    Dokploy reads `triggerType` in GitHub's webhook and nowhere else (recorded.jsonl,
     65-rt-git-triggerType-tag-still-branch-push).
     """
     tag = service.source_type == SourceType.GITHUB and service.trigger_type == Trigger.TAG
@@ -108,9 +108,9 @@ def trigger_of(service: Service) -> Trigger:
 
 
 def url_of(domains: Iterable[Domain]) -> str | None:
-    """Where people see an app: of several domains the oldest with a certificate, else the oldest.
+    """Return an app's public address: the oldest domain with a certificate, else the oldest.
 
-    Previews of pull requests are not the app's own.
+    Domains of previews of pull requests do not count.
     """
     own = [one for one in domains if one.host and not one.preview_deployment_id]
     for one in sorted(own, key=lambda one: (not one.https, one.created_at or "")):
@@ -123,9 +123,9 @@ def url_of(domains: Iterable[Domain]) -> str | None:
 
 
 def source_of(service: Service) -> Source | None:
-    """Where the code comes from; None where nothing is connected, or by a way we don't know.
+    """Return the source of an app; None if it has none, or one of an unknown kind.
 
-    A fresh or disconnected app says `github` without a repository.
+    A new or disconnected app has the kind `github` without a repository.
     """
     try:
         kind = SourceType(service.source_type or "")
@@ -146,7 +146,7 @@ def source_of(service: Service) -> Source | None:
 
 
 def _hosted(kind: SourceType, service: Service) -> Source | None:
-    """A source at one of the four hosts, each of which has columns of its own."""
+    """Return a source at one of the four hosts; each has its own columns."""
     number = None
     match kind:
         case SourceType.GITLAB:
@@ -174,7 +174,7 @@ def _path(owner: str | None, repository: str | None) -> str | None:
 
 
 def deployments_in(records: Iterable[DeploymentRecord]) -> list[BackendDeployment]:
-    """The history, newest first; records of the same moment keep the server's order."""
+    """Return the history, newest first; records of the same time keep the server's order."""
     found = [_deployment(record) for record in records]
     return sorted(found, key=lambda deployment: deployment.created_at, reverse=True)
 
@@ -183,7 +183,7 @@ def _deployment(record: DeploymentRecord) -> BackendDeployment:
     try:
         status = Progress(record.status or "")
     except ValueError:
-        status = Progress.RUNNING  # a word we don't know does not say that it has ended
+        status = Progress.RUNNING  # an unknown status does not say that it has ended
     description = record.description or ""
     commit = _COMMIT.fullmatch(description)
     return BackendDeployment(
@@ -200,9 +200,9 @@ def _deployment(record: DeploymentRecord) -> BackendDeployment:
 
 
 def jobs_in(jobs: Iterable[Job]) -> list[QueuedJob]:
-    """The jobs of apps that wait or run, oldest first, which is the order of their turns.
+    """Return the waiting and running jobs of apps, oldest first; the server lists newest first.
 
-    Previews of pull requests are not the app's own. The server lists the newest first.
+    Jobs of previews of pull requests do not count.
     """
     oldest_first = sorted(jobs, key=lambda job: -job.timestamp)[::-1]
     return [

@@ -1,1 +1,1 @@
-"""From a clone to what runs: one deployment after its turn has come."""
+"""One deployment, from a clone to what runs."""

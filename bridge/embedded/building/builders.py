@@ -1,20 +1,386 @@
-"""The ways to build an application; a new one is one file and one line here."""
+"""The builders that make an image: Dockerfile, Nixpacks, Railpack, Buildpacks; its container."""
 
-from bridge.embedded.building.docker import Buildpacks, Dockerfile, Image, Nixpacks, Railpack
-from bridge.embedded.building.site import StaticSite
-from bridge.embedded.building.work import Builder, Work
+import asyncio
+import base64
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
-BUILDERS: dict[str, Builder] = {
-    "static": StaticSite(),
-    "dockerfile": Dockerfile(),
-    "nixpacks": Nixpacks(),
-    "railpack": Railpack(),
-    "heroku_buildpacks": Buildpacks("heroku/builder", "herokuVersion", "24"),
-    "paketo_buildpacks": Buildpacks("paketobuildpacks/builder-jammy-full", None, "latest"),
-}
-"""By the application's `buildType`."""
+from bridge.embedded.building.process import Command, Runner
+from bridge.embedded.building.sources import as_env_file
+from bridge.embedded.places import BuildFailed, Remover, inside, words
+from bridge.embedded.records import Record
 
-IMAGE: Builder = Image()
-"""For applications whose source is an image: there is nothing to build."""
+log = logging.getLogger(__name__)
 
-__all__ = ["BUILDERS", "IMAGE", "Builder", "Work"]
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The input of one build.
+
+    Attributes:
+        application: its record when the build began.
+        checkout: root of the repository; no link may lead out of it.
+        folder: the build path in it.
+        scratch: an empty folder for files with secrets, removed afterwards.
+        site: the folder of the releases of a static site.
+        remover: removes folders that are no longer needed.
+        env, build_args, build_secrets: parsed and resolved.
+    """
+
+    application: Record
+    deployment_id: str
+    checkout: Path
+    folder: Path
+    scratch: Path
+    site: Path
+    runner: Runner
+    remover: Remover
+    env: Mapping[str, str]
+    build_args: Mapping[str, str]
+    build_secrets: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """Return the name of the image and the container, e.g. "web-jwkg6q"."""
+        return str(self.application["appName"])
+
+
+class Builder(Protocol):
+    """A way to build an application."""
+
+    async def build(self, work: Work) -> None:
+        """Build and start serving the new version; the old one stays until then.
+
+        Raises:
+            BuildFailed: the old version is still the one that is served.
+        """
+
+
+async def write_env_file(work: Work) -> None:
+    """Write `.env` beside the code if the application wants it."""
+    if work.application["createEnvFile"] and work.env:
+        await asyncio.to_thread(_write_private, work.folder / ".env", as_env_file(work.env))
+        await work.runner.log.say(f"Wrote .env with {len(work.env)} variables")
+
+
+async def write_secrets(work: Work) -> dict[str, Path]:
+    """Write each build secret to a private file that is removed after the build."""
+    files = {name: work.scratch / f"secret-{name}" for name in work.build_secrets}
+    for name, path in files.items():
+        await asyncio.to_thread(_write_private, path, work.build_secrets[name])
+    return files
+
+
+async def refuse_links_outside(work: Work) -> None:
+    """Raise BuildFailed if a symbolic link leads out of the repository: some builders follow it."""
+    link = await asyncio.to_thread(_link_outside, work.checkout)
+    if link is not None:
+        raise BuildFailed(f"symbolic link {link!r} leads outside of the repository")
+
+
+def _write_private(path: Path, text: str) -> None:
+    # The repository may hold a link of this name; it must not be followed.
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _link_outside(root: Path) -> str | None:
+    real_root = root.resolve()
+    for folder, folders, files in os.walk(real_root):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if path.is_symlink() and not path.resolve().is_relative_to(real_root):
+                return str(path.relative_to(real_root))
+    return None
+
+
+_RESERVED = frozenset(words("PATH HOME SHELL TMPDIR IFS ENV BASH_ENV SSH_AUTH_SOCK"))
+_RESERVED_PREFIXES = ("LD_", "DYLD_", "DOCKER_", "BUILDKIT_", "GIT_", "SSL_", "XDG_", "CNB_")
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Variables as a build tool takes them.
+
+    Attributes:
+        argv: arguments that name the variables.
+        env: the environment that holds their values.
+    """
+
+    argv: list[str]
+    env: dict[str, str]
+
+
+async def by_name(
+    work: Work, tool: str, option: str, variables: Mapping[str, str], *, form: str = "{name}"
+) -> Passed:
+    """Pass variables to a tool by name; the log says which are left out.
+
+    Args:
+        form: the value of the option.
+    """
+    passed = {name: value for name, value in variables.items() if not _is_reserved(name)}
+    if left_out := sorted(variables.keys() - passed.keys()):
+        names = ", ".join(left_out)
+        await work.runner.log.say(f"Left out, since {tool} itself would read them: {names}")
+    argv = [part for name in passed for part in (option, form.format(name=name))]
+    return Passed(argv, passed)
+
+
+def _is_reserved(name: str) -> bool:
+    return name in _RESERVED or name.startswith(_RESERVED_PREFIXES)
+
+
+# ── Docker ──────────────────────────────────────────────────────────────────────────────────────
+
+APPLICATION_LABEL = "bridge.application"
+"""The label of every container that the server starts; its value is the application's id."""
+
+_IMAGE = re.compile(r"[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?", re.IGNORECASE)
+_STAGE = re.compile(r"[A-Za-z0-9][\w.-]*")
+_NANO = 1_000_000_000
+_HUB = "https://index.docker.io/v1/"
+
+
+class Dockerfile:
+    """Build with `docker build`."""
+
+    async def build(self, work: Work) -> None:
+        """Build and start; the old container is removed once the new one has started."""
+        app = work.application
+        await work.runner.require("docker")
+        await write_env_file(work)
+        file, context = await asyncio.to_thread(_inputs, work)
+        argv = ["docker", "build", "--file", str(file), "--tag", f"{work.name}:latest"]
+        if stage := app["dockerBuildStage"]:
+            if not _STAGE.fullmatch(stage):
+                raise BuildFailed(f"build stage {stage!r} is no name of a stage")
+            argv += ["--target", stage]
+        if app["cleanCache"]:
+            argv.append("--no-cache")
+        passed = await by_name(work, "docker", "--build-arg", work.build_args)
+        argv += passed.argv
+        for key, path in (await write_secrets(work)).items():
+            argv += ["--secret", f"id={key},src={path}"]
+        await work.runner.log.say(f"Building {work.name}")
+        env = passed.env | {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+        await work.runner.run(Command([*argv, str(context)], cwd=work.folder, env=env))
+        await work.runner.log.say("Docker build completed: ✅")
+        await start_container(work, f"{work.name}:latest")
+
+
+class Image:
+    """Run an image of a registry; nothing is built."""
+
+    async def build(self, work: Work) -> None:
+        """Pull and start."""
+        image = work.application["dockerImage"]
+        if not image:
+            raise BuildFailed("no Docker image is configured: save a Docker provider first")
+        if not _IMAGE.fullmatch(image):
+            raise BuildFailed(f"{image[:200]!r} is no name of an image")
+        await work.runner.require("docker")
+        await work.runner.log.say(f"Pulling {image}")
+        env = await _login(work)
+        await work.runner.run(Command(["docker", "pull", image], env=env))
+        await start_container(work, image)
+
+
+async def start_container(work: Work, image: str) -> None:
+    """Start a container of the image, then remove the application's older ones."""
+    run = work.runner.run
+    old = await containers(work)
+    env_file = work.scratch / "container.env"
+    await asyncio.to_thread(_write_env, env_file, work.env)
+    argv = ["docker", "run", "--detach", "--restart", "unless-stopped"]
+    argv += ["--name", f"{work.name}-{work.deployment_id[:8].strip('_-')}"]
+    argv += ["--label", f"{APPLICATION_LABEL}={work.application['applicationId']}"]
+    argv += ["--env-file", str(env_file), *_resources(work)]
+    argv += [part for port in await _ports(work, image) for part in ("-p", f"127.0.0.1::{port}")]
+    several = {key: value for key, value in work.env.items() if "\n" in value}
+    # An env file can only hold values of a single line.
+    passed = await by_name(work, "docker", "--env", several)
+    command = Command([*argv, *passed.argv, image], env=passed.env, quiet=True)
+    new = (await run(command)).split()[-1:]
+    await work.runner.log.say(f"Started container {new[0][:12] if new else ''}: ✅")
+    if old:
+        await run(Command(["docker", "rm", "--force", *old], quiet=True))
+        await work.runner.log.say(f"Removed {len(old)} older containers")
+
+
+async def containers(work: Work) -> list[str]:
+    """Return the ids of the application's containers."""
+    label = f"label={APPLICATION_LABEL}={work.application['applicationId']}"
+    argv = ["docker", "ps", "--all", "--quiet", "--filter", label]
+    return (await work.runner.run(Command(argv, quiet=True))).split()
+
+
+async def _ports(work: Work, image: str) -> list[str]:
+    argv = ["docker", "image", "inspect", "--format", "{{json .Config.ExposedPorts}}", image]
+    said = await work.runner.run(Command(argv, quiet=True))
+    try:
+        return sorted(json.loads(said) or {})
+    except (ValueError, TypeError):
+        return []
+
+
+async def _login(work: Work) -> dict[str, str]:
+    """Write a Docker configuration with the registry's login; return the variables that name it."""
+    app = work.application
+    if not app["username"] or not app["password"]:
+        return {}
+    login = base64.b64encode(f"{app['username']}:{app['password']}".encode()).decode()
+    own = (app["registryUrl"] or "").removeprefix("https://").rstrip("/")
+    config = {"auths": {own or _HUB: {"auth": login}}}
+    await asyncio.to_thread(_write_config, work.scratch / "config.json", config)
+    return {"DOCKER_CONFIG": str(work.scratch)}
+
+
+def _resources(work: Work) -> list[str]:
+    """Return the options for the application's limits, stored in bytes and billionths of a CPU."""
+    argv = []
+    if (memory := work.application["memoryLimit"]) and memory.isdigit():
+        argv += ["--memory", memory]
+    if (cpus := work.application["cpuLimit"]) and cpus.isdigit():
+        argv += ["--cpus", f"{int(cpus) / _NANO:g}"]
+    return argv
+
+
+def _inputs(work: Work) -> tuple[Path, Path]:
+    file = inside(work.folder, work.application["dockerfile"] or "Dockerfile", what="Dockerfile")
+    context = inside(work.folder, work.application["dockerContextPath"], what="context path")
+    return file, context
+
+
+def _write_env(path: Path, env: Mapping[str, str]) -> None:
+    lines = [f"{key}={value}\n" for key, value in env.items() if "\n" not in value]
+    path.touch(mode=0o600)
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def _write_config(path: Path, config: object) -> None:
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(config), encoding="utf-8")
+
+
+# ── Builders that detect how to build ───────────────────────────────────────────────────────────
+
+
+class Nixpacks:
+    """Build with `nixpacks build`."""
+
+    async def build(self, work: Work) -> None:
+        """Build and start."""
+        await work.runner.require("nixpacks")
+        await work.runner.require("docker")
+        await _prepare(work)
+        argv = ["nixpacks", "build", str(work.folder), "--name", work.name]
+        passed = await by_name(work, "nixpacks", "--env", _variables(work))
+        await work.runner.run(Command([*argv, *passed.argv], cwd=work.folder, env=passed.env))
+        await start_container(work, f"{work.name}:latest")
+
+
+class Railpack:
+    """Build the plan of `railpack prepare` in Docker, with Railpack's frontend."""
+
+    async def build(self, work: Work) -> None:
+        """Build and start; variables are passed as secrets, so that no layer holds them."""
+        await work.runner.require("railpack")
+        await work.runner.require("docker")
+        await _prepare(work)
+        plan = work.scratch / "railpack-plan.json"
+        passed = await by_name(work, "railpack", "--env", _variables(work))
+        argv = ["railpack", "prepare", str(work.folder), "--plan-out", str(plan), *passed.argv]
+        await work.runner.run(Command(argv, cwd=work.folder, env=passed.env))
+        version = (work.application["railpackVersion"] or "").lstrip("v")
+        frontend = "ghcr.io/railwayapp/railpack-frontend" + (f":v{version}" if version else "")
+        argv = ["docker", "buildx", "build", "--build-arg", f"BUILDKIT_SYNTAX={frontend}"]
+        argv += ["--file", str(plan), "--output", f"type=docker,name={work.name}:latest"]
+        for name, path in (await write_secrets(work)).items():
+            argv += ["--secret", f"id={name},src={path}"]
+        plain = {**work.env, **work.build_args}
+        kept = await by_name(work, "docker", "--secret", plain, form="id={name},env={name}")
+        argv += [*kept.argv, str(work.folder)]
+        await work.runner.run(Command(argv, cwd=work.folder, env=kept.env))
+        await start_container(work, f"{work.name}:latest")
+
+
+@dataclass(frozen=True, slots=True)
+class Buildpacks:
+    """Build with `pack build` and a builder image.
+
+    Attributes:
+        version_field: the application's field with the builder's version, if any.
+    """
+
+    builder: str
+    version_field: str | None
+    default_version: str
+
+    async def build(self, work: Work) -> None:
+        """Build and start."""
+        await work.runner.require("pack")
+        await work.runner.require("docker")
+        await _prepare(work)
+        chosen = work.application[self.version_field] if self.version_field else None
+        image = f"{self.builder}:{chosen or self.default_version}"
+        passed = await by_name(work, "pack", "--env", _variables(work))
+        argv = ["pack", "build", work.name, "--path", str(work.folder), "--builder", image]
+        await work.runner.run(Command([*argv, *passed.argv], cwd=work.folder, env=passed.env))
+        await start_container(work, f"{work.name}:latest")
+
+
+def _variables(work: Work) -> dict[str, str]:
+    return {**work.env, **work.build_args, **work.build_secrets}
+
+
+async def _prepare(work: Work) -> None:
+    await refuse_links_outside(work)
+    await write_env_file(work)
+    await work.runner.log.say(f"Building {work.name} with {work.application['buildType']}")
+
+
+# ── Containers of a deleted application ─────────────────────────────────────────────────────────
+
+_SECONDS = 20.0
+
+
+async def remove_containers(application_id: str, search_path: str | None) -> None:
+    """Remove an application's containers, unless Docker is missing or does not answer."""
+    path = search_path or os.environ.get("PATH")
+    docker = await asyncio.to_thread(shutil.which, "docker", path=path)
+    if docker is None:
+        return
+    label = f"label={APPLICATION_LABEL}={application_id}"
+    try:
+        async with asyncio.timeout(_SECONDS):
+            found = await _said(docker, "ps", "--all", "--quiet", "--filter", label)
+            if found:
+                await _said(docker, "rm", "--force", *found.split())
+    except (OSError, TimeoutError) as error:
+        log.warning("containers can't be removed", extra={"why": type(error).__name__})
+
+
+async def _said(*argv: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return output.decode(errors="replace") if process.returncode == 0 else ""

@@ -1,4 +1,4 @@
-"""Gets the code: a real `git clone`, kept from running anything that the repository brings."""
+"""Get the code with `git clone`, within limits, and run nothing that the repository brings."""
 
 import asyncio
 import os
@@ -16,14 +16,14 @@ from bridge.embedded.places import BuildFailed, Places, put_away, remove, undivi
 _WANTED = "refs/bridge/wanted"
 _MOST_SUBMODULES = 200
 _MOST_LISTED = 60_000
-"""Characters of a list of submodules; a longer one holds more of them than anybody has."""
+"""Characters of a list of submodules; more than any real repository needs."""
 
 
 async def check_out(folder: Path, commit: str, runner: Runner, env: Mapping[str, str]) -> None:
-    """Write a commit's files into its repository's folder.
+    """Write the files of a commit into the folder of its repository.
 
     Raises:
-        BuildFailed: it has more of them than it may, or Git can't write them.
+        BuildFailed: there are too many of them, or Git can't write them.
     """
     await _count(folder, commit, runner, env)
     argv = ["git", "checkout", "--force", "--progress"]
@@ -32,10 +32,10 @@ async def check_out(folder: Path, commit: str, runner: Runner, env: Mapping[str,
 
 
 async def fetch_submodules(folder: Path, runner: Runner, env: Mapping[str, str]) -> None:
-    """Get all submodules, also those of submodules, each as large as the code may be.
+    """Fetch all submodules recursively, each within the limits of the code.
 
     Raises:
-        BuildFailed: one can't be had, or there are too many.
+        BuildFailed: one can't be fetched, or there are too many.
     """
     await runner.log.say("Getting submodules")
     waiting, count = [await asyncio.to_thread(folder.resolve)], 0
@@ -51,16 +51,16 @@ async def fetch_submodules(folder: Path, runner: Runner, env: Mapping[str, str])
 
 
 async def _submodules(parent: Path, runner: Runner, env: Mapping[str, str]) -> list[Path]:
-    """Fetch the submodules of one repository, and write none of their files yet."""
+    """Fetch the submodules of one repository without writing their files; return their folders."""
     if not await asyncio.to_thread(_is_plain, parent / ".gitmodules"):
         return []
     await runner.run(Command(["git", "submodule", "init"], parent, env))
     updates = await _listed(parent, runner, env, [r"^submodule\..*\.update$"])
     for key in await _listed(parent, runner, env, [r"^submodule\..*\.url$"]):
         name = key.removesuffix(".url") + ".update"
-        if updates.get(name) == "none":  # the repository itself leaves it out
+        if updates.get(name) == "none":  # the repository excludes it
             continue
-        command = f"!git update-ref {_WANTED}"  # instead of a checkout; Git adds the commit
+        command = f"!git update-ref {_WANTED}"  # in place of a checkout; Git appends the commit
         await runner.run(Command(["git", "config", name, command], parent, env))
     argv = ["git", "submodule", "update", "--depth=1", "--progress"]
     await runner.run(Command(argv, parent, env))
@@ -75,7 +75,7 @@ async def _listed(
     *where, pattern = wanted
     argv = ["git", "config", *where, "--null", "--get-regexp", pattern]
     code, said = await runner.attempt(Command(argv, parent, env, quiet=True))
-    if code == 1:  # Git's way to say that there are none
+    if code == 1:  # Git found none
         return {}
     if code != 0:
         raise BuildFailed("Git can't read the list of submodules")
@@ -110,7 +110,7 @@ async def _count(folder: Path, commit: str, runner: Runner, env: Mapping[str, st
     await runner.run(Command(argv, folder, env, hear=hear))
 
 
-# ── Gets the code: a real `git clone`, kept from running anything that the repository brings ────
+# ── Cloning ─────────────────────────────────────────────────────────────────────────────────────
 
 _MESSAGE_LIMIT = 16 * 1024
 
@@ -120,7 +120,7 @@ _NO_REDIRECT = (
     " not follow it, so save the address that it has now"
 )
 
-# No hooks, no helper programs, no other repository's object store: cloning only reads.
+# No hooks, no helper programs: cloning only reads.
 _HARMLESS = {
     "protocol.ext.allow": "never",
     "core.hooksPath": "/dev/null",
@@ -134,7 +134,7 @@ _HARMLESS = {
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What was checked out.
+    """The commit that was checked out.
 
     Attributes:
         sha: 40 hex digits (64 in a repository with SHA-256).
@@ -149,11 +149,11 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
     """Clone the head of a branch, one commit deep, into a folder that does not exist yet.
 
     Args:
-        scratch: an empty folder that stands for the user's home, so that no configuration
-            of the machine's users plays a part.
+        scratch: an empty folder that is used as the home folder, so that no configuration of the
+            machine's users takes effect.
 
     Raises:
-        BuildFailed: Git says no.
+        BuildFailed: Git fails.
     """
     await runner.require("git")
     env = git_environment(source, scratch)
@@ -161,7 +161,7 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
         await runner.log.say(f"Cloning Repo {source.shown} {url}, branch {source.branch}: ✅")
         argv = ["git", "clone", f"--branch={source.branch}", "--depth=1", "--single-branch"]
         argv += ["--no-tags", "--template=", "--no-checkout", "--progress", "--", url, into.name]
-        # A relative name, so that the log does not tell where on the machine it lies.
+        # A relative name keeps the path on this machine out of the log.
         code, _ = await runner.attempt(Command(argv, cwd=into.parent, env=env))
         if code == 0:
             break
@@ -175,7 +175,7 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
 
 
 async def swap(fresh: Path, places: Places, application_id: str) -> Path:
-    """Make a fresh checkout the application's code; the one before goes to its place."""
+    """Replace the application's code by a fresh checkout; return the folder of the code."""
     code = places.code(application_id)
     old = fresh.with_name(fresh.name + ".old")
     await undivided(lambda: _swap(fresh, code, old))
@@ -189,10 +189,11 @@ def _swap(fresh: Path, code: Path, old: Path) -> None:
 
 
 def _for_submodules(source: Clone, scratch: Path) -> dict[str, str]:
-    """The environment without the repository's credential, and without ways that only it has.
+    """Return the environment for submodules, without credentials.
 
-    Who may write to one repository could otherwise read others: those that the credential or the
-    machine's SSH keys open, and those on this machine's disk.
+    An author of this repository could otherwise read others: those that its credential or the
+    machine's SSH keys open, and those on the machine's disk. So `file` and `ssh` are allowed only
+    if the repository itself uses them.
     """
     own = _transport(source.urls[0])
     allowed = [one for one in TRANSPORTS if one not in ("file", "ssh") or one == own]
@@ -209,11 +210,11 @@ async def _head(into: Path, runner: Runner, env: dict[str, str]) -> Head:
 def git_environment(
     source: Clone, scratch: Path, transports: Iterable[str] = TRANSPORTS
 ) -> dict[str, str]:
-    """Return the environment in which Git reads a source, and runs nothing that it brings."""
+    """Return the environment in which Git reads a source and runs nothing of it."""
     config = dict(_HARMLESS)
     config["http.followRedirects"] = "initial"
     if source.authorization is not None:
-        # Git would send it on to where a redirect leads, also to another host.
+        # Git would send the credential to the target of a redirect, even on another host.
         config["http.followRedirects"] = "false"
         config |= {f"http.{url}.extraHeader": source.authorization for url in source.urls}
     env = {
@@ -234,7 +235,7 @@ def git_environment(
 
 
 async def _candidates(urls: tuple[str, ...]) -> tuple[str, ...]:
-    """Of local addresses only those that exist; of others all, to be tried in turn."""
+    """Return the addresses to try in turn: local ones only if they exist."""
     if not _is_local(urls[0]) or len(urls) == 1:
         return urls
     found = await asyncio.to_thread(
@@ -248,12 +249,12 @@ def _is_local(url: str) -> bool:
 
 
 def _transport(url: str) -> str:
-    """E.g. "https"; an address without one, as `git@host:path`, is SSH's."""
+    """Return e.g. "https"; an address without a scheme, as `git@host:path`, uses SSH."""
     scheme, separator, _ = url.partition("://")
     return scheme.lower() if separator else "ssh"
 
 
-# ── Keeps what programs write into a folder within limits; a small repository can unpack to a lot
+# ── Limits: a small repository can unpack to a lot ──────────────────────────────────────────────
 
 R = TypeVar("R")
 
@@ -261,12 +262,12 @@ _LOOK_SECONDS = 0.5
 
 
 async def within_limits(work: Coroutine[Any, Any, R], folder: Path, limits: Limits) -> R:
-    """Do the work, which fills a folder, and end it when the folder outgrows its limits.
+    """Do work that fills a folder, and cancel it if the folder exceeds its limits.
 
-    Nothing tells when a folder grows, so it is measured now and then, and once at the end.
+    The folder is measured periodically, and once at the end.
 
     Raises:
-        BuildFailed: the folder holds too much.
+        BuildFailed: the folder exceeds its limits.
     """
     working = asyncio.create_task(work)
     stop = threading.Event()
@@ -286,7 +287,7 @@ async def within_limits(work: Coroutine[Any, Any, R], folder: Path, limits: Limi
 
 
 def measure(folder: Path, limits: Limits, stop: threading.Event) -> None:
-    """Raise BuildFailed where a folder holds too much; looks no further than to the limit."""
+    """Raise BuildFailed if a folder exceeds its limits; stop counting at the limit."""
     entries = size = 0
     waiting = [str(folder)]
     while waiting and not stop.is_set():

@@ -1,4 +1,4 @@
-"""A deployment's log: redacted before it reaches the disk, and followed by whoever listens."""
+"""The log of a deployment: redact it, write it, read its end, and follow it as it grows."""
 
 import asyncio
 import io
@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from bridge.core.configuration.variables import statements, written_value
 from bridge.embedded.places import words
 
 HIDDEN = "***"
@@ -24,21 +23,21 @@ _PLAIN = frozenset(
 )
 _LONG_ENOUGH = 6
 _TOO_SHORT = 2
-"""So few characters stand everywhere: hiding them would hide the log and no secret."""
+"""Characters of a value that is too short to hide: it would match all over the log."""
 
 _PLAIN_NUMBER = re.compile(r"[\d.]*")
 
 
 def strip_credentials(text: str) -> str:
-    """`https://user:token@host/` becomes `https://***@host/`, wherever it stands."""
+    """Replace the credentials in every address: `https://***@host/`."""
     return _CREDENTIALS.sub(rf"\1{HIDDEN}@", text)
 
 
 def secret_values(env: Mapping[str, str], secrets: Iterable[str]) -> tuple[str, ...]:
-    """What must never be shown, longest first.
+    """Return the values to hide, longest first.
 
-    Build secrets always; environment values unless they plainly are none ("production",
-    "3000"). Values of several lines also line by line, since logs are shown by lines.
+    Build secrets are always hidden; values of the environment unless they plainly are no
+    secret ("production", "3000"). A value of several lines is hidden line by line.
     """
     hidden = [value for name, value in env.items() if _is_secret(name, value)]
     hidden.extend(secrets)
@@ -49,10 +48,10 @@ def secret_values(env: Mapping[str, str], secrets: Iterable[str]) -> tuple[str, 
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Replace every secret and every credential in an address.
+    """Replace the secrets, and the credentials in addresses.
 
     Args:
-        secrets: as `secret_values` gives them.
+        secrets: as `secret_values` returns them.
     """
     for secret in secrets:
         if secret in text:
@@ -68,25 +67,23 @@ def _is_secret(name: str, value: str) -> bool:
     return len(value) >= _LONG_ENOUGH and not _PLAIN_NUMBER.fullmatch(value)
 
 
-# ── A deployment's log: redacted before it reaches the disk, and followed by whoever listens ────
-
 _LINE_LIMIT = 64 * 1024
 _CHUNK = 64 * 1024
 
 
 class Growth:
-    """Tells listeners that a log has grown; one for all logs."""
+    """Tell readers that a log has grown; one object for all logs."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = {}
 
     def announce(self, path: str) -> None:
-        """Wake who waits for this log."""
+        """Wake the readers of a log."""
         for event in self._waiting.get(path, ()):
             event.set()
 
     async def follow(self, path: Path) -> AsyncGenerator[str, None]:
-        """What is in the log and then what comes, for ever; ends only with its reader."""
+        """Yield the log's content and then everything that is added; never ends by itself."""
         event = asyncio.Event()
         self._waiting.setdefault(str(path), set()).add(event)
         offset = 0
@@ -106,7 +103,7 @@ class Growth:
 
 
 class Log:
-    """Writes one log. Lines are redacted whole, since a secret may lie across two chunks."""
+    """Write one log. Whole lines are redacted, since a secret may span two chunks."""
 
     def __init__(self, path: Path, growth: Growth, *, limit: int) -> None:
         self._path = path
@@ -118,24 +115,24 @@ class Log:
         self._open_line = ""
 
     async def open(self) -> None:
-        """Make the file; whoever reads the deployment may read it."""
+        """Create the file."""
         await asyncio.to_thread(_touch, self._path)
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """From here on these values are replaced (see `redaction.secret_values`)."""
+        """Hide these values from now on (see `secret_values`)."""
         self._secrets = tuple(secrets)
 
     def redacted(self, text: str) -> str:
-        """A text for other places, such as the record, without what is hidden here."""
+        """Redact a text that is shown elsewhere, as in the record."""
         return redact(text, self._secrets)
 
     async def say(self, line: str) -> None:
-        """Add a line of our own."""
+        """Add a line of the server's own."""
         await self.flush()
         await self._write(redact(line, self._secrets) + "\n")
 
     async def feed(self, text: str) -> None:
-        """Add a command's output as it comes, in pieces of any size."""
+        """Add a piece of a command's output, of any size."""
         text = self._open_line + text
         end = max(text.rfind("\n"), text.rfind("\r")) + 1
         if end == 0 and len(text) > _LINE_LIMIT:
@@ -145,7 +142,7 @@ class Log:
             await self._write(redact(whole, self._secrets))
 
     async def flush(self) -> None:
-        """Write a last line that has no end."""
+        """Write an unfinished last line."""
         rest, self._open_line = self._open_line, ""
         if rest:
             await self._write(redact(rest, self._secrets) + "\n")
@@ -162,7 +159,7 @@ class Log:
 
 
 async def tail(path: Path, lines: int) -> str:
-    """The last lines of a log; "\\n" without a file, as the real server answers then."""
+    """Return the last lines of a log; "\\n" where there is no file, as Dokploy answers."""
     return await asyncio.to_thread(_tail, path, lines)
 
 
@@ -188,7 +185,7 @@ def _read_from(path: Path, offset: int) -> tuple[str, int]:
 
 
 def _whole_characters(chunk: bytes) -> bytes:
-    """Without the beginning of a character whose rest is not read yet."""
+    """Drop the first bytes of a character whose last bytes have not been read yet."""
     for back in range(1, min(4, len(chunk)) + 1):
         byte = chunk[-back]
         if byte & 0b1100_0000 == 0b1100_0000:  # a first byte; how many belong to it?
@@ -214,57 +211,3 @@ def _tail(path: Path, lines: int) -> str:
         return "\n"
     found = data.decode(errors="replace").rstrip("\n").split("\n")
     return "\n".join(found[-lines:]) + "\n"
-
-
-# ── Environment variables as people write them: lines of KEY=VALUE. Pure ────────────────────────
-
-_REFERENCE = re.compile(r"\$\{\{\s*(?:(project|environment)\.)?([A-Za-z0-9_.][\w.-]*)\s*\}\}")
-_QUOTES = ("'", '"', "`")
-
-
-def parse_variables(text: str | None) -> dict[str, str]:
-    """Read lines of KEY=VALUE as Dokploy does; later ones win.
-
-    Empty lines, comments and lines without a proper key are left out. Quotes around a value
-    are taken off; a value in quotes may go over several lines, one in double quotes knows `\\n`.
-    """
-    return {key: _unquoted(written_value(raw)) for key, raw in statements(text) if key}
-
-
-def resolve(
-    variables: Mapping[str, str], *, project: Mapping[str, str], environment: Mapping[str, str]
-) -> dict[str, str]:
-    """Put in what `${{project.KEY}}`, `${{environment.KEY}}` and `${{KEY}}` stand for.
-
-    A reference to nothing is left as it is written. References are not followed further.
-    """
-    scopes = {"project": project, "environment": environment, None: variables}
-
-    def value_of(match: re.Match[str]) -> str:
-        return scopes[match[1]].get(match[2], match[0])
-
-    return {key: _REFERENCE.sub(value_of, value) for key, value in variables.items()}
-
-
-def as_env_file(variables: Mapping[str, str]) -> str:
-    """Lines for an `.env` file that the usual readers take back as they were."""
-    return "".join(f"{key}={_quoted(value)}\n" for key, value in variables.items())
-
-
-def _quoted(value: str) -> str:
-    if re.fullmatch(r"[\w./:@%+,=-]*", value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
-
-
-def _unquoted(value: str) -> str:
-    if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
-        inner = value[1:-1]
-        return _unescaped(inner) if value[0] == '"' else inner
-    return value
-
-
-def _unescaped(text: str) -> str:
-    known = {"n": "\n", '"': '"', "\\": "\\"}
-    return re.sub(r"\\(.)", lambda match: known.get(match[1], match[0]), text)

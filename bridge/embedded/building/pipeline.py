@@ -1,4 +1,4 @@
-"""One deployment, from its application's record to its end."""
+"""Run one deployment: get the code, build it with the builder that it names, record the end."""
 
 import asyncio
 import logging
@@ -8,25 +8,45 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bridge.embedded.building.builders import BUILDERS, IMAGE, Builder, Work
+from bridge.embedded.building.builders import (
+    Builder,
+    Buildpacks,
+    Dockerfile,
+    Image,
+    Nixpacks,
+    Railpack,
+    Work,
+)
 from bridge.embedded.building.checkout import Head, clone, swap, within_limits
-from bridge.embedded.building.logs import Growth, Log, parse_variables, resolve, secret_values
+from bridge.embedded.building.logs import Growth, Log, secret_values
 from bridge.embedded.building.process import Limits, Runner, time_limit
-from bridge.embedded.building.sources import Clone, Hosts, read_source
+from bridge.embedded.building.sources import Clone, Hosts, parse_variables, read_source, resolve
+from bridge.embedded.history import Deployment, Ending, Job
 from bridge.embedded.places import BuildFailed, Places, Remover, inside
-from bridge.embedded.records.catalog import Catalog
-from bridge.embedded.records.database import Record
-from bridge.embedded.records.history import Deployment, Ending, Job
+from bridge.embedded.records import Catalog, Record
+from bridge.embedded.sites import StaticSite
 
 log = logging.getLogger(__name__)
 
-# The last line of a log that ends badly, in the real server's words.
+BUILDERS: dict[str, Builder] = {
+    "static": StaticSite(),
+    "dockerfile": Dockerfile(),
+    "nixpacks": Nixpacks(),
+    "railpack": Railpack(),
+    "heroku_buildpacks": Buildpacks("heroku/builder", "herokuVersion", "24"),
+    "paketo_buildpacks": Buildpacks("paketobuildpacks/builder-jammy-full", None, "latest"),
+}
+"""The builders by the application's `buildType`."""
+
+_IMAGE: Builder = Image()  # the source is an image, so nothing is built
+
+# The last line of the log of a failed deployment, in Dokploy's words.
 _CLOSING_WORDS = "Error occurred ❌, check the logs for details."
 
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """What an application's build and container get."""
+    """The variables of an application's build and container."""
 
     env: dict[str, str]
     build_args: dict[str, str]
@@ -35,13 +55,13 @@ class Variables:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a deployment has come; a clone that worked is told however the build ends."""
+    """The progress of a deployment: its commit, once the code has been cloned."""
 
     head: Head | None = None
 
 
 class Pipeline:
-    """Gets the code, builds and publishes."""
+    """Run deployments."""
 
     def __init__(
         self,
@@ -62,9 +82,9 @@ class Pipeline:
         self.remover = Remover()
 
     async def run(self, job: Job, deployment: Deployment) -> Ending:
-        """Run a deployment to its end; does not raise, except when it is cancelled itself.
+        """Run a deployment to its end; never raises.
 
-        A cancelled deployment ends as `cancelled` here too: the cancellation goes no further.
+        A cancellation ends it as `cancelled` and is not passed on.
         """
         runner = Runner(
             Log(Path(deployment.log_path), self._growth, limit=self._limits.log_bytes),
@@ -80,8 +100,8 @@ class Pipeline:
         except BuildFailed as error:
             words = runner.log.redacted(str(error))
             ending = await _ended(runner.log, Ending("error", words), words)
-        except Exception:  # a bug; a deployment must end, and say how
-            log.exception("a build failed in an unforeseen way", extra={"app": job.application_id})
+        except Exception:  # a bug, which must not leave the deployment open
+            log.exception("build failed inside", extra={"app": job.application_id})
             words = "An error of the deploy server itself; its own log has the details"
             ending = await _ended(runner.log, Ending("error", words), words)
         return _told(ending, progress.head)
@@ -100,7 +120,7 @@ class Pipeline:
         async with self._scratch(job.application_id, deployment.id) as scratch:
             if application["sourceType"] == "docker":
                 checkout = folder = await asyncio.to_thread(_new_folder, scratch / "empty")
-                builder = IMAGE
+                builder = _IMAGE
             else:
                 source = await self._source(application)
                 if job.kind == "deploy":
@@ -163,7 +183,7 @@ class Pipeline:
 
 
 def read_variables(application: Record) -> Variables:
-    """An application's variables, with references to its project and environment filled in."""
+    """Return an application's variables, references to its project and environment resolved."""
     environment = application["environment"]
     project_values = parse_variables(environment["project"]["env"])
     environment_values = parse_variables(environment["env"])
@@ -179,7 +199,7 @@ def read_variables(application: Record) -> Variables:
 
 
 def _told(ending: Ending, head: Head | None) -> Ending:
-    """After a clone the record tells the commit, whatever became of the build (facts.md)."""
+    """After a clone the record names the commit, however the build ended (facts.md)."""
     if head is None:
         return ending
     return replace(ending, title=head.message or head.sha, description=f"Commit: {head.sha}")
@@ -196,8 +216,8 @@ async def _ended(build_log: Log, ending: Ending, words: str) -> Ending:
     try:
         await build_log.say(words)
         await build_log.say(_CLOSING_WORDS)
-    except OSError as error:  # a full disk must not keep the deployment from ending
-        log.warning("a build log can't be written", extra={"why": str(error)})
+    except OSError as error:  # a full disk must not keep the deployment open
+        log.warning("build log can't be written", extra={"why": str(error)})
     return ending
 
 

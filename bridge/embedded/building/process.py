@@ -1,4 +1,4 @@
-"""Runs a program with a time limit, its output in the log, and nothing left behind."""
+"""Run programs within limits: output to the log, and no process left behind."""
 
 import asyncio
 import codecs
@@ -17,7 +17,7 @@ from bridge.embedded.places import BuildFailed, MissingTool, TimeLimit, put_away
 _READ = 64 * 1024
 _GRACE_SECONDS = 3.0
 
-# What programs need of our own environment; the rest may hold secrets of the bridge.
+# The variables of our environment that programs get; others may hold secrets of the bridge.
 _PASSED_ON = words(
     "LANG LC_ALL TZ TMPDIR SSH_AUTH_SOCK SSL_CERT_FILE SSL_CERT_DIR GIT_SSL_CAINFO HTTP_PROXY"
     " HTTPS_PROXY NO_PROXY ALL_PROXY http_proxy https_proxy no_proxy all_proxy DOCKER_HOST"
@@ -34,18 +34,18 @@ _HOW_TO_INSTALL = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a deployment may use.
+    """The limits of a deployment.
 
     Attributes:
-        clone_seconds, build_seconds: time for getting the code and for building it.
+        clone_seconds, build_seconds: time to get the code, and to build it.
         file_bytes: size of any one file that a program writes.
         memory_bytes: address space of any one program that we start: git, nixpacks, railpack,
-            pack. What Docker builds runs in its own daemon, under its limits.
-        log_bytes: size of a log; what comes after is left out.
-        checkout_bytes, checkout_entries: size of the code with its submodules and Git's own
-            folder, and how many files and folders that are.
-        site_bytes, site_entries, site_depth: the same of a published site, with what links
-            in it lead to, and how deep its folders may lie in each other.
+            pack. Docker builds in its own daemon, under the daemon's limits.
+        log_bytes: size of a log; the rest is dropped.
+        checkout_bytes, checkout_entries: size of the code, with submodules and Git's folder, and
+            its number of files and folders.
+        site_bytes, site_entries, site_depth: the same for a published site, links followed, and
+            how deep its folders may be nested.
     """
 
     clone_seconds: float = 300.0
@@ -67,8 +67,8 @@ class Command:
     Attributes:
         argv: its name, looked up on the search path, and its arguments.
         env: added to the few variables that every program gets.
-        quiet: its output is returned, not logged.
-        hear: takes the output instead, piece by piece; the program ends when it raises.
+        quiet: return the output, do not log it.
+        hear: takes the output instead, piece by piece; the program is killed when it raises.
     """
 
     argv: Sequence[str]
@@ -80,7 +80,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Runs commands for one deployment.
+    """Run commands for one deployment.
 
     Attributes:
         search_path: as in PATH; None means our own.
@@ -91,17 +91,17 @@ class Runner:
     search_path: str | None = None
 
     async def require(self, tool: str) -> str:
-        """Where a program is; raises MissingTool with the way to install it."""
+        """Return the path of a program; raise MissingTool, with how to install it."""
         found = await asyncio.to_thread(shutil.which, tool, path=self._path())
         if found is None:
             raise MissingTool(tool, _HOW_TO_INSTALL.get(tool, f"Install {tool}."))
         return found
 
     async def run(self, command: Command) -> str:
-        """Run a command to its end; returns its output when it is a quiet one.
+        """Run a command to its end; return its output if it is quiet.
 
         Raises:
-            BuildFailed: it can't be started, or ends with something else than 0.
+            BuildFailed: it can't be started, or its exit code is not 0.
         """
         code, output = await self.attempt(command)
         if code != 0:
@@ -110,7 +110,7 @@ class Runner:
         return output
 
     async def attempt(self, command: Command) -> tuple[int, str]:
-        """Run a command to its end; returns its exit code and, when quiet, its output."""
+        """Run a command to its end; return its exit code and, if it is quiet, its output."""
         program = await self.require(command.argv[0])
         argv = [*_limited(self.limits), program, *command.argv[1:]]
         transport, process = await _start(argv, command.cwd, self._env(command))
@@ -123,14 +123,14 @@ class Runner:
         reader = asyncio.create_task(reading)
         try:
             code = await process.wait()
-            # A child that went on by itself may hold the pipe open: do not wait for it.
+            # A child that is still running may hold the pipe open; do not wait for it.
             await asyncio.wait({reader}, timeout=_GRACE_SECONDS)
             return code, "".join(output)
         finally:
             try:
                 await _end(process)
                 await put_away(reader)
-            finally:  # also when it is cancelled once more in between
+            finally:  # also on a second cancellation
                 reader.cancel()
                 transport.close()
 
@@ -161,16 +161,16 @@ async def _hear(process: Process, hear: Callable[[bytes], None]) -> None:
             hear(chunk)
     except BuildFailed:
         _signal(process.pid, signal.SIGKILL)
-        while await process.stdout.read(_READ):  # asyncio tells no end before the pipe is empty
+        while await process.stdout.read(_READ):  # asyncio reports no end before the pipe is empty
             pass
         raise
 
 
 def _limited(limits: Limits) -> list[str]:
-    """What stands before a program: sh sets its limits.
+    """Return the start of a command line: a shell that sets limits, then runs the program.
 
-    Setting them in between fork and exec is not safe in a process with threads. macOS knows
-    no limit of address space; what can't be set is left out.
+    Limits can't be set between fork and exec in a process with threads. A limit that the system
+    does not know, as macOS that of address space, is skipped.
     """
     script = f'ulimit -v {limits.memory_bytes // 1024} 2>/dev/null; ulimit -f "$0" 2>/dev/null; '
     return ["/bin/sh", "-c", script + 'exec "$@"', str(limits.file_bytes // 512)]
@@ -178,7 +178,7 @@ def _limited(limits: Limits) -> list[str]:
 
 @contextlib.asynccontextmanager
 async def time_limit(what: str, seconds: float) -> AsyncIterator[None]:
-    """End what takes longer; raises TimeLimit."""
+    """Raise TimeLimit if the block takes longer."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -189,7 +189,7 @@ async def time_limit(what: str, seconds: float) -> AsyncIterator[None]:
 async def _start(
     argv: list[str], cwd: Path | None, env: dict[str, str]
 ) -> tuple[asyncio.SubprocessTransport, Process]:
-    """Like `create_subprocess_exec`, which keeps the transport to itself."""
+    """Do what `create_subprocess_exec` does, and return the transport too."""
     loop = asyncio.get_running_loop()
     try:
         transport, protocol = await loop.subprocess_exec(
@@ -200,7 +200,7 @@ async def _start(
             stderr=STDOUT,
             cwd=cwd,
             env=env,
-            start_new_session=True,  # a group of its own, so that all of it can be ended
+            start_new_session=True,  # a process group that can be killed as a whole
         )
     except (OSError, ValueError) as error:
         raise BuildFailed(f"{Path(argv[4]).name} can't be started: {error}") from error
@@ -208,14 +208,14 @@ async def _start(
 
 
 async def _end(process: Process) -> None:
-    """End the program and all that it started."""
+    """Kill the program and its children."""
     _signal(process.pid, signal.SIGTERM)
     try:
         if process.returncode is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_GRACE_SECONDS):
                     await process.wait()
-    finally:  # a second cancel cuts the grace short, and spares nobody
+    finally:  # a second cancellation only shortens the grace period
         _signal(process.pid, signal.SIGKILL)
     await process.wait()
 

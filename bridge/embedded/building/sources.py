@@ -1,15 +1,17 @@
-"""From where an application's code is cloned. Pure."""
+"""What an application is built from: its repository and its variables. Pure."""
 
 import base64
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from bridge.core.configuration.variables import statements, written_value
 from bridge.embedded.places import BuildFailed
-from bridge.embedded.records.database import Record
+from bridge.embedded.records import Record
 
 TRANSPORTS = ("https", "http", "ssh", "git", "file")
-"""What Git may speak. http is among them for servers in private networks."""
+"""The transports that Git may use; plain http is for servers in private networks."""
 
 _SCP = re.compile(r"^(?:[\w.+-]+@)?[\w.-]+:(?!//)[^:].*$")
 _HELPER = re.compile(r"^([A-Za-z0-9+.-]+)::")
@@ -18,11 +20,11 @@ _NAME = re.compile(r"[\w.~-]+(?:/[\w.~-]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Clone:
-    """What to clone.
+    """A repository to clone.
 
     Attributes:
         urls: addresses to try one after another, without credentials.
-        authorization: value of an HTTP header for `urls` and what lies below; never shown.
+        authorization: value of an HTTP header for requests below `urls`; never shown.
         shown: "GitHub", "GitLab" or "Custom", for the log.
     """
 
@@ -36,10 +38,10 @@ class Clone:
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """Where the Git hosts are; None leaves it to the provider's own address.
+    """Addresses of the Git hosts; None means the address of the provider's record.
 
     Attributes:
-        github_token, gitlab_token: for private repositories; a provider's own comes first.
+        github_token, gitlab_token: for private repositories without a token of the provider.
     """
 
     github_url: str | None = None
@@ -51,10 +53,10 @@ class Hosts:
 def read_source(
     application: Record, hosts: Hosts, *, github: Record | None, gitlab: Record | None
 ) -> Clone:
-    """Say what to clone for an application.
+    """Return the repository of an application.
 
     Raises:
-        BuildFailed: it has no Git source, or one that can't be used.
+        BuildFailed: it has no usable Git source.
     """
     kind = application["sourceType"]
     if kind == "git":
@@ -113,11 +115,11 @@ def _gitlab(app: Record, hosts: Hosts, provider: Record | None) -> Clone:
 
 
 def check_url(url: str) -> str:
-    """Let only plain addresses through; a local path becomes a `file://` address.
+    """Return a plain address; a local path becomes a `file://` address.
 
     Raises:
-        BuildFailed: another transport (such as `ext::`, which runs commands), an option in
-            disguise, or no address at all.
+        BuildFailed: it is no address, could be taken for an option, or needs another transport
+            (`ext::` would run commands).
     """
     url = url.strip()
     if not url or url.startswith("-") or any(ord(char) < ord(" ") for char in url):
@@ -140,7 +142,7 @@ def check_url(url: str) -> str:
 
 
 def check_branch(branch: str | None) -> str:
-    """Let only a name through that Git can't take for an option; raises BuildFailed."""
+    """Return a branch that Git can't take for an option; raise BuildFailed for any other."""
     if not branch:
         raise BuildFailed("no branch is configured")
     if branch.startswith("-") or any(char in branch for char in "\0\n\r ~^:?*[\\"):
@@ -149,9 +151,9 @@ def check_branch(branch: str | None) -> str:
 
 
 def split_credentials(url: str) -> tuple[str, str | None]:
-    """An address without its credentials, and the header that stands for them.
+    """Return the address without its credentials, and the header that carries them.
 
-    Credentials on a command line could be read by every user of the machine.
+    Every user of the machine could read credentials on a command line.
     """
     parts = urlsplit(url)
     if parts.scheme.lower() not in ("http", "https") or "@" not in parts.netloc:
@@ -163,7 +165,7 @@ def split_credentials(url: str) -> tuple[str, str | None]:
 
 
 def _with_and_without_git(url: str) -> tuple[str, ...]:
-    """An address that may lack its `.git`, which a host would add by a redirect."""
+    """Return the address with and without `.git`: a host would redirect from one to the other."""
     plain = url.rstrip("/")
     return (url,) if plain.endswith(".git") or "?" in url else (url, f"{plain}.git")
 
@@ -181,3 +183,57 @@ def _repository_urls(base: str, path: str) -> tuple[str, ...]:
         raise BuildFailed(f"{path[:200]!r} is no name of a repository")
     address = f"{check_url(base).rstrip('/')}/{path}"
     return (f"{address}.git", address)
+
+
+# ── Environment variables: lines of KEY=VALUE ───────────────────────────────────────────────────
+
+_REFERENCE = re.compile(r"\$\{\{\s*(?:(project|environment)\.)?([A-Za-z0-9_.][\w.-]*)\s*\}\}")
+_QUOTES = ("'", '"', "`")
+
+
+def parse_variables(text: str | None) -> dict[str, str]:
+    """Parse lines of KEY=VALUE as Dokploy does; a later line wins.
+
+    Empty lines, comments and lines without a valid key are ignored. Quotes around a value are
+    removed. A quoted value may span lines; in double quotes `\\n` is a line break.
+    """
+    return {key: _unquoted(written_value(raw)) for key, raw in statements(text) if key}
+
+
+def resolve(
+    variables: Mapping[str, str], *, project: Mapping[str, str], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Replace `${{project.KEY}}`, `${{environment.KEY}}` and `${{KEY}}` by their values.
+
+    A reference to an unknown variable stays as it is. Values are not resolved again.
+    """
+    scopes = {"project": project, "environment": environment, None: variables}
+
+    def value_of(match: re.Match[str]) -> str:
+        return scopes[match[1]].get(match[2], match[0])
+
+    return {key: _REFERENCE.sub(value_of, value) for key, value in variables.items()}
+
+
+def as_env_file(variables: Mapping[str, str]) -> str:
+    """Return the text of an `.env` file that the usual readers parse to the same values."""
+    return "".join(f"{key}={_quoted(value)}\n" for key, value in variables.items())
+
+
+def _quoted(value: str) -> str:
+    if re.fullmatch(r"[\w./:@%+,=-]*", value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in _QUOTES:
+        inner = value[1:-1]
+        return _unescaped(inner) if value[0] == '"' else inner
+    return value
+
+
+def _unescaped(text: str) -> str:
+    known = {"n": "\n", '"': '"', "\\": "\\"}
+    return re.sub(r"\\(.)", lambda match: known.get(match[1], match[0]), text)

@@ -1,1 +1,1 @@
-"""The server's HTTP side: the API in its own form, its description, logs to follow, sites."""
+"""Dokploy's HTTP API: the door and its procedures, what they take and what they answer."""

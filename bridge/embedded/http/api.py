@@ -1,4 +1,9 @@
-"""The HTTP API: authentication, reading, the procedure, and errors in the server's form."""
+"""The door of the API: check the key, read the input, run the procedure, write the answer.
+
+A procedure has the address `/api/<name>`. Queries can also be asked in the form of Dokploy's own
+dashboard, `/api/trpc/<name>,<name>`, which takes several of them at a time. Logs are followed
+over a WebSocket, `/listen-deployment`.
+"""
 
 import asyncio
 import contextlib
@@ -7,35 +12,129 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from aiohttp import WSCloseCode, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bridge.embedded.http.inputs import Input
-from bridge.embedded.http.procedure import Empty
-from bridge.embedded.http.procedures import PROCEDURES, Procedure
-from bridge.embedded.http.validation import Failure, InvalidInput, parse, zod_error
-from bridge.embedded.parts import Parts
+from bridge.embedded.http import applications, inputs, projects
+from bridge.embedded.http.inputs import Input, Nothing
+from bridge.embedded.http.procedure import (
+    Empty,
+    Failure,
+    InvalidInput,
+    Parts,
+    Procedure,
+    mutation,
+    parse,
+    query,
+    zod_error,
+)
 from bridge.embedded.places import put_away
+from bridge.embedded.records import Record
+
+VERSION = "v0.30.2"
+"""The version of Dokploy whose API this is; clients depend on it."""
+
+
+async def version(_parts: Parts, _input: Nothing) -> str:
+    """`settings.getDokployVersion`."""
+    return VERSION
+
+
+async def release_tag(_parts: Parts, _input: Nothing) -> str:
+    """`settings.getReleaseTag`."""
+    return "latest"
+
+
+async def health(_parts: Parts, _input: Nothing) -> dict[str, str]:
+    """`settings.health`."""
+    return {"status": "ok"}
+
+
+PROCEDURES: dict[str, Procedure] = {
+    "application.create": mutation(inputs.ApplicationCreate, applications.create),
+    "application.one": query(inputs.ApplicationId, applications.one),
+    "application.update": mutation(inputs.ApplicationUpdate, applications.update),
+    "application.move": mutation(inputs.ApplicationMove, applications.move),
+    "application.delete": mutation(inputs.ApplicationId, applications.delete),
+    "application.search": query(inputs.ApplicationSearch, applications.search),
+    "application.refreshToken": mutation(inputs.ApplicationId, applications.refresh_token),
+    "application.saveGithubProvider": mutation(inputs.GithubProvider, applications.save_github),
+    "application.saveGitlabProvider": mutation(inputs.GitlabProvider, applications.save_gitlab),
+    "application.saveGitProvider": mutation(inputs.GitProvider, applications.save_git),
+    "application.saveDockerProvider": mutation(inputs.DockerProvider, applications.save_docker),
+    "application.disconnectGitProvider": mutation(inputs.ApplicationId, applications.disconnect),
+    "application.saveBuildType": mutation(inputs.BuildTypeInput, applications.save_build_type),
+    "application.saveEnvironment": mutation(
+        inputs.EnvironmentVariables, applications.save_environment
+    ),
+    "application.deploy": mutation(inputs.Deploy, applications.deploy),
+    "application.redeploy": mutation(inputs.Deploy, applications.redeploy),
+    "application.cancelDeployment": mutation(inputs.ApplicationId, applications.cancel),
+    "application.cleanQueues": mutation(inputs.ApplicationId, applications.clean_queues),
+    "application.killBuild": mutation(inputs.ApplicationId, applications.kill_build),
+    "application.clearDeployments": mutation(inputs.ApplicationId, applications.clear_deployments),
+    "deployment.all": query(inputs.ApplicationId, applications.all_of),
+    "deployment.allByType": query(inputs.DeploymentsByType, applications.all_by_type),
+    "deployment.allCentralized": query(inputs.Nothing, applications.all_centralized),
+    "deployment.queueList": query(inputs.Nothing, applications.queue_list),
+    "deployment.readLogs": query(inputs.ReadLogs, applications.read_logs),
+    "deployment.killProcess": mutation(inputs.DeploymentId, applications.kill_process),
+    "deployment.removeDeployment": mutation(inputs.DeploymentId, applications.remove_deployment),
+    "project.all": query(inputs.Nothing, projects.all_),
+    "project.one": query(inputs.ProjectId, projects.one),
+    "project.create": mutation(inputs.ProjectCreate, projects.create),
+    "project.remove": mutation(inputs.ProjectId, projects.remove),
+    "project.search": query(inputs.Search, projects.search),
+    "environment.one": query(inputs.EnvironmentId, projects.environment_one),
+    "environment.byProjectId": query(inputs.ProjectId, projects.environments_of),
+    "environment.create": mutation(inputs.EnvironmentCreate, projects.environment_create),
+    "environment.update": mutation(inputs.EnvironmentUpdate, projects.environment_update),
+    "environment.remove": mutation(inputs.EnvironmentId, projects.environment_remove),
+    "environment.search": query(inputs.Search, projects.environment_search),
+    "gitProvider.getAll": query(inputs.Nothing, projects.get_all),
+    "github.githubProviders": query(inputs.Nothing, projects.github_all),
+    "github.one": query(inputs.GithubId, projects.github_one),
+    "github.getGithubRepositories": query(inputs.GithubId, projects.github_repositories),
+    "github.getGithubBranches": query(inputs.GithubRepository, projects.github_branches),
+    "gitlab.gitlabProviders": query(inputs.Nothing, projects.gitlab_all),
+    "gitlab.one": query(inputs.GitlabId, projects.gitlab_one),
+    "gitlab.getGitlabRepositories": query(inputs.GitlabId, projects.gitlab_repositories),
+    "gitlab.getGitlabBranches": query(inputs.GitlabRepository, projects.gitlab_branches),
+    "gitlab.create": mutation(inputs.GitlabCreate, projects.gitlab_create),
+    "settings.getDokployVersion": query(inputs.Nothing, version),
+    "settings.getReleaseTag": query(inputs.Nothing, release_tag),
+    "settings.health": query(inputs.Nothing, health),
+}
+"""The procedures by name: `GET` or `POST /api/<name>`."""
+
+
+# ── Requests and answers ────────────────────────────────────────────────────────────────────────
 
 log = logging.getLogger(__name__)
 
 BODY_LIMIT = 2 * 1024**2
-"""Bytes; an icon, the largest field there is, may have that many."""
+"""Bytes of a body; the largest field, an icon, may have that many."""
 
-_JSON = "application/json"  # what procedures answer with; a closed door names the charset, too
-_NO_DASHBOARD = {"X-Dashboard": "none"}  # so that nobody links to pages that are not there
+_JSON = "application/json"  # of procedures; as in Dokploy, a 401 also names the charset
+_HEALTH = "settings.health"
+_RETRY_AFTER = "1"  # seconds
+
+MOST_IN_A_BATCH = 100
+"""Queries that one request may hold."""
+
 Authorised = Callable[[web.BaseRequest], bool]
 
 
 class BadJson(Exception):
-    """The body is no JSON."""
+    """The body is not JSON."""
 
 
 def checks_key(api_key: str) -> Authorised:
-    """Whether a request brings the key: as `x-api-key`, or as the document says, `Bearer`."""
+    """Return a check of the key: in `x-api-key` or, as in Dokploy's document, `Bearer`."""
     wanted = api_key.encode()
 
     def authorised(request: web.BaseRequest) -> bool:
@@ -49,16 +148,17 @@ def checks_key(api_key: str) -> Authorised:
 
 
 class Api:
-    """Answers `/api/…`."""
+    """Answer requests for `/api/…`."""
 
     def __init__(self, parts: Parts, authorised: Authorised) -> None:
         self._parts = parts
         self._authorised = authorised
 
     def routes(self) -> list[web.RouteDef]:
-        """The API's routes."""
+        """Return the routes of the API."""
         return [
             web.get("/api/health", self._health),
+            web.get("/api/trpc/{names}", self._answer_dashboard),
             web.route("*", "/api/{name:.*}", self._answer),
         ]
 
@@ -74,42 +174,93 @@ class Api:
         if procedure is None or procedure.method != method:
             return failure_response(Failure("NOT_FOUND", "Not found"), None)
         try:
-            return await self._call(procedure, request)
+            answer = await self._run(name, procedure, await _read(procedure, request))
         except BadJson:
             return web.Response(status=400, text="Invalid JSON")
         except InvalidInput as error:
             return invalid_response(error, name)
         except Failure as error:
             return failure_response(error, name)
-        except (sqlite3.Error, OSError) as error:  # a full disk, most of all
-            log.warning("the disk says no", extra={"why": str(error), "procedure": name})
-            words = "The deploy server can't use its own disk now; try again later"
-            return failure_response(Failure("SERVICE_UNAVAILABLE", words), name)
-
-    async def _call(self, procedure: Procedure, request: web.Request) -> web.Response:
-        input_ = await _read(procedure, request)
-        answer = await procedure.run(self._parts, input_)
         if isinstance(answer, Empty):
             return web.Response(body=b"", content_type=_JSON)
         return _json_answer(answer)
 
+    async def _run(self, name: str, procedure: Procedure, input_: Input) -> object:
+        """Run a procedure; a disk that can't be used becomes a Failure.
+
+        Each piece of work on the records is one transaction, so nothing has happened then.
+        """
+        try:
+            return await procedure.run(self._parts, input_)
+        except (sqlite3.Error, OSError) as error:  # a full disk, most of all
+            log.warning("the disk can't be used", extra={"why": str(error), "procedure": name})
+            words = "The deploy server can't use its own disk now; try again later"
+            raise Failure("SERVICE_UNAVAILABLE", words) from error
+
+    async def _answer_dashboard(self, request: web.Request) -> web.Response:
+        """Answer queries in the form that Dokploy's own dashboard uses, several at a time."""
+        names = request.match_info["names"].split(",")
+        if names == [_HEALTH]:  # needs no key, as on the real server
+            return _json_answer({"result": _enveloped(await health(self._parts, Nothing()))})
+        if not self._authorised(request):
+            return web.json_response({"message": "Unauthorized"}, status=401)
+        if request.query.get("batch") != "1" or len(names) > MOST_IN_A_BATCH:
+            return failure_response(Failure("NOT_FOUND", "Not found"), None)
+        try:
+            inputs = _json(request.query.get("input", "{}").encode())
+        except BadJson:
+            return web.Response(status=400, text="Invalid JSON")
+        given = inputs if isinstance(inputs, dict) else {}
+        answers = [await self._query(name, given.get(str(at))) for at, name in enumerate(names)]
+        statuses = {status for status, _ in answers}
+        status = statuses.pop() if len(statuses) == 1 else int(HTTPStatus.MULTI_STATUS)
+        return _json_answer([answer for _, answer in answers], status)
+
+    async def _query(self, name: str, given: object) -> tuple[int, Record]:
+        """Answer one query of a batch: its status, and its part of the answer."""
+        procedure = PROCEDURES.get(name)
+        if procedure is None or procedure.method != "GET":
+            return _refused(Failure("NOT_FOUND", "Not found"), name)
+        data = given.get("json") if isinstance(given, dict) else None
+        try:
+            input_ = parse(procedure.model, {} if data is None else data)
+            return 200, {"result": _enveloped(await self._run(name, procedure, input_))}
+        except InvalidInput as error:
+            failure = Failure("BAD_REQUEST", "Input validation failed")
+            return _refused(failure, name, zod_error(error.issues))
+        except Failure as failure:
+            return _refused(failure, name)
+
+
+def _enveloped(answer: object) -> Record:
+    return {"data": {"json": answer}}
+
+
+def _refused(failure: Failure, name: str, zod: object = None) -> tuple[int, Record]:
+    body = _error_body(failure, name, zod)
+    return failure.status, {"error": {"json": {key: body[key] for key in ("message", "data")}}}
+
 
 def _json_answer(answer: object, status: int = 200) -> web.Response:
-    # A header of the request may hold bytes that are no text, and a refusal may quote it.
+    # A refusal may quote a header of the request that is not valid text.
     body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    return web.Response(body=body, status=status, content_type=_JSON, headers=_NO_DASHBOARD)
+    return web.Response(body=body, status=status, content_type=_JSON)
 
 
 def invalid_response(error: InvalidInput, path: str) -> web.Response:
-    """400 with every fault (facts.md, "Errors")."""
+    """Return a 400 with every fault (facts.md, "Errors")."""
     failure = Failure("BAD_REQUEST", "Input validation failed")
     body = _error_body(failure, path, zod_error(error.issues)) | {"issues": error.issues}
     return _json_answer(body, 400)
 
 
 def failure_response(failure: Failure, path: str | None) -> web.Response:
-    """A refusal; `path` is the procedure's name, None where there is none of that name."""
-    return _json_answer(_error_body(failure, path, None), failure.status)
+    """Return a refusal; `path` is the name of the procedure, None if it is unknown."""
+    answer = _json_answer(_error_body(failure, path, None), failure.status)
+    if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        # Tells clients that nothing was done, so that they may ask again.
+        answer.headers["Retry-After"] = _RETRY_AFTER
+    return answer
 
 
 def _error_body(failure: Failure, path: str | None, zod: object) -> dict[str, Any]:
@@ -126,7 +277,7 @@ async def _read(procedure: Procedure, request: web.Request) -> Input:
         given = request.headers.get("Content-Type")
         words = "Missing content-type header"
         if given:
-            # The real server leaves out the closing quote.
+            # Dokploy leaves out the closing quote.
             words = f'Unsupported content-type "{given[:100]}'
         raise Failure("UNSUPPORTED_MEDIA_TYPE", words)
     try:
@@ -135,7 +286,7 @@ async def _read(procedure: Procedure, request: web.Request) -> Input:
         words = f"The body is larger than {BODY_LIMIT} bytes"
         raise Failure("REQUEST_ENTITY_TOO_LARGE", words) from error
     except (HttpProcessingError, web.RequestPayloadError, ConnectionError) as error:
-        raise BadJson from error  # it was cut off, or is not encoded as its headers say
+        raise BadJson from error  # cut off, or not encoded as its headers say
     return parse(procedure.model, _json(raw))
 
 
@@ -150,14 +301,14 @@ def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON")
 
 
-# ── `/listen-deployment`: a deployment's log over a WebSocket: what is there, then what comes ───
+# ── Following a log ─────────────────────────────────────────────────────────────────────────────
 
-_NO_PATH = 4000  # the real server's code for it
+_NO_PATH = 4000  # Dokploy's code
 _HEARTBEAT_SECONDS = 30.0
 
 
 class Streaming:
-    """Follows logs; does not close when a build ends, as the real server does not either."""
+    """Stream logs: the content, then what is added. As in Dokploy it stays open after a build."""
 
     def __init__(self, parts: Parts, authorised: Authorised) -> None:
         self._parts = parts
@@ -165,11 +316,11 @@ class Streaming:
         self._open: set[web.WebSocketResponse] = set()
 
     def routes(self) -> list[web.RouteDef]:
-        """The one route."""
+        """Return the route."""
         return [web.get("/listen-deployment", self._listen)]
 
     async def close(self) -> None:
-        """Say good-bye to all who listen."""
+        """Close all sockets."""
         for socket in list(self._open):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"server shutdown")
 
@@ -185,7 +336,7 @@ class Streaming:
         if not log_path:
             await socket.close(code=_NO_PATH, message=b"logPath no provided")
             return socket
-        # Only logs that a deployment owns are read, so no path leads to other files.
+        # Only the log of a deployment is read, so a path can't name another file.
         if await self._parts.history.by_log(log_path) is None:
             await socket.close(code=_NO_PATH, message=b"no deployment has this log")
             return socket
@@ -199,7 +350,7 @@ class Streaming:
     async def _follow(self, socket: web.WebSocketResponse, path: Path) -> None:
         sender = asyncio.create_task(self._send(socket, path))
         try:
-            async for _ in socket:  # what listeners say means nothing; their leaving does
+            async for _ in socket:  # messages are ignored; this ends when the client leaves
                 pass
         finally:
             await put_away(sender)

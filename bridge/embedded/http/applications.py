@@ -1,29 +1,40 @@
-"""`application.*`: making, reading, changing and deleting applications."""
+"""`application.*` and `deployment.*`: make and change applications, deploy, read the history."""
 
 import asyncio
+import shutil
 import sqlite3
+from pathlib import Path
 
-from bridge.embedded.building.docker import remove_containers
-from bridge.embedded.http import inputs, shapes
-from bridge.embedded.http.procedure import found, page
-from bridge.embedded.http.validation import Failure, bad_request, not_found
-from bridge.embedded.parts import Parts
+from bridge.embedded.building.builders import remove_containers
+from bridge.embedded.building.logs import tail
+from bridge.embedded.history import Deployment, JobKind
+from bridge.embedded.http import answers, inputs
+from bridge.embedded.http.procedure import (
+    EMPTY,
+    Empty,
+    Failure,
+    Parts,
+    bad_request,
+    found,
+    not_found,
+    page,
+)
 from bridge.embedded.places import remove
-from bridge.embedded.records.database import Record, moment, new_app_name
+from bridge.embedded.records import Record, moment, new_app_name
 
 _NONE_OF_THESE = {
     "giteaId": "Gitea Provider",
     "bitbucketId": "Bitbucket Provider",
     "customGitSSHKeyId": "SSH Key",
 }
-"""Columns that can't name anything here, and how the real server calls what they name."""
+"""Columns that can't name anything here, and Dokploy's word for what they would name."""
 
 
 async def create(parts: Parts, input_: inputs.ApplicationCreate) -> Record:
     """`application.create`."""
     if await parts.catalog.environment(input_.environment_id) is None:
         raise not_found("Environment")
-    application = shapes.new_application(
+    application = answers.new_application(
         {
             "applicationId": parts.new_id(),
             "name": input_.name,
@@ -45,7 +56,7 @@ async def one(parts: Parts, input_: inputs.ApplicationId) -> Record:
     application = await known(parts, input_.application_id)
     github_id, gitlab_id = application["githubId"], application["gitlabId"]
     deployments = await parts.history.of(input_.application_id)
-    return shapes.application_one(
+    return answers.application_one(
         application,
         reversed(deployments),
         github=await parts.catalog.provider("github", github_id) if github_id else None,
@@ -55,7 +66,7 @@ async def one(parts: Parts, input_: inputs.ApplicationId) -> Record:
 
 
 async def update(parts: Parts, input_: inputs.ApplicationId) -> bool:
-    """`application.update`: the fields that were sent; `appName` never changes."""
+    """`application.update`: set the fields that were sent; `appName` never changes."""
     changes = input_.model_dump(by_alias=True, include=input_.model_fields_set)
     for name in ("applicationId", "appName"):
         changes.pop(name, None)
@@ -80,10 +91,10 @@ async def move(parts: Parts, input_: inputs.ApplicationMove) -> Record:
 
 
 async def delete(parts: Parts, input_: inputs.ApplicationId) -> Record:
-    """`application.delete`: its site, checkout, logs and containers go with it."""
+    """`application.delete`, with its site, checkout, logs and containers."""
     as_it_was = await one(parts, input_)
     await erase(parts, input_.application_id)
-    return shapes.application_deleted(as_it_was)
+    return answers.application_deleted(as_it_was)
 
 
 async def search(parts: Parts, input_: inputs.ApplicationSearch) -> Record:
@@ -98,7 +109,7 @@ async def search(parts: Parts, input_: inputs.ApplicationSearch) -> Record:
         and input_.project_id in (None, one["environment"]["projectId"])
     ]
     result = page(found(applications, input_.q, wanted), input_.limit, input_.offset)
-    return result | {"items": [shapes.application_found(one) for one in result["items"]]}
+    return result | {"items": [answers.application_found(one) for one in result["items"]]}
 
 
 async def refresh_token(parts: Parts, input_: inputs.ApplicationId) -> bool:
@@ -108,7 +119,7 @@ async def refresh_token(parts: Parts, input_: inputs.ApplicationId) -> bool:
 
 
 async def known(parts: Parts, application_id: str) -> Record:
-    """An application that is there; raises Failure where it is not."""
+    """Return an application; raise Failure if it does not exist."""
     application = await parts.catalog.application(application_id)
     if application is None:
         raise not_found("Application")
@@ -116,9 +127,10 @@ async def known(parts: Parts, application_id: str) -> Record:
 
 
 async def change(parts: Parts, application_id: str, changes: Record) -> Record:
-    """Change an application; raises Failure where that can't be.
+    """Change an application, and check that it and its Git accounts exist.
 
-    The application is looked for before the Git accounts that it would use.
+    Raises:
+        Failure: one of them does not exist; a missing application is reported first.
     """
     await known(parts, application_id)
     await _check_accounts(parts, changes)
@@ -132,7 +144,7 @@ async def change(parts: Parts, application_id: str, changes: Record) -> Record:
 
 
 async def _check_accounts(parts: Parts, changes: Record) -> None:
-    """Raise Failure for a Git account or SSH key that does not exist; there are no SSH keys."""
+    """Raise Failure for a Git account that does not exist, and for any SSH key."""
     for kind, column in (("github", "githubId"), ("gitlab", "gitlabId")):
         id_ = changes.get(column)
         if id_ is not None and await parts.catalog.provider(kind, id_) is None:
@@ -143,7 +155,7 @@ async def _check_accounts(parts: Parts, changes: Record) -> None:
 
 
 async def erase(parts: Parts, application_id: str) -> None:
-    """End what runs for an application, then remove everything it has."""
+    """Cancel the deployments of an application, then delete it with all its files."""
     await parts.engine.drop_waiting(application_id)
     parts.engine.cancel(application_id)
     await parts.engine.ended(application_id)
@@ -159,9 +171,9 @@ async def erase(parts: Parts, application_id: str) -> None:
     await remove_containers(application_id, parts.search_path)
 
 
-# ── `application.save*`: where the code comes from, how it is built, and with what variables ────
+# ── Sources, builds and variables ───────────────────────────────────────────────────────────────
 
-# What a disconnected application has; its build path keeps the default (recorded, line 73).
+# The fields of a disconnected application (recorded, line 73).
 _DISCONNECTED: Record = {
     **dict.fromkeys(("repository", "branch", "owner", "githubId", "watchPaths")),
     **dict.fromkeys(("gitlabProjectId", "gitlabRepository", "gitlabOwner", "gitlabBranch")),
@@ -180,7 +192,7 @@ _DISCONNECTED: Record = {
 
 
 async def save_github(parts: Parts, input_: inputs.GithubProvider) -> bool:
-    """`application.saveGithubProvider`; a trigger type that is left out becomes push."""
+    """`application.saveGithubProvider`; the trigger defaults to push."""
     changes = _sent(input_) | {"triggerType": input_.trigger_type}
     return await _save_source(parts, input_.application_id, "github", changes)
 
@@ -191,7 +203,7 @@ async def save_gitlab(parts: Parts, input_: inputs.GitlabProvider) -> bool:
 
 
 async def save_git(parts: Parts, input_: inputs.GitProvider) -> bool:
-    """`application.saveGitProvider`; there are no SSH keys here but those of ssh itself."""
+    """`application.saveGitProvider`; SSH uses the keys of the machine's user."""
     return await _save_source(parts, input_.application_id, "git", _sent(input_))
 
 
@@ -225,7 +237,145 @@ async def _save_source(parts: Parts, id_: str, kind: str, changes: Record) -> bo
 
 
 def _sent(input_: inputs.Input) -> Record:
-    """What was sent, by the server's names; what was left out is kept as it is."""
+    """Return the fields that were sent, by Dokploy's names."""
     changes = input_.model_dump(by_alias=True, exclude_unset=True)
     del changes["applicationId"]
     return changes
+
+
+# ── Deployments ─────────────────────────────────────────────────────────────────────────────────
+
+CANCEL_REQUESTED = "Deployment cancellation requested"
+_ONLY_CLOUD = "Deployment cancellation only available in cloud version"
+
+
+async def deploy(parts: Parts, input_: inputs.Deploy) -> Empty:
+    """`application.deploy`: queue a deployment of the head of the branch."""
+    return await _ask(parts, "deploy", input_)
+
+
+async def redeploy(parts: Parts, input_: inputs.Deploy) -> Empty:
+    """`application.redeploy`: queue a build of the existing checkout."""
+    return await _ask(parts, "redeploy", input_)
+
+
+async def _ask(parts: Parts, kind: JobKind, input_: inputs.Deploy) -> Empty:
+    asked = await parts.engine.ask(input_.application_id, kind, input_.title, input_.description)
+    if asked is None:
+        raise not_found("Application")
+    return EMPTY
+
+
+async def cancel(parts: Parts, input_: inputs.ApplicationId) -> Record:
+    """`application.cancelDeployment`, which a self-hosted Dokploy refuses."""
+    await known(parts, input_.application_id)
+    if parts.self_hosted_cancel:
+        raise bad_request(_ONLY_CLOUD)
+    if not parts.engine.cancel(input_.application_id):
+        raise bad_request("No deployment of this application is running")
+    return {"success": True, "message": CANCEL_REQUESTED}
+
+
+async def clean_queues(parts: Parts, input_: inputs.ApplicationId) -> Empty:
+    """`application.cleanQueues`: drop the waiting jobs; a running one continues.
+
+    An unknown application is no error (recorded-2.jsonl, group 217).
+    """
+    await parts.engine.drop_waiting(input_.application_id)
+    return EMPTY
+
+
+async def kill_build(parts: Parts, input_: inputs.ApplicationId) -> Empty:
+    """`application.killBuild`: unlike Dokploy, of this application only."""
+    await known(parts, input_.application_id)
+    parts.engine.cancel(input_.application_id)
+    return EMPTY
+
+
+async def kill_process(parts: Parts, input_: inputs.DeploymentId) -> bool:
+    """`deployment.killProcess`."""
+    deployment = await _deployment(parts, input_.deployment_id)
+    if not parts.engine.cancel(deployment.application_id, deployment.id):
+        raise bad_request("Deployment is not running")
+    return True
+
+
+async def clear_deployments(parts: Parts, input_: inputs.ApplicationId) -> bool:
+    """`application.clearDeployments`: delete the logs; the records stay (facts.md)."""
+    await known(parts, input_.application_id)
+    deployments = await parts.history.of(input_.application_id)
+    kept = {one.log_path for one in deployments if one.status == "running"}
+    await asyncio.to_thread(_clear_logs, parts.places.logs_of(input_.application_id), kept)
+    return True
+
+
+async def remove_deployment(parts: Parts, input_: inputs.DeploymentId) -> Record:
+    """`deployment.removeDeployment`: delete a record and its log."""
+    deployment = await _deployment(parts, input_.deployment_id)
+    if deployment.status == "running":
+        raise bad_request("Deployment is running")
+    await parts.history.remove(deployment.id)
+    await asyncio.to_thread(Path(deployment.log_path).unlink, missing_ok=True)
+    return answers.deployment_one(deployment)
+
+
+async def all_of(parts: Parts, input_: inputs.ApplicationId) -> list[Record]:
+    """`deployment.all`, newest first; an unknown application has none."""
+    return [answers.deployment_one(one) for one in await parts.history.of(input_.application_id)]
+
+
+async def all_by_type(parts: Parts, input_: inputs.DeploymentsByType) -> list[Record]:
+    """`deployment.allByType`; here only applications have deployments."""
+    if input_.type != "application":
+        return []
+    deployments = await parts.history.of(input_.id)
+    return [answers.deployment_one(one) | {"rollback": None} for one in deployments]
+
+
+async def all_centralized(parts: Parts, _input: inputs.Nothing) -> list[Record]:
+    """`deployment.allCentralized`: all deployments, newest first."""
+    deployments = await parts.history.all()
+    applications = await _applications(parts, {one.application_id for one in deployments})
+    return [
+        answers.deployment_with_application(one, applications[one.application_id])
+        for one in deployments
+        if one.application_id in applications
+    ]
+
+
+async def queue_list(parts: Parts, _input: inputs.Nothing) -> list[Record]:
+    """`deployment.queueList`: the waiting and active jobs, newest first."""
+    jobs = await parts.engine.jobs()
+    applications = await _applications(parts, {job.application_id for job in jobs})
+    return [
+        answers.job_listed(job, applications[job.application_id])
+        for job in reversed(jobs)
+        if job.application_id in applications
+    ]
+
+
+async def read_logs(parts: Parts, input_: inputs.ReadLogs) -> str:
+    """`deployment.readLogs`: the last lines of a log."""
+    deployment = await _deployment(parts, input_.deployment_id)
+    return await tail(Path(deployment.log_path), input_.tail)
+
+
+async def _deployment(parts: Parts, id_: str) -> Deployment:
+    deployment = await parts.history.one(id_)
+    if deployment is None:
+        raise not_found("Deployment")
+    return deployment
+
+
+async def _applications(parts: Parts, ids: set[str]) -> dict[str, Record]:
+    found = [await parts.catalog.application(id_) for id_ in ids]
+    return {one["applicationId"]: one for one in found if one is not None}
+
+
+def _clear_logs(folder: Path, kept: set[str]) -> None:
+    if not kept:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for log in folder.iterdir():
+        if str(log) not in kept:
+            log.unlink(missing_ok=True)

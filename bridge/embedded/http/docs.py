@@ -1,4 +1,4 @@
-"""The API's description as OpenAPI 3.1, made from the procedures themselves. Pure."""
+"""The API's documentation: OpenAPI 3.1, made from the procedures, and a page to try it, `/docs`."""
 
 from typing import Any, get_type_hints
 
@@ -6,9 +6,9 @@ from aiohttp import web
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from bridge.embedded.http.api import PROCEDURES, VERSION
 from bridge.embedded.http.inputs import Input
-from bridge.embedded.http.procedure import VERSION, Empty
-from bridge.embedded.http.procedures import PROCEDURES, Procedure
+from bridge.embedded.http.procedure import Empty, Procedure
 
 Schema = dict[str, Any]
 _REF = "#/components/schemas/{model}"
@@ -51,13 +51,13 @@ _LIKE_THE_ORIGINAL = {
     "application.move": "One of both is unknown",
     "application.update": "No value to set was sent",
 }
-"""Procedures whose refusals are a 500, since the real server's are (recorded-2.jsonl)."""
+"""Procedures that refuse with a 500, as in Dokploy (recorded-2.jsonl)."""
 
 _MUTATION_FAILURES = {"413": "The body is too large", "415": "The body is not sent as JSON"}
 
 
 def describe() -> Schema:
-    """The whole description."""
+    """Return the OpenAPI description."""
     models = sorted({one.model for one in PROCEDURES.values()}, key=lambda one: one.__name__)
     _, schemas = models_json_schema(
         [(model, "validation") for model in models],
@@ -108,7 +108,7 @@ def _parameters(model: type[Input]) -> list[Schema]:
 
 
 def _query(schema: Schema) -> Schema:
-    """A query can't say null, only leave out."""
+    """Return the schema without null, which a query string can't hold."""
     options = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
     return options[0] if options else {key: one for key, one in schema.items() if key != "title"}
 
@@ -134,7 +134,7 @@ def _responses(name: str, procedure: Procedure) -> Schema:
 
 
 def _answer(procedure: Procedure) -> Schema:
-    """What comes when it is done, as far as the procedure's own annotation says."""
+    """Return the description of a 200, made from the procedure's annotation."""
     kind = get_type_hints(procedure.run)["return"]
     if kind is Empty:
         return {"description": "Done; the answer has no bytes at all"}
@@ -156,7 +156,7 @@ def _summary(procedure: Procedure) -> str:
     return (procedure.run.__doc__ or "").strip().partition("\n")[0].replace("`", "")
 
 
-# ── The API's documentation, to read and to try: `/docs`. One page, nothing from elsewhere ──────
+# ── The page, which loads nothing from elsewhere ─────────────────────────────────────────────────
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -230,14 +230,14 @@ _HEADERS = {
         "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline';"
         " connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     ),
-    "Cross-Origin-Opener-Policy": "same-origin",  # who opened this page can't lead it elsewhere
+    "Cross-Origin-Opener-Policy": "same-origin",  # the opener of this page can't navigate it
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
 
 
 def routes() -> list[web.RouteDef]:
-    """`/docs` and the description; both need no key, since both tell nothing of the data."""
+    """Return the routes of the page and the description; they show no data and need no key."""
     return [web.get("/docs", _page), web.get("/api/openapi.json", _description)]
 
 

@@ -1,4 +1,4 @@
-"""What a field may hold, and the base of all inputs."""
+"""The inputs of all procedures, with Dokploy's rules for each field."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -25,7 +25,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _storable(text: str) -> str:
-    """Refuse what a command line can't hold, and what is no text."""
+    """Refuse what a command line or UTF-8 can't hold."""
     if "\0" in text:
         raise ValueError("must not contain a NUL character")
     if _SURROGATE.search(text):
@@ -34,14 +34,14 @@ def _storable(text: str) -> str:
 
 
 def _no_option(branch: str) -> str:
-    """Git itself forbids such branches; here they must never be read as an option."""
+    """Refuse a branch that could be read as an option; Git forbids it too."""
     if branch.startswith("-"):
         raise ValueError("Invalid branch name")
     return branch
 
 
-# Constraints stand before the validators, so that their messages speak of strings. What only
-# a validator knows is told to the API's description beside it.
+# Constraints come before validators, so that their messages are about strings. The API's
+# description needs a pattern for what only a validator checks.
 _STORABLE = AfterValidator(_storable)
 _NO_NUL: JsonDict = {"pattern": r"^[^\u0000]*$"}
 Text = Annotated[str, _STORABLE, Field(json_schema_extra=_NO_NUL)]
@@ -61,7 +61,7 @@ Branch = Annotated[
 
 
 def _number(value: object) -> object:
-    """A text of digits is coerced to a number, as the original does."""
+    """Coerce a text of digits to a number, as Dokploy does."""
     return int(value) if isinstance(value, str) and re.fullmatch(_DIGITS, value) else value
 
 
@@ -86,7 +86,7 @@ Offset = Annotated[float, Field(ge=0, strict=False, allow_inf_nan=False)]
 
 
 class Input(BaseModel):
-    """Base of all inputs; nothing is converted, a number is no string."""
+    """Base of all inputs. Nothing is converted: a number is no string."""
 
     model_config = ConfigDict(
         strict=True,
@@ -101,11 +101,11 @@ class Nothing(Input):
     """A query without parameters."""
 
 
-# ── Inputs of applications ──────────────────────────────────────────────────────────────────────
+# ── Applications ────────────────────────────────────────────────────────────────────────────────
 
 
 class ApplicationId(Input):
-    """Names one application."""
+    """The id of an application."""
 
     application_id: Id
 
@@ -144,11 +144,11 @@ class ApplicationSearch(Input):
     offset: Offset = 0
 
 
-# ── Inputs of deployments ───────────────────────────────────────────────────────────────────────
+# ── Deployments ─────────────────────────────────────────────────────────────────────────────────
 
 
 class Deploy(Input):
-    """`application.deploy` and `.redeploy`; an empty title means the default one."""
+    """`application.deploy` and `.redeploy`; an empty title means the default title."""
 
     application_id: Id
     title: Text = ""
@@ -156,7 +156,7 @@ class Deploy(Input):
 
 
 class DeploymentId(Input):
-    """Names one deployment."""
+    """The id of a deployment."""
 
     deployment_id: Id
 
@@ -175,7 +175,7 @@ class ReadLogs(Input):
     tail: Annotated[int, Field(ge=1, le=10_000, strict=False)] = 100
 
 
-# ── Inputs of projects and environments ─────────────────────────────────────────────────────────
+# ── Projects and environments ───────────────────────────────────────────────────────────────────
 
 
 class ProjectCreate(Input):
@@ -187,7 +187,7 @@ class ProjectCreate(Input):
 
 
 class ProjectId(Input):
-    """Names one project."""
+    """The id of a project."""
 
     project_id: Id
 
@@ -201,7 +201,7 @@ class EnvironmentCreate(Input):
 
 
 class EnvironmentUpdate(Input):
-    """`environment.update`: changes only what is sent."""
+    """`environment.update`: only fields that are sent are changed."""
 
     environment_id: Id
     name: Name = ""
@@ -211,7 +211,7 @@ class EnvironmentUpdate(Input):
 
 
 class EnvironmentId(Input):
-    """Names one environment."""
+    """The id of an environment."""
 
     environment_id: Id
 
@@ -227,17 +227,17 @@ class Search(Input):
     offset: Offset = 0
 
 
-# ── Inputs of providers, which stand for Git hosts ──────────────────────────────────────────────
+# ── Git providers ───────────────────────────────────────────────────────────────────────────────
 
 
 class GithubId(Input):
-    """Names one GitHub provider."""
+    """The id of a GitHub provider."""
 
     github_id: Id
 
 
 class GitlabId(Input):
-    """Names one GitLab provider."""
+    """The id of a GitLab provider."""
 
     gitlab_id: Id
 
@@ -272,11 +272,11 @@ class GitlabCreate(Input):
     gitlab_internal_url: Text | None = None
 
 
-# ── Where an application's source is, how it is built, and its environment variables ────────────
+# ── Sources, builds and variables ───────────────────────────────────────────────────────────────
 
 
 class GithubProvider(Input):
-    """`application.saveGithubProvider`; a trigger type that is left out becomes push."""
+    """`application.saveGithubProvider`; the trigger defaults to push."""
 
     application_id: Text
     repository: Text | None
@@ -350,7 +350,7 @@ class EnvironmentVariables(Input):
     create_env_file: bool
 
 
-# ── `application.update`, which takes nearly all that an application has ────────────────────────
+# ── `application.update`, which takes nearly all fields of an application ───────────────────────
 
 
 def _truth(value: Any) -> bool:
@@ -359,7 +359,7 @@ def _truth(value: Any) -> bool:
 
 
 Flag = Annotated[bool, BeforeValidator(_truth), WithJsonSchema({})]
-"""Coerced, as the original does: `"false"` is kept as true (facts.md)."""
+"""Coerced as in Dokploy, where `"false"` becomes true (facts.md)."""
 
 _UPDATE_NULLABLE_TEXT = words(
     "description env previewEnv previewBuildArgs previewBuildSecrets previewWildcard"
@@ -414,6 +414,6 @@ _UPDATE_FIELDS: dict[str, Any] = {
 ApplicationUpdate: type[ApplicationId] = create_model(
     "ApplicationUpdate",
     __base__=ApplicationId,
-    __doc__="`application.update`: changes only what is sent.",
+    __doc__="`application.update`: only fields that are sent are changed.",
     **_UPDATE_FIELDS,
 )

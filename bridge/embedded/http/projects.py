@@ -1,35 +1,33 @@
-"""`project.*` and `environment.*`."""
+"""`project.*`, `environment.*`, and the Git providers: `github.*`, `gitlab.*`, `gitProvider.*`."""
 
-from bridge.embedded.http import inputs, shapes
+from bridge.embedded.http import answers, inputs
 from bridge.embedded.http.applications import erase
-from bridge.embedded.http.procedure import EMPTY, Empty, found, page
-from bridge.embedded.http.validation import bad_request, not_found
-from bridge.embedded.parts import Parts
+from bridge.embedded.http.procedure import EMPTY, Empty, Parts, bad_request, found, not_found, page
 from bridge.embedded.places import words
-from bridge.embedded.records.database import Record, moment
+from bridge.embedded.records import Record, moment
 
 _DEFAULT_NAME = "production"
 
 
 async def all_(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`project.all`."""
-    return [shapes.project_listed(project) for project in await parts.catalog.projects()]
+    return [answers.project_listed(project) for project in await parts.catalog.projects()]
 
 
 async def one(parts: Parts, input_: inputs.ProjectId) -> Record:
     """`project.one`."""
-    return shapes.project_one(await _project(parts, input_.project_id))
+    return answers.project_one(await _project(parts, input_.project_id))
 
 
 async def create(parts: Parts, input_: inputs.ProjectCreate) -> Record:
-    """`project.create`: a project and its default environment, "production"."""
+    """`project.create`: make a project and its default environment, "production"."""
     now = moment(parts.clock())
     project: Record = {
         "projectId": parts.new_id(),
         "name": input_.name,
         "description": input_.description,
         "createdAt": now,
-        "organizationId": shapes.ORGANIZATION,
+        "organizationId": answers.ORGANIZATION,
         "env": input_.env,
     }
     environment: Record = {
@@ -51,12 +49,12 @@ async def remove(parts: Parts, input_: inputs.ProjectId) -> Record:
     for environment in project["environments"]:
         await _erase_applications(parts, environment)
     await parts.catalog.remove("project", input_.project_id)
-    return shapes.bare_project(project)
+    return answers.bare_project(project)
 
 
 async def search(parts: Parts, input_: inputs.Search) -> Record:
     """`project.search`."""
-    projects = [shapes.bare_project(one) for one in await parts.catalog.projects()]
+    projects = [answers.bare_project(one) for one in await parts.catalog.projects()]
     wanted = {"name": input_.name, "description": input_.description}
     return page(found(projects, input_.q, wanted), input_.limit, input_.offset)
 
@@ -64,7 +62,7 @@ async def search(parts: Parts, input_: inputs.Search) -> Record:
 async def environment_one(parts: Parts, input_: inputs.EnvironmentId) -> Record:
     """`environment.one`."""
     project, environment = await _environment(parts, input_.environment_id)
-    return shapes.environment_one(project, environment)
+    return answers.environment_one(project, environment)
 
 
 async def environments_of(parts: Parts, input_: inputs.ProjectId) -> list[Record]:
@@ -72,11 +70,11 @@ async def environments_of(parts: Parts, input_: inputs.ProjectId) -> list[Record
     project = await parts.catalog.project(input_.project_id)
     if project is None:
         return []
-    return [shapes.environment_of_project(project, one) for one in project["environments"]]
+    return [answers.environment_of_project(project, one) for one in project["environments"]]
 
 
 async def environment_create(parts: Parts, input_: inputs.EnvironmentCreate) -> Record:
-    """`environment.create`; names are not unique, and only the default one's is taken."""
+    """`environment.create`; names may repeat, except that of the default environment."""
     if input_.name == _DEFAULT_NAME:
         raise bad_request(f"You cannot create a environment with the name '{_DEFAULT_NAME}'")
     await _project(parts, input_.project_id)
@@ -98,11 +96,11 @@ async def environment_update(parts: Parts, input_: inputs.EnvironmentUpdate) -> 
     _, environment = await _environment(parts, input_.environment_id)
     changes = input_.model_dump(include={"name", "description", "env"}, exclude_unset=True)
     await parts.catalog.update_environment(input_.environment_id, changes)
-    return shapes.bare_environment(environment) | changes
+    return answers.bare_environment(environment) | changes
 
 
 async def environment_remove(parts: Parts, input_: inputs.EnvironmentId) -> Record:
-    """`environment.remove`: an empty one; never the default one."""
+    """`environment.remove`: only an empty one, and never the default one."""
     _, environment = await _environment(parts, input_.environment_id)
     if environment["isDefault"]:
         raise bad_request("You cannot delete the default environment")
@@ -110,14 +108,14 @@ async def environment_remove(parts: Parts, input_: inputs.EnvironmentId) -> Reco
         why = "it has active services. Delete all services first."
         raise bad_request(f"Cannot delete environment: {why}")
     await parts.catalog.remove("environment", input_.environment_id)
-    return shapes.bare_environment(environment)
+    return answers.bare_environment(environment)
 
 
 async def environment_search(parts: Parts, input_: inputs.Search) -> Record:
     """`environment.search`."""
     projects = await parts.catalog.projects()
     environments = [
-        shapes.bare_environment(environment)
+        answers.bare_environment(environment)
         for project in projects
         if input_.project_id in (None, project["projectId"])
         for environment in project["environments"]
@@ -146,7 +144,7 @@ async def _erase_applications(parts: Parts, environment: Record) -> None:
         await erase(parts, application["applicationId"])
 
 
-# ── `github.*`, `gitlab.*` and `gitProvider.*`: the Git hosts that applications may come from ───
+# ── Git providers ───────────────────────────────────────────────────────────────────────────────
 
 _LISTED_GITHUB = words(
     "githubId githubAppName githubAppId githubInstallationId githubUrl isConfigured"
@@ -159,13 +157,13 @@ async def get_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     github = [
         one["gitProvider"]
         | {"gitlab": None, "bitbucket": None}
-        | {"github": shapes.provider_listed(one | {"isConfigured": True}, _LISTED_GITHUB)}
+        | {"github": answers.provider_listed(one | {"isConfigured": True}, _LISTED_GITHUB)}
         | {"gitea": None, "isOwner": True}
         for one in await parts.catalog.providers("github")
     ]
     gitlab = [
         one["gitProvider"]
-        | {"gitlab": shapes.provider_listed(one | {"isConfigured": True}, _LISTED_GITLAB)}
+        | {"gitlab": answers.provider_listed(one | {"isConfigured": True}, _LISTED_GITLAB)}
         | {"bitbucket": None, "github": None, "gitea": None, "isOwner": True}
         for one in await parts.catalog.providers("gitlab")
     ]
@@ -176,7 +174,7 @@ async def github_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`github.githubProviders`."""
     keys = ("githubId", "githubUrl", "gitProvider")
     providers = await parts.catalog.providers("github")
-    return [shapes.provider_listed(one, keys) for one in providers]
+    return [answers.provider_listed(one, keys) for one in providers]
 
 
 async def github_one(parts: Parts, input_: inputs.GithubId) -> Record:
@@ -191,7 +189,7 @@ async def gitlab_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`gitlab.gitlabProviders`."""
     keys = ("gitlabId", "gitProvider", "gitlabUrl")
     providers = await parts.catalog.providers("gitlab")
-    return [shapes.provider_listed(one, keys) for one in providers]
+    return [answers.provider_listed(one, keys) for one in providers]
 
 
 async def gitlab_one(parts: Parts, input_: inputs.GitlabId) -> Record:
@@ -203,7 +201,7 @@ async def gitlab_one(parts: Parts, input_: inputs.GitlabId) -> Record:
 
 
 async def github_repositories(parts: Parts, input_: inputs.GithubId) -> list[Record]:
-    """`github.getGithubRepositories`: none, since nothing here asks a Git host."""
+    """`github.getGithubRepositories`: none, since this server never asks a Git host."""
     await github_one(parts, input_)
     return []
 
@@ -279,7 +277,7 @@ def _git_provider(parts: Parts, name: str, kind: str) -> Record:
         "name": name,
         "providerType": kind,
         "createdAt": moment(parts.clock()),
-        "organizationId": shapes.ORGANIZATION,
-        "userId": shapes.ORGANIZATION,
+        "organizationId": answers.ORGANIZATION,
+        "userId": answers.ORGANIZATION,
         "sharedWithOrganization": False,
     }

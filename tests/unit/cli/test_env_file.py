@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bridge.cli.env import read_env_file
 from bridge.core.configuration.variables import variables_in
 from bridge.core.errors import Rejected
-from bridge.embedded.building.logs import parse_variables
+from bridge.embedded.building.sources import parse_variables
 
 FILE = """# ours
 A=plain

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import ssl
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,9 +15,9 @@ from pydantic import SecretStr
 from bridge.backends import BACKENDS
 from bridge.backends.dokploy import Dokploy
 from bridge.backends.dokploy.answers import Forbidden
-from bridge.backends.dokploy.limits import Limits
-from bridge.backends.dokploy.witness import PATH as WITNESS
-from bridge.backends.dokploy.witness import DatabaseAway
+from bridge.backends.dokploy.http import Limits
+from bridge.backends.dokploy.key_check import PATH as WITNESS
+from bridge.backends.dokploy.key_check import DatabaseAway
 from bridge.core.apps import App, AppKind, Source, SourceType, Trigger
 from bridge.core.configuration.configuration import BuildType, Environment, GithubSource
 from bridge.core.errors import KeyRefused, Refused, Rejected, Unanswered, Unreachable
@@ -706,7 +707,7 @@ async def test_the_registry_builds_it_from_plain_settings() -> None:
     assert isinstance(backend, Dokploy)
     assert isinstance(backend, Configures)
     assert repr(backend) == "Dokploy('https://dokploy.test', name='prod')"
-    assert set(BACKENDS) == {"dokploy", "embedded"}
+    assert set(BACKENDS) == {"dokploy"}  # the embedded backend speaks the same API
     await backend.close()
 
 
@@ -723,3 +724,22 @@ async def test_a_health_probe_is_short_and_a_read_is_not(build: Make, web) -> No
     assert not await client.healthy()
     with pytest.raises(Unanswered, match=r"no whole answer within 0\.05 s"):
         await client.deploy(web, title="", description="")
+
+
+@pytest.mark.parametrize(("scheme", "loaded"), [("http", 0), ("https", 1)])
+async def test_only_a_client_of_https_loads_certificates(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, loaded: int
+) -> None:
+    calls: list[object] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def counted(self: ssl.SSLContext, *args: Any, **named: Any) -> None:
+        calls.append(self)
+        load(self, *args, **named)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+    backend = Dokploy(f"{scheme}://127.0.0.1:9", KEY, read_retries=0)
+
+    assert not await backend.healthy()
+    await backend.close()
+    assert len(calls) == loaded

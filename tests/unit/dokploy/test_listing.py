@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from bridge.backends.dokploy.client import BATCH
+from bridge.backends.dokploy.apps import BATCH
 from bridge.core.errors import Unreachable
 from bridge.ports.backends import ReadsApps
 from tests.fakes.dokploy import CountingDokploy

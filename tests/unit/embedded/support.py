@@ -14,6 +14,10 @@ from typing import Any, TypeVar
 import httpx
 from aiohttp import web
 
+from bridge.backends.dokploy import Dokploy
+from bridge.core.apps import App
+from bridge.core.configuration.configuration import BuildType, Environment, ProviderSettings
+from bridge.core.errors import NotFound
 from bridge.embedded.server import EmbeddedServer
 
 T = TypeVar("T")
@@ -187,6 +191,68 @@ async def client_of(server: EmbeddedServer) -> AsyncIterator[Client]:
         base_url=server.url, headers=headers, trust_env=False, timeout=PATIENCE
     ) as http:
         yield Client(server, http)
+
+
+class Maker(Dokploy):
+    """The client that the bridge has, with what only the embedded backend lets clients make."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        super().__init__(client.server.url, client.server.api_key, name=name, read_retries=0)
+        self.client = client
+
+    async def create_project(self, name: str) -> None:
+        await self._http.change("project.create", {"name": name})
+
+    async def create_app(
+        self,
+        name: str,
+        *,
+        project: str,
+        source: ProviderSettings | None = None,
+        build: BuildType | None = None,
+        environment: Environment | None = None,
+    ) -> App:
+        """Make an app in the default environment of a project, which is made if it is missing."""
+        made = await self.client.app(name, environment=await self._environment(project))
+        app = await self.app(made["applicationId"])
+        if source is not None:
+            await self.save_provider(app, source)
+        if build is not None:
+            await self.save_build_type(app, build)
+        if environment is not None:
+            await self.save_environment(app, environment)
+        return await self.app(app.id)
+
+    async def delete_app(self, app: App) -> None:
+        await self._http.change("application.delete", {"applicationId": app.id})
+
+    async def app(self, id_: str) -> App:
+        for one in await self.apps():
+            if one.id == id_:
+                return one
+        raise NotFound(id_)
+
+    async def site_url(self, app: App) -> str:
+        return self.client.site(
+            await self.client.ask("GET", "application.one", applicationId=app.id)
+        )
+
+    async def _environment(self, project: str) -> str:
+        for one in await self.client.ask("GET", "project.all"):
+            if one["name"] == project:
+                return str(one["environments"][0]["environmentId"])
+        return await self.client.environment(project)
+
+
+@asynccontextmanager
+async def maker_of(server: EmbeddedServer, name: str = "embedded") -> AsyncIterator[Maker]:
+    """The client of a started server."""
+    async with client_of(server) as client:
+        maker = Maker(client, name)
+        try:
+            yield maker
+        finally:
+            await maker.close()
 
 
 def path_with(folder: Path, **tools: str) -> str:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.embedded.http.sites import content_type, find
 from bridge.embedded.places import BuildFailed, inside
-from bridge.embedded.records.database import moment, new_app_name, new_id, seconds
+from bridge.embedded.records import moment, new_app_name, new_id, seconds
+from bridge.embedded.sites import content_type, find
 
 
 @pytest.fixture

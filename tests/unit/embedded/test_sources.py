@@ -11,7 +11,7 @@ from bridge.embedded.building.sources import (
     read_source,
     split_credentials,
 )
-from bridge.embedded.http.shapes import new_application
+from bridge.embedded.http.answers import new_application
 from bridge.embedded.places import BuildFailed
 
 

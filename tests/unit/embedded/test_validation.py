@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.embedded.http import inputs
-from bridge.embedded.http.validation import InvalidInput, parse, zod_error
+from bridge.embedded.http.procedure import InvalidInput, parse, zod_error
 
 
 def issues(model: type[inputs.Input], data: Any) -> list[dict[str, Any]]:

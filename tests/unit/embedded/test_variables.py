@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.embedded.building.logs import as_env_file, parse_variables, resolve
+from bridge.embedded.building.sources import as_env_file, parse_variables, resolve
 
 
 @pytest.mark.parametrize(

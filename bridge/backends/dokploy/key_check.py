@@ -1,13 +1,13 @@
-"""Is it the key, or Dokploy's database? Pure.
+"""Find out whether a refused key is at fault, or Dokploy's database is away.
 
-While its database is away Dokploy answers every key as it answers a wrong one, and one of its
-probes, `/api/health`, says "ok" all the same. One question tells the two apart, because it
-needs no key and asks the database: `GET /api/trpc/settings.health`, which its dashboard asks
-(in its source since v0.10; measured on v0.30.2: docs/notes/0021).
+While its database is away Dokploy refuses every key as it refuses a wrong one, and
+`/api/health` still says "ok". One query tells the two apart, since it needs no key and asks the
+database: `GET /api/trpc/settings.health`, which Dokploy's dashboard uses (in its source since
+v0.10; measured on v0.30.2: docs/notes/0021).
 
-A refusal is the key's fault once the key was refused *between* two answers that the database
-is well. One that has worked before must stay refused like that for `STEADY` seconds: the first
-answers after an outage may be about the outage. Where nobody can be asked, only time tells.
+The key is at fault if it was refused *between* two answers that the database is well. A key
+that has worked before must stay refused for `STEADY` seconds: the first answers after an outage
+may still be due to the outage. If the query is not available, only time can tell.
 """
 
 import asyncio
@@ -25,30 +25,30 @@ STEADY = 30.0
 """Seconds for which a key that worked must stay refused while the database is well."""
 
 ALONE = 300.0
-"""Seconds for which it must stay refused where nobody says how the database is."""
+"""Seconds for which it must stay refused if the state of the database can't be read."""
 
 
-class Witness(StrEnum):
-    """The state of the database, as a question that needs no key tells it."""
+class DatabaseState(StrEnum):
+    """The state of the database, as the answer to `PATH` tells it."""
 
     WELL = "well"
     AWAY = "away"
     SILENT = "silent"
-    """No answer came in time, so it may be either."""
+    """No answer in time: it may be either."""
     NONE = "none"
-    """The question is unknown there: another server, or a proxy that lets only some through."""
+    """The query is not available: another server, or a proxy that blocks it."""
 
 
-def witness_in(status: int, body: bytes) -> Witness:
+def state_in(status: int, body: bytes) -> DatabaseState:
     """Read the answer to `PATH`."""
     if status >= 500:
-        return Witness.AWAY
+        return DatabaseState.AWAY
     try:
         said = json.loads(body)
     except ValueError:
-        return Witness.NONE
+        return DatabaseState.NONE
     well = status == 200 and isinstance(said, dict) and "result" in said
-    return Witness.WELL if well else Witness.NONE
+    return DatabaseState.WELL if well else DatabaseState.NONE
 
 
 class Verdict(StrEnum):
@@ -61,14 +61,14 @@ class Verdict(StrEnum):
 
 
 @dataclass(slots=True)
-class KeyStanding:
-    """The record of a key at one server; times are seconds, by any one clock.
+class KeyHistory:
+    """The history of a key at one server; times in seconds, by one clock.
 
     Attributes:
-        worked: it has been accepted by this server, in this process.
-        refused_since: of the first refusal after it was last accepted.
-        well_since: since when every witness has said that the database is well.
-        away: the last witness that said anything said that the database is away.
+        worked: it has been accepted in this process.
+        refused_since: the time of the first refusal after it was last accepted.
+        well_since: since then every answer has said that the database is well.
+        away: the last answer said that the database is away.
     """
 
     worked: bool = False
@@ -77,45 +77,45 @@ class KeyStanding:
     away: bool = False
 
     def accepted(self) -> None:
-        """Forget all refusals: the key is good."""
+        """Forget all refusals: the key is valid."""
         self.worked, self.refused_since, self.well_since = True, None, None
         self.away = False
 
-    def heard(self, witness: Witness) -> Witness:
-        """Take in what the witness says; while it is silent, what it said before holds on."""
-        if witness is Witness.SILENT and self.away:
-            return Witness.AWAY
-        self.away = witness is Witness.AWAY
-        return witness
+    def heard(self, state: DatabaseState) -> DatabaseState:
+        """Take in a state of the database; return it, or the one before if no answer came."""
+        if state is DatabaseState.SILENT and self.away:
+            return DatabaseState.AWAY
+        self.away = state is DatabaseState.AWAY
+        return state
 
-    def refused(self, sent_at: float, at: float, witness: Witness) -> Verdict:
-        """Judge a refusal.
+    def refused(self, sent_at: float, at: float, state: DatabaseState) -> Verdict:
+        """Return the verdict on a refusal.
 
         Args:
             sent_at: when the request was sent.
-            at: when the witness was asked, which is after the refusal had come.
+            at: when the database was asked, after the refusal had come.
         """
         if self.refused_since is None:
             self.refused_since = sent_at
-        if witness is Witness.WELL:
+        if state is DatabaseState.WELL:
             between = self.well_since is not None and self.well_since <= sent_at
             if self.well_since is None:
                 self.well_since = at
             lasted = at - self.well_since >= STEADY
             return Verdict.KEY if between and (lasted or not self.worked) else Verdict.RECENT
         self.well_since = None
-        if witness is Witness.AWAY:
+        if state is DatabaseState.AWAY:
             return Verdict.DATABASE
-        alone = witness is Witness.NONE and at - self.refused_since >= ALONE
+        alone = state is DatabaseState.NONE and at - self.refused_since >= ALONE
         return Verdict.KEY if alone else Verdict.DOUBT
 
 
 class DatabaseAway(Unreachable):
-    """The server answers, but its database is away; it can't do anything meanwhile."""
+    """The server answers, but its database is away: it can't do anything."""
 
 
 def database_away(service: str) -> DatabaseAway:
-    """The error for whatever was asked while the database is away."""
+    """Return the error for any request while the database is away."""
     return DatabaseAway(service, "its own database is away; it does nothing until that is back")
 
 
@@ -126,12 +126,12 @@ _TEN_A_DAY = "keys made without rateLimitEnabled: false allow ten checks a day"
 
 
 def error_of(verdict: Verdict, service: str, *, worked: bool, auth: str) -> Unreachable:
-    """The error for a refused key; callers wait and ask again, whatever the verdict.
+    """Return the error for a refused key; callers retry, whatever the verdict.
 
     Args:
-        service: the backend's name, which tells the setting of the key.
+        service: the backend's name, which determines the setting of the key.
         worked: the key has been accepted before in this process.
-        auth: how the key is sent; a self-hosted server takes only "api-key".
+        auth: how the key is sent; a self-hosted server accepts only "api-key".
     """
     if verdict is Verdict.DATABASE:
         return database_away(service)
@@ -158,47 +158,47 @@ def setting_of(service: str) -> str:
     return "BRIDGE_DOKPLOY_API_KEY" if service == "dokploy" else f"backends.{service}.api_key"
 
 
-# ── Asks the witness when a key is refused: once for all who are refused at a time ──────────────
+# ── Asking about the database ───────────────────────────────────────────────────────────────────
 
 FRESH = 2.0
-"""Seconds for which an answer counts that the database is not well, or can't be asked about."""
+"""Seconds for which an answer other than "well" is reused."""
 
 
-class Judge:
-    """Judges the refusals of one key at one server."""
+class KeyCheck:
+    """Check the refusals of one key at one server; simultaneous refusals share one query."""
 
-    def __init__(self, ask: Callable[[], Awaitable[Witness]], clock: Clock) -> None:
-        """Take the parts; `ask` asks the witness, in a short time, and never raises."""
+    def __init__(self, ask: Callable[[], Awaitable[DatabaseState]], clock: Clock) -> None:
+        """Take the parts; `ask` asks for the state of the database, is quick and never raises."""
         self._ask = ask
         self._clock = clock
-        self._standing = KeyStanding()
+        self._standing = KeyHistory()
         self._asking = asyncio.Lock()
-        self._said = Witness.SILENT
+        self._said = DatabaseState.SILENT
         self._began = self._ended = -1e9
 
     @property
     def worked(self) -> bool:
-        """True once the key has been accepted."""
+        """Whether the key has been accepted."""
         return self._standing.worked
 
     def accepted(self) -> None:
-        """Take note that the key is good."""
+        """Note that the key was accepted."""
         self._standing.accepted()
 
     async def refused(self, sent_at: float) -> Verdict:
-        """Judge the refusal, just come, of a request that was sent at that time."""
-        witness = await self._witness()
-        return self._standing.refused(sent_at, self._ended, witness)
+        """Return the verdict on the refusal of a request that was sent at that time."""
+        state = await self._state()
+        return self._standing.refused(sent_at, self._ended, state)
 
-    async def database(self) -> Witness:
-        """Return how the database is, asked anew."""
-        return await self._witness()
+    async def database(self) -> DatabaseState:
+        """Return the state of the database."""
+        return await self._state()
 
-    async def _witness(self) -> Witness:
+    async def _state(self) -> DatabaseState:
         now = self._clock()
         async with self._asking:
-            # "Well" counts only when it was asked for after the refusal had come.
-            asked_since = now if self._said is Witness.WELL else now - FRESH
+            # "Well" counts only if it was asked for after the refusal had come.
+            asked_since = now if self._said is DatabaseState.WELL else now - FRESH
             if self._began < asked_since:
                 self._began = self._clock()
                 self._said = self._standing.heard(await self._ask())

@@ -1,14 +1,14 @@
-"""Records in the shapes that the real server answers with (recorded from v0.30.2).
+"""Records in the form of Dokploy's answers (recorded from v0.30.2).
 
-A read shows less of a record than is kept; which read shows which fields is data here.
+Each read shows only some fields of a record; the tables here list them.
 """
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from bridge.embedded.history import Deployment, Job
 from bridge.embedded.places import words
-from bridge.embedded.records.database import Record, moment
-from bridge.embedded.records.history import Deployment, Job
+from bridge.embedded.records import Record, moment
 
 ORGANIZATION = "embedded"
 """The embedded backend has one organisation and one user, the owner."""
@@ -35,12 +35,12 @@ _NO_RELATIONS: Record = dict.fromkeys(
 
 
 def new_application(changes: Record) -> Record:
-    """An application with the real server's defaults, in the server's order."""
+    """Return an application with Dokploy's defaults, its fields in Dokploy's order."""
     return _DEFAULTS | changes
 
 
 def project_listed(project: Record) -> Record:
-    """A line of `project.all`."""
+    """Return an entry of `project.all`."""
     environments = [_environment_listed(one) for one in project["environments"]]
     return bare_project(project) | {"environments": environments, "projectTags": []}
 
@@ -61,26 +61,26 @@ def environment_one(project: Record, environment: Record) -> Record:
 
 
 def environment_of_project(project: Record, environment: Record) -> Record:
-    """A line of `environment.byProjectId`."""
+    """Return an entry of `environment.byProjectId`."""
     head = _only(("name", "description", "environmentId", "isDefault"), environment)
     applications = [_only(_IN_ENVIRONMENT, one) for one in environment["applications"]]
     return head | _services(applications) | {"project": bare_project(project)}
 
 
 def bare_project(project: Record) -> Record:
-    """A project without what is in it."""
+    """Return a project without its environments."""
     return {key: value for key, value in project.items() if key != "environments"}
 
 
 def bare_environment(environment: Record) -> Record:
-    """An environment without what is in it."""
+    """Return an environment without its applications."""
     return {
         key: value for key, value in environment.items() if key not in ("applications", "project")
     }
 
 
 def application_found(application: Record) -> Record:
-    """A line of `application.search`."""
+    """Return an entry of `application.search`."""
     return _only(_FOUND, application)
 
 
@@ -141,7 +141,7 @@ def application_deleted(application: Record) -> Record:
 
 
 def deployment_one(deployment: Deployment) -> Record:
-    """A line of `deployment.all`."""
+    """Return an entry of `deployment.all`."""
     started = moment(deployment.started_at)
     finished = deployment.finished_at
     return {
@@ -169,7 +169,7 @@ def deployment_one(deployment: Deployment) -> Record:
 
 
 def deployment_with_application(deployment: Deployment, application: Record) -> Record:
-    """A line of `deployment.allCentralized`."""
+    """Return an entry of `deployment.allCentralized`."""
     environment = application["environment"]
     project = _only(("projectId", "name"), environment["project"])
     where = _only(("environmentId", "name"), environment) | {"project": project}
@@ -180,7 +180,7 @@ def deployment_with_application(deployment: Deployment, application: Record) -> 
 
 
 def job_listed(job: Job, application: Record) -> Record:
-    """A line of `deployment.queueList`; only an active job has `processedOn`."""
+    """Return an entry of `deployment.queueList`; only an active job has `processedOn`."""
     environment = application["environment"]
     shape: Record = {
         "id": f"job-{job.seq}",
@@ -206,7 +206,7 @@ def job_listed(job: Job, application: Record) -> Record:
 
 
 def provider_listed(provider: Record, keys: Iterable[str]) -> Record:
-    """A line of `github.githubProviders` or `gitlab.gitlabProviders`: no secrets."""
+    """Return an entry of `github.githubProviders` or `gitlab.gitlabProviders`, without secrets."""
     return _only(keys, provider)
 
 

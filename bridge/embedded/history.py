@@ -4,21 +4,21 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Literal
 
-from bridge.embedded.records.database import Database, patch_application
+from bridge.embedded.records import Database, patch_application
 
 JobKind = Literal["deploy", "redeploy"]
 Status = Literal["running", "done", "error", "cancelled"]
 
 RETENTION = 10
-"""So many deployments of an application are kept, as the real server does (facts.md)."""
+"""The number of deployments that are kept of each application, as in Dokploy (facts.md)."""
 
-# What `applicationStatus` becomes at a deployment's end; there is no "cancelled" among its values.
+# The `applicationStatus` after a deployment; "cancelled" is not one of its values.
 _APPLICATION_STATUS = {"done": "done", "error": "error", "cancelled": "idle"}
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something asked for that is not finished; times in seconds since 1970."""
+    """A requested deployment that has not ended; times in seconds since 1970."""
 
     seq: int
     application_id: str
@@ -32,7 +32,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One line of an application's history; times in seconds since 1970."""
+    """A deployment in an application's history; times in seconds since 1970."""
 
     id: str
     application_id: str
@@ -50,7 +50,7 @@ class Ending:
     """How a deployment ended.
 
     Attributes:
-        title, description: what to write over the given ones; None keeps those.
+        title, description: replace those of the request; None keeps them.
     """
 
     status: Status
@@ -66,7 +66,7 @@ _DEPLOYMENT = (
 
 
 class History:
-    """Reads and writes deployments and jobs."""
+    """Read and write deployments and jobs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -74,7 +74,7 @@ class History:
     async def ask(
         self, application_id: str, kind: JobKind, title: str, description: str, *, now: float
     ) -> Job | None:
-        """Put a job at the end of the queue; None when there is no such application."""
+        """Append a job to the queue; return None if there is no such application."""
 
         def work(db: sqlite3.Connection) -> Job | None:
             if not db.execute(
@@ -91,13 +91,13 @@ class History:
         return await self._database.run(work)
 
     async def jobs(self) -> list[Job]:
-        """All jobs, oldest first."""
+        """Return all jobs, oldest first."""
         return await self._database.run(
             lambda db: [Job(*row) for row in db.execute(f"SELECT {_JOB} FROM job ORDER BY seq")]
         )
 
     async def drop_waiting(self, application_id: str) -> int:
-        """Forget what waits for an application; returns how many jobs that were."""
+        """Delete the waiting jobs of an application; return their number."""
         return await self._database.run(
             lambda db: (
                 db.execute(
@@ -108,11 +108,11 @@ class History:
         )
 
     async def begin(self, job: Job, deployment: Deployment) -> list[str] | None:
-        """Start a job: only now it gets a deployment record (facts.md).
+        """Start a job, which gets its deployment record only now (facts.md).
 
         Returns:
-            The logs of the deployments that are too old to keep; None when the job was
-            dropped in the meantime.
+            The logs of deployments that are too old to keep; None if the job has been dropped
+            in the meantime.
         """
 
         def work(db: sqlite3.Connection) -> list[str] | None:
@@ -130,7 +130,7 @@ class History:
         return await self._database.run(work)
 
     async def finish(self, job: Job, deployment_id: str, ending: Ending, *, now: float) -> None:
-        """End a deployment and its job."""
+        """Record the end of a deployment, and delete its job."""
 
         def work(db: sqlite3.Connection) -> None:
             _end(db, deployment_id, ending, now)
@@ -141,10 +141,10 @@ class History:
         await self._database.run(work)
 
     async def end_interrupted(self, *, now: float) -> list[str]:
-        """End as cancelled what ran when the process died; what waited is kept.
+        """Record deployments that ran when the process died as cancelled; waiting jobs stay.
 
         Returns:
-            The ids of the ended deployments.
+            The ids of these deployments.
         """
         ending = Ending("cancelled", "The server was restarted while this deployment ran")
 
@@ -160,7 +160,7 @@ class History:
         return await self._database.run(work)
 
     async def of(self, application_id: str) -> list[Deployment]:
-        """An application's deployments, newest first."""
+        """Return an application's deployments, newest first."""
         return await self._database.run(
             lambda db: [
                 Deployment(*row)
@@ -173,7 +173,7 @@ class History:
         )
 
     async def all(self) -> list[Deployment]:
-        """Every deployment, newest first."""
+        """Return all deployments, newest first."""
         return await self._database.run(
             lambda db: [
                 Deployment(*row)
@@ -182,11 +182,11 @@ class History:
         )
 
     async def one(self, deployment_id: str) -> Deployment | None:
-        """A deployment by its id."""
+        """Return a deployment by its id."""
         return await self._one("id", deployment_id)
 
     async def by_log(self, log_path: str) -> Deployment | None:
-        """The deployment that a log belongs to."""
+        """Return the deployment that a log belongs to."""
         return await self._one("log_path", log_path)
 
     async def _one(self, column: str, value: str) -> Deployment | None:
@@ -201,7 +201,7 @@ class History:
         return await self._database.run(work)
 
     async def remove(self, deployment_id: str) -> None:
-        """Forget a deployment."""
+        """Delete a deployment."""
         await self._database.run(
             lambda db: db.execute("DELETE FROM deployment WHERE id = ?", (deployment_id,))
         )

@@ -2,15 +2,15 @@
 
 import pytest
 
-from bridge.backends.dokploy.witness import (
+from bridge.backends.dokploy.key_check import (
     ALONE,
     STEADY,
     DatabaseAway,
-    KeyStanding,
+    DatabaseState,
+    KeyHistory,
     Verdict,
-    Witness,
     error_of,
-    witness_in,
+    state_in,
 )
 from bridge.core.errors import KeyRefused, Refused, Unreachable
 
@@ -22,82 +22,84 @@ GONE = (
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "witness"),
+    ("status", "body", "state"),
     [
-        (200, WELL, Witness.WELL),
-        (500, GONE, Witness.AWAY),
-        (502, b"<html>Bad gateway</html>", Witness.AWAY),
-        (404, b'{"error":{"json":{"message":"No procedure found"}}}', Witness.NONE),
-        (401, b'{"message":"Unauthorized"}', Witness.NONE),
-        (200, b"<html>Dokploy</html>", Witness.NONE),
-        (200, b'"result"', Witness.NONE),
+        (200, WELL, DatabaseState.WELL),
+        (500, GONE, DatabaseState.AWAY),
+        (502, b"<html>Bad gateway</html>", DatabaseState.AWAY),
+        (404, b'{"error":{"json":{"message":"No procedure found"}}}', DatabaseState.NONE),
+        (401, b'{"message":"Unauthorized"}', DatabaseState.NONE),
+        (200, b"<html>Dokploy</html>", DatabaseState.NONE),
+        (200, b'"result"', DatabaseState.NONE),
     ],
 )
-def test_the_witness_tells_how_the_database_is(status: int, body: bytes, witness: Witness) -> None:
-    assert witness_in(status, body) is witness
+def test_the_answer_tells_the_state_of_the_database(
+    status: int, body: bytes, state: DatabaseState
+) -> None:
+    assert state_in(status, body) is state
 
 
 @pytest.mark.parametrize("worked", [True, False])
 def test_while_the_database_is_away_no_key_is_at_fault(worked: bool) -> None:
-    key = KeyStanding(worked=worked)
+    key = KeyHistory(worked=worked)
 
-    verdicts = {key.refused(at, at + 0.1, Witness.AWAY) for at in range(0, 10_000, 100)}
+    verdicts = {key.refused(at, at + 0.1, DatabaseState.AWAY) for at in range(0, 10_000, 100)}
 
     assert verdicts == {Verdict.DATABASE}
 
 
 def test_a_key_that_worked_is_at_fault_only_after_a_while() -> None:
-    key = KeyStanding(worked=True)
+    key = KeyHistory(worked=True)
 
-    assert key.refused(0, 0.1, Witness.WELL) is Verdict.RECENT
-    assert key.refused(STEADY - 1, STEADY - 0.9, Witness.WELL) is Verdict.RECENT
-    assert key.refused(STEADY + 1, STEADY + 1.1, Witness.WELL) is Verdict.KEY
+    assert key.refused(0, 0.1, DatabaseState.WELL) is Verdict.RECENT
+    assert key.refused(STEADY - 1, STEADY - 0.9, DatabaseState.WELL) is Verdict.RECENT
+    assert key.refused(STEADY + 1, STEADY + 1.1, DatabaseState.WELL) is Verdict.KEY
 
 
 def test_a_key_that_never_worked_is_at_fault_once_refused_between_two_good_words() -> None:
-    key = KeyStanding()
+    key = KeyHistory()
 
     # The database may have come back between the refusal and the witness.
-    assert key.refused(0, 0.1, Witness.WELL) is Verdict.RECENT
-    assert key.refused(0.05, 0.2, Witness.WELL) is Verdict.RECENT
-    assert key.refused(0.3, 0.4, Witness.WELL) is Verdict.KEY
+    assert key.refused(0, 0.1, DatabaseState.WELL) is Verdict.RECENT
+    assert key.refused(0.05, 0.2, DatabaseState.WELL) is Verdict.RECENT
+    assert key.refused(0.3, 0.4, DatabaseState.WELL) is Verdict.KEY
 
 
-@pytest.mark.parametrize("other", [Witness.AWAY, Witness.SILENT, Witness.NONE])
-def test_every_other_word_of_the_witness_begins_the_time_anew(other: Witness) -> None:
-    key = KeyStanding(worked=True)
-    key.refused(0, 0.1, Witness.WELL)
+@pytest.mark.parametrize("other", [DatabaseState.AWAY, DatabaseState.SILENT, DatabaseState.NONE])
+def test_every_other_word_of_the_witness_begins_the_time_anew(other: DatabaseState) -> None:
+    key = KeyHistory(worked=True)
+    key.refused(0, 0.1, DatabaseState.WELL)
     key.refused(STEADY, STEADY + 0.1, other)
 
-    assert key.refused(STEADY + 1, STEADY + 1.1, Witness.WELL) is Verdict.RECENT
-    assert key.refused(2 * STEADY + 2, 2 * STEADY + 2.1, Witness.WELL) is Verdict.KEY
+    assert key.refused(STEADY + 1, STEADY + 1.1, DatabaseState.WELL) is Verdict.RECENT
+    assert key.refused(2 * STEADY + 2, 2 * STEADY + 2.1, DatabaseState.WELL) is Verdict.KEY
 
 
 def test_a_witness_that_falls_silent_has_not_taken_back_its_word() -> None:
     """While the database is away that question may be left without an answer, too."""
-    key = KeyStanding()
+    key = KeyHistory()
 
-    assert key.heard(Witness.SILENT) is Witness.SILENT
-    assert key.heard(Witness.AWAY) is Witness.AWAY
-    assert key.heard(Witness.SILENT) is Witness.AWAY
+    assert key.heard(DatabaseState.SILENT) is DatabaseState.SILENT
+    assert key.heard(DatabaseState.AWAY) is DatabaseState.AWAY
+    assert key.heard(DatabaseState.SILENT) is DatabaseState.AWAY
     key.accepted()
-    assert key.heard(Witness.SILENT) is Witness.SILENT
+    assert key.heard(DatabaseState.SILENT) is DatabaseState.SILENT
 
 
 def test_one_yes_forgets_all_refusals() -> None:
-    key = KeyStanding(worked=True)
-    key.refused(0, 0.1, Witness.WELL)
+    key = KeyHistory(worked=True)
+    key.refused(0, 0.1, DatabaseState.WELL)
     key.accepted()
 
-    assert key.refused(STEADY + 1, STEADY + 1.1, Witness.WELL) is Verdict.RECENT
+    assert key.refused(STEADY + 1, STEADY + 1.1, DatabaseState.WELL) is Verdict.RECENT
 
 
 def test_without_a_witness_only_time_tells() -> None:
-    key = KeyStanding()
+    key = KeyHistory()
 
-    assert key.refused(0, 0.1, Witness.NONE) is Verdict.DOUBT
-    assert key.refused(ALONE - 1, ALONE - 0.9, Witness.NONE) is Verdict.DOUBT
-    assert key.refused(ALONE, ALONE + 0.1, Witness.NONE) is Verdict.KEY
+    assert key.refused(0, 0.1, DatabaseState.NONE) is Verdict.DOUBT
+    assert key.refused(ALONE - 1, ALONE - 0.9, DatabaseState.NONE) is Verdict.DOUBT
+    assert key.refused(ALONE, ALONE + 0.1, DatabaseState.NONE) is Verdict.KEY
 
 
 @pytest.mark.parametrize("verdict", Verdict)

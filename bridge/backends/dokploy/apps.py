@@ -1,0 +1,195 @@
+"""The apps of a Dokploy: list them, read them in batches, and list what they can be made from."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from bridge.backends.dokploy import models
+from bridge.backends.dokploy.answers import Forbidden
+from bridge.backends.dokploy.configure import id_of
+from bridge.backends.dokploy.http import Http
+from bridge.backends.dokploy.reads import app_of, listed_at, places
+from bridge.core.apps import App, SourceType
+from bridge.core.errors import BridgeError, Refused
+from bridge.ports.backends import GitAccount, GitRepository, Listed
+
+log = logging.getLogger(__name__)
+
+BATCH = 40
+"""Apps in one request; its address has about 4,200 characters, and proxies accept 8,000."""
+
+BATCHES_AT_A_TIME = 2
+"""More would block Dokploy, which has one thread, for other clients."""
+
+ALONE_FOR = 600.0
+"""Seconds without batches after a batch failed that single queries did not."""
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+
+class Apps:
+    """Read the apps of one server.
+
+    Args:
+        name: of the backend.
+        concurrency: requests at a time while apps are read one by one.
+    """
+
+    def __init__(self, http: Http, name: str, concurrency: int) -> None:
+        self._http = http
+        self._name = name
+        self._concurrency = max(1, concurrency)
+        self._alone_until = 0.0
+
+    @property
+    def per_request(self) -> int:
+        """The number of apps that one request reads at the moment."""
+        return BATCH if time.monotonic() >= self._alone_until else 1
+
+    async def listing(self) -> list[Listed]:
+        """List every application and compose stack that the key may see, by one request.
+
+        Source: facts.md, "Cheaper reads" (`project.all`).
+        """
+        projects = await self._http.read("project.all", models.PROJECTS)
+        origin = self._http.origin if self._http.has_dashboard else None
+        return [listed_at(place, self._name, origin) for place in places(projects)]
+
+    async def read(self, apps: Sequence[App]) -> list[App]:
+        """Read these apps, which keep their names and their order.
+
+        Apps that are gone or forbidden are left out; any other error is raised.
+        """
+        services: dict[str, models.Service] = {}
+        if len(apps) > 1 and (size := self.per_request) > 1:
+            groups = [apps[begin : begin + size] for begin in range(0, len(apps), size)]
+            for found in await _at_a_time(BATCHES_AT_A_TIME, self._batch, groups):
+                services |= found
+        alone = [app for app in apps if app.id not in services]
+        for app, service in zip(
+            alone, await _at_a_time(self._concurrency, self._one, alone), strict=True
+        ):
+            if service is not None:
+                services[app.id] = service
+        return [app_of(app, services[app.id]) for app in apps if app.id in services]
+
+    async def _batch(self, apps: Sequence[App]) -> dict[str, models.Service]:
+        """Read some apps by one request; return those that were answered, by id.
+
+        An answer may be missing because the app is gone or because the database is away. A
+        query for that app alone tells the two apart.
+        """
+        if self.per_request == 1:  # an earlier batch has failed
+            return {}
+        paths = ",".join(f"{app.kind.value}.one" for app in apps)
+        inputs = {str(at): {"json": id_of(app)} for at, app in enumerate(apps)}
+        query: dict[str, str | int] = {
+            "batch": 1,
+            "input": json.dumps(inputs, separators=(",", ":")),
+        }
+        try:
+            found = await self._http.read(
+                "application.one, batched", models.BATCH, query, at=f"trpc/{paths}", retries=0
+            )
+            if len(found) != len(apps):
+                raise Refused(self._name, f"{len(found)} answers to {len(apps)} questions")
+        except BridgeError as error:
+            # This raises if the server itself is in trouble.
+            if (first := await self._one(apps[0])) is None:
+                return {}
+            self._alone_until = time.monotonic() + ALONE_FOR
+            log.info("apps are read one by one", extra={"backend": self._name, "why": str(error)})
+            return {apps[0].id: first}
+        return {
+            app.id: one.result.data.service
+            for app, one in zip(apps, found, strict=True)
+            if one.result is not None
+        }
+
+    async def _one(self, app: App) -> models.Service | None:
+        path = f"{app.kind.value}.one"
+        try:
+            return await self._http.read(path, models.SERVICE, dict(id_of(app)))
+        except Refused as error:
+            if error.status != 404 and not isinstance(error, Forbidden):
+                raise
+            fields = {"backend": self._name, "app": app.id, "why": error.words}
+            log.info("app_left_out", extra=fields)
+            return None
+
+
+async def _at_a_time(most: int, ask: Callable[[A], Awaitable[T]], those: Sequence[A]) -> list[T]:
+    """Ask about each, `most` at a time; the first failure cancels the others."""
+    slots = asyncio.Semaphore(most)
+
+    async def asked(one: A) -> T:
+        async with slots:
+            return await ask(one)
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(asked(one)) for one in those]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in running]
+
+
+class Pickers:
+    """Lists to choose a source from; raises `Refused` and `Unreachable` as `Dokploy` does.
+
+    For repositories and branches Dokploy asks the Git host, so these may be slow.
+    """
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def git_providers(self) -> list[GitAccount]:
+        """Return the connected GitHub and GitLab accounts that the key may use.
+
+        Source: `github.githubProviders`, `gitlab.gitlabProviders` (recorded).
+        """
+        github = await self._http.read("github.githubProviders", models.GITHUB_PROVIDERS)
+        gitlab = await self._http.read("gitlab.gitlabProviders", models.GITLAB_PROVIDERS)
+        return [
+            *(GitAccount(one.id, one.git_provider.name, SourceType.GITHUB) for one in github),
+            *(GitAccount(one.id, one.git_provider.name, SourceType.GITLAB) for one in gitlab),
+        ]
+
+    async def repositories(self, provider: GitAccount) -> list[GitRepository]:
+        """Return the repositories that an account can see.
+
+        Source: `github.getGithubRepositories` (GitHub's own records),
+        `gitlab.getGitlabRepositories` (id, name, url, owner.username).
+        """
+        if provider.type is SourceType.GITHUB:
+            theirs = await self._http.read(
+                "github.getGithubRepositories",
+                models.GITHUB_REPOSITORIES,
+                {"githubId": provider.id},
+            )
+            return [
+                GitRepository(one.id, one.owner.login, one.name, f"{one.owner.login}/{one.name}")
+                for one in theirs
+            ]
+        found = await self._http.read(
+            "gitlab.getGitlabRepositories", models.GITLAB_REPOSITORIES, {"gitlabId": provider.id}
+        )
+        return [GitRepository(one.id, one.owner.username, one.name, one.url) for one in found]
+
+    async def branches(self, provider: GitAccount, repository: GitRepository) -> list[str]:
+        """Return the names of a repository's branches.
+
+        Source: `github.getGithubBranches`, `gitlab.getGitlabBranches` (which needs the number).
+        """
+        which: dict[str, str | int] = {"owner": repository.owner, "repo": repository.name}
+        if provider.type is SourceType.GITHUB:
+            path = "github.getGithubBranches"
+            which["githubId"] = provider.id
+        else:
+            path = "gitlab.getGitlabBranches"
+            which |= {"gitlabId": provider.id, "id": repository.id}
+        return [one.name for one in await self._http.read(path, models.BRANCHES, which)]

@@ -1,1 +1,0 @@
-"""The embedded backend as the bridge's `Backend` and `Configures`, without HTTP."""

@@ -1,1 +1,0 @@
-"""What is kept on disk: applications and their like, deployments, the queue."""
