@@ -139,21 +139,30 @@ def against_the_plan(module: str, source: str) -> Iterator[str]:
 
 def _forbidden(module: str, target: str) -> str | None:
     layer, below = (_part(name, 1) for name in (module, target))
-    if layer == "embedded" and below == "core" and not target.startswith(EMBEDDED_SEES):
-        return "embedded is a house of its own, which sees little of core"
-    if below == "embedded" != layer and module not in STARTS_EMBEDDED:
-        return "the embedded backend is reached over HTTP"
     if target == "bridge.__version__":
         return None
     if layer not in MAY_IMPORT:
         return f"{layer} has no place in the floor plan"
-    if below != layer and _part(target, 2) in PROVIDERS.get(below, ()):
+    return _across(module, target) if below != layer else _within(module, target)
+
+
+def _across(module: str, target: str) -> str | None:
+    """Why a layer may not import this from another layer."""
+    layer, below, part = _part(module, 1), _part(target, 1), _part(target, 2)
+    if layer == "embedded" and below == "core" and not target.startswith(EMBEDDED_SEES):
+        return "embedded is a house of its own, which sees little of core"
+    if below == "embedded" and module not in STARTS_EMBEDDED:
+        return "the embedded backend is reached over HTTP"
+    if part in PROVIDERS.get(below, ()):
         return "ask its record, in the map"
-    if layer == "settings" and below in MAPS and _part(target, 2) not in MAPS[below]:
+    if layer == "settings" and below in MAPS and part not in MAPS[below]:
         return "settings see the maps alone"
-    if below != layer:
-        fits = below in MAY_IMPORT[layer]
-        return None if fits else f"{layer} does not see {below}"
+    return None if below in MAY_IMPORT[layer] else f"{layer} does not see {below}"
+
+
+def _within(module: str, target: str) -> str | None:
+    """Why a part of a layer may not import this from the same layer."""
+    layer = _part(module, 1)
     step, later = (_part(name, 2) for name in (module, target))
     if step in (later, "") or layer not in {"pipeline", "githosts", "backends", "chats"}:
         return None
