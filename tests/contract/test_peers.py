@@ -21,6 +21,9 @@ TAKEN_OVER_WITHIN = 15.0
 WAITS = GRACE / 2
 """Seconds that the processes here wait for one that is missing; half as long saves time."""
 
+NEVER = 600.0
+"""Seconds between two looks at the queue that nobody called for: longer than any test waits."""
+
 Started = Callable[..., "subprocess.Popen[bytes]"]
 
 
@@ -29,10 +32,13 @@ def started(postgres: str, tmp_path: Path) -> Iterator[Started]:
     """Starts a process that runs flows; the ids that it is given it starts."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(*ids: str) -> "subprocess.Popen[bytes]":
+    def start(*ids: str, poll: float = NEVER, places: int = 64) -> "subprocess.Popen[bytes]":
         script = str(Path(__file__).with_name("flows_process.py"))
         process = subprocess.Popen(
-            [sys.executable, script, postgres, str(tmp_path), str(WAITS)],
+            [
+                *(sys.executable, script, postgres, str(tmp_path)),
+                *(str(WAITS), str(poll), str(places)),
+            ],
             stdin=subprocess.PIPE,
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -136,6 +142,58 @@ async def test_one_whose_connections_are_cut_keeps_its_flows(
     await written(tmp_path, "0002.a end", within=30)
 
     assert f"0001.a two {second}" not in lines(tmp_path)
+
+
+async def test_what_one_process_has_no_room_for_begins_at_once_in_another(
+    started: Started, tmp_path: Path
+) -> None:
+    idle = started(places=4)
+    await written(tmp_path, f"ready {idle.pid}")
+    full = started("0001.a", "0002.b", "0003.c", places=1)
+    await written(tmp_path, f"ready {full.pid}")
+
+    await written(tmp_path, "0001.a two", "0002.b two", "0003.c two", within=2.0)
+
+    began = [line for line in lines(tmp_path) if " one " in line]
+    assert len(began) == 3
+    assert sum(line.endswith(f" {full.pid}") for line in began) <= 1
+
+
+async def test_two_processes_that_start_flows_of_one_key_run_them_one_at_a_time_in_order(
+    started: Started, tmp_path: Path
+) -> None:
+    """Both decide pushes of the same app at the same moment."""
+    holds = started("0000.a")
+    await written(tmp_path, "0000.a two")
+    odd, even = [[f"{n:04d}.a" for n in range(first, 41, 2)] for first in (1, 2)]
+    both = [started(*odd), started(*even)]
+    await written(tmp_path, *(f"ready {process.pid}" for process in both))
+    assert len([line for line in lines(tmp_path) if not line.startswith("ready")]) == 2
+    (tmp_path / "gate").touch()
+
+    await written(tmp_path, "0039.a end", "0040.a end", within=30)
+
+    of_flows = [line.split()[:2] for line in lines(tmp_path) if not line.startswith("ready")]
+    ids = [id_ for id_, what in of_flows if what == "end"]
+    assert of_flows == [[id_, what] for id_ in ids for what in ("one", "two", "end")]
+    assert sorted(ids) == ["0000.a", *sorted(odd + even)]
+    assert [id_ for id_ in ids if id_ in odd] == odd
+    assert [id_ for id_ in ids if id_ in even] == even
+    assert holds.poll() is None
+
+
+@pytest.mark.parametrize("found_by", ["looking", "the next to be called"])
+async def test_a_flow_whose_process_died_before_it_woke_anybody_is_not_lost(
+    started: Started, tmp_path: Path, found_by: str
+) -> None:
+    other = started(poll=1.0 if found_by == "looking" else NEVER)
+    await written(tmp_path, f"ready {other.pid}")
+    dies = started("die", "0001.a")
+    assert await asyncio.to_thread(dies.wait, 20) == -signal.SIGKILL
+    if found_by != "looking":
+        await written(tmp_path, f"ready {started('0002.b').pid}")
+
+    await written(tmp_path, "0001.a two", within=5.0)
 
 
 async def test_a_command_sees_whether_anybody_works(postgres: str) -> None:
