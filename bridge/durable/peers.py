@@ -8,6 +8,7 @@ transaction mode would give the session to others.
 
 import asyncio
 import logging
+import math
 import os
 import secrets
 import socket
@@ -33,6 +34,10 @@ GRACE = 5.0
 
 LOOK = 1.0
 """Seconds between two looks at who is alive, and between two tries to come back."""
+
+ASK = 10.0
+"""Seconds between two times that all flows under way are asked for though nobody seems to be
+missing: a process may have come and gone between two looks."""
 
 _ALIVE = """
 SELECT objid FROM pg_locks
@@ -83,6 +88,11 @@ class Missing:
         self._grace = grace
         self._since: dict[str, float] = {}
 
+    @property
+    def any(self) -> bool:
+        """Whether any process was missing the last time."""
+        return bool(self._since)
+
     def over(self, missing: Iterable[str], now: float) -> list[str]:
         """Return those that have been missing for too long."""
         self._since = {name: self._since.get(name, now) for name in missing}
@@ -103,6 +113,8 @@ class Peers:
         self._url = url
         self._executor_id = executor_id
         self._missing = Missing(grace)
+        self._alive: set[int] = set()
+        self._asked_at = -math.inf
         self._db: Connection | None = None
 
     async def join(self) -> None:
@@ -130,10 +142,9 @@ class Peers:
             except psycopg.Error as error:
                 log.warning("peers can't be seen", extra={"why": type(error).__name__})
                 await self._drop()
-                await asyncio.sleep(LOOK)
             except BridgeError as error:
                 log.warning("flows can't be taken over", extra={"why": str(error)})
-                await asyncio.sleep(LOOK)
+            await asyncio.sleep(LOOK)
 
     async def leave(self) -> None:
         """Be seen as gone from here on."""
@@ -147,19 +158,31 @@ class Peers:
         await self._db.execute(f"LISTEN {CHANNEL}")
 
     async def _hear(self, called: Callable[[], None]) -> None:
-        """Wait until the next look, and pass on the calls of others meanwhile."""
+        """Pass on what others have called since the last look.
+
+        Waiting here for a call would wake the process ten times a second (psycopg looks whether
+        it was cancelled), for what is rare and may take a second.
+        """
         assert self._db is not None
-        async for _ in self._db.notifies(timeout=LOOK):
+        async for _ in self._db.notifies(timeout=0):
             called()
 
     async def _look(self, busy: Busy, take_over: TakeOver) -> None:
         assert self._db is not None
-        others = await busy() - {self._executor_id}
         found = await (await self._db.execute(_ALIVE, [LOCKS])).fetchall()
         alive = {number for (number,) in found}
+        if not self._may_miss(alive):
+            return
+        others = await busy() - {self._executor_id}
+        self._alive, self._asked_at = alive, time.monotonic()
         missing = [name for name in others if number_of(name) not in alive]
         for name in self._missing.over(missing, time.monotonic()):
             await self._take_over(name, take_over)
+
+    def _may_miss(self, alive: set[int]) -> bool:
+        """Return whether it is worth asking who has flows under way: it costs more than a look."""
+        is_late = time.monotonic() - self._asked_at >= ASK
+        return alive != self._alive or self._missing.any or is_late
 
     async def _take_over(self, name: str, take_over: TakeOver) -> None:
         """Take over under its lock, so that one of us does it, and not while it comes back."""

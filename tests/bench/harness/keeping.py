@@ -50,7 +50,7 @@ def rows(bench: Bench) -> Iterator[Row]:
 def dokploy_settings(dokploy: Server) -> dict[str, str]:
     """What makes a bridge use a backend of ours."""
     url = f"http://127.0.0.1:{dokploy.port}"
-    return {"BRIDGE_DOKPLOY_URL": url, "BRIDGE_DOKPLOY_API_KEY": "a key"}
+    return {"BRIDGE_DOKPLOY_URL": url, "BRIDGE_DOKPLOY_API_KEY": "a-key"}
 
 
 def _cell(
