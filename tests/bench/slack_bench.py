@@ -121,7 +121,7 @@ async def measure(folder: Path, seconds: float) -> dict[str, Any]:
             "BRIDGE_DATA": str(folder / "data"),
             "BRIDGE_PORT": "0",
             "BRIDGE_DOKPLOY_URL": backend.url,
-            "BRIDGE_DOKPLOY_API_KEY": "a key",
+            "BRIDGE_DOKPLOY_API_KEY": "a-key",
         }
         async with (
             bridge(folder, settings) as url,

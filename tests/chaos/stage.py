@@ -293,7 +293,7 @@ def _variables(
         "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
         "BRIDGE_GITLAB_WEBHOOK_TOKENS": TOKEN,
         "BRIDGE_DOKPLOY_URL": backend.url,
-        "BRIDGE_DOKPLOY_API_KEY": "a key",
+        "BRIDGE_DOKPLOY_API_KEY": "a-key",
         "BRIDGE_DOKPLOY_READ_TIMEOUT": "3",
         "BRIDGE_SLACK_BOT_TOKEN": BOT_TOKEN,
         "BRIDGE_SLACK_SIGNING_SECRET": "a secret of Slack's",

@@ -54,7 +54,7 @@ async def process(
     settings = slack_settings(slack) | {
         "BRIDGE_DATA": str(tmp_path / "data"),
         "BRIDGE_DOKPLOY_URL": backend.url,
-        "BRIDGE_DOKPLOY_API_KEY": "a key",
+        "BRIDGE_DOKPLOY_API_KEY": "a-key",
         "BRIDGE_FEEDBACK_LEASE": "1",
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }

@@ -8,12 +8,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.durable.peers import GRACE, Missing, Peers, anybody_works, new_executor_id, number_of
+from bridge.durable import peers as watching
+from bridge.durable.peers import (
+    GRACE,
+    Missing,
+    Peers,
+    anybody_works,
+    call,
+    new_executor_id,
+    number_of,
+)
+from bridge.durable.system import postgres_engine
 from tests.unit.embedded.support import until
 
 ROOT = Path(__file__).parents[2]
@@ -208,6 +219,98 @@ async def test_a_command_sees_whether_anybody_works(postgres: str) -> None:
         return anybody_works(postgres)
 
     await until(working, lambda found: not found)
+
+
+async def test_flows_under_way_are_listed_only_when_a_process_may_be_gone(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs more than a look, and every process would do it every second."""
+    monkeypatch.setattr(watching, "LOOK", 0.01)
+    one, other = (Peers(postgres, new_executor_id(), grace=0.05) for _ in range(2))
+    await one.join()
+    await other.join()
+    listed, looks, taken = 0, 0, list[str]()
+
+    async def busy() -> set[str]:
+        nonlocal listed
+        listed += 1
+        return {other._executor_id}
+
+    async def take_over(name: str) -> None:
+        taken.append(name)
+
+    look = one._look
+
+    async def counted(*given: Any) -> None:
+        nonlocal looks
+        await look(*given)
+        looks += 1
+
+    monkeypatch.setattr(one, "_look", counted)
+    task = asyncio.create_task(one.watch(busy, take_over))
+    try:
+
+        async def looked() -> int:
+            return looks
+
+        await until(looked, lambda found: found >= 10)
+        assert listed == 1
+
+        await other.leave()
+
+        async def taken_over() -> list[str]:
+            return taken
+
+        await until(taken_over, bool)
+        assert taken[0] == other._executor_id
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await one.leave()
+
+
+async def test_a_call_is_heard_also_when_it_came_while_the_connection_was_gone(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LOOK", 0.01)
+    peers, heard = Peers(postgres, new_executor_id()), asyncio.Event()
+    engine = postgres_engine(postgres)
+
+    async def nobody() -> set[str]:
+        return set()
+
+    async def never(_: str) -> None:
+        raise AssertionError
+
+    await peers.join()
+    task = asyncio.create_task(peers.watch(nobody, never, heard.set))
+    try:
+        await asyncio.to_thread(call, engine)
+        await asyncio.wait_for(heard.wait(), 10)
+        heard.clear()
+        with psycopg.connect(postgres, autocommit=True) as db:
+            db.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name LIKE '%presence%'"
+            )
+        await asyncio.wait_for(heard.wait(), 10)  # it may have missed a call meanwhile
+        heard.clear()
+        await asyncio.to_thread(call, engine)
+        await asyncio.wait_for(heard.wait(), 10)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await peers.leave()
+        engine.dispose()
+
+
+async def test_a_call_to_a_database_that_is_away_is_only_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    call(postgres_engine("postgresql://ada:hunter2@127.0.0.1:1/none"))
+
+    assert "other processes can't be called" in caplog.text
+    assert "hunter2" not in caplog.text
 
 
 async def test_a_database_that_is_away_is_unreachable() -> None:
