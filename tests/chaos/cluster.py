@@ -129,7 +129,7 @@ class Cluster:
             "BRIDGE_DATA": str(self.data),
             "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
             "BRIDGE_DOKPLOY_URL": self.backend.url,
-            "BRIDGE_DOKPLOY_API_KEY": f"a key of {name}",
+            "BRIDGE_DOKPLOY_API_KEY": f"key-of-{name}",
             "BRIDGE_DOKPLOY_READ_TIMEOUT": "2",
             "BRIDGE_JOURNEY_LOOK": "0.05",
             "BRIDGE_JOURNEY_LOOK_AT_MOST": "0.2",

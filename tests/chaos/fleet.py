@@ -99,7 +99,7 @@ class Kept(Process):
 
 def key_of(name: str) -> str:
     """The API key of the process with that name."""
-    return f"a key of {name}"
+    return f"key-of-{name}"
 
 
 @cache

@@ -107,7 +107,7 @@ async def staged(
     tmp_path: Path, *, apps: int = 1, late: float = 0.0, **journey: str
 ) -> AsyncIterator[Stage]:
     settings = {
-        "BRIDGE_DOKPLOY_API_KEY": "a key",
+        "BRIDGE_DOKPLOY_API_KEY": "a-key",
         "BRIDGE_DOKPLOY_READ_TIMEOUT": "0.4",
         "BRIDGE_JOURNEY_ADOPT": "1",
         "BRIDGE_JOURNEY_LOST": "1",

@@ -18,7 +18,7 @@ from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, World, running_world
 from tests.worlds.guarded import Guard
 
-KEY = "a key"
+KEY = "a-key"
 ZERO, FIRST, SECOND = "0" * 40, "1" * 40, "2" * 40
 
 
