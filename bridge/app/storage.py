@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from bridge.storage.inbox.postgres import PostgresInbox
 
 
-POLL = 0.1
-"""Seconds between the engine's looks on Postgres, where several processes look."""
-
-
 @dataclass(frozen=True, slots=True)
 class Stores:
     """The open stores; enough for every question, and to request something."""
@@ -130,7 +126,6 @@ def flows_of(settings: Settings, owner: str) -> "DurableFlows":
         engines.postgres_engine(url),
         executor_id=owner,
         concurrency=concurrency,
-        poll_seconds=POLL,
         peers=Peers(url, owner),
     )
 

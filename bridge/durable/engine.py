@@ -1,48 +1,58 @@
 """The workflow engine: DBOS Transact, configured for this project and kept behind `Flows`.
 
-There is one queue, since each costs a poll; it is partitioned by flow and key, so that
-flows of one key run one at a time and in the order of their ids. The sharp edges named
-here are those of durability.md, which measured them.
+There is one queue, partitioned by flow and key, so that flows of one key run one at a time and in
+the order of their ids. The dispatcher is woken whenever this process has changed the queue: a flow
+was enqueued, has ended, was dropped or was requeued. The sharp edges named here are those of
+durability.md, which measured them.
 """
 
 import asyncio
-import functools
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowSerializationFormat
+from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 
 from bridge.core.errors import BridgeError
+from bridge.durable.running import Bodies, Body, Dispatcher, Flow, only_needed_threads
 from bridge.durable.system import (
     NAME,
     PORTABLE,
     QUEUE,
     VERSION,
-    dispatch,
     give_back,
     give_log_back,
     refuse_pickles,
+    requeue,
     take_log,
+    take_up,
     translated,
 )
-from bridge.ports.flows import Steps
 
 if TYPE_CHECKING:
     from bridge.durable.peers import Peers
 
+log = logging.getLogger(__name__)
+
+# ── What a flow's state in the engine's tables means ────────────────────────────────────────────
 
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
-"""The engine's words for what never goes on."""
+"""The states of flows that never go on."""
+
+FORGETTABLE = ("SUCCESS", "ERROR", "CANCELLED")
+"""The states of flows that are deleted once they are old."""
+
+MOST_SUCCESSORS = 3
+"""How often another flow takes up the work of one that has ended too early."""
 
 
 class Need(Enum):
-    """What a flow needs that should be under way."""
+    """What has to be done so that a flow is under way."""
 
     NOTHING = "nothing"
     START = "start"
@@ -50,30 +60,14 @@ class Need(Enum):
 
 
 def need_of(status: str | None) -> Need:
-    """Return what a flow needs of which the engine says this; None where it knows none."""
+    """Return what a flow in this state needs; None stands for an unknown flow."""
     if status is None:
         return Need.START
     return Need.ANOTHER if status in ENDED else Need.NOTHING
 
 
-class Twice:
-    """Names that were found at two looks in a row.
-
-    Between two steps of the engine a flow may look astray for a moment.
-    """
-
-    def __init__(self) -> None:
-        self._before: set[str] = set()
-
-    def again(self, found: Collection[str]) -> list[str]:
-        """Return those of these that were found the last time as well."""
-        again = sorted(self._before.intersection(found))
-        self._before = set(found)
-        return again
-
-
 def newest(name: str, statuses: Container[str]) -> str:
-    """The name of the newest flow that has taken up this work: the first, or one after it."""
+    """Return the name of the last flow that has taken up this work, the first or a successor."""
     number = 0
     while successor(name, number + 1) in statuses:
         number += 1
@@ -81,123 +75,54 @@ def newest(name: str, statuses: Container[str]) -> str:
 
 
 def successor(name: str, number: int) -> str:
-    """The name of the flow that takes up the work for that time; the first is number 0."""
+    """Return the name of a flow's successor of this number; number 0 is the flow itself."""
     return f"{name}~{number}" if number else name
 
 
 def after(name: str, newest_name: str) -> str:
-    """The name of the next one after the newest."""
+    """Return the name of the successor that follows the newest one."""
     number = int(newest_name.removeprefix(name).removeprefix("~") or 0)
     return successor(name, number + 1)
 
 
 def names_to_ask(names: Mapping[str, str], most: int) -> list[str]:
-    """Every name that may have taken up the work of these, each up to so many times."""
+    """Return the names of these flows and of all successors they may have."""
     return [successor(name, number) for name in names for number in range(most + 1)]
 
 
-# ── The bodies of flows, as the workflow engine runs them on our loop ───────────────────────────
+class SeenTwice:
+    """Names that were found by two looks in a row.
 
-T = TypeVar("T")
-
-Body = Callable[[Steps, str], Awaitable[None]]
-"""A flow's body: its steps, and the id it was started with."""
-
-Flow = Callable[[str], Awaitable[None]]
-
-
-class _DbosSteps:
-    async def run(self, name: str, action: Callable[[], Awaitable[T]]) -> T:
-        async def step() -> T:
-            return await action()
-
-        return await DBOS.run_step_async({"name": name}, step)
-
-
-class Bodies:
-    """Bodies by their flow's name, and the flows that run here."""
+    Between two writes of the engine a flow may look orphaned for a moment.
+    """
 
     def __init__(self) -> None:
-        self._bodies: dict[str, Body] = {}
-        self._running: dict[str, asyncio.Task[Any]] = {}
+        self._before: set[str] = set()
 
-    def add(self, flow: str, body: Body) -> None:
-        """Say what a flow does."""
-        self._bodies[flow] = body
-
-    def flows(self) -> dict[str, Flow]:
-        """What the engine is given to run, by flow; made once it is there."""
-        return {
-            flow: _workflow(flow, functools.partial(self._run, body))
-            for flow, body in self._bodies.items()
-        }
-
-    def runs(self, name: str) -> bool:
-        """Whether a flow runs here."""
-        return name in self._running
-
-    def running(self) -> list[str]:
-        """Return the names of the flows that run here."""
-        return list(self._running)
-
-    async def cut_off(self, names: Iterable[str] | None = None) -> None:
-        """End these flows, or all that run here, wherever they are; nothing is written down."""
-        some = self.running() if names is None else names
-        tasks = [self._running[name] for name in some if name in self._running]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _run(self, body: Body, id_: str) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        name = DBOS.workflow_id or id_
-        # The engine runs a flow a second time where its database has lost that it runs: the
-        # newer run is the one that it knows, and each looks first at what is so already.
-        await self.cut_off([name])
-        self._running[name] = task
-        try:
-            await body(_DbosSteps(), id_)
-        finally:
-            if self._running.get(name) is task:
-                del self._running[name]
+    def of(self, found: Collection[str]) -> list[str]:
+        """Return those of these names that the last look had found as well."""
+        again = sorted(self._before.intersection(found))
+        self._before = set(found)
+        return again
 
 
-def _workflow(flow: str, work: Flow) -> Flow:
-    # JSON that any release reads, not pickle (edge 9); a flow may be recovered without end,
-    # since the machine may die often and the deployment must still come to its end.
-    @DBOS.workflow(
-        name=flow,
-        serialization_type=WorkflowSerializationFormat.PORTABLE,
-        max_recovery_attempts=None,
-    )
-    async def run(id_: str) -> None:
-        await work(id_)
-
-    return run
-
-
-# ── The workflow engine: DBOS Transact, configured for this project and kept behind `Flows` ─────
-
-log = logging.getLogger(__name__)
-
-_OVER = ("SUCCESS", "ERROR", "CANCELLED")
-"""The engine's words for flows that have ended."""
+# ── The engine ──────────────────────────────────────────────────────────────────────────────────
 
 MANY = 500
-"""Names in one question."""
+"""Names in one query."""
 
 LOOK = 10.0
-"""Seconds between two looks at what the database has under this process."""
+"""Seconds between two searches for orphaned workflows."""
 
-MOST_SUCCESSORS = 3
-"""How often another flow takes up the work of one that has ended too early."""
+POLL = 5.0
+"""Seconds between two looks at the queue that nobody has asked for: the way back after a crash,
+and to what another process could not announce."""
 
 
 class DurableFlows:
     """Flows that survive the process, in the database behind `engine`.
 
-    DBOS is one per process, so this is too. Two processes under one executor id would repeat
+    DBOS is one per process, so this is too. Two processes with the same executor id would repeat
     each other's effects (sharp edge 2): on SQLite the caller holds a lock on the data
     directory, on Postgres each process has an id of its own, and `peers`.
     """
@@ -208,7 +133,7 @@ class DurableFlows:
         *,
         executor_id: str,
         concurrency: int = 64,
-        poll_seconds: float = 0.05,
+        poll_seconds: float = POLL,
         threads: int = 16,
         peers: "Peers | None" = None,
     ) -> None:
@@ -216,43 +141,52 @@ class DurableFlows:
         self._peers = peers
         self._executor_id = executor_id
         self._concurrency = concurrency
-        self._poll_seconds = poll_seconds
         self._threads = threads
-        self._bodies = Bodies()
-        self._standing, self._taken = Twice(), Twice()
+        self._dispatcher = Dispatcher(poll_seconds)
+        self._bodies = Bodies(began=self._has_begun, ended=self._dispatcher.wake)
+        self._announcing: asyncio.Task[None] | None = None
+        self._orphaned, self._taken = SeenTwice(), SeenTwice()
         self._flows: dict[str, Flow] = {}
+        self._dbos: DBOS | None = None
 
     def register(self, flow: str, body: Body) -> None:
-        """Say what a flow does; before `launch`, and under a name that never changes."""
+        """Register a flow's body, before `launch` and under a name that never changes."""
         self._bodies.add(flow, body)
 
     async def launch(self) -> None:
-        """Start the engine; flows that a dead process left behind go on by themselves."""
+        """Start the engine; flows of a dead process go on by themselves."""
         if self._peers is not None:
             await self._peers.join()  # before the first flow is ours
         refuse_pickles()
-        DBOS(config=self._config())
+        if self._peers is None:  # else nobody has had this process's id before
+            await asyncio.to_thread(take_up, self._engine, self._executor_id)
+        self._dbos = DBOS(config=self._config())
         take_log()
         self._flows = self._bodies.flows()
         # On this loop's own thread, so that flows run on this loop, beside all the rest.
-        DBOS.launch()
-        await self._register_queue()
+        with only_needed_threads():
+            DBOS.launch()
+        await self._dispatch()
 
-    async def _register_queue(self) -> None:
-        await DBOS.register_queue_async(
+    async def _dispatch(self) -> None:
+        """Register the queue and start to take flows from it."""
+        assert self._dbos is not None
+        queue = await DBOS.register_queue_async(
             QUEUE,
             partition_concurrency=1,
-            # Without it the first poll would claim everything (sharp edge 8).
+            # Without it the first look would claim everything (sharp edge 8).
             worker_concurrency=self._concurrency,
-            polling_interval_sec=self._poll_seconds,
+            # Only processes of older releases poll at this interval; they share the queue.
+            polling_interval_sec=0.1,
             on_conflict="always_update",
         )
+        self._dispatcher.start(self._dbos, queue)
 
     async def start(self, flow: str, id_: str, *, key: str) -> None:
         """Start a flow unless its id was started before; flows of one key run one at a time.
 
         Raises:
-            Unreachable: its database can't be written.
+            Unreachable: the database can't be written.
         """
         with translated():
             await self._enqueue(flow, id_, key, f"{flow}.{id_}")
@@ -260,7 +194,7 @@ class DurableFlows:
     async def drop(self, flow: str, ids: Sequence[str]) -> None:
         """Take waiting flows out of the queue, where others would wait behind them.
 
-        One of them that has just begun is cut off at its next step.
+        One that has just begun is cut off at its next step.
 
         Raises:
             Unreachable: the database can't be written.
@@ -268,11 +202,12 @@ class DurableFlows:
         if ids:
             with translated():
                 await DBOS.cancel_workflows_async([f"{flow}.{id_}" for id_ in ids])
+            self._dispatcher.wake()
 
     async def ensure(self, flow: str, wanted: Mapping[str, str]) -> list[str]:
-        """See to it that flows of these ids, by id their keys, are under way.
+        """See to it that flows of these ids, given with their keys, are under way.
 
-        One that has ended too early, as after a fault of the engine's, gets a successor that
+        One that has ended too early, e.g. after a fault of the engine, gets a successor that
         does its work anew.
 
         Returns:
@@ -297,47 +232,72 @@ class DurableFlows:
                     await self._enqueue(flow, id_, wanted[id_], after(first, name))
         return given_up
 
+    async def _enqueue(self, flow: str, id_: str, key: str, name: str) -> None:
+        # Ids are ordered by time: SQLite stamps whole seconds, so FIFO rests on them (edge 4).
+        with SetWorkflowID(name), SetEnqueueOptions(queue_partition_key=f"{flow}.{key}"):
+            await DBOS.enqueue_workflow_async(QUEUE, self._flows[flow], id_)  # type: ignore[arg-type]  # DBOS wants a Coroutine, we promise no more than an Awaitable
+        self._dispatcher.wake()
+        if self._is_full():
+            await self._announce()
+
+    # ── orphaned workflows ────────────────────────────────────────────────
+
     async def watch(self) -> None:
-        """Look after the flows that the database has under this process, as long as it lives."""
+        """Search for orphaned workflows as long as the process lives."""
         while True:
             await asyncio.sleep(LOOK)
             try:
                 await self.look()
             except BridgeError as error:
-                log.warning("flows can't be looked after", extra={"why": str(error)})
-            except Exception:  # the engine's own: what it can't do now it may do the next time
-                log.exception("flows can't be looked after")
+                log.warning("orphaned workflows can't be found", extra={"why": str(error)})
+            except Exception:  # the engine's own fault: the next search may succeed
+                log.exception("orphaned workflows can't be found")
 
     async def look(self) -> None:
-        """Have what runs here and what the database says of it agree; the database is right.
+        """Find orphaned workflows: what runs here and what the database says must agree.
 
-        The database may be another than before, e.g. a replica that lagged. A flow that it has
-        under this process, and that does not run here, would keep all others of its key waiting;
-        one that runs here and that it has under another process would run twice. A lost queue
-        would leave all of them where they are.
+        The database may have changed under us, e.g. to a replica that lagged, and its word counts.
+        A flow that it assigns to this process, but that does not run here, would block its key,
+        so it goes back into the queue. A flow that runs here, but is assigned to another process,
+        would run twice, so it ends here. Without its row the queue would give nothing any more.
 
         Raises:
             Unreachable: the database can't be read or written.
         """
         with translated():
-            if await DBOS.retrieve_queue_async(QUEUE) is None:  # nobody would take anything from it
-                log.warning("the queue of flows was lost; it is made anew")
-                await self._register_queue()
-            pending = await DBOS.list_workflows_async(
-                status="PENDING", load_input=False, load_output=False
-            )
-            of = {flow.workflow_id: flow.executor_id for flow in pending}
+            await self._restore_queue()
+            pending = await self._pending()
             running = self._bodies.running()
-            here = [name for name, executor in of.items() if executor == self._executor_id]
-            standing = self._standing.again([name for name in here if name not in running])
-            await asyncio.to_thread(dispatch, self._engine, self._executor_id, standing)
-            away = [
-                name for name in running if of.get(name, self._executor_id) != self._executor_id
+            here = [name for name, executor in pending.items() if executor == self._executor_id]
+            orphaned = self._orphaned.of([name for name in here if name not in running])
+            if orphaned:
+                log.warning("orphaned workflows are requeued", extra={"flows": orphaned})
+                await asyncio.to_thread(requeue, self._engine, self._executor_id, orphaned)
+                self._dispatcher.wake()
+            taken = [
+                name
+                for name in running
+                if pending.get(name, self._executor_id) != self._executor_id
             ]
-            await self._bodies.cut_off(self._taken.again(away))
+            await self._bodies.cut_off(self._taken.of(taken))
+
+    async def _restore_queue(self) -> None:
+        lost = await DBOS.retrieve_queue_async(QUEUE) is None
+        if lost:
+            log.warning("the queue of flows was lost and is registered again")
+        if lost or not self._dispatcher.runs:
+            await asyncio.to_thread(self._dispatcher.stop)
+            await self._dispatch()
+
+    async def _pending(self) -> dict[str, str | None]:
+        """Return all flows under way, with the ids of the processes that run them."""
+        pending = await DBOS.list_workflows_async(
+            status="PENDING", load_input=False, load_output=False
+        )
+        return {flow.workflow_id: flow.executor_id for flow in pending}
 
     async def _known(self, names: Sequence[str]) -> dict[str, str]:
-        """The status of flows by their name."""
+        """Return the states of those of these flows that the engine knows."""
         found: dict[str, str] = {}
         for start in range(0, len(names), MANY):
             listed = await DBOS.list_workflows_async(
@@ -347,14 +307,14 @@ class DurableFlows:
         return found
 
     async def forget(self, before: float, limit: int) -> int:
-        """Forget some flows that ended before then (sharp edge 10); how many.
+        """Delete some flows that ended before then (sharp edge 10); return how many.
 
         Raises:
             Unreachable: the database can't be written.
         """
         with translated():
             over = await DBOS.list_workflows_async(
-                status=list(_OVER),
+                status=list(FORGETTABLE),
                 end_time=datetime.fromtimestamp(before, UTC).isoformat(),
                 completed_before=datetime.fromtimestamp(before, UTC).isoformat(),
                 limit=limit,
@@ -366,31 +326,44 @@ class DurableFlows:
                 await DBOS.delete_workflows_async(ids)
         return len(ids)
 
+    # ── other processes ───────────────────────────────────────────────────
+
     async def watch_peers(self) -> None:
         """Take over what dead processes leave (sharp edge 1), as long as this one lives."""
         assert self._peers is not None
-        await self._peers.watch(self._busy, self._take_over)
+        await self._peers.watch(self._busy, self._take_over, self._dispatcher.wake)
+
+    def _is_full(self) -> bool:
+        return len(self._bodies.running()) >= self._concurrency
+
+    def _has_begun(self) -> None:
+        """When this process becomes full, let others have what still waits."""
+        if self._is_full():
+            self._announcing = asyncio.create_task(self._announce())
+
+    async def _announce(self) -> None:
+        """Have other processes look for waiting flows, which this one has no room for."""
+        if self._peers is not None:
+            from bridge.durable.peers import call
+
+            await asyncio.to_thread(call, self._engine)
 
     async def _busy(self) -> set[str]:
         with translated():
-            pending = await DBOS.list_workflows_async(
-                status="PENDING", load_input=False, load_output=False
-            )
-        return {flow.executor_id for flow in pending if flow.executor_id is not None}
+            pending = await self._pending()
+        return {executor for executor in pending.values() if executor is not None}
 
     async def _take_over(self, executor_id: str) -> None:
-        """Its pending flows back into the queue, before those of their keys that wait there."""
+        """Requeue a dead process's flows, ahead of those that wait behind them."""
         log.warning("flows of a process that is gone go on", extra={"executor": executor_id})
         with translated():
             await asyncio.to_thread(DBOS._recover_pending_workflows, [executor_id])  # noqa: SLF001 - the only way that keeps their queue and key
+        self._dispatcher.wake()
 
-    async def _enqueue(self, flow: str, id_: str, key: str, name: str) -> None:
-        # Ids are ordered by time: SQLite stamps whole seconds, so FIFO rests on them (edge 4).
-        with SetWorkflowID(name), SetEnqueueOptions(queue_partition_key=f"{flow}.{key}"):
-            await DBOS.enqueue_workflow_async(QUEUE, self._flows[flow], id_)  # type: ignore[arg-type]  # DBOS wants a Coroutine, we promise no more than an Awaitable
+    # ── health and the end ────────────────────────────────────────────────
 
     async def ready(self) -> None:
-        """Raises Unreachable when its database can't be read."""
+        """Raise Unreachable when the database can't be read."""
         with translated():
             await DBOS.list_workflows_async(limit=1, load_input=False, load_output=False)
 
@@ -402,6 +375,7 @@ class DurableFlows:
 
         def destroy() -> None:
             try:
+                self._dispatcher.stop()
                 DBOS.destroy(workflow_completion_timeout_sec=0, destroy_registry=True)
             except Exception:  # whatever it is, the process must not wait for it for ever
                 log.exception("the workflow engine could not be stopped")
@@ -417,9 +391,9 @@ class DurableFlows:
         await self._bodies.cut_off()
         give_log_back()
         if self._peers is not None:
-            await asyncio.to_thread(
-                give_back, self._engine, self._executor_id
-            )  # as nothing of ours runs any more
+            # As nothing of ours runs any more.
+            await asyncio.to_thread(give_back, self._engine, self._executor_id)
+            await self._announce()
             await self._peers.leave()
         self._engine.dispose()
 

@@ -1,12 +1,14 @@
-"""Which processes work on one Postgres, and whose flows must be taken over.
+"""The processes that work on one Postgres: who is alive, who is gone, and who calls.
 
-A process is alive while it holds an advisory lock of its own: the lock goes with the session,
-so with the process, without a clock that could be wrong. It needs a direct connection: a
-pooler in transaction mode would give the session to others.
+A process is alive while it holds an advisory lock of its own. The lock ends with the session, so
+with the process, without a clock that could be wrong. The same session listens for calls of other
+processes that have no room for waiting flows. It needs a direct connection: a pooler in
+transaction mode would give the session to others.
 """
 
 import asyncio
 import logging
+import math
 import os
 import secrets
 import socket
@@ -15,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import psycopg
+import sqlalchemy as sa
 
 from bridge.core.database import connect_arguments
 from bridge.core.errors import BridgeError, Unreachable
@@ -24,13 +27,17 @@ log = logging.getLogger(__name__)
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 LOCKS = 0x62726467
-"""Our advisory locks among others': the first of their two numbers; the second is the process."""
+"""The first of the two numbers of our advisory locks; the second one is the process's."""
 
 GRACE = 5.0
-"""Seconds that one may be missing: after a restart of the server, all come back one by one."""
+"""Seconds that a process may be missing: after a restart of the server, all come back in turn."""
 
 LOOK = 1.0
-"""Seconds between two looks, and between two tries to come back."""
+"""Seconds between two looks at who is alive, and between two tries to come back."""
+
+ASK = 10.0
+"""Seconds between two times that all flows under way are asked for though nobody seems to be
+missing: a process may have come and gone between two looks."""
 
 _ALIVE = """
 SELECT objid FROM pg_locks
@@ -40,12 +47,12 @@ WHERE locktype = 'advisory' AND classid = %s AND objsubid = 2 AND granted
 
 
 def new_executor_id() -> str:
-    """A name for this process that no other has, nor will have."""
+    """Return a name for this process that no other process has or will have."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.randbits(31):08x}"
 
 
 def number_of(executor_id: str) -> int:
-    """The number of a process's lock; 0, which nobody holds, for a name that is not ours."""
+    """Return the number of a process's lock; for a foreign name 0, which nobody holds."""
     try:
         return int(executor_id.rpartition("-")[2], 16)
     except ValueError:
@@ -53,7 +60,7 @@ def number_of(executor_id: str) -> int:
 
 
 def anybody_works(url: str) -> bool:
-    """Whether any process is at work there; raises Unreachable."""
+    """Return whether any process is at work there; raises Unreachable."""
     try:
         with psycopg.connect(url, autocommit=True, **connect_arguments("command")) as db:
             return db.execute(_ALIVE, [LOCKS]).fetchone() is not None
@@ -61,24 +68,42 @@ def anybody_works(url: str) -> bool:
         raise Unreachable("the database", type(error).__name__) from error
 
 
+CHANNEL = "bridge_flows"
+"""Where processes call each other to waiting flows."""
+
+
+def call(engine: sa.Engine) -> None:
+    """Have other processes look for waiting flows; whoever does not hear it looks later."""
+    try:
+        with engine.begin() as db:
+            db.exec_driver_sql(f"NOTIFY {CHANNEL}")
+    except sa.exc.SQLAlchemyError as error:
+        log.warning("other processes can't be called", extra={"why": type(error).__name__})
+
+
 class Missing:
-    """Who is missing, and since when. Pure: the time is given."""
+    """The processes that are missing, and since when. Pure: the time is given."""
 
     def __init__(self, grace: float) -> None:
         self._grace = grace
         self._since: dict[str, float] = {}
 
+    @property
+    def any(self) -> bool:
+        """Whether any process was missing the last time."""
+        return bool(self._since)
+
     def over(self, missing: Iterable[str], now: float) -> list[str]:
-        """Those who have been missing for too long."""
+        """Return those that have been missing for too long."""
         self._since = {name: self._since.get(name, now) for name in missing}
         return [name for name, since in self._since.items() if now - since >= self._grace]
 
 
 Busy = Callable[[], Awaitable[set[str]]]
-"""Says who has flows under way."""
+"""Returns the processes that have flows under way."""
 
 TakeOver = Callable[[str], Awaitable[None]]
-"""Puts the flows of one back into the queue."""
+"""Requeues the flows of a process."""
 
 
 class Peers:
@@ -88,6 +113,8 @@ class Peers:
         self._url = url
         self._executor_id = executor_id
         self._missing = Missing(grace)
+        self._alive: set[int] = set()
+        self._asked_at = -math.inf
         self._db: Connection | None = None
 
     async def join(self) -> None:
@@ -97,13 +124,21 @@ class Peers:
         except psycopg.Error as error:
             raise Unreachable("the database", type(error).__name__) from error
 
-    async def watch(self, busy: Busy, take_over: TakeOver) -> None:
-        """Take over the flows of those who are gone, as long as the process lives."""
+    async def watch(
+        self, busy: Busy, take_over: TakeOver, called: Callable[[], None] = lambda: None
+    ) -> None:
+        """Take over the flows of dead processes, and hear calls, as long as this one lives.
+
+        Args:
+            called: called when another process may have left waiting flows to us.
+        """
         while True:
             try:
                 if self._db is None:
                     await self._join()
+                    called()  # perhaps somebody called meanwhile
                 await self._look(busy, take_over)
+                await self._hear(called)
             except psycopg.Error as error:
                 log.warning("peers can't be seen", extra={"why": type(error).__name__})
                 await self._drop()
@@ -112,7 +147,7 @@ class Peers:
             await asyncio.sleep(LOOK)
 
     async def leave(self) -> None:
-        """Be seen as gone."""
+        """Be seen as gone from here on."""
         await self._drop()
 
     async def _join(self) -> None:
@@ -120,18 +155,37 @@ class Peers:
         self._db = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **arguments)
         # It waits where the server has not noticed yet that our last session is over.
         await self._db.execute("SELECT pg_advisory_lock(%s, %s)", self._lock_of(self._executor_id))
+        await self._db.execute(f"LISTEN {CHANNEL}")
+
+    async def _hear(self, called: Callable[[], None]) -> None:
+        """Pass on what others have called since the last look.
+
+        Waiting here for a call would wake the process ten times a second (psycopg looks whether
+        it was cancelled), for what is rare and may take a second.
+        """
+        assert self._db is not None
+        async for _ in self._db.notifies(timeout=0):
+            called()
 
     async def _look(self, busy: Busy, take_over: TakeOver) -> None:
         assert self._db is not None
-        others = await busy() - {self._executor_id}
         found = await (await self._db.execute(_ALIVE, [LOCKS])).fetchall()
         alive = {number for (number,) in found}
+        if not self._may_miss(alive):
+            return
+        others = await busy() - {self._executor_id}
+        self._alive, self._asked_at = alive, time.monotonic()
         missing = [name for name in others if number_of(name) not in alive]
         for name in self._missing.over(missing, time.monotonic()):
             await self._take_over(name, take_over)
 
+    def _may_miss(self, alive: set[int]) -> bool:
+        """Return whether it is worth asking who has flows under way: it costs more than a look."""
+        is_late = time.monotonic() - self._asked_at >= ASK
+        return alive != self._alive or self._missing.any or is_late
+
     async def _take_over(self, name: str, take_over: TakeOver) -> None:
-        """Under its lock: one of us does it, and not while it comes back."""
+        """Take over under its lock, so that one of us does it, and not while it comes back."""
         assert self._db is not None
         query = "SELECT pg_try_advisory_lock(%s, %s)"
         free = await (await self._db.execute(query, self._lock_of(name))).fetchone()

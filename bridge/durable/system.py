@@ -1,4 +1,4 @@
-"""The workflow engine's own tables, and what is said where they can't be reached."""
+"""The workflow engine's database, its errors, and its log, without the engine itself."""
 
 import logging
 import sqlite3
@@ -17,14 +17,14 @@ from bridge.core.database import connect_arguments
 from bridge.core.errors import Rejected, Unreachable
 
 PORTABLE: Serializer = DBOSPortableJSON
-"""For the engine to write, where a flow does not say how."""
+"""How the engine writes what a flow does not say how to write."""
 
 _NOTHING = frozenset({"gAROLg==", "gAVOLg=="})
 """None, pickled by Python up to 3.13 and from 3.14 on."""
 
 
 def refuse_pickles() -> None:
-    """Have the engine read no pickle, whatever a row says; it has no setting for that."""
+    """Have the engine refuse pickles, whatever a row says; it has no setting for that."""
     DefaultSerializer.deserialize = _nothing_else  # type: ignore[method-assign, assignment]
 
 
@@ -37,7 +37,7 @@ def _nothing_else(_: DefaultSerializer, serialized: str) -> Any:
     )
 
 
-# ── The workflow engine's own tables, and what is said where they can't be reached ──────────────
+# ── The engine's tables ─────────────────────────────────────────────────────────────────────────
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ VERSION = "1"
 waits (sharp edge 3). Raise it only with flows that can't replay what older ones recorded."""
 
 NAME = "dokploy-bridge"
-"""Ours among other applications in the same tables."""
+"""The name of this application among others in the same tables."""
 
 QUEUE = "flows"
 
@@ -57,7 +57,7 @@ def migrate(engine: sa.Engine) -> None:
 
 
 def _system_database(engine: sa.Engine) -> SystemDatabase:
-    """The engine's tables without the engine: it has no public way to them."""
+    """Return access to the engine's tables without the engine, which has no public one."""
     refuse_pickles()
     return SystemDatabase.create(
         system_database_url=str(engine.url),
@@ -82,38 +82,50 @@ AWAY = (
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Say in our words that the database is away."""
+    """Raise Unreachable in place of the database's own errors."""
     try:
         yield
     except AWAY as error:
         raise Unreachable("the workflow engine", str(getattr(error, "orig", error))) from error
 
 
-def dispatch(engine: sa.Engine, executor_id: str, names: Iterable[str]) -> None:
-    """Put flows that this process is believed to run back into the queue."""
+def requeue(engine: sa.Engine, executor_id: str, names: Iterable[str]) -> None:
+    """Put these flows of a process back into the queue."""
     system = _system_database(engine)
     for name in names:
-        log.warning("a flow stood still", extra={"flow": name})
         system.reenqueue_for_recovery(name, [executor_id], QUEUE)
 
 
+def take_up(engine: sa.Engine, executor_id: str) -> None:
+    """Requeue what a predecessor of the same id left, before the engine is launched.
+
+    A launch does that as well, but in a thread that nobody can wait for, so that the first look
+    at the queue might come too early.
+    """
+    migrate(engine)
+    _requeue_all(engine, executor_id)
+
+
 def give_back(engine: sa.Engine, executor_id: str) -> None:
-    """Put our own flows back into the queue, so that nobody waits whether we come back."""
-    system = _system_database(engine)
+    """Requeue our own flows as we leave, so that none waits for us to come back."""
     try:
-        for flow in system.get_pending_workflows(executor_id, VERSION):
-            system.reenqueue_for_recovery(flow.workflow_id, [executor_id], QUEUE)
+        _requeue_all(engine, executor_id)
     except AWAY as error:  # then a peer takes them over, once it misses us
         log.warning("flows can't be given back", extra={"why": type(error).__name__})
 
 
-# ── What the workflow engine says, in our log ───────────────────────────────────────────────────
+def _requeue_all(engine: sa.Engine, executor_id: str) -> None:
+    pending = _system_database(engine).get_pending_workflows(executor_id, VERSION)
+    requeue(engine, executor_id, [flow.workflow_id for flow in pending])
+
+
+# ── The engine's log ────────────────────────────────────────────────────────────────────────────
 
 
 class _Words(logging.Filter):
-    """What DBOS says, in our log: one line, without statements and their values.
+    """Has DBOS log one line a message, without statements and their values.
 
-    Leaves out what it says of a flow that was dropped just as it began: we dropped it.
+    Leaves out the messages about a flow that was dropped just as it began: we dropped it.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -134,7 +146,7 @@ _WORDS = _Words()
 
 
 def take_log() -> None:
-    """DBOS writes to the console by itself, in a form of its own."""
+    """Route what DBOS logs into our log, instead of to the console in a form of its own."""
     logger = logging.getLogger("dbos")
     logger.addFilter(_WORDS)
     for handler in list(logger.handlers):
@@ -143,15 +155,15 @@ def take_log() -> None:
 
 
 def give_log_back() -> None:
-    """Leave what it says as it is, since we have stopped it."""
+    """Undo `take_log`, once the engine is stopped."""
     logging.getLogger("dbos").removeFilter(_WORDS)
 
 
-# ── SQLAlchemy engines as the workflow engine needs them ────────────────────────────────────────
+# ── SQLAlchemy engines as DBOS needs them ───────────────────────────────────────────────────────
 
 
 def sqlite_engine(path: Path) -> sa.Engine:
-    """An engine for the workflows' own SQLite file.
+    """Return an engine for the workflows' own SQLite file.
 
     DBOS's default journal mode is five times slower (sharp edge 5); BEGIN IMMEDIATE and
     foreign keys are as DBOS sets them on engines that it makes itself.
@@ -173,8 +185,8 @@ def sqlite_engine(path: Path) -> sa.Engine:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "handle_error")
-    def comes_again(context: Any) -> None:
-        """DBOS waits for a lock, and gives up a flow for anything else: a full disk passes, too."""
+    def waits_for_it(context: Any) -> None:
+        """Report a full disk as a lock: DBOS waits for a lock, and gives up a flow otherwise."""
         error = context.original_exception
         if isinstance(error, sqlite3.OperationalError) and any(w in str(error) for w in _PASSES):
             waits = sqlite3.OperationalError(f"database is locked: {error}")
@@ -184,11 +196,11 @@ def sqlite_engine(path: Path) -> sa.Engine:
 
 
 _PASSES = ("disk is full", "disk I/O error")
-"""What SQLite says while nothing can be written, on Postgres among what DBOS waits for."""
+"""Errors of SQLite that pass; DBOS waits for their like on Postgres."""
 
 
 def postgres_engine(url: str, *, connections: int = 5) -> sa.Engine:
-    """An engine on a Postgres, with few connections (sharp edge 12)."""
+    """Return an engine on a Postgres, with few connections (sharp edge 12)."""
     import psycopg
 
     return sa.create_engine(

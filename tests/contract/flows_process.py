@@ -1,7 +1,10 @@
-"""A process that runs flows, for tests that kill it: `flows_process.py URL FOLDER GRACE`.
+"""A process that runs flows, for tests that kill it.
+
+    flows_process.py URL FOLDER GRACE POLL CONCURRENCY
 
 A flow writes a line for each step; its second step waits until the file `gate` is there.
-Starts the flows named on its standard input, one id a line.
+Starts the flows named on its standard input, one id a line. A line `die` kills the process just
+when it would wake its dispatcher for the next flow.
 """
 
 import asyncio
@@ -16,6 +19,7 @@ from bridge.durable.system import postgres_engine
 from bridge.ports.flows import Steps
 
 URL, FOLDER, GRACE = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
+POLL, CONCURRENCY = float(sys.argv[4]), int(sys.argv[5])
 LEDGER, GATE = FOLDER / "ledger", FOLDER / "gate"
 
 
@@ -40,16 +44,29 @@ async def body(steps: Steps, id_: str) -> None:
     write(f"{id_} end")
 
 
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 async def main() -> None:
     executor = new_executor_id()
     peers = Peers(URL, executor, grace=GRACE)
-    flows = DurableFlows(postgres_engine(URL), executor_id=executor, poll_seconds=0.05, peers=peers)
+    flows = DurableFlows(
+        postgres_engine(URL),
+        executor_id=executor,
+        poll_seconds=POLL,
+        concurrency=CONCURRENCY,
+        peers=peers,
+    )
     flows.register("work", body)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await flows.launch()
     watching = asyncio.create_task(flows.watch_peers())
     for id_ in (await asyncio.to_thread(sys.stdin.read)).split():
+        if id_ == "die":
+            flows._dispatcher.wake = die
+            continue
         await flows.start("work", id_, key=id_.partition(".")[2])
     write("ready")
     await stop.wait()

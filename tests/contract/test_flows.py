@@ -5,8 +5,6 @@ import base64
 import logging
 import threading
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,95 +12,11 @@ import pytest
 import sqlalchemy as sa
 from dbos import DBOS
 
-from bridge.durable.engine import DurableFlows
-from bridge.durable.peers import Peers, new_executor_id
-from bridge.durable.system import postgres_engine, sqlite_engine
 from bridge.ports.flows import Steps
 from tests.unit.embedded.support import until
+from tests.worlds.flows import Body, Launched, Ledger, launch_on_sqlite, launched, say
 
-Body = Callable[[Steps, str], Awaitable[None]]
-Launched = Callable[..., Awaitable[Any]]
-
-
-async def launch_dbos(folder: Path, bodies: dict[str, Body]) -> DurableFlows:
-    flows = DurableFlows(
-        sqlite_engine(folder / "workflows.sqlite"), executor_id="solo", poll_seconds=0.01
-    )
-    for name, body in bodies.items():
-        flows.register(name, body)
-    await flows.launch()
-    return flows
-
-
-async def launch_dbos_on_postgres(url: str, bodies: dict[str, Body]) -> DurableFlows:
-    id_ = new_executor_id()
-    flows = DurableFlows(
-        postgres_engine(url), executor_id=id_, poll_seconds=0.01, peers=Peers(url, id_)
-    )
-    for name, body in bodies.items():
-        flows.register(name, body)
-    await flows.launch()
-    return flows
-
-
-IMPLEMENTATIONS: dict[str, Any] = {
-    "dbos on sqlite": launch_dbos,
-    "dbos on postgres": launch_dbos_on_postgres,
-}
-
-
-@pytest.fixture(params=sorted(IMPLEMENTATIONS))
-async def launched(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Launched]:
-    """Launches the engine on the same place each time, stopping what ran before."""
-    last: list[Any] = []
-    on_postgres = request.param.endswith("postgres")
-    place = request.getfixturevalue("postgres") if on_postgres else tmp_path
-
-    async def launch(**bodies: Body) -> Any:
-        while last:
-            await last.pop().stop()
-        last.append(await IMPLEMENTATIONS[request.param](place, bodies))
-        return last[0]
-
-    yield launch
-    while last:
-        await last.pop().stop()
-
-
-class Ledger:
-    """What the flows did; each waits at its gate, if there is one for it."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.gates: dict[str, asyncio.Event] = {}
-        self.at_once: dict[str, int] = defaultdict(int)
-        self.most_at_once: dict[str, int] = defaultdict(int)
-
-    async def body(self, steps: Steps, id_: str) -> None:
-        key = id_.partition(".")[2]
-        self.at_once[key] += 1
-        self.most_at_once[key] = max(self.most_at_once[key], self.at_once[key])
-        try:
-            await steps.run("one", lambda: self.step(id_, "one"))
-            await steps.run("two", lambda: self.step(id_, "two"))
-        finally:
-            self.at_once[key] -= 1
-        self.lines.append(f"{id_} end")
-
-    async def step(self, id_: str, name: str) -> str:
-        self.lines.append(f"{id_} {name}")
-        if (gate := self.gates.get(f"{id_} {name}")) is not None:
-            await gate.wait()
-        return name
-
-    def gate(self, line: str) -> asyncio.Event:
-        return self.gates.setdefault(line, asyncio.Event())
-
-    async def written(self, *lines: str) -> None:
-        async def so_far() -> list[str]:
-            return self.lines
-
-        await until(so_far, lambda found: set(lines) <= set(found))
+__all__ = ["launched"]
 
 
 async def test_each_runs_once_in_order_within_its_key_and_beside_other_keys(
@@ -332,17 +246,6 @@ async def test_what_is_written_says_that_it_is_json(launched: Launched) -> None:
 # ── under another state of the database, as after a failover or a restore ────
 
 
-def say(flows: Any, statement: str, **values: str) -> None:
-    """Have the engine's tables say something else, beneath a running process."""
-    on_postgres = flows._engine.dialect.name == "postgresql"
-    tables = {
-        name: f"dbos.{name}" if on_postgres else name
-        for name in ("workflow_status", "workflow_input", "operation_outputs", "queues")
-    }
-    with flows._engine.begin() as db:
-        db.execute(sa.text(statement.format(**tables)), values)
-
-
 STATUS = "UPDATE {workflow_status} SET status = :status WHERE workflow_uuid = :name"
 GONE = "DELETE FROM {workflow_status} WHERE workflow_uuid = :name"
 GIVEN = "UPDATE {workflow_status} SET executor_id = :to WHERE workflow_uuid = :name"
@@ -423,7 +326,7 @@ async def test_a_queue_that_was_lost_is_made_anew(launched: Launched) -> None:
     say(flows, "DELETE FROM {queues}")
 
     async def deaf() -> bool:
-        return not any(thread.name == "queue-worker-flows" for thread in threading.enumerate())
+        return not any(thread.name == "flows-dispatcher" for thread in threading.enumerate())
 
     await until(deaf, bool)
     await flows.start("work", "0001.a", key="a")
@@ -438,7 +341,7 @@ async def test_a_stop_leaves_no_thread_behind_and_the_loop_still_has_some(
     before = set(threading.enumerate())
     ledger = Ledger()
     ledger.gate("0001.a one")
-    flows = await launch_dbos(tmp_path, {"work": ledger.body})
+    flows = await launch_on_sqlite(tmp_path, {"work": ledger.body})
     await flows.start("work", "0001.a", key="a")
     await ledger.written("0001.a one")
 
@@ -458,7 +361,7 @@ async def test_an_engine_that_fails_as_it_stops_keeps_nobody_waiting(
         destroy(**how)
         raise KeyError("a bug")
 
-    flows = await launch_dbos(tmp_path, {})
+    flows = await launch_on_sqlite(tmp_path, {})
     monkeypatch.setattr(DBOS, "destroy", fails)
 
     async with asyncio.timeout(20):

@@ -192,7 +192,10 @@ async def test_listening_that_fails_inside_is_told_and_begun_anew(
     assert "listening to other processes failed inside" in caplog.text
 
 
-async def test_connections_that_are_cut_fail_nobody(joined: Joined, postgres: str) -> None:
+async def test_connections_that_are_cut_fail_nobody(
+    joined: Joined, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "LISTEN_PAUSE", 0.01)
     inbox = await joined("first", listens=True)
     await keep(inbox, 3)
     assert len(await claimed(inbox)) == 3
@@ -204,6 +207,13 @@ async def test_connections_that_are_cut_fail_nobody(joined: Joined, postgres: st
 
     assert not (await inbox.keep(delivery("after"))).duplicate
     await inbox.ready()
+
+    woken, door = asyncio.Event(), await joined("door")
+    inbox.woken = woken.set
+    for number in range(2):  # the first may come before it listens again, which wakes it as well
+        await door.keep(delivery(f"heard-{number}"))
+        await asyncio.wait_for(woken.wait(), 10)
+        woken.clear()
 
 
 async def test_a_restart_of_the_server_fails_no_delivery_and_loses_none(server: Server) -> None:

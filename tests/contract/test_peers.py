@@ -8,18 +8,32 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.durable.peers import GRACE, Missing, Peers, anybody_works, new_executor_id, number_of
+from bridge.durable import peers as watching
+from bridge.durable.peers import (
+    GRACE,
+    Missing,
+    Peers,
+    anybody_works,
+    call,
+    new_executor_id,
+    number_of,
+)
+from bridge.durable.system import postgres_engine
 from tests.unit.embedded.support import until
 
 ROOT = Path(__file__).parents[2]
 TAKEN_OVER_WITHIN = 15.0
 WAITS = GRACE / 2
 """Seconds that the processes here wait for one that is missing; half as long saves time."""
+
+NEVER = 600.0
+"""Seconds between two looks at the queue that nobody called for: longer than any test waits."""
 
 Started = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -29,10 +43,13 @@ def started(postgres: str, tmp_path: Path) -> Iterator[Started]:
     """Starts a process that runs flows; the ids that it is given it starts."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(*ids: str) -> "subprocess.Popen[bytes]":
+    def start(*ids: str, poll: float = NEVER, places: int = 64) -> "subprocess.Popen[bytes]":
         script = str(Path(__file__).with_name("flows_process.py"))
         process = subprocess.Popen(
-            [sys.executable, script, postgres, str(tmp_path), str(WAITS)],
+            [
+                *(sys.executable, script, postgres, str(tmp_path)),
+                *(str(WAITS), str(poll), str(places)),
+            ],
             stdin=subprocess.PIPE,
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -138,6 +155,58 @@ async def test_one_whose_connections_are_cut_keeps_its_flows(
     assert f"0001.a two {second}" not in lines(tmp_path)
 
 
+async def test_what_one_process_has_no_room_for_begins_at_once_in_another(
+    started: Started, tmp_path: Path
+) -> None:
+    idle = started(places=4)
+    await written(tmp_path, f"ready {idle.pid}")
+    full = started("0001.a", "0002.b", "0003.c", places=1)
+    await written(tmp_path, f"ready {full.pid}")
+
+    await written(tmp_path, "0001.a two", "0002.b two", "0003.c two", within=2.0)
+
+    began = [line for line in lines(tmp_path) if " one " in line]
+    assert len(began) == 3
+    assert sum(line.endswith(f" {full.pid}") for line in began) <= 1
+
+
+async def test_two_processes_that_start_flows_of_one_key_run_them_one_at_a_time_in_order(
+    started: Started, tmp_path: Path
+) -> None:
+    """Both decide pushes of the same app at the same moment."""
+    holds = started("0000.a")
+    await written(tmp_path, "0000.a two")
+    odd, even = [[f"{n:04d}.a" for n in range(first, 41, 2)] for first in (1, 2)]
+    both = [started(*odd), started(*even)]
+    await written(tmp_path, *(f"ready {process.pid}" for process in both))
+    assert len([line for line in lines(tmp_path) if not line.startswith("ready")]) == 2
+    (tmp_path / "gate").touch()
+
+    await written(tmp_path, "0039.a end", "0040.a end", within=30)
+
+    of_flows = [line.split()[:2] for line in lines(tmp_path) if not line.startswith("ready")]
+    ids = [id_ for id_, what in of_flows if what == "end"]
+    assert of_flows == [[id_, what] for id_ in ids for what in ("one", "two", "end")]
+    assert sorted(ids) == ["0000.a", *sorted(odd + even)]
+    assert [id_ for id_ in ids if id_ in odd] == odd
+    assert [id_ for id_ in ids if id_ in even] == even
+    assert holds.poll() is None
+
+
+@pytest.mark.parametrize("found_by", ["looking", "the next to be called"])
+async def test_a_flow_whose_process_died_before_it_woke_anybody_is_not_lost(
+    started: Started, tmp_path: Path, found_by: str
+) -> None:
+    other = started(poll=1.0 if found_by == "looking" else NEVER)
+    await written(tmp_path, f"ready {other.pid}")
+    dies = started("die", "0001.a")
+    assert await asyncio.to_thread(dies.wait, 20) == -signal.SIGKILL
+    if found_by != "looking":
+        await written(tmp_path, f"ready {started('0002.b').pid}")
+
+    await written(tmp_path, "0001.a two", within=5.0)
+
+
 async def test_a_command_sees_whether_anybody_works(postgres: str) -> None:
     peers = Peers(postgres, new_executor_id())
     assert not anybody_works(postgres)
@@ -150,6 +219,98 @@ async def test_a_command_sees_whether_anybody_works(postgres: str) -> None:
         return anybody_works(postgres)
 
     await until(working, lambda found: not found)
+
+
+async def test_flows_under_way_are_listed_only_when_a_process_may_be_gone(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs more than a look, and every process would do it every second."""
+    monkeypatch.setattr(watching, "LOOK", 0.01)
+    one, other = (Peers(postgres, new_executor_id(), grace=0.05) for _ in range(2))
+    await one.join()
+    await other.join()
+    listed, looks, taken = 0, 0, list[str]()
+
+    async def busy() -> set[str]:
+        nonlocal listed
+        listed += 1
+        return {other._executor_id}
+
+    async def take_over(name: str) -> None:
+        taken.append(name)
+
+    look = one._look
+
+    async def counted(*given: Any) -> None:
+        nonlocal looks
+        await look(*given)
+        looks += 1
+
+    monkeypatch.setattr(one, "_look", counted)
+    task = asyncio.create_task(one.watch(busy, take_over))
+    try:
+
+        async def looked() -> int:
+            return looks
+
+        await until(looked, lambda found: found >= 10)
+        assert listed == 1
+
+        await other.leave()
+
+        async def taken_over() -> list[str]:
+            return taken
+
+        await until(taken_over, bool)
+        assert taken[0] == other._executor_id
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await one.leave()
+
+
+async def test_a_call_is_heard_also_when_it_came_while_the_connection_was_gone(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LOOK", 0.01)
+    peers, heard = Peers(postgres, new_executor_id()), asyncio.Event()
+    engine = postgres_engine(postgres)
+
+    async def nobody() -> set[str]:
+        return set()
+
+    async def never(_: str) -> None:
+        raise AssertionError
+
+    await peers.join()
+    task = asyncio.create_task(peers.watch(nobody, never, heard.set))
+    try:
+        await asyncio.to_thread(call, engine)
+        await asyncio.wait_for(heard.wait(), 10)
+        heard.clear()
+        with psycopg.connect(postgres, autocommit=True) as db:
+            db.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name LIKE '%presence%'"
+            )
+        await asyncio.wait_for(heard.wait(), 10)  # it may have missed a call meanwhile
+        heard.clear()
+        await asyncio.to_thread(call, engine)
+        await asyncio.wait_for(heard.wait(), 10)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await peers.leave()
+        engine.dispose()
+
+
+async def test_a_call_to_a_database_that_is_away_is_only_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    call(postgres_engine("postgresql://ada:hunter2@127.0.0.1:1/none"))
+
+    assert "other processes can't be called" in caplog.text
+    assert "hunter2" not in caplog.text
 
 
 async def test_a_database_that_is_away_is_unreachable() -> None:

@@ -117,8 +117,21 @@ async def _listen_once(url: str, woken: Callable[[], None]) -> None:
     async with await psycopg.AsyncConnection.connect(url, autocommit=True, **arguments) as db:
         await db.execute(f"LISTEN {CHANNEL}")
         woken()
-        async for _ in db.notifies():
-            woken()
+        while True:
+            await _readable(db.fileno())
+            async for _ in db.notifies(timeout=0):
+                woken()
+
+
+async def _readable(fileno: int) -> None:
+    """Wait until a connection has something to say; psycopg's own wait wakes ten times a second."""
+    loop = asyncio.get_running_loop()
+    said = asyncio.Event()
+    loop.add_reader(fileno, said.set)
+    try:
+        await said.wait()
+    finally:
+        loop.remove_reader(fileno)
 
 
 PATIENCE = 5.0

@@ -31,8 +31,8 @@ def push_of(size: int, chance: random.Random, *, app: str = "") -> bytes:
         "full_name": "my-org/mono",
         "private": True,
         "owner": {"name": "my-org", "login": "my-org", "id": 1, "type": "Organization"},
-        "html_url": "https://git.example.com/my-org/mono",
-        "clone_url": "https://git.example.com/my-org/mono.git",
+        "html_url": "https://github.com/my-org/mono",
+        "clone_url": "https://github.com/my-org/mono.git",
         "default_branch": "main",
     }
     body: dict[str, Any] = {
@@ -65,7 +65,7 @@ def _commit(sha: str, chance: random.Random, files: list[str]) -> dict[str, Any]
         "distinct": True,
         "message": " ".join(chance.choices(WORDS, k=chance.randint(4, 24))),
         "timestamp": f"2026-01-{chance.randint(1, 28):02}T10:00:00Z",
-        "url": f"https://git.example.com/my-org/mono/commit/{sha}",
+        "url": f"https://github.com/my-org/mono/commit/{sha}",
         "author": {"name": "Ada", "email": "ada@example.com", "username": "ada"},
         "committer": {"name": "Ada", "email": "ada@example.com", "username": "ada"},
         "added": [],

@@ -1,0 +1,253 @@
+"""Waiting flows begin the moment they may, and the queue finds whatever no wake announced.
+
+The engine here looks at its queue by itself only every `LOOK` seconds, far longer than any of
+these tests may wait for a flow that somebody announces.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from statistics import median
+
+import pytest
+import sqlalchemy as sa
+
+from bridge.durable.running import LOOKS_A_SECOND, LOOKS_AT_ONCE, Bell
+from bridge.ports.flows import Steps
+from tests.unit.embedded.support import until
+from tests.worlds.flows import Launched, Ledger, launched
+
+__all__ = ["launched"]
+
+LOOK = 600.0
+AT_ONCE = 1.0
+"""Seconds in which an announced flow begins on a busy machine; it takes milliseconds on an idle
+one, where `test_a_started_flow_begins_within_milliseconds` measures it."""
+
+
+@asynccontextmanager
+async def at_once() -> AsyncIterator[None]:
+    """What is done here does not wait for the queue's own look."""
+    async with asyncio.timeout(AT_ONCE):
+        yield
+
+
+async def test_a_started_flow_begins_within_milliseconds(launched: Launched) -> None:
+    began: dict[str, float] = {}
+
+    async def body(_: Steps, id_: str) -> None:
+        began[id_] = time.perf_counter()
+
+    flows = await launched({"poll_seconds": LOOK}, work=body)
+    took = []
+    for n in range(30):
+        id_ = f"{n:04d}.{n}"
+        started = time.perf_counter()
+        await flows.start("work", id_, key=str(n))
+        enqueued = time.perf_counter() - started
+        async with at_once():
+            while id_ not in began:  # noqa: ASYNC110 - it measures milliseconds
+                await asyncio.sleep(0.001)
+        took.append(began[id_] - started - enqueued)
+
+    assert median(took) < 0.05  # half of the looks at 50 ms that took its time before
+
+
+async def test_the_next_flow_of_a_key_begins_when_one_ends(launched: Launched) -> None:
+    ledger = Ledger()
+    gates = [ledger.gate(f"000{n}.a one") for n in (1, 2, 3)]
+    flows = await launched({"poll_seconds": LOOK}, work=ledger.body)
+    for n in (1, 2, 3):
+        await flows.start("work", f"000{n}.a", key="a")
+    for n, gate in enumerate(gates, 1):
+        async with at_once():
+            await ledger.written(f"000{n}.a one")
+            gate.set()
+            await ledger.written(f"000{n}.a end")
+
+
+async def test_the_next_flow_of_a_key_begins_when_one_fails_or_is_dropped(
+    launched: Launched, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = Ledger()
+    ledger.gate("0002.a one")
+
+    async def body(steps: Steps, id_: str) -> None:
+        if id_ == "0001.a":
+            raise RuntimeError("a fault of our own")
+        await ledger.body(steps, id_)
+
+    flows = await launched({"poll_seconds": LOOK}, work=body)
+    for n in (1, 2, 3):
+        await flows.start("work", f"000{n}.a", key="a")
+    async with at_once():
+        await ledger.written("0002.a one")
+
+    async with at_once():
+        await flows.drop("work", ["0002.a"])
+        await ledger.written("0003.a end")
+
+
+async def test_a_free_place_is_taken_when_a_flow_of_another_key_ends(launched: Launched) -> None:
+    ledger = Ledger()
+    names = [f"000{n}.{n}" for n in range(6)]
+    gates = {name: ledger.gate(f"{name} one") for name in names}
+    flows = await launched({"poll_seconds": LOOK, "concurrency": 2}, work=ledger.body)
+    for name in names:
+        await flows.start("work", name, key=name[-1])
+
+    async def begun() -> list[str]:
+        return [line for line in ledger.lines if line.endswith(" one")]
+
+    for n in range(2, len(names) + 1):
+        async with at_once():
+            found = await until(begun, lambda lines, n=n: len(lines) >= n)
+        await asyncio.sleep(0.1)  # in which one more would begin, were there a place for it
+        assert len(await begun()) == n
+        running = [name for name in names if f"{name} one" in found]
+        first = next(name for name in running if not gates[name].is_set())
+        gates[first].set()
+
+
+async def test_what_ran_when_the_process_ended_goes_on_at_once(launched: Launched) -> None:
+    first, second = Ledger(), Ledger()
+    first.gate("0001.a two")
+    flows = await launched({"poll_seconds": LOOK}, work=first.body)
+    await flows.start("work", "0001.a", key="a")
+    await flows.start("work", "0002.a", key="a")
+    await first.written("0001.a two")
+
+    await launched({"poll_seconds": LOOK}, work=second.body)
+    async with at_once():
+        await second.written("0002.a end")
+
+    assert second.lines[0] == "0001.a two"
+
+
+async def test_a_flow_that_nobody_announced_is_found_by_looking(
+    launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the process dies between enqueueing and waking, and another one is there."""
+    ledger = Ledger()
+    flows = await launched({"poll_seconds": 0.5}, work=ledger.body)
+    monkeypatch.setattr(Bell, "ring", lambda _: None)
+
+    await flows.start("work", "0001.a", key="a")
+    await flows.start("work", "0002.a", key="a")
+
+    await ledger.written("0002.a end")
+
+
+async def test_a_flow_that_was_enqueued_before_a_crash_begins_at_the_next_launch(
+    launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger()
+    flows = await launched({"poll_seconds": LOOK}, work=ledger.body)
+    with monkeypatch.context() as crash:
+        crash.setattr(Bell, "ring", lambda _: None)
+        await flows.start("work", "0001.a", key="a")
+    assert ledger.lines == []
+
+    await launched({"poll_seconds": LOOK}, work=ledger.body)
+
+    async with at_once():
+        await ledger.written("0001.a end")
+
+
+async def test_a_flow_that_became_orphaned_here_goes_on_at_once(launched: Launched) -> None:
+    ledger = Ledger()
+    gate = ledger.gate("0001.a one")
+    flows = await launched({"poll_seconds": LOOK}, work=ledger.body)
+    await flows.start("work", "0001.a", key="a")
+    await ledger.written("0001.a one")
+    flows._bodies._running.clear()
+    await flows.look()
+    gate.set()
+
+    await flows.look()
+
+    async with at_once():
+        await ledger.written("0001.a end")
+
+
+async def test_a_dispatcher_that_has_ended_is_started_again(launched: Launched) -> None:
+    ledger = Ledger()
+    flows = await launched({"poll_seconds": LOOK}, work=ledger.body)
+    flows._dispatcher.stop()
+    await flows.start("work", "0001.a", key="a")
+
+    await flows.look()
+
+    async with at_once():
+        await ledger.written("0001.a end")
+
+
+async def test_at_rest_the_database_is_left_alone(launched: Launched) -> None:
+    """The engine's own threads would ask it 40 times a second, whether there is work or not."""
+    flows = await launched(work=Ledger().body)
+    said: list[str] = []
+
+    @sa.event.listens_for(flows._engine, "before_cursor_execute")
+    def count(*given: object) -> None:
+        said.append(str(given[2]))
+
+    await asyncio.sleep(3.0)
+
+    others = [one for one in said if "workflow_schedules" not in one]  # asked for a minute only
+    assert len(others) <= 8, others
+
+
+async def test_only_the_threads_that_are_needed_run(launched: Launched) -> None:
+    await launched(work=Ledger().body)
+
+    names = {thread.name for thread in threading.enumerate()}
+
+    assert "flows-dispatcher" in names
+    assert not names & {"dbos-background-jobs", "queue-worker-flows"}
+    assert not any("queue" in name for name in names)
+
+
+# ── the bell ─────────────────────────────────────────────────────────────────
+
+
+def test_a_ring_during_a_look_is_not_lost() -> None:
+    bell = Bell(LOOK)
+    bell.ring()
+    assert bell.wait() is False
+    bell.ring()  # during the look
+
+    began = time.monotonic()
+    assert bell.wait() is False
+    assert time.monotonic() - began < AT_ONCE
+
+
+def test_many_rings_are_few_looks() -> None:
+    bell = Bell(LOOK)
+    looks = 0
+
+    def look() -> None:
+        nonlocal looks
+        while not bell.wait():
+            looks += 1
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    until_then = time.monotonic() + 1.0
+    while time.monotonic() < until_then:
+        bell.ring()
+        time.sleep(0.0005)
+    bell.set()
+    thread.join(AT_ONCE)
+
+    assert not thread.is_alive()
+    assert LOOKS_AT_ONCE <= looks <= LOOKS_AT_ONCE + 1.5 * LOOKS_A_SECOND
+
+
+def test_whoever_waits_is_let_go_at_the_end() -> None:
+    bell = Bell(LOOK)
+    bell.set()
+
+    assert bell.wait() is True
+    assert bell.wait() is True
