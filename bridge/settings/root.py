@@ -1,5 +1,6 @@
 """All settings together: the sections of `bridge.yaml`, and what stands above them."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -64,7 +65,7 @@ class Settings(Section):
     github: Github = Github()
     gitlab: Gitlab = Gitlab()
     dokploy: DokploySettings = DokploySettings()
-    backends: Annotated[dict[str, DokploySettings], BeforeValidator(as_yaml)] = Field(
+    backends: Annotated[dict[str, DokploySettings], BeforeValidator(partial(as_yaml, nothing=dict))] = Field(
         {}, description="further Dokploys by name, each as `dokploy`; in the environment as YAML"
     )
     embedded: Embedded = Embedded()

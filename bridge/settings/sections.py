@@ -27,9 +27,8 @@ from bridge.settings.values import (
     ListeningAddress,
     PemFile,
     Secret,
-    Secrets,
     Section,
-    as_choice,
+    WebhookSecrets,
     as_list,
     token_of,
 )
@@ -127,7 +126,7 @@ class Embedded(Section):
 
 # ── The Git hosts: what their webhooks carry, and how their API is asked ────────────────────────
 
-Uses = Annotated[tuple[Literal["comment", "status", "deployment"], ...], BeforeValidator(as_choice)]
+Uses = Annotated[tuple[Literal["comment", "status", "deployment"], ...], BeforeValidator(as_list)]
 """What of a Git host shows what became of a push."""
 
 GithubToken = Annotated[Credential, AfterValidator(partial(token_of, "GitHub"))]
@@ -153,7 +152,7 @@ SigningTokens = Annotated[
 class Github(Section):
     """GitHub or GitHub Enterprise Server."""
 
-    webhook_secrets: Secrets = Field(
+    webhook_secrets: WebhookSecrets = Field(
         (), description="secrets of its webhooks; several while you rotate them"
     )
     token: GithubToken | None = Field(
@@ -181,7 +180,7 @@ class Github(Section):
 class Gitlab(Section):
     """GitLab.com or a server of your own."""
 
-    webhook_tokens: Secrets = Field((), description="secret tokens of its webhooks")
+    webhook_tokens: WebhookSecrets = Field((), description="secret tokens of its webhooks")
     signing_tokens: SigningTokens = Field(
         (), description="signing tokens (whsec_…, GitLab 19.0): unsigned webhooks are refused then"
     )
@@ -308,7 +307,7 @@ class Watch(Section):
     picomatch: Literal["2.3.1", "2.3.2"] = Field(
         "2.3.1", description="the matcher's version, whose quirks patterns have"
     )
-    skip_directives: Annotated[tuple[str, ...], BeforeValidator(as_choice)] = Field(
+    skip_directives: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(
         SKIP_DIRECTIVES,
         description="texts in the head commit's message that prevent a deploy; none: no text does",
     )

@@ -24,12 +24,14 @@ WRONG: dict[str, str] = {
     "backends": f"{{second: {{url: 'https://{SECRET}@d.example.com'}}}}",
     "rules": f"[{{apps: shop/*, trigger: {SECRET}}}]",
     "access": "[{who: [Ada], may: [deploy]}]",
+    "github.webhook_secrets": f"ghp_{SECRET}",
     "github.token": f"glpat-{SECRET}",
     "github.private_key": SECRET,
     "github.api_url": f"https://{SECRET}@api.github.com",
     "github.web_url": "https://git.example.com:99999",
     "github.ca": "no-such.pem",
     "github.feedback": "comments",
+    "gitlab.webhook_tokens": f"glpat-{SECRET}",
     "gitlab.signing_tokens": f"whsec_{SECRET}!",
     "gitlab.token": f"ghp_{SECRET}",
     "gitlab.url": "https://999.1.1.1",
@@ -52,12 +54,7 @@ WRONG: dict[str, str] = {
 
 WRONG_OTHERWISE = "of-no-kind"
 
-ANYTHING = {
-    "github.webhook_secrets",
-    "gitlab.webhook_tokens",
-    "watch.skip_directives",
-    "web.metrics_token",
-}
+ANYTHING = {"watch.skip_directives", "web.metrics_token"}
 """Texts of which a variable can hold no wrong one; in the file they are not empty."""
 
 BESIDE = {"github.private_key": KEY, "slack.channel": SLACK}
@@ -156,18 +153,49 @@ def test_an_empty_variable_leaves_the_file_alone(cli: Cli) -> None:
     assert shown["watch"]["skip_directives"] == {"value": [], "from": "bridge.yaml"}
 
 
-@pytest.mark.parametrize(
-    ("variable", "section", "name"),
-    [
-        ("BRIDGE_GITHUB_FEEDBACK", "github", "feedback"),
-        ("BRIDGE_GITLAB_FEEDBACK", "gitlab", "feedback"),
-        ("BRIDGE_WATCH_SKIP_DIRECTIVES", "watch", "skip_directives"),
-    ],
-)
-def test_a_list_of_none_can_be_chosen(cli: Cli, variable: str, section: str, name: str) -> None:
-    shown = cli.json("config", "show", **{variable: "none"})
+LISTS = [path for path, field in fields(Settings) if "tuple" in str(field.annotation)]
 
-    assert shown[section][name] == {"value": [], "from": variable}
+
+@pytest.mark.parametrize("path", LISTS, ids=".".join)
+@pytest.mark.parametrize("word", ["none", " None "])
+def test_none_is_the_list_of_nothing(path: tuple[str, ...], word: str) -> None:
+    found: Any = read_settings(None, {variable_of(path): word})
+
+    for name in path:
+        found = getattr(found, name)
+    assert found == ()
+
+
+@pytest.mark.parametrize("path", LISTS, ids=".".join)
+def test_a_list_without_an_entry_is_refused(cli: Cli, path: tuple[str, ...]) -> None:
+    told = cli("config", "check", code=2, **{variable_of(path): " , ,"}).stderr
+
+    assert variable_of(path) in told
+
+
+HOLD_SECRETS = [path for path, field in fields(Settings) if is_secret(field)]
+
+
+@pytest.mark.parametrize("path", HOLD_SECRETS, ids=".".join)
+def test_no_secret_is_the_word_none(cli: Cli, path: tuple[str, ...]) -> None:
+    several = path in LISTS
+    value = f"{'k' * 40},none" if several else "none"
+
+    told = cli("config", "check", code=2, **{variable_of(path): value}).stderr
+
+    assert variable_of(path) in told
+
+
+@pytest.mark.parametrize("setting", ["github.webhook_secrets", "gitlab.webhook_tokens"])
+@pytest.mark.parametrize("begin", ["ghp_", "github_pat_", "ghs_", "glpat-", "xoxb-"])
+def test_a_token_is_no_secret_of_a_webhook(cli: Cli, setting: str, begin: str) -> None:
+    variable = variable_of(tuple(setting.split(".")))
+    given = {variable: f"{'k' * 40},{begin}{SECRET}"}
+
+    told = cli("config", "check", code=2, **given).stderr
+
+    assert f"{setting}.1 ({variable}): it begins with {begin}, so it is a token of " in told
+    assert SECRET not in told
 
 
 @pytest.mark.parametrize("name", sorted(variables()))
