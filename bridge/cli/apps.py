@@ -199,7 +199,9 @@ def _state(last: "Deployment | None") -> str:
 
 
 def _none_yet(settings: "Settings") -> str:
-    if settings.dokploy.url or settings.backends:
+    from bridge.app.backends import dokploys
+
+    if dokploys(settings):
         return "no app is known yet; a bridge that runs reads them (`dokploy-bridge serve`)"
     return (
         "no app is known yet; `dokploy-bridge app create` makes one of the embedded backend,"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pydantic import SecretStr
 
-from bridge.app.backends import dokploy_of, dokploys, must_have_keys
+from bridge.app.backends import addresses_of, check_dokploys, dokploy_of, dokploys
 from bridge.app.data_folder import database_url, must_be_ours
 from bridge.app.hosts import host_apis, served_hosts
 from bridge.cli.forms import finding_words
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 EMBEDDED = "embedded"
-"""What stands for the embedded backend, where no Dokploy has an address."""
+"""What stands for the embedded backend, where no Dokploy has an address; no backend may have that name."""
 
 SHORTEST_SECRET = 16
 """Characters of a webhook's secret, below which somebody may find it by trying."""
@@ -48,7 +48,7 @@ def checked(read: Callable[[], Settings]) -> dict[str, Any]:
         settings = read()
     except Rejected as error:
         return _form([Remark("error", str(error))], [], None)
-    backend = settings.dokploy.url or EMBEDDED
+    backend = ", ".join(addresses_of(settings)) or EMBEDDED
     return _form(list(_remarks(settings)), hosts_of(settings), backend)
 
 
@@ -62,7 +62,7 @@ def _form(remarks: Sequence[Remark], hosts: list[str], backend: str | None) -> d
 
 
 def _remarks(settings: Settings) -> Iterator[Remark]:
-    for usable in (served_hosts, host_apis, must_have_keys, _data_folder, _ports):
+    for usable in (served_hosts, host_apis, check_dokploys, _data_folder, _ports):
         try:
             usable(settings)
         except Rejected as error:

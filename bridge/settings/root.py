@@ -1,5 +1,6 @@
 """All settings together: the sections of `bridge.yaml`, and what stands above them."""
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -34,9 +35,15 @@ from bridge.settings.values import (
     Section,
     as_yaml,
     no_postgres,
+    shortened,
 )
 
 SHORTEST_KEY = 32
+
+TAKEN_NAMES = {"dokploy": "the Dokploy of `dokploy.url`", "embedded": "the embedded backend"}
+"""Names that no further Dokploy can have, and what has them."""
+
+_NAME_OF_BACKEND = re.compile(r"[A-Za-z0-9_-]{1,63}").fullmatch
 
 
 class Settings(Section):
@@ -65,7 +72,9 @@ class Settings(Section):
     github: Github = Github()
     gitlab: Gitlab = Gitlab()
     dokploy: DokploySettings = DokploySettings()
-    backends: Annotated[dict[str, DokploySettings], BeforeValidator(partial(as_yaml, nothing=dict))] = Field(
+    backends: Annotated[
+        dict[str, DokploySettings], BeforeValidator(partial(as_yaml, nothing=dict))
+    ] = Field(
         {}, description="further Dokploys by name, each as `dokploy`; in the environment as YAML"
     )
     embedded: Embedded = Embedded()
@@ -101,6 +110,22 @@ class Settings(Section):
                 raise ValueError(f"it must begin with {' or '.join(SCHEMES)}")
             if why := no_postgres(value):
                 raise ValueError(f"its host or port can't be one: {why}")
+        return value
+
+    @field_validator("backends")
+    @classmethod
+    def _have_names(cls, value: dict[str, DokploySettings]) -> dict[str, DokploySettings]:
+        for name in value:
+            if name.casefold() in TAKEN_NAMES:
+                raise ValueError(
+                    f"{name!r} can't be the name of a further Dokploy: it means"
+                    f" {TAKEN_NAMES[name.casefold()]}; choose another, e.g. second"
+                )
+            if not _NAME_OF_BACKEND(name):
+                raise ValueError(
+                    f"{shortened(name)} can't be the name of a Dokploy: write 1 to 63 letters,"
+                    " digits, - and _, e.g. second"
+                )
         return value
 
     @field_validator("data")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bridge.app.backends import dokploys
 from bridge.core.errors import Rejected
 from bridge.settings import Settings, fields, is_secret, read_settings, variables
 from tests.unit.cli.conftest import Cli
@@ -231,6 +232,70 @@ def test_a_file_that_holds_nothing_is_told(cli: Cli) -> None:
     told = cli("config", "check", code=2, BRIDGE_DOKPLOY_API_KEY_FILE="secret").stderr
 
     assert "BRIDGE_DOKPLOY_API_KEY_FILE: secret is empty" in told
+
+
+# ── backends ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({}, "the embedded backend"),
+        (
+            {"BRIDGE_BACKENDS": "{a: {url: https://a.example.com, api_key: k}}"},
+            "https://a.example.com",
+        ),
+        (
+            {
+                "BRIDGE_DOKPLOY_URL": "https://d.example.com",
+                "BRIDGE_DOKPLOY_API_KEY": "k",
+                "BRIDGE_BACKENDS": "{a_-1: {url: https://a.example.com, api_key: k}}",
+            },
+            "https://d.example.com, https://a.example.com",
+        ),
+    ],
+)
+def test_the_check_says_what_serve_deploys_on(cli: Cli, given: dict[str, str], where: str) -> None:
+    told = cli("config", "check", **given).stderr
+    backend = cli.json("config", "check", **given)["backend"]
+
+    assert f"; deploys on {where}\n" in told
+    assert backend == where.removeprefix("the ").removesuffix(" backend")
+    assert ("embedded" in told) == (not dokploys(read_settings(None, given)))
+
+
+@pytest.mark.parametrize(
+    "name", ["embedded", "dokploy", "Dokploy", "a b", "a/b", "", "a.b", "\u00e4", "a" * 64]
+)
+def test_a_backend_has_a_name_that_can_be_told_from_others(cli: Cli, name: str) -> None:
+    backends = {name: {"url": "https://a.example.com", "api_key": SECRET}}
+    Path("bridge.yaml").write_text(yaml.safe_dump({"backends": backends}))
+
+    told = cli("config", "check", code=2).stderr
+
+    assert told.startswith(f"error: backends: '{name[:60]}")
+    assert "can't be the name of a" in told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("dokploy: {api_key: hunter2}", ["BRIDGE_DOKPLOY_API_KEY", "BRIDGE_DOKPLOY_URL"]),
+        ("backends: {a: {api_key: hunter2}}", ["backends.a.api_key", "backends.a.url"]),
+        ("backends: {a: {read_retries: 1}}", ["backends.a.url"]),
+    ],
+)
+@pytest.mark.parametrize("command", [["config", "check"], ["serve", "--port", "0"]])
+def test_a_dokploy_without_an_address_is_refused(
+    cli: Cli, text: str, named: list[str], command: list[str]
+) -> None:
+    Path("bridge.yaml").write_text(text)
+
+    told = cli(*command, code=2).stderr
+
+    assert all(name in told for name in named)
+    assert SECRET not in told
 
 
 # ── addresses ────────────────────────────────────────────────────────────────
