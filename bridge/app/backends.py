@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from bridge.app.data_folder import must_be_ours
+from bridge.app.data_folder import must_be_ours, unusable
 from bridge.app.parts import seal_of
 from bridge.app.storage import Stores
 from bridge.backends import BACKENDS
@@ -40,6 +40,8 @@ async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIte
     try:
         await server.start()
     except OSError as error:
+        if error.filename is not None:  # it is about a file, so not about a port
+            raise unusable(settings.data, error) from error
         ports = f"{settings.embedded.port} and {settings.embedded.port_of_sites}"
         raise Rejected(
             f"the embedded backend can't listen on {settings.embedded.host}, ports {ports}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bridge.core.errors import NotFound, Rejected
+from bridge.core.misfits import shortened
 from bridge.settings import Settings
 
 
@@ -22,7 +23,13 @@ def whereabouts(settings: Settings) -> str:
 
 def must_be_there(settings: Settings) -> None:
     """Raise NotFound where nothing was ever kept: a command should not make an empty store."""
-    if settings.database_url is None and not (settings.data / "journal.sqlite").exists():
+    if settings.database_url is not None:
+        return
+    try:
+        there = (settings.data / "journal.sqlite").exists()
+    except OSError as error:
+        raise unusable(settings.data, error) from error
+    if not there:
         raise NotFound(
             f"nothing is kept in {settings.data} yet: start `dokploy-bridge serve`,"
             " or set BRIDGE_DATA to where your bridge keeps its data"
@@ -50,8 +57,14 @@ def must_be_ours(data: Path) -> None:
             _check_parent(parent)
         for folder in (data, *(data / name for name in OWN_FOLDERS)):
             _check(folder, mounted_for)
-    except OSError as error:
-        raise Rejected(f"{data} can't hold the data ({error.strerror}); {_ELSEWHERE}") from error
+    except (OSError, RuntimeError) as error:  # before Python 3.13, the latter for links in a circle
+        raise unusable(data, error) from error
+
+
+def unusable(data: Path, error: Exception) -> Rejected:
+    """Return the error that a data folder can't be one."""
+    why = getattr(error, "strerror", None) or "its links lead in a circle"
+    return Rejected(f"{shortened(str(data))} can't hold the data ({why}); {_ELSEWHERE}")
 
 
 def _mounted_for(data: Path) -> int:

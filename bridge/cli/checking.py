@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pydantic import SecretStr
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 EMBEDDED = "embedded"
-"""What stands for the embedded backend, where no Dokploy has an address; no backend may have that name."""
+"""What stands for the embedded backend, where no Dokploy has an address."""
 
 SHORTEST_SECRET = 16
 """Characters of a webhook's secret, below which somebody may find it by trying."""
@@ -73,7 +75,7 @@ def _remarks(settings: Settings) -> Iterator[Remark]:
 
 
 def _data_folder(settings: Settings) -> None:
-    """Raise Rejected where `serve` could keep nothing; nothing is made or written."""
+    """Raise Rejected where `serve` could keep nothing; what is made to find out is removed."""
     if database_url(settings) is not None:
         return
     must_be_ours(settings.data)
@@ -82,13 +84,24 @@ def _data_folder(settings: Settings) -> None:
         there = there.parent
     if not there.is_dir():
         why = f"{there} is a file"
-    elif not os.access(there, os.W_OK | os.X_OK):
+    elif not _takes_files(there):
         why = f"{there} can't be written to"
     else:
         return
     raise Rejected(
         f"data: {settings.data} can't hold the data: {why}; choose another with BRIDGE_DATA"
     )
+
+
+def _takes_files(folder: Path) -> bool:
+    """Return whether something can be made there, which rights alone don't tell (of /proc, say)."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".bridge-check-"):
+            return True
+    except OSError:
+        return False
 
 
 def _ports(settings: Settings) -> None:

@@ -16,6 +16,21 @@ MOST = 3
 LONGEST = 200
 """Characters that are said of one field at most."""
 
+LONGEST_VALUE = 60
+"""Characters of a wrong value that are shown at most."""
+
+
+def shortened(value: object) -> str:
+    """Return a wrong value as an error shows it: in quotes, short, control characters escaped."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = value if isinstance(value, str) else str(value)
+    cut = text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+    return repr(cut) if isinstance(value, str) else cut
+
+
 WHOLE, NUMBER, SWITCH = "a whole number", "a number", "true or false"
 
 _KINDS = {

@@ -12,6 +12,7 @@ from bridge.core.access import Access
 from bridge.core.apps import Rules
 from bridge.core.database import SCHEMES
 from bridge.core.decision import Policy
+from bridge.core.misfits import shortened
 from bridge.core.rules import RuleBook
 from bridge.settings.sections import (
     Catchup,
@@ -35,7 +36,6 @@ from bridge.settings.values import (
     Section,
     as_yaml,
     no_postgres,
-    shortened,
 )
 
 SHORTEST_KEY = 32

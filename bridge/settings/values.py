@@ -180,21 +180,6 @@ WebhookSecret = Annotated[Secret, AfterValidator(_is_no_token)]
 WebhookSecrets = Annotated[tuple[WebhookSecret, ...], BeforeValidator(as_list)]
 
 
-LONGEST_VALUE = 60
-"""Characters of a wrong value that are shown at most."""
-
-
-def shortened(value: object) -> str:
-    """Return a wrong value as errors show it: in quotes, shortened, and without control signs."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = value if isinstance(value, str) else str(value)
-    cut = text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
-    return repr(cut) if isinstance(value, str) else cut
-
-
 # ── Addresses that settings hold: where to listen, and where other services are ─────────────────
 
 LAST_PORT = 65535
