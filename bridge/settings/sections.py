@@ -112,7 +112,7 @@ class Embedded(Section):
         """The port of the sites; 0 takes a free one."""
         if self.sites_port is not None:
             return self.sites_port
-        return self.port + 1 if 0 < self.port < LAST_PORT else 0
+        return self.port + 1 if self.port else 0
 
     @model_validator(mode="after")
     def _two_ports(self) -> Self:
@@ -120,6 +120,11 @@ class Embedded(Section):
             raise ValueError(
                 f"port and sites_port are both {self.port}: the sites need a port of their own, so"
                 " that their scripts can't reach the page that asks for the API key"
+            )
+        if self.port == LAST_PORT and self.sites_port is None:
+            raise ValueError(
+                f"port is {LAST_PORT}, and the sites get the next one, which is none: choose"
+                " another with BRIDGE_EMBEDDED_PORT, or set BRIDGE_EMBEDDED_SITES_PORT"
             )
         return self
 

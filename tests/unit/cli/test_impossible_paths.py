@@ -49,6 +49,22 @@ def test_no_file_is_there(filled: Cli, command: list[str], path: str) -> None:
     must_be_one_line(result.stderr)
 
 
+@pytest.mark.parametrize("path", ["/proc/x", "/proc/x/y", "/sys/x"])
+def test_the_check_sees_where_nothing_can_be_made(cli: Cli, path: str) -> None:
+    assert (
+        f"data: {path} can't hold the data"
+        in cli("config", "check", code=2, BRIDGE_DATA=path).stderr
+    )
+
+
+def test_the_check_leaves_nothing_behind(cli: Cli) -> None:
+    before = sorted(cli.folder.iterdir())
+
+    cli("config", "check")
+
+    assert sorted(cli.folder.iterdir()) == before
+
+
 @pytest.mark.parametrize("path", IMPOSSIBLE, ids=IDS)
 @pytest.mark.parametrize(
     "command",

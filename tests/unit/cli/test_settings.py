@@ -334,6 +334,7 @@ def test_a_credential_for_a_host_is_checked(cli: Cli, given: dict[str, str], why
     [
         ({"PORT": "8090"}, "embedded.port: 8090 is the port of the bridge itself"),
         ({"PORT": "8091"}, "embedded.sites_port: 8091 is the port of the bridge itself"),
+        ({"BRIDGE_EMBEDDED_PORT": "65535"}, "the sites get the next one, which is none"),
         ({"PORT": "7", "BRIDGE_EMBEDDED_SITES_PORT": "7"}, "with BRIDGE_EMBEDDED_SITES_PORT"),
     ],
 )
