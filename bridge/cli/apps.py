@@ -112,6 +112,7 @@ def _rules_of(trigger: str | None, tags: str | None) -> "Rules | None":
     """The bridge's own rules for a new app; raises Rejected where they can't be meant."""
     from bridge.core.apps import Rules, Trigger
     from bridge.core.matching.lint import lint
+    from bridge.core.refs import unmatchable
 
     if trigger is not None and trigger not in tuple(Trigger):
         raise Rejected(f"--trigger must be push or tag, not {trigger[:40]!r}")
@@ -120,6 +121,8 @@ def _rules_of(trigger: str | None, tags: str | None) -> "Rules | None":
     if tags is not None:
         if not tags.strip():
             raise Rejected("--tags is empty; give a glob, e.g. 'v*', or leave it out")
+        if why := unmatchable(tags, "tag"):
+            raise Rejected(f"--tags {tags[:40]!r}: {why}")
         for one in lint([tags]):
             if one.level == "error":
                 raise Rejected(f"--tags {tags[:40]!r}: {one.sentence} {one.remedy}")

@@ -15,10 +15,15 @@ from bridge.app.data_folder import database_url, must_be_ours
 from bridge.app.hosts import host_apis, served_hosts
 from bridge.cli.forms import finding_words
 from bridge.cli.serve import hosts_of
+from bridge.core.apps import Prereleases, Trigger
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected
 from bridge.core.matching import Glob, GlobError
 from bridge.core.matching.lint import lint
+from bridge.core.misfits import shortened
+from bridge.core.refs import unmatchable
+from bridge.core.rules import Range
 from bridge.settings import Settings, access_of
+from bridge.settings.sections import Rule
 
 if TYPE_CHECKING:
     from bridge.backends.dokploy.client import Dokploy
@@ -148,6 +153,7 @@ OF_NAMES = ("never_matches", "unclosed", "bang_class")
 def _of_rules(settings: Settings) -> Iterator[Remark]:
     """What of our own rules can't be read, or hardly says what is meant."""
     for place, rule in enumerate(settings.rules):
+        yield from (Remark("warning", f"rules.{place}.{words}") for words in _without_effect(rule))
         for name, pattern in (("apps", rule.apps), ("branch", rule.branch), ("tags", rule.tags)):
             yield from _of_name(f"rules.{place}.{name}", pattern)
         for one in lint(rule.watch_paths, settings.watch.semantics, settings.watch.picomatch):
@@ -156,6 +162,32 @@ def _of_rules(settings: Settings) -> Iterator[Remark]:
     for place, grant in enumerate(settings.access):
         for pattern in grant.apps:
             yield from _of_name(f"access.{place}.apps", pattern)
+
+
+def _without_effect(rule: Rule) -> Iterator[str]:
+    """What of a rule lets nothing deploy, or counts for nothing, by the name of its setting."""
+    if rule.branch is not None and (why := unmatchable(rule.branch, "branch")):
+        yield f"branch: {shortened(rule.branch)} never matches: {why}"
+    if rule.tags is not None and (why := unmatchable(rule.tags, "tag")):
+        yield f"tags: {shortened(rule.tags)} never matches: {why}"
+    if rule.versions is not None:
+        policy = rule.prereleases or Prereleases.SKIP
+        held = Range.parse(rule.versions)
+        if not held.holds_any():
+            yield f"versions: no version is in {shortened(rule.versions)}; write e.g. >=1.2 <2"
+        elif not held.holds_any(policy):
+            yield (
+                f"versions: with prereleases: {policy}, no version in {shortened(rule.versions)}"
+                " deploys; widen the range, or change `prereleases`"
+            )
+    if rule.trigger is Trigger.PUSH:
+        for name in OF_TAGS:
+            if getattr(rule, name) is not None:
+                yield f"{name}: it is about tags, which deploy nothing with trigger: push"
+
+
+OF_TAGS = ("tags", "versions", "tag_prefix", "prereleases", "only_newer")
+"""What rules say of tags."""
 
 
 def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:

@@ -306,6 +306,48 @@ def test_what_may_be_meant_is_only_a_warning(cli: Cli) -> None:
     assert result.stderr.startswith("warning: rules.0.watch_paths: `docs`: it matches only")
 
 
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("branch: refs/heads/main", "rules.0.branch: 'refs/heads/main' never matches: a branch is"),
+        ("branch: a b", "rules.0.branch: 'a b' never matches: no branch has a space"),
+        ("tags: refs/tags/v*", "rules.0.tags: 'refs/tags/v*' never matches: a tag is"),
+        ("tags: 'v*^'", "rules.0.tags: 'v*^' never matches"),
+        ("tags: '*.lock'", "rules.0.tags: '*.lock' never matches"),
+        ("tags: 'v['", "rules.0.tags: 'v[' never matches"),
+        ("versions: '>2 <1'", "rules.0.versions: no version is in '>2 <1'"),
+        ("versions: '>1.2.3 <1.2.4'", "rules.0.versions: with prereleases: skip, no version in"),
+        ("trigger: push, tags: v*", "rules.0.tags: it is about tags"),
+        ("trigger: push, only_newer: true", "rules.0.only_newer: it is about tags"),
+        ("watch_paths: ['!**']", "rules.0.watch_paths: `!**`: it excludes every file"),
+        ("watch_paths: [web/**, '!**']", "rules.0.watch_paths: `!**`: it excludes every file"),
+    ],
+)
+def test_a_rule_that_lets_nothing_deploy_is_told(cli: Cli, rule: str, told: str) -> None:
+    code = 2 if "watch_paths" in rule else 0
+
+    result = cli("config", "check", code=code, BRIDGE_RULES=f"[{{apps: web, {rule}}}]")
+
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "branch: release/*, watch_paths: ['**', '!docs/**']",
+        "trigger: tag, tags: v*, versions: '>=1.2 <2', only_newer: true",
+        "versions: '>1.2.3 <1.2.4', prereleases: only",
+        "versions: '1.2.3-rc.1', prereleases: deploy",
+        "versions: '>2 <1 || 3.x'",
+        "watch_paths: ['.github/**', '!**']",
+    ],
+)
+def test_a_rule_that_lets_something_deploy_is_not_called_empty(cli: Cli, rule: str) -> None:
+    result = cli("config", "check", BRIDGE_RULES=f"[{{apps: web, {rule}}}]")
+
+    assert not any(word in result.stderr for word in ("never", "no version", "excludes every"))
+
+
 def test_the_meaning_of_watch_paths_decides_what_is_wrong_with_them(cli: Cli) -> None:
     rules = "- {apps: shop/*, watch_paths: ['web/**', '!web/**/*.md']}"
 
