@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from bridge.core.errors import Rejected
 from bridge.core.misfits import rule
 from bridge.settings.root import Settings
-from bridge.settings.values import line_of, yaml_trouble
+from bridge.settings.values import GivenTwice, line_of, read_yaml, yaml_trouble
 
 LONGEST_VALUE = 60
 
@@ -221,9 +221,11 @@ def _read_file(file: Path | None) -> dict[str, Any]:
     if file is None and not path.exists():
         return {}
     try:
-        values = yaml.safe_load(path.read_text())
+        values = read_yaml(path.read_text())
     except OSError as error:
         raise Rejected(f"{path} can't be read: {error.strerror}") from error
+    except GivenTwice as error:
+        raise Rejected(f"{path}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Rejected(f"{path} is not YAML{line_of(error)}: {yaml_trouble(error)}") from None
     if values is None:

@@ -3,11 +3,13 @@
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
+
+from bridge.core.misfits import shortened
 
 
 class Section(BaseModel):
@@ -37,6 +39,32 @@ def as_list(value: object) -> object:
     return found
 
 
+class GivenTwice(ValueError):
+    """A key stands twice in one section; YAML's reader would keep the last without a word."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe reader, which refuses a section that has a key twice."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Return a section; raise GivenTwice where a key stands in it twice."""
+        found: dict[str, int] = {}
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            line = key.start_mark.line + 1
+            first = found.get(str(key.value))
+            if isinstance(key, yaml.ScalarNode) and first is not None:
+                where = f"line {line}" if first == line else f"lines {first} and {line}"
+                words = f"{shortened(key.value)} is given twice, in {where}; keep one of them"
+                raise GivenTwice(words)
+            found[str(key.value)] = line
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(text: str) -> Any:
+    """Return what YAML holds; raise yaml.YAMLError or GivenTwice."""
+    return yaml.load(text, _Loader)  # noqa: S506 - a safe one
+
+
 def as_yaml(value: object, nothing: Callable[[], object] = tuple) -> object:
     """Return a text as YAML, as it comes from the environment.
 
@@ -50,7 +78,7 @@ def as_yaml(value: object, nothing: Callable[[], object] = tuple) -> object:
     if not value.strip():
         raise ValueError(f"it is empty; if that is meant, write {NONE}")
     try:
-        return yaml.safe_load(value) or nothing()
+        return read_yaml(value) or nothing()
     except yaml.YAMLError as error:
         raise ValueError(f"it is not YAML{line_of(error)}: {yaml_trouble(error)}") from None
 

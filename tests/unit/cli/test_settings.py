@@ -151,6 +151,41 @@ def test_broken_yaml_is_told_with_its_cause_and_without_its_text(
     assert SECRET not in as_variable.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("port: 1\nhost: localhost\nport: 2", "'port' is given twice, in lines 1 and 3"),
+        ("github:\n  token: a\n  'token': b", "'token' is given twice, in lines 2 and 3"),
+        ("github: {token: a}\nslack: {}\ngithub: {}", "'github' is given twice, in lines 1 and 3"),
+        ("rules:\n- apps: a\n  tags: b\n  tags: c", "'tags' is given twice, in lines 3 and 4"),
+        ("port: 1\nport: 1", "'port' is given twice, in lines 1 and 2"),
+        ("github: {token: a, token: b}", "'token' is given twice, in line 1"),
+    ],
+)
+def test_a_key_is_not_given_twice(cli: Cli, text: str, told: str) -> None:
+    Path("bridge.yaml").write_text(text)
+
+    assert (
+        cli("config", "check", code=2).stderr == f"error: bridge.yaml: {told}; keep one of them\n"
+    )
+
+
+def test_a_key_of_a_variable_is_not_given_twice(cli: Cli) -> None:
+    told = cli("config", "check", code=2, BRIDGE_RULES="[{apps: a, apps: b}]").stderr
+
+    assert "rules (BRIDGE_RULES): 'apps' is given twice, in line 1" in told
+
+
+def test_sections_share_what_an_anchor_names(cli: Cli) -> None:
+    Path("bridge.yaml").write_text(
+        "backends:\n"
+        "  a: &a {url: https://a.example.com, api_key: k}\n"
+        "  b: {<<: *a, url: https://b.example.com}\n"
+    )
+
+    cli("config", "check")
+
+
 def test_a_file_of_another_encoding_is_told(cli: Cli) -> None:
     Path("bridge.yaml").write_bytes(b"host: \xff\xfe\n")
 
