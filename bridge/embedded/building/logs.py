@@ -115,6 +115,7 @@ class Log:
         self._written = 0
         self._full = False
         self._secrets: tuple[str, ...] = ()
+        self._folders: re.Pattern[str] | None = None
         self._open_line = ""
 
     async def open(self) -> None:
@@ -125,14 +126,26 @@ class Log:
         """From here on these values are replaced (see `redaction.secret_values`)."""
         self._secrets = tuple(secrets)
 
+    def leave_out(self, folders: Iterable[Path]) -> None:
+        """Write paths inside of these folders from there on: where they lie is nobody's business.
+
+        Programs such as `git submodule` tell whole paths whatever they are given.
+        """
+        known = {str(path) for folder in folders for path in (folder, folder.resolve())}
+        longest_first = sorted(known, key=len, reverse=True)
+        self._folders = re.compile(f"(?:{'|'.join(map(re.escape, longest_first))})(/|(?![\\w.-]))")
+
     def redacted(self, text: str) -> str:
         """A text for other places, such as the record, without what is hidden here."""
-        return redact(text, self._secrets)
+        text = redact(text, self._secrets)
+        if self._folders is None:
+            return text
+        return self._folders.sub(lambda found: "" if found[1] else ".", text)
 
     async def say(self, line: str) -> None:
         """Add a line of our own."""
         await self.flush()
-        await self._write(redact(line, self._secrets) + "\n")
+        await self._write(self.redacted(line) + "\n")
 
     async def feed(self, text: str) -> None:
         """Add a command's output as it comes, in pieces of any size."""
@@ -142,13 +155,13 @@ class Log:
             end = len(text)
         whole, self._open_line = text[:end], text[end:]
         if whole:
-            await self._write(redact(whole, self._secrets))
+            await self._write(self.redacted(whole))
 
     async def flush(self) -> None:
         """Write a last line that has no end."""
         rest, self._open_line = self._open_line, ""
         if rest:
-            await self._write(redact(rest, self._secrets) + "\n")
+            await self._write(self.redacted(rest) + "\n")
 
     async def _write(self, text: str) -> None:
         if self._full:
