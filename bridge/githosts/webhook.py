@@ -92,6 +92,9 @@ _FORMS = {
     _FULL_REF: "the full name of a branch or tag (refs/heads/… or refs/tags/…)",
 }
 
+_PLAIN_FIELDS = ("ref",)
+"""Fields whose values may be told: everybody who may see a push knows its ref."""
+
 Sha = Annotated[str, StringConstraints(pattern=_SHA)]
 """A whole object id, of SHA-1 or SHA-256 repositories."""
 
@@ -248,13 +251,13 @@ def check(model: type[Model_], data: Any, what: str) -> Model_:
     """The fields that we use of loaded JSON.
 
     Raises:
-        MalformedPayload: naming the first bad fields, never their values.
+        MalformedPayload: naming the first bad fields; never their values, but for a ref.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
         # not chained: the text of a ValidationError quotes the body
-        raise MalformedPayload(f"{what}: {misfits(error, data, _FORMS)}") from None
+        raise MalformedPayload(f"{what}: {misfits(error, data, _FORMS, _PLAIN_FIELDS)}") from None
 
 
 def branch_or_tag(ref: str) -> Ref | Ignored:

@@ -39,7 +39,7 @@ from bridge.core.configuration.row import stored_of
 from bridge.core.configuration.variables import edited
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.matching import Glob, GlobError
-from bridge.core.misfits import rule
+from bridge.core.misfits import kind_of, rule
 from bridge.core.refs import RefKind, check_branch_name, unmatchable
 from bridge.core.rules import Range
 
@@ -80,7 +80,7 @@ def _shown(name: str, value: Any) -> str:
         return "empty"
     if isinstance(value, str | int):
         return repr(masked(value))[:120]
-    return f"a {type(value).__name__}"
+    return kind_of(value)
 
 
 def incomplete(kind: str, missing: Sequence[str]) -> Rejected:

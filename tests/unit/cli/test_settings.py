@@ -101,9 +101,22 @@ def test_an_unknown_variable_names_the_nearest(cli: Cli, variable: str, nearest:
         ("log_level: loud", "log_level: it must be 'debug', 'info', 'warning' or 'error', not 'lo"),
         ("feedback: {enabled: maybe}", "feedback.enabled: it must be true or false, not 'maybe'"),
         ("retention: {bodies: -1}", "retention.bodies: it must be greater than 0.0, not -1"),
-        ("slack: 7", "slack: it must hold settings by name"),
+        ("slack: 7", "slack: it must hold settings by name, not 7"),
+        ("dokploy: hunter2", "dokploy: it must hold settings by name\n"),
+        ("dokploy: [a]", "dokploy: it must hold settings by name, not a list"),
+        ("github: {app_id: one}", "github.app_id: it must be a whole number, not 'one'"),
+        ("dokploy: {url: d.example.com}", "like https://example.com (it is 'd.example.com')"),
+        ("dokploy: {url: 'https://me:hunter2@d'}", "must look like https://example.com\n"),
+        ("rules: [{apps: a, prereleases: x}]", "'deploy', 'skip' or 'only', not 'x'"),
+        ("access: [{who: [everyone], may: [own]}]", "or 'configure', not 'own'"),
+        ("github: {app_id: ghp_hunter2}", "github.app_id: it must be a whole number\n"),
+        ("backends: {a: {ulr: x}}", "backends.a.ulr is no setting; did you mean url?"),
+        ("backends: {a: {api_key: {hunter2: 1}}}", "backends.a.api_key: it must be a text"),
+        ("embedded: {host: [1]}", "(in quotes, if it looks like a number), not a list"),
+        (f"slack: {{team_id: '{'x' * 99}'}}", f"(it is '{'x' * 60}…')"),
         ("github: {token: 4711}", "github.token: it must be a text"),
         ("[1]", "must hold settings by name, not a list"),
+        ("hello", "must hold settings by name, not a text"),
         ("a: [", "is not YAML, line 1"),
     ],
 )
@@ -113,6 +126,7 @@ def test_a_wrong_file_says_where_and_how_to_mend_it(cli: Cli, text: str, words: 
     result = cli("config", "check", code=2)
 
     assert words in result.stderr
+    assert "hunter2" not in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 

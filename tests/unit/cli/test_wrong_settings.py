@@ -23,7 +23,7 @@ WRONG: dict[str, str] = {
     "database_url": f"mysql://{SECRET}@db/x",
     "secret_key": SECRET,
     "backends": f"{{second: {{url: 'https://{SECRET}@d.example.com'}}}}",
-    "rules": f"[{{apps: shop/*, trigger: {SECRET}}}]",
+    "rules": "[{apps: shop/*, trigger: never}]",
     "access": "[{who: [Ada], may: [deploy]}]",
     "github.webhook_secrets": f"ghp_{SECRET}",
     "github.token": f"glpat-{SECRET}",
