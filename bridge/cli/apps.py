@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bridge.cli.changing import How, Yes, agree
 from bridge.cli.deployments import AppName, source_of
 from bridge.cli.forms import app_form, finding_words, said, tag_words
 from bridge.cli.provider import Tags, Triggers
@@ -133,12 +134,19 @@ def _rules_of(trigger: str | None, tags: str | None) -> "Rules | None":
 def delete(
     name: AppName,
     config: Config = None,
+    yes: Yes = False,
 ) -> None:
     """Delete an app of the embedded backend, with its site and its logs."""
-    from bridge.cli.embedded import delete_app
+    from bridge.cli.embedded import delete_app, find_embedded
 
-    gone = run(delete_app(settings_of(config), name))
-    say(f"deleted {gone.label}")
+    settings = settings_of(config)
+    if not yes:
+        app = run(find_embedded(settings, name))
+        name = app.id
+        hint(clean(f"this deletes {app.label} with its site and its logs"))
+    agree("delete it?", How(config, yes=yes))
+    gone = run(delete_app(settings, name))
+    say(f"deleted {clean(gone.label)}")
 
 
 async def _list(settings: "Settings", words: "Sequence[str]", json: bool) -> None:
