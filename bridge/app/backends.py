@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from bridge.app.data_folder import must_be_ours
+from bridge.app.data_folder import must_be_ours, unusable
 from bridge.app.parts import seal_of
 from bridge.app.storage import Stores
 from bridge.backends import BACKENDS
@@ -43,6 +43,8 @@ async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIte
     try:
         await server.start()
     except OSError as error:
+        if error.filename is not None:  # it is about a file, so not about a port
+            raise unusable(settings.data, error) from error
         ports = f"{settings.embedded.port} and {settings.embedded.port_of_sites}"
         raise Rejected(
             f"the embedded backend can't listen on {settings.embedded.host}, ports {ports}"
@@ -73,6 +75,7 @@ async def backends_of(
     Args:
         clock: the one by which deployments are followed, so that both sides tell the same time.
     """
+    check_dokploys(settings)
     found = {
         name: dokploy_of(settings, name, observe=observe, clock=clock)
         for name in dokploys(settings)
@@ -99,20 +102,42 @@ def dokploys(settings: Settings) -> dict[str, DokploySettings]:
     return {name: dokploy for name, dokploy in named.items() if dokploy.url is not None}
 
 
-def must_have_keys(settings: Settings) -> None:
-    """Raise Rejected where a Dokploy is set without the key that opens it."""
-    for name, dokploy in dokploys(settings).items():
-        if dokploy.api_key is None:
-            where = "BRIDGE_DOKPLOY_API_KEY" if name == "dokploy" else f"backends.{name}.api_key"
+def addresses_of(settings: Settings) -> list[str]:
+    """Return where the Dokploys are that deploy; an empty list where the embedded backend does."""
+    return [str(dokploy.url) for dokploy in dokploys(settings).values()]
+
+
+def check_dokploys(settings: Settings) -> None:
+    """Raise Rejected where a Dokploy has an address without a key, or a key without an address."""
+    for name, dokploy in ({"dokploy": settings.dokploy} | settings.backends).items():
+        url, key = _named(name, "url"), _named(name, "api_key")
+        if dokploy.url is not None and dokploy.api_key is None:
             raise Rejected(
-                f"the url of the Dokploy {name!r} is set, but {where} is not;"
+                f"the url of the Dokploy {name!r} is set, but {key} is not;"
                 " make one in Dokploy: Settings, Profile, API/CLI Keys"
             )
+        if dokploy.url is None and dokploy.api_key is not None:
+            raise Rejected(
+                f"{key} is set, but {url} is not, so nothing would deploy there: set it, e.g. to"
+                f" https://dokploy.example.com, or leave {key} out"
+            )
+        if dokploy.url is None and name in settings.backends:
+            raise Rejected(
+                f"{url} is not set, so nothing would deploy there: set it, or leave"
+                f" backends.{name} out"
+            )
+
+
+def _named(name: str, setting: str) -> str:
+    """Return what people call a setting of a Dokploy."""
+    if name == "dokploy":
+        return f"BRIDGE_DOKPLOY_{setting.upper()}"
+    return f"backends.{name}.{setting}"
 
 
 def dokploy_of(settings: Settings, name: str = "dokploy", **others: Any) -> Backend:
     """The Dokploy of that name; raises Rejected where its key is missing."""
-    must_have_keys(settings)
+    check_dokploys(settings)
     dokploy = dokploys(settings)[name]
     return BACKENDS["dokploy"](
         name=name,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import NotFound, Rejected
+from bridge.core.misfits import shortened
 
 if TYPE_CHECKING:
     from bridge.settings import Settings
@@ -26,7 +27,13 @@ def whereabouts(settings: "Settings") -> str:
 
 def must_be_there(settings: "Settings") -> None:
     """Raise NotFound if nothing was ever stored: a command should not make an empty store."""
-    if settings.database_url is None and not (settings.data / "journal.sqlite").exists():
+    if settings.database_url is not None:
+        return
+    try:
+        there = (settings.data / "journal.sqlite").exists()
+    except OSError as error:
+        raise unusable(settings.data, error) from error
+    if not there:
         raise NotFound(
             f"nothing is kept in {settings.data} yet: start `dokploy-bridge serve`,"
             " or set BRIDGE_DATA to where your bridge keeps its data"
@@ -52,8 +59,14 @@ def must_be_ours(data: Path) -> None:
             _check_parent(parent)
         for folder in (data, *(data / name for name in OWN_FOLDERS)):
             _check(folder, mounted_for)
-    except OSError as error:
-        raise Rejected(f"{data} can't hold the data ({error.strerror}); {_ELSEWHERE}") from error
+    except (OSError, RuntimeError) as error:  # before Python 3.13, the latter for links in a circle
+        raise unusable(data, error) from error
+
+
+def unusable(data: Path, error: Exception) -> Rejected:
+    """Return the error that a folder can't hold the data."""
+    why = getattr(error, "strerror", None) or "its links lead in a circle"
+    return Rejected(f"{shortened(str(data))} can't hold the data ({why}); {_ELSEWHERE}")
 
 
 def _mounted_for(data: Path) -> int:

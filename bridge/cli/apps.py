@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bridge.cli.changing import How, Yes, agree
 from bridge.cli.deployments import AppName, source_of
 from bridge.cli.forms import app_form, finding_words, said, tag_words
 from bridge.cli.provider import Tags, Triggers
@@ -112,6 +113,7 @@ def _rules_of(trigger: str | None, tags: str | None) -> "Rules | None":
     """The bridge's own rules for a new app; raises Rejected where they can't be meant."""
     from bridge.core.apps import Rules, Trigger
     from bridge.core.matching.lint import lint
+    from bridge.core.refs import unmatchable
 
     if trigger is not None and trigger not in tuple(Trigger):
         raise Rejected(f"--trigger must be push or tag, not {trigger[:40]!r}")
@@ -120,6 +122,8 @@ def _rules_of(trigger: str | None, tags: str | None) -> "Rules | None":
     if tags is not None:
         if not tags.strip():
             raise Rejected("--tags is empty; give a glob, e.g. 'v*', or leave it out")
+        if why := unmatchable(tags, "tag"):
+            raise Rejected(f"--tags {tags[:40]!r}: {why}")
         for one in lint([tags]):
             if one.level == "error":
                 raise Rejected(f"--tags {tags[:40]!r}: {one.sentence} {one.remedy}")
@@ -130,12 +134,19 @@ def _rules_of(trigger: str | None, tags: str | None) -> "Rules | None":
 def delete(
     name: AppName,
     config: Config = None,
+    yes: Yes = False,
 ) -> None:
     """Delete an app of the embedded backend, with its site and its logs."""
-    from bridge.cli.embedded import delete_app
+    from bridge.cli.embedded import delete_app, find_embedded
 
-    gone = run(delete_app(settings_of(config), name))
-    say(f"deleted {gone.label}")
+    settings = settings_of(config)
+    if not yes:
+        app = run(find_embedded(settings, name))
+        name = app.id
+        hint(clean(f"this deletes {app.label} with its site and its logs"))
+    agree("delete it?", How(config, yes=yes))
+    gone = run(delete_app(settings, name))
+    say(f"deleted {clean(gone.label)}")
 
 
 async def _list(settings: "Settings", words: "Sequence[str]", json: bool) -> None:
@@ -199,7 +210,9 @@ def _state(last: "Deployment | None") -> str:
 
 
 def _none_yet(settings: "Settings") -> str:
-    if settings.dokploy.url or settings.backends:
+    from bridge.app.backends import dokploys
+
+    if dokploys(settings):
         return "no app is known yet; a bridge that runs reads them (`dokploy-bridge serve`)"
     return (
         "no app is known yet; `dokploy-bridge app create` makes one of the embedded backend,"

@@ -2,21 +2,28 @@
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from bridge.app.backends import dokploy_of, dokploys, must_have_keys
+from bridge.app.backends import addresses_of, check_dokploys, dokploy_of, dokploys
 from bridge.app.data_folder import database_url, must_be_ours
 from bridge.app.hosts import host_apis, served_hosts
 from bridge.chats import CHATS
 from bridge.cli.forms import finding_words
 from bridge.cli.serve import hosts_of
+from bridge.core.apps import Prereleases, Trigger
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected
 from bridge.core.matching import Glob, GlobError
 from bridge.core.matching.lint import lint
+from bridge.core.misfits import shortened
+from bridge.core.refs import unmatchable
+from bridge.core.rules import Range
 from bridge.githosts import HOSTS
 from bridge.settings import Settings, access_of
+from bridge.settings.sections import Rule
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -50,7 +57,7 @@ def checked(read: Callable[[], Settings]) -> dict[str, Any]:
         settings = read()
     except Rejected as error:
         return _form([Remark("error", str(error))], [], None)
-    backend = settings.dokploy.url or EMBEDDED
+    backend = ", ".join(addresses_of(settings)) or EMBEDDED
     return _form(list(_remarks(settings)), hosts_of(settings), backend)
 
 
@@ -64,7 +71,7 @@ def _form(remarks: Sequence[Remark], hosts: list[str], backend: str | None) -> d
 
 
 def _remarks(settings: Settings) -> Iterator[Remark]:
-    for usable in (served_hosts, host_apis, must_have_keys, _data_folder, _ports):
+    for usable in (served_hosts, host_apis, check_dokploys, _data_folder, _ports):
         try:
             usable(settings)
         except Rejected as error:
@@ -75,7 +82,7 @@ def _remarks(settings: Settings) -> Iterator[Remark]:
 
 
 def _data_folder(settings: Settings) -> None:
-    """Raise Rejected where `serve` could keep nothing; nothing is made or written."""
+    """Raise Rejected where `serve` could keep nothing; what is made to find out is removed."""
     if database_url(settings) is not None:
         return
     must_be_ours(settings.data)
@@ -84,13 +91,24 @@ def _data_folder(settings: Settings) -> None:
         there = there.parent
     if not there.is_dir():
         why = f"{there} is a file"
-    elif not os.access(there, os.W_OK | os.X_OK):
+    elif not _takes_files(there):
         why = f"{there} can't be written to"
     else:
         return
     raise Rejected(
         f"data: {settings.data} can't hold the data: {why}; choose another with BRIDGE_DATA"
     )
+
+
+def _takes_files(folder: Path) -> bool:
+    """Return whether something can be made there, which rights alone don't tell (of /proc, say)."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".bridge-check-"):
+            return True
+    except OSError:
+        return False
 
 
 def _ports(settings: Settings) -> None:
@@ -125,6 +143,7 @@ OF_NAMES = ("never_matches", "unclosed", "bang_class")
 def _of_rules(settings: Settings) -> Iterator[Remark]:
     """What of our own rules can't be read, or hardly says what is meant."""
     for place, rule in enumerate(settings.rules):
+        yield from (Remark("warning", f"rules.{place}.{words}") for words in _without_effect(rule))
         for name, pattern in (("apps", rule.apps), ("branch", rule.branch), ("tags", rule.tags)):
             yield from _of_name(f"rules.{place}.{name}", pattern)
         for one in lint(rule.watch_paths, settings.watch.semantics, settings.watch.picomatch):
@@ -133,6 +152,32 @@ def _of_rules(settings: Settings) -> Iterator[Remark]:
     for place, grant in enumerate(settings.access):
         for pattern in grant.apps:
             yield from _of_name(f"access.{place}.apps", pattern)
+
+
+def _without_effect(rule: Rule) -> Iterator[str]:
+    """What of a rule lets nothing deploy, or counts for nothing, by the name of its setting."""
+    if rule.branch is not None and (why := unmatchable(rule.branch, "branch")):
+        yield f"branch: {shortened(rule.branch)} never matches: {why}"
+    if rule.tags is not None and (why := unmatchable(rule.tags, "tag")):
+        yield f"tags: {shortened(rule.tags)} never matches: {why}"
+    if rule.versions is not None:
+        policy = rule.prereleases or Prereleases.SKIP
+        held = Range.parse(rule.versions)
+        if not held.holds_any():
+            yield f"versions: no version is in {shortened(rule.versions)}; write e.g. >=1.2 <2"
+        elif not held.holds_any(policy):
+            yield (
+                f"versions: with prereleases: {policy}, no version in {shortened(rule.versions)}"
+                " deploys; widen the range, or change `prereleases`"
+            )
+    if rule.trigger is Trigger.PUSH:
+        for name in OF_TAGS:
+            if getattr(rule, name) is not None:
+                yield f"{name}: it is about tags, which deploy nothing with trigger: push"
+
+
+OF_TAGS = ("tags", "versions", "tag_prefix", "prereleases", "only_newer")
+"""What rules say of tags."""
 
 
 def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:

@@ -90,6 +90,12 @@ def _one_after_another(settings: "Settings") -> AbstractAsyncContextManager[None
     return in_turn(settings.data / NAME / "apps.lock")
 
 
+async def find_embedded(settings: "Settings", name: str) -> App:
+    """Return an app of the embedded backend; raises NotFound."""
+    async with _one_after_another(settings), api_of(settings) as api:
+        return find_app(await api.client.apps(), name)
+
+
 async def delete_app(settings: "Settings", name: str) -> App:
     """Delete an app; returns what it was."""
     async with _one_after_another(settings), api_of(settings) as api:

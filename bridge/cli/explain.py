@@ -10,7 +10,7 @@ from bridge.chats import asking_hosts
 from bridge.cli.deliveries import find_delivery
 from bridge.cli.forms import misses_of, say_decisions
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_json
-from bridge.cli.using import Config, Json, kept_in, run, settings_of
+from bridge.cli.using import Config, Json, found, kept_in, run, settings_of
 from bridge.cli.what_if import Known, Payload, WhatIf, explained, read_payload
 from bridge.core.errors import NotFound, Rejected
 from bridge.githosts import HOSTS
@@ -84,7 +84,7 @@ def explain(
             raise Rejected(f"{option} is empty; give a value, or leave it out")
     rules = _rules(tuple(watch_path or ()), branch, trigger, tag_pattern, versions)
     what_if = WhatIf(app, rules)
-    is_file = payload == "-" or Path(payload).is_file()
+    is_file = payload == "-" or found(Path(payload).is_file)
     given = read_payload(payload, host, event) if is_file else None
     run(_explain(settings_of(config), payload, given, what_if, json))
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from bridge.cli.using import found
 from bridge.core.errors import Rejected
 from bridge.core.matching.lint import lint
+from bridge.core.misfits import shortened
 from bridge.core.refs import check_branch_name
 
 if TYPE_CHECKING:
@@ -89,12 +91,15 @@ def _address(repo: str) -> str:
     folder = _folder(repo)
     if folder is None:
         return _checked_address(repo)
-    if not folder.is_dir():
-        raise Rejected(f"--repo {repo!r}: there is no folder {folder}; name one, or an address")
-    if not _is_repository(folder):
+    if not found(folder.is_dir):
         raise Rejected(
-            f"--repo {repo!r}: {folder} is no Git repository; name its top folder, or make it one"
-            " with `git init` and a commit"
+            f"--repo {shortened(repo)}: there is no folder {shortened(str(folder))}; name one, or"
+            " an address"
+        )
+    if not found(lambda: _is_repository(folder)):
+        raise Rejected(
+            f"--repo {shortened(repo)}: {folder} is no Git repository; name its top folder, or"
+            " make it one with `git init` and a commit"
         )
     return folder.as_uri()
 
@@ -102,11 +107,24 @@ def _address(repo: str) -> str:
 def _folder(repo: str) -> Path | None:
     """The folder that is meant; None where it is an address."""
     if repo.lower().startswith("file:"):
-        return Path(unquote(urlsplit(repo).path))
-    path = Path(repo).expanduser()
-    if repo.startswith(("/", ".", "~")) or path.is_dir():
-        return path.resolve()
+        return _path_of(repo)
+    try:
+        path = Path(repo).expanduser()
+        if repo.startswith(("/", ".", "~")) or found(path.is_dir):
+            return path.resolve()
+    except (RuntimeError, OSError, ValueError):  # ~nobody, or links in a circle
+        return Path(repo)
     return None
+
+
+def _path_of(address: str) -> Path:
+    """The path of an address by `file:`; raises Rejected where it has none."""
+    try:
+        return Path(unquote(urlsplit(address).path))
+    except ValueError:  # brackets that hold no IPv6 address
+        raise Rejected(
+            f"--repo {shortened(address)} is no address; write file:///path/to/repository"
+        ) from None
 
 
 def _is_repository(folder: Path) -> bool:

@@ -46,7 +46,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge app create web --repo https://github.com/you/site.git --publish public",
         "dokploy-bridge app create web --repo ../site --project shop --watch 'web/**'",
     ),
-    "app delete": ("dokploy-bridge app delete shop/web",),
+    "app delete": (
+        "dokploy-bridge app delete shop/web",
+        "dokploy-bridge app delete shop/web --yes",
+    ),
     "deliveries": (
         "dokploy-bridge deliveries --refused",
         "dokploy-bridge deliveries --failed --since 2h",

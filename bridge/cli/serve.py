@@ -43,6 +43,7 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
         apps: how many are known.
         command: how this program is called from here.
     """
+    from bridge.app.backends import addresses_of
     from bridge.app.data_folder import whereabouts
 
     hosts = hosts_of(settings)
@@ -52,7 +53,7 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
         f"  {chat:<9} {_heard(chat, given, bridge)}" for chat, given in settings.chats_set().items()
     ]
     if bridge.backend_url is None:
-        lines.append(f"  deploys   on Dokploy, {settings.dokploy.url}")
+        lines += [f"  deploys   on Dokploy, {url}" for url in addresses_of(settings)]
     else:
         lines.append(f"  deploys   on the embedded backend, {bridge.backend_url}/api")
         lines.append(f"            its key: {settings.data}/embedded/api-key")
@@ -207,6 +208,7 @@ def _to_listen_on(host: str | None) -> str | None:
 
 
 async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
+    from bridge.app.backends import addresses_of
     from bridge.app.data_folder import whereabouts
     from bridge.app.run import run_bridge
 
@@ -223,7 +225,7 @@ async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
             extra={
                 "url": bridge.url,
                 "hosts": hosts,
-                "backend": settings.dokploy.url or bridge.backend_url,
+                "backend": ", ".join(addresses_of(settings)) or bridge.backend_url,
                 "data": whereabouts(settings),
                 "role": str(role),
             },

@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +34,18 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show its steps until it ends.")]
+
+
+def found(look: Callable[[], bool]) -> bool:
+    """Return what a look at a path says; False where there can be no such path.
+
+    Words of a command line are too long for a name, or lead where nobody may look: pathlib raises
+    then.
+    """
+    try:
+        return look()
+    except (OSError, ValueError):
+        return False
 
 
 def settings_of(config: Path | None) -> "Settings":

@@ -3,7 +3,7 @@
 A rule begins with "it must be", so that it can follow a field's name and a colon.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,21 @@ MOST = 3
 
 LONGEST = 200
 """Characters that are said of one field at most."""
+
+LONGEST_VALUE = 60
+"""Characters of a wrong value that are shown at most."""
+
+
+def shortened(value: object) -> str:
+    """Return a wrong value as an error shows it: in quotes, short, control characters escaped."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = value if isinstance(value, str) else str(value)
+    cut = text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+    return repr(cut) if isinstance(value, str) else cut
+
 
 WHOLE, NUMBER, SWITCH = "a whole number", "a number", "true or false"
 
@@ -112,8 +127,11 @@ def rule(problem: Problem, forms: Mapping[str, str] | None = None) -> str:
     return _UNKNOWN
 
 
-def came(problem: Problem) -> str:
-    """Return what came instead, e.g. "a list"; never the value, which may be a secret.
+def came(problem: Problem, plain: Container[str] = ()) -> str:
+    """Return what came instead, e.g. "a list"; never a value that may be a secret.
+
+    Args:
+        plain: fields whose values are no secrets.
 
     Returns "" where that says nothing: the field is missing, or the rule is about more than its
     kind.
@@ -121,6 +139,16 @@ def came(problem: Problem) -> str:
     if problem["type"] in ("missing", "extra_forbidden", "json_invalid", "value_error"):
         return ""
     value = problem["input"]
+    if isinstance(value, str) and value:
+        if problem.get("loc") and problem["loc"][-1] in plain:
+            return shortened(value)
+        if problem["type"] in _BOUNDS:  # a text, but not this one
+            return f"a text of {len(value)} characters"
+    return kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """Return what a value is, in the words of JSON: "null", "a number", "an empty list"."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -130,10 +158,7 @@ def came(problem: Problem) -> str:
     kind = next((kind for kind in _CAME if isinstance(value, kind)), None)
     if kind is None:
         return "something else"
-    if not value:
-        return _EMPTY[kind]
-    another = kind is str and problem["type"] in _BOUNDS  # a text, but not this one
-    return f"a text of {len(value)} characters" if another else _CAME[kind]
+    return _CAME[kind] if value else _EMPTY[kind]
 
 
 def place(path: Sequence[int | str], data: Any = UNREAD) -> str:
@@ -157,25 +182,34 @@ def place(path: Sequence[int | str], data: Any = UNREAD) -> str:
     return words
 
 
-def misfit(problem: Problem, data: Any = UNREAD, forms: Mapping[str, str] | None = None) -> str:
+def misfit(
+    problem: Problem,
+    data: Any = UNREAD,
+    forms: Mapping[str, str] | None = None,
+    plain: Container[str] = (),
+) -> str:
     """Return one problem in words: "commits[0].added: it must be a list, and a text came"."""
-    where, must, instead = place(problem["loc"], data), rule(problem, forms), came(problem)
+    where, must, instead = place(problem["loc"], data), rule(problem, forms), came(problem, plain)
     says_more = instead and not must.endswith(f" {instead}")  # strict tuples refuse a list, too
     words = f"{must}, and {instead} came" if says_more else must
     return f"{where}: {words}"[:LONGEST] if where else words.replace("it", "the body", 1)[:LONGEST]
 
 
 def misfits(
-    error: "ValidationError", data: Any = UNREAD, forms: Mapping[str, str] | None = None
+    error: "ValidationError",
+    data: Any = UNREAD,
+    forms: Mapping[str, str] | None = None,
+    plain: Container[str] = (),
 ) -> str:
-    """Return the first problems in words, without any value that was sent.
+    """Return the first problems in words, without any value that may be a secret.
 
     Args:
         data: what was read, to tell where the fields stand.
         forms: words for patterns that a text must match.
+        plain: fields whose values are no secrets.
     """
     found = error.errors(include_url=False)
-    words = "; ".join(misfit(problem, data, forms) for problem in found[:MOST])
+    words = "; ".join(misfit(problem, data, forms, plain) for problem in found[:MOST])
     return words + (f"; and {len(found) - MOST} more" if len(found) > MOST else "")
 
 

@@ -1,6 +1,7 @@
-"""Names of repositories and refs, and when two of them are the same."""
+"""Names of repositories and refs: which can be, and when two of them are the same."""
 
 import re
+from typing import Literal, TypeAlias
 
 from bridge.core.errors import Rejected
 
@@ -31,6 +32,88 @@ def check_branch_name(name: str) -> None:
     else:
         remedy = "name one, e.g. main"
     raise Rejected(f"{name[:100]!r} can't be a branch, so no push would ever match it: {remedy}")
+
+
+_ANYTHING = "\0"
+"""Stands in a skeleton for what a part of a glob matches; no glob over names has it in it."""
+
+_GROUPS = {"[": "]", "{": "}", "(": ")"}
+_NOWHERE = re.compile(r"[\x01-\x20\x7f~^:?*\[\\]")
+_NO_NAME = (
+    (re.compile(r"\.\."), "has `..` in it"),
+    (re.compile(r"//"), "has `//` in it"),
+    (re.compile(r"^/"), "begins with a slash"),
+    (re.compile(r"/$"), "ends with a slash"),
+    (re.compile(r"\.$"), "ends with a dot"),
+    (re.compile(r"(?:^|/)\."), "has a part that begins with a dot"),
+    (re.compile(r"\.lock(?:/|$)"), "has a part that ends with `.lock`"),
+)
+_SIGNS = {" ": "a space", "\t": "a tab", "\n": "a line break"}
+
+
+RefKind: TypeAlias = Literal["branch", "tag"]
+
+
+def unmatchable(pattern: str, kind: RefKind) -> str | None:
+    """Return why a glob can match no branch or tag, and the remedy; None where it may match one.
+
+    The rules are Git's own (git-check-ref-format). What stands in brackets is not looked at.
+    """
+    for space, its in (("refs/heads/", "branch"), ("refs/tags/", "tag")):
+        if pattern.startswith(space):
+            rest = pattern.removeprefix(space) or "v*"
+            remedy = f"write `{rest}`" if its == kind else f"name a {kind}, not a {its}"
+            return f"a {kind} is matched without `refs/` before its name; {remedy}"
+    body = pattern.lstrip("!") if not pattern.startswith("!(") else pattern
+    if (len(pattern) - len(body)) % 2:
+        everything = body in ("**", "**/*")
+        return f"it excludes every {kind}; name those that deploy" if everything else None
+    names = _skeleton(body.removeprefix("./"))
+    if "|" in names:  # one of several
+        return None
+    if found := _NOWHERE.search(names):
+        sign = _SIGNS.get(found[0]) or (f"`{found[0]}`" if found[0].isprintable() else "such signs")
+        remedy = "close the bracket, or take it out" if found[0] == "[" else "take it out"
+        return f"no {kind} has {sign} in its name; {remedy}"
+    why = next((words for sign, words in _NO_NAME if sign.search(names)), None)
+    return why and f"no {kind} {why}; name those that deploy, e.g. {_EXAMPLES[kind]}"
+
+
+_EXAMPLES = {"branch": "release/*", "tag": "v*"}
+
+
+def _skeleton(glob: str) -> str:
+    """Return a glob with its plain characters as they are, and `_ANYTHING` for each other part."""
+    found, at = "", 0
+    while at < len(glob):
+        sign, end = glob[at], at + 1
+        if sign == "\\" and end < len(glob):
+            found, at = found + glob[end], end + 1
+            continue
+        start = end if sign in "+@!" and glob[end : end + 1] == "(" else at
+        closed = _closed(glob, start) if glob[start] in _GROUPS else 0
+        found += _ANYTHING if closed or sign in "*?" else sign
+        at = closed or end
+    return found
+
+
+def _closed(glob: str, at: int) -> int:
+    """Return where the group ends that begins there; 0 where it has no end."""
+    waiting: list[str] = []
+    if class_ := re.match(r"\[[!^]?\]?", glob[at:]):
+        waiting, at = ["]"], at + class_.end()
+    while at < len(glob):
+        sign = glob[at]
+        if sign == "\\":
+            at += 1
+        elif sign in _GROUPS and "]" not in waiting:
+            waiting.append(_GROUPS[sign])
+        elif waiting and sign == waiting[-1]:
+            waiting.pop()
+            if not waiting:
+                return at + 1
+        at += 1
+    return 0
 
 
 def normalise_url(url: str) -> str:

@@ -66,6 +66,10 @@ class Range:
             raise BadRange(f"a range of versions has at most {LONGEST} characters")
         return cls(text, tuple(tuple(_tests(part)) for part in text.split("||")))
 
+    def holds_any(self, policy: Prereleases = Prereleases.DEPLOY) -> bool:
+        """Return whether there is a version in it that the policy on pre-releases lets through."""
+        return any(version in self for version in _lowest(self.text, policy))
+
     def __contains__(self, version: Version) -> bool:
         return any(all(test(version) for test in tests) for tests in self._any_of)
 
@@ -125,6 +129,29 @@ def _bound(text: str) -> _Bound:
     if prerelease is not None and not Version.is_valid(f"0.0.0-{prerelease}"):
         raise BadRange(f"{text[:40]!r} is no version: {prerelease[:40]!r} is no pre-release")
     return _Bound(major, minor, patch, prerelease)
+
+
+def _lowest(text: str, policy: Prereleases) -> Iterator[Version]:
+    """Give versions among which is the lowest of each part of a range that holds any."""
+    bounds = [_bound(one) for part in text.split("||") for one in _named(part)]
+    points = [_before_all(0, 0, 0)]
+    points += [point for bound in bounds for point in (bound.floor, bound.after) if point]
+    for point in points:
+        release, after = point.finalize_version(), point.finalize_version().bump_patch()
+        if policy is not Prereleases.ONLY:
+            yield from (release, after)
+        if policy is not Prereleases.SKIP:
+            yield _before_all(after.major, after.minor, after.patch)
+            if point.prerelease:
+                yield from (point, point.replace(prerelease=f"{point.prerelease}.0"))
+
+
+def _named(text: str) -> Iterator[str]:
+    """Give the versions that one part of a range names."""
+    if hyphen := _HYPHEN.fullmatch(text):
+        yield from hyphen.groups()
+    else:
+        yield from (found[2] for found in _COMPARATOR.finditer(text))
 
 
 def _number(part: str | None) -> int | None:

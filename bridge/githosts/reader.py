@@ -117,9 +117,9 @@ def _frame(content: Any) -> bytes:
 
 # ── `python -m bridge.githosts.reader`: reads one large body, and may take no more than it has ──
 
-MEMORY = 192 * 2**20
+MEMORY = 128 * 2**20
 """Bytes that reading may take besides what the interpreter has: the largest pushes that hosts
-send need 130 MiB, of 25 MB."""
+send need 100 MiB, of 25 MB."""
 
 SECONDS = 20
 """Of processor time; the largest pushes need one."""
@@ -154,6 +154,11 @@ def answer(asked: BinaryIO) -> Iterable[bytes]:
     except (MalformedPayload, Rejected) as error:
         return [refused(str(error))]
     except MemoryError:
+        return [refused(TOO_MUCH)]
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        # pydantic's parser, which is Rust's, has got no memory; its class can't be imported.
         return [refused(TOO_MUCH)]
 
 

@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from typing import Annotated, Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -62,6 +63,19 @@ MOST_VALUES = 1_000_000
 """Values in one body, told by its commas. The largest pushes that hosts send list half of it; two
 million keys would need 300 MB."""
 
+MOST_OBJECTS = 50_000
+"""Objects in one body. The largest pushes that hosts send have 6,000: two thousand commits, each
+with an author and a committer. In memory each takes a hundred times its two signs."""
+
+_OBJECT = re.compile(rb'\{[ \t\r\n]*+"')
+"""The beginning of an object that holds something: a quote inside of a text has a backslash."""
+
+MOST_NESTED = 200_000
+"""Lists and objects that begin in another, or are empty, in one body. A push of the largest kind
+has 6,000, and names of files may have such signs in them as well."""
+
+_NESTED = re.compile(rb"[\[{][ \t\r\n]*+(?=[\[\]{}])")
+
 _PIECE = 65536
 
 _NUL = b"\\u0000"
@@ -77,6 +91,9 @@ _FORMS = {
     _SHA: "a whole commit id (40 or 64 digits of 0-9 a-f)",
     _FULL_REF: "the full name of a branch or tag (refs/heads/… or refs/tags/…)",
 }
+
+_PLAIN_FIELDS = ("ref",)
+"""Fields whose values may be told: everybody who may see a push knows its ref."""
 
 Sha = Annotated[str, StringConstraints(pattern=_SHA)]
 """A whole object id, of SHA-1 or SHA-256 repositories."""
@@ -137,8 +154,8 @@ def load(body: Body, what: str) -> Any:
     """
     if len(body) > LIMIT:
         raise MalformedPayload(f"{what}: {len(body)} bytes, more than {LIMIT}")
-    if len(body) >= LARGE and (values := body.count(b",")) > MOST_VALUES:
-        raise MalformedPayload(f"{what}: about {values} values, at most {MOST_VALUES} are read")
+    if len(body) >= LARGE:
+        _must_be_usual(body, what)
     if _NUL in body:
         body = b"".join(without_nul([body]))
     try:
@@ -147,6 +164,20 @@ def load(body: Body, what: str) -> Any:
         return from_json(body, allow_inf_nan=False)
     except (ValueError, RecursionError) as error:
         raise MalformedPayload(f"{what} is not JSON: {str(error)[:200]}") from None
+
+
+def _must_be_usual(body: Body, what: str) -> None:
+    """Raise MalformedPayload for a body that would take far more memory than it has bytes."""
+    if (values := body.count(b",")) > MOST_VALUES:
+        raise MalformedPayload(f"{what}: about {values} values, at most {MOST_VALUES} are read")
+    if _has_more(_OBJECT, body, MOST_OBJECTS):
+        raise MalformedPayload(f"{what}: more than {MOST_OBJECTS} objects, such as commits")
+    if _has_more(_NESTED, body, MOST_NESTED):
+        raise MalformedPayload(f"{what}: more than {MOST_NESTED} lists and objects in each other")
+
+
+def _has_more(sign: re.Pattern[bytes], body: Body, most: int) -> bool:
+    return next(islice(sign.finditer(body), most, None), None) is not None
 
 
 def without_nul(pieces: Iterable[Body]) -> Iterator[Body]:
@@ -220,13 +251,13 @@ def check(model: type[Model_], data: Any, what: str) -> Model_:
     """The fields that we use of loaded JSON.
 
     Raises:
-        MalformedPayload: naming the first bad fields, never their values.
+        MalformedPayload: naming the first bad fields; never their values, but for a ref.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
         # not chained: the text of a ValidationError quotes the body
-        raise MalformedPayload(f"{what}: {misfits(error, data, _FORMS)}") from None
+        raise MalformedPayload(f"{what}: {misfits(error, data, _FORMS, _PLAIN_FIELDS)}") from None
 
 
 def branch_or_tag(ref: str) -> Ref | Ignored:
@@ -297,13 +328,13 @@ def find(commits: Sequence[ListedCommit], sha: str) -> ListedCommit | None:
 def union(files: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Every file once, sorted.
 
-    Kept in their order until then, since hosts list the files of a commit sorted: sorting what
-    a set has shuffled takes fifteen times as long, in which no other thread goes on.
+    Hosts list the files of a commit sorted, which sorting makes use of: what a set has shuffled
+    takes fifteen times as long, in which no other thread goes on. A set or a dict of half a
+    million paths would need another 40 MB.
     """
-    found: dict[str, None] = {}
-    for some in files:  # one by one, for the same reason
-        found.update(dict.fromkeys(some))
-    return tuple(sorted(found))
+    every = [path for some in files for path in some]
+    every.sort()
+    return tuple(path for path, _ in groupby(every))
 
 
 # ── Signed webhooks after Standard Webhooks, for hosts that follow it ───────────────────────────

@@ -25,21 +25,33 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+NONE = "none"
+"""Stands for a list of nothing, since an empty variable is not set."""
+
+
+def is_none(value: str) -> bool:
+    """Return whether a text is the word that stands for a list of nothing."""
+    return value.strip().casefold() == NONE
+
+
 def as_list(value: object) -> object:
-    """A comma-separated text as a list, as it comes from the environment."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
-def as_choice(value: object) -> object:
-    """The same of a list that may be chosen to be empty: by `none`, since "" is not set."""
-    return [] if value == "none" else as_list(value)
+    """Return a comma-separated text as a list, as it comes from the environment."""
+    if not isinstance(value, str):
+        return value
+    if is_none(value):
+        return []
+    found = [part.strip() for part in value.split(",") if part.strip()]
+    if not found:
+        raise ValueError(f"it is a list without an entry; if that is meant, write {NONE}")
+    return found
 
 
 def _is_said(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().strip():
+    text = value.get_secret_value()
+    if not text.strip():
         raise ValueError("it is empty; leave it out, or give what it stands for")
+    if is_none(text):
+        raise ValueError(f"{NONE} is a word and no secret: leave it out, or give a secret")
     return value
 
 
@@ -57,6 +69,7 @@ Credential = Annotated[SecretStr, AfterValidator(_is_credential)]
 """One that is sent in a header."""
 
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(as_list)]
+"""Several secrets; all are taken at once while they are changed."""
 
 
 def _holds_certificates(value: str) -> str:
@@ -99,8 +112,27 @@ def token_of(service: str) -> AfterValidator:
 TOKENS = "tokens"
 """The key in a validation's context: whose tokens begin how, e.g. "xoxb-" → "Slack"."""
 
-Uses = Annotated[tuple[Literal["comment", "status", "deployment"], ...], BeforeValidator(as_choice)]
+Uses = Annotated[tuple[Literal["comment", "status", "deployment"], ...], BeforeValidator(as_list)]
 """What of a Git host shows what became of a push."""
+
+
+def _is_no_token(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    """Return a webhook's secret; raise ValueError if it is a token of a service's API."""
+    begins: dict[str, str] = (info.context or {}).get(TOKENS, {})
+    for begin, whose in begins.items():
+        if value.get_secret_value().strip().startswith(begin):
+            raise ValueError(
+                f"it begins with {begin}, so it is a token of {whose}, which must not be shown to"
+                " whoever may edit a webhook; here belongs the webhook's own secret: take what"
+                " `openssl rand -hex 32` prints"
+            )
+    return value
+
+
+WebhookSecret = Annotated[Secret, AfterValidator(_is_no_token)]
+"""What a Git host proves its webhooks with."""
+
+WebhookSecrets = Annotated[tuple[WebhookSecret, ...], BeforeValidator(as_list)]
 
 
 # ── Addresses that settings hold: where to listen, and where other services are ─────────────────

@@ -3,19 +3,17 @@
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from pathlib import Path as FilePath
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from bridge.core.errors import Rejected
-from bridge.core.misfits import rule
+from bridge.core.misfits import came, kind_of, rule, shortened
 from bridge.ports.settings import TOKENS
 from bridge.settings.root import Settings, token_begins
-from bridge.settings.sections import line_of, yaml_trouble
-
-LONGEST_VALUE = 60
+from bridge.settings.sections import GivenTwice, line_of, read_yaml, yaml_trouble
 
 KeyPath = tuple[str, ...]
 
@@ -36,8 +34,8 @@ def problems(error: ValidationError, said_by: Mapping[KeyPath, str]) -> Iterator
             (said_by[path[:n]] for n in range(len(path), 0, -1) if path[:n] in said_by), ""
         )
         place = f"{where} ({given})" if given else where
-        value = "" if _may_be_secret(path) else _shown(problem["input"])
-        yield f"{place}: {_words(problem)}{value}"
+        words = _words(problem)
+        yield f"{place}: {words}{_instead(problem, path, words)}"
 
 
 def _words(problem: Mapping[str, Any]) -> str:
@@ -45,48 +43,67 @@ def _words(problem: Mapping[str, Any]) -> str:
     return _PLAINER.get(problem["type"]) or rule(problem)
 
 
-def _shown(value: object) -> str:
-    """What was given instead, where it is short and plain."""
-    if value is None:
-        return ", not empty"
-    if isinstance(value, bool):
-        return f", not {str(value).lower()}"
-    if isinstance(value, str | int | float):
-        text = repr(value) if isinstance(value, str) else str(value)
-        return f", not {text}" if len(text) <= LONGEST_VALUE else ""
-    return ""
+def _instead(problem: Mapping[str, Any], path: KeyPath, words: str) -> str:
+    """What was given instead, unless that is or may be a secret, or is told already."""
+    value = problem["input"]
+    if problem["type"] == "missing":
+        return ""
+    if isinstance(value, str) and may_be_secret(path, value):
+        return ""
+    if value is None or value == "":
+        return ", not empty" if problem["type"] != "value_error" else ""
+    if not isinstance(value, str | int | float):
+        return f", not {kind}" if (kind := came(problem)) else ""
+    shown = shortened(value)
+    if problem["type"] == "value_error":
+        return "" if shown in words else f" (it is {shown})"
+    return f", not {shown}"
 
 
-def _may_be_secret(path: KeyPath) -> bool:
-    """Whether a setting holds a secret, or what may hold one: text that is no plain setting."""
-    model: type[BaseModel] = Settings
+def may_be_secret(path: KeyPath, value: str) -> bool:
+    """Return whether a text must not be told: its setting is a secret, or it looks like one."""
+    annotation: Any = Settings
     for name in path:
-        field = model.model_fields.get(name)
-        if field is None:
-            return True
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            model = inner
-            continue
-        return "SecretStr" in str(inner) or (inner not in _PLAIN and "Literal" not in str(inner))
-    return True
+        annotation = _inside(annotation, name)
+    kinds = str(annotation)
+    # The text of a whole section or list may have anything in it.
+    is_whole = any(_is_section(one) or get_origin(one) for one in _alternatives(annotation))
+    if annotation is None or "SecretStr" in kinds or (is_whole and "Literal" not in kinds):
+        return True
+    return "@" in value or value.startswith((*token_begins(), "whsec_", "-----BEGIN"))
 
 
-_PLAIN = (int, float, bool, FilePath)
-"""Kinds of settings whose values are no secrets; an address might hold one by mistake."""
+def _inside(annotation: Any, name: str) -> Any:
+    """The kind of what has that name or number in something of a kind; None where nothing has."""
+    for one in _alternatives(annotation):
+        if _is_section(one) and name in one.model_fields:
+            return one.model_fields[name].annotation
+        if get_origin(one) is dict:
+            return get_args(one)[1]
+        if get_origin(one) is tuple:
+            return get_args(one)[0]
+    return None
 
 
-def _names_at(path: tuple[str, ...]) -> list[str]:
-    model: type[BaseModel] = Settings
+def _alternatives(annotation: Any) -> list[Any]:
+    """The kinds that one of several may be, without what is said of them besides."""
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [kind for one in get_args(annotation) for kind in _alternatives(one)]
+    return [annotation]
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _names_at(path: KeyPath) -> list[str]:
+    annotation: Any = Settings
     for name in path:
-        if name.isdecimal():
-            continue  # a place in a list of sections
-        annotation = model.model_fields[name].annotation
-        inner = next(iter(get_args(annotation)), annotation)
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
-    return list(model.model_fields)
+        annotation = _inside(annotation, name)
+    sections = [one for one in _alternatives(annotation) if _is_section(one)]
+    return [name for one in sections for name in one.model_fields]
 
 
 def nearest(name: str, known: Any) -> str:
@@ -222,13 +239,15 @@ def _read_file(file: Path | None) -> dict[str, Any]:
     if file is None and not path.exists():
         return {}
     try:
-        values = yaml.safe_load(path.read_text())
+        values = read_yaml(path.read_text())
     except OSError as error:
         raise Rejected(f"{path} can't be read: {error.strerror}") from error
+    except GivenTwice as error:
+        raise Rejected(f"{path}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Rejected(f"{path} is not YAML{line_of(error)}: {yaml_trouble(error)}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise Rejected(f"{path} must hold settings by name, not a {type(values).__name__}")
+        raise Rejected(f"{path} must hold settings by name, not {kind_of(values)}")
     return values

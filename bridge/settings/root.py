@@ -1,6 +1,8 @@
 """All settings together: the sections of `bridge.yaml`, and what stands above them."""
 
+import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -12,6 +14,7 @@ from bridge.core.access import Access
 from bridge.core.apps import Rules
 from bridge.core.database import SCHEMES
 from bridge.core.decision import Policy
+from bridge.core.misfits import shortened
 from bridge.core.rules import RuleBook
 from bridge.githosts import HOSTS
 from bridge.ports.providers import ChatProvider, HostSettings, Provider
@@ -31,6 +34,11 @@ from bridge.settings.sections import (
 )
 
 SHORTEST_KEY = 32
+
+TAKEN_NAMES = {"dokploy": "the Dokploy of `dokploy.url`", "embedded": "the embedded backend"}
+"""Names that no further Dokploy can have, and what has them."""
+
+_NAME_OF_BACKEND = re.compile(r"[A-Za-z0-9_-]{1,63}").fullmatch
 
 
 class Process(Section):
@@ -104,10 +112,28 @@ class Deploying(HostSections):
     """The backends, where everything is deployed."""
 
     dokploy: DokploySettings = DokploySettings()
-    backends: Annotated[dict[str, DokploySettings], BeforeValidator(as_yaml)] = Field(
+    backends: Annotated[
+        dict[str, DokploySettings], BeforeValidator(partial(as_yaml, nothing=dict))
+    ] = Field(
         {}, description="further Dokploys by name, each as `dokploy`; in the environment as YAML"
     )
     embedded: Embedded = Embedded()
+
+    @field_validator("backends")
+    @classmethod
+    def _have_names(cls, value: dict[str, DokploySettings]) -> dict[str, DokploySettings]:
+        for name in value:
+            if name.casefold() in TAKEN_NAMES:
+                raise ValueError(
+                    f"{name!r} can't be the name of a further Dokploy: it means"
+                    f" {TAKEN_NAMES[name.casefold()]}; choose another, e.g. second"
+                )
+            if not _NAME_OF_BACKEND(name):
+                raise ValueError(
+                    f"{shortened(name)} can't be the name of a Dokploy: write 1 to 63 letters,"
+                    " digits, - and _, e.g. second"
+                )
+        return value
 
 
 if TYPE_CHECKING:

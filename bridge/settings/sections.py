@@ -1,7 +1,8 @@
 """The sections of `bridge.yaml`, but for those of the Git hosts, which own theirs."""
 
 import re
-from typing import Annotated, Literal, Self
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
@@ -14,27 +15,64 @@ from pydantic import (
 from bridge.core.access import EVERYONE, Right
 from bridge.core.apps import Prereleases, Trigger
 from bridge.core.decision import SKIP_DIRECTIVES
+from bridge.core.misfits import shortened
 from bridge.core.rules import BadRange, Range
 from bridge.ports.settings import (
     LAST_PORT,
+    NONE,
     Address,
     Credential,
     ListeningAddress,
     PemFile,
     Secret,
     Section,
-    as_choice,
+    as_list,
+    is_none,
 )
 
 # ── Values that are given as YAML, and what is wrong with it ────────────────────────────────────
 
 
-def as_yaml(value: object) -> object:
-    """A text as YAML, as it comes from the environment."""
+class GivenTwice(ValueError):
+    """A key stands twice in one section; YAML's reader would keep the last without a word."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe reader, which refuses a section that has a key twice."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Return a section; raise GivenTwice where a key stands in it twice."""
+        found: dict[str, int] = {}
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            line = key.start_mark.line + 1
+            first = found.get(str(key.value))
+            if isinstance(key, yaml.ScalarNode) and first is not None:
+                where = f"line {line}" if first == line else f"lines {first} and {line}"
+                words = f"{shortened(key.value)} is given twice, in {where}; keep one of them"
+                raise GivenTwice(words)
+            found[str(key.value)] = line
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(text: str) -> Any:
+    """Return what YAML holds; raise yaml.YAMLError or GivenTwice."""
+    return yaml.load(text, _Loader)  # noqa: S506 - a safe one
+
+
+def as_yaml(value: object, nothing: Callable[[], object] = tuple) -> object:
+    """Return a text as YAML, as it comes from the environment.
+
+    Args:
+        nothing: makes what the text is where it holds nothing.
+    """
     if not isinstance(value, str):
         return value
+    if is_none(value):
+        return nothing()
+    if not value.strip():
+        raise ValueError(f"it is empty; if that is meant, write {NONE}")
     try:
-        return yaml.safe_load(value) or ()
+        return read_yaml(value) or nothing()
     except yaml.YAMLError as error:
         raise ValueError(f"it is not YAML{line_of(error)}: {yaml_trouble(error)}") from None
 
@@ -158,7 +196,7 @@ class Embedded(Section):
         """The port of the sites; 0 takes a free one."""
         if self.sites_port is not None:
             return self.sites_port
-        return self.port + 1 if 0 < self.port < LAST_PORT else 0
+        return self.port + 1 if self.port else 0
 
     @model_validator(mode="after")
     def _two_ports(self) -> Self:
@@ -166,6 +204,11 @@ class Embedded(Section):
             raise ValueError(
                 f"port and sites_port are both {self.port}: the sites need a port of their own, so"
                 " that their scripts can't reach the page that asks for the API key"
+            )
+        if self.port == LAST_PORT and self.sites_port is None:
+            raise ValueError(
+                f"port is {LAST_PORT}, and the sites get the next one, which is none: choose"
+                " another with BRIDGE_EMBEDDED_PORT, or set BRIDGE_EMBEDDED_SITES_PORT"
             )
         return self
 
@@ -275,7 +318,7 @@ class Watch(Section):
     picomatch: Literal["2.3.1", "2.3.2"] = Field(
         "2.3.1", description="the matcher's version, whose quirks patterns have"
     )
-    skip_directives: Annotated[tuple[str, ...], BeforeValidator(as_choice)] = Field(
+    skip_directives: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(
         SKIP_DIRECTIVES,
         description="texts in the head commit's message that prevent a deploy; none: no text does",
     )

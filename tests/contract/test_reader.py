@@ -62,8 +62,32 @@ async def test_many_values_are_refused_before_they_are_read() -> None:
         await apart(b"[" + b"0," * 1_100_000 + b"0]")
 
 
+@pytest.mark.parametrize("begin", [b'{"', b'{ "', b'{\n\t"'])
+async def test_many_objects_are_refused_before_they_are_read(begin: bytes) -> None:
+    commits = b",".join(b'%sid":"%040x"}' % (begin, n) for n in range(50_001))
+
+    with pytest.raises(MalformedPayload, match=r"more than 50000 objects, such as commits"):
+        await apart(b'{"commits":[' + commits + b"]}")
+
+
+@pytest.mark.parametrize("nest", [b"[[[[", b"[ [ [ [ ", b"[{}, [], [{}]", b"{}, {}, {}, {}"])
+async def test_many_lists_in_each_other_are_refused_before_they_are_read(nest: bytes) -> None:
+    with pytest.raises(MalformedPayload, match=r"more than 200000 lists and objects in each other"):
+        await apart(b'{"x": [' + nest * 200_001)
+
+
+async def test_texts_are_not_taken_for_objects() -> None:
+    sent = push(1, 0)
+    sent["commits"][0]["added"] = [f'app/{{"id": {n}' for n in range(60_000)]
+
+    meaning = await apart(json.dumps(sent).encode())
+
+    assert isinstance(meaning, RefPushed)
+
+
 async def test_what_takes_much_memory_ends_with_its_reader() -> None:
-    body = b'{"x": {' + b",".join(b'"%06x":{"a":{}}' % n for n in range(990_000)) + b"}}"
+    wide = "\N{PARTY POPPER}".encode()  # each of its text's characters takes four bytes then
+    body = b'{"x": [' + b",".join(b'"%s%016x"' % (wide, n) for n in range(990_000)) + b"]}"
 
     with pytest.raises(MalformedPayload, match="memory"):
         await apart(body)

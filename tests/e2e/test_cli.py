@@ -182,7 +182,7 @@ async def test_a_newcomer_makes_an_app_deploys_it_and_asks_why(
     states = [one["state"] for one in await shell.json("deployments", "--app", "web")]
     assert states == ["done", "done"]
 
-    assert await shell.run("app", "delete", "web") == "deleted shop/web\n"
+    assert await shell.run("app", "delete", "web", "--yes") == "deleted shop/web\n"
     await shell.run("deploy", "web", code=4)
     states = [one["state"] for one in await shell.json("deployments", "--app", "shop/web")]
     assert states == ["done", "done"]

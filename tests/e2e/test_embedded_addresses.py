@@ -41,7 +41,7 @@ async def test_only_a_public_address_that_is_set_is_told_to_people(
 def created(cli: Cli, repository: Repository, **environment: str) -> Any:
     words = ("app", "create", "web", "--repo", str(repository.path), "--project", "p")
     made = cli.json(*words, **environment)
-    cli("app", "delete", "p/web", **environment)
+    cli("app", "delete", "p/web", "--yes", **environment)
     assert made["page"] is None
     return made["url"]
 
@@ -85,7 +85,9 @@ async def test_beside_a_running_backend_its_own_address_is_told(cli: Cli, tmp_pa
 def test_the_api_and_the_sites_need_two_ports() -> None:
     with pytest.raises(ValidationError, match="the sites need a port of their own"):
         Settings.model_validate({"embedded": {"port": 8090, "sites_port": 8090}})
-    assert Settings.model_validate({"embedded": {"port": 65535}}).embedded.port_of_sites == 0
+    with pytest.raises(ValidationError, match="the sites get the next one, which is none"):
+        Settings.model_validate({"embedded": {"port": 65535}})
+    assert Settings.model_validate({"embedded": {"port": 0}}).embedded.port_of_sites == 0
 
 
 async def test_the_bridge_reaches_it_without_the_proxy_of_the_environment(

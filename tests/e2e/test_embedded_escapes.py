@@ -116,6 +116,57 @@ async def test_a_repository_from_elsewhere_brings_no_repository_of_this_machine(
     assert (await client.page(app, "stolen/secret.txt")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "{outside}",
+        "file://{outside}",
+        "../../outside",
+        "file://{outside}%2fx/..",
+        "../link",
+        "../..",
+        "file://{inside}/../../outside",
+    ],
+)
+async def test_a_submodule_on_this_disk_lies_beside_its_repository(
+    client: Client, tmp_path: Path, address: str
+) -> None:
+    private = Repository.make(tmp_path / "outside", {"secret.txt": SECRET})
+    (tmp_path / "git").mkdir()
+    (tmp_path / "git" / "link").symlink_to(tmp_path / "outside")
+    repository = Repository.make(tmp_path / "git" / "mono")
+    repository.git("submodule", "--quiet", "add", private.url, "stolen")
+    url = address.format(outside=tmp_path / "outside", inside=tmp_path / "git")
+    repository.git("config", "-f", ".gitmodules", "submodule.stolen.url", url)
+    repository.commit("feat: stolen")
+    app = await client.app("web", repository.url)
+    await client.save_git(app["applicationId"], repository.url, enableSubmodules=True)
+
+    ended = await client.deployed(app["applicationId"])
+
+    log = await client.log(ended)
+    assert ended["status"] == "error"
+    assert "does not lie in the same folder as the app's own" in log
+    assert (await client.page(app, "stolen/secret.txt")).status_code == 404
+
+
+async def test_the_log_does_not_tell_where_the_data_lie(client: Client, tmp_path: Path) -> None:
+    library = Repository.make(tmp_path / "git" / "library", {"lib.js": "1"})
+    repository = Repository.make(tmp_path / "git" / "mono")
+    repository.git("submodule", "--quiet", "add", library.url, "lib")
+    repository.git("config", "-f", ".gitmodules", "submodule.lib.url", "../nowhere")
+    repository.commit("feat: nowhere")
+    app = await client.app("web", repository.url)
+    await client.save_git(app["applicationId"], repository.url, enableSubmodules=True)
+
+    ended = await client.deployed(app["applicationId"])
+
+    log = await client.log(ended)
+    assert ended["status"] == "error"
+    assert "into submodule path 'lib' failed" in log
+    assert str(tmp_path / "data") not in log + str(ended["errorMessage"])
+
+
 async def test_the_users_own_git_configuration_plays_no_part(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,6 +53,13 @@ ROOT = Path(__file__).parents[2]
         (("--repo", "/gone/too"), "there is no folder"),
         (("--repo", "~/gone"), "there is no folder"),
         (("--repo", "file:///gone"), "there is no folder"),
+        (("--trigger", "tag", "--tags", "refs/tags/v*"), "write `v*`"),
+        (("--trigger", "tag", "--tags", "v["), "no tag has `[` in its name"),
+        (("--trigger", "tag", "--tags", "v~1"), "no tag has `~` in its name"),
+        (("--trigger", "tag", "--tags", "v*^"), "no tag has `^` in its name"),
+        (("--trigger", "tag", "--tags", "v 1"), "no tag has a space in its name"),
+        (("--trigger", "tag", "--tags", "*.lock"), "ends with `.lock`"),
+        (("--watch", "!**"), "It excludes every file"),
         (("--repo", "plain"), "is no Git repository"),
         (("--repo", "ext::sh -c id"), "transport 'ext' is not allowed"),
         (("--repo", "--upload-pack=id"), "can't be used"),
@@ -294,3 +302,49 @@ def test_an_app_can_be_made_that_tags_deploy(cli: Cli) -> None:
     elsewhere = {"BRIDGE_DOKPLOY_URL": "http://127.0.0.1:1", "BRIDGE_DOKPLOY_API_KEY": "k"}
     told = cli("app", "create", "web2", *words, code=2, **alone, **elsewhere).stderr
     assert "--trigger and --tags are rules of this bridge" in " ".join(told.split())
+
+
+# ── deleting ─────────────────────────────────────────────────────────────────
+
+
+def apps_of(cli: Cli) -> list[str]:
+    return [one["app"] for one in cli.json("apps")]
+
+
+def test_an_app_is_not_deleted_where_nobody_can_be_asked(cli: Cli) -> None:
+    Repository.make(cli.folder / "mono")
+    free = {"BRIDGE_EMBEDDED_PORT": "0"}
+    cli("app", "create", "web", "--repo", "mono", **free)
+
+    told = cli("app", "delete", "web", code=2, **free).stderr
+    kept = apps_of(cli)
+    cli("app", "delete", "web", "--yes", **free)
+
+    assert "this deletes default/web with its site and its logs" in told
+    assert "give --yes" in told
+    assert kept == ["default/web"]
+    assert apps_of(cli) == []
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", ["default/web"]), ("y", [])])
+def test_a_person_is_asked_before_an_app_is_deleted(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, answer: str, left: list[str]
+) -> None:
+    Repository.make(cli.folder / "mono")
+    free = {"BRIDGE_EMBEDDED_PORT": "0"}
+    cli("app", "create", "web", "--repo", "mono", **free)
+    asked: list[str] = []
+    monkeypatch.setattr("bridge.cli.changing.sys", SimpleNamespace(stdin=Terminal()))
+    monkeypatch.setattr("typer.confirm", lambda words, **_: asked.append(words) or answer == "y")
+
+    cli("app", "delete", "web", code=0 if answer == "y" else 1, **free)
+
+    assert asked == ["delete it?"]
+    assert apps_of(cli) == left
+
+
+class Terminal:
+    """Standard input of somebody who can be asked."""
+
+    def isatty(self) -> bool:
+        return True

@@ -488,3 +488,35 @@ def test_what_docker_would_take_for_something_else_is_no_image(image: str) -> No
 @pytest.mark.parametrize("image", ["nginx", "ghcr.io/o/n:1.2@sha256:ab", "localhost:5000/a_b:v1"])
 def test_images_are_images(image: str) -> None:
     checked_image(image)
+
+
+# ── patterns that nothing can match ──────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("tags", "refs/tags/v*", "write `v*`"),
+        ("tags", "v 1", "no tag has a space in its name"),
+        ("tags", "*.lock", "no tag has a part that ends with `.lock`"),
+        ("branches", "refs/heads/main", "write `main`"),
+        ("branches", "release~*", "no branch has `~` in its name"),
+        ("branch", "refs/heads/main", "write 'main'"),
+        ("branch", "a..b", "can't be a branch"),
+        ("versions", ">2 <1", "no version is in it"),
+    ],
+)
+def test_what_no_push_could_ever_match_is_not_saved(field: str, value: str, words: str) -> None:
+    with pytest.raises(Unfit) as caught:
+        merge(configured(), WantedSource(SourceType.GITHUB, {field: value}))
+
+    assert caught.value.field == field
+    assert words in str(caught.value)
+
+
+def test_an_odd_branch_that_is_saved_already_is_left_alone() -> None:
+    now = configured(GITHUB.model_copy(update={"branch": "a..b"}))
+
+    after = merge(now, WantedSource(SourceType.GITHUB, {"branch": "a..b", "owner": "other"}))
+
+    assert difference(now, after) == (Changed("owner", "my-org", "other"),)

@@ -2,8 +2,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bridge.core.errors import Rejected
 from bridge.core.events import Repository
-from bridge.core.refs import normalise_url
+from bridge.core.matching import Glob, GlobError
+from bridge.core.refs import check_branch_name, normalise_url, unmatchable
 
 SAME = "git.example.com/owner/repo"
 
@@ -148,3 +150,84 @@ def test_a_repository_is_where_its_own_addresses_are(
     repository = Repository("github", "1", "o/r", frozenset(map(normalise_url, urls)), web_url)
 
     assert repository.is_at(address) is ours
+
+
+# ── globs over the names of branches and tags ────────────────────────────────
+
+NEVER = {
+    "refs/tags/v*": "write `v*`",
+    "refs/heads/main": "not a branch",
+    "v[": "`[` in its name; close the bracket",
+    "v~1": "`~`",
+    "v*^": "`^`",
+    "v 1": "a space",
+    "a:b": "`:`",
+    "v\\*1": "`*`",
+    "v\t": "a tab",
+    "\x7f": "such signs",
+    "*.lock": "ends with `.lock`",
+    "a.lock/*": "ends with `.lock`",
+    "v..*": "has `..`",
+    "v//*": "has `//`",
+    "/v*": "begins with a slash",
+    "v*/": "ends with a slash",
+    "v*.": "ends with a dot",
+    ".v*": "begins with a dot",
+    "v/.*": "begins with a dot",
+    "!**": "excludes every tag",
+    "./v 1": "a space",
+}
+MAY = [
+    "v*",
+    "**",
+    "*",
+    "!v 1",
+    "[ab]*",
+    "{a b,c}",
+    "v@(1 2|3)",
+    "a|b c",
+    "v*.*",
+    "v?",
+    "./v*",
+    "!!v*",
+    "*.lock*",
+    "v[^~]",
+    "[]a]*",
+    "v\\.1",
+    "@",
+    "\u00e4*",
+    "release/**",
+    "v1.{2,3}",
+    "-v",
+    "",
+]
+
+
+@pytest.mark.parametrize(("pattern", "words"), NEVER.items())
+def test_a_glob_that_matches_no_name_is_told_with_a_remedy(pattern, words):
+    assert words in unmatchable(pattern, "tag")
+
+
+@pytest.mark.parametrize("pattern", MAY)
+def test_a_glob_that_may_match_a_name_is_left_alone(pattern):
+    assert unmatchable(pattern, "tag") is None
+    assert unmatchable(pattern, "branch") is None
+
+
+@given(
+    pattern=st.text('va/.*?[]{}()!|+@^~ \\,"-', min_size=1, max_size=8),
+    name=st.text("va/.@{]-", min_size=1, max_size=5),
+)
+@example("./v", "v")
+@example("[]a b]", "a")
+@example("a|b c", "a")
+@settings(max_examples=3000, deadline=None)
+def test_no_glob_is_refused_that_matches_a_name(pattern, name):
+    try:
+        check_branch_name(name)
+        matches = Glob(pattern).matches(name)
+    except (Rejected, GlobError):
+        return
+
+    if matches:
+        assert unmatchable(pattern, "branch") is None

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from semver import Version
 
+from bridge.core.apps import Prereleases
 from bridge.core.rules import LONGEST, BadRange, Range, version_of
 
 TABLE = {
@@ -291,3 +292,41 @@ def test_prereleases_come_in_the_order_of_the_specification() -> None:
 @given(st.text(max_size=40), st.none() | st.text(max_size=3))
 def test_any_tag_may_come(tag: str, prefix: str | None) -> None:
     version_of(tag, prefix)
+
+
+_TESTS = st.builds(
+    lambda sign, bound: f"{sign}{bound}",
+    st.sampled_from(["<", "<=", ">", ">=", "^", "~", ""]),
+    _BOUNDS,
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(_TESTS, min_size=1, max_size=3).map(" ".join), _VERSIONS)
+@example(">1.2.3-rc.1 <1.2.3", Version(1, 2, 3, "rc.2"))
+def test_a_range_that_holds_a_version_is_not_called_empty(text: str, version: Version) -> None:
+    found = Range.parse(text)
+    policy = Prereleases.ONLY if version.prerelease else Prereleases.SKIP
+
+    if version in found:
+        assert found.holds_any()
+        assert found.holds_any(policy)
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        (">2 <1", ""),
+        (">1.2.3 <1.2.3", ""),
+        ("<0.0.0-0", ""),
+        (">1.2.3 <1.2.4", "deploy only"),
+        ("1.2.3-rc.1", "deploy only"),
+        ("1.2.3", "deploy skip"),
+        (">2 <1 || 3", "deploy skip only"),
+        ("*", "deploy skip only"),
+    ],
+)
+def test_a_range_says_whether_it_holds_any_version(text: str, holds: str) -> None:
+    found = [policy for policy in Prereleases if Range.parse(text).holds_any(policy)]
+
+    assert sorted(found) == sorted(holds.split())

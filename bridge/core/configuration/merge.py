@@ -39,7 +39,8 @@ from bridge.core.configuration.row import stored_of
 from bridge.core.configuration.variables import edited
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.matching import Glob, GlobError
-from bridge.core.misfits import rule
+from bridge.core.misfits import kind_of, rule
+from bridge.core.refs import RefKind, check_branch_name, unmatchable
 from bridge.core.rules import Range
 
 _REMEDIES = {
@@ -79,7 +80,7 @@ def _shown(name: str, value: Any) -> str:
         return "empty"
     if isinstance(value, str | int):
         return repr(masked(value))[:120]
-    return f"a {type(value).__name__}"
+    return kind_of(value)
 
 
 def incomplete(kind: str, missing: Sequence[str]) -> Rejected:
@@ -176,13 +177,24 @@ def checked_rule(name: str, value: Any) -> Any:
         raise Unfit(name, f"{name} can't be {str(value)[:120]!r}: it is {words}") from None
 
 
-def _glob(value: str) -> str:
+def _branches(value: str) -> str:
+    return _names(value, "branch")
+
+
+def _tags(value: str) -> str:
+    return _names(value, "tag")
+
+
+def _names(value: str, kind: RefKind) -> str:
     Glob(value)
+    if why := unmatchable(value, kind):
+        raise Rejected(why)
     return value
 
 
 def _range(value: str) -> str:
-    Range.parse(value)
+    if not Range.parse(value).holds_any():
+        raise Rejected("no version is in it; write e.g. >=1.2 <2")
     return value
 
 
@@ -194,8 +206,8 @@ def _flag(value: Any) -> bool:
 
 _RULES: dict[str, Callable[[Any], Any]] = {
     "trigger": Trigger,
-    "branches": _glob,
-    "tags": _glob,
+    "branches": _branches,
+    "tags": _tags,
     "versions": _range,
     "tag_prefix": str,
     "prereleases": Prereleases,
@@ -361,9 +373,21 @@ def _source(now: Configured, kind: SourceType, asked: dict[str, Any]) -> Provide
     checked_image(filled.get("image"))
     checked_words(filled, known)
     try:
-        return model.model_validate(known | filled | {"type": kind})
+        source = model.model_validate(known | filled | {"type": kind})
     except ValidationError as error:  # not chained: it repeats what it was given
         raise problem(error, f"{kind} source", known | filled) from None
+    if filled.get("branch", "") != known.get("branch", ""):
+        _checked_branch(filled.get("branch"))
+    return source
+
+
+def _checked_branch(branch: object) -> None:
+    """Raise Rejected for a new branch that Git has under no such name."""
+    try:
+        if isinstance(branch, str):
+            check_branch_name(branch)
+    except Rejected as error:
+        raise Unfit("branch", str(error)) from None
 
 
 def _stored_trigger(now: Configured) -> Trigger:

@@ -207,13 +207,26 @@ def _without_effect(
     index: int, globs: Sequence[Glob | GlobError], semantics: Semantics
 ) -> Iterator[_Problem]:
     lets_in = [isinstance(glob, Glob) and not glob.excludes for glob in globs]
-    if semantics == "any" and len(globs) > 1:
+    behind = lets_in[index + 1 :]
+    before = [glob.pattern for glob in globs[:index] if isinstance(glob, Glob)]
+    if globs[index].pattern in _NOTHING_LEFT and not any(behind) and not any(map(_dotted, before)):
+        sentence = "It excludes every file, except where a name in its path starts with a dot."
+        yield "excludes_everything", "error", sentence, "Name the files that deploy."
+    elif semantics == "any" and len(globs) > 1:
         sentence = "It excludes nothing: alone it matches nearly every file, and that is enough."
         remedy = 'Remove it, or decide lists with the "exclude" meaning.'
         yield "negation_does_not_exclude", "error", sentence, remedy
     elif semantics == "exclude" and any(lets_in) and not any(lets_in[:index]):
         sentence = "It excludes nothing: patterns behind it let in again what it takes away."
         yield "exclusion_too_early", "warning", sentence, "Move it to the end of the list."
+
+
+_NOTHING_LEFT = ("!**", "!**/*")
+
+
+def _dotted(pattern: str) -> bool:
+    """Return whether a pattern may be there for names that start with a dot."""
+    return pattern.removeprefix("./").startswith(".") or "/." in pattern
 
 
 def _cover(index: int, globs: Sequence[Glob | GlobError]) -> str | None:

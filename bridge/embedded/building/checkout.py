@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from bridge.embedded.building.process import Command, Limits, Runner
 from bridge.embedded.building.sources import TRANSPORTS, Clone
@@ -31,8 +31,13 @@ async def check_out(folder: Path, commit: str, runner: Runner, env: Mapping[str,
     await runner.run(Command(argv, folder, env))
 
 
-async def fetch_submodules(folder: Path, runner: Runner, env: Mapping[str, str]) -> None:
+async def fetch_submodules(
+    folder: Path, runner: Runner, env: Mapping[str, str], beside: Path | None = None
+) -> None:
     """Fetch all submodules recursively, each within the limits of the code.
+
+    Args:
+        beside: the folder in which those on this machine's disk must lie.
 
     Raises:
         BuildFailed: one can't be fetched, or there are too many.
@@ -41,7 +46,7 @@ async def fetch_submodules(folder: Path, runner: Runner, env: Mapping[str, str])
     waiting, count = [await asyncio.to_thread(folder.resolve)], 0
     while waiting:
         parent = waiting.pop()
-        for path in await _submodules(parent, runner, env):
+        for path in await _submodules(parent, runner, env, beside):
             count += 1
             if count > _MOST_SUBMODULES:
                 raise BuildFailed(f"there are more than {_MOST_SUBMODULES} submodules")
@@ -50,13 +55,17 @@ async def fetch_submodules(folder: Path, runner: Runner, env: Mapping[str, str])
                 waiting.append(path)
 
 
-async def _submodules(parent: Path, runner: Runner, env: Mapping[str, str]) -> list[Path]:
+async def _submodules(
+    parent: Path, runner: Runner, env: Mapping[str, str], beside: Path | None
+) -> list[Path]:
     """Fetch the submodules of one repository without writing their files; return their folders."""
     if not await asyncio.to_thread(_is_plain, parent / ".gitmodules"):
         return []
     await runner.run(Command(["git", "submodule", "init"], parent, env))
     updates = await _listed(parent, runner, env, [r"^submodule\..*\.update$"])
-    for key in await _listed(parent, runner, env, [r"^submodule\..*\.url$"]):
+    for key, url in (await _listed(parent, runner, env, [r"^submodule\..*\.url$"])).items():
+        if beside is not None:
+            await asyncio.to_thread(_must_lie_in, beside, url)
         name = key.removesuffix(".url") + ".update"
         if updates.get(name) == "none":  # the repository excludes it
             continue
@@ -67,6 +76,26 @@ async def _submodules(parent: Path, runner: Runner, env: Mapping[str, str]) -> l
     wanted = ["--file=.gitmodules", r"^submodule\..*\.path$"]
     paths = (await _listed(parent, runner, env, wanted)).values()
     return [parent / path for path in sorted(set(paths))]
+
+
+def _must_lie_in(beside: Path, url: str) -> None:
+    """Raise BuildFailed for a submodule on this machine's disk that is not beside its source.
+
+    Who may write to one repository could otherwise read all others on the disk.
+    """
+    scheme, separator, _ = url.partition("://")
+    if separator and scheme.lower() != "file":
+        return
+    if not separator and not url.startswith(("/", ".")):
+        return  # an address of SSH, as `git@host:path`
+    path = Path(unquote(urlsplit(url).path) if separator else url)
+    inside, top = path.resolve(), beside.resolve()
+    if inside.is_relative_to(top) and (top != Path(top.anchor) or inside.parent == top):
+        return
+    raise BuildFailed(
+        "a submodule is a repository on this machine that does not lie in the same folder as the"
+        " app's own; move it there, or serve it over HTTPS or SSH"
+    )
 
 
 async def _listed(
@@ -170,7 +199,9 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
         raise BuildFailed(_NO_CLONE if source.authorization is None else _NO_CLONE + _NO_REDIRECT)
     await check_out(into, "HEAD", runner, env)
     if source.submodules:
-        await fetch_submodules(into, runner, _for_submodules(source, scratch))
+        local = _is_local(source.urls[0])
+        beside = Path(unquote(urlsplit(source.urls[0]).path)).parent if local else None
+        await fetch_submodules(into, runner, _for_submodules(source, scratch), beside)
     return await _head(into, runner, env)
 
 

@@ -112,6 +112,7 @@ class Log:
         self._written = 0
         self._full = False
         self._secrets: tuple[str, ...] = ()
+        self._folders: re.Pattern[str] | None = None
         self._open_line = ""
 
     async def open(self) -> None:
@@ -122,14 +123,26 @@ class Log:
         """Hide these values from now on (see `secret_values`)."""
         self._secrets = tuple(secrets)
 
+    def leave_out(self, folders: Iterable[Path]) -> None:
+        """Write paths in these folders relative to them: where they lie is nobody's business.
+
+        Programs such as `git submodule` print whole paths whatever they are given.
+        """
+        known = {str(path) for folder in folders for path in (folder, folder.resolve())}
+        longest_first = sorted(known, key=len, reverse=True)
+        self._folders = re.compile(f"(?:{'|'.join(map(re.escape, longest_first))})(/|(?![\\w.-]))")
+
     def redacted(self, text: str) -> str:
         """Redact a text that is shown elsewhere, as in the record."""
-        return redact(text, self._secrets)
+        text = redact(text, self._secrets)
+        if self._folders is None:
+            return text
+        return self._folders.sub(lambda found: "" if found[1] else ".", text)
 
     async def say(self, line: str) -> None:
         """Add a line of the server's own."""
         await self.flush()
-        await self._write(redact(line, self._secrets) + "\n")
+        await self._write(self.redacted(line) + "\n")
 
     async def feed(self, text: str) -> None:
         """Add a piece of a command's output, of any size."""
@@ -139,13 +152,13 @@ class Log:
             end = len(text)
         whole, self._open_line = text[:end], text[end:]
         if whole:
-            await self._write(redact(whole, self._secrets))
+            await self._write(self.redacted(whole))
 
     async def flush(self) -> None:
         """Write an unfinished last line."""
         rest, self._open_line = self._open_line, ""
         if rest:
-            await self._write(redact(rest, self._secrets) + "\n")
+            await self._write(self.redacted(rest) + "\n")
 
     async def _write(self, text: str) -> None:
         if self._full:

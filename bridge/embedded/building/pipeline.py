@@ -118,6 +118,8 @@ class Pipeline:
         await runner.log.open()
         await runner.log.say("Initializing deployment")
         async with self._scratch(job.application_id, deployment.id) as scratch:
+            code = self._places.code(job.application_id)
+            runner.log.leave_out([scratch / "checkout", scratch, code, self._places.root])
             if application["sourceType"] == "docker":
                 checkout = folder = await asyncio.to_thread(_new_folder, scratch / "empty")
                 builder = _IMAGE

@@ -9,9 +9,9 @@ from bridge.ports.settings import (
     Credential,
     PemFile,
     Secret,
-    Secrets,
     Section,
     Uses,
+    WebhookSecrets,
     token_of,
 )
 
@@ -19,7 +19,7 @@ from bridge.ports.settings import (
 class Github(Section):
     """GitHub or GitHub Enterprise Server."""
 
-    webhook_secrets: Secrets = Field(
+    webhook_secrets: WebhookSecrets = Field(
         (), description="secrets of its webhooks; several while you rotate them"
     )
     token: Annotated[Credential, token_of("GitHub")] | None = Field(

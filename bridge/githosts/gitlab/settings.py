@@ -11,9 +11,9 @@ from bridge.ports.settings import (
     Credential,
     PemFile,
     Secret,
-    Secrets,
     Section,
     Uses,
+    WebhookSecrets,
     as_list,
     token_of,
 )
@@ -38,7 +38,7 @@ SigningTokens = Annotated[
 class Gitlab(Section):
     """GitLab.com or a server of your own."""
 
-    webhook_tokens: Secrets = Field((), description="secret tokens of its webhooks")
+    webhook_tokens: WebhookSecrets = Field((), description="secret tokens of its webhooks")
     signing_tokens: SigningTokens = Field(
         (), description="signing tokens (whsec_…, GitLab 19.0): unsigned webhooks are refused then"
     )

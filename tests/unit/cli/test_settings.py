@@ -101,9 +101,22 @@ def test_an_unknown_variable_names_the_nearest(cli: Cli, variable: str, nearest:
         ("log_level: loud", "log_level: it must be 'debug', 'info', 'warning' or 'error', not 'lo"),
         ("feedback: {enabled: maybe}", "feedback.enabled: it must be true or false, not 'maybe'"),
         ("retention: {bodies: -1}", "retention.bodies: it must be greater than 0.0, not -1"),
-        ("slack: 7", "slack: it must hold settings by name"),
+        ("slack: 7", "slack: it must hold settings by name, not 7"),
+        ("dokploy: hunter2", "dokploy: it must hold settings by name\n"),
+        ("dokploy: [a]", "dokploy: it must hold settings by name, not a list"),
+        ("github: {app_id: one}", "github.app_id: it must be a whole number, not 'one'"),
+        ("dokploy: {url: d.example.com}", "like https://example.com (it is 'd.example.com')"),
+        ("dokploy: {url: 'https://me:hunter2@d'}", "must look like https://example.com\n"),
+        ("rules: [{apps: a, prereleases: x}]", "'deploy', 'skip' or 'only', not 'x'"),
+        ("access: [{who: [everyone], may: [own]}]", "or 'configure', not 'own'"),
+        ("github: {app_id: ghp_hunter2}", "github.app_id: it must be a whole number\n"),
+        ("backends: {a: {ulr: x}}", "backends.a.ulr is no setting; did you mean url?"),
+        ("backends: {a: {api_key: {hunter2: 1}}}", "backends.a.api_key: it must be a text"),
+        ("embedded: {host: [1]}", "(in quotes, if it looks like a number), not a list"),
+        (f"slack: {{team_id: '{'x' * 99}'}}", f"(it is '{'x' * 60}…')"),
         ("github: {token: 4711}", "github.token: it must be a text"),
         ("[1]", "must hold settings by name, not a list"),
+        ("hello", "must hold settings by name, not a text"),
         ("a: [", "is not YAML, line 1"),
     ],
 )
@@ -113,6 +126,7 @@ def test_a_wrong_file_says_where_and_how_to_mend_it(cli: Cli, text: str, words: 
     result = cli("config", "check", code=2)
 
     assert words in result.stderr
+    assert "hunter2" not in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -149,6 +163,41 @@ def test_broken_yaml_is_told_with_its_cause_and_without_its_text(
     assert SECRET not in said
     as_variable = cli("config", "check", code=2, BRIDGE_CONFIG="/dev/null", BRIDGE_RULES=text)
     assert SECRET not in as_variable.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("port: 1\nhost: localhost\nport: 2", "'port' is given twice, in lines 1 and 3"),
+        ("github:\n  token: a\n  'token': b", "'token' is given twice, in lines 2 and 3"),
+        ("github: {token: a}\nslack: {}\ngithub: {}", "'github' is given twice, in lines 1 and 3"),
+        ("rules:\n- apps: a\n  tags: b\n  tags: c", "'tags' is given twice, in lines 3 and 4"),
+        ("port: 1\nport: 1", "'port' is given twice, in lines 1 and 2"),
+        ("github: {token: a, token: b}", "'token' is given twice, in line 1"),
+    ],
+)
+def test_a_key_is_not_given_twice(cli: Cli, text: str, told: str) -> None:
+    Path("bridge.yaml").write_text(text)
+
+    assert (
+        cli("config", "check", code=2).stderr == f"error: bridge.yaml: {told}; keep one of them\n"
+    )
+
+
+def test_a_key_of_a_variable_is_not_given_twice(cli: Cli) -> None:
+    told = cli("config", "check", code=2, BRIDGE_RULES="[{apps: a, apps: b}]").stderr
+
+    assert "rules (BRIDGE_RULES): 'apps' is given twice, in line 1" in told
+
+
+def test_sections_share_what_an_anchor_names(cli: Cli) -> None:
+    Path("bridge.yaml").write_text(
+        "backends:\n"
+        "  a: &a {url: https://a.example.com, api_key: k}\n"
+        "  b: {<<: *a, url: https://b.example.com}\n"
+    )
+
+    cli("config", "check")
 
 
 def test_a_file_of_another_encoding_is_told(cli: Cli) -> None:
@@ -306,6 +355,48 @@ def test_what_may_be_meant_is_only_a_warning(cli: Cli) -> None:
     assert result.stderr.startswith("warning: rules.0.watch_paths: `docs`: it matches only")
 
 
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("branch: refs/heads/main", "rules.0.branch: 'refs/heads/main' never matches: a branch is"),
+        ("branch: a b", "rules.0.branch: 'a b' never matches: no branch has a space"),
+        ("tags: refs/tags/v*", "rules.0.tags: 'refs/tags/v*' never matches: a tag is"),
+        ("tags: 'v*^'", "rules.0.tags: 'v*^' never matches"),
+        ("tags: '*.lock'", "rules.0.tags: '*.lock' never matches"),
+        ("tags: 'v['", "rules.0.tags: 'v[' never matches"),
+        ("versions: '>2 <1'", "rules.0.versions: no version is in '>2 <1'"),
+        ("versions: '>1.2.3 <1.2.4'", "rules.0.versions: with prereleases: skip, no version in"),
+        ("trigger: push, tags: v*", "rules.0.tags: it is about tags"),
+        ("trigger: push, only_newer: true", "rules.0.only_newer: it is about tags"),
+        ("watch_paths: ['!**']", "rules.0.watch_paths: `!**`: it excludes every file"),
+        ("watch_paths: [web/**, '!**']", "rules.0.watch_paths: `!**`: it excludes every file"),
+    ],
+)
+def test_a_rule_that_lets_nothing_deploy_is_told(cli: Cli, rule: str, told: str) -> None:
+    code = 2 if "watch_paths" in rule else 0
+
+    result = cli("config", "check", code=code, BRIDGE_RULES=f"[{{apps: web, {rule}}}]")
+
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "branch: release/*, watch_paths: ['**', '!docs/**']",
+        "trigger: tag, tags: v*, versions: '>=1.2 <2', only_newer: true",
+        "versions: '>1.2.3 <1.2.4', prereleases: only",
+        "versions: '1.2.3-rc.1', prereleases: deploy",
+        "versions: '>2 <1 || 3.x'",
+        "watch_paths: ['.github/**', '!**']",
+    ],
+)
+def test_a_rule_that_lets_something_deploy_is_not_called_empty(cli: Cli, rule: str) -> None:
+    result = cli("config", "check", BRIDGE_RULES=f"[{{apps: web, {rule}}}]")
+
+    assert not any(word in result.stderr for word in ("never", "no version", "excludes every"))
+
+
 def test_the_meaning_of_watch_paths_decides_what_is_wrong_with_them(cli: Cli) -> None:
     rules = "- {apps: shop/*, watch_paths: ['web/**', '!web/**/*.md']}"
 
@@ -334,6 +425,7 @@ def test_a_credential_for_a_host_is_checked(cli: Cli, given: dict[str, str], why
     [
         ({"PORT": "8090"}, "embedded.port: 8090 is the port of the bridge itself"),
         ({"PORT": "8091"}, "embedded.sites_port: 8091 is the port of the bridge itself"),
+        ({"BRIDGE_EMBEDDED_PORT": "65535"}, "the sites get the next one, which is none"),
         ({"PORT": "7", "BRIDGE_EMBEDDED_SITES_PORT": "7"}, "with BRIDGE_EMBEDDED_SITES_PORT"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bridge.app.backends import dokploys
 from bridge.core.errors import Rejected
 from bridge.settings import Settings, fields, is_secret, read_settings, variables
 from tests.unit.cli.conftest import Cli
@@ -22,14 +23,16 @@ WRONG: dict[str, str] = {
     "database_url": f"mysql://{SECRET}@db/x",
     "secret_key": SECRET,
     "backends": f"{{second: {{url: 'https://{SECRET}@d.example.com'}}}}",
-    "rules": f"[{{apps: shop/*, trigger: {SECRET}}}]",
+    "rules": "[{apps: shop/*, trigger: never}]",
     "access": "[{who: [Ada], may: [deploy]}]",
+    "github.webhook_secrets": f"ghp_{SECRET}",
     "github.token": f"glpat-{SECRET}",
     "github.private_key": SECRET,
     "github.api_url": f"https://{SECRET}@api.github.com",
     "github.web_url": "https://git.example.com:99999",
     "github.ca": "no-such.pem",
     "github.feedback": "comments",
+    "gitlab.webhook_tokens": f"glpat-{SECRET}",
     "gitlab.signing_tokens": f"whsec_{SECRET}!",
     "gitlab.token": f"ghp_{SECRET}",
     "gitlab.url": "https://999.1.1.1",
@@ -52,12 +55,7 @@ WRONG: dict[str, str] = {
 
 WRONG_OTHERWISE = "of-no-kind"
 
-ANYTHING = {
-    "github.webhook_secrets",
-    "gitlab.webhook_tokens",
-    "watch.skip_directives",
-    "web.metrics_token",
-}
+ANYTHING = {"watch.skip_directives", "web.metrics_token"}
 """Texts of which a variable can hold no wrong one; in the file they are not empty."""
 
 BESIDE = {"github.private_key": KEY, "slack.channel": SLACK}
@@ -156,18 +154,49 @@ def test_an_empty_variable_leaves_the_file_alone(cli: Cli) -> None:
     assert shown["watch"]["skip_directives"] == {"value": [], "from": "bridge.yaml"}
 
 
-@pytest.mark.parametrize(
-    ("variable", "section", "name"),
-    [
-        ("BRIDGE_GITHUB_FEEDBACK", "github", "feedback"),
-        ("BRIDGE_GITLAB_FEEDBACK", "gitlab", "feedback"),
-        ("BRIDGE_WATCH_SKIP_DIRECTIVES", "watch", "skip_directives"),
-    ],
-)
-def test_a_list_of_none_can_be_chosen(cli: Cli, variable: str, section: str, name: str) -> None:
-    shown = cli.json("config", "show", **{variable: "none"})
+LISTS = [path for path, field in fields(Settings) if "tuple" in str(field.annotation)]
 
-    assert shown[section][name] == {"value": [], "from": variable}
+
+@pytest.mark.parametrize("path", LISTS, ids=".".join)
+@pytest.mark.parametrize("word", ["none", " None "])
+def test_none_is_the_list_of_nothing(path: tuple[str, ...], word: str) -> None:
+    found: Any = read_settings(None, {variable_of(path): word})
+
+    for name in path:
+        found = getattr(found, name)
+    assert found == ()
+
+
+@pytest.mark.parametrize("path", LISTS, ids=".".join)
+def test_a_list_without_an_entry_is_refused(cli: Cli, path: tuple[str, ...]) -> None:
+    told = cli("config", "check", code=2, **{variable_of(path): " , ,"}).stderr
+
+    assert variable_of(path) in told
+
+
+HOLD_SECRETS = [path for path, field in fields(Settings) if is_secret(field)]
+
+
+@pytest.mark.parametrize("path", HOLD_SECRETS, ids=".".join)
+def test_no_secret_is_the_word_none(cli: Cli, path: tuple[str, ...]) -> None:
+    several = path in LISTS
+    value = f"{'k' * 40},none" if several else "none"
+
+    told = cli("config", "check", code=2, **{variable_of(path): value}).stderr
+
+    assert variable_of(path) in told
+
+
+@pytest.mark.parametrize("setting", ["github.webhook_secrets", "gitlab.webhook_tokens"])
+@pytest.mark.parametrize("begin", ["ghp_", "github_pat_", "ghs_", "glpat-", "xoxb-"])
+def test_a_token_is_no_secret_of_a_webhook(cli: Cli, setting: str, begin: str) -> None:
+    variable = variable_of(tuple(setting.split(".")))
+    given = {variable: f"{'k' * 40},{begin}{SECRET}"}
+
+    told = cli("config", "check", code=2, **given).stderr
+
+    assert f"{setting}.1 ({variable}): it begins with {begin}, so it is a token of " in told
+    assert SECRET not in told
 
 
 @pytest.mark.parametrize("name", sorted(variables()))
@@ -203,6 +232,70 @@ def test_a_file_that_holds_nothing_is_told(cli: Cli) -> None:
     told = cli("config", "check", code=2, BRIDGE_DOKPLOY_API_KEY_FILE="secret").stderr
 
     assert "BRIDGE_DOKPLOY_API_KEY_FILE: secret is empty" in told
+
+
+# ── backends ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({}, "the embedded backend"),
+        (
+            {"BRIDGE_BACKENDS": "{a: {url: https://a.example.com, api_key: k}}"},
+            "https://a.example.com",
+        ),
+        (
+            {
+                "BRIDGE_DOKPLOY_URL": "https://d.example.com",
+                "BRIDGE_DOKPLOY_API_KEY": "k",
+                "BRIDGE_BACKENDS": "{a_-1: {url: https://a.example.com, api_key: k}}",
+            },
+            "https://d.example.com, https://a.example.com",
+        ),
+    ],
+)
+def test_the_check_says_what_serve_deploys_on(cli: Cli, given: dict[str, str], where: str) -> None:
+    told = cli("config", "check", **given).stderr
+    backend = cli.json("config", "check", **given)["backend"]
+
+    assert f"; deploys on {where}\n" in told
+    assert backend == where.removeprefix("the ").removesuffix(" backend")
+    assert ("embedded" in told) == (not dokploys(read_settings(None, given)))
+
+
+@pytest.mark.parametrize(
+    "name", ["embedded", "dokploy", "Dokploy", "a b", "a/b", "", "a.b", "\u00e4", "a" * 64]
+)
+def test_a_backend_has_a_name_that_can_be_told_from_others(cli: Cli, name: str) -> None:
+    backends = {name: {"url": "https://a.example.com", "api_key": SECRET}}
+    Path("bridge.yaml").write_text(yaml.safe_dump({"backends": backends}))
+
+    told = cli("config", "check", code=2).stderr
+
+    assert told.startswith(f"error: backends: '{name[:60]}")
+    assert "can't be the name of a" in told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("dokploy: {api_key: hunter2}", ["BRIDGE_DOKPLOY_API_KEY", "BRIDGE_DOKPLOY_URL"]),
+        ("backends: {a: {api_key: hunter2}}", ["backends.a.api_key", "backends.a.url"]),
+        ("backends: {a: {read_retries: 1}}", ["backends.a.url"]),
+    ],
+)
+@pytest.mark.parametrize("command", [["config", "check"], ["serve", "--port", "0"]])
+def test_a_dokploy_without_an_address_is_refused(
+    cli: Cli, text: str, named: list[str], command: list[str]
+) -> None:
+    Path("bridge.yaml").write_text(text)
+
+    told = cli(*command, code=2).stderr
+
+    assert all(name in told for name in named)
+    assert SECRET not in told
 
 
 # ── addresses ────────────────────────────────────────────────────────────────

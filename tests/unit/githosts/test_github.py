@@ -310,7 +310,7 @@ def test_a_malformed_push_names_the_first_bad_fields(more, field):
 
 
 def test_a_malformed_push_never_shows_its_body():
-    bad = push(ref="SECRET", after="SECRET", created="SECRET", commits=["SECRET"] * 1000)
+    bad = push(ref=["SECRET"], after="SECRET", created="SECRET", commits=["SECRET"] * 1000)
 
     with pytest.raises(MalformedPayload) as caught:
         parse(bad)
