@@ -115,7 +115,7 @@ TAGS: list[tuple[Rules, str, tuple[str, ...], str | None]] = [
         (),
         (
             "the versions it waits for can't be read:"
-            " 'latest' is no version; write e.g. 1.2.3, 1.2 or 1.x"
+            " 'latest' is no version; write e.g. 1.2.3, 1.2 or 1.x (it is '>=1,<2')"
         ),
     ),
     (Rules(versions=""), "v1.0.0", (), None),
@@ -470,24 +470,24 @@ def test_without_settings_there_are_no_rules() -> None:
         ("- {branch: x}", "rules.0.apps (BRIDGE_RULES): it is missing"),
         (
             "- {apps: a, trigger: tags}",
-            "rules.0.trigger (BRIDGE_RULES): it must be 'push' or 'tag'",
+            "rules.0.trigger (BRIDGE_RULES): it must be 'push' or 'tag', not 'tags'",
         ),
         (
             "- {apps: a, prereleases: never}",
-            "rules.0.prereleases (BRIDGE_RULES): it must be 'deploy', 'skip' or 'only'",
+            "rules.0.prereleases (BRIDGE_RULES): it must be 'deploy', 'skip' or 'only', not 'never'",
         ),
         (
             "- {apps: a, versions: 1.20}",
             (
                 "rules.0.versions (BRIDGE_RULES): it must be a text (in quotes, if it looks like a"
-                " number)"
+                " number), not 1.2"
             ),
         ),
         (
             "- {apps: a, watch_paths: web/**}",
             "rules.0.watch_paths (BRIDGE_RULES): it must be a list",
         ),
-        ("apps: a", "rules (BRIDGE_RULES): it must be a list"),
+        ("apps: a", "rules (BRIDGE_RULES): it must be a list, not an object"),
         ("- shop", "rules.0 (BRIDGE_RULES): it must hold settings by name"),
         (
             "[",
