@@ -115,7 +115,7 @@ TAGS: list[tuple[Rules, str, tuple[str, ...], str | None]] = [
         (),
         (
             "the versions it waits for can't be read:"
-            " 'latest' is no version; write e.g. 1.2.3, 1.2 or 1.x (it is '>=1,<2')"
+            " 'latest' is no version; write e.g. 1.2.3, 1.2 or 1.x"
         ),
     ),
     (Rules(versions=""), "v1.0.0", (), None),
@@ -456,7 +456,10 @@ def test_without_settings_there_are_no_rules() -> None:
     [
         (
             "- {apps: a, versions: '>=1,<2'}",
-            "rules.0.versions (BRIDGE_RULES): '1,<2' is no version; write e.g. 1.2.3, 1.2 or 1.x",
+            (
+                "rules.0.versions (BRIDGE_RULES): '1,<2' is no version; write e.g. 1.2.3, 1.2 or"
+                " 1.x (it is '>=1,<2')"
+            ),
         ),
         ("- {apps: a, brnch: x}", "rules.0.brnch is no setting; did you mean branch?"),
         (
@@ -474,7 +477,10 @@ def test_without_settings_there_are_no_rules() -> None:
         ),
         (
             "- {apps: a, prereleases: never}",
-            "rules.0.prereleases (BRIDGE_RULES): it must be 'deploy', 'skip' or 'only', not 'never'",
+            (
+                "rules.0.prereleases (BRIDGE_RULES): it must be 'deploy', 'skip' or 'only',"
+                " not 'never'"
+            ),
         ),
         (
             "- {apps: a, versions: 1.20}",
