@@ -81,8 +81,6 @@ def _is_there(db: Connection) -> bool:
     return db.execute("SELECT to_regclass('inbox_open')").fetchone() != (None,)
 
 
-# ── Being told by other processes that something was kept ───────────────────────────────────────
-
 log = logging.getLogger(__name__)
 
 CHANNEL = "bridge_inbox"
@@ -127,8 +125,7 @@ async def _listen_once(url: str, woken: Callable[[], None]) -> None:
 
 async def _readable(fileno: int) -> None:
     """Wait until a connection has something to say; psycopg's own wait wakes ten times a second."""
-    loop = asyncio.get_running_loop()
-    said = asyncio.Event()
+    loop, said = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(fileno, said.set)
     try:
         await said.wait()
