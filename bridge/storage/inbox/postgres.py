@@ -125,8 +125,7 @@ async def _listen_once(url: str, woken: Callable[[], None]) -> None:
 
 async def _readable(fileno: int) -> None:
     """Wait until a connection has something to say; psycopg's own wait wakes ten times a second."""
-    loop = asyncio.get_running_loop()
-    said = asyncio.Event()
+    loop, said = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(fileno, said.set)
     try:
         await said.wait()
