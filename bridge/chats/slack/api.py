@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ import aiohttp
 
 from bridge.core.access import Access, Person
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
+from bridge.core.misfits import kind_of
 from bridge.ports.clock import Clock
 
 SLACK = "slack"
@@ -47,12 +48,32 @@ REMEDIES = {
 """What to do about errors that do not end by themselves."""
 
 
-class AnswerTooLarge(aiohttp.ClientPayloadError):
+class OddAnswer(aiohttp.ClientPayloadError):
+    """An answer that is none of Slack's, whose methods all answer with a JSON object."""
+
+
+class AnswerTooLarge(OddAnswer):
     """An answer has more bytes than are read."""
 
 
 class _Bounded(aiohttp.ClientResponse):
-    """An answer of which no more than `MOST_ANSWER` bytes are read."""
+    """An answer of which no more than `MOST_ANSWER` bytes are read, and that is an object.
+
+    Slack's own client asks whatever it gets for its fields.
+    """
+
+    async def json(self, **how: Any) -> Any:
+        """Return the object that the body is."""
+        found = await super().json(**how)
+        if isinstance(found, dict):
+            return found
+        raise OddAnswer(f"the answer must be an object, and is {kind_of(found)}")
+
+    async def text(self, *how: Any, **more: Any) -> str:
+        """Return the body as text, unless it is meant to be no more than that."""
+        if self.content_type == "text/plain":
+            raise OddAnswer("the answer must be an object, and is plain text")
+        return await super().text(*how, **more)
 
     async def read(self) -> bytes:
         """Return the body, once it is there."""
@@ -66,6 +87,48 @@ class _Bounded(aiohttp.ClientResponse):
                     raise AnswerTooLarge(why)
             self._body = bytes(body)
         return await super().read()
+
+
+class Answer(dict[str, Any]):
+    """Slack's answer to a method; what is missing in it is told by the method and the field.
+
+    Only `ok` is checked by Slack's own client, and what stands between may answer anything.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        fields: Mapping[str, Any],
+        error: type[Unreachable | Unanswered] = Unanswered,
+    ) -> None:
+        """Take the fields, and what to raise where one is missing."""
+        super().__init__(fields)
+        self._method, self._error = method, error
+
+    def text(self, *path: str) -> str:
+        """Return a text that must be there; raise the error where it is not."""
+        found: str = self._part(path, str, "a text")
+        return found
+
+    def object(self, *path: str) -> Mapping[str, Any]:
+        """Return an object that must be there; raise the error where it is not."""
+        found: Mapping[str, Any] = self._part(path, Mapping, "an object")
+        return found
+
+    def list(self, *path: str) -> Sequence[Any]:
+        """Return a list that must be there; raise the error where it is not."""
+        found: Sequence[Any] = self._part(path, list, "a list")
+        return found
+
+    def _part(self, path: Sequence[str], kind: type[Any], words: str) -> Any:
+        found: Any = self
+        for name in path:
+            found = found.get(name) if isinstance(found, Mapping) else None
+        if isinstance(found, kind) and found not in ("", {}):
+            return found
+        where = ".".join(path)
+        why = f"{where} must be {words}, and is {kind_of(found)}"
+        raise self._error(SLACK, f"{self._method}: {why}")
 
 
 class SlackClient:
@@ -83,7 +146,7 @@ class SlackClient:
         self._web: Any = None
         self._answers_to = answer_origins(self._api_url)
 
-    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+    async def call(self, method: str, **arguments: Any) -> Answer:
         """Call a method, e.g. "chat.update"; returns Slack's answer.
 
         Raises:
@@ -101,10 +164,10 @@ class SlackClient:
         except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError) as error:
             raise _lost(error) from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unanswered(SLACK, _why(error)) from error
-        return dict(answer.data)
+            raise Unanswered(SLACK, _why(error, method)) from error
+        return Answer(method, answer.data)
 
-    async def read(self, method: str, **arguments: Any) -> dict[str, Any]:
+    async def read(self, method: str, **arguments: Any) -> Answer:
         """Call a method that takes its arguments in the address, e.g. "users.info"."""
         from slack_sdk.errors import SlackApiError
 
@@ -113,8 +176,8 @@ class SlackClient:
         except SlackApiError as error:
             raise translated(method, error.response) from None
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(SLACK, _why(error)) from error
-        return dict(answer.data)
+            raise Unreachable(SLACK, _why(error, method)) from error
+        return Answer(method, answer.data, Unreachable)
 
     async def answer(self, url: str, message: dict[str, Any]) -> None:
         """Answer a command or click through its `response_url`.
@@ -202,9 +265,9 @@ def _seconds(headers: Any) -> float:
         return 30.0
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, method: str = "response_url") -> str:
     """What is said of an error; the words of most are of addresses and sockets."""
-    return str(error) if isinstance(error, AnswerTooLarge) else type(error).__name__
+    return f"{method}: {error}" if isinstance(error, OddAnswer) else type(error).__name__
 
 
 def _lost(error: aiohttp.ClientError) -> BridgeError:
@@ -250,8 +313,10 @@ class History:
             if code_of(error) == "missing_scope":
                 self._closed[channel] = self._clock() + WITHOUT_SCOPE
             return None
-        found = (one for one in answer.get("messages") or () if one.get("metadata") == metadata)
-        return next((str(one["ts"]) for one in found), None)
+        for one in answer.list("messages"):
+            if isinstance(one, Mapping) and one.get("metadata") == metadata and one.get("ts"):
+                return str(one["ts"])
+        return None
 
 
 def surely_not_done(error: Unreachable) -> bool:
@@ -348,11 +413,11 @@ class People:
         return frozenset(found)
 
     async def _record(self, user: str) -> Mapping[str, Any]:
-        return dict((await self._client.read("users.info", user=user))["user"])
+        return (await self._client.read("users.info", user=user)).object("user")
 
     async def _members(self, group: str) -> frozenset[str]:
         answer = await self._client.read("usergroups.users.list", usergroup=group)
-        return frozenset(answer["users"])
+        return frozenset(answer.list("users"))
 
     async def _by_email(self, email: str) -> str:
         try:
@@ -361,7 +426,7 @@ class People:
             if code_of(error) in ("users_not_found", "missing_scope"):
                 return ""
             raise
-        return str(answer["user"]["id"])
+        return answer.text("user", "id")
 
     async def _cached(self, key: str, ask: Callable[[], Any]) -> Any:
         """What is known and not too old; else asked for once by all who want it now."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from bridge.chats.slack import names
 from bridge.chats.slack.answers import problem
-from bridge.chats.slack.api import code_of
+from bridge.chats.slack.api import Answer, code_of
 from bridge.chats.slack.blocks import modal
 from bridge.chats.slack.outgoing import Outgoing, outgoing
 from bridge.chats.slack.parts import Parts, names_of, one_time, place_of
@@ -28,7 +28,7 @@ class TooLate(Rejected):
 
 async def open_view(
     parts: Parts, body: Mapping[str, Any], view: dict[str, Any], *, method: str = "views.open"
-) -> dict[str, Any]:
+) -> Answer:
     """Open a dialog by the trigger of a request; return Slack's answer.
 
     Raises:
