@@ -6,11 +6,12 @@ from typing import Any
 
 from bridge.chats.slack import names
 from bridge.chats.slack.answers import problem
-from bridge.chats.slack.api import Answer, code_of
+from bridge.chats.slack.api import code_of
 from bridge.chats.slack.blocks import modal
 from bridge.chats.slack.outgoing import Outgoing, outgoing
 from bridge.chats.slack.parts import Parts, names_of, one_time, place_of
 from bridge.chats.slack.pickers import picker
+from bridge.chats.slack.received import Answer
 from bridge.core.access import Right
 from bridge.core.apps import App
 from bridge.core.chat.grammar import Command, Unclear, Verb, parse_chat, written
