@@ -157,8 +157,10 @@ async def _show(name: str, config: Path | None, *, json: bool, reveal: bool) -> 
         say(f"{clean(app.label)} has no variables")
     for section, words in BEFORE.items():
         for key, value in found[section].items():
-            shown = clean_lines(value) if on_terminal() else value  # a script gets what is set
-            typer.echo(f"{words}{key}={shown}")
+            if on_terminal():
+                typer.echo(f"{words}{key}={clean_lines(value)}")
+            else:  # a script gets what is set; `echo` would take colours out of it
+                sys.stdout.write(f"{words}{key}={value}\n")
 
 
 def _values(environment: "Environment", *, reveal: bool) -> dict[str, dict[str, str]]:
