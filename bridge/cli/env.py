@@ -11,7 +11,7 @@ import typer
 from bridge.cli.changing import How, Reveal, Yes, change
 from bridge.cli.deployments import AppName
 from bridge.cli.reaching import reached
-from bridge.cli.show import MASKED, clean, clean_lines, say, say_json
+from bridge.cli.show import MASKED, clean, clean_lines, on_terminal, say, say_json
 from bridge.cli.using import Config, Json, ask_hidden, run, settings_of
 from bridge.core.configuration.variables import assignment, key_of
 from bridge.core.errors import Rejected
@@ -157,7 +157,10 @@ async def _show(name: str, config: Path | None, *, json: bool, reveal: bool) -> 
         say(f"{clean(app.label)} has no variables")
     for section, words in BEFORE.items():
         for key, value in found[section].items():
-            typer.echo(f"{words}{key}={clean_lines(value)}")
+            if on_terminal():
+                typer.echo(f"{words}{key}={clean_lines(value)}")
+            else:  # a script gets what is set; `echo` would take colours out of it
+                sys.stdout.write(f"{words}{key}={value}\n")
 
 
 def _values(environment: "Environment", *, reveal: bool) -> dict[str, dict[str, str]]:

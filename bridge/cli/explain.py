@@ -79,7 +79,9 @@ def explain(
 
     Where no app is known, one is made up that deploys from the payload's own repository.
     """
-    for option, value in (("--branch", branch), ("--app", app), ("--tag-pattern", tag_pattern)):
+    given_words = [("--branch", branch), ("--app", app), ("--tag-pattern", tag_pattern)]
+    given_words += [("--watch-path", one) for one in watch_path or ()]
+    for option, value in given_words:
         if value is not None and not value.strip():
             raise Rejected(f"{option} is empty; give a value, or leave it out")
     rules = _rules(tuple(watch_path or ()), branch, trigger, tag_pattern, versions)

@@ -285,7 +285,13 @@ def about_words(about: "About | None", *, short: bool = False) -> str:
     ref = about.ref.removeprefix("refs/heads/").removeprefix("refs/")
     ref = short_branch(ref) if short else ref
     by = f"by {about.author}" if about.author else ""
-    return " ".join(one for one in (about.repository, f"{ref}@{about.commit[:7]}", by) if one)
+    what = f"{ref}@{about.commit[:7]}" if about.commit.strip("0") else f"{ref} deleted"
+    return " ".join(one for one in (about.repository, what, by) if one)
+
+
+def times(count: int) -> str:
+    """E.g. `once`, `3 times`."""
+    return "once" if count == 1 else f"{count} times"
 
 
 # ── Decisions on a terminal: verdict, app, reason, evidence, and what came nearest ──────────────

@@ -15,6 +15,7 @@ from bridge.cli.forms import (
     decision_line,
     ended_form,
     say_decisions,
+    times,
     waits_form,
 )
 from bridge.cli.reaching import known_app
@@ -184,7 +185,7 @@ def _row(one: "RefusedWebhooks", names: "Mapping[str, str]", now: float) -> list
 
 def _line(one: "RefusedWebhooks", names: "Mapping[str, str]") -> str:
     whose = _whose(one, names)
-    line = f"{iso(one.last)} {one.reason} {one.path} from {one.network} {one.count} times"
+    line = f"{iso(one.last)} {one.reason} {one.path} from {one.network} {times(one.count)}"
     return clean(f"{line}, {whose}: {one.why}" if whose else f"{line}: {one.why}")
 
 

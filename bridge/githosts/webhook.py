@@ -163,7 +163,31 @@ def load(body: Body, what: str) -> Any:
             return _load_large(body)
         return from_json(body, allow_inf_nan=False)
     except (ValueError, RecursionError) as error:
+        if half := _half_a_character(body):
+            raise MalformedPayload(
+                f"{what} is not JSON in UTF-8: `{half}` in it is half a character (a surrogate"
+                " without its other half)"
+            ) from None
         raise MalformedPayload(f"{what} is not JSON: {str(error)[:200]}") from None
+
+
+_SURROGATE = re.compile(rb"\\u(?:[dD][89abAB]|([dD][c-fC-F]))[0-9a-fA-F]{2}")
+
+
+def _half_a_character(body: Body) -> str:
+    """Return the escape of a surrogate that has no other half; "" where there is none."""
+    high: re.Match[bytes] | None = None
+    for found in _SURROGATE.finditer(bytes(body).replace(b"\\\\", b"\0\0")):
+        follows = high is not None and high.end() == found.start()
+        if found[1] is None:
+            if high is not None:
+                return high[0].decode()
+            high = found
+        elif follows:
+            high = None
+        else:
+            return (high or found)[0].decode()
+    return high[0].decode() if high else ""
 
 
 def _must_be_usual(body: Body, what: str) -> None:

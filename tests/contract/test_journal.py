@@ -216,6 +216,7 @@ async def test_a_newer_one_supersedes_an_older_one_that_it_can_stand_in_for(
     found = await journal.deployment(first.id)
     assert found.superseded_by == (second.id if superseded else None)
     assert (found.finished_at is not None) is superseded
+    assert found.note.startswith("deployment #2 is newer") is superseded
 
 
 async def test_three_of_one_batch_leave_only_the_newest(journal: Any) -> None:

@@ -57,6 +57,14 @@ async def test_what_is_malformed_is_so_apart(body: bytes) -> None:
     assert str(there.value) == str(here.value)
 
 
+@pytest.mark.parametrize("half", ["ud800", "udc00", "uD83Dx", "ud83d\\ud83d", "ude00\\ud83d"])
+async def test_half_a_character_is_told_as_such(half: str) -> None:
+    body = f'{{"x": "\\\\ud800 \\ud83d\\ude00 \\{half}"}}'.encode()
+
+    with pytest.raises(MalformedPayload, match=r"is half a character"):
+        HOST.parse("push", {}, body)
+
+
 async def test_many_values_are_refused_before_they_are_read() -> None:
     with pytest.raises(MalformedPayload, match=r"about 1100000 values, at most 1000000"):
         await apart(b"[" + b"0," * 1_100_000 + b"0]")

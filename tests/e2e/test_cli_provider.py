@@ -298,12 +298,17 @@ def test_a_value_of_many_lines_comes_whole_from_standard_input(web: Cli) -> None
     assert values == {"PEM": "-----BEGIN\nhunter2\n-----END"}
 
 
-def test_revealed_values_keep_their_lines_and_steer_no_terminal(web: Cli) -> None:
+def test_revealed_values_keep_their_lines_and_steer_no_terminal(
+    web: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     value = "-----BEGIN\n  \tindented\x1b[31m\n-----END"
     piped("env", "set", "web", "PEM", "--yes", stdin=f"{value}\n")
 
+    exact = web("env", "show", "web", "--reveal").stdout
+    monkeypatch.setattr("bridge.cli.env.on_terminal", lambda: True)
     shown = web("env", "show", "web", "--reveal").stdout
 
+    assert exact == f"PEM={value}\n"
     assert shown == "PEM=-----BEGIN\n  \tindented [31m\n-----END\n"
     assert web("env", "show", "web").stdout == "PEM=********\n"
 

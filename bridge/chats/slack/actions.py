@@ -177,7 +177,7 @@ async def _show_log(parts: Parts, body: Body) -> None:
     else:
         blocks = outgoing(found, parts.links).message.blocks
         view = modal(names.LOG_VIEW, "Log", blocks, close="Close")
-    await parts.client.call("views.update", view_id=opened["view"]["id"], view=view)
+    await parts.client.call("views.update", view_id=opened.text("view", "id"), view=view)
 
 
 # ── pickers ──────────────────────────────────────────────────────────────────

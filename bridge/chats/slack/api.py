@@ -16,13 +16,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from bridge.chats.slack.received import SLACK, Answer, BoundedResponse, OddAnswer
 from bridge.core.access import Access, Person
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
 from bridge.ports.clock import Clock
-
-SLACK = "slack"
-MOST_ANSWER = 16 * 2**20
-"""Bytes, unpacked; a list of a thousand users has some two million."""
 
 TIMEOUT = 15.0
 """Seconds for a whole call."""
@@ -47,27 +44,6 @@ REMEDIES = {
 """What to do about errors that do not end by themselves."""
 
 
-class AnswerTooLarge(aiohttp.ClientPayloadError):
-    """An answer has more bytes than are read."""
-
-
-class _Bounded(aiohttp.ClientResponse):
-    """An answer of which no more than `MOST_ANSWER` bytes are read."""
-
-    async def read(self) -> bytes:
-        """Return the body, once it is there."""
-        if self._body is None:
-            body = bytearray()
-            async for piece in self.content.iter_any():
-                body += piece
-                if len(body) > MOST_ANSWER:
-                    self.close()
-                    why = f"the answer has more than {MOST_ANSWER >> 20} MiB, which are not read"
-                    raise AnswerTooLarge(why)
-            self._body = bytes(body)
-        return await super().read()
-
-
 class SlackClient:
     """Calls Slack with the bot's token; `close` it in the end."""
 
@@ -83,7 +59,7 @@ class SlackClient:
         self._web: Any = None
         self._answers_to = answer_origins(self._api_url)
 
-    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+    async def call(self, method: str, **arguments: Any) -> Answer:
         """Call a method, e.g. "chat.update"; returns Slack's answer.
 
         Raises:
@@ -101,10 +77,10 @@ class SlackClient:
         except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError) as error:
             raise _lost(error) from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unanswered(SLACK, _why(error)) from error
-        return dict(answer.data)
+            raise Unanswered(SLACK, _why(error, method)) from error
+        return Answer(method, answer.data)
 
-    async def read(self, method: str, **arguments: Any) -> dict[str, Any]:
+    async def read(self, method: str, **arguments: Any) -> Answer:
         """Call a method that takes its arguments in the address, e.g. "users.info"."""
         from slack_sdk.errors import SlackApiError
 
@@ -113,8 +89,8 @@ class SlackClient:
         except SlackApiError as error:
             raise translated(method, error.response) from None
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(SLACK, _why(error)) from error
-        return dict(answer.data)
+            raise Unreachable(SLACK, _why(error, method)) from error
+        return Answer(method, answer.data, Unreachable)
 
     async def answer(self, url: str, message: dict[str, Any]) -> None:
         """Answer a command or click through its `response_url`.
@@ -146,7 +122,7 @@ class SlackClient:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-            self._session = aiohttp.ClientSession(timeout=timeout, response_class=_Bounded)
+            self._session = aiohttp.ClientSession(timeout=timeout, response_class=BoundedResponse)
         return self._session
 
     def plain(self) -> Any:
@@ -202,9 +178,9 @@ def _seconds(headers: Any) -> float:
         return 30.0
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, method: str = "response_url") -> str:
     """What is said of an error; the words of most are of addresses and sockets."""
-    return str(error) if isinstance(error, AnswerTooLarge) else type(error).__name__
+    return f"{method}: {error}" if isinstance(error, OddAnswer) else type(error).__name__
 
 
 def _lost(error: aiohttp.ClientError) -> BridgeError:
@@ -250,8 +226,10 @@ class History:
             if code_of(error) == "missing_scope":
                 self._closed[channel] = self._clock() + WITHOUT_SCOPE
             return None
-        found = (one for one in answer.get("messages") or () if one.get("metadata") == metadata)
-        return next((str(one["ts"]) for one in found), None)
+        for one in answer.list("messages"):
+            if isinstance(one, Mapping) and one.get("metadata") == metadata and one.get("ts"):
+                return str(one["ts"])
+        return None
 
 
 def surely_not_done(error: Unreachable) -> bool:
@@ -348,11 +326,11 @@ class People:
         return frozenset(found)
 
     async def _record(self, user: str) -> Mapping[str, Any]:
-        return dict((await self._client.read("users.info", user=user))["user"])
+        return (await self._client.read("users.info", user=user)).object("user")
 
     async def _members(self, group: str) -> frozenset[str]:
         answer = await self._client.read("usergroups.users.list", usergroup=group)
-        return frozenset(answer["users"])
+        return frozenset(answer.list("users"))
 
     async def _by_email(self, email: str) -> str:
         try:
@@ -361,7 +339,7 @@ class People:
             if code_of(error) in ("users_not_found", "missing_scope"):
                 return ""
             raise
-        return str(answer["user"]["id"])
+        return answer.text("user", "id")
 
     async def _cached(self, key: str, ask: Callable[[], Any]) -> Any:
         """What is known and not too old; else asked for once by all who want it now."""

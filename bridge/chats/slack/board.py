@@ -25,6 +25,7 @@ from bridge.chats.slack.api import (
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import LOUD, Line, card, render_card, render_line
 from bridge.chats.slack.facts import Links, around_of
+from bridge.chats.slack.received import Answer
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.lifecycle import Change, Deployment
 from bridge.ports.feedback import Remember, Story, Turn
@@ -197,15 +198,15 @@ class Board:
                 raise
             known = replace(
                 known,
-                channel=str(answer["channel"]),
-                ts=str(answer["ts"]),
+                channel=answer.text("channel"),
+                ts=answer.text("ts"),
                 posting=False,
                 shows=hash_of(message),
             )
         await remember(known.memory())
         return await self._linked(known, remember)
 
-    async def _post(self, target: Target, message: Message, metadata: Any) -> dict[str, Any]:
+    async def _post(self, target: Target, message: Message, metadata: Any) -> Answer:
         name = str(target.place["channel"])
         answer = await self._client.call(
             "chat.postMessage",
@@ -215,7 +216,7 @@ class Board:
             unfurl_media=False,
             **message.body(),
         )
-        self._ids[name] = str(answer["channel"])
+        self._ids[name] = answer.text("channel")
         return answer
 
     async def _linked(self, known: CardMemory, remember: Remember) -> CardMemory:
@@ -224,10 +225,11 @@ class Board:
             answer = await self._client.read(
                 "chat.getPermalink", channel=known.channel, message_ts=known.ts
             )
+            link = answer.text("permalink")
         except BridgeError as error:
             log.info("a card has no link yet", extra={"why": str(error)})
             return known
-        known = replace(known, link=str(answer["permalink"]))
+        known = replace(known, link=link)
         await remember(known.memory())
         return known
 

@@ -11,6 +11,7 @@ from bridge.chats.slack.blocks import modal
 from bridge.chats.slack.outgoing import Outgoing, outgoing
 from bridge.chats.slack.parts import Parts, names_of, one_time, place_of
 from bridge.chats.slack.pickers import picker
+from bridge.chats.slack.received import Answer
 from bridge.core.access import Right
 from bridge.core.apps import App
 from bridge.core.chat.grammar import Command, Unclear, Verb, parse_chat, written
@@ -28,7 +29,7 @@ class TooLate(Rejected):
 
 async def open_view(
     parts: Parts, body: Mapping[str, Any], view: dict[str, Any], *, method: str = "views.open"
-) -> dict[str, Any]:
+) -> Answer:
     """Open a dialog by the trigger of a request; return Slack's answer.
 
     Raises:

@@ -249,7 +249,7 @@ class ChangeNotes:
             if surely_not_done(error):
                 await remember({})
             raise
-        return {"channel": str(answer["channel"]), "ts": str(answer["ts"])}
+        return {"channel": answer.text("channel"), "ts": answer.text("ts")}
 
 
 def _about(note: Audited) -> dict[str, Any]:

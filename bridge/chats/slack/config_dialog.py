@@ -66,7 +66,7 @@ async def configure(parts: Parts, body: Mapping[str, Any], app: App) -> Outgoing
     else:
         channel = place_of(body).channel
         opened = await open_view(parts, body, config_views.reading(app))
-        view_id = str(opened["view"]["id"])
+        view_id = opened.text("view", "id")
     about = About(app.id, channel)
     parts.background.start(_fill(parts, app, about, view_id), "configure")
     return None
@@ -271,7 +271,7 @@ def _parting(parts: Parts) -> Any:
 async def _show_parting(parts: Parts, body: Body, about: About) -> None:
     """Open the view at once, since its trigger lasts three seconds; a backend may be slower."""
     opened = await open_view(parts, body, config_views.comparing(about), method="views.push")
-    await show(parts, await _planned(parts, body, about), view_id=opened["view"]["id"])
+    await show(parts, await _planned(parts, body, about), view_id=opened.text("view", "id"))
 
 
 async def _planned(parts: Parts, body: Mapping[str, Any], about: About) -> dict[str, Any]:

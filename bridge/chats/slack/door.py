@@ -22,11 +22,12 @@ import aiohttp
 from bridge.chats.slack import actions, commands, config_changes, config_dialog, home
 from bridge.chats.slack import commands as shortcuts
 from bridge.chats.slack.answers import problem
-from bridge.chats.slack.api import SLACK, SlackClient
+from bridge.chats.slack.api import SlackClient
 from bridge.chats.slack.home import Homes
 from bridge.chats.slack.outgoing import Outgoing
 from bridge.chats.slack.parts import Parts
 from bridge.chats.slack.payloads import check_form
+from bridge.chats.slack.received import SLACK
 from bridge.core.errors import BadSignature, BridgeError, MalformedPayload
 from bridge.ports.chats import HttpAnswer
 from bridge.ports.clock import Clock

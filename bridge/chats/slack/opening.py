@@ -127,13 +127,14 @@ class Slack:
         while True:
             try:
                 answer = await self.parts.client.call("auth.test")
+                team = answer.text("team_id")
             except BridgeError as error:
                 if str(error) != told:
                     told = str(error)
                     log.warning("slack does not tell who we are", extra={"why": told})
                 await asyncio.sleep(ASK_AGAIN)
                 continue
-            self._recognise(str(answer["team_id"]), str(answer.get("user_id") or ""))
+            self._recognise(team, str(answer.get("user_id") or ""))
             return
 
     def _recognise(self, team: str, bot_user: str) -> None:

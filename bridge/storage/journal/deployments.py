@@ -69,7 +69,9 @@ def _newer(db: sa.Connection, old: Deployment) -> str | None:
 
 
 def _superseded(by: str) -> dict[str, Any]:
-    note = f"deployment {by} is newer and builds the same branch's head"
+    number, _, _ = by.partition(".")  # people know it by that, as the lists show it
+    shown = f"#{int(number)}" if number.isdecimal() else by
+    note = f"deployment {shown} is newer and builds the same branch's head"
     return {"superseded_by": by, "note": note}
 
 

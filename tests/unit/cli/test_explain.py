@@ -260,3 +260,11 @@ def test_the_rules_and_the_policy_of_the_settings_count(filled: Cli) -> None:
         ("main", ["web/**"]),
         ("release/*", ["web/**"]),
     ]
+
+
+@pytest.mark.parametrize("option", ["--branch", "--app", "--tag-pattern", "--watch-path"])
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_option_without_a_value_is_told(filled: Cli, option: str, empty: str) -> None:
+    told = filled("explain", GUID, option, empty, code=2).stderr
+
+    assert told == f"error: {option} is empty; give a value, or leave it out\n"

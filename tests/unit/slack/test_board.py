@@ -6,6 +6,7 @@ import pytest
 
 from bridge.chats.slack.board import Board
 from bridge.chats.slack.cards import card
+from bridge.chats.slack.received import Answer
 from bridge.core.errors import Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Change, Deployment, State
@@ -25,19 +26,19 @@ class Client:
         self.there: list[dict[str, Any]] = []
         self.reads: list[str] = []
 
-    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+    async def call(self, method: str, **arguments: Any) -> Answer:
         self.calls.append((method, arguments))
         if (error := self.failing.pop(len(self.calls), None)) is not None:
             raise error
-        return {"channel": "C1", "ts": f"{len(self.calls)}.0"}
+        return Answer(method, {"channel": "C1", "ts": f"{len(self.calls)}.0"})
 
-    async def read(self, method: str, **_: Any) -> dict[str, Any]:
+    async def read(self, method: str, **_: Any) -> Answer:
         self.reads.append(method)
         if method == "chat.getPermalink":
-            return {"permalink": "https://x.slack.com/archives/C1/p1"}
+            return Answer(method, {"permalink": "https://x.slack.com/archives/C1/p1"})
         if not self.there:
             raise Refused("slack", f"missing_scope ({method})")
-        return {"messages": self.there}
+        return Answer(method, {"messages": self.there})
 
     def said(self) -> list[str]:
         return [args["text"] for method, args in self.calls if "thread_ts" in args]

@@ -11,6 +11,7 @@ from bridge.chats.slack import names
 from bridge.chats.slack.cards import Channels
 from bridge.chats.slack.config_changes import CHANGED, TOLD, ChangeNotes, ChangePlans, Told
 from bridge.chats.slack.config_views import told as told_text
+from bridge.chats.slack.received import Answer
 from bridge.core.decision import Reason, because
 from bridge.core.errors import Refused, TooEarly, Unreachable
 from bridge.core.events import Action, Asked
@@ -40,17 +41,17 @@ class Client:
     refusals: dict[str, deque[Exception]] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    async def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+    async def call(self, method: str, **arguments: Any) -> Answer:
         self.calls.append((method, arguments))
         if self.refusals.get(method):
             raise self.refusals[method].popleft()
-        return {"channel": "C1", "ts": "1.2"}
+        return Answer(method, {"channel": "C1", "ts": "1.2"})
 
-    async def read(self, method: str, **arguments: Any) -> dict[str, Any]:
+    async def read(self, method: str, **arguments: Any) -> Answer:
         self.calls.append((method, arguments))
         if self.refusals.get(method):
             raise self.refusals[method].popleft()
-        return {"messages": self.history}
+        return Answer(method, {"messages": self.history})
 
     def refuse(self, method: str, code: str) -> None:
         self.refusals.setdefault(method, deque()).append(Refused("slack", f"{code} ({method})"))

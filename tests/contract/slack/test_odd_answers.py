@@ -1,0 +1,102 @@
+"""Answers of Slack's, or of what stands before it, that lack what is needed: errors of ours."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from bridge.chats.slack.api import History, People, SlackClient
+from bridge.core.access import Access, Grant
+from bridge.core.errors import Unanswered, Unreachable
+
+PLAIN = object()
+"""Stands for a text that is no JSON."""
+
+Door = Callable[[Any], SlackClient]
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    """Gives a client of an API that answers one thing, whatever it is asked."""
+    answers: list[Any] = [None]
+    clients = []
+
+    async def answer(_request: web.Request) -> web.Response:
+        if answers[0] is PLAIN:
+            return web.Response(text="<ok>")
+        return web.Response(text=json.dumps(answers[0]), content_type="application/json")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+
+    def client(said: Any) -> SlackClient:
+        answers[0] = said
+        clients.append(SlackClient("xoxb-1", f"http://127.0.0.1:{runner.addresses[0][1]}/api/"))
+        return clients[-1]
+
+    yield client
+    for one in clients:
+        await one.close()
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("said", [[], "x", 7, None, True, [{"ok": True}]])
+async def test_what_is_no_object_is_an_error_that_names_the_method(door: Door, said: Any) -> None:
+    client = door(said)
+
+    with pytest.raises(Unanswered, match=r"chat\.postMessage: the answer must be an object"):
+        await client.call("chat.postMessage", channel="C1", text="x")
+    with pytest.raises(Unreachable, match=r"users\.info: the answer must be an object"):
+        await client.read("users.info", user="U1")
+
+
+async def test_plain_text_is_no_answer(door: Door) -> None:
+    with pytest.raises(Unanswered, match=r"chat\.postMessage: the answer must be an object"):
+        await door(PLAIN).call("chat.postMessage", channel="C1", text="x")
+
+
+@pytest.mark.parametrize("odd", [{}, {"ts": None}, {"ts": 7}, {"ts": ""}, {"ts": {"x": 1}}])
+async def test_a_field_that_is_missing_is_named(door: Door, odd: dict[str, Any]) -> None:
+    answer = await door({"ok": True, **odd}).call("chat.postMessage", channel="C1", text="x")
+
+    with pytest.raises(Unanswered, match=r"chat\.postMessage: ts must be a text, and is "):
+        answer.text("ts")
+
+
+async def test_a_field_within_a_field_is_named_whole(door: Door) -> None:
+    odd: dict[str, Any]
+    for odd in ({}, {"view": None}, {"view": []}, {"view": {"id": 1}}):
+        answer = await door({"ok": True, **odd}).call("views.open", view={})
+        with pytest.raises(Unanswered, match=r"views\.open: view\.id must be a text"):
+            answer.text("view", "id")
+
+
+@pytest.mark.parametrize("odd", [{}, {"user": None}, {"user": "U1"}, {"users": 7}, {"user": {}}])
+async def test_a_person_whom_slack_does_not_tell_of_is_unsure(
+    door: Door, odd: dict[str, Any]
+) -> None:
+    grants = Access([Grant(("S123",), frozenset({"view"}), ("*",), ())])  # type: ignore[arg-type]
+    people = People(door({"ok": True, **odd}), grants)
+
+    person = await people.who("U1", "T1")
+
+    assert "users.info: user must be an object" in person.unsure
+    assert await people.by_email("ada@example.com") is None
+
+
+@pytest.mark.parametrize("odd", [{}, {"messages": 7}, {"messages": {"ts": "1"}}])
+async def test_a_history_without_messages_is_no_empty_one(door: Door, odd: dict[str, Any]) -> None:
+    with pytest.raises(Unreachable, match=r"conversations\.history: messages must be a list"):
+        await History(door({"ok": True, **odd})).find("C1", {"event_type": "x"})
+
+
+async def test_messages_of_a_history_that_are_none_are_passed_over(door: Door) -> None:
+    wanted = {"event_type": "x"}
+    messages = [7, None, {"metadata": wanted}, {"metadata": wanted, "ts": "1.2"}]
+
+    assert await History(door({"ok": True, "messages": messages})).find("C1", wanted) == "1.2"
