@@ -70,7 +70,7 @@ def sites_address(settings: Settings) -> str | None:
 async def backends_of(
     settings: Settings, stack: AsyncExitStack, observe: Observe, clock: Clock
 ) -> tuple[dict[str, Backend], Any]:
-    """The backends that deploy: every Dokploy that is set, else the embedded one.
+    """Return the backends that deploy: every Dokploy that is set, else the embedded one.
 
     Args:
         clock: the one by which deployments are followed, so that both sides tell the same time.
@@ -97,7 +97,7 @@ def embedded_of(url: str, api_key: str, **others: Any) -> Backend:
 
 
 def dokploys(settings: Settings) -> dict[str, DokploySettings]:
-    """The Dokploys that are set, by name."""
+    """Return the Dokploys that are set, by name."""
     named = {"dokploy": settings.dokploy} | settings.backends
     return {name: dokploy for name, dokploy in named.items() if dokploy.url is not None}
 
@@ -136,7 +136,7 @@ def _named(name: str, setting: str) -> str:
 
 
 def dokploy_of(settings: Settings, name: str = "dokploy", **others: Any) -> Backend:
-    """The Dokploy of that name; raises Rejected where its key is missing."""
+    """Return the Dokploy of that name; raise Rejected if its key is missing."""
     check_dokploys(settings)
     dokploy = dokploys(settings)[name]
     return BACKENDS["dokploy"](
@@ -150,7 +150,7 @@ def dokploy_of(settings: Settings, name: str = "dokploy", **others: Any) -> Back
 def configurers_of(
     settings: Settings, stores: Stores, backends: Mapping[str, Backend], wake: Wake
 ) -> dict[str, Configurer]:
-    """What changes how apps are configured, by the name of their backend."""
+    """Return what changes how apps are configured, by the name of their backend."""
     return {
         name: Configurer(
             backend,

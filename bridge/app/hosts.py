@@ -124,7 +124,7 @@ def on_hosts(
     instance: str,
     ours: Callable[[RefPushed | PullRequestOpened], bool],
 ) -> Places:
-    """The places on the Git hosts for which a credential is set; `ours`: see `Ours`."""
+    """Return the places on the Git hosts for which a credential is set; `ours`: see `Ours`."""
     plans: list[Plans] = []
     shows: dict[str, Shows] = {}
     for host, api in apis.items():

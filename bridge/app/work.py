@@ -87,7 +87,7 @@ async def work(
 async def _flows(
     parts: Parts, stack: AsyncExitStack, permits: Mapping[str, Permits]
 ) -> "DurableFlows":
-    """The workflow engine, launched."""
+    """Return the workflow engine, launched."""
     settings, journal = parts.settings, parts.stores.journal
     flows = flows_of(settings, parts.owner)
     deployer = Deployer(

@@ -110,7 +110,7 @@ def create(
 
 
 def _rules_of(trigger: str | None, tags: str | None) -> "Rules | None":
-    """The bridge's own rules for a new app; raises Rejected where they can't be meant."""
+    """Return the bridge's own rules for a new app; raise Rejected if they can't be meant."""
     from bridge.core.apps import Rules, Trigger
     from bridge.core.matching.lint import lint
     from bridge.core.refs import unmatchable
@@ -181,7 +181,7 @@ async def _list(settings: "Settings", words: "Sequence[str]", json: bool) -> Non
 
 
 def having(apps: "Sequence[App]", words: "Sequence[str]") -> "list[App]":
-    """The apps whose label, id or source has all of the words."""
+    """Return the apps whose label, id or source has all of the words."""
     wanted = [word.lower() for word in words]
     return [
         app
@@ -241,14 +241,14 @@ def _row(
 
 
 def live_commit(live: "Deployment | None") -> str:
-    """The commit that runs; "?" where the backend did not tell, "" where nothing runs yet."""
+    """Return the commit that runs; "?" if the backend did not tell, "" if nothing runs yet."""
     if live is None:
         return ""
     return (live.deployed_commit or "?")[:7]
 
 
 def _deploys(app: "App") -> str:
-    """What deploys an app, in a sentence's part."""
+    """Return what deploys an app, in a sentence's part."""
     if not app.pushed:
         return f"no push: its source is {source_of(app)}"
     rules = said(app.rules)
@@ -273,7 +273,7 @@ def _line(app: "App", last: "Deployment | None", live: "Deployment | None") -> s
 
 
 def waits_in_words(app: "App", *, short: bool = False) -> str:
-    """What an app deploys and when, and which of that our own rules say.
+    """Return what an app deploys and when, and which of that our own rules say.
 
     Args:
         short: of a long branch only the beginning and the end.

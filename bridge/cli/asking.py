@@ -97,7 +97,7 @@ class Progress:
 
 
 async def decided(stores: "Stores", host: str, id_: str, watch: "Watchman") -> "Delivery":
-    """The delivery, once the bridge has decided it."""
+    """Return the delivery, once the bridge has decided it."""
     while True:
         found = await stores.inbox.find(host, id_)
         assert found is not None, "it was kept just now"
@@ -127,7 +127,7 @@ async def followed(
 async def _news(
     stores: "Stores", id_: str, watch: "Watchman"
 ) -> "AsyncIterator[tuple[Deployment, list[Change]]]":
-    """A deployment again and again, each time with what is new, until it has ended."""
+    """Return a deployment again and again, each time with what is new, until it has ended."""
     seen = 0
     while (current := await stores.journal.deployment(id_)) is not None:
         changes = await stores.journal.changes(id_, after=seen)
@@ -271,7 +271,7 @@ async def _keep(stores: "Stores", wish: Wish) -> str:
 
 
 async def _concerned(stores: "Stores", wish: Wish, delivery: "Delivery") -> "list[Deployment]":
-    """The deployments that a wish is about, oldest first: those that it makes, or ends."""
+    """Return the deployments that a wish is about, oldest first: those that it makes, or ends."""
     if wish.action != "cancel":
         return (await stores.journal.deployments(limit=1000, seq=delivery.seq))[::-1]
     newest = await stores.journal.deployments(limit=1000, app_id=wish.target)
@@ -279,7 +279,7 @@ async def _concerned(stores: "Stores", wish: Wish, delivery: "Delivery") -> "lis
 
 
 def _cancelled_by(delivery: "Delivery", deployment: "Deployment") -> bool:
-    """Whether it came before the wish and was not over by then."""
+    """Return whether it came before the wish and was not over by then."""
     ended = deployment.finished_at
     going = ended is None or ended >= delivery.received_at
     return deployment.seq < delivery.seq and going and deployment.superseded_by is None
@@ -318,7 +318,7 @@ async def _follow(
 
 
 def exit_code_for(wish: Wish, delivery: "Delivery", ended: "list[Deployment]") -> int:
-    """How it went, as an exit code; says why where the wish was not granted."""
+    """Return how it went, as an exit code; says why where the wish was not granted."""
     if delivery.state in ("failed", "ignored"):
         say_error(f"{wish.action} of {wish.shown}: {delivery.error}")
         return 1

@@ -45,7 +45,7 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
 
 
 async def _id_of(stores: "Stores", name: str) -> str:
-    """The id of an app, also of one that is gone by now."""
+    """Return the id of an app, also of one that is gone by now."""
     from bridge.core.apps import find_app
 
     try:

@@ -135,7 +135,7 @@ async def _shown(settings: "Settings", wanted: Wanted) -> int:
 
 
 async def _ours(reach: Reach, id_: str | None) -> "Deployment | None":
-    """The deployment that a person means, where the journal has it.
+    """Return the deployment that a person means, where the journal has it.
 
     Raises:
         NotFound: it is another app's.
@@ -157,7 +157,7 @@ async def _ours(reach: Reach, id_: str | None) -> "Deployment | None":
 async def _at_backend(
     reach: Reach, id_: str | None, ours: "Deployment | None"
 ) -> "BackendDeployment | None":
-    """The backend's record of it; None where only the journal still has something of it.
+    """Return the backend's record of it; None if only the journal still has something of it.
 
     Raises:
         NotFound: there is no such deployment, or nothing was kept of its log.
@@ -223,7 +223,7 @@ async def followed(
     tell: Callable[[list[str]], None] | None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> "tuple[BackendDeployment, str]":
-    """Tell what comes, until the deployment has ended; returns its end and its whole log.
+    """Tell what comes, until the deployment has ended; return its end and its whole log.
 
     Args:
         text: as much as has been told already.

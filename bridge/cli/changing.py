@@ -72,7 +72,7 @@ async def _change(name: str, planned: "Planned", how: How) -> None:
 
 
 def agree(question: str, how: How) -> None:
-    """Go on only where somebody agrees; raises Rejected where nobody can be asked."""
+    """Go on only where somebody agrees; raises Rejected if nobody can be asked."""
     if how.yes:
         return
     if not sys.stdin.isatty():

@@ -48,10 +48,10 @@ class Remark(NamedTuple):
 
 
 def checked(read: Callable[[], Settings]) -> dict[str, Any]:
-    """The machine form of a check.
+    """Return the machine form of a check.
 
     Args:
-        read: gives the settings; raises Rejected where they can't be read.
+        read: gives the settings; raises Rejected if they can't be read.
     """
     try:
         settings = read()
@@ -141,7 +141,7 @@ OF_NAMES = ("never_matches", "unclosed", "bang_class")
 
 
 def _of_rules(settings: Settings) -> Iterator[Remark]:
-    """What of our own rules can't be read, or hardly says what is meant."""
+    """Yield what of our own rules can't be read, or hardly says what is meant."""
     for place, rule in enumerate(settings.rules):
         yield from (Remark("warning", f"rules.{place}.{words}") for words in _without_effect(rule))
         for name, pattern in (("apps", rule.apps), ("branch", rule.branch), ("tags", rule.tags)):
@@ -155,7 +155,7 @@ def _of_rules(settings: Settings) -> Iterator[Remark]:
 
 
 def _without_effect(rule: Rule) -> Iterator[str]:
-    """What of a rule lets nothing deploy, or counts for nothing, by the name of its setting."""
+    """Yield what of a rule lets nothing deploy, or has no effect, by its setting."""
     if rule.branch is not None and (why := unmatchable(rule.branch, "branch")):
         yield f"branch: {shortened(rule.branch)} never matches: {why}"
     if rule.tags is not None and (why := unmatchable(rule.tags, "tag")):
@@ -181,7 +181,7 @@ OF_TAGS = ("tags", "versions", "tag_prefix", "prereleases", "only_newer")
 
 
 def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:
-    """The same of a glob over names, which stands in that setting."""
+    """Yield the same of a glob over names, which stands in that setting."""
     if pattern is None:
         return
     try:
@@ -197,7 +197,7 @@ def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:
 
 
 def _of_chats(settings: Settings) -> Iterator[Remark]:
-    """How chats are heard, and what is still missing for anybody to do something there."""
+    """Yield how chats are heard, and what is still missing for anybody to do something there."""
     for chat, given in settings.chats_set().items():
         if heard := " and ".join(CHATS[chat].heard_by(given)):
             yield Remark("note", f"{chat} is heard by {heard}")
@@ -221,8 +221,8 @@ class Tried:
 
     Attributes:
         state: "ok", "key refused", "refused" (the server says no) or "away".
-        version: e.g. "v0.30.2"; None where it does not tell.
-        why: what is wrong and the remedy; "" where nothing is.
+        version: e.g. "v0.30.2"; None if it does not tell.
+        why: what is wrong and the remedy; "" if nothing is.
     """
 
     backend: str
@@ -233,7 +233,7 @@ class Tried:
 
 
 def tried(settings: "Settings") -> list[dict[str, Any]]:
-    """The machine form of trying every Dokploy that is set; the embedded one needs no key."""
+    """Return the machine form of trying every Dokploy that is set."""
     return [asdict(one) for one in asyncio.run(_try_all(settings))]
 
 

@@ -104,7 +104,7 @@ class Shown(NamedTuple):
 
 
 def shown(settings: Any, config: Path | None, environment: Mapping[str, str]) -> "Iterator[Shown]":
-    """Every setting, section by section."""
+    """Return every setting, section by section."""
     from bridge.settings import Settings, fields, is_secret
 
     origins = _origins(config, environment)
@@ -133,7 +133,7 @@ def _lines(found: "Iterable[Shown]", *, only_ascii: bool) -> "Iterator[str]":
 
 
 def yaml_of(value: Any, *, only_ascii: bool = False) -> str:
-    """A value as YAML on one line, in which whatever might steer a terminal is escaped.
+    """Return a value as YAML on one line, in which whatever might steer a terminal is escaped.
 
     JSON is YAML but for its two escapes for one character beyond the first plane.
     """
@@ -158,7 +158,8 @@ def _nested(found: "Iterable[Shown]") -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON does not know: paths, and a list's own records, without what they do not say."""
+    """Return what JSON does not know: paths, and a list's own records, without what they do not
+    say."""
     from pydantic import BaseModel
 
     if isinstance(value, BaseModel):
@@ -173,7 +174,7 @@ def _masked(value: Any) -> Any:
 
 
 def _origins(config: Path | None, environment: Mapping[str, str]) -> dict[Any, str]:
-    """Where each setting that is set comes from; settings that can't be read got no further."""
+    """Return where each setting that is set comes from."""
     import yaml
 
     from bridge.settings import set_there

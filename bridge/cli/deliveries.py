@@ -278,7 +278,7 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
 
 
 async def _none_fits(stores: "Stores", given: Given) -> str:
-    """Why nothing is listed, and what else there is."""
+    """Return why nothing is listed, and what else there is."""
     if given.repo is not None:
         names = sorted(set((await stores.journal.repositories()).values()))
         if not keys_of(given.repo, dict(zip(names, names, strict=True))):
@@ -289,7 +289,7 @@ async def _none_fits(stores: "Stores", given: Given) -> str:
 
 
 def named_repo(name: str | None) -> str | None:
-    """The repository that --repo names; raises Rejected where it names none."""
+    """Return the repository that --repo names; raise Rejected if it names none."""
     if name is not None and not name.strip(" /"):
         raise Rejected("--repo is empty; give a repository's name, e.g. --repo my-org/mono")
     return name
@@ -319,7 +319,7 @@ async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> No
 
 
 async def find_delivery(stores: "Stores", id_: str) -> "Delivery":
-    """One delivery by its id, the beginning of it, or its number; raises NotFound."""
+    """Return one delivery by its id, the beginning of it, or its number; raise NotFound."""
     id_ = id_.removesuffix("…")  # as the list shows it
     for host in (*HOSTS, *sorted(asking_hosts())):
         if (found := await stores.inbox.find(host, id_)) is not None:
@@ -368,7 +368,8 @@ def _style_of(one: Arrived, words: str) -> str:
 
 
 def _line(one: Arrived) -> str:
-    """A delivery in a pipe: time, id, host, event, state; then what it was about, and became."""
+    """Return a delivery in a pipe: time, id, host, event, state; then what it was about, and
+    became."""
     delivery = one.delivery
     head = f"{iso(delivery.received_at)} {delivery.id} {delivery.host} {delivery.event}"
     told = [" ".join(filter(None, [head, str(delivery.state), about_words(one.about)]))]
@@ -376,7 +377,7 @@ def _line(one: Arrived) -> str:
 
 
 def page_lines(one: Arrived) -> list[str]:
-    """All there is to say about a delivery, line by line."""
+    """Return all there is to say about a delivery, line by line."""
     lines = [f"{name}: {value}" for name, value in _facts(one).items()]
     lines += [f"header {name}: {value}" for name, value in one.delivery.headers.items()]
     return lines + [

@@ -173,7 +173,7 @@ async def _ended(scene: Scene, id_: str) -> "Deployment":
 
 
 async def _title(scene: Scene) -> str:
-    """The page's heading, as a browser would get it."""
+    """Return the page's heading, as a browser would get it."""
     answer = await scene.http.get(scene.page)
     if answer.status_code == 404:
         return "nothing there"

@@ -77,7 +77,7 @@ class Shop:
         return Push(before or NOBODY, after)
 
     async def payload(self, push: Push) -> bytes:
-        """The body of the webhook that GitHub would send for a push."""
+        """Return the body of the webhook that GitHub would send for a push."""
         span = push.after if push.before == NOBODY else f"{push.before}..{push.after}"
         listed = (await git(self.bare, "rev-list", "--reverse", span)).split()
         commits = [await self._commit(sha) for sha in listed]
@@ -121,7 +121,7 @@ class Shop:
 
 
 def signed(body: bytes, secret: str) -> dict[str, str]:
-    """The headers that GitHub would send with a body."""
+    """Return the headers that GitHub would send with a body."""
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return {
         "X-GitHub-Event": "push",
@@ -132,7 +132,7 @@ def signed(body: bytes, secret: str) -> dict[str, str]:
 
 
 async def git(folder: Path, *words: str) -> str:
-    """Run git; returns what it prints. Raises Refused with git's own words."""
+    """Run git; return what it prints. Raises Refused with git's own words."""
     # What the caller has set for a repository of their own must not lead us there.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     process = await asyncio.create_subprocess_exec(
@@ -224,7 +224,7 @@ class Stage:
 
 
 def farewell(command: str) -> list[str]:
-    """How to go on from here: a real host and a real Dokploy. Pure."""
+    """Return how to go on from here: a real host and a real Dokploy. Pure."""
     return [
         "",
         "That was the whole journey. With your own repositories and your own Dokploy:",

@@ -144,7 +144,7 @@ _ELSEWHERE = {"drop": "an uploaded archive", "raw": "a compose file written at t
 
 
 def source_of(app: Any) -> str:
-    """Where an app's code comes from, in a few words."""
+    """Return where an app's code comes from, in a few words."""
     source = app.source
     if source is None:
         return "nowhere (no source is set)"
@@ -181,7 +181,7 @@ def change_line(change: "Change") -> str:
 
 
 def change_text(change: "Change") -> Any:
-    """The same in colours, for a terminal."""
+    """Return the same in colours, for a terminal."""
     from rich.text import Text
 
     style = STYLES.get(change.state, "")
@@ -193,7 +193,7 @@ def change_text(change: "Change") -> Any:
 
 
 def tail_lines(deployment: "Deployment") -> list[str]:
-    """The end of the log of one that failed, with a heading; [] where none is kept."""
+    """Return the end of the log of one that failed, with a heading; [] if none is kept."""
     if not deployment.log_tail:
         return []
     shown = [f"  {clean_line(line)}" for line in deployment.log_tail.split("\n")]
@@ -201,7 +201,7 @@ def tail_lines(deployment: "Deployment") -> list[str]:
 
 
 def whole_log(deployment: "Deployment") -> str:
-    """The command that shows the whole log."""
+    """Return the command that shows the whole log."""
     return f"the whole log: dokploy-bridge logs {deployment.app} --deployment {deployment.seq}"
 
 

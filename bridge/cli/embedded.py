@@ -31,7 +31,7 @@ class Api:
     """A connection to an embedded backend.
 
     Attributes:
-        sites: where its sites are; None where it was started for this command alone.
+        sites: where its sites are; None if it was started for this command alone.
     """
 
     url: str
@@ -57,7 +57,7 @@ class Api:
 
 
 async def create_site(settings: "Settings", site: NewSite, *, by: str) -> tuple[App, str | None]:
-    """Make a static site; returns the app, and where it will be served if that is known.
+    """Make a static site; return the app, and where it will be served if that is known.
 
     Args:
         by: who asks for it.
@@ -91,13 +91,13 @@ def _one_after_another(settings: "Settings") -> AbstractAsyncContextManager[None
 
 
 async def find_embedded(settings: "Settings", name: str) -> App:
-    """Return an app of the embedded backend; raises NotFound."""
+    """Return an app of the embedded backend; raise NotFound."""
     async with _one_after_another(settings), api_of(settings) as api:
         return find_app(await api.client.apps(), name)
 
 
 async def delete_app(settings: "Settings", name: str) -> App:
-    """Delete an app; returns what it was."""
+    """Delete an app; return what it was."""
     async with _one_after_another(settings), api_of(settings) as api:
         app = find_app(await api.client.apps(), name)
         await api.ask("POST", "application.delete", applicationId=app.id)
@@ -130,7 +130,7 @@ async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
 
 
 def _source(site: NewSite) -> GitSource:
-    """Where its code comes from; raises Rejected where no branch is called so."""
+    """Return where its code comes from; raise Rejected if no branch is called so."""
     try:
         return GitSource(url=site.repo, branch=site.branch, watch_paths=site.watch or None)
     except ValueError:
@@ -167,7 +167,7 @@ async def _held(lock: AbstractAsyncContextManager[None]) -> AsyncIterator[AsyncE
 
 
 def _alone(settings: "Settings") -> AbstractAsyncContextManager[Any]:
-    """The embedded backend for one command, on ports that nobody else can want."""
+    """Return the embedded backend for one command, on ports that nobody else can want."""
     from bridge.app.backends import run_embedded
 
     free = settings.embedded.model_copy(update={"port": 0, "sites_port": 0})
@@ -193,7 +193,8 @@ async def connected(url: str, key: str, sites: str | None) -> AsyncIterator[Api]
 
 
 async def _told(file: Path) -> str:
-    """What a running backend has written down; one that has just started does so in a moment."""
+    """Return what a running backend has written down; one that has just started does so in a
+    moment."""
     until = time.monotonic() + _STARTS_WITHIN
     while True:
         try:

@@ -129,7 +129,7 @@ def _bare(word: str) -> str:
 
 
 def _assignments(wishes: list[tuple[str, str]]) -> dict[str, dict[str, str | None]]:
-    """The assignments by section; asks for what is missing."""
+    """Return the assignments by section; asks for what is missing."""
     from bridge.core.configuration.variables import assignment, key_of
 
     asked = [key_of(word) for _, word in wishes if "=" not in word]
@@ -223,7 +223,7 @@ def read_env_file(text: str, name: str) -> EnvFile:
 
 
 def _written(binding: "Binding", name: str) -> str | None:
-    """An assignment as both backends read it; None where there is none on the line."""
+    """Return an assignment as both backends read it; None if there is none on the line."""
     if binding.error or binding.key is None or binding.value is None:
         return None
     if binding.value.startswith("`"):  # a quote to Dokploy and none to dotenv
@@ -235,7 +235,7 @@ def _written(binding: "Binding", name: str) -> str | None:
 
 
 def _line(binding: "Binding") -> int:
-    """Where it begins; the parser counts empty lines before it as its own."""
+    """Return where it begins; the parser counts empty lines before it as its own."""
     string = binding.original.string
     before = string[: len(string) - len(string.lstrip())]
     return int(binding.original.line) + before.count("\n")

@@ -98,7 +98,7 @@ def _rules(
     tags: str | None,
     versions: str | None,
 ) -> "Rules":
-    """What is to be tried; patterns for tags mean that tags are waited for. Raises BadRange."""
+    """Return what is to be tried; tag patterns imply the tag trigger. Raises BadRange."""
     from bridge.core.apps import Rules, Trigger
     from bridge.core.rules import Range
 
@@ -135,7 +135,7 @@ async def _explain(
 async def _gather(
     settings: "Settings", source: str, payload: Payload | None
 ) -> tuple[Payload, Known]:
-    """The payload, from the inbox where it is no file, and what decisions rest on."""
+    """Return the payload, from the inbox where it is no file, and what decisions rest on."""
     from bridge.cli.what_if import of_delivery
     from bridge.settings import policy_of
 
@@ -162,7 +162,7 @@ async def _known(settings: "Settings", stores: "Stores") -> Known:
 
 
 def meaning_of(payload: Payload) -> "Event":
-    """What it means; raises MalformedPayload."""
+    """Return what it means; raise MalformedPayload."""
     from bridge.core.events import parse_command
 
     if payload.host in asking_hosts():
@@ -199,7 +199,7 @@ def heading(form: dict[str, Any]) -> str:
 
 
 def lines_of(form: dict[str, Any]) -> list[str]:
-    """One line for each app, as in `skip web: no_path_hit (2 files changed, …)`."""
+    """Return one line for each app, as in `skip web: no_path_hit (2 files changed, …)`."""
     lines = [
         f"{'deploy' if one['deploy'] else 'skip'} {one['app']}: {one['reason']} ({one['evidence']})"
         for one in form["decisions"]
@@ -208,7 +208,7 @@ def lines_of(form: dict[str, Any]) -> list[str]:
 
 
 def nobody(form: dict[str, Any]) -> str:
-    """When no app deploys from there."""
+    """Return the words for a repository that no app deploys from."""
     return (
         f"no app deploys from {form['repository']} on {form['host']};"
         " --watch-path, --branch or --trigger show what an app would do"

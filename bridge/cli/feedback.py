@@ -99,7 +99,8 @@ async def _retry(settings: "Settings", id_: str | None) -> int:
 
 
 def fitting(ids: "Sequence[str]", wanted: str) -> list[str]:
-    """The ids that somebody means by one, by the beginning of one, or by one as it is listed."""
+    """Return the ids that somebody means by one, by the beginning of one, or by one as it is
+    listed."""
     if wanted in ids:
         return [wanted]
     wanted = wanted.removesuffix("…")
@@ -121,7 +122,7 @@ def _row(raised: "Raised", now: float) -> list[str]:
 
 
 def since_of(raised: "Raised") -> float | None:
-    """Since when it fails, else since when it is to be shown; None where it is up to date."""
+    """Since when it fails, else since when it is to be shown; None if it is up to date."""
     return raised.due_at if raised.failing_since is None else raised.failing_since
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def decision_form(decision: "Decision") -> dict[str, Any]:
-    """A decision for one app."""
+    """Return a decision for one app."""
     return {
         "app": decision.app,
         "app_id": decision.app_id,
@@ -27,7 +27,7 @@ def decision_form(decision: "Decision") -> dict[str, Any]:
 
 
 def arrived_form(one: "Arrived") -> dict[str, Any]:
-    """A delivery with what it was about, what was decided, and what became of it."""
+    """Return a delivery with what it was about, what was decided, and what became of it."""
     delivery, about = one.delivery, one.about
     ref = about.ref if about else None
     branch = ref.removeprefix("refs/heads/") if ref and ref.startswith("refs/heads/") else None
@@ -53,14 +53,14 @@ def arrived_form(one: "Arrived") -> dict[str, Any]:
 
 
 def _brief(deployment: "Deployment | None") -> dict[str, Any] | None:
-    """How a deployment stands; `deployments` tells the rest."""
+    """Return how a deployment stands; `deployments` tells the rest."""
     if deployment is None:
         return None
     return {"id": deployment.id, "state": str(deployment.state), "note": deployment.note}
 
 
 def deployment_form(deployment: "Deployment") -> dict[str, Any]:
-    """A deployment, as far as it has come."""
+    """Return a deployment, as far as it has come."""
     return {
         "id": deployment.id,
         "app": deployment.app,
@@ -83,18 +83,18 @@ def deployment_form(deployment: "Deployment") -> dict[str, Any]:
 
 
 def ended_form(deployment: "Deployment") -> dict[str, Any]:
-    """A single deployment: one that failed with the lines of its log that show why."""
+    """Return a single deployment: one that failed with the lines of its log that show why."""
     tail = deployment.log_tail
     return deployment_form(deployment) | {"log_tail": tail.split("\n") if tail else []}
 
 
 def change_form(change: "Change") -> dict[str, Any]:
-    """One line of a deployment's history."""
+    """Return one line of a deployment's history."""
     return {"at": iso(change.at), "state": str(change.state), "note": change.note}
 
 
 def standing(raised: "Raised") -> str:
-    """How a place that shows something stands, in a word."""
+    """Return how a place that shows something stands, in a word."""
     if raised.parked:
         return "parked"
     if raised.error is not None:
@@ -103,7 +103,7 @@ def standing(raised: "Raised") -> str:
 
 
 def target_form(raised: "Raised") -> dict[str, Any]:
-    """A place that shows something, and whether it is up to date."""
+    """Return a place that shows something, and whether it is up to date."""
     target = raised.target
     return {
         "id": target.id,
@@ -141,7 +141,8 @@ def audited_form(change: "Audited") -> dict[str, Any]:
 def app_form(
     app: "App", last: "Deployment | None", live: "Deployment | None" = None
 ) -> dict[str, Any]:
-    """An app as it deploys, our own rules over the backend's record, with its newest deployment.
+    """Return an app as it deploys, our own rules over the backend's record, with its newest
+    deployment.
 
     Args:
         live: the newest that is done.
@@ -175,7 +176,7 @@ def app_form(
 
 
 def waits_form(app: "App") -> dict[str, Any]:
-    """What an app waits for, and which of that our own rules say."""
+    """Return what an app waits for, and which of that our own rules say."""
     return {
         "branch": app.branch,
         "trigger": str(app.waits_for),
@@ -185,7 +186,7 @@ def waits_form(app: "App") -> dict[str, Any]:
 
 
 def said(rules: "Rules") -> dict[str, Any]:
-    """What our own rules say of an app, without what they do not say."""
+    """Return what our own rules say of an app, without what they do not say."""
     given = {field.name: getattr(rules, field.name) for field in fields(rules)}
     return {
         name: list(value) if isinstance(value, tuple) else value
@@ -195,7 +196,7 @@ def said(rules: "Rules") -> dict[str, Any]:
 
 
 def tag_words(rules: "Rules") -> list[str]:
-    """Which tags deploy, in few words: `v*`, `versions >=1.2 <2`, `only newer`."""
+    """Return which tags deploy, in few words: `v*`, `versions >=1.2 <2`, `only newer`."""
     prefix = rules.tag_prefix and f"{rules.tag_prefix}…"
     prereleases = rules.prereleases and f"pre-releases: {rules.prereleases}"
     versions = rules.versions and f"versions {rules.versions}"
@@ -204,7 +205,7 @@ def tag_words(rules: "Rules") -> list[str]:
 
 
 def finding_words(finding: "Mapping[str, Any]") -> str:
-    """A finding about a watch path, in a sentence and its remedy."""
+    """Return a finding about a watch path, in a sentence and its remedy."""
     sentence = finding["sentence"]
     return f"`{finding['pattern']}`: {sentence[0].lower()}{sentence[1:]} {finding['remedy']}"
 
@@ -221,7 +222,7 @@ class Arrived:
 
     Attributes:
         deployments: those that it led to, by the app's id.
-        about: what its push was about; None where it was no push, or nobody can say any more.
+        about: what its push was about; None if it was no push, or nobody can say any more.
     """
 
     delivery: "Delivery"
@@ -251,7 +252,7 @@ def decision_line(decision: "Decision", deployment: "Deployment | None" = None) 
 
 
 def outcomes_of(one: Arrived, *, short: bool = False) -> list[str]:
-    """What became of a delivery: a few words for each app that deploys, and for all others.
+    """Return what became of a delivery: a few words for each app that deploys, and for all others.
 
     Args:
         short: of long branches only the beginning and the end.
@@ -275,7 +276,7 @@ def outcomes_of(one: Arrived, *, short: bool = False) -> list[str]:
 
 
 def about_words(about: "About | None", *, short: bool = False) -> str:
-    """E.g. `my-org/mono main@13dfa1f by Ada`; "" where nothing is known.
+    """E.g. `my-org/mono main@13dfa1f by Ada`; "" if nothing is known.
 
     Args:
         short: of a long branch only the beginning and the end.
@@ -321,7 +322,7 @@ def say_decisions(forms: Sequence[Form]) -> None:
 
 
 def misses_of(form: Form) -> list[str]:
-    """What is wrong with watch paths that let nothing through, else what came nearest."""
+    """Return what is wrong with watch paths that let nothing through, else what came nearest."""
     if form["reason"] not in ("no_path_hit", "watch_paths_broken"):
         return []
     wrong = [finding_words(one) for one in form.get("findings") or () if one["level"] != "note"]

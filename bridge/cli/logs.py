@@ -29,7 +29,7 @@ _CONTROL = re.compile(f"[{STEERING}]")
 
 
 def set_up_logs(format_: str, level: str, stream: TextIO | None = None) -> bool:
-    """Send all logs to standard error (or `stream`); True where they are for people.
+    """Send all logs to standard error (or `stream`); True if they are for people.
 
     Args:
         format_: "json", "console", or "auto": console on a terminal.
@@ -50,7 +50,7 @@ class JsonLines(logging.Formatter):
     """One JSON object a line: time, level, logger, event, and the fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """A record as one line."""
+        """Return a record as one line."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {
             "time": moment.replace("+00:00", "Z"),
@@ -79,7 +79,7 @@ class ConsoleLines(logging.Formatter):
         self._colours = colours
 
     def format(self, record: logging.LogRecord) -> str:
-        """A record as one line."""
+        """Return a record as one line."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         head = f"{clock} {record.levelname.lower():<8}"
         event = escaped(_without_logins(record.getMessage()))
@@ -99,7 +99,7 @@ class ConsoleLines(logging.Formatter):
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """What was given as `extra`, with secrets hidden, and which delivery it is about."""
+    """Return what was given as `extra`, with secrets hidden, and which delivery it is about."""
     given = {
         name: _shown(name, value) for name, value in vars(record).items() if name not in _STANDARD
     }
@@ -108,7 +108,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def escaped(text: str) -> str:
-    """Text on one line: control characters as Python writes them."""
+    """Return text on one line: control characters as Python writes them."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 

@@ -18,7 +18,7 @@ _ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?").fullmatch
 
 
 def address(value: str) -> str:
-    """The address of a bridge or server, without a slash at its end."""
+    """Return the address of a bridge or server, without a slash at its end."""
     if not _ADDRESS(value):
         raise typer.BadParameter("it must look like https://bridge.example.com")
     return value.rstrip("/")

@@ -48,7 +48,8 @@ class NewSite:
 
 
 def checked(site: NewSite, semantics: "Semantics" = "exclude") -> NewSite:
-    """The site with the address that can be cloned; raises Rejected where it could never deploy."""
+    """Return the site with the address that can be cloned; raise Rejected if it could never
+    deploy."""
     _check_name("the name", site.name)
     _check_name("--project", site.project)
     check_branch_name(site.branch)
@@ -87,7 +88,7 @@ def _check_publish(folder: str) -> None:
 
 
 def _address(repo: str) -> str:
-    """A clone address; a folder on this machine becomes one."""
+    """Return a clone address; a folder on this machine becomes one."""
     folder = _folder(repo)
     if folder is None:
         return _checked_address(repo)
@@ -105,7 +106,7 @@ def _address(repo: str) -> str:
 
 
 def _folder(repo: str) -> Path | None:
-    """The folder that is meant; None where it is an address."""
+    """Return the folder that is meant; None if it is an address."""
     if repo.lower().startswith("file:"):
         return _path_of(repo)
     try:
@@ -118,7 +119,7 @@ def _folder(repo: str) -> Path | None:
 
 
 def _path_of(address: str) -> Path:
-    """The path of an address by `file:`; raises Rejected where it has none."""
+    """Return the path of an address by `file:`; raise Rejected if it has none."""
     try:
         return Path(unquote(urlsplit(address).path))
     except ValueError:  # brackets that hold no IPv6 address
@@ -128,7 +129,7 @@ def _path_of(address: str) -> Path:
 
 
 def _is_repository(folder: Path) -> bool:
-    """Whether it is one with a checkout, or a bare one."""
+    """Return whether it is one with a checkout, or a bare one."""
     return (folder / ".git").exists() or (
         (folder / "HEAD").is_file() and (folder / "objects").is_dir()
     )
@@ -160,7 +161,7 @@ class _NoAnswer(Exception):
 
 
 def must_fit(site: "NewSite", semantics: "Semantics") -> str | None:
-    """Check a site against its repository; returns what could not be checked.
+    """Check a site against its repository; return what could not be checked.
 
     Raises:
         Rejected: it has no such branch or folder, or nothing in it is ever watched.
@@ -248,7 +249,7 @@ def _folders(tree: dict[str, str], above: str) -> list[str]:
 
 
 def _files(tree: dict[str, str]) -> list[str]:
-    """The files in the top folder."""
+    """Return the files in the top folder."""
     return [path for path, mode in tree.items() if "/" not in path and not _is_folder(mode)]
 
 
@@ -257,7 +258,7 @@ def _is_folder(mode: str) -> bool:
 
 
 def _entries(listed: str) -> Iterable[tuple[str, str]]:
-    """Each path of a tree with its mode, as `ls-tree -z` has them."""
+    """Yield each path of a tree with its mode, as `ls-tree -z` has them."""
     for line in filter(None, listed.split("\0")):
         about, _, path = line.partition("\t")
         yield path, about.split(" ", 1)[0]
@@ -274,7 +275,7 @@ def _named(refs: Iterable[str]) -> list[str]:
 
 
 def _branches_at(address: str) -> list[str]:
-    """The branches of a remote repository, asked as the backend clones it."""
+    """Return the branches of a remote repository, asked as the backend clones it."""
     from bridge.embedded.building.sources import split_credentials
 
     url, authorization = split_credentials(address)
@@ -288,7 +289,7 @@ def _said(
     authorization: str | None = None,
     patience: float = _LOCAL_PATIENCE,
 ) -> str:
-    """What git prints; raises _NoAnswer where it fails, or takes too long."""
+    """Return what git prints; raise _NoAnswer if it fails, or takes too long."""
     from bridge.embedded.building.checkout import git_environment
     from bridge.embedded.building.sources import Clone
 

@@ -208,13 +208,13 @@ def docker(
 
 
 def _fields_of(given: dict[str, Any]) -> dict[str, Any]:
-    """The fields among a command's arguments."""
+    """Return the fields among a command's arguments."""
     others = {"app", "forget", "config", "json", "yes", "url_stdin"}
     return {name: value for name, value in given.items() if name not in others}
 
 
 def _address(url: str | None, *, asked: bool) -> str | None:
-    """The clone address; one with a password is never a word of the command line."""
+    """Return the clone address; one with a password is never a word of the command line."""
     if asked:
         from bridge.cli.using import ask_hidden
 
@@ -326,7 +326,7 @@ async def _show(name: str, config: "Path | None", *, json: bool, reveal: bool) -
 
 
 def _fields(now: "Configured", *, reveal: bool) -> dict[str, Any]:
-    """The source's fields, and what all sources share."""
+    """Return the source's fields, and what all sources share."""
     from pydantic import SecretStr
 
     from bridge.core.configuration.configuration import DockerSource

@@ -40,7 +40,7 @@ class Gone(NotFound):
 
 
 async def live_app(journal: "Apps", name: str) -> "App":
-    """Return the app by that name; raise Gone where it was deleted, else NotFound."""
+    """Return the app by that name; raise Gone if it was deleted, else NotFound."""
     live = await journal.apps()
     try:
         return find_app(live, name)
@@ -141,7 +141,7 @@ async def backends_of(settings: "Settings") -> "AsyncIterator[Mapping[str, Dokpl
 
 
 async def _found(backends: "Mapping[str, Dokploy]", stores: "Stores", name: str) -> "App":
-    """What the journal knows is at hand, but may be old: it is enough only for a whole name."""
+    """Return the app as the journal knows it, which may be old; enough only for a whole name."""
     known = [app for app in await stores.journal.apps() if app.backend in backends]
     fits = [app for app in known if name in (app.id, app.label)]
     if len(fits) == 1:

@@ -131,7 +131,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 
 def commands(command: Any, *words: str) -> Iterator[tuple[str, Any]]:
-    """Every command below one that does something by itself, by its words."""
+    """Yield every command below one that does something by itself, by its words."""
     inner = getattr(command, "commands", {})
     if words and (not inner or command.invoke_without_command):
         yield " ".join(words), command
@@ -172,7 +172,7 @@ class Cli(TyperGroup):
 
 
 def _options(command: Any) -> Iterator[TyperOption]:
-    """The options of a command, --help among them, and of all below it."""
+    """Yield the options of a command, --help among them, and of all below it."""
     params = command.get_params(typer.Context(command))
     yield from (one for one in params if isinstance(one, TyperOption))
     for inner in getattr(command, "commands", {}).values():

@@ -32,12 +32,12 @@ ADDRESS = "https://bridge.example.com"
 
 
 def hosts_of(settings: "Settings") -> list[str]:
-    """The hosts that have a secret."""
+    """Return the hosts that have a secret."""
     return [host for host, one in HOSTS.items() if one.serves(settings.host_settings(host))]
 
 
 def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> list[str]:
-    """Lines for a terminal of 80 columns.
+    """Return lines for a terminal of 80 columns.
 
     Args:
         apps: how many are known.
@@ -67,7 +67,7 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
 
 
 def _heard(chat: str, given: Any, bridge: "Bridge") -> str:
-    """How a chat reaches the bridge."""
+    """Return how a chat reaches the bridge."""
     ways = (
         f"{bridge.url}/{chat}/events" if way == BY_HTTP else way
         for way in CHATS[chat].heard_by(given)

@@ -68,7 +68,7 @@ def _harmless(found: re.Match[str]) -> str:
 
 
 def clean(text: str) -> str:
-    """Text on one line and without control characters."""
+    """Return text on one line and without control characters."""
     return harmless(text).strip()
 
 
@@ -78,7 +78,7 @@ LONGEST_ID = 44
 
 
 def shrunk(id_: str) -> str:
-    """An id as people read it: without leading zeros, commits in seven characters."""
+    """Return an id as people read it: without leading zeros, commits in seven characters."""
     text = _SHA.sub(r"\1", _ZEROS.sub("", clean(id_)))
     return text if len(text) <= LONGEST_ID else f"{text[: LONGEST_ID - 1]}…"
 
@@ -99,13 +99,13 @@ def short_branch(name: str) -> str:
 
 
 def clean_lines(text: str) -> str:
-    """Text with its line breaks and tabs, and without other control characters."""
+    """Return text with its line breaks and tabs, and without other control characters."""
     kept = re.split(r"([\n\t])", text)
     return "".join(one if one in ("\n", "\t") else harmless(one) for one in kept)
 
 
 def clean_line(line: str) -> str:
-    """A line of a log without control characters; its indentation stays, also by tabs."""
+    """Return a line of a log without control characters; its indentation stays, also by tabs."""
     return harmless(line.expandtabs()).rstrip()
 
 
@@ -162,12 +162,12 @@ NARROW = 110
 
 
 def on_terminal() -> bool:
-    """Whether a person reads our output."""
+    """Return whether a person reads our output."""
     return sys.stdout.isatty()
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """Where to show things; made anew, since tests and pipes replace the streams."""
+    """Return where to show things; made anew, since tests and pipes replace the streams."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
@@ -218,7 +218,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def writes_utf8() -> bool:
-    """Whether standard output takes every character."""
+    """Return whether standard output takes every character."""
     return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
 
 
@@ -272,7 +272,7 @@ class Listing(Generic[T]):
 
 
 def table(columns: Sequence[str], rows: "Iterable[Sequence[str | Text]]") -> Any:
-    """A table for a terminal; see `say_table`. Text is shown as it is, so clean it before.
+    """Return a table for a terminal; see `say_table`. Text is shown as it is, so clean it before.
 
     What is longer than `WIDEST` is folded in any column, so that reasons keep their room.
     """
@@ -301,7 +301,8 @@ def stacked(
     indent: int = 4,
     titles: Sequence[str] = (),
 ) -> Any:
-    """Rows for a narrow terminal: their cells side by side, what is long on lines of its own.
+    """Return rows for a narrow terminal: their cells side by side, what is long on lines of its
+    own.
 
     Args:
         titles: of the cells, above them all.
@@ -321,7 +322,7 @@ def stacked(
 
 
 def indented(text: "str | Text", columns: int) -> Any:
-    """Text of which every line begins so far from the edge."""
+    """Return text of which every line begins so far from the edge."""
     from rich.padding import Padding
 
     return Padding(_cell(text), (0, 0, 0, columns))
@@ -346,7 +347,7 @@ def _cell(cell: "str | Text") -> "Text":
 
 
 def iso(seconds: float | None) -> str | None:
-    """A time as scripts read it, e.g. "2026-01-31T12:00:00.123Z"."""
+    """Return a time as scripts read it, e.g. "2026-01-31T12:00:00.123Z"."""
     if seconds is None:
         return None
     moment = datetime.fromtimestamp(seconds, UTC)
@@ -354,12 +355,12 @@ def iso(seconds: float | None) -> str | None:
 
 
 def clock(seconds: float) -> str:
-    """The time of day here, e.g. "12:00:01"."""
+    """Return the time of day here, e.g. "12:00:01"."""
     return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
 def ago(seconds: float, now: float) -> str:
-    """How long ago, in one unit: "12 s ago"."""
+    """Return how long ago, in one unit: "12 s ago"."""
     age = max(0.0, now - seconds)
     steps = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
     size, unit = next(((size, unit) for size, unit in steps if age >= size), (1, "s"))
@@ -367,7 +368,7 @@ def ago(seconds: float, now: float) -> str:
 
 
 def called_as() -> str:
-    """How this program is called from the working directory, to be typed as it is."""
+    """Return how this program is called from the working directory, to be typed as it is."""
     program = Path(sys.argv[0])
     if program.name == "dokploy-bridge":
         return _from_here(program)
@@ -382,5 +383,5 @@ def _from_here(program: Path) -> str:
 
 
 def first(found: Iterable[Any], fits: Callable[[Any], bool]) -> Any:
-    """The first that fits; None when none does."""
+    """Return the first that fits; None when none does."""
     return next((one for one in found if fits(one)), None)

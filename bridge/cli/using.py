@@ -37,7 +37,7 @@ Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show its steps unt
 
 
 def found(look: Callable[[], bool]) -> bool:
-    """Return what a look at a path says; False where there can be no such path.
+    """Return what a look at a path says; False if there can be no such path.
 
     Words of a command line are too long for a name, or lead where nobody may look: pathlib raises
     then.
@@ -49,7 +49,7 @@ def found(look: Callable[[], bool]) -> bool:
 
 
 def settings_of(config: Path | None) -> "Settings":
-    """The settings, from the file and the environment; raises Rejected."""
+    """Return the settings, from the file and the environment; raise Rejected."""
     from bridge.settings import read_settings
 
     return read_settings(config, os.environ)
@@ -87,7 +87,7 @@ _CODES: dict[type[BridgeError], int] = {NotFound: 4, Rejected: 2, BridgeError: 1
 
 
 def exit_code_of(error: BridgeError) -> int:
-    """The exit code for an error; the first class that fits decides."""
+    """Return the exit code for an error; the first class that fits decides."""
     return next(code for kind, code in _CODES.items() if isinstance(error, kind))
 
 
@@ -95,7 +95,7 @@ def exit_code_of(error: BridgeError) -> int:
 
 
 def ask_hidden(names: Sequence[str]) -> dict[str, str]:
-    """The values of these, from a hidden prompt each, or from standard input.
+    """Return the values of these, from a hidden prompt each, or from standard input.
 
     Standard input is the whole value of a single name; of several each has a line.
     """
@@ -137,7 +137,7 @@ _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def moment_of(text: str | None, now: float) -> float | None:
-    """The time that a person means, in seconds since 1970; None where none is given.
+    """Return the time that a person means, in seconds since 1970; None if none is given.
 
     A time without a zone is one of this machine's.
 

@@ -57,7 +57,7 @@ class Known:
     tags: "Mapping[str, Sequence[str]]" = field(default_factory=dict)
 
     def decide(self, push: "RefPushed", app: "App") -> "Decision":
-        """The decision for one app."""
+        """Return the decision for one app."""
         from bridge.core.decision import decide
 
         return decide(push, app, self.policy, deployed_tags=self.tags.get(app.id, ()))
@@ -66,7 +66,7 @@ class Known:
 def explained(
     payload: "Payload", meaning: "Event", known: Known, what_if: WhatIf
 ) -> dict[str, Any]:
-    """The explanation as it is printed for scripts; NotFound where an app is unknown."""
+    """Return the explanation as it is printed for scripts; NotFound where an app is unknown."""
     from bridge.core.events import Asked, PullRequestOpened, RefPushed
 
     form: dict[str, Any] = {
@@ -102,7 +102,7 @@ def explained(
 def _nearness(
     push: "RefPushed", app: "App", decision: "Decision", policy: "Policy | None"
 ) -> dict[str, Any]:
-    """What is probably not meant in an app's watch paths, and what came nearest to them.
+    """Return what is probably not meant in an app's watch paths, and what came nearest to them.
 
     Args:
         policy: None where that is not looked for.
@@ -125,7 +125,7 @@ def _nearness(
 def decisions_for(
     push: "RefPushed", known: Known, what_if: WhatIf
 ) -> "tuple[list[tuple[App, Decision]], list[str]]":
-    """What is decided for which apps, and what was assumed where one was made up."""
+    """Return what is decided for which apps, and what was assumed where one was made up."""
     from bridge.core.apps import find_app
     from bridge.core.decision import concerns
 
@@ -178,7 +178,7 @@ def _source_of(repository: "Repository", branch: str) -> "Source":
 
 
 def push_form(push: "RefPushed") -> dict[str, Any]:
-    """What a push says of itself."""
+    """Return what a push says of itself."""
     return {
         "repository": push.repository.name,
         "ref": str(push.ref),
@@ -223,7 +223,7 @@ def read_payload(source: str, host: str | None, event: str | None) -> Payload:
 
 
 def of_delivery(delivery: "Delivery") -> Payload:
-    """A delivery that was kept."""
+    """Return a delivery that was kept."""
     return Payload(delivery.host, delivery.event, delivery.headers, delivery.body or b"")
 
 

@@ -110,7 +110,7 @@ async def suspects(
     """Return what was refused lately and may be what somebody misses; None for nothing.
 
     Args:
-        source: where the app that misses something deploys from; None where nobody knows.
+        source: where the app that misses something deploys from; None if nobody knows.
         since: what was refused before is not missed.
     """
     from bridge.core.refused import MOST_CAUSES, causes, missed_by
@@ -151,7 +151,7 @@ def _said_of(one: "RefusedWebhooks", names: "Mapping[str, str]") -> str:
 
 
 def refused_form(one: "RefusedWebhooks", names: "Mapping[str, str]") -> dict[str, Any]:
-    """The machine form of refused webhooks of one minute."""
+    """Return the machine form of refused webhooks of one minute."""
     return {
         "host": one.host or None,
         "reason": one.reason,
@@ -263,7 +263,7 @@ def _say(found: "Sequence[Explained]", ended: "Mapping[int, Deployment]") -> Non
 async def _deployments(
     stores: "Stores", app_id: str, found: "Sequence[Explained]"
 ) -> "dict[int, Deployment]":
-    """The deployments that the decisions led to, by the delivery's seq."""
+    """Return the deployments that the decisions led to, by the delivery's seq."""
     from bridge.core.lifecycle import deployment_id
 
     ids = [deployment_id(one.seq, app_id) for one in found if one.decision.deploy]

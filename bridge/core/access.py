@@ -76,18 +76,19 @@ class Access:
         return _rights(self._of(person, channel), label)
 
     def may(self, person: Person, right: Right, app: App, channel: str | None) -> bool:
-        """Whether somebody has a right to an app; only what they ask from `channel` counts."""
+        """Return whether somebody has a right to an app when they ask from `channel`."""
         return right in self.rights(person, app.label, channel)
 
     def having(
         self, person: Person, right: Right, apps: Iterable[App], channel: str | None
     ) -> list[App]:
-        """The apps to which somebody has a right; what they may not view is never named to them."""
+        """Return the apps to which somebody has a right; what they may not view is never named to
+        them."""
         grants = self._of(person, channel)
         return [app for app in apps if right in _rights(grants, app.label)]
 
     def _of(self, person: Person, channel: str | None) -> list[Grant]:
-        """The grants that count for somebody in a channel."""
+        """Return the grants that count for somebody in a channel."""
         return [one for one in self.grants if _counts(one, channel) and _names(one, person)]
 
     @property
@@ -97,7 +98,7 @@ class Access:
 
 
 def missing(access: Access, person: Person, right: Right, app: str) -> str:
-    """What to tell somebody who has not got a right, with the lines that would grant it.
+    """Return what to tell somebody who has not got a right, with the lines that would grant it.
 
     Args:
         app: the label of an app that they may see, or what they have called it.
@@ -115,7 +116,7 @@ def missing(access: Access, person: Person, right: Right, app: str) -> str:
 
 
 def granting(person: Person, right: Right, app: str) -> str:
-    """The very lines of `bridge.yaml` that give somebody a right to an app."""
+    """Return the very lines of `bridge.yaml` that give somebody a right to an app."""
     name = one_line(" ".join(person.called.split()))
     return "\n".join(
         (

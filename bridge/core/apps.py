@@ -95,7 +95,7 @@ class Rules:
     skip_directives: bool | None = None
 
     def over(self, other: "Rules") -> "Rules":
-        """These rules, and where they say nothing the others."""
+        """Return these rules, and where they say nothing the others."""
         said = {
             field.name: value
             for field in fields(self)
@@ -115,8 +115,8 @@ class App:
         watch_paths: as stored; None or empty deploys on every push.
         rules: what the bridge's own rules say of it.
         auto_deploy: the backend deploys pushes by itself, too; see `deploys_twice`.
-        page: where people look at it and its logs; None where the backend does not tell.
-        url: where what it deploys is served; None where the backend does not tell.
+        page: where people look at it and its logs; None if the backend does not tell.
+        url: where what it deploys is served; None if the backend does not tell.
     """
 
     id: str
@@ -170,7 +170,7 @@ PRODUCTION = "production"
 
 
 def environment_of(app: App | None) -> str:
-    """The name of the environment that an app is in."""
+    """Return the name of the environment that an app is in."""
     return (app.environment if app else None) or PRODUCTION
 
 
@@ -198,7 +198,7 @@ def find_app(apps: Sequence[App], name: str, gone: Sequence[App] = ()) -> App:
 
 
 def apps_like(apps: Sequence[App], name: str) -> list[App]:
-    """What may have been meant by a name that names no single app, the likeliest first."""
+    """Return what may have been meant by a name that names no single app, the likeliest first."""
     fits = fitting(apps, name)
     if fits:
         return fits[:MOST_NAMED]
@@ -263,7 +263,7 @@ MOST = 10_000
 
 
 def unused(name: str, host: str) -> str:
-    """Why a push of such a repository is ignored; by these words it is found again."""
+    """Return why a push of such a repository is ignored; by these words it is found again."""
     return f"no app deploys from {name} on {host}"
 
 
@@ -282,7 +282,8 @@ class Absent:
             del self._missing[next(iter(self._missing))]
 
     def often(self, repository: Repository) -> bool:
-        """Whether it was looked for often enough to wait for the next reading with the others."""
+        """Return whether it was looked for often enough to wait for the next reading with the
+        others."""
         return self._missing.get(_key(repository), (0, None))[0] >= LOOKS
 
 

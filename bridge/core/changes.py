@@ -18,7 +18,7 @@ class Live:
     """What an app runs, as far as its deployments tell.
 
     Attributes:
-        commit: of its newest deployment that is done; None where the backend did not tell.
+        commit: of its newest deployment that is done; None if the backend did not tell.
         certain: nothing newer is under way, or has an outcome that nobody knows.
         failed: the newest that has ended has failed, so what it brought is still missing.
         seq: of the delivery that has brought it up; a later push than the one in question says
@@ -48,7 +48,7 @@ class Question:
 
 
 def question(push: RefPushed, decision: Decision, live: Live | None) -> Question | None:
-    """What to ask before a decision by the push's own list stands; None: it does."""
+    """Return what to ask before a decision by the push's own list stands; None: it does."""
     if push.ref.kind is not RefKind.BRANCH or push.deleted:
         return None
     if decision.reason is Reason.PATHS_UNKNOWN:
@@ -73,12 +73,12 @@ def _bases(push: RefPushed, live: Live | None) -> Iterator[tuple[str, ...]]:
 
 
 def with_paths(push: RefPushed, paths: tuple[str, ...] | None, note: str) -> RefPushed:
-    """The push with the files that were found for an app, or with why they were not."""
+    """Return the push with the files that were found for an app, or with why they were not."""
     return replace(push, paths=paths, paths_note=note)
 
 
 def compared(bases: tuple[str, ...], head: str, paths: tuple[str, ...]) -> str:
-    """How a change set was found, e.g. "compare 1a2b3c4..5d6e7f8: 12 files"."""
+    """Return how a change set was found, e.g. "compare 1a2b3c4..5d6e7f8: 12 files"."""
     files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
     return f"compare {' and '.join(base[:7] for base in bases)}..{head[:7]}: {files}"
 
@@ -157,7 +157,7 @@ def led_back(first: Move, again: Move, moves: Iterable[Move]) -> bool:
 
 
 def happened_after(one: Move, other: Move) -> bool | None:
-    """Return whether `one` was pushed after `other`; None where the host's time does not tell."""
+    """Return whether `one` was pushed after `other`; None if the host's time does not tell."""
     times = _times(one, other)
     return None if times is None or times[0] == times[1] else times[0] > times[1]
 
@@ -210,7 +210,7 @@ def _came_between(first: Move, again: Move, move: Move) -> bool:
 
 
 def _times(*moves: Move) -> tuple[int, ...] | None:
-    """Return the host's times in seconds; None where it does not tell all of them."""
+    """Return the host's times in seconds; None if it does not tell all of them."""
     if not all(move.moment.isdecimal() for move in moves):
         return None
     return tuple(int(move.moment) for move in moves)

@@ -19,7 +19,7 @@ _SESSION = {
 
 
 def connect_arguments(part: str) -> dict[str, Any]:
-    """What goes with the url into `psycopg.connect`.
+    """Return what goes with the url into `psycopg.connect`.
 
     Args:
         part: which part of the bridge connects, for `pg_stat_activity`.

@@ -92,13 +92,13 @@ class Decision:
 
 
 def because(app: App, reason: Reason, evidence: str) -> Decision:
-    """The decision for `app`, with its evidence in one sentence for people."""
+    """Return the decision for `app`, with its evidence in one sentence for people."""
     return Decision(app.id, app.label, reason, one_line(evidence))
 
 
 def one_line(text: str) -> str:
-    """One short line of a text that holds others' words, as file names are: nothing in it can
-    break the line, colour a terminal or turn the direction of reading."""
+    """Return one short line of a text that holds others' words, as file names are: nothing in it
+    can break the line, colour a terminal or turn the direction of reading."""
     if not text.isprintable():
         text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     return text if len(text) <= LONGEST_EVIDENCE else f"{text[: LONGEST_EVIDENCE - 1]}…"
@@ -140,7 +140,7 @@ def decide(
     deployed_tags: Iterable[str] = (),
     matcher: Matcher | None = None,
 ) -> Decision:
-    """Whether `push` deploys `app`; the first rule that has something to say decides.
+    """Return whether `push` deploys `app`; the first rule that has something to say decides.
 
     Args:
         deployed_tags: tags that the app has been deployed for; only `only_newer` asks.
@@ -158,7 +158,7 @@ def decide(
 
 
 def concerns(push: RefPushed, app: App) -> bool:
-    """Whether the push is of the repository that the app deploys from."""
+    """Return whether the push is of the repository that the app deploys from."""
     return _other_repository(push, app) is None
 
 
@@ -223,7 +223,7 @@ def _skipped(push: RefPushed, app: App, policy: Policy) -> Verdict | None:
 
 
 def skip_directives(push: RefPushed, policy: Policy) -> Iterator[str]:
-    """The skip directives in the head commit's message and the push options, as written.
+    """Yield the skip directives in the head commit's message and the push options, as written.
 
     The head of several pushes speaks for the last one only, so there its message does not count.
     """
@@ -315,7 +315,7 @@ def rehearse(
 
 
 def as_configured(app: App, configured: Configured, book: RuleBook = ()) -> App:
-    """The app as it would be known, with what `bridge.yaml` says laid over it."""
+    """Return the app as it would be known, with what `bridge.yaml` says laid over it."""
     saved = configured.saved
     return replace(
         app,

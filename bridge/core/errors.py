@@ -55,7 +55,7 @@ class Refused(BridgeError):
 
     Attributes:
         service: who said it, e.g. "dokploy".
-        status: its HTTP status, e.g. 404; None where there was none.
+        status: its HTTP status, e.g. 404; None if there was none.
     """
 
     def __init__(self, service: str, words: str, *, status: int | None = None) -> None:

@@ -63,7 +63,7 @@ class Sender:
         event_header: the header that names an event.
         also_sends: event headers of other hosts that its webhooks carry besides.
         repository_id: finds the host's id of the repository in the headers, which nothing has
-            verified; "" where they name none.
+            verified; "" if they name none.
     """
 
     key: str
@@ -82,7 +82,7 @@ class Repository:
         id: the host's numeric id as text; it survives renames.
         name: path with owner, e.g. "my-org/mono" or "group/sub/project".
         urls: normalised clone addresses (`refs.normalise_url`), for custom Git sources.
-        web_url: where people look at it; None where the payload has none.
+        web_url: where people look at it; None if the payload has none.
     """
 
     host: str
@@ -127,13 +127,13 @@ class RefPushed:
         commit: the commit that the ref points to now; None when it was deleted or not sent.
         paths: files that changed, sorted; None when the host sent no complete list.
         paths_note: why `paths` is None, or how they were found where the host's API was asked,
-            in words for people; "" where the host has listed them.
-        forced: commits were taken back; None where the host does not say.
+            in words for people; "" if the host has listed them.
+        forced: commits were taken back; None if the host does not say.
         options: push options (`git push -o …`), where the host tells them.
         pusher: login or name of who pushed, for people to read.
         found: no webhook has told of it; the ref was found to have moved.
         several: it may stand for several pushes, since more than its head was found.
-        moment: when the host says that it was pushed, in its own words; "" where it does not say.
+        moment: when the host says that it was pushed, in its own words; "" if it does not say.
     """
 
     repository: Repository
@@ -233,7 +233,7 @@ _FROM_A_CHAT = ("person", "channel", "thread", "app", "deployment", "view", "dra
 
 
 def write_command(asked: Asked) -> bytes:
-    """The body of a command's delivery."""
+    """Return the body of a command's delivery."""
     fields = {"target": asked.target, "actor": asked.actor}
     fields |= {name: value for name in _FROM_A_CHAT if (value := getattr(asked, name))}
     return json.dumps(fields).encode()
@@ -259,7 +259,7 @@ FOUND_NOTE = "found by reconciliation, so the host has sent no list of changed f
 
 
 def write_found(push: RefPushed) -> bytes:
-    """The body of such a delivery."""
+    """Return the body of such a delivery."""
     repository = asdict(push.repository) | {"urls": sorted(push.repository.urls)}
     commit = None if push.commit is None else asdict(push.commit)
     if commit is not None:

@@ -48,7 +48,7 @@ class Cancel(StrEnum):
 
 
 def may_move(now: State, to: State) -> bool:
-    """Whether `to` may follow `now`; late and repeated news may not."""
+    """Return whether `to` may follow `now`; late and repeated news may not."""
     return to in MOVES[now]
 
 
@@ -68,7 +68,7 @@ class Deployment:
             kept here since the backend forgets its logs.
         intent_at: when we were about to ask; set and no `asked_at`: it may have been asked.
         asked_again: how often the backend has lost it and it went back to waiting.
-        cancel: how far a person's cancel has come; None where nobody wants it cancelled.
+        cancel: how far a person's cancel has come; None if nobody wants it cancelled.
     """
 
     id: str
@@ -114,17 +114,17 @@ class Change:
 
 
 def deployment_id(seq: int, app_id: str) -> str:
-    """The id of the deployment that delivery `seq` causes for an app: the same at every try."""
+    """Return the id of the deployment that delivery `seq` causes for an app; deterministic."""
     return f"{seq:016d}.{app_id}"
 
 
 def app_of(id_: str) -> str:
-    """The id of the app that a deployment's id holds."""
+    """Return the id of the app that a deployment's id holds."""
     return id_.partition(".")[2]
 
 
 def makes_moot(newer: Action, older: Action) -> bool:
-    """Whether a newer deployment does all that an older waiting one of the same app would.
+    """Return whether a newer deployment does all that an older waiting one of the same app would.
 
     A redeploy fetches nothing, so it never stands in for a deploy.
     """

@@ -48,7 +48,7 @@ def end_of(text: str, most: int) -> str:
 
 
 def news(before: str, now: str) -> list[str]:
-    """The lines of a tail that an earlier one did not have.
+    """Return the lines of a tail that an earlier one did not have.
 
     Once a log is longer than a tail, its beginning moves: then what was seen is looked for by
     its end, and when that has scrolled away, all is new.
@@ -92,7 +92,7 @@ _KEY_LINE = re.compile(r"\s*[A-Za-z0-9+/=]{4,}\s*")
 
 
 def redact(text: str) -> str:
-    """The text with what looks like a password, token or key hidden."""
+    """Return the text with what looks like a password, token or key hidden."""
     text = _without_ends_of_keys(_KEY_BLOCK.sub(HIDDEN, text))
     text = _IN_ADDRESS.sub(rf"\1{HIDDEN}@", text)
     text = _BEARER.sub(rf"\2 {HIDDEN}", text)
@@ -101,7 +101,7 @@ def redact(text: str) -> str:
 
 
 def _without_ends_of_keys(text: str) -> str:
-    """A log's tail may begin inside of a key."""
+    """Return a log's tail may begin inside of a key."""
     if "-----END" not in text:
         return text
     kept: list[str] = []

@@ -55,7 +55,7 @@ RefKind: TypeAlias = Literal["branch", "tag"]
 
 
 def unmatchable(pattern: str, kind: RefKind) -> str | None:
-    """Return why a glob can match no branch or tag, and the remedy; None where it may match one.
+    """Return why a glob can match no branch or tag, and the remedy; None if it may match one.
 
     The rules are Git's own (git-check-ref-format). What stands in brackets is not looked at.
     """
@@ -117,7 +117,7 @@ def _closed(glob: str, at: int) -> int:
 
 
 def normalise_url(url: str) -> str:
-    """One form for the many ways to write a clone address: `host/owner/repo` in lower case.
+    """Return one form for the many ways to write a clone address: `host/owner/repo` in lower case.
 
     `git@h:o/r.git`, `ssh://git@h:22/o/r` and `https://h/o/r.git` are the same. User names,
     ports of ssh and git and a trailing `.git` or `/` do not count; the port of http does,

@@ -45,7 +45,7 @@ class RefusedWebhooks:
 
     Attributes:
         minute: the start of that minute.
-        host: the Git host by the headers; "" where they name none.
+        host: the Git host by the headers; "" if they name none.
         reason: the outcome as the metrics call it, e.g. "unauthorized", or `WRONG_PATH`.
         network: the sender's network, e.g. "140.82.115.0/24".
         repository: the host's id of the repository by the headers, which nothing has verified;
@@ -140,7 +140,7 @@ def refused_webhook(
 
 
 def sender_of(headers: Mapping[str, str], hosts: Senders) -> str | None:
-    """Return the Git host by a webhook's headers; None where they name none."""
+    """Return the Git host by a webhook's headers; None if they name none."""
     found = [one for one in hosts.values() if one.event_header in headers]
     besides = {name.lower() for one in found for name in one.also_sends}
     return next((one.key for one in found if one.event_header.lower() not in besides), None)
@@ -193,7 +193,7 @@ def network_of(address: str) -> str:
 
 
 def _number(given: str) -> str:
-    """Return an id as sent; "" where it can't be a host's."""
+    """Return an id as sent; "" if it can't be a host's."""
     return given if given.isdecimal() and given.isascii() and len(given) <= LONGEST_ID else ""
 
 
@@ -217,7 +217,7 @@ class Missed:
     """What somebody misses webhooks of.
 
     Attributes:
-        host: a Git host; None where nobody knows, then those of all hosts count.
+        host: a Git host; None if nobody knows, then those of all hosts count.
         ids: the host's ids of the repository, as far as they are known.
     """
 

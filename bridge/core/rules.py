@@ -33,7 +33,7 @@ class BadRange(Rejected):
 
 
 def version_of(tag: str, prefix: str | None = None) -> Version | None:
-    """The version that a tag names, or None.
+    """Return the version that a tag names, or None.
 
     Args:
         prefix: what stands before the version and must be there, e.g. "api-v"; None takes
@@ -92,7 +92,7 @@ class _Bound:
 
     @property
     def after(self) -> Version | None:
-        """Just above all that it stands for; None where it stands for everything."""
+        """Just above all that it stands for; None if it stands for everything."""
         if self.major is None:
             return None
         if self.minor is None:
@@ -219,7 +219,7 @@ RuleBook = Sequence[tuple[str, Rules]]
 
 
 def rules_for(label: str, book: RuleBook) -> Rules:
-    """What the book says of one app."""
+    """Return what the book says of one app."""
     found = Rules()
     for pattern, rules in book:
         if name_matches(pattern, label):
@@ -228,12 +228,12 @@ def rules_for(label: str, book: RuleBook) -> Rules:
 
 
 def ruled(app: App, book: RuleBook) -> App:
-    """An app with what the book says of it; where that says nothing, what was set for it."""
+    """Return an app with what the book says of it; where that says nothing, what was set for it."""
     return replace(app, rules=rules_for(app.label, book).over(app.rules))
 
 
 def name_matches(pattern: str, name: str) -> bool:
-    """Whether a name or glob names something; a broken glob names only itself."""
+    """Return whether a name or glob names something; a broken glob names only itself."""
     if pattern == name:
         return True
     try:
@@ -249,7 +249,7 @@ merged."""
 
 
 def merge_queue_of(branch: str) -> str | None:
-    """Return how the branches of the merge queue begin that made this one; None where none did."""
+    """Return how the branches of the merge queue begin that made this one; None if none did."""
     return next((queue for queue in MERGE_QUEUES if branch.startswith(queue)), None)
 
 
@@ -260,7 +260,7 @@ def branch_matches(pattern: str, branch: str) -> bool:
 
 
 def tag_problem(tag: str, rules: Rules, before: Iterable[str]) -> tuple[bool, str] | None:
-    """Why a tag does not deploy; None: it does.
+    """Return why a tag does not deploy; None: it does.
 
     Args:
         before: tags that the app has been deployed for, in any order.

@@ -10,7 +10,7 @@ _current: ContextVar[str] = ContextVar("trace", default="")
 
 
 def current() -> str:
-    """The delivery at hand; "" where there is none."""
+    """Return the delivery at hand; "" if there is none."""
     return _current.get()
 
 

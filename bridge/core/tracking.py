@@ -67,7 +67,7 @@ def token_of(digits: str) -> str:
 
 
 def title_of(deployment: Deployment) -> str:
-    """The title that the backend shows while it waits and runs."""
+    """Return the title that the backend shows while it waits and runs."""
     what = {Action.REDEPLOY: "Rebuild"}.get(deployment.action, "Deploy")
     ref = (deployment.ref or "").removeprefix("refs/heads/").removeprefix("refs/tags/")
     at = f" {ref}" if ref else ""
@@ -76,7 +76,7 @@ def title_of(deployment: Deployment) -> str:
 
 
 def description_of(deployment: Deployment) -> str:
-    """The description: the whole commit, where the wish came from, and the token."""
+    """Return the description: the whole commit, where the wish came from, and the token."""
     parts = [
         deployment.commit and f"commit {deployment.commit}",
         f"by {deployment.trigger}",

@@ -60,7 +60,7 @@ def number_of(executor_id: str) -> int:
 
 
 def anybody_works(url: str) -> bool:
-    """Return whether any process is at work there; raises Unreachable."""
+    """Return whether any process is at work there; raise Unreachable."""
     try:
         with psycopg.connect(url, autocommit=True, **connect_arguments("command")) as db:
             return db.execute(_ALIVE, [LOCKS]).fetchone() is not None

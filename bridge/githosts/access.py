@@ -23,7 +23,7 @@ class Access(ABC):
 
     @abstractmethod
     def place(self, repository: str) -> str:
-        """The path that all of a repository is under; NotFound for what names none."""
+        """Return the path that all of a repository is under; NotFound for what names none."""
 
     @abstractmethod
     def asker(self, repository: str) -> Ask:
@@ -46,13 +46,13 @@ class Access(ABC):
     async def pages(
         self, repository: str, path: str, *, query: Mapping[str, Any] = NOTHING
     ) -> AsyncIterator[Answer]:
-        """The pages of a list of a repository."""
+        """Yield the pages of a list of a repository."""
         whole, ask = f"{self.place(repository)}{path}", self.asker(repository)
         async for answer in self.client.pages(ask, whole, query=query):
             yield answer
 
     async def make(self, repository: str, path: str, body: Mapping[str, Any]) -> str:
-        """Add something to a list of a repository; returns its id."""
+        """Add something to a list of a repository; return its id."""
         answer = await self.ask(repository, "POST", path, body=body)
         return str(read(_MADE, path, answer, self.client.service, reads=False).id)
 
@@ -79,11 +79,11 @@ class Heads:
     async def head(
         self, repository: str, branch: str, path: str, commit_of: Callable[[Answer], str | None]
     ) -> str | None:
-        """The commit that a branch is at; None where the repository has no such branch.
+        """Return the commit that a branch is at; None if the repository has no such branch.
 
         Args:
             path: of the branch, under its repository.
-            commit_of: reads it in an answer; None where that is about another branch.
+            commit_of: reads it in an answer; None if that is about another branch.
         """
         known = self._known.get((repository, branch))
         condition = {"If-None-Match": known[0]} if known else {}

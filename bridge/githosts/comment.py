@@ -26,8 +26,8 @@ _LINK = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~!$&'*+,
 
 
 def one_line(text: str, most: int) -> str:
-    """The first line of a text that says something, without what breaks lines, hides or turns
-    the direction of reading; cut at `most` characters."""
+    """Return the first line of a text that says something, without what breaks lines, hides or
+    turns the direction of reading; cut at `most` characters."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     if not line.isprintable():
         line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
@@ -35,7 +35,7 @@ def one_line(text: str, most: int) -> str:
 
 
 def code(text: str, most: int = 200) -> str:
-    """A text that is not ours, as code."""
+    """Return a text that is not ours, as code."""
     line = one_line(text, most)
     if not line:
         return NOTHING
@@ -46,7 +46,7 @@ def code(text: str, most: int = 200) -> str:
 
 
 def cell(text: str, most: int = 100) -> str:
-    r"""A text that is not ours, as code in a table.
+    r"""Return a text that is not ours, as code in a table.
 
     A pipe ends a cell even inside code, and whether `\\|` does depends on who renders it; so
     there is none.
@@ -55,12 +55,12 @@ def cell(text: str, most: int = 100) -> str:
 
 
 def link(words: str, url: str | None) -> str:
-    """Our own words as a link to an address that we know; only the words where it is none."""
+    """Return our own words as a link to a known address; only the words without one."""
     return f"[{words}]({url})" if url and _LINK.fullmatch(url) else words
 
 
 def row(cells: Iterable[str]) -> str:
-    """One line of a table."""
+    """Return one line of a table."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -131,7 +131,7 @@ class Standing:
 
 
 def standings(story: Story) -> list[Standing]:
-    """Every app of which the story tells something, by label."""
+    """Return every app of which the story tells something, by label."""
     # both lists are newest first, so what is written last is the newest
     said = {
         one.decision.app_id: one
@@ -159,7 +159,7 @@ def newest(story: Story) -> list[Deployment]:
 
 
 def watches(reasons: Iterable[Reason]) -> bool:
-    """Whether an app waits for what was pushed, whether or not it deploys."""
+    """Return whether an app waits for what was pushed, whether or not it deploys."""
     return any(reason not in SILENT and reason not in ELSEWHERE for reason in reasons)
 
 
@@ -197,17 +197,17 @@ _ROOM_FOR_NOTES = 400
 
 
 def marker(instance: str) -> str:
-    """The hidden line that says whose comment it is; `instance` is the journal's name."""
+    """Return the hidden line that says whose comment it is; `instance` is the journal's name."""
     return f"<!-- dokploy-bridge:{instance} -->"
 
 
 def is_marked(body: str, instance: str) -> bool:
-    """Whether a comment is the one of this bridge, however its host has kept the line ends."""
+    """Return whether a comment is this bridge's, whatever the host did to its line ends."""
     return body.lstrip().partition("\n")[0].strip() == marker(instance)
 
 
 def render_comment(story: Story, instance: str, *, longest: int = LONGEST) -> str:
-    """The whole comment; the same story makes the same text.
+    """Return the whole comment; the same story makes the same text.
 
     Args:
         longest: bytes; rows that do not fit are left out whole, and counted.
@@ -256,7 +256,7 @@ def _size(lines: Iterable[str]) -> int:
 
 
 def _summary(story: Story, found: Sequence[Standing]) -> str:
-    """One line that says it all, also in a mail or a notification."""
+    """Return one line that says it all, also in a mail or a notification."""
     states = Counter(
         GOING[one.deployment.state] for one in found if one.deployment and not one.skipped
     )
@@ -299,7 +299,7 @@ def _row(deployment: Deployment, one: Standing, story: Story) -> str:
 
 
 def _why_failed(deployment: Deployment) -> str:
-    """Why an app's deployment failed, as an item of a list; "" where it has not failed."""
+    """Return why an app's deployment failed, as an item of a list; "" if it has not failed."""
     if deployment.state is not State.FAILED or not deployment.note:
         return ""
     reason = shorten(redact(deployment.note[:MOST_CHARACTERS]), LONGEST_REASON)
@@ -314,7 +314,7 @@ def _why_not(one: Standing) -> str:
 
 
 def _thread(deployment: Deployment, story: Story) -> str | None:
-    """Where people talk about it, as its chat remembers: of what took its place, too."""
+    """Return where people talk about it, as its chat remembers: of what took its place, too."""
     for id_ in (deployment.id, deployment.superseded_by):
         for target, memory in sorted(story.beside.items()):
             if id_ and id_ in target and memory.get(LINK):
@@ -323,7 +323,7 @@ def _thread(deployment: Deployment, story: Story) -> str | None:
 
 
 def _deployed(deployment: Deployment) -> str:
-    """The commit that the backend has told; that pushed may be another, and says so."""
+    """Return the commit that the backend has told; that pushed may be another, and says so."""
     if deployment.state is not State.DONE:
         return NOTHING
     live, pushed = deployment.deployed_commit, deployment.commit
@@ -349,7 +349,7 @@ def _moment(at: float) -> str:
 
 
 def _duration(deployment: Deployment) -> str:
-    """How long it was built; never of what has not ended, which would change all the time."""
+    """Return how long it was built, once it has ended; before, it would change all the time."""
     began, ended = deployment.started_at, deployment.finished_at
     if not deployment.final or began is None or ended is None:
         return NOTHING

@@ -71,7 +71,7 @@ class Answer:
 
 
 def error_in(request: Request, answer: Answer, now: float, remedy: str) -> BridgeError | None:
-    """The error that an answer is; None for one that is none.
+    """Return the error that an answer is; None for one that is none.
 
     Args:
         remedy: what to do about a credential that is not taken.
@@ -103,7 +103,7 @@ class Wait:
 
 
 def wait_in(answer: Answer, now: float) -> Wait | None:
-    """Return how long all of the credential has to wait; None where its limit is not reached.
+    """Return how long all of the credential has to wait; None if its limit is not reached.
 
     An answer that is none of the host's errors may have been the last one of the window.
     """
@@ -113,14 +113,14 @@ def wait_in(answer: Answer, now: float) -> Wait | None:
 
 
 def lost(request: Request, why: str, *, retry_after: float | None = None) -> BridgeError:
-    """The error for a request that may have arrived: only a read is surely harmless."""
+    """Return the error for a request that may have arrived: only a read is surely harmless."""
     if request.reads:
         return Unreachable(request.service, why, retry_after=retry_after)
     return Unanswered(request.service, why)
 
 
 def trouble(request: Request, error: Exception) -> BridgeError:
-    """The error for what a vendor's client raised instead of an answer."""
+    """Return the error for what a vendor's client raised instead of an answer."""
     import requests
     from urllib3.exceptions import MaxRetryError, NewConnectionError
 
@@ -136,7 +136,7 @@ def trouble(request: Request, error: Exception) -> BridgeError:
 
 
 def words_in(body: Any, secrets: Iterable[str] = ()) -> str:
-    """What a host says in an error's body; "" where it is not its JSON, as a proxy's page."""
+    """Return what a host says in an error's body; "" if it is not its JSON, as a proxy's page."""
     if not isinstance(body, Mapping):
         return ""
     said = [body.get("message") or body.get("error_description") or body.get("error")]
@@ -146,7 +146,7 @@ def words_in(body: Any, secrets: Iterable[str] = ()) -> str:
 
 
 def fit(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text in one line of at most 300 characters, without secrets."""
+    """Return the text in one line of at most 300 characters, without secrets."""
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
@@ -155,7 +155,7 @@ def fit(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def _plain(said: Any) -> str:
-    """Words from the forms that hosts give them: text, list, `{field: [words]}`."""
+    """Return words from the forms that hosts give them: text, list, `{field: [words]}`."""
     if isinstance(said, Mapping):
         if said.get("message"):
             return str(said["message"])
@@ -166,7 +166,7 @@ def _plain(said: Any) -> str:
 
 
 def _limited(answer: Answer, words: str) -> bool:
-    """Whether a refusal is one for now only: GitHub's are 403 or 429, GitLab's 429."""
+    """Return whether a refusal is one for now only: GitHub's are 403 or 429, GitLab's 429."""
     if answer.status == 403:
         named = "rate limit" in words.lower() or "abuse detection" in words.lower()
         return _spent(answer) or named or "retry-after" in answer.headers
@@ -174,13 +174,13 @@ def _limited(answer: Answer, words: str) -> bool:
 
 
 def _spent(answer: Answer) -> bool:
-    """Whether an answer says that none are left; GitHub and GitLab name that differently."""
+    """Return whether an answer says that none are left; GitHub and GitLab name that differently."""
     left = ("x-ratelimit-remaining", "ratelimit-remaining")
     return any(answer.headers.get(name) == "0" for name in left)
 
 
 def _pause(answer: Answer, now: float) -> Wait:
-    """How long to wait, as the answer says it: `Retry-After`, else when the window ends."""
+    """Return how long to wait, as the answer says it: `Retry-After`, else when the window ends."""
     after = answer.headers.get("retry-after", "")
     if after.isdecimal():
         return Wait(min(float(after), LONGEST_PAUSE), named=True)
@@ -193,7 +193,7 @@ def _pause(answer: Answer, now: float) -> Wait:
 
 
 def _their_now(answer: Answer, now: float) -> float:
-    """The host's own time, so that a clock that is wrong here makes no wrong pause."""
+    """Return the host's own time, so that a clock that is wrong here makes no wrong pause."""
     try:
         return parsedate_to_datetime(answer.headers["date"]).timestamp()
     except (KeyError, ValueError, OverflowError):
@@ -201,7 +201,7 @@ def _their_now(answer: Answer, now: float) -> float:
 
 
 def _wanted(answer: Answer) -> str:
-    """The permission that would have been enough, where the host tells."""
+    """Return the permission that would have been enough, where the host tells."""
     told = answer.needs and answer.status in (403, 404)
     return f" (it needs {fit(answer.needs)})" if told else ""
 
@@ -329,7 +329,7 @@ class Client:
     async def pages(
         self, ask: Ask, path: str, *, query: Mapping[str, Any] = NOTHING
     ) -> AsyncIterator[Answer]:
-        """The pages of a list, each asked for when it is wanted, as `Link` headers lead.
+        """Yield the pages of a list, each asked for when it is wanted, as `Link` headers lead.
 
         Args:
             ask: asks for one page, with the token that is good for it.
@@ -356,7 +356,8 @@ class Client:
             raise trouble(request, error) from None
 
     def _next(self, answer: Answer, path: str) -> tuple[str, Mapping[str, Any]] | None:
-        """Where the next page is, always at our host: of the link, only path and query count."""
+        """Return where the next page is, always at our host: of the link, only path and query
+        count."""
         from requests.utils import parse_header_links
 
         links = parse_header_links(answer.headers.get("link", ""))
@@ -370,7 +371,7 @@ class Client:
 
 
 def read(form: TypeAdapter[F], request: str, answer: Answer, service: str, *, reads: bool) -> F:
-    """An answer in the form that we need.
+    """Return an answer in the form that we need.
 
     Raises:
         Unreachable, Unanswered: it has another; the message never repeats it.
@@ -384,7 +385,7 @@ def read(form: TypeAdapter[F], request: str, answer: Answer, service: str, *, re
 
 
 def checked_token(service: str, token: str) -> str:
-    """A token that fits into a header; Rejected where it does not, without showing it."""
+    """Return a token that fits into a header; Rejected where it does not, without showing it."""
     token = token.strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise Rejected(f"{service}: the token is empty or has characters that no token has")
@@ -392,7 +393,7 @@ def checked_token(service: str, token: str) -> str:
 
 
 def checked_base(service: str, url: str) -> str:
-    """An API's base without a trailing slash; Rejected where it is no address."""
+    """Return an API's base without a trailing slash; Rejected where it is no address."""
     try:
         parts = urlsplit(url.strip())
         _ = parts.port
@@ -406,19 +407,19 @@ def checked_base(service: str, url: str) -> str:
 
 
 def part(text: str) -> str:
-    """A text as one part of a path, slashes and all; NotFound for one that leads elsewhere."""
+    """Return a text as one part of a path; raise NotFound if it would lead elsewhere."""
     if text in ("", ".", ".."):
         raise NotFound(f"{text!r} names nothing")
     return quote(text, safe="")
 
 
 def numeric(service: str, id_: str) -> str:
-    """A host's numeric id, safe in a path; NotFound for what is none."""
+    """Return a host's numeric id, safe in a path; NotFound for what is none."""
     if not (id_.isascii() and id_.isdecimal()):
         raise NotFound(f"{service}: {id_[:50]!r} is none of its ids")
     return id_
 
 
 def cut(text: str, limit: int) -> str:
-    """A text of at most `limit` characters, with a sign where something is missing."""
+    """Return a text of at most `limit` characters, with a sign where something is missing."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -67,7 +67,7 @@ class Pool(Generic[C]):
         self._closed = False
 
     async def run(self, work: Callable[[C], T]) -> T:
-        """What `work` returns or raises, from a thread.
+        """Return what `work` returns or raises, from a thread.
 
         Raises:
             Unreachable: it was not begun: no place was free, or the pool is closed.
@@ -107,7 +107,7 @@ class Pool(Generic[C]):
             raise Unreachable(self._service, why) from None
 
     def _client(self) -> C | None:
-        """The client used last, while its connection is surely alive; else none."""
+        """Return the client used last, while its connection is surely alive; else none."""
         while self._idle:
             since, client = self._idle.pop()
             if time.monotonic() - since < self._bounds.idle:

@@ -38,7 +38,7 @@ class Pace:
     clock: Clock
 
     async def wait(self, lane: str, *, passing: bool) -> None:
-        """Wait for a turn to write; raise TooEarly where that would be long."""
+        """Wait for a turn to write; raise TooEarly if that would be long."""
         if not passing:
             await self.turn(lane)
             return
@@ -137,7 +137,7 @@ class ShowsComment:
             raise
 
     async def _there(self, target: Target) -> Comment | None:
-        """The oldest comment that is ours and marked as this bridge's."""
+        """Return the oldest comment that is ours and marked as this bridge's."""
         place = target.place
         async for one in self.api.comments(place["repository"], place["number"]):
             if one.ours and is_marked(one.body, self.instance):
@@ -146,7 +146,7 @@ class ShowsComment:
 
 
 def _quiet(memory: Memory) -> dict[str, Any]:
-    """A comment's memory without the word that one may be on its way."""
+    """Return a comment's memory without the word that one may be on its way."""
     return {name: memory[name] for name in memory.keys() - {"posting", "waited"}}
 
 
@@ -238,17 +238,18 @@ class ShowsDeployment:
 
 
 def _context(one: Standing) -> str:
-    """The name of a status that was planned by a release that named it only when it was shown."""
+    """Return the name of a status that was planned by a release that named it only when it was
+    shown."""
     return contexts({one.app_id: one.label})[one.app_id]
 
 
 def _passing(one: Standing) -> bool:
-    """Whether what is said of an app will change again."""
+    """Return whether what is said of an app will change again."""
     return not one.skipped and one.deployment is not None and not one.deployment.final
 
 
 def _never_asked(deployment: Deployment) -> bool:
-    """Whether nothing was deployed and nothing is, as when a newer push came first."""
+    """Return whether nothing was deployed and nothing is, as when a newer push came first."""
     return deployment.state is State.WAITING or (
         deployment.asked_at is None and deployment.state in (State.SUPERSEDED, State.CANCELLED)
     )

@@ -80,7 +80,7 @@ class Head:
     """The first frame of an answer.
 
     Attributes:
-        paths: how many follow; None where they are not known.
+        paths: how many follow; None if they are not known.
     """
 
     event: Event

@@ -42,7 +42,7 @@ class Said:
 
 
 def status_of(one: Standing) -> Said | None:
-    """What the commit of the newest push shows for an app; None: nothing."""
+    """Return what the commit of the newest push shows for an app; None: nothing."""
     if one.skipped:
         assert one.newest is not None
         decision = one.newest.decision
@@ -52,7 +52,7 @@ def status_of(one: Standing) -> Said | None:
 
 
 def deployment_status(deployment: Deployment) -> Said:
-    """How a deployment stands, and why it failed: its reason is one line without secrets."""
+    """Return how a deployment stands, and why it failed: its reason is one line without secrets."""
     words = GOING[deployment.state]
     live = deployment.deployed_commit
     if deployment.state is State.DONE:
@@ -68,7 +68,7 @@ def deployment_status(deployment: Deployment) -> Said:
 
 
 def _plain(text: str) -> str:
-    """One line that every host keeps: some refuse characters of four bytes."""
+    """Return one line that every host keeps: some refuse characters of four bytes."""
     return one_line(
         "".join(char if ord(char) < 0x10000 else "\ufffd" for char in text), LONGEST_DESCRIPTION
     )

@@ -57,7 +57,8 @@ class Plans:
     skipped: bool = False
 
     def __call__(self, occasion: Occasion) -> list[Target]:
-        """The targets of what a delivery led to; none where no app waits for what was pushed."""
+        """Return the targets of what a delivery led to; none where no app waits for what was
+        pushed."""
         push, outcome = occasion.event, occasion.outcome
         if not isinstance(push, RefPushed) or push.repository.host != self.host:
             return []
@@ -77,7 +78,8 @@ class Plans:
     def late(
         self, opened: PullRequestOpened, decided: Mapping[int, Sequence[Decision]]
     ) -> list[Target]:
-        """The comment of a pull request that was opened after pushes of its head were decided."""
+        """Return the comment of a pull request that was opened after pushes of its head were
+        decided."""
         if opened.repository.host != self.host or Use.COMMENT not in self.uses:
             return []
         follows = [
@@ -169,7 +171,7 @@ class Plans:
 
 
 def _labels(occasion: Occasion) -> dict[str, str]:
-    """The label of each app of the pushed repository, by id."""
+    """Return the label of each app of the pushed repository, by id."""
     outcome = occasion.outcome
     deployed = {one.app_id: one.app for one in outcome.deployments}
     return deployed | {one.app_id: one.app for one in outcome.decisions}
@@ -188,7 +190,7 @@ class FindsPullRequests:
         memory: Memory,
         remember: Remember,
     ) -> Sequence[Target]:
-        """The comments that are wanted; see `Shows`.
+        """Return the comments that are wanted; see `Shows`.
 
         Raises:
             TooEarly: the host does not know the commit or its pull requests yet.
@@ -227,7 +229,7 @@ async def _look_again(memory: Memory, remember: Remember, why: str) -> None:
 
 
 def concerns(one: PullRequest, branch: str | None, commit: str) -> bool:
-    """Whether a push of `commit` to `branch` is a pull request's: of its head, or its merge.
+    """Return whether a push of `commit` to `branch` is a pull request's: of its head, or its merge.
 
     A branch of a fork may have the same name, and is another branch.
     """
@@ -237,7 +239,7 @@ def concerns(one: PullRequest, branch: str | None, commit: str) -> bool:
 
 
 def shows_of(api: HostApi, pace: Pace, instance: str) -> dict[str, Shows]:
-    """What brings the places of a host up to date, by their kinds."""
+    """Return what brings the places of a host up to date, by their kinds."""
     return {
         f"{api.name}.push": FindsPullRequests(api),
         f"{api.name}.comment": ShowsComment(api, pace, instance),

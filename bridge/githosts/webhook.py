@@ -38,12 +38,12 @@ class Model(BaseModel):
 
 
 def clone_urls(*urls: str | None) -> frozenset[str]:
-    """The clone addresses that were sent, in one form."""
+    """Return the clone addresses that were sent, in one form."""
     return frozenset(normalise_url(url) for url in urls if url and len(url) <= LONGEST_URL)
 
 
 def web_url(*urls: str | None) -> str | None:
-    """The first that a browser may safely be sent to."""
+    """Return the first that a browser may safely be sent to."""
     for url in urls:
         if url and len(url) <= LONGEST_URL and _WEB(url):
             return url
@@ -106,7 +106,7 @@ Id = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 def live(kind: str, given: Sequence[str]) -> Sequence[str]:
-    """The live secrets of a kind, as given; raises ValueError where one is empty."""
+    """Return the live secrets of a kind, as given; raise ValueError if one is empty."""
     if isinstance(given, str):  # a text is a sequence too: of secrets one letter long
         raise ValueError(f"{kind}s must be a list of texts, not one text")  # noqa: TRY004 - told as what is wrong with a setting, as below
     if not all(secret.strip() for secret in given):
@@ -115,7 +115,7 @@ def live(kind: str, given: Sequence[str]) -> Sequence[str]:
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:
-    """A header's value, None when it was not sent.
+    """Return a header's value, None when it was not sent.
 
     Raises:
         Rejected: it is empty, long, or not printable ASCII.
@@ -127,14 +127,14 @@ def header(headers: Mapping[str, str], name: str) -> str | None:
 
 
 def required(headers: Mapping[str, str], name: str) -> str:
-    """A header's value; Rejected when it was not sent, too."""
+    """Return a header's value; Rejected when it was not sent, too."""
     if (value := header(headers, name)) is None:
         raise Rejected(f"{name} is missing; Git hosts send it with every webhook")
     return value
 
 
 def as_bytes(text: str) -> bytes:
-    """The bytes that a header's text stood for; never raises, whatever a sender sent.
+    """Return the bytes that a header's text stood for; never raise, whatever a sender sent.
 
     `hmac.compare_digest` refuses text that is not ASCII, so secrets are compared as bytes.
     """
@@ -142,7 +142,7 @@ def as_bytes(text: str) -> bytes:
 
 
 def same(given: bytes, wanted: Iterable[bytes]) -> bool:
-    """Whether `given` is one of `wanted`, in constant time for each."""
+    """Return whether `given` is one of `wanted`, in constant time for each."""
     return any(hmac.compare_digest(given, one) for one in wanted)
 
 
@@ -175,7 +175,7 @@ _SURROGATE = re.compile(rb"\\u(?:[dD][89abAB]|([dD][c-fC-F]))[0-9a-fA-F]{2}")
 
 
 def _half_a_character(body: Body) -> str:
-    """Return the escape of a surrogate that has no other half; "" where there is none."""
+    """Return the escape of a surrogate that has no other half; "" if there is none."""
     high: re.Match[bytes] | None = None
     for found in _SURROGATE.finditer(bytes(body).replace(b"\\\\", b"\0\0")):
         follows = high is not None and high.end() == found.start()
@@ -248,7 +248,7 @@ def let_others_go_on(read: Read) -> Read:
 
 
 def form_field(body: Body, name: str, what: str) -> Body:
-    """The value of a form's one field.
+    """Return the value of a form's one field.
 
     Raises:
         MalformedPayload: the form has another field first.
@@ -272,7 +272,7 @@ def _unquoted(value: Body) -> bytes:
 
 
 def check(model: type[Model_], data: Any, what: str) -> Model_:
-    """The fields that we use of loaded JSON.
+    """Return the fields that we use of loaded JSON.
 
     Raises:
         MalformedPayload: naming the first bad fields; never their values, but for a ref.
@@ -285,14 +285,14 @@ def check(model: type[Model_], data: Any, what: str) -> Model_:
 
 
 def branch_or_tag(ref: str) -> Ref | Ignored:
-    """What a push is of; hosts have refs of their own beside these, which nothing deploys."""
+    """Return the ref of a push; hosts have refs of their own, which nothing deploys."""
     if not ref.startswith(("refs/heads/", "refs/tags/")):
         return Ignored(f"{ref[:200]} is neither a branch nor a tag")
     return Ref.parse(ref)
 
 
 def nothing(sha: str) -> bool:
-    """Whether an object id says "there is none", in SHA-1 and SHA-256 repositories."""
+    """Return whether an object id says "there is none", in SHA-1 and SHA-256 repositories."""
     return not sha.strip("0")
 
 
@@ -322,13 +322,13 @@ class ListedCommit(Model):
     modified: Paths | None = None
 
     def files(self) -> list[str] | None:
-        """Every file that it touched; None where a list is missing."""
+        """Return every file that it touched; None if a list is missing."""
         if self.added is None or self.removed is None or self.modified is None:
             return None
         return [*self.added, *self.removed, *self.modified]
 
     def meaning(self, sha: str) -> Commit:
-        """The commit `sha` with what is told here; the link only when it is that commit's."""
+        """Return the commit `sha` with what is told here; its link only if it is that commit's."""
         author = self.author or Author()
         return Commit(
             sha=sha,
@@ -345,12 +345,12 @@ Commits = Annotated[
 
 
 def find(commits: Sequence[ListedCommit], sha: str) -> ListedCommit | None:
-    """The listed commit with that id; heads come last, so the search starts there."""
+    """Return the listed commit with that id; heads come last, so the search starts there."""
     return next((commit for commit in reversed(commits) if commit.id == sha), None)
 
 
 def union(files: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """Every file once, sorted.
+    """Return every file once, sorted.
 
     Hosts list the files of a commit sorted, which sorting makes use of: what a set has shuffled
     takes fifteen times as long, in which no other thread goes on. A set or a dict of half a
@@ -370,7 +370,7 @@ _SIGNATURE = re.compile(r"(?:^| )v1,[A-Za-z0-9+/]{43}=(?: |$)").search
 
 
 def key_of(token: str) -> bytes:
-    """The key of a signing token, `whsec_` and base64; padding may be missing.
+    """Return the key of a signing token, `whsec_` and base64; padding may be missing.
 
     Raises:
         ValueError: it is not; the message does not hold it.

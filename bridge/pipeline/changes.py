@@ -84,11 +84,11 @@ class Changes:
         self._turns = {host: asyncio.Semaphore(AT_A_TIME) for host in apis}
 
     def can_ask(self, push: RefPushed) -> bool:
-        """Whether we have a way to ask the host of a push."""
+        """Return whether we have a way to ask the host of a push."""
         return push.repository.host in self._apis and self._ours(push)
 
     def seen(self, push: RefPushed, question: Question) -> RefPushed | None:
-        """The push as an app is to see it; None while that is being found out."""
+        """Return the push as an app is to see it; None while that is being found out."""
         if not question.firm and len(self._asking) >= CROWDED:
             return push  # as after a day without us: it would take hours to ask about them all
         note = ""
@@ -144,7 +144,7 @@ class Changes:
         self._keep(key, found)
 
     async def _patiently(self, key: _Key) -> ChangeSet:
-        """The answer, also when it has to be waited for; in the end that there is none."""
+        """Return the answer, also when it has to be waited for; in the end that there is none."""
         until = self._clock() + self._patience
         while True:
             try:
@@ -214,7 +214,7 @@ class Views:
         self._looks: dict[int, int] = {}
 
     async def of(self, decided: Sequence[Decided]) -> Seen:
-        """What there is to see by now; nothing waits here for a host."""
+        """Return what there is to see by now; nothing waits here for a host."""
         those = [one for one in decided if self._changes.can_ask(one.push)]
         asking = {
             decision.app_id
@@ -248,6 +248,6 @@ class Views:
 
 
 def _before(one: Decided, live: Mapping[str, Live], decision: Decision) -> Live | None:
-    """What ran when the push came; one that waited may have been overtaken."""
+    """Return what ran when the push came; one that waited may have been overtaken."""
     found = live.get(decision.app_id)
     return found if found is not None and found.seq < one.seq else None

@@ -387,7 +387,7 @@ def _refusal(error: BridgeError) -> str:
 
 
 def _asked(seq: int, delivery: Delivery) -> Asked | None:
-    """What was asked; None where it is not kept any more, or can't be read."""
+    """Return what was asked; None if it is not kept any more, or can't be read."""
     try:
         body = delivery.body
         return None if body is None else parse_command(delivery.event, body)

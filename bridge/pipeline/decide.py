@@ -73,7 +73,7 @@ class Deciding:
     def outcomes(
         self, meanings: Sequence[Meaning], moment: Moment, views: SeenBySeq
     ) -> list[Decided]:
-        """What each delivery leads to, in their order."""
+        """Return what each delivery leads to, in their order."""
         found = [self._outcome(meaning, moment, views) for meaning in meanings]
         return [
             (outcome and self._with_targets(meaning, outcome), end)
@@ -81,7 +81,7 @@ class Deciding:
         ]
 
     def _with_targets(self, meaning: Meaning, outcome: Outcome) -> Outcome:
-        """The outcome with the places that will show it."""
+        """Return the outcome with the places that will show it."""
         event = meaning.event
         assert not isinstance(event, Ignored | PullRequestOpened)
         asked = event if isinstance(event, Asked) else meaning.asked
@@ -93,7 +93,7 @@ class Deciding:
     def _decisions(
         self, push: RefPushed, moment: Moment, views: Mapping[str, RefPushed]
     ) -> list[tuple[App, Decision]]:
-        """The decision for each app of the repository."""
+        """Return the decision for each app of the repository."""
         tags = moment.tags
         matchers: dict[int, Matcher] = {}
         found = []
@@ -181,7 +181,7 @@ def _where(event: RefPushed | PullRequestOpened) -> str:
 
 
 def done(delivery: Delivery, state: DeliveryState, error: str | None = None) -> Finished:
-    """How far a delivery has come."""
+    """Return how far a delivery has come."""
     return Finished(
         delivery.seq, delivery.host, delivery.id, state, error, attempts=delivery.attempts
     )
@@ -226,7 +226,7 @@ class Recording:
         self._owner = owner
 
     async def record(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
-        """The outcomes, once they are in the journal, and what follows from them."""
+        """Return the outcomes, once they are in the journal, and what follows from them."""
         async with self._alone(bool(self._only_newer(meanings))):
             return await self._recorded(meanings)
 
@@ -271,12 +271,12 @@ class Recording:
                 await self._journal.release(*lease)
 
     async def _deployed_tags(self, meanings: Sequence[Meaning]) -> Tags:
-        """The tags that apps which take only newer ones have been deployed for."""
+        """Return the tags that apps which take only newer ones have been deployed for."""
         apps = self._only_newer(meanings)
         return await self._journal.deployed_tags(sorted(apps)) if apps else {}
 
     def _only_newer(self, meanings: Sequence[Meaning]) -> set[str]:
-        """The apps among those concerned by tags that take only newer ones."""
+        """Return the apps among those concerned by tags that take only newer ones."""
         return {
             app.id
             for meaning in meanings
@@ -292,7 +292,7 @@ class Recording:
         outcomes: Sequence[Decided],
         moment: Moment,
     ) -> list[Decided]:
-        """The outcomes, decided again where a push's own list of files is not enough.
+        """Return the outcomes, decided again where a push's own list of files is not enough.
 
         Those whose host has to be asked first come again a little later.
         """
@@ -348,7 +348,7 @@ class Starting:
         self._flows = flows
 
     async def resume(self, going: Iterable[Deployment]) -> list[str]:
-        """See to it that each of these has a flow that goes on; returns those given up."""
+        """See to it that each of these has a flow that goes on; return those given up."""
         return await self._flows.ensure(DEPLOYMENT_FLOW, {one.id: one.app_id for one in going})
 
     async def follow(self, recorded: Recorded) -> None:
@@ -397,7 +397,7 @@ class LateComments:
         ]
 
     async def _wanted(self, opened: PullRequestOpened) -> bool:
-        """Whether there is something to show."""
+        """Return whether there is something to show."""
         key = ref_key(opened.repository, Ref(RefKind.BRANCH, opened.branch))
         seqs = await self._journal.pushes_to(key, opened.commit)
         if not seqs:

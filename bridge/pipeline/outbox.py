@@ -407,7 +407,7 @@ class Feedback:
 
 
 def together(planners: Sequence[Planner]) -> Planner:
-    """One planner of many; if one fails, only its own places are missing."""
+    """Return one planner of many; if one fails, only its own places are missing."""
 
     def plan(occasion: Occasion) -> list[Target]:
         found: list[Target] = []

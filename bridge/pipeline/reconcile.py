@@ -181,7 +181,7 @@ class Reconciler:
         return found
 
     async def _known(self, api: ReadsRefs, host: str, name: str) -> Repository:
-        """A repository with its id, asked for once in the life of the process."""
+        """Return a repository with its id, asked for once in the life of the process."""
         if (host, name) not in self._repositories:
             await self._budget.spend()
             self._repositories[host, name] = await api.repository(name)
@@ -264,7 +264,8 @@ class Reconciler:
 
 
 def _id_of(key: str, move: Move) -> str:
-    """The same each time that a move is seen, and another when a ref goes the same way again."""
+    """Return the same each time that a move is seen, and another when a ref goes the same way
+    again."""
     words = f"{key} {move.after} {move.before}"
     if move.since:
         words += f" {move.since}"
@@ -272,7 +273,7 @@ def _id_of(key: str, move: Move) -> str:
 
 
 def wanted_of(apps: Iterable[App], homes: Homes = NO_HOMES) -> dict[tuple[str, str], Wanted]:
-    """What to look at, by host and repository. A glob over branches names none to look at."""
+    """Return what to look at, by host and repository; globs over branches name nothing."""
     found: dict[tuple[str, str], Wanted] = defaultdict(Wanted)
     for app in apps:
         if app.source is None or (where := _where(app.source, homes)) is None:
@@ -288,7 +289,7 @@ def wanted_of(apps: Iterable[App], homes: Homes = NO_HOMES) -> dict[tuple[str, s
 
 
 def _where(source: Source, homes: Homes) -> tuple[str, str] | None:
-    """Host and repository of a source; None where it is on no host that we know."""
+    """Host and repository of a source; None if it is on no host that we know."""
     if source.url is not None:
         home, _, path = source.url.partition("/")
         return (homes[home], path) if home in homes and path else None

@@ -122,7 +122,7 @@ class ChangeSet:
     """Which files differ between two commits.
 
     Attributes:
-        paths: sorted, with the old names of renamed files; None where the host can't tell
+        paths: sorted, with the old names of renamed files; None if the host can't tell
             all of them.
         note: why `paths` is None, or how it was found, in words for people.
     """
@@ -171,19 +171,20 @@ class HostApi(Protocol):
         """Return what the API finds a repository by: an id that survives renames, or its name."""
 
     async def repository(self, name: str) -> Repository:
-        """A repository by its key or its path."""
+        """Return a repository by its key or its path."""
 
     async def commit(self, repository: str, sha: str) -> Commit:
-        """A commit, with its message and author."""
+        """Return a commit, with its message and author."""
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
-        """Those that a commit belongs to, in any state."""
+        """Return those that a commit belongs to, in any state."""
 
     def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
-        """All comments of a pull request, page after page as they are asked for, oldest first."""
+        """Return all comments of a pull request, page after page as they are asked for, oldest
+        first."""
 
     async def comment(self, repository: str, number: int, body: str) -> str:
-        """Write a comment; returns its id."""
+        """Write a comment; return its id."""
 
     async def edit_comment(self, repository: str, number: int, id_: str, body: str) -> None:
         """Replace a comment; NotFound when somebody has deleted it."""
@@ -211,7 +212,8 @@ class HostApi(Protocol):
     async def find_deployment(
         self, repository: str, commit: str, environment: str, description: str
     ) -> str | None:
-        """The newest deployment object that `create_deployment` has made with the same words.
+        """Return the newest deployment object that `create_deployment` has made with the same
+        words.
 
         Where the host keeps no description it is the newest of the commit and environment.
         """
@@ -229,7 +231,7 @@ class HostApi(Protocol):
         """Say how a deployment object stands."""
 
     async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
-        """Which files differ between two commits: two-dot, so a rollback shows as well."""
+        """Return which files differ between two commits: two-dot, so a rollback shows as well."""
 
     async def close(self) -> None:
         """Let go of connections and threads."""
@@ -241,7 +243,7 @@ class Hook:
 
     Attributes:
         place: whose it is, in the adapter's own words, e.g. "repos/my-org/mono", "app".
-        url: where it sends; None where the host does not tell.
+        url: where it sends; None if the host does not tell.
         trouble: why the host sends nothing at present, in words for people.
         speaks_for: the only repository that its payloads may speak of, where whoever keeps the
             webhook can shape them; None: the host alone makes them.
@@ -275,7 +277,7 @@ class Sending:
         delivery: what the webhook itself calls it, as `Envelope.id` does; the same for every
             try. None where the host is too old to give one.
         event: as the host names it, e.g. "push".
-        at: seconds since 1970; None where the host does not tell.
+        at: seconds since 1970; None if the host does not tell.
         answered: we have answered with a 2xx.
         words: what the host says of it, e.g. "timed out".
         payload: what was sent, where the list has that already.
@@ -306,22 +308,22 @@ class Redelivers(Protocol):
     """
 
     async def hooks(self, repository: str) -> list[Hook]:
-        """The webhooks that send this repository's events, as far as the credential may see."""
+        """Return this repository's webhooks, as far as the credential may see them."""
 
     def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:
-        """The tries of a webhook since then, newest first, page after page as asked for.
+        """Return the tries of a webhook since then, newest first, page after page as asked for.
 
         Where the host tells no times it is all that it keeps: stop at what is known.
         """
 
     async def payload(self, hook: Hook, id_: str) -> Payload | None:
-        """What one try has sent; None where the host lists it without."""
+        """Return what one try has sent; None if the host lists it without."""
 
     async def redeliver(self, hook: Hook, id_: str) -> None:
-        """Have the host send it again; returns once the host has accepted that."""
+        """Have the host send it again; return once the host has accepted that."""
 
     async def head(self, repository: str, branch: str) -> str | None:
-        """The commit that a branch stands at; None when there is no such branch.
+        """Return the commit that a branch stands at; None when there is no such branch.
 
         Asked conditionally: while nothing has moved, hosts need not count it.
         """

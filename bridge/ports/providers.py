@@ -91,16 +91,16 @@ class Provider(Sender):
         events: the names of events that metrics count one by one.
         screen: raises Rejected for webhooks of other hosts that look like its own.
         likeness: how much a body looks like one of its own: 2 surely, 1 maybe, 0 not.
-        event_of: the event that a body is of; None where that can't be told.
+        event_of: the event that a body is of; None if that can't be told.
 
-        api: its API, made from its settings; None where no credential is set. Raises Rejected.
+        api: its API, made from its settings; None if no credential is set. Raises Rejected.
         limits: the writes of one credential that the host or its people bear.
         own_limits: whether the repositories of each owner have a limit of their own.
 
         web_url: where people look at it, by its settings.
         homes: further addresses that its clone addresses may begin with.
         pages: where commits and pull requests are to be seen.
-        manifest: how the bridge is registered as an app there; None where hosts have no such.
+        manifest: how the bridge is registered as an app there; None if hosts have no such.
     """
 
     settings: Callable[[], type[Any]]
@@ -182,7 +182,7 @@ class ChatProvider:
         channels: where apps are shown, by its settings and our rules.
         open: the chat, ready to run. Nothing is sent by then.
         tells: where changes are told that were made elsewhere than in the chat.
-        manifest: how the bridge is registered there; None where nothing has to be.
+        manifest: how the bridge is registered there; None if nothing has to be.
     """
 
     key: str

@@ -147,7 +147,7 @@ _MAY_BE_SHOWN = re.compile(r"[\w.:/*\[\]%-]{1,60}").fullmatch
 
 
 def listening_address(value: str) -> str:
-    """Return an address to listen on; raise ValueError where it can't be one."""
+    """Return an address to listen on; raise ValueError if it can't be one."""
     if (why := _no_host(value)) is None:
         return value
     shown = f", not {value!r}" if _MAY_BE_SHOWN(value) else ""
@@ -157,7 +157,7 @@ def listening_address(value: str) -> str:
 
 
 def _no_host(value: str) -> str | None:
-    """Why a text is neither an IP address nor a name; None where it is one."""
+    """Return why a text is neither an IP address nor a name; None if it is one."""
     if not value:
         return "it is empty; for all addresses write 0.0.0.0 or ::"
     if _is_ip(value):
@@ -180,7 +180,7 @@ def _no_host(value: str) -> str | None:
 
 
 def _ascii(name: str) -> str:
-    """A name as DNS has it; "" where it has no such form."""
+    """Return a name as DNS has it; "" if it has no such form."""
     try:
         return name if name.isascii() else name.encode("idna").decode()
     except UnicodeError:
@@ -214,7 +214,7 @@ def _is_address(value: str) -> str:
 
 
 def _no_port(port: str, host_and_port: str) -> str | None:
-    """Why there is no such port; "" is none given, unless a colon stands there."""
+    """Return why there is no such port; "" is none given, unless a colon stands there."""
     if not port and not host_and_port.endswith(":"):
         return None
     if port.isascii() and port.isdecimal() and 0 < int(port) <= LAST_PORT:
@@ -232,7 +232,7 @@ _POSTGRES = re.compile(r"postgres(?:ql)?://(?:[^/?#]*@)?([^/?#@]*)(?:[/?#].*)?",
 
 
 def no_postgres(value: str) -> str | None:
-    """Why the hosts and ports of a database can't be; None where they can.
+    """Return why the hosts and ports of a database can't be; None if they can.
 
     There may be several, separated by commas, and none at all; a folder of sockets is encoded.
     What else stands there is for the driver to read.

@@ -19,7 +19,8 @@ KeyPath = tuple[str, ...]
 
 
 def problems(error: ValidationError, said_by: Mapping[KeyPath, str]) -> Iterator[str]:
-    """Each problem in one line: the setting, the rule, and the value unless it may be a secret.
+    """Yield each problem in one line: the setting, the rule, and the value unless it may be a
+    secret.
 
     Args:
         said_by: the variable that a setting was given by, by its path; else it was the file.
@@ -39,12 +40,12 @@ def problems(error: ValidationError, said_by: Mapping[KeyPath, str]) -> Iterator
 
 
 def _words(problem: Mapping[str, Any]) -> str:
-    """The rule in the words of YAML."""
+    """Return the rule in the words of YAML."""
     return _PLAINER.get(problem["type"]) or rule(problem)
 
 
 def _instead(problem: Mapping[str, Any], path: KeyPath, words: str) -> str:
-    """What was given instead, unless that is or may be a secret, or is told already."""
+    """Return what was given instead, unless that is or may be a secret, or is told already."""
     value = problem["input"]
     if problem["type"] == "missing":
         return ""
@@ -74,7 +75,8 @@ def may_be_secret(path: KeyPath, value: str) -> bool:
 
 
 def _inside(annotation: Any, name: str) -> Any:
-    """The kind of what has that name or number in something of a kind; None where nothing has."""
+    """Return the kind of what has that name or number in something of a kind; None if nothing
+    has."""
     for one in _alternatives(annotation):
         if _is_section(one) and name in one.model_fields:
             return one.model_fields[name].annotation
@@ -86,7 +88,7 @@ def _inside(annotation: Any, name: str) -> Any:
 
 
 def _alternatives(annotation: Any) -> list[Any]:
-    """The kinds that one of several may be, without what is said of them besides."""
+    """Return the kinds that one of several may be, without what is said of them besides."""
     if get_origin(annotation) is Annotated:
         return _alternatives(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
@@ -107,7 +109,7 @@ def _names_at(path: KeyPath) -> list[str]:
 
 
 def nearest(name: str, known: Any) -> str:
-    """A question for the known name that is most like it, if any is."""
+    """Return a question for the known name that is most like it, if any is."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else ""
 
@@ -134,13 +136,13 @@ OTHER_VARIABLES = frozenset({"BRIDGE_CONFIG"})
 
 
 def variables() -> dict[str, tuple[str, ...]]:
-    """Every setting's variable → its path, e.g. `BRIDGE_GITHUB_TOKEN` → (github, token)."""
+    """Return every setting's variable → its path, e.g. `BRIDGE_GITHUB_TOKEN` → (github, token)."""
     named = {f"{PREFIX}{'_'.join(path).upper()}": path for path, _ in fields(Settings)}
     return named | PLAIN_VARIABLES
 
 
 def fields(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
-    """Every setting as (path, pydantic's FieldInfo), sections spread out."""
+    """Yield every setting as (path, pydantic's FieldInfo), sections spread out."""
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
@@ -150,14 +152,14 @@ def fields(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tupl
 
 
 def is_secret(field: Any) -> bool:
-    """Whether a setting's value must not be shown."""
+    """Return whether a setting's value must not be shown."""
     return "SecretStr" in str(field.annotation)
 
 
 def from_environment(
     environment: Mapping[str, str],
 ) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """What is set there, as (path, value, variable).
+    """Yield what is set there, as (path, value, variable).
 
     Raises:
         Rejected: a variable that is no setting, two for one setting, or a file that can't be read.
@@ -174,7 +176,7 @@ def from_environment(
 
 
 def set_there(environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What the environment sets, as (path, variable), in the order in which it is read.
+    """Yield what the environment sets, as (path, variable), in the order in which it is read.
 
     An empty variable is not set: that is how Compose files pass on what may not be there.
 
@@ -191,7 +193,7 @@ def set_there(environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...],
 
 
 def from_file(variable: str) -> bool:
-    """Whether a variable names a file that holds the value."""
+    """Return whether a variable names a file that holds the value."""
     return variable.endswith(FILE)
 
 

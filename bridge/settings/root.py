@@ -178,12 +178,12 @@ def token_begins() -> dict[str, str]:
 
 
 def policy_of(settings: Settings) -> Policy:
-    """How watch paths and skip directives are read."""
+    """Return how watch paths and skip directives are read."""
     return Policy(**settings.watch.model_dump())
 
 
 def book_of(settings: Settings) -> RuleBook:
-    """Our own rules for apps."""
+    """Return our own rules for apps."""
     return [
         (rule.apps, Rules(**rule.model_dump(exclude={"apps", "channels"})))
         for rule in settings.rules
@@ -191,7 +191,7 @@ def book_of(settings: Settings) -> RuleBook:
 
 
 def channels_of(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
-    """The channels that rules name for apps."""
+    """Return the channels that rules name for apps."""
     return [(rule.apps, rule.channels) for rule in settings.rules if rule.channels is not None]
 
 

@@ -41,7 +41,7 @@ class _Loader(yaml.SafeLoader):
     """YAML's safe reader, which refuses a section that has a key twice."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """Return a section; raise GivenTwice where a key stands in it twice."""
+        """Return a section; raise GivenTwice if a key stands in it twice."""
         found: dict[str, int] = {}
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             line = key.start_mark.line + 1
@@ -78,7 +78,7 @@ def as_yaml(value: object, nothing: Callable[[], object] = tuple) -> object:
 
 
 def line_of(error: Exception) -> str:
-    """Where YAML is broken, as far as the error says."""
+    """Return where YAML is broken, as far as the error says."""
     mark = getattr(error, "problem_mark", None)
     return f", line {mark.line + 1}" if mark else ""
 
@@ -106,7 +106,7 @@ which may be a secret."""
 
 
 def yaml_trouble(error: Exception) -> str:
-    """Why it is no YAML, and the remedy, without any of its text."""
+    """Return why it is no YAML, and the remedy, without any of its text."""
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8; save it as that"
     parts = (getattr(error, name, "") for name in ("context", "problem", "reason"))

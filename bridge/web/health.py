@@ -48,7 +48,7 @@ class Readiness:
         self._wrong: dict[str, str | None] = {}
 
     async def wrong(self) -> Mapping[str, str | None]:
-        """The problem of each part; None if it has none."""
+        """Return the problem of each part; None if it has none."""
         task, now = self._looking, self._clock()
         if task is None or (task.done() and now - self._since >= FRESH):
             task = self._looking = asyncio.create_task(self._look(), name="readiness")

@@ -142,7 +142,8 @@ class SlackClient:
 
 
 def answer_origins(api_url: str) -> tuple[str, ...]:
-    """Where response URLs may lead: Slack's own host for them, and that of another API's base."""
+    """Return where response URLs may lead: Slack's own host for them, and that of another API's
+    base."""
     parts = urlsplit(api_url)
     found = ["https://hooks.slack.com/"]
     if parts.hostname not in (None, "slack.com"):
@@ -179,7 +180,7 @@ def _seconds(headers: Any) -> float:
 
 
 def _why(error: Exception, method: str = "response_url") -> str:
-    """What is said of an error; the words of most are of addresses and sockets."""
+    """Return what is said of an error; the words of most are of addresses and sockets."""
     return f"{method}: {error}" if isinstance(error, OddAnswer) else type(error).__name__
 
 
@@ -208,7 +209,7 @@ class History:
         """Channels that are not asked about again, since their scope is missing, until when."""
 
     async def find(self, channel: str, metadata: Mapping[str, Any], thread: str = "") -> str | None:
-        """Return the ts of a message in a channel or thread; None where it can't be found."""
+        """Return the ts of a message in a channel or thread; None if it can't be found."""
         if self._closed.get(channel, 0.0) > self._clock():
             return None
         where = {"ts": thread} if thread else {}
@@ -281,7 +282,7 @@ class People:
         self._asking: dict[str, asyncio.Task[Any]] = {}
 
     async def who(self, user: str, home: str, team: str | None = None) -> Person:
-        """The person of an id; never raises: what can't be found out makes them `unsure`.
+        """Return the person of an id; never raise: what can't be found out makes them `unsure`.
 
         Args:
             home: the id of the workspace that the bridge serves.
@@ -310,7 +311,7 @@ class People:
             )
 
     async def by_email(self, email: str) -> str | None:
-        """The id of the member with that address; None: there is none, or it can't be asked."""
+        """Return the id of the member with that address; None if unknown."""
         try:
             found = await self._cached(f"email {email}", lambda: self._by_email(email))
         except BridgeError:
@@ -342,7 +343,7 @@ class People:
         return answer.text("user", "id")
 
     async def _cached(self, key: str, ask: Callable[[], Any]) -> Any:
-        """What is known and not too old; else asked for once by all who want it now."""
+        """Return what is known and not too old; else asked for once by all who want it now."""
         known = self._known.get(key)
         if known is not None and self._clock() - known.at < self._ttl:
             return known.value

@@ -27,7 +27,7 @@ class Message:
     blocks: tuple[Block, ...]
 
     def body(self) -> dict[str, Any]:
-        """The arguments of `chat.postMessage` and `chat.update`; nothing in it unfurls."""
+        """Return the arguments of `chat.postMessage` and `chat.update`; nothing in it unfurls."""
         return {"text": self.text, "blocks": list(self.blocks)}
 
 
@@ -45,22 +45,22 @@ MOST_OPTIONS = 100
 
 
 def words(text: str) -> Element:
-    """A mrkdwn text; what is untrusted in it went through `escape`, `code` or `code_block`."""
+    """Return a mrkdwn text; untrusted parts went through `escape`, `code` or `code_block`."""
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def label(text: str, limit: int) -> Element:
-    """A plain text, cut to a limit; a text object may not be empty."""
+    """Return a plain text, cut to a limit; a text object may not be empty."""
     return {"type": "plain_text", "text": plain(text, limit) or NOTHING, "emoji": True}
 
 
 def name_label(text: str, limit: int) -> Element:
-    """The same, but cut in the middle, as an app's name stands at the end of its label."""
+    """Return the same, but cut in the middle, as an app's name stands at the end of its label."""
     return {"type": "plain_text", "text": plain_middle(text, limit) or NOTHING, "emoji": True}
 
 
 def section(text: str, accessory: Element | None = None) -> Block:
-    """A paragraph, with one element at its right."""
+    """Return a paragraph, with one element at its right."""
     block: Block = {"type": "section", "text": words(text)}
     if accessory is not None:
         block["accessory"] = accessory
@@ -68,7 +68,7 @@ def section(text: str, accessory: Element | None = None) -> Block:
 
 
 def paragraphs(lines: Sequence[str], most: int = 5) -> list[Block]:
-    """Lines in as few sections as hold them, some lines each."""
+    """Return lines in as few sections as hold them, some lines each."""
     made: list[list[str]] = []
     length = 0
     for line in lines:
@@ -86,17 +86,17 @@ def context(*texts: str) -> Block:
 
 
 def header(text: str) -> Block:
-    """A big line."""
+    """Return a big line."""
     return {"type": "header", "text": label(text, HEADER_TEXT)}
 
 
 def divider() -> Block:
-    """A thin line."""
+    """Return a thin line."""
     return {"type": "divider"}
 
 
 def actions(*elements: Element) -> Block:
-    """A row of buttons and pickers; their action ids differ."""
+    """Return a row of buttons and pickers; their action ids differ."""
     return {"type": "actions", "elements": list(elements)}
 
 
@@ -108,7 +108,7 @@ def button(
     style: str | None = None,
     confirm: Element | None = None,
 ) -> Element:
-    """A button; `style` is "primary" or "danger"."""
+    """Return a button; `style` is "primary" or "danger"."""
     made: Element = {
         "type": "button",
         "text": label(text, BUTTON_TEXT),
@@ -123,7 +123,7 @@ def button(
 
 
 def confirm(title: str, text: str, yes: str, no: str, *, danger: bool = False) -> Element:
-    """What is asked before a click counts."""
+    """Return what is asked before a click counts."""
     asked: Element = {
         "title": label(title, 100),
         "text": label(text, 300),
@@ -136,7 +136,7 @@ def confirm(title: str, text: str, yes: str, no: str, *, danger: bool = False) -
 
 
 def option(text: str, value: str, description: str = "") -> Element:
-    """One choice of a picker."""
+    """Return one choice of a picker."""
     made: Element = {
         "text": name_label(text, OPTION_TEXT),
         "value": value,
@@ -149,7 +149,7 @@ def option(text: str, value: str, description: str = "") -> Element:
 def select(
     action_id: str, placeholder: str, options: Sequence[Element], chosen: Element | None = None
 ) -> Element:
-    """A picker with its choices, at most a hundred."""
+    """Return a picker with its choices, at most a hundred."""
     made: Element = {
         "type": "static_select",
         "action_id": action_id,
@@ -162,7 +162,7 @@ def select(
 
 
 def field_input(block_id: str, text: str, element: Element, *, hint: str = "") -> Block:
-    """A labelled field of a modal."""
+    """Return a labelled field of a modal."""
     block: Block = {
         "type": "input",
         "block_id": block_id,
@@ -183,7 +183,7 @@ def modal(
     close: str = "Cancel",
     metadata: str = "",
 ) -> View:
-    """A dialog; without `submit` it only shows."""
+    """Return a dialog; without `submit` it only shows."""
     view: View = {
         "type": "modal",
         "callback_id": callback_id,
@@ -221,7 +221,7 @@ def text_field(
     lines: bool = False,
     tried: bool = False,
 ) -> Block:
-    """A field to type in.
+    """Return a field to type in.
 
     Args:
         lines: whether it may hold several.
@@ -255,7 +255,7 @@ def choice_field(
     hint: str = "",
     redraws: bool = False,
 ) -> Block:
-    """A field with a few choices, as (value, words)."""
+    """Return a field with a few choices, as (value, words)."""
     options = [option(words, value) for value, words in choices[:MOST_OPTIONS]]
     element: Element = {
         "type": "static_select",
@@ -278,7 +278,7 @@ def search_field(
     *,
     redraws: bool = False,
 ) -> Block:
-    """A field whose choices are asked for while somebody types."""
+    """Return a field whose choices are asked for while somebody types."""
     element: Element = {
         "type": "external_select",
         "action_id": action_id,
@@ -296,7 +296,7 @@ def search_field(
 def ticks_field(
     block_id: str, title: str, choices: Sequence[tuple[str, str]], ticked: Sequence[str]
 ) -> Block:
-    """A field of boxes to tick, as (value, words)."""
+    """Return a field of boxes to tick, as (value, words)."""
     options = [option(words, value) for value, words in choices]
     element: Element = {
         "type": "checkboxes",
@@ -313,7 +313,7 @@ def ticks_field(
 def several_field(
     block_id: str, title: str, choices: Sequence[tuple[str, str]], *, placeholder: str
 ) -> Block:
-    """A field in which several of many can be chosen."""
+    """Return a field in which several of many can be chosen."""
     element: Element = {
         "type": "multi_static_select",
         "action_id": names.PROVIDER_FIELD,
@@ -326,18 +326,18 @@ def several_field(
 
 
 def given_in(view: Mapping[str, Any]) -> dict[str, Any]:
-    """What the fields of a view hold, by name; those that it has not are left out."""
+    """Return what the fields of a view hold, by name; those that it has not are left out."""
     values = (view.get("state") or {}).get("values") or {}
     return {name_of(block_id): value for block_id, value in _values(values)}
 
 
 def name_of(block_id: str) -> str:
-    """The name of the field in a block."""
+    """Return the name of the field in a block."""
     return block_id.partition(".")[2].partition("|")[0]
 
 
 def depends_on(block_id: str) -> list[str]:
-    """What the choices of a field depend on."""
+    """Return what the choices of a field depend on."""
     return block_id.split("|")[1:]
 
 

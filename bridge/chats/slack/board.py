@@ -62,7 +62,7 @@ class CardMemory:
 
     @classmethod
     def of(cls, memory: Memory) -> "CardMemory":
-        """What was kept; what an older release did not keep is as at the beginning."""
+        """Return what was kept; what an older release did not keep is as at the beginning."""
         known = {name: memory[name] for name in cls.__slots__ if name in memory}
         return cls(**known)
 
@@ -73,7 +73,7 @@ class CardMemory:
 
 
 def about(target: Target, lines: int) -> dict[str, Any]:
-    """The metadata of a card (no lines) or of so many lines in its thread."""
+    """Return the metadata of a card (no lines) or of so many lines in its thread."""
     payload = {"deployment": str(target.place["deployment"]), "lines": lines}
     return {"event_type": EVENT, "event_payload": payload}
 
@@ -84,7 +84,7 @@ def hash_of(message: Message) -> str:
 
 
 def portions(history: Sequence[Change], said: int) -> list[tuple[int, Sequence[Change]]]:
-    """What is to be said at once, up to which change: quiet ones together, a loud one alone."""
+    """Return the next changes to post: quiet ones together, a loud one alone."""
     portions: list[tuple[int, Sequence[Change]]] = []
     begin = said
     for at in range(said, len(history)):
@@ -107,7 +107,7 @@ def joined(messages: Sequence[Message]) -> Message:
 log = logging.getLogger(__name__)
 
 Tells = Callable[[Deployment], Awaitable[str]]
-"""Tells something of a deployment; "" where there is nothing to tell."""
+"""Tells something of a deployment; "" if there is nothing to tell."""
 
 _NOT_THERE = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
 _GONE = frozenset({"message_not_found", "thread_not_found"})
@@ -181,7 +181,7 @@ class Board:
     async def _posted(
         self, target: Target, known: CardMemory, message: Message, remember: Remember
     ) -> CardMemory:
-        """The card's message, made unless it is there."""
+        """Return the card's message, made unless it is there."""
         if known.ts:
             return known if known.link else await self._linked(known, remember)
         if known.posting and (found := await self._found(target, known, "", 0)) is not None:
@@ -220,7 +220,7 @@ class Board:
         return answer
 
     async def _linked(self, known: CardMemory, remember: Remember) -> CardMemory:
-        """Its permalink, by which other places lead to it; a card is one without it, too."""
+        """Return its permalink, by which other places lead to it; a card is one without it, too."""
         try:
             answer = await self._client.read(
                 "chat.getPermalink", channel=known.channel, message_ts=known.ts
@@ -294,7 +294,7 @@ class Board:
     async def _line(
         self, target: Target, deployment: Deployment, news: Sequence[Change], story: Story
     ) -> Line:
-        """One message for quiet changes, or for a loud one."""
+        """Return one message for quiet changes, or for a loud one."""
         if news[0].state not in LOUD:
             return Line(joined([render_line(deployment, one).message for one in news]))
         return render_line(
@@ -317,7 +317,7 @@ class Board:
     async def _looked_for(
         self, target: Target, known: CardMemory, remember: Remember
     ) -> CardMemory:
-        """Lines that were about to be said when the process died, or Slack did not answer.
+        """Return lines that were about to be said when the process died, or Slack did not answer.
 
         Where the app may not read the thread they are said again.
         """
@@ -340,7 +340,7 @@ class Board:
 
 
 def _newer(target: Target, story: Story, deployment: Deployment) -> str | None:
-    """The link of the card, in the same channel, of what took this one's place."""
+    """Return the link of the card, in the same channel, of what took this one's place."""
     if deployment.superseded_by is None:
         return None
     beside: Mapping[str, Memory] = story.beside

@@ -68,7 +68,7 @@ def render_card(
     superseded_by: str | None = None,
     around: Around = NOTHING_KNOWN,
 ) -> Message:
-    """The card of a deployment as it stands; the same facts make the same card.
+    """Return the card of a deployment as it stands; the same facts make the same card.
 
     Args:
         app: None where it is not known any more; then nothing links to its repository.
@@ -109,7 +109,7 @@ def _about(deployment: Deployment, app: App | None) -> str:
 
 
 def _note(deployment: Deployment, app: App | None, links: Links, superseded_by: str | None) -> str:
-    """The newest thing there is to say, where the rest of the card does not say it."""
+    """Return the newest thing there is to say, where the rest of the card does not say it."""
     if deployment.state is State.SUPERSEDED:
         newer = link(superseded_by, "a newer deployment") if superseded_by else ""
         return f"Superseded by {newer}" if newer else ""
@@ -186,7 +186,7 @@ def render_line(
     links: Links | None = None,
     around: Around = NOTHING_KNOWN,
 ) -> Line:
-    """The line for one change of a deployment.
+    """Return the line for one change of a deployment.
 
     Args:
         log_tail: the end of the build's log, shown with a failure; redacted here.
@@ -259,7 +259,7 @@ class Channels:
     default: str = ""
 
     def of(self, label: str, asked_in: str = "") -> tuple[str, ...]:
-        """The channels of an app; where it has none, that in which it was asked for."""
+        """Return the channels of an app; where it has none, that in which it was asked for."""
         found: tuple[str, ...] = (self.default,) if self.default else ()
         for pattern, channels in self.book:
             if name_matches(pattern, label):
@@ -274,7 +274,7 @@ class Cards:
         self._channels = channels
 
     def __call__(self, occasion: Occasion) -> list[Target]:
-        """A card for each deployment in each channel; a word to who asked in vain."""
+        """Return a card for each deployment in each channel; a word to who asked in vain."""
         asked = occasion.asked if occasion.asked and occasion.asked.person else None
         found = [
             card(one.id, channel, asked)
@@ -292,7 +292,7 @@ class Cards:
 
 
 def card(deployment: str, channel: str, asked: Asked | None = None) -> Target:
-    """The card of a deployment in a channel.
+    """Return the card of a deployment in a channel.
 
     In its place `person` is who is told where the channel can't be had, and `asker` who is called
     where it fails.
@@ -311,7 +311,7 @@ def card(deployment: str, channel: str, asked: Asked | None = None) -> Target:
 
 
 def lane_of(channel: str) -> str:
-    """What shares Slack's limit of a message a second."""
+    """Return what shares Slack's limit of a message a second."""
     return f"slack {channel}"
 
 

@@ -48,7 +48,7 @@ class Proof:
 
 
 def opened(headers: Mapping[str, str], now: float) -> Proof:
-    """Read the headers, before the body; raises BadSignature where no body can fit them."""
+    """Read the headers, before the body; raises BadSignature if no body can fit them."""
     timestamp = headers.get("X-Slack-Request-Timestamp", "")
     signature = headers.get("X-Slack-Signature", "")
     if not timestamp or not signature:
@@ -71,7 +71,7 @@ def verify(secret: bytes, proof: Proof, body: bytes) -> None:
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> bytes:
-    """What Slack would sign a request with."""
+    """Return what Slack would sign a request with."""
     signed = b"v0:" + timestamp.encode() + b":" + body
     return b"v0=" + hmac.new(secret, signed, hashlib.sha256).hexdigest().encode()
 
@@ -83,7 +83,7 @@ _MOST_FIELDS = 100
 
 
 def payload_of(content_type: str, body: bytes) -> dict[str, Any]:
-    """Read a body; raises MalformedPayload where it has not the form that Slack sends."""
+    """Read a body; raises MalformedPayload if it has not the form that Slack sends."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -182,12 +182,12 @@ class SlackDoor:
 
 
 def build_bolt(parts: Parts, homes: Homes) -> Any:
-    """The Bolt app with all handlers."""
+    """Return the Bolt app with all handlers."""
     from slack_bolt.async_app import AsyncApp
     from slack_bolt.authorization import AuthorizeResult
 
     async def authorize(**_: Any) -> AuthorizeResult:
-        """One workspace, known: Bolt need not ask Slack before it handles anything."""
+        """Return one workspace, known: Bolt need not ask Slack before it handles anything."""
         return AuthorizeResult(
             enterprise_id=None, team_id=parts.workspace.team, bot_user_id=parts.workspace.bot_user
         )
@@ -220,7 +220,7 @@ def build_bolt(parts: Parts, homes: Homes) -> Any:
 
 
 def teams_of(body: Mapping[str, Any], bot_user: str) -> set[str]:
-    """The workspaces that a request may be about.
+    """Return the workspaces that a request may be about.
 
     A person of a connected workspace acts in one of ours: then the request names theirs, and a
     dialog, or the message of ours that they have clicked on, where the app is installed. What
@@ -261,7 +261,7 @@ def _workspace(parts: Parts) -> Any:
 
 
 async def _told(error: Exception, body: dict[str, Any]) -> Any:
-    """A handler has failed: Slack gets an answer, and the log the reason."""
+    """Answer Slack after a handler has failed, and log the reason."""
     from slack_bolt.response import BoltResponse
 
     if isinstance(error, BridgeError):

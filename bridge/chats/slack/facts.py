@@ -75,7 +75,7 @@ class Links:
     hosts: Mapping[str, tuple[str, Pages]] = field(default_factory=dict)
 
     def commit(self, app: App | None, sha: str | None) -> str | None:
-        """The page of a commit of an app's repository; None where it is not known for sure."""
+        """Return the page of a commit of an app's repository; None if it is not known for sure."""
         home = self._repository(app)
         if home is None or sha is None or not _SHA(sha):
             return None
@@ -83,7 +83,8 @@ class Links:
         return page + pages.commit.format(sha=sha) if len(page) < LONGEST_ADDRESS else None
 
     def compare(self, app: App | None, old: str | None, new: str | None) -> str | None:
-        """The page of what differs between two commits; None where it is not known, or nothing."""
+        """Return the page of what differs between two commits; None if it is not known, or
+        nothing."""
         home = self._repository(app)
         if home is None or old is None or new is None or not (_SHA(old) and _SHA(new)):
             return None
@@ -91,7 +92,7 @@ class Links:
         return None if same_commit(old, new) else page + pages.compare.format(old=old, new=new)
 
     def pull_request(self, app: App | None, number: int) -> tuple[str, str] | None:
-        """The page of a pull request, and the sign before its number, as its host writes it."""
+        """Return the page of a pull request, and the sign before its number."""
         home = self._repository(app)
         if home is None:
             return None
@@ -118,12 +119,12 @@ class Links:
 
 
 def name_of(deployment: Deployment) -> str:
-    """The app's name, bold."""
+    """Return the app's name, bold."""
     return f"*{escape(deployment.app, APP_NAME) or NOTHING}*"
 
 
 def ref_of(ref: str | None) -> str:
-    """A branch as code, a tag with its sign; "" where there is none."""
+    """Return a branch as code, a tag with its sign; "" if there is none."""
     if not ref:
         return ""
     name = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
@@ -132,14 +133,14 @@ def ref_of(ref: str | None) -> str:
 
 
 def commit_of(sha: str | None, app: App | None, links: Links) -> str:
-    """A commit's short name with a link to it."""
+    """Return a commit's short name with a link to it."""
     if not sha:
         return ""
     return link(links.commit(app, sha), code(sha[:7], 20))
 
 
 def first_line(message: str | None, limit: int = FIRST_LINE) -> str:
-    """The first line of a commit's message that says something."""
+    """Return the first line of a commit's message that says something."""
     lines = (line for line in (message or "").splitlines() if clean(line))
     return escape(next(lines, ""), limit)
 
@@ -169,27 +170,27 @@ def person_of(actor: str) -> str:
 
 
 def sentence(note: str) -> str:
-    """A note for people, redacted and escaped, with a capital."""
+    """Return a note for people, redacted and escaped, with a capital."""
     shown = prose(redact(note[:MOST_CHARACTERS]), NOTE)
     return shown[:1].upper() + shown[1:]
 
 
 def verdict_of(deployment: Deployment) -> str:
-    """How it stands, to be said right after the app's name."""
+    """Return how it stands, to be said right after the app's name."""
     if deployment.state is State.WAITING and deployment.note.startswith(_AWAY):
         return "waits for the backend"
     return VERDICTS[deployment.state]
 
 
 def news(state: State, note: str) -> str:
-    """What a change's note says, as a sentence."""
+    """Return what a change's note says, as a sentence."""
     if state is State.SUPERSEDED:
         return "A newer deployment takes its place"
     return sentence(note.removeprefix("accepted, outcome unknown: "))
 
 
 def remark(deployment: Deployment) -> str:
-    """The newest note of a deployment where it says more than its state."""
+    """Return the newest note of a deployment where it says more than its state."""
     if (deployment.state, deployment.note) in _NOTHING_NEW or deployment.superseded_by:
         return ""
     as_shown = deployment.deployed_commit and not another_commit(deployment)
@@ -199,18 +200,18 @@ def remark(deployment: Deployment) -> str:
 
 
 def same_commit(one: str, other: str) -> bool:
-    """Whether two names, maybe shortened, mean one commit."""
+    """Return whether two names, maybe shortened, mean one commit."""
     return one.startswith(other) or other.startswith(one)
 
 
 def another_commit(deployment: Deployment) -> bool:
-    """Whether the backend reports another commit than was pushed."""
+    """Return whether the backend reports another commit than was pushed."""
     deployed, pushed = deployment.deployed_commit, deployment.commit
     return bool(deployed and pushed and not same_commit(deployed, pushed))
 
 
 def duration(seconds: float) -> str:
-    """A length of time in two units at most, e.g. "1 min 12 s"."""
+    """Return a length of time in two units at most, e.g. "1 min 12 s"."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -226,7 +227,7 @@ def _two(many: int, unit: str, few: int, smaller: str) -> str:
 
 
 def took(deployment: Deployment) -> str:
-    """How long it took from its start to its end; "" where that is not known."""
+    """Return how long it took from its start to its end; "" if that is not known."""
     began = deployment.started_at or deployment.asked_at
     if deployment.finished_at is None or began is None:
         return ""
@@ -241,12 +242,13 @@ def since(deployment: Deployment) -> str:
 
 
 def joined(*pieces: str) -> str:
-    """Those pieces that say something, with a dot between them."""
+    """Return those pieces that say something, with a dot between them."""
     return "  ·  ".join(piece for piece in pieces if piece)
 
 
 def source_of(app: App) -> str:
-    """Where an app's code comes from, in plain words, not escaped: "my-org/mono, branch main"."""
+    """Return where an app's code comes from, in plain words, not escaped: "my-org/mono, branch
+    main"."""
     source = app.source
     if source is None:
         return "no source yet"
@@ -287,7 +289,7 @@ def around_of(deployment: Deployment, story: Story) -> Around:
 
 
 def places_of(deployment: Deployment, app: App | None, links: Links, around: Around) -> str:
-    """Return links to all that is known; "" where nothing is."""
+    """Return links to all that is known; "" if nothing is."""
     if app is None:
         return ""
     changed = links.compare(app, around.before, deployment.deployed_commit or deployment.commit)
@@ -301,13 +303,13 @@ def places_of(deployment: Deployment, app: App | None, links: Links, around: Aro
 
 
 def _pulls_in(beside: Mapping[str, Memory]) -> tuple[int, ...]:
-    """The pull requests that have a comment about it."""
+    """Return the pull requests that have a comment about it."""
     found = (_COMMENT(id_) for id_, memory in beside.items() if memory.get("comment"))
     return tuple(sorted({int(one[1]) for one in found if one}))
 
 
 def _page_of(app: App) -> str | None:
-    """The page of an app's deployments in the backend; that of the app where it has no such."""
+    """Return the page of an app's deployments in the backend, or else of the app."""
     page = app.page
     return f"{page}?tab=deployments" if page and "/services/" in page and "?" not in page else page
 
@@ -332,7 +334,7 @@ class Standing:
 
 
 def standings(apps: Iterable[App], deployments: Iterable[Deployment]) -> list[Standing]:
-    """Each app with the newest of the deployments, which come newest first."""
+    """Return each app with the newest of the deployments, which come newest first."""
     newest: dict[str, Deployment] = {}
     for one in deployments:
         newest.setdefault(one.app_id, one)
@@ -340,23 +342,23 @@ def standings(apps: Iterable[App], deployments: Iterable[Deployment]) -> list[St
 
 
 def icon_of(deployment: Deployment | None) -> str:
-    """The sign of its state."""
+    """Return the sign of its state."""
     return ICONS[deployment.state] if deployment else NEVER
 
 
 def label_of(app: App) -> str:
-    """An app's label, bold."""
+    """Return an app's label, bold."""
     return f"*{escape(app.label, APP_NAME) or NOTHING}*"
 
 
 def newest_at(deployment: Deployment) -> str:
-    """The time of the newest news of it."""
+    """Return the time of the newest news of it."""
     at = deployment.finished_at or deployment.started_at or deployment.created_at
     return moment(at)
 
 
 def brief(deployment: Deployment | None, app: App | None, links: Links, said: int = 60) -> str:
-    """A deployment in one line, without its app's name."""
+    """Return a deployment in one line, without its app's name."""
     if deployment is None:
         return "never deployed from here"
     what = changed(deployment, app, links, said)
@@ -364,17 +366,17 @@ def brief(deployment: Deployment | None, app: App | None, links: Links, said: in
 
 
 def changed(deployment: Deployment, app: App | None, links: Links, said: int) -> str:
-    """The commit, and the first line of its message, at most `said` long."""
+    """Return the commit, and the first line of its message, at most `said` long."""
     commit = commit_of(deployment.deployed_commit or deployment.commit, app, links)
     return " ".join(filter(None, (commit, first_line(deployment.message, said))))
 
 
 def still_open(deployments: Sequence[Deployment]) -> list[Deployment]:
-    """Those that have not ended."""
+    """Return those that have not ended."""
     return [one for one in deployments if not one.final]
 
 
 def broken(standing: Iterable[Standing]) -> list[Deployment]:
-    """The newest deployments of apps that failed, or whose end nobody knows."""
+    """Return the newest deployments of apps that failed, or whose end nobody knows."""
     ends = (State.FAILED, State.UNKNOWN)
     return [one.newest for one in standing if one.newest and one.newest.state in ends]

@@ -73,7 +73,7 @@ class Shown:
 
 
 def read_shown(metadata: str) -> Shown:
-    """What `Shown.write` wrote; the beginning where it can't be read."""
+    """Return what `Shown.write` wrote; the beginning where it can't be read."""
     try:
         kept = json.loads(metadata)
         return Shown(int(kept["page"]), str(kept["project"]))
@@ -91,7 +91,7 @@ def render_home(
     configurable: Collection[str] | None = None,
     links: Links,
 ) -> View:
-    """The Home of a person.
+    """Return the Home of a person.
 
     Args:
         apps: those that they may see.
@@ -209,7 +209,7 @@ def _row(one: Standing, may: _Rights, links: Links) -> list[Block]:
 def _choosing(
     projects: Sequence[str], project: str, page: int, pages: int, apps: int
 ) -> list[Block]:
-    """The selects of a project and a page, where there is something to choose."""
+    """Return the selects of a project and a page, where there is something to choose."""
     elements: list[Element] = []
     if len(projects) > 1:
         everything = option("All projects", EVERYTHING)
@@ -231,7 +231,7 @@ def _near(page: int, pages: int) -> range:
 
 
 def _key(project: str) -> str:
-    """A project as an option's value."""
+    """Return a project as an option's value."""
     return plain(project, 150) or NOTHING
 
 
@@ -245,7 +245,7 @@ QUIET = 30 * DAY
 def silent(
     apps: Iterable[App], last: Mapping[str, float], now: float, hosts: Container[str]
 ) -> list[str]:
-    """What to say of repositories that no push has come from for long, or never.
+    """Return what to say of repositories that no push has come from for long, or never.
 
     Args:
         last: when the last push of an app's repository came, by the app's id.
@@ -356,7 +356,7 @@ class Silence:
         self._last: Mapping[str, float] = {}
 
     async def of(self, apps: Sequence[App]) -> list[str]:
-        """What to say of the repositories of these apps."""
+        """Return what to say of the repositories of these apps."""
         now = self._clock()
         if now - self._read_at >= self.FRESH:
             self._last = await self._parts.journal.last_pushes()

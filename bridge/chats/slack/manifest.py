@@ -31,7 +31,7 @@ _SAYS = {
 
 
 def slack_manifest(url: str | None, more: Iterable[str] = (), name: str = "Bridge") -> Any:
-    """The manifest as JSON.
+    """Return the manifest as JSON.
 
     Args:
         url: where the bridge is reached, e.g. "https://bridge.example.com"; None: by Socket Mode.

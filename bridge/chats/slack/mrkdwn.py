@@ -48,12 +48,12 @@ _STACKED = 3
 
 
 def clean(text: str) -> str:
-    """One line of what can be seen of a text."""
+    """Return one line of what can be seen of a text."""
     return _SPACE.sub(" ", _visible(text[:_FAR_ENOUGH])).strip()
 
 
 def clean_lines(text: str) -> str:
-    """The same, line by line."""
+    """Return the same, line by line."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ").split("\n")
     return "\n".join(_visible(line).rstrip() for line in lines)
 
@@ -64,7 +64,7 @@ def plain(text: str, limit: int) -> str:
 
 
 def plain_middle(text: str, limit: int) -> str:
-    """The same, but what is too long is left out in the middle: an app's name stands last."""
+    """Return the same, cut in the middle: an app's name comes last."""
     cleaned = clean(text)
     if units(cleaned) <= limit:
         return plain(cleaned, limit)
@@ -78,7 +78,7 @@ def escape(text: str, limit: int) -> str:
 
 
 def prose(text: str, limit: int) -> str:
-    """A sentence of ours with untrusted names in it: paths, patterns and what stands between
+    """Return a sentence of ours with untrusted names in it: paths, patterns and what stands between
     backticks become code, so that `apps/**` is still what it was when it is copied."""
     line, shown, end = clean(text), "", 0
     for found in _NAME.finditer(line):
@@ -92,18 +92,19 @@ def prose(text: str, limit: int) -> str:
 
 
 def code(text: str, limit: int) -> str:
-    """Untrusted text as inline code; "" where nothing of it can be seen."""
+    """Untrusted text as inline code; "" if nothing of it can be seen."""
     inside = _cut(clean(text).replace("`", _LOOK_ALIKES["`"]), limit - 2, _entity)
     return f"`{inside}`" if inside else ""
 
 
 def code_block(text: str, limit: int) -> str:
-    """The end of an untrusted text as a block of code; its beginning is left out where too long."""
+    """Return the end of an untrusted text as a block of code; its beginning is left out where too
+    long."""
     return code_blocks(text, limit, 1)[0]
 
 
 def code_blocks(text: str, limit: int, most: int) -> list[str]:
-    """The same in several blocks of code, at most `most`, each within the limit."""
+    """Return the same in several blocks of code, at most `most`, each within the limit."""
     lines = clean_lines(text).replace("`", _LOOK_ALIKES["`"]).strip("\n").split("\n")
     room = limit - units("```\n\n```")
     chunks: list[list[str]] = [[]]
@@ -122,7 +123,7 @@ def code_blocks(text: str, limit: int, most: int) -> list[str]:
 
 
 def link(url: str | None, label: str) -> str:
-    """A link to an address of ours around a label that is escaped already; None: no link."""
+    """Return a link to an address of ours around a label that is escaped already; None: no link."""
     if url is None or not re.match(r"https?://", url):
         return label
     address = re.sub(r"[\s<>|\x00-\x1f]", lambda found: f"%{ord(found[0]):02X}", url)
@@ -130,12 +131,12 @@ def link(url: str | None, label: str) -> str:
 
 
 def mention(user_id: str) -> str:
-    """Call a Slack user by id; "" where it is none."""
+    """Call a Slack user by id; "" if it is none."""
     return f"<@{user_id}>" if re.fullmatch(r"[UW][A-Z0-9]{2,30}", user_id) else ""
 
 
 def moment(at: float, form: str = "{date_short_pretty} at {time}") -> str:
-    """A time that Slack shows in the reader's own zone and words; else it is in UTC."""
+    """Return a time that Slack shows in the reader's own zone and words; else it is in UTC."""
     whole = min(max(int(at), 0), _LAST_SECOND)
     fallback = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"<!date^{whole}^{form}|{fallback}>"
@@ -167,7 +168,7 @@ def _cut(text: str, limit: int, form: Callable[[str], str]) -> str:
 
 
 def units(text: str) -> int:
-    """How long a text is where it is counted worst: in UTF-16."""
+    """Return how long a text is where it is counted worst: in UTF-16."""
     return len(text) + sum(char > "\uffff" for char in text)
 
 

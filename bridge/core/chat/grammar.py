@@ -74,8 +74,8 @@ class Command:
     """What somebody wants.
 
     Attributes:
-        app: as typed; None where none was named.
-        ref: after an `@`; None where none was given.
+        app: as typed; None if none was named.
+        ref: after an `@`; None if none was given.
         rest: a commit for `why`, a filter for `apps`, a command for `help`.
     """
 
@@ -113,7 +113,7 @@ def parse_chat(text: str, verb: Verb | None = None) -> Command | Unclear:
 
 
 def written(command: Command) -> str:
-    """A command as it would be typed."""
+    """Return a command as it would be typed."""
     app = command.app or ""
     if command.ref is not None:
         app += f"@{command.ref}"
@@ -121,7 +121,7 @@ def written(command: Command) -> str:
 
 
 def _plain(text: str) -> str:
-    """What was typed, without what the chat has made of it: entities, links, smart quotes."""
+    """Return what was typed, without the chat's entities, links and smart quotes."""
     text = _LINK.sub(lambda m: m[2] or m[1], text[: LONGEST * 8])
     text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     text = unicodedata.normalize("NFC", text).translate(_QUOTES)

@@ -166,7 +166,7 @@ Reply = (
 
 
 def other_ref(app: App, ref: str) -> str | None:
-    """Why a branch that was named can't be deployed; None: it is the app's own."""
+    """Return why a branch that was named can't be deployed; None: it is the app's own."""
     branch = app.source.branch if app.source else None
     if branch is None:
         return f"{app.label} deploys from no branch, so it can't deploy {ref}."
@@ -179,7 +179,7 @@ def other_ref(app: App, ref: str) -> str | None:
 
 
 def command_for(typed: Command, app: App) -> str:
-    """The command with that app in it, as it can be typed: by its label, or else by its id."""
+    """Return the command with that app, as it can be typed: by its label, else its id."""
     meant = Command(typed.verb, app.label, typed.ref, typed.rest)
     if parse_chat(written(meant)) == meant:
         return written(meant)

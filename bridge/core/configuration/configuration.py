@@ -145,13 +145,13 @@ A compose stack has no build paths. Source: facts.md and recorded-2.jsonl, group
 
 
 def changes(before: SourceRow, after: SourceRow) -> dict[str, Any]:
-    """The fields that have to be written to make one row the other."""
+    """Return the fields that have to be written to make one row the other."""
     old = fields_of(before)
     return {name: value for name, value in fields_of(after).items() if value != old[name]}
 
 
 def with_provider(row: SourceRow, old: ProviderSettings | None, new: ProviderSettings) -> SourceRow:
-    """The row once the source has become `new`.
+    """Return the row once the source has become `new`.
 
     A change within one kind writes the fields that differ. Another kind is written whole:
     its own fields and those of the shared ones that it has.
@@ -169,7 +169,7 @@ def with_provider(row: SourceRow, old: ProviderSettings | None, new: ProviderSet
 
 
 def forgotten(row: SourceRow, *, build_paths: bool) -> SourceRow:
-    """The row once its source is disconnected; a compose stack has no build paths."""
+    """Return the row once its source is disconnected; a compose stack has no build paths."""
     wiped = {
         name: value
         for name, value in FORGETS.items()

@@ -66,7 +66,7 @@ class Changed:
 
 
 def difference(before: Configured, after: Configured) -> tuple[Changed, ...]:
-    """What differs, in the order in which a configuration is shown."""
+    """Return what differs, in the order in which a configuration is shown."""
     old, new = dict(_fields(before)), dict(_fields(after))
     for name, value in _replaced(before.saved, after.saved):
         if old.get(name) is None:
@@ -80,7 +80,8 @@ def difference(before: Configured, after: Configured) -> tuple[Changed, ...]:
 
 
 def shown(configured: Configured) -> dict[str, Value]:
-    """All fields with their values, of a secret only "set"; a field that says nothing is None."""
+    """Return all fields with their values, of a secret only "set"; a field that says nothing is
+    None."""
     return {
         name: ("set" if isinstance(value, SecretStr) else masked(value))
         for name, value in _fields(configured)
@@ -88,7 +89,7 @@ def shown(configured: Configured) -> dict[str, Value]:
 
 
 def masked(value: Any) -> Value:
-    """A value without the credentials that an address may hold."""
+    """Return a value without the credentials that an address may hold."""
     if not isinstance(value, str) or "://" not in value:
         found: Value = value
         return found
@@ -96,12 +97,12 @@ def masked(value: Any) -> Value:
 
 
 def lines_of(changed: Iterable[Changed]) -> list[str]:
-    """Each field that changes, e.g. `branch: main → dev`."""
+    """Return each field that changes, e.g. `branch: main → dev`."""
     return [f"{one.field}: {text_of(one.before)} → {text_of(one.after)}" for one in changed]
 
 
 def text_of(value: Value) -> str:
-    """A value for people."""
+    """Return a value for people."""
     if value is None or value == ():
         return "(nothing)"
     if isinstance(value, bool):
@@ -121,7 +122,7 @@ def _changed(name: str, old: Any, new: Any, *, kept: bool = False) -> Changed:
 
 
 def _fields(configured: Configured) -> Iterator[tuple[str, Any]]:
-    """All fields in order; "" and an empty list say what None says, to every backend."""
+    """Yield all fields in order; "" and an empty list say what None says, to every backend."""
     yield from ((name, _meant(value)) for name, value in _saved(configured))
     for name, spoken in RULES.items():
         value = getattr(configured.rules, name)
@@ -158,7 +159,7 @@ def _variables(section: str, text: SecretStr | None) -> Iterator[tuple[str, Secr
 
 
 def _stored(old: Saved, new: Saved, in_use: Iterable[Changed]) -> Iterator[Changed]:
-    """The stored fields that change and that the fields in use do not show."""
+    """Yield the stored fields that change and that the fields in use do not show."""
     if old.row is None or new.row is None:
         return
     shown = {one.field: one.before for one in in_use}
@@ -171,7 +172,7 @@ def _stored(old: Saved, new: Saved, in_use: Iterable[Changed]) -> Iterator[Chang
 
 
 def _replaced(old: Saved, new: Saved) -> Iterator[tuple[str, Any]]:
-    """The stored values of the source that comes into use which change, by their plain names."""
+    """Yield the changed stored values of the source that comes into use, by plain names."""
     kind = _in_use(new)
     if old.row is None or new.row is None or kind == _in_use(old):
         return
@@ -181,7 +182,7 @@ def _replaced(old: Saved, new: Saved) -> Iterator[tuple[str, Any]]:
 
 
 def _rewritten(old: SourceRow, new: SourceRow) -> Iterator[tuple[str, Any, Any]]:
-    """The stored fields that change: name, value before, value after."""
+    """Yield the stored fields that change: name, value before, value after."""
     becomes = fields_of(new)
     for name, value in fields_of(old).items():
         before, after = _stored_meaning(name, value), _stored_meaning(name, becomes[name])
@@ -194,7 +195,7 @@ def _in_use(saved: Saved) -> str | None:
 
 
 def _foreign(row: SourceRow | None) -> str | None:
-    """A kind of source that only the backend can set; None where there is none of those."""
+    """Return a kind of source that only the backend can set; None if there is none of those."""
     return row.source if row is not None and row.source in FOREIGN else None
 
 
@@ -257,7 +258,7 @@ FORGOTTEN = WantedBack(Part.SOURCE, Configured(_NOTHING))
 
 
 def only(configured: Configured, part: Part) -> Configured:
-    """One part of a configuration; of the others it says nothing."""
+    """Return one part of a configuration; of the others it says nothing."""
     saved = configured.saved
     match part:
         case Part.SOURCE:
@@ -270,7 +271,7 @@ def only(configured: Configured, part: Part) -> Configured:
 
 
 def put_back(now: Configured, wanted: WantedBack) -> Configured:
-    """How the app will be configured once a part is what it was."""
+    """Return how the app will be configured once a part is what it was."""
     saved, before = now.saved, wanted.before.saved
     match wanted.part:
         case Part.SOURCE:
@@ -284,7 +285,7 @@ def put_back(now: Configured, wanted: WantedBack) -> Configured:
 
 
 def _row_without_one(now: Saved, before: Saved) -> SourceRow | None:
-    """The row of a source that says nothing about what is stored for the others."""
+    """Return the row of a source that says nothing about what is stored for the others."""
     if now.row is None:
         return None
     if before.provider is None:
@@ -301,7 +302,7 @@ def written(undoing: Undoing) -> dict[str, Any]:
 
 
 def read_undoing(form: Mapping[str, Any]) -> Undoing:
-    """What `written` wrote; raises Rejected where another release wrote it otherwise."""
+    """Return what `written` wrote; raise Rejected if another release wrote it otherwise."""
     try:
         return _undoing().validate_python(form)
     except ValidationError:  # not chained: it repeats what it was given

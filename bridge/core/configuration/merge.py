@@ -66,7 +66,7 @@ _IMAGE = re.compile(r"[A-Za-z0-9][\w.\-/:@+]*")
 
 
 def problem(error: ValidationError, what: str, given: Mapping[str, Any]) -> Rejected:
-    """The first thing that does not fit, for people."""
+    """Return the first thing that does not fit, for people."""
     first = error.errors(include_url=False)[0]
     name = next((str(part) for part in first["loc"] if str(part) in given), str(first["loc"][-1]))
     remedy = _REMEDIES.get(name) or rule(first)
@@ -84,7 +84,7 @@ def _shown(name: str, value: Any) -> str:
 
 
 def incomplete(kind: str, missing: Sequence[str]) -> Rejected:
-    """A kind of source needs more than the app has and than was asked."""
+    """Return the problem that a kind of source needs more than the app has and than was asked."""
     those = "that" if len(missing) == 1 else "those"
     where = ""
     if "provider_id" in missing:
@@ -159,7 +159,7 @@ def unknown(name: str, what: str, known: Sequence[str]) -> Rejected:
 
 
 def checked_rule(name: str, value: Any) -> Any:
-    """A field of our own rules as `Rules` has it; None takes it away. Raises Rejected."""
+    """Return a field of our own rules as `Rules` has it; None takes it away. Raises Rejected."""
     if value is None:
         return None
     try:
@@ -276,7 +276,7 @@ Wanted: TypeAlias = WantedSource | NoSource | WantedBuild | WantedVariables | Wa
 
 
 def part_of(wanted: Wanted) -> Part:
-    """The part of a configuration that is changed."""
+    """Return the part of a configuration that is changed."""
     match wanted:
         case WantedSource() | NoSource():
             return Part.SOURCE
@@ -289,7 +289,8 @@ def part_of(wanted: Wanted) -> Part:
 
 
 def merge(now: Configured, wanted: Wanted) -> Configured:
-    """How the app will be configured once it has what is wanted; asking nothing changes nothing.
+    """Return how the app will be configured once it has what is wanted; asking nothing changes
+    nothing.
 
     Raises:
         Rejected: names the field, the value and what to do; never a secret.
@@ -391,7 +392,7 @@ def _checked_branch(branch: object) -> None:
 
 
 def _stored_trigger(now: Configured) -> Trigger:
-    """The trigger that the backend keeps, also while its source is of a kind without one."""
+    """Return the trigger that the backend keeps, also while its source is of a kind without one."""
     row = now.saved.row
     return Trigger.TAG if row and row.trigger == Trigger.TAG else now.saved.trigger
 

@@ -64,7 +64,7 @@ class Plan:
 
 
 def back_to(app: App, undoing: Undoing, now: Configured, undoes: int) -> Plan:
-    """The plan that undoes a change of an app that is configured like `now`."""
+    """Return the plan that undoes a change of an app that is configured like `now`."""
     wanted = WantedBack(undoing.part, undoing.before)
     after = put_back(now, wanted)
     changed = difference(now, after)
@@ -72,21 +72,21 @@ def back_to(app: App, undoing: Undoing, now: Configured, undoes: int) -> Plan:
 
 
 def going_on(app: App, undoing: Undoing, now: Configured) -> Plan:
-    """The plan that makes a change, or what of it is not made yet."""
+    """Return the plan that makes a change, or what of it is not made yet."""
     wanted = WantedBack(undoing.part, undoing.after)
     after = put_back(now, wanted)
     return Plan(app, words_of(wanted), wanted, now, after, difference(now, after))
 
 
 def stray(undoing: Undoing, now: Configured) -> tuple[Changed, ...]:
-    """What is neither as it was before a change nor as it is after: somebody else's."""
+    """Return what is neither as it was before a change nor as it is after: somebody else's."""
     here = only(now, undoing.part)
     unmade = {one.field for one in difference(undoing.after, here)}
     return tuple(one for one in difference(undoing.before, here) if one.field in unmade)
 
 
 def words_of(wanted: Wanted) -> str:
-    """A change in a few words."""
+    """Return a change in a few words."""
     match wanted:
         case WantedSource():
             return "provider set"
@@ -105,7 +105,7 @@ def words_of(wanted: Wanted) -> str:
 
 
 def overruled(app: App, changed: tuple[Changed, ...], book: RuleBook) -> list[str]:
-    """What `bridge.yaml` says of the very fields that change."""
+    """Return what `bridge.yaml` says of the very fields that change."""
     file = rules_for(app.label, book)
     says = {
         f"rules.{spoken}" if name != "watch_paths" else name: getattr(file, name)
@@ -122,7 +122,7 @@ def overruled(app: App, changed: tuple[Changed, ...], book: RuleBook) -> list[st
 
 
 def odd_names(changed: tuple[Changed, ...]) -> list[str]:
-    """What a person should know of new variables whose names no shell takes."""
+    """Return what a person should know of new variables whose names no shell takes."""
     fields = (one.field.partition(".") for one in changed if one.before is None)
     odd = hidden_from_shells(name for section, _, name in fields if name and section in SECTIONS)
     if not odd:

@@ -104,7 +104,7 @@ _KINDS = ("github", "gitlab", "gitea", "bitbucket", "git", "docker")
 
 
 def fields_of(row: SourceRow) -> dict[str, Any]:
-    """All fields by name, such as `git.url`; secrets stay sealed."""
+    """Return all fields by name, such as `git.url`; secrets stay sealed."""
     return dict(_fields(row))
 
 
@@ -128,7 +128,7 @@ def row_of(fields: Mapping[str, Any]) -> SourceRow:
 
 
 def stored_of(row: SourceRow, kind: str) -> dict[str, Any]:
-    """The fields that are stored for one kind of source, where they say something."""
+    """Return the fields that are stored for one kind of source, where they say something."""
     if kind not in _KINDS:
         return {}
     stored = getattr(row, kind)
@@ -186,7 +186,7 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 
 
 def row_in(record: Mapping[str, Any]) -> SourceRow:
-    """The stored source in a record; a compose stack lacks images and build paths."""
+    """Return the stored source in a record; a compose stack lacks images and build paths."""
     return row_of({name: record.get(column) for name, column in COLUMNS.items()})
 
 

@@ -16,17 +16,17 @@ _QUOTED = re.compile(r"""('(?:\\'|[^'])*'|"(?:\\"|[^"])*"|`(?:\\`|[^`])*`)[ \t]*
 
 
 def variables_in(text: str | None) -> dict[str, str]:
-    """The variables of a text with their values, quotes taken off; later ones win."""
+    """Return the variables of a text with their values, quotes taken off; later ones win."""
     return {key: value_of(raw) for key, raw in statements(text) if key}
 
 
 def value_of(raw: str) -> str:
-    """The value of an assignment, without its quotes and a comment behind it."""
+    """Return the value of an assignment, without its quotes and a comment behind it."""
     return _unquoted(written_value(raw))
 
 
 def written_value(raw: str) -> str:
-    """The value of an assignment as it is written there, without a comment behind it.
+    """Return the value of an assignment as it is written there, without a comment behind it.
 
     As Dokploy's dotenv has it, a value without quotes ends at the first #.
     """
@@ -37,12 +37,12 @@ def written_value(raw: str) -> str:
 
 
 def assignments_in(text: str | None) -> dict[str, str]:
-    """The variables of a text, each as it is written there: `KEY=VALUE`, quotes and all."""
+    """Return the variables of a text, each as it is written there: `KEY=VALUE`, quotes and all."""
     return {key: raw for key, raw in statements(text) if key}
 
 
 def key_of(name: str) -> str:
-    """The name, if it can be a variable's; raises Rejected.
+    """Return the name, if it can be a variable's; raise Rejected.
 
     The rule is that of Dokploy's dotenv, but for names which tools would take for an option.
     """
@@ -60,7 +60,7 @@ def hidden_from_shells(names: Iterable[str]) -> list[str]:
 
 
 def assignment(key: str, value: str) -> str:
-    """A variable as it is written, in quotes where it needs them; raises Rejected."""
+    """Return a variable as it is written, in quotes where it needs them; raise Rejected."""
     key_of(key)
     if "\0" in value:
         raise Rejected(f"the value of {key} holds a zero byte, which no environment can carry")
@@ -79,7 +79,7 @@ def assignment(key: str, value: str) -> str:
 
 
 def edited(text: str | None, changes: Mapping[str, str | None]) -> str | None:
-    """A text with some variables set, by their assignments, or taken out where None.
+    """Return a text with some variables set, by their assignments, or taken out where None.
 
     A variable that stands there several times stays at its last place, which is the one
     that counts. Returns None when nothing is left.
@@ -101,7 +101,7 @@ def edited(text: str | None, changes: Mapping[str, str | None]) -> str | None:
 
 
 def statements(text: str | None) -> Iterator[tuple[str | None, str]]:
-    """Every statement as its key and its text; None is the key of what assigns nothing."""
+    """Yield every statement as its key and its text; None is the key of what assigns nothing."""
     lines = (text or "").split("\n")
     place = 0
     while place < len(lines):
@@ -117,7 +117,7 @@ def _key(line: str) -> str | None:
 
 
 def _length(lines: list[str]) -> int:
-    """How many lines an assignment takes: a quoted value may go over several."""
+    """Return how many lines an assignment takes: a quoted value may go over several."""
     value = lines[0].partition("=")[2].strip()
     if not value.startswith(_QUOTES):
         return 1
@@ -139,5 +139,5 @@ def _unquoted(value: str) -> str:
 
 
 def lines_besides(text: str | None) -> str:
-    """The lines of a text that assign nothing, such as comments; without empty ones."""
+    """Return the lines of a text that assign nothing, such as comments; without empty ones."""
     return "\n".join(raw for key, raw in statements(text) if key is None and raw.strip())

@@ -78,7 +78,7 @@ class Quick:
 
 
 def quick(expression: Node) -> Quick | None:
-    """Give the expression for `re`; None where it would not be safe."""
+    """Give the expression for `re`; None if it would not be safe."""
     try:
         return Quick(ways(expression), written(expression))
     except _Unsafe:

@@ -45,7 +45,7 @@ def near_miss(
     semantics: Semantics = "exclude",
     picomatch: Picomatch = "2.3.1",
 ) -> NearMiss | None:
-    """The nearest miss of a list that lets none of the files through; None if none is near."""
+    """Return the nearest miss of a list that matches none of the files; None if none is near."""
     asked = _Asked(picomatch)
     globs = [glob for one in (patterns or ())[:MOST_PATTERNS] if (glob := asked.glob(one))]
     listed = list(files or ())
@@ -77,7 +77,7 @@ class _Asked:
         self._globs: dict[str, Glob | None] = {}
 
     def glob(self, pattern: str) -> Glob | None:
-        """The compiled pattern; None where that can't be done, and lint tells why."""
+        """Return the compiled pattern; None if that can't be done, and lint tells why."""
         if pattern not in self._globs:
             try:
                 self._globs[pattern] = Glob(pattern, self._picomatch)
@@ -86,7 +86,7 @@ class _Asked:
         return self._globs[pattern]
 
     def matches(self, pattern: str, file: str) -> bool:
-        """Whether it does; False, too, where that can't be told."""
+        """Return whether it does; False, too, where that can't be told."""
         glob = self.glob(pattern)
         try:
             return glob is not None and glob.matches(file, self._meter)
@@ -95,7 +95,7 @@ class _Asked:
 
 
 def _excluded(globs: Sequence[Glob], files: Sequence[str], asked: _Asked) -> NearMiss | None:
-    """A file that a pattern lets in and a later one takes away."""
+    """Return a file that a pattern lets in and a later one takes away."""
     if globs and all(glob.excludes for glob in globs):
         found = (_taken_away("was changed", file, globs, asked) for file in files[:1])
         return next(found, None)
@@ -225,7 +225,8 @@ def _most_alike(near: Mapping[str, Sequence[str]]) -> NearMiss | None:
 
 
 def _likeness(pattern: str, file: str) -> float:
-    """How alike they look, segment by segment; stars are like anything, so they do not count."""
+    """Return how alike they look, segment by segment; stars are like anything, so they do not
+    count."""
     asked = pattern.split("/")
     telling = [segment for segment in asked if segment.strip("*")]
     pairs = [pair for pair in zip(asked, file.split("/"), strict=False) if pair[0].strip("*")]

@@ -316,7 +316,7 @@ class _Parser:
         self._add(Chars(escape.ranges))
 
     def _reference(self) -> int | None:
-        """Read `\\1` or `\\k<name>`; None where it means something else."""
+        """Read `\\1` or `\\k<name>`; None if it means something else."""
         if self._named and (found := _REFERENCE.match(self._source, self._at)):
             self._at = found.end()
             self._wanted_names.append(found[1])

@@ -40,16 +40,16 @@ class Credential(Protocol):
     """Proves to GitHub who we are."""
 
     async def token(self, client: Client, repository: str) -> str:
-        """What proves it for a repository; errors are those of `HostApi`."""
+        """Return what proves it for a repository; errors are those of `HostApi`."""
 
     def account(self, repository: str) -> str:
         """Return whose rate limit requests about a repository count towards."""
 
     async def login(self, client: Client) -> str:
-        """The account that our comments are by, e.g. "my-app[bot]"; looked up once."""
+        """Return the account that our comments are by, e.g. "my-app[bot]"; looked up once."""
 
     def app_token(self) -> str | None:
-        """What proves that we are an App, for its own webhook; None when we are none."""
+        """Return what proves that we are an App, for its own webhook; None when we are none."""
 
     def forget(self, repository: str) -> bool:
         """Take a new token next time, as this one was not taken; False when there is no other."""
@@ -103,7 +103,7 @@ class AppCredential:
         self._jwt = ("", 0.0)
 
     def jwt(self) -> str:
-        """What proves that we are the App; signing takes a while, so it is used for minutes."""
+        """Return the App's proof; signing takes a while, so it is used for minutes."""
         if self._jwt[1] <= self._clock():
             self._jwt = (self._sign(), self._clock() + _SIGN_EVERY)
         return self._jwt[0]
@@ -122,7 +122,7 @@ class AppCredential:
         return f"installation {found.id}" if found else ""
 
     def _held(self, repository: str) -> str | None:
-        """The token that is there, while it is good for some minutes."""
+        """Return the token that is there, while it is good for some minutes."""
         installation = self._installations.get(repository.lower())
         held = self._tokens.get(installation.id) if installation else None
         if held is None or held.expires_at.timestamp() - self._clock() < _RENEW_BEFORE:
@@ -180,7 +180,7 @@ class AppCredential:
 
 
 def _at_most(wanted: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """What we want, as far as the installation has it: GitHub refuses to give out more."""
+    """Return what we want, as far as the installation has it: GitHub refuses to give out more."""
     return {
         name: "read" if given[name] == "read" else level
         for name, level in wanted.items()
@@ -265,7 +265,7 @@ class GithubAccess(Access):
 
 
 def named(repository: str) -> str:
-    """A repository's name, safe in a path; NotFound for what can't be one."""
+    """Return a repository's name, safe in a path; NotFound for what can't be one."""
     if not _NAME(repository) or {".", ".."} & set(repository.split("/")):
         raise NotFound(f"github: {repository[:200]!r} is no repository; it has the form owner/name")
     return repository
@@ -279,7 +279,7 @@ would tell of each tag a second time."""
 
 
 def github_manifest(url: str, name: str = "dokploy-bridge") -> dict[str, Any]:
-    """The manifest of an App for a bridge at `url`, with the least permissions."""
+    """Return the manifest of an App for a bridge at `url`, with the least permissions."""
     return {
         "name": name,
         "url": url,
@@ -294,7 +294,7 @@ def github_manifest(url: str, name: str = "dokploy-bridge") -> dict[str, Any]:
 def registration_link(
     manifest: Mapping[str, Any], *, server: str = "https://github.com", org: str | None = None
 ) -> str:
-    """A link to GitHub's form for a new App, filled in from a manifest.
+    """Return a link to GitHub's form for a new App, filled in from a manifest.
 
     Args:
         org: the organisation that shall own it, instead of whoever opens the link.

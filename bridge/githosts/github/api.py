@@ -21,7 +21,7 @@ LISTED = 300
 
 
 async def changes(ask: AskAbout, repository: str, base: str, head: str) -> ChangeSet:
-    """Every path that differs, the old names of renamed files among them.
+    """Return every path that differs, the old names of renamed files among them.
 
     Raises:
         NotFound: GitHub does not know `head` (yet). A `base` that it does not know any more
@@ -43,7 +43,7 @@ async def changes(ask: AskAbout, repository: str, base: str, head: str) -> Chang
 
 
 async def _compared(ask: AskAbout, repository: str, base: str, head: str) -> tuple[str, ...] | None:
-    """What GitHub's comparison says, where that is all."""
+    """Return what GitHub's comparison says, where that is all."""
     path = f"/compare/{part(base)}...{part(head)}"
     try:
         # The commits are not wanted, and come in pages; the files come with the first page.
@@ -65,7 +65,7 @@ async def _compared(ask: AskAbout, repository: str, base: str, head: str) -> tup
 
 
 async def _tree(ask: AskAbout, repository: str, commit: str) -> dict[str, tuple[str, str]] | None:
-    """Mode and object by path, of files and submodules; None where there are too many."""
+    """Mode and object by path, of files and submodules; None if there are too many."""
     path = f"/git/trees/{part(commit)}"
     answer = await ask(repository, "GET", path, query={"recursive": 1})
     found = read(_TREE, path, answer, "github", reads=True)
@@ -80,7 +80,7 @@ class _File(Model):
     previous_filename: str | None = None
 
     def names(self) -> tuple[str, ...]:
-        """Its name, and for a renamed one the old name, too; a copy leaves the old one be."""
+        """Return its name, and the old name of a renamed one; a copy leaves the old one."""
         if self.status == "renamed" and self.previous_filename:
             return self.filename, self.previous_filename
         return (self.filename,)

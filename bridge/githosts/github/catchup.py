@@ -85,7 +85,7 @@ class GithubHooks:
         return [Hook(APP_HOOK, APP_HOOK, config.url)] if config.url else []
 
     async def _listed(self, place: str, repository: str) -> list[Hook]:
-        """The webhooks of a place; none where the credential may not see them."""
+        """Return the webhooks of a place; none where the credential may not see them."""
         path, found = f"/{place}/hooks", list[Hook]()
         try:
             async for answer in self._access.client.pages(self._access.asker(repository), path):

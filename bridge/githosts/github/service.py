@@ -26,7 +26,7 @@ def github_api(
     ca: str | None = None,
     bounds: Bounds | None = None,
 ) -> Github | None:
-    """GitHub's API, with a token or as an App; None where neither is set.
+    """GitHub's API, with a token or as an App; None if neither is set.
 
     Raises:
         Rejected: a setting can't be used.

@@ -188,7 +188,7 @@ class GitHub:
 
 
 def _json(headers: Mapping[str, str], body: Body) -> Body:
-    """The JSON of a body, which may be the form field `payload`: a setting of the webhook."""
+    """Return the JSON of a body, which may be in the form field `payload`."""
     if headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         return body
     return form_field(body, "payload", "github push")
@@ -215,7 +215,7 @@ def _meaning(push: _Push, ref: Ref) -> RefPushed:
 
 
 def _moment(sent: Any) -> str:
-    """Seconds since 1970; in payloads of 2012 a date."""
+    """Return seconds since 1970; in payloads of 2012 a date."""
     return str(sent)[:LONGEST_MOMENT] if isinstance(sent, int | str) else ""
 
 
@@ -251,7 +251,8 @@ def _opened(event: _PullRequest) -> PullRequestOpened | Ignored:
 
 
 def _commit(push: _Push, ref: Ref) -> Commit | None:
-    """The pushed commit; `after` of an annotated tag is the tag object, so it can't stand in."""
+    """Return the pushed commit; `after` of an annotated tag is the tag object, so it can't stand
+    in."""
     if push.head_commit:
         return push.head_commit.meaning(push.head_commit.id)
     if listed := find(push.commits or [], push.after):
@@ -262,7 +263,7 @@ def _commit(push: _Push, ref: Ref) -> Commit | None:
 def _paths(
     push: _Push, ref: Ref, *, created: bool, deleted: bool
 ) -> tuple[tuple[str, ...] | None, str]:
-    """The changed files and "", or None and why they are not known."""
+    """Return the changed files and "", or None and why they are not known."""
     if deleted:
         return None, f"the {ref.kind} was deleted"
     if ref.kind is RefKind.TAG:

@@ -117,7 +117,7 @@ def _loaded(text: str, status: int) -> object:
 
 
 def app_jwt(app_id: int, private_key: str) -> Callable[[], str]:
-    """What makes the tokens by which an App proves itself, good for nine minutes.
+    """Return what makes the tokens by which an App proves itself, good for nine minutes.
 
     Raises:
         ValueError: the key is no RSA key in PEM.

@@ -42,7 +42,7 @@ class GitlabAccess(Access):
         self._me: int | None = None
 
     async def me(self) -> int:
-        """The id of the account that we write as; of a project token that is a bot."""
+        """Return the id of the account that we write as; of a project token that is a bot."""
         if self._me is None:
             answer = await self.client.ask(self._token.get_secret_value(), "GET", "/user")
             self._me = read(_USER, "/user", answer, SERVICE, reads=True).id

@@ -17,7 +17,7 @@ from bridge.ports.githosts import ChangeSet, Comment, CommitState, PullRequest
 
 
 async def changes(ask: AskAbout, repository: str, base: str, head: str) -> ChangeSet:
-    """Every path that differs, the old names of renamed files among them.
+    """Return every path that differs, the old names of renamed files among them.
 
     Raises:
         NotFound: GitLab does not know `head` (yet). A `base` that it does not know any more

@@ -23,7 +23,7 @@ def gitlab_api(
     ca: str | None = None,
     bounds: Bounds | None = None,
 ) -> Gitlab | None:
-    """GitLab's API; None where no token is set.
+    """GitLab's API; None if no token is set.
 
     Raises:
         Rejected: a setting can't be used.

@@ -228,7 +228,8 @@ def _repository(number: int, project: _Project) -> Repository:
 
 
 def _commit(push: _Push, ref: Ref) -> Commit | None:
-    """The pushed commit; `after` of an annotated tag is the tag object, so it can't stand in."""
+    """Return the pushed commit; `after` of an annotated tag is the tag object, so it can't stand
+    in."""
     if nothing(push.after):
         return None
     sha = push.checkout_sha or (push.after if ref.kind is RefKind.BRANCH else None)
@@ -240,7 +241,7 @@ def _commit(push: _Push, ref: Ref) -> Commit | None:
 
 
 def _paths(push: _Push, ref: Ref, *, system: bool) -> tuple[tuple[str, ...] | None, str]:
-    """The changed files and "", or None and why they are not known."""
+    """Return the changed files and "", or None and why they are not known."""
     if nothing(push.after):
         return None, f"the {ref.kind} was deleted"
     if ref.kind is RefKind.TAG:

@@ -28,7 +28,7 @@ NEWEST = 2**63 - 1
 
 
 def live(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Live]:
-    """The query for what apps run: see `Journal.live`."""
+    """Return the query for what apps run: see `Journal.live`."""
     found: dict[str, Live] = {}
     for some in batched(app_ids):
         rows = db.execute(_since_done(some)).all()

@@ -277,7 +277,7 @@ def _ended(after: int) -> sa.Select[Any]:
 
 
 def _read_ended(row: dict[str, Any]) -> Ended:
-    """A row of `_ended`."""
+    """Return a row of `_ended`."""
     began, finished = row["started_at"], row["finished_at"]
     seconds = None if began is None or finished is None else max(0.0, finished - began)
     return Ended(row["number"], row["app"], State(row["state"]), seconds)
