@@ -22,7 +22,7 @@ EMBEDDED = "embedded"
 
 @asynccontextmanager
 async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIterator[Any]:
-    """The embedded backend alone, as a server."""
+    """Run the embedded backend alone, as a server."""
     must_be_ours(settings.data)
     from bridge.embedded.building.process import Limits
     from bridge.embedded.server import EmbeddedServer

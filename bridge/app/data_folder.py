@@ -1,5 +1,4 @@
-"""Where everything is stored, files in a data folder or a Postgres, and whether that folder is
-safe."""
+"""Where everything is stored, a data folder or a Postgres, and whether that folder is safe."""
 
 import os
 import stat

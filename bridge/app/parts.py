@@ -98,6 +98,7 @@ def seal_of(settings: Settings) -> FernetSeal | NoSeal:
 
 
 def revealed(secrets: Sequence[SecretStr]) -> list[str]:
+    """Return secrets as plain texts."""
     return [secret.get_secret_value() for secret in secrets]
 
 
@@ -107,6 +108,7 @@ log = logging.getLogger(__name__)
 
 
 async def in_background(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
+    """Run a part until the stack unwinds; if it dies before, so does the process."""
     await stack.enter_async_context(_task(name, work))
 
 
@@ -139,6 +141,8 @@ def _end_with_it(task: "asyncio.Task[None]") -> None:
 
 
 def check(ready: Any) -> Any:
+    """Return a readiness check that calls `ready`, which raises if something is wrong."""
+
     async def check() -> str | None:
         try:
             await ready()

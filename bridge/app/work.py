@@ -120,7 +120,7 @@ async def _timers(
     flows: "DurableFlows",
     apart: Apart,
 ) -> None:
-    """What is done now and then; of several processes one does it."""
+    """Run periodic work; of several processes one does it."""
     settings, stores, turn = parts.settings, parts.stores, parts.turn
     probe = Probe(parts.backends, parts.catalog, turn=turn)
     await in_background(stack, "probe", probe.run())

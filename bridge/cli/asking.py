@@ -55,7 +55,7 @@ class Progress:
         self._status = None
 
     def line(self, text: str) -> None:
-        """A plain line above the moving one."""
+        """Print a plain line above the moving one."""
         if self._quiet:
             return
         if self._status is None:
@@ -75,7 +75,7 @@ class Progress:
         self.tick()
 
     def tail(self, deployment: "Deployment") -> None:
-        """The end of the log of one that failed, and the command that shows all of it."""
+        """Print the end of a failed one's log, and the command that shows all of it."""
         if self._quiet or not (lines := tail_lines(deployment)):
             return
         for line in lines:
@@ -90,7 +90,7 @@ class Progress:
             hint(where)
 
     def tick(self) -> None:
-        """Some time has passed."""
+        """Note that some time has passed."""
         if self._status is not None and self._what:
             seconds = time.monotonic() - self._began
             self._status.update(f"{self._what}  {seconds:.0f} s")

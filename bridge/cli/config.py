@@ -158,8 +158,7 @@ def _nested(found: "Iterable[Shown]") -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON does not know: paths, and a list's own records, without what they do not
-    say."""
+    """Return what JSON does not know: paths, and a list's own records without unset fields."""
     from pydantic import BaseModel
 
     if isinstance(value, BaseModel):

@@ -368,8 +368,7 @@ def _style_of(one: Arrived, words: str) -> str:
 
 
 def _line(one: Arrived) -> str:
-    """Return a delivery in a pipe: time, id, host, event, state; then what it was about, and
-    became."""
+    """Return a delivery as a line for a pipe."""
     delivery = one.delivery
     head = f"{iso(delivery.received_at)} {delivery.id} {delivery.host} {delivery.event}"
     told = [" ".join(filter(None, [head, str(delivery.state), about_words(one.about)]))]

@@ -218,7 +218,7 @@ def _backend_settings(folder: Path) -> "Settings":
 
 
 def demo_settings(folder: Path, secret: str, url: str, key: str) -> "Settings":
-    """Settings of the demo's bridge: its own data, a free port, and quick to look.
+    """Return the demo's settings: its own data, a free port, and quick to look.
 
     It reaches its backend as it would reach a Dokploy, over HTTP.
     """
@@ -235,7 +235,7 @@ def demo_settings(folder: Path, secret: str, url: str, key: str) -> "Settings":
 
 
 def _hush() -> None:
-    """The demo shows what happens; logs would only come in between. And it has its own data."""
+    """Silence logs, which would only interrupt the demo, and use data of its own."""
     import logging
 
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)

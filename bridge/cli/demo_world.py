@@ -51,7 +51,7 @@ class Shop:
         return self.bare.as_uri()
 
     async def make(self) -> None:
-        """A bare repository and an empty clone of it."""
+        """Make a bare repository and an empty clone of it."""
         if shutil.which("git") is None:
             raise Rejected("the demo needs git, and there is none in PATH")
         self.bare.mkdir(parents=True)
@@ -166,14 +166,14 @@ class Stage:
         self._acts = 0
 
     def title(self, text: str) -> None:
-        """The head of it all."""
+        """Print the title."""
         if self._console is None:
             typer.echo(text)
         else:
             self._console.rule(f"{text}", style="cyan", align="left")
 
     def act(self, text: str) -> None:
-        """A new part begins."""
+        """Begin a new part."""
         self._acts += 1
         if self._console is None:
             typer.echo(f"\n{self._acts}. {text}")

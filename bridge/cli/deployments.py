@@ -121,6 +121,7 @@ async def _show(settings: "Settings", id_: str, json: bool) -> None:
 
 
 async def find_deployment(stores: "Stores", id_: str) -> "Deployment":
+    """Return the deployment that an id means; raise NotFound if none or several do."""
     if (found := await stores.journal.deployment(id_)) is not None:
         return found
     number = id_.partition(".")[0]

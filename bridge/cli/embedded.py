@@ -142,7 +142,7 @@ def _source(site: NewSite) -> GitSource:
 
 @asynccontextmanager
 async def api_of(settings: "Settings") -> AsyncIterator[Api]:
-    """The embedded backend of a data directory; started on a free port where none runs."""
+    """Reach the embedded backend of a data folder; start it on a free port if it is down."""
     from bridge.app.presence import in_turn, is_held
 
     data = settings.data / NAME
@@ -160,7 +160,7 @@ async def api_of(settings: "Settings") -> AsyncIterator[Api]:
 
 @asynccontextmanager
 async def _held(lock: AbstractAsyncContextManager[None]) -> AsyncIterator[AsyncExitStack]:
-    """A lock that can be given back before the end."""
+    """Hold a lock that can be released before the end."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(lock)
         yield stack
@@ -176,7 +176,7 @@ def _alone(settings: "Settings") -> AbstractAsyncContextManager[Any]:
 
 @asynccontextmanager
 async def connected(url: str, key: str, sites: str | None) -> AsyncIterator[Api]:
-    """A connection that is closed at the end."""
+    """Open a connection, and close it at the end."""
     import httpx
 
     from bridge.backends.dokploy.client import Dokploy
@@ -193,8 +193,7 @@ async def connected(url: str, key: str, sites: str | None) -> AsyncIterator[Api]
 
 
 async def _told(file: Path) -> str:
-    """Return what a running backend has written down; one that has just started does so in a
-    moment."""
+    """Return what a running backend has written down, waiting a moment for a new one."""
     until = time.monotonic() + _STARTS_WITHIN
     while True:
         try:

@@ -99,8 +99,7 @@ async def _retry(settings: "Settings", id_: str | None) -> int:
 
 
 def fitting(ids: "Sequence[str]", wanted: str) -> list[str]:
-    """Return the ids that somebody means by one, by the beginning of one, or by one as it is
-    listed."""
+    """Return the ids that are meant by an id, by its beginning, or as it is listed."""
     if wanted in ids:
         return [wanted]
     wanted = wanted.removesuffix("…")

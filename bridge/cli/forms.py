@@ -121,7 +121,7 @@ def target_form(raised: "Raised") -> dict[str, Any]:
 
 
 def audited_form(change: "Audited") -> dict[str, Any]:
-    """That somebody changed something."""
+    """Return an audit entry."""
     return {
         "number": change.number,
         "at": iso(change.at),
@@ -141,8 +141,7 @@ def audited_form(change: "Audited") -> dict[str, Any]:
 def app_form(
     app: "App", last: "Deployment | None", live: "Deployment | None" = None
 ) -> dict[str, Any]:
-    """Return an app as it deploys, our own rules over the backend's record, with its newest
-    deployment.
+    """Return an app as it deploys, with its newest deployment.
 
     Args:
         live: the newest that is done.

@@ -48,8 +48,7 @@ class NewSite:
 
 
 def checked(site: NewSite, semantics: "Semantics" = "exclude") -> NewSite:
-    """Return the site with the address that can be cloned; raise Rejected if it could never
-    deploy."""
+    """Return the site with an address to clone; raise Rejected if it could never deploy."""
     _check_name("the name", site.name)
     _check_name("--project", site.project)
     check_branch_name(site.branch)

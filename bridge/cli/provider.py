@@ -105,7 +105,7 @@ def github(
     json: Json = False,
     yes: Yes = False,
 ) -> None:
-    """A repository on GitHub, by an account that Dokploy has."""
+    """Deploy from a repository on GitHub, by an account that Dokploy has."""
     _set("github", app, _fields_of(locals()), forget, How(config, json, yes))
 
 
@@ -138,7 +138,7 @@ def gitlab(
     json: Json = False,
     yes: Yes = False,
 ) -> None:
-    """A project on GitLab, by an account that Dokploy has."""
+    """Deploy from a project on GitLab, by an account that Dokploy has."""
     _set("gitlab", app, _fields_of(locals()), forget, How(config, json, yes))
 
 
@@ -196,7 +196,7 @@ def docker(
     json: Json = False,
     yes: Yes = False,
 ) -> None:
-    """An image from a registry."""
+    """Deploy an image from a registry."""
     from bridge.cli.using import ask_hidden
 
     fields: dict[str, Any] = {"image": image, "username": username, "registry_url": registry_url}

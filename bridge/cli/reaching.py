@@ -117,7 +117,7 @@ class Reach:
 
 @asynccontextmanager
 async def reached(settings: "Settings", name: str) -> AsyncIterator[Reach]:
-    """The app that a person means, and its backend; the embedded one is started if need be."""
+    """Open the app that is meant, and its backend; start the embedded one if need be."""
     from bridge.app.storage import open_stores
 
     async with backends_of(settings) as backends, open_stores(settings) as stores:

@@ -50,10 +50,10 @@ _UNSAFE = re.compile(f"(?P<picture>{_PICTURE})|(?P<controls>[{_CONTROLS}]+)|[{_U
 
 
 def harmless(text: str) -> str:
-    """Return text without control characters, and with what nobody sees written out.
+    r"""Return text without control characters, and with what nobody sees written out.
 
     A run of control characters becomes a blank. A character without ink or width, or one that
-    turns text around, becomes its escape, e.g. "\\u200b": two names that look alike must not be
+    turns text around, becomes its escape, e.g. "\u200b": two names that look alike must not be
     two names. Joiners and selectors within emoji stay, since they are part of the picture and
     people write them every day; all others go, also those that some scripts use between letters,
     because a terminal rarely shows what they do.
@@ -183,7 +183,7 @@ def say(text: str, style: str = "") -> None:
 
 
 def hint(text: str, style: str = "dim", indent: int = 0) -> None:
-    """A line for a person, beside the output that a script reads."""
+    """Print a line for a person, beside the output that a script reads."""
     text = clean_lines(text)
     if sys.stderr.isatty():
         console(stderr=True).print(indented(text, indent) if indent else text, style=style)
@@ -192,7 +192,7 @@ def hint(text: str, style: str = "dim", indent: int = 0) -> None:
 
 
 def say_error(text: str) -> None:
-    """What went wrong and how to mend it, on one line; on a terminal as wide as that is."""
+    """Print what went wrong and how to mend it, on one line; wrapped on a terminal."""
     text = f"error: {clean(text)}"
     if sys.stderr.isatty():
         console(stderr=True).print(text, style="red")
@@ -201,7 +201,7 @@ def say_error(text: str) -> None:
 
 
 def say_json(value: Any) -> None:
-    """A value for a script; a person who reads it on a terminal is not steered by it either."""
+    """Print a value for a script, escaped on a terminal so that it steers nothing."""
     typer.echo(as_json(value, only_ascii=not writes_utf8()))
 
 
@@ -227,7 +227,7 @@ def say_table(
     rows: "Iterable[Sequence[str | Text]]",
     lines: Iterable[str],
 ) -> None:
-    """A table on a terminal, else one line for each row.
+    """Print a table on a terminal, else one line for each row.
 
     Args:
         columns: their titles; one that starts with "*" may be folded, the others stay whole.
@@ -301,8 +301,7 @@ def stacked(
     indent: int = 4,
     titles: Sequence[str] = (),
 ) -> Any:
-    """Return rows for a narrow terminal: their cells side by side, what is long on lines of its
-    own.
+    """Return rows for a narrow terminal: long cells get lines of their own.
 
     Args:
         titles: of the cells, above them all.

@@ -62,7 +62,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 @asynccontextmanager
 async def kept_in(settings: "Settings") -> "AsyncIterator[Stores]":
-    """The stores of a data directory that is there; raises NotFound when it is not."""
+    """Open the stores of an existing data folder; raise NotFound if there is none."""
     from bridge.app.data_folder import must_be_there
     from bridge.app.storage import open_stores
 

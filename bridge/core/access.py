@@ -82,8 +82,7 @@ class Access:
     def having(
         self, person: Person, right: Right, apps: Iterable[App], channel: str | None
     ) -> list[App]:
-        """Return the apps to which somebody has a right; what they may not view is never named to
-        them."""
+        """Return the apps to which somebody has a right; others are never named to them."""
         grants = self._of(person, channel)
         return [app for app in apps if right in _rights(grants, app.label)]
 

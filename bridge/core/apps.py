@@ -274,7 +274,7 @@ class Absent:
         self._missing: dict[str, tuple[int, float]] = {}
 
     def note(self, repository: Repository, read_at: float) -> None:
-        """It has pushed, and the reading of then does not have it; many such pushes are one."""
+        """Note that it pushed and that reading lacks it; many such pushes are one."""
         key = _key(repository)
         times, last = self._missing.pop(key, (0, None))  # to the end, so that the oldest goes
         self._missing[key] = times + (last != read_at), read_at
@@ -282,8 +282,7 @@ class Absent:
             del self._missing[next(iter(self._missing))]
 
     def often(self, repository: Repository) -> bool:
-        """Return whether it was looked for often enough to wait for the next reading with the
-        others."""
+        """Return whether it was looked for often enough to wait for the next reading."""
         return self._missing.get(_key(repository), (0, None))[0] >= LOOKS
 
 

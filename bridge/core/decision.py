@@ -97,8 +97,7 @@ def because(app: App, reason: Reason, evidence: str) -> Decision:
 
 
 def one_line(text: str) -> str:
-    """Return one short line of a text that holds others' words, as file names are: nothing in it
-    can break the line, colour a terminal or turn the direction of reading."""
+    """Return a short line of an untrusted text, which can break, colour or turn nothing."""
     if not text.isprintable():
         text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     return text if len(text) <= LONGEST_EVIDENCE else f"{text[: LONGEST_EVIDENCE - 1]}…"

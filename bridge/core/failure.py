@@ -149,6 +149,7 @@ def reason_at_the_end(lines: Sequence[str]) -> tuple[str, str]:
 
     Args:
         lines: its output; its last lines come from what failed.
+
     Returns:
         ("", "") where the output is that of a program that was well until it stopped.
     """

@@ -13,8 +13,7 @@ _STEERING = re.compile(
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines without colours; of a line that was written over, as a progress bar
-    is, return its last version."""
+    """Return lines without colours; of an overwritten line, such as a progress bar, the last."""
     if not text.strip():
         return []  # the server answers with a line break where it has no log
     lines = _STEERING.sub("", text.replace("\r\n", "\n")).split("\n")

@@ -27,7 +27,7 @@ class Access(ABC):
 
     @abstractmethod
     def asker(self, repository: str) -> Ask:
-        """Sends requests with the token that is good for a repository."""
+        """Send requests with the token for a repository."""
 
     async def ask(
         self,

@@ -26,8 +26,7 @@ _LINK = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~!$&'*+,
 
 
 def one_line(text: str, most: int) -> str:
-    """Return the first line of a text that says something, without what breaks lines, hides or
-    turns the direction of reading; cut at `most` characters."""
+    """Return the first line with words, at most `most` characters, without control characters."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     if not line.isprintable():
         line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)

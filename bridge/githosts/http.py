@@ -356,8 +356,7 @@ class Client:
             raise trouble(request, error) from None
 
     def _next(self, answer: Answer, path: str) -> tuple[str, Mapping[str, Any]] | None:
-        """Return where the next page is, always at our host: of the link, only path and query
-        count."""
+        """Return where the next page is, always at our host: of its link only path and query."""
         from requests.utils import parse_header_links
 
         links = parse_header_links(answer.headers.get("link", ""))

@@ -238,8 +238,7 @@ class ShowsDeployment:
 
 
 def _context(one: Standing) -> str:
-    """Return the name of a status that was planned by a release that named it only when it was
-    shown."""
+    """Return the name of a status that an older release named only when it published it."""
     return contexts({one.app_id: one.label})[one.app_id]
 
 

@@ -57,8 +57,7 @@ class Plans:
     skipped: bool = False
 
     def __call__(self, occasion: Occasion) -> list[Target]:
-        """Return the targets of what a delivery led to; none where no app waits for what was
-        pushed."""
+        """Return the subscriptions of what a delivery led to; none if no app waits for it."""
         push, outcome = occasion.event, occasion.outcome
         if not isinstance(push, RefPushed) or push.repository.host != self.host:
             return []
@@ -78,8 +77,7 @@ class Plans:
     def late(
         self, opened: PullRequestOpened, decided: Mapping[int, Sequence[Decision]]
     ) -> list[Target]:
-        """Return the comment of a pull request that was opened after pushes of its head were
-        decided."""
+        """Return the comment of a pull request that was opened after its pushes."""
         if opened.repository.host != self.host or Use.COMMENT not in self.uses:
             return []
         follows = [

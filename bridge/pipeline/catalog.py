@@ -281,8 +281,7 @@ class Catalog:
         return come_again
 
     async def _read_after(self, moment: float, pause: float) -> float | None:
-        """Return None once they were read, else when to come again; `pause` is between two
-        readings."""
+        """Return None once they were read, else when to come again."""
         if self.reader.all_at > moment:
             return None
         now = self._clock()

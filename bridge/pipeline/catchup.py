@@ -314,8 +314,7 @@ class Sweeper:
         return await asyncio.to_thread(self._hosts[host].parse, event, headers, body)
 
     async def _again(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> None:
-        """Have the host resend what it lists without its payload; once, as each attempt is a new
-        one."""
+        """Have the host resend, once, what it lists without its payload."""
         delivery = sending.delivery or sending.id
         if (host, hook.place, delivery) in self._settled:
             return

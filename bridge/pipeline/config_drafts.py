@@ -115,8 +115,7 @@ class Desk:
         return await self._kept.get((app.backend,), choices.git_providers)
 
     async def repositories(self, app: App, account: str) -> list[GitRepository]:
-        """Return the repositories that an account can see; raise NotFound if there is no such
-        account."""
+        """Return the repositories of an account; raise NotFound if there is no such account."""
         choices, found = await self._account(app, account)
         return await self._kept.get((app.backend, account), lambda: choices.repositories(found))
 

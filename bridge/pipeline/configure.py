@@ -239,8 +239,7 @@ class Configurer:
         )
 
     async def plan_undo(self, app: App, number: int | None = None) -> Plan:
-        """Return how a change of an app would be undone: that one, or its newest; nothing is
-        written.
+        """Return how a change of an app, or its newest, would be undone; nothing is written.
 
         Raises:
             NotFound: there is nothing to undo.
@@ -298,8 +297,7 @@ class Configurer:
             yield f"this can't be undone, since what was before may hold secrets: {error}"
 
     def sealed(self, undoing: Undoing) -> str:
-        """Return what makes a change, and undoes it, in a form that may be stored; "" without a
-        seal."""
+        """Return what a change made and undoes, to be stored; "" without a seal."""
         if self._seal is None:
             return ""
         try:

@@ -172,8 +172,7 @@ class Asker:
             await self._sleep(self._pace.look)
 
     async def _may_ask_again(self, deployment: Deployment, app: App, attempt: _Attempt) -> bool:
-        """After a request without an answer and without a trace, decide whether to request once
-        more."""
+        """Decide whether to request once more after silence and without a trace."""
         if attempt.unanswered > 1:
             why = "the backend was asked twice and never answered; it shows no such deployment"
         elif not await self._watchings.of(app).tells_queue():

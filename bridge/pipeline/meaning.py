@@ -146,8 +146,7 @@ class Attempts:
         self._found_at_start: int | None = None
 
     async def look(self) -> None:
-        """Treat everything that is there now as suspect; later deliveries are only if they are
-        large."""
+        """Treat everything that is there now as suspect; later only large deliveries are."""
         newest = await self._inbox.newest(1)
         self._found_at_start = newest[0].seq if newest else 0
 

@@ -190,8 +190,7 @@ class Watching:
         return Look(None, job, doubtful, idle, survived)
 
     def _by_its_clock(self, moment: float) -> float:
-        """Return a moment by the backend's clock, or an earlier one: what came later is never left
-        out."""
+        """Return a moment by the backend's clock, or an earlier one, so that nothing is missed."""
         if self._to_come(moment):
             return -math.inf
         ahead = self.backend.clock_ahead(moment) if isinstance(self.backend, TellsTime) else 0.0

@@ -264,8 +264,7 @@ class Reconciler:
 
 
 def _id_of(key: str, move: Move) -> str:
-    """Return the same each time that a move is seen, and another when a ref goes the same way
-    again."""
+    """Return an id that is the same for the same move, and another if the ref goes there again."""
     words = f"{key} {move.after} {move.before}"
     if move.since:
         words += f" {move.since}"

@@ -34,5 +34,4 @@ class Flows(Protocol):
         """Take waiting flows out of the queue, so that others need not wait for them."""
 
     async def forget(self, before: float, limit: int) -> int:
-        """Delete some flows that ended before then; return how many. Starting one again would run
-        it."""
+        """Delete some flows that ended before then; return how many. They could start again."""

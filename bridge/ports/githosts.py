@@ -180,8 +180,7 @@ class HostApi(Protocol):
         """Return those that a commit belongs to, in any state."""
 
     def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
-        """Return all comments of a pull request, page after page as they are asked for, oldest
-        first."""
+        """Return all comments of a pull request, fetched page by page, oldest first."""
 
     async def comment(self, repository: str, number: int, body: str) -> str:
         """Write a comment; return its id."""
@@ -212,8 +211,7 @@ class HostApi(Protocol):
     async def find_deployment(
         self, repository: str, commit: str, environment: str, description: str
     ) -> str | None:
-        """Return the newest deployment object that `create_deployment` has made with the same
-        words.
+        """Return the newest deployment object that was created with the same words.
 
         Where the host keeps no description it is the newest of the commit and environment.
         """

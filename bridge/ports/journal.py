@@ -172,8 +172,7 @@ class Decisions(Protocol):
         """Return the decided pushes that led a ref to a commit, oldest first."""
 
     async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
-        """Return the tags that apps were or are being deployed for, without failed and cancelled
-        ones."""
+        """Return the tags that apps were or are being deployed for, failed ones left out."""
 
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
         """Return what apps run, by id; apps that no deployment has brought up yet are left out."""
@@ -300,8 +299,7 @@ class Targets(Protocol):
     async def not_shown(
         self, target_id: str, wanted: int, error: str, *, due_at: float | None
     ) -> None:
-        """Record that publishing failed, to be retried at `due_at`; None parks it until the next
-        change.
+        """Record that publishing failed, to be retried at `due_at`; None parks it.
 
         A change since `wanted` was read makes it due at once.
         """

@@ -22,8 +22,7 @@ their deliveries, or a deployment that one of them superseded (`Story.beside`)."
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A subscription: one place that shows something, e.g. a card in a channel, a comment or a
-    status.
+    """A subscription: one place that shows something, e.g. a card, a comment or a status.
 
     Attributes:
         id: the same for the same place, so adding it again changes nothing.

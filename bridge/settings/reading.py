@@ -19,8 +19,7 @@ KeyPath = tuple[str, ...]
 
 
 def problems(error: ValidationError, said_by: Mapping[KeyPath, str]) -> Iterator[str]:
-    """Yield each problem in one line: the setting, the rule, and the value unless it may be a
-    secret.
+    """Yield each problem in one line: setting, rule, and the value unless it may be secret.
 
     Args:
         said_by: the variable that a setting was given by, by its path; else it was the file.
@@ -75,8 +74,7 @@ def may_be_secret(path: KeyPath, value: str) -> bool:
 
 
 def _inside(annotation: Any, name: str) -> Any:
-    """Return the kind of what has that name or number in something of a kind; None if nothing
-    has."""
+    """Return the kind of a field or entry of some kind; None if there is none."""
     for one in _alternatives(annotation):
         if _is_section(one) and name in one.model_fields:
             return one.model_fields[name].annotation

@@ -35,8 +35,7 @@ def error_body(why: str) -> bytes:
 
 
 def refusal(status: int, why: str) -> web.Response:
-    """Return a refusal: one line of JSON; the connection is closed, whether the body was read or
-    not."""
+    """Return a refusal: one line of JSON; the connection is closed, body read or not."""
     response = web.Response(status=status, body=error_body(why), content_type="application/json")
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS
@@ -57,8 +56,7 @@ FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "V
 
 
 class Insiders:
-    """Decides who may see internals: this machine, and holders of the token. None: no token lets
-    in."""
+    """Decides who may see internals: this machine, and holders of the token, if there is one."""
 
     def __init__(self, token: str | None = None) -> None:
         self._token = token.encode(errors="surrogatepass") if token else None

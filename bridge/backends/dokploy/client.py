@@ -220,6 +220,7 @@ class Dokploy:
 
         Args:
             lines: clamped to 1 to 10,000.
+
         Returns:
             "" if the server is too old (< 0.29.5) or the deployment is gone.
         """

@@ -208,7 +208,7 @@ class Job(_Answer):
 
 
 class Named(_Answer):
-    """The name of a provider, a repository's branch, …"""
+    """Anything with a name, e.g. a provider or a branch."""
 
     name: str
 

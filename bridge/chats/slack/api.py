@@ -142,8 +142,7 @@ class SlackClient:
 
 
 def answer_origins(api_url: str) -> tuple[str, ...]:
-    """Return where response URLs may lead: Slack's own host for them, and that of another API's
-    base."""
+    """Return the hosts of response URLs: Slack's own, and that of another API's base."""
     parts = urlsplit(api_url)
     found = ["https://hooks.slack.com/"]
     if parts.hostname not in (None, "slack.com"):

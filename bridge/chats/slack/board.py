@@ -308,8 +308,7 @@ class Board:
         )
 
     async def _author(self, target: Target, deployment: Deployment) -> str | None:
-        """Who made the commit, where Slack knows the address that stands in it, or who asked for
-        it here; never a guess."""
+        """Return the commit's author if Slack knows the address, or who asked; never guess."""
         email = await self._email_of(deployment)
         author = await self._people.by_email(email) if email else None
         return author or target.place.get("asker")

@@ -132,8 +132,7 @@ class ChangePlans:
         ]
 
     def of_note(self, note: Audited) -> list[Target]:
-        """Return a message in each of the app's channels, for a change that is made without the
-        chat."""
+        """Return a message in each of the app's channels, for a change from elsewhere."""
         return [
             Target(
                 f"{CHANGED} number {note.number} {channel}",

@@ -280,7 +280,7 @@ async def _told(error: Exception, body: dict[str, Any]) -> Any:
 
 
 def _ignore_the_rest(bolt: Any) -> None:
-    """What nobody handles is taken all the same: refused, Slack would send it again."""
+    """Accept what nobody handles: if it were refused, Slack would send it again."""
     anything = re.compile("")
 
     async def ignored(ack: Any) -> Any:

@@ -83,8 +83,7 @@ class Links:
         return page + pages.commit.format(sha=sha) if len(page) < LONGEST_ADDRESS else None
 
     def compare(self, app: App | None, old: str | None, new: str | None) -> str | None:
-        """Return the page of what differs between two commits; None if it is not known, or
-        nothing."""
+        """Return the page that compares two commits; None if it is unknown, or empty."""
         home = self._repository(app)
         if home is None or old is None or new is None or not (_SHA(old) and _SHA(new)):
             return None
@@ -247,8 +246,7 @@ def joined(*pieces: str) -> str:
 
 
 def source_of(app: App) -> str:
-    """Return where an app's code comes from, in plain words, not escaped: "my-org/mono, branch
-    main"."""
+    """Return where an app's code comes from, not escaped, e.g. "my-org/mono, branch main"."""
     source = app.source
     if source is None:
         return "no source yet"

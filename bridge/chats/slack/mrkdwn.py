@@ -78,8 +78,7 @@ def escape(text: str, limit: int) -> str:
 
 
 def prose(text: str, limit: int) -> str:
-    """Return a sentence of ours with untrusted names in it: paths, patterns and what stands between
-    backticks become code, so that `apps/**` is still what it was when it is copied."""
+    """Return a sentence of ours with untrusted names in it; paths and patterns become code."""
     line, shown, end = clean(text), "", 0
     for found in _NAME.finditer(line):
         shown += _calm(line[end : found.start()], limit - units(shown))
@@ -98,8 +97,7 @@ def code(text: str, limit: int) -> str:
 
 
 def code_block(text: str, limit: int) -> str:
-    """Return the end of an untrusted text as a block of code; its beginning is left out where too
-    long."""
+    """Return the end of an untrusted text as a block of code."""
     return code_blocks(text, limit, 1)[0]
 
 

@@ -80,8 +80,7 @@ def difference(before: Configured, after: Configured) -> tuple[Changed, ...]:
 
 
 def shown(configured: Configured) -> dict[str, Value]:
-    """Return all fields with their values, of a secret only "set"; a field that says nothing is
-    None."""
+    """Return all fields with their values, secrets as "set", unset ones as None."""
     return {
         name: ("set" if isinstance(value, SecretStr) else masked(value))
         for name, value in _fields(configured)

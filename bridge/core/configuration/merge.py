@@ -96,7 +96,7 @@ def incomplete(kind: str, missing: Sequence[str]) -> Rejected:
 
 
 def checked_address(url: object) -> None:
-    """A clone address that git would take for an option or a command; raises Rejected."""
+    """Refuse a clone address that git would take for an option or a command."""
     if isinstance(url, str) and re.search(r"\s|[\x00-\x1f\x7f]|^-|^\w+::", url):
         raise Unfit(
             "url",
@@ -126,7 +126,7 @@ def checked_words(asked: Mapping[str, Any], known: Mapping[str, Any]) -> None:
 
 
 def checked_remote(url: object) -> None:
-    """A clone address that leads to no Git server, as a folder of the backend's own machine.
+    """Refuse a clone address that leads to no Git server, e.g. a folder on the backend's machine.
 
     Whoever may only configure apps by chat must not have the backend read its own disk.
     Raises Rejected.
@@ -142,7 +142,7 @@ def checked_remote(url: object) -> None:
 
 
 def checked_image(image: object) -> None:
-    """An image that docker would take for an option, or that can't be one; raises Rejected."""
+    """Refuse an image that docker would take for an option, or that is impossible."""
     if isinstance(image, str) and not re.fullmatch(_IMAGE, image):
         raise Unfit(
             "image",
@@ -289,8 +289,7 @@ def part_of(wanted: Wanted) -> Part:
 
 
 def merge(now: Configured, wanted: Wanted) -> Configured:
-    """Return how the app will be configured once it has what is wanted; asking nothing changes
-    nothing.
+    """Return the configuration with what is wanted; asking for nothing changes nothing.
 
     Raises:
         Rejected: names the field, the value and what to do; never a secret.

@@ -217,5 +217,5 @@ def has_unit(ranges: Ranges, unit: int) -> bool:
 
 
 def is_word(char: str) -> bool:
-    """Tell whether JavaScript's `\\w` takes `char`."""
+    r"""Tell whether JavaScript's `\w` takes `char`."""
     return has_unit(WORDS, ord(char))

@@ -1,4 +1,4 @@
-"""The way of the original, for expressions that refer back to a group: `(*)/\\1`.
+r"""The way of the original, for expressions that refer back to a group: `(*)/\1`.
 
 What a group has read can't be a state of an automaton, so these are tried out choice by
 choice, in JavaScript's order. Every step counts against the limit; a path on which that

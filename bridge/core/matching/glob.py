@@ -217,6 +217,7 @@ class Matcher:
 
         Args:
             allow_quick: tests compare the two ways.
+
         Raises:
             TooLarge.
         """
@@ -229,6 +230,7 @@ class Matcher:
 
         Args:
             shared: counts down over many paths.
+
         Raises:
             TooCostly: this path would need more work than allowed.
             TooLarge.
@@ -369,6 +371,7 @@ class Glob:
 
         Args:
             meter: limits the work on many paths together; one path has its own limit.
+
         Raises:
             GlobUnsupported: the answer can't be had at a bounded cost.
         """

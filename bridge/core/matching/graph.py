@@ -161,6 +161,7 @@ def build(expression: Node, *, anywhere: bool) -> Graph:
 
     Args:
         anywhere: a match may start at any position, not only at the first.
+
     Raises:
         TooLarge, RefersBack.
     """

@@ -225,8 +225,7 @@ def _most_alike(near: Mapping[str, Sequence[str]]) -> NearMiss | None:
 
 
 def _likeness(pattern: str, file: str) -> float:
-    """Return how alike they look, segment by segment; stars are like anything, so they do not
-    count."""
+    """Return how alike they are, segment by segment; stars do not count."""
     asked = pattern.split("/")
     telling = [segment for segment in asked if segment.strip("*")]
     pairs = [pair for pair in zip(asked, file.split("/"), strict=False) if pair[0].strip("*")]

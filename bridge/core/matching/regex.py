@@ -189,12 +189,15 @@ def complement(ranges: Ranges) -> Ranges:
 
 
 def of(chars: str) -> Ranges:
+    """Return the ranges of single characters."""
     return normalised((ord(char), ord(char)) for char in chars)
 
 
 def joined(parts: list[Node]) -> Node:
+    """Return the nodes one after the other."""
     return parts[0] if len(parts) == 1 else Seq(tuple(parts))
 
 
 def either(options: list[Node]) -> Node:
+    """Return an alternative of the nodes."""
     return options[0] if len(options) == 1 else Alt(tuple(options))

@@ -62,12 +62,13 @@ class Escape:
 
 
 def read_escape(text: str, at: int, *, in_class: bool, named: bool) -> Escape:
-    """Read the escape whose backslash is at `at`; not `\\b`, and no reference to a group.
+    r"""Read the escape whose backslash is at `at`; not `\b`, and no reference to a group.
 
     Args:
-        named: the expression has named groups, which makes `\\k` special.
+        named: the expression has named groups, which makes `\k` special.
+
     Raises:
-        BadExpression: nothing follows the backslash, or `\\k` is misused.
+        BadExpression: nothing follows the backslash, or `\k` is misused.
     """
     if at + 1 >= len(text):
         raise BadExpression("\\ at end of pattern")
@@ -316,7 +317,7 @@ class _Parser:
         self._add(Chars(escape.ranges))
 
     def _reference(self) -> int | None:
-        """Read `\\1` or `\\k<name>`; None if it means something else."""
+        r"""Read `\1` or `\k<name>`; None if it means something else."""
         if self._named and (found := _REFERENCE.match(self._source, self._at)):
             self._at = found.end()
             self._wanted_names.append(found[1])

@@ -151,6 +151,7 @@ def translate(
 
     Args:
         written: the pattern as its owner wrote it, for errors.
+
     Raises:
         GlobThrows: where picomatch throws.
         GlobUnsupported: longer or deeper than we allow, or picomatch never comes back.

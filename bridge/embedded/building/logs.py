@@ -172,7 +172,7 @@ class Log:
 
 
 async def tail(path: Path, lines: int) -> str:
-    """Return the last lines of a log; "\\n" where there is no file, as Dokploy answers."""
+    r"""Return the last lines of a log; "\n" where there is no file, as Dokploy answers."""
     return await asyncio.to_thread(_tail, path, lines)
 
 

@@ -192,10 +192,10 @@ _QUOTES = ("'", '"', "`")
 
 
 def parse_variables(text: str | None) -> dict[str, str]:
-    """Parse lines of KEY=VALUE as Dokploy does; a later line wins.
+    r"""Parse lines of KEY=VALUE as Dokploy does; a later line wins.
 
     Empty lines, comments and lines without a valid key are ignored. Quotes around a value are
-    removed. A quoted value may span lines; in double quotes `\\n` is a line break.
+    removed. A quoted value may span lines; in double quotes `\n` is a line break.
     """
     return {key: _unquoted(written_value(raw)) for key, raw in statements(text) if key}
 

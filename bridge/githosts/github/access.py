@@ -245,7 +245,7 @@ class GithubAccess(Access):
         return f"/repos/{named(repository)}"
 
     def asker(self, repository: str) -> Ask:
-        """Sends requests with the token that is good for a repository."""
+        """Send requests with the token for a repository."""
 
         async def once(method: str, path: str, **others: Any) -> Answer:
             token = await self.credential.token(self.client, repository)

@@ -251,8 +251,7 @@ def _opened(event: _PullRequest) -> PullRequestOpened | Ignored:
 
 
 def _commit(push: _Push, ref: Ref) -> Commit | None:
-    """Return the pushed commit; `after` of an annotated tag is the tag object, so it can't stand
-    in."""
+    """Return the pushed commit; an annotated tag's `after` is the tag object."""
     if push.head_commit:
         return push.head_commit.meaning(push.head_commit.id)
     if listed := find(push.commits or [], push.after):

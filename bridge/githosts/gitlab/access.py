@@ -53,7 +53,7 @@ class GitlabAccess(Access):
         return f"/projects/{part(repository)}"
 
     def asker(self, repository: str) -> Ask:  # noqa: ARG002 - one token is good for all
-        """Sends requests with our token."""
+        """Send requests with our token."""
         return partial(self.client.ask, self._token.get_secret_value())
 
 

@@ -211,8 +211,7 @@ class GitlabApi:
 
 
 def _stands_there(error: Refused) -> bool:
-    """GitLab refuses to set the state that is set: "Cannot transition status via :run from
-    :running"."""
+    """Return whether GitLab refused a state that is set already ("Cannot transition status …")."""
     return error.status == 400 and "cannot transition" in error.words.lower()
 
 

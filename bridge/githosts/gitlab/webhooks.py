@@ -228,8 +228,7 @@ def _repository(number: int, project: _Project) -> Repository:
 
 
 def _commit(push: _Push, ref: Ref) -> Commit | None:
-    """Return the pushed commit; `after` of an annotated tag is the tag object, so it can't stand
-    in."""
+    """Return the pushed commit; an annotated tag's `after` is the tag object."""
     if nothing(push.after):
         return None
     sha = push.checkout_sha or (push.after if ref.kind is RefKind.BRANCH else None)

@@ -66,7 +66,7 @@ def pack(body: Body) -> bytes:
 
 
 def read_delivery(row: tuple[Any, ...]) -> Delivery:
-    """Return a delivery from a row: seq, host, id, event, headers, received_at, state, …"""
+    """Return a delivery from a row, which begins with seq, host, id and event."""
     seq, host, id_, event, headers, received_at, state, attempts, error, body = row
     return Delivery(
         seq=seq,

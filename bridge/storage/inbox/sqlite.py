@@ -238,8 +238,7 @@ class SqliteInbox(BatchedInbox):
         return await self._forget(before, limit, "", wholly=True)
 
     async def _forget(self, before: float, limit: int, more: str, *, wholly: bool) -> int:
-        """Return expired deliveries, found on a separate connection, so that nothing waits for the
-        search."""
+        """Return expired deliveries, found on a connection of its own so that nothing waits."""
         seqs = await asyncio.to_thread(self._old, before, limit, more)
         if seqs:
             await self.remove(seqs, wholly=wholly)

@@ -34,7 +34,7 @@ def app_row(app: App) -> dict[str, Any]:
 
 
 def _record(app: App) -> dict[str, Any]:
-    """what the backend says; the bridge's own rules have a table of their own"""
+    """Return what the backend says; the bridge's own rules have a table of their own."""
     record = asdict(app)
     del record["rules"]
     return record

@@ -201,8 +201,7 @@ class WebhookConnection(Connection):
             self.waiting = self._door.loop.create_task(self._kept(body))
 
     def _put(self, body: Body) -> None:
-        """Keep a small one, as nearly all are: with a callback, since a task costs as much as a
-        signature."""
+        """Keep a small one with a callback, since a task costs as much as a signature."""
         assert self._head is not None
         head, envelope = self._head
         try:
