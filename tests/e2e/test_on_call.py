@@ -17,7 +17,7 @@ from tests.worlds.year import WHY, Year, fill_year
 
 ROOT = Path(__file__).parents[2]
 
-WITHIN, TRIES = 1.0, 3
+WITHIN, TRIES = 1.0, 10
 
 
 class Terminal:
