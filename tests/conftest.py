@@ -1,6 +1,7 @@
 """Fixtures of every tier, and how many examples the properties are tried with."""
 
 import gc
+import signal
 
 from hypothesis import settings
 
@@ -16,3 +17,12 @@ settings.register_profile("quick", max_examples=25)
 def pytest_collection_finish() -> None:
     """What is imported and collected stays: no search for garbage goes through it again."""
     gc.freeze()
+
+
+def _part_has_died(*_: object) -> None:
+    raise RuntimeError("a part of a bridge that runs in this process has died; its log says why")
+
+
+def pytest_runtest_setup() -> None:
+    """Fail the test, where such a bridge would end its process: that is the tests' own here."""
+    signal.signal(signal.SIGUSR1, _part_has_died)
