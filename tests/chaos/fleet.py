@@ -105,7 +105,7 @@ def key_of(name: str) -> str:
 @cache
 def known_to(release: Path) -> frozenset[str]:
     """The variables of all settings of a release: an older one refuses those it does not know."""
-    script = "from bridge.settings.reading import variables; print(*variables())"
+    script = "from bridge.settings import variables; print(*variables())"
     environment = {"PYTHONPATH": str(release), "PATH": os.environ["PATH"]}
     told = subprocess.run(
         [sys.executable, "-c", script],
