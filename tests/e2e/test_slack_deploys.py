@@ -11,7 +11,7 @@ from bridge.core.lifecycle import State
 from tests.e2e.test_journey import make_site, page, push_broken
 from tests.fakes.slack.hands import buttons_of, words_of
 from tests.fakes.slack.server import running_slack
-from tests.unit.embedded.support import GitServer, Repository, git_server
+from tests.unit.embedded.support import GitServer, Repository, git_server, until
 from tests.worlds.bridge import Origin
 from tests.worlds.slack import SlackWorld, bridged, slack_world
 
@@ -318,6 +318,8 @@ async def test_a_card_whose_posting_was_not_answered_is_looked_for(
     both.slack.next_arrives_unanswered("chat.postMessage")
 
     await deployed(both)
+    feedback = both.world.stores.journal.feedback
+    await until(lambda: feedback(limit=10), lambda found: all(one.shown for one in found))
 
     assert len(both.slack.channels["C0SHOP"].roots()) == (1 if history else 2)
 
