@@ -1,4 +1,4 @@
-"""Where everything is stored, a data folder or a Postgres, and whether that folder is safe."""
+"""The place of all data, a folder or a Postgres, and the checks of that folder."""
 
 import os
 import stat

@@ -5,7 +5,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 EARLIER = ("0003", "0009", "0011")
-"""Revisions of which `tests/fixtures/journal` has the tables."""
+"""Revisions in order; `tests/fixtures/journal` has what each added to the one before."""
 
 _FIXTURES = Path(__file__).parents[1] / "fixtures" / "journal"
 
@@ -14,7 +14,8 @@ def make_earlier(engine: sa.Engine, revision: str) -> None:
     """Make the tables of a revision, with something in them."""
     name = "postgres" if engine.dialect.name == "postgresql" else engine.dialect.name
     with engine.begin() as db:
-        for statement in (_FIXTURES / f"{name}-{revision}.sql").read_text().split(";\n"):
-            if statement.strip():
-                db.exec_driver_sql(statement)
+        for added in EARLIER[: EARLIER.index(revision) + 1]:
+            for statement in (_FIXTURES / f"{name}-{added}.sql").read_text().split(";\n"):
+                if statement.strip():
+                    db.exec_driver_sql(statement)
         db.execute(sa.text("INSERT INTO meta VALUES ('instance', 'kept')"))
