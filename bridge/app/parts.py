@@ -1,4 +1,4 @@
-"""What most parts are made of, secrets, and background tasks."""
+"""Shared parts of the composition root, secrets, and background tasks."""
 
 import asyncio
 import logging

@@ -119,7 +119,7 @@ class Call:
 
     @property
     def reads(self) -> bool:
-        """Whether it changes nothing, so that a retry is always safe."""
+        """True for a call that changes nothing, so that a retry is always safe."""
         return self.body is None
 
     def lost(self, why: str) -> BridgeError:
@@ -172,7 +172,7 @@ class Answer:
 
     @property
     def from_a_proxy(self) -> bool:
-        """Whether it is a web page; Dokploy itself answers JSON or a few plain words."""
+        """True for a web page; Dokploy itself answers JSON or a few plain words."""
         return not self.said and _PAGE.match(self.body[:2000]) is not None
 
 

@@ -178,7 +178,7 @@ class KeyCheck:
 
     @property
     def worked(self) -> bool:
-        """Whether the key has been accepted."""
+        """True once the key has been accepted."""
         return self._standing.worked
 
     def accepted(self) -> None:

@@ -286,7 +286,7 @@ MOST_NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """What a command does, and how it is written; our own mrkdwn."""
+    """Describe a command and how it is written; our own mrkdwn."""
 
     usage: str
     does: str

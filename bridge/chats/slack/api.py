@@ -41,7 +41,7 @@ REMEDIES = {
     "missing_scope": "install the app again with the scopes of `dokploy-bridge manifest slack`",
     "restricted_action": "a workspace preference forbids it: ask an administrator",
 }
-"""What to do about errors that do not end by themselves."""
+"""Remedies for errors that do not end by themselves."""
 
 
 class SlackClient:

@@ -207,7 +207,7 @@ NONE = "-"
 """The value of an option that stands for nothing."""
 
 Given = Mapping[str, Any]
-"""What a form's fields hold, by name: a text, a tuple of values, or None."""
+"""Values of a form's fields, by name: a text, a tuple of values, or None."""
 
 
 def text_field(
