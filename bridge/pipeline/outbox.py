@@ -186,6 +186,9 @@ MARGIN = 1 / 5
 """Seconds of the lease that are left when work under it ends: what was sent by then has arrived
 before another process looks what is there."""
 
+DRAIN = 2.0
+"""Seconds that writes have to end when the process stops."""
+
 GRAIN = 0.05
 """Seconds until the next look at least, however close together things become due."""
 
@@ -252,6 +255,7 @@ class Feedback:
 
     async def run(self) -> None:
         """Publish as long as the process lives."""
+        self._turns.open()
         try:
             while True:
                 self._wake.clear()  # before the look: what comes during it wakes again
@@ -303,9 +307,16 @@ class Feedback:
             return self._persistence.retry_at_most
 
     async def _stop(self) -> None:
-        """Cancel running work, which stays pending: whoever comes next publishes it."""
+        """Let writes end that are on their way, and begin no others.
+
+        The rest is cancelled and stays pending: whoever comes next publishes it. A write that is
+        cancelled before its answer can often not be found again, and would be repeated.
+        """
         if self._timer is not None:
             self._timer.cancel()
+        self._turns.close()
+        if self._at_work:
+            await asyncio.wait(self._at_work.values(), timeout=DRAIN)
         if self._fence is not None:
             self._fence.cancel()
         for task in self._at_work.values():

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from bridge.core.errors import TooEarly
 from bridge.ports.clock import Clock, Limit
@@ -26,6 +27,22 @@ class Turns:
         self._written: dict[str, deque[float]] = {}
         self._limits: dict[str, tuple[Limit, ...]] = {}
         self._order: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._waiting: set[asyncio.Task[object] | None] = set()
+        self._closed = False
+
+    def open(self) -> None:
+        """Give turns again, after `close`."""
+        self._closed = False
+
+    def close(self) -> None:
+        """Let no further write begin: cancel whoever waits for a turn, now or later.
+
+        Writes that have had their turn go on, so that their results can still be recorded.
+        """
+        self._closed = True
+        for task in self._waiting:
+            if task is not None:
+                task.cancel()
 
     def within(self, limits: Sequence[Limit], *, share: float = 1.0) -> Turn:
         """Return the `Turn` of a service with such limits for each of its lanes.
@@ -37,14 +54,26 @@ class Turns:
 
         async def turn(lane: str) -> None:
             self._limits[lane] = tuple(limits)
-            async with self._order[lane]:
-                await self._take(lane, own)
+            with self._waits():
+                async with self._order[lane]:
+                    await self._take(lane, own)
 
         return turn
 
     def free_at(self, lane: str) -> float:
         """Return when a lane may be written to again; not later than now if it is free."""
         return next_turn(self._limits.get(lane, ()), self._written.get(lane, ()), 0.0)
+
+    @contextmanager
+    def _waits(self) -> Iterator[None]:
+        if self._closed:
+            raise asyncio.CancelledError
+        task = asyncio.current_task()
+        self._waiting.add(task)
+        try:
+            yield
+        finally:
+            self._waiting.discard(task)
 
     async def _take(self, lane: str, limits: Sequence[Limit]) -> None:
         most = max((limit.writes for limit in self._limits[lane]), default=1)

@@ -64,7 +64,7 @@ async def test_a_wrong_secret_and_a_wrong_path_are_listed_without_what_they_brou
     assert by_path["/webhook"]["reason"] == "wrong_path"
     assert 'secret": "x' not in json.dumps(found)
     said = await shell.run("deliveries", "--refused")
-    assert "wrong_path /webhook from 127.0.0.0/24 1 times: there is nothing at" in said
+    assert "wrong_path /webhook from 127.0.0.0/24 once: there is nothing at" in said
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,29 @@ async def test_one_that_ends_gives_the_lease_to_the_next(stage: Stage) -> None:
     assert await stage.journal.hold("feedback", "two", 1.0)
 
 
+async def test_one_that_ends_waits_for_the_write_that_is_on_its_way(stage: Stage) -> None:
+    """What was written before its id was kept can often not be found again."""
+    id_ = await stage.deployed()
+    turn = stage.turns.within([])
+
+    async def slow_write(lane: str) -> None:
+        await turn(lane)
+        await stage.place.let_go.wait()
+
+    stage.place.turn = slow_write
+    await stage.clock.sleep(1)
+    running = asyncio.create_task(stage.loop(owner="one").run())
+    await until(stage.begun)
+    running.cancel()
+    await asyncio.sleep(0)
+    stage.place.let_go.set()
+    await asyncio.gather(running, return_exceptions=True)
+
+    raised = await stage.of(f"card {id_}")
+    assert stage.place.shown[f"card {id_}"] == ["waiting"]
+    assert (raised.memory["state"], raised.due_at) == ("waiting", None)
+
+
 async def test_who_can_not_renew_the_lease_sends_nothing_more(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Each lane is written to as fast as its service allows, and no faster."""
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -53,6 +54,22 @@ async def test_a_long_wait_is_given_back_to_the_loop_instead(clock: ManualClock)
 
     assert caught.value.retry_after == 3600.0
     assert clock.slept == []
+
+
+async def test_once_closed_no_write_gets_its_turn(clock: ManualClock) -> None:
+    turns = Turns(clock, sleep=lambda _: asyncio.Event().wait())
+    turn = turns.within([Limit(1, 1.0)])
+    await turn("C1")
+    waiting = [asyncio.create_task(turn("C1")) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    turns.close()
+    late = asyncio.create_task(turn("C2"))
+    await asyncio.wait([*waiting, late])
+
+    assert all(task.cancelled() for task in (*waiting, late))
+    turns.open()
+    await turn("C2")
 
 
 async def test_a_lane_that_may_not_be_written_to_is_not_even_read(stage: Stage) -> None:
