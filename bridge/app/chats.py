@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.app.hosts import pages_of
-from bridge.app.parts import Parts, Places, in_background, seal_of
+from bridge.app.parts import Parts, Publishers, in_background, seal_of
 from bridge.chats import CHATS
 from bridge.core.roles import Role
 from bridge.pipeline.commands import ChatCommands
-from bridge.pipeline.config_drafts import Desk
+from bridge.pipeline.config_drafts import ConfigDrafts
 from bridge.pipeline.lookup import Authors, BuildLogs, Known
 from bridge.ports.chats import Chat, ChatDoor, ChatParts, Permits
-from bridge.ports.outcomes import Audited, Target
+from bridge.ports.outcomes import Audited, Subscription
 from bridge.settings import Settings, access_of, book_of, channels_of, policy_of
 from bridge.storage.seal import NoSeal
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class ChatPlaces(Places):
+class ChatPlaces(Publishers):
     """The chats, as far as the rest needs to know; empty where none is set.
 
     Attributes:
@@ -44,7 +44,7 @@ async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPla
     return ChatPlaces(
         tuple(planner for one in opened.values() for planner in one.planners),
         (),
-        {kind: shows for one in opened.values() for kind, shows in one.shows.items()},
+        {kind: publisher for one in opened.values() for kind, publisher in one.publishers.items()},
         {chat: one.door for chat, one in opened.items() if one.door is not None},
         {chat: one.permits for chat, one in opened.items()},
     )
@@ -83,28 +83,30 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any) -> ChatParts:
         access=access,
         journal=stores.journal,
         inbox=stores.inbox,
-        desk=_desk(parts),
+        drafts=_desk(parts),
         book=book,
         pages=pages_of(settings),
         hears=role.hears,
-        within=parts.turns.within,
+        within=parts.rate_limiter.within,
         tail=logs.tail,
         email_of=Authors(stores.inbox, parts.hosts).email_of,
         clock=time.time,
     )
 
 
-def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Target]]:
+def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Subscription]]:
     """Return where changes are told that are made on the command line: in every chat."""
     book, given = channels_of(settings), settings.chats_set()
     return lambda note: [
-        target for chat, one in given.items() for target in CHATS[chat].tells(one, book, note)
+        subscription
+        for chat, one in given.items()
+        for subscription in CHATS[chat].tells(one, book, note)
     ]
 
 
-def _desk(parts: Parts) -> Desk:
+def _desk(parts: Parts) -> ConfigDrafts:
     """Return where people configure apps by a chat."""
-    return Desk(
+    return ConfigDrafts(
         parts.configurers,
         parts.backends,
         parts.stores.inbox,

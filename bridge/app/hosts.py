@@ -5,18 +5,18 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridge.app.parts import Places
+from bridge.app.parts import Publishers
 from bridge.core.errors import Rejected
 from bridge.core.events import PullRequestOpened, RefPushed
 from bridge.githosts import HOSTS
-from bridge.githosts.publishers import Pace
+from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.subscriptions import Plans, Use, shows_of
-from bridge.pipeline.rate_limit import Turns
+from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.githosts import GitHost, HostApi, Pages
 from bridge.settings import Settings
 
 if TYPE_CHECKING:
-    from bridge.ports.feedback import Shows
+    from bridge.ports.feedback import Publisher
 
 log = logging.getLogger(__name__)
 
@@ -120,13 +120,13 @@ class Ours:
 def on_hosts(
     settings: Settings,
     apis: Mapping[str, HostApi],
-    turns: Turns,
+    rate_limiter: RateLimiter,
     instance: str,
     ours: Callable[[RefPushed | PullRequestOpened], bool],
-) -> Places:
+) -> Publishers:
     """Return the places on the Git hosts for which a credential is set; `ours`: see `Ours`."""
     plans: list[Plans] = []
-    shows: dict[str, Shows] = {}
+    publishers: dict[str, Publisher] = {}
     for host, api in apis.items():
         given = settings.host_settings(host)
         plan = Plans(
@@ -138,11 +138,13 @@ def on_hosts(
             skipped=given.skipped_status,
         )
         plans.append(plan)
-        shows |= shows_of(api, pace_of(turns, host), instance)
-    return Places(tuple(plans), tuple(one.late for one in plans), shows)
+        publishers |= shows_of(api, pace_of(rate_limiter, host), instance)
+    return Publishers(tuple(plans), tuple(one.late for one in plans), publishers)
 
 
-def pace_of(turns: Turns, host: str) -> Pace:
+def pace_of(rate_limiter: RateLimiter, host: str) -> WriteTurns:
     """Return the pace of writes to a Git host."""
     limits = HOSTS[host].limits
-    return Pace(turns.within(limits), turns.within(limits, share=PASSING), turns.clock)
+    return WriteTurns(
+        rate_limiter.within(limits), rate_limiter.within(limits, share=PASSING), rate_limiter.clock
+    )

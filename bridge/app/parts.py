@@ -19,31 +19,31 @@ from bridge.core.errors import BridgeError
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.configure import Configurer
 from bridge.pipeline.leader import Turn
-from bridge.pipeline.rate_limit import Turns
+from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, SteadyClock
-from bridge.ports.feedback import LatePlanner, Planner, Shows
+from bridge.ports.feedback import LatePlanner, Planner, Publisher
 from bridge.ports.githosts import GitHost
 from bridge.settings import Settings
 from bridge.storage.seal import FernetSeal, NoSeal, key_in
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Publishers:
     """Where what happens is shown.
 
     Attributes:
         planners: return the subscriptions for a delivery's outcome.
         late: return those for a pull request that is opened after its pushes.
-        shows: publishers, by kind of subscription.
+        publishers: by kind of subscription.
     """
 
     planners: tuple[Planner, ...] = ()
     late: tuple[LatePlanner, ...] = ()
-    shows: Mapping[str, Shows] = field(default_factory=dict)
+    publishers: Mapping[str, Publisher] = field(default_factory=dict)
 
 
-NO_PLACES = Places()
+NO_PUBLISHERS = Publishers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Parts:
     hosts: Mapping[str, GitHost]
     backends: Mapping[str, Backend]
     catalog: Catalog
-    turns: Turns
+    rate_limiter: RateLimiter
     configurers: Mapping[str, Configurer]
     owner: str
     clock: Clock
@@ -75,14 +75,14 @@ def steady_clock() -> Clock:
     return SteadyClock(time.time, ticks)
 
 
-def all_of(settings: Settings, *those: Places) -> Places:
+def all_of(settings: Settings, *those: Publishers) -> Publishers:
     """Return all places in one; none if feedback is off, so that nothing waits to be shown."""
     if not settings.feedback.enabled:
-        return NO_PLACES
-    return Places(
-        tuple(planner for places in those for planner in places.planners),
-        tuple(planner for places in those for planner in places.late),
-        {kind: shows for places in those for kind, shows in places.shows.items()},
+        return NO_PUBLISHERS
+    return Publishers(
+        tuple(planner for one in those for planner in one.planners),
+        tuple(planner for one in those for planner in one.late),
+        {kind: publisher for one in those for kind, publisher in one.publishers.items()},
     )
 
 

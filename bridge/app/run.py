@@ -12,7 +12,7 @@ from bridge.app.backends import backends_of, configurers_of, dokploys
 from bridge.app.chats import ChatPlaces, open_chats
 from bridge.app.data_folder import database_url
 from bridge.app.hosts import known_hosts, served_hosts
-from bridge.app.parts import NO_PLACES, Parts, Places, check, in_background, steady_clock
+from bridge.app.parts import NO_PUBLISHERS, Parts, Publishers, check, in_background, steady_clock
 from bridge.app.presence import new_owner, only_one
 from bridge.app.storage import Stores, open_stores, sizes_of
 from bridge.app.work import work
@@ -24,7 +24,7 @@ from bridge.pipeline.catalog import Catalog, Leads, always, never
 from bridge.pipeline.catchup import notice_absence, stay
 from bridge.pipeline.ingest import Ingest, RefusalLog
 from bridge.pipeline.leader import Lead, Turn, at_once
-from bridge.pipeline.rate_limit import Turns
+from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
 from bridge.settings import Settings, book_of, policy_of
@@ -57,7 +57,7 @@ class Bridge:
 
 @asynccontextmanager
 async def run_bridge(
-    settings: Settings, places: Places = NO_PLACES, *, role: Role = Role.ALL
+    settings: Settings, publishers: Publishers = NO_PUBLISHERS, *, role: Role = Role.ALL
 ) -> AsyncIterator[Bridge]:
     """Start everything in the order in which data travels; stop it in reverse.
 
@@ -91,12 +91,21 @@ async def run_bridge(
         metrics = Metrics(stores.inbox, stores.journal, sizes_of(settings), clock, events)
         await metrics.start()
         backends, embedded = await backends_of(settings, stack, metrics.backend_request, clock)
-        turns = Turns(clock)
+        rate_limiter = RateLimiter(clock)
         leads, turn = await _leading(settings, role, stores.journal, owner, stack)
         catalog = _catalog(settings, role, backends, stores.journal, leads, clock)
         configurers = configurers_of(settings, stores, backends, catalog.wake)
         parts = Parts(
-            settings, stores, hosts, backends, catalog, turns, configurers, owner, clock, turn
+            settings,
+            stores,
+            hosts,
+            backends,
+            catalog,
+            rate_limiter,
+            configurers,
+            owner,
+            clock,
+            turn,
         )
         chats = await open_chats(parts, stack, role)
         checks = {"inbox": check(stores.inbox.ready), "journal": check(stores.journal.ready)}
@@ -104,7 +113,7 @@ async def run_bridge(
         stack.push_async_callback(catalog.close)
         await in_background(stack, "catalog", catalog.run())
         if role.works:
-            flows = await work(parts, stack, chats, places)
+            flows = await work(parts, stack, chats, publishers)
             checks["workflows"] = check(flows.ready)
         await in_background(stack, "lag", metrics.watch_lag())
         refusals = RefusalLog(stores.journal, HOSTS, clock)

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 from bridge.app.backends import dokploys
 from bridge.app.data_folder import database_url
 from bridge.app.hosts import Ours, homes_of, host_apis, on_hosts
-from bridge.app.parts import Parts, Places, all_of, in_background, seal_of
+from bridge.app.parts import Parts, Publishers, all_of, in_background, seal_of
 from bridge.app.storage import flows_of
 from bridge.chats import asking_hosts
+from bridge.core.backoff import Backoff
 from bridge.githosts.apart import Apart
-from bridge.pipeline.backpressure import Way
+from bridge.pipeline.backpressure import Backpressure
 from bridge.pipeline.cancel import Canceller
-from bridge.pipeline.catchup import Diligence, catchup
-from bridge.pipeline.changes import Changes, Views
+from bridge.pipeline.catchup import CatchUpTiming, catchup
+from bridge.pipeline.changes import Changes, ViewFinder
 from bridge.pipeline.config_drafts import Configuring
 from bridge.pipeline.decide import CANCEL_FLOW, CANCEL_ONE_FLOW, CONFIGURE_FLOW, DEPLOYMENT_FLOW
-from bridge.pipeline.deliveries import Deliveries, Patience
+from bridge.pipeline.deliveries import DecisionTiming, Deliveries
 from bridge.pipeline.deployments import Deployer
-from bridge.pipeline.outbox import Feedback, Persistence, together
-from bridge.pipeline.outcome import Pace
+from bridge.pipeline.outbox import Feedback, PublishTiming, together
+from bridge.pipeline.outcome import FollowTiming
 from bridge.pipeline.probe import Probe
 from bridge.pipeline.reconcile import ReadsRefs
 from bridge.pipeline.retention import Keeping, Retention
@@ -34,18 +35,18 @@ if TYPE_CHECKING:
 
 
 async def work(
-    parts: Parts, stack: AsyncExitStack, chats: "ChatPlaces", places: Places
+    parts: Parts, stack: AsyncExitStack, chats: "ChatPlaces", publishers: Publishers
 ) -> "DurableFlows":
     """Decide, deploy and show; returns the engine that does it."""
-    settings, stores, turns = parts.settings, parts.stores, parts.turns
+    settings, stores, rate_limiter = parts.settings, parts.stores, parts.rate_limiter
     apis = host_apis(settings)
     for api in apis.values():
         stack.push_async_callback(api.close)
     ours = Ours(settings)
     changes = Changes(apis, parts.clock, patience=settings.journey.changes_patience, ours=ours)
     stack.push_async_callback(changes.close)
-    shown_there = on_hosts(settings, apis, turns, await stores.journal.instance(), ours)
-    shown = all_of(settings, shown_there, chats, places)
+    shown_there = on_hosts(settings, apis, rate_limiter, await stores.journal.instance(), ours)
+    shown = all_of(settings, shown_there, chats, publishers)
     flows = await _flows(parts, stack, chats.permits)
     shared = database_url(settings) is not None
     apart = Apart()
@@ -56,13 +57,13 @@ async def work(
         parts.catalog,
         parts.hosts,
         parts.clock,
-        Patience(window=settings.journey.push_window, poll=1.0 if shared else 0.25),
+        DecisionTiming(window=settings.journey.push_window, poll=1.0 if shared else 0.25),
         policy_of(settings),
         together(shown.planners),
         shown.late,
-        Views(changes, stores.journal),
+        ViewFinder(changes, stores.journal),
         owner=parts.owner,
-        way=Way(lambda: stores.inbox.kept),
+        backpressure=Backpressure(lambda: stores.inbox.kept),
         apart=apart,
         asking=asking_hosts(),
     )
@@ -73,10 +74,10 @@ async def work(
     if settings.feedback.enabled:
         feedback = Feedback(
             stores.journal,
-            shown.shows,
+            shown.publishers,
             parts.clock,
-            Persistence(**settings.feedback.model_dump(exclude={"enabled"})),
-            turns=turns,
+            _publish_timing(settings),
+            rate_limiter=rate_limiter,
             owner=parts.owner,
         )
         stores.journal.woken = feedback.wake
@@ -94,7 +95,7 @@ async def _flows(
         parts.backends,
         journal,
         parts.clock,
-        _pace(settings),
+        _follow_timing(settings),
         troubled=parts.catalog.look_at,
     )
     flows.register(DEPLOYMENT_FLOW, deployer.run)
@@ -128,7 +129,7 @@ async def _timers(
     retention = Retention(stores.inbox, stores.journal, flows, parts.clock, keeping, turn=turn)
     await in_background(stack, "retention", retention.run())
     if able := {host: api for host, api in apis.items() if isinstance(api, ReadsRefs)}:
-        diligence = Diligence(**settings.catchup.model_dump())
+        timing = CatchUpTiming(**settings.catchup.model_dump())
         behind = catchup(
             able,
             parts.hosts,
@@ -136,7 +137,7 @@ async def _timers(
             stores.journal,
             parts.catalog,
             parts.clock,
-            diligence,
+            timing,
             homes=homes_of(settings),
             turn=turn,
             apart=apart,
@@ -144,11 +145,16 @@ async def _timers(
         await in_background(stack, "catchup", behind.run())
 
 
-def _pace(settings: Settings) -> Pace:
+def _publish_timing(settings: Settings) -> PublishTiming:
+    given = settings.feedback.model_dump(exclude={"enabled", "retry", "retry_at_most"})
+    retry = Backoff(settings.feedback.retry, settings.feedback.retry_at_most)
+    return PublishTiming(**given, retry=retry)
+
+
+def _follow_timing(settings: Settings) -> FollowTiming:
     journey = settings.journey
-    return Pace(
-        look=journey.look,
-        look_at_most=journey.look_at_most,
+    return FollowTiming(
+        look=Backoff(journey.look, journey.look_at_most, factor=1.3),
         adopt=journey.adopt,
         lost=journey.lost,
         untold=journey.untold,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.chats import CHATS
-from bridge.cli.forms import standing, target_form
+from bridge.cli.forms import standing, subscription_form
 from bridge.cli.show import Listing, ago, iso, say, say_json, shrunk
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound, Rejected
@@ -15,7 +15,7 @@ from bridge.githosts import HOSTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.ports.feedback import Raised
+    from bridge.ports.feedback import Pending
     from bridge.settings import Settings
 
 SEARCHED = 10_000
@@ -65,7 +65,7 @@ def retry(
 
 
 async def _list(settings: "Settings", limit: int, *, failing: bool, json: bool) -> None:
-    found: list[Raised] = []
+    found: list[Pending] = []
     why_none = "nothing fails" if failing else NONE_YET
     try:
         async with kept_in(settings) as stores:
@@ -73,20 +73,20 @@ async def _list(settings: "Settings", limit: int, *, failing: bool, json: bool) 
     except NotFound as error:
         why_none = str(error)
     columns = ("state", "since", "id", "*reason", "*about")
-    listing = Listing(target_form, columns, lambda one: _row(one, time.time()), _line, side=3)
+    listing = Listing(subscription_form, columns, lambda one: _row(one, time.time()), _line, side=3)
     listing.say(found, why_none, json=json)
 
 
 async def _retry(settings: "Settings", id_: str | None) -> int:
     async with kept_in(settings) as stores:
         if id_ is None:
-            return await stores.journal.show_again()
+            return await stores.journal.retry_feedback()
         failing = await stores.journal.feedback(limit=SEARCHED, failing=True)
-        ids = [one.target.id for one in failing]
+        ids = [one.subscription.id for one in failing]
         fits = fitting(ids, id_)
         if len(fits) == 1:
-            return await stores.journal.show_again(fits[0])
-        shown = [one.target.id for one in await stores.journal.feedback(limit=SEARCHED)]
+            return await stores.journal.retry_feedback(fits[0])
+        shown = [one.subscription.id for one in await stores.journal.feedback(limit=SEARCHED)]
     if fits:
         some = ", ".join(map(shrunk, fits[:3]))
         raise NotFound(f"{id_!r} fits {len(fits)} that fail: {some}; give more of the id")
@@ -108,25 +108,25 @@ def fitting(ids: "Sequence[str]", wanted: str) -> list[str]:
     ]
 
 
-def _row(raised: "Raised", now: float) -> list[str]:
-    since = since_of(raised)
-    about = ", ".join(shrunk(one) for one in raised.target.follows[-1:])
+def _row(pending: "Pending", now: float) -> list[str]:
+    since = since_of(pending)
+    about = ", ".join(shrunk(one) for one in pending.subscription.follows[-1:])
     return [
-        standing(raised),
+        standing(pending),
         ago(since, now) if since is not None else "",
-        shrunk(raised.target.id),
-        raised.error or "",
+        shrunk(pending.subscription.id),
+        pending.error or "",
         f"about {about}" if about else "",
     ]
 
 
-def since_of(raised: "Raised") -> float | None:
+def since_of(pending: "Pending") -> float | None:
     """Since when it fails, else since when it is to be shown; None if it is up to date."""
-    return raised.due_at if raised.failing_since is None else raised.failing_since
+    return pending.due_at if pending.failing_since is None else pending.failing_since
 
 
-def _line(raised: "Raised") -> str:
-    since = since_of(raised)
+def _line(pending: "Pending") -> str:
+    since = since_of(pending)
     when = f" since {iso(since)}" if since is not None else ""
-    line = f"{raised.target.id} {standing(raised)}{when}"
-    return f"{line}: {raised.error}" if raised.error else line
+    line = f"{pending.subscription.id} {standing(pending)}{when}"
+    return f"{line}: {pending.error}" if pending.error else line

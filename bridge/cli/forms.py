@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bridge.core.apps import App, Rules
     from bridge.core.decision import Decision
     from bridge.core.lifecycle import Change, Deployment
-    from bridge.ports.feedback import Raised
+    from bridge.ports.feedback import Pending
     from bridge.ports.inbox import Delivery
     from bridge.ports.outcomes import About, Audited
 
@@ -93,30 +93,30 @@ def change_form(change: "Change") -> dict[str, Any]:
     return {"at": iso(change.at), "state": str(change.state), "note": change.note}
 
 
-def standing(raised: "Raised") -> str:
+def standing(pending: "Pending") -> str:
     """Return how a place that shows something stands, in a word."""
-    if raised.parked:
+    if pending.parked:
         return "parked"
-    if raised.error is not None:
+    if pending.error is not None:
         return "failing"
-    return "shown" if raised.due_at is None else "due"
+    return "shown" if pending.due_at is None else "due"
 
 
-def target_form(raised: "Raised") -> dict[str, Any]:
+def subscription_form(pending: "Pending") -> dict[str, Any]:
     """Return a place that shows something, and whether it is up to date."""
-    target = raised.target
+    subscription = pending.subscription
     return {
-        "id": target.id,
-        "kind": target.kind,
-        "lane": target.lane,
-        "place": dict(target.place),
-        "link": raised.memory.get("link"),
-        "follows": list(target.follows),
-        "state": standing(raised),
-        "due_at": iso(raised.due_at),
-        "attempts": raised.attempts,
-        "failing_since": iso(raised.failing_since),
-        "error": raised.error,
+        "id": subscription.id,
+        "kind": subscription.kind,
+        "lane": subscription.lane,
+        "place": dict(subscription.place),
+        "link": pending.cursor.get("link"),
+        "follows": list(subscription.follows),
+        "state": standing(pending),
+        "due_at": iso(pending.due_at),
+        "attempts": pending.attempts,
+        "failing_since": iso(pending.failing_since),
+        "error": pending.error,
     }
 
 

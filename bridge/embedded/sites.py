@@ -23,7 +23,7 @@ from bridge.embedded.building.builders import Work
 from bridge.embedded.building.process import Limits
 from bridge.embedded.places import BuildFailed, Places, inside, never_published, undivided
 from bridge.embedded.records import Catalog
-from bridge.listening.log import Sparing
+from bridge.listening.log import RateLimitedLog
 
 _CHUNK = 1024 * 1024
 
@@ -227,7 +227,7 @@ READ_SECONDS = 30.0
 SLOWEST = 8 * 1024
 """A client must read a page within READ_SECONDS plus its size at SLOWEST bytes a second."""
 
-_sparing = Sparing(logging.getLogger(__name__))
+_sparing = RateLimitedLog(logging.getLogger(__name__))
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",

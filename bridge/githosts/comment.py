@@ -15,7 +15,7 @@ from bridge.core.decision import Reason
 from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import redact, shorten
-from bridge.ports.feedback import Story
+from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import LINK, Explained
 
 NOTHING = "\N{EN DASH}"
@@ -129,20 +129,20 @@ class Standing:
         return self.deployment is None or self.deployment.seq < self.newest.seq
 
 
-def standings(story: Story) -> list[Standing]:
-    """Return every app of which the story tells something, by label."""
+def standings(snapshot: Snapshot) -> list[Standing]:
+    """Return every app of which the snapshot tells something, by label."""
     # both lists are newest first, so what is written last is the newest
     said = {
         one.decision.app_id: one
-        for one in reversed(story.explained)
+        for one in reversed(snapshot.explained)
         if one.decision.reason not in SILENT
     }
-    deployed = {one.app_id: one for one in newest(story)}
+    deployed = {one.app_id: one for one in newest(snapshot)}
     found = [
         Standing(
             app_id,
-            _label(app_id, story, said, deployed),
-            environment_of(story.apps.get(app_id)),
+            _label(app_id, snapshot, said, deployed),
+            environment_of(snapshot.apps.get(app_id)),
             said.get(app_id),
             deployed.get(app_id),
         )
@@ -151,10 +151,10 @@ def standings(story: Story) -> list[Standing]:
     return sorted(found, key=lambda one: (one.label, one.app_id))
 
 
-def newest(story: Story) -> list[Deployment]:
-    """Return the newest deployment of each app of which the story tells one."""
+def newest(snapshot: Snapshot) -> list[Deployment]:
+    """Return the newest deployment of each app of which the snapshot has one."""
     # they come newest first, so what is written last is the newest
-    return [*{one.app_id: one for one in reversed(story.deployments)}.values()]
+    return [*{one.app_id: one for one in reversed(snapshot.deployments)}.values()]
 
 
 def watches(reasons: Iterable[Reason]) -> bool:
@@ -163,14 +163,14 @@ def watches(reasons: Iterable[Reason]) -> bool:
 
 
 def _label(
-    app_id: str, story: Story, said: dict[str, Explained], deployed: dict[str, Deployment]
+    app_id: str, snapshot: Snapshot, said: dict[str, Explained], deployed: dict[str, Deployment]
 ) -> str:
     """As it was called when that happened: also of an app that is gone by now."""
     if app_id in said:
         return said[app_id].decision.app
     if app_id in deployed:
         return deployed[app_id].app
-    return story.apps[app_id].label
+    return snapshot.apps[app_id].label
 
 
 # ── The one comment of a pull request: every app that its pushes concern, as it stands now. Pure
@@ -205,16 +205,16 @@ def is_marked(body: str, instance: str) -> bool:
     return body.lstrip().partition("\n")[0].strip() == marker(instance)
 
 
-def render_comment(story: Story, instance: str, *, longest: int = LONGEST) -> str:
-    """Return the whole comment; the same story makes the same text.
+def render_comment(snapshot: Snapshot, instance: str, *, longest: int = LONGEST) -> str:
+    """Return the whole comment; the same snapshot makes the same text.
 
     Args:
         longest: bytes; rows that do not fit are left out whole, and counted.
     """
-    found = standings(story)
-    head = [marker(instance), _summary(story, found), ""]
+    found = standings(snapshot)
+    head = [marker(instance), _summary(snapshot, found), ""]
     left = longest - _size([*head, _FOOT]) - _ROOM_FOR_NOTES
-    shown = [_row(one.deployment, one, story) for one in found if one.deployment]
+    shown = [_row(one.deployment, one, snapshot) for one in found if one.deployment]
     table, left = _fitting(shown, left, "", "apps more; there is no room for them here.", _TABLE)
     why = [_why_failed(one.deployment) for one in found if one.deployment]
     failed, left = _fitting([line for line in why if line], left, "- ", "more.", [])
@@ -254,7 +254,7 @@ def _size(lines: Iterable[str]) -> int:
     return sum(len(line.encode()) + 1 for line in lines)
 
 
-def _summary(story: Story, found: Sequence[Standing]) -> str:
+def _summary(snapshot: Snapshot, found: Sequence[Standing]) -> str:
     """Return one line that says it all, also in a mail or a notification."""
     states = Counter(
         GOING[one.deployment.state] for one in found if one.deployment and not one.skipped
@@ -263,7 +263,7 @@ def _summary(story: Story, found: Sequence[Standing]) -> str:
     if skipped := sum(one.skipped for one in found):
         said.append(f"{skipped} not deployed")
     counted = " · ".join(said)
-    newest = story.explained[0] if story.explained else None
+    newest = snapshot.explained[0] if snapshot.explained else None
     if newest is None:
         return f"**Deployments**: {counted}"
     what = _commit(newest.commit)
@@ -276,14 +276,14 @@ def _summary_of(count: int) -> str:
     return f"<details><summary>{apps} not deployed by the newest push</summary>"
 
 
-def _row(deployment: Deployment, one: Standing, story: Story) -> str:
+def _row(deployment: Deployment, one: Standing, snapshot: Snapshot) -> str:
     state = f"{_ICON[deployment.state]} {GOING[deployment.state]}"
-    app = story.apps.get(one.app_id)
+    app = snapshot.apps.get(one.app_id)
     live = deployment.state is State.DONE
     links = [
         link("site", app.url) if app and live else "",
         link("log", app.page) if app else "",
-        link("thread", url) if (url := _thread(deployment, story)) else "",
+        link("thread", url) if (url := _thread(deployment, snapshot)) else "",
     ]
     return row(
         (
@@ -312,12 +312,12 @@ def _why_not(one: Standing) -> str:
     return f"{words} ({code(decision.evidence, 300)})"
 
 
-def _thread(deployment: Deployment, story: Story) -> str | None:
+def _thread(deployment: Deployment, snapshot: Snapshot) -> str | None:
     """Return where people talk about it, as its chat remembers: of what took its place, too."""
     for id_ in (deployment.id, deployment.superseded_by):
-        for target, memory in sorted(story.beside.items()):
-            if id_ and id_ in target and memory.get(LINK):
-                return str(memory[LINK])
+        for subscription, cursor in sorted(snapshot.beside.items()):
+            if id_ and id_ in subscription and cursor.get(LINK):
+                return str(cursor[LINK])
     return None
 
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
+from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.misfits import misfit
 from bridge.githosts.pool import Bounds, Pool, TooLong
@@ -246,8 +247,7 @@ class Pauses:
                 del self._known[account]
             return None
         times = known.times + 1 if known and now >= known.until else 1
-        seconds = wait.seconds if wait.named else wait.seconds * 2.0 ** min(times - 1, 10)
-        seconds = min(seconds, LONGEST_PAUSE)
+        seconds = Backoff(wait.seconds, LONGEST_PAUSE).pause(1 if wait.named else times)
         if known is None or known.until < now + seconds:
             self._known[account] = _Pause(now + seconds, times)
         return seconds

@@ -10,9 +10,9 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.githosts.comment import Standing, is_marked, newest, render_comment, standings
 from bridge.githosts.statuses import Said, contexts, deployment_status, status_of
 from bridge.ports.clock import Clock
-from bridge.ports.feedback import Remember, Story, Turn
+from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.githosts import Comment, HostApi
-from bridge.ports.outcomes import Memory, Target
+from bridge.ports.outcomes import Cursor, Subscription
 
 FEW = 3
 """Apps that may be under way with each of their changes shown at once."""
@@ -25,7 +25,7 @@ AGAIN = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class WriteTurns:
     """When a place may be written to.
 
     Attributes:
@@ -81,73 +81,81 @@ class ShowsComment:
     """
 
     api: HostApi
-    pace: Pace
+    pace: WriteTurns
     instance: str
 
-    async def show(
-        self, target: Target, story: Story, memory: Memory, remember: Remember
-    ) -> Sequence[Target]:
-        """Write or edit it; see `Shows`."""
-        body = render_comment(story, self.instance)
+    async def publish(
+        self,
+        subscription: Subscription,
+        snapshot: Snapshot,
+        cursor: Cursor,
+        save_cursor: SaveCursor,
+    ) -> Sequence[Subscription]:
+        """Write or edit it; see `Publisher`."""
+        body = render_comment(snapshot, self.instance)
         shown = hashlib.sha256(body.encode()).hexdigest()[:16]
-        if memory.get("shown") == shown or memory.get("unwanted"):
+        if cursor.get("shown") == shown or cursor.get("unwanted"):
             return ()
-        under_way = sum(not one.final for one in newest(story))
-        self.pace.calm(self.api.name, under_way, memory.get("at"))
-        id_ = memory.get("comment")
-        if id_ is not None and await self._edited(target, id_, body, passing=under_way > 0):
-            await remember({**memory, "shown": shown, "at": self.pace.clock()})
+        under_way = sum(not one.final for one in newest(snapshot))
+        self.pace.calm(self.api.name, under_way, cursor.get("at"))
+        id_ = cursor.get("comment")
+        if id_ is not None and await self._edited(subscription, id_, body, passing=under_way > 0):
+            await save_cursor({**cursor, "shown": shown, "at": self.pace.clock()})
             return ()
         if id_ is not None:
-            if memory.get("again"):
-                await remember({"unwanted": True})  # deleted twice: somebody means it
+            if cursor.get("again"):
+                await save_cursor({"unwanted": True})  # deleted twice: somebody means it
                 return ()
-            memory = {"again": True}
-        id_ = await self._posted(target, body, memory, remember)
+            cursor = {"again": True}
+        id_ = await self._posted(subscription, body, cursor, save_cursor)
         at = self.pace.clock()
-        await remember({**_quiet(memory), "comment": id_, "shown": shown, "at": at})
+        await save_cursor({**_quiet(cursor), "comment": id_, "shown": shown, "at": at})
         return ()
 
-    async def _edited(self, target: Target, id_: str, body: str, *, passing: bool) -> bool:
-        place = target.place
-        await self.pace.wait(target.lane, passing=passing)
+    async def _edited(
+        self, subscription: Subscription, id_: str, body: str, *, passing: bool
+    ) -> bool:
+        place = subscription.place
+        await self.pace.wait(subscription.lane, passing=passing)
         try:
             await self.api.edit_comment(place["repository"], place["number"], id_, body)
         except NotFound:
             return False
         return True
 
-    async def _posted(self, target: Target, body: str, memory: Memory, remember: Remember) -> str:
-        place = target.place
-        there = await self._there(target)
+    async def _posted(
+        self, subscription: Subscription, body: str, cursor: Cursor, save_cursor: SaveCursor
+    ) -> str:
+        place = subscription.place
+        there = await self._there(subscription)
         if there is not None:
             if there.body != body:
-                await self.pace.turn(target.lane)
+                await self.pace.turn(subscription.lane)
                 await self.api.edit_comment(place["repository"], place["number"], there.id, body)
             return there.id
-        if memory.get("posting") and not memory.get("waited"):
-            await remember({**memory, "waited": True})
+        if cursor.get("posting") and not cursor.get("waited"):
+            await save_cursor({**cursor, "waited": True})
             raise TooEarly(self.api.name, "a comment may be on its way", retry_after=LANDS)
-        await self.pace.turn(target.lane)
-        await remember({**_quiet(memory), "posting": True})
+        await self.pace.turn(subscription.lane)
+        await save_cursor({**_quiet(cursor), "posting": True})
         try:
             return await self.api.comment(place["repository"], place["number"], body)
         except (Unreachable, Refused, Rejected):  # surely not posted
-            await remember(_quiet(memory))
+            await save_cursor(_quiet(cursor))
             raise
 
-    async def _there(self, target: Target) -> Comment | None:
+    async def _there(self, subscription: Subscription) -> Comment | None:
         """Return the oldest comment that is ours and marked as this bridge's."""
-        place = target.place
+        place = subscription.place
         async for one in self.api.comments(place["repository"], place["number"]):
             if one.ours and is_marked(one.body, self.instance):
                 return one
         return None
 
 
-def _quiet(memory: Memory) -> dict[str, Any]:
-    """Return a comment's memory without the word that one may be on its way."""
-    return {name: memory[name] for name in memory.keys() - {"posting", "waited"}}
+def _quiet(cursor: Cursor) -> dict[str, Any]:
+    """Return a comment's cursor without the word that one may be on its way."""
+    return {name: cursor[name] for name in cursor.keys() - {"posting", "waited"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +163,23 @@ class ShowsStatus:
     """The status of one app under one commit."""
 
     api: HostApi
-    pace: Pace
+    pace: WriteTurns
 
-    async def show(
-        self, target: Target, story: Story, memory: Memory, remember: Remember
-    ) -> Sequence[Target]:
-        """Set it where it is another; see `Shows`."""
-        place = target.place
-        found = [one for one in standings(story) if one.app_id == place["app"]]
+    async def publish(
+        self,
+        subscription: Subscription,
+        snapshot: Snapshot,
+        cursor: Cursor,
+        save_cursor: SaveCursor,
+    ) -> Sequence[Subscription]:
+        """Set it where it is another; see `Publisher`."""
+        place = subscription.place
+        found = [one for one in standings(snapshot) if one.app_id == place["app"]]
         said = status_of(found[0]) if found else None
-        if said is None or memory.get("shown") == _text(said):
+        if said is None or cursor.get("shown") == _text(said):
             return ()
-        app = story.apps.get(place["app"])
-        await self.pace.wait(target.lane, passing=_passing(found[0]))
+        app = snapshot.apps.get(place["app"])
+        await self.pace.wait(subscription.lane, passing=_passing(found[0]))
         try:
             await self.api.set_status(
                 place["repository"],
@@ -178,8 +190,8 @@ class ShowsStatus:
                 app.page if app else None,
             )
         except NotFound as error:
-            await _too_early(memory, remember, error)
-        await remember({"shown": _text(said)})
+            await _too_early(cursor, save_cursor, error)
+        await save_cursor({"shown": _text(said)})
         return ()
 
 
@@ -188,23 +200,29 @@ class ShowsDeployment:
     """The deployment object of one deployment; there is none before the backend was asked."""
 
     api: HostApi
-    pace: Pace
+    pace: WriteTurns
 
-    async def show(
-        self, target: Target, story: Story, memory: Memory, remember: Remember
-    ) -> Sequence[Target]:
-        """Make it where it is missing, and say how it stands; see `Shows`."""
-        deployment = story.deployments[0] if story.deployments else None
-        if deployment is None or (_never_asked(deployment) and "deployment" not in memory):
+    async def publish(
+        self,
+        subscription: Subscription,
+        snapshot: Snapshot,
+        cursor: Cursor,
+        save_cursor: SaveCursor,
+    ) -> Sequence[Subscription]:
+        """Make it where it is missing, and say how it stands; see `Publisher`."""
+        deployment = snapshot.deployments[0] if snapshot.deployments else None
+        if deployment is None or (_never_asked(deployment) and "deployment" not in cursor):
             return ()
         said = deployment_status(deployment)
-        if memory.get("shown") == _text(said):
+        if cursor.get("shown") == _text(said):
             return ()
-        id_ = memory.get("deployment") or await self._made(target, deployment, memory, remember)
-        app = story.apps.get(deployment.app_id)
-        await self.pace.wait(target.lane, passing=not deployment.final)
+        id_ = cursor.get("deployment") or await self._made(
+            subscription, deployment, cursor, save_cursor
+        )
+        app = snapshot.apps.get(deployment.app_id)
+        await self.pace.wait(subscription.lane, passing=not deployment.final)
         await self.api.set_deployment(
-            target.place["repository"],
+            subscription.place["repository"],
             id_,
             said.state,
             said.description,
@@ -212,28 +230,32 @@ class ShowsDeployment:
             environment_url=app.url if app and deployment.state is State.DONE else None,
             log_url=app.page if app else None,
         )
-        await remember({"deployment": id_, "shown": _text(said)})
+        await save_cursor({"deployment": id_, "shown": _text(said)})
         return ()
 
     async def _made(
-        self, target: Target, deployment: Deployment, memory: Memory, remember: Remember
+        self,
+        subscription: Subscription,
+        deployment: Deployment,
+        cursor: Cursor,
+        save_cursor: SaveCursor,
     ) -> str:
-        place = target.place
+        place = subscription.place
         words = f"{deployment.app} by dokploy-bridge, deployment {deployment.id}"[:140]
         what = (place["repository"], place["commit"])
         id_ = None
-        if memory.get("making"):  # it may have been made already
+        if cursor.get("making"):  # it may have been made already
             id_ = await self.api.find_deployment(*what, place["environment"], words)
         if id_ is None:
-            await self.pace.wait(target.lane, passing=not deployment.final)
-            await remember({**memory, "making": True})
+            await self.pace.wait(subscription.lane, passing=not deployment.final)
+            await save_cursor({**cursor, "making": True})
             try:
                 id_ = await self.api.create_deployment(
                     *what, place["ref"], place["environment"], words
                 )
             except NotFound as error:
-                await _too_early(memory, remember, error)
-        await remember({"deployment": id_})
+                await _too_early(cursor, save_cursor, error)
+        await save_cursor({"deployment": id_})
         return id_
 
 
@@ -254,12 +276,12 @@ def _never_asked(deployment: Deployment) -> bool:
     )
 
 
-async def _too_early(memory: Memory, remember: Remember, error: NotFound) -> NoReturn:
+async def _too_early(cursor: Cursor, save_cursor: SaveCursor, error: NotFound) -> NoReturn:
     """Have it tried again a little later; raises the error itself after that was done enough."""
-    tries = int(memory.get("tries", 0)) + 1
+    tries = int(cursor.get("tries", 0)) + 1
     if tries >= FRESH_COMMIT_TRIES:
         raise error
-    await remember({**memory, "tries": tries})
+    await save_cursor({**cursor, "tries": tries})
     raise TooEarly("the Git host", str(error), retry_after=FRESH_COMMIT_PAUSE) from error
 
 

@@ -1,8 +1,8 @@
 """Which places on a Git host show a push: planned at once, and those that have to be looked for.
 
 A push that an app waits for gets a status of each such app and a deployment object of each
-deployment. Its pull requests have to be asked for, so the push is a target itself: shown once,
-it wants the comment of each of them.
+deployment. Its pull requests have to be asked for, so the push is a subscription itself: published
+once, it adds the comment of each of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +14,11 @@ from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
 from bridge.core.events import PullRequestOpened, RefKind, RefPushed, Repository
 from bridge.githosts.comment import ELSEWHERE, SILENT, watches
-from bridge.githosts.publishers import Pace, ShowsComment, ShowsDeployment, ShowsStatus
+from bridge.githosts.publishers import ShowsComment, ShowsDeployment, ShowsStatus, WriteTurns
 from bridge.githosts.statuses import contexts, environments
-from bridge.ports.feedback import Occasion, Remember, Shows, Story
+from bridge.ports.feedback import Occasion, Publisher, SaveCursor, Snapshot
 from bridge.ports.githosts import HostApi, PullRequest
-from bridge.ports.outcomes import Memory, Target, about_delivery, about_deployment
+from bridge.ports.outcomes import Cursor, Subscription, about_delivery, about_deployment
 
 LOOKS_AGAIN = (2.0, 5.0)
 """Seconds until a commit without pull requests is looked at again: hosts know them a bit later
@@ -56,7 +56,7 @@ class Plans:
     ours: Callable[[RefPushed | PullRequestOpened], bool] = lambda _: True
     skipped: bool = False
 
-    def __call__(self, occasion: Occasion) -> list[Target]:
+    def __call__(self, occasion: Occasion) -> list[Subscription]:
         """Return the subscriptions of what a delivery led to; none if no app waits for it."""
         push, outcome = occasion.event, occasion.outcome
         if not isinstance(push, RefPushed) or push.repository.host != self.host:
@@ -65,7 +65,7 @@ class Plans:
             return []
         if not watches(decision.reason for decision in outcome.decisions) or not self.ours(push):
             return []
-        found: list[Target] = []
+        found: list[Subscription] = []
         if Use.COMMENT in self.uses:
             found.append(self._push(push, outcome.seq))
         if Use.STATUS in self.uses:
@@ -76,7 +76,7 @@ class Plans:
 
     def late(
         self, opened: PullRequestOpened, decided: Mapping[int, Sequence[Decision]]
-    ) -> list[Target]:
+    ) -> list[Subscription]:
         """Return the comment of a pull request that was opened after its pushes."""
         if opened.repository.host != self.host or Use.COMMENT not in self.uses:
             return []
@@ -88,9 +88,9 @@ class Plans:
         if not follows or not self.ours(opened):
             return []
         id_, number = f"{opened.repository.id} {opened.number}", opened.number
-        return [self._target("comment", id_, opened, *follows, number=number)]
+        return [self._subscription("comment", id_, opened, *follows, number=number)]
 
-    def _target(
+    def _subscription(
         self,
         kind: str,
         id_: str,
@@ -98,10 +98,10 @@ class Plans:
         *follows: str,
         rank: int = 0,
         **place: object,
-    ) -> Target:
+    ) -> Subscription:
         repository = event.repository
         owner = repository.name.rpartition("/")[0].lower()
-        return Target(
+        return Subscription(
             id=f"{self.host}.{kind} {id_}",
             kind=f"{self.host}.{kind}",
             lane=f"{self.host} {owner}" if self.apart else self.host,
@@ -110,11 +110,11 @@ class Plans:
             rank=rank,
         )
 
-    def _push(self, push: RefPushed, seq: int) -> Target:
+    def _push(self, push: RefPushed, seq: int) -> Subscription:
         assert push.commit is not None
         branch = push.ref.name if push.ref.kind is RefKind.BRANCH else None
         # It follows the delivery only to be forgotten with it.
-        return self._target(
+        return self._subscription(
             "push",
             f"{seq}",
             push,
@@ -124,7 +124,7 @@ class Plans:
             delivery=seq,
         )
 
-    def _statuses(self, push: RefPushed, occasion: Occasion) -> list[Target]:
+    def _statuses(self, push: RefPushed, occasion: Occasion) -> list[Subscription]:
         assert push.commit is not None
         sha, outcome = push.commit.sha, occasion.outcome
         deployed = {one.app_id: one.id for one in outcome.deployments}
@@ -135,7 +135,7 @@ class Plans:
             return about_deployment(id_) if id_ else about_delivery(outcome.seq)
 
         return [
-            self._target(
+            self._subscription(
                 "status",
                 f"{push.repository.id} {sha} {decision.app_id}",
                 push,
@@ -150,11 +150,11 @@ class Plans:
             and (self.skipped or decision.app_id in deployed)
         ]
 
-    def _deployments(self, push: RefPushed, occasion: Occasion) -> list[Target]:
+    def _deployments(self, push: RefPushed, occasion: Occasion) -> list[Subscription]:
         assert push.commit is not None
         names = environments(_labels(occasion), occasion.apps)
         return [
-            self._target(
+            self._subscription(
                 "deployment",
                 one.id,
                 push,
@@ -177,52 +177,52 @@ def _labels(occasion: Occasion) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class FindsPullRequests:
-    """Shows a push: finds its pull requests, whose comments then show it."""
+    """Publishes a push: finds its pull requests, whose comments then show it."""
 
     api: HostApi
 
-    async def show(
+    async def publish(
         self,
-        target: Target,
-        story: Story,  # noqa: ARG002 - the comments tell it
-        memory: Memory,
-        remember: Remember,
-    ) -> Sequence[Target]:
-        """Return the comments that are wanted; see `Shows`.
+        subscription: Subscription,
+        snapshot: Snapshot,  # noqa: ARG002 - the comments tell it
+        cursor: Cursor,
+        save_cursor: SaveCursor,
+    ) -> Sequence[Subscription]:
+        """Return the comments that are wanted; see `Publisher`.
 
         Raises:
             TooEarly: the host does not know the commit or its pull requests yet.
         """
-        place = target.place
-        if "found" in memory:
-            return [self._comment(target, number) for number in memory["found"]]
+        place = subscription.place
+        if "found" in cursor:
+            return [self._comment(subscription, number) for number in cursor["found"]]
         try:
             known = await self.api.pull_requests(place["repository"], place["commit"])
         except NotFound as error:
-            await _look_again(memory, remember, str(error))
+            await _look_again(cursor, save_cursor, str(error))
             known = []
         found = [one.number for one in known if concerns(one, place["branch"], place["commit"])]
         if not found:
-            await _look_again(memory, remember, "no pull request has this commit")
-        await remember({"found": found})
-        return [self._comment(target, number) for number in found]
+            await _look_again(cursor, save_cursor, "no pull request has this commit")
+        await save_cursor({"found": found})
+        return [self._comment(subscription, number) for number in found]
 
-    def _comment(self, target: Target, number: int) -> Target:
-        place, host = target.place, target.kind.partition(".")[0]
-        return Target(
+    def _comment(self, subscription: Subscription, number: int) -> Subscription:
+        place, host = subscription.place, subscription.kind.partition(".")[0]
+        return Subscription(
             id=f"{host}.comment {place['repository_id']} {number}",
             kind=f"{host}.comment",
-            lane=target.lane,
+            lane=subscription.lane,
             follows=(about_delivery(place["delivery"]),),
             place={"repository": place["repository"], "number": number},
         )
 
 
-async def _look_again(memory: Memory, remember: Remember, why: str) -> None:
+async def _look_again(cursor: Cursor, save_cursor: SaveCursor, why: str) -> None:
     """Have it looked at again a little later, unless that was often enough."""
-    looks = int(memory.get("looks", 0))
+    looks = int(cursor.get("looks", 0))
     if looks < len(LOOKS_AGAIN):
-        await remember({"looks": looks + 1})
+        await save_cursor({"looks": looks + 1})
         raise TooEarly("the Git host", why, retry_after=LOOKS_AGAIN[looks])
 
 
@@ -236,7 +236,7 @@ def concerns(one: PullRequest, branch: str | None, commit: str) -> bool:
     return one.merge_sha == commit
 
 
-def shows_of(api: HostApi, pace: Pace, instance: str) -> dict[str, Shows]:
+def shows_of(api: HostApi, pace: WriteTurns, instance: str) -> dict[str, Publisher]:
     """Return what brings the places of a host up to date, by their kinds."""
     return {
         f"{api.name}.push": FindsPullRequests(api),

@@ -75,7 +75,7 @@ _PREFIX = 64
 """Bits of an IPv6 address that tell one client from another: each has all addresses below."""
 
 
-class Guests:
+class ConnectionLimits:
     """All connections, the one that has been silent longest first.
 
     Args:
@@ -147,10 +147,10 @@ class Guests:
 class Guest(asyncio.Protocol):
     """Passes the events of its transport on to aiohttp's protocol."""
 
-    __slots__ = ("_guests", "_protocol", "_transport", "_unread", "client")
+    __slots__ = ("_connection_limits", "_protocol", "_transport", "_unread", "client")
 
-    def __init__(self, guests: Guests, protocol: asyncio.Protocol) -> None:
-        self._guests = guests
+    def __init__(self, connection_limits: ConnectionLimits, protocol: asyncio.Protocol) -> None:
+        self._connection_limits = connection_limits
         self._protocol = protocol
         self._transport: Any = None
         self._unread: asyncio.TimerHandle | None = None
@@ -160,7 +160,7 @@ class Guest(asyncio.Protocol):
         """As any protocol."""
         self._transport = transport
         self.client = client_of(transport)
-        self._guests.came(self)
+        self._connection_limits.came(self)
         self._protocol.connection_made(transport)
 
     def abort(self) -> None:
@@ -169,7 +169,7 @@ class Guest(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """As any protocol."""
-        self._guests.heard(self)
+        self._connection_limits.heard(self)
         self._protocol.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -178,7 +178,9 @@ class Guest(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Start its time-out: its answers pile up, so it has to read them, or go."""
-        self._unread = self._guests.loop.call_later(self._guests.patience, self.abort)
+        self._unread = self._connection_limits.loop.call_later(
+            self._connection_limits.patience, self.abort
+        )
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
@@ -189,7 +191,7 @@ class Guest(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """As any protocol."""
         self._reads()
-        self._guests.left(self)
+        self._connection_limits.left(self)
         self._protocol.connection_lost(exc)
 
     def _reads(self) -> None:

@@ -19,10 +19,10 @@ from aiohttp.http_exceptions import (
 )
 from aiohttp.web_protocol import RequestHandler
 
-from bridge.listening.connections import Crowd, Guests
-from bridge.listening.log import Sparing
+from bridge.listening.connections import ConnectionLimits, Crowd
+from bridge.listening.log import RateLimitedLog
 
-_sparing = Sparing(logging.getLogger(__name__))
+_sparing = RateLimitedLog(logging.getLogger(__name__))
 
 
 def quiet_logger(name: str) -> logging.Logger:
@@ -202,12 +202,15 @@ class Listener:
         await self._runner.setup()
         assert self._runner.server is not None
         aiohttp = Refusing(self._runner.server, self._say, self._settings)
-        guests = Guests(
+        connection_limits = ConnectionLimits(
             self._most, KEEPALIVE_SECONDS, each=max(1, self._most // 2), crowd=self._crowd
         )
         try:
             self._listener = await asyncio.get_running_loop().create_server(
-                lambda: guests.expect(aiohttp()), self._host, self._port, backlog=_BACKLOG
+                lambda: connection_limits.expect(aiohttp()),
+                self._host,
+                self._port,
+                backlog=_BACKLOG,
             )
         except BaseException:
             await self._runner.cleanup()

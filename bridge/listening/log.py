@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Sparing:
+class RateLimitedLog:
     """Writes `burst` lines at once and `rate` a second; the next one says how many were left out.
 
     The metrics have the real number.

@@ -24,7 +24,7 @@ LONGEST = 0.5
 """Seconds of one pause at most."""
 
 
-class Way:
+class Backpressure:
     """Smaller batches with pauses after them, while many webhooks are being kept.
 
     Args:

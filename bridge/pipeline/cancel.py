@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bridge.core.apps import App
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Cancel, Deployment, State, app_of
-from bridge.pipeline.polling import Sleep, Watchings, job_of
+from bridge.pipeline.polling import BackendPollers, Sleep, job_of
 from bridge.ports.backends import Backend, KillsBuilds, Progress, QueuedJob
 from bridge.ports.clock import Clock
 from bridge.ports.flows import Steps
@@ -60,7 +60,7 @@ class Canceller:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """Take the parts; `may_kill`: backends on whose hosts all builds may be interrupted."""
-        self._watchings = Watchings(backends, clock, journal.pinned, sleep=sleep)
+        self._pollers = BackendPollers(backends, clock, journal.pinned, sleep=sleep)
         self._may_kill = may_kill
         self._journal = journal
         self._sleep = sleep
@@ -134,7 +134,7 @@ class Canceller:
 
     async def _cancel(self, app: App, deployment: Deployment) -> None:
         """Remove it from the backend's queue, or cancel its build."""
-        backend = self._watchings.of(app).backend
+        backend = self._pollers.of(app).backend
         others: list[str] = []
         if deployment.state is not State.RUNNING:
             others = _waiting_besides(deployment, app, await backend.queue())
@@ -192,9 +192,9 @@ class Canceller:
 
         It looks more than once, since a list may lag, and what has begun is not dropped.
         """
-        watching = self._watchings.of(app)
+        poller = self._pollers.of(app)
         for left in reversed(range(LATE_LOOKS)):
-            look = await watching.look_now(deployment, app)
+            look = await poller.look_now(deployment, app)
             if look.record is not None:
                 return True, look.record.status is not Progress.RUNNING
             if look.job is not None:

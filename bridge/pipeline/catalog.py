@@ -19,7 +19,7 @@ from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
 
-Snapshot = Mapping[str, tuple[App, ...]]
+AppIndex = Mapping[str, tuple[App, ...]]
 """Apps by the keys of the repository that they deploy from; immutable."""
 
 
@@ -34,7 +34,7 @@ class Watched:
         self._indexes: dict[str, WatchIndex] = {}
         self._added: dict[str, dict[str, tuple[str, ...] | None]] = {}
 
-    def update(self, snapshot: Snapshot) -> None:
+    def update(self, snapshot: AppIndex) -> None:
         """Take over what has changed, at a cost in proportion to the change."""
         for key in [key for key in self._indexes if key not in snapshot]:
             del self._indexes[key], self._added[key]
@@ -66,7 +66,7 @@ class Watched:
         return lambda app: verdicts().get(app.id)
 
 
-def index(apps: Iterable[App]) -> Snapshot:
+def index(apps: Iterable[App]) -> AppIndex:
     """Return apps by repository, so that a push looks only at those that it may concern."""
     found: dict[str, list[App]] = defaultdict(list)
     for app in apps:
@@ -75,7 +75,7 @@ def index(apps: Iterable[App]) -> Snapshot:
     return {key: tuple(sorted(those, key=lambda app: app.label)) for key, those in found.items()}
 
 
-def apps_of(snapshot: Snapshot, repository: Repository) -> tuple[App, ...]:
+def apps_of(snapshot: AppIndex, repository: Repository) -> tuple[App, ...]:
     """Return the apps that may deploy from a repository, each once, by label."""
     found = {
         app.id: app for key in _keys_of_repository(repository) for app in snapshot.get(key, ())
@@ -175,7 +175,7 @@ class Catalog:
         self._began = -1e9
         self._version = -1
         self._apps: dict[str, App] = {}
-        self._snapshot: Snapshot = {}
+        self._snapshot: AppIndex = {}
         self._tried = -1e9
         self._reading: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
@@ -314,7 +314,7 @@ class Catalog:
         return apps_of(self._snapshot, repository)
 
     @property
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> AppIndex:
         """Return what `apps_of` needs; safe to read in any thread."""
         return self._snapshot
 
@@ -350,7 +350,7 @@ class Catalog:
         if self._apps:
             self.ready.set()
 
-    def _prepared(self, apps: Sequence[App]) -> tuple[dict[str, App], Snapshot]:
+    def _prepared(self, apps: Sequence[App]) -> tuple[dict[str, App], AppIndex]:
         """Lay the rules over the apps and compile their watch paths; slow if there are many."""
         known = {app.id: ruled(app, self._book) for app in apps}
         snapshot = index(known.values())

@@ -128,7 +128,7 @@ DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Diligence:
+class CatchUpTiming:
     """How much is caught up with, and how often.
 
     Attributes:
@@ -166,7 +166,7 @@ class Sweeper:
         journal: Journal,
         clock: Clock,
         budget: Budget,
-        diligence: Diligence,
+        timing: CatchUpTiming,
         homes: Homes = NO_HOMES,
         apart: ParsesApart | None = None,
     ) -> None:
@@ -178,7 +178,7 @@ class Sweeper:
         self._journal = journal
         self._clock = clock
         self._budget = budget
-        self._diligence = diligence
+        self._timing = timing
         self.trouble: dict[str, str] = {}
         """Webhooks that send nothing at present, and why, by host, repository and hook."""
         self._settled: OrderedDict[tuple[str, str, str], None] = OrderedDict()
@@ -218,9 +218,9 @@ class Sweeper:
     async def _hook(self, api: Redelivers, host: str, hook: Hook) -> int:
         key, now = f"swept {host} {hook.place} {hook.id}", self._clock()
         last = await self._journal.recall(key)
-        since = now - self._diligence.window
+        since = now - self._timing.window
         if last is not None and float(last) <= now:  # else the clock was set back since
-            since = max(since, float(last) - self._diligence.overlap)
+            since = max(since, float(last) - self._timing.overlap)
         fetched = 0
         absence = self._absence
         if absence is not None and last is not None and float(last) >= absence.until:
@@ -250,7 +250,7 @@ class Sweeper:
             lost = absence is not None and bool(sending.delivery) and absence.covers(sending.at)
             if sending.answered and not lost:
                 answered.add(delivery)
-        early = now - self._diligence.grace
+        early = now - self._timing.grace
         return [
             sending
             for delivery, sending in tries.items()
@@ -344,7 +344,7 @@ class Catchup:
         sweeper: Sweeper,
         reconciler: Reconciler,
         catalog: Catalog,
-        diligence: Diligence,
+        timing: CatchUpTiming,
         *,
         turn: Turn = at_once,
         sleep: Sleep = asyncio.sleep,
@@ -353,7 +353,7 @@ class Catchup:
         self._sweeper = sweeper
         self._reconciler = reconciler
         self._catalog = catalog
-        self._diligence = diligence
+        self._timing = timing
         self._turn = turn
         self._sleep = sleep
 
@@ -368,14 +368,14 @@ class Catchup:
                 log.warning("nothing can be caught up with", extra={"why": str(error)})
             except Exception:  # an unexpected answer of a host must not end the bridge
                 log.exception("catching up failed inside")
-            await self._sleep(self._diligence.every)
+            await self._sleep(self._timing.every)
 
     async def round(self) -> None:
         """Sweep first: what a webhook tells is better than what is found."""
         apps = self._catalog.all()
-        if self._diligence.sweep:
+        if self._timing.sweep:
             await self._sweeper.round(apps)
-        if self._diligence.reconcile:
+        if self._timing.reconcile:
             await self._reconciler.round(apps)
 
 
@@ -386,17 +386,17 @@ def catchup(
     journal: Journal,
     catalog: Catalog,
     clock: Clock,
-    diligence: Diligence,
+    timing: CatchUpTiming,
     *,
     homes: Homes = NO_HOMES,
     turn: Turn = at_once,
     apart: ParsesApart | None = None,
 ) -> Catchup:
     """Put together what catches up."""
-    budget = Budget(clock, hourly=diligence.hourly, burst=diligence.burst)
-    sweeper = Sweeper(apis, hosts, inbox, journal, clock, budget, diligence, homes, apart)
-    reconciler = Reconciler(apis, inbox, journal, clock, budget, grace=diligence.grace, homes=homes)
-    return Catchup(sweeper, reconciler, catalog, diligence, turn=turn)
+    budget = Budget(clock, hourly=timing.hourly, burst=timing.burst)
+    sweeper = Sweeper(apis, hosts, inbox, journal, clock, budget, timing, homes, apart)
+    reconciler = Reconciler(apis, inbox, journal, clock, budget, grace=timing.grace, homes=homes)
+    return Catchup(sweeper, reconciler, catalog, timing, turn=turn)
 
 
 def _not_ours(envelope: Envelope) -> Envelope:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bridge.core.backoff import Backoff
 from bridge.core.changes import Live, Question, compared, question, with_paths
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unreachable
@@ -176,7 +177,7 @@ class Changes:
 
 # ── Each app's own view of a push: the files that have changed since the commit that it runs ────
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+LOOK = Backoff(0.2, 2.0, factor=1.5)
 """Seconds until a push that waits for its host is looked at again; it grows in between."""
 
 ASKS = frozenset({Reason.PATHS_UNKNOWN, Reason.NO_PATH_HIT})
@@ -205,7 +206,7 @@ class Seen:
     waiting: dict[int, float] = field(default_factory=dict)
 
 
-class Views:
+class ViewFinder:
     """Finds what apps are to see of pushes, where their own lists are not enough."""
 
     def __init__(self, changes: Changes, journal: Decisions) -> None:
@@ -240,7 +241,7 @@ class Views:
         views = {asked: self._changes.seen(one.push, asked) for asked in set(questions.values())}
         if None in views.values():
             looks = self._looks[one.seq] = self._looks.get(one.seq, 0) + 1
-            seen.waiting[one.seq] = min(FIRST_PAUSE * 1.5 ** (looks - 1), LONGEST_PAUSE)
+            seen.waiting[one.seq] = LOOK.pause(looks)
             return
         self._looks.pop(one.seq, None)
         found = {app_id: views[asked] for app_id, asked in questions.items()}

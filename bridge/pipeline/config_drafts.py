@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from bridge.core.apps import App
+from bridge.core.backoff import Backoff
 from bridge.core.configuration.difference import (
     Configured,
     Undoing,
@@ -55,8 +56,8 @@ FRESH = 60.0
 MOST_KEPT = 500
 
 
-class Desk:
-    """Reads, plans and tries; see `ports.Desk`."""
+class ConfigDrafts:
+    """Reads, plans and tries; see `ports.chats.ConfigDrafts`."""
 
     def __init__(
         self,
@@ -219,8 +220,7 @@ log = logging.getLogger(__name__)
 
 Sleep = Callable[[float], Awaitable[None]]
 
-FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 30.0
+RETRY = Backoff(1.0, 30.0)
 """Seconds between two attempts; doubled each time."""
 
 FORGOTTEN = "Rejected: what was asked is not kept any more: open the dialog again"
@@ -265,7 +265,7 @@ class Configuring:
 
     async def _surely(self, seq: int, app_id: str) -> None:
         """Try until the change is made, or never will be."""
-        pause, unanswered = FIRST_PAUSE, 0
+        tries, unanswered = 0, 0
         while True:
             try:
                 trouble = await self._once(seq, app_id, give_up=unanswered >= UNANSWERED)
@@ -275,9 +275,8 @@ class Configuring:
             if trouble is None:
                 return
             unanswered += isinstance(trouble, Unanswered)
-            asked = trouble.retry_after if isinstance(trouble, Unreachable) else None
-            await self._sleep(asked or pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            tries += 1
+            await self._sleep(RETRY.after(tries, trouble))
 
     async def _once(self, seq: int, app_id: str, *, give_up: bool) -> BridgeError | None:
         """Make one attempt; return what prevents the change for now, None once it is over."""

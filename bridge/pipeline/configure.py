@@ -48,7 +48,7 @@ from bridge.ports.backends import (
 from bridge.ports.chats import Seal
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.journal import Journal
-from bridge.ports.outcomes import DONE, Audited, Target
+from bridge.ports.outcomes import DONE, Audited, Subscription
 
 
 class Noted:
@@ -58,7 +58,7 @@ class Noted:
         self,
         journal: Journal,
         note: Audited,
-        shown: Callable[[Audited], Sequence[Target]] = lambda _: (),
+        shown: Callable[[Audited], Sequence[Subscription]] = lambda _: (),
     ) -> None:
         self._journal = journal
         self._note = note
@@ -66,8 +66,8 @@ class Noted:
 
     async def __aenter__(self) -> None:
         self._note = replace(self._note, number=await self._journal.audit(self._note))
-        if targets := self._shown(self._note):
-            await self._journal.want(targets)
+        if subscriptions := self._shown(self._note):
+            await self._journal.subscribe(subscriptions)
 
     async def __aexit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
         if error is None:
@@ -189,7 +189,7 @@ class Configurer:
         semantics: Semantics = "exclude",
         seal: Seal | None = None,
         wake: Wake = lambda: None,
-        shown: Callable[[Audited], Sequence[Target]] = lambda _: (),
+        shown: Callable[[Audited], Sequence[Subscription]] = lambda _: (),
     ) -> None:
         """Take the parts.
 

@@ -22,11 +22,11 @@ from bridge.core.events import (
     RefPushed,
 )
 from bridge.core.lifecycle import Deployment, deployment_id
-from bridge.pipeline.catalog import LOOK_AGAIN, Catalog, Snapshot, apps_of
+from bridge.pipeline.catalog import LOOK_AGAIN, AppIndex, Catalog, apps_of
 from bridge.pipeline.changes import Decided as ByItsList
-from bridge.pipeline.changes import Views
+from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.freshness import Freshness, Pushed
-from bridge.pipeline.meaning import Meaning, author_of, trigger_of, wished
+from bridge.pipeline.meaning import Meaning, author_of, requested, trigger_of
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import LatePlanner, Occasion, Planner
 from bridge.ports.flows import Flows
@@ -54,7 +54,7 @@ class Moment:
         remark: says how old the record of an app is that a decision stands on, where it matters.
     """
 
-    snapshot: Snapshot
+    snapshot: AppIndex
     tags: Tags
     now: float
     salt: str
@@ -87,8 +87,8 @@ class Deciding:
         asked = event if isinstance(event, Asked) else meaning.asked
         found = (self._catalog.get(decision.app_id) for decision in outcome.decisions)
         apps = {app.id: app for app in found if app is not None}
-        targets = self._plan(Occasion(event, asked, outcome, apps))
-        return replace(outcome, targets=tuple(targets))
+        subscriptions = self._plan(Occasion(event, asked, outcome, apps))
+        return replace(outcome, subscriptions=tuple(subscriptions))
 
     def _decisions(
         self, push: RefPushed, moment: Moment, views: Mapping[str, RefPushed]
@@ -133,7 +133,7 @@ class Deciding:
             delivery=delivery.id,
             decisions=tuple(decision for _, decision in decisions),
             deployments=tuple(
-                wished(delivery, app, Action.DEPLOY, trigger, moment.salt, moment.now, event)
+                requested(delivery, app, Action.DEPLOY, trigger, moment.salt, moment.now, event)
                 for app, decision in decisions
                 if decision.deploy
             ),
@@ -166,7 +166,7 @@ class Deciding:
             reason = Reason.CONFIGURE_ASKED
         decision = because(app, reason, f"{asked.actor} asked to {asked.action}{what_for}")
         what = (asked.action, asked.actor, moment.salt, moment.now)
-        deployments = (wished(delivery, app, *what),) if decision.deploy else ()
+        deployments = (requested(delivery, app, *what),) if decision.deploy else ()
         outcome = Outcome(delivery.seq, delivery.id, (decision,), deployments, explicit=True)
         return outcome, done(delivery, DeliveryState.DECIDED)
 
@@ -205,7 +205,7 @@ class Recording:
         *,
         window: float,
         freshness: Freshness,
-        views: Views | None = None,
+        views: ViewFinder | None = None,
         owner: str = "solo",
     ) -> None:
         """Take the parts.
@@ -287,7 +287,7 @@ class Recording:
 
     async def _seen_exactly(
         self,
-        views: Views,
+        views: ViewFinder,
         meanings: Sequence[Meaning],
         outcomes: Sequence[Decided],
         moment: Moment,
@@ -380,7 +380,9 @@ class LateComments:
         self._journal = journal
         self._planners = planners
 
-    async def want(self, meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> list[Decided]:
+    async def subscribe(
+        self, meanings: Sequence[Meaning], outcomes: Sequence[Decided]
+    ) -> list[Decided]:
         """Want what shows the pushes of pull requests that were opened; harmless when repeated.
 
         Returns:
@@ -403,6 +405,6 @@ class LateComments:
         if not seqs:
             return False
         decided = await self._journal.decisions(seqs)
-        targets = [target for plan in self._planners for target in plan(opened, decided)]
-        await self._journal.want(targets)
-        return bool(targets)
+        subscriptions = [target for plan in self._planners for target in plan(opened, decided)]
+        await self._journal.subscribe(subscriptions)
+        return bool(subscriptions)

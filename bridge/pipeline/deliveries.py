@@ -14,13 +14,14 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core import trace
+from bridge.core.backoff import Backoff
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.events import ASKING_HOSTS, Asked, Event, Ignored, PullRequestOpened, RefPushed
 from bridge.core.lifecycle import State
-from bridge.pipeline.backpressure import Way
+from bridge.pipeline.backpressure import Backpressure
 from bridge.pipeline.catalog import Catalog
-from bridge.pipeline.changes import Views
+from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.decide import Decided, Deciding, LateComments, Recording, Starting, done
 from bridge.pipeline.freshness import Freshness
 from bridge.pipeline.meaning import Attempts, Meaning, Reading
@@ -73,7 +74,7 @@ GIVEN_UP = "the bridge failed at it again and again, which is a bug; its log say
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class DecisionTiming:
     """Timing of decisions.
 
     Attributes:
@@ -81,7 +82,7 @@ class Patience:
         poll: seconds between looks into the inbox for what another process kept.
         window: seconds in which the same push, brought by two hooks, deploys once.
         tries: how often a delivery is tried before it is parked as failed.
-        first_pause: seconds before the second try; doubled each time.
+        retry: pauses between these tries.
         resume: seconds between two checks that every open deployment goes on.
     """
 
@@ -89,7 +90,7 @@ class Patience:
     poll: float = 0.25
     window: float = 600.0
     tries: int = 8
-    first_pause: float = 1.0
+    retry: Backoff = Backoff(1.0, 600.0)
     resume: float = 30.0
 
 
@@ -104,14 +105,14 @@ class Deliveries:
         catalog: Catalog,
         hosts: Mapping[str, GitHost],
         clock: Clock,
-        patience: Patience | None = None,
+        timing: DecisionTiming | None = None,
         policy: Policy | None = None,
         plan: Planner = lambda _: (),
         late: Sequence[LatePlanner] = (),
-        views: Views | None = None,
+        views: ViewFinder | None = None,
         *,
         owner: str = "solo",
-        way: Way | None = None,
+        backpressure: Backpressure | None = None,
         apart: ParsesApart | None = None,
         asking: Container[str] = ASKING_HOSTS,
     ) -> None:
@@ -126,12 +127,12 @@ class Deliveries:
             apart: parses large bodies; None: they are parsed like small ones.
             asking: the command line and the chats, whose deliveries are what people ask for.
         """
-        self._way = way
+        self._backpressure = backpressure
         self._inbox = inbox
         self._journal = journal
         self._catalog = catalog
         self._clock = clock
-        self._patience = patience or Patience()
+        self._timing = timing or DecisionTiming()
         self._reading = Reading(inbox, hosts, apart, asking)
         self._attempts = Attempts(inbox)
         self._freshness = Freshness(catalog, clock)
@@ -140,7 +141,7 @@ class Deliveries:
             catalog,
             Deciding(catalog, policy or Policy(), plan),
             clock,
-            window=self._patience.window,
+            window=self._timing.window,
             freshness=self._freshness,
             views=views,
             owner=owner,
@@ -166,12 +167,12 @@ class Deliveries:
                     looked = True
                 if time.monotonic() >= resume_at:
                     await self.resume()
-                    resume_at = time.monotonic() + self._patience.resume
+                    resume_at = time.monotonic() + self._timing.resume
                     await self._catalog.ready.wait()
                 await self.drain(until=resume_at)
             except BridgeError as error:
                 log.warning("deliveries can't be decided", extra={"why": str(error)})
-                await asyncio.sleep(self._patience.first_pause)
+                await asyncio.sleep(self._timing.retry.first)
                 continue
             if time.monotonic() >= resume_at:
                 continue  # there may be more that is due
@@ -189,7 +190,7 @@ class Deliveries:
         left = self._again_at - self._clock()
         if left <= 0:  # it is due now
             self._again_at, left = math.inf, math.inf
-        return min(left, self._patience.poll)
+        return min(left, self._timing.poll)
 
     async def resume(self) -> None:
         """Make sure that every open deployment has a flow that goes on."""
@@ -207,12 +208,12 @@ class Deliveries:
             began = time.monotonic()
             for some in self._attempts.apart(batch):
                 await self._handle(await self._attempts.begin(some))
-            if self._way is not None:
-                await self._way.give(time.monotonic() - began)
+            if self._backpressure is not None:
+                await self._backpressure.give(time.monotonic() - began)
 
     def _at_once(self) -> int:
-        most = self._patience.batch
-        return most if self._way is None else self._way.batch(most)
+        most = self._timing.batch
+        return most if self._backpressure is None else self._backpressure.batch(most)
 
     async def _handle(self, batch: Sequence[Delivery]) -> None:
         if not batch:
@@ -248,7 +249,7 @@ class Deliveries:
                 meanings.append(found)
         meanings, postponed = await self._with_known_apps(meanings)
         outcomes, recorded = await self._recording.record(meanings)
-        outcomes = await self._late.want(meanings, outcomes)
+        outcomes = await self._late.subscribe(meanings, outcomes)
         tell(meanings, outcomes)
         await self._starting.follow(recorded)
         for meaning in meanings:
@@ -285,12 +286,11 @@ class Deliveries:
         """Postpone a delivery, or park it after enough attempts."""
         attempts = delivery.attempts + 1
         why = str(error) if isinstance(error, BridgeError) else type(error).__name__
-        if attempts >= self._patience.tries:
+        if attempts >= self._timing.tries:
             why = f"given up after {attempts} tries: {why}"
             return replace(done(delivery, DeliveryState.FAILED, why), attempts=attempts)
-        pause = self._patience.first_pause * 2 ** (attempts - 1)
         return replace(
             done(delivery, DeliveryState.KEPT, why),
             attempts=attempts,
-            due_at=self._clock() + pause,
+            due_at=self._clock() + self._timing.retry.pause(attempts),
         )

@@ -15,8 +15,8 @@ from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import LOSABLE, Deployment, State
 from bridge.core.tracking import Sight, Timing, Verdict, description_of, marked, title_of, verdict
-from bridge.pipeline.outcome import Ending, Pace
-from bridge.pipeline.polling import Look, Sleep, Troubled, Watching, Watchings, seen
+from bridge.pipeline.outcome import Ending, FollowTiming
+from bridge.pipeline.polling import BackendPoller, BackendPollers, Look, Sleep, Troubled, seen
 from bridge.ports.backends import Backend, BackendDeployment, Progress
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.flows import Steps
@@ -40,8 +40,8 @@ class _Attempt:
             journal itself could not be written.
     """
 
-    pause: float
     may_be_there: bool = True
+    away: int = 0
     unanswered: int = 0
 
 
@@ -50,24 +50,24 @@ class Asker:
 
     def __init__(
         self,
-        watchings: Watchings,
+        pollers: BackendPollers,
         journal: Journal,
         ending: Ending,
         clock: Clock,
-        pace: Pace,
+        timing: FollowTiming,
         *,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._watchings = watchings
+        self._pollers = pollers
         self._journal = journal
         self._ending = ending
         self._clock = clock
-        self._pace = pace
+        self._timing = timing
         self._sleep = sleep
 
     async def ask(self, id_: str) -> None:
         """Have the backend accept it, once; return when it has, or when there is no need."""
-        attempt = _Attempt(pause=self._pace.retry)
+        attempt = _Attempt()
         while (deployment := await self._still_waiting(id_)) is not None:
             try:
                 await self._ask_once(deployment, attempt)
@@ -81,7 +81,7 @@ class Asker:
                 await self._journal.say(id_, f"{error}; looking whether it arrived")
             except Refused as error:
                 if error.status == GONE:
-                    self._watchings.troubled(error.service)
+                    self._pollers.troubled(error.service)
                 if attempt.may_be_there:
                     note = f"maybe asked, outcome unknown: {error}"
                     await self._ending.end(id_, State.UNKNOWN, note)
@@ -140,7 +140,7 @@ class Asker:
                 await self._journal.move(id_, State.ASKED, note, asked_at=at)
             except Unreachable as error:
                 log.warning("deployment waits", extra={"deployment": id_, "why": str(error)})
-                await self._sleep(self._pace.retry)
+                await self._sleep(self._timing.retry.first)
             else:
                 return
 
@@ -162,23 +162,23 @@ class Asker:
 
     async def _found(self, deployment: Deployment, app: App, *, doubt: bool) -> Look:
         """Look for a while, since lists may lag; stop at what is surely ours."""
-        watching = self._watchings.of(app)
-        until = self._clock() + self._pace.adopt
+        poller = self._pollers.of(app)
+        until = self._clock() + self._timing.adopt
         while True:
             began = self._clock()
-            look = await watching.look_now(deployment, app, doubt=doubt)
+            look = await poller.look_now(deployment, app, doubt=doubt)
             if look.present or began >= until:
                 return look
-            await self._sleep(self._pace.look)
+            await self._sleep(self._timing.look.first)
 
     async def _may_ask_again(self, deployment: Deployment, app: App, attempt: _Attempt) -> bool:
         """Decide whether to request once more after silence and without a trace."""
         if attempt.unanswered > 1:
             why = "the backend was asked twice and never answered; it shows no such deployment"
-        elif not await self._watchings.of(app).tells_queue():
+        elif not await self._pollers.of(app).tells_queue():
             why = "maybe asked, outcome unknown: no answer came, and the backend lists no queue"
         else:
-            note = f"for {self._pace.adopt:g} s the backend has shown no sign of it; asked again"
+            note = f"for {self._timing.adopt:g} s the backend has shown no sign of it; asked again"
             await self._journal.say(deployment.id, note)
             return True
         await self._ending.end(deployment.id, State.UNKNOWN, why)
@@ -188,13 +188,13 @@ class Asker:
         if not attempt.may_be_there:
             # Nothing was requested, so a newer push may supersede this one meanwhile.
             await self._journal.withdraw(id_)
-        self._watchings.troubled(error.service)
+        self._pollers.troubled(error.service)
         await self._journal.say(id_, f"waits for the backend: {error}")
-        await self._sleep(error.retry_after or attempt.pause)
-        attempt.pause = min(attempt.pause * 2, self._pace.retry_at_most)
+        attempt.away += 1
+        await self._sleep(self._timing.retry.after(attempt.away, error))
 
     def _backend(self, app: App) -> Backend:
-        return self._watchings.of(app).backend
+        return self._pollers.of(app).backend
 
 
 async def _send(backend: Backend, deployment: Deployment, app: App) -> None:
@@ -218,20 +218,20 @@ class Follower:
 
     def __init__(
         self,
-        watchings: Watchings,
+        pollers: BackendPollers,
         journal: Journal,
         ending: Ending,
         clock: Clock,
-        pace: Pace,
+        timing: FollowTiming,
         *,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._watchings = watchings
+        self._pollers = pollers
         self._journal = journal
         self._ending = ending
         self._clock = clock
-        self._pace = pace
-        self._timing = Timing(pace.lost, pace.untold, pace.unclosed)
+        self._timing = timing
+        self._tracking = Timing(timing.lost, timing.untold, timing.unclosed)
         self._sleep = sleep
 
     async def follow(self, id_: str) -> None:
@@ -242,43 +242,43 @@ class Follower:
         trace.follow(deployment.delivery)
         app = await self._ending.app_of(deployment)
         try:
-            watching = self._watchings.of(app)
+            poller = self._pollers.of(app)
         except Refused as error:
             await self._ending.untold(deployment, str(error))
             return
-        with watching.following(id_):
-            await self._watch(id_, app, watching)
+        with poller.following(id_):
+            await self._watch(id_, app, poller)
 
     async def _with_backend(self, id_: str) -> Deployment | None:
         """Return the deployment while the backend has it, as far as we know."""
         deployment = await self._journal.deployment(id_)
         return deployment if deployment is not None and deployment.state in LOSABLE else None
 
-    async def _watch(self, id_: str, app: App, watching: Watching) -> None:
+    async def _watch(self, id_: str, app: App, poller: BackendPoller) -> None:
         sight = Sight(since=self._clock())
-        pause, trouble = self._pace.look, False
+        quiet, trouble = 0, False
         while (deployment := await self._with_backend(id_)) is not None:
             began = self._clock()  # it may take long, and shows no more than there was then
             try:
-                look = await watching.look(deployment, app)
+                look = await poller.look(deployment, app)
             except Refused as error:
                 await self._ending.untold(deployment, str(error))
                 return
             except BridgeError as error:
                 sight, trouble = sight.blinded(self._clock()), True
                 await self._journal.say(id_, f"{error}; it is watched as soon as that ends")
-                await self._sleep(self._pace.look_at_most)
+                await self._sleep(self._timing.look.longest)
                 continue
             if trouble:
-                trouble, pause = False, self._pace.look
+                trouble, quiet = False, 0
                 await self._journal.say(id_, BACK[deployment.state])
             sight = sight.after(look.shown, began)
             if await self._show(deployment, app, look):
-                pause = self._pace.look
+                quiet = 0
             else:
-                await self._judge(watching, deployment, app, look, sight, began)
-                pause = min(pause * 1.3, self._pace.look_at_most)
-            await self._sleep(pause)
+                await self._judge(poller, deployment, app, look, sight, began)
+                quiet += 1
+            await self._sleep(self._timing.look.pause(quiet + 1))
 
     async def _show(self, deployment: Deployment, app: App, look: Look) -> bool:
         """Record how it stands; return whether that is news."""
@@ -296,8 +296,8 @@ class Follower:
         began = record.started_at or record.created_at
         facts = {"backend_id": record.id, "started_at": began}
         moved = await self._journal.move(deployment.id, State.RUNNING, "builds", **facts)
-        if moved is None and self._clock() - began > self._pace.long:
-            note = f"has been building for more than {self._pace.long / 60:.0f} minutes"
+        if moved is None and self._clock() - began > self._timing.long:
+            note = f"has been building for more than {self._timing.long / 60:.0f} minutes"
             await self._journal.say(deployment.id, note)
         return moved is not None
 
@@ -305,7 +305,7 @@ class Follower:
 
     async def _judge(
         self,
-        watching: Watching,
+        poller: BackendPoller,
         deployment: Deployment,
         app: App,
         look: Look,
@@ -316,23 +316,23 @@ class Follower:
             deployment,
             sight,
             now=at,
-            watched_since=watching.watched_since,
+            watched_since=poller.watched_since,
             shown=look.shown,
-            timing=self._timing,
+            timing=self._tracking,
         )
         if found is Verdict.WAIT:
             return
         if found is Verdict.UNCLOSED and look.record is not None:
             await self._ending.unclosed(deployment, app, look.record)
         elif look.doubtful:
-            certain = watching.watched_since <= (deployment.asked_at or 0.0) <= self._clock()
+            certain = poller.watched_since <= (deployment.asked_at or 0.0) <= self._clock()
             await self._ending.doubtful(deployment, look.doubtful, certain=certain)
         elif found is Verdict.DROPPED:
             await self._ending.dropped(deployment)
         elif found is Verdict.LOST:
             await self._ending.lost(deployment)
         else:
-            why = f"for {self._pace.lost:g} s the backend has shown nothing of it"
+            why = f"for {self._timing.lost:g} s the backend has shown nothing of it"
             await self._ending.untold(deployment, why)
 
 
@@ -347,7 +347,7 @@ class Deployer:
         backends: Mapping[str, Backend],
         journal: Journal,
         clock: Clock,
-        pace: Pace | None = None,
+        timing: FollowTiming | None = None,
         *,
         changed: Wake = lambda: None,
         troubled: Troubled = lambda _backend: None,
@@ -360,13 +360,15 @@ class Deployer:
             troubled: see `polling.Troubled`.
         """
         self._journal = journal
-        self._pace = pace or Pace()
+        self._timing = timing or FollowTiming()
         self._sleep = sleep
-        self.watchings = Watchings(backends, clock, journal.pinned, troubled=troubled, sleep=sleep)
-        self._ending = Ending(
-            self.watchings, journal, clock, self._pace, changed=changed, sleep=sleep
+        self.pollers = BackendPollers(
+            backends, clock, journal.pinned, troubled=troubled, sleep=sleep
         )
-        parts = (self.watchings, journal, self._ending, clock, self._pace)
+        self._ending = Ending(
+            self.pollers, journal, clock, self._timing, changed=changed, sleep=sleep
+        )
+        parts = (self.pollers, journal, self._ending, clock, self._timing)
         self._asker = Asker(*parts, sleep=sleep)
         self._follower = Follower(*parts, sleep=sleep)
 
@@ -401,9 +403,9 @@ class Deployer:
             except Exception as error:  # a bug; a deployment must end, and say how
                 log.exception("deployment failed inside", extra={"deployment": id_})
                 failures += 1
-                if failures >= self._pace.failures:
+                if failures >= self._timing.failures:
                     note = f"outcome unknown: the bridge failed inside ({type(error).__name__})"
                     await self._ending.end(id_, State.UNKNOWN, note)
                     return
             if not done:
-                await self._sleep(self._pace.retry)
+                await self._sleep(self._timing.retry.first)

@@ -90,7 +90,7 @@ def about(event: Event) -> About | None:
     return None
 
 
-def wished(
+def requested(
     delivery: Delivery,
     app: App,
     action: Action,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core import trace
+from bridge.core.backoff import Backoff, asked_to_wait
 from bridge.core.errors import (
     BridgeError,
     Refused,
@@ -22,11 +23,11 @@ from bridge.core.errors import (
     Unanswered,
     Unreachable,
 )
-from bridge.pipeline.rate_limit import Turns
+from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.clock import Clock
-from bridge.ports.feedback import Occasion, Planner, Raised, Shows, Story, rank_favoured
+from bridge.ports.feedback import Occasion, Pending, Planner, Publisher, Snapshot, rank_favoured
 from bridge.ports.journal import JOURNAL, Journal
-from bridge.ports.outcomes import Memory, Target
+from bridge.ports.outcomes import Cursor, Subscription
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +41,13 @@ LONGEST_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Persistence:
+class PublishTiming:
     """Timing of publishing; all in seconds.
 
     Attributes:
         debounce: from a change until it is published, with what else changes in between.
         poll: between looks for what another process has changed.
-        retry, retry_at_most: between two attempts of what fails; it doubles.
+        retry: pauses between attempts of what fails.
         park_after: how long a subscription may fail until it is parked.
         longest: how long one attempt may take.
         lease: how long others wait for a holder that has died.
@@ -55,27 +56,22 @@ class Persistence:
 
     debounce: float = 0.3
     poll: float = 1.0
-    retry: float = 1.0
-    retry_at_most: float = 60.0
+    retry: Backoff = Backoff(1.0, 60.0)
     park_after: float = 24 * 3600.0
     longest: float = 120.0
     lease: float = 15.0
     lanes: int = 128
 
-    def pause(self, failures: int) -> float:
-        """Return the seconds before the next attempt, after so many failures in a row."""
-        return min(self.retry * 2.0 ** min(failures - 1, 30), self.retry_at_most)
 
-
-class Showing:
+class Publishing:
     """Publishes subscriptions, and records whether that worked."""
 
     def __init__(
         self,
         journal: Journal,
-        shows: Mapping[str, Shows],
+        publishers: Mapping[str, Publisher],
         clock: Clock,
-        persistence: Persistence,
+        timing: PublishTiming,
         chance: Callable[[], float],
         holding: tuple[str, str],
     ) -> None:
@@ -86,86 +82,86 @@ class Showing:
             holding: name and owner of the lease under which all this is done.
         """
         self._journal = journal
-        self._shows = shows
+        self._publishers = publishers
         self._clock = clock
-        self._persistence = persistence
+        self._timing = timing
         self._chance = chance
         self._holding = holding
 
-    async def show(self, raised: Raised) -> Exception | None:
+    async def publish(self, pending: Pending) -> Exception | None:
         """Publish a subscription as everything stands now; return why that did not work.
 
         Raises:
             Unreachable: our own journal is away; nobody's fault, so the subscription stays due.
         """
-        target = raised.target
-        story = await self._journal.story(target)
-        trace.follow(_delivery(story))
+        subscription = pending.subscription
+        snapshot = await self._journal.snapshot(subscription)
+        trace.follow(_delivery(snapshot))
         try:
-            async with asyncio.timeout(self._persistence.longest):
-                further = await self._bring_up_to(story, raised)
+            async with asyncio.timeout(self._timing.longest):
+                further = await self._bring_up_to(snapshot, pending)
         except LeaseLost:
-            log.warning("another process shows by now", extra={"target": target.id})
+            log.warning("another process shows by now", extra={"target": subscription.id})
             return None
-        except Exception as error:  # noqa: BLE001 - it is kept with the target, and told
-            return await self._failed(raised, error)
-        await self._journal.want(further)
-        await self._journal.showed(target.id, raised.wanted)
+        except Exception as error:  # noqa: BLE001 - kept with the subscription, and logged
+            return await self._failed(pending, error)
+        await self._journal.subscribe(further)
+        await self._journal.mark_published(subscription.id, pending.wanted)
         return None
 
-    async def _bring_up_to(self, story: Story, raised: Raised) -> Sequence[Target]:
-        target = raised.target
+    async def _bring_up_to(self, snapshot: Snapshot, pending: Pending) -> Sequence[Subscription]:
+        subscription = pending.subscription
 
-        async def remember(memory: Memory) -> None:
-            if not await self._journal.remember(target.id, memory, holding=self._holding):
+        async def save_cursor(cursor: Cursor) -> None:
+            if not await self._journal.save_cursor(subscription.id, cursor, holding=self._holding):
                 raise LeaseLost
 
-        shows = self._shows.get(target.kind)
-        if shows is None:
-            raise Rejected(f"nothing here shows {target.kind}: its settings are gone")
-        log.debug("feedback is shown", extra={"target": target.id})
-        return await shows.show(target, story, raised.memory, remember)
+        publisher = self._publishers.get(subscription.kind)
+        if publisher is None:
+            raise Rejected(f"nothing here shows {subscription.kind}: its settings are gone")
+        log.debug("feedback is shown", extra={"target": subscription.id})
+        return await publisher.publish(subscription, snapshot, pending.cursor, save_cursor)
 
-    async def _failed(self, raised: Raised, error: Exception) -> Exception:
+    async def _failed(self, pending: Pending, error: Exception) -> Exception:
         if isinstance(error, TimeoutError):
-            seconds = f"{self._persistence.longest:.0f} s"
-            error = Unanswered(raised.target.kind, f"nothing came back within {seconds}")
+            seconds = f"{self._timing.longest:.0f} s"
+            error = Unanswered(pending.subscription.kind, f"nothing came back within {seconds}")
         if isinstance(error, TooEarly):
-            await self._journal.postpone(raised.target.id, self._later(error, raised))
+            await self._journal.postpone(pending.subscription.id, self._later(error, pending))
             return error
-        due_at = self._next_try(raised, error)
-        self._tell(raised, error, parks=due_at is None)
+        due_at = self._next_try(pending, error)
+        self._tell(pending, error, parks=due_at is None)
         why = str(error) if isinstance(error, BridgeError) else f"a bug: {type(error).__name__}"
-        await self._journal.not_shown(
-            raised.target.id, raised.wanted, why[:LONGEST_ERROR], due_at=due_at
+        await self._journal.mark_failed(
+            pending.subscription.id, pending.wanted, why[:LONGEST_ERROR], due_at=due_at
         )
         return error
 
-    def _next_try(self, raised: Raised, error: Exception) -> float | None:
+    def _next_try(self, pending: Pending, error: Exception) -> float | None:
         """Return when to retry; None if that makes no sense before something changes."""
         now = self._clock()
-        failing_since = now if raised.failing_since is None else raised.failing_since
-        too_long = now - failing_since >= self._persistence.park_after
+        failing_since = now if pending.failing_since is None else pending.failing_since
+        too_long = now - failing_since >= self._timing.park_after
         if too_long or isinstance(error, Refused | Rejected):
             return None
-        return self._later(error, raised)
+        return self._later(error, pending)
 
-    def _later(self, error: Exception, raised: Raised) -> float:
+    def _later(self, error: Exception, pending: Pending) -> float:
         """Return when to retry what may work by then."""
         now = self._clock()
-        if isinstance(error, Unreachable) and error.retry_after is not None:
+        if (asked := asked_to_wait(error)) is not None:
             # Never before it, and not all of them at the same moment after it.
-            return now + max(0.0, error.retry_after) + self._chance()
-        pause = self._persistence.pause(raised.attempts + 1)
+            return now + asked + self._chance()
+        pause = self._timing.retry.pause(pending.attempts + 1)
         return now + pause * (0.75 + self._chance() / 2)
 
-    def _tell(self, raised: Raised, error: Exception, *, parks: bool) -> None:
+    def _tell(self, pending: Pending, error: Exception, *, parks: bool) -> None:
         """Log a failure once, however often it repeats; the journal keeps it until it works."""
-        what = {"target": raised.target.id, "why": str(error)}
+        what = {"target": pending.subscription.id, "why": str(error)}
         unexpected = not isinstance(error, BridgeError)
         if parks:
             log.warning("feedback is parked until the next change", extra=what)
-        elif raised.attempts == 0:
+        elif pending.attempts == 0:
             log.warning(
                 "feedback can't be shown; it is tried again",
                 extra=what,
@@ -173,10 +169,10 @@ class Showing:
             )
 
 
-def _delivery(story: Story) -> str | None:
+def _delivery(snapshot: Snapshot) -> str | None:
     """Return the newest delivery that it is about."""
-    told = [(one.seq, one.delivery) for one in story.deployments]
-    told += [(one.seq, one.delivery) for one in story.explained if one.delivery is not None]
+    told = [(one.seq, one.delivery) for one in snapshot.deployments]
+    told += [(one.seq, one.delivery) for one in snapshot.explained if one.delivery is not None]
     return max(told)[1] if told else None
 
 
@@ -207,29 +203,29 @@ class Feedback:
     def __init__(
         self,
         journal: Journal,
-        shows: Mapping[str, Shows],
+        publishers: Mapping[str, Publisher],
         clock: Clock,
-        persistence: Persistence | None = None,
+        timing: PublishTiming | None = None,
         *,
-        turns: Turns | None = None,
+        rate_limiter: RateLimiter | None = None,
         owner: str = "solo",
         chance: Callable[[], float] = random.random,
     ) -> None:
         """Take the parts.
 
         Args:
-            shows: publishers by kind of subscription.
-            turns: the rate limiter that the publishers use.
+            publishers: by kind of subscription.
+            rate_limiter: the one that the publishers use.
             owner: this process; of those that share a journal, one at a time publishes.
             chance: numbers in [0, 1), which spread the attempts.
         """
         self._journal = journal
         self._clock = clock
-        self._persistence = persistence or Persistence()
-        self._turns = turns or Turns(clock)
+        self._timing = timing or PublishTiming()
+        self._rate_limiter = rate_limiter or RateLimiter(clock)
         self._owner = owner
-        self._showing = Showing(
-            journal, shows, clock, self._persistence, chance, (LEASE, self._owner)
+        self._publishing = Publishing(
+            journal, publishers, clock, self._timing, chance, (LEASE, self._owner)
         )
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -247,7 +243,7 @@ class Feedback:
         """
         if self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._persistence.debounce, self._look_now)
+            self._timer = loop.call_later(self._timing.debounce, self._look_now)
 
     def _look_now(self) -> None:
         self._timer = None
@@ -255,7 +251,7 @@ class Feedback:
 
     async def run(self) -> None:
         """Publish as long as the process lives."""
-        self._turns.open()
+        self._rate_limiter.open()
         try:
             while True:
                 self._wake.clear()  # before the look: what comes during it wakes again
@@ -269,25 +265,25 @@ class Feedback:
 
     async def look(self) -> float:
         """Begin to publish what is due; return in how many seconds to look again at the latest."""
-        now, poll = self._clock(), self._persistence.poll
-        free = self._persistence.lanes - len(self._at_work)
+        now, poll = self._clock(), self._timing.poll
+        free = self._timing.lanes - len(self._at_work)
         if not await self._holds(now) or free <= 0:
             return poll  # if all lanes are busy, the next one to end wakes us
-        ready = now - self._persistence.debounce
+        ready = now - self._timing.debounce
         resting = self._resting(now)
         next_at = [now + poll, self._renew_at, *resting.values()]
         busy = [*self._at_work, *resting]
-        found = await self._journal.raised(
+        found = await self._journal.pending(
             ready + poll, free, ready=ready, busy=busy, favoured=self._favoured(busy)
         )
         if len(found) < free:  # else there may be more lanes with something to publish
-            self._forget_turns({*busy, *(raised.target.lane for raised in found)})
-        for raised in found:
-            assert raised.due_at is not None
-            if raised.due_at <= ready:
-                self._begin(raised)
+            self._forget_turns({*busy, *(pending.subscription.lane for pending in found)})
+        for pending in found:
+            assert pending.due_at is not None
+            if pending.due_at <= ready:
+                self._begin(pending)
             else:
-                next_at.append(raised.due_at + self._persistence.debounce)
+                next_at.append(pending.due_at + self._timing.debounce)
         return max(GRAIN, min(next_at) - now)
 
     async def settled(self) -> None:
@@ -301,10 +297,10 @@ class Feedback:
             return await self.look()
         except BridgeError as error:
             log.warning("feedback can't be read", extra={"why": str(error)})
-            return self._persistence.retry
+            return self._timing.retry.first
         except Exception:  # a bug; to end the process for it would keep it from deploying
             log.exception("feedback can't be read")
-            return self._persistence.retry_at_most
+            return self._timing.retry.longest
 
     async def _stop(self) -> None:
         """Let writes end that are on their way, and begin no others.
@@ -314,7 +310,7 @@ class Feedback:
         """
         if self._timer is not None:
             self._timer.cancel()
-        self._turns.close()
+        self._rate_limiter.close()
         if self._at_work:
             await asyncio.wait(self._at_work.values(), timeout=DRAIN)
         if self._fence is not None:
@@ -332,10 +328,10 @@ class Feedback:
     async def _holds(self, now: float) -> bool:
         """Return whether this process publishes; asked early enough to keep the lease."""
         if now >= self._renew_at:
-            lease = self._persistence.lease
+            lease = self._timing.lease
             held = await self._journal.hold(LEASE, self._owner, lease)
             self._held_until = now + lease if held else 0.0
-            self._renew_at = now + (lease / 3 if held else self._persistence.poll)
+            self._renew_at = now + (lease / 3 if held else self._timing.poll)
             self._fenced()
         return now < self._held_until
 
@@ -347,7 +343,7 @@ class Feedback:
         """
         if self._fence is not None:
             self._fence.cancel()
-        left = self._held_until - self._persistence.lease * MARGIN - self._clock()
+        left = self._held_until - self._timing.lease * MARGIN - self._clock()
         if left > 0:
             self._fence = asyncio.get_running_loop().call_later(left, self._lost)
         else:
@@ -365,7 +361,7 @@ class Feedback:
     def _resting(self, now: float) -> dict[str, float]:
         """Return the lanes that are paused, and until when."""
         free_at = {
-            name: max(lane.free_at, self._turns.free_at(name))
+            name: max(lane.free_at, self._rate_limiter.free_at(name))
             for name, lane in self._lanes.items()
             if name not in self._at_work
         }
@@ -384,10 +380,10 @@ class Feedback:
         """Restart the count if nothing is pending any more."""
         self._begun = {lane: begun for lane, begun in self._begun.items() if lane in going}
 
-    def _begin(self, raised: Raised) -> None:
-        lane = raised.target.lane
+    def _begin(self, pending: Pending) -> None:
+        lane = pending.subscription.lane
         self._begun[lane] = self._begun.get(lane, 0) + 1
-        work = self._work(raised, self._lanes.setdefault(lane, _Lane()))
+        work = self._work(pending, self._lanes.setdefault(lane, _Lane()))
         task = self._at_work[lane] = asyncio.create_task(work, name=f"feedback on {lane}")
         # Not at the end of the work itself, which never begins if it is cancelled at once.
         task.add_done_callback(lambda _: self._ended(lane))
@@ -396,9 +392,9 @@ class Feedback:
         del self._at_work[lane]
         self._wake.set()
 
-    async def _work(self, raised: Raised, lane: _Lane) -> None:
+    async def _work(self, pending: Pending, lane: _Lane) -> None:
         try:
-            self._rest(lane, await self._showing.show(raised))
+            self._rest(lane, await self._publishing.publish(pending))
         except Exception as error:  # our own stores; what they don't record is published again
             log.warning("feedback can't be kept", extra={"why": str(error)}, exc_info=error)
             self._rest(lane, Unreachable(JOURNAL, type(error).__name__))
@@ -412,16 +408,14 @@ class Feedback:
             lane.away = 0
             return
         lane.away += 1
-        asked = trouble.retry_after if isinstance(trouble, Unreachable) else None
-        pause = self._persistence.pause(lane.away) if asked is None else max(0.0, asked)
-        lane.free_at = self._clock() + pause
+        lane.free_at = self._clock() + self._timing.retry.after(lane.away, trouble)
 
 
 def together(planners: Sequence[Planner]) -> Planner:
     """Return one planner of many; if one fails, only its own places are missing."""
 
-    def plan(occasion: Occasion) -> list[Target]:
-        found: list[Target] = []
+    def plan(occasion: Occasion) -> list[Subscription]:
+        found: list[Subscription] = []
         for planner in planners:
             try:
                 found += planner(occasion)

@@ -11,23 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.core.apps import App
+from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import Action
 from bridge.core.failure import LOG_LINES, Failure, failure_in, without_a_log
 from bridge.core.lifecycle import Cancel, Deployment, State
 from bridge.core.tracking import token_of
-from bridge.pipeline.polling import Sleep, Watchings
+from bridge.pipeline.polling import BackendPollers, Sleep
 from bridge.ports.backends import Backend, BackendDeployment, Progress
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class FollowTiming:
     """How often to look, and how long to wait; all in seconds.
 
     Attributes:
-        look, look_at_most: between two looks at a running deployment; it grows in between.
+        look: pauses between looks at a running deployment; they grow while nothing changes.
         adopt: how long to look for a deployment that may have been requested already, since a
             backend may list it late.
         settle: how long after the end to wait for the deployed commit, which comes later.
@@ -36,20 +37,18 @@ class Pace:
         untold: the same without such a cause, or if the backend does not list its queue.
         unclosed: how long a record may be open while the backend works on nothing of the app.
         long: how long a build may take before that is said.
-        retry, retry_at_most: between two attempts while the backend is away; it grows.
+        retry: pauses between attempts while the backend, or our own journal, is away.
         failures: how often a bug of our own is retried before the outcome is unknown.
     """
 
-    look: float = 0.25
-    look_at_most: float = 2.0
+    look: Backoff = Backoff(0.25, 2.0, factor=1.3)
     adopt: float = 10.0
     settle: float = 1.5
     lost: float = 10.0
     untold: float = 120.0
     unclosed: float = 30.0
     long: float = 3600.0
-    retry: float = 1.0
-    retry_at_most: float = 30.0
+    retry: Backoff = Backoff(1.0, 30.0)
     failures: int = 5
 
 
@@ -74,19 +73,19 @@ class Ending:
 
     def __init__(
         self,
-        watchings: Watchings,
+        pollers: BackendPollers,
         journal: Journal,
         clock: Clock,
-        pace: Pace,
+        timing: FollowTiming,
         *,
         changed: Wake = lambda: None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """Take the parts; `changed` is called when a deployment has ended."""
-        self._watchings = watchings
+        self._pollers = pollers
         self._journal = journal
         self._clock = clock
-        self._pace = pace
+        self._timing = timing
         self._changed = changed
         self._sleep = sleep
 
@@ -136,7 +135,7 @@ class Ending:
         if record.finished_at is not None:
             await self.end(deployment.id, State.CANCELLED, "the backend cancelled it", **facts)
             return
-        self._watchings.of(app).restarted()
+        self._pollers.of(app).restarted()
         if deployment.asked_again < MOST_INTERRUPTED:
             await self._take_back(deployment, RESTARTED)
         else:
@@ -168,9 +167,9 @@ class Ending:
         self, deployment: Deployment, app: App, record: BackendDeployment
     ) -> BackendDeployment:
         """Return the record with its commit, which comes up to half a second after the end."""
-        until = self._clock() + self._pace.settle
+        until = self._clock() + self._timing.settle
         while _will_tell_commit(deployment, app, record) and self._clock() < until:
-            await self._sleep(self._pace.look)
+            await self._sleep(self._timing.look.first)
             records = await _read_again(self._backend(app), app)
             record = next((r for r in records if r.id == record.id), record)
         return record
@@ -215,7 +214,7 @@ class Ending:
         failure = await asyncio.to_thread(failure_in, tail)
         note = (
             "outcome unknown: the backend says that it builds, but has had no job of this app for"
-            f" {self._pace.unclosed:g} s; {_what_the_log_says(tail, failure)}"
+            f" {self._timing.unclosed:g} s; {_what_the_log_says(tail, failure)}"
         )
         facts = self._facts(record) | {"finished_at": self._clock()}
         facts["log_tail"] = failure.excerpt or None
@@ -263,7 +262,7 @@ class Ending:
         log.warning("deployment lost", extra={"deployment": deployment.id, "why": why})
 
     def _backend(self, app: App) -> Backend:
-        return self._watchings.of(app).backend
+        return self._pollers.of(app).backend
 
 
 def _failed_with(record: BackendDeployment, commit: str | None) -> bool:

@@ -63,7 +63,7 @@ LONGEST_GAP = 5.0
 """Seconds between two readings of the queue in which a backend can't restart unnoticed."""
 
 
-class Watching:
+class BackendPoller:
     """Polls one backend on behalf of all deployments that are followed.
 
     Args:
@@ -259,8 +259,8 @@ class Watching:
         return self._clock() - looked_at < max(self._record_age, len(self._followed))
 
 
-class Watchings:
-    """One `Watching` per backend."""
+class BackendPollers:
+    """One `BackendPoller` per backend."""
 
     def __init__(
         self,
@@ -274,13 +274,13 @@ class Watchings:
     ) -> None:
         self.troubled = troubled
         self._all = {
-            name: Watching(
+            name: BackendPoller(
                 backend, clock, pinned, troubled=troubled, sleep=sleep, per_second=per_second
             )
             for name, backend in backends.items()
         }
 
-    def of(self, app: App) -> Watching:
+    def of(self, app: App) -> BackendPoller:
         """Return that of an app's backend; raise Refused if it is no longer configured."""
         if (found := self._all.get(app.backend)) is None:
             why = f"no backend {app.backend!r} is configured any more"

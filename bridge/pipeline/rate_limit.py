@@ -13,7 +13,7 @@ LONG = 5.0
 """Seconds that a write waits for its turn at most; after more, its content would be outdated."""
 
 
-class Turns:
+class RateLimiter:
     """Counts the writes of every lane, in memory; after a restart the service itself objects.
 
     There is one for all that write to a service, so that their writes are counted together.

@@ -16,7 +16,7 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
 from bridge.ports.backends import GitAccount, GitRepository
 from bridge.ports.clock import Clock, Limit
-from bridge.ports.feedback import Planner, Shows, Turn
+from bridge.ports.feedback import Planner, Publisher, Turn
 from bridge.ports.githosts import Pages
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
@@ -106,7 +106,7 @@ Permits = Callable[[str, App, str], Awaitable[str | None]]
 they may. Raises Unreachable if that can't be found out."""
 
 
-class Desk(Protocol):
+class ConfigDrafts(Protocol):
     """What a chat shows and prepares before somebody changes an app; nothing is changed here.
 
     Raises what the backend raises; Rejected if a change is impossible, naming the field.
@@ -170,7 +170,7 @@ class ChatParts:
     access: Access
     journal: Journal
     inbox: Inbox
-    desk: Desk
+    drafts: ConfigDrafts
     book: Sequence[tuple[str, tuple[str, ...]]]
     pages: Mapping[str, tuple[str, Pages]]
     hears: bool
@@ -188,7 +188,7 @@ class Chat(Protocol):
         """Return the planners of its subscriptions."""
 
     @property
-    def shows(self) -> Mapping[str, Shows]:
+    def publishers(self) -> Mapping[str, Publisher]:
         """Return its publishers, by kind of subscription."""
 
     @property

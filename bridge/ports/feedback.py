@@ -9,33 +9,33 @@ from bridge.core.decision import Decision
 from bridge.core.events import Asked, PullRequestOpened, RefPushed
 from bridge.core.lifecycle import Change, Deployment
 from bridge.ports.clock import Limit
-from bridge.ports.outcomes import Audited, Explained, Memory, Outcome, Target
+from bridge.ports.outcomes import Audited, Cursor, Explained, Outcome, Subscription
 
-Remember = Callable[[Memory], Awaitable[None]]
+SaveCursor = Callable[[Cursor], Awaitable[None]]
 """Stores a subscription's cursor in place of the one before, on disk once it returns: before a
 thing is made, that it is about to be; then its id."""
 
 Turn = Callable[[str], Awaitable[None]]
 """Waits until a lane may be written to again. Await it with the lane right before every single
 write to a service with rate limits, so that nothing else is counted: a card's update and a line in
-its thread are two. Raises TooEarly if that would take long. Made by `Turns.within` from the
+its thread are two. Raises TooEarly if that would take long. Made by `RateLimiter.within` from the
 service's limits, and given to a publisher when it is built."""
 
 
 @dataclass(frozen=True, slots=True)
-class Raised:
+class Pending:
     """A pending subscription: its place may show something old.
 
     Attributes:
-        wanted: counts up with every change; what was read under it is shown up to it.
-        shown: the count that the place is up to; 0 until it was shown first.
+        wanted: counts up with every change; what was read under it is published up to it.
+        shown: the count that its place is up to; 0 until it is first published.
         due_at: since when it is due, or when it is retried; None: up to date, or parked.
         attempts: failures in a row; `failing_since` and `error` belong to them.
         parked: given up for now; the next change starts it anew.
     """
 
-    target: Target
-    memory: Memory
+    subscription: Subscription
+    cursor: Cursor
     wanted: int
     due_at: float | None
     shown: int = 0
@@ -46,7 +46,7 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Snapshot:
     """A snapshot of everything a subscription follows, read in one moment, to be published.
 
     Attributes:
@@ -67,21 +67,25 @@ class Story:
     deployments: tuple[Deployment, ...] = ()
     history: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
     apps: Mapping[str, App] = field(default_factory=dict)
-    beside: Mapping[str, Memory] = field(default_factory=dict)
+    beside: Mapping[str, Cursor] = field(default_factory=dict)
     audited: tuple[Audited, ...] = ()
     before: Mapping[str, str] = field(default_factory=dict)
 
 
-class Shows(Protocol):
+class Publisher(Protocol):
     """A publisher: brings one kind of place up to date. Level-triggered; the newest state wins."""
 
-    async def show(
-        self, target: Target, story: Story, memory: Memory, remember: Remember
-    ) -> Sequence[Target]:
+    async def publish(
+        self,
+        subscription: Subscription,
+        snapshot: Snapshot,
+        cursor: Cursor,
+        save_cursor: SaveCursor,
+    ) -> Sequence[Subscription]:
         """Bring the place up to the snapshot; send nothing if it shows that already.
 
         It may be called again for the same snapshot, also after the process died halfway: what
-        can't be repeated is announced with `remember` before, and looked for first after. Writes
+        can't be repeated is announced with `save_cursor` before, and looked for first after. Writes
         wait for their `Turn`. It is cancelled after `feedback.longest` seconds.
 
         Returns:
@@ -112,12 +116,14 @@ class Occasion:
     apps: Mapping[str, App]
 
 
-Planner = Callable[[Occasion], Sequence[Target]]
+Planner = Callable[[Occasion], Sequence[Subscription]]
 """Returns where an occasion is shown: pure, quick, and without looking anything up. A chat makes
 one subscription per deployment (`about_deployment`) and channel; a Git host one per push
 (`about_delivery`), whose publisher then finds the pull requests and returns further ones."""
 
-LatePlanner = Callable[[PullRequestOpened, Mapping[int, Sequence[Decision]]], Sequence[Target]]
+LatePlanner = Callable[
+    [PullRequestOpened, Mapping[int, Sequence[Decision]]], Sequence[Subscription]
+]
 """Returns where a pull request shows what was decided before it was opened: for its head, by
 delivery. Pure, as a `Planner`."""
 

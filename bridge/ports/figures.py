@@ -31,7 +31,7 @@ class JournalFigures:
     """
 
     open: Mapping[State, int]
-    raised: int
+    pending: int
     parked: int
     overdue: float | None
 

@@ -11,16 +11,16 @@ from bridge.core.changes import Live
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import Cancel, Change, Deployment, State
 from bridge.core.refused import RefusedWebhooks
-from bridge.ports.feedback import Raised, Story
+from bridge.ports.feedback import Pending, Snapshot
 from bridge.ports.outcomes import (
     About,
     Audited,
+    Cursor,
     Explained,
     LastPush,
-    Memory,
     Outcome,
     Recorded,
-    Target,
+    Subscription,
 )
 
 
@@ -251,16 +251,16 @@ class Notes(Protocol):
         """Return a random name of this journal, made once: another bridge's tokens are not ours."""
 
 
-class Targets(Protocol):
+class Subscriptions(Protocol):
     """The outbox of feedback: what is to be published, and how far it is."""
 
-    async def unwant(self, target_id: str) -> None:
+    async def unsubscribe(self, subscription_id: str) -> None:
         """Remove a subscription."""
 
-    async def want(self, targets: Sequence[Target]) -> None:
+    async def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Add subscriptions; one that exists gets the new keys as well."""
 
-    async def raised(
+    async def pending(
         self,
         until: float,
         limit: int,
@@ -268,7 +268,7 @@ class Targets(Protocol):
         ready: float | None = None,
         busy: Sequence[str] = (),
         favoured: Mapping[str, int] | None = None,
-    ) -> list[Raised]:
+    ) -> list[Pending]:
         """Return the subscriptions that are due by `until`, the first of each lane.
 
         The first is, of those due by `ready` (else by `until`), the one of the lowest rank that has
@@ -280,11 +280,11 @@ class Targets(Protocol):
                 time.
         """
 
-    async def story(self, target: Target) -> Story:
+    async def snapshot(self, subscription: Subscription) -> Snapshot:
         """Return the snapshot of what a subscription follows."""
 
-    async def remember(
-        self, target_id: str, memory: Memory, *, holding: tuple[str, str] | None = None
+    async def save_cursor(
+        self, subscription_id: str, cursor: Cursor, *, holding: tuple[str, str] | None = None
     ) -> bool:
         """Store a place's cursor; a new `LINK` makes whatever may show it pending.
 
@@ -293,24 +293,24 @@ class Targets(Protocol):
                 and False is returned.
         """
 
-    async def showed(self, target_id: str, wanted: int) -> None:
+    async def mark_published(self, subscription_id: str, wanted: int) -> None:
         """Mark as published up to version `wanted`; a later change makes it pending again."""
 
-    async def not_shown(
-        self, target_id: str, wanted: int, error: str, *, due_at: float | None
+    async def mark_failed(
+        self, subscription_id: str, wanted: int, error: str, *, due_at: float | None
     ) -> None:
         """Record that publishing failed, to be retried at `due_at`; None parks it.
 
         A change since `wanted` was read makes it due at once.
         """
 
-    async def postpone(self, target_id: str, due_at: float) -> None:
+    async def postpone(self, subscription_id: str, due_at: float) -> None:
         """Publish it at `due_at`, with what has changed by then; nothing failed."""
 
-    async def show_again(self, target_id: str | None = None) -> int:
+    async def retry_feedback(self, subscription_id: str | None = None) -> int:
         """Retry one that fails or is parked at once, or all; return how many."""
 
-    async def feedback(self, *, limit: int, failing: bool = False) -> list[Raised]:
+    async def feedback(self, *, limit: int, failing: bool = False) -> list[Pending]:
         """Return subscriptions, newest first; only failing or parked ones if asked for."""
 
 
@@ -354,7 +354,7 @@ class Journal(
     Leases,
     Notes,
     Refusals,
-    Targets,
+    Subscriptions,
     Protocol,
 ):
     """The whole journal: apps, decisions, deployments and every change of them."""

@@ -9,7 +9,7 @@ from bridge.core.decision import Decision
 from bridge.core.events import Ref, Repository
 from bridge.core.lifecycle import Deployment
 
-Memory = Mapping[str, Any]
+Cursor = Mapping[str, Any]
 """A place's cursor as JSON: the message's ts, the comment's id, what it shows.
 
 One key has a meaning for all places: `LINK`."""
@@ -17,11 +17,11 @@ One key has a meaning for all places: `LINK`."""
 LINK = "link"
 """The key of a cursor with the place's address for people, e.g. a card's permalink. When it becomes
 known or changes, whatever may link to it becomes pending: all that shows the same deployments or
-their deliveries, or a deployment that one of them superseded (`Story.beside`)."""
+their deliveries, or a deployment that one of them superseded (`Snapshot.beside`)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Subscription:
     """A subscription: one place that shows something, e.g. a card, a comment or a status.
 
     Attributes:
@@ -125,7 +125,7 @@ class Outcome:
     Attributes:
         delivery: the host's own delivery id.
         explicit: a person asked for it, so it counts even if the same push has come before.
-        targets: the places that will show what becomes of it.
+        subscriptions: the places that will show what becomes of it.
     """
 
     seq: int
@@ -134,7 +134,7 @@ class Outcome:
     deployments: tuple[Deployment, ...] = ()
     push: PushSeen | None = None
     explicit: bool = False
-    targets: tuple[Target, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from bridge.ports.githosts import GitHost, HostApi, Pages
 
 if TYPE_CHECKING:
     from bridge.ports.chats import Chat, ChatParts
-    from bridge.ports.outcomes import Audited, Target
+    from bridge.ports.outcomes import Audited, Subscription
 
 
 class HostSettings(Protocol):
@@ -195,7 +195,7 @@ class ChatProvider:
     cards_only: str
     channels: Callable[[Any, ChannelBook], ChannelsOf]
     open: "Callable[[Any, ChatParts], Chat]"
-    tells: "Callable[[Any, ChannelBook, Audited], Sequence[Target]]"
+    tells: "Callable[[Any, ChannelBook, Audited], Sequence[Subscription]]"
     manifest: ChatManifest | None = None
 
     def variable(self, setting: str) -> str:

@@ -171,7 +171,7 @@ class Link:
     def __init__(self, url: str, what: str, *, patience: float) -> None:
         self._url = url
         self._what = what
-        self._patience = patience
+        self._timing = patience
         self._connection: Connection | None = None
         self._lock = threading.Lock()
         self._up = False
@@ -183,7 +183,7 @@ class Link:
             Unreachable: the server is away, or can't do it.
         """
         with self._lock:
-            deadline = time.monotonic() + (self._patience if self._up else 0.0)
+            deadline = time.monotonic() + (self._timing if self._up else 0.0)
             while True:
                 try:
                     found = work(self._open())

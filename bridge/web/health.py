@@ -41,7 +41,7 @@ class Readiness:
         patience: float = PATIENCE,
     ) -> None:
         self._checks = checks
-        self._patience = patience
+        self._timing = patience
         self._clock = clock
         self._looking: asyncio.Task[dict[str, str | None]] | None = None
         self._since = 0.0
@@ -68,10 +68,10 @@ class Readiness:
 
     async def _told(self, check: Check) -> str | None:
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timing):
                 return await check()
         except TimeoutError:
-            return f"it says nothing for {self._patience:g} s"
+            return f"it says nothing for {self._timing:g} s"
 
 
 Beside = Callable[[], Awaitable[Mapping[str, str]]]

@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bridge.core import trace
 from bridge.core.errors import BadSignature, BridgeError, NotFound, Unreachable
 from bridge.core.refused import WRONG_PATH, Senders, path_of, right_path, sender_of
-from bridge.listening.log import Sparing
+from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.ingest import Ingest, Keeping, Receipt
 from bridge.ports.githosts import Body, Envelope
 from bridge.web.answers import Arrivals, arrived, refusal, status_of
@@ -157,7 +157,7 @@ class Hooks:
         self._large = Room(whole - whole // 4 - whole // 8)
         self._count = count
         self._note = note
-        self._log = Sparing(log)
+        self._log = RateLimitedLog(log)
 
     def admit(self, host: str, headers: Mapping[str, str], length: int | None) -> Envelope:
         """Check a webhook's headers, before its body.

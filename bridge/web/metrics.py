@@ -50,7 +50,7 @@ class Timings:
 
 def of_stores(inbox: InboxFigures, journal: JournalFigures, now: float) -> "Iterator[Metric]":
     """Return what the stores hold."""
-    waiting = {"deliveries": inbox.waiting, "feedback": journal.raised}
+    waiting = {"deliveries": inbox.waiting, "feedback": journal.pending}
     waiting["deployments"] = sum(journal.open.values())
     yield gauge("bridge_queue_depth", "What waits or is under way.", "queue", waiting)
     yield gauge(

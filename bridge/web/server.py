@@ -21,7 +21,7 @@ from bridge.listening.listener import (
     nameless,
     quiet_logger,
 )
-from bridge.listening.log import Sparing
+from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.ingest import Ingest
 from bridge.ports.chats import ChatDoor
 from bridge.web.answers import Arrivals, Insiders, arrived, refusal, status_of
@@ -39,7 +39,7 @@ from bridge.web.hooks import (
 )
 from bridge.web.metrics import Metrics, metrics_route
 
-_sparing = Sparing(logging.getLogger(__name__))
+_sparing = RateLimitedLog(logging.getLogger(__name__))
 
 MAX_BODY = 2 * 2**20
 """Bytes: a dialog has at most 250 KB, and comes back with what was filled in."""

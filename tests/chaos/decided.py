@@ -58,10 +58,10 @@ def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], reco
     for push in pushes:
         if push.id not in kept:  # unheard; catching up may find where it has led
             may |= {(app, push.after) for app in _verdicts(stage, push)[0]}
-    wished = Counter((app_of(one), one.commit) for one in record.deployments if one.commit)
-    verdict.blame("twice", (f"wished twice: {what}" for what, n in wished.items() if n > 1))
-    verdict.blame("lost", (f"never wished: {what}" for what in must - set(wished)))
-    verdict.blame("wrongly_decided", (f"not pushed: {what}" for what in set(wished) - may))
+    requested = Counter((app_of(one), one.commit) for one in record.deployments if one.commit)
+    verdict.blame("twice", (f"wished twice: {what}" for what, n in requested.items() if n > 1))
+    verdict.blame("lost", (f"never wished: {what}" for what in must - set(requested)))
+    verdict.blame("wrongly_decided", (f"not pushed: {what}" for what in set(requested) - may))
 
 
 def _owed(stage: Stage, record: Record, seq: int) -> set[str]:

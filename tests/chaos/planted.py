@@ -180,10 +180,10 @@ def asks_again_for_the_dead() -> None:
 
 def gives_up_without_an_answer() -> None:
     from bridge.pipeline.deployments import Asker
-    from bridge.pipeline.polling import Watching
+    from bridge.pipeline.polling import BackendPoller
 
     _put(Asker, "_found", _sees_nothing)
-    _put(Watching, "tells_queue", _nothing)
+    _put(BackendPoller, "tells_queue", _nothing)
 
 
 def refused_key_is_a_no() -> None:
@@ -351,10 +351,10 @@ def cards_are_not_looked_for() -> None:
 def statuses_are_left_out() -> None:
     from bridge.githosts.publishers import ShowsStatus
 
-    async def show(*_: Any) -> tuple[()]:
+    async def publish(*_: Any) -> tuple[()]:
         return ()
 
-    _put(ShowsStatus, "show", show)
+    _put(ShowsStatus, "show", publish)
 
 
 def nothing_is_remembered() -> None:
@@ -362,9 +362,9 @@ def nothing_is_remembered() -> None:
     from bridge.storage.journal import outbox
 
     def forgets(db: Any, target: str, *given: Any, **more: Any) -> Any:
-        return target.startswith("slack.card") or remember(db, target, *given, **more)
+        return target.startswith("slack.card") or save_cursor(db, target, *given, **more)
 
-    remember = _put(outbox, "remember", forgets)
+    save_cursor = _put(outbox, "save_cursor", forgets)
 
 
 def everybody_shows() -> None:

@@ -41,11 +41,11 @@ def _let_clock_jump(file: Path) -> None:
 
 def _write_fast() -> None:
     from bridge.githosts import publishers
-    from bridge.pipeline.rate_limit import Turns
+    from bridge.pipeline.rate_limit import RateLimiter
     from bridge.ports.clock import Limit
 
-    fast, within = (Limit(200, 1.0),), Turns.within
-    Turns.within = lambda turns, _limits, **_share: within(turns, fast)  # type: ignore[method-assign]
+    fast, within = (Limit(200, 1.0),), RateLimiter.within
+    RateLimiter.within = lambda rate_limiter, _limits, **_share: within(rate_limiter, fast)  # type: ignore[method-assign]
     publishers.CALM = publishers.AGAIN = 0.2
 
 

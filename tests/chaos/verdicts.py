@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import Change, Deployment
-from bridge.ports.feedback import Raised
+from bridge.ports.feedback import Pending
 from bridge.ports.inbox import Delivery, DeliveryState
 
 
@@ -91,7 +91,7 @@ class Record:
     decisions: dict[int, list[Decision]]
     deployments: list[Deployment]
     history: dict[str, list[Change]]
-    feedback: list[Raised]
+    feedback: list[Pending]
 
     @property
     def restless(self) -> list[str]:
@@ -101,7 +101,7 @@ class Record:
               for d in self.deliveries if d.state is DeliveryState.KEPT),
             *(f"deployment {d.id} is {d.state}: {d.note}"
               for d in self.deployments if not d.final),
-            *(f"{one.target.id} is not shown: {one.error}, {one.attempts} attempts"
+            *(f"{one.subscription.id} is not shown: {one.error}, {one.attempts} attempts"
               for one in self.feedback if one.due_at is not None),
         ]  # fmt: skip
 

@@ -20,7 +20,7 @@ from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import MOVES, Cancel, Deployment, State
 from bridge.durable.system import sqlite_engine as workflows_engine
-from bridge.ports.feedback import Raised
+from bridge.ports.feedback import Pending
 from bridge.ports.figures import JournalFigures
 from bridge.ports.outcomes import (
     ABOUT_ANYTHING,
@@ -30,7 +30,7 @@ from bridge.ports.outcomes import (
     Outcome,
     PushSeen,
     Recorded,
-    Target,
+    Subscription,
     about_change,
     about_delivery,
     about_deployment,
@@ -555,7 +555,7 @@ async def test_errors_that_take_turns_stand_there_once_each(
     journal: Any, clock: ManualClock
 ) -> None:
     id_ = deployment(1).id
-    await record(journal, outcome(1, deployment(1), targets=(card(),)))
+    await record(journal, outcome(1, deployment(1), subscriptions=(card(),)))
     for _ in range(3):
         for note in ("connection refused", "no answer within 30 s"):
             await journal.say(id_, note)
@@ -565,9 +565,9 @@ async def test_errors_that_take_turns_stand_there_once_each(
 
     (before,) = await due(journal, clock)
     await journal.say(id_, "connection refused")
-    (raised,) = await due(journal, clock)
+    (pending,) = await due(journal, clock)
     assert (await journal.deployment(id_)).note == "connection refused"
-    assert raised.wanted > before.wanted  # what shows how it stands shows that
+    assert pending.wanted > before.wanted  # what shows how it stands shows that
 
 
 async def test_what_was_said_before_a_deployment_moved_is_news_after_it(journal: Any) -> None:
@@ -1013,76 +1013,80 @@ def test_a_journal_of_a_newer_release_is_left_alone_and_says_so(tmp_path: Path) 
 # ── feedback ─────────────────────────────────────────────────────────────────
 
 
-def card(seq: int = 1, *, lane: str = "C1", name: str = "", app_id: str = "app-web") -> Target:
+def card(
+    seq: int = 1, *, lane: str = "C1", name: str = "", app_id: str = "app-web"
+) -> Subscription:
     """A card about a deployment."""
     id_ = deployment(seq, app_id).id
     name = name or f"card {seq}"
-    return Target(name, "card", lane, (about_deployment(id_),), {"channel": lane})
+    return Subscription(name, "card", lane, (about_deployment(id_),), {"channel": lane})
 
 
-async def due(journal: Any, clock: ManualClock, **others: Any) -> list[Raised]:
-    found: list[Raised] = await journal.raised(clock.now, 100, **others)
+async def due(journal: Any, clock: ManualClock, **others: Any) -> list[Pending]:
+    found: list[Pending] = await journal.pending(clock.now, 100, **others)
     return found
 
 
 async def ids(journal: Any, clock: ManualClock, **others: Any) -> list[str]:
-    return [one.target.id for one in await due(journal, clock, **others)]
+    return [one.subscription.id for one in await due(journal, clock, **others)]
 
 
-async def one_of(journal: Any, target_id: str) -> Raised:
-    (found,) = [one for one in await journal.feedback(limit=100) if one.target.id == target_id]
+async def one_of(journal: Any, subscription_id: str) -> Pending:
+    (found,) = [
+        one for one in await journal.feedback(limit=100) if one.subscription.id == subscription_id
+    ]
     return found  # type: ignore[no-any-return]
 
 
 async def test_a_target_is_there_with_the_deployment_that_it_shows(
     reopened: Opened, clock: ManualClock
 ) -> None:
-    target = replace(
+    subscription = replace(
         card(), follows=(about_delivery(1), about_deployment(deployment(1).id)), rank=3
     )
-    await record(await reopened(), outcome(1, deployment(1), targets=(target,)))
+    await record(await reopened(), outcome(1, deployment(1), subscriptions=(subscription,)))
 
-    (raised,) = await due(await reopened(), clock)
+    (pending,) = await due(await reopened(), clock)
 
-    assert raised == Raised(target, {}, wanted=1, due_at=clock.now)
-    assert raised.target.rank == 3
+    assert pending == Pending(subscription, {}, wanted=1, due_at=clock.now)
+    assert pending.subscription.rank == 3
 
 
 async def test_wanting_again_changes_nothing_and_following_more_raises(
     journal: Any, clock: ManualClock
 ) -> None:
-    await journal.want([card()])
-    (raised,) = await due(journal, clock)
-    await journal.showed("card 1", raised.wanted)
-    await journal.want([card(), card()])
+    await journal.subscribe([card()])
+    (pending,) = await due(journal, clock)
+    await journal.mark_published("card 1", pending.wanted)
+    await journal.subscribe([card(), card()])
     assert await due(journal, clock) == []
 
     more = replace(card(), follows=(about_delivery(7),))
-    await journal.want([more])
+    await journal.subscribe([more])
 
-    (raised,) = await due(journal, clock)
-    assert set(raised.target.follows) == {about_delivery(7), *card().follows}
+    (pending,) = await due(journal, clock)
+    assert set(pending.subscription.follows) == {about_delivery(7), *card().follows}
 
 
 async def test_wanting_many_is_one_step_and_each_is_there(journal: Any, clock: ManualClock) -> None:
-    await journal.want([card(n, lane=f"C{n}") for n in range(1, 1201)])
+    await journal.subscribe([card(n, lane=f"C{n}") for n in range(1, 1201)])
 
-    assert len(await journal.raised(clock.now, 5000)) == 1200
-    assert len(await journal.raised(clock.now, 7)) == 7
+    assert len(await journal.pending(clock.now, 5000)) == 1200
+    assert len(await journal.pending(clock.now, 7)) == 7
 
 
 async def test_each_change_raises_what_follows_it_and_nothing_else(
     journal: Any, clock: ManualClock
 ) -> None:
-    targets = (card(), Target("push 1", "push", "G", (about_delivery(1),), {}))
-    await record(journal, outcome(1, deployment(1), targets=targets))
+    subscriptions = (card(), Subscription("push 1", "push", "G", (about_delivery(1),), {}))
+    await record(journal, outcome(1, deployment(1), subscriptions=subscriptions))
     other = card(2, lane="C2", app_id="app-api")
-    await record(journal, outcome(2, deployment(2, "app-api"), targets=(other,)))
+    await record(journal, outcome(2, deployment(2, "app-api"), subscriptions=(other,)))
     id_ = deployment(1).id
 
     async def raised_by(change: Awaitable[object]) -> list[str]:
-        for raised in await due(journal, clock):
-            await journal.showed(raised.target.id, raised.wanted)
+        for pending in await due(journal, clock):
+            await journal.mark_published(pending.subscription.id, pending.wanted)
         await change
         return sorted(await ids(journal, clock))
 
@@ -1101,19 +1105,19 @@ async def test_of_each_lane_the_longest_waiting_goes_first_and_busy_lanes_wait(
     journal: Any, clock: ManualClock
 ) -> None:
     for name, lane in (("b", "C1"), ("a", "C2"), ("c", "C1"), ("d", "C3")):
-        await journal.want([card(name=name, lane=lane)])
+        await journal.subscribe([card(name=name, lane=lane)])
         clock.now += 1
 
     assert await ids(journal, clock) == ["b", "a", "d"]
     assert await ids(journal, clock, busy=["C1", "C4"]) == ["a", "d"]
-    assert [one.target.id for one in await journal.raised(clock.now - 3, 100)] == ["b", "a"]
+    assert [one.subscription.id for one in await journal.pending(clock.now - 3, 100)] == ["b", "a"]
 
 
 async def test_in_a_lane_rank_counts_before_waiting_and_neither_before_what_is_ready(
     journal: Any, clock: ManualClock
 ) -> None:
     for name, rank in (("status", 2), ("object", 1), ("comment", 0), ("other", 0)):
-        await journal.want([replace(card(name=name), rank=rank)])
+        await journal.subscribe([replace(card(name=name), rank=rank)])
         clock.now += 1
 
     assert await ids(journal, clock) == ["comment"]
@@ -1126,7 +1130,7 @@ async def test_a_rank_is_favoured_in_its_lane_only_and_only_where_it_has_somethi
 ) -> None:
     for lane in ("C1", "C2"):
         for name, rank in (("comment", 0), ("object", 1), ("status", 2)):
-            await journal.want([replace(card(name=f"{name} {lane}", lane=lane), rank=rank)])
+            await journal.subscribe([replace(card(name=f"{name} {lane}", lane=lane), rank=rank)])
 
     async def turns(**favoured: int) -> list[str]:
         return sorted(await ids(journal, clock, favoured=favoured))
@@ -1140,47 +1144,47 @@ async def test_a_rank_is_favoured_in_its_lane_only_and_only_where_it_has_somethi
 async def test_a_burst_does_not_put_off_what_waits_already(
     journal: Any, clock: ManualClock
 ) -> None:
-    await record(journal, outcome(1, deployment(1), targets=(card(),)))
+    await record(journal, outcome(1, deployment(1), subscriptions=(card(),)))
     began = clock.now
     for number in range(3):
         clock.now += 1
         await journal.say(deployment(1).id, f"line {number}")
 
-    (raised,) = await due(journal, clock)
-    assert (raised.wanted, raised.due_at) == (4, began)
+    (pending,) = await due(journal, clock)
+    assert (pending.wanted, pending.due_at) == (4, began)
 
 
 async def test_what_has_changed_since_it_was_read_is_due_again(
     journal: Any, clock: ManualClock
 ) -> None:
-    await record(journal, outcome(1, deployment(1), targets=(card(),)))
-    (raised,) = await due(journal, clock)
+    await record(journal, outcome(1, deployment(1), subscriptions=(card(),)))
+    (pending,) = await due(journal, clock)
     await journal.say(deployment(1).id, "news")
 
-    await journal.showed("card 1", raised.wanted)
+    await journal.mark_published("card 1", pending.wanted)
     (again,) = await due(journal, clock)
-    await journal.showed("card 1", again.wanted)
+    await journal.mark_published("card 1", again.wanted)
 
-    assert (raised.wanted, again.wanted, again.shown) == (1, 2, 1)
+    assert (pending.wanted, again.wanted, again.shown) == (1, 2, 1)
     assert await due(journal, clock) == []
 
 
 async def test_what_fails_keeps_its_pause_and_its_reason_until_it_works(
     journal: Any, clock: ManualClock
 ) -> None:
-    await record(journal, outcome(1, deployment(1), targets=(card(),)))
+    await record(journal, outcome(1, deployment(1), subscriptions=(card(),)))
     failed_at = clock.now
-    await journal.not_shown("card 1", 1, "away", due_at=clock.now + 60)
+    await journal.mark_failed("card 1", 1, "away", due_at=clock.now + 60)
     clock.now += 10
     await journal.say(deployment(1).id, "news")
-    await journal.not_shown("card 1", 2, "still away", due_at=failed_at + 90)
+    await journal.mark_failed("card 1", 2, "still away", due_at=failed_at + 90)
 
     assert await ids(journal, clock) == []
     (failing,) = await journal.feedback(limit=10, failing=True)
     assert (failing.attempts, failing.failing_since, failing.error, failing.due_at) == (
         2, failed_at, "still away", failed_at + 90,
     )  # fmt: skip
-    await journal.showed("card 1", failing.wanted)
+    await journal.mark_published("card 1", failing.wanted)
     assert await journal.feedback(limit=10, failing=True) == []
     well = await one_of(journal, "card 1")
     assert (well.attempts, well.failing_since, well.error) == (0, None, None)
@@ -1189,8 +1193,8 @@ async def test_what_fails_keeps_its_pause_and_its_reason_until_it_works(
 async def test_what_is_parked_is_taken_up_by_the_next_change_and_begins_anew(
     journal: Any, clock: ManualClock
 ) -> None:
-    await record(journal, outcome(1, deployment(1), targets=(card(),)))
-    await journal.not_shown("card 1", 1, "channel_not_found", due_at=None)
+    await record(journal, outcome(1, deployment(1), subscriptions=(card(),)))
+    await journal.mark_failed("card 1", 1, "channel_not_found", due_at=None)
     assert await ids(journal, clock) == []
     assert (await one_of(journal, "card 1")).parked
 
@@ -1205,10 +1209,10 @@ async def test_what_is_parked_is_taken_up_by_the_next_change_and_begins_anew(
 async def test_a_change_while_it_was_tried_keeps_it_from_being_parked(
     journal: Any, clock: ManualClock
 ) -> None:
-    await record(journal, outcome(1, deployment(1), targets=(card(),)))
+    await record(journal, outcome(1, deployment(1), subscriptions=(card(),)))
     await journal.say(deployment(1).id, "news")
 
-    await journal.not_shown("card 1", 1, "invalid_blocks", due_at=None)
+    await journal.mark_failed("card 1", 1, "invalid_blocks", due_at=None)
 
     assert await ids(journal, clock) == ["card 1"]
 
@@ -1216,69 +1220,69 @@ async def test_a_change_while_it_was_tried_keeps_it_from_being_parked(
 async def test_one_or_all_that_fail_are_tried_at_once_where_asked(
     journal: Any, clock: ManualClock
 ) -> None:
-    await journal.want([card(n, lane=f"C{n}") for n in (1, 2, 3)])
-    await journal.showed("card 1", 1)
-    await journal.not_shown("card 2", 1, "gone", due_at=None)
-    await journal.not_shown("card 3", 1, "away", due_at=clock.now + 600)
+    await journal.subscribe([card(n, lane=f"C{n}") for n in (1, 2, 3)])
+    await journal.mark_published("card 1", 1)
+    await journal.mark_failed("card 2", 1, "gone", due_at=None)
+    await journal.mark_failed("card 3", 1, "away", due_at=clock.now + 600)
 
-    assert await journal.show_again("card 1") == 0
-    assert await journal.show_again("card 2") == 1
+    assert await journal.retry_feedback("card 1") == 0
+    assert await journal.retry_feedback("card 2") == 1
     assert await ids(journal, clock) == ["card 2"]
-    assert await journal.show_again() == 2
+    assert await journal.retry_feedback() == 2
     assert await ids(journal, clock) == ["card 2", "card 3"]
 
 
 async def test_a_place_remembers_across_restarts(reopened: Opened, clock: ManualClock) -> None:
     journal = await reopened()
-    await journal.want([card()])
-    await journal.remember("card 1", {"ts": "1.2", "shown": ["ü"]})
-    await journal.remember("no such target", {"ts": "0"})
+    await journal.subscribe([card()])
+    await journal.save_cursor("card 1", {"ts": "1.2", "shown": ["ü"]})
+    await journal.save_cursor("no such target", {"ts": "0"})
 
-    (raised,) = await due(await reopened(), clock)
+    (pending,) = await due(await reopened(), clock)
 
-    assert raised.memory == {"ts": "1.2", "shown": ["ü"]}
+    assert pending.cursor == {"ts": "1.2", "shown": ["ü"]}
 
 
 async def test_who_has_lost_the_lease_changes_no_memory(journal: Any, clock: ManualClock) -> None:
-    await journal.want([card()])
+    await journal.subscribe([card()])
     assert await journal.hold("feedback", "one", 15.0)
-    assert await journal.remember("card 1", {"saying": 2}, holding=("feedback", "one"))
+    assert await journal.save_cursor("card 1", {"saying": 2}, holding=("feedback", "one"))
     clock.now += 16
     await journal.release("feedback", "one")  # as its end would, which Postgres times itself
     assert await journal.hold("feedback", "two", 15.0)
 
-    assert not await journal.remember("card 1", {"said": 2}, holding=("feedback", "one"))
+    assert not await journal.save_cursor("card 1", {"said": 2}, holding=("feedback", "one"))
 
-    (raised,) = await due(journal, clock)
-    assert raised.memory == {"saying": 2}
+    (pending,) = await due(journal, clock)
+    assert pending.cursor == {"saying": 2}
 
 
 async def test_a_new_link_raises_what_may_link_to_it_and_only_once(
     journal: Any, clock: ManualClock
 ) -> None:
     """The superseded card, the push's own comment, and another card of the deployment."""
-    comment = Target("comment", "push", "G", (about_delivery(2),), {})
+    comment = Subscription("comment", "push", "G", (about_delivery(2),), {})
     unlinked = card(3, lane="C9", app_id="app-api")
     second = card(2, name="second", lane="C2")
     await record(
         journal,
-        outcome(1, deployment(1), targets=(card(1, lane="C3"),)),
-        outcome(2, deployment(2), targets=(card(2), second, comment)),
-        outcome(3, deployment(3, "app-api"), targets=(unlinked,)),
+        outcome(1, deployment(1), subscriptions=(card(1, lane="C3"),)),
+        outcome(2, deployment(2), subscriptions=(card(2), second, comment)),
+        outcome(3, deployment(3, "app-api"), subscriptions=(unlinked,)),
     )
-    for raised in await due(journal, clock):
-        await journal.showed(raised.target.id, raised.wanted)
+    for pending in await due(journal, clock):
+        await journal.mark_published(pending.subscription.id, pending.wanted)
 
-    await journal.remember("card 2", {"ts": "1.2"})
+    await journal.save_cursor("card 2", {"ts": "1.2"})
     assert await ids(journal, clock) == []
-    await journal.remember("card 2", {"ts": "1.2", LINK: "https://chat.example/1.2"})
+    await journal.save_cursor("card 2", {"ts": "1.2", LINK: "https://chat.example/1.2"})
 
     assert sorted(await ids(journal, clock)) == ["card 1", "comment", "second"]
-    for raised in await due(journal, clock):
-        story = await journal.story(raised.target)
-        assert story.beside["card 2"] == {"ts": "1.2", LINK: "https://chat.example/1.2"}
-        await journal.showed(raised.target.id, raised.wanted)
-    await journal.remember("card 2", {"ts": "1.2", "more": 1, LINK: "https://chat.example/1.2"})
+    for pending in await due(journal, clock):
+        snapshot = await journal.snapshot(pending.subscription)
+        assert snapshot.beside["card 2"] == {"ts": "1.2", LINK: "https://chat.example/1.2"}
+        await journal.mark_published(pending.subscription.id, pending.wanted)
+    await journal.save_cursor("card 2", {"ts": "1.2", "more": 1, LINK: "https://chat.example/1.2"})
     assert await ids(journal, clock) == []
 
 
@@ -1288,9 +1292,9 @@ async def test_a_story_tells_all_that_a_target_follows(journal: Any, clock: Manu
     await record(journal, outcome(1, deployment(1), decisions=both, push=pushed()))
     await journal.move(deployment(1).id, State.ASKED, "asked")
 
-    about_all = await journal.story(Target("t", "push", "G", (about_delivery(1),), {}))
-    about_one = await journal.story(card())
-    about_none = await journal.story(card(9))
+    about_all = await journal.snapshot(Subscription("t", "push", "G", (about_delivery(1),), {}))
+    about_one = await journal.snapshot(card())
+    about_none = await journal.snapshot(card(9))
 
     assert [one.decision.app_id for one in about_all.explained] == ["app-api", "app-web"]
     assert [one.id for one in about_all.deployments] == [deployment(1).id]
@@ -1306,7 +1310,7 @@ async def test_a_story_of_one_deployment_tells_what_was_live_and_its_comments(
     await journal.save_apps("dokploy", [app()])
     ends = [State.DONE, State.DONE, State.FAILED, State.DONE]
     for seq, end in enumerate(ends, 1):
-        await record(journal, outcome(seq, deployment(seq), targets=(card(seq),)))
+        await record(journal, outcome(seq, deployment(seq), subscriptions=(card(seq),)))
         for state in (State.ASKED, State.RUNNING):
             await journal.move(deployment(seq).id, state)
         facts = {"deployed_commit": f"{seq}" * 40} if end is State.DONE else {}
@@ -1314,11 +1318,13 @@ async def test_a_story_of_one_deployment_tells_what_was_live_and_its_comments(
     places = {"comment": 4, "status": 4, "another": 3}
     for name, seq in places.items():
         kind = f"github.{'status' if name == 'status' else 'comment'}"
-        await journal.want([Target(f"{kind} {name}", kind, "G", (about_delivery(seq),), {})])
-        await journal.remember(f"{kind} {name}", {"comment": name})
+        await journal.subscribe(
+            [Subscription(f"{kind} {name}", kind, "G", (about_delivery(seq),), {})]
+        )
+        await journal.save_cursor(f"{kind} {name}", {"comment": name})
 
-    befores = [(await journal.story(card(seq))).before for seq in range(1, 5)]
-    beside = (await journal.story(card(4))).beside
+    befores = [(await journal.snapshot(card(seq))).before for seq in range(1, 5)]
+    beside = (await journal.snapshot(card(4))).beside
 
     assert befores == [
         {},
@@ -1341,12 +1347,12 @@ async def test_a_story_of_very_many_pushes_tells_the_newest_of_each_app(
     follows = tuple(
         about_delivery(seq) for seq in [*range(-40_000, 0), 1, *pushes, *range(100, 999)]
     )
-    target = Target("t", "comment", "G", follows, {})
+    subscription = Subscription("t", "comment", "G", follows, {})
 
-    story = await journal.story(target)
+    snapshot = await journal.snapshot(subscription)
 
-    assert [one.seq for one in story.deployments] == [*range(61, 41, -1), 1]
-    assert [one.seq for one in story.explained] == [*range(61, 41, -1), 1]
+    assert [one.seq for one in snapshot.deployments] == [*range(61, 41, -1), 1]
+    assert [one.seq for one in snapshot.explained] == [*range(61, 41, -1), 1]
 
 
 async def test_what_is_raised_wakes_and_what_only_shows_does_not(
@@ -1354,13 +1360,13 @@ async def test_what_is_raised_wakes_and_what_only_shows_does_not(
 ) -> None:
     woken: list[float] = []
     journal.woken = lambda: woken.append(clock.now)
-    await record(journal, outcome(1, deployment(1), targets=(card(),)))
+    await record(journal, outcome(1, deployment(1), subscriptions=(card(),)))
     await journal.move(deployment(1).id, State.ASKED)
     assert len(woken) == 2
 
     await due(journal, clock)
-    await journal.story(card())
-    await journal.showed("card 1", 2)
+    await journal.snapshot(card())
+    await journal.mark_published("card 1", 2)
     await journal.hold("feedback", "one", 5)
 
     assert len(woken) == 2
@@ -1387,8 +1393,10 @@ async def test_a_lease_is_held_until_it_is_over_or_given_back(
 async def test_what_is_old_and_over_is_forgotten_but_an_apps_newest_deployment_stays(
     journal: Any, clock: ManualClock
 ) -> None:
-    target = Target("card 1", "card", "slack", (about_deployment(deployment(1).id),), {})
-    await journal.record([outcome(1, deployment(1), targets=(target,))], window=WINDOW)
+    subscription = Subscription(
+        "card 1", "card", "slack", (about_deployment(deployment(1).id),), {}
+    )
+    await journal.record([outcome(1, deployment(1), subscriptions=(subscription,))], window=WINDOW)
     await journal.move(deployment(1).id, State.DONE)
     for seq in (2, 3):
         await journal.record([outcome(seq, deployment(seq))], window=WINDOW)
@@ -1468,11 +1476,13 @@ async def test_what_deployed_more_apps_than_fit_a_statement_is_forgotten_too(
     monkeypatch.setattr(rows, "MANY", 2)
     for seq in (1, 2):
         some = [deployment(seq, f"app-{number}", state=State.DONE) for number in range(5)]
-        targets = [
-            Target(f"card {one.id}", "card", "slack", (about_deployment(one.id),), {})
+        subscriptions = [
+            Subscription(f"card {one.id}", "card", "slack", (about_deployment(one.id),), {})
             for one in some
         ]
-        await journal.record([outcome(seq, *some, targets=tuple(targets))], window=WINDOW)
+        await journal.record(
+            [outcome(seq, *some, subscriptions=tuple(subscriptions))], window=WINDOW
+        )
 
     assert await journal.forget(clock.now + 10, 10) == 1
 
@@ -1531,19 +1541,19 @@ def test_an_error_of_the_database_repeats_no_values(tmp_path: Path) -> None:
 async def test_it_tells_how_much_is_going_on(journal: Any, clock: ManualClock) -> None:
     assert await journal.figures() == JournalFigures({}, 0, 0, None)
     late, parked = (
-        Target(f"card {n}", "card", f"lane {n}", (about_deployment(deployment(1).id),), {})
+        Subscription(f"card {n}", "card", f"lane {n}", (about_deployment(deployment(1).id),), {})
         for n in (1, 2)
     )
-    await journal.record([outcome(1, deployment(1), targets=(late, parked))], window=WINDOW)
+    await journal.record([outcome(1, deployment(1), subscriptions=(late, parked))], window=WINDOW)
     await journal.record([outcome(2, deployment(2, "app-api"))], window=WINDOW)
-    await journal.not_shown(parked.id, 1, "gone", due_at=None)
-    await journal.not_shown(late.id, 1, "away", due_at=clock.now + 70)
+    await journal.mark_failed(parked.id, 1, "gone", due_at=None)
+    await journal.mark_failed(late.id, 1, "away", due_at=clock.now + 70)
     await journal.move(deployment(2, "app-api").id, State.ASKED)
 
     found = await journal.figures()
 
     assert found.open == {State.WAITING: 1, State.ASKED: 1}
-    assert (found.raised, found.parked, found.overdue) == (1, 1, clock.now + 70)
+    assert (found.pending, found.parked, found.overdue) == (1, 1, clock.now + 70)
 
 
 async def test_what_has_ended_is_told_once(journal: Any, clock: ManualClock) -> None:
@@ -1601,40 +1611,40 @@ async def test_a_change_raises_what_shows_it_its_delivery_and_what_it_takes_back
 ) -> None:
     made = await journal.audit(asked_for(1, clock))
     keys = {"it": about_change(made), "delivery": about_delivery(2), "all": ABOUT_ANYTHING}
-    targets = [Target(name, "k", name, (key,), {}) for name, key in keys.items()]
-    await journal.want(targets)
+    subscriptions = [Subscription(name, "k", name, (key,), {}) for name, key in keys.items()]
+    await journal.subscribe(subscriptions)
     for name in keys:
-        await journal.showed(name, 1)
+        await journal.mark_published(name, 1)
 
     undoing = await journal.audit(asked_for(2, clock, undoes=made))
     assert sorted(await ids(journal, clock)) == ["all", "delivery", "it"]
     for name in keys:
-        await journal.showed(name, 2)
+        await journal.mark_published(name, 2)
     await journal.settle(undoing, "done")
 
     assert sorted(await ids(journal, clock)) == ["all", "delivery", "it"]
-    story = await journal.story(targets[0])
-    assert [(one.number, one.outcome) for one in story.audited] == [
+    snapshot = await journal.snapshot(subscriptions[0])
+    assert [(one.number, one.outcome) for one in snapshot.audited] == [
         (made, BEGUN),
         (undoing, "done"),
     ]
-    assert [one.number for one in (await journal.story(targets[1])).audited] == [undoing]
+    assert [one.number for one in (await journal.snapshot(subscriptions[1])).audited] == [undoing]
 
 
 async def test_what_shows_how_everything_stands_is_raised_by_any_deployment_until_unwanted(
     journal: Any, clock: ManualClock
 ) -> None:
-    home = Target("home", "k", "home", (ABOUT_ANYTHING,), {})
-    await journal.want([home])
-    await journal.showed("home", 1)
+    home = Subscription("home", "k", "home", (ABOUT_ANYTHING,), {})
+    await journal.subscribe([home])
+    await journal.mark_published("home", 1)
 
     await record(journal, outcome(1, deployment(1)))
     assert await ids(journal, clock) == ["home"]
-    await journal.unwant("home")
+    await journal.unsubscribe("home")
     await record(journal, outcome(2, deployment(2)))
 
     assert await ids(journal, clock) == []
-    await journal.want([home])
+    await journal.subscribe([home])
     assert await ids(journal, clock) == ["home"]
 
 

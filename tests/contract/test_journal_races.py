@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.lifecycle import Deployment, State
-from bridge.ports.outcomes import Outcome, PushSeen, Target, about_deployment
+from bridge.ports.outcomes import Outcome, PushSeen, Subscription, about_deployment
 from bridge.storage import migrations, tables
 from bridge.storage.engines import postgres_engine
 from bridge.storage.journal import SqlJournal, outbox
@@ -55,9 +55,9 @@ def outcome(seq: int, *deployments: Deployment, **others: Any) -> Outcome:
     return replace(Outcome(seq, f"delivery-{seq}", decisions, deployments), **others)
 
 
-def target(name: str, *deployments: str) -> Target:
+def subscription(name: str, *deployments: str) -> Subscription:
     follows = tuple(map(about_deployment, deployments))
-    return Target(name, "a kind", "a lane", follows, {"where": name})
+    return Subscription(name, "a kind", "a lane", follows, {"where": name})
 
 
 async def test_one_is_superseded_or_asked_for_but_never_both(journals: list[SqlJournal]) -> None:
@@ -166,7 +166,7 @@ async def test_a_place_that_is_wanted_while_its_deployment_changes_shows_the_cha
     with engine.connect() as db:
         with db.begin():
             moves.move(db, one.id, State.ASKED, "asked", {}, 1.0)
-            wanting = asyncio.create_task(journal.want([target("card", one.id)]))
+            wanting = asyncio.create_task(journal.subscribe([subscription("card", one.id)]))
 
             async def blocked() -> int:
                 query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -176,9 +176,9 @@ async def test_a_place_that_is_wanted_while_its_deployment_changes_shows_the_cha
             assert not wanting.done()
         await wanting
 
-    (raised,) = await journal.raised(1e12, 9)
-    story = await journal.story(raised.target)
-    assert [found.state for found in story.deployments] == [State.ASKED]
+    (pending,) = await journal.pending(1e12, 9)
+    snapshot = await journal.snapshot(pending.subscription)
+    assert [found.state for found in snapshot.deployments] == [State.ASKED]
 
 
 async def test_many_changes_at_once_raise_what_shows_them_without_blocking_each_other(
@@ -188,8 +188,8 @@ async def test_many_changes_at_once_raise_what_shows_them_without_blocking_each_
     for seq, id_ in enumerate(ids, 1):
         await journals[0].record([outcome(seq, deployment(seq, f"app-{seq}"))], window=WINDOW)
         assert id_ == deployment(seq, f"app-{seq}").id
-    places = [target(f"place-{n}", *(ids if n % 2 else ids[::-1])) for n in range(6)]
-    await journals[0].want(places)
+    places = [subscription(f"place-{n}", *(ids if n % 2 else ids[::-1])) for n in range(6)]
+    await journals[0].subscribe(places)
 
     await asyncio.gather(
         *(
@@ -197,13 +197,13 @@ async def test_many_changes_at_once_raise_what_shows_them_without_blocking_each_
             for number in range(12)
             for id_ in (ids if number % 2 else ids[::-1])
         ),
-        *(journal.want(places[::-1]) for journal in journals),
+        *(journal.subscribe(places[::-1]) for journal in journals),
     )
 
     for id_ in ids:
         assert len(await journals[0].changes(id_)) == 13
     found = await journals[0].feedback(limit=99)
-    assert {raised.wanted for raised in found} == {1 + 12 * len(ids)}
+    assert {pending.wanted for pending in found} == {1 + 12 * len(ids)}
 
 
 async def test_a_lease_has_one_holder(journals: list[SqlJournal]) -> None:
@@ -292,13 +292,13 @@ async def test_deadlocks_are_tried_again(journals: list[SqlJournal], engine: sa.
     """Two who raise two places in opposite orders: the database chooses one, which comes again."""
     one, two = deployment(1, "app-1"), deployment(2, "app-2")
     await journals[0].record([outcome(1, one), outcome(2, two)], window=WINDOW)
-    await journals[0].want([target("a", one.id), target("b", two.id)])
+    await journals[0].subscribe([subscription("a", one.id), subscription("b", two.id)])
     t = tables.feedback
     with engine.connect() as db:
         with db.begin():
             db.execute(sa.select(t.c.id).where(t.c.id == "b").with_for_update())
-            both = [target("a", one.id, two.id), target("b", two.id, one.id)]
-            wanting = asyncio.create_task(journals[0].want(both))
+            both = [subscription("a", one.id, two.id), subscription("b", two.id, one.id)]
+            wanting = asyncio.create_task(journals[0].subscribe(both))
 
             async def blocked() -> int:
                 query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -307,11 +307,12 @@ async def test_deadlocks_are_tried_again(journals: list[SqlJournal], engine: sa.
             await until(blocked, lambda count: count == 1)
             # Whichever of the two the database ends: ours must come through in the end.
             with suppress(sa.exc.OperationalError):
-                outbox.remember(db, "a", {"by": "the other"}, 1.0)
+                outbox.save_cursor(db, "a", {"by": "the other"}, 1.0)
         await wanting
 
     follows = {
-        one.target.id: set(one.target.follows) for one in await journals[0].feedback(limit=9)
+        one.subscription.id: set(one.subscription.follows)
+        for one in await journals[0].feedback(limit=9)
     }
     assert follows["a"] == follows["b"] == {about_deployment(one.id), about_deployment(two.id)}
 

@@ -172,7 +172,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Story:
+class Snapshot:
     """What has really happened to a ref, and how the bridge gets to know it."""
 
     commits: str
@@ -200,7 +200,7 @@ class Story:
 
 
 @st.composite
-def stories(draw: st.DrawFn, *, returns: bool = True, prompt: bool = False) -> Story:
+def stories(draw: st.DrawFn, *, returns: bool = True, prompt: bool = False) -> Snapshot:
     """Histories of up to seven commits, told by one or two webhooks a move."""
     many = draw(st.integers(2, 7))
     if returns:
@@ -219,7 +219,7 @@ def stories(draw: st.DrawFn, *, returns: bool = True, prompt: bool = False) -> S
     # Two processes take up what has arrived side by side: a few places later than it came.
     late = [0 if prompt else draw(st.integers(0, 2)) for _ in places]
     recorded = tuple(sorted(places, key=lambda place: place + late[place]))
-    return Story("".join(commits), deliveries, recorded)
+    return Snapshot("".join(commits), deliveries, recorded)
 
 
 each = settings(
@@ -229,13 +229,13 @@ each = settings(
 )
 
 
-def new_moves(story: Story, new: list[bool]) -> list[int]:
+def new_moves(story: Snapshot, new: list[bool]) -> list[int]:
     """The moves that counted as new, once for each time."""
     arrived = sorted(story.deliveries, key=lambda one: one.at)
     return sorted(one.move for one, counts in zip(arrived, new, strict=True) if counts)
 
 
-def reaches_the_head(story: Story, new: list[bool]) -> bool:
+def reaches_the_head(story: Snapshot, new: list[bool]) -> bool:
     """Whether something was decided to deploy after the last push: what is deployed is the head."""
     arrived = sorted(one.at for one in story.deliveries)
     last = len(story.moves) - 1
@@ -249,9 +249,9 @@ def reaches_the_head(story: Story, new: list[bool]) -> bool:
 
 @each
 @given(story=stories())
-@example(story=Story("bab", (Delivery(0, 0.5), Delivery(1, 1.5), Delivery(1, 1.7)), (0, 1, 2)))
+@example(story=Snapshot("bab", (Delivery(0, 0.5), Delivery(1, 1.5), Delivery(1, 1.7)), (0, 1, 2)))
 async def test_where_the_host_says_when_no_push_is_lost_and_none_deploys_twice(
-    journal: SqlJournal, story: Story
+    journal: SqlJournal, story: Snapshot
 ) -> None:
     ref = Ref(journal)
 
@@ -265,7 +265,7 @@ async def test_where_the_host_says_when_no_push_is_lost_and_none_deploys_twice(
 @each
 @given(story=stories(returns=False))
 async def test_where_it_does_not_each_push_of_a_ref_that_never_returns_deploys_once(
-    journal: SqlJournal, story: Story
+    journal: SqlJournal, story: Snapshot
 ) -> None:
     ref = Ref(journal)
 
@@ -278,7 +278,7 @@ async def test_where_it_does_not_each_push_of_a_ref_that_never_returns_deploys_o
 @each
 @given(story=stories(prompt=True), second=st.sampled_from([None, 1.0, 3.0]))
 async def test_each_push_deploys_once_where_webhooks_come_before_the_next_push(
-    journal: SqlJournal, story: Story, second: float | None
+    journal: SqlJournal, story: Snapshot, second: float | None
 ) -> None:
     ref = Ref(journal)
 
@@ -288,7 +288,7 @@ async def test_each_push_deploys_once_where_webhooks_come_before_the_next_push(
     assert await ref.stands_at() == story.moves[-1][1]
 
 
-def overtaken(story: Story) -> bool:
+def overtaken(story: Snapshot) -> bool:
     """Whether an earlier push of the last move was told of after one that followed it."""
     last = len(story.moves) - 1
     first_told = {
@@ -305,7 +305,7 @@ def overtaken(story: Story) -> bool:
 @each
 @given(story=stories(), second=st.sampled_from([None, 3.0]))
 async def test_no_push_is_lost_where_the_host_tells_too_little(
-    journal: SqlJournal, story: Story, second: float | None
+    journal: SqlJournal, story: Snapshot, second: float | None
 ) -> None:
     """But for one: an equal push, overtaken by what led back from it, looks like the second hook.
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.parts import Places
+from bridge.app.parts import Publishers
 from bridge.core.errors import Unreachable
-from bridge.pipeline.rate_limit import Turns
+from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.clock import Limit
-from bridge.ports.feedback import Occasion, Raised, Remember, Story, Turn
-from bridge.ports.outcomes import Memory, Target, about_deployment
+from bridge.ports.feedback import Occasion, Pending, SaveCursor, Snapshot, Turn
+from bridge.ports.outcomes import Cursor, Subscription, about_deployment
 from tests.e2e.test_journey import make_site
 from tests.unit.embedded.support import until
 from tests.worlds.bridge import Origin, World, running_world
@@ -43,27 +43,31 @@ class Board:
     hangs: bool = False
     tried: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def show(
-        self, target: Target, story: Story, memory: Memory, remember: Remember
-    ) -> Sequence[Target]:
+    async def publish(
+        self,
+        subscription: Subscription,
+        snapshot: Snapshot,
+        cursor: Cursor,
+        save_cursor: SaveCursor,
+    ) -> Sequence[Subscription]:
         self.tried.set()
         if self.hangs:
             await asyncio.Event().wait()
         if self.away:
             raise Unreachable("the board", "ConnectError")
-        state = str(story.deployments[0].state)
-        if memory.get("shows") != state:
-            await self.turn(target.lane)
-            self.lines[target.id] = state
+        state = str(snapshot.deployments[0].state)
+        if cursor.get("shows") != state:
+            await self.turn(subscription.lane)
+            self.lines[subscription.id] = state
             self.writes.append((time.monotonic(), state))
-            await remember({"shows": state})
+            await save_cursor({"shows": state})
         return ()
 
 
-def plan(occasion: Occasion) -> list[Target]:
+def plan(occasion: Occasion) -> list[Subscription]:
     """A line for each deployment."""
     return [
-        Target(f"line {one.app}", "board.line", "board", (about_deployment(one.id),), {})
+        Subscription(f"line {one.app}", "board.line", "board", (about_deployment(one.id),), {})
         for one in occasion.outcome.deployments
     ]
 
@@ -71,11 +75,11 @@ def plan(occasion: Occasion) -> list[Target]:
 @pytest.fixture
 def board() -> Board:
     """A board, with a pause between two writes."""
-    return Board(Turns(time.time).within([Limit(1, 0.05)]))
+    return Board(RateLimiter(time.time).within([Limit(1, 0.05)]))
 
 
-def on(board: Board) -> Places:
-    return Places((plan,), shows={"board.line": board})
+def on(board: Board) -> Publishers:
+    return Publishers((plan,), publishers={"board.line": board})
 
 
 @pytest.fixture
@@ -91,7 +95,7 @@ async def line_is(board: Board, state: str) -> None:
     await until(line, lambda found: found == state)
 
 
-async def failing(world: World) -> list[Raised]:
+async def failing(world: World) -> list[Pending]:
     return await world.stores.journal.feedback(limit=10, failing=True)
 
 
@@ -152,11 +156,11 @@ async def test_what_was_not_shown_before_the_end_is_shown_after_the_next_start(
 async def test_a_planner_with_a_bug_delays_no_deployment(
     tmp_path: Path, origin: Origin, board: Board
 ) -> None:
-    def broken(_: Occasion) -> list[Target]:
+    def broken(_: Occasion) -> list[Subscription]:
         raise KeyError("channel")
 
-    places = Places((broken, plan), shows={"board.line": board})
-    async with running_world(tmp_path / "bridge", places, **QUICK) as world:
+    publishers = Publishers((broken, plan), publishers={"board.line": board})
+    async with running_world(tmp_path / "bridge", publishers, **QUICK) as world:
         await make_site(world, origin)
         await world.commit(origin, "feat: second", {"web/index.html": "<h1>second</h1>"})
         (deployment,) = await world.ended(1)

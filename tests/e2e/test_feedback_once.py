@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from bridge.app.hosts import pace_of
+from bridge.core.backoff import Backoff
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Repository
 from bridge.core.lifecycle import Deployment, State
-from bridge.githosts.publishers import Pace
+from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.subscriptions import Plans, Use, shows_of
-from bridge.pipeline.outbox import Feedback, Persistence
-from bridge.pipeline.rate_limit import Turns
+from bridge.pipeline.outbox import Feedback, PublishTiming
+from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Outcome
 from bridge.storage.engines import sqlite_engine
@@ -27,7 +28,7 @@ from tests.fakes.journey import app, deployment, push
 from tests.unit.embedded.support import until
 from tests.worlds.hosts import NAME, Host, host, pem  # noqa: F401 - fixtures
 
-QUICK = Persistence(debounce=0.01, poll=0.02, retry=0.02, retry_at_most=0.1, lease=0.3)
+QUICK = PublishTiming(debounce=0.01, poll=0.02, retry=Backoff(0.02, 0.1), lease=0.3)
 DONE = (State.ASKED, State.RUNNING, State.DONE)
 
 
@@ -35,7 +36,7 @@ async def at_once(lane: str) -> None:
     """A turn without a limit."""
 
 
-AT_ONCE = Pace(at_once, at_once, time.time)
+AT_ONCE = WriteTurns(at_once, at_once, time.time)
 
 
 @pytest.fixture
@@ -51,13 +52,15 @@ async def loop(
     journal: SqlJournal,
     host: Host,  # noqa: F811 - the fixture
     owner: str,
-    persistence: Persistence = QUICK,
-    pace: Callable[[Turns], Pace] = lambda _: AT_ONCE,
+    timing: PublishTiming = QUICK,
+    pace: Callable[[RateLimiter], WriteTurns] = lambda _: AT_ONCE,
 ) -> AsyncIterator[None]:
     """A feedback loop, as each process has one; it ends like a killed one, without good-bye."""
-    turns = Turns(time.time)
-    shows = shows_of(host.api, pace(turns), await journal.instance())
-    feedback = Feedback(journal, shows, time.time, persistence, turns=turns, owner=owner)
+    rate_limiter = RateLimiter(time.time)
+    publishers = shows_of(host.api, pace(rate_limiter), await journal.instance())
+    feedback = Feedback(
+        journal, publishers, time.time, timing, rate_limiter=rate_limiter, owner=owner
+    )
     task = asyncio.create_task(feedback.run())
     try:
         yield
@@ -82,8 +85,8 @@ async def pushed(
     decision = Decision("app-web", "shop/web", Reason.PATH_HIT, "-")
     waiting = deployment(seq, commit=sha)
     outcome = Outcome(seq, f"d{seq}", (decision, *skipped), (waiting,))
-    targets = Plans(host.api.name, uses)(Occasion(event, None, outcome, {"app-web": app()}))
-    await journal.record([replace(outcome, targets=tuple(targets))], window=0)
+    subscriptions = Plans(host.api.name, uses)(Occasion(event, None, outcome, {"app-web": app()}))
+    await journal.record([replace(outcome, subscriptions=tuple(subscriptions))], window=0)
     return waiting
 
 
@@ -105,8 +108,8 @@ async def shown(journal: SqlJournal, host: Host, words: str) -> None:  # noqa: F
     """Nothing is to be shown any more, and the newest is on the comment."""
 
     async def there() -> bool:
-        raised = await journal.feedback(limit=1000)
-        due = [one for one in raised if one.shown < one.wanted]
+        pending = await journal.feedback(limit=1000)
+        due = [one for one in pending if one.shown < one.wanted]
         return not due and any(words in one for one in bodies(host))
 
     await until(there, bool, patience=120.0)  # hundreds of pushes are looked for one by one
@@ -158,7 +161,7 @@ async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_on
 
     async def announced() -> bool:
         found = await journal.feedback(limit=10)
-        return any(one.memory.get("posting") for one in found)
+        return any(one.cursor.get("posting") for one in found)
 
     async with loop(journal, host, "one", replace(QUICK, lease=0.05)):
         await until(announced, bool)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge.listening.log import Sparing
+from bridge.listening.log import RateLimitedLog
 from tests.e2e.test_doors import BODY, MIB, Door, Opened, _read, door, head_of, opened, signed
 from tests.unit.embedded.support import until
 from tests.worlds.quota import Quota
@@ -297,7 +297,7 @@ async def test_a_flood_of_what_is_no_http_writes_few_lines(
 def test_what_was_left_out_of_the_log_is_said_later(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
     caplog.set_level(logging.INFO)
-    sparing = Sparing(logging.getLogger("flood"), burst=2, rate=1, clock=lambda: now[0])
+    sparing = RateLimitedLog(logging.getLogger("flood"), burst=2, rate=1, clock=lambda: now[0])
     for _ in range(10):
         sparing.info("refused", host="github")
     now[0] = 1.0

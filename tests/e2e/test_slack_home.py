@@ -140,7 +140,7 @@ async def test_a_home_that_nobody_has_looked_at_for_long_is_not_drawn(
     journal = both.world.stores.journal
 
     async def watched() -> list[str]:
-        return [one.target.kind for one in await journal.feedback(limit=99)]
+        return [one.subscription.kind for one in await journal.feedback(limit=99)]
 
     await until(watched, lambda kinds: "slack.home" not in kinds)
     assert both.slack.count("views.publish") == drawn

@@ -19,8 +19,8 @@ from bridge.core.chat.grammar import parse_chat
 from bridge.core.errors import BadSignature, Unreachable
 from bridge.ports.chats import ChatDoor, ChatParts, HttpAnswer, Place
 from bridge.ports.clock import Limit
-from bridge.ports.feedback import Occasion, Planner, Remember, Shows, Story, Turn
-from bridge.ports.outcomes import Audited, Memory, Target, about_deployment
+from bridge.ports.feedback import Occasion, Planner, Publisher, SaveCursor, Snapshot, Turn
+from bridge.ports.outcomes import Audited, Cursor, Subscription, about_deployment
 from bridge.ports.providers import BY_HTTP, ChannelBook, ChannelsOf, ChatProvider
 from bridge.ports.settings import Address, Secret, Section
 
@@ -61,20 +61,24 @@ class Speaks:
     http: httpx.AsyncClient
     turn: Turn
 
-    async def show(
-        self, target: Target, story: Story, memory: Memory, remember: Remember
-    ) -> Sequence[Target]:
-        (deployment,) = story.deployments
+    async def publish(
+        self,
+        subscription: Subscription,
+        snapshot: Snapshot,
+        cursor: Cursor,
+        save_cursor: SaveCursor,
+    ) -> Sequence[Subscription]:
+        (deployment,) = snapshot.deployments
         card = {"app": deployment.app, "state": str(deployment.state), "by": deployment.trigger}
-        if memory.get("card") == card:
+        if cursor.get("card") == card:
             return ()
-        await self.turn(target.lane)
+        await self.turn(subscription.lane)
         try:
-            told = {"id": deployment.id, "frequency": target.place["frequency"], **card}
+            told = {"id": deployment.id, "frequency": subscription.place["frequency"], **card}
             (await self.http.post("/cards", json=told)).raise_for_status()
         except httpx.HTTPError as error:
             raise Unreachable("walkie", type(error).__name__) from error
-        await remember({"card": card})
+        await save_cursor({"card": card})
         return ()
 
 
@@ -92,11 +96,13 @@ class Walkie:
         )
         self.door: ChatDoor | None = WalkieDoor(parts, password) if parts.hears else None
         self.planners: Sequence[Planner] = (self._planned,)
-        self.shows: Mapping[str, Shows] = {KIND: Speaks(self._http, parts.within([Limit(50, 1.0)]))}
+        self.publishers: Mapping[str, Publisher] = {
+            KIND: Speaks(self._http, parts.within([Limit(50, 1.0)]))
+        }
 
-    def _planned(self, occasion: Occasion) -> list[Target]:
+    def _planned(self, occasion: Occasion) -> list[Subscription]:
         return [
-            Target(
+            Subscription(
                 id=f"{KIND} {one.id} {frequency}",
                 kind=KIND,
                 lane=f"walkie {frequency}",
@@ -121,7 +127,7 @@ def _channels(settings: WalkieSettings, book: ChannelBook) -> ChannelsOf:
     return lambda _label, _here: (settings.frequency,)
 
 
-def _tells(settings: Any, book: ChannelBook, note: Audited) -> Sequence[Target]:
+def _tells(settings: Any, book: ChannelBook, note: Audited) -> Sequence[Subscription]:
     return ()
 
 

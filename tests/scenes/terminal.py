@@ -32,7 +32,7 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.refused import RefusedWebhooks
 from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
-from bridge.ports.outcomes import Audited, Outcome, PushSeen, Target, about_deployment
+from bridge.ports.outcomes import Audited, Outcome, PushSeen, Subscription, about_deployment
 from bridge.settings import read_settings
 from tests.fakes.journey import ManualClock
 from tests.scenes.dokploy import dokploy
@@ -400,13 +400,16 @@ async def _feedback(stores: Stores) -> None:
     card = f"slack.card {deployment_id(3, WEB.id)} C024BE91L"
     status = f"github.status 4711 {SHAS['bad']} shop/web"
     comment = f"github.comment 4711 {'9' * 60}"
-    await stores.journal.want(
-        [Target(id_, id_.partition(" ")[0], "lane", follows, {}) for id_ in (card, status, comment)]
+    await stores.journal.subscribe(
+        [
+            Subscription(id_, id_.partition(" ")[0], "lane", follows, {})
+            for id_ in (card, status, comment)
+        ]
     )
-    await stores.journal.showed(card, 99)
+    await stores.journal.mark_published(card, 99)
     refused = "github: 403 Resource not accessible by integration; give the App the right to"
-    await stores.journal.not_shown(status, 99, f"{refused} write statuses", due_at=NOW + 60)
-    await stores.journal.not_shown(comment, 99, f"github: {EVIL} gone", due_at=None)
+    await stores.journal.mark_failed(status, 99, f"{refused} write statuses", due_at=NOW + 60)
+    await stores.journal.mark_failed(comment, 99, f"github: {EVIL} gone", due_at=None)
 
 
 def golden(name: str, width: int) -> Path:

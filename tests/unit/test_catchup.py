@@ -13,7 +13,14 @@ from bridge.core.decision import Reason, decide
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import FOUND_EVENT, Commit, Ref, RefKind, Repository, parse_found
 from bridge.githosts.github.webhooks import GitHub
-from bridge.pipeline.catchup import ALIVE, Diligence, Sweeper, last_absence, notice_absence, stay
+from bridge.pipeline.catchup import (
+    ALIVE,
+    CatchUpTiming,
+    Sweeper,
+    last_absence,
+    notice_absence,
+    stay,
+)
 from bridge.pipeline.reconcile import Budget, Reconciler, wanted_of
 from bridge.ports.githosts import Hook, Payload, Sending, TagAt
 from bridge.ports.outcomes import Outcome, PushSeen
@@ -112,7 +119,7 @@ class Scene:
             self.journal,
             self.clock,
             Budget(self.clock, hourly=3600, burst=1000, sleep=self.clock.sleep),
-            Diligence(),
+            CatchUpTiming(),
         )
 
     async def looks(self, *apps: App) -> int:
@@ -139,7 +146,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         inbox,
         journal,
         Reconciler(apis, inbox, journal, clock, budget),
-        Sweeper(apis, hosts, inbox, journal, clock, budget, Diligence()),
+        Sweeper(apis, hosts, inbox, journal, clock, budget, CatchUpTiming()),
     )
     await inbox.stop()
     await journal.stop()

@@ -17,7 +17,7 @@ from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.configure import Cleared, Configurer, NotKept, Overtaken, check_nothing_open
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
-from bridge.ports.outcomes import BEGUN, Audited, Outcome, Target, about_change
+from bridge.ports.outcomes import BEGUN, Audited, Outcome, Subscription, about_change
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock, deployment
 from tests.unit.embedded.support import Maker, maker_of, until
@@ -130,8 +130,8 @@ async def test_a_change_is_made_though_the_app_can_not_be_read_back_into_the_jou
 async def test_where_it_is_told_is_kept_before_it_is_made(
     backend: Meddled, journal: SqlJournal, app: App
 ) -> None:
-    def told(note: Audited) -> list[Target]:
-        return [Target(f"card {note.app}", "card", "lane", (about_change(note.number),), {})]
+    def told(note: Audited) -> list[Subscription]:
+        return [Subscription(f"card {note.app}", "card", "lane", (about_change(note.number),), {})]
 
     configurer = Configurer(backend, journal, ManualClock(), shown=told)  # type: ignore[arg-type]
     plan = await configurer.plan(app, DEV)
@@ -139,9 +139,9 @@ async def test_where_it_is_told_is_kept_before_it_is_made(
     with pytest.raises(Refused):
         await configurer.apply(plan, by=BY)
 
-    (raised,) = await journal.raised(ManualClock().now + 1, 9)
-    assert raised.target.id == "card shop/web"
-    assert raised.wanted == 2  # wanted, then raised by what became of it
+    (pending,) = await journal.pending(ManualClock().now + 1, 9)
+    assert pending.subscription.id == "card shop/web"
+    assert pending.wanted == 2  # wanted, then raised by what became of it
 
 
 async def test_nothing_to_change_writes_and_notes_nothing(

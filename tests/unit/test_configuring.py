@@ -17,7 +17,7 @@ from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.core.events import Action, Asked, write_command
 from bridge.core.lifecycle import deployment_id
 from bridge.embedded.server import EmbeddedServer
-from bridge.pipeline.config_drafts import Configuring, Desk
+from bridge.pipeline.config_drafts import ConfigDrafts, Configuring
 from bridge.pipeline.configure import Configurer
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import DONE, WAITS, Audited
@@ -93,7 +93,7 @@ class Stage:
     async def agree(self, wanted: Wanted, seq: int = 1) -> str:
         """Somebody has seen a change and agreed; the id of its draft."""
         there = {self.app.backend: self.configurer}
-        desk = Desk(there, {}, self.inbox, self.journal, {}, self.seal, policy=POLICY)  # type: ignore[arg-type]
+        desk = ConfigDrafts(there, {}, self.inbox, self.journal, {}, self.seal, policy=POLICY)  # type: ignore[arg-type]
         draft = await desk.keep(await desk.plan(self.app, wanted))
         self.ask(Action.CONFIGURE, draft, seq)
         return draft
@@ -158,7 +158,7 @@ async def test_a_secret_is_made_and_noted_nowhere_in_the_clear(stage: Stage) -> 
 
 
 async def test_what_disconnecting_would_forget_is_what_was_shown(stage: Stage) -> None:
-    desk = Desk({stage.app.backend: stage.configurer}, {}, stage.inbox, stage.journal, {},
+    desk = ConfigDrafts({stage.app.backend: stage.configurer}, {}, stage.inbox, stage.journal, {},
                 stage.seal, policy=POLICY)  # type: ignore[arg-type]  # fmt: skip
     draft = await desk.keep(await desk.plan(stage.app, NoSource()))
     await stage.backend.inner.save_provider(stage.app, GIT.model_copy(update={"branch": "theirs"}))
@@ -336,7 +336,7 @@ async def test_dying_at_any_moment_it_is_made_once_and_noted_once(
 async def test_a_backend_without_lists_offers_none(stage: Stage) -> None:
     there = {stage.app.backend: stage.configurer}
     backends = {stage.app.backend: stage.backend.inner}
-    desk = Desk(there, backends, stage.inbox, stage.journal, {}, stage.seal, policy=POLICY)  # type: ignore[arg-type]
+    desk = ConfigDrafts(there, backends, stage.inbox, stage.journal, {}, stage.seal, policy=POLICY)  # type: ignore[arg-type]
 
     assert await desk.accounts(stage.app) == []
     with pytest.raises(NotFound, match="no such Git account"):
@@ -347,7 +347,7 @@ async def test_what_was_read_a_moment_ago_is_not_read_again_and_errors_are_not_k
     stage: Stage,
 ) -> None:
     there = {stage.app.backend: stage.configurer}
-    desk = Desk(
+    desk = ConfigDrafts(
         there,
         {},
         stage.inbox,

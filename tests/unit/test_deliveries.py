@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bridge.core.apps import Rules, Trigger
+from bridge.core.backoff import Backoff
 from bridge.core.decision import Reason
 from bridge.core.errors import MalformedPayload, Unreachable
 from bridge.core.events import (
@@ -27,12 +28,12 @@ from bridge.core.events import (
 from bridge.core.lifecycle import State
 from bridge.pipeline.catalog import SELDOM, TROUBLE_PAUSE, Catalog
 from bridge.pipeline.decide import CANCEL_FLOW, CANCEL_ONE_FLOW, DEPLOYMENT_FLOW
-from bridge.pipeline.deliveries import Deliveries, Patience
+from bridge.pipeline.deliveries import DecisionTiming, Deliveries
 from bridge.pipeline.meaning import MOST_OF_SMALL
 from bridge.ports.feedback import LatePlanner, Occasion, Planner
 from bridge.ports.githosts import APART, Body
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
-from bridge.ports.outcomes import Outcome, Recorded, Target, about_delivery, about_deployment
+from bridge.ports.outcomes import Outcome, Recorded, Subscription, about_delivery, about_deployment
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import (
@@ -50,7 +51,7 @@ from tests.fakes.journey import (
 )
 from tests.unit.embedded.support import until
 
-PATIENCE = Patience(batch=16, poll=60.0, tries=4, first_pause=1.0)
+PATIENCE = DecisionTiming(batch=16, poll=60.0, tries=4, retry=Backoff(1.0, 600.0))
 ELSEWHERE = push(repository=Repository("github", "1", "my-org/other"))
 
 
@@ -694,7 +695,9 @@ async def test_until_there_is_something_to_decide_by_deliveries_wait(desk: Desk)
 async def test_stores_that_are_away_for_a_while_do_not_end_it(
     desk: Desk, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.unit.test_deliveries.PATIENCE", replace(PATIENCE, first_pause=0.01))
+    monkeypatch.setattr(
+        "tests.unit.test_deliveries.PATIENCE", replace(PATIENCE, retry=Backoff(0.01, 600.0))
+    )
     working, failures = getattr(desk.journal, store), [1, 2]
 
     async def failing(*args: Any, **others: Any) -> Any:
@@ -754,24 +757,24 @@ async def test_a_cancel_that_comes_together_with_a_wake_ends_it(desk: Desk) -> N
 # ── where it is shown ────────────────────────────────────────────────────────
 
 
-def cards(occasion: Occasion) -> list[Target]:
+def cards(occasion: Occasion) -> list[Subscription]:
     """One for the delivery, and one for each of its deployments."""
     outcome = occasion.outcome
-    push = Target(f"push {outcome.seq}", "push", "G", (about_delivery(outcome.seq),), {})
+    push = Subscription(f"push {outcome.seq}", "push", "G", (about_delivery(outcome.seq),), {})
     return [push] + [
-        Target(f"card {one.id}", "card", "C", (about_deployment(one.id),), {"app": one.app})
+        Subscription(f"card {one.id}", "card", "C", (about_deployment(one.id),), {"app": one.app})
         for one in outcome.deployments
     ]
 
 
 async def shown_at(desk: Desk) -> list[str]:
-    return sorted(one.target.id for one in await desk.journal.feedback(limit=100))
+    return sorted(one.subscription.id for one in await desk.journal.feedback(limit=100))
 
 
 async def test_what_is_decided_is_recorded_with_where_it_will_be_shown(desk: Desk) -> None:
     occasions: list[Occasion] = []
 
-    def plan(occasion: Occasion) -> list[Target]:
+    def plan(occasion: Occasion) -> list[Subscription]:
         occasions.append(occasion)
         return cards(occasion)
 
@@ -839,7 +842,9 @@ async def test_a_tag_that_is_deleted_and_pushed_anew_deploys_anew(desk: Desk) ->
 
 # ── pull requests that are opened later ──────────────────────────────────────
 
-COMMENT = Target("github.comment 4711 12", "github.comment", "github", (about_delivery(1),), {})
+COMMENT = Subscription(
+    "github.comment 4711 12", "github.comment", "github", (about_delivery(1),), {}
+)
 
 
 @pytest.mark.parametrize(
@@ -872,5 +877,5 @@ async def test_a_pull_request_is_told_a_comment_only_where_it_gets_one(
     one = await desk.one(seq)
     assert (one.state, one.error) == (DeliveryState.IGNORED, f"pull request 12 was opened: {why}")
     assert caplog.records[-1].__dict__["why"] == one.error
-    wanted = [found.target.id for found in await desk.journal.feedback(limit=9)]
+    wanted = [found.subscription.id for found in await desk.journal.feedback(limit=9)]
     assert wanted == ([COMMENT.id] if pushed and shown else [])

@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.core.apps import App
+from bridge.core.backoff import Backoff
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.deployments import Deployer
-from bridge.pipeline.outcome import Pace
+from bridge.pipeline.outcome import FollowTiming
 from bridge.ports.backends import Progress
 from bridge.ports.outcomes import Outcome
 from bridge.storage import tables
@@ -36,7 +37,8 @@ from tests.fakes.journey import (
 
 T = TypeVar("T")
 
-PACE = Pace(look=0.8, look_at_most=2.0, adopt=10.0, settle=1.5, long=600.0, failures=3)
+LOOK = Backoff(0.8, 2.0, factor=1.3)
+PACE = FollowTiming(look=LOOK, adopt=10.0, settle=1.5, long=600.0, failures=3)
 AWAY = Unreachable("dokploy", "ConnectError")
 SILENT = Unanswered("dokploy", "ReadTimeout")
 NO = Refused("dokploy", "Application not found", status=404)
@@ -574,8 +576,8 @@ async def test_a_job_that_a_restart_drops_is_asked_for_again_within_seconds(
         "the backend answers again",
         "the backend has lost it before it began, as a restart does; asked again",
     ]
-    assert again[0].at - back_at <= PACE.look_at_most + 0.1
-    assert again[1].at - back_at <= PACE.lost + 2 * PACE.look_at_most
+    assert again[0].at - back_at <= LOOK.longest + 0.1
+    assert again[1].at - back_at <= PACE.lost + 2 * LOOK.longest
 
 
 async def test_what_a_restart_drops_gives_way_to_a_newer_push(
@@ -1110,7 +1112,7 @@ async def test_looks_grow_rarer_while_nothing_changes(staged: Callable[..., Stag
     await stage.run()
 
     assert stage.backend.count("deployments") < 110
-    assert max(stage.clock.slept) == PACE.look_at_most
+    assert max(stage.clock.slept) == LOOK.longest
 
 
 async def test_a_foreign_build_that_ends_while_ours_waits_is_not_taken_for_ours(
@@ -1141,7 +1143,7 @@ async def test_a_queue_that_was_read_before_we_asked_proves_nothing(
     theirs.begins_at, theirs.ends_at = stage.clock.now + 0.05, stage.clock.now + 0.1
     new = await stage.wish()
     deployer = stage.deployer()
-    await deployer.watchings.of(stage.app).tells_queue()
+    await deployer.pollers.of(stage.app).tells_queue()
     await deployer.ask(new.id)
     stage.clock.now += 0.15
 

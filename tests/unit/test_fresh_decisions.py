@@ -13,7 +13,7 @@ from bridge.core.apps import Rules
 from bridge.core.decision import Decision
 from bridge.core.events import Ref, RefKind, RefPushed
 from bridge.pipeline.catalog import LOOK_AGAIN, Catalog
-from bridge.pipeline.deliveries import Deliveries, Patience
+from bridge.pipeline.deliveries import DecisionTiming, Deliveries
 from bridge.pipeline.freshness import CROWDED, FRESH, HOLDS, MOST, PATIENCE, RESERVE
 from bridge.ports.inbox import DeliveryState
 from bridge.storage.inbox.sqlite import SqliteInbox
@@ -112,7 +112,7 @@ async def desk(tmp_path: Path, empty: Path) -> AsyncIterator[Desk]:
     await catalog.refresh()
     clock.now += LONG_AGO
     deliveries = Deliveries(
-        inbox, journal, flows, catalog, {"github": host}, clock, Patience(poll=60.0)
+        inbox, journal, flows, catalog, {"github": host}, clock, DecisionTiming(poll=60.0)
     )
     desk = Desk(server, inbox, journal, clock, catalog, deliveries, host, flows)
     desk.read()

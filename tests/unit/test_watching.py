@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from bridge.pipeline.polling import MANY, Watching
+from bridge.pipeline.polling import MANY, BackendPoller
 from tests.fakes.journey import FakeBackend, ManualClock, app, deployment
 
 
@@ -18,13 +18,13 @@ async def test_the_more_are_followed_the_slower_each_is_asked_for(
 ) -> None:
     clock = ManualClock()
     backend = FakeBackend(clock)
-    watching = Watching(backend, clock, nothing_pinned, sleep=clock.sleep)
+    poller = BackendPoller(backend, clock, nothing_pinned, sleep=clock.sleep)
     began = clock.now
     with ExitStack() as stack:
         for number in range(followed):
-            stack.enter_context(watching.following(f"{number}"))
+            stack.enter_context(poller.following(f"{number}"))
         while clock.now - began < 60:
-            await watching.look(deployment(), app())
+            await poller.look(deployment(), app())
 
     asked = backend.count("deployments", "queue") / (clock.now - began)
     assert asked == pytest.approx(a_second, rel=0.1)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from bridge.pipeline.backpressure import FEW, LONGEST, SHARE, Way
+from bridge.pipeline.backpressure import FEW, LONGEST, SHARE, Backpressure
 
 
 @dataclass
@@ -16,41 +16,41 @@ class Road:
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
 
-    def way(self) -> Way:
-        return Way(lambda: self.kept, clock=lambda: self.now, sleep=self.sleep)
+    def backpressure(self) -> Backpressure:
+        return Backpressure(lambda: self.kept, clock=lambda: self.now, sleep=self.sleep)
 
 
 async def test_few_webhooks_hold_nothing_up() -> None:
     road = Road()
-    way = road.way()
+    backpressure = road.backpressure()
     road.now, road.kept = 1.0, 200
-    await way.give(0.05)
+    await backpressure.give(0.05)
 
     assert road.pauses == []
-    assert way.batch(128) == 128
+    assert backpressure.batch(128) == 128
 
 
 async def test_batches_are_small_while_many_come_and_only_then() -> None:
     road = Road()
-    way = road.way()
+    backpressure = road.backpressure()
     road.now, road.kept = 1.0, 5000
-    await way.give(0.05)
-    assert (way.batch(128), way.batch(8)) == (FEW, 8)
+    await backpressure.give(0.05)
+    assert (backpressure.batch(128), backpressure.batch(8)) == (FEW, 8)
 
     road.now = 2.0
-    await way.give(0.05)
-    assert way.batch(128) == 128
+    await backpressure.give(0.05)
+    assert backpressure.batch(128) == 128
 
 
 async def test_many_get_most_of_the_time_but_not_all_of_it() -> None:
     road = Road()
-    way = road.way()
+    backpressure = road.backpressure()
     for second in range(1, 4):
         road.now, road.kept = float(second), second * 5000
-        await way.give(0.05)
+        await backpressure.give(0.05)
     road.now, road.kept = 4.0, 20_000
-    await way.give(60.0)
+    await backpressure.give(60.0)
     road.now = 5.0
-    await way.give(0.05)
+    await backpressure.give(0.05)
 
     assert road.pauses == [0.05 * SHARE] * 3 + [LONGEST]

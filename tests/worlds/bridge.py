@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from bridge.app.parts import NO_PLACES, Places
+from bridge.app.parts import NO_PUBLISHERS, Publishers
 from bridge.app.run import Bridge, run_bridge
 from bridge.app.storage import Stores, migrate
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
@@ -249,13 +249,13 @@ async def make_stores(data: Path) -> None:
 
 @asynccontextmanager
 async def running_world(
-    data: Path, places: Places = NO_PLACES, **others: str
+    data: Path, publishers: Publishers = NO_PUBLISHERS, **others: str
 ) -> AsyncIterator[World]:
     """A bridge in this process; DBOS allows one at a time."""
     if "DATABASE_URL" not in others:
         await make_stores(data)
     async with (
-        run_bridge(settings_for(data, **others), places) as bridge,
+        run_bridge(settings_for(data, **others), publishers) as bridge,
         httpx.AsyncClient(base_url=bridge.url, trust_env=False, timeout=20) as web,
         httpx.AsyncClient(
             base_url=bridge.backend_url or bridge.url,

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.pipeline.outbox import Feedback, Persistence
-from bridge.pipeline.rate_limit import Turns
-from bridge.ports.feedback import Raised, Remember, Story
-from bridge.ports.outcomes import Memory, Outcome, Target, about_deployment
+from bridge.pipeline.outbox import Feedback, PublishTiming
+from bridge.pipeline.rate_limit import RateLimiter
+from bridge.ports.feedback import Pending, SaveCursor, Snapshot
+from bridge.ports.outcomes import Cursor, Outcome, Subscription, about_deployment
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import Lifetime, ManualClock, deployment
 
-PERSISTENCE = Persistence()
+TIMING = PublishTiming()
 
 
 @dataclass
@@ -31,51 +31,61 @@ class RecordingPlace:
 
     clock: Callable[[], float]
     shown: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    memories: list[Memory] = field(default_factory=list)
-    stories: list[Story] = field(default_factory=list)
+    cursors: list[Cursor] = field(default_factory=list)
+    stories: list[Snapshot] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     fails: defaultdict[str, list[Exception]] = field(default_factory=lambda: defaultdict(list))
     during: dict[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     hangs: set[str] = field(default_factory=set)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
-    further: dict[str, Sequence[Target]] = field(default_factory=dict)
+    further: dict[str, Sequence[Subscription]] = field(default_factory=dict)
     at_work: set[str] = field(default_factory=set)
     turn: Callable[[str], Awaitable[None]] | None = None
 
-    async def show(
-        self, target: Target, story: Story, memory: Memory, remember: Remember
-    ) -> Sequence[Target]:
-        assert target.id not in self.at_work, "one at a time"
-        self.at_work.add(target.id)
+    async def publish(
+        self,
+        subscription: Subscription,
+        snapshot: Snapshot,
+        cursor: Cursor,
+        save_cursor: SaveCursor,
+    ) -> Sequence[Subscription]:
+        assert subscription.id not in self.at_work, "one at a time"
+        self.at_work.add(subscription.id)
         try:
-            await self._show(target, story, memory, remember)
+            await self._show(subscription, snapshot, cursor, save_cursor)
         finally:
-            self.at_work.remove(target.id)
-        return self.further.get(target.id, ())
+            self.at_work.remove(subscription.id)
+        return self.further.get(subscription.id, ())
 
-    async def _show(self, target: Target, story: Story, memory: Memory, remember: Remember) -> None:
-        self.memories.append(memory)
-        self.stories.append(story)
+    async def _show(
+        self,
+        subscription: Subscription,
+        snapshot: Snapshot,
+        cursor: Cursor,
+        save_cursor: SaveCursor,
+    ) -> None:
+        self.cursors.append(cursor)
+        self.stories.append(snapshot)
         self.times.append(self.clock())
-        if target.id in self.hangs:
+        if subscription.id in self.hangs:
             await self.let_go.wait()
-        if self.fails[target.id]:
-            raise self.fails[target.id].pop(0)
-        if target.id in self.during:
-            await self.during.pop(target.id)()
-        state = str(story.deployments[0].state) if story.deployments else "nothing"
-        if memory.get("state") == state:
+        if self.fails[subscription.id]:
+            raise self.fails[subscription.id].pop(0)
+        if subscription.id in self.during:
+            await self.during.pop(subscription.id)()
+        state = str(snapshot.deployments[0].state) if snapshot.deployments else "nothing"
+        if cursor.get("state") == state:
             return
         await asyncio.sleep(0)
         if self.turn is not None:
-            await self.turn(target.lane)
-        self.shown[target.id].append(state)
-        await remember({"state": state, "link": f"https://chat.example/{target.id}"})
+            await self.turn(subscription.lane)
+        self.shown[subscription.id].append(state)
+        await save_cursor({"state": state, "link": f"https://chat.example/{subscription.id}"})
 
 
-def card(id_: str, *, lane: str = "C1", name: str | None = None) -> Target:
+def card(id_: str, *, lane: str = "C1", name: str | None = None) -> Subscription:
     """A card about a deployment."""
-    return Target(name or f"card {id_}", "card", lane, (about_deployment(id_),), {})
+    return Subscription(name or f"card {id_}", "card", lane, (about_deployment(id_),), {})
 
 
 @dataclass
@@ -85,30 +95,30 @@ class Stage:
     clock: ManualClock
     journal: SqlJournal
     place: RecordingPlace = field(init=False)
-    turns: Turns = field(init=False)
+    rate_limiter: RateLimiter = field(init=False)
     feedback: Feedback = field(init=False)
 
     def __post_init__(self) -> None:
         self.place = RecordingPlace(self.clock)
-        self.turns = Turns(self.clock, sleep=self.clock.sleep)
+        self.rate_limiter = RateLimiter(self.clock, sleep=self.clock.sleep)
         self.feedback = self.loop()
 
     def loop(self, life: Lifetime | None = None, owner: str = "solo", **others: Any) -> Feedback:
         """A new one, as after every start."""
         life = life or Lifetime()
         journal: Any = life.mortal(self.journal)
-        shows: Any = {"card": life.mortal(self.place)}
+        publishers: Any = {"card": life.mortal(self.place)}
         return Feedback(
-            journal, shows, self.clock, others.pop("persistence", PERSISTENCE),
-            turns=self.turns, owner=owner, chance=lambda: 0.5,
+            journal, publishers, self.clock, others.pop("timing", TIMING),
+            rate_limiter=self.rate_limiter, owner=owner, chance=lambda: 0.5,
         )  # fmt: skip
 
     async def deployed(self, seq: int = 1, app_id: str = "app-web", **card_: Any) -> str:
         """A deployment with a card."""
         new = deployment(seq, app_id)
-        targets = (card(new.id, **card_),)
+        subscriptions = (card(new.id, **card_),)
         await self.journal.record(
-            [Outcome(seq, new.delivery, (), (new,), targets=targets)], window=600
+            [Outcome(seq, new.delivery, (), (new,), subscriptions=subscriptions)], window=600
         )
         return new.id
 
@@ -130,19 +140,19 @@ class Stage:
                 continue  # a lane that ends its work wakes the loop
             await self.clock.sleep(min(max(pause, 0.01), until - self.clock()))
 
-    async def of(self, target_id: str) -> Raised:
-        found = {one.target.id: one for one in await self.journal.feedback(limit=1000)}
-        return found[target_id]
+    async def of(self, subscription_id: str) -> Pending:
+        found = {one.subscription.id: one for one in await self.journal.feedback(limit=1000)}
+        return found[subscription_id]
 
     async def begun(self) -> bool:
         """Whether a target is being shown, or was."""
         return bool(self.place.stories)
 
-    async def rests(self, target_id: str) -> None:
+    async def rests(self, subscription_id: str) -> None:
         """Let what is under way go on until a target is up to date."""
 
         async def up_to_date() -> bool:
-            return (await self.of(target_id)).due_at is None
+            return (await self.of(subscription_id)).due_at is None
 
         await until(up_to_date)
 

@@ -16,7 +16,7 @@ from bridge.core.decision import Policy
 from bridge.core.events import Asked, parse_command
 from bridge.core.lifecycle import Deployment
 from bridge.pipeline.commands import ChatCommands
-from bridge.pipeline.config_drafts import Desk
+from bridge.pipeline.config_drafts import ConfigDrafts
 from bridge.pipeline.ingest import Ingest
 from bridge.pipeline.lookup import BuildLogs, Known
 from bridge.ports.outcomes import Audited
@@ -103,7 +103,7 @@ async def open_door(
         access=access,
         journal=journal,
         inbox=inbox,
-        desk=Desk({}, {}, inbox, journal, {}, FernetSeal(list), policy=Policy()),
+        drafts=ConfigDrafts({}, {}, inbox, journal, {}, FernetSeal(list), policy=Policy()),
         turn=_at_once,
         tail=logs.tail,
         email_of=_nobody,

@@ -34,6 +34,7 @@ from bridge.backends.dokploy.key_check import (
     error_of,
     state_in,
 )
+from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected, Unreachable
 from bridge.core.misfits import misfit
 from bridge.ports.clock import RATE, Clock
@@ -48,7 +49,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Node closes idle connections after 5 s. A request that is sent while its connection is being
 # closed is lost, and a lost deploy can't be repeated, so we close idle connections earlier.
 _KEEPALIVE_SECONDS = 4.0
-_FIRST_PAUSE = 0.1
+_RETRY = Backoff(0.1, 2.0, factor=3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +131,19 @@ class Http:
             Refused: a 4xx.
             Unreachable: the answer did not come whole, or the key was refused.
         """
-        left = self._limits.read_retries if retries is None else retries
-        pause = _FIRST_PAUSE
+        most = self._limits.read_retries if retries is None else retries
+        attempt = 0
         while True:
+            attempt += 1
             call, asked_at = self._call(path, None), self._clock()
             try:
                 return _in_form(call, form, await self._exchange(call, query, at=at))
             except Unreachable as error:
                 if had_its_time(error) and await self._key_check.database() is DatabaseState.AWAY:
                     raise database_away(self._service) from error
-                if left <= 0 or not may_end_soon(error, self._clock() - asked_at):
+                if attempt > most or not may_end_soon(error, self._clock() - asked_at):
                     raise
-            left -= 1
-            await self._pause(pause)
-            pause *= 3
+            await self._pause(_RETRY.pause(attempt))
 
     async def probe(self, path: str, form: TypeAdapter[T]) -> T:
         """GET `/api/{path}` once, with a short timeout and without the key.

@@ -1,8 +1,8 @@
 """Keeps cards and their threads as things stand: posted once, then updated in place.
 
 Level, not edge: whatever has happened in between is one update of the card and one message in
-its thread. What can't be repeated is announced in the target's memory before it is sent; after
-a crash in between it is looked for in the channel by the metadata that each message carries,
+its thread. What can't be repeated is announced in the subscription's cursor before it is sent.
+After a crash in between it is looked for in the channel by the metadata that each message carries,
 where the app may read it.
 """
 
@@ -28,8 +28,8 @@ from bridge.chats.slack.facts import Links, around_of
 from bridge.chats.slack.received import Answer
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.lifecycle import Change, Deployment
-from bridge.ports.feedback import Remember, Story, Turn
-from bridge.ports.outcomes import LINK, Memory, Target
+from bridge.ports.feedback import SaveCursor, Snapshot, Turn
+from bridge.ports.outcomes import LINK, Cursor, Subscription
 
 EVENT = "bridge_card"
 """The type of our messages' metadata."""
@@ -39,8 +39,8 @@ MOST_AT_ONCE = 40
 
 
 @dataclass(frozen=True, slots=True)
-class CardMemory:
-    """What a target remembers of its card.
+class CardCursor:
+    """The cursor of a card: what it shows, and what was about to be sent.
 
     Attributes:
         channel, ts: of the message; "" while it is not posted.
@@ -61,20 +61,20 @@ class CardMemory:
     gone: bool = False
 
     @classmethod
-    def of(cls, memory: Memory) -> "CardMemory":
+    def of(cls, cursor: Cursor) -> "CardCursor":
         """Return what was kept; what an older release did not keep is as at the beginning."""
-        known = {name: memory[name] for name in cls.__slots__ if name in memory}
+        known = {name: cursor[name] for name in cls.__slots__ if name in cursor}
         return cls(**known)
 
-    def memory(self) -> dict[str, Any]:
+    def cursor(self) -> dict[str, Any]:
         """As JSON; `LINK` only once it is known."""
         found = {name: getattr(self, name) for name in self.__slots__}
         return {name: value for name, value in found.items() if value or name != LINK}
 
 
-def about(target: Target, lines: int) -> dict[str, Any]:
+def about(subscription: Subscription, lines: int) -> dict[str, Any]:
     """Return the metadata of a card (no lines) or of so many lines in its thread."""
-    payload = {"deployment": str(target.place["deployment"]), "lines": lines}
+    payload = {"deployment": str(subscription.place["deployment"]), "lines": lines}
     return {"event_type": EVENT, "event_payload": payload}
 
 
@@ -114,7 +114,7 @@ _GONE = frozenset({"message_not_found", "thread_not_found"})
 
 
 class Board:
-    """Shows cards; of kind `planning.CARD`."""
+    """Publishes cards; of kind `planning.CARD`."""
 
     def __init__(
         self,
@@ -142,59 +142,69 @@ class Board:
         self._ids: dict[str, str] = {}
         """Of channels by their names, as learned from what was posted there."""
 
-    async def show(
-        self, target: Target, story: Story, memory: Memory, remember: Remember
-    ) -> Sequence[Target]:
+    async def publish(
+        self,
+        subscription: Subscription,
+        snapshot: Snapshot,
+        cursor: Cursor,
+        save_cursor: SaveCursor,
+    ) -> Sequence[Subscription]:
         """Bring a card and its thread up to date."""
-        known = CardMemory.of(memory)
-        if known.gone or not story.deployments:
+        known = CardCursor.of(cursor)
+        if known.gone or not snapshot.deployments:
             return ()
-        deployment = story.deployments[0]
-        message = self._rendered(target, story, deployment)
+        deployment = snapshot.deployments[0]
+        message = self._rendered(subscription, snapshot, deployment)
         try:
-            known = await self._posted(target, known, message, remember)
-            known = await self._updated(target, known, message, remember)
-            await self._said(target, known, story, deployment, remember)
+            known = await self._posted(subscription, known, message, save_cursor)
+            known = await self._updated(subscription, known, message, save_cursor)
+            await self._said(subscription, known, snapshot, deployment, save_cursor)
         except Refused as error:
             if code_of(error) in _GONE:
-                await remember(replace(known, gone=True).memory())
+                await save_cursor(replace(known, gone=True).cursor())
                 return ()
-            if known.ts or code_of(error) not in _NOT_THERE or not target.place.get("person"):
+            if known.ts or code_of(error) not in _NOT_THERE or not subscription.place.get("person"):
                 raise
             # Asked for where the bridge is not: then in their own conversation with it.
             log.info("a card goes to who asked", extra={"why": str(error)})
-            return (card(deployment.id, str(target.place["person"])),)
+            return (card(deployment.id, str(subscription.place["person"])),)
         return ()
 
     # ── the card ──────────────────────────────────────────────────────────
 
-    def _rendered(self, target: Target, story: Story, deployment: Deployment) -> Message:
+    def _rendered(
+        self, subscription: Subscription, snapshot: Snapshot, deployment: Deployment
+    ) -> Message:
         return render_card(
             deployment,
-            story.apps.get(deployment.app_id),
+            snapshot.apps.get(deployment.app_id),
             links=self._links,
             can_cancel=not deployment.final,
-            superseded_by=_newer(target, story, deployment),
-            around=around_of(deployment, story),
+            superseded_by=_newer(subscription, snapshot, deployment),
+            around=around_of(deployment, snapshot),
         )
 
     async def _posted(
-        self, target: Target, known: CardMemory, message: Message, remember: Remember
-    ) -> CardMemory:
+        self,
+        subscription: Subscription,
+        known: CardCursor,
+        message: Message,
+        save_cursor: SaveCursor,
+    ) -> CardCursor:
         """Return the card's message, made unless it is there."""
         if known.ts:
-            return known if known.link else await self._linked(known, remember)
-        if known.posting and (found := await self._found(target, known, "", 0)) is not None:
+            return known if known.link else await self._linked(known, save_cursor)
+        if known.posting and (found := await self._found(subscription, known, "", 0)) is not None:
             known = replace(known, channel=found[0], ts=found[1], posting=False)
         else:
-            await self._turn(target.lane)
+            await self._turn(subscription.lane)
             known = replace(known, posting=True)
-            await remember(known.memory())
+            await save_cursor(known.cursor())
             try:
-                answer = await self._post(target, message, about(target, 0))
+                answer = await self._post(subscription, message, about(subscription, 0))
             except Unreachable as error:
                 if surely_not_done(error):
-                    await remember(replace(known, posting=False).memory())
+                    await save_cursor(replace(known, posting=False).cursor())
                 raise
             known = replace(
                 known,
@@ -203,11 +213,11 @@ class Board:
                 posting=False,
                 shows=hash_of(message),
             )
-        await remember(known.memory())
-        return await self._linked(known, remember)
+        await save_cursor(known.cursor())
+        return await self._linked(known, save_cursor)
 
-    async def _post(self, target: Target, message: Message, metadata: Any) -> Answer:
-        name = str(target.place["channel"])
+    async def _post(self, subscription: Subscription, message: Message, metadata: Any) -> Answer:
+        name = str(subscription.place["channel"])
         answer = await self._client.call(
             "chat.postMessage",
             channel=name,
@@ -219,7 +229,7 @@ class Board:
         self._ids[name] = answer.text("channel")
         return answer
 
-    async def _linked(self, known: CardMemory, remember: Remember) -> CardMemory:
+    async def _linked(self, known: CardCursor, save_cursor: SaveCursor) -> CardCursor:
         """Return its permalink, by which other places lead to it; a card is one without it, too."""
         try:
             answer = await self._client.read(
@@ -230,69 +240,77 @@ class Board:
             log.info("a card has no link yet", extra={"why": str(error)})
             return known
         known = replace(known, link=link)
-        await remember(known.memory())
+        await save_cursor(known.cursor())
         return known
 
     async def _updated(
-        self, target: Target, known: CardMemory, message: Message, remember: Remember
-    ) -> CardMemory:
+        self,
+        subscription: Subscription,
+        known: CardCursor,
+        message: Message,
+        save_cursor: SaveCursor,
+    ) -> CardCursor:
         if known.shows == (now := hash_of(message)):
             return known
-        await self._turn(target.lane)
+        await self._turn(subscription.lane)
         await self._client.call(
             "chat.update",
             channel=known.channel,
             ts=known.ts,
-            metadata=about(target, 0),
+            metadata=about(subscription, 0),
             **message.body(),
         )
         known = replace(known, shows=now)
-        await remember(known.memory())
+        await save_cursor(known.cursor())
         return known
 
     # ── the thread ────────────────────────────────────────────────────────
 
     async def _said(
         self,
-        target: Target,
-        known: CardMemory,
-        story: Story,
+        subscription: Subscription,
+        known: CardCursor,
+        snapshot: Snapshot,
         deployment: Deployment,
-        remember: Remember,
+        save_cursor: SaveCursor,
     ) -> None:
         """Say what has changed since; several changes in one message."""
-        history = story.history.get(deployment.id, ())
+        history = snapshot.history.get(deployment.id, ())
         if known.saying > known.said:
-            known = await self._looked_for(target, known, remember)
+            known = await self._looked_for(subscription, known, save_cursor)
         # The first change is that it was asked for, which the card itself has said.
         for upto, news in portions(history, max(known.said, 1)):
-            await self._turn(target.lane)
-            line = await self._line(target, deployment, news, story)
+            await self._turn(subscription.lane)
+            line = await self._line(subscription, deployment, news, snapshot)
             before, known = known, replace(known, saying=upto)
-            await remember(known.memory())
+            await save_cursor(known.cursor())
             try:
-                await self._reply(target, known, line)
+                await self._reply(subscription, known, line)
             except Unreachable as error:
                 if surely_not_done(error):
-                    await remember(before.memory())
+                    await save_cursor(before.cursor())
                 raise
             known = replace(known, said=upto)
-            await remember(known.memory())
+            await save_cursor(known.cursor())
 
-    async def _reply(self, target: Target, known: CardMemory, line: Line) -> None:
+    async def _reply(self, subscription: Subscription, known: CardCursor, line: Line) -> None:
         await self._client.call(
             "chat.postMessage",
             channel=known.channel,
             thread_ts=known.ts,
             reply_broadcast=line.broadcast or None,
-            metadata=about(target, known.saying),
+            metadata=about(subscription, known.saying),
             unfurl_links=False,
             unfurl_media=False,
             **line.message.body(),
         )
 
     async def _line(
-        self, target: Target, deployment: Deployment, news: Sequence[Change], story: Story
+        self,
+        subscription: Subscription,
+        deployment: Deployment,
+        news: Sequence[Change],
+        snapshot: Snapshot,
     ) -> Line:
         """Return one message for quiet changes, or for a loud one."""
         if news[0].state not in LOUD:
@@ -301,49 +319,49 @@ class Board:
             deployment,
             news[0],
             log_tail=deployment.log_tail or await self._tail(deployment),
-            author_id=await self._author(target, deployment),
-            app=story.apps.get(deployment.app_id),
+            author_id=await self._author(subscription, deployment),
+            app=snapshot.apps.get(deployment.app_id),
             links=self._links,
-            around=around_of(deployment, story),
+            around=around_of(deployment, snapshot),
         )
 
-    async def _author(self, target: Target, deployment: Deployment) -> str | None:
+    async def _author(self, subscription: Subscription, deployment: Deployment) -> str | None:
         """Return the commit's author if Slack knows the address, or who asked; never guess."""
         email = await self._email_of(deployment)
         author = await self._people.by_email(email) if email else None
-        return author or target.place.get("asker")
+        return author or subscription.place.get("asker")
 
     async def _looked_for(
-        self, target: Target, known: CardMemory, remember: Remember
-    ) -> CardMemory:
+        self, subscription: Subscription, known: CardCursor, save_cursor: SaveCursor
+    ) -> CardCursor:
         """Return lines that were about to be said when the process died, or Slack did not answer.
 
         Where the app may not read the thread they are said again.
         """
-        found = await self._found(target, known, known.ts, known.saying)
+        found = await self._found(subscription, known, known.ts, known.saying)
         said = known.saying if found else known.said
         known = replace(known, said=said, saying=said)
-        await remember(known.memory())
+        await save_cursor(known.cursor())
         return known
 
     # ── looking for what may be there ─────────────────────────────────────
 
     async def _found(
-        self, target: Target, known: CardMemory, thread: str, lines: int
+        self, subscription: Subscription, known: CardCursor, thread: str, lines: int
     ) -> tuple[str, str] | None:
         """Channel and ts of a message of ours by its metadata; None: it is not to be found."""
-        name = str(target.place["channel"])
+        name = str(subscription.place["channel"])
         channel = known.channel or self._ids.get(name, name)
-        ts = await self._history.find(channel, about(target, lines), thread)
+        ts = await self._history.find(channel, about(subscription, lines), thread)
         return None if ts is None else (channel, ts)
 
 
-def _newer(target: Target, story: Story, deployment: Deployment) -> str | None:
+def _newer(subscription: Subscription, snapshot: Snapshot, deployment: Deployment) -> str | None:
     """Return the link of the card, in the same channel, of what took this one's place."""
     if deployment.superseded_by is None:
         return None
-    beside: Mapping[str, Memory] = story.beside
-    wanted = card(deployment.superseded_by, str(target.place["channel"])).id
+    beside: Mapping[str, Cursor] = snapshot.beside
+    wanted = card(deployment.superseded_by, str(subscription.place["channel"])).id
     link = beside.get(wanted, {}).get(LINK)
     return str(link) if link else None
 
@@ -358,16 +376,16 @@ class Notices:
         self._client = client
         self._turn = turn
 
-    async def show(
-        self, target: Target, _story: Story, memory: Memory, remember: Remember
-    ) -> Sequence[Target]:
+    async def publish(
+        self, subscription: Subscription, _story: Snapshot, cursor: Cursor, save_cursor: SaveCursor
+    ) -> Sequence[Subscription]:
         """Say it once; where the bridge is not in the channel, in their own conversation."""
-        if memory.get("said"):
+        if cursor.get("said"):
             return ()
-        place = target.place
+        place = subscription.place
         person, channel = str(place["person"]), str(place["channel"])
         said = problem(str(place["text"])).body()
-        await self._turn(target.lane)
+        await self._turn(subscription.lane)
         await tell_alone(self._client, channel, person, said)
-        await remember({"said": True})
+        await save_cursor({"said": True})
         return ()

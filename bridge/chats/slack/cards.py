@@ -54,7 +54,7 @@ from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.log_text import redact
 from bridge.core.rules import name_matches
 from bridge.ports.feedback import Occasion
-from bridge.ports.outcomes import Target, about_delivery, about_deployment
+from bridge.ports.outcomes import Subscription, about_delivery, about_deployment
 
 _AGAIN = {State.DONE, State.FAILED, State.CANCELLED, State.UNKNOWN}
 
@@ -273,7 +273,7 @@ class Cards:
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
 
-    def __call__(self, occasion: Occasion) -> list[Target]:
+    def __call__(self, occasion: Occasion) -> list[Subscription]:
         """Return a card for each deployment in each channel; a word to who asked in vain."""
         asked = occasion.asked if occasion.asked and occasion.asked.person else None
         found = [
@@ -291,7 +291,7 @@ class Cards:
         return self._channels.of(label, here)
 
 
-def card(deployment: str, channel: str, asked: Asked | None = None) -> Target:
+def card(deployment: str, channel: str, asked: Asked | None = None) -> Subscription:
     """Return the card of a deployment in a channel.
 
     In its place `person` is who is told where the channel can't be had, and `asker` who is called
@@ -301,7 +301,7 @@ def card(deployment: str, channel: str, asked: Asked | None = None) -> Target:
     place = {"channel": channel, "deployment": deployment}
     if asked is not None and asked.person:
         place["asker"] = asked.person
-    return Target(
+    return Subscription(
         id=f"{CARD} {deployment} {channel}",
         kind=CARD,
         lane=lane_of(channel),
@@ -315,9 +315,9 @@ def lane_of(channel: str) -> str:
     return f"slack {channel}"
 
 
-def _in_vain(seq: int, asked: Asked) -> Target:
+def _in_vain(seq: int, asked: Asked) -> Subscription:
     what = f"{asked.action} of {asked.app or asked.target}"
-    return Target(
+    return Subscription(
         id=f"{NOTICE} {seq}",
         kind=NOTICE,
         lane=lane_of(asked.channel or asked.person),

@@ -23,9 +23,9 @@ from bridge.core.chat.replies import Denied
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.events import CONFIGURING, Action, Asked, write_command
 from bridge.ports.chats import Place
-from bridge.ports.feedback import Occasion, Remember, Story, Turn
+from bridge.ports.feedback import Occasion, SaveCursor, Snapshot, Turn
 from bridge.ports.inbox import NewDelivery
-from bridge.ports.outcomes import DONE, Audited, Memory, Target, about_change, about_delivery
+from bridge.ports.outcomes import DONE, Audited, Cursor, Subscription, about_change, about_delivery
 
 
 def allowed(parts: Parts, person: Person, place: Place, app_id: str) -> App | None:
@@ -105,7 +105,7 @@ class ChangePlans:
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
 
-    def __call__(self, occasion: Occasion) -> list[Target]:
+    def __call__(self, occasion: Occasion) -> list[Subscription]:
         """Return a message to the person, and one in each of the app's channels."""
         asked, outcome = occasion.asked, occasion.outcome
         if asked is None or asked.action not in CONFIGURING or not asked.person:
@@ -119,9 +119,11 @@ class ChangePlans:
         follows = (about_delivery(seq),)
         # A dialog is no message of the channel, so it does not wait for its turn there.
         lane = f"{TOLD} {asked.person}"
-        person = Target(f"{TOLD} {seq}", TOLD, lane, follows, place | {"shown": list(channels)})
+        person = Subscription(
+            f"{TOLD} {seq}", TOLD, lane, follows, place | {"shown": list(channels)}
+        )
         return [person] + [
-            Target(
+            Subscription(
                 f"{CHANGED} {seq} {channel}",
                 CHANGED,
                 lane_of(channel),
@@ -131,10 +133,10 @@ class ChangePlans:
             for channel in channels
         ]
 
-    def of_note(self, note: Audited) -> list[Target]:
+    def of_note(self, note: Audited) -> list[Subscription]:
         """Return a message in each of the app's channels, for a change from elsewhere."""
         return [
-            Target(
+            Subscription(
                 f"{CHANGED} number {note.number} {channel}",
                 CHANGED,
                 lane_of(channel),
@@ -145,12 +147,12 @@ class ChangePlans:
         ]
 
 
-def _note_in(target: Target, story: Story) -> Audited | None:
+def _note_in(subscription: Subscription, snapshot: Snapshot) -> Audited | None:
     """Return the audit entry of the change that a delivery asked for, or of that number."""
-    place = target.place
+    place = subscription.place
     if "number" in place:
-        return next((one for one in story.audited if one.number == place["number"]), None)
-    return next((one for one in story.audited if one.seq == place["seq"]), None)
+        return next((one for one in snapshot.audited if one.number == place["number"]), None)
+    return next((one for one in snapshot.audited if one.seq == place["seq"]), None)
 
 
 class Told:
@@ -160,20 +162,27 @@ class Told:
         self._client = client
         self._turn = turn
 
-    async def show(
-        self, target: Target, story: Story, memory: Memory, remember: Remember
-    ) -> Sequence[Target]:
+    async def publish(
+        self,
+        subscription: Subscription,
+        snapshot: Snapshot,
+        cursor: Cursor,
+        save_cursor: SaveCursor,
+    ) -> Sequence[Subscription]:
         """Update the dialog; if it is closed, tell the outcome once."""
-        note = _note_in(target, story)
-        if note is None or memory.get("said") == note.outcome:
+        note = _note_in(subscription, snapshot)
+        if note is None or cursor.get("said") == note.outcome:
             return ()
-        await self._turn(target.lane)
-        if not await self._in_dialog(str(target.place["view"]), note) and note.over:
-            seen = note.outcome == DONE and target.place["channel"] in target.place["shown"]
+        await self._turn(subscription.lane)
+        if not await self._in_dialog(str(subscription.place["view"]), note) and note.over:
+            seen = (
+                note.outcome == DONE
+                and subscription.place["channel"] in subscription.place["shown"]
+            )
             if not seen:
-                place, said = target.place, told(note).body()
+                place, said = subscription.place, told(note).body()
                 await tell_alone(self._client, str(place["channel"]), str(place["person"]), said)
-        await remember({"said": note.outcome})
+        await save_cursor({"said": note.outcome})
         return ()
 
     async def _in_dialog(self, view_id: str, note: Audited) -> bool:
@@ -196,22 +205,28 @@ class ChangeNotes:
         self._history = History(client)
         self._turn = turn
 
-    async def show(
-        self, target: Target, story: Story, memory: Memory, remember: Remember
-    ) -> Sequence[Target]:
+    async def publish(
+        self,
+        subscription: Subscription,
+        snapshot: Snapshot,
+        cursor: Cursor,
+        save_cursor: SaveCursor,
+    ) -> Sequence[Subscription]:
         """Post it once it is made; update it when it was undone."""
-        note = _note_in(target, story)
+        note = _note_in(subscription, snapshot)
         if note is None or not was_made(note):
             return ()
-        of_it = (one for one in story.audited if one.undoes == note.number)
+        of_it = (one for one in snapshot.audited if one.undoes == note.number)
         undone = next((one for one in of_it if one.outcome == DONE), None)
         message, state = change_note(note, undone), "undone" if undone else "made"
-        known = dict(memory)
+        known = dict(cursor)
         if "ts" not in known:
-            known = await self._posted(target, note, message, known, remember) | {"shows": state}
-            await remember(known)
+            known = await self._posted(subscription, note, message, known, save_cursor) | {
+                "shows": state
+            }
+            await save_cursor(known)
         if known.get("shows") != state:
-            await self._turn(target.lane)
+            await self._turn(subscription.lane)
             await self._client.call(
                 "chat.update",
                 channel=known["channel"],
@@ -219,22 +234,22 @@ class ChangeNotes:
                 metadata=_about(note),
                 **message.body(),
             )
-            await remember(known | {"shows": state})
-        return (replace(target, follows=(*target.follows, about_change(note.number))),)
+            await save_cursor(known | {"shows": state})
+        return (replace(subscription, follows=(*subscription.follows, about_change(note.number))),)
 
     async def _posted(
         self,
-        target: Target,
+        subscription: Subscription,
         note: Audited,
         message: Message,
         known: Mapping[str, Any],
-        remember: Remember,
+        save_cursor: SaveCursor,
     ) -> dict[str, Any]:
-        channel = str(target.place["channel"])
+        channel = str(subscription.place["channel"])
         if known.get("posting") and (ts := await self._history.find(channel, _about(note))):
             return {"channel": channel, "ts": ts}
-        await self._turn(target.lane)
-        await remember({"posting": True})
+        await self._turn(subscription.lane)
+        await save_cursor({"posting": True})
         try:
             answer = await self._client.call(
                 "chat.postMessage",
@@ -246,7 +261,7 @@ class ChangeNotes:
             )
         except Unreachable as error:
             if surely_not_done(error):
-                await remember({})
+                await save_cursor({})
             raise
         return {"channel": answer.text("channel"), "ts": answer.text("ts")}
 

@@ -280,8 +280,8 @@ async def _planned(parts: Parts, body: Mapping[str, Any], about: About) -> dict[
     if app is None:
         return refused(parts, person, place, await parts.journal.app(about.app))
     try:
-        plan = await parts.desk.plan(app, NoSource())
-        return config_views.parting_view(plan, replace(about, draft=await parts.desk.keep(plan)))
+        plan = await parts.drafts.plan(app, NoSource())
+        return config_views.parting_view(plan, replace(about, draft=await parts.drafts.keep(plan)))
     except BridgeError as error:
         return config_views.unread(app, str(error))
 
@@ -319,9 +319,9 @@ async def _options(parts: Parts, body: dict[str, Any]) -> list[Element]:
         return []
     try:
         if body.get("action_id") == names.PROVIDER_REPOSITORY:
-            found = [one.path for one in await parts.desk.repositories(app, of[0])]
+            found = [one.path for one in await parts.drafts.repositories(app, of[0])]
         else:
-            found = await parts.desk.branches(app, of[0], "|".join(of[1:]))
+            found = await parts.drafts.branches(app, of[0], "|".join(of[1:]))
     except BridgeError:
         return []
     return offered(found, str(body.get("value") or ""))

@@ -202,7 +202,7 @@ class Objection:
 
 async def drawn(parts: Parts, app: App, about: About, given: Given | None) -> View:
     """Return a part as it is now, or with what was put in; raise what the backend raises."""
-    now = await (parts.desk.now(app) if given is None else parts.desk.lately(app))
+    now = await (parts.drafts.now(app) if given is None else parts.drafts.lately(app))
     match about.part:
         case names.PROVIDER_BUILD:
             return config_views.part_view(app, about, build_fields(now, given))
@@ -222,7 +222,7 @@ async def planned(
     given = given_in(view)
     try:
         wanted = await _wanted(parts, app, about, given)
-        plan = await parts.desk.plan(app, wanted)
+        plan = await parts.drafts.plan(app, wanted)
     except Rejected as error:
         field = error.field if isinstance(error, Unfit) else ""
         return Objection(block_of(field, view), str(error)[:LONGEST_OBJECTION])
@@ -231,7 +231,7 @@ async def planned(
     rehearsal = None
     if about.part == names.PROVIDER_SOURCE:
         rehearsal = await _rehearsed(parts, app, plan.after)
-    kept = replace(about, draft=await parts.desk.keep(plan))
+    kept = replace(about, draft=await parts.drafts.keep(plan))
     return config_views.difference_view(plan, kept, rehearsal)
 
 
@@ -239,7 +239,7 @@ async def accounts(parts: Parts, app: App) -> list[GitAccount]:
     """Return the accounts to choose from; none if the backend can't tell in time."""
     try:
         async with asyncio.timeout(LISTS_WITHIN):
-            return await parts.desk.accounts(app)
+            return await parts.drafts.accounts(app)
     except (BridgeError, TimeoutError):
         return []
 
@@ -247,7 +247,7 @@ async def accounts(parts: Parts, app: App) -> list[GitAccount]:
 async def _wanted(parts: Parts, app: App, about: About, given: Given) -> Wanted:
     if about.part == names.PROVIDER_ENVIRONMENT:
         return environment_wanted(given)
-    now = await parts.desk.now(app)
+    now = await parts.drafts.now(app)
     if about.part == names.PROVIDER_BUILD:
         return build_wanted(now, given)
     form = SourceForm(app, now, await accounts(parts, app), given)
@@ -261,7 +261,7 @@ async def _picked(parts: Parts, form: SourceForm) -> GitRepository | None:
     path = str(form.value("repository") or "")
     try:
         async with asyncio.timeout(LISTS_WITHIN):
-            listed = await parts.desk.repositories(form.app, form.account.id)
+            listed = await parts.drafts.repositories(form.app, form.account.id)
     except (NotFound, Refused, TimeoutError):
         listed = []
     for one in listed:
@@ -291,7 +291,7 @@ async def _tried(parts: Parts, form: SourceForm) -> list[Block]:
 
 async def _rehearsed(parts: Parts, app: App, would_be: Configured) -> Rehearsal | None:
     try:
-        return await parts.desk.rehearse(app, would_be)
+        return await parts.drafts.rehearse(app, would_be)
     except BridgeError:
         return None
 

@@ -12,9 +12,9 @@ from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import redact
 from bridge.core.refs import normalise_url
-from bridge.ports.feedback import Story
+from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import Pages
-from bridge.ports.outcomes import Memory
+from bridge.ports.outcomes import Cursor
 
 ICONS = {
     State.WAITING: ":hourglass_flowing_sand:",
@@ -281,9 +281,9 @@ class Around:
 NOTHING_KNOWN = Around()
 
 
-def around_of(deployment: Deployment, story: Story) -> Around:
+def around_of(deployment: Deployment, snapshot: Snapshot) -> Around:
     """Return what a story tells around a deployment."""
-    return Around(_pulls_in(story.beside), story.before.get(deployment.id))
+    return Around(_pulls_in(snapshot.beside), snapshot.before.get(deployment.id))
 
 
 def places_of(deployment: Deployment, app: App | None, links: Links, around: Around) -> str:
@@ -300,9 +300,9 @@ def places_of(deployment: Deployment, app: App | None, links: Links, around: Aro
     )
 
 
-def _pulls_in(beside: Mapping[str, Memory]) -> tuple[int, ...]:
+def _pulls_in(beside: Mapping[str, Cursor]) -> tuple[int, ...]:
     """Return the pull requests that have a comment about it."""
-    found = (_COMMENT(id_) for id_, memory in beside.items() if memory.get("comment"))
+    found = (_COMMENT(id_) for id_, cursor in beside.items() if cursor.get("comment"))
     return tuple(sorted({int(one[1]) for one in found if one}))
 
 

@@ -46,8 +46,8 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
 from bridge.ports.chats import Place
 from bridge.ports.clock import Clock
-from bridge.ports.feedback import Remember, Story, Turn
-from bridge.ports.outcomes import ABOUT_ANYTHING, Memory, Target
+from bridge.ports.feedback import SaveCursor, Snapshot, Turn
+from bridge.ports.outcomes import ABOUT_ANYTHING, Cursor, Subscription
 
 if TYPE_CHECKING:
     from bridge.chats.slack.outgoing import Outgoing
@@ -285,10 +285,10 @@ NOWHERE = Place()
 Body = dict[str, Any]
 
 
-def home_of(user: str) -> Target:
+def home_of(user: str) -> Subscription:
     """Somebody's Home."""
     id_ = f"{HOME} {user}"
-    return Target(id_, HOME, id_, (ABOUT_ANYTHING,), {"user": user})
+    return Subscription(id_, HOME, id_, (ABOUT_ANYTHING,), {"user": user})
 
 
 class Homes:
@@ -299,23 +299,23 @@ class Homes:
         self._turn = turn
         self._silence = silence
 
-    async def show(
-        self, target: Target, _story: Story, memory: Memory, _remember: Remember
-    ) -> Sequence[Target]:
+    async def publish(
+        self, subscription: Subscription, _story: Snapshot, cursor: Cursor, _remember: SaveCursor
+    ) -> Sequence[Subscription]:
         """Draw it anew for who has looked lately; forget who has not."""
-        if self._parts.clock() - float(memory.get("looked_at", 0.0)) > LOOKS_LAST:
-            await self._parts.journal.unwant(target.id)
+        if self._parts.clock() - float(cursor.get("looked_at", 0.0)) > LOOKS_LAST:
+            await self._parts.journal.unsubscribe(subscription.id)
             return ()
-        await self._turn(target.lane)
-        await self.draw(str(target.place["user"]), _shown_in(memory))
+        await self._turn(subscription.lane)
+        await self.draw(str(subscription.place["user"]), _cursor_of(cursor))
         return ()
 
     async def look(self, user: str, shown: Shown) -> None:
         """Somebody looks: draw it now, and whenever something changes for a while."""
-        target = home_of(user)
+        subscription = home_of(user)
         looked = {"looked_at": self._parts.clock(), "page": shown.page, "project": shown.project}
-        await self._parts.journal.want([target])
-        await self._parts.journal.remember(target.id, looked)
+        await self._parts.journal.subscribe([subscription])
+        await self._parts.journal.save_cursor(subscription.id, looked)
         await self.draw(user, shown)
 
     async def draw(self, user: str, shown: Shown) -> None:
@@ -368,8 +368,8 @@ def _ids(parts: Parts, person: Person, right: Right) -> set[str]:
     return {app.id for app in parts.commands.apps(person, NOWHERE, right)}
 
 
-def _shown_in(memory: Memory) -> Shown:
-    return Shown(int(memory.get("page", 1)), str(memory.get("project", EVERYTHING)))
+def _cursor_of(cursor: Cursor) -> Shown:
+    return Shown(int(cursor.get("page", 1)), str(cursor.get("project", EVERYTHING)))
 
 
 # ── the door ─────────────────────────────────────────────────────────────────

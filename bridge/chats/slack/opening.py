@@ -16,9 +16,9 @@ from bridge.chats.slack.home import HOME, Homes, Silence
 from bridge.chats.slack.parts import Background, Clicks, Parts, Permits, Workspace
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError
-from bridge.ports.chats import Commands, Desk
+from bridge.ports.chats import Commands, ConfigDrafts
 from bridge.ports.clock import Clock, Limit
-from bridge.ports.feedback import Planner, Shows, Turn
+from bridge.ports.feedback import Planner, Publisher, Turn
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
 
@@ -64,7 +64,7 @@ class Slack:
         access: Access,
         journal: Journal,
         inbox: Inbox,
-        desk: Desk,
+        drafts: ConfigDrafts,
         turn: Turn,
         tail: Tells,
         email_of: Tells,
@@ -83,7 +83,7 @@ class Slack:
             commands=commands,
             journal=journal,
             inbox=inbox,
-            desk=desk,
+            drafts=drafts,
             configure=configure,
             links=wiring.links,
             clicks=Clicks(inbox, clock),
@@ -96,7 +96,7 @@ class Slack:
         secret = wiring.signing_secret
         self.door = SlackDoor(bolt, secret, clock) if secret else None
         self.socket = Socket(bolt, client, wiring.app_token) if wiring.app_token else None
-        self.shows: Mapping[str, Shows] = {
+        self.publishers: Mapping[str, Publisher] = {
             CARD: Board(client, people, turn, wiring.links, tail=tail, email_of=email_of),
             NOTICE: Notices(client, turn),
             TOLD: Told(client, turn),

@@ -15,7 +15,7 @@ from bridge.chats.slack.received import SLACK
 from bridge.core.access import Access, Person, Right, missing
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.ports.chats import Commands, Desk, Place
+from bridge.ports.chats import Commands, ConfigDrafts, Place
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Delivery, Inbox
 from bridge.ports.journal import Journal
@@ -169,7 +169,7 @@ class Parts:
     commands: Commands
     journal: Journal
     inbox: Inbox
-    desk: Desk
+    drafts: ConfigDrafts
     configure: Configures
     links: Links
     clicks: Clicks

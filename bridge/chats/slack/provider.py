@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bridge.chats.slack.opening import Slack as RunningSlack
     from bridge.chats.slack.settings import Slack
     from bridge.ports.chats import ChatParts
-    from bridge.ports.outcomes import Audited, Target
+    from bridge.ports.outcomes import Audited, Subscription
 
 
 def _settings() -> "type[Slack]":
@@ -59,7 +59,7 @@ def _open(settings: "Slack", parts: "ChatParts") -> "RunningSlack":
         access=parts.access,
         journal=parts.journal,
         inbox=parts.inbox,
-        desk=parts.desk,
+        drafts=parts.drafts,
         turn=parts.within(LIMITS),
         tail=parts.tail,
         email_of=parts.email_of,
@@ -72,7 +72,7 @@ def _shown(secret: "SecretStr | None") -> str:
     return secret.get_secret_value() if secret else ""
 
 
-def _tells(settings: "Slack", book: ChannelBook, note: "Audited") -> "Sequence[Target]":
+def _tells(settings: "Slack", book: ChannelBook, note: "Audited") -> "Sequence[Subscription]":
     from bridge.chats.slack.cards import Channels
     from bridge.chats.slack.config_changes import ChangePlans
 

@@ -10,7 +10,7 @@ from bridge.storage.journal.apps import Apps, Audit, Drafts
 from bridge.storage.journal.decisions import Decisions
 from bridge.storage.journal.deployments import Deployments
 from bridge.storage.journal.recording import Abouts
-from bridge.storage.journal.snapshots import Targets
+from bridge.storage.journal.snapshots import Subscriptions
 from bridge.storage.journal.upkeep import Figures, Forgetting, Leases, Notes, Refusals
 from bridge.storage.migrations import migrate
 
@@ -27,7 +27,7 @@ class SqlJournal(
     Leases,
     Notes,
     Refusals,
-    Targets,
+    Subscriptions,
 ):
     """The journal in a SQL database; one schema on SQLite and Postgres."""
 

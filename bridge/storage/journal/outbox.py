@@ -5,8 +5,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.ports.feedback import Raised
-from bridge.ports.outcomes import LINK, Memory, Target, about_delivery, about_deployment, named
+from bridge.ports.feedback import Pending
+from bridge.ports.outcomes import (
+    LINK,
+    Cursor,
+    Subscription,
+    about_delivery,
+    about_deployment,
+    named,
+)
 from bridge.storage import tables
 from bridge.storage.engines import on_postgres
 from bridge.storage.journal import rows
@@ -35,10 +42,10 @@ _RAISE = (
 def changed(db: sa.Connection, keys: Iterable[str], at: float, *, but: str = "") -> None:
     """Mark all subscriptions of these keys as pending, except for one."""
     found = set(db.scalars(_FOLLOWERS, {"keys": list(keys)}))
-    raise_targets(db, sorted(found - {but}), at)
+    mark_pending(db, sorted(found - {but}), at)
 
 
-def raise_targets(db: sa.Connection, ids: Sequence[str], at: float) -> None:
+def mark_pending(db: sa.Connection, ids: Sequence[str], at: float) -> None:
     """Mark subscriptions as pending.
 
     One that is pending already keeps its time, so a burst of changes can't postpone it. One that
@@ -52,7 +59,7 @@ def raise_targets(db: sa.Connection, ids: Sequence[str], at: float) -> None:
         db.execute(_RAISE, {"ids": some, "raised_at": at})
 
 
-def raised(
+def pending(
     limit: int, until: float, ready: float, busy: Sequence[str], favoured: Mapping[str, int]
 ) -> sa.Select[Any]:
     """Return the query for due subscriptions: the first of each lane."""
@@ -68,10 +75,10 @@ def raised(
     return sa.select(first).where(first.c.turn == 1).order_by(first.c.due_at).limit(limit)
 
 
-def remember(
+def save_cursor(
     db: sa.Connection,
-    target_id: str,
-    memory: Memory,
+    subscription_id: str,
+    cursor: Cursor,
     at: float,
     *,
     holding: tuple[str, str] | None = None,
@@ -80,24 +87,24 @@ def remember(
     t = tables.feedback
     if holding is not None and not held(db, *holding):
         return False
-    before = db.scalar(sa.select(t.c.memory).where(t.c.id == target_id))
-    db.execute(sa.update(t).where(t.c.id == target_id).values(memory=rows.place_text(memory)))
-    if before is not None and rows.read_place(before).get(LINK) != memory.get(LINK):
-        changed(db, _linking(db, target_id), at, but=target_id)
+    before = db.scalar(sa.select(t.c.memory).where(t.c.id == subscription_id))
+    db.execute(sa.update(t).where(t.c.id == subscription_id).values(memory=rows.place_text(cursor)))
+    if before is not None and rows.read_place(before).get(LINK) != cursor.get(LINK):
+        changed(db, _linking(db, subscription_id), at, but=subscription_id)
     return True
 
 
-def _linking(db: sa.Connection, target_id: str) -> list[str]:
+def _linking(db: sa.Connection, subscription_id: str) -> list[str]:
     """Return the keys that subscriptions follow which may link to this one: see `ports.LINK`."""
     t, f = tables.deployments, tables.follows
-    followed = db.scalars(sa.select(f.c.key).where(f.c.target == target_id))
+    followed = db.scalars(sa.select(f.c.key).where(f.c.target == subscription_id))
     ids = named(followed, "deployment")
     query = sa.select(t.c.id, t.c.seq).where(t.c.id.in_(ids) | t.c.superseded_by.in_(ids))
     found = db.execute(query).all()
     return [key for id_, seq in found for key in (about_deployment(id_), about_delivery(seq))]
 
 
-def showed(db: sa.Connection, target_id: str, wanted: int, at: float) -> None:
+def mark_published(db: sa.Connection, subscription_id: str, wanted: int, at: float) -> None:
     """Mark it as published up to version `wanted`; it is due again if more has changed."""
     t = tables.feedback
     values = {
@@ -108,10 +115,10 @@ def showed(db: sa.Connection, target_id: str, wanted: int, at: float) -> None:
         "error": None,
         "parked": False,
     }
-    db.execute(sa.update(t).where(t.c.id == target_id).values(values))
+    db.execute(sa.update(t).where(t.c.id == subscription_id).values(values))
 
 
-def not_shown(
+def mark_failed(
     db: sa.Connection, failed: tuple[str, int], error: str, at: float, due_at: float | None
 ) -> None:
     """Record that publishing failed; without `due_at` park the subscription.
@@ -119,7 +126,7 @@ def not_shown(
     A change during the attempt counts as the change that starts a parked one anew.
     """
     t = tables.feedback
-    target_id, wanted = failed
+    subscription_id, wanted = failed
     parks = t.c.wanted <= wanted if due_at is None else sa.false()
     values = {
         "attempts": t.c.attempts + 1,
@@ -128,24 +135,24 @@ def not_shown(
         "due_at": sa.case((parks, sa.null()), else_=at if due_at is None else due_at),
         "parked": parks,
     }
-    db.execute(sa.update(t).where(t.c.id == target_id).values(values))
+    db.execute(sa.update(t).where(t.c.id == subscription_id).values(values))
 
 
-def postpone(db: sa.Connection, target_id: str, due_at: float) -> None:
+def postpone(db: sa.Connection, subscription_id: str, due_at: float) -> None:
     """Publish it at `due_at`; whether it was failing stays as it was."""
     t = tables.feedback
-    db.execute(sa.update(t).where(t.c.id == target_id).values(due_at=due_at))
+    db.execute(sa.update(t).where(t.c.id == subscription_id).values(due_at=due_at))
 
 
-def show_again(db: sa.Connection, target_id: str | None, at: float) -> int:
+def retry_feedback(db: sa.Connection, subscription_id: str | None, at: float) -> int:
     """Retry one that fails or is parked at once, or all of them."""
     t = tables.feedback
-    which = t.c.error.is_not(None) if target_id is None else t.c.id == target_id
+    which = t.c.error.is_not(None) if subscription_id is None else t.c.id == subscription_id
     again = {"due_at": at, "attempts": 0, "failing_since": None, "parked": False}
     return db.execute(sa.update(t).where(which & t.c.error.is_not(None)).values(again)).rowcount
 
 
-def read(db: sa.Connection, found: Iterable[sa.RowMapping]) -> list[Raised]:
+def read(db: sa.Connection, found: Iterable[sa.RowMapping]) -> list[Pending]:
     """Return rows as subscriptions, with the keys they follow."""
     listed = list(found)
     f = tables.follows
@@ -157,10 +164,10 @@ def read(db: sa.Connection, found: Iterable[sa.RowMapping]) -> list[Raised]:
     return [rows.read_raised(dict(row), tuple(keys[row["id"]])) for row in listed]
 
 
-def want(db: sa.Connection, targets: Sequence[Target], at: float) -> None:
+def subscribe(db: sa.Connection, subscriptions: Sequence[Subscription], at: float) -> None:
     """Add subscriptions; one that exists only gets the new keys."""
     t, f = tables.feedback, tables.follows
-    wanted = {one.id: one for one in targets}
+    wanted = {one.id: one for one in subscriptions}
     _hold_still(db, [key for one in wanted.values() for key in one.follows])
     known: set[str] = set()
     held: set[tuple[str, str]] = set()
@@ -173,14 +180,14 @@ def want(db: sa.Connection, targets: Sequence[Target], at: float) -> None:
     pairs = {(key, one.id) for one in wanted.values() for key in one.follows}
     rows_ = [{"key": key, "target": target} for key, target in sorted(pairs - held)]
     new = add_new(db, f, rows_)
-    raise_targets(db, sorted({target for _, target in new} - fresh), at)
+    mark_pending(db, sorted({target for _, target in new} - fresh), at)
 
 
-def unwant(db: sa.Connection, target_id: str) -> None:
+def unsubscribe(db: sa.Connection, subscription_id: str) -> None:
     """Remove a subscription."""
     t, f = tables.feedback, tables.follows
-    db.execute(sa.delete(f).where(f.c.target == target_id))
-    db.execute(sa.delete(t).where(t.c.id == target_id))
+    db.execute(sa.delete(f).where(f.c.target == subscription_id))
+    db.execute(sa.delete(t).where(t.c.id == subscription_id))
 
 
 def _hold_still(db: sa.Connection, keys: Sequence[str]) -> None:
@@ -192,13 +199,13 @@ def _hold_still(db: sa.Connection, keys: Sequence[str]) -> None:
         db.execute(sa.select(t.c.id).where(concerned).order_by(t.c.id).with_for_update(read=True))
 
 
-def _row(target: Target, at: float) -> dict[str, Any]:
+def _row(subscription: Subscription, at: float) -> dict[str, Any]:
     return {
-        "id": target.id,
-        "kind": target.kind,
-        "lane": target.lane,
-        "rank": target.rank,
-        "place": rows.place_text(target.place),
+        "id": subscription.id,
+        "kind": subscription.kind,
+        "lane": subscription.lane,
+        "rank": subscription.rank,
+        "place": rows.place_text(subscription.place),
         "memory": "{}",
         "wanted": 1,
         "shown": 0,

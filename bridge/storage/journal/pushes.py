@@ -144,7 +144,7 @@ class Pushes:
     def _around(self, ref: str, first: Move, again: Move) -> list[Move]:
         """Return moves of a ref that may lie between two of its pushes."""
         at_once = first.moment and first.moment == again.moment
-        written = self._at_once(ref, again) if at_once else self._way(ref)
+        written = self._at_once(ref, again) if at_once else self._backpressure(ref)
         rows = {row["seq"]: row for row in written + self._added[ref]}
         return list(map(_move, rows.values()))
 
@@ -160,7 +160,7 @@ class Pushes:
             seen.update(ends)
         return list(found.values())
 
-    def _way(self, ref: str) -> list[Row]:
+    def _backpressure(self, ref: str) -> list[Row]:
         """Return the newest moves of a ref within the window."""
         if ref not in self._ways:
             rows = self._db.execute(_LATEST, {"ref": ref}).mappings()

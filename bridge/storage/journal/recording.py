@@ -254,7 +254,7 @@ class _Recorder:
             self._new_pushes.append(row)
         now, seq = self._now, outcome.seq
         self._new_decisions += [rows.decision_row(seq, decision, now) for decision in decisions]
-        if deployments or outcome.targets:
+        if deployments or outcome.subscriptions:
             self.write()
             self._deploy(outcome, deployments)
 
@@ -265,8 +265,8 @@ class _Recorder:
             return  # it only repeats what is shown already
         dropped = {about_deployment(one.id) for one in outcome.deployments}
         dropped -= {about_deployment(one.id) for one in deployments}
-        wanted = [one for one in outcome.targets if dropped.isdisjoint(one.follows)]
-        outbox.want(self._db, wanted, self._now)
+        wanted = [one for one in outcome.subscriptions if dropped.isdisjoint(one.follows)]
+        outbox.subscribe(self._db, wanted, self._now)
 
     def write(self) -> None:
         """Write the buffered rows."""

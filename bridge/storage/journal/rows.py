@@ -12,8 +12,8 @@ from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Cancel, Deployment, State
-from bridge.ports.feedback import Raised
-from bridge.ports.outcomes import Audited, Explained, Target
+from bridge.ports.feedback import Pending
+from bridge.ports.outcomes import Audited, Explained, Subscription
 from bridge.storage.engines import on_postgres
 
 
@@ -174,10 +174,12 @@ def read_place(text: str) -> dict[str, Any]:
     return found
 
 
-def read_raised(row: Mapping[str, Any], follows: tuple[str, ...]) -> Raised:
+def read_raised(row: Mapping[str, Any], follows: tuple[str, ...]) -> Pending:
     """Return a subscription from a row of `feedback`, with the keys it follows."""
-    return Raised(
-        Target(row["id"], row["kind"], row["lane"], follows, read_place(row["place"]), row["rank"]),
+    return Pending(
+        Subscription(
+            row["id"], row["kind"], row["lane"], follows, read_place(row["place"]), row["rank"]
+        ),
         read_place(row["memory"]),
         wanted=row["wanted"],
         due_at=row["due_at"],

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from bridge.core.apps import App
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.ports.feedback import Raised, Story
-from bridge.ports.outcomes import Memory, Target, about_delivery, about_deployment, named
+from bridge.ports.feedback import Pending, Snapshot
+from bridge.ports.outcomes import Cursor, Subscription, about_delivery, about_deployment, named
 from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.apps import APPS
@@ -20,27 +20,27 @@ MOST_DELIVERIES = 1000
 """The newest rows that are read for one subscription; a statement takes only so many values."""
 
 
-def story(db: sa.Connection, target: Target) -> Story:
+def snapshot(db: sa.Connection, subscription: Subscription) -> Snapshot:
     """Return the snapshot of what a subscription follows, read in one moment.
 
     For very many pushes, as of a pull request that lives for a year, only the newest are read.
     """
-    ids = named(target.follows, "deployment")
-    seqs = sorted(int(seq) for seq in named(target.follows, "delivery"))[-MOST_DELIVERIES:]
+    ids = named(subscription.follows, "deployment")
+    seqs = sorted(int(seq) for seq in named(subscription.follows, "delivery"))[-MOST_DELIVERIES:]
     deployments = _deployments(db, ids, seqs)
     query = explained_of(seqs)
     explained = tuple(rows.read_explained(dict(row)) for row in db.execute(query).mappings())
-    changed_apps = _audited([int(n) for n in named(target.follows, "change")], seqs)
+    changed_apps = _audited([int(n) for n in named(subscription.follows, "change")], seqs)
     audited = tuple(rows.read_audited(dict(row)) for row in db.execute(changed_apps).mappings())
     app_ids = {one.app_id for one in deployments} | {one.decision.app_id for one in explained}
     app_ids |= {one.app_id for one in audited}
     newer = [one.superseded_by for one in deployments if one.superseded_by]
-    return Story(
+    return Snapshot(
         explained=explained,
         deployments=deployments,
         history={id_: _history(db, id_) for id_ in ids},
         apps=_apps(db, sorted(app_ids)),
-        beside=_beside(db, target.id, [*(one.id for one in deployments), *newer])
+        beside=_beside(db, subscription.id, [*(one.id for one in deployments), *newer])
         | _comments(db, sorted({one.seq for one in deployments if one.id in ids})),
         before=_before(db, [one for one in deployments if one.id in ids]),
         audited=audited,
@@ -69,22 +69,22 @@ def _history(db: sa.Connection, id_: str) -> tuple[Change, ...]:
     return tuple(Change(row["at"], State(row["state"]), row["note"]) for row in found)
 
 
-def _beside(db: sa.Connection, target_id: str, ids: Sequence[str]) -> dict[str, Memory]:
+def _beside(db: sa.Connection, subscription_id: str, ids: Sequence[str]) -> dict[str, Cursor]:
     t, f = tables.feedback, tables.follows
-    found: dict[str, Memory] = {}
+    found: dict[str, Cursor] = {}
     for some in batched([about_deployment(id_) for id_ in ids]):
-        others = sa.select(f.c.target).where(f.c.key.in_(some) & (f.c.target != target_id))
+        others = sa.select(f.c.target).where(f.c.key.in_(some) & (f.c.target != subscription_id))
         query = sa.select(t.c.id, t.c.memory).where(t.c.id.in_(others))
-        found |= {id_: rows.read_place(memory) for id_, memory in db.execute(query)}
+        found |= {id_: rows.read_place(cursor) for id_, cursor in db.execute(query)}
     return found
 
 
-def _comments(db: sa.Connection, seqs: Sequence[int]) -> dict[str, Memory]:
+def _comments(db: sa.Connection, seqs: Sequence[int]) -> dict[str, Cursor]:
     """Return the cursors of the comments about deliveries."""
     t, f = tables.feedback, tables.follows
     followers = sa.select(f.c.target).where(f.c.key.in_([about_delivery(seq) for seq in seqs]))
     query = sa.select(t.c.id, t.c.memory).where(t.c.id.in_(followers) & t.c.kind.like("%.comment"))
-    return {id_: rows.read_place(memory) for id_, memory in db.execute(query)} if seqs else {}
+    return {id_: rows.read_place(cursor) for id_, cursor in db.execute(query)} if seqs else {}
 
 
 def _before(db: sa.Connection, deployments: Sequence[Deployment]) -> dict[str, str]:
@@ -106,17 +106,17 @@ def _audited(numbers: Sequence[int], seqs: Sequence[int]) -> sa.Select[Any]:
     return sa.select(t).where(those).order_by(t.c.number)
 
 
-class Targets(Transactions):
+class Subscriptions(Transactions):
     """The outbox of feedback: what is to be published, and how far it is."""
 
-    async def unwant(self, target_id: str) -> None:
-        await self._write(lambda db: outbox.unwant(db, target_id))
+    async def unsubscribe(self, subscription_id: str) -> None:
+        await self._write(lambda db: outbox.unsubscribe(db, subscription_id))
 
-    async def want(self, targets: Sequence[Target]) -> None:
+    async def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         at = self._clock()
-        await self._change(lambda db: outbox.want(db, targets, at))
+        await self._change(lambda db: outbox.subscribe(db, subscriptions, at))
 
-    async def raised(
+    async def pending(
         self,
         until: float,
         limit: int,
@@ -124,43 +124,43 @@ class Targets(Transactions):
         ready: float | None = None,
         busy: Sequence[str] = (),
         favoured: Mapping[str, int] | None = None,
-    ) -> list[Raised]:
+    ) -> list[Pending]:
         ready = until if ready is None else ready
-        return await self._targets(outbox.raised(limit, until, ready, busy, favoured or {}))
+        return await self._pending(outbox.pending(limit, until, ready, busy, favoured or {}))
 
-    async def story(self, target: Target) -> Story:
-        return await self._read(lambda db: story(db, target))
+    async def snapshot(self, subscription: Subscription) -> Snapshot:
+        return await self._read(lambda db: snapshot(db, subscription))
 
-    async def remember(
-        self, target_id: str, memory: Memory, *, holding: tuple[str, str] | None = None
+    async def save_cursor(
+        self, subscription_id: str, cursor: Cursor, *, holding: tuple[str, str] | None = None
     ) -> bool:
         at = self._clock()
         return await self._change(
-            lambda db: outbox.remember(db, target_id, memory, at, holding=holding)
+            lambda db: outbox.save_cursor(db, subscription_id, cursor, at, holding=holding)
         )
 
-    async def showed(self, target_id: str, wanted: int) -> None:
+    async def mark_published(self, subscription_id: str, wanted: int) -> None:
         at = self._clock()
-        await self._write(lambda db: outbox.showed(db, target_id, wanted, at))
+        await self._write(lambda db: outbox.mark_published(db, subscription_id, wanted, at))
 
-    async def not_shown(
-        self, target_id: str, wanted: int, error: str, *, due_at: float | None
+    async def mark_failed(
+        self, subscription_id: str, wanted: int, error: str, *, due_at: float | None
     ) -> None:
         at = self._clock()
-        failed = (target_id, wanted)
-        await self._write(lambda db: outbox.not_shown(db, failed, error, at, due_at))
+        failed = (subscription_id, wanted)
+        await self._write(lambda db: outbox.mark_failed(db, failed, error, at, due_at))
 
-    async def postpone(self, target_id: str, due_at: float) -> None:
-        await self._write(lambda db: outbox.postpone(db, target_id, due_at))
+    async def postpone(self, subscription_id: str, due_at: float) -> None:
+        await self._write(lambda db: outbox.postpone(db, subscription_id, due_at))
 
-    async def show_again(self, target_id: str | None = None) -> int:
+    async def retry_feedback(self, subscription_id: str | None = None) -> int:
         at = self._clock()
-        return await self._change(lambda db: outbox.show_again(db, target_id, at))
+        return await self._change(lambda db: outbox.retry_feedback(db, subscription_id, at))
 
-    async def feedback(self, *, limit: int, failing: bool = False) -> list[Raised]:
+    async def feedback(self, *, limit: int, failing: bool = False) -> list[Pending]:
         t = tables.feedback
         query = sa.select(t).order_by(t.c.at.desc(), t.c.id).limit(limit)
-        return await self._targets(query.where(t.c.error.is_not(None)) if failing else query)
+        return await self._pending(query.where(t.c.error.is_not(None)) if failing else query)
 
-    async def _targets(self, query: sa.Select[Any]) -> list[Raised]:
+    async def _pending(self, query: sa.Select[Any]) -> list[Pending]:
         return await self._read(lambda db: outbox.read(db, db.execute(query).mappings()))

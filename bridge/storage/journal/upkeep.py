@@ -251,10 +251,10 @@ def _figures(db: sa.Connection) -> JournalFigures:
     going = [state for state in State if state not in FINAL]
     by_state = sa.select(d.c.state, count).where(d.c.state.in_(going)).group_by(d.c.state)
     waiting = sa.select(count, sa.func.min(f.c.due_at)).where(f.c.due_at.is_not(None))
-    raised, overdue = db.execute(waiting).one()
+    pending, overdue = db.execute(waiting).one()
     parked = db.scalar(sa.select(count).where(f.c.parked))
     counted = {State(state): number for state, number in db.execute(by_state)}
-    return JournalFigures(counted, raised, parked or 0, overdue)
+    return JournalFigures(counted, pending, parked or 0, overdue)
 
 
 def _newest_change(db: sa.Connection) -> int:

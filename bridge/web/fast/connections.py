@@ -11,7 +11,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from bridge.listening.connections import Crowd, Guests, client_of, count_nothing
+from bridge.listening.connections import ConnectionLimits, Crowd, client_of, count_nothing
 from bridge.web.hooks import Hooks
 
 
@@ -76,13 +76,13 @@ class QuickDoor:
         self.loop = asyncio.get_running_loop()
         self.connections: OrderedDict[Caller, None] = OrderedDict()
         self._crowd = Crowd(logging.getLogger("bridge.web.door"), closed)
-        self.guests = Guests(most // 2, keepalive, crowd=self._crowd)
+        self.connection_limits = ConnectionLimits(most // 2, keepalive, crowd=self._crowd)
         self._date = (0, b"")
 
     def opened(self, connection: Caller) -> None:
         """Add a connection."""
         self.connections[connection] = None
-        if len(self.connections) + len(self.guests) > self.most:
+        if len(self.connections) + len(self.connection_limits) > self.most:
             self._drop_one(connection)
 
     def _drop_one(self, newest: Caller) -> None:
@@ -92,14 +92,14 @@ class QuickDoor:
                 del self.connections[one]
                 self._abort(one)
                 return
-        if len(self.guests):
-            self.guests.drop_one()
+        if len(self.connection_limits):
+            self.connection_limits.drop_one()
         else:
             self._abort(newest)
 
     def _abort(self, connection: Caller) -> None:
         connection.abort()
-        there = len(self.connections) + len(self.guests)
+        there = len(self.connections) + len(self.connection_limits)
         self._crowd.closed(limit=self.most, client=connection.client, connections=there)
 
     def heard(self, connection: Caller) -> None:

@@ -106,7 +106,7 @@ class WebhookConnection(Connection):
     def _leave_to_aiohttp(self, data: bytes) -> None:
         self._let_go()
         self._resume()
-        self._door.guests.welcome(self._door.aiohttp(), self._transport, data)
+        self._door.connection_limits.welcome(self._door.aiohttp(), self._transport, data)
 
     # ── body ──────────────────────────────────────────────────────────────
 

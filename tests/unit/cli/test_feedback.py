@@ -5,24 +5,26 @@ from dataclasses import replace
 from bridge.app.storage import Stores
 from bridge.cli.show import shrunk
 from bridge.core.configuration.difference import Changed
-from bridge.ports.outcomes import Audited, Target, about_deployment
+from bridge.ports.outcomes import Audited, Subscription, about_deployment
 from tests.unit.cli.conftest import RECEIVED, Cli
 
 DEPLOYMENT = "0000000000000001.app_web"
 
 
-def card(name: str) -> Target:
-    return Target(f"slack {name}", "slack.card", name, (about_deployment(DEPLOYMENT),), {"c": name})
+def card(name: str) -> Subscription:
+    return Subscription(
+        f"slack {name}", "slack.card", name, (about_deployment(DEPLOYMENT),), {"c": name}
+    )
 
 
 async def shown(stores: Stores) -> None:
     """One up to date, one that fails, one parked."""
     journal = stores.journal
-    await journal.want([card("C1"), card("C2"), card("C3")])
-    await journal.remember("slack C1", {"link": "https://chat.example/p1", "ts": "1.2"})
-    await journal.showed("slack C1", 99)
-    await journal.not_shown("slack C2", 99, "slack can't be reached: 503", due_at=2e9)
-    await journal.not_shown("slack C3", 99, "slack: not_in_channel", due_at=None)
+    await journal.subscribe([card("C1"), card("C2"), card("C3")])
+    await journal.save_cursor("slack C1", {"link": "https://chat.example/p1", "ts": "1.2"})
+    await journal.mark_published("slack C1", 99)
+    await journal.mark_failed("slack C2", 99, "slack can't be reached: 503", due_at=2e9)
+    await journal.mark_failed("slack C3", 99, "slack: not_in_channel", due_at=None)
 
 
 def test_what_is_shown_where_has_the_promised_fields(filled: Cli) -> None:
@@ -86,8 +88,8 @@ def test_one_is_tried_again_by_its_id_as_it_is_listed(filled: Cli) -> None:
     id_ = f"github.status {DEPLOYMENT} {'ab' * 20} {'long/' * 20}"
 
     async def fail(stores: Stores) -> None:
-        await stores.journal.want([replace(card("C9"), id=id_)])
-        await stores.journal.not_shown(id_, 99, "no", due_at=None)
+        await stores.journal.subscribe([replace(card("C9"), id=id_)])
+        await stores.journal.mark_failed(id_, 99, "no", due_at=None)
 
     filled.with_stores(fail)
 

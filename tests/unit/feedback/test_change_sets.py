@@ -11,7 +11,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Ignored, RefKind, RefPushed
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.changes import CROWDED, Changes, Views
+from bridge.pipeline.changes import CROWDED, Changes, ViewFinder
 from bridge.pipeline.deliveries import Deliveries
 from bridge.ports.githosts import ChangeSet
 from bridge.ports.inbox import DeliveryState
@@ -42,7 +42,7 @@ class Office:
         at, self.changes = self.desk, changes
         self.deliveries = Deliveries(
             at.inbox, at.journal, at.flows, at.catalog, {self.api.name: at.host},
-            at.clock, PATIENCE, views=Views(changes, at.journal),
+            at.clock, PATIENCE, views=ViewFinder(changes, at.journal),
         )  # fmt: skip
 
     async def watching(self, *apps: Any) -> None:

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import Deployment, State
 from bridge.githosts.comment import NOTHING, cell, code, is_marked, link, marker, render_comment
-from bridge.ports.feedback import Story
+from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import Explained
 from tests.fakes.journey import app, deployment
 
@@ -43,10 +43,10 @@ def done(seq: int = 1, **others: Any) -> Deployment:
     return deployment(seq, state=State.DONE, commit="b" * 40, **ended | others)
 
 
-def story(*those: Explained | Deployment, **others: Any) -> Story:
+def snapshot(*those: Explained | Deployment, **others: Any) -> Snapshot:
     """Both lists newest first, as the journal gives them."""
     newest = sorted(those, key=lambda one: -one.seq)
-    return Story(
+    return Snapshot(
         explained=tuple(one for one in newest if isinstance(one, Explained)),
         deployments=tuple(one for one in newest if isinstance(one, Deployment)),
         apps=others.pop("apps", {}),
@@ -63,7 +63,7 @@ def rows(text: str) -> list[list[str]]:
 # ── what it says ─────────────────────────────────────────────────────────────
 
 
-def everything() -> Story:
+def everything() -> Snapshot:
     """One app in each state, one that an older push deployed, and three that were skipped."""
     states = [one for one in State if one is not State.DONE]
     others = [
@@ -76,7 +76,7 @@ def everything() -> Story:
         app("app-web", page="https://dokploy.example.com/dashboard/project/p1"),
         app("app-failed", environment="staging"),
     ]
-    return story(
+    return snapshot(
         *(explained(f"app-{state}", seq=2) for state in states),
         explained(seq=2),
         done(2, deployed_commit=LIVE),
@@ -96,7 +96,7 @@ def everything() -> Story:
     )
 
 
-def three_apps() -> Story:
+def three_apps() -> Snapshot:
     """A push that three apps wait for, and two do not; see docs/pictures/comment.py."""
     page = "https://dokploy.example.com/dashboard/project/p1/environment/e1/services/application/"
     sha = "4f1c2d9" + "e" * 33
@@ -113,7 +113,7 @@ def three_apps() -> Story:
         ' (process "/bin/sh -c npm run build" did not complete successfully: exit code: 2)',
     )
     slack = {"link": "https://team.slack.com/archives/C1/p1700000000"}
-    return story(
+    return snapshot(
         *(explained(f"app-{name}", seq=3, commit=sha) for name in ("web", "api", "jobs")),
         skip("app-docs", seq=3, commit=sha, evidence="4 files changed, none matches docs/**"),
         skip("app-ios", seq=3, commit=sha, reason=Reason.BRANCH_MISMATCH,
@@ -138,7 +138,7 @@ def test_the_comment_looks_as_in_its_picture(name: str) -> None:
 
 def test_the_newest_push_counts_and_what_an_older_one_deployed_stays() -> None:
     text = render_comment(
-        story(explained(seq=1), done(1), skip("app-web", seq=2, commit="c" * 40)), "i"
+        snapshot(explained(seq=1), done(1), skip("app-web", seq=2, commit="c" * 40)), "i"
     )
 
     assert "of ccccccc on `main`: 1 not deployed" in text
@@ -151,25 +151,25 @@ def test_the_newest_push_counts_and_what_an_older_one_deployed_stays() -> None:
 def test_a_second_hook_for_the_same_push_hides_nothing() -> None:
     twice = skip("app-web", seq=2, reason=Reason.DUPLICATE_PUSH)
 
-    assert render_comment(story(explained(), done(), twice), "i") == render_comment(
-        story(explained(), done()), "i"
+    assert render_comment(snapshot(explained(), done(), twice), "i") == render_comment(
+        snapshot(explained(), done()), "i"
     )
 
 
 def test_a_failure_says_why_below_the_table_without_secrets() -> None:
     failed = deployment(state=State.FAILED, note="npm ERR! token=hunter2", log_tail="npm ERR! one")
 
-    text = render_comment(story(explained(), failed), "i")
+    text = render_comment(snapshot(explained(), failed), "i")
 
     assert "\n- `shop/web` failed: `npm ERR! token=***`\n" in text
     assert "ERR! one" not in text
-    assert " failed: `" not in render_comment(story(explained(), replace(failed, note="")), "i")
+    assert " failed: `" not in render_comment(snapshot(explained(), replace(failed, note="")), "i")
 
 
 def test_nothing_of_the_clock_is_in_it_while_nothing_changes() -> None:
     running = deployment(state=State.RUNNING, started_at=AT)
 
-    (found,) = rows(render_comment(story(explained(), running), "i"))
+    (found,) = rows(render_comment(snapshot(explained(), running), "i"))
     assert found[3:] == [NOTHING, NOTHING, "2023-11-14 22:13"]
 
 
@@ -177,7 +177,7 @@ def test_a_thread_is_linked_also_when_another_deployment_took_its_place() -> Non
     old = deployment(state=State.SUPERSEDED, superseded_by="0000000000000002.app-web")
     beside = {"slack.card 0000000000000002.app-web": {"link": "https://team.slack.com/x"}}
 
-    text = render_comment(story(explained(), old, beside=beside), "i")
+    text = render_comment(snapshot(explained(), old, beside=beside), "i")
 
     assert "⏩ superseded by a newer push · [thread](https://team.slack.com/x)" in text
 
@@ -186,7 +186,7 @@ def test_a_thread_is_linked_also_when_another_deployment_took_its_place() -> Non
     ("seconds", "shown"), [(0.4, "0 s"), (59.4, "59 s"), (61, "1 min 1 s"), (3700, "1 h 1 min")]
 )
 def test_a_duration_reads_as_people_say_it(seconds: float, shown: str) -> None:
-    text = render_comment(story(explained(), done(finished_at=AT + 2 + seconds)), "i")
+    text = render_comment(snapshot(explained(), done(finished_at=AT + 2 + seconds)), "i")
 
     assert rows(text)[0][4] == shown
 
@@ -195,7 +195,7 @@ def test_what_has_no_room_is_left_out_whole_and_counted() -> None:
     many = [deployment(1, f"app-{n:04}", state=State.RUNNING) for n in range(900)]
     skipped = [skip(f"app-s{n:04}", evidence="x" * 300) for n in range(300)]
 
-    text = render_comment(story(*many, *skipped), "i")
+    text = render_comment(snapshot(*many, *skipped), "i")
 
     shown = len(rows(text))
     assert 500 < shown < 900
@@ -203,14 +203,14 @@ def test_what_has_no_room_is_left_out_whole_and_counted() -> None:
     assert len(text.encode()) <= 65_536
     assert text.endswith("</sub>")
     # with few rows, the skipped ones are cut
-    text = render_comment(story(*many[:10], *skipped), "i")
+    text = render_comment(snapshot(*many[:10], *skipped), "i")
     assert len(rows(text)) == 10
     assert re.search(r"^- … [0-9]+ more\.$\n\n</details>", text, re.MULTILINE)
     assert len(text.encode()) <= 65_536
 
 
 def test_our_comment_is_known_again_whatever_a_host_does_to_its_lines() -> None:
-    text = render_comment(story(explained(), done()), "0123")
+    text = render_comment(snapshot(explained(), done()), "0123")
 
     assert is_marked(text, "0123")
     assert is_marked(text.replace("\n", "\r\n"), "0123")
@@ -247,8 +247,8 @@ def skeleton(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def hostile_story(words: str) -> Story:
-    return story(
+def hostile_story(words: str) -> Snapshot:
+    return snapshot(
         explained(label=words, evidence=words, ref=f"refs/heads/{words}"),
         done(1, app=words, message=words, author=words, note=words, ref=words),
         skip("app-api", label=words, evidence=words),

@@ -8,7 +8,7 @@ import pytest
 from bridge.core.lifecycle import State
 from bridge.pipeline.outbox import Feedback
 from tests.fakes.journey import Death, Lifetime
-from tests.worlds.feedback_stage import PERSISTENCE, Stage, until
+from tests.worlds.feedback_stage import TIMING, Stage, until
 
 # ── death, and several processes ─────────────────────────────────────────────
 
@@ -50,12 +50,12 @@ async def test_what_was_remembered_before_death_is_there_when_it_is_shown_again(
         raise Death
 
     with monkeypatch.context() as patched:
-        patched.setattr(stage.journal, "showed", dead)
+        patched.setattr(stage.journal, "mark_published", dead)
         assert await dies(stage, stage.loop())
     await stage.quiet()
 
-    assert stage.place.memories[0] == {}
-    assert stage.place.memories[1]["state"] == "waiting"
+    assert stage.place.cursors[0] == {}
+    assert stage.place.cursors[1]["state"] == "waiting"
     assert stage.place.shown[f"card {id_}"] == ["waiting"]
 
 
@@ -75,7 +75,7 @@ async def test_another_process_goes_on_once_the_lease_of_a_dead_one_is_over(stag
     await stage.once(one)
     id_ = await stage.deployed()
 
-    await stage.quiet(two, seconds=PERSISTENCE.lease - 1)
+    await stage.quiet(two, seconds=TIMING.lease - 1)
     assert stage.place.stories == []
     await stage.quiet(two, seconds=3)
 
@@ -85,7 +85,7 @@ async def test_another_process_goes_on_once_the_lease_of_a_dead_one_is_over(stag
 async def test_a_lost_lease_stops_the_one_that_had_it(stage: Stage) -> None:
     one, two = stage.loop(owner="one"), stage.loop(owner="two")
     await stage.once(one)
-    await stage.clock.sleep(PERSISTENCE.lease + 1)
+    await stage.clock.sleep(TIMING.lease + 1)
     await stage.once(two)
     await stage.deployed()
 
@@ -126,7 +126,7 @@ async def test_one_that_ends_gives_the_lease_to_the_next(stage: Stage) -> None:
 async def test_one_that_ends_waits_for_the_write_that_is_on_its_way(stage: Stage) -> None:
     """What was written before its id was kept can often not be found again."""
     id_ = await stage.deployed()
-    turn = stage.turns.within([])
+    turn = stage.rate_limiter.within([])
 
     async def slow_write(lane: str) -> None:
         await turn(lane)
@@ -141,17 +141,17 @@ async def test_one_that_ends_waits_for_the_write_that_is_on_its_way(stage: Stage
     stage.place.let_go.set()
     await asyncio.gather(running, return_exceptions=True)
 
-    raised = await stage.of(f"card {id_}")
+    pending = await stage.of(f"card {id_}")
     assert stage.place.shown[f"card {id_}"] == ["waiting"]
-    assert (raised.memory["state"], raised.due_at) == ("waiting", None)
+    assert (pending.cursor["state"], pending.due_at) == ("waiting", None)
 
 
 async def test_who_can_not_renew_the_lease_sends_nothing_more(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where the database is silent: by then another process may be at the same card."""
-    lease = replace(PERSISTENCE, lease=0.3)
-    one, two = stage.loop(owner="one", persistence=lease), stage.loop(owner="two")
+    lease = replace(TIMING, lease=0.3)
+    one, two = stage.loop(owner="one", timing=lease), stage.loop(owner="two")
     id_ = await stage.deployed()
     stage.place.hangs.add(f"card {id_}")
     await stage.clock.sleep(1)
@@ -179,6 +179,6 @@ async def test_who_has_lost_the_lease_says_nothing_of_it_in_the_journal(stage: S
     stage.place.during[f"card {id_}"] = taken_over
     await stage.once(one)
 
-    raised = await stage.of(f"card {id_}")
-    assert (raised.memory, raised.attempts, raised.error) == ({}, 0, None)
-    assert raised.due_at is not None
+    pending = await stage.of(f"card {id_}")
+    assert (pending.cursor, pending.attempts, pending.error) == ({}, 0, None)
+    assert pending.due_at is not None

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from bridge.core.backoff import Backoff
 from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.lifecycle import State
-from bridge.pipeline.outbox import Feedback, Persistence
-from bridge.ports.outcomes import Target, about_deployment
+from bridge.pipeline.outbox import Feedback, PublishTiming
+from bridge.ports.outcomes import Subscription, about_deployment
 from bridge.storage.journal import SqlJournal
 from tests.worlds.feedback_stage import Stage, until
 
@@ -40,7 +41,7 @@ async def test_a_place_that_hangs_holds_up_no_other_lane(stage: Stage) -> None:
 async def test_no_more_lanes_are_at_work_than_allowed(stage: Stage) -> None:
     ids = [await stage.deployed(n, f"app-{n}", lane=f"C{n}") for n in (1, 2, 3)]
     stage.place.hangs |= {f"card {id_}" for id_ in ids}
-    two = stage.loop(persistence=Persistence(lanes=2))
+    two = stage.loop(timing=PublishTiming(lanes=2))
     await stage.clock.sleep(1)
 
     await two.look()
@@ -56,7 +57,7 @@ async def test_no_more_lanes_are_at_work_than_allowed(stage: Stage) -> None:
 async def test_a_place_that_hangs_for_too_long_is_cut_off_and_tried_again(stage: Stage) -> None:
     id_ = await stage.deployed()
     stage.place.hangs.add(f"card {id_}")
-    impatient = stage.loop(persistence=Persistence(longest=0.001))
+    impatient = stage.loop(timing=PublishTiming(longest=0.001))
     await stage.clock.sleep(1)
 
     await stage.once(impatient)
@@ -92,7 +93,7 @@ async def test_an_unreachable_place_is_tried_again_in_growing_pauses(stage: Stag
     id_ = await stage.deployed()
     away = [Unreachable("slack", "ConnectError") for _ in range(10)]
     stage.place.fails[f"card {id_}"] = away
-    await stage.quiet(stage.loop(persistence=Persistence(poll=60)), seconds=400)
+    await stage.quiet(stage.loop(timing=PublishTiming(poll=60)), seconds=400)
 
     pauses = [later - sooner for sooner, later in pairwise(stage.place.times)]
     assert pauses == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60, 60], abs=0.4)
@@ -164,7 +165,7 @@ async def test_after_a_day_of_failing_it_is_parked_and_the_next_change_begins_an
     id_ = await stage.deployed()
     failing = stage.place.fails[f"card {id_}"]
     failing += [Unreachable("slack", "ConnectError") for _ in range(5000)]
-    patient = stage.loop(persistence=Persistence(poll=3600, lease=1e6, retry_at_most=3600))
+    patient = stage.loop(timing=PublishTiming(poll=3600, lease=1e6, retry=Backoff(1.0, 3600.0)))
 
     await stage.quiet(patient, seconds=DAY - 3600)
     assert not (await stage.of(f"card {id_}")).parked
@@ -191,12 +192,12 @@ async def test_a_parked_one_is_tried_at_once_where_somebody_asks(stage: Stage) -
     stage.place.fails[f"card {id_}"] = [Refused("slack", "not_in_channel")]
     await stage.quiet(seconds=2)
 
-    assert await stage.journal.show_again("no such target") == 0
-    assert await stage.journal.show_again() == 1
+    assert await stage.journal.retry_feedback("no such target") == 0
+    assert await stage.journal.retry_feedback() == 1
     await stage.quiet(seconds=2)
 
     assert stage.place.shown[f"card {id_}"] == ["waiting"]
-    assert await stage.journal.show_again() == 0
+    assert await stage.journal.retry_feedback() == 0
 
 
 async def test_a_bug_in_one_place_is_told_once_and_kept_with_the_target(
@@ -217,8 +218,8 @@ async def test_a_bug_in_one_place_is_told_once_and_kept_with_the_target(
 
 
 async def test_a_kind_that_nothing_shows_any_more_is_parked_and_named(stage: Stage) -> None:
-    gone = Target("gone", "pigeon", "P", (about_deployment("1.x"),), {})
-    await stage.journal.want([gone])
+    gone = Subscription("gone", "pigeon", "P", (about_deployment("1.x"),), {})
+    await stage.journal.subscribe([gone])
 
     await stage.quiet(seconds=2)
 
@@ -253,8 +254,8 @@ class Forgetful:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
 
-    async def showed(self, target_id: str, wanted: int) -> None:
+    async def mark_published(self, subscription_id: str, wanted: int) -> None:
         if not self.failed:
             self.failed = True
             raise Unreachable("the journal", "database or disk is full")
-        await self._journal.showed(target_id, wanted)
+        await self._journal.mark_published(subscription_id, wanted)

@@ -8,8 +8,8 @@ import pytest
 from bridge.app.hosts import on_hosts
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
-from bridge.pipeline.outbox import Feedback, Persistence, together
-from bridge.pipeline.rate_limit import Turns
+from bridge.pipeline.outbox import Feedback, PublishTiming, together
+from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.feedback import Occasion
 from bridge.ports.githosts import CommitState, PullRequest
 from bridge.ports.outcomes import Outcome
@@ -22,7 +22,7 @@ SHA = "b" * 40
 APPS = 65
 AT_A_TIME = 5
 BUILD = 5.0
-RARE_LOOKS = Persistence(poll=60.0, lease=900.0)
+RARE_LOOKS = PublishTiming(poll=60.0, lease=900.0)
 WRITES = {"comment", "edit_comment", "set_status", "create_deployment", "set_deployment"}
 SECONDARY = ((80, 60.0), (500, 3600.0))
 """GitHub's limits on what creates content, of each credential."""
@@ -60,11 +60,16 @@ class Repository:
     def __post_init__(self) -> None:
         self.api = TimedApi(clock=self.clock)
         self.api.pulls[SHA] = [PullRequest(5, "main", SHA, open=True)]
-        turns = Turns(self.clock, sleep=self.clock.sleep)
-        places = on_hosts(self.settings, {"github": self.api}, turns, "0123", lambda _: True)
+        rate_limiter = RateLimiter(self.clock, sleep=self.clock.sleep)
+        places = on_hosts(self.settings, {"github": self.api}, rate_limiter, "0123", lambda _: True)
         self.plan = together(places.planners)
         self.feedback = Feedback(
-            self.journal, places.shows, self.clock, RARE_LOOKS, turns=turns, chance=lambda: 0.5
+            self.journal,
+            places.publishers,
+            self.clock,
+            RARE_LOOKS,
+            rate_limiter=rate_limiter,
+            chance=lambda: 0.5,
         )
 
     async def pushed(self, deploys: int, skips: int = 0, seq: int = 1) -> None:
@@ -77,8 +82,8 @@ class Repository:
         )
         made = tuple(deployment(seq, id_, commit=SHA) for id_ in ids[:deploys])
         outcome = Outcome(seq, f"delivery-{seq}", decisions, made)
-        targets = self.plan(Occasion(push(), None, outcome, {id_: app(id_) for id_ in ids}))
-        placed = Outcome(seq, outcome.delivery, decisions, made, targets=tuple(targets))
+        subscriptions = self.plan(Occasion(push(), None, outcome, {id_: app(id_) for id_ in ids}))
+        placed = Outcome(seq, outcome.delivery, decisions, made, subscriptions=tuple(subscriptions))
         await self.journal.record([placed], window=600)
         self.going += [one.id for one in made]
 

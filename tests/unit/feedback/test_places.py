@@ -13,11 +13,11 @@ from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreacha
 from bridge.core.events import Action, Asked, PullRequestOpened, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import State
 from bridge.githosts.comment import marker
-from bridge.githosts.publishers import Pace
+from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.subscriptions import LOOKS_AGAIN, Plans, Use, concerns, shows_of
-from bridge.ports.feedback import Occasion, Story
+from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.githosts import Comment, CommitState, PullRequest
-from bridge.ports.outcomes import Explained, Outcome, Target
+from bridge.ports.outcomes import Explained, Outcome, Subscription
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import app, deployment, push
 
@@ -30,24 +30,32 @@ class Places:
 
     def __init__(self, host: str = "github") -> None:
         self.api = FakeHostApi(host)
-        self.turns: list[str] = []
-        self.memories: dict[str, dict[str, Any]] = {}
-        self.shows = shows_of(self.api, Pace(self._turn, self._turn, time.time), "0123")
+        self.rate_limiter: list[str] = []
+        self.cursors: dict[str, dict[str, Any]] = {}
+        self.publishers = shows_of(self.api, WriteTurns(self._turn, self._turn, time.time), "0123")
 
     async def _turn(self, lane: str) -> None:
-        self.turns.append(lane)
+        self.rate_limiter.append(lane)
 
-    async def show(self, target: Target, story: Story = Story()) -> list[Target]:  # noqa: B008
-        async def remember(memory: Mapping[str, Any]) -> None:
-            self.memories[target.id] = dict(memory)
+    async def publish(
+        self,
+        subscription: Subscription,
+        snapshot: Snapshot = Snapshot(),  # noqa: B008
+    ) -> list[Subscription]:
+        async def save_cursor(cursor: Mapping[str, Any]) -> None:
+            self.cursors[subscription.id] = dict(cursor)
 
-        memory = self.memories.get(target.id, {})
-        return [*await self.shows[target.kind].show(target, story, memory, remember)]
+        cursor = self.cursors.get(subscription.id, {})
+        return [
+            *await self.publishers[subscription.kind].publish(
+                subscription, snapshot, cursor, save_cursor
+            )
+        ]
 
 
-def story(state: State = State.RUNNING, seq: int = 1, **others: Any) -> Story:
+def snapshot(state: State = State.RUNNING, seq: int = 1, **others: Any) -> Snapshot:
     decision = Decision("app-web", "shop/web", Reason.PATH_HIT, "-")
-    return Story(
+    return Snapshot(
         explained=(Explained(seq, 1.0, decision, "d", "refs/heads/main", SHA),),
         deployments=(deployment(seq, state=state, commit=SHA, **others),),
         apps={"app-web": app(page="https://dokploy.example.com/p")},
@@ -70,17 +78,17 @@ ELSEWHERE = Decision("app-ios", "shop/ios", Reason.BRANCH_MISMATCH, "-")
 
 
 def test_a_push_has_its_pull_requests_a_status_of_each_app_and_deployments() -> None:
-    targets = Plans("github", ALL, skipped=True)(occasion(None, HIT, SKIP, ELSEWHERE))
+    subscriptions = Plans("github", ALL, skipped=True)(occasion(None, HIT, SKIP, ELSEWHERE))
 
-    assert [(one.id, one.kind, one.follows) for one in targets] == [
+    assert [(one.id, one.kind, one.follows) for one in subscriptions] == [
         ("github.push 7", "github.push", ("delivery 7",)),
         (f"github.status 4711 {SHA} app-web", "github.status", (f"deployment {ID}",)),
         (f"github.status 4711 {SHA} app-api", "github.status", ("delivery 7",)),
         (f"github.deployment {ID}", "github.deployment", (f"deployment {ID}",)),
     ]  # fmt: skip
-    assert {one.lane for one in targets} == {"github"}
-    assert [one.rank for one in targets] == [0, 1, 2, 1]
-    assert targets[3].place == {
+    assert {one.lane for one in subscriptions} == {"github"}
+    assert [one.rank for one in subscriptions] == [0, 1, 2, 1]
+    assert subscriptions[3].place == {
         "repository": "my-org/mono", "repository_id": "4711", "commit": SHA,
         "ref": "refs/heads/main", "environment": "production/shop/web",
     }  # fmt: skip
@@ -189,7 +197,7 @@ def test_a_push_is_a_pull_request_s_by_its_head_or_its_merge(
     assert concerns(one, "main", SHA) is concerned
 
 
-def pushed(pushed: RefPushed | None = None, seq: int = 7) -> Target:
+def pushed(pushed: RefPushed | None = None, seq: int = 7) -> Subscription:
     return Plans("github", ALL)(occasion(pushed, HIT, seq=seq))[0]
 
 
@@ -197,7 +205,7 @@ async def test_its_comments_are_wanted_by_the_number_of_the_repository() -> None
     places = Places()
     places.api.pulls[SHA] = [OPEN, MERGED, replace(OPEN, number=9, head="other")]
 
-    found = await places.show(pushed())
+    found = await places.publish(pushed())
 
     assert [(one.id, one.kind, one.follows, one.place["number"]) for one in found] == [
         ("github.comment 4711 5", "github.comment", ("delivery 7",), 5),
@@ -209,7 +217,7 @@ async def test_once_found_they_are_not_asked_for_again() -> None:
     places = Places()
     places.api.pulls[SHA] = [OPEN]
 
-    assert await places.show(pushed()) == await places.show(pushed())
+    assert await places.publish(pushed()) == await places.publish(pushed())
     assert places.api.count("pull_requests") == 1
 
 
@@ -217,7 +225,7 @@ async def test_a_tag_has_no_branch_that_could_be_a_head() -> None:
     places = Places()
     places.api.pulls[SHA] = [OPEN, MERGED]
 
-    found = await places.show(pushed(push("main", kind=RefKind.TAG)))
+    found = await places.publish(pushed(push("main", kind=RefKind.TAG)))
 
     assert [one.place["number"] for one in found] == [4]
 
@@ -232,25 +240,25 @@ async def test_a_host_that_lags_is_looked_at_again_and_then_it_is_a_direct_push(
         if not knows:
             places.api.next("pull_requests", NotFound("no commit found"))
         with pytest.raises(TooEarly) as caught:
-            await places.show(pushed())
+            await places.publish(pushed())
         pauses.append(caught.value.retry_after)
 
-    assert await places.show(pushed()) == []
+    assert await places.publish(pushed()) == []
     assert tuple(pauses) == LOOKS_AGAIN
 
 
 async def test_what_it_knows_a_little_later_is_found() -> None:
     places = Places()
     with pytest.raises(TooEarly):
-        await places.show(pushed())
+        await places.publish(pushed())
     places.api.pulls[SHA] = [OPEN]
 
-    assert len(await places.show(pushed())) == 1
+    assert len(await places.publish(pushed())) == 1
 
 
 # ── the comment ──────────────────────────────────────────────────────────────
 
-COMMENT = Target(
+COMMENT = Subscription(
     "github.comment 4711 5", "github.comment", "github", ("delivery 7",),
     {"repository": "my-org/mono", "number": 5},
 )  # fmt: skip
@@ -259,21 +267,21 @@ COMMENT = Target(
 async def test_one_comment_goes_through_the_states() -> None:
     places = Places()
     for state in (State.WAITING, State.ASKED, State.RUNNING, State.DONE):
-        await places.show(COMMENT, story(state))
+        await places.publish(COMMENT, snapshot(state))
 
     (body,) = places.api.ours(5)
     assert "✅ deployed" in body
     assert places.api.count("comment") == 1
     assert places.api.count("edit_comment") == 3
-    assert places.turns == ["github"] * 4
+    assert places.rate_limiter == ["github"] * 4
 
 
 async def test_what_it_shows_already_sends_nothing() -> None:
     places = Places()
-    await places.show(COMMENT, story())
+    await places.publish(COMMENT, snapshot())
     before = len(places.api.calls)
 
-    await places.show(COMMENT, story())
+    await places.publish(COMMENT, snapshot())
 
     assert len(places.api.calls) == before
 
@@ -282,14 +290,14 @@ async def test_what_a_dying_process_was_posting_is_waited_for() -> None:
     places = Places()
     places.api.next("comment", Unanswered("github", "no whole answer in time"))
     with pytest.raises(Unanswered):
-        await places.show(COMMENT, story(State.WAITING))
+        await places.publish(COMMENT, snapshot(State.WAITING))
     with pytest.raises(TooEarly) as caught:
-        await places.show(COMMENT, story(State.RUNNING))
+        await places.publish(COMMENT, snapshot(State.RUNNING))
     assert caught.value.retry_after == 5.0
     late = Comment("77", f"{marker('0123')}\n…", ours=True)
     places.api.written[5].append(late)  # and there it is
 
-    await places.show(COMMENT, story(State.DONE))
+    await places.publish(COMMENT, snapshot(State.DONE))
 
     (body,) = places.api.ours(5)
     assert "✅ deployed" in body
@@ -305,8 +313,8 @@ async def test_what_was_never_posted_is_posted_once_that_is_sure(error: Any, tri
 
     for n in range(1, tries):
         with pytest.raises(type(error) if n == 1 else TooEarly):
-            await places.show(COMMENT, story())
-    await places.show(COMMENT, story())
+            await places.publish(COMMENT, snapshot())
+    await places.publish(COMMENT, snapshot())
 
     assert len(places.api.ours(5)) == 1
 
@@ -317,11 +325,11 @@ async def test_a_death_between_posting_and_remembering_leaves_one(found_by: str)
     places.api.written[5] += [Comment(str(n), f"comment {n}", ours=False) for n in range(250)]
     places.api.next("comment", Unanswered("github", "no whole answer in time"), arrives=True)
     with pytest.raises(Unanswered):
-        await places.show(COMMENT, story(State.WAITING))
+        await places.publish(COMMENT, snapshot(State.WAITING))
     if found_by == "nothing kept":
-        places.memories.clear()
+        places.cursors.clear()
 
-    await places.show(COMMENT, story(State.DONE))
+    await places.publish(COMMENT, snapshot(State.DONE))
 
     (body,) = places.api.ours(5)
     assert "✅ deployed" in body
@@ -335,7 +343,7 @@ async def test_a_comment_of_another_bridge_or_account_is_left_alone() -> None:
     ]
     places.api.written[5] += theirs
 
-    await places.show(COMMENT, story())
+    await places.publish(COMMENT, snapshot())
 
     assert places.api.written[5][:2] == theirs
     assert len(places.api.written[5]) == 3
@@ -343,16 +351,16 @@ async def test_a_comment_of_another_bridge_or_account_is_left_alone() -> None:
 
 async def test_a_deleted_comment_comes_back_once() -> None:
     places = Places()
-    await places.show(COMMENT, story(State.WAITING))
+    await places.publish(COMMENT, snapshot(State.WAITING))
     places.api.written[5].clear()
-    await places.show(COMMENT, story(State.RUNNING))
+    await places.publish(COMMENT, snapshot(State.RUNNING))
     assert len(places.api.ours(5)) == 1
-    await places.show(COMMENT, story(State.DONE))
+    await places.publish(COMMENT, snapshot(State.DONE))
     assert len(places.api.ours(5)) == 1
 
     places.api.written[5].clear()
-    await places.show(COMMENT, story(State.FAILED, seq=8))
-    await places.show(COMMENT, story(State.RUNNING, seq=9))
+    await places.publish(COMMENT, snapshot(State.FAILED, seq=8))
+    await places.publish(COMMENT, snapshot(State.RUNNING, seq=9))
 
     assert places.api.ours(5) == []
     assert places.api.count("comment") == 2
@@ -360,30 +368,30 @@ async def test_a_deleted_comment_comes_back_once() -> None:
 
 async def test_a_pull_request_that_is_not_for_us_loses_nothing_that_is_remembered() -> None:
     places = Places()
-    await places.show(COMMENT, story(State.WAITING))
-    kept = dict(places.memories[COMMENT.id])
+    await places.publish(COMMENT, snapshot(State.WAITING))
+    kept = dict(places.cursors[COMMENT.id])
     for call in ("edit_comment", "comments"):  # as when the credential's rights are taken away
         places.api.next(call, NotFound("github has no repos/my-org/mono"))
 
     with pytest.raises(NotFound):
-        await places.show(COMMENT, story(State.RUNNING))
+        await places.publish(COMMENT, snapshot(State.RUNNING))
 
-    assert places.memories[COMMENT.id] == kept
-    await places.show(COMMENT, story(State.RUNNING))
+    assert places.cursors[COMMENT.id] == kept
+    await places.publish(COMMENT, snapshot(State.RUNNING))
     assert len(places.api.ours(5)) == 1
 
 
 # ── statuses ─────────────────────────────────────────────────────────────────
 
 
-def status(decision: Decision = HIT) -> Target:
+def status(decision: Decision = HIT) -> Subscription:
     return Plans("github", frozenset({Use.STATUS}), skipped=True)(occasion(None, decision))[0]
 
 
 async def test_a_status_goes_through_the_states_and_repeats_none() -> None:
     places = Places()
     for state in (State.WAITING, State.WAITING, State.RUNNING, State.RUNNING, State.DONE):
-        await places.show(status(), story(state))
+        await places.publish(status(), snapshot(state))
 
     assert [call[4] for call in places.api.calls] == ["pending", "running", "success"]
     assert places.api.statuses == {
@@ -395,9 +403,11 @@ async def test_a_status_goes_through_the_states_and_repeats_none() -> None:
 
 async def test_a_skipped_app_s_status_says_why() -> None:
     places = Places()
-    skipped = Story(explained=(Explained(7, 1.0, replace(SKIP, evidence="3 files changed"), "d"),))
+    skipped = Snapshot(
+        explained=(Explained(7, 1.0, replace(SKIP, evidence="3 files changed"), "d"),)
+    )
 
-    await places.show(status(SKIP), skipped)
+    await places.publish(status(SKIP), skipped)
 
     assert places.api.statuses[SHA, "dokploy/shop/api"] == (
         CommitState.SUCCESS, "skipped: no watched path changed (3 files changed)",
@@ -408,26 +418,26 @@ async def test_a_second_hook_s_duplicate_says_nothing() -> None:
     places = Places()
     twice = Decision("app-web", "shop/web", Reason.DUPLICATE_PUSH, "-")
 
-    await places.show(status(), Story(explained=(Explained(8, 1.0, twice, "d"),)))
+    await places.publish(status(), Snapshot(explained=(Explained(8, 1.0, twice, "d"),)))
 
     assert places.api.calls == []
 
 
 @pytest.mark.parametrize(
-    ("target", "call"),
+    ("subscription", "call"),
     [
         (status(), "set_status"),
         (Plans("github", ALL)(occasion(None, HIT))[-1], "create_deployment"),
     ],
 )
 async def test_a_commit_that_the_api_does_not_know_yet_is_tried_again(
-    target: Target, call: str
+    subscription: Subscription, call: str
 ) -> None:
     places = Places()
     places.api.next(call, NotFound("no commit found"))
     with pytest.raises(TooEarly):
-        await places.show(target, story())
-    await places.show(target, story())
+        await places.publish(subscription, snapshot())
+    await places.publish(subscription, snapshot())
     assert places.api.count(call) == 2
 
     places = Places()
@@ -435,7 +445,7 @@ async def test_a_commit_that_the_api_does_not_know_yet_is_tried_again(
         places.api.next(call, NotFound("no commit found"))
     for error in (TooEarly, TooEarly, NotFound):
         with pytest.raises(error):
-            await places.show(target, story())
+            await places.publish(subscription, snapshot())
 
 
 async def test_what_a_host_refuses_is_not_shown_as_if_it_had_been() -> None:
@@ -443,25 +453,25 @@ async def test_what_a_host_refuses_is_not_shown_as_if_it_had_been() -> None:
     places.api.next("set_status", Refused("github", "Resource not accessible", status=403))
 
     with pytest.raises(Refused):
-        await places.show(status(), story())
+        await places.publish(status(), snapshot())
 
-    assert places.memories == {}
+    assert places.cursors == {}
 
 
 # ── deployment objects ───────────────────────────────────────────────────────
 
 
-def object_of(seq: int = 1) -> Target:
+def object_of(seq: int = 1) -> Subscription:
     return Plans("github", frozenset({Use.DEPLOYMENT}))(occasion(None, HIT, seq=seq))[0]
 
 
 async def test_a_deployment_object_is_made_once_the_backend_was_asked() -> None:
     places = Places()
-    await places.show(object_of(), story(State.WAITING))
+    await places.publish(object_of(), snapshot(State.WAITING))
     assert places.api.calls == []
 
     for state in (State.ASKED, State.RUNNING, State.DONE):
-        await places.show(object_of(), story(state, asked_at=1.0))
+        await places.publish(object_of(), snapshot(state, asked_at=1.0))
 
     assert [call[0] for call in places.api.calls] == [
         "create_deployment", "set_deployment", "set_deployment", "set_deployment",
@@ -480,7 +490,7 @@ async def test_where_an_app_is_served_is_said_of_what_is_live_only(end: State) -
     served = {"app-web": app(url="https://shop.example.com")}
 
     for state in (State.RUNNING, end):
-        await places.show(object_of(), replace(story(state, asked_at=1.0), apps=served))
+        await places.publish(object_of(), replace(snapshot(state, asked_at=1.0), apps=served))
 
     urls = [call[5] for call in places.api.calls if call[0] == "set_deployment"]
     assert urls == [None, "https://shop.example.com" if end is State.DONE else None]
@@ -490,7 +500,7 @@ async def test_where_an_app_is_served_is_said_of_what_is_live_only(end: State) -
 async def test_what_was_never_asked_has_no_deployment_object(state: State) -> None:
     places = Places()
 
-    await places.show(object_of(), story(state))
+    await places.publish(object_of(), snapshot(state))
 
     assert places.api.calls == []
 
@@ -499,9 +509,9 @@ async def test_a_death_between_making_and_remembering_leaves_one_object() -> Non
     places = Places()
     places.api.next("create_deployment", Unanswered("github", "no answer"), arrives=True)
     with pytest.raises(Unanswered):
-        await places.show(object_of(), story())
+        await places.publish(object_of(), snapshot())
 
-    await places.show(object_of(), story(State.DONE))
+    await places.publish(object_of(), snapshot(State.DONE))
 
     assert len(places.api.deployments) == 1
     assert places.api.deployments["1"][3] is CommitState.SUCCESS
@@ -511,4 +521,4 @@ async def test_every_kind_that_is_planned_is_shown() -> None:
     for host in ("github", "gitlab"):
         event = push(repository=Repository(host, "1", "a/b"))
         kinds = {one.kind for one in Plans(host, ALL)(occasion(event, HIT, SKIP))}
-        assert kinds | {f"{host}.comment"} == set(Places(host).shows)
+        assert kinds | {f"{host}.comment"} == set(Places(host).publishers)

@@ -8,8 +8,8 @@ import pytest
 from bridge.core import trace
 from bridge.core.lifecycle import State
 from bridge.pipeline.outbox import together
-from bridge.ports.feedback import Occasion, Story
-from bridge.ports.outcomes import Outcome, Target, about_delivery
+from bridge.ports.feedback import Occasion, Snapshot
+from bridge.ports.outcomes import Outcome, Subscription, about_delivery
 from tests.fakes.journey import push
 from tests.worlds.feedback_stage import Stage, card
 
@@ -100,8 +100,8 @@ async def test_a_new_link_is_shown_by_what_may_link_to_it(stage: Stage) -> None:
 
 
 async def test_what_shows_a_delivery_is_raised_by_the_link_of_its_cards(stage: Stage) -> None:
-    comment = Target("comment", "card", "G", (about_delivery(1),), {})
-    await stage.journal.want([comment])
+    comment = Subscription("comment", "card", "G", (about_delivery(1),), {})
+    await stage.journal.subscribe([comment])
     await stage.quiet()
     shown = len(stage.place.stories)
 
@@ -113,7 +113,7 @@ async def test_what_shows_a_delivery_is_raised_by_the_link_of_its_cards(stage: S
 
 async def test_two_places_that_link_to_each_other_come_to_rest(stage: Stage) -> None:
     id_ = await stage.deployed()
-    await stage.journal.want([card(id_, name="second", lane="C2")])
+    await stage.journal.subscribe([card(id_, name="second", lane="C2")])
 
     await stage.quiet()
     shown = len(stage.place.stories)
@@ -122,8 +122,8 @@ async def test_two_places_that_link_to_each_other_come_to_rest(stage: Stage) -> 
     assert len(stage.place.stories) == shown <= 4
 
 
-def links_beside(stories: Sequence[Story]) -> list[str]:
-    return [memory["link"] for story in stories for memory in story.beside.values() if memory]
+def links_beside(stories: Sequence[Snapshot]) -> list[str]:
+    return [cursor["link"] for snapshot in stories for cursor in snapshot.beside.values() if cursor]
 
 
 # ── plans ────────────────────────────────────────────────────────────────────
@@ -132,7 +132,7 @@ def links_beside(stories: Sequence[Story]) -> list[str]:
 def test_a_planner_that_fails_does_not_keep_others_from_planning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def broken(_: Occasion) -> Sequence[Target]:
+    def broken(_: Occasion) -> Sequence[Subscription]:
         raise KeyError("channel")
 
     occasion = Occasion(push(), None, Outcome(7, "delivery-7", ()), {})

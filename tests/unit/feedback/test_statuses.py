@@ -10,7 +10,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
 from bridge.githosts.comment import WHY_NOT, standings
 from bridge.githosts.statuses import Said, deployment_status, status_of
-from bridge.ports.feedback import Story
+from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import CommitState
 from bridge.ports.outcomes import Explained
 from tests.fakes.journey import deployment
@@ -57,7 +57,7 @@ def test_the_commit_that_is_live_is_named_and_told_from_the_pushed_one() -> None
 
 def test_a_skipped_app_is_a_success_with_the_reason() -> None:
     evidence = "3 files changed, none matches web/**"
-    (one,) = standings(Story(explained=(skipped(Reason.NO_PATH_HIT, evidence),)))
+    (one,) = standings(Snapshot(explained=(skipped(Reason.NO_PATH_HIT, evidence),)))
 
     assert status_of(one) == Said(
         CommitState.SUCCESS, f"skipped: no watched path changed ({evidence})"
@@ -66,7 +66,9 @@ def test_a_skipped_app_is_a_success_with_the_reason() -> None:
 
 def test_a_later_deployment_of_the_same_commit_counts_more_than_the_skip() -> None:
     running = deployment(2, state=State.RUNNING)
-    (one,) = standings(Story(explained=(skipped(Reason.NO_PATH_HIT, "-"),), deployments=(running,)))
+    (one,) = standings(
+        Snapshot(explained=(skipped(Reason.NO_PATH_HIT, "-"),), deployments=(running,))
+    )
 
     assert status_of(one) == Said(CommitState.RUNNING, "building")
 
@@ -89,7 +91,7 @@ def test_a_long_reason_keeps_its_beginning_and_its_end() -> None:
 
 @given(st.text(max_size=300))
 def test_a_description_is_one_short_line_of_characters_that_hosts_keep(words: str) -> None:
-    (one,) = standings(Story(explained=(skipped(Reason.NO_PATH_HIT, words),)))
+    (one,) = standings(Snapshot(explained=(skipped(Reason.NO_PATH_HIT, words),)))
     said = status_of(one)
 
     assert said is not None

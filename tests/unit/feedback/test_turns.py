@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from bridge.core.errors import TooEarly
-from bridge.pipeline.rate_limit import Turns
+from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.clock import Limit
 from bridge.ports.feedback import next_turn, rank_favoured
 from tests.fakes.journey import ManualClock
@@ -32,20 +32,20 @@ def test_the_next_turn_keeps_every_limit(written: list[float], turn: float) -> N
 
 
 async def test_writes_of_a_lane_are_spaced_and_other_lanes_do_not_wait(clock: ManualClock) -> None:
-    turns = Turns(clock, sleep=clock.sleep)
-    turn = turns.within([Limit(1, 1.0)])
+    rate_limiter = RateLimiter(clock, sleep=clock.sleep)
+    turn = rate_limiter.within([Limit(1, 1.0)])
     began = clock()
 
     for lane in ("C1", "C1", "C1", "C2"):
         await turn(lane)
 
     assert clock() - began == 2.0
-    assert turns.free_at("C1") == turns.free_at("C2") + 0.0 == clock() + 1.0
+    assert rate_limiter.free_at("C1") == rate_limiter.free_at("C2") + 0.0 == clock() + 1.0
 
 
 async def test_a_long_wait_is_given_back_to_the_loop_instead(clock: ManualClock) -> None:
-    turns = Turns(clock, sleep=clock.sleep)
-    turn = turns.within([Limit(2, 3600.0)])
+    rate_limiter = RateLimiter(clock, sleep=clock.sleep)
+    turn = rate_limiter.within([Limit(2, 3600.0)])
     await turn("github")
     await turn("github")
 
@@ -57,23 +57,23 @@ async def test_a_long_wait_is_given_back_to_the_loop_instead(clock: ManualClock)
 
 
 async def test_once_closed_no_write_gets_its_turn(clock: ManualClock) -> None:
-    turns = Turns(clock, sleep=lambda _: asyncio.Event().wait())
-    turn = turns.within([Limit(1, 1.0)])
+    rate_limiter = RateLimiter(clock, sleep=lambda _: asyncio.Event().wait())
+    turn = rate_limiter.within([Limit(1, 1.0)])
     await turn("C1")
     waiting = [asyncio.create_task(turn("C1")) for _ in range(2)]
     await asyncio.sleep(0)
 
-    turns.close()
+    rate_limiter.close()
     late = asyncio.create_task(turn("C2"))
     await asyncio.wait([*waiting, late])
 
     assert all(task.cancelled() for task in (*waiting, late))
-    turns.open()
+    rate_limiter.open()
     await turn("C2")
 
 
 async def test_a_lane_that_may_not_be_written_to_is_not_even_read(stage: Stage) -> None:
-    stage.place.turn = stage.turns.within([Limit(1, 10.0)])
+    stage.place.turn = stage.rate_limiter.within([Limit(1, 10.0)])
     for number in range(1, 4):
         await stage.deployed(number, f"app-{number}")
 
@@ -110,14 +110,14 @@ async def written_beside_comments_that_always_change(stage: Stage, seconds: int)
         await stage.journal.say(id_, f"line {len(written)}")
 
     id_ = await stage.deployed(name="one")
-    await stage.journal.want([card(id_, name="another")])
+    await stage.journal.subscribe([card(id_, name="another")])
     for name in ("one", "another"):
         await always_changes(name)
     for kind, rank, many in (("deployed", 1, 3), ("skipped", 2, 200)):
         for number in range(many):
-            target = replace(card(id_, name=f"{kind} {number}"), rank=rank, follows=())
-            stage.place.during[target.id] = partial(writes, target.id, kind)
-            await stage.journal.want([target])
+            subscription = replace(card(id_, name=f"{kind} {number}"), rank=rank, follows=())
+            stage.place.during[subscription.id] = partial(writes, subscription.id, kind)
+            await stage.journal.subscribe([subscription])
     await stage.clock.sleep(1.0)
     await stage.quiet(seconds=seconds)
     return written

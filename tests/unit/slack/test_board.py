@@ -10,7 +10,7 @@ from bridge.chats.slack.received import Answer
 from bridge.core.errors import Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.ports.feedback import Story
+from bridge.ports.feedback import Snapshot
 from tests.fakes.journey import deployment
 from tests.scenes.slack import LINKS
 
@@ -56,7 +56,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.client = Client()
-        self.memory: dict[str, Any] = {}
+        self.cursor: dict[str, Any] = {}
         self.tails = 0
         self.address = ""
         self.early = 0
@@ -81,15 +81,15 @@ class Stage:
         self.tails += 1
         return "the end of the log"
 
-    async def _remember(self, memory: Any) -> None:
-        self.memory = dict(memory)
+    async def _remember(self, cursor: Any) -> None:
+        self.cursor = dict(cursor)
 
-    async def show(self, *states: State, asked: Asked | None = None, **others: Any) -> list[Any]:
+    async def publish(self, *states: State, asked: Asked | None = None, **others: Any) -> list[Any]:
         one = deployment(1, state=states[-1], **others)
         history = tuple(Change(float(n), state, f"note {n}") for n, state in enumerate(states))
-        story = Story(deployments=(one,), history={one.id: history})
-        target = card(one.id, "C1", asked)
-        return list(await self.board.show(target, story, self.memory, self._remember))
+        snapshot = Snapshot(deployments=(one,), history={one.id: history})
+        subscription = card(one.id, "C1", asked)
+        return list(await self.board.publish(subscription, snapshot, self.cursor, self._remember))
 
 
 @pytest.fixture
@@ -98,23 +98,23 @@ def stage() -> Stage:
 
 
 async def test_the_first_change_is_the_card_itself(stage: Stage) -> None:
-    await stage.show(W)
+    await stage.publish(W)
 
     assert [method for method, _ in stage.client.calls] == ["chat.postMessage"]
-    assert stage.memory["ts"] == "1.0"
-    assert stage.memory["link"]
+    assert stage.cursor["ts"] == "1.0"
+    assert stage.cursor["link"]
 
 
 async def test_what_is_shown_already_is_not_sent_again(stage: Stage) -> None:
-    await stage.show(W, A)
+    await stage.publish(W, A)
     sent = len(stage.client.calls)
-    await stage.show(W, A)
+    await stage.publish(W, A)
 
     assert len(stage.client.calls) == sent
 
 
 async def test_quiet_changes_are_said_together_and_a_failure_alone(stage: Stage) -> None:
-    await stage.show(W, A, R, F)
+    await stage.publish(W, A, R, F)
 
     quiet, loud = stage.client.said()
     assert quiet.count("\n") == 1
@@ -133,7 +133,7 @@ async def test_a_failure_calls_the_author_or_else_who_asked(
     stage.address = address
     asked = Asked(Action.DEPLOY, "app-web", "slack: Ada", person="U0ADA", channel="C9")
 
-    await stage.show(W, A, F, asked=asked)
+    await stage.publish(W, A, F, asked=asked)
 
     quiet, loud = stage.client.said()
     assert "<@" not in quiet
@@ -141,16 +141,16 @@ async def test_a_failure_calls_the_author_or_else_who_asked(
 
 
 async def test_each_change_is_said_once(stage: Stage) -> None:
-    await stage.show(W, A)
-    await stage.show(W, A, R)
-    await stage.show(W, A, R, D)
-    await stage.show(W, A, R, D)
+    await stage.publish(W, A)
+    await stage.publish(W, A, R)
+    await stage.publish(W, A, R, D)
+    await stage.publish(W, A, R, D)
 
     assert len(stage.client.said()) == 3
 
 
 async def test_more_changes_than_a_message_holds_are_several(stage: Stage) -> None:
-    await stage.show(W, *[A] * 90, D)
+    await stage.publish(W, *[A] * 90, D)
 
     texts = stage.client.said()
     assert [text.count("\n") + 1 for text in texts] == [40, 40, 11]
@@ -161,10 +161,10 @@ async def test_more_changes_than_a_message_holds_are_several(stage: Stage) -> No
 async def test_a_line_that_was_not_answered_is_looked_for(stage: Stage, found: bool) -> None:
     stage.client.failing = {2: Unanswered("slack", "gone")}
     with pytest.raises(Unanswered):
-        await stage.show(W, A)
+        await stage.publish(W, A)
     metadata = stage.client.calls[1][1]["metadata"]
     stage.client.there = [{"ts": "9.9", "metadata": metadata}] if found else [{"ts": "1.0"}]
-    await stage.show(W, A)
+    await stage.publish(W, A)
 
     assert len(stage.client.said()) == (1 if found else 2)
 
@@ -176,8 +176,8 @@ LIMITED = Unreachable("slack", "chat.postMessage: too many calls", retry_after=1
 async def test_what_slack_refused_for_its_limit_is_not_looked_for(stage: Stage, at: int) -> None:
     stage.client.failing = {at: LIMITED}
     with pytest.raises(Unreachable):
-        await stage.show(W, A)
-    await stage.show(W, A)
+        await stage.publish(W, A)
+    await stage.publish(W, A)
 
     assert [one for one in stage.client.reads if one != "chat.getPermalink"] == []
     assert len(stage.client.said()) == at
@@ -186,28 +186,28 @@ async def test_what_slack_refused_for_its_limit_is_not_looked_for(stage: Stage, 
 async def test_what_waits_for_its_turn_is_not_looked_for(stage: Stage) -> None:
     stage.early = 1
     with pytest.raises(TooEarly):
-        await stage.show(W, A)
+        await stage.publish(W, A)
     assert stage.client.calls == []
-    await stage.show(W)
+    await stage.publish(W)
     stage.early = 1
     with pytest.raises(TooEarly):
-        await stage.show(W, A)
-    await stage.show(W, A)
+        await stage.publish(W, A)
+    await stage.publish(W, A)
 
     assert stage.client.reads == ["chat.getPermalink"]
     assert len(stage.client.said()) == 1
 
 
 async def test_without_the_scope_history_is_asked_for_once(stage: Stage) -> None:
-    await stage.show(W)
+    await stage.publish(W)
     for states in ((W, A), (W, A, R)):
         sent = len(stage.client.calls)  # the card is updated, and then come the lines
         stage.client.failing = {sent + n: Unanswered("slack", "gone") for n in (2, 3)}
         with pytest.raises(Unanswered):
-            await stage.show(*states)
+            await stage.publish(*states)
         with pytest.raises(Unanswered):
-            await stage.show(*states)
-        await stage.show(*states)
+            await stage.publish(*states)
+        await stage.publish(*states)
 
     assert stage.client.reads.count("conversations.replies") == 1
 
@@ -215,20 +215,20 @@ async def test_without_the_scope_history_is_asked_for_once(stage: Stage) -> None
 async def test_a_failure_is_said_though_what_came_before_it_was_cut_off(stage: Stage) -> None:
     stage.client.failing = {3: Unanswered("slack", "gone")}
     with pytest.raises(Unanswered):
-        await stage.show(W, A, F)
-    await stage.show(W, A, F)
+        await stage.publish(W, A, F)
+    await stage.publish(W, A, F)
 
     assert [("failed" in text) for text in stage.client.said()] == [False, True, True]
 
 
 async def test_a_card_that_is_gone_stays_away(stage: Stage) -> None:
-    await stage.show(W)
+    await stage.publish(W)
     stage.client.failing = {2: Refused("slack", "message_not_found (chat.update)")}
-    await stage.show(W, A)
+    await stage.publish(W, A)
     sent = len(stage.client.calls)
-    await stage.show(W, A, R)
+    await stage.publish(W, A, R)
 
-    assert stage.memory["gone"]
+    assert stage.cursor["gone"]
     assert len(stage.client.calls) == sent
 
 
@@ -236,4 +236,4 @@ async def test_a_refusal_is_told(stage: Stage) -> None:
     stage.client.failing = {1: Refused("slack", "not_in_channel (chat.postMessage)")}
 
     with pytest.raises(Refused):
-        await stage.show(W)
+        await stage.publish(W)

@@ -13,7 +13,7 @@ from bridge.chats.slack.facts import Around, around_of
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.events import Action
 from bridge.core.lifecycle import State
-from bridge.ports.feedback import Story
+from bridge.ports.feedback import Snapshot
 from tests.scenes.slack import LINKS, NOON, OTHER, PUSHED, SEEN, WEB, deployment, links_to
 
 
@@ -235,7 +235,7 @@ def test_a_running_card_says_since_when_and_a_final_one_how_long() -> None:
 
 def test_only_comments_that_are_there_are_linked_to() -> None:
     one = deployment()
-    story = Story(
+    snapshot = Snapshot(
         beside={
             "github.comment 4711 7": {"comment": "1001", "shown": "abc"},
             "gitlab.comment 4711 8": {"comment": "1002"},
@@ -246,4 +246,4 @@ def test_only_comments_that_are_there_are_linked_to() -> None:
         before={one.id: OTHER, "another": PUSHED},
     )
 
-    assert around_of(one, story) == Around((7, 8), OTHER)
+    assert around_of(one, snapshot) == Around((7, 8), OTHER)

@@ -15,14 +15,14 @@ from bridge.chats.slack.received import Answer
 from bridge.core.decision import Reason, because
 from bridge.core.errors import Refused, TooEarly, Unreachable
 from bridge.core.events import Action, Asked
-from bridge.ports.feedback import Occasion, Story
+from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.outcomes import (
     UNKNOWN,
     WAITS,
     Audited,
-    Memory,
+    Cursor,
     Outcome,
-    Target,
+    Subscription,
     about_change,
     about_delivery,
 )
@@ -65,17 +65,17 @@ class Client:
 class Remembered:
     """A target's memory."""
 
-    memory: Memory = field(default_factory=dict)
+    cursor: Cursor = field(default_factory=dict)
 
-    async def __call__(self, memory: Memory) -> None:
-        self.memory = memory
+    async def __call__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
 
 
 async def no_wait(_lane: str) -> None:
     """Every turn is free."""
 
 
-def planned(asked: Asked = ADA, channels: Channels | None = None) -> list[Target]:
+def planned(asked: Asked = ADA, channels: Channels | None = None) -> list[Subscription]:
     decision = because(app(), Reason.CONFIGURE_ASKED, "ada asked")
     occasion = Occasion(asked, asked, Outcome(5, "slack-5", (decision,)), {"app-web": app()})
     return ChangePlans(channels or Channels())(occasion)
@@ -86,7 +86,7 @@ def client() -> Client:
     return Client()
 
 
-def shows(kind: Callable[..., Any], client: Client) -> Any:
+def publisher_of(kind: Callable[..., Any], client: Client) -> Any:
     return kind(client, no_wait)
 
 
@@ -113,19 +113,19 @@ def test_other_wishes_are_planned_by_others() -> None:
 # ── who asked ────────────────────────────────────────────────────────────────
 
 
-async def told(client: Client, made: Audited, memory: Memory, **asked: Any) -> Memory:
+async def told(client: Client, made: Audited, cursor: Cursor, **asked: Any) -> Cursor:
     person = planned(replace(ADA, **asked))[0]
-    remembered = Remembered(memory)
-    await shows(Told, client).show(person, Story(audited=(made,)), memory, remembered)
-    return remembered.memory
+    remembered = Remembered(cursor)
+    await publisher_of(Told, client).publish(person, Snapshot(audited=(made,)), cursor, remembered)
+    return remembered.cursor
 
 
 async def test_the_dialog_is_kept_up_to_date_and_the_same_is_not_sent_again(
     client: Client,
 ) -> None:
-    memory = await told(client, replace(NOTE, outcome=f"{WAITS}the backend"), {})
-    memory = await told(client, NOTE, memory)
-    await told(client, NOTE, memory)
+    cursor = await told(client, replace(NOTE, outcome=f"{WAITS}the backend"), {})
+    cursor = await told(client, NOTE, cursor)
+    await told(client, NOTE, cursor)
 
     assert client.methods == ["views.update", "views.update"]
 
@@ -160,8 +160,8 @@ async def test_who_has_no_dialog_open_is_told_alone_what_became_of_it(
 async def test_of_what_the_channel_shows_and_what_still_waits_nobody_is_told_alone(
     client: Client,
 ) -> None:
-    memory = await told(client, replace(NOTE, outcome=f"{WAITS}the backend"), {}, view="")
-    await told(client, NOTE, memory, view="")
+    cursor = await told(client, replace(NOTE, outcome=f"{WAITS}the backend"), {}, view="")
+    await told(client, NOTE, cursor, view="")
 
     assert client.methods == []
 
@@ -192,26 +192,30 @@ async def test_an_unknown_refusal_of_the_dialog_is_raised(client: Client) -> Non
 # ── the channel ──────────────────────────────────────────────────────────────
 
 
-async def noted(client: Client, story: Story, remembered: Remembered) -> Any:
-    (_, target) = planned()
-    return await shows(ChangeNotes, client).show(target, story, remembered.memory, remembered)
+async def noted(client: Client, snapshot: Snapshot, remembered: Remembered) -> Any:
+    (_, subscription) = planned()
+    return await publisher_of(ChangeNotes, client).publish(
+        subscription, snapshot, remembered.cursor, remembered
+    )
 
 
 async def test_a_channel_sees_what_was_made_once_and_that_it_was_undone(client: Client) -> None:
     remembered = Remembered()
-    assert await noted(client, Story(audited=(replace(NOTE, outcome="begun"),)), remembered) == ()
     assert (
-        await noted(client, Story(audited=(replace(NOTE, outcome="Refused: no"),)), remembered)
+        await noted(client, Snapshot(audited=(replace(NOTE, outcome="begun"),)), remembered) == ()
+    )
+    assert (
+        await noted(client, Snapshot(audited=(replace(NOTE, outcome="Refused: no"),)), remembered)
         == ()
     )
     assert client.calls == []
 
-    (further,) = await noted(client, Story(audited=(NOTE,)), remembered)
-    await noted(client, Story(audited=(NOTE,)), remembered)
+    (further,) = await noted(client, Snapshot(audited=(NOTE,)), remembered)
+    await noted(client, Snapshot(audited=(NOTE,)), remembered)
     undone = replace(note(), number=8, undoes=7, by="slack: Bob (U2)", seq=9)
     trying = replace(undone, outcome="begun")
-    await noted(client, Story(audited=(NOTE, trying)), remembered)
-    await noted(client, Story(audited=(NOTE, undone)), remembered)
+    await noted(client, Snapshot(audited=(NOTE, trying)), remembered)
+    await noted(client, Snapshot(audited=(NOTE, undone)), remembered)
 
     assert client.methods == ["chat.postMessage", "chat.update"]
     assert about_change(7) in further.follows
@@ -221,7 +225,7 @@ async def test_a_channel_sees_what_was_made_once_and_that_it_was_undone(client: 
 
 @pytest.mark.parametrize("outcome", ["NotKept: reads back differently (branch)", "done"])
 async def test_a_channel_sees_whatever_was_made(client: Client, outcome: str) -> None:
-    await noted(client, Story(audited=(replace(NOTE, outcome=outcome),)), Remembered())
+    await noted(client, Snapshot(audited=(replace(NOTE, outcome=outcome),)), Remembered())
 
     said = str(client.calls[0][1]["blocks"])
     assert ("Not as asked: reads back differently" in said) == (outcome != "done")
@@ -231,12 +235,14 @@ async def test_a_channel_sees_whatever_was_made(client: Client, outcome: str) ->
 async def test_what_is_changed_without_the_chat_is_posted_likewise(client: Client) -> None:
     typed = replace(note(), by="cli: ada", number=7, seq=None)
     plans, remembered = ChangePlans(Channels([("shop/*", ("C2", "C3"))])), Remembered()
-    target, other = plans.of_note(typed)
+    subscription, other = plans.of_note(typed)
     assert ChangePlans(Channels()).of_note(typed) == []
-    assert (target.follows, other.place["channel"]) == ((about_change(7),), "C3")
+    assert (subscription.follows, other.place["channel"]) == ((about_change(7),), "C3")
 
-    story = Story(audited=(replace(typed, number=6), typed))
-    await shows(ChangeNotes, client).show(target, story, remembered.memory, remembered)
+    snapshot = Snapshot(audited=(replace(typed, number=6), typed))
+    await publisher_of(ChangeNotes, client).publish(
+        subscription, snapshot, remembered.cursor, remembered
+    )
 
     ((method, sent),) = client.calls
     assert (method, sent["channel"]) == ("chat.postMessage", "C2")
@@ -249,15 +255,15 @@ async def test_a_note_that_was_posted_before_the_process_died_is_found_again(
     remembered = Remembered()
     client.refusals["chat.postMessage"] = deque([Unreachable("slack", "gone")])
     with pytest.raises(Unreachable):
-        await noted(client, Story(audited=(NOTE,)), remembered)
-    assert remembered.memory == {"posting": True}
+        await noted(client, Snapshot(audited=(NOTE,)), remembered)
+    assert remembered.cursor == {"posting": True}
     sent = client.calls[-1][1]
     client.history = [{"ts": "9.9"}, {"ts": "3.4", "metadata": sent["metadata"]}]
 
-    await noted(client, Story(audited=(NOTE,)), remembered)
+    await noted(client, Snapshot(audited=(NOTE,)), remembered)
 
     assert client.methods == ["chat.postMessage", "conversations.history"]
-    assert remembered.memory["ts"] == "3.4"
+    assert remembered.cursor["ts"] == "3.4"
 
 
 @pytest.mark.parametrize(
@@ -273,9 +279,9 @@ async def test_a_note_that_was_refused_for_the_limit_is_not_looked_for(
     remembered = Remembered()
     client.refusals["chat.postMessage"] = deque([limited])
     with pytest.raises(Unreachable):
-        await noted(client, Story(audited=(NOTE,)), remembered)
+        await noted(client, Snapshot(audited=(NOTE,)), remembered)
 
-    await noted(client, Story(audited=(NOTE,)), remembered)
+    await noted(client, Snapshot(audited=(NOTE,)), remembered)
 
     assert client.methods == ["chat.postMessage", "chat.postMessage"]
 
@@ -284,7 +290,7 @@ async def test_where_it_may_not_be_looked_for_it_is_posted_again(client: Client)
     remembered = Remembered({"posting": True})
     client.refuse("conversations.history", "missing_scope")
 
-    await noted(client, Story(audited=(NOTE,)), remembered)
+    await noted(client, Snapshot(audited=(NOTE,)), remembered)
 
     assert client.methods == ["conversations.history", "chat.postMessage"]
-    assert remembered.memory["ts"] == "1.2"
+    assert remembered.cursor["ts"] == "1.2"
