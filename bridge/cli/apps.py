@@ -210,7 +210,7 @@ def _state(last: "Deployment | None") -> str:
 
 
 def _none_yet(settings: "Settings") -> str:
-    from bridge.app.backends import dokploys
+    from bridge.app.providers import dokploys
 
     if dokploys(settings):
         return "no app is known yet; a bridge that runs reads them (`dokploy-bridge serve`)"

@@ -1,7 +1,7 @@
 """`logs` and `clear`: what the backend wrote down while it deployed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -15,6 +15,7 @@ from bridge.cli.using import ENDED_BADLY, Config, Json, kept_in, run, settings_o
 from bridge.core.errors import NotFound
 from bridge.core.lifecycle import deployment_id
 from bridge.core.log_text import lines_of, news
+from bridge.ports.clock import Sleep
 
 if TYPE_CHECKING:
     from bridge.core.apps import App
@@ -221,7 +222,7 @@ async def followed(
     deployment: "BackendDeployment",
     text: str,
     tell: Callable[[list[str]], None] | None,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    sleep: Sleep = asyncio.sleep,
 ) -> "tuple[BackendDeployment, str]":
     """Tell what comes, until the deployment has ended; return its end and its whole log.
 

@@ -8,9 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from bridge.app.backends import addresses_of, check_dokploys, dokploy_of, dokploys
 from bridge.app.data_folder import database_url, must_be_ours
-from bridge.app.hosts import host_apis, served_hosts
+from bridge.app.providers import (
+    addresses_of,
+    check_dokploys,
+    dokploy_of,
+    dokploys,
+    host_apis,
+    served_hosts,
+)
 from bridge.chats import CHATS
 from bridge.cli.forms import finding_words
 from bridge.cli.serve import hosts_of

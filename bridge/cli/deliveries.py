@@ -155,7 +155,7 @@ async def _read(
     stores: "Stores", found: "Sequence[Delivery]", settings: "Settings"
 ) -> "dict[int, About]":
     """Parse the bodies of deliveries, where they are kept, for what they were about."""
-    from bridge.app.hosts import known_hosts  # slow to import, and seldom needed
+    from bridge.app.providers import known_hosts  # slow to import, and seldom needed
     from bridge.pipeline.meaning import about, read
 
     hosts = known_hosts(settings)

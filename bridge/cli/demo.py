@@ -184,7 +184,7 @@ async def _title(scene: Scene) -> str:
 async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
     import httpx
 
-    from bridge.app.backends import run_embedded
+    from bridge.app.providers import run_embedded
     from bridge.app.run import run_bridge
     from bridge.cli.embedded import connected, make_site
     from bridge.cli.new_site import NewSite

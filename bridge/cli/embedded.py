@@ -62,7 +62,7 @@ async def create_site(settings: "Settings", site: NewSite, *, by: str) -> tuple[
     Args:
         by: who asks for it.
     """
-    from bridge.app.backends import dokploys, sites_address
+    from bridge.app.providers import dokploys, sites_address
 
     site = checked(site, settings.watch.semantics)
     if site.rules is not None and dokploys(settings):
@@ -168,7 +168,7 @@ async def _held(lock: AbstractAsyncContextManager[None]) -> AsyncIterator[AsyncE
 
 def _alone(settings: "Settings") -> AbstractAsyncContextManager[Any]:
     """Return the embedded backend for one command, on ports that nobody else can want."""
-    from bridge.app.backends import run_embedded
+    from bridge.app.providers import run_embedded
 
     free = settings.embedded.model_copy(update={"port": 0, "sites_port": 0})
     return run_embedded(settings.model_copy(update={"embedded": free}))
@@ -220,7 +220,7 @@ async def _tell_journal(
     settings: "Settings", api: Api, made: App | None = None, by: str = ""
 ) -> None:
     """Let the next command know the app, before the bridge reads the apps again."""
-    from bridge.app.backends import dokploys
+    from bridge.app.providers import dokploys
     from bridge.app.storage import open_stores
 
     if dokploys(settings):

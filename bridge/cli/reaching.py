@@ -99,8 +99,8 @@ class Reach:
         """Changes apps of this backend; a bridge that runs decides by it from then on."""
         import time
 
-        from bridge.app.chats import tells_of
         from bridge.app.parts import seal_of
+        from bridge.app.providers import tells_of
         from bridge.pipeline.configure import Configurer
         from bridge.settings import book_of
 
@@ -128,7 +128,7 @@ async def reached(settings: "Settings", name: str) -> AsyncIterator[Reach]:
 @asynccontextmanager
 async def backends_of(settings: "Settings") -> "AsyncIterator[Mapping[str, Dokploy]]":
     """Every Dokploy that is set, by name; else the embedded backend, which speaks the same."""
-    from bridge.app.backends import dokploy_of, dokploys
+    from bridge.app.providers import dokploy_of, dokploys
     from bridge.cli.embedded import NAME, api_of
 
     async with AsyncExitStack() as stack:

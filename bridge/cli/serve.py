@@ -43,8 +43,8 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
         apps: how many are known.
         command: how this program is called from here.
     """
-    from bridge.app.backends import addresses_of
     from bridge.app.data_folder import whereabouts
+    from bridge.app.providers import addresses_of
 
     hosts = hosts_of(settings)
     lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
@@ -208,8 +208,8 @@ def _to_listen_on(host: str | None) -> str | None:
 
 
 async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
-    from bridge.app.backends import addresses_of
     from bridge.app.data_folder import whereabouts
+    from bridge.app.providers import addresses_of
     from bridge.app.run import run_bridge
 
     stop = _told_to_stop()
@@ -272,7 +272,7 @@ def _be_gone_within(seconds: float) -> None:
 
 
 async def _backend(settings: "Settings", for_people: bool) -> int:
-    from bridge.app.backends import run_embedded
+    from bridge.app.providers import run_embedded
 
     stop = _told_to_stop()
     async with run_embedded(settings) as server:

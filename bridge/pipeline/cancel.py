@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from bridge.core.apps import App
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Cancel, Deployment, State, app_of
-from bridge.pipeline.polling import BackendPollers, Sleep, job_of
+from bridge.pipeline.polling import BackendPollers, job_of
 from bridge.ports.backends import Backend, KillsBuilds, Progress, QueuedJob
-from bridge.ports.clock import Clock
+from bridge.ports.clock import Clock, Sleep
 from bridge.ports.flows import Steps
 from bridge.ports.journal import Journal
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -27,7 +27,7 @@ from bridge.pipeline.reconcile import (
     Resting,
     wanted_of,
 )
-from bridge.ports.clock import Clock
+from bridge.ports.clock import Clock, Sleep
 from bridge.ports.githosts import APART, Envelope, GitHost, Hook, ParsesApart, Redelivers, Sending
 from bridge.ports.inbox import Delivery, Inbox, NewDelivery
 from bridge.ports.journal import Journal
@@ -45,8 +45,6 @@ LONG = 4 * EVERY
 
 REMEMBERED = 7 * 86_400.0
 """Seconds for which an absence matters: no host lists its deliveries for longer."""
-
-Sleep = Callable[[float], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)

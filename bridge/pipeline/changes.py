@@ -8,7 +8,7 @@ nothing else, and after some seconds its silence is an answer, too.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.core.backoff import Backoff
@@ -16,7 +16,7 @@ from bridge.core.changes import Live, Question, compared, question, with_paths
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unreachable
 from bridge.core.events import RefPushed
-from bridge.ports.clock import Clock
+from bridge.ports.clock import Clock, Sleep
 from bridge.ports.githosts import ChangeSet, HostApi
 from bridge.ports.journal import Decisions
 
@@ -34,8 +34,6 @@ CROWDED = 64
 
 SILENCE_HOLDS = 60.0
 """Seconds that "can't be told" is kept, so that all who asked get it; then it is asked anew."""
-
-Sleep = Callable[[float], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from bridge.core.rules import RuleBook
 from bridge.pipeline.configure import Configurer, NotKept, Overtaken
 from bridge.ports.backends import Backend, Choices, GitAccount, GitRepository, OffersChoices
 from bridge.ports.chats import Permits, Seal
-from bridge.ports.clock import Clock
+from bridge.ports.clock import Clock, Sleep
 from bridge.ports.flows import Steps
 from bridge.ports.githosts import APART, GitHost
 from bridge.ports.inbox import Delivery, Inbox
@@ -217,8 +217,6 @@ class _Kept:
 # ── carrying out ──────────────────────────────────────────────────────────────────────────────────
 
 log = logging.getLogger(__name__)
-
-Sleep = Callable[[float], Awaitable[None]]
 
 RETRY = Backoff(1.0, 30.0)
 """Seconds between two attempts; doubled each time."""

@@ -1,8 +1,8 @@
 """Step 2: a kept delivery → what it means → decisions → requested deployments.
 
-Takes deliveries from the inbox in order, a batch at a time: finds their meaning and decides in a
-thread (pure), records the outcome in one transaction, starts the flows, and only then marks the
-deliveries as done. A crash anywhere in between replays harmlessly.
+Decisions give way to ingest, if one process does both: a sender waits for its answer, a decision
+waits for nobody. While very many webhooks arrive, ingest gets most of the time. What is put off is
+on disk and is decided later; some of the time goes to decisions in any case.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core import trace
@@ -19,19 +19,68 @@ from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.events import ASKING_HOSTS, Asked, Event, Ignored, PullRequestOpened, RefPushed
 from bridge.core.lifecycle import State
-from bridge.pipeline.backpressure import Backpressure
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.decide import Decided, Deciding, LateComments, Recording, Starting, done
 from bridge.pipeline.freshness import Freshness
 from bridge.pipeline.meaning import Attempts, Meaning, Reading
-from bridge.ports.clock import Clock
+from bridge.ports.clock import Clock, Sleep
 from bridge.ports.feedback import LatePlanner, Planner
 from bridge.ports.flows import Flows
 from bridge.ports.githosts import GitHost, ParsesApart
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Outcome
+
+MANY = 300.0
+"""Webhooks a second from which on decisions are throttled; ten busy organisations send fewer."""
+
+SHARE = 4.0
+"""The pause after a batch, as a multiple of the time it took."""
+
+FEW = 16
+"""Deliveries of one batch under load: a longer one blocks the interpreter while senders wait."""
+
+LONGEST = 0.5
+"""Seconds of one pause at most."""
+
+
+class Backpressure:
+    """Smaller batches with pauses after them, while many webhooks are being kept.
+
+    Args:
+        kept: how many webhooks this process has kept since its start.
+    """
+
+    def __init__(
+        self,
+        kept: Callable[[], int],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._kept = kept
+        self._clock = clock
+        self._sleep = sleep
+        self._at = clock()
+        self._count = kept()
+        self._crowded = False
+
+    def batch(self, most: int) -> int:
+        """Return how many deliveries to decide together."""
+        return min(most, FEW) if self._crowded else most
+
+    async def give(self, took: float) -> None:
+        """Pause after a batch that took so many seconds, if many were kept meanwhile."""
+        now, count = self._clock(), self._kept()
+        new, passed = count - self._count, now - self._at
+        self._at, self._count = now, count
+        self._crowded = passed > 0 and new / passed > MANY
+        if self._crowded:
+            await self._sleep(min(took * SHARE, LONGEST))
+
+
+# ── decisions ───────────────────────────────────────────────────────────────────────────────────
 
 log = logging.getLogger(__name__)
 

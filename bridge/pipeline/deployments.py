@@ -16,9 +16,9 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import LOSABLE, Deployment, State
 from bridge.core.tracking import Sight, Timing, Verdict, description_of, marked, title_of, verdict
 from bridge.pipeline.outcome import Ending, FollowTiming
-from bridge.pipeline.polling import BackendPoller, BackendPollers, Look, Sleep, Troubled, seen
+from bridge.pipeline.polling import BackendPoller, BackendPollers, Look, Troubled, seen
 from bridge.ports.backends import Backend, BackendDeployment, Progress
-from bridge.ports.clock import Clock, Wake
+from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.flows import Steps
 from bridge.ports.journal import JOURNAL, Journal
 

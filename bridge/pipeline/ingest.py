@@ -8,13 +8,13 @@ stored in the background.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.events import FOUND_EVENT
 from bridge.core.refused import RefusedCounts, Senders, refused_webhook
-from bridge.ports.clock import Clock
+from bridge.ports.clock import Clock, Sleep
 from bridge.ports.githosts import Body, Envelope, GitHost
 from bridge.ports.inbox import Inbox, Kept, NewDelivery
 from bridge.ports.journal import Refusals
@@ -119,8 +119,6 @@ log = logging.getLogger(__name__)
 
 EVERY = 2.0
 """Seconds between two writes."""
-
-Sleep = Callable[[float], Awaitable[object]]
 
 
 class RefusalLog:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from bridge.core.errors import BridgeError
+from bridge.ports.clock import Sleep
 from bridge.ports.journal import Leases
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,6 @@ PAUSE = 2.0
 
 Turn = Callable[[], Awaitable[object]]
 """Returns once it is this process's turn."""
-
-Sleep = Callable[[float], Awaitable[object]]
 
 
 async def at_once() -> None:

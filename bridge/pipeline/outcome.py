@@ -17,9 +17,9 @@ from bridge.core.events import Action
 from bridge.core.failure import LOG_LINES, Failure, failure_in, without_a_log
 from bridge.core.lifecycle import Cancel, Deployment, State
 from bridge.core.tracking import token_of
-from bridge.pipeline.polling import BackendPollers, Sleep
+from bridge.pipeline.polling import BackendPollers
 from bridge.ports.backends import Backend, BackendDeployment, Progress
-from bridge.ports.clock import Clock, Wake
+from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.journal import Journal
 
 

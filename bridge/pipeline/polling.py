@@ -16,9 +16,8 @@ from bridge.core.errors import BridgeError, Refused
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.tracking import Seen, Shown, marked, match
 from bridge.ports.backends import Backend, BackendDeployment, Progress, QueuedJob, TellsTime
-from bridge.ports.clock import Clock
+from bridge.ports.clock import Clock, Sleep
 
-Sleep = Callable[[float], Awaitable[None]]
 Pinned = Callable[[str], Awaitable[Container[str]]]
 """Returns the backend's ids by which the deployments of an app are known already."""
 

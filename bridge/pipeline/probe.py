@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from bridge.core.errors import BridgeError
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.leader import Turn, at_once
-from bridge.pipeline.polling import Sleep
 from bridge.ports.backends import Backend
+from bridge.ports.clock import Sleep
 
 log = logging.getLogger(__name__)
 

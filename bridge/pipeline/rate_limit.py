@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from bridge.core.errors import TooEarly
-from bridge.ports.clock import Clock, Limit
+from bridge.ports.clock import Clock, Limit, Sleep
 from bridge.ports.feedback import Turn, next_turn, shared
 
 LONG = 5.0
@@ -19,9 +19,7 @@ class RateLimiter:
     There is one for all that write to a service, so that their writes are counted together.
     """
 
-    def __init__(
-        self, clock: Clock, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
-    ) -> None:
+    def __init__(self, clock: Clock, *, sleep: Sleep = asyncio.sleep) -> None:
         self.clock = clock
         self._sleep = sleep
         self._written: dict[str, deque[float]] = {}

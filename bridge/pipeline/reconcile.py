@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
@@ -25,13 +25,11 @@ from bridge.core.events import (
     Repository,
     write_found,
 )
-from bridge.ports.clock import Clock
+from bridge.ports.clock import Clock, Sleep
 from bridge.ports.githosts import HostApi, Redelivers
 from bridge.ports.inbox import Inbox, NewDelivery
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import ref_key
-
-Sleep = Callable[[float], Awaitable[object]]
 
 
 class Budget:

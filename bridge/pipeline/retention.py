@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bridge.core.errors import BridgeError
 from bridge.pipeline.leader import Turn, at_once
-from bridge.ports.clock import Clock
+from bridge.ports.clock import Clock, Sleep
 from bridge.ports.flows import Flows
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
@@ -18,8 +18,6 @@ DAY = 86_400.0
 
 Forget = Callable[[float, int], Awaitable[int]]
 """Deletes at most so many from before a time; returns how many."""
-
-Sleep = Callable[[float], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)

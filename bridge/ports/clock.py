@@ -1,11 +1,14 @@
 """Time, and a clock that never jumps."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 Clock = Callable[[], float]
 """Seconds since 1970; injected, so that tests own the time."""
+
+Sleep = Callable[[float], Awaitable[object]]
+"""Waits for so many seconds; injected like the clock."""
 
 Wake = Callable[[], None]
 """Wakes a later step; may be called from the event loop only."""

@@ -62,11 +62,11 @@ def delivery_ids_are_not_looked_at() -> None:
 
 def same_push_of_two_webhooks_is_not_recognised() -> None:
     """Nor superseded, which would mostly hide that it is deployed twice."""
+    from bridge.storage.journal import decisions
     from bridge.storage.journal import deployments as moves
-    from bridge.storage.journal import pushes
 
     _put(moves, "makes_moot", lambda *_: False)
-    _put(pushes.Pushes, "same", lambda *_: None)
+    _put(decisions.Pushes, "same", lambda *_: None)
 
 
 def recordings_overlap() -> None:

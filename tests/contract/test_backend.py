@@ -18,7 +18,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from bridge.app.backends import embedded_of
+from bridge.app.providers import embedded_of
 from bridge.core.apps import App, Source, SourceType, Trigger
 from bridge.core.configuration.configuration import (
     BuildType,

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from bridge.app.backends import embedded_of
+from bridge.app.providers import embedded_of
 from bridge.backends.dokploy import Dokploy
 from bridge.core.errors import Unreachable
 from bridge.settings import Settings

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.hosts import pace_of
+from bridge.app.providers import pace_of
 from bridge.core.backoff import Backoff
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Repository

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.cli.logs import JsonLines
 from bridge.web.answers import Insiders
-from bridge.web.health import readyz
+from bridge.web.server import readyz
 from tests.e2e.test_journey import make_site
 from tests.worlds.bridge import Origin, World, hook_headers, running_world
 

@@ -40,7 +40,7 @@ MAY_IMPORT = {
 """Which layers each may import besides itself; only `cli` and `app` see the settings."""
 
 STARTS_EMBEDDED = {
-    "bridge.app.backends": "starts the server",
+    "bridge.app.providers": "starts the server",
     "bridge.cli.new_site": "asks a repository as the server will clone it",
 }
 """The modules that may import the embedded backend, and what for."""
@@ -322,9 +322,9 @@ def test_the_map_of_core_names_all_that_is_in_it_and_nothing_else() -> None:
         ("bridge.app", "def late():\n    import bridge.cli", "app does not see cli"),
         ("bridge.settings", "from bridge.pipeline import x", "settings does not see pipeline"),
         ("bridge.settings.root", "from bridge.githosts import http", "the maps alone"),
-        ("bridge.app.hosts", "from bridge.githosts.gitlab import api", "ask its record"),
+        ("bridge.app.providers", "from bridge.githosts.gitlab import api", "ask its record"),
         ("bridge.cli.x", "def f():\n    import bridge.githosts.github.access", "ask its"),
-        ("bridge.app.chats", "from bridge.chats.slack.opening import Slack", "ask its record"),
+        ("bridge.app.providers", "from bridge.chats.slack.opening import Slack", "ask its record"),
         (
             "bridge.pipeline.deployments",
             "if TYPE_CHECKING:\n    from bridge.pipeline.deliveries import Deliveries",
@@ -343,7 +343,7 @@ def test_the_map_of_core_names_all_that_is_in_it_and_nothing_else() -> None:
         ("bridge.core.events", "from .. import ports", "write it whole"),
         ("bridge.embedded.queue", "from bridge.core.apps import App", "a house of its own"),
         ("bridge.embedded.queue", "import bridge.ports.clock", "embedded does not see ports"),
-        ("bridge.app.work", "import bridge.embedded.server", "is reached over HTTP"),
+        ("bridge.app.run", "import bridge.embedded.server", "is reached over HTTP"),
         ("bridge.elsewhere", "import bridge.core.events", "has no place in the floor plan"),
     ],
 )

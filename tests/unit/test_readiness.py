@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bridge.web.health import Readiness
+from bridge.web.server import Readiness
 
 
 async def well() -> str | None:

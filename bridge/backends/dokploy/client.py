@@ -20,13 +20,13 @@ from bridge.backends.dokploy.configure import (
     saved_in,
     source_call,
 )
-from bridge.backends.dokploy.http import Auth, Http, Limits, Pause, Query, T
+from bridge.backends.dokploy.http import Auth, Http, Limits, Query, T
 from bridge.backends.dokploy.reads import deployments_in, jobs_in
 from bridge.core.apps import App, AppKind
 from bridge.core.configuration.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.ports.backends import BackendDeployment, Listed, QueuedJob
-from bridge.ports.clock import Clock
+from bridge.ports.clock import Clock, Sleep
 from bridge.ports.figures import Observe
 
 _MOST_LINES = 10_000  # that deployment.readLogs gives
@@ -69,7 +69,7 @@ class Dokploy:
         choices: bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock = time.time,
-        pause: Pause = asyncio.sleep,
+        pause: Sleep = asyncio.sleep,
         observe: Observe = lambda _backend, _asked, _seconds: None,
     ) -> None:
         """Store the settings; nothing is opened before the first request.

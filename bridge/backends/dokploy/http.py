@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
@@ -37,12 +37,11 @@ from bridge.backends.dokploy.key_check import (
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected, Unreachable
 from bridge.core.misfits import misfit
-from bridge.ports.clock import RATE, Clock
+from bridge.ports.clock import RATE, Clock, Sleep
 from bridge.ports.figures import Observe
 
 Auth = Literal["api-key", "bearer"]
 Query = Mapping[str, str | int]
-Pause = Callable[[float], Awaitable[None]]
 T = TypeVar("T")
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -90,7 +89,7 @@ class Http:
         direct: bool,
         transport: httpx.AsyncBaseTransport | None,
         clock: Clock,
-        pause: Pause,
+        pause: Sleep,
         observe: Observe,
     ) -> None:
         self.origin = checked_url(service, url)

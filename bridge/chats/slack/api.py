@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from bridge.chats.slack.received import SLACK, Answer, BoundedResponse, OddAnswer
+from bridge.chats.slack.payloads import SLACK, Answer, BoundedResponse, OddAnswer
 from bridge.core.access import Access, Person
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
 from bridge.ports.clock import Clock

@@ -25,7 +25,7 @@ from bridge.chats.slack.api import (
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import LOUD, Line, card, render_card, render_line
 from bridge.chats.slack.facts import Links, around_of
-from bridge.chats.slack.received import Answer
+from bridge.chats.slack.payloads import Answer
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.lifecycle import Change, Deployment
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn

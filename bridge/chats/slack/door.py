@@ -26,8 +26,7 @@ from bridge.chats.slack.api import SlackClient
 from bridge.chats.slack.home import Homes
 from bridge.chats.slack.outgoing import Outgoing
 from bridge.chats.slack.parts import Parts
-from bridge.chats.slack.payloads import check_form
-from bridge.chats.slack.received import SLACK
+from bridge.chats.slack.payloads import SLACK, check_form
 from bridge.core.errors import BadSignature, BridgeError, MalformedPayload
 from bridge.ports.chats import HttpAnswer
 from bridge.ports.clock import Clock

@@ -1,12 +1,188 @@
-"""All of GitHub's API, made from its settings."""
+"""All of GitHub's API, made from its settings; with what catching up asks of it.
 
-from pydantic import SecretStr
+GitHub keeps deliveries for three days and never repeats one by itself.
+https://docs.github.com/en/rest/repos/webhooks#list-deliveries-for-a-repository-webhook
+"""
 
-from bridge.core.errors import Rejected
-from bridge.githosts.github.access import AppCredential, Credential, GithubAccess, TokenCredential
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field, SecretStr, TypeAdapter
+
+from bridge.core.errors import NotFound, Refused, Rejected
+from bridge.githosts.access import Heads
+from bridge.githosts.github.access import (
+    APP,
+    SERVICE,
+    AppCredential,
+    Credential,
+    GithubAccess,
+    TokenCredential,
+    named,
+)
 from bridge.githosts.github.api import GithubApi
-from bridge.githosts.github.catchup import GithubHooks
+from bridge.githosts.http import Answer, Ask, part, read
 from bridge.githosts.pool import Bounds
+from bridge.githosts.webhook import Model
+from bridge.ports.githosts import Hook, Payload, Sending, TagAt
+
+APP_HOOK = "app"
+"""The place of the one webhook of a GitHub App."""
+
+
+class GithubHooks:
+    """Webhooks of a repository, its organisation and the App; a `Redelivers`."""
+
+    def __init__(self, access: GithubAccess) -> None:
+        self._access = access
+        self._heads = Heads(access.ask)
+
+    async def hooks(self, repository: str) -> list[Hook]:
+        found: list[Hook] = []
+        if self._access.credential.app_token() is not None:
+            found += await self._app_hook()
+        else:  # an App's token is for its installation only
+            owner = named(repository).partition("/")[0]
+            found += await self._listed(f"orgs/{owner}", repository)
+        return found + await self._listed(f"repos/{named(repository)}", repository)
+
+    async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:
+        path = f"{_path(hook)}/deliveries"
+        async for answer in self._access.client.pages(self._asker(hook), path):
+            for one in read(_SENDINGS, path, answer, SERVICE, reads=True):
+                if one.delivered_at.timestamp() < since:
+                    return
+                yield one.meaning()
+
+    async def payload(self, hook: Hook, id_: str) -> Payload | None:
+        path = f"{_path(hook)}/deliveries/{part(id_)}"
+        answer = await self._asker(hook)("GET", path)
+        sent = read(_SENT, path, answer, SERVICE, reads=True).request
+        if sent.headers is None or sent.payload is None:
+            return None
+        headers = {name.lower(): str(value) for name, value in sent.headers.items()}
+        # Sent as a form or not, here it comes as JSON.
+        headers["content-type"] = "application/json"
+        return Payload(headers, json.dumps(sent.payload).encode())
+
+    async def redeliver(self, hook: Hook, id_: str) -> None:
+        path = f"{_path(hook)}/deliveries/{part(id_)}/attempts"
+        await self._asker(hook)("POST", path)
+
+    async def head(self, repository: str, branch: str) -> str | None:
+        path = f"/branches/{part(branch)}"
+
+        def commit_of(answer: Answer) -> str | None:
+            found = read(_BRANCH, path, answer, SERVICE, reads=True)
+            # One that was renamed: GitHub leads to where it is now.
+            return found.commit.sha if found.name == branch else None
+
+        return await self._heads.head(repository, branch, path, commit_of)
+
+    async def tags(self, repository: str, limit: int) -> list[TagAt]:
+        found: list[TagAt] = []
+        async for answer in self._access.pages(repository, "/tags"):
+            tags = read(_TAGS, "/tags", answer, SERVICE, reads=True)
+            found += [TagAt(tag.name, tag.commit.sha) for tag in tags]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    async def _app_hook(self) -> list[Hook]:
+        answer = await self._as_the_app("GET", "/app/hook/config")
+        config = read(_CONFIG, "/app/hook/config", answer, SERVICE, reads=True)
+        return [Hook(APP_HOOK, APP_HOOK, config.url)] if config.url else []
+
+    async def _listed(self, place: str, repository: str) -> list[Hook]:
+        """Return the webhooks of a place; none where the credential may not see them."""
+        path, found = f"/{place}/hooks", list[Hook]()
+        try:
+            async for answer in self._access.client.pages(self._access.asker(repository), path):
+                hooks = read(_HOOKS, path, answer, SERVICE, reads=True)
+                found += [one.meaning(place) for one in hooks]
+        except NotFound:
+            return []
+        except Refused as error:
+            if error.status != 403:
+                raise
+            return []
+        return found
+
+    def _asker(self, hook: Hook) -> Ask:
+        if hook.place == APP_HOOK:
+            return self._as_the_app
+        return self._access.asker(hook.place.removeprefix("repos/"))
+
+    async def _as_the_app(self, method: str, path: str, **others: Any) -> Answer:
+        token = self._access.credential.app_token() or ""
+        return await self._access.client.ask(token, method, path, account=APP, **others)
+
+
+def _path(hook: Hook) -> str:
+    return "/app/hook" if hook.place == APP_HOOK else f"/{hook.place}/hooks/{part(hook.id)}"
+
+
+_Stamp = Annotated[AwareDatetime, Field(strict=False)]
+
+
+class _Config(Model):
+    url: str | None = None
+
+
+class _Hook(Model):
+    id: int
+    active: bool = True
+    config: _Config
+
+    def meaning(self, place: str) -> Hook:
+        trouble = None if self.active else "it is switched off at GitHub"
+        return Hook(place, str(self.id), self.config.url, trouble)
+
+
+class _Sending(Model):
+    id: int
+    guid: str
+    event: str
+    delivered_at: _Stamp
+    status: str
+    status_code: int
+
+    def meaning(self) -> Sending:
+        return Sending(
+            id=str(self.id),
+            delivery=self.guid,
+            event=self.event,
+            at=self.delivered_at.timestamp(),
+            answered=200 <= self.status_code < 300,
+            words=f"{self.status} ({self.status_code})" if self.status_code else self.status,
+        )
+
+
+class _Request(Model):
+    headers: dict[str, Any] | None = None
+    payload: dict[str, Any] | None = None
+
+
+class _Sent(Model):
+    request: _Request
+
+
+class _Commit(Model):
+    sha: str
+
+
+class _Named(Model):
+    name: str
+    commit: _Commit
+
+
+_CONFIG, _HOOKS = TypeAdapter(_Config), TypeAdapter(list[_Hook])
+_SENDINGS, _SENT = TypeAdapter(list[_Sending]), TypeAdapter(_Sent)
+_BRANCH, _TAGS = TypeAdapter(_Named), TypeAdapter(list[_Named])
+
+
+# ── the whole ───────────────────────────────────────────────────────────────────────────────────
 
 
 class Github(GithubApi, GithubHooks):

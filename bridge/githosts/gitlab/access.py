@@ -1,16 +1,116 @@
-"""The way to a GitLab: its address, and our token."""
+"""Access to a GitLab: its address, our token, and python-gitlab on the wire.
+
+Imported only where GitLab's API is used, since that library takes a while to load.
+"""
 
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
+import requests
+from gitlab import Gitlab
+from gitlab.exceptions import GitlabAuthenticationError, GitlabHttpError
 from pydantic import SecretStr, TypeAdapter
+from pydantic_core import from_json
 
 from bridge.githosts.access import Access
-from bridge.githosts.http import Ask, Client, checked_base, checked_token, part, read
-from bridge.githosts.pool import Bounds
+from bridge.githosts.http import (
+    Answer,
+    Ask,
+    Client,
+    Request,
+    checked_base,
+    checked_token,
+    part,
+    read,
+)
+from bridge.githosts.pool import Bounded, Bounds
 from bridge.githosts.webhook import Model
 from bridge.ports.clock import Clock
+
+_AGENT = "dokploy-bridge"
+
+
+class _Session(requests.Session):
+    """Follows nobody to another host, as the token would go along, and remembers the answer."""
+
+    last: requests.Response | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, Bounded())
+
+    def send(self, request: requests.PreparedRequest, **kwargs: object) -> requests.Response:
+        self.last = super().send(request, **kwargs)
+        return self.last
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        if target is None or resp.request.method != "GET":
+            return None
+        here, there = (urlsplit(url) for url in (resp.url, urljoin(resp.url, target)))
+        same = (here.scheme, here.netloc) == (there.scheme, there.netloc)
+        return target if same else None
+
+
+class GitlabWire:
+    """One python-gitlab client, for one thread at a time: its session remembers the answer."""
+
+    def __init__(self, url: str, token: str, *, ca: str | None, silence: float) -> None:
+        self._session = _Session()
+        self._gitlab = Gitlab(
+            url,
+            private_token=token,
+            ssl_verify=ca or True,
+            timeout=silence,
+            user_agent=_AGENT,
+            keep_base_url=True,
+            retry_transient_errors=False,
+            session=self._session,
+        )
+
+    def ask(self, request: Request) -> Answer:
+        self._session.last = None
+        # What an error says is in the answer, with the headers that the exception lacks.
+        with suppress(GitlabHttpError, GitlabAuthenticationError):
+            self._gitlab.http_request(
+                request.method.lower(),
+                request.path,
+                query_data=dict(request.query),
+                post_data=None if request.body is None else dict(request.body),
+                # It must neither sleep nor repeat: both are decided by whoever knows what for.
+                obey_rate_limit=False,
+                max_retries=0,
+                extra_headers=dict(request.headers),
+            )
+        return _answer(self._session.last)
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def _answer(response: requests.Response | None) -> Answer:
+    if response is None:
+        raise RuntimeError("python-gitlab sent nothing")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, _loaded(response))
+
+
+def _loaded(response: requests.Response) -> object:
+    if not response.content.strip():
+        return None
+    try:
+        return from_json(response.content)
+    except ValueError:
+        if response.status_code < 300:
+            raise
+        return None  # an error that is no JSON, as of a proxy, says all by its status
+
+
+# ── address and token ───────────────────────────────────────────────────────────────────────────
 
 SERVICE = "gitlab"
 
@@ -31,7 +131,6 @@ class GitlabAccess(Access):
         self._token = SecretStr(checked_token(SERVICE, token.get_secret_value()))
 
         def wire() -> Any:
-            from bridge.githosts.gitlab.wire import GitlabWire
 
             secret = self._token.get_secret_value()
             return GitlabWire(base, secret, ca=ca, silence=bounds.silence)

@@ -1,11 +1,140 @@
-"""All of GitLab's API, made from its settings."""
+"""All of GitLab's API, made from its settings; with what catching up asks of it.
 
-from pydantic import SecretStr
+GitLab keeps a webhook's events for seven days, sends none again by itself, and switches off a
+webhook that fails too often.
+https://docs.gitlab.com/api/project_webhooks/
+"""
 
-from bridge.githosts.gitlab.access import GitlabAccess
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from pydantic import SecretStr, TypeAdapter
+
+from bridge.core.errors import NotFound, Refused
+from bridge.githosts.access import Heads
+from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
 from bridge.githosts.gitlab.api import GitlabApi
-from bridge.githosts.gitlab.catchup import GitlabHooks
+from bridge.githosts.http import Answer, part, read
 from bridge.githosts.pool import Bounds
+from bridge.githosts.webhook import Model
+from bridge.ports.githosts import Hook, Payload, Sending, TagAt
+
+_EVENTS = 20
+"""Events of a page; GitLab gives no more."""
+
+_LOOKED_AT = 1000
+"""Events of a webhook that are looked at: as they have no times, there is no other end."""
+
+
+class GitlabHooks:
+    """Webhooks of a project; a `Redelivers`."""
+
+    def __init__(self, access: GitlabAccess) -> None:
+        self._access = access
+        self._heads = Heads(access.ask)
+
+    async def hooks(self, repository: str) -> list[Hook]:
+        found: list[Hook] = []
+        try:
+            async for answer in self._access.pages(repository, "/hooks"):
+                hooks = read(_HOOKS, "/hooks", answer, SERVICE, reads=True)
+                found += [one.meaning(repository) for one in hooks]
+        except Refused as error:
+            if error.status != 403:  # only maintainers see webhooks
+                raise
+        return found
+
+    async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:  # noqa: ARG002 - GitLab tells no times
+        path, seen = f"/hooks/{part(hook.id)}/events", 0
+        async for answer in self._access.pages(hook.place, path, query={"per_page": _EVENTS}):
+            for one in read(_SENDINGS, path, answer, SERVICE, reads=True):
+                yield one.meaning()
+            if (seen := seen + _EVENTS) >= _LOOKED_AT:
+                return
+
+    async def payload(self, hook: Hook, id_: str) -> Payload:
+        async for one in self.sendings(hook, 0.0):
+            if one.id == id_ and one.payload is not None:
+                return one.payload
+        raise NotFound(f"gitlab does not keep the event {id_[:50]} of webhook {hook.id} any more")
+
+    async def redeliver(self, hook: Hook, id_: str) -> None:
+        """Have GitLab send it again: five times a minute at most, then it is Unreachable."""
+        path = f"/hooks/{part(hook.id)}/events/{part(id_)}/resend"
+        await self._access.ask(hook.place, "POST", path)
+
+    async def head(self, repository: str, branch: str) -> str | None:
+        path = f"/repository/branches/{part(branch)}"
+
+        def commit_of(answer: Answer) -> str:
+            return read(_BRANCH, path, answer, SERVICE, reads=True).commit.id
+
+        return await self._heads.head(repository, branch, path, commit_of)
+
+    async def tags(self, repository: str, limit: int) -> list[TagAt]:
+        path, query = "/repository/tags", {"order_by": "updated", "sort": "desc"}
+        found: list[TagAt] = []
+        async for answer in self._access.pages(repository, path, query=query):
+            tags = read(_TAGS, path, answer, SERVICE, reads=True)
+            found += [TagAt(tag.name, tag.commit.id) for tag in tags]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+
+class _Hook(Model):
+    id: int
+    url: str
+    alert_status: str | None = None
+    disabled_until: str | None = None
+
+    def meaning(self, place: str) -> Hook:
+        # Custom templates and headers make of a payload whatever a maintainer likes.
+        return Hook(place, str(self.id), self.url, self._trouble(), speaks_for=place)
+
+    def _trouble(self) -> str | None:
+        state = (self.alert_status or "executable").lstrip(":")
+        if state == "executable":
+            return None
+        until = f" until {self.disabled_until}" if self.disabled_until else ""
+        return f"GitLab has switched it off{until} ({state}): it failed too often"
+
+
+class _Sending(Model):
+    id: int
+    trigger: str
+    request_headers: dict[str, Any]
+    request_data: dict[str, Any]
+    response_status: str
+
+    def meaning(self) -> Sending:
+        headers = {name.lower(): str(value) for name, value in self.request_headers.items()}
+        return Sending(
+            id=str(self.id),
+            delivery=headers.get("webhook-id") or headers.get("idempotency-key"),
+            event=headers.get("x-gitlab-event", self.trigger),
+            at=None,
+            answered=self.response_status.startswith("2"),
+            words=self.response_status[:100],
+            payload=Payload(headers, json.dumps(self.request_data).encode()),
+        )
+
+
+class _Commit(Model):
+    id: str
+
+
+class _Named(Model):
+    name: str
+    commit: _Commit
+
+
+_HOOKS, _SENDINGS = TypeAdapter(list[_Hook]), TypeAdapter(list[_Sending])
+_BRANCH, _TAGS = TypeAdapter(_Named), TypeAdapter(list[_Named])
+
+
+# ── the whole ───────────────────────────────────────────────────────────────────────────────────
 
 
 class Gitlab(GitlabApi, GitlabHooks):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from bridge.chats.slack import api, received
+from bridge.chats.slack import api, payloads
 from bridge.core.errors import Unanswered, Unreachable
 
 
@@ -45,7 +45,7 @@ async def test_an_answer_without_end_is_not_read_to_its_end(
             await client.read("users.info", user="U1")
         with pytest.raises(Unanswered, match="more than 16 MiB"):
             await client.call("chat.postMessage", channel="C1", text="hello")
-        monkeypatch.setattr(received, "MOST_ANSWER", 2**30)
+        monkeypatch.setattr(payloads, "MOST_ANSWER", 2**30)
         assert (await client.read("users.info", user="U1"))["ok"]
     finally:
         await client.close()
@@ -54,7 +54,7 @@ async def test_an_answer_without_end_is_not_read_to_its_end(
 async def test_an_answer_that_opens_socket_mode_is_not_read_to_its_end(endless: str) -> None:
     client = api.SlackClient("xoxb-a-token", endless)
     try:
-        with pytest.raises(received.AnswerTooLarge, match="more than 16 MiB"):
+        with pytest.raises(payloads.AnswerTooLarge, match="more than 16 MiB"):
             await client.plain().apps_connections_open(app_token="xapp-1-token")
     finally:
         await client.close()

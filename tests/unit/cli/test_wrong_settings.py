@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge.app.backends import dokploys
+from bridge.app.providers import dokploys
 from bridge.core.errors import Rejected
 from bridge.settings import Settings, fields, is_secret, read_settings, variables
 from tests.unit.cli.conftest import Cli

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.app.hosts import on_hosts
+from bridge.app.providers import on_hosts
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
 from bridge.pipeline.outbox import Feedback, PublishTiming, together

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.chats.slack.board import Board
 from bridge.chats.slack.cards import card
-from bridge.chats.slack.received import Answer
+from bridge.chats.slack.payloads import Answer
 from bridge.core.errors import Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Change, Deployment, State

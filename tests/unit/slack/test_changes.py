@@ -11,7 +11,7 @@ from bridge.chats.slack import names
 from bridge.chats.slack.cards import Channels
 from bridge.chats.slack.config_changes import CHANGED, TOLD, ChangeNotes, ChangePlans, Told
 from bridge.chats.slack.config_views import told as told_text
-from bridge.chats.slack.received import Answer
+from bridge.chats.slack.payloads import Answer
 from bridge.core.decision import Reason, because
 from bridge.core.errors import Refused, TooEarly, Unreachable
 from bridge.core.events import Action, Asked

@@ -1,0 +1,420 @@
+"""Open the backends, Git hosts and chats that the settings name."""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from bridge.app.data_folder import must_be_ours, unusable
+from bridge.app.parts import Parts, Publishers, in_background, seal_of
+from bridge.app.storage import Stores
+from bridge.backends import BACKENDS
+from bridge.chats import CHATS
+from bridge.core.errors import Rejected
+from bridge.core.events import PullRequestOpened, RefPushed
+from bridge.core.roles import Role
+from bridge.githosts import HOSTS
+from bridge.githosts.publishers import WriteTurns
+from bridge.githosts.subscriptions import Plans, Use, shows_of
+from bridge.pipeline.commands import ChatCommands
+from bridge.pipeline.config_drafts import ConfigDrafts
+from bridge.pipeline.configure import Configurable, Configurer
+from bridge.pipeline.lookup import Authors, BuildLogs, Known
+from bridge.pipeline.rate_limit import RateLimiter
+from bridge.ports.backends import Backend
+from bridge.ports.chats import Chat, ChatDoor, ChatParts, Permits
+from bridge.ports.clock import Clock, Wake
+from bridge.ports.figures import Observe
+from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.outcomes import Audited, Subscription
+from bridge.settings import DokploySettings, Settings, access_of, book_of, channels_of, policy_of
+from bridge.storage.seal import NoSeal
+
+if TYPE_CHECKING:
+    from bridge.ports.feedback import Publisher
+
+
+EMBEDDED = "embedded"
+"""The name of the embedded backend in records, logs and JSON."""
+
+
+@asynccontextmanager
+async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIterator[Any]:
+    """Run the embedded backend alone, as a server."""
+    must_be_ours(settings.data)
+    from bridge.embedded.building.process import Limits
+    from bridge.embedded.server import EmbeddedServer
+
+    server = EmbeddedServer(
+        settings.data / "embedded",
+        host=settings.embedded.host,
+        port=settings.embedded.port,
+        sites_port=settings.embedded.port_of_sites,
+        sites_url=settings.embedded.sites_url,
+        builds_concurrency=settings.embedded.builds_concurrency,
+        limits=Limits(
+            build_seconds=settings.embedded.build_timeout,
+            memory_bytes=settings.embedded.build_memory * 2**20,
+        ),
+        clock=clock,
+    )
+    try:
+        await server.start()
+    except OSError as error:
+        if error.filename is not None:  # it is about a file, so not about a port
+            raise unusable(settings.data, error) from error
+        ports = f"{settings.embedded.port} and {settings.embedded.port_of_sites}"
+        raise Rejected(
+            f"the embedded backend can't listen on {settings.embedded.host}, ports {ports}"
+            f" ({error.strerror}); choose others with BRIDGE_EMBEDDED_PORT and"
+            " BRIDGE_EMBEDDED_SITES_PORT"
+        ) from error
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def sites_address(settings: Settings) -> str | None:
+    """Return the address of the embedded backend's sites; None if it takes a free port."""
+    from bridge.listening.listener import local_url
+
+    embedded = settings.embedded
+    if embedded.sites_url:
+        return embedded.sites_url.rstrip("/")
+    return local_url(embedded.host, port) if (port := embedded.port_of_sites) else None
+
+
+async def backends_of(
+    settings: Settings, stack: AsyncExitStack, observe: Observe, clock: Clock
+) -> tuple[dict[str, Backend], Any]:
+    """Return the backends that deploy: every Dokploy that is set, else the embedded one.
+
+    Args:
+        clock: the one by which deployments are followed, so that both sides tell the same time.
+    """
+    check_dokploys(settings)
+    found = {
+        name: dokploy_of(settings, name, observe=observe, clock=clock)
+        for name in dokploys(settings)
+    }
+    server = None
+    if not found:
+        server = await stack.enter_async_context(run_embedded(settings, clock))
+        found[EMBEDDED] = embedded_of(server.url, server.api_key, observe=observe, clock=clock)
+    for backend in found.values():
+        stack.push_async_callback(backend.close)
+    return found, server
+
+
+def embedded_of(url: str, api_key: str, **others: Any) -> Backend:
+    """Return the client of an embedded backend, which is asked over HTTP as any Dokploy is."""
+    return BACKENDS["dokploy"](
+        name=EMBEDDED, url=url, api_key=api_key, direct=True, choices=False, **others
+    )
+
+
+def dokploys(settings: Settings) -> dict[str, DokploySettings]:
+    """Return the Dokploys that are set, by name."""
+    named = {"dokploy": settings.dokploy} | settings.backends
+    return {name: dokploy for name, dokploy in named.items() if dokploy.url is not None}
+
+
+def addresses_of(settings: Settings) -> list[str]:
+    """Return where the Dokploys are that deploy; an empty list where the embedded backend does."""
+    return [str(dokploy.url) for dokploy in dokploys(settings).values()]
+
+
+def check_dokploys(settings: Settings) -> None:
+    """Raise Rejected where a Dokploy has an address without a key, or a key without an address."""
+    for name, dokploy in ({"dokploy": settings.dokploy} | settings.backends).items():
+        url, key = _named(name, "url"), _named(name, "api_key")
+        if dokploy.url is not None and dokploy.api_key is None:
+            raise Rejected(
+                f"the url of the Dokploy {name!r} is set, but {key} is not;"
+                " make one in Dokploy: Settings, Profile, API/CLI Keys"
+            )
+        if dokploy.url is None and dokploy.api_key is not None:
+            raise Rejected(
+                f"{key} is set, but {url} is not, so nothing would deploy there: set it, e.g. to"
+                f" https://dokploy.example.com, or leave {key} out"
+            )
+        if dokploy.url is None and name in settings.backends:
+            raise Rejected(
+                f"{url} is not set, so nothing would deploy there: set it, or leave"
+                f" backends.{name} out"
+            )
+
+
+def _named(name: str, setting: str) -> str:
+    """Return what people call a setting of a Dokploy."""
+    if name == "dokploy":
+        return f"BRIDGE_DOKPLOY_{setting.upper()}"
+    return f"backends.{name}.{setting}"
+
+
+def dokploy_of(settings: Settings, name: str = "dokploy", **others: Any) -> Backend:
+    """Return the Dokploy of that name; raise Rejected if its key is missing."""
+    check_dokploys(settings)
+    dokploy = dokploys(settings)[name]
+    return BACKENDS["dokploy"](
+        name=name,
+        **dokploy.model_dump(exclude={"api_key", "allow_kill_build"}),
+        api_key=dokploy.api_key,
+        **others,
+    )
+
+
+def configurers_of(
+    settings: Settings, stores: Stores, backends: Mapping[str, Backend], wake: Wake
+) -> dict[str, Configurer]:
+    """Return what changes how apps are configured, by the name of their backend."""
+    return {
+        name: Configurer(
+            backend,
+            stores.journal,
+            time.time,
+            book=book_of(settings),
+            semantics=settings.watch.semantics,
+            seal=seal_of(settings),
+            wake=wake,
+        )
+        for name, backend in backends.items()
+        if isinstance(backend, Configurable)
+    }
+
+
+# ── Git hosts ───────────────────────────────────────────────────────────────────────────────────
+
+log = logging.getLogger(__name__)
+
+
+PASSING = 0.5
+"""The share of its limits that states which will change again may use."""
+
+
+def served_hosts(settings: Settings) -> dict[str, GitHost]:
+    """Return the hosts that have a secret; log of the others what would serve them.
+
+    Raises:
+        Rejected: a secret can't be one.
+    """
+    found = _with_secrets(settings)
+    level = logging.INFO if found else logging.WARNING
+    for host, provider in HOSTS.items():
+        if host not in found:
+            secrets = " or ".join(provider.variable(one.setting) for one in provider.secrets)
+            log.log(level, "%s is not served (404): set %s", host, secrets)
+    return found
+
+
+def _with_secrets(settings: Settings) -> dict[str, GitHost]:
+    try:
+        return {
+            host: provider.webhooks(given)
+            for host, provider in HOSTS.items()
+            if provider.serves(given := settings.host_settings(host))
+        }
+    except ValueError as error:
+        raise Rejected(str(error)) from None
+
+
+def known_hosts(settings: Settings) -> dict[str, GitHost]:
+    """Return every host, to read what other processes have kept."""
+    return {host: one.reader() for host, one in HOSTS.items()} | _with_secrets(settings)
+
+
+def host_apis(settings: Settings) -> dict[str, HostApi]:
+    """Return the API of each host for which a credential is set; nothing is asked of it yet.
+
+    Raises:
+        Rejected: a setting can't be used.
+    """
+    made = {host: one.api(settings.host_settings(host)) for host, one in HOSTS.items()}
+    return {host: api for host, api in made.items() if api is not None}
+
+
+def homes_of(settings: Settings) -> dict[str, str]:
+    """Return where the Git hosts live, as clone addresses name it: for custom Git sources."""
+    return {
+        urlsplit(url).netloc: host
+        for host, one in HOSTS.items()
+        for given in (settings.host_settings(host),)
+        for url in (*one.homes(given), one.web_url(given))
+    }
+
+
+def web_urls(settings: Settings) -> dict[str, str]:
+    """Return the web address of each Git host, as its webhooks give it."""
+    return {host: one.web_url(settings.host_settings(host)) for host, one in HOSTS.items()}
+
+
+def pages_of(settings: Settings) -> dict[str, tuple[str, Pages]]:
+    """Return the web address of each Git host, and where it has the pages of a repository."""
+    return {host: (url, HOSTS[host].pages) for host, url in web_urls(settings).items()}
+
+
+class Ours:
+    """Tells repositories of the configured hosts from those of others.
+
+    Another server can have a repository of the same name, or of the same number: neither is
+    asked about it, nor written to. A push that was found there is surely theirs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._web = web_urls(settings)
+        self._told: set[str] = set()
+
+    def __call__(self, event: RefPushed | PullRequestOpened) -> bool:
+        """Return whether an event is of the host that is configured."""
+        repository = event.repository
+        if isinstance(event, RefPushed) and event.found:
+            return True
+        if repository.is_at(web := self._web[repository.host]):
+            return True
+        if repository.host not in self._told:
+            self._told.add(repository.host)
+            says = repository.web_url or ", ".join(sorted(repository.urls)[:3]) or "nothing"
+            log.warning(
+                "a webhook's repository is not at the configured %s: its API is not asked and"
+                " nothing is shown there; if both are one server set %s",
+                repository.host,
+                HOSTS[repository.host].variable("web_url"),
+                extra={"repository": repository.name, "says": says, "configured": web},
+            )
+        return False
+
+
+def on_hosts(
+    settings: Settings,
+    apis: Mapping[str, HostApi],
+    rate_limiter: RateLimiter,
+    instance: str,
+    ours: Callable[[RefPushed | PullRequestOpened], bool],
+) -> Publishers:
+    """Return the places on the Git hosts for which a credential is set; `ours`: see `Ours`."""
+    plans: list[Plans] = []
+    publishers: dict[str, Publisher] = {}
+    for host, api in apis.items():
+        given = settings.host_settings(host)
+        plan = Plans(
+            host,
+            frozenset(map(Use, given.feedback)),
+            key=api.key,
+            apart=HOSTS[host].own_limits(given),
+            ours=ours,
+            skipped=given.skipped_status,
+        )
+        plans.append(plan)
+        publishers |= shows_of(api, pace_of(rate_limiter, host), instance)
+    return Publishers(tuple(plans), tuple(one.late for one in plans), publishers)
+
+
+def pace_of(rate_limiter: RateLimiter, host: str) -> WriteTurns:
+    """Return the pace of writes to a Git host."""
+    limits = HOSTS[host].limits
+    return WriteTurns(
+        rate_limiter.within(limits), rate_limiter.within(limits, share=PASSING), rate_limiter.clock
+    )
+
+
+# ── chats ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPlaces(Publishers):
+    """The chats, as far as the rest needs to know; empty where none is set.
+
+    Attributes:
+        doors: what takes their requests, by chat.
+        permits: who may configure what, by chat.
+    """
+
+    doors: Mapping[str, ChatDoor] = field(default_factory=dict)
+    permits: Mapping[str, Permits] = field(default_factory=dict)
+
+
+async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPlaces:
+    """Open the chats that are set; what one lacks is named in the log."""
+    opened = {
+        chat: await _opened(parts, stack, role, chat, given)
+        for chat, given in parts.settings.chats_set().items()
+    }
+    return ChatPlaces(
+        tuple(planner for one in opened.values() for planner in one.planners),
+        (),
+        {kind: publisher for one in opened.values() for kind, publisher in one.publishers.items()},
+        {chat: one.door for chat, one in opened.items() if one.door is not None},
+        {chat: one.permits for chat, one in opened.items()},
+    )
+
+
+async def _opened(parts: Parts, stack: AsyncExitStack, role: Role, chat: str, given: Any) -> Chat:
+    """Open one chat, which goes on by itself from then on."""
+    provider, made_of = CHATS[chat], _parts_of(parts, role, chat, given)
+    opened = provider.open(given, made_of)
+    stack.push_async_callback(opened.stop)
+    if role.hears and not opened.hears:
+        log.warning("%s can't be heard: set %s", chat, provider.to_be_heard)
+    if isinstance(seal_of(parts.settings), NoSeal):
+        why = NoSeal.REMEDY
+        log.warning("nobody can configure apps by %s, nor undo a change: %s", chat, why)
+    if not made_of.access.grants:
+        log.warning("nobody may do anything by %s: say who in `access` of bridge.yaml", chat)
+    await in_background(stack, chat, opened.run())
+    return opened
+
+
+def _parts_of(parts: Parts, role: Role, chat: str, given: Any) -> ChatParts:
+    """Return what a chat is made from."""
+    settings, stores, catalog = parts.settings, parts.stores, parts.catalog
+    book, access = channels_of(settings), access_of(settings)
+    channels = CHATS[chat].channels(given, book)
+    logs = BuildLogs(parts.backends, stores.journal)
+    known = Known(
+        catalog.all,
+        lambda: catalog.trouble,
+        lambda app, here: channels(app.label, here),
+        catalog.wake,
+    )
+    return ChatParts(
+        commands=ChatCommands(chat, stores.inbox, stores.journal, known, access, logs, time.time),
+        access=access,
+        journal=stores.journal,
+        inbox=stores.inbox,
+        drafts=_drafts_of(parts),
+        book=book,
+        pages=pages_of(settings),
+        hears=role.hears,
+        within=parts.rate_limiter.within,
+        tail=logs.tail,
+        email_of=Authors(stores.inbox, parts.hosts).email_of,
+        clock=time.time,
+    )
+
+
+def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Subscription]]:
+    """Return where changes are told that are made on the command line: in every chat."""
+    book, given = channels_of(settings), settings.chats_set()
+    return lambda note: [
+        subscription
+        for chat, one in given.items()
+        for subscription in CHATS[chat].tells(one, book, note)
+    ]
+
+
+def _drafts_of(parts: Parts) -> ConfigDrafts:
+    """Return where people configure apps by a chat."""
+    return ConfigDrafts(
+        parts.configurers,
+        parts.backends,
+        parts.stores.inbox,
+        parts.stores.journal,
+        parts.hosts,
+        seal_of(parts.settings),
+        policy=policy_of(parts.settings),
+        book=book_of(parts.settings),
+    )
