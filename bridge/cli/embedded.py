@@ -12,6 +12,7 @@ from bridge.cli.new_site import NewSite, checked, must_fit
 from bridge.cli.show import clean, hint
 from bridge.core.apps import App, find_app
 from bridge.core.configuration.configuration import BuildType, GitSource
+from bridge.core.connection import why_not_connected
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class Api:
         except httpx.ConnectError:
             raise Unreachable("the embedded backend", f"nothing answers at {self.url}") from None
         except httpx.HTTPError as error:
-            raise Unanswered("the embedded backend", type(error).__name__) from None
+            raise Unanswered(
+                "the embedded backend", why_not_connected(error) or type(error).__name__
+            ) from None
         if answer.is_success:
             return answer.json() if answer.content else None
         words = answer.json().get("message") if answer.content else None

@@ -10,5 +10,5 @@ Where to look:
     why it failed      failure, log_text
     changing an app    configuration/
     people             access (who may do what), chat/
-    all of it          errors, backoff, trace, database, roles
+    all of it          errors, connection, backoff, trace, database, roles
 """

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from bridge.core.backoff import Backoff
+from bridge.core.connection import why_not_connected
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.misfits import misfit
 from bridge.githosts.pool import Bounds, Pool, TooLong
@@ -125,7 +126,8 @@ def trouble(request: Request, error: Exception) -> BridgeError:
     import requests
     from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-    why = fit(f"{type(error).__name__}: {error}", (request.token,))
+    why = why_not_connected(error) or f"{type(error).__name__}: {error}"
+    why = fit(why, (request.token,))
     before = (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)
     inner = error.args[0] if error.args else None
     refused = isinstance(inner, MaxRetryError) and isinstance(inner.reason, NewConnectionError)

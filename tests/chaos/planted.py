@@ -62,11 +62,11 @@ def delivery_ids_are_not_looked_at() -> None:
 
 def same_push_of_two_webhooks_is_not_recognised() -> None:
     """Nor superseded, which would mostly hide that it is deployed twice."""
-    from bridge.storage.journal import decisions
     from bridge.storage.journal import deployments as moves
+    from bridge.storage.journal import pushes
 
     _put(moves, "makes_moot", lambda *_: False)
-    _put(decisions.Pushes, "same", lambda *_: None)
+    _put(pushes.Pushes, "same", lambda *_: None)
 
 
 def recordings_overlap() -> None:
@@ -354,7 +354,7 @@ def statuses_are_left_out() -> None:
     async def publish(*_: Any) -> tuple[()]:
         return ()
 
-    _put(ShowsStatus, "show", publish)
+    _put(ShowsStatus, "publish", publish)
 
 
 def nothing_is_remembered() -> None:
@@ -382,8 +382,7 @@ def everybody_shows() -> None:
 def changes_are_not_shown() -> None:
     from bridge.storage.journal import outbox
 
-    for where in (outbox, outbox):
-        _put(where, "raise_targets", lambda *_: None)
+    _put(outbox, "mark_pending", lambda *_: None)
 
 
 FAULTS: dict[str, Callable[[], None]] = {

@@ -262,9 +262,9 @@ def closed_port() -> int:
 async def test_without_a_connection_nothing_was_asked(closed_port: int) -> None:
     client = Dokploy(f"http://127.0.0.1:{closed_port}", "any-key", pause=at_once)
 
-    with pytest.raises(Unreachable, match="ConnectError"):
+    with pytest.raises(Unreachable, match=r"nothing listens at its address \(connection refused\)"):
         await ask(client)
-    with pytest.raises(Unreachable, match="ConnectError"):
+    with pytest.raises(Unreachable, match=r"nothing listens at its address \(connection refused\)"):
         await client.apps()
     assert not await client.healthy()
     await client.close()
@@ -277,7 +277,7 @@ async def test_a_name_that_is_not_found_was_not_asked(monkeypatch: pytest.Monkey
     monkeypatch.setattr(socket, "getaddrinfo", not_found)
     client = Dokploy("http://dokploy.invalid", "any-key", pause=at_once)
 
-    with pytest.raises(Unreachable, match="Name or service not known"):
+    with pytest.raises(Unreachable, match=r"can't be resolved \(DNS\)"):
         await ask(client)
     await client.close()
 
@@ -314,9 +314,9 @@ async def test_a_request_that_waits_for_a_free_connection_was_not_sent(wire: Wir
     first = asyncio.create_task(client.deployments(APP))
     await asyncio.wait_for(wire.arrived.wait(), 5)
 
-    with pytest.raises(Unreachable, match="PoolTimeout"):
+    with pytest.raises(Unreachable, match="all connections to it were busy"):
         await ask(client)
-    with pytest.raises(Unreachable, match="ReadTimeout"):
+    with pytest.raises(Unreachable, match="did not answer in time"):
         await first
 
     assert len(wire.with_key) == 1

@@ -97,7 +97,7 @@ LONGEST = 480
 
 PURE = {
     "__future__", "abc", "array", "base64", "bisect", "collections", "contextvars", "dataclasses",
-    "difflib", "enum", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac",
+    "difflib", "enum", "errno", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac",
     "ipaddress", "itertools", "json", "math", "operator", "pydantic", "re", "semver", "string",
     "textwrap", "threading", "types", "typing", "unicodedata", "urllib.parse",
 }  # fmt: skip

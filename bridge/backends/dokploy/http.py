@@ -35,6 +35,7 @@ from bridge.backends.dokploy.key_check import (
     state_in,
 )
 from bridge.core.backoff import Backoff
+from bridge.core.connection import why_not_connected
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected, Unreachable
 from bridge.core.misfits import misfit
 from bridge.ports.clock import RATE, Clock, Sleep
@@ -328,6 +329,8 @@ def _in_form(call: Call, form: TypeAdapter[T], body: bytes) -> T:
 
 
 def _named(error: Exception, call: Call) -> str:
+    if plain := why_not_connected(error):
+        return fit(plain, call.secrets)
     said = fit(str(error), call.secrets)
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 

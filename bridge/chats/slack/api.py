@@ -18,6 +18,7 @@ import aiohttp
 
 from bridge.chats.slack.payloads import SLACK, Answer, BoundedResponse, OddAnswer
 from bridge.core.access import Access, Person
+from bridge.core.connection import why_not_connected
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
 from bridge.ports.clock import Clock
 
@@ -180,11 +181,13 @@ def _seconds(headers: Any) -> float:
 
 def _why(error: Exception, method: str = "response_url") -> str:
     """Return what is said of an error; the words of most are of addresses and sockets."""
-    return f"{method}: {error}" if isinstance(error, OddAnswer) else type(error).__name__
+    if isinstance(error, OddAnswer):
+        return f"{method}: {error}"
+    return why_not_connected(error) or type(error).__name__
 
 
 def _lost(error: aiohttp.ClientError) -> BridgeError:
-    return Unreachable(SLACK, type(error).__name__)
+    return Unreachable(SLACK, why_not_connected(error) or type(error).__name__)
 
 
 # ── Messages of ours that may be there already, looked for by the metadata that each carries ────
