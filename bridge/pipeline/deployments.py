@@ -296,6 +296,7 @@ class Follower:
         began = record.started_at or record.created_at
         facts = {"backend_id": record.id, "started_at": began}
         moved = await self._journal.move(deployment.id, State.RUNNING, "builds", **facts)
+        began = max(began, deployment.asked_at or began)  # the backend's clock may be behind
         if moved is None and self._clock() - began > self._timing.long:
             note = f"has been building for more than {self._timing.long / 60:.0f} minutes"
             await self._journal.say(deployment.id, note)

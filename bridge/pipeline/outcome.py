@@ -111,7 +111,7 @@ class Ending:
 
     async def of_record(self, deployment: Deployment, app: App, record: BackendDeployment) -> None:
         """End it as its record has ended."""
-        facts = self._facts(record)
+        facts = self._facts(deployment, record)
         if record.status is Progress.CANCELLED:
             await self._cancelled(deployment, app, record, facts)
         elif record.status is Progress.ERROR:
@@ -156,12 +156,20 @@ class Ending:
         facts["log_tail"] = why.excerpt or None
         return await self.end(deployment.id, State.FAILED, why.reason, **facts)
 
-    def _facts(self, record: BackendDeployment) -> dict[str, object]:
+    def _facts(self, deployment: Deployment, record: BackendDeployment) -> dict[str, object]:
         return {
             "backend_id": record.id,
             "started_at": record.started_at or record.created_at,
-            "finished_at": record.finished_at or self._clock(),
+            "finished_at": self._end_of(deployment, record),
         }
+
+    def _end_of(self, deployment: Deployment, record: BackendDeployment) -> float:
+        """Return when it ended by our clock: not after now, and not before it was requested.
+
+        The backend's own clock may be wrong by any amount.
+        """
+        now = self._clock()
+        return max(min(record.finished_at or now, now), deployment.asked_at or 0.0)
 
     async def _settled(
         self, deployment: Deployment, app: App, record: BackendDeployment
@@ -216,7 +224,7 @@ class Ending:
             "outcome unknown: the backend says that it builds, but has had no job of this app for"
             f" {self._timing.unclosed:g} s; {_what_the_log_says(tail, failure)}"
         )
-        facts = self._facts(record) | {"finished_at": self._clock()}
+        facts = self._facts(deployment, record) | {"finished_at": self._clock()}
         facts["log_tail"] = failure.excerpt or None
         await self.end(deployment.id, State.UNKNOWN, note, **facts)
 
@@ -236,7 +244,7 @@ class Ending:
         newest = records[0]
         if certain and len(records) == 1:
             return await self.of_record(deployment, await self.app_of(deployment), newest)
-        facts: dict[str, object] = {"finished_at": newest.finished_at or self._clock()}
+        facts: dict[str, object] = {"finished_at": self._end_of(deployment, newest)}
         if len(records) == 1:
             doubt = "the backend does not tell whether this deployment or another one built it"
         else:

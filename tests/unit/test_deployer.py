@@ -890,6 +890,36 @@ async def test_a_build_that_began_before_we_asked_is_never_ours(
     assert ended.finished_at >= ended.asked_at
 
 
+@pytest.mark.parametrize("off", [-7200.0, -300.0, 300.0, 7200.0])
+async def test_a_backend_whose_clock_is_wrong_ends_nothing_before_it_was_asked_or_in_the_future(
+    staged: Callable[..., Stage], off: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = staged(waits=0.0, builds=30.0)
+    listed = stage.backend.deployments
+
+    async def by_its_own_clock(*args: Any, **options: Any) -> Any:
+        found = await listed(*args, **options)
+        return [
+            replace(
+                one,
+                created_at=one.created_at + off,
+                started_at=one.started_at and one.started_at + off,
+                finished_at=one.finished_at and one.finished_at + off,
+            )
+            for one in found
+        ]
+
+    monkeypatch.setattr(stage.backend, "deployments", by_its_own_clock)
+    monkeypatch.setattr(stage.backend, "clock_ahead", lambda _moment: off, raising=False)
+    ended = await stage.run()
+
+    assert ended.asked_at is not None
+    assert ended.finished_at is not None
+    assert ended.asked_at <= ended.finished_at <= stage.clock.now
+    notes = [note for _, note in await stage.history(ended)]
+    assert not [note for note in notes if "has been building for more than" in note]
+
+
 async def test_a_build_that_was_asked_for_by_a_clock_that_was_ahead_is_not_asked_for_again(
     staged: Callable[..., Stage],
 ) -> None:
