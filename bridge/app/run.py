@@ -251,13 +251,13 @@ def _listener(
     return WebServer(app, parts.settings.host, parts.settings.port)
 
 
-# ─ deciding, deploying and publishing, as far as this process does it ─────────────────────────────
+# ── deciding, deploying and publishing ──────────────────────────────────────────────────────────
 
 
 async def work(
-    parts: Parts, stack: AsyncExitStack, chats: "ChatPlaces", publishers: Publishers
+    parts: Parts, stack: AsyncExitStack, chats: ChatPlaces, publishers: Publishers
 ) -> "DurableFlows":
-    """Decide, deploy and show; returns the engine that does it."""
+    """Start deciding, deploying and publishing; return the workflow engine."""
     settings, stores, rate_limiter = parts.settings, parts.stores, parts.rate_limiter
     apis = host_apis(settings)
     for api in apis.values():

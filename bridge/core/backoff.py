@@ -1,4 +1,4 @@
-"""Backoff: how long to wait before something is tried again. Pure; the waiting is the caller's.
+"""Backoff: pauses between retries. Pure; the waiting is the caller's.
 
 One policy for everything that is retried (docs/notes/0030): the count of failures lives where the
 work lives, in memory or in the journal, so that a restart goes on where it was.

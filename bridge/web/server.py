@@ -52,7 +52,7 @@ PATIENCE = 5.0
 """Seconds for a part to answer; a silent database must not keep us from saying so."""
 
 AWAY = "does not work; the log says why"
-"""What strangers are told of a part: the words may hold addresses and names of users."""
+"""The state of a part as shown to outsiders; its details may hold addresses and user names."""
 
 
 async def healthz(_request: web.Request) -> web.Response:

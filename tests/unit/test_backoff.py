@@ -1,4 +1,4 @@
-"""How long to wait before something is tried again."""
+"""Backoff: pauses between retries."""
 
 import pytest
 

@@ -915,6 +915,7 @@ async def test_a_backend_whose_clock_is_wrong_ends_nothing_before_it_was_asked_o
 
     assert ended.asked_at is not None
     assert ended.finished_at is not None
+    assert ended.state is State.DONE
     assert ended.asked_at <= ended.finished_at <= stage.clock.now
     notes = [note for _, note in await stage.history(ended)]
     assert not [note for note in notes if "has been building for more than" in note]

@@ -1,4 +1,4 @@
-"""What Slack sends: its Web API's answers, and the payloads that handlers rely on."""
+"""Models of Slack's input: Web API answers, and the payloads that handlers rely on."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal

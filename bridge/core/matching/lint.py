@@ -1,7 +1,7 @@
-"""What is probably not meant in a list of watch paths, and what to write instead.
+"""Find likely mistakes in a list of watch paths, and suggest corrections.
 
-Whether micromatch itself would take forever is tried out, not guessed: the expression is run as V8
-would run it, on a few paths made to hurt, and the steps are counted.
+Catastrophic backtracking in micromatch is measured, not guessed: the expression runs as V8 would
+run it, on a few adversarial paths, and the steps are counted.
 """
 
 import re

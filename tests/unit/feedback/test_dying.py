@@ -124,7 +124,7 @@ async def test_one_that_ends_gives_the_lease_to_the_next(stage: Stage) -> None:
 
 
 async def test_one_that_ends_waits_for_the_write_that_is_on_its_way(stage: Stage) -> None:
-    """What was written before its id was kept can often not be found again."""
+    """A write whose id was never stored often can't be found again, and would be repeated."""
     id_ = await stage.deployed()
     turn = stage.rate_limiter.within([])
 
