@@ -56,8 +56,8 @@ def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], reco
             verdict.blame("wrongly_decided", (f"{what}{a} {reasons[a]}" for a in wrong - changed))
     kept = {delivery.id for delivery in record.deliveries}
     for push in pushes:
-        if push.id not in kept:  # unheard; catching up may find where it has led
-            may |= {(app, push.after) for app in _verdicts(stage, push)[0]}
+        if push.id not in kept:  # unheard; catching up may find it, however the apps are by then
+            may |= {(app, push.after) for app in _ever(stage, push)}
     requested = Counter((app_of(one), one.commit) for one in record.deployments if one.commit)
     verdict.blame("twice", (f"wished twice: {what}" for what, n in requested.items() if n > 1))
     verdict.blame("lost", (f"never wished: {what}" for what in must - set(requested)))
@@ -86,6 +86,16 @@ def _verdicts(stage: Stage, push: Push) -> tuple[set[str], set[str]]:
         if not all(map(push.deploys, recent)) or stage.backend.was_away(push.at - FRESH):
             skips.add(app)
     return deploys, skips
+
+
+def _ever(stage: Stage, push: Push) -> set[str]:
+    """The apps that a push may deploy whenever it is found."""
+    since = push.at - OLD
+    return {
+        app
+        for app, service in stage.backend.services.items()
+        if any(map(push.deploys, service.between(since, float("inf"))))
+    }
 
 
 def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: Record) -> None:

@@ -22,7 +22,7 @@ from tests.chaos.stage import APPS, SHORT, Cancel, Stage
 from tests.chaos.verdicts import Record
 from tests.fakes.host import FakeComment, FakeCommit, FakeDeployment, FakePull, FakeRepository
 
-FIRST, SECOND = "a" * 40, "b" * 40
+FIRST, SECOND, THIRD = "a" * 40, "b" * 40, "c" * 40
 PUSHES = {FIRST: {"app-0"}, SECOND: {"app-0", "app-2"}}
 
 
@@ -348,6 +348,19 @@ HARMS: dict[str, tuple[Callable[[Run], object], str]] = {
 
 
 def test_a_clean_run_is_clean(run: Run) -> None:
+    assert run.red() == set()
+
+
+def test_a_push_that_is_found_late_deploys_what_waits_for_it_by_then(run: Run) -> None:
+    service = run.stage.backend.services["app-4"]
+    service.configs = [(0.0, replace(service.now, branch="other")), (900.0, service.now)]
+    run.sender.sent.append(Push("unheard", "main", THIRD, {"app-4"}, unharmed=False, at=1.0))
+    run.record.deliveries.append(
+        Delivery(3, "github", "found-1", "found", {}, 950.0, DeliveryState.DECIDED)
+    )
+    run.record.decisions[3] = []
+    add_deployment(run, deployed(3, THIRD, "app-4"))
+
     assert run.red() == set()
 
 
