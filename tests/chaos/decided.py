@@ -103,6 +103,7 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
     sent = {push.id: push for push in pushes}
     newest: dict[str, str] = {}
     place: dict[tuple[str, str], int] = {}
+    last: dict[tuple[str, str], int] = {}
     for delivery in sorted(record.deliveries, key=lambda one: one.seq):
         if (push := sent.get(delivery.id)) is None:
             continue
@@ -112,6 +113,8 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
         if push.kind != "tag":  # the backend builds the head of a branch, which a tag may be beside
             newest |= dict.fromkeys(first - skips, push.after)
         place |= dict.fromkeys(((app, push.after) for app in first), delivery.seq)
+        # Whichever of its webhooks was decided first, by one of several processes, deploys it.
+        last |= dict.fromkeys(((app, push.after) for app in deploys), delivery.seq)
     said = {(app_of(o), o.commit) for o in record.deployments if _is_told(o, record)}
     untold = {app: commit for app, commit in newest.items() if (app, commit) not in said}
     verdict.blame("old_last", _behind(stage, untold))
@@ -122,7 +125,7 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
         "out_of_order",
         (f"{app}: {new} before {old}"
          for app, commits in of_app.items() for new, old in pairwise(commits)
-         if place.get((app, new), 0) > place.get((app, old), 0) > 0),
+         if place.get((app, new), 0) > last.get((app, old), 0) > 0),
     )  # fmt: skip
 
 

@@ -351,6 +351,14 @@ def test_a_clean_run_is_clean(run: Run) -> None:
     assert run.red() == set()
 
 
+def test_a_push_deploys_in_the_place_of_either_of_its_webhooks(run: Run) -> None:
+    """The second may be decided first, by another process."""
+    add_push(run, 3, FIRST, PUSHES[FIRST])
+    run.ledger.reverse()
+
+    assert run.red() == set()
+
+
 def test_a_push_that_is_found_late_deploys_what_waits_for_it_by_then(run: Run) -> None:
     service = run.stage.backend.services["app-4"]
     service.configs = [(0.0, replace(service.now, branch="other")), (900.0, service.now)]
