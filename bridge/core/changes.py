@@ -127,14 +127,24 @@ def leading(moves: Sequence[Move]) -> list[Move]:
     """Return the moves that have led the ref somewhere: all but those that only repeat another.
 
     One that was taken for another counts where what came since shows that it was a second push.
+    Two that the host dates apart from what they were taken for may show that of each other.
     """
     by_seq = {move.seq: move for move in moves}
     found = [move for move in moves if move.repeats is None]
     doubtful = [(by_seq[m.repeats], m) for m in moves if m.repeats in by_seq]
-    while more := [move for first, move in doubtful if led_back(first, move, found)]:
-        found += more
-        doubtful = [(first, move) for first, move in doubtful if move not in more]
+    apart = [pair for pair in doubtful if happened_after(*pair) is not None]
+    while gone := [pair for pair in apart if not led_back(*pair, [*found, *_second(apart)])]:
+        apart = [pair for pair in apart if pair not in gone]
+    found += _second(apart)
+    doubtful = [pair for pair in doubtful if pair not in apart]
+    while more := [pair for pair in doubtful if led_back(*pair, found)]:
+        found += _second(more)
+        doubtful = [pair for pair in doubtful if pair not in more]
     return found
+
+
+def _second(pairs: Iterable[tuple[Move, Move]]) -> list[Move]:
+    return [again for _, again in pairs]
 
 
 def led_back(first: Move, again: Move, moves: Iterable[Move]) -> bool:
@@ -144,7 +154,7 @@ def led_back(first: Move, again: Move, moves: Iterable[Move]) -> bool:
     step of it has come in between. The host's own time wins over the order in which
     deliveries came: where it says that both are the same push, only that very second counts.
     """
-    possible = [move for move in moves if _fits(first, again, move)]
+    possible = [move for move in moves if move != again and _fits(first, again, move)]
     between = [move for move in possible if _between(first, again, move)]
     if not between:
         return False  # a second webhook is mostly right behind the first

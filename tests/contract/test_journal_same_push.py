@@ -250,6 +250,20 @@ def reaches_the_head(story: Snapshot, new: list[bool]) -> bool:
 @each
 @given(story=stories())
 @example(story=Snapshot("bab", (Delivery(0, 0.5), Delivery(1, 1.5), Delivery(1, 1.7)), (0, 1, 2)))
+@example(
+    story=Snapshot(
+        "abcabca",
+        (
+            Delivery(0, 1.0),
+            Delivery(1, 5.0),
+            Delivery(2, 3.0),
+            Delivery(3, 4.0),
+            Delivery(4, 4.5),
+            Delivery(5, 6.0),
+        ),
+        (0, 1, 2, 3, 4, 5),
+    )
+)
 async def test_where_the_host_says_when_no_push_is_lost_and_none_deploys_twice(
     journal: SqlJournal, story: Snapshot
 ) -> None:
