@@ -12,9 +12,10 @@ from bridge.core.apps import App, Rules, SourceType
 from bridge.core.configuration.configuration import DockerSource, Environment
 from bridge.core.configuration.difference import Changed, read_undoing, written
 from bridge.core.configuration.merge import NoSource, WantedBuild, WantedSource, WantedVariables
+from bridge.core.configuration.plan import Overtaken
 from bridge.core.errors import NotFound, Rejected
 from bridge.embedded.server import EmbeddedServer
-from bridge.pipeline.configure import Configurer, Overtaken
+from bridge.pipeline.configure import Configurer
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal, NoSeal, key_in
 from tests.fakes.journey import ManualClock
