@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import Result
 
 from bridge.core.apps import App, Rules, Trigger
@@ -19,8 +20,11 @@ from bridge.ports.backends import Progress
 from bridge.ports.outcomes import DONE, Audited
 from tests.chaos.dokploy.faults import Fault, resets, says
 from tests.fakes.lossy import LossyProxy, lossy
+from tests.fakes.slack.forms import Forms, View
+from tests.fakes.slack.hands import words_of
 from tests.unit.cli.conftest import Cli
 from tests.unit.embedded.support import Maker, maker_of, until
+from tests.worlds.slack import SlackWorld, slack_world
 
 UPDATE = "application.update"
 BUILD = "application.saveBuildType"
@@ -285,3 +289,68 @@ async def test_clearing_before_the_backend_goes_away_denies_nothing(
     else:
         assert "may have been deleted" in told.stderr
         assert "may have been deleted" in note.outcome
+
+
+# ── from Slack ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+async def test_from_slack_each_kind_of_change_is_carried_to_its_end(
+    tmp_path: Path, loss: str
+) -> None:
+    async with (
+        EmbeddedServer(tmp_path / "data") as server,
+        maker_of(server, "dokploy") as backend,
+        lossy(backend.client.http) as proxy,
+    ):
+        app = await backend.create_app("web", project="shop", source=GIT)
+        settings = {"BRIDGE_DOKPLOY_URL": proxy.url, "BRIDGE_DOKPLOY_API_KEY": "a-key"}
+        async with slack_world(tmp_path / "bridge", **settings) as both:
+            await both.knows("shop/web")
+            hands, journal = Forms(both.slack, both.hands), both.world.stores.journal
+
+            async def agreed(view: View, procedure: str, **changed: str) -> None:
+                proxy.once[procedure].append(LOSSES[loss].fault)
+                compared = await hands.pushed(view, **changed)
+                await hands.submit(compared)
+                await hands.says(compared["id"], "is changed")
+                assert proxy.once[procedure] == []
+                (note, *_) = await journal.audited(limit=1)
+                assert note.outcome == DONE
+
+            view = await hands.open("web")
+            await hands.act(view, "provider.redraw", trigger="tag")
+            view = await hands.says(view["id"], "when.tags")
+            await agreed(view, UPDATE, branch="dev", tags="v*")
+            saved, rules = await backend.saved(app), await journal.rules(app.id)
+            assert saved.provider == GIT.model_copy(update={"branch": "dev"})
+            assert rules == Rules(trigger=Trigger.TAG, tags="v*")
+            changed = dict(await both.slack.until(lambda: _posted(both, "the source")))
+
+            view = await hands.open("web")
+            await hands.act(view, "provider.part.build")
+            view = await hands.says(view["id"], "Built with")
+            await hands.act(view, "provider.redraw", build_type="static")
+            view = await hands.says(view["id"], "Published folder")
+            await agreed(view, BUILD, publish_directory="dist")
+
+            view = await hands.open("web")
+            await hands.act(view, "provider.part.environment")
+            view = await hands.says(view["id"], "Set variables")
+            await agreed(view, ENVIRONMENT, set="A=1")
+
+            proxy.once[UPDATE].append(LOSSES[loss].fault)
+            await both.hands.click(changed, "provider.undo")
+            await both.slack.until(lambda: _posted(both, "Undone by Ada"))
+            after = await backend.saved(app)
+            assert (after.provider, await journal.rules(app.id)) == (GIT, Rules())
+            assert after.build is not None
+            assert (after.build.publish_directory, after.environment.env) == (
+                "dist",
+                SecretStr("A=1"),
+            )
+
+
+def _posted(both: SlackWorld, words: str) -> dict[str, Any] | None:
+    roots = both.slack.channels["C0SHOP"].roots()
+    return next((one for one in roots if words in words_of(one)), None)

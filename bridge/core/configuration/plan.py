@@ -173,9 +173,11 @@ class Overtaken(Rejected):
     def __init__(self, app: App, changed: tuple[Changed, ...], there: Sequence[str] = ()) -> None:
         """Take what they have changed; `there`: fields that are as asked already."""
         names = ", ".join(one.field for one in changed)
-        kept = f"{', '.join(there)} as asked already, the rest was not" if there else "nothing was"
+        is_there = (
+            f"{', '.join(there)} is as asked, and nothing more was" if there else "nothing was"
+        )
         super().__init__(
-            f"{app.label} was changed by somebody else in between ({names}): {kept}"
+            f"{app.label} was changed by somebody else in between ({names}): {is_there}"
             " written; look at it, and ask again"
         )
         self.changed = changed
