@@ -33,12 +33,12 @@ from bridge.core.configuration.plan import (
     Plan,
     back_to,
     going_on,
+    not_as_asked,
+    not_read_back,
     odd_names,
     overruled,
     stray,
     there_of,
-    unmade,
-    unread,
     words_of,
 )
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered, Unreachable
@@ -323,7 +323,7 @@ class Configurer:
             try:
                 found = await self._patiently(partial(self.now, app))
             except BridgeError as error:
-                raise unread(app, change, why, error) from error
+                raise not_read_back(app, change, why, error) from error
             rest = going_on(app, change, found)
             lost = isinstance(why, Unanswered | Unreachable)
             if rest.empty or pause is None or not lost or stray(change, found):
@@ -331,7 +331,7 @@ class Configurer:
             await self._sleep(pause)
         await self._publish(app)
         if not rest.empty:
-            raise unmade(app, change, found, why)
+            raise not_as_asked(app, change, found, why)
         return found
 
     async def _publish(self, app: App) -> None:
@@ -388,15 +388,11 @@ class Configurer:
         try:
             after = set(await self._patiently(partial(self._with_logs, app)))
         except BridgeError as error:
-            was = (
-                f"{why.why}; the log folder of {name} may have been"
-                if why
-                else (f"the log folder of {name} was")
-            )
-            said = f"{was} deleted; what is left can't be read back ({error})"
-            raise Unanswered(
-                app.backend, f"{said}: look with `dokploy-bridge logs {name}`"
-            ) from error
+            maybe = "may have been" if why else "was"
+            said = f"the log folder of {name} {maybe} deleted; what is left can't be read back"
+            words = f"{why.why}; {said}" if why else said
+            remedy = f"look with `dokploy-bridge logs {name}`"
+            raise Unanswered(app.backend, f"{words} ({error}): {remedy}") from error
         removed = tuple(id_ for id_ in before if id_ not in after)
         if why is not None and before and not removed:
             said = f"{why.why}; the logs of {name} are still there: ask again"

@@ -217,7 +217,9 @@ class HalfMade(Unanswered):
         self.args = (said,)
 
 
-def unmade(app: App, change: Undoing, found: Configured, why: BridgeError | None) -> BridgeError:
+def not_as_asked(
+    app: App, change: Undoing, found: Configured, why: BridgeError | None
+) -> BridgeError:
     """Return what to say of a change that is not there, or not all of it, once it is read back.
 
     Args:
@@ -231,7 +233,9 @@ def unmade(app: App, change: Undoing, found: Configured, why: BridgeError | None
     return Unanswered(app.backend, f"{_words(why)}; {app.label} is still as it was: ask again")
 
 
-def unread(app: App, change: Undoing, why: BridgeError | None, error: BridgeError) -> Unanswered:
+def not_read_back(
+    app: App, change: Undoing, why: BridgeError | None, error: BridgeError
+) -> Unanswered:
     """Return what to say of a change that can't be read back.
 
     Args:
