@@ -323,6 +323,25 @@ async def test_half_of_a_change_is_told_as_such_and_taken_back(
     assert undo.remarks == ("change 1 was never confirmed; this takes back what is there of it",)
 
 
+async def test_a_backend_that_restarts_in_the_middle_is_read_once_it_is_back(
+    configurer: Configurer, backend: Meddled, clock: ManualClock, journal: SqlJournal, app: App
+) -> None:
+    plan = await configurer.plan(app, WantedSource(None, {"branch": "dev", "tags": "v*"}))
+
+    async def restarts() -> None:
+        backend.before["saved"] = failing(Unreachable("embedded", "ConnectError"))
+        raise Unanswered("embedded", "ReadError")
+
+    backend.after["write_source"] = restarts
+    found = await configurer.apply(plan, by=BY)
+
+    assert isinstance(found.saved.provider, GitSource)
+    assert (found.saved.provider.branch, found.rules) == ("dev", Rules(tags="v*"))
+    assert await journal.rules(app.id) == Rules(tags="v*")
+    assert backend.writes == ["write_source"]
+    assert clock.slept == [PAUSES[0], PAUSES[0]]  # to read it, and before going on
+
+
 async def test_what_can_not_be_read_back_is_unanswered(
     configurer: Configurer, backend: Meddled, app: App
 ) -> None:
