@@ -51,7 +51,7 @@ def undo(name: str, how: How) -> None:
 
 async def _change(name: str, planned: "Planned", how: How) -> None:
     from bridge.core.configuration.difference import lines_of
-    from bridge.pipeline.configure import NotKept, Overtaken
+    from bridge.core.configuration.plan import NotKept, Overtaken
 
     async with reached(settings_of(how.config), name) as reach:
         app = reach.app

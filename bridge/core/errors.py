@@ -102,11 +102,16 @@ class KeyRefused(Unreachable):
 
 
 class Unanswered(BridgeError):
-    """The request may have arrived: find out before asking again."""
+    """The request may have arrived: find out before asking again.
+
+    Attributes:
+        why: the message without the service.
+    """
 
     def __init__(self, service: str, why: str) -> None:
         super().__init__(f"{service} did not answer as expected: {why}")
         self.service = service
+        self.why = why
 
 
 class Unread(BridgeError):

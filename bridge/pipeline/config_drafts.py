@@ -20,7 +20,7 @@ from bridge.core.configuration.difference import (
     written,
 )
 from bridge.core.configuration.merge import NoSource, Wanted
-from bridge.core.configuration.plan import Plan
+from bridge.core.configuration.plan import NotKept, Overtaken, Plan
 from bridge.core.decision import Policy, Rehearsal, rehearse
 from bridge.core.errors import (
     BridgeError,
@@ -32,7 +32,7 @@ from bridge.core.errors import (
 )
 from bridge.core.events import Action, Asked, RefPushed, parse_command
 from bridge.core.rules import RuleBook
-from bridge.pipeline.configure import Configurer, NotKept, Overtaken
+from bridge.pipeline.configure import Configurer
 from bridge.ports.backends import Backend, Choices, GitAccount, GitRepository, OffersChoices
 from bridge.ports.chats import Permits, Seal
 from bridge.ports.clock import Clock, Sleep

@@ -3,13 +3,18 @@
 A save at the backend replaces what it does not name, so two people who change one app at a time
 could undo each other's work unnoticed. What is written is what was shown, on top of what was read.
 Whatever has changed in between is refused with the difference.
+
+An answer may be lost after the backend has done what it was asked. Then what is there decides: it
+is read back, and what is missing is written again, within a bound (docs/notes/0036).
 """
 
+import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from functools import partial
+from typing import Protocol, TypeVar, runtime_checkable
 
 from bridge.core.apps import App
 from bridge.core.configuration.configuration import changes
@@ -24,15 +29,19 @@ from bridge.core.configuration.difference import (
 )
 from bridge.core.configuration.merge import Wanted, merge
 from bridge.core.configuration.plan import (
+    Overtaken,
     Plan,
     back_to,
     going_on,
+    not_as_asked,
+    not_read_back,
     odd_names,
     overruled,
     stray,
+    there_of,
     words_of,
 )
-from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered
+from bridge.core.errors import BridgeError, NotFound, Rejected, Unanswered, Unreachable
 from bridge.core.lifecycle import Deployment
 from bridge.core.matching.lint import lint
 from bridge.core.matching.watch_paths import Semantics
@@ -46,9 +55,14 @@ from bridge.ports.backends import (
     read_apps,
 )
 from bridge.ports.chats import Seal
-from bridge.ports.clock import Clock, Wake
+from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import DONE, Audited, Subscription
+
+T = TypeVar("T")
+
+PAUSES = (0.5, 1.0, 2.0)
+"""Seconds before a lost write is sent again, and before what can't be read is read again."""
 
 
 class Noted:
@@ -75,38 +89,6 @@ class Noted:
         elif isinstance(error, BridgeError):
             await self._journal.settle(self._note.number, f"{type(error).__name__}: {error}")
         # Anything else interrupts it: the entry stays as begun, which is what is known.
-
-
-class Overtaken(Rejected):
-    """Somebody else has changed the app in between.
-
-    Attributes:
-        changed: what they have changed.
-    """
-
-    def __init__(self, app: App, changed: tuple[Changed, ...]) -> None:
-        names = ", ".join(one.field for one in changed)
-        super().__init__(
-            f"{app.label} was changed by somebody else in between ({names}): nothing was"
-            " written; look at it, and ask again"
-        )
-        self.changed = changed
-
-
-class NotKept(BridgeError):
-    """The backend took the change, but has something else than what was written.
-
-    Attributes:
-        changed: by field what was wanted and what there is.
-    """
-
-    def __init__(self, app: App, changed: tuple[Changed, ...]) -> None:
-        names = ", ".join(one.field for one in changed)
-        super().__init__(
-            f"{app.label} was written, but reads back differently ({names}): look at it in the"
-            " backend"
-        )
-        self.changed = changed
 
 
 # ── clearing an app's logs ───────────────────────────────────────────────────────────────────────
@@ -190,6 +172,7 @@ class Configurer:
         seal: Seal | None = None,
         wake: Wake = lambda: None,
         shown: Callable[[Audited], Sequence[Subscription]] = lambda _: (),
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         """Take the parts.
 
@@ -208,6 +191,7 @@ class Configurer:
         self._seal = seal
         self._wake = wake
         self._shown = shown
+        self._sleep = sleep
 
     async def now(self, app: App) -> Configured:
         """Return how the app is configured at this moment."""
@@ -246,12 +230,20 @@ class Configurer:
             Rejected: what was stored of it is not enough, and why.
             Overtaken: somebody has changed the same part since, and what.
         """
-        note = await self._to_undo(app, number)
-        undoing = self.undoing_of(note)
+        notes = await self._undoable(app, number)
         now = await self.now(app)
-        if between := difference(undoing.after, only(now, undoing.part)):
-            raise Overtaken(app, between)
-        return back_to(app, undoing, now, note.number)
+        for note in notes:
+            undoing = self.undoing_of(note)
+            here = only(now, undoing.part)
+            if note.perhaps and not difference(undoing.before, here):
+                continue  # it was not made
+            done = note.outcome == DONE
+            if between := difference(undoing.after, here) if done else stray(undoing, now):
+                raise Overtaken(app, between)
+            return back_to(app, undoing, now, note.number, sure=done)
+        if number is not None:
+            raise Rejected(f"the change {number} of {app.label} was never made")
+        raise NotFound(f"there is no change of {app.label} to undo")
 
     def undoing_of(self, note: Audited) -> Undoing:
         """Return what a change made of what; raise Rejected if that is not known (any more)."""
@@ -273,7 +265,9 @@ class Configurer:
         Raises:
             Overtaken: somebody else was faster; nothing was written.
             NotKept: it was written and reads back differently.
-            Refused, Unreachable, Unanswered: as the backend raises them.
+            HalfMade: a part of it was written.
+            Unanswered: it may have been written.
+            Refused, Unreachable: nothing was written.
         """
         if plan.empty:
             return plan.before
@@ -314,18 +308,30 @@ class Configurer:
         """
         now = await self.now(app)
         if others := stray(undoing, now):
-            raise Overtaken(app, others)
+            raise Overtaken(app, others, there_of(undoing, now))
         plan = going_on(app, undoing, now)
         return now if plan.empty else await self._make(plan, by)
 
     async def _make(self, plan: Plan, by: str) -> Configured:
-        try:
-            await self._write(plan, by)
-        except Unanswered:  # it may have arrived: look instead of writing again
-            if difference(plan.after, await self._read_back(plan, strict=False)):
-                raise
-        found = await self._read_back(plan)
-        await self._publish(plan.app)
+        """Write what differs and read it back; write what is missing where an answer was lost.
+
+        A write names the values that shall be there, so it is sent again without harm.
+        """
+        app, change, rest = plan.app, plan.undoing, plan
+        for pause in (*PAUSES, None):
+            why = await self._write(rest, by, begun=rest is not plan)
+            try:
+                found = await self._patiently(partial(self.now, app))
+            except BridgeError as error:
+                raise not_read_back(app, change, why, error) from error
+            rest = going_on(app, change, found)
+            lost = isinstance(why, Unanswered | Unreachable)
+            if rest.empty or pause is None or not lost or stray(change, found):
+                break
+            await self._sleep(pause)
+        await self._publish(app)
+        if not rest.empty:
+            raise not_as_asked(app, change, found, why)
         return found
 
     async def _publish(self, app: App) -> None:
@@ -338,18 +344,20 @@ class Configurer:
             log.warning("a changed app can't be read back into the journal", extra=fields)
         self._wake()
 
-    async def _to_undo(self, app: App, number: int | None) -> Audited:
-        newest = await self._journal.audited(limit=NEWEST, app_id=app.id)
-        if number is None:
-            fits = [note for note in newest if note.outcome == DONE and note.what != "clear"]
-        else:
+    async def _undoable(self, app: App, number: int | None) -> list[Audited]:
+        """Return the change to undo, newest first; before it those that may have been made."""
+        if number is not None:
             found = await self._journal.change(number)
-            fits = [found] if found is not None and found.app_id == app.id else []
-        if not fits:
-            raise NotFound(f"there is no change of {app.label} to undo")
-        if fits[0].outcome != DONE:
-            raise Rejected(f"the change {fits[0].number} of {app.label} was never made")
-        return fits[0]
+            if found is None or found.app_id != app.id:
+                raise NotFound(f"there is no change of {app.label} to undo")
+            return [found] if found.outcome == DONE or found.perhaps else []
+        notes: list[Audited] = []
+        for note in await self._journal.audited(limit=NEWEST, app_id=app.id):
+            if note.what != "clear" and (note.outcome == DONE or note.perhaps):
+                notes.append(note)
+            if notes and notes[-1].outcome == DONE:
+                break
+        return notes
 
     async def check_clearable(self, app: App) -> None:
         """Raise Rejected while a deployment of the app is open, here or at the backend."""
@@ -366,39 +374,73 @@ class Configurer:
         await self.check_clearable(app)
         before = await self._with_logs(app)
         async with Noted(self._journal, self._note(app, "clear", by, ())):
-            await self._backend.clear_deployments(app)
-        after = set(await self._with_logs(app))
-        return Cleared(
-            tuple(id_ for id_ in before if id_ not in after),
-            tuple(id_ for id_ in before if id_ in after),
-        )
+            try:
+                await self._backend.clear_deployments(app)
+            except Unanswered as error:
+                return await self._cleared(app, before, error)
+        return await self._cleared(app, before)
+
+    async def _cleared(
+        self, app: App, before: Sequence[str], why: Unanswered | None = None
+    ) -> Cleared:
+        """Read back whose logs are gone; `why`: why it is not known whether any are."""
+        name = app.label
+        try:
+            after = set(await self._patiently(partial(self._with_logs, app)))
+        except BridgeError as error:
+            maybe = "may have been" if why else "was"
+            said = f"the log folder of {name} {maybe} deleted; what is left can't be read back"
+            words = f"{why.why}; {said}" if why else said
+            remedy = f"look with `dokploy-bridge logs {name}`"
+            raise Unanswered(app.backend, f"{words} ({error}): {remedy}") from error
+        removed = tuple(id_ for id_ in before if id_ not in after)
+        if why is not None and before and not removed:
+            said = f"{why.why}; the logs of {name} are still there: ask again"
+            raise Unanswered(app.backend, said)
+        return Cleared(removed, tuple(id_ for id_ in before if id_ in after))
 
     def _note(self, app: App, what: str, by: str, changed: tuple[Changed, ...]) -> Audited:
         return Audited(self._clock(), by, what, app.id, app.label, changed)
 
-    async def _write(self, plan: Plan, by: str) -> None:
+    async def _write(self, plan: Plan, by: str, *, begun: bool) -> BridgeError | None:
+        """Send what differs; return why that ended early.
+
+        Args:
+            begun: something may have been written before.
+
+        Raises:
+            Refused, Unreachable, Rejected: nothing was written.
+        """
+        for step in self._steps(plan, by):
+            try:
+                await step()
+            except BridgeError as error:
+                if not begun and not isinstance(error, Unanswered):
+                    raise
+                return error
+            begun = True
+        return None
+
+    def _steps(self, plan: Plan, by: str) -> Iterator[Callable[[], Awaitable[None]]]:
         app, old, new = plan.app, plan.before.saved, plan.after.saved
         backend = self._backend
         if old.row and new.row and (fields := changes(old.row, new.row)):
-            await backend.write_source(app, fields)
+            yield partial(backend.write_source, app, fields)
         if new.build != old.build and new.build is not None:
-            await backend.save_build_type(app, new.build)
+            yield partial(backend.save_build_type, app, new.build)
         if new.environment != old.environment:
-            await backend.save_environment(app, new.environment)
+            yield partial(backend.save_environment, app, new.environment)
         if plan.after.rules != plan.before.rules:
-            await self._journal.save_rules(app.id, plan.after.rules, by=by)
+            yield partial(self._journal.save_rules, app.id, plan.after.rules, by=by)
 
-    async def _read_back(self, plan: Plan, *, strict: bool = True) -> Configured:
-        try:
-            found = await self.now(plan.app)
-        except BridgeError as error:
-            raise Unanswered(
-                self._backend.name,
-                f"the change was sent, but can't be read back: {error}",
-            ) from error
-        if strict and (unkept := difference(plan.after, found)):
-            raise NotKept(plan.app, unkept)
-        return found
+    async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Read, again after each pause while nothing answers."""
+        for pause in PAUSES:
+            try:
+                return await read()
+            except Unreachable:
+                await self._sleep(pause)
+        return await read()
 
     async def _with_logs(self, app: App) -> list[str]:
         found: list[BackendDeployment] = await self._backend.deployments(app)

@@ -177,6 +177,12 @@ WAITS = "waits for "
 UNKNOWN = "outcome unknown"
 """The beginning of the outcome of a change in which the bridge failed: it may have been made."""
 
+UNSURE = frozenset({"Unanswered", UNKNOWN})
+"""How the outcome of a change begins of which it is not known whether it was made."""
+
+PARTLY = frozenset({"HalfMade", "NotKept"})
+"""How the outcome of a change begins that was made, but not as asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Audited:
@@ -209,3 +215,13 @@ class Audited:
     def over(self) -> bool:
         """Return whether it was made, or never will be."""
         return self.outcome != BEGUN and not self.outcome.startswith(WAITS)
+
+    @property
+    def perhaps(self) -> bool:
+        """Return whether it may have been made, or a part of it; only the app can tell.
+
+        One that was asked for by chat is begun once it has something to undo.
+        """
+        if self.seq is not None and not self.undoing:
+            return False
+        return not self.over or self.outcome.partition(": ")[0] in UNSURE | PARTLY

@@ -9,16 +9,23 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.core.apps import App, Rules, SourceType, Trigger
-from bridge.core.configuration.configuration import DockerSource, GithubSource, GitSource
+from bridge.core.configuration.configuration import (
+    DockerSource,
+    Environment,
+    GithubSource,
+    GitSource,
+)
 from bridge.core.configuration.difference import Changed
 from bridge.core.configuration.merge import NoSource, WantedBuild, WantedSource, WantedVariables
+from bridge.core.configuration.plan import HalfMade, NotKept, Overtaken
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.embedded.server import EmbeddedServer
 from bridge.pipeline.catalog import Catalog
-from bridge.pipeline.configure import Cleared, Configurer, NotKept, Overtaken, check_nothing_open
+from bridge.pipeline.configure import PAUSES, Cleared, Configurer, check_nothing_open
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 from bridge.ports.outcomes import BEGUN, Audited, Outcome, Subscription, about_change
 from bridge.storage.journal import SqlJournal
+from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import ManualClock, deployment
 from tests.unit.embedded.support import Maker, maker_of, until
 
@@ -76,8 +83,13 @@ async def app(backend: Meddled) -> App:
 
 
 @pytest.fixture
-def configurer(backend: Meddled, journal: SqlJournal) -> Configurer:
-    return Configurer(backend, journal, ManualClock())  # type: ignore[arg-type]
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def configurer(backend: Meddled, journal: SqlJournal, clock: ManualClock) -> Configurer:
+    return Configurer(backend, journal, clock, sleep=clock.sleep)  # type: ignore[arg-type]
 
 
 async def test_what_was_shown_is_written_and_noted(
@@ -213,23 +225,121 @@ async def test_what_the_backend_refuses_is_noted_with_its_words(
     assert await journal.rules(app.id) == Rules()
 
 
-async def test_without_an_answer_it_looks_instead_of_asking_again(
+async def test_without_an_answer_it_looks_and_asks_again_only_for_what_is_missing(
     configurer: Configurer, backend: Meddled, journal: SqlJournal, app: App
 ) -> None:
     plan = await configurer.plan(app, DEV)
     backend.after["write_source"] = failing(Unanswered("embedded", "ReadTimeout"))
     await configurer.apply(plan, by=BY)  # it had arrived
+    assert backend.writes == ["write_source"]
 
     back = await configurer.plan(app, WantedSource(None, {"branch": "main"}))
     backend.before["write_source"] = failing(Unanswered("embedded", "ReadTimeout"))
-    with pytest.raises(Unanswered):
-        await configurer.apply(back, by=BY)
+    await configurer.apply(back, by=BY)  # it had not
 
-    assert backend.writes == ["write_source", "write_source"]
-    assert [note.outcome.partition(":")[0] for note in await journal.audited(limit=9)] == [
-        "Unanswered",
-        "done",
-    ]
+    assert backend.writes == ["write_source"] * 3
+    assert [note.outcome for note in await journal.audited(limit=9)] == ["done", "done"]
+
+
+async def test_a_loss_is_asked_again_within_a_bound(
+    configurer: Configurer, backend: Meddled, clock: ManualClock, app: App
+) -> None:
+    plan = await configurer.plan(app, DEV)
+
+    async def lost() -> None:
+        backend.before["write_source"] = lost
+        raise Unanswered("embedded", "ReadTimeout")
+
+    backend.before["write_source"] = lost
+    with pytest.raises(Unanswered, match="shop/web is still as it was: ask again"):
+        await configurer.apply(plan, by=BY)
+
+    assert backend.writes == ["write_source"] * (1 + len(PAUSES))
+    assert clock.slept == [*PAUSES]
+
+
+async def test_what_somebody_else_writes_after_a_loss_is_not_overwritten(
+    configurer: Configurer, backend: Meddled, app: App
+) -> None:
+    plan = await configurer.plan(app, DEV)
+    theirs = GIT.model_copy(update={"branch": "theirs"})
+
+    async def lost() -> None:
+        await backend.inner.save_provider(app, theirs)
+        raise Unanswered("embedded", "ReadTimeout")
+
+    backend.before["write_source"] = lost
+    with pytest.raises(NotKept, match="may have been written") as caught:
+        await configurer.apply(plan, by=BY)
+
+    assert caught.value.changed == (Changed("branch", "dev", "theirs"),)
+    assert backend.writes == ["write_source"]
+
+
+async def test_environment_that_changes_meanwhile_is_neither_overwritten_nor_a_fault(
+    configurer: Configurer, backend: Meddled, app: App
+) -> None:
+    plan = await configurer.plan(app, DEV)
+    theirs = Environment(env=SecretStr("THEIRS=1"))
+
+    async def lost() -> None:
+        await backend.inner.save_environment(app, theirs)
+        raise Unanswered("embedded", "ReadTimeout")
+
+    backend.before["write_source"] = lost
+    found = await configurer.apply(plan, by=BY)
+
+    assert found.saved.environment.env == theirs.env
+    assert isinstance(found.saved.provider, GitSource)
+    assert found.saved.provider.branch == "dev"
+
+
+async def test_half_of_a_change_is_told_as_such_and_taken_back(
+    backend: Meddled, journal: SqlJournal, clock: ManualClock, app: App
+) -> None:
+    """The source is written, and the bridge's own rules can't be kept."""
+
+    class NoRules:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(journal, name)
+
+        async def save_rules(self, *_: object, **__: object) -> None:
+            raise Unreachable("the journal", "disk full")
+
+    seal = FernetSeal(lambda: ["a key"])
+    configurer = Configurer(backend, NoRules(), clock, seal=seal, sleep=clock.sleep)  # type: ignore[arg-type]
+    await journal.save_apps("embedded", [app])
+    plan = await configurer.plan(app, WantedSource(None, {"branch": "dev", "tags": "v*"}))
+
+    with pytest.raises(HalfMade, match=r"was made: branch; not made: rules.tags \(the journal can"):
+        await configurer.apply(plan, by=BY)
+
+    assert backend.writes == ["write_source"]
+    assert [one.source and one.source.branch for one in await journal.apps()] == ["dev"]
+    (note,) = await journal.audited(limit=9)
+    assert note.outcome.startswith("HalfMade: only a part of the change of shop/web")
+    undo = await configurer.plan_undo(app)
+    assert undo.difference == (Changed("branch", "dev", "main"),)
+    assert undo.remarks == ("change 1 was never confirmed; this takes back what is there of it",)
+
+
+async def test_a_backend_that_restarts_in_the_middle_is_read_once_it_is_back(
+    configurer: Configurer, backend: Meddled, clock: ManualClock, journal: SqlJournal, app: App
+) -> None:
+    plan = await configurer.plan(app, WantedSource(None, {"branch": "dev", "tags": "v*"}))
+
+    async def restarts() -> None:
+        backend.before["saved"] = failing(Unreachable("embedded", "ConnectError"))
+        raise Unanswered("embedded", "ReadError")
+
+    backend.after["write_source"] = restarts
+    found = await configurer.apply(plan, by=BY)
+
+    assert isinstance(found.saved.provider, GitSource)
+    assert (found.saved.provider.branch, found.rules) == ("dev", Rules(tags="v*"))
+    assert await journal.rules(app.id) == Rules(tags="v*")
+    assert backend.writes == ["write_source"]
+    assert clock.slept == [PAUSES[0], PAUSES[0]]  # to read it, and before going on
 
 
 async def test_what_can_not_be_read_back_is_unanswered(
@@ -238,10 +348,14 @@ async def test_what_can_not_be_read_back_is_unanswered(
     plan = await configurer.plan(app, DEV)
 
     async def next_reading_fails() -> None:
-        backend.before["saved"] = failing(Unreachable("embedded", "ConnectError"))
+        async def again() -> None:
+            backend.before["saved"] = again
+            raise Unreachable("embedded", "ConnectError")
+
+        backend.before["saved"] = again
 
     backend.after["write_source"] = next_reading_fails
-    with pytest.raises(Unanswered, match="was sent, but can't be read back"):
+    with pytest.raises(Unanswered, match="was accepted, but it can't be read back"):
         await configurer.apply(plan, by=BY)
 
 

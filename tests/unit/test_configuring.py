@@ -84,7 +84,13 @@ class Stage:
     def configurer(self) -> Configurer:
         backend = self.life.mortal(self.backend)
         journal = self.life.mortal(self.journal)
-        return Configurer(backend, journal, self.clock, seal=self.seal)  # type: ignore[arg-type]
+        return Configurer(
+            backend,  # type: ignore[arg-type]
+            journal,
+            self.clock,
+            seal=self.seal,
+            sleep=self.clock.sleep,
+        )
 
     async def permits(self, user: str, app: App, channel: str) -> str | None:
         assert (user, app.id, channel) == ("U1", self.app.id, "C1")
@@ -238,6 +244,47 @@ async def test_a_backend_that_never_answers_clearly_is_given_up_in_the_end(stage
 
     assert note.outcome.startswith("Unanswered: dokploy did not answer")
     assert len(stage.clock.slept) == 5
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_where_no_write_is_ever_answered_the_row_decides_what_is_said(
+    stage: Stage, arrives: bool
+) -> None:
+    await stage.agree(DEV)
+
+    async def lost() -> None:
+        if arrives:
+            dev = GIT.model_copy(update={"branch": "dev"})
+            await stage.backend.inner.save_provider(stage.app, dev)
+        raise Unanswered("dokploy", "application.update: HTTP 502")
+
+    stage.backend.before["write_source"] = lost
+    note = await stage.run()
+
+    if arrives:
+        assert note.outcome == DONE
+        assert (await stage.configurer.plan_undo(stage.app)).undoes == note.number
+    else:
+        assert note.outcome.startswith("Unanswered: ")
+        assert note.outcome.endswith("shop/web is still as it was: ask again")
+        assert note.perhaps
+        with pytest.raises(NotFound, match="no change of shop/web to undo"):
+            await stage.configurer.plan_undo(stage.app)
+
+
+async def test_what_somebody_else_changed_after_half_of_it_is_told_with_that_half(
+    stage: Stage,
+) -> None:
+    await stage.agree(WantedSource(None, {"branch": "dev", "watch_paths": ("web/**",)}))
+    half = GIT.model_copy(update={"branch": "dev", "watch_paths": ("theirs/**",)})
+    await stage.backend.inner.save_provider(stage.app, half)
+
+    note = await stage.run()
+
+    assert note.outcome.startswith(
+        "Overtaken: shop/web was changed by somebody else in between (watch_paths): branch is as"
+        " asked, and nothing more was written"
+    )
 
 
 async def test_what_the_backend_refuses_is_said_in_its_words(stage: Stage) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -11,10 +12,18 @@ from pydantic import SecretStr
 from bridge.core.apps import App, Rules, SourceType
 from bridge.core.configuration.configuration import DockerSource, Environment
 from bridge.core.configuration.difference import Changed, read_undoing, written
-from bridge.core.configuration.merge import NoSource, WantedBuild, WantedSource, WantedVariables
+from bridge.core.configuration.merge import (
+    NoSource,
+    Wanted,
+    WantedBuild,
+    WantedSource,
+    WantedVariables,
+)
+from bridge.core.configuration.plan import Overtaken
 from bridge.core.errors import NotFound, Rejected
 from bridge.embedded.server import EmbeddedServer
-from bridge.pipeline.configure import Configurer, Overtaken
+from bridge.pipeline.configure import Configurer
+from bridge.ports.outcomes import WAITS
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal, NoSeal, key_in
 from tests.fakes.journey import ManualClock
@@ -251,6 +260,95 @@ def test_what_another_release_kept_is_refused_without_repeating_it() -> None:
 
     assert SECRET not in repr(caught.value)
     assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+# ── changes of which it is not known whether they were made ──────────────────
+
+
+class Killed(BaseException):
+    """The process ends in the middle of a change."""
+
+
+async def unconfirmed(
+    configurer: Configurer, backend: Maker, wanted: Wanted, app: App, *, made: bool
+) -> None:
+    """Begin a change whose outcome is never recorded."""
+    write = backend.save_environment
+
+    async def killed(*asked: Any) -> None:
+        if made:
+            await write(*asked)
+        raise Killed
+
+    plan = await configurer.plan(app, wanted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend, "save_environment", killed)
+        with pytest.raises(Killed):
+            await configurer.apply(plan, by=BY)
+
+
+IMAGE = WantedSource(None, {"image": "web:2"})
+VARIABLES = WantedVariables({"env": {"KEY": None, "OTHER": "OTHER=1"}})
+
+
+@pytest.mark.parametrize("number", [None, 2])
+async def test_the_row_says_whether_an_interrupted_change_was_made(
+    configurer: Configurer, backend: Maker, app: App, number: int | None
+) -> None:
+    before = await configurer.now(app)
+    await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
+    await unconfirmed(configurer, backend, VARIABLES, app, made=True)
+
+    plan = await configurer.plan_undo(app, number)
+
+    assert {one.field for one in plan.difference} == {"env.KEY", "env.OTHER"}
+    assert plan.undoes == 2
+    assert plan.remarks == ("change 2 was never confirmed; this takes back what is there of it",)
+    found = await configurer.apply(plan, by=BY)
+    assert found.saved.environment == before.saved.environment
+    assert found.saved.provider == DOCKER.model_copy(update={"image": "web:2"})
+
+
+async def test_an_interrupted_change_that_was_not_made_is_passed_over(
+    configurer: Configurer, backend: Maker, app: App
+) -> None:
+    await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
+    await unconfirmed(configurer, backend, VARIABLES, app, made=False)
+
+    plan = await configurer.plan_undo(app)
+
+    assert (plan.undoes, plan.remarks) == (1, ())
+    assert plan.difference == (Changed("image", "web:2", "web:1"),)
+    with pytest.raises(Rejected, match="the change 2 of shop/web was never made"):
+        await configurer.plan_undo(app, 2)
+
+
+async def test_an_interrupted_change_is_not_undone_where_somebody_changed_the_same_since(
+    configurer: Configurer, backend: Maker, app: App
+) -> None:
+    await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
+    await unconfirmed(configurer, backend, VARIABLES, app, made=True)
+    await backend.save_environment(app, Environment(env=SecretStr("OTHER=theirs")))
+
+    with pytest.raises(Overtaken, match=r"env\.OTHER"):
+        await configurer.plan_undo(app)
+
+
+@pytest.mark.parametrize(
+    "outcome", ["Overtaken: no", "Refused: no", "Unreachable: no", "Rejected: no", "kept as 7"]
+)
+async def test_a_change_that_was_never_begun_hides_none_before_it(
+    configurer: Configurer, journal: SqlJournal, app: App, outcome: str
+) -> None:
+    await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
+    (made,) = await journal.audited(limit=9)
+    for what in ("provider set", "clear"):
+        await journal.audit(replace(made, number=0, what=what, outcome=outcome, undoing=""))
+    waits = f"{WAITS}the backend: dokploy can't be reached"
+    await journal.audit(replace(made, number=0, outcome=waits, undoing="", seq=7))
+    await journal.audit(replace(made, number=0, what="clear", outcome="Unanswered: no"))
+
+    assert (await configurer.plan_undo(app)).undoes == 1
 
 
 # ── the seal ─────────────────────────────────────────────────────────────────

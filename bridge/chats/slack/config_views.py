@@ -28,15 +28,10 @@ from bridge.core.configuration.difference import SECTIONS, STORED, Changed, Valu
 from bridge.core.configuration.plan import SAVABLE, Plan
 from bridge.core.decision import Reason, Rehearsal
 from bridge.core.matching.lint import Finding
-from bridge.ports.outcomes import DONE, UNKNOWN, WAITS, Audited
+from bridge.ports.outcomes import DONE, PARTLY, UNSURE, WAITS, Audited
 
 MOST_CHANGES = 40
 MOST_OF_A_LIST = 10
-
-MAYBE = frozenset({"Unanswered", UNKNOWN})
-"""How the outcome of a change begins that may have been made; that of `NOT_KEPT` was made."""
-
-NOT_KEPT = "NotKept"
 
 _PARTS = {"provider": "the source", "build": "the build", "env": "the variables"}
 """By the first word of what was changed."""
@@ -150,9 +145,9 @@ def told(note: Audited) -> Message:
 def _ended(name: str, note: Audited) -> tuple[str, str]:
     """Return a sign and a sentence for what was not done; no more than is known."""
     kind = note.outcome.partition(": ")[0]
-    if kind in MAYBE:
+    if kind in UNSURE:
         return ":grey_question:", f"Whether {name} was changed is not known."
-    if kind == NOT_KEPT:
+    if kind in PARTLY:
         return ":warning:", f"{name} was changed, but not as asked."
     return ":x:", f"{name} was not changed."
 
@@ -179,7 +174,7 @@ def change_note(note: Audited, undone: Audited | None = None) -> Message:
 
 def was_made(note: Audited) -> bool:
     """Return whether an app is configured differently now, as far as is known."""
-    return note.outcome == DONE or note.outcome.startswith(f"{NOT_KEPT}: ")
+    return note.outcome == DONE or note.outcome.partition(": ")[0] in PARTLY
 
 
 def _did(what: str) -> str:

@@ -1,5 +1,6 @@
-"""A change of how an app is configured, before it is made."""
+"""A change of how an app is configured, before it is made, and what is said where it was not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.core.apps import App, SourceType
@@ -17,6 +18,7 @@ from bridge.core.configuration.difference import (
 )
 from bridge.core.configuration.merge import NoSource, Wanted, WantedBuild, WantedSource, part_of
 from bridge.core.configuration.variables import hidden_from_shells
+from bridge.core.errors import BridgeError, Rejected, Unanswered
 from bridge.core.matching.lint import Finding
 from bridge.core.rules import RuleBook, rules_for
 
@@ -63,12 +65,19 @@ class Plan:
         return Undoing(part, only(self.before, part), only(self.after, part))
 
 
-def back_to(app: App, undoing: Undoing, now: Configured, undoes: int) -> Plan:
-    """Return the plan that undoes a change of an app that is configured like `now`."""
+def back_to(app: App, undoing: Undoing, now: Configured, undoes: int, *, sure: bool = True) -> Plan:
+    """Return the plan that undoes a change of an app that is configured like `now`.
+
+    Args:
+        sure: the backend has confirmed the change.
+    """
     wanted = WantedBack(undoing.part, undoing.before)
     after = put_back(now, wanted)
     changed = difference(now, after)
-    return Plan(app, words_of(wanted), wanted, now, after, changed, undoes=undoes)
+    doubt = f"change {undoes} was never confirmed; this takes back what is there of it"
+    remarks = () if sure else (doubt,)
+    what = words_of(wanted)
+    return Plan(app, what, wanted, now, after, changed, remarks=remarks, undoes=undoes)
 
 
 def going_on(app: App, undoing: Undoing, now: Configured) -> Plan:
@@ -83,6 +92,13 @@ def stray(undoing: Undoing, now: Configured) -> tuple[Changed, ...]:
     here = only(now, undoing.part)
     unmade = {one.field for one in difference(undoing.after, here)}
     return tuple(one for one in difference(undoing.before, here) if one.field in unmade)
+
+
+def there_of(undoing: Undoing, now: Configured) -> list[str]:
+    """Return the fields of a change that are as it asks."""
+    missing = {one.field for one in difference(undoing.after, only(now, undoing.part))}
+    asked = (one.field for one in difference(undoing.before, undoing.after))
+    return [name for name in asked if name not in missing]
 
 
 def words_of(wanted: Wanted) -> str:
@@ -139,3 +155,104 @@ def odd_names(changed: tuple[Changed, ...]) -> list[str]:
 
 def _plain(value: object) -> str:
     return " ".join(value) if isinstance(value, tuple) else str(value).lower()
+
+
+# ── what is said of a change that was not made, or not as planned ────────────
+
+OF_RULES = "rules."
+"""Begins the name of a field that the bridge keeps itself, and writes after the backend's."""
+
+
+class Overtaken(Rejected):
+    """Somebody else has changed the app in between.
+
+    Attributes:
+        changed: what they have changed.
+    """
+
+    def __init__(self, app: App, changed: tuple[Changed, ...], there: Sequence[str] = ()) -> None:
+        """Take what they have changed; `there`: fields that are as asked already."""
+        names = ", ".join(one.field for one in changed)
+        is_there = (
+            f"{', '.join(there)} is as asked, and nothing more was" if there else "nothing was"
+        )
+        super().__init__(
+            f"{app.label} was changed by somebody else in between ({names}): {is_there}"
+            " written; look at it, and ask again"
+        )
+        self.changed = changed
+
+
+class NotKept(BridgeError):
+    """The backend took the change, but has something else than what was written.
+
+    Attributes:
+        changed: by field what was wanted and what there is.
+    """
+
+    def __init__(
+        self, app: App, changed: tuple[Changed, ...], why: BridgeError | None = None
+    ) -> None:
+        """Take what differs, and why it is not known whether the backend took it."""
+        names = ", ".join(one.field for one in changed)
+        was = "was written, but" if why is None else f"may have been written ({why}), and"
+        super().__init__(
+            f"{app.label} {was} reads back differently ({names}): look at it in the backend"
+        )
+        self.changed = changed
+
+
+class HalfMade(Unanswered):
+    """One part of a change was made and the other was not."""
+
+    def __init__(
+        self, app: App, made: Sequence[str], missing: Sequence[str], why: BridgeError
+    ) -> None:
+        super().__init__(app.backend, str(why))
+        said = (
+            f"only a part of the change of {app.label} was made: {', '.join(made)}; not made:"
+            f" {', '.join(missing)} ({why}); ask for the same again to make the rest, or take it"
+            f" back with `dokploy-bridge provider undo {app.label}`"
+        )
+        self.args = (said,)
+
+
+def not_as_asked(
+    app: App, change: Undoing, found: Configured, why: BridgeError | None
+) -> BridgeError:
+    """Return what to say of a change that is not there, or not all of it, once it is read back.
+
+    Args:
+        why: why it is not there; None if the backend took it.
+    """
+    differs = difference(change.after, only(found, change.part))
+    if why is None or stray(change, found):
+        return NotKept(app, differs, why)
+    if made := there_of(change, found):
+        return HalfMade(app, made, [one.field for one in differs], why)
+    return Unanswered(app.backend, f"{_words(why)}; {app.label} is still as it was: ask again")
+
+
+def not_read_back(
+    app: App, change: Undoing, why: BridgeError | None, error: BridgeError
+) -> Unanswered:
+    """Return what to say of a change that can't be read back.
+
+    Args:
+        why: why it is not known whether it was made; None if the backend took it.
+        error: why it can't be read back.
+    """
+    asked = [one.field for one in difference(change.before, change.after)]
+    ours = [name for name in asked if name.startswith(OF_RULES)]
+    theirs = ", ".join(name for name in asked if name not in ours)
+    if why is None:
+        said = f"the change of {app.label} was accepted, but it"
+    else:
+        rest = f", and {', '.join(ours)} was not changed" if ours else ""
+        said = f"{_words(why)}; the change of {theirs} may have been made{rest}; {app.label}"
+    remedy = "look at it once it answers, and ask for the same again"
+    return Unanswered(app.backend, f"{said} can't be read back ({error}): {remedy}")
+
+
+def _words(why: BridgeError) -> str:
+    return why.why if isinstance(why, Unanswered) else str(why)
