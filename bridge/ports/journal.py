@@ -149,7 +149,11 @@ class Decisions(Protocol):
     """What pushes led to, and what the next decision needs to know."""
 
     async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
-        """Record what deliveries led to, all or nothing."""
+        """Record what deliveries led to, all or nothing.
+
+        A cancel counts from here on: what waits ends, and what may be with the backend is marked,
+        as by `cancel`.
+        """
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         """Return the decisions of deliveries, by their seq."""
@@ -214,7 +218,10 @@ class Deployments(Protocol):
         """
 
     async def withdraw(self, id_: str) -> None:
-        """Take the intent back: nothing was requested, so a newer one may supersede it again."""
+        """Take the intent back: nothing was requested, so a newer one may supersede it again.
+
+        One that was cancelled or superseded meanwhile ends here.
+        """
 
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
         """Move a deployment on, with what is known now; return None if `to` may not follow."""
