@@ -95,7 +95,10 @@ class Apps(Protocol):
         """Return the apps that exist, by label, each with the rules that were set for it."""
 
     async def gone_apps(self) -> list[App]:
-        """Return the apps that were deleted at their backends, by label; their history stays."""
+        """Return the apps that were deleted, or whose backend was removed, by label.
+
+        Their history stays.
+        """
 
     async def apps_version(self) -> int:
         """Return a number that counts up whenever `apps` would return something new."""

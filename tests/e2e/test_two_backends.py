@@ -1,6 +1,6 @@
-"""A backend that is away, or busy, holds up nothing but its own deployments.
+"""Two backends: one that is away, busy or removed holds up nothing of the other one.
 
-Here two deployments of each backend are followed at a time, so three fill all places there are.
+Two deployments of each are followed at a time, so three fill all places that there are for them.
 """
 
 from collections.abc import AsyncIterator
@@ -13,6 +13,7 @@ from bridge.core.events import COMMAND_HOST, Action
 from bridge.core.lifecycle import Deployment
 from tests.chaos.dokploy.services import Config
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
+from tests.e2e.test_cli import Shell
 from tests.unit.embedded.support import until
 from tests.worlds.bridge import World, running_world
 
@@ -22,7 +23,7 @@ OTHER = "other-0"
 
 @asynccontextmanager
 async def two_backends(
-    tmp_path: Path, **settings: str
+    tmp_path: Path, data: str = "bridge", **settings: str
 ) -> AsyncIterator[tuple[World, RecordingBackend, RecordingBackend]]:
     """A bridge on two Dokploys: three apps are the first one's, and one is the second one's."""
     async with (
@@ -36,7 +37,7 @@ async def two_backends(
             "BRIDGE_BACKENDS": f"{{second: {{url: '{second.url}', api_key: a-key}}}}",
             "BRIDGE_JOURNEY_DEPLOYMENTS_AT_A_TIME": "2",
         }
-        async with running_world(tmp_path / "bridge", **given, **settings) as world:
+        async with running_world(tmp_path / data, **given, **settings) as world:
             await until(world.stores.journal.apps, lambda apps: len(apps) == 4)
             yield world, first, second
 
@@ -146,3 +147,18 @@ async def test_cancels_that_wait_for_a_backend_hold_up_no_other_one(tmp_path: Pa
         first.may_start.set()
         await first.come_back()
         await all_in(world, THREE, "cancelled", "done")
+
+
+async def test_the_apps_of_a_backend_that_was_removed_are_gone(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    async with two_backends(tmp_path, "data") as (world, _, _):
+        await push(world, {OTHER})
+        await all_in(world, {OTHER}, "done")
+        assert {one["id"] for one in await shell.json("apps")} == {*THREE, OTHER}
+
+    async with recording_backend(apps=3, build_seconds=0.05, listing_delay=0.0) as first:
+        one = {"BRIDGE_DOKPLOY_URL": first.url, "BRIDGE_DOKPLOY_API_KEY": "a-key"}
+        async with running_world(tmp_path / "data", **one):
+            assert {one["id"] for one in await shell.json("apps")} == THREE
+            assert [one["id"] for one in await shell.json("apps", "--gone")] == [OTHER]
+            await shell.run("deploy", OTHER, code=4)
