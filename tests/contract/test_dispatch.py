@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from bridge.durable.running import LOOKS_A_SECOND, LOOKS_AT_ONCE, Bell
 from bridge.ports.flows import Steps
-from tests.worlds.flows import Launched, Ledger, launched
+from tests.unit.embedded.support import until
+from tests.worlds.flows import Launched, Ledger, launched, say
 
 __all__ = ["launched"]
 
@@ -108,6 +109,30 @@ async def test_however_many_flows_wait_inside_the_next_one_begins_at_once(
     for gate in gates:
         gate.set()
     await ledger.written(*(f"{name} end" for name in names))
+
+
+async def test_a_queue_that_an_older_release_has_bounded_is_bounded_no_more(
+    launched: Launched,
+) -> None:
+    """What that release has left under way goes on beside what is new."""
+    ledger = Ledger()
+    gates = [ledger.gate(f"000{n}.{n} one") for n in (1, 2)]
+    flows = await launched({"poll_seconds": LOOK}, work=ledger.body)
+    await flows.start("work", "0001.1", key="1")
+    await ledger.written("0001.1 one")
+    say(flows, "UPDATE {queues} SET worker_concurrency = 1")
+
+    flows = await launched({"poll_seconds": LOOK}, work=ledger.body)
+    await flows.start("work", "0002.2", key="2")
+
+    async def begun() -> list[str]:
+        return sorted(ledger.lines)
+
+    wanted = ["0001.1 one", "0001.1 one", "0002.2 one"]  # the step that was cut off runs again
+    assert await until(begun, lambda lines: lines == wanted)
+    for gate in gates:
+        gate.set()
+    await ledger.written("0001.1 end", "0002.2 end")
 
 
 async def test_what_ran_when_the_process_ended_goes_on_at_once(
