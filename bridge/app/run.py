@@ -316,6 +316,7 @@ async def _flows(
         journal,
         parts.clock,
         _follow_timing(settings),
+        at_a_time=settings.journey.deployments_at_a_time,
         troubled=parts.catalog.look_at,
     )
     flows.register(DEPLOYMENT_FLOW, deployer.run)

@@ -116,18 +116,12 @@ def flows_of(settings: Settings, owner: str) -> "DurableFlows":
     from bridge.durable import system as engines
     from bridge.durable.engine import DurableFlows
 
-    concurrency = settings.journey.deployments_at_a_time
     if (url := database_url(settings)) is None:
         workflows = engines.sqlite_engine(_private(settings.data / "workflows.sqlite"))
-        return DurableFlows(workflows, executor_id=owner, concurrency=concurrency)
+        return DurableFlows(workflows, executor_id=owner)
     from bridge.durable.peers import Peers
 
-    return DurableFlows(
-        engines.postgres_engine(url),
-        executor_id=owner,
-        concurrency=concurrency,
-        peers=Peers(url, owner),
-    )
+    return DurableFlows(engines.postgres_engine(url), executor_id=owner, peers=Peers(url, owner))
 
 
 async def migrate(settings: Settings) -> None:

@@ -58,7 +58,7 @@ def apps(
     config: Config = None,
     json: Json = False,
     gone: Annotated[
-        bool, typer.Option("--gone", help="Those that were deleted; their history stays.")
+        bool, typer.Option("--gone", help="Those that were deleted, or whose backend was removed.")
     ] = False,
 ) -> None:
     """List the apps: what is live since when, and what each waits for, our own rules included."""
@@ -202,7 +202,7 @@ async def _gone(settings: "Settings", words: "Sequence[str]", json: bool) -> Non
             f"{app.label}: {app.id} of {app.backend}, gone; last {_state(last.get(app.id))}"
         ),
     )
-    listing.say(found, "no app has been deleted", json=json)
+    listing.say(found, "no app is gone", json=json)
 
 
 def _state(last: "Deployment | None") -> str:

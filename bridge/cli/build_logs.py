@@ -193,7 +193,7 @@ async def _kept(settings: "Settings", gone: Gone, wanted: Wanted) -> None:
         found = [one for one in found if number in (str(one.seq), one.id, one.backend_id)]
     if (newest := first(found, lambda one: one.log_tail)) is None:
         raise gone
-    _say_kept(app, newest, wanted, f"{app.label} is gone from the backend, and its logs with it")
+    _say_kept(app, newest, wanted, f"{app.label} is gone from the backends, and its logs with it")
 
 
 def _say_kept(app: "App", deployment: "Deployment", wanted: Wanted, why: str) -> None:

@@ -106,7 +106,7 @@ async def _show(settings: "Settings", id_: str, json: bool) -> None:
         found = await find_deployment(stores, id_)
         changes = await stores.journal.changes(found.id)
         if found.app_id in {app.id for app in await stores.journal.gone_apps()}:
-            hint(clean(f"{found.app} ({found.app_id}) is gone from the backend"))
+            hint(clean(f"{found.app} ({found.app_id}) is gone from the backends"))
     if json:
         say_json(ended_form(found) | {"changes": [change_form(one) for one in changes]})
     elif on_terminal():

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Gone(NotFound):
-    """An app is gone from its backend; what it did is still known.
+    """An app was deleted, or its backend removed; what it did is still known.
 
     Attributes:
         app: as it was when it was last seen.
@@ -33,14 +33,14 @@ class Gone(NotFound):
 
     def __init__(self, app: "App") -> None:
         super().__init__(
-            f"{app.label} is gone from the backend; `dokploy-bridge deployments --app {app.id}`"
+            f"{app.label} is gone from the backends; `dokploy-bridge deployments --app {app.id}`"
             " lists what was deployed"
         )
         self.app = app
 
 
 async def live_app(journal: "Apps", name: str) -> "App":
-    """Return the app by that name; raise Gone if it was deleted, else NotFound."""
+    """Return the app by that name; raise Gone if it is gone, else NotFound."""
     live = await journal.apps()
     try:
         return find_app(live, name)
@@ -61,7 +61,7 @@ class Known:
     """An app of which there is a history.
 
     Attributes:
-        gone: it was deleted at its backend.
+        gone: it was deleted at its backend, or that was removed.
     """
 
     app: "App"
@@ -76,7 +76,7 @@ async def known_app(journal: "Apps", name: str) -> Known:
     live, gone = await journal.apps(), await journal.gone_apps()
     app = find_app(live, name, gone)
     if app in gone:
-        hint(clean(f"{app.label} ({app.id}) is gone from the backend; this is its history"))
+        hint(clean(f"{app.label} ({app.id}) is gone from the backends; this is its history"))
     elif same := [one.id for one in gone if one.label == app.label]:
         hint(clean(f"an earlier {app.label} is gone; its history is under its id, {same[-1]}"))
     return Known(app, app in gone)

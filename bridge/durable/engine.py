@@ -1,9 +1,10 @@
 """The workflow engine: DBOS Transact, configured for this project and kept behind `Flows`.
 
 There is one queue, partitioned by flow and key, so that flows of one key run one at a time and in
-the order of their ids. The dispatcher is woken whenever this process has changed the queue: a flow
-was enqueued, has ended, was dropped or was requeued. The sharp edges named here are those of
-durability.md, which measured them.
+the order of their ids. It has no other limit: however many flows wait inside for something that is
+away, the next one begins at once (docs/notes/0033). The dispatcher is woken whenever this process
+has changed the queue: a flow was enqueued, has ended, was dropped or was requeued. The sharp edges
+named here are those of durability.md, which measured them.
 """
 
 import asyncio
@@ -132,7 +133,6 @@ class DurableFlows:
         engine: sa.Engine,
         *,
         executor_id: str,
-        concurrency: int = 64,
         poll_seconds: float = POLL,
         threads: int = 16,
         peers: "Peers | None" = None,
@@ -140,11 +140,9 @@ class DurableFlows:
         self._engine = engine
         self._peers = peers
         self._executor_id = executor_id
-        self._concurrency = concurrency
         self._threads = threads
         self._dispatcher = Dispatcher(poll_seconds)
-        self._bodies = Bodies(began=self._has_begun, ended=self._dispatcher.wake)
-        self._announcing: asyncio.Task[None] | None = None
+        self._bodies = Bodies(ended=self._dispatcher.wake)
         self._orphaned, self._taken = SeenTwice(), SeenTwice()
         self._flows: dict[str, Flow] = {}
         self._dbos: DBOS | None = None
@@ -174,8 +172,8 @@ class DurableFlows:
         queue = await DBOS.register_queue_async(
             QUEUE,
             partition_concurrency=1,
-            # Without it the first look would claim everything (sharp edge 8).
-            worker_concurrency=self._concurrency,
+            # A look claims the first flow of every key (sharp edge 8): see the top of this file.
+            worker_concurrency=None,
             # Only processes of older releases poll at this interval; they share the queue.
             polling_interval_sec=0.1,
             on_conflict="always_update",
@@ -237,8 +235,6 @@ class DurableFlows:
         with SetWorkflowID(name), SetEnqueueOptions(queue_partition_key=f"{flow}.{key}"):
             await DBOS.enqueue_workflow_async(QUEUE, self._flows[flow], id_)  # type: ignore[arg-type]  # DBOS wants a Coroutine, we promise no more than an Awaitable
         self._dispatcher.wake()
-        if self._is_full():
-            await self._announce()
 
     # ── orphaned workflows ────────────────────────────────────────────────
 
@@ -333,21 +329,6 @@ class DurableFlows:
         assert self._peers is not None
         await self._peers.watch(self._busy, self._take_over, self._dispatcher.wake)
 
-    def _is_full(self) -> bool:
-        return len(self._bodies.running()) >= self._concurrency
-
-    def _has_begun(self) -> None:
-        """When this process becomes full, let others have what still waits."""
-        if self._is_full():
-            self._announcing = asyncio.create_task(self._announce())
-
-    async def _announce(self) -> None:
-        """Have other processes look for waiting flows, which this one has no room for."""
-        if self._peers is not None:
-            from bridge.durable.peers import call
-
-            await asyncio.to_thread(call, self._engine)
-
     async def _busy(self) -> set[str]:
         with translated():
             pending = await self._pending()
@@ -391,11 +372,16 @@ class DurableFlows:
         await self._bodies.cut_off()
         give_log_back()
         if self._peers is not None:
-            # As nothing of ours runs any more.
-            await asyncio.to_thread(give_back, self._engine, self._executor_id)
-            await self._announce()
-            await self._peers.leave()
+            await self._hand_over(self._peers)
         self._engine.dispose()
+
+    async def _hand_over(self, peers: "Peers") -> None:
+        """Leave our flows to others, as nothing of ours runs any more."""
+        from bridge.durable.peers import call
+
+        await asyncio.to_thread(give_back, self._engine, self._executor_id)
+        await asyncio.to_thread(call, self._engine)
+        await peers.leave()
 
     def _config(self) -> DBOSConfig:
         return {

@@ -1,9 +1,9 @@
 """The processes that work on one Postgres: who is alive, who is gone, and who calls.
 
 A process is alive while it holds an advisory lock of its own. The lock ends with the session, so
-with the process, without a clock that could be wrong. The same session listens for calls of other
-processes that have no room for waiting flows. It needs a direct connection: a pooler in
-transaction mode would give the session to others.
+with the process, without a clock that could be wrong. The same session listens for calls of
+processes that leave. It needs a direct connection: a pooler in transaction mode would give the
+session to others.
 """
 
 import asyncio

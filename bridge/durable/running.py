@@ -161,9 +161,8 @@ class _DbosSteps:
 class Bodies:
     """The bodies by their flow's name, and the flows that run in this process."""
 
-    def __init__(self, began: Callable[[], None], ended: Callable[[], None]) -> None:
-        """Take what to call when a flow has begun, and when its end is written down."""
-        self._began = began
+    def __init__(self, ended: Callable[[], None]) -> None:
+        """Take what to call when the end of a flow is written down."""
         self._ended = ended
         self._bodies: dict[str, Body] = {}
         self._running: dict[str, asyncio.Task[Any]] = {}
@@ -205,7 +204,6 @@ class Bodies:
         # only the newer run, so the older one ends; a body looks first at what is done already.
         await self.cut_off([name])
         self._running[name] = task
-        self._began()
         try:
             await body(_DbosSteps(), id_)
         finally:

@@ -1,15 +1,16 @@
 """A person's cancel, step by step; the body of a durable flow.
 
-Waiting deployments are dropped here; then waiting jobs in the backend; a running build is cancelled
-if the backend can. Each step is recorded in the deployment's history.
+The decision has ended what waits with us. Here waiting jobs are dropped in the backend, and a
+running build is cancelled if the backend can. Each step is recorded in the deployment's history.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.core.apps import App
+from bridge.core.backoff import Backoff
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.lifecycle import Cancel, Deployment, State, app_of
 from bridge.pipeline.polling import BackendPollers, job_of
@@ -21,7 +22,10 @@ from bridge.ports.journal import Journal
 log = logging.getLogger(__name__)
 
 PAUSE = 0.5
-"""Seconds between two attempts, and between two looks at one that is being requested."""
+"""Seconds between two looks, and between two attempts while our own journal is away."""
+
+RETRY = Backoff(PAUSE, 8.0)
+"""Pauses between attempts while the backend is away: very many cancels may wait for it."""
 
 FAILURES = 3
 """How often a bug of our own is retried."""
@@ -45,6 +49,44 @@ class _Meant:
         """Return whether to stop that one."""
         older = deployment.app_id == self.app_id and deployment.seq < self.seq
         return older and self.only in (None, deployment.id)
+
+
+@dataclass(slots=True)
+class _Others:
+    """What others have asked for and a backend drops with ours: all that waits for an app.
+
+    Attributes:
+        jobs: all that were found, at any attempt: the answer to one may have been lost.
+        listed: the backend tells its queue.
+    """
+
+    jobs: dict[QueuedJob, None] = field(default_factory=dict)
+    listed: bool = True
+
+    def add(self, deployment: Deployment, app: App, jobs: Sequence[QueuedJob] | None) -> None:
+        """Take in the queue as it is just before ours is dropped."""
+        self.listed = jobs is not None
+        ours = job_of(deployment, jobs)
+        waiting = (job for job in jobs or () if job.app == app.id and not job.active)
+        self.jobs |= dict.fromkeys(job for job in waiting if job is not ours)
+
+    @property
+    def titles(self) -> str:
+        """Their titles, as far as they fit."""
+        return ", ".join(job.title[:MOST_OF_A_TITLE] or "(no title)" for job in self.jobs)
+
+    @property
+    def note(self) -> str:
+        """What was dropped, as far as that is known."""
+        if self.jobs:
+            return f"{DROPPED}, with what others had asked for there: {self.titles}"
+        if not self.listed:
+            return f"{DROPPED}, with all that waited there for the app: {UNLISTED}"
+        return DROPPED
+
+
+DROPPED = "dropped from the backend's queue"
+UNLISTED = "this backend does not list what"
 
 
 class Canceller:
@@ -108,6 +150,7 @@ class Canceller:
 
     async def _drop_theirs(self, meant: _Meant) -> None:
         app = await self._journal.app(meant.app_id)
+        others, away = _Others(), 0
         while (deployment := await self._going(meant)) is not None and app is not None:
             if deployment.state is State.WAITING:
                 # It is being requested just now. If that fails, it waits here again.
@@ -115,13 +158,14 @@ class Canceller:
                 await self._drop_ours(meant)
                 continue
             try:
-                await self._cancel(app, deployment)
+                await self._cancel(app, deployment, others)
             except Refused as error:
                 await self._journal.say(deployment.id, f"can't be cancelled: {error}")
                 return
             except (Unreachable, Unanswered) as error:
+                away += 1
                 await self._journal.say(deployment.id, f"cancel waits: {error}")
-                await self._sleep(PAUSE)
+                await self._sleep(RETRY.after(away, error))
             else:
                 return
 
@@ -132,21 +176,16 @@ class Canceller:
                 return deployment
         return None
 
-    async def _cancel(self, app: App, deployment: Deployment) -> None:
+    async def _cancel(self, app: App, deployment: Deployment, others: _Others) -> None:
         """Remove it from the backend's queue, or cancel its build."""
         backend = self._pollers.of(app).backend
-        others: list[str] = []
-        if deployment.state is not State.RUNNING:
-            others = _waiting_besides(deployment, app, await backend.queue())
-            await backend.drop_waiting(app)
+        if deployment.state is not State.RUNNING and not await self._has_begun(app, deployment):
+            await self._drop_waiting(backend, app, deployment, others)
         shown, ended = await self._shown(app, deployment)
         if ended:
             return  # its follower says how it ended; what runs now is somebody else's
         if not shown and deployment.state is not State.RUNNING:
-            note = "dropped from the backend's queue"
-            if others:
-                note += f", with what others had asked for there: {', '.join(others)}"
-            await self._journal.move(deployment.id, State.CANCELLED, note)
+            await self._journal.move(deployment.id, State.CANCELLED, others.note)
             return
         try:
             words = await backend.cancel(app)
@@ -155,6 +194,25 @@ class Canceller:
                 raise
             words = await self._interrupt(backend, app, deployment)
         await self._journal.say(deployment.id, f"cancel asked for: {words}")
+
+    async def _has_begun(self, app: App, deployment: Deployment) -> bool:
+        """Return whether nothing of ours waits any more, so that only others would be dropped."""
+        look = await self._pollers.of(app).look_now(deployment, app)
+        active = look.job is not None and look.job.active
+        return active or look.record is not None or bool(look.doubtful)
+
+    async def _drop_waiting(
+        self, backend: Backend, app: App, deployment: Deployment, others: _Others
+    ) -> None:
+        """Drop all that waits for the app.
+
+        What others had asked for is recorded first, since ours may begin or end meanwhile.
+        """
+        others.add(deployment, app, await backend.queue())
+        if others.jobs:
+            note = "the backend is asked to drop all that waits for the app, also what others had"
+            await self._journal.say(deployment.id, f"{note} asked for there: {others.titles}")
+        await backend.drop_waiting(app)
 
     async def _interrupt(self, backend: KillsBuilds, app: App, deployment: Deployment) -> str:
         """Interrupt every Docker build on the app's host; return what that was.
@@ -204,12 +262,3 @@ class Canceller:
             if left:
                 await self._sleep(PAUSE)
         return False, False
-
-
-def _waiting_besides(
-    deployment: Deployment, app: App, jobs: Sequence[QueuedJob] | None
-) -> list[str]:
-    """Return the titles of other waiting jobs of the app: a backend drops all or none."""
-    ours = job_of(deployment, jobs)
-    waiting = [job for job in jobs or () if job.app == app.id and not job.active]
-    return [job.title[:MOST_OF_A_TITLE] or "(no title)" for job in waiting if job is not ours]

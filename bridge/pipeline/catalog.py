@@ -189,8 +189,12 @@ class Catalog:
         self._troubles = Troubles(journal)
 
     async def load(self) -> None:
-        """Start from what the journal knows."""
-        if await self._journal.apps():
+        """Start from what the journal knows; apps of backends that were removed are gone."""
+        apps = await self._journal.apps()
+        removed = {app.id for app in apps if app.backend not in self._backends}
+        if self._backends and removed:  # a process that has none leaves that to those that do
+            await self._journal.renew_apps([], gone=removed)
+        if apps:
             await self.follow()
 
     async def run(self) -> None:

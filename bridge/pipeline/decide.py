@@ -167,7 +167,14 @@ class Deciding:
         decision = because(app, reason, f"{asked.actor} asked to {asked.action}{what_for}")
         what = (asked.action, asked.actor, moment.salt, moment.now)
         deployments = (requested(delivery, app, *what),) if decision.deploy else ()
-        outcome = Outcome(delivery.seq, delivery.id, (decision,), deployments, explicit=True)
+        outcome = Outcome(
+            delivery.seq,
+            delivery.id,
+            (decision,),
+            deployments,
+            explicit=True,
+            only=asked.deployment or None,
+        )
         return outcome, done(delivery, DeliveryState.DECIDED)
 
 

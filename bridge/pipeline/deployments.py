@@ -6,14 +6,16 @@ there already: in the journal, then at the backend (adopt before create).
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bridge.core import trace
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
 from bridge.core.events import Action
-from bridge.core.lifecycle import LOSABLE, Deployment, State
+from bridge.core.lifecycle import LOSABLE, Deployment, State, app_of
 from bridge.core.tracking import Sight, Timing, Verdict, description_of, marked, title_of, verdict
 from bridge.pipeline.outcome import Ending, FollowTiming
 from bridge.pipeline.polling import BackendPoller, BackendPollers, Look, Troubled, seen
@@ -21,6 +23,8 @@ from bridge.ports.backends import Backend, BackendDeployment, Progress
 from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.flows import Steps
 from bridge.ports.journal import JOURNAL, Journal
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +107,8 @@ class Asker:
             await self._intend(deployment, app)
         elif attempt.may_be_there:
             await self._look_for_it(deployment, app, attempt)
+        elif deployment.cancel is not None:  # decided since the intent
+            await self._journal.withdraw(deployment.id)
         else:
             await self._ask_now(deployment, app, attempt)
 
@@ -350,6 +356,7 @@ class Deployer:
         clock: Clock,
         timing: FollowTiming | None = None,
         *,
+        at_a_time: int = 64,
         changed: Wake = lambda: None,
         troubled: Troubled = lambda _backend: None,
         sleep: Sleep = asyncio.sleep,
@@ -357,12 +364,16 @@ class Deployer:
         """Take the parts.
 
         Args:
+            at_a_time: how many deployments of one backend are under way at a time.
             changed: called when a deployment has ended.
             troubled: see `polling.Troubled`.
         """
         self._journal = journal
         self._timing = timing or FollowTiming()
         self._sleep = sleep
+        self._slots = defaultdict[str | None, asyncio.Semaphore](
+            lambda: asyncio.Semaphore(at_a_time)
+        )
         self.pollers = BackendPollers(
             backends, clock, journal.pinned, troubled=troubled, sleep=sleep
         )
@@ -374,9 +385,19 @@ class Deployer:
         self._follower = Follower(*parts, sleep=sleep)
 
     async def run(self, steps: Steps, id_: str) -> None:
-        """Run the flow: a request is never repeated, whatever happens in between."""
-        await steps.run("ask", lambda: self._surely(self.ask, id_))
-        await steps.run("follow", lambda: self._surely(self.follow, id_))
+        """Run the flow: a request is never repeated, whatever happens in between.
+
+        It waits for a slot of its backend first, so that a backend that is away or busy holds up
+        no other one.
+        """
+        async with self._slots[await self._surely(self._backend_of, id_)]:
+            await steps.run("ask", lambda: self._surely(self.ask, id_))
+            await steps.run("follow", lambda: self._surely(self.follow, id_))
+
+    async def _backend_of(self, id_: str) -> str | None:
+        """Return the name of a deployment's backend; None if its app is not known."""
+        app = await self._journal.app(app_of(id_))
+        return None if app is None else app.backend
 
     async def ask(self, id_: str) -> None:
         """Have the backend accept it, once; return when it has, or when there is no need."""
@@ -392,13 +413,12 @@ class Deployer:
             else:
                 await self._follower.follow(id_)
 
-    async def _surely(self, work: Callable[[str], Awaitable[None]], id_: str) -> None:
+    async def _surely(self, work: Callable[[str], Awaitable[T]], id_: str) -> T | None:
         """Repeat what fails: each attempt starts from what the journal and the backend show."""
-        failures, done = 0, False
-        while not done:
+        failures = 0
+        while True:
             try:
-                await work(id_)
-                done = True
+                return await work(id_)
             except Unreachable as error:  # our own journal: nothing can be done until it is back
                 log.warning("deployment waits", extra={"deployment": id_, "why": str(error)})
             except Exception as error:  # a bug; a deployment must end, and say how
@@ -407,6 +427,5 @@ class Deployer:
                 if failures >= self._timing.failures:
                     note = f"outcome unknown: the bridge failed inside ({type(error).__name__})"
                     await self._ending.end(id_, State.UNKNOWN, note)
-                    return
-            if not done:
-                await self._sleep(self._timing.retry.first)
+                    return None
+            await self._sleep(self._timing.retry.first)

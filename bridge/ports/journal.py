@@ -95,7 +95,10 @@ class Apps(Protocol):
         """Return the apps that exist, by label, each with the rules that were set for it."""
 
     async def gone_apps(self) -> list[App]:
-        """Return the apps that were deleted at their backends, by label; their history stays."""
+        """Return the apps that were deleted, or whose backend was removed, by label.
+
+        Their history stays.
+        """
 
     async def apps_version(self) -> int:
         """Return a number that counts up whenever `apps` would return something new."""
@@ -149,7 +152,11 @@ class Decisions(Protocol):
     """What pushes led to, and what the next decision needs to know."""
 
     async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
-        """Record what deliveries led to, all or nothing."""
+        """Record what deliveries led to, all or nothing.
+
+        A cancel counts from here on: what waits ends, and what may be with the backend is marked,
+        as by `cancel`.
+        """
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         """Return the decisions of deliveries, by their seq."""
@@ -214,7 +221,10 @@ class Deployments(Protocol):
         """
 
     async def withdraw(self, id_: str) -> None:
-        """Take the intent back: nothing was requested, so a newer one may supersede it again."""
+        """Take the intent back: nothing was requested, so a newer one may supersede it again.
+
+        One that was cancelled or superseded meanwhile ends here.
+        """
 
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
         """Move a deployment on, with what is known now; return None if `to` may not follow."""

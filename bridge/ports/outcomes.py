@@ -126,6 +126,7 @@ class Outcome:
         delivery: the host's own delivery id.
         explicit: a person asked for it, so it counts even if the same push has come before.
         subscriptions: the places that will show what becomes of it.
+        only: the one deployment that a person wants cancelled, if it is a single one.
     """
 
     seq: int
@@ -135,6 +136,7 @@ class Outcome:
     push: PushSeen | None = None
     explicit: bool = False
     subscriptions: tuple[Subscription, ...] = ()
+    only: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,7 +256,9 @@ class Journey(Section):
         "then `unknown`",
     )
     long: float = Field(3600.0, gt=0, description="a build takes until that is said")
-    deployments_at_a_time: int = Field(64, ge=1, description="followed by one process")
+    deployments_at_a_time: int = Field(
+        64, ge=1, description="of each backend, followed by one process"
+    )
 
 
 class Feedback(Section):

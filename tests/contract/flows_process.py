@@ -1,6 +1,6 @@
 """A process that runs flows, for tests that kill it.
 
-    flows_process.py URL FOLDER GRACE POLL CONCURRENCY
+    flows_process.py URL FOLDER GRACE POLL
 
 A flow writes a line for each step; its second step waits until the file `gate` is there.
 Starts the flows named on its standard input, one id a line. A line `die` kills the process just
@@ -19,7 +19,7 @@ from bridge.durable.system import postgres_engine
 from bridge.ports.flows import Steps
 
 URL, FOLDER, GRACE = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
-POLL, CONCURRENCY = float(sys.argv[4]), int(sys.argv[5])
+POLL = float(sys.argv[4])
 LEDGER, GATE = FOLDER / "ledger", FOLDER / "gate"
 
 
@@ -55,7 +55,6 @@ async def main() -> None:
         postgres_engine(URL),
         executor_id=executor,
         poll_seconds=POLL,
-        concurrency=CONCURRENCY,
         peers=peers,
     )
     flows.register("work", body)

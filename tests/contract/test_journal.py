@@ -646,8 +646,36 @@ async def test_what_was_cancelled_is_never_intended_again(journal: Any) -> None:
     await journal.cancel("app-web", 3)
     await journal.withdraw(id_)  # nothing was asked after all
 
-    assert await journal.intend(id_, []) is None
     assert await states(journal) == {1: "cancelled"}
+    assert await journal.intend(id_, []) is None
+
+
+async def test_a_cancel_counts_once_it_is_recorded(journal: Any) -> None:
+    """Also of what is recorded together with it; what came after it goes on."""
+    redeploys = deployment(2, action=Action.REDEPLOY)
+    await record(journal, outcome(1, deployment(1)), outcome(5, deployment(5, "app-api")))
+    await journal.intend(deployment(1).id, [])
+
+    cancel = Decision("app-web", "shop/web", Reason.CANCEL_ASKED, "ada asked to cancel")
+    found = await record(
+        journal, outcome(2, redeploys), Outcome(3, "c", (cancel,)), outcome(6, deployment(6))
+    )
+
+    assert found.start == (deployment(6).id,)
+    assert await states(journal) == {1: "waiting", 2: "cancelled", 6: "waiting"}
+    assert (await journal.deployment(deployment(1).id)).cancel is Cancel.REQUESTED
+    assert (await journal.deployment(deployment(6).id)).cancel is None
+    assert await states(journal, "app-api") == {5: "waiting"}
+
+
+async def test_a_cancel_of_one_counts_for_it_alone_once_it_is_recorded(journal: Any) -> None:
+    deploys, redeploys = deployment(1), deployment(2, action=Action.REDEPLOY)
+    await record(journal, outcome(1, deploys), outcome(2, redeploys))
+
+    cancel = Decision("app-web", "shop/web", Reason.CANCEL_ONE_ASKED, "ada asked to cancel one")
+    await record(journal, Outcome(3, "c", (cancel,), only=deploys.id))
+
+    assert await states(journal) == {1: "cancelled", 2: "waiting"}
 
 
 @pytest.mark.parametrize("state", [State.ASKED, State.QUEUED, State.RUNNING])
@@ -703,15 +731,15 @@ async def test_what_the_backend_lost_and_was_cancelled_ends(journal: Any) -> Non
     assert found.finished_at is not None
 
 
-async def test_what_waits_again_gives_way_to_a_newer_one_when_it_is_intended(journal: Any) -> None:
+async def test_what_waits_again_gives_way_to_a_newer_one(journal: Any) -> None:
     first, second = deployment(1), deployment(2)
     await record(journal, outcome(1, first))
     await journal.intend(first.id, [])
     await record(journal, outcome(2, second))
     await journal.withdraw(first.id)
 
-    assert await journal.intend(first.id, []) is None
     assert await states(journal) == {1: "superseded", 2: "waiting"}
+    assert await journal.intend(first.id, []) is None
 
 
 async def test_the_records_that_an_apps_deployments_are_known_by_are_told(journal: Any) -> None:

@@ -43,13 +43,10 @@ def started(postgres: str, tmp_path: Path) -> Iterator[Started]:
     """Starts a process that runs flows; the ids that it is given it starts."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(*ids: str, poll: float = NEVER, places: int = 64) -> "subprocess.Popen[bytes]":
+    def start(*ids: str, poll: float = NEVER) -> "subprocess.Popen[bytes]":
         script = str(Path(__file__).with_name("flows_process.py"))
         process = subprocess.Popen(
-            [
-                *(sys.executable, script, postgres, str(tmp_path)),
-                *(str(WAITS), str(poll), str(places)),
-            ],
+            [sys.executable, script, postgres, str(tmp_path), str(WAITS), str(poll)],
             stdin=subprocess.PIPE,
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -153,21 +150,6 @@ async def test_one_whose_connections_are_cut_keeps_its_flows(
     await written(tmp_path, "0002.a end", within=30)
 
     assert f"0001.a two {second}" not in lines(tmp_path)
-
-
-async def test_what_one_process_has_no_room_for_begins_at_once_in_another(
-    started: Started, tmp_path: Path
-) -> None:
-    idle = started(places=4)
-    await written(tmp_path, f"ready {idle.pid}")
-    full = started("0001.a", "0002.b", "0003.c", places=1)
-    await written(tmp_path, f"ready {full.pid}")
-
-    await written(tmp_path, "0001.a two", "0002.b two", "0003.c two", within=2.0)
-
-    began = [line for line in lines(tmp_path) if " one " in line]
-    assert len(began) == 3
-    assert sum(line.endswith(f" {full.pid}") for line in began) <= 1
 
 
 async def test_two_processes_that_start_flows_of_one_key_run_them_one_at_a_time_in_order(

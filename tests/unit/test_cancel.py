@@ -404,3 +404,77 @@ async def test_death_at_any_moment_leaves_a_cancel_that_goes_on(state: str) -> N
         assert ended.state is State.CANCELLED, moment
         assert len(stage.backend.jobs) == (1 if state == "running" else 0)
     assert moment > 5
+
+
+# ── what others have asked for ───────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("stands", ["runs", "ended"])
+async def test_a_late_cancel_leaves_what_others_have_asked_for(
+    staged: Callable[..., Stage], stands: str
+) -> None:
+    """The bridge does not know yet that ours has begun, so nothing of ours waits any more."""
+    stage = staged(waits=0.0, builds=5.0, cancels=False)
+    new = await asked_for(stage)
+    await stage.backend.deploy(stage.app, title="ann by hand", description="")
+    stage.clock.now += {"runs": 2.0, "ended": 5.0}[stands]
+    stage.backend.jobs[1].begins_at = stage.clock.now + 60
+
+    await cancel(stage)
+
+    assert [job.title for job in stage.backend.jobs[1:]] == ["ann by hand"]
+    assert stage.backend.count("drop_waiting") == 0
+    assert (await stage.run(new)).state is State.DONE
+
+
+async def test_what_others_have_asked_for_is_named_also_where_ours_begins_just_then(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=60.0, cancels=False)
+    new = await asked_for(stage)
+    await followed(stage, new, State.QUEUED)
+    await stage.backend.deploy(stage.app, title="ann by hand", description="")
+    drop_there = stage.backend.drop_waiting
+
+    async def overtaken(app: Any) -> None:
+        stage.backend.jobs[0].begins_at = stage.clock.now
+        stage.backend.jobs[0].ends_at = stage.clock.now + 5
+        await drop_there(app)
+
+    stage.backend.drop_waiting = overtaken  # type: ignore[method-assign]
+
+    await cancel(stage)
+
+    assert len(stage.backend.jobs) == 1
+    assert any("ann by hand" in note for _, note in await stage.history(new))
+    assert (await stage.run(new)).state is State.DONE
+
+
+async def test_what_others_have_asked_for_is_named_though_the_answer_was_lost(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=60.0)
+    new = await asked_for(stage)
+    await followed(stage, new, State.QUEUED)
+    await stage.backend.deploy(stage.app, title="ann by hand", description="")
+    stage.backend.next("drop_waiting", Unanswered("dokploy", "ReadTimeout"), arrives=True)
+
+    await cancel(stage)
+
+    assert (await stage.now(new)).note == (
+        "dropped from the backend's queue, with what others had asked for there: ann by hand"
+    )
+
+
+async def test_where_the_queue_is_not_listed_it_is_not_claimed_who_else_waited(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=60.0, tells_queue=False)
+    new = await asked_for(stage)
+
+    await cancel(stage)
+
+    assert (await stage.now(new)).note == (
+        "dropped from the backend's queue, with all that waited there for the app: this backend"
+        " does not list what"
+    )

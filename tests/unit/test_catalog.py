@@ -54,6 +54,26 @@ async def test_it_starts_from_what_the_journal_knows_while_the_backend_is_down(
     assert catalog.trouble == {"dokploy": "dokploy can't be reached: ConnectError"}
 
 
+async def test_apps_of_a_backend_that_was_removed_are_gone_until_it_is_there_again(
+    catalog: Catalog, backend: FakeBackend, journal: SqlJournal, clock: ManualClock
+) -> None:
+    old = app("app-old", backend="old")
+    await journal.save_apps("dokploy", [app()])
+    await journal.save_apps("old", [old])
+
+    await Catalog({}, journal, clock).load()  # it reads no backends, so it knows of none
+    assert len(await journal.apps()) == 2
+    await catalog.load()
+
+    assert await journal.apps() == [app()]
+    assert await journal.gone_apps() == [old]
+    assert catalog.of(MONO) == (app(),)
+
+    returned = FakeBackend(clock, name="old", found=[old])
+    await Catalog({"dokploy": backend, "old": returned}, journal, clock).refresh()
+    assert len(await journal.apps()) == 2
+
+
 async def test_with_nothing_known_and_nobody_to_ask_it_is_not_ready(
     catalog: Catalog, backend: FakeBackend
 ) -> None:

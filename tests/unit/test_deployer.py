@@ -780,6 +780,28 @@ async def test_what_was_cancelled_is_not_asked_for_again_after_a_restart(
     assert ended.note == "the backend was restarted while it built; it had been cancelled"
 
 
+@pytest.mark.parametrize("away", [False, True])
+async def test_what_is_cancelled_just_after_the_intent_is_not_asked(
+    stage: Stage, away: bool
+) -> None:
+    """Also where its backend has gone by then, so that the cancel's own flow can do nothing."""
+    new = await stage.wish()
+    intend = stage.journal.intend
+
+    async def overtaken(*args: Any) -> Any:
+        intended = await intend(*args)
+        await stage.journal.cancel(new.app_id, new.seq + 1)
+        stage.backend.away = away
+        return intended
+
+    stage.journal.intend = overtaken  # type: ignore[method-assign]
+
+    ended = await stage.run(new)
+
+    assert (ended.state, stage.backend.asked) == (State.CANCELLED, 0)
+    assert ended.note == "cancelled before the backend was asked"
+
+
 async def test_what_was_cancelled_while_it_may_have_been_asked_is_not_asked(
     stage: Stage,
 ) -> None:

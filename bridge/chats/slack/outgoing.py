@@ -90,7 +90,7 @@ def _told(reply: Standing | Past | Reasons | AppList, links: Links) -> Message:
 
 def _deleted(told: Message) -> Message:
     """Return the answer about an app that is gone, which says so."""
-    remark = context("This app was deleted at its backend; its history stays.")
+    remark = context("This app is gone from the backends; its history stays.")
     return Message(told.text, (*told.blocks[:49], remark))
 
 

@@ -105,6 +105,14 @@ def intend(db: sa.Connection, id_: str, facts: dict[str, Any], at: float) -> Dep
     return change(db, id_, WAITING, facts)
 
 
+def withdraw(db: sa.Connection, id_: str, at: float) -> Deployment | None:
+    """Take an intent back, and end the deployment if there is no need for it any more."""
+    waiting = change(db, id_, tables.deployments.c.state == State.WAITING, {"intent_at": None})
+    if waiting is None:
+        return None
+    return _needless(db, waiting, at, NEVER_ASKED) or waiting
+
+
 def take_back(db: sa.Connection, id_: str, token: str, why: str, at: float) -> Deployment | None:
     """Let a deployment that the backend has lost wait again, or end it if it is not needed.
 
@@ -267,8 +275,8 @@ class Deployments(Transactions):
         return await self._change(lambda db: take_back(db, id_, token, why, at))
 
     async def withdraw(self, id_: str) -> None:
-        waiting = tables.deployments.c.state == State.WAITING
-        await self._write(lambda db: change(db, id_, waiting, {"intent_at": None}))
+        at = self._clock()
+        await self._change(lambda db: withdraw(db, id_, at))
 
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
         at = self._clock()

@@ -254,9 +254,18 @@ class _Recorder:
             self._new_pushes.append(row)
         now, seq = self._now, outcome.seq
         self._new_decisions += [rows.decision_row(seq, decision, now) for decision in decisions]
+        self._cancel(outcome)
         if deployments or outcome.subscriptions:
             self.write()
             self._deploy(outcome, deployments)
+
+    def _cancel(self, outcome: Outcome) -> None:
+        """Cancel what a person wants cancelled, so that from here on it is never requested."""
+        for one in outcome.decisions:
+            if one.reason is Reason.CANCEL_ASKED:
+                moves.cancel(self._db, one.app_id, outcome.seq, self._now)
+            elif one.reason is Reason.CANCEL_ONE_ASKED and outcome.only is not None:
+                moves.cancel(self._db, one.app_id, outcome.seq, self._now, outcome.only)
 
     def _deploy(self, outcome: Outcome, deployments: Sequence[Deployment]) -> None:
         for deployment in deployments:

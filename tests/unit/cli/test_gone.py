@@ -31,7 +31,7 @@ def test_the_deployments_of_a_deleted_app_are_listed(deleted: Cli, name: str) ->
         told.stdout
         == f"2026-01-01T00:00:00.250Z {DEPLOYMENT} shop/web failed: no rule to make target\n"
     )
-    assert "shop/web (app_web) is gone from the backend; this is its history" in told.stderr
+    assert "shop/web (app_web) is gone from the backends; this is its history" in told.stderr
 
 
 def test_why_tells_what_was_decided_for_a_deleted_app(deleted: Cli) -> None:
@@ -47,7 +47,7 @@ def test_a_single_deployment_of_a_deleted_app_is_shown_with_that_remark(deleted:
     told = deleted("deployments", "show", DEPLOYMENT)
 
     assert "backend: dep_1\n" in told.stdout
-    assert told.stderr == "shop/web (app_web) is gone from the backend\n"
+    assert told.stderr == "shop/web (app_web) is gone from the backends\n"
 
 
 def test_the_log_of_a_deleted_app_is_what_was_kept_of_it(deleted: Cli) -> None:
