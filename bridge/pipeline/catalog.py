@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import math
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 
 from bridge.core.apps import Absent, App
@@ -70,7 +71,7 @@ def index(apps: Iterable[App]) -> AppIndex:
     """Return apps by repository, so that a push looks only at those that it may concern."""
     found: dict[str, list[App]] = defaultdict(list)
     for app in apps:
-        for key in _keys_of_app(app):
+        for key in keys_of_app(app):
             found[key].append(app)
     return {key: tuple(sorted(those, key=lambda app: app.label)) for key, those in found.items()}
 
@@ -83,7 +84,8 @@ def apps_of(snapshot: AppIndex, repository: Repository) -> tuple[App, ...]:
     return tuple(sorted(found.values(), key=lambda app: app.label))
 
 
-def _keys_of_app(app: App) -> Iterable[str]:
+def keys_of_app(app: App) -> Iterable[str]:
+    """Yield the keys of the repository that an app deploys from; none if it has none."""
     source = app.source
     if source is None:
         return
@@ -118,6 +120,9 @@ After that, those that need it come again, and the others go on."""
 
 LOOK_AGAIN = 0.1
 """Seconds until those come again."""
+
+TICK = 2.0
+"""Seconds for which the timer waits for a reading; a longer one goes on beside the others."""
 
 Read = Callable[[str], Awaitable[Reading]]
 """Read a backend, by its name."""
@@ -176,9 +181,11 @@ class Catalog:
         self._version = -1
         self._apps: dict[str, App] = {}
         self._snapshot: AppIndex = {}
-        self._tried = -1e9
-        self._reading: asyncio.Task[None] | None = None
-        self._refreshing = asyncio.Lock()
+        self._tried: dict[str, float] = {}
+        self._anew: dict[str, asyncio.Task[None]] = {}
+        self._in_turn: dict[str, asyncio.Task[None]] = {}
+        self._missed: set[str] = set()
+        self._turns = {name: asyncio.Lock() for name in backends}
         self._following = asyncio.Lock()
         self._wake = asyncio.Event()
         self.reader = Reader(backends, journal, clock, self._known, every=every)
@@ -195,34 +202,45 @@ class Catalog:
 
     async def run(self) -> None:
         """Refresh on the timer, and when woken."""
-        while True:
-            woken = self._wake.is_set()
-            self._wake.clear()  # before the reading: what changes during it wakes again
-            try:
-                await self._tick(woken)
-            except BridgeError as error:  # our own journal: what was known stays
-                log.warning("apps can't be kept", extra={"why": str(error)})
-            # Not wait_for: in Python 3.11 it swallows a cancel that comes together with a wake.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._pause()):
-                    await self._wake.wait()
+        try:
+            while True:
+                woken = self._wake.is_set()
+                self._wake.clear()  # before the reading: what changes during it wakes again
+                try:
+                    await self._tick(woken)
+                except BridgeError as error:  # our own journal: what was known stays
+                    log.warning("apps can't be kept", extra={"why": str(error)})
+                # Not wait_for: in Python 3.11 it swallows a cancel that comes with a wake.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._pause()):
+                        await self._wake.wait()
+        finally:
+            await self.close()
 
     async def close(self) -> None:
-        """Stop a reading that pushes have caused, if one is going on."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait([self._reading])
+        """Stop the readings that are going on."""
+        tasks = [*self._anew.values(), *self._in_turn.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _tick(self, woken: bool) -> None:
         """Read the backends if it is time and our turn, else take what another process has read."""
         leads = await self._leads()  # asked each time, so that the lead stays ours
         if woken or not self.ready.is_set() or (leads and self._past(self._began, self._every)):
             self._began = self._clock()
-            await self._refresh(self._backends, self.reader.in_turn)
-        elif self.trouble and self._past(self._tried, self._period()):  # whoever has met it
-            await self._refresh(self.trouble, self.reader.in_turn)
-        elif self._shared:
+            due = list(self._backends)
+        else:  # whoever has met a trouble
+            due = [name for name in self.trouble if self._past(self._tried[name], self._period())]
+        going = {name for name in due if _goes_on(self._in_turn.get(name))}
+        if woken:
+            self._missed |= going
+        fresh = [name for name in due if name not in going]
+        if not fresh:
             await self.follow()
+            self._be_ready()
+        await self._ended(self._begin(self._in_turn, fresh, self.reader.in_turn), TICK)
 
     def _past(self, moment: float, seconds: float) -> bool:
         return not 0 <= self._clock() - moment < seconds
@@ -250,20 +268,50 @@ class Catalog:
     async def refresh(self) -> None:
         """Read every app of every backend; one that can't be read keeps what was known of it."""
         self._began = self._clock()
-        await self._refresh(self._backends, self.reader.all)
+        await asyncio.gather(*(self._read(name, self.reader.all) for name in self._backends))
+        await self.follow()
+        self._be_ready()
 
-    async def _refresh(self, names: Iterable[str], read: Read) -> None:
-        async with self._refreshing:
-            self._tried = self._clock()
-            found = await asyncio.gather(*(self._refresh_one(name, read) for name in list(names)))
-            if self._backends:  # else another process reads them
-                await self._troubles.note(self.trouble, self._tried)
+    def _begin(
+        self, readings: dict[str, "asyncio.Task[None]"], names: Iterable[str], read: Read
+    ) -> list["asyncio.Task[None]"]:
+        """Begin to read backends, each by itself; return the readings, those that go on included."""
+        for name in names:
+            if not _goes_on(readings.get(name)):
+                task = self._read(name, read)
+                readings[name] = asyncio.create_task(task, name=f"reading the apps of {name}")
+        return [readings[name] for name in names]
+
+    async def _ended(self, readings: Collection["asyncio.Task[None]"], patience: float) -> bool:
+        """Return whether readings end in time; raise if our own journal is away."""
+        if not readings:
+            return True
+        ended, going = await asyncio.wait(readings, timeout=patience)
+        for reading in going:
+            reading.add_done_callback(_tell)
+        for reading in ended:
+            reading.result()
+        return not going
+
+    async def _read(self, name: str, read: Read) -> None:
+        """Read one backend, after an earlier reading of it; no other backend waits for that."""
+        async with self._turns[name]:
+            self._tried[name] = self._clock()
+            reading = await self._refresh_one(name, read)
+            await self._troubles.note(self.trouble, self._tried[name])
             await self.follow()
-            for reading in found:
-                if reading is not None:
-                    self.reader.note(reading)
-            if not self.trouble or self._apps:
-                self.ready.set()
+            if reading is not None:
+                self.reader.note(reading)
+            self._be_ready()
+        if name in self._missed:
+            self._missed.discard(name)
+            self.wake()
+
+    def _be_ready(self) -> None:
+        """Let deliveries be decided, if all backends were read or there are apps to decide by."""
+        all_read = not self.trouble and self.reader.all_at > -math.inf
+        if all_read or self._apps:
+            self.ready.set()
 
     async def newer_than(self, moment: float, repository: Repository | None = None) -> float | None:
         """Make sure that all apps were read after `moment`, e.g. when a push knows none of them.
@@ -275,39 +323,35 @@ class Catalog:
         backend can't be read nobody can say that it has no such app.
         """
         often = repository is not None and self._absent.often(repository)
-        come_again = await self._read_after(moment, self._seldom if often else self._eager)
+        come_again = await self._read_after(
+            moment, self._seldom if often else self._eager, repository
+        )
         if come_again is None and repository is not None and not self.of(repository):
             self._absent.note(repository, self.reader.all_at)
         return come_again
 
-    async def _read_after(self, moment: float, pause: float) -> float | None:
-        """Return None once they were read, else when to come again."""
-        if self.reader.all_at > moment:
-            return None
+    async def _read_after(
+        self, moment: float, pause: float, repository: Repository | None
+    ) -> float | None:
+        """Return None once they were read, or an app of the repository is known; else when to come.
+
+        A backend that can't be read holds up no other: those are read at once.
+        """
+        stale = [name for name in self._backends if self.reader.all_of_at(name) <= moment]
         now = self._clock()
-        if self.trouble:  # the timer reads again; to wait for it here would block all others
-            return now + TROUBLE_PAUSE
-        if 0 <= now - self.reader.all_at < pause:
-            return self.reader.all_at + pause
-        if not await self._all_read():
-            return self._clock() + LOOK_AGAIN
-        if self.trouble:
-            return now + TROUBLE_PAUSE
+        if well := [name for name in stale if name not in self.trouble]:
+            newest = max(map(self.reader.all_of_at, well))
+            if 0 <= now - newest < pause:
+                return newest + pause
+            self._began = now
+            if not await self._ended(self._begin(self._anew, well, self.reader.all), INLINE):
+                return self._clock() + LOOK_AGAIN
+        if repository is not None and self.of(repository):
+            return None
+        if any(name in self.trouble for name in stale):
+            return now + TROUBLE_PAUSE  # the timer reads again; waiting here would block others
         # One that is ahead of our clock comes from a machine whose clock is.
         return None if min(moment, now) <= self.reader.all_at else self._clock() + LOOK_AGAIN
-
-    async def _all_read(self) -> bool:
-        """Read all apps in the background; return whether that, or a running reading, has ended."""
-        reading = self._reading
-        if reading is None or reading.done():
-            reading = asyncio.create_task(self.refresh(), name="reading all apps")
-            self._reading = reading
-        await asyncio.wait([reading], timeout=INLINE)
-        if not reading.done():
-            return False
-        self._reading = None
-        reading.result()  # raises if our own journal is away
-        return True
 
     def of(self, repository: Repository) -> tuple[App, ...]:
         """Return the apps that may deploy from a repository, by label."""
@@ -362,3 +406,13 @@ class Catalog:
 
     def _period(self) -> float:
         return min(self._every, TROUBLE_PAUSE) if self.trouble else self._every
+
+
+def _goes_on(reading: "asyncio.Task[None] | None") -> bool:
+    return reading is not None and not reading.done()
+
+
+def _tell(reading: "asyncio.Task[None]") -> None:
+    """Log why a reading failed that nobody waited for: our own journal was away."""
+    if not reading.cancelled() and (error := reading.exception()) is not None:
+        log.warning("apps can't be kept", extra={"why": str(error)})
