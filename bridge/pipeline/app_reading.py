@@ -118,7 +118,7 @@ class Reader:
         self._every = every
         self._rotas = {name: Rota() for name in backends}
         self._all_at: dict[str, float] = {}
-        self._listed: dict[str, tuple[float, frozenset[str]]] = {}
+        self._lists: dict[str, tuple[float, frozenset[str]]] = {}
         self._kept_at: dict[str, float] = {}
         self.read_at: dict[str, float] = {}
         """By the id of an app, when this process's newest reading of it began."""
@@ -136,7 +136,7 @@ class Reader:
         """Return how far each backend was read that this process has read."""
         return {
             name: Mark(at, min((self.read_at.get(id_, -math.inf) for id_ in ids), default=at))
-            for name, (at, ids) in self._listed.items()
+            for name, (at, ids) in self._lists.items()
         }
 
     def reads(self, backend: str) -> bool:
@@ -182,7 +182,7 @@ class Reader:
             self.read_at[id_] = max(reading.began, self.read_at.get(id_, reading.began))
         if reading.listed is None:
             return
-        self._listed[reading.backend] = reading.began, frozenset(reading.listed)
+        self._lists[reading.backend] = reading.began, frozenset(reading.listed)
         if reading.listed.keys() <= reading.asked:
             self._all_at[reading.backend] = reading.began
 
