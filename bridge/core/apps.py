@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
 from bridge.core.errors import NotFound
@@ -97,9 +97,9 @@ class Rules:
     def over(self, other: "Rules") -> "Rules":
         """Return these rules, and where they say nothing the others."""
         said = {
-            field.name: value
-            for field in fields(self)
-            if (value := getattr(self, field.name)) is not None
+            one.name: value
+            for one in fields(self)
+            if (value := getattr(self, one.name)) is not None
         }
         return replace(other, **said)
 
@@ -117,6 +117,7 @@ class App:
         auto_deploy: the backend deploys pushes by itself, too; see `deploys_twice`.
         page: where people look at it and its logs; None if the backend does not tell.
         url: where what it deploys is served; None if the backend does not tell.
+        made_at: when it was made, in seconds since 1970 by the backend's clock; None if unknown.
     """
 
     id: str
@@ -132,6 +133,7 @@ class App:
     page: str | None = None
     url: str | None = None
     rules: Rules = Rules()
+    made_at: float | None = field(default=None, compare=False)
 
     @property
     def waits_for(self) -> Trigger:

@@ -16,7 +16,7 @@ from bridge.core.matching import GlobError
 from bridge.core.matching.watch_paths import Hit, WatchIndex
 from bridge.core.rules import RuleBook, ruled
 from bridge.pipeline.app_reading import Reader, Reading, Troubles
-from bridge.ports.backends import Backend
+from bridge.ports.backends import Backend, TellsTime
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
 
@@ -124,6 +124,9 @@ LOOK_AGAIN = 0.1
 TICK = 2.0
 """Seconds for which the timer waits for a reading; a longer one goes on beside the others."""
 
+MADE_BEFORE = 2.0
+"""Seconds by which an app may be older than its backend's clock lets it seem."""
+
 Read = Callable[[str], Awaitable[Reading]]
 """Read a backend, by its name."""
 
@@ -176,7 +179,7 @@ class Catalog:
         self._seldom = max(eager, min(every, SELDOM))
         self._absent = Absent()
         self._leads = leads
-        self._shared = shared
+        self.shared = shared
         self._began = -1e9
         self._version = -1
         self._apps: dict[str, App] = {}
@@ -275,7 +278,7 @@ class Catalog:
     def _begin(
         self, readings: dict[str, "asyncio.Task[None]"], names: Iterable[str], read: Read
     ) -> list["asyncio.Task[None]"]:
-        """Begin to read backends, each by itself; return the readings, those that go on included."""
+        """Begin to read backends, each by itself; return these readings and those that go on."""
         for name in names:
             if not _goes_on(readings.get(name)):
                 task = self._read(name, read)
@@ -370,6 +373,18 @@ class Catalog:
         """Return one app by its id."""
         return self._apps.get(app_id)
 
+    @property
+    def backends(self) -> Collection[str]:
+        """Return the names of the backends that this process reads."""
+        return self._backends.keys()
+
+    def made_at(self, app: App) -> float:
+        """Return from when on an app was there by our clock, at the latest; -inf if unknown."""
+        backend = self._backends.get(app.backend)
+        if app.made_at is None or not isinstance(backend, TellsTime):
+            return -math.inf
+        return app.made_at - backend.clock_ahead(self._clock()) - MADE_BEFORE
+
     def _known(self, backend: str) -> set[str]:
         return {app.id for app in self._apps.values() if app.backend == backend}
 
@@ -402,7 +417,7 @@ class Catalog:
         return known, snapshot
 
     def _pause(self) -> float:
-        return min(self._period(), FOLLOW_PAUSE) if self._shared else self._period()
+        return min(self._period(), FOLLOW_PAUSE) if self.shared else self._period()
 
     def _period(self) -> float:
         return min(self._every, TROUBLE_PAUSE) if self.trouble else self._every

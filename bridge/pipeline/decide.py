@@ -22,7 +22,7 @@ from bridge.core.events import (
     RefPushed,
 )
 from bridge.core.lifecycle import Deployment, deployment_id
-from bridge.pipeline.catalog import LOOK_AGAIN, AppIndex, Catalog, apps_of
+from bridge.pipeline.catalog import LOOK_AGAIN, AppIndex, Catalog, apps_of, index
 from bridge.pipeline.changes import Decided as ByItsList
 from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.freshness import Freshness, Pushed
@@ -230,6 +230,25 @@ class Recording:
         async with self._alone(bool(self._only_newer(meanings))):
             return await self._recorded(meanings)
 
+    async def complete(
+        self, meanings: Sequence[Meaning], apps: Sequence[App]
+    ) -> tuple[list[Decided], Recorded]:
+        """Decide pushes that have been decided for further apps, which were just read.
+
+        Returns:
+            The outcomes for these apps, once they are in the journal, and what follows from them.
+            Where a host is asked first, the delivery is to come again.
+        """
+        async with self._alone(bool(self._only_newer(meanings))):
+            tags = await self._deployed_tags(meanings)
+            moment = Moment(index(apps), tags, self._clock(), secrets.token_hex(16), _late)
+            decided = self._deciding.outcomes
+            outcomes = await asyncio.to_thread(decided, meanings, moment, {})
+            if self._views is not None:
+                outcomes = await self._seen_exactly(self._views, meanings, outcomes, moment)
+            new = [outcome for outcome, _ in outcomes if outcome is not None]
+            return outcomes, await self._journal.complete(new)
+
     async def _recorded(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
         outcomes, moment = await self._decided(meanings)
         settled = await self._freshness.settle(_pushes(meanings, outcomes))
@@ -312,6 +331,11 @@ class Recording:
                 why = f"asking {meaning.delivery.host} which files have changed"
                 found[meaning.delivery.seq] = _postponed(meaning, why, moment.now + pause)
         return list(found.values())
+
+
+def _late(app: App, _decision: Decision) -> str:
+    """Return what is said of a decision for an app that was found after the push came."""
+    return f" (decided late: {app.backend} was not read between the app's change and the push)"
 
 
 def _pushes(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> list[Pushed]:

@@ -24,7 +24,7 @@ from tests.chaos.recording_backend import (
 from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, World, running_world
 
-ZERO, FIRST, SECOND = "0" * 40, "1" * 40, "2" * 40
+BASE, FIRST, SECOND = "e" * 40, "1" * 40, "2" * 40
 SELDOM = "3600"
 """Seconds between two readings that only what is asked for anew is found before."""
 
@@ -87,7 +87,7 @@ def made(backend: RecordingBackend, name: str = "new", **fields: Any) -> None:
     backend.has(name, Config(watch_paths=(f"{name}/**",), **fields))
 
 
-async def pushed(world: World, *apps: str, before: str = ZERO, after: str = FIRST) -> str:
+async def pushed(world: World, *apps: str, before: str = BASE, after: str = FIRST) -> str:
     answer = await world.hook("github", push_payload(before, after, set(apps)))
     assert answer.status_code == 202, answer.text
     return str(answer.json()["delivery"])
@@ -248,10 +248,11 @@ async def test_a_push_finds_the_new_app_of_its_repository_at_once_while_another_
     async with pair.bridge(every=SELDOM) as world:
         await pair.second.go_away()
         made(pair.first, repository="my-org/other")
-        payload = push_payload(ZERO, FIRST, {"new"})
+        payload = push_payload(BASE, FIRST, {"new"})
         payload["repository"] |= {
             "id": 4712,
             "full_name": "my-org/other",
+            "html_url": "https://github.com/my-org/other",
             "clone_url": "https://github.com/my-org/other.git",
         }
 
