@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from bridge.cli.forms import owed_words
 from bridge.cli.show import ago, clean, clock, hint
 from bridge.core.apps import find_app, named
 from bridge.core.errors import BridgeError, NotFound
@@ -186,6 +187,14 @@ async def warn_of_troubles(settings: "Settings", stores: "Stores") -> None:
     running = await asyncio.to_thread(is_running, settings)
     for trouble in troubles.values():
         hint(clean(trouble_line(trouble, time.time(), running=running)))
+
+
+async def warn_of_owed(stores: "Stores") -> None:
+    """Say on stderr for which backends what was pushed lately is still to be decided."""
+    from bridge.pipeline.app_reading import unread_since
+
+    for words in owed_words(await unread_since(stores.journal)):
+        hint(clean(words), "yellow")
 
 
 def trouble_line(trouble: "Trouble", now: float, *, running: bool) -> str:

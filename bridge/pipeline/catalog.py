@@ -381,9 +381,10 @@ class Catalog:
     def made_at(self, app: App) -> float:
         """Return from when on an app was there by our clock, at the latest; -inf if unknown."""
         backend = self._backends.get(app.backend)
-        if app.made_at is None or not isinstance(backend, TellsTime):
+        if backend is None or app.made_at is None:
             return -math.inf
-        return app.made_at - backend.clock_ahead(self._clock()) - MADE_BEFORE
+        ahead = backend.clock_ahead(self._clock()) if isinstance(backend, TellsTime) else math.inf
+        return app.made_at - ahead - MADE_BEFORE
 
     def _known(self, backend: str) -> set[str]:
         return {app.id for app in self._apps.values() if app.backend == backend}

@@ -166,9 +166,7 @@ class Owed:
             some = [await self._inbox.get(one.seq) for one in deliveries[begin : begin + AT_ONCE]]
             read = await self._reading.meanings([one for one in some if one is not None])
             pushes = [
-                one
-                for one in read
-                if isinstance(one, Meaning) and isinstance(one.event, RefPushed)
+                one for one in read if isinstance(one, Meaning) and isinstance(one.event, RefPushed)
             ]
             for ids, group in groupby(pushes, lambda one: self._owed_by(one.delivery)):
                 meanings = list(group)
