@@ -179,8 +179,10 @@ PATIENCE = "what is asked for meanwhile waits, and nothing is lost"
 async def warn_of_troubles(settings: "Settings", stores: "Stores") -> None:
     """Say on stderr which backends refuse the key or are away, and since when."""
     from bridge.app.presence import is_running
-    from bridge.pipeline.app_reading import NOTED, read_troubles
+    from bridge.pipeline.app_reading import NOTED, clashes_in, read_troubles
 
+    for words in (await clashes_in(stores.journal)).values():
+        hint(clean(f"warning: {words}"))
     troubles = read_troubles(await stores.journal.recall(NOTED))
     if not troubles:
         return

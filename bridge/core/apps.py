@@ -255,6 +255,24 @@ def _near(apps: Sequence[App], name: str) -> str:
     return f"; there are: {_named(apps)}"
 
 
+# ── Backends whose apps have the same ids, as a copy of a backend has them ──────────────────────
+
+
+def same_ids(backend: str, other: str, labels: Sequence[str]) -> str:
+    """Return what is wrong with a backend that has apps by the ids of another's, and the remedy.
+
+    Args:
+        labels: of those apps, as they are called at the other backend.
+    """
+    more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
+    named = ", ".join(sorted(labels)[:MOST_NAMED]) + more
+    return (
+        f"{backend} has apps with the ids of apps of {other}, as a copy of a Dokploy has: {named}."
+        f" The bridge tells apps apart by their ids, so it deploys these at {other} alone. Make"
+        f" them anew in {backend}, or give {backend} a bridge of its own, with another BRIDGE_DATA"
+    )
+
+
 # ── Repositories that no app deploys from, as the hook of a whole organisation brings them ──────
 
 LOOKS = 3

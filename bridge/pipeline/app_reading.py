@@ -275,6 +275,15 @@ PATIENCE = 1.0
 """Seconds for the journal to answer; its own line in `/readyz` says when it does not."""
 
 
+CLASHES = "backends with the same ids"
+"""The journal's key for backends that have apps by the ids of another's, and what to do."""
+
+
+async def clashes_in(journal: Notes) -> dict[str, str]:
+    """Return the backends that have apps by the ids of another's, and what to do."""
+    return dict(json.loads(await journal.recall(CLASHES) or "{}"))
+
+
 class Troubles:
     """Stores the troubles that one process has, if they have changed, for other processes."""
 
@@ -282,6 +291,14 @@ class Troubles:
         self._journal = journal
         self._since: dict[str, float] = {}
         self._noted: str | None = None
+        self._clashes: str | None = None
+
+    async def note_clashes(self, found: Mapping[str, str]) -> None:
+        """Store which backends have apps by the ids of another's; raise Unreachable."""
+        text = json.dumps(dict(sorted(found.items())))
+        if text != self._clashes:
+            await self._journal.note(CLASHES, text)
+            self._clashes = text
 
     async def note(self, found: Mapping[str, str], now: float) -> None:
         """Store why each backend can't be read, and since when; raise Unreachable."""
@@ -299,9 +316,10 @@ async def troubles_in(journal: Notes) -> dict[str, str]:
     try:
         async with asyncio.timeout(PATIENCE):
             noted = await journal.recall(NOTED)
+            clashes = await clashes_in(journal)
     except (BridgeError, TimeoutError):
         return {}
-    return {
+    return {f"backend {name}": words for name, words in clashes.items()} | {
         f"backend {name}": f"{one.why} (since {_utc(one.since)})"
         for name, one in read_troubles(noted).items()
     }

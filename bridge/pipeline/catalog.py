@@ -6,9 +6,10 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
-from bridge.core.apps import Absent, App
+from bridge.core.apps import Absent, App, same_ids
 from bridge.core.decision import Matcher, Policy
 from bridge.core.errors import BridgeError
 from bridge.core.events import RefPushed, Repository
@@ -188,6 +189,7 @@ class Catalog:
         self._anew: dict[str, asyncio.Task[None]] = {}
         self._in_turn: dict[str, asyncio.Task[None]] = {}
         self._missed: set[str] = set()
+        self._keeping = asyncio.Lock()
         self._turns = {name: asyncio.Lock() for name in backends}
         self._following = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -196,6 +198,8 @@ class Catalog:
         """Set once there are apps to decide by; until then deliveries wait."""
         self.trouble: dict[str, str] = {}
         """Backends that could not be read the last time, and why."""
+        self.clashes: dict[str, str] = {}
+        """Backends that have apps by the ids of another's, and what to do."""
         self._troubles = Troubles(journal)
 
     async def load(self) -> None:
@@ -300,9 +304,13 @@ class Catalog:
         """Read one backend, after an earlier reading of it; no other backend waits for that."""
         async with self._turns[name]:
             self._tried[name] = self._clock()
-            reading = await self._refresh_one(name, read)
-            await self._troubles.note(self.trouble, self._tried[name])
-            await self.follow()
+            reading = await self._read_one(name, read)
+            async with self._keeping:  # who comes first has an id that two backends have
+                if reading is not None:
+                    reading = await self._keep(reading)
+                await self._troubles.note(self.trouble, self._tried[name])
+                await self._troubles.note_clashes(self.clashes)
+                await self.follow()
             if reading is not None:
                 self.reader.note(reading)
             self._be_ready()
@@ -389,7 +397,31 @@ class Catalog:
     def _known(self, backend: str) -> set[str]:
         return {app.id for app in self._apps.values() if app.backend == backend}
 
-    async def _refresh_one(self, name: str, read: Read) -> Reading | None:
+    async def _keep(self, reading: Reading) -> Reading:
+        """Store what was read, without apps by the ids of another backend's; return the rest."""
+        name = reading.backend
+        theirs = [
+            app
+            for id_ in reading.listed or ()
+            if (app := self._apps.get(id_)) is not None
+            and app.backend != name
+            and app.backend in self._backends
+        ]
+        if theirs:
+            other = theirs[0].backend
+            words = same_ids(name, other, [app.label for app in theirs if app.backend == other])
+            if self.clashes.get(name) != words:
+                log.warning("apps have the same ids at two backends", extra={"why": words})
+            self.clashes[name] = words
+            taken = {app.id for app in theirs}
+            found = [app for app in reading.found if app.id not in taken]
+            reading = replace(reading, found=found)
+        elif reading.listed is not None:
+            self.clashes.pop(name, None)
+        await self.reader.keep(reading)
+        return reading
+
+    async def _read_one(self, name: str, read: Read) -> Reading | None:
         try:
             reading = await read(name)
         except BridgeError as error:
@@ -402,7 +434,6 @@ class Catalog:
             self.trouble[name] = f"the bridge failed inside ({type(error).__name__})"
             return None
         self.trouble.pop(name, None)
-        await self.reader.keep(reading)
         return reading
 
     async def _take(self, apps: Iterable[App]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bridge.pipeline.app_reading import NOTED
+from bridge.pipeline.app_reading import CLASHES, NOTED
 from tests.chaos.dokploy.services import Config
 from tests.chaos.recording_backend import (
     Handler,
@@ -227,18 +227,6 @@ async def test_the_command_line_says_for_which_dokploy_a_push_is_still_to_be_dec
         assert "could not be read" not in listed
 
 
-async def test_an_app_that_is_made_after_a_push_is_not_deployed_by_it(pair: Pair) -> None:
-    """Where the Dokploy says when the app was made."""
-    async with pair.bridge(every=SELDOM) as world:
-        await world.delivery(await pushed(world, "app-0", "new"))
-        await deployed(pair.first, "app-0")
-        made(pair.second)
-        pair.second.services["new"].dated = True
-
-        later = await pushed(world, "later", before=FIRST, after=SECOND)
-        await world.delivery(later)
-
-
 # ── the others are read as ever ──────────────────────────────────────────────
 
 
@@ -279,3 +267,36 @@ async def test_a_dokploy_that_does_not_answer_does_not_hold_up_the_timer_of_the_
 
         await until(world.stores.journal.apps, lambda apps: len(apps) == 2, patience=5)
         release.set()
+
+
+# ── two with the same ids, as one that was restored from a copy of the other ─
+
+
+async def test_two_dokploys_with_the_same_ids_are_named_with_the_remedy(pair: Pair) -> None:
+    made(pair.second, "app-0")
+    made(pair.second, "own")
+    async with pair.bridge() as world:
+        await until(world.stores.journal.apps, lambda apps: len(apps) == 2)
+        await until(
+            lambda: world.stores.journal.recall(CLASHES), lambda text: "app-0" in (text or "")
+        )
+        apps = {app.id: app.backend for app in await world.stores.journal.apps()}
+        loser = {"dokploy": "second", "second": "dokploy"}[apps["app-0"]]
+        said = f"{loser} has apps with the ids of apps of {apps['app-0']}"
+
+        await world.delivery(await pushed(world, "app-0", "own"))
+        await deployed(pair.second, "own")
+        await deployed({"dokploy": pair.first, "second": pair.second}[apps["app-0"]], "app-0")
+
+        ready = (await world.web.get("/readyz")).json()
+        assert said in ready[f"backend {loser}"]
+        assert ready["status"] == "ready"
+        _, _, listed = await pair.run("apps")
+        assert f"{said}, as a copy of a Dokploy has: shop/app-0." in listed
+        code, _, checked = await pair.run("config", "check", "--online")
+        assert code == 1
+        assert "second has apps with the ids of apps of dokploy" in checked
+        assert "with another BRIDGE_DATA" in checked
+
+        del pair.second.services["app-0"]
+        await until(lambda: world.stores.journal.recall(CLASHES), lambda text: text == "{}")
