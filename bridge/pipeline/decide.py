@@ -252,10 +252,17 @@ class Recording:
     async def _recorded(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
         outcomes, moment = await self._decided(meanings)
         settled = await self._freshness.settle(_pushes(meanings, outcomes))
-        ready = [one for one in meanings if one.delivery.seq not in settled.waiting]
+        waiting = settled.waiting
+        ready = [one for one in meanings if one.delivery.seq not in waiting]
         # What was read while this was decided may have passed for known already.
         if settled.anew or self._catalog.snapshot is not moment.snapshot:
+            had = {end.seq for outcome, end in outcomes if outcome is not None}
             outcomes, moment = await self._decided(ready)
+            # One whose apps have all left the repository is looked for among all apps.
+            left = {end.seq for outcome, end in outcomes if outcome is None} & had
+            waiting |= left
+            ready = [one for one in ready if one.delivery.seq not in left]
+            outcomes = [one for one in outcomes if one[1].seq not in left]
         if self._views is not None:
             outcomes = await self._seen_exactly(self._views, ready, outcomes, moment)
         recorded = await self._journal.record(
@@ -266,7 +273,7 @@ class Recording:
         later = [
             _postponed(one, why, self._clock() + LOOK_AGAIN)
             for one in meanings
-            if one.delivery.seq in settled.waiting
+            if one.delivery.seq in waiting
         ]
         return outcomes + later, recorded
 
@@ -333,9 +340,9 @@ class Recording:
         return list(found.values())
 
 
-def _late(app: App, _decision: Decision) -> str:
+def _late(_app: App, _decision: Decision) -> str:
     """Return what is said of a decision for an app that was found after the push came."""
-    return f" (decided late: {app.backend} was not read between the app's change and the push)"
+    return " (decided late: the app was found after the push came)"
 
 
 def _pushes(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> list[Pushed]:
