@@ -111,23 +111,24 @@ class Owed:
         self._due_at = self._clock() + AFTER_A_BUG
 
     async def _known_marks(self) -> dict[str, Mark]:
-        """Return how far each backend was read; one that is new here begins now."""
-        if self._marks is None:
+        """Return how far each backend was read by any process; one that is new here begins now."""
+        if self._marks is None or self._catalog.snapshot is not self._snapshot:
             known = read_marks(await self._journal.recall(MARKED))
-            now = self._clock()
-            begins = Mark(now, now)
+            begins = Mark(self._clock(), self._clock())
             marks = {name: known.get(name, begins) for name in self._catalog.backends}
-            if marks != known:
+            if marks.keys() != known.keys():
                 await self._journal.note(MARKED, write_marks(marks))
             self._marks = marks
         return self._marks
 
-    async def _mark(self, marks: Mapping[str, Mark], read: Mapping[str, Mark]) -> None:
+    async def _mark(self, marks: dict[str, Mark], read: Mapping[str, Mark]) -> None:
         """Note how far backends were read, once nothing is owed to the apps found until then."""
-        later = {name: mark.later(read.get(name, mark)) for name, mark in marks.items()}
-        if later != marks:
-            await self._journal.note(MARKED, write_marks(later))
-            self._marks = later
+        if all(name not in read or read[name].listed <= marks[name].listed for name in marks):
+            return
+        known = marks | read_marks(await self._journal.recall(MARKED))  # others read as well
+        later = {name: known[name].later(read.get(name, known[name])) for name in marks}
+        await self._journal.note(MARKED, write_marks(later))
+        self._marks = later
 
     def _look(self, marks: Mapping[str, Mark]) -> None:
         """Find apps that are new, or deploy from another repository than before.
