@@ -4,7 +4,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -20,7 +20,7 @@ from bridge.app.providers import (
 from bridge.chats import CHATS
 from bridge.cli.forms import finding_words
 from bridge.cli.serve import hosts_of
-from bridge.core.apps import Prereleases, Trigger
+from bridge.core.apps import Prereleases, Trigger, same_ids
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected
 from bridge.core.matching import Glob, GlobError
 from bridge.core.matching.lint import lint
@@ -226,7 +226,8 @@ class Tried:
     """The result of two questions that cost a backend little.
 
     Attributes:
-        state: "ok", "key refused", "refused" (the server says no) or "away".
+        state: "ok", "key refused", "refused" (the server says no), "away", or "same ids" (as
+            apps of another backend).
         version: e.g. "v0.30.2"; None if it does not tell.
         why: what is wrong and the remedy; "" if nothing is.
     """
@@ -252,17 +253,36 @@ def said_of(one: dict[str, Any]) -> str:
 
 
 async def _try_all(settings: "Settings") -> list[Tried]:
-    return await asyncio.gather(*(_try(settings, name) for name in dokploys(settings)))
+    """Try all at once, and compare the ids of their apps if there are several."""
+    names = list(dokploys(settings))
+    labels: dict[str, dict[str, str]] = {}
+    found = await asyncio.gather(*(_try(settings, name, labels) for name in names))
+    return [_compared(one, names, labels) for one in found]
 
 
-async def _try(settings: "Settings", name: str) -> Tried:
-    """Ask for the version and the queue: every key may, and the door asks the database."""
+def _compared(one: Tried, names: Sequence[str], labels: dict[str, dict[str, str]]) -> Tried:
+    """Return a result, with the apps whose ids an earlier backend has as well."""
+    for other in names[: names.index(one.backend)]:
+        both = labels.get(one.backend, {}).keys() & labels.get(other, {}).keys()
+        if one.state == "ok" and both:
+            why = same_ids(one.backend, other, [labels[other][id_] for id_ in both])
+            return replace(one, state="same ids", why=why)
+    return one
+
+
+async def _try(settings: "Settings", name: str, labels: dict[str, dict[str, str]]) -> Tried:
+    """Ask for the version and the queue: every key may, and the door asks the database.
+
+    Where there are several backends, note the labels of its apps by their ids.
+    """
     url = str(dokploys(settings)[name].url)
     backend = cast("Dokploy", dokploy_of(settings, name))
     try:
         async with asyncio.timeout(WITHIN):
             version = await backend.version()
             await backend.queue()
+            if len(dokploys(settings)) > 1:
+                labels[name] = {one.app.id: one.app.label for one in await backend.listing()}
     except TimeoutError:
         why = f"{name} gives no answer within {WITHIN:g} s"
         if await backend.healthy():

@@ -20,6 +20,7 @@ from bridge.cli.forms import (
     decision_line,
     deployment_form,
     outcomes_of,
+    owed_words,
     say_decisions,
 )
 from bridge.cli.reaching import known_app, warn_of_troubles
@@ -129,7 +130,10 @@ async def all_of(
     stores: "Stores", found: "Sequence[Delivery]", settings: "Settings"
 ) -> list[Arrived]:
     """Gather the decisions and deployments of each, and what it was about."""
+    from bridge.pipeline.app_reading import unread_since
+
     seqs = [one.seq for one in found]
+    unread = await unread_since(stores.journal)
     decisions = await stores.journal.decisions(seqs)
     deployments = await stores.journal.deployments_of(seqs)
     abouts = await stores.journal.abouts(seqs)
@@ -141,9 +145,17 @@ async def all_of(
             decisions[one.seq],
             {deployment.app_id: deployment for deployment in deployments[one.seq]},
             abouts.get(one.seq),
+            _owed(one, unread) if one.seq in abouts else {},
         )
         for one in found
     ]
+
+
+def _owed(delivery: "Delivery", unread: "Mapping[str, float]") -> dict[str, float]:
+    """Return the backends whose new apps a decided push is still to be decided for."""
+    if delivery.state != "decided":
+        return {}
+    return {name: since for name, since in unread.items() if delivery.received_at >= since}
 
 
 def _is_unsaid(delivery: "Delivery", abouts: "Mapping[int, About]") -> bool:
@@ -397,6 +409,7 @@ def _facts(one: Arrived) -> Mapping[str, str]:
         "state": str(delivery.state),
         "attempts": str(delivery.attempts) if delivery.attempts else "",
         "error": delivery.error or "",
+        "owed": "; ".join(owed_words(one.owed)),
     }
     return {name: value for name, value in facts.items() if value}
 

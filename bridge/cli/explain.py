@@ -9,6 +9,7 @@ import typer
 from bridge.chats import asking_hosts
 from bridge.cli.deliveries import find_delivery
 from bridge.cli.forms import misses_of, say_decisions
+from bridge.cli.reaching import warn_of_owed
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_json
 from bridge.cli.using import Config, Json, found, kept_in, run, settings_of
 from bridge.cli.what_if import Known, Payload, WhatIf, explained, read_payload
@@ -143,6 +144,7 @@ async def _gather(
         async with kept_in(settings) as stores:
             if payload is None:
                 payload = of_delivery(await find_delivery(stores, source))
+            await warn_of_owed(stores)
             return payload, await _known(settings, stores)
     except NotFound as error:
         if payload is None:

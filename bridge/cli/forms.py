@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from bridge.cli.show import NARROW, clean, console, iso, short_branch, stacked, table
+from bridge.cli.show import NARROW, clean, clock, console, iso, short_branch, stacked, table
 
 if TYPE_CHECKING:
     from bridge.core.apps import App, Rules
@@ -49,6 +49,7 @@ def arrived_form(one: "Arrived") -> dict[str, Any]:
             decision_form(decision) | {"deployment": _brief(one.deployments.get(decision.app_id))}
             for decision in one.decisions
         ],
+        "owed": sorted(one.owed),
     }
 
 
@@ -222,12 +223,23 @@ class Arrived:
     Attributes:
         deployments: those that it led to, by the app's id.
         about: what its push was about; None if it was no push, or nobody can say any more.
+        owed: backends that could not be read since before it came, each with since when.
     """
 
     delivery: "Delivery"
     decisions: "Sequence[Decision]" = ()
     deployments: "Mapping[str, Deployment]" = field(default_factory=dict)
     about: "About | None" = None
+    owed: "Mapping[str, float]" = field(default_factory=dict)
+
+
+def owed_words(owed: "Mapping[str, float]") -> list[str]:
+    """Return for each backend what is still to be decided once it can be read."""
+    return [
+        f"{name} could not be read since {clock(since)}: what was pushed since then is decided"
+        " for apps that are new there once it can be"
+        for name, since in sorted(owed.items())
+    ]
 
 
 def became(deployment: "Deployment", *, short: bool = False) -> str:
@@ -271,7 +283,7 @@ def outcomes_of(one: Arrived, *, short: bool = False) -> list[str]:
         words.append(f"skips {skipped[0].app} ({skipped[0].reason})")
     elif skipped:
         words.append(f"skips {len(skipped)} apps")
-    return words
+    return words + owed_words(one.owed)
 
 
 def about_words(about: "About | None", *, short: bool = False) -> str:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from bridge.cli.forms import owed_words
 from bridge.cli.show import ago, clean, clock, hint
 from bridge.core.apps import find_app, named
 from bridge.core.errors import BridgeError, NotFound
@@ -178,14 +179,24 @@ PATIENCE = "what is asked for meanwhile waits, and nothing is lost"
 async def warn_of_troubles(settings: "Settings", stores: "Stores") -> None:
     """Say on stderr which backends refuse the key or are away, and since when."""
     from bridge.app.presence import is_running
-    from bridge.pipeline.app_reading import NOTED, read_troubles
+    from bridge.pipeline.app_reading import NOTED, clashes_in, read_troubles
 
+    for words in (await clashes_in(stores.journal)).values():
+        hint(clean(f"warning: {words}"))
     troubles = read_troubles(await stores.journal.recall(NOTED))
     if not troubles:
         return
     running = await asyncio.to_thread(is_running, settings)
     for trouble in troubles.values():
         hint(clean(trouble_line(trouble, time.time(), running=running)))
+
+
+async def warn_of_owed(stores: "Stores") -> None:
+    """Say on stderr for which backends what was pushed lately is still to be decided."""
+    from bridge.pipeline.app_reading import unread_since
+
+    for words in owed_words(await unread_since(stores.journal)):
+        hint(clean(words), "yellow")
 
 
 def trouble_line(trouble: "Trouble", now: float, *, running: bool) -> str:

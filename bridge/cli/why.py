@@ -18,7 +18,7 @@ from bridge.cli.forms import (
     times,
     waits_form,
 )
-from bridge.cli.reaching import known_app
+from bridge.cli.reaching import known_app, warn_of_owed
 from bridge.cli.show import (
     STYLES,
     Listing,
@@ -210,6 +210,7 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
     from bridge.settings import book_of
 
     async with kept_in(settings) as stores:
+        await warn_of_owed(stores)
         known = await known_app(stores.journal, name)
         app = ruled(known.app, book_of(settings))
         found = await stores.journal.explained(app.id, commit=commit, limit=limit)

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
 from bridge.core.errors import NotFound
@@ -97,9 +97,9 @@ class Rules:
     def over(self, other: "Rules") -> "Rules":
         """Return these rules, and where they say nothing the others."""
         said = {
-            field.name: value
-            for field in fields(self)
-            if (value := getattr(self, field.name)) is not None
+            one.name: value
+            for one in fields(self)
+            if (value := getattr(self, one.name)) is not None
         }
         return replace(other, **said)
 
@@ -117,6 +117,7 @@ class App:
         auto_deploy: the backend deploys pushes by itself, too; see `deploys_twice`.
         page: where people look at it and its logs; None if the backend does not tell.
         url: where what it deploys is served; None if the backend does not tell.
+        made_at: when it was made, in seconds since 1970 by the backend's clock; None if unknown.
     """
 
     id: str
@@ -132,6 +133,7 @@ class App:
     page: str | None = None
     url: str | None = None
     rules: Rules = Rules()
+    made_at: float | None = field(default=None, compare=False)
 
     @property
     def waits_for(self) -> Trigger:
@@ -251,6 +253,24 @@ def _near(apps: Sequence[App], name: str) -> str:
     if labels:
         return f"; did you mean {' or '.join(labels)}?"
     return f"; there are: {_named(apps)}"
+
+
+# ── Backends whose apps have the same ids, as a copy of a backend has them ──────────────────────
+
+
+def same_ids(backend: str, other: str, labels: Sequence[str]) -> str:
+    """Return what is wrong with a backend that has apps by the ids of another's, and the remedy.
+
+    Args:
+        labels: of those apps, as they are called at the other backend.
+    """
+    more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
+    named = ", ".join(sorted(labels)[:MOST_NAMED]) + more
+    return (
+        f"{backend} has apps with the ids of apps of {other}, as a copy of a Dokploy has: {named}."
+        f" The bridge tells apps apart by their ids, so it deploys these at {other} alone. Make"
+        f" them anew in {backend}, or give {backend} a bridge of its own, with another BRIDGE_DATA"
+    )
 
 
 # ── Repositories that no app deploys from, as the hook of a whole organisation brings them ──────

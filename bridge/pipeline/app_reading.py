@@ -118,6 +118,7 @@ class Reader:
         self._every = every
         self._rotas = {name: Rota() for name in backends}
         self._all_at: dict[str, float] = {}
+        self._lists: dict[str, tuple[float, frozenset[str]]] = {}
         self._kept_at: dict[str, float] = {}
         self.read_at: dict[str, float] = {}
         """By the id of an app, when this process's newest reading of it began."""
@@ -125,7 +126,18 @@ class Reader:
     @property
     def all_at(self) -> float:
         """When the oldest of the newest readings of all apps of a backend began."""
-        return min((self._all_at.get(name, -math.inf) for name in self._backends), default=math.inf)
+        return min(map(self.all_of_at, self._backends), default=math.inf)
+
+    def all_of_at(self, backend: str) -> float:
+        """Return when the newest reading of all apps of one backend began."""
+        return self._all_at.get(backend, -math.inf)
+
+    def marks(self) -> dict[str, "Mark"]:
+        """Return how far each backend was read that this process has read."""
+        return {
+            name: Mark(at, min((self.read_at.get(id_, -math.inf) for id_ in ids), default=at))
+            for name, (at, ids) in self._lists.items()
+        }
 
     def reads(self, backend: str) -> bool:
         """Return whether this process can ask that backend."""
@@ -168,7 +180,10 @@ class Reader:
         """
         for id_ in reading.asked:
             self.read_at[id_] = max(reading.began, self.read_at.get(id_, reading.began))
-        if reading.listed is not None and reading.listed.keys() <= reading.asked:
+        if reading.listed is None:
+            return
+        self._lists[reading.backend] = reading.began, frozenset(reading.listed)
+        if reading.listed.keys() <= reading.asked:
             self._all_at[reading.backend] = reading.began
 
     async def _listed(self, name: str, *, whole: bool) -> Reading:
@@ -186,6 +201,48 @@ class Reader:
         listed = {one.app.id: one.signal for one in listing}
         return Reading(name, frozenset(app.id for app in due), found, listed, began)
 
+
+# ── How far each backend was read: what came later, its apps may have missed ────────────────────
+
+MARKED = "apps read"
+"""The journal's key for how far each backend was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a backend was read, in seconds since 1970.
+
+    Attributes:
+        listed: when it was last asked which apps there are.
+        whole: when that one of its apps was read whose reading is the oldest.
+    """
+
+    listed: float
+    whole: float
+
+    def later(self, other: "Mark") -> "Mark":
+        """Return the later of two, each field by itself."""
+        return Mark(max(self.listed, other.listed), max(self.whole, other.whole))
+
+
+def write_marks(marks: Mapping[str, Mark]) -> str:
+    """Return marks by the name of their backend, as text."""
+    return json.dumps({name: asdict(one) for name, one in sorted(marks.items())})
+
+
+def read_marks(text: str | None) -> dict[str, Mark]:
+    """Read what `write_marks` wrote; none if nothing was written yet."""
+    return {name: Mark(**fields) for name, fields in json.loads(text or "{}").items()}
+
+
+async def unread_since(journal: Notes) -> dict[str, float]:
+    """Return since when each backend in trouble could not be read, by its name."""
+    troubles = read_troubles(await journal.recall(NOTED))
+    marks = read_marks(await journal.recall(MARKED))
+    return {name: marks[name].listed for name in troubles if name in marks}
+
+
+# ── Backends in trouble ─────────────────────────────────────────────────────────────────────────
 
 NOTED = "backend troubles"
 """The journal's key for backends in trouble."""
@@ -218,6 +275,15 @@ PATIENCE = 1.0
 """Seconds for the journal to answer; its own line in `/readyz` says when it does not."""
 
 
+CLASHES = "backends with the same ids"
+"""The journal's key for backends that have apps by the ids of another's, and what to do."""
+
+
+async def clashes_in(journal: Notes) -> dict[str, str]:
+    """Return the backends that have apps by the ids of another's, and what to do."""
+    return dict(json.loads(await journal.recall(CLASHES) or "{}"))
+
+
 class Troubles:
     """Stores the troubles that one process has, if they have changed, for other processes."""
 
@@ -225,6 +291,14 @@ class Troubles:
         self._journal = journal
         self._since: dict[str, float] = {}
         self._noted: str | None = None
+        self._clashes: str | None = None
+
+    async def note_clashes(self, found: Mapping[str, str]) -> None:
+        """Store which backends have apps by the ids of another's; raise Unreachable."""
+        text = json.dumps(dict(sorted(found.items())))
+        if text != self._clashes:
+            await self._journal.note(CLASHES, text)
+            self._clashes = text
 
     async def note(self, found: Mapping[str, str], now: float) -> None:
         """Store why each backend can't be read, and since when; raise Unreachable."""
@@ -242,9 +316,10 @@ async def troubles_in(journal: Notes) -> dict[str, str]:
     try:
         async with asyncio.timeout(PATIENCE):
             noted = await journal.recall(NOTED)
+            clashes = await clashes_in(journal)
     except (BridgeError, TimeoutError):
         return {}
-    return {
+    return {f"backend {name}": words for name, words in clashes.items()} | {
         f"backend {name}": f"{one.why} (since {_utc(one.since)})"
         for name, one in read_troubles(noted).items()
     }

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import logging
+import math
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
-from bridge.core.apps import Absent, App
+from bridge.core.apps import Absent, App, same_ids
 from bridge.core.decision import Matcher, Policy
 from bridge.core.errors import BridgeError
 from bridge.core.events import RefPushed, Repository
@@ -15,7 +17,7 @@ from bridge.core.matching import GlobError
 from bridge.core.matching.watch_paths import Hit, WatchIndex
 from bridge.core.rules import RuleBook, ruled
 from bridge.pipeline.app_reading import Reader, Reading, Troubles
-from bridge.ports.backends import Backend
+from bridge.ports.backends import Backend, TellsTime
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
 
@@ -70,7 +72,7 @@ def index(apps: Iterable[App]) -> AppIndex:
     """Return apps by repository, so that a push looks only at those that it may concern."""
     found: dict[str, list[App]] = defaultdict(list)
     for app in apps:
-        for key in _keys_of_app(app):
+        for key in keys_of_app(app):
             found[key].append(app)
     return {key: tuple(sorted(those, key=lambda app: app.label)) for key, those in found.items()}
 
@@ -83,7 +85,8 @@ def apps_of(snapshot: AppIndex, repository: Repository) -> tuple[App, ...]:
     return tuple(sorted(found.values(), key=lambda app: app.label))
 
 
-def _keys_of_app(app: App) -> Iterable[str]:
+def keys_of_app(app: App) -> Iterable[str]:
+    """Yield the keys of the repository that an app deploys from; none if it has none."""
     source = app.source
     if source is None:
         return
@@ -118,6 +121,12 @@ After that, those that need it come again, and the others go on."""
 
 LOOK_AGAIN = 0.1
 """Seconds until those come again."""
+
+TICK = 2.0
+"""Seconds for which the timer waits for a reading; a longer one goes on beside the others."""
+
+MADE_BEFORE = 2.0
+"""Seconds by which an app may be older than its backend's clock lets it seem."""
 
 Read = Callable[[str], Awaitable[Reading]]
 """Read a backend, by its name."""
@@ -171,14 +180,17 @@ class Catalog:
         self._seldom = max(eager, min(every, SELDOM))
         self._absent = Absent()
         self._leads = leads
-        self._shared = shared
+        self.shared = shared
         self._began = -1e9
         self._version = -1
         self._apps: dict[str, App] = {}
         self._snapshot: AppIndex = {}
-        self._tried = -1e9
-        self._reading: asyncio.Task[None] | None = None
-        self._refreshing = asyncio.Lock()
+        self._tried: dict[str, float] = {}
+        self._anew: dict[str, asyncio.Task[None]] = {}
+        self._in_turn: dict[str, asyncio.Task[None]] = {}
+        self._missed: set[str] = set()
+        self._keeping = asyncio.Lock()
+        self._turns = {name: asyncio.Lock() for name in backends}
         self._following = asyncio.Lock()
         self._wake = asyncio.Event()
         self.reader = Reader(backends, journal, clock, self._known, every=every)
@@ -186,6 +198,8 @@ class Catalog:
         """Set once there are apps to decide by; until then deliveries wait."""
         self.trouble: dict[str, str] = {}
         """Backends that could not be read the last time, and why."""
+        self.clashes: dict[str, str] = {}
+        """Backends that have apps by the ids of another's, and what to do."""
         self._troubles = Troubles(journal)
 
     async def load(self) -> None:
@@ -199,34 +213,45 @@ class Catalog:
 
     async def run(self) -> None:
         """Refresh on the timer, and when woken."""
-        while True:
-            woken = self._wake.is_set()
-            self._wake.clear()  # before the reading: what changes during it wakes again
-            try:
-                await self._tick(woken)
-            except BridgeError as error:  # our own journal: what was known stays
-                log.warning("apps can't be kept", extra={"why": str(error)})
-            # Not wait_for: in Python 3.11 it swallows a cancel that comes together with a wake.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._pause()):
-                    await self._wake.wait()
+        try:
+            while True:
+                woken = self._wake.is_set()
+                self._wake.clear()  # before the reading: what changes during it wakes again
+                try:
+                    await self._tick(woken)
+                except BridgeError as error:  # our own journal: what was known stays
+                    log.warning("apps can't be kept", extra={"why": str(error)})
+                # Not wait_for: in Python 3.11 it swallows a cancel that comes with a wake.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._pause()):
+                        await self._wake.wait()
+        finally:
+            await self.close()
 
     async def close(self) -> None:
-        """Stop a reading that pushes have caused, if one is going on."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait([self._reading])
+        """Stop the readings that are going on."""
+        tasks = [*self._anew.values(), *self._in_turn.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _tick(self, woken: bool) -> None:
         """Read the backends if it is time and our turn, else take what another process has read."""
         leads = await self._leads()  # asked each time, so that the lead stays ours
         if woken or not self.ready.is_set() or (leads and self._past(self._began, self._every)):
             self._began = self._clock()
-            await self._refresh(self._backends, self.reader.in_turn)
-        elif self.trouble and self._past(self._tried, self._period()):  # whoever has met it
-            await self._refresh(self.trouble, self.reader.in_turn)
-        elif self._shared:
+            due = list(self._backends)
+        else:  # whoever has met a trouble
+            due = [name for name in self.trouble if self._past(self._tried[name], self._period())]
+        going = {name for name in due if _goes_on(self._in_turn.get(name))}
+        if woken:
+            self._missed |= going
+        fresh = [name for name in due if name not in going]
+        if not fresh:
             await self.follow()
+            self._be_ready()
+        await self._ended(self._begin(self._in_turn, fresh, self.reader.in_turn), TICK)
 
     def _past(self, moment: float, seconds: float) -> bool:
         return not 0 <= self._clock() - moment < seconds
@@ -254,20 +279,54 @@ class Catalog:
     async def refresh(self) -> None:
         """Read every app of every backend; one that can't be read keeps what was known of it."""
         self._began = self._clock()
-        await self._refresh(self._backends, self.reader.all)
+        await asyncio.gather(*(self._read(name, self.reader.all) for name in self._backends))
+        await self.follow()
+        self._be_ready()
 
-    async def _refresh(self, names: Iterable[str], read: Read) -> None:
-        async with self._refreshing:
-            self._tried = self._clock()
-            found = await asyncio.gather(*(self._refresh_one(name, read) for name in list(names)))
-            if self._backends:  # else another process reads them
-                await self._troubles.note(self.trouble, self._tried)
-            await self.follow()
-            for reading in found:
+    def _begin(
+        self, readings: dict[str, "asyncio.Task[None]"], names: Iterable[str], read: Read
+    ) -> list["asyncio.Task[None]"]:
+        """Begin to read backends, each by itself; return these readings and those that go on."""
+        for name in names:
+            if not _goes_on(readings.get(name)):
+                task = self._read(name, read)
+                readings[name] = asyncio.create_task(task, name=f"reading the apps of {name}")
+        return [readings[name] for name in names]
+
+    async def _ended(self, readings: Collection["asyncio.Task[None]"], patience: float) -> bool:
+        """Return whether readings end in time; raise if our own journal is away."""
+        if not readings:
+            return True
+        ended, going = await asyncio.wait(readings, timeout=patience)
+        for reading in going:
+            reading.add_done_callback(_tell)
+        for reading in ended:
+            reading.result()
+        return not going
+
+    async def _read(self, name: str, read: Read) -> None:
+        """Read one backend, after an earlier reading of it; no other backend waits for that."""
+        async with self._turns[name]:
+            self._tried[name] = self._clock()
+            reading = await self._read_one(name, read)
+            async with self._keeping:  # who comes first has an id that two backends have
                 if reading is not None:
-                    self.reader.note(reading)
-            if not self.trouble or self._apps:
-                self.ready.set()
+                    reading = await self._keep(reading)
+                await self._troubles.note(self.trouble, self._tried[name])
+                await self._troubles.note_clashes(self.clashes)
+                await self.follow()
+            if reading is not None:
+                self.reader.note(reading)
+            self._be_ready()
+        if name in self._missed:
+            self._missed.discard(name)
+            self.wake()
+
+    def _be_ready(self) -> None:
+        """Let deliveries be decided, if all backends were read or there are apps to decide by."""
+        all_read = not self.trouble and self.reader.all_at > -math.inf
+        if all_read or self._apps:
+            self.ready.set()
 
     async def newer_than(self, moment: float, repository: Repository | None = None) -> float | None:
         """Make sure that all apps were read after `moment`, e.g. when a push knows none of them.
@@ -279,39 +338,35 @@ class Catalog:
         backend can't be read nobody can say that it has no such app.
         """
         often = repository is not None and self._absent.often(repository)
-        come_again = await self._read_after(moment, self._seldom if often else self._eager)
+        come_again = await self._read_after(
+            moment, self._seldom if often else self._eager, repository
+        )
         if come_again is None and repository is not None and not self.of(repository):
             self._absent.note(repository, self.reader.all_at)
         return come_again
 
-    async def _read_after(self, moment: float, pause: float) -> float | None:
-        """Return None once they were read, else when to come again."""
-        if self.reader.all_at > moment:
-            return None
+    async def _read_after(
+        self, moment: float, pause: float, repository: Repository | None
+    ) -> float | None:
+        """Return None once they were read, or an app of the repository is known; else when to come.
+
+        A backend that can't be read holds up no other: those are read at once.
+        """
+        stale = [name for name in self._backends if self.reader.all_of_at(name) <= moment]
         now = self._clock()
-        if self.trouble:  # the timer reads again; to wait for it here would block all others
-            return now + TROUBLE_PAUSE
-        if 0 <= now - self.reader.all_at < pause:
-            return self.reader.all_at + pause
-        if not await self._all_read():
-            return self._clock() + LOOK_AGAIN
-        if self.trouble:
-            return now + TROUBLE_PAUSE
+        if well := [name for name in stale if name not in self.trouble]:
+            newest = max(map(self.reader.all_of_at, well))
+            if 0 <= now - newest < pause:
+                return newest + pause
+            self._began = now
+            if not await self._ended(self._begin(self._anew, well, self.reader.all), INLINE):
+                return self._clock() + LOOK_AGAIN
+        if repository is not None and self.of(repository):
+            return None
+        if any(name in self.trouble for name in stale):
+            return now + TROUBLE_PAUSE  # the timer reads again; waiting here would block others
         # One that is ahead of our clock comes from a machine whose clock is.
         return None if min(moment, now) <= self.reader.all_at else self._clock() + LOOK_AGAIN
-
-    async def _all_read(self) -> bool:
-        """Read all apps in the background; return whether that, or a running reading, has ended."""
-        reading = self._reading
-        if reading is None or reading.done():
-            reading = asyncio.create_task(self.refresh(), name="reading all apps")
-            self._reading = reading
-        await asyncio.wait([reading], timeout=INLINE)
-        if not reading.done():
-            return False
-        self._reading = None
-        reading.result()  # raises if our own journal is away
-        return True
 
     def of(self, repository: Repository) -> tuple[App, ...]:
         """Return the apps that may deploy from a repository, by label."""
@@ -330,10 +385,47 @@ class Catalog:
         """Return one app by its id."""
         return self._apps.get(app_id)
 
+    @property
+    def backends(self) -> Collection[str]:
+        """Return the names of the backends that this process reads."""
+        return self._backends.keys()
+
+    def made_at(self, app: App) -> float:
+        """Return from when on an app was there by our clock, at the latest; -inf if unknown."""
+        backend = self._backends.get(app.backend)
+        if backend is None or app.made_at is None:
+            return -math.inf
+        ahead = backend.clock_ahead(self._clock()) if isinstance(backend, TellsTime) else math.inf
+        return app.made_at - ahead - MADE_BEFORE
+
     def _known(self, backend: str) -> set[str]:
         return {app.id for app in self._apps.values() if app.backend == backend}
 
-    async def _refresh_one(self, name: str, read: Read) -> Reading | None:
+    async def _keep(self, reading: Reading) -> Reading:
+        """Store what was read, without apps by the ids of another backend's; return the rest."""
+        name = reading.backend
+        theirs = [
+            app
+            for id_ in reading.listed or ()
+            if (app := self._apps.get(id_)) is not None
+            and app.backend != name
+            and app.backend in self._backends
+        ]
+        if theirs:
+            other = theirs[0].backend
+            words = same_ids(name, other, [app.label for app in theirs if app.backend == other])
+            if self.clashes.get(name) != words:
+                log.warning("apps have the same ids at two backends", extra={"why": words})
+            self.clashes[name] = words
+            taken = {app.id for app in theirs}
+            found = [app for app in reading.found if app.id not in taken]
+            reading = replace(reading, found=found)
+        elif reading.listed is not None:
+            self.clashes.pop(name, None)
+        await self.reader.keep(reading)
+        return reading
+
+    async def _read_one(self, name: str, read: Read) -> Reading | None:
         try:
             reading = await read(name)
         except BridgeError as error:
@@ -346,7 +438,6 @@ class Catalog:
             self.trouble[name] = f"the bridge failed inside ({type(error).__name__})"
             return None
         self.trouble.pop(name, None)
-        await self.reader.keep(reading)
         return reading
 
     async def _take(self, apps: Iterable[App]) -> None:
@@ -362,7 +453,17 @@ class Catalog:
         return known, snapshot
 
     def _pause(self) -> float:
-        return min(self._period(), FOLLOW_PAUSE) if self._shared else self._period()
+        return min(self._period(), FOLLOW_PAUSE) if self.shared else self._period()
 
     def _period(self) -> float:
         return min(self._every, TROUBLE_PAUSE) if self.trouble else self._every
+
+
+def _goes_on(reading: "asyncio.Task[None] | None") -> bool:
+    return reading is not None and not reading.done()
+
+
+def _tell(reading: "asyncio.Task[None]") -> None:
+    """Log why a reading failed that nobody waited for: our own journal was away."""
+    if not reading.cancelled() and (error := reading.exception()) is not None:
+        log.warning("apps can't be kept", extra={"why": str(error)})

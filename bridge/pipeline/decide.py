@@ -22,7 +22,7 @@ from bridge.core.events import (
     RefPushed,
 )
 from bridge.core.lifecycle import Deployment, deployment_id
-from bridge.pipeline.catalog import LOOK_AGAIN, AppIndex, Catalog, apps_of
+from bridge.pipeline.catalog import LOOK_AGAIN, AppIndex, Catalog, apps_of, index
 from bridge.pipeline.changes import Decided as ByItsList
 from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.freshness import Freshness, Pushed
@@ -237,13 +237,39 @@ class Recording:
         async with self._alone(bool(self._only_newer(meanings))):
             return await self._recorded(meanings)
 
+    async def complete(
+        self, meanings: Sequence[Meaning], apps: Sequence[App]
+    ) -> tuple[list[Decided], Recorded]:
+        """Decide pushes that have been decided for further apps, which were just read.
+
+        Returns:
+            The outcomes for these apps, once they are in the journal, and what follows from them.
+            Where a host is asked first, the delivery is to come again.
+        """
+        async with self._alone(bool(self._only_newer(meanings))):
+            tags = await self._deployed_tags(meanings)
+            moment = Moment(index(apps), tags, self._clock(), secrets.token_hex(16), _late)
+            decided = self._deciding.outcomes
+            outcomes = await asyncio.to_thread(decided, meanings, moment, {})
+            if self._views is not None:
+                outcomes = await self._seen_exactly(self._views, meanings, outcomes, moment)
+            new = [outcome for outcome, _ in outcomes if outcome is not None]
+            return outcomes, await self._journal.complete(new)
+
     async def _recorded(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
         outcomes, moment = await self._decided(meanings)
         settled = await self._freshness.settle(_pushes(meanings, outcomes))
-        ready = [one for one in meanings if one.delivery.seq not in settled.waiting]
+        waiting = settled.waiting
+        ready = [one for one in meanings if one.delivery.seq not in waiting]
         # What was read while this was decided may have passed for known already.
         if settled.anew or self._catalog.snapshot is not moment.snapshot:
+            had = {end.seq for outcome, end in outcomes if outcome is not None}
             outcomes, moment = await self._decided(ready)
+            # One whose apps have all left the repository is looked for among all apps.
+            left = {end.seq for outcome, end in outcomes if outcome is None} & had
+            waiting |= left
+            ready = [one for one in ready if one.delivery.seq not in left]
+            outcomes = [one for one in outcomes if one[1].seq not in left]
         if self._views is not None:
             outcomes = await self._seen_exactly(self._views, ready, outcomes, moment)
         recorded = await self._journal.record(
@@ -254,7 +280,7 @@ class Recording:
         later = [
             _postponed(one, why, self._clock() + LOOK_AGAIN)
             for one in meanings
-            if one.delivery.seq in settled.waiting
+            if one.delivery.seq in waiting
         ]
         return outcomes + later, recorded
 
@@ -319,6 +345,11 @@ class Recording:
                 why = f"asking {meaning.delivery.host} which files have changed"
                 found[meaning.delivery.seq] = _postponed(meaning, why, moment.now + pause)
         return list(found.values())
+
+
+def _late(_app: App, _decision: Decision) -> str:
+    """Return what is said of a decision for an app that was found after the push came."""
+    return " (decided late: the app was found after the push came)"
 
 
 def _pushes(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> list[Pushed]:

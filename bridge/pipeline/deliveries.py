@@ -24,6 +24,7 @@ from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.decide import Decided, Deciding, LateComments, Recording, Starting, done
 from bridge.pipeline.freshness import Freshness
 from bridge.pipeline.meaning import Attempts, Meaning, Reading
+from bridge.pipeline.owed import Owed
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.feedback import LatePlanner, Planner
 from bridge.ports.flows import Flows
@@ -195,6 +196,7 @@ class Deliveries:
             views=views,
             owner=owner,
         )
+        self._owed = Owed(catalog, inbox, journal, self._reading, self._recording, clock)
         self._late = LateComments(journal, late)
         self._starting = Starting(flows)
         self._wake = asyncio.Event()
@@ -252,6 +254,7 @@ class Deliveries:
     async def drain(self, *, until: float = math.inf) -> None:
         """Decide everything that is due; begin nothing after `until`, by the monotonic clock."""
         while time.monotonic() < until:
+            await self._decide_late()
             if not (batch := await self._inbox.due(self._clock(), self._at_once())):
                 return
             began = time.monotonic()
@@ -259,6 +262,18 @@ class Deliveries:
                 await self._handle(await self._attempts.begin(some))
             if self._backpressure is not None:
                 await self._backpressure.give(time.monotonic() - began)
+
+    async def _decide_late(self) -> None:
+        """Decide what apps have missed that were found after it came."""
+        try:
+            async for late in self._owed.decide():
+                tell(late.meanings, late.outcomes)
+                await self._starting.follow(late.recorded)
+        except BridgeError:
+            raise  # our own stores are away
+        except Exception:  # a bug, which must not end what decides new deliveries
+            log.exception("what apps have missed can't be decided; it is tried again")
+            self._owed.failed()
 
     def _at_once(self) -> int:
         most = self._timing.batch

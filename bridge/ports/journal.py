@@ -19,6 +19,7 @@ from bridge.ports.outcomes import (
     Explained,
     LastPush,
     Outcome,
+    Pushed,
     Recorded,
     Subscription,
 )
@@ -29,6 +30,9 @@ class Abouts(Protocol):
 
     async def abouts(self, seqs: Sequence[int]) -> dict[int, About]:
         """Return what decided pushes were about, by the delivery's seq."""
+
+    async def pushed(self, seqs: Sequence[int]) -> dict[int, Pushed]:
+        """Return which repository each decided push went to, by the delivery's seq."""
 
     async def deployments_of(self, seqs: Sequence[int]) -> dict[int, list[Deployment]]:
         """Return the deployments that deliveries led to, by the delivery's seq."""
@@ -156,6 +160,13 @@ class Decisions(Protocol):
 
         A cancel counts from here on: what waits ends, and what may be with the backend is marked,
         as by `cancel`.
+        """
+
+    async def complete(self, outcomes: Sequence[Outcome]) -> Recorded:
+        """Record what decided pushes lead to for further apps, all or nothing.
+
+        An app that a push was decided for stays as it is, also where another delivery brought
+        the same push.
         """
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:

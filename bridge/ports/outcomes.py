@@ -95,6 +95,19 @@ class PushSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Pushed:
+    """The repository that a push went to.
+
+    Attributes:
+        key: the host and its id there, e.g. "github 4711".
+        name: its newest name; "" if the push was decided before names were kept.
+    """
+
+    key: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class About:
     """What a push was about, for people.
 

@@ -28,6 +28,7 @@ from bridge.ports.outcomes import (
     LINK,
     Audited,
     Outcome,
+    Pushed,
     PushSeen,
     Recorded,
     Subscription,
@@ -469,6 +470,64 @@ async def test_an_app_that_the_first_hook_did_not_decide_deploys_with_the_second
     assert recorded.start == (deployment(2, "app-new").id,)
     found = {one.app_id: one.reason for one in (await journal.decisions([2]))[2]}
     assert found == {"app-web": Reason.DUPLICATE_PUSH, "app-new": Reason.NO_WATCH_PATHS}
+
+
+# ── decided late, for apps that were found afterwards ────────────────────────
+
+
+async def test_a_push_is_completed_for_a_further_app_and_stays_as_it_is_for_the_others(
+    journal: Any,
+) -> None:
+    await push(journal, 1, A, B)
+    first, other = deployment(1), deployment(1, "app-new")
+
+    recorded = await journal.complete([outcome(1, first, other, push=pushed())])
+    again = await journal.complete([outcome(1, first, other, push=pushed())])
+
+    assert other.id in recorded.start
+    assert again.start == recorded.start
+    assert {one.app_id for one in (await journal.decisions([1]))[1]} == {"app-web", "app-new"}
+    assert await states(journal) == {1: "waiting"}
+    assert await states(journal, "app-new") == {1: "waiting"}
+
+
+async def test_a_push_by_two_hooks_is_completed_once(journal: Any) -> None:
+    assert await push(journal, 1, A, B) == "no_watch_paths"
+    assert await push(journal, 2, A, B) == "duplicate_push"
+
+    await journal.complete(
+        [outcome(seq, deployment(seq, "app-new"), push=pushed()) for seq in (2, 1)]
+    )
+
+    assert await states(journal, "app-new") == {1: "waiting"}
+    late = {one.app_id: str(one.reason) for one in (await journal.decisions([2]))[2]}
+    assert late == {"app-web": "duplicate_push", "app-new": "duplicate_push"}
+
+
+async def test_of_pushes_that_are_completed_the_newest_deploys(journal: Any) -> None:
+    await push(journal, 1, A, B)
+    await push(journal, 2, B, A)
+
+    await journal.complete(
+        [outcome(seq, deployment(seq, "app-new"), push=pushed()) for seq in (1, 2)]
+    )
+
+    assert await states(journal, "app-new") == {1: "superseded", 2: "waiting"}
+
+
+async def test_a_push_that_was_forgotten_is_not_completed(journal: Any) -> None:
+    recorded = await journal.complete([outcome(1, deployment(1), push=pushed())])
+
+    assert recorded.start == ()
+    assert await journal.decisions([1]) == {1: []}
+
+
+async def test_the_repositories_of_pushes_are_told_by_key_and_name(journal: Any) -> None:
+    named = PushSeen("github 1 refs/heads/main", A, B, repository="my-org/mono")
+    await record(journal, outcome(1, push=named))
+    await record(journal, outcome(2))
+
+    assert await journal.pushed([1, 2]) == {1: Pushed("github 1", "my-org/mono")}
 
 
 # ── a deployment's way ───────────────────────────────────────────────────────

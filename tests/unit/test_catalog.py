@@ -126,6 +126,66 @@ async def test_one_backend_that_is_away_keeps_its_apps_and_the_others_go_on(
     assert catalog.of(MONO) == (app(),)
 
 
+class Silent(FakeBackend):
+    """A backend that gives no answer."""
+
+    async def apps(self) -> list[App]:
+        self.calls.append("apps")
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_backend_that_gives_no_answer_holds_up_neither_pushes_nor_the_timer_of_others(
+    backend: FakeBackend,
+    journal: SqlJournal,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.pipeline.catalog.TICK", 0.01)
+    silent = Silent(clock)
+    catalog = Catalog({"dokploy": backend, "silent": silent}, journal, clock, eager=EAGER)
+
+    async def known() -> set[str]:
+        return {one.id for one in catalog.all()}
+
+    await catalog._tick(False)
+    await until(known, lambda ids: ids == {"app-web"})
+    clock.now += 61
+
+    elsewhere = Source(SourceType.GITHUB, repository=ELSEWHERE.name, branch="main")
+    backend.found = [app(), app("app-new", source=elsewhere)]
+    received = clock.now
+    clock.now += 0.01
+    while not catalog.of(ELSEWHERE):
+        assert await catalog.newer_than(received, ELSEWHERE) is not None
+    clock.now += 61
+    backend.found.append(app("app-newer"))
+    await catalog._tick(False)
+
+    await until(known, lambda ids: "app-newer" in ids)
+    assert silent.count("apps") == 1  # it is asked once at a time
+    await catalog.close()
+
+
+async def test_a_backend_in_trouble_has_the_others_read_for_a_push_and_its_own_apps_waited_for(
+    backend: FakeBackend, journal: SqlJournal, clock: ManualClock
+) -> None:
+    other = FakeBackend(clock, name="other", away=True)
+    catalog = Catalog({"dokploy": backend, "other": other}, journal, clock, eager=EAGER)
+    await catalog.refresh()
+    clock.now += EAGER + 1
+    elsewhere = Source(SourceType.GITHUB, repository=ELSEWHERE.name, branch="main")
+    backend.found = [app(), app("app-new", source=elsewhere)]
+    received = clock.now
+    clock.now += 0.01
+
+    assert await catalog.newer_than(received, ELSEWHERE) is None
+    assert catalog.of(ELSEWHERE)
+    unknown = replace(ELSEWHERE, id="2", name="my-org/unknown")
+    assert await catalog.newer_than(received, unknown) == clock.now + TROUBLE_PAUSE
+    assert backend.count("apps") == 2
+
+
 @pytest.mark.parametrize(
     ("source", "repository"),
     [

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,46 @@ async def test_an_app_that_is_gone_is_not_deployed_any_more(desk: Desk) -> None:
     (decisions,) = await desk.decided(push(paths=WEB))
 
     assert reasons(decisions) == {"api": "no_path_hit"}
+
+
+async def test_a_push_whose_apps_have_all_left_finds_the_one_that_has_come_instead(
+    desk: Desk,
+) -> None:
+    desk.server.save_provider("web", repository="other")
+    desk.server.save_provider("api", repository="other")
+    desk.server.add("new", watchPaths=None)
+
+    (decisions,) = await desk.decided(push(paths=WEB))
+
+    assert reasons(decisions) == {"new": "no_watch_paths"}
+
+
+async def test_an_app_that_a_later_reading_finds_is_decided_late_and_says_so(desk: Desk) -> None:
+    desk.server.add("new")
+    (decisions,) = await desk.decided(push(paths=("new/a",)))
+    assert "new" not in decisions
+
+    desk.clock.now += 60.0
+    await desk.catalog._tick(False)
+    await desk.deliveries.drain()
+
+    late = (await desk.of(desk.kept[-1]))["new"]
+    assert late.deploy
+    assert "decided late" in late.evidence
+
+
+async def test_an_app_that_was_made_after_a_push_is_not_deployed_by_it(desk: Desk) -> None:
+    await desk.decided(push(paths=("new/a",)))
+    desk.clock.now += 30.0
+    made = datetime.fromtimestamp(desk.clock.now, UTC).isoformat()
+    desk.server.add("new", createdAt=made)
+
+    desk.clock.now += 60.0
+    await desk.catalog._tick(False)
+    await desk.deliveries.drain()
+
+    assert desk.catalog.get("new")
+    assert "new" not in await desk.of(desk.kept[-1])
 
 
 async def test_two_tags_at_once_are_each_decided_once_on_what_was_read_anew(desk: Desk) -> None:

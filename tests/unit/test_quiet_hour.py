@@ -144,9 +144,7 @@ async def test_a_push_from_a_repository_that_no_app_waits_for_finds_one_that_mov
     received = clock.now
     clock.now += 0.01
     while await ticking.catalog.newer_than(received, OTHER) is not None:
-        reading = ticking.catalog._reading
-        assert reading is not None  # it waits for nothing else
-        await asyncio.wait([reading])
+        await asyncio.wait([ticking.catalog._anew["dokploy"]])  # it waits for nothing else
 
     assert [app.id for app in ticking.catalog.of(OTHER)] == ["app-150"]
     assert len(server.requests) == 1 + math.ceil(300 / 40)

@@ -128,6 +128,7 @@ class Service(_Answer):
     docker_image: str | None = None
 
     domains: tuple[Domain, ...] | None = None
+    created_at: MaybeEpoch = None
 
 
 class Settings(Service):

@@ -94,6 +94,7 @@ def app_of(app: App, service: Service) -> App:
         watch_paths=service.watch_paths,
         auto_deploy=service.auto_deploy,
         url=url_of(service.domains or ()),
+        made_at=service.created_at,
     )
 
 

@@ -12,7 +12,7 @@ from bridge.ports.outcomes import Explained, LastPush, Outcome, Recorded
 from bridge.storage import tables
 from bridge.storage.journal import rows
 from bridge.storage.journal.pushes import standing
-from bridge.storage.journal.recording import live, record_all
+from bridge.storage.journal.recording import complete_all, live, record_all
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 
@@ -94,6 +94,10 @@ class Decisions(Transactions):
     async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
         now = self._clock()
         return await self._change(lambda db: record_all(db, outcomes, now, window))
+
+    async def complete(self, outcomes: Sequence[Outcome]) -> Recorded:
+        now = self._clock()
+        return await self._change(lambda db: complete_all(db, outcomes, now))
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         t = tables.decisions

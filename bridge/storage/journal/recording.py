@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from bridge.core.changes import ANYWHERE, Live
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import FINAL, Deployment, State
-from bridge.ports.outcomes import About, Outcome, PushSeen, Recorded, about_deployment
+from bridge.ports.outcomes import About, Outcome, Pushed, PushSeen, Recorded, about_deployment
 from bridge.storage import tables
 from bridge.storage.engines import lock
 from bridge.storage.journal import deployments as moves
@@ -105,6 +105,9 @@ class Abouts(Transactions):
     async def abouts(self, seqs: Sequence[int]) -> dict[int, About]:
         return await self._read(lambda db: _abouts(db, seqs))
 
+    async def pushed(self, seqs: Sequence[int]) -> dict[int, Pushed]:
+        return await self._read(lambda db: _pushed(db, seqs))
+
     async def deployments_of(self, seqs: Sequence[int]) -> dict[int, list[Deployment]]:
         t = tables.deployments
         found: dict[int, list[Deployment]] = {seq: [] for seq in seqs}
@@ -155,6 +158,18 @@ def name_repositories(db: sa.Connection, pushes: Iterable[PushSeen]) -> None:
 def _key_of(ref_key: str) -> str:
     """Return the first part of a `ref_key`: the host and its id of the repository."""
     return ref_key.rpartition(" ")[0]
+
+
+def _pushed(db: sa.Connection, seqs: Sequence[int]) -> dict[int, Pushed]:
+    p, r = tables.pushes, tables.repositories
+    keys: dict[int, str] = {}
+    for some in batched(seqs):
+        query = sa.select(p.c.seq, p.c.ref_key).where(p.c.seq.in_(some))
+        keys |= {row.seq: _key_of(row.ref_key) for row in db.execute(query)}
+    names: dict[str, str] = {}
+    for those in batched(sorted(set(keys.values()))):
+        names |= dict(db.execute(sa.select(r.c.key, r.c.name).where(r.c.key.in_(those))).all())
+    return {seq: Pushed(key, names.get(key, "")) for seq, key in keys.items()}
 
 
 def _abouts(db: sa.Connection, seqs: Sequence[int]) -> dict[int, About]:
@@ -226,6 +241,17 @@ def record_all(
     return Recorded(start, _superseded_by(db, start))
 
 
+def complete_all(db: sa.Connection, outcomes: Sequence[Outcome], now: float) -> Recorded:
+    """Write what decided pushes lead to for apps that they were not decided for yet."""
+    lock(db, "record")
+    recorder = _Recorder(db, Pushes(db, now, (), (), ()), now)
+    for outcome in sorted(outcomes, key=lambda one: one.seq):
+        recorder.complete(outcome)
+    recorder.write()
+    start = _waiting_of(db, [outcome.seq for outcome in outcomes])
+    return Recorded(start, _superseded_by(db, start))
+
+
 class _Recorder:
     """Records outcomes one after the other, and buffers what can be written later."""
 
@@ -267,6 +293,26 @@ class _Recorder:
             elif one.reason is Reason.CANCEL_ONE_ASKED and outcome.only is not None:
                 moves.cancel(self._db, one.app_id, outcome.seq, self._now, outcome.only)
 
+    def complete(self, outcome: Outcome) -> None:
+        """Record what an outcome says of apps that its push was not decided for."""
+        self.write()  # the same push, or an earlier one, may be among those before
+        if (push := _push(self._db, outcome.seq)) is None:
+            return  # it has been forgotten
+        known = _decided_for(self._db, outcome.seq)
+        fresh = replace(
+            outcome,
+            decisions=tuple(one for one in outcome.decisions if one.app_id not in known),
+            deployments=tuple(one for one in outcome.deployments if one.app_id not in known),
+        )
+        if not fresh.decisions:
+            return
+        decisions, deployments = fresh.decisions, fresh.deployments
+        if push["repeats"] is not None and (first := _push(self._db, push["repeats"])) is not None:
+            decisions, deployments = _without_decided(self._db, fresh, first)
+        self._new_decisions += [rows.decision_row(outcome.seq, one, self._now) for one in decisions]
+        self.write()
+        self._deploy(fresh, deployments)
+
     def _deploy(self, outcome: Outcome, deployments: Sequence[Deployment]) -> None:
         for deployment in deployments:
             moves.add_deployment(self._db, deployment, self._now)
@@ -294,6 +340,17 @@ def _decided(db: sa.Connection, seqs: Sequence[int]) -> set[int]:
     for some in batched(seqs):
         found |= set(db.scalars(sa.select(d.c.seq).where(d.c.seq.in_(some)).distinct()))
     return found
+
+
+def _push(db: sa.Connection, seq: int) -> Row | None:
+    row = db.execute(sa.select(tables.pushes).where(tables.pushes.c.seq == seq)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def _decided_for(db: sa.Connection, seq: int) -> set[str]:
+    """Return the ids of the apps that a delivery was decided for."""
+    d = tables.decisions
+    return set(db.scalars(sa.select(d.c.app_id).where(d.c.seq == seq)))
 
 
 def _waiting_of(db: sa.Connection, seqs: Sequence[int]) -> tuple[str, ...]:
@@ -334,8 +391,7 @@ def _without_decided(
     db: sa.Connection, outcome: Outcome, first: Row
 ) -> tuple[tuple[Decision, ...], tuple[Deployment, ...]]:
     """Return what is left if `first` brought the same push: the apps that it did not know."""
-    d = tables.decisions
-    decided = set(db.scalars(sa.select(d.c.app_id).where(d.c.seq == first["seq"])))
+    decided = _decided_for(db, first["seq"])
     evidence = f"delivery {first['delivery']} brought the same push and has been decided"
     decisions = tuple(
         replace(one, reason=Reason.DUPLICATE_PUSH, evidence=evidence)

@@ -1,0 +1,216 @@
+"""Pushes that apps are owed: those that came before a reading could find the app.
+
+A push is decided for the apps that are known. An app that was made, or moved to the repository,
+shortly before is found by a later reading, and much later if its backend is away. What was pushed
+meanwhile is then decided for that app. The journal has how far each backend was read and decided
+for, so nothing is lost by a restart.
+"""
+
+import logging
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from bridge.core.apps import App
+from bridge.core.events import RefPushed, Repository
+from bridge.pipeline.app_reading import MARKED, Mark, read_marks, write_marks
+from bridge.pipeline.catalog import AppIndex, Catalog, apps_of, index, keys_of_app
+from bridge.pipeline.decide import Decided, Recording
+from bridge.pipeline.meaning import Meaning, Reading
+from bridge.ports.clock import Clock
+from bridge.ports.inbox import Delivery, DeliveryState, Inbox
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import Recorded
+
+log = logging.getLogger(__name__)
+
+PAGE = 500
+"""Deliveries that are looked through at a time, without their bodies."""
+
+AT_ONCE = 16
+"""Bodies that are in memory at a time."""
+
+CLOCKS_DIFFER = 60.0
+"""Seconds by which the clocks of machines that keep deliveries may differ."""
+
+OTHERS = 10.0
+"""Seconds in which another process may still record what it decided without knowing the app."""
+
+AFTER_A_BUG = 60.0
+"""Seconds until another attempt after one failed inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An app that was found at a repository.
+
+    Attributes:
+        since: it may have missed what was pushed from then on.
+        until: when it is looked at for the last time.
+    """
+
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What was decided late, as `Recording.record` returns it."""
+
+    meanings: Sequence[Meaning]
+    outcomes: Sequence[Decided]
+    recorded: Recorded
+
+
+class Owed:
+    """Decides pushes late, for apps that were found after they came."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        inbox: Inbox,
+        journal: Journal,
+        reading: Reading,
+        recording: Recording,
+        clock: Clock,
+    ) -> None:
+        """Take the parts."""
+        self._catalog = catalog
+        self._inbox = inbox
+        self._journal = journal
+        self._reading = reading
+        self._recording = recording
+        self._clock = clock
+        self._marks: dict[str, Mark] | None = None
+        self._snapshot: AppIndex | None = None
+        self._places: Mapping[str, frozenset[str]] = {}
+        self._found: dict[str, _Found] = {}
+        self._due_at = -math.inf
+
+    async def decide(self) -> AsyncIterator[Late]:
+        """Yield what is decided late by now, recorded; it costs nothing if no app was found.
+
+        Raises:
+            Unreachable: our own stores are away.
+        """
+        marks = await self._known_marks()
+        read = self._catalog.reader.marks()  # before the look: what these readings found is seen
+        self._look(marks)
+        if self._found and self._clock() >= self._due_at:
+            waits = False
+            async for late in self._missed():
+                waits |= any(end.state is DeliveryState.KEPT for _, end in late.outcomes)
+                yield late
+            self._looked(waits)
+        if not self._found:
+            await self._mark(marks, read)
+
+    def failed(self) -> None:
+        """Put the next attempt off, since this one failed inside."""
+        self._due_at = self._clock() + AFTER_A_BUG
+
+    async def _known_marks(self) -> dict[str, Mark]:
+        """Return how far each backend was read by any process; one that is new here begins now."""
+        if self._marks is None or self._catalog.snapshot is not self._snapshot:
+            known = read_marks(await self._journal.recall(MARKED))
+            begins = Mark(self._clock(), self._clock())
+            marks = {name: known.get(name, begins) for name in self._catalog.backends}
+            if marks.keys() != known.keys():
+                await self._journal.note(MARKED, write_marks(marks))
+            self._marks = marks
+        return self._marks
+
+    async def _mark(self, marks: dict[str, Mark], read: Mapping[str, Mark]) -> None:
+        """Note how far backends were read, once nothing is owed to the apps found until then."""
+        if all(name not in read or read[name].listed <= marks[name].listed for name in marks):
+            return
+        known = marks | read_marks(await self._journal.recall(MARKED))  # others read as well
+        later = {name: known[name].later(read.get(name, known[name])) for name in marks}
+        await self._journal.note(MARKED, write_marks(later))
+        self._marks = later
+
+    def _look(self, marks: Mapping[str, Mark]) -> None:
+        """Find apps that are new, or deploy from another repository than before.
+
+        After a start that is every app: the last process may have died in between.
+        """
+        if (snapshot := self._catalog.snapshot) is self._snapshot:
+            return
+        until = self._clock() + (OTHERS if self._catalog.shared else 0.0)
+        places = {app.id: frozenset(keys_of_app(app)) for app in self._catalog.all()}
+        for app in self._catalog.all():
+            before = self._places.get(app.id)
+            if not places[app.id] or before == places[app.id] or app.backend not in marks:
+                continue
+            mark = marks[app.backend]
+            is_new = before is None and self._snapshot is not None
+            since = max(mark.listed if is_new else mark.whole, self._catalog.made_at(app))
+            self._found[app.id] = _Found(since, until)
+            self._due_at = -math.inf
+        self._snapshot, self._places = snapshot, places
+
+    def _looked(self, waits: bool) -> None:
+        """Drop the apps that have been looked at for the last time."""
+        now = self._clock()
+        if waits:  # until a host has told which files were changed
+            self._due_at = now + 1.0
+            return
+        self._found = {id_: one for id_, one in self._found.items() if one.until > now}
+        self._due_at = min((one.until for one in self._found.values()), default=-math.inf)
+
+    async def _missed(self) -> AsyncIterator[Late]:
+        """Yield what the found apps have missed, oldest first."""
+        apps = [app for id_ in self._found if (app := self._catalog.get(id_)) is not None]
+        deliveries = await self._candidates(apps)
+        for begin in range(0, len(deliveries), AT_ONCE):
+            some = [await self._inbox.get(one.seq) for one in deliveries[begin : begin + AT_ONCE]]
+            read = await self._reading.meanings([one for one in some if one is not None])
+            pushes = [
+                one for one in read if isinstance(one, Meaning) and isinstance(one.event, RefPushed)
+            ]
+            for ids, group in groupby(pushes, lambda one: self._owed_by(one.delivery)):
+                meanings = list(group)
+                those = [app for app in apps if app.id in ids]
+                outcomes, recorded = await self._recording.complete(meanings, those)
+                yield Late(meanings, outcomes, recorded)
+
+    async def _candidates(self, apps: Sequence[App]) -> list[Delivery]:
+        """Return the decided pushes that a found app may have missed, oldest first, no bodies."""
+        came = await self._came_since(min(one.since for one in self._found.values()))
+        pushed = await self._journal.pushed([one.seq for one in came])
+        decided = await self._journal.decisions([*pushed])
+        # A clone address is compared with those in the body.
+        by_url = [app.id for app in apps if app.source is not None and app.source.url is not None]
+        by_name = index(apps)
+
+        def misses(one: Delivery) -> bool:
+            if (where := pushed.get(one.seq)) is None:
+                return False
+            host, _, id_ = where.key.partition(" ")
+            there = apps_of(by_name, Repository(host, id_, where.name))
+            may = {app.id for app in there}.union(by_url) & self._owed_by(one)
+            return bool(may - {decision.app_id for decision in decided[one.seq]})
+
+        return [one for one in came if misses(one)]
+
+    async def _came_since(self, since: float) -> list[Delivery]:
+        """Return the deliveries that came since then and are decided, oldest first, no bodies."""
+        found: list[Delivery] = []
+        page = await self._inbox.newest(PAGE)
+        while page:
+            found += page
+            if page[-1].received_at < since - CLOCKS_DIFFER:
+                break
+            page = await self._inbox.newest(PAGE, before=page[-1].seq)
+        return [
+            one
+            for one in reversed(found)
+            if one.state is DeliveryState.DECIDED and one.received_at >= since
+        ]
+
+    def _owed_by(self, delivery: Delivery) -> frozenset[str]:
+        """Return the ids of the found apps that may have missed a delivery, by its time."""
+        return frozenset(
+            id_ for id_, one in self._found.items() if one.since <= delivery.received_at
+        )
