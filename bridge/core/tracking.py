@@ -149,7 +149,7 @@ class Verdict(StrEnum):
 
     WAIT = "wait"  # it moves on, or it is too early to say
     LOST = "lost"  # it never began, so asking again is safe
-    DROPPED = "dropped"  # somebody has emptied the backend's queue
+    DROPPED = "dropped"  # a person has emptied the backend's queue: nothing else can have
     UNTOLD = "untold"  # it may have run, and the backend does not tell
     UNCLOSED = "unclosed"  # its record is open, but nothing works on it any more
 
@@ -177,13 +177,14 @@ class Shown:
         present: its job or its record is there.
         open: its record says that it runs.
         idle: the queue is told, and has no job of the app. None: the queue is not told.
-        survived: the queue has a job from before this one, so no restart has emptied it.
+        blocked: the queue has an older job of the app, which builds first: so neither has a restart
+            emptied it, nor has the turn of this one come.
     """
 
     present: bool
     open: bool
     idle: bool | None
-    survived: bool = False
+    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +216,11 @@ class Sight:
         return replace(self, since=now, idle_since=None)
 
 
+def within(moment: float, earliest: float, latest: float) -> float:
+    """Return a time that a backend tells as it can be: its clock may be wrong by any amount."""
+    return max(min(moment, latest), earliest)
+
+
 def verdict(
     deployment: Deployment,
     sight: Sight,
@@ -228,8 +234,8 @@ def verdict(
 
     Args:
         now: when the newest look began: its answers tell nothing of what came after.
-        watched_since: from then on no look at the backend has failed, so it can't have been
-            restarted, nor can its database have been away.
+        watched_since: from then on no look at the backend has failed or taken long, so it can't
+            have been restarted, nor can its database have been away.
         shown: by the newest look.
     """
     absent = now - sight.since
@@ -241,7 +247,9 @@ def verdict(
         return Verdict.WAIT
     if deployment.backend_id is not None:
         return Verdict.UNTOLD
-    kept = shown.survived or watched_since <= (sight.seen_at or deployment.asked_at or 0.0)
+    there_at = sight.seen_at or deployment.asked_at or 0.0
+    # A time to come was written by a process with another clock, so it tells nothing.
+    kept = shown.blocked or watched_since <= there_at <= now
     if kept and (sight.seen_at is not None or deployment.state is State.QUEUED):
         return Verdict.DROPPED
     if kept and absent <= timing.untold:

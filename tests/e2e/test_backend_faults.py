@@ -164,7 +164,7 @@ async def test_twice_silent_and_not_there_is_unknown(stage: Stage) -> None:
     ended = await stage.ended()
 
     assert ended["app-0"].state == "unknown"
-    assert "asked twice and never answered" in ended["app-0"].note
+    assert "asked twice and shows no such deployment" in ended["app-0"].note
     assert stage.backend.ledger == []
 
 

@@ -11,7 +11,7 @@ GONE = Shown(present=False, open=False, idle=True)
 JOB = Shown(present=True, open=False, idle=False)
 BUILDS = Shown(present=True, open=True, idle=False)
 UNTOLD = Shown(present=False, open=False, idle=None)
-SURVIVED = Shown(present=False, open=False, idle=True, survived=True)
+BLOCKED = Shown(present=False, open=False, idle=False, blocked=True)
 UNWATCHED = {"watched_since": 80.0, "state": State.QUEUED}
 UNCLOSED = Shown(present=True, open=True, idle=True)
 
@@ -30,15 +30,15 @@ UNCLOSED = Shown(present=True, open=True, idle=True)
         ("no queue is told for long", Sight(-30.0), {"shown": UNTOLD}, "untold"),
         ("gone from a queue that nobody has watched", Sight(80.0), UNWATCHED, "lost"),
         (
-            "gone from a queue that no restart has emptied",
+            "gone from a queue before its turn can have come",
             Sight(80.0),
-            UNWATCHED | {"shown": SURVIVED},
+            UNWATCHED | {"shown": BLOCKED},
             "dropped",
         ),
         (
-            "never seen, and no restart has emptied the queue",
+            "never seen, and its turn can't have come",
             Sight(80.0),
-            {"watched_since": 80.0, "shown": SURVIVED},
+            {"watched_since": 80.0, "shown": BLOCKED},
             "wait",
         ),
         ("open without a job", Sight(100.0, 100.0, idle_since=80.0), {}, "wait"),
