@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bridge.core.events import Action
+from bridge.core.failure import Failure
 from bridge.core.lifecycle import Deployment, State
 
 _TOKEN = re.compile(r"\[br-[0-9a-f]+\]")
@@ -255,3 +256,44 @@ def verdict(
     if kept and absent <= timing.untold:
         return Verdict.WAIT
     return Verdict.LOST
+
+
+# ── The end of a build that only its log tells ──────────────────────────────────────────────────
+
+CLOSING = "Error occurred ❌"
+"""How Dokploy ends the log of each failed deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndInLog:
+    """What the log says of a build whose record stays open, or was closed by a restart.
+
+    Attributes:
+        ended: it has ended, or may have, so it is not requested again.
+        words: what the log says.
+        excerpt: its lines that are worth showing.
+    """
+
+    ended: bool
+    words: str
+    excerpt: str | None = None
+
+
+def end_in(tail: str, failure: Failure) -> EndInLog:
+    """Read the end of a log (facts.md).
+
+    Args:
+        tail: "" where the backend does not tell logs.
+        failure: what `failure_in` finds in it.
+    """
+    excerpt = failure.excerpt or None
+    if not tail:
+        return EndInLog(False, "the backend does not tell its log")
+    if not tail.strip():
+        return EndInLog(True, "its log is empty, as after it was cleared during the build")
+    if "Failed query: update" in tail and "params: done" in tail:
+        words = "its log says that the build succeeded, and that this could not be recorded"
+        return EndInLog(True, words, excerpt)
+    if CLOSING in tail.strip().rpartition("\n")[2]:
+        return EndInLog(True, f"its log says that the build failed: {failure.reason}", excerpt)
+    return EndInLog(False, "its log stops before the end", excerpt)

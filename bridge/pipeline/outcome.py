@@ -16,7 +16,7 @@ from bridge.core.errors import BridgeError, NotFound, Unreachable
 from bridge.core.events import Action
 from bridge.core.failure import LOG_LINES, Failure, failure_in, without_a_log
 from bridge.core.lifecycle import Cancel, Deployment, State
-from bridge.core.tracking import token_of, within
+from bridge.core.tracking import EndInLog, end_in, token_of, within
 from bridge.pipeline.polling import BackendPollers
 from bridge.ports.backends import Backend, BackendDeployment, Progress
 from bridge.ports.clock import Clock, Sleep, Wake
@@ -65,9 +65,6 @@ MOST_UNREAD = 10
 """How often a log is read in vain while the backend answers everything else."""
 
 CLOSED = "the backend has closed its record as cancelled, as its restart does"
-
-CLOSING = "Error occurred ❌"
-"""How Dokploy ends the log of each failed deployment."""
 
 RESTARTED = "the backend was restarted while it built"
 LOST = "the backend shows nothing of it, as after a restart or an outage of its database"
@@ -225,12 +222,12 @@ class Ending:
 
     async def _end_in_log(
         self, deployment: Deployment, app: App, record: BackendDeployment
-    ) -> "_EndInLog":
+    ) -> EndInLog:
         try:
             tail = await self._log_of(deployment, app, record)
         except BridgeError as error:
-            return _EndInLog(True, f"its log can't be read: {error}")
-        return _end_in(tail, await asyncio.to_thread(failure_in, tail))
+            return EndInLog(True, f"its log can't be read: {error}")
+        return end_in(tail, await asyncio.to_thread(failure_in, tail))
 
     async def _log_of(self, deployment: Deployment, app: App, record: BackendDeployment) -> str:
         """Return the end of its log, however long the backend is away.
@@ -363,32 +360,3 @@ def _what_was_deployed(deployment: Deployment, record: BackendDeployment) -> str
         f"commit {record.commit[:7]} is live, not {deployment.commit[:7]}:"
         " the branch's head was another when the build began"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _EndInLog:
-    """What the log of a record that tells no end says of its build.
-
-    Attributes:
-        ended: the build has ended, or may have: it is not requested again.
-        words: follow the reason why the log was read.
-    """
-
-    ended: bool
-    words: str
-    excerpt: str | None = None
-
-
-def _end_in(tail: str, failure: Failure) -> _EndInLog:
-    """Read the end of a log: only an end that is written there is an end (facts.md)."""
-    excerpt = failure.excerpt or None
-    if not tail:
-        return _EndInLog(False, "the backend does not tell its log")
-    if not tail.strip():
-        return _EndInLog(True, "its log is empty, as after it was cleared during the build")
-    if "Failed query: update" in tail and "params: done" in tail:
-        words = "its log says that the build succeeded, and that this could not be recorded"
-        return _EndInLog(True, words, excerpt)
-    if CLOSING in tail:
-        return _EndInLog(True, f"its log says that the build failed: {failure.reason}", excerpt)
-    return _EndInLog(False, "its log stops before the end", excerpt)

@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from bridge.core.errors import Refused, Unanswered
 from bridge.core.lifecycle import Deployment, State
@@ -525,3 +527,58 @@ def with_a_clock_that_is(
     monkeypatch.setattr(stage.backend, "deployments", by_its_own_clock)
     if known:
         monkeypatch.setattr(stage.backend, "clock_ahead", lambda _moment: off, raising=False)
+
+
+# ── whatever takes a job out of the queue ────────────────────────────────────
+
+
+@given(
+    cause=st.sampled_from(["a person", "an outage", "a restart"]),
+    behind=st.sampled_from([None, "app-other", "app-web"]),
+    at=st.floats(3, 100),
+    lasts=st.floats(3, 30),
+    watched=st.booleans(),
+)
+@settings(max_examples=20, deadline=None)
+async def test_a_person_is_named_for_what_a_person_did_and_nothing_else_is_lost(
+    cause: str, behind: str | None, at: float, lasts: float, watched: bool
+) -> None:
+    """An outage can eat no job behind an older one of its app: its turn does not come."""
+    assume(cause != "an outage" or behind != "app-web")
+    stage = Stage.make(waits=300.0, builds=900.0)
+    backend = stage.backend
+    if behind is not None:
+        other = replace(stage.app, id=behind)
+        await backend.deploy(other, title="by hand", description="")
+        backend.jobs[0].begins_at = stage.clock.now
+        stage.clock.now += 5
+    new = await stage.wish()
+
+    def gone() -> None:
+        backend.away = cause != "a person"
+        backend.jobs[:] = [] if cause == "a restart" else backend.jobs[: behind is not None]
+        backend.waits, backend.builds = 1.0, 5.0
+        if behind is not None and backend.jobs:
+            backend.jobs[0].ends_at = stage.clock.now + 60
+
+    def back() -> None:
+        backend.away = False
+
+    if watched:
+        stage.clock.after(at, gone)
+        stage.clock.after(at + lasts, back)
+    else:
+        await stage.deployer().ask(new.id)
+        await stage.journal.move(new.id, State.QUEUED)
+        stage.clock.now += at
+        gone()
+        back()
+        stage.clock.now += lasts
+    asked = backend.asked
+
+    ended = await stage.run(new)
+    again = backend.asked - asked - watched
+    await stage.journal.stop()
+
+    obeyed = cause == "a person" and (watched or (behind == "app-web" and lasts < 60))
+    assert (ended.state, again) == ((State.CANCELLED, 0) if obeyed else (State.DONE, 1))
