@@ -67,7 +67,10 @@ class Deployment:
         log_tail: of one that failed, the lines of the backend's log that show why, redacted;
             kept here since the backend forgets its logs.
         intent_at: when we were about to ask; set and no `asked_at`: it may have been asked.
-        asked_again: how often the backend has lost it and it went back to waiting.
+        asked_again: how often the backend has lost it, and it went back to waiting.
+        interrupted: how often of those a restart had interrupted its build.
+        maybe_asked: a request was sent, or may have been, and nothing has come of it: no answer
+            that tells, and no sign of it at the backend.
         cancel: how far a person's cancel has come; None if nobody wants it cancelled.
     """
 
@@ -95,6 +98,8 @@ class Deployment:
     started_at: float | None = None
     finished_at: float | None = None
     asked_again: int = 0
+    interrupted: int = 0
+    maybe_asked: bool = False
     cancel: Cancel | None = None
     log_tail: str | None = None
 

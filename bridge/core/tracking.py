@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bridge.core.events import Action
+from bridge.core.failure import Failure
 from bridge.core.lifecycle import Deployment, State
 
 _TOKEN = re.compile(r"\[br-[0-9a-f]+\]")
@@ -149,7 +150,7 @@ class Verdict(StrEnum):
 
     WAIT = "wait"  # it moves on, or it is too early to say
     LOST = "lost"  # it never began, so asking again is safe
-    DROPPED = "dropped"  # somebody has emptied the backend's queue
+    DROPPED = "dropped"  # a person has emptied the backend's queue: nothing else can have
     UNTOLD = "untold"  # it may have run, and the backend does not tell
     UNCLOSED = "unclosed"  # its record is open, but nothing works on it any more
 
@@ -177,13 +178,14 @@ class Shown:
         present: its job or its record is there.
         open: its record says that it runs.
         idle: the queue is told, and has no job of the app. None: the queue is not told.
-        survived: the queue has a job from before this one, so no restart has emptied it.
+        blocked: the queue has an older job of the app, which builds first: so neither has a restart
+            emptied it, nor has the turn of this one come.
     """
 
     present: bool
     open: bool
     idle: bool | None
-    survived: bool = False
+    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,11 @@ class Sight:
         return replace(self, since=now, idle_since=None)
 
 
+def within(moment: float, earliest: float, latest: float) -> float:
+    """Return a time that a backend tells as it can be: its clock may be wrong by any amount."""
+    return max(min(moment, latest), earliest)
+
+
 def verdict(
     deployment: Deployment,
     sight: Sight,
@@ -228,8 +235,8 @@ def verdict(
 
     Args:
         now: when the newest look began: its answers tell nothing of what came after.
-        watched_since: from then on no look at the backend has failed, so it can't have been
-            restarted, nor can its database have been away.
+        watched_since: from then on no look at the backend has failed or taken long, so it can't
+            have been restarted, nor can its database have been away.
         shown: by the newest look.
     """
     absent = now - sight.since
@@ -241,9 +248,52 @@ def verdict(
         return Verdict.WAIT
     if deployment.backend_id is not None:
         return Verdict.UNTOLD
-    kept = shown.survived or watched_since <= (sight.seen_at or deployment.asked_at or 0.0)
+    there_at = sight.seen_at or deployment.asked_at or 0.0
+    # A time to come was written by a process with another clock, so it tells nothing.
+    kept = shown.blocked or watched_since <= there_at <= now
     if kept and (sight.seen_at is not None or deployment.state is State.QUEUED):
         return Verdict.DROPPED
     if kept and absent <= timing.untold:
         return Verdict.WAIT
     return Verdict.LOST
+
+
+# ── The end of a build that only its log tells ──────────────────────────────────────────────────
+
+CLOSING = "Error occurred ❌"
+"""How Dokploy ends the log of each failed deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndInLog:
+    """What the log says of a build whose record stays open, or was closed by a restart.
+
+    Attributes:
+        ended: it has ended, or may have, so it is not requested again.
+        words: what the log says.
+        excerpt: its lines that are worth showing.
+    """
+
+    ended: bool
+    words: str
+    excerpt: str | None = None
+
+
+def end_in(tail: str, failure: Failure) -> EndInLog:
+    """Read the end of a log (facts.md).
+
+    Args:
+        tail: "" where the backend does not tell logs.
+        failure: what `failure_in` finds in it.
+    """
+    excerpt = failure.excerpt or None
+    if not tail:
+        return EndInLog(False, "the backend does not tell its log")
+    if not tail.strip():
+        return EndInLog(True, "its log is empty, as after it was cleared during the build")
+    if "Failed query: update" in tail and "params: done" in tail:
+        words = "its log says that the build succeeded, and that this could not be recorded"
+        return EndInLog(True, words, excerpt)
+    if CLOSING in tail.strip().rpartition("\n")[2]:
+        return EndInLog(True, f"its log says that the build failed: {failure.reason}", excerpt)
+    return EndInLog(False, "its log stops before the end", excerpt)

@@ -42,11 +42,14 @@ class _Attempt:
         may_be_there: it may have been made already, so look before requesting. True at first,
             because an intent found in the journal may be from before a crash, or from before the
             journal itself could not be written.
+        unanswered: how many requests were sent without an answer that tells.
+        answer: what came instead, the last time.
     """
 
     may_be_there: bool = True
     away: int = 0
     unanswered: int = 0
+    answer: str = ""
 
 
 class Asker:
@@ -80,13 +83,14 @@ class Asker:
                     raise
                 await self._wait_for_backend(id_, error, attempt)
             except Unanswered as error:
-                attempt.unanswered += 1
+                again = _again(deployment, attempt)
+                attempt.unanswered, attempt.answer = attempt.unanswered + 1, str(error)
                 attempt.may_be_there = True
-                await self._journal.say(id_, f"{error}; looking whether it arrived")
+                await self._journal.say(id_, f"{again}{error}; looking whether it arrived")
             except Refused as error:
                 if error.status == GONE:
                     self._pollers.troubled(error.service)
-                if attempt.may_be_there:
+                if attempt.may_be_there or deployment.maybe_asked:
                     note = f"maybe asked, outcome unknown: {error}"
                     await self._ending.end(id_, State.UNKNOWN, note)
                 else:
@@ -121,7 +125,8 @@ class Asker:
         records = await self._backend(app).deployments(app)
         ours = next((one for one in records if marked(deployment, seen(one))), None)
         if ours is not None:
-            await self._accepted(deployment.id, ADOPTED, min(self._clock(), ours.created_at))
+            began = self._pollers.of(app).by_our_clock(ours.created_at)
+            await self._accepted(deployment.id, ADOPTED, min(self._clock(), began))
         else:
             await self._journal.intend(deployment.id, [record.id for record in records])
 
@@ -134,7 +139,8 @@ class Asker:
             raise
         log.info("deployment asked for", extra={"app": deployment.app, "deployment": deployment.id})
         # The answer may arrive after the build has ended.
-        await self._accepted(deployment.id, "the backend accepted it", at)
+        note = f"{_again(deployment, attempt)}the backend accepted it"
+        await self._accepted(deployment.id, note, at)
 
     async def _accepted(self, id_: str, note: str, at: float) -> None:
         """Record that the backend has accepted it at `at`, however long the journal is away.
@@ -163,8 +169,8 @@ class Asker:
         elif attempt.unanswered and not await self._may_ask_again(deployment, app, attempt):
             return
         else:
-            # Nothing was requested: a cancel or a newer push may still come first.
-            await self._journal.withdraw(deployment.id)
+            # It is not there: a cancel or a newer push may still come first.
+            await self._journal.withdraw(deployment.id, maybe_asked=True)
 
     async def _found(self, deployment: Deployment, app: App, *, doubt: bool) -> Look:
         """Look for a while, since lists may lag; stop at what is surely ours."""
@@ -180,14 +186,15 @@ class Asker:
     async def _may_ask_again(self, deployment: Deployment, app: App, attempt: _Attempt) -> bool:
         """Decide whether to request once more after silence and without a trace."""
         if attempt.unanswered > 1:
-            why = "the backend was asked twice and never answered; it shows no such deployment"
+            why = "the backend was asked twice and shows no such deployment"
         elif not await self._pollers.of(app).tells_queue():
-            why = "maybe asked, outcome unknown: no answer came, and the backend lists no queue"
+            why = "maybe asked, and the backend lists no queue"
         else:
-            note = f"for {self._timing.adopt:g} s the backend has shown no sign of it; asked again"
+            note = f"for {self._timing.adopt:g} s the backend has shown no sign of it"
             await self._journal.say(deployment.id, note)
             return True
-        await self._ending.end(deployment.id, State.UNKNOWN, why)
+        note = f"outcome unknown: {why}; {attempt.answer}"
+        await self._ending.end(deployment.id, State.UNKNOWN, note)
         return False
 
     async def _wait_for_backend(self, id_: str, error: Unreachable, attempt: _Attempt) -> None:
@@ -201,6 +208,11 @@ class Asker:
 
     def _backend(self, app: App) -> Backend:
         return self._pollers.of(app).backend
+
+
+def _again(deployment: Deployment, attempt: _Attempt) -> str:
+    """Return how a note on a request that was sent begins, if it was not the first one."""
+    return "asked again; " if deployment.asked_again or attempt.unanswered else ""
 
 
 async def _send(backend: Backend, deployment: Deployment, app: App) -> None:
@@ -292,17 +304,16 @@ class Follower:
             await self._ending.of_record(deployment, app, look.record)
             return True
         if look.record is not None:
-            return await self._running(deployment, look.record)
+            return await self._running(deployment, app, look.record)
         if look.job is not None and not look.job.active:
             note = "waits in the backend's queue"
             return await self._journal.move(deployment.id, State.QUEUED, note) is not None
         return False
 
-    async def _running(self, deployment: Deployment, record: BackendDeployment) -> bool:
-        began = record.started_at or record.created_at
+    async def _running(self, deployment: Deployment, app: App, record: BackendDeployment) -> bool:
+        began = self._ending.began(deployment, app, record)
         facts = {"backend_id": record.id, "started_at": began}
         moved = await self._journal.move(deployment.id, State.RUNNING, "builds", **facts)
-        began = max(began, deployment.asked_at or began)  # the backend's clock may be behind
         if moved is None and self._clock() - began > self._timing.long:
             note = f"has been building for more than {self._timing.long / 60:.0f} minutes"
             await self._journal.say(deployment.id, note)
@@ -339,7 +350,7 @@ class Follower:
         elif found is Verdict.LOST:
             await self._ending.lost(deployment)
         else:
-            why = f"for {self._timing.lost:g} s the backend has shown nothing of it"
+            why = f"for {at - sight.since:.0f} s the backend has shown nothing of it"
             await self._ending.untold(deployment, why)
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
-from bridge.core.errors import BridgeError, NotFound
+from bridge.core.errors import BridgeError, NotFound, Unreachable
 from bridge.core.events import Action
 from bridge.core.failure import LOG_LINES, Failure, failure_in, without_a_log
 from bridge.core.lifecycle import Cancel, Deployment, State
-from bridge.core.tracking import token_of
+from bridge.core.tracking import EndInLog, end_in, token_of, within
 from bridge.pipeline.polling import BackendPollers
 from bridge.ports.backends import Backend, BackendDeployment, Progress
 from bridge.ports.clock import Clock, Sleep, Wake
@@ -61,11 +61,13 @@ MOST_INTERRUPTED = 1
 """How often a deployment whose build was interrupted is requested again: that build may be what
 brings the backend down."""
 
-CLOSING = "Error occurred ❌"
-"""How Dokploy ends the log of each failed deployment."""
+MOST_UNREAD = 10
+"""How often a log is read in vain while the backend answers everything else."""
+
+CLOSED = "the backend has closed its record as cancelled, as its restart does"
 
 RESTARTED = "the backend was restarted while it built"
-LOST = "the backend has lost it before it began, as a restart does"
+LOST = "the backend shows nothing of it, as after a restart or an outage of its database"
 
 
 class Ending:
@@ -111,7 +113,7 @@ class Ending:
 
     async def of_record(self, deployment: Deployment, app: App, record: BackendDeployment) -> None:
         """End it as its record has ended."""
-        facts = self._facts(deployment, record)
+        facts = self._facts(deployment, app, record)
         if record.status is Progress.CANCELLED:
             await self._cancelled(deployment, app, record, facts)
         elif record.status is Progress.ERROR:
@@ -131,13 +133,21 @@ class Ending:
         record: BackendDeployment,
         facts: dict[str, object],
     ) -> None:
-        """End or repeat a cancelled one: a person did it, or a restart, which sets no end time."""
+        """End or repeat a cancelled one: a person did it, or a restart, which sets no end time.
+
+        A restart closes every open record, also of a build that had ended before.
+        """
         if record.finished_at is not None:
             await self.end(deployment.id, State.CANCELLED, "the backend cancelled it", **facts)
             return
         self._pollers.of(app).restarted()
-        if deployment.asked_again < MOST_INTERRUPTED:
-            await self._take_back(deployment, RESTARTED)
+        log_ = await self._end_in_log(deployment, app, record)
+        if log_.ended:
+            note = f"outcome unknown: {CLOSED}; {log_.words}"
+            facts["log_tail"] = log_.excerpt
+            await self.end(deployment.id, State.UNKNOWN, note, **facts)
+        elif deployment.interrupted < MOST_INTERRUPTED:
+            await self._take_back(deployment, RESTARTED, interrupted=True)
         else:
             await self.end(deployment.id, State.CANCELLED, RESTARTED, **facts)
 
@@ -152,24 +162,32 @@ class Ending:
         if current is not None and current.cancel is Cancel.INTERRUPTED:
             note = "its build was interrupted by the cancel"
             return await self.end(deployment.id, State.CANCELLED, note, **facts)
-        why = await self._why_failed(self._backend(app), record)
+        why = await self._why_failed(deployment, app, record)
         facts["log_tail"] = why.excerpt or None
         return await self.end(deployment.id, State.FAILED, why.reason, **facts)
 
-    def _facts(self, deployment: Deployment, record: BackendDeployment) -> dict[str, object]:
+    def _facts(
+        self, deployment: Deployment, app: App, record: BackendDeployment
+    ) -> dict[str, object]:
         return {
             "backend_id": record.id,
-            "started_at": record.started_at or record.created_at,
-            "finished_at": self._end_of(deployment, record),
+            "started_at": self.began(deployment, app, record),
+            "finished_at": self._end_of(deployment, app, record),
         }
 
-    def _end_of(self, deployment: Deployment, record: BackendDeployment) -> float:
-        """Return when it ended by our clock: not after now, and not before it was requested.
+    def began(self, deployment: Deployment, app: App, record: BackendDeployment) -> float:
+        """Return when its build began by our clock, as it was recorded at first."""
+        if deployment.started_at is not None:
+            return deployment.started_at
+        told = self._pollers.of(app).by_our_clock(record.started_at or record.created_at)
+        return within(told, deployment.asked_at or 0.0, self._clock())
 
-        The backend's own clock may be wrong by any amount.
-        """
+    def _end_of(self, deployment: Deployment, app: App, record: BackendDeployment) -> float:
+        """Return when it ended by our clock: not after now, and not before it began."""
         now = self._clock()
-        return max(min(record.finished_at or now, now), deployment.asked_at or 0.0)
+        told = record.finished_at
+        ended = now if told is None else self._pollers.of(app).by_our_clock(told)
+        return within(ended, self.began(deployment, app, record), now)
 
     async def _settled(
         self, deployment: Deployment, app: App, record: BackendDeployment
@@ -178,27 +196,67 @@ class Ending:
         until = self._clock() + self._timing.settle
         while _will_tell_commit(deployment, app, record) and self._clock() < until:
             await self._sleep(self._timing.look.first)
-            records = await _read_again(self._backend(app), app)
-            record = next((r for r in records if r.id == record.id), record)
+            try:
+                records = await self._backend(app).deployments(app)
+            except Unreachable as error:
+                await self._wait(deployment, f"{error}; its commit is read as soon as that ends")
+                until = self._clock() + self._timing.settle
+            except BridgeError:  # it is done all the same; only the commit stays unknown
+                return record
+            else:
+                record = next((r for r in records if r.id == record.id), record)
         return record
 
-    async def _why_failed(self, backend: Backend, record: BackendDeployment) -> Failure:
+    # ── what its log says ─────────────────────────────────────────────────
+
+    async def _why_failed(
+        self, deployment: Deployment, app: App, record: BackendDeployment
+    ) -> Failure:
         try:
-            log_ = await backend.log_tail(record, LOG_LINES)
+            log_ = await self._log_of(deployment, app, record)
         except BridgeError as error:
             words = record.error or f"the build failed; its log can't be read: {error}"
             return await asyncio.to_thread(without_a_log, words)
         # In a thread, since no line that a build prints may block the others.
         return await asyncio.to_thread(failure_in, log_, record.error)
 
+    async def _end_in_log(
+        self, deployment: Deployment, app: App, record: BackendDeployment
+    ) -> EndInLog:
+        try:
+            tail = await self._log_of(deployment, app, record)
+        except BridgeError as error:
+            return EndInLog(True, f"its log can't be read: {error}")
+        return end_in(tail, await asyncio.to_thread(failure_in, tail))
+
+    async def _log_of(self, deployment: Deployment, app: App, record: BackendDeployment) -> str:
+        """Return the end of its log, however long the backend is away.
+
+        Raises:
+            BridgeError: it can't be read, though the backend answers everything else.
+        """
+        backend, in_vain = self._backend(app), 0
+        while True:
+            try:
+                return await backend.log_tail(record, LOG_LINES)
+            except Unreachable as error:
+                in_vain = in_vain + 1 if await _answers(backend, app) else 0
+                if in_vain > MOST_UNREAD:
+                    raise
+                await self._wait(deployment, f"{error}; its log is read as soon as that ends")
+
+    async def _wait(self, deployment: Deployment, note: str) -> None:
+        await self._journal.say(deployment.id, f"it has ended; {note}")
+        await self._sleep(self._timing.look.longest)
+
     # ── without a record that tells ───────────────────────────────────────
 
     async def lost(self, deployment: Deployment) -> None:
         """Have it requested again: it never began, so nothing is built twice."""
-        if deployment.asked_again < MOST_LOST:
+        times = deployment.asked_again - deployment.interrupted + 1
+        if times <= MOST_LOST:
             await self._take_back(deployment, LOST)
         else:
-            times = deployment.asked_again + 1
             await self.untold(deployment, f"the backend has accepted and lost it {times} times")
 
     async def dropped(self, deployment: Deployment) -> None:
@@ -215,17 +273,13 @@ class Ending:
 
     async def unclosed(self, deployment: Deployment, app: App, record: BackendDeployment) -> None:
         """End an open record that the backend no longer works on; only its log may tell more."""
-        try:
-            tail = await self._backend(app).log_tail(record, LOG_LINES)
-        except BridgeError:  # what is known is told without it
-            tail = ""
-        failure = await asyncio.to_thread(failure_in, tail)
+        log_ = await self._end_in_log(deployment, app, record)
         note = (
             "outcome unknown: the backend says that it builds, but has had no job of this app for"
-            f" {self._timing.unclosed:g} s; {_what_the_log_says(tail, failure)}"
+            f" {self._timing.unclosed:g} s; {log_.words}"
         )
-        facts = self._facts(deployment, record) | {"finished_at": self._clock()}
-        facts["log_tail"] = failure.excerpt or None
+        facts = self._facts(deployment, app, record) | {"finished_at": self._clock()}
+        facts["log_tail"] = log_.excerpt
         await self.end(deployment.id, State.UNKNOWN, note, **facts)
 
     async def doubtful(
@@ -241,17 +295,16 @@ class Ending:
             records: ended since it was requested, newest first.
             certain: it surely ran, so a single record is its own.
         """
-        newest = records[0]
+        newest, app = records[0], await self.app_of(deployment)
         if certain and len(records) == 1:
-            return await self.of_record(deployment, await self.app_of(deployment), newest)
-        facts: dict[str, object] = {"finished_at": self._end_of(deployment, newest)}
+            return await self.of_record(deployment, app, newest)
+        facts: dict[str, object] = {"finished_at": self._end_of(deployment, app, newest)}
         if len(records) == 1:
             doubt = "the backend does not tell whether this deployment or another one built it"
         else:
             doubt = f"the backend does not tell which of {len(records)} deployments is this one"
         if all(_failed_with(record, deployment.commit) for record in records):
-            app = await self.app_of(deployment)
-            why = await self._why_failed(self._backend(app), newest)
+            why = await self._why_failed(deployment, app, newest)
             facts["log_tail"] = why.excerpt or None
             note = f"{why.reason} ({doubt})"
             return await self.end(deployment.id, State.FAILED, note, **facts)
@@ -264,9 +317,12 @@ class Ending:
         note = f"commit {(newest.commit or '')[:7]} is live; {doubt}"
         return await self.end(deployment.id, State.DONE, note, deployed_commit=commit, **facts)
 
-    async def _take_back(self, deployment: Deployment, why: str) -> None:
+    async def _take_back(
+        self, deployment: Deployment, why: str, *, interrupted: bool = False
+    ) -> None:
         token = token_of(secrets.token_hex(8))
-        self._ended(await self._journal.take_back(deployment.id, token, why))
+        taken = await self._journal.take_back(deployment.id, token, why, interrupted=interrupted)
+        self._ended(taken)
         log.warning("deployment lost", extra={"deployment": deployment.id, "why": why})
 
     def _backend(self, app: App) -> Backend:
@@ -277,11 +333,15 @@ def _failed_with(record: BackendDeployment, commit: str | None) -> bool:
     return record.status is Progress.ERROR and record.commit == commit
 
 
-async def _read_again(backend: Backend, app: App) -> list[BackendDeployment]:
+async def _answers(backend: Backend, app: App) -> bool:
+    """Return whether it answers another question about the app."""
     try:
-        return await backend.deployments(app)
-    except BridgeError:  # it is done all the same; only the commit stays unknown
-        return []
+        await backend.deployments(app)
+    except Unreachable:
+        return False
+    except BridgeError:
+        return True
+    return True
 
 
 def _will_tell_commit(deployment: Deployment, app: App, record: BackendDeployment) -> bool:
@@ -300,14 +360,3 @@ def _what_was_deployed(deployment: Deployment, record: BackendDeployment) -> str
         f"commit {record.commit[:7]} is live, not {deployment.commit[:7]}:"
         " the branch's head was another when the build began"
     )
-
-
-def _what_the_log_says(tail: str, failure: Failure) -> str:
-    """Return what the log of an open record says of its build (facts.md)."""
-    if not tail.strip():
-        return "its log is empty, as after it was cleared during the build"
-    if "Failed query: update" in tail and "params: done" in tail:
-        return "its log says that the build succeeded, and that this could not be recorded"
-    if CLOSING in tail:
-        return f"its log says that the build failed: {failure.reason}"
-    return "its log stops before the end"

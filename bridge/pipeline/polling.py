@@ -34,14 +34,14 @@ class Look:
         doubtful: records that ended since the request, newest first, which may be ours or not; only
             if neither record nor job is shown.
         idle: the queue has no job of the app, ours or another's; None if the queue is not told.
-        survived: the queue has a job from before ours, so no restart has emptied it since.
+        blocked: the queue has an older job of the app, so ours can't have had its turn.
     """
 
     record: BackendDeployment | None = None
     job: QueuedJob | None = None
     doubtful: tuple[BackendDeployment, ...] = ()
     idle: bool | None = None
-    survived: bool = False
+    blocked: bool = False
 
     @property
     def present(self) -> bool:
@@ -52,7 +52,7 @@ class Look:
     def shown(self) -> Shown:
         """Return the look in the form that `core.tracking` judges."""
         runs = self.record is not None and self.record.status is Progress.RUNNING
-        return Shown(self.present, runs, self.idle, self.survived)
+        return Shown(self.present, runs, self.idle, self.blocked)
 
 
 MANY = 500
@@ -60,6 +60,12 @@ MANY = 500
 
 LONGEST_GAP = 5.0
 """Seconds between two readings of the queue in which a backend can't restart unnoticed."""
+
+LONGEST_ANSWER = 1.0
+"""Seconds after which an answer may have waited until the backend's database was back."""
+
+EXACT = 2.0
+"""Seconds by which a backend's clock must differ to count as wrong; it is known to a second."""
 
 
 class BackendPoller:
@@ -121,7 +127,7 @@ class BackendPoller:
 
     @property
     def watched_since(self) -> float:
-        """Since when every look has succeeded, none far behind the one before."""
+        """Since when every look has succeeded at once, none far behind the one before."""
         return self._clock() if self._watched_since is None else self._watched_since
 
     async def look(self, deployment: Deployment, app: App) -> Look:
@@ -184,9 +190,17 @@ class BackendPoller:
             return Look(listed[found.ours.id], job, idle=idle)
         doubtful = () if job is not None else tuple(listed[one.id] for one in found.doubtful)
         asked_at = self._by_its_clock(deployment.asked_at or 0.0)
-        survived = not doubt and any((one.added_at or asked_at) < asked_at for one in jobs or ())
+        of_app = (one for one in jobs or () if one.app == app.id and one is not job)
+        blocked = any((one.added_at or asked_at) < asked_at for one in of_app)
         # What still runs has not ended, whatever else has.
-        return Look(None, job, doubtful, idle, survived)
+        return Look(None, job, doubtful, idle, blocked)
+
+    def by_our_clock(self, moment: float) -> float:
+        """Return a moment that the backend tells by our clock, as nearly as that is known."""
+        if not isinstance(self.backend, TellsTime):
+            return moment
+        ahead = self.backend.clock_ahead(self._clock())
+        return moment - ahead if abs(ahead) > EXACT else moment
 
     def _by_its_clock(self, moment: float) -> float:
         """Return a moment by the backend's clock, or an earlier one, so that nothing is missed."""
@@ -224,6 +238,12 @@ class BackendPoller:
         self._queue_at, self._failure = asked_at, None
         if self._watched_since is None or self._queue_at - before > LONGEST_GAP:
             self._watched_since = self._queue_at
+        self._doubt_if_late(asked_at)
+
+    def _doubt_if_late(self, asked_at: float) -> None:
+        """Watch anew after an answer that took long: it may have waited for the database."""
+        if self._clock() - asked_at > LONGEST_ANSWER:
+            self._watched_since = None
 
     def _blinded(self) -> None:
         self.restarted()
@@ -232,11 +252,13 @@ class BackendPoller:
     async def _spaced(self, id_: str, app: App) -> list[BackendDeployment]:
         if (pause := self._take_turn()) > 0:
             await self._sleep(pause)
+        asked_at = self._clock()
         try:
             records = await self.backend.deployments(app)
         except BridgeError:
             self._blinded()
             raise
+        self._doubt_if_late(asked_at)
         if id_ in self._followed:
             self._followed[id_] = self._clock()
         return records

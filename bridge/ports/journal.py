@@ -224,17 +224,20 @@ class Deployments(Protocol):
         instead.
         """
 
-    async def take_back(self, id_: str, token: str, why: str) -> Deployment | None:
+    async def take_back(
+        self, id_: str, token: str, why: str, *, interrupted: bool = False
+    ) -> Deployment | None:
         """Let a deployment that the backend has lost wait again, under a new token.
 
         It ends instead if it was cancelled or superseded. Return it as it is now; None if the
-        backend does not have it.
+        backend does not have it. `interrupted`: it had begun to build.
         """
 
-    async def withdraw(self, id_: str) -> None:
-        """Take the intent back: nothing was requested, so a newer one may supersede it again.
+    async def withdraw(self, id_: str, *, maybe_asked: bool = False) -> None:
+        """Take the intent back, so that a newer one may supersede it again.
 
-        One that was cancelled or superseded meanwhile ends here.
+        One that was cancelled or superseded meanwhile ends here. `maybe_asked`: a request may
+        have been sent, but the backend shows no sign of it.
         """
 
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:

@@ -79,6 +79,8 @@ deployments = sa.Table(
     sa.Column("started_at", sa.Float(53)),
     sa.Column("finished_at", sa.Float(53)),
     sa.Column("asked_again", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("interrupted", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("maybe_asked", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("cancel", sa.Text),
     sa.Column("log_tail", sa.Text),
     sa.Index("deployments_by_app", "app_id", "seq"),

@@ -22,9 +22,6 @@ TAKEN_UP = 3.0
 SEEN = 1.0
 """Seconds in the queue after which the bridge has surely seen a job there."""
 
-UNSEEN = {Fate.DONE_UNSEEN, Fate.FAILED_UNSEEN, Fate.STUCK}
-"""Where the backend's record says for ever that it runs."""
-
 FAILED = {Fate.FAILED, Fate.FAILED_UNSEEN, Fate.STUCK}
 CANCELLED = {Fate.INTERRUPTED, Fate.DROPPED, Fate.WITHDRAWN}
 
@@ -62,11 +59,6 @@ class _Truth:
     @property
     def told(self) -> str:
         return ", ".join(sorted(self.fates)) or "never asked for"
-
-    @property
-    def over(self) -> bool:
-        """Whether a restart has made a record that ran unseen `cancelled`."""
-        return any(o.job.fate in UNSEEN and o.job.status == "cancelled" for o in self.asks)
 
 
 def judge_claims(
@@ -131,12 +123,12 @@ def _wrongly_failed(one: Deployment, truth: _Truth) -> Wrong:
 
 
 def _wrongly_cancelled(_one: Deployment, truth: _Truth) -> Wrong:
-    if not (truth.fates & CANCELLED or truth.cancelled or truth.over):
+    if not (truth.fates & CANCELLED or truth.cancelled):
         yield "claimed_wrongly", truth.told
 
 
 def _wrongly_superseded(one: Deployment, truth: _Truth) -> Wrong:
-    if (truth.fates & FAILED and not truth.over) or (one.superseded_by or "") <= one.id:
+    if truth.fates & FAILED or (one.superseded_by or "") <= one.id:
         yield "claimed_wrongly", f"by {one.superseded_by}; {truth.told}"
 
 
@@ -153,7 +145,8 @@ def _shows(entry: Asked) -> bool:
     """
     job = entry.job
     telling = entry.token in job.title + job.description or job.commit == entry.commit
-    return job.fate is Fate.INTERRUPTED or (job.fate is Fate.FAILED and telling)
+    interrupted = job.fate is Fate.INTERRUPTED and job.has_log  # else it may have ended before
+    return interrupted or (job.fate is Fate.FAILED and telling)
 
 
 _OTHERWISE = {
@@ -220,7 +213,7 @@ def judge_asking(verdict: Verdict, stage: Stage, record: Record) -> None:
          if (e.app, e.delivery) not in wishes),
     )  # fmt: skip
     for entry in ledger:
-        verdict.blame("twice", _again(stage, entry))
+        verdict.blame("twice", _again(entry))
         if (wish := wishes.get((entry.app, entry.delivery))) is not None:
             verdict.blame("asked_after_cancel", _after_cancel(stage, record, entry, wish))
     of_push = defaultdict(set)
@@ -243,24 +236,24 @@ def judge_tokens(verdict: Verdict, stage: Stage) -> None:
     verdict.blame("tokens_used_again", (f"{t}: {of}" for t, of in tokens.items() if len(of) > 1))
 
 
-def _again(stage: Stage, entry: Asked) -> Iterator[str]:
+def _again(entry: Asked) -> Iterator[str]:
     """Where it was asked for again though it was not lost; a person's cancel is a line apart."""
     if entry.after in (None, *MAY_BE_ASKED_AGAIN, Fate.DROPPED, Fate.WITHDRAWN):
         return
-    if entry.after in UNSEEN and any(at < entry.at for at in stage.backend.restarts):
-        return  # the restart has made its record `cancelled`
     yield f"{entry.app} asked again for {entry.commit}: {entry.after}"
 
 
 def _seen_to_be_dropped(stage: Stage, entry: Asked) -> bool:
     """Whether the bridge could see that somebody has taken it out of the queue.
 
-    It must have been there for a while, and a restart since then would explain it as well.
+    It must have been there for a while, and a restart since then would explain it as well; so
+    would an outage that a bridge which was not there meanwhile has missed.
     """
     ledger = stage.backend.ledger
     same = [o for o in ledger if (o.app, o.delivery) == (entry.app, entry.delivery)]
     before = same[same.index(entry) - 1].job
-    restarted = any(before.created < at < entry.at for at in stage.backend.restarts)
+    starts = [at for process in stage.fleet.every for at in process.starts]
+    restarted = any(before.created < at < entry.at for at in (*stage.backend.restarts, *starts))
     return (before.ended or 0.0) - before.created > SEEN and not restarted
 
 

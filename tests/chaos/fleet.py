@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ class Kept(Process):
     path: ClassVar[str] = "/readyz"
 
     deaths: list[int] = field(default_factory=list)
+    starts: list[float] = field(default_factory=list)
     keeper: asyncio.Task[None] | None = None
     wanted: bool = True
     killed: bool = False
@@ -55,6 +57,7 @@ class Kept(Process):
     async def start(self) -> None:
         """Start it and keep it running."""
         self.set_clock(0.0)
+        self.starts.append(time.time())
         await super().start()
         self.keeper = asyncio.create_task(self._keep())
 
@@ -94,6 +97,7 @@ class Kept(Process):
             await asyncio.sleep(RESTART_PAUSE)
             if not self.wanted:
                 return
+            self.starts.append(time.time())
             await super().start()
 
 

@@ -302,7 +302,8 @@ def failed_is_cancelled() -> None:
 
 def last_line_is_the_reason() -> None:
     from bridge.core.failure import Failure
-    from bridge.pipeline.outcome import CLOSING, Ending
+    from bridge.core.tracking import CLOSING
+    from bridge.pipeline.outcome import Ending
 
     async def closing(*_: Any) -> Failure:
         return Failure(CLOSING)

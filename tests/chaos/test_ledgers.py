@@ -83,8 +83,9 @@ def stage_of_nothing() -> Stage:
     sender = Sender("main", [], list, repository, chance, (0, 0))
     backend = RecordingBackend(0, apps=APPS)
     nothing: Any = None
+    fleet: Any = SimpleNamespace(every=[])
     repositories = {repository.name: repository}
-    return Stage(nothing, backend, nothing, repositories, slack, [sender], chance, SHORT)
+    return Stage(fleet, backend, nothing, repositories, slack, [sender], chance, SHORT)
 
 
 def add_push(run: Run, seq: int, commit: str, apps: set[str]) -> None:

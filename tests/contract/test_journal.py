@@ -749,7 +749,7 @@ async def test_what_the_backend_lost_waits_again_as_if_it_was_never_asked(
     found = await journal.take_back(id_, "[br-2]", "the backend lost it")
 
     assert found == await journal.deployment(id_)
-    assert (found.state, found.note) == (State.WAITING, "the backend lost it; asked again")
+    assert (found.state, found.note) == (State.WAITING, "the backend lost it; it waits here again")
     assert (found.token, found.asked_again, found.known_before) == ("[br-2]", 1, ())
     assert {found.backend_id, found.intent_at, found.asked_at, found.started_at} == {None}
     assert (await journal.changes(id_))[-1].state is State.WAITING
@@ -1077,6 +1077,38 @@ def test_every_start_ends_with_the_tables_as_they_are_described(
             context = MigrationContext.configure(connection)
             assert context.get_current_revision() == migrations.HEAD
             assert compare_metadata(context, tables.metadata) == []
+    engine.dispose()
+
+
+@pytest.mark.parametrize("where", ["sqlite", "postgres"])
+def test_how_often_a_build_was_interrupted_is_read_from_the_history_of_an_earlier_release(
+    request: pytest.FixtureRequest, tmp_path: Path, where: str
+) -> None:
+    if where == "postgres":
+        engine = postgres_engine(request.getfixturevalue("empty_postgres"))
+    else:
+        engine = sqlite_engine(tmp_path / "journal.sqlite")
+    make_earlier(engine, "0012")
+    restarted = "the backend was restarted while it built; asked again"
+    lost = "the backend has lost it before it began, as a restart does; asked again"
+    with engine.begin() as db:
+        for seq, notes in enumerate([(lost, restarted), (lost,), ()]):
+            one = rows.deployment_row(deployment(seq, asked_again=len(notes)))
+            for newer in ("interrupted", "maybe_asked"):
+                del one[newer]
+            columns = ", ".join(f'"{name}"' for name in one)
+            values = ", ".join(f":{name}" for name in one)
+            db.execute(sa.text(f"INSERT INTO deployments ({columns}) VALUES ({values})"), one)
+            for note in notes:
+                line = {"deployment": one["id"], "at": 1.0, "state": "waiting", "note": note}
+                db.execute(sa.insert(tables.changes), [line])
+
+    migrations.migrate(engine)
+
+    t = tables.deployments
+    with engine.begin() as db:
+        found = db.execute(sa.select(t.c.interrupted, t.c.maybe_asked).order_by(t.c.seq)).all()
+    assert [tuple(row) for row in found] == [(1, False), (0, False), (0, False)]
     engine.dispose()
 
 

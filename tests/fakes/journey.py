@@ -35,6 +35,9 @@ T = TypeVar("T")
 HEAD = "c" * 40
 """The commit that the branch points to, so what a Git deploy builds."""
 
+CLEARED = "\n"
+"""What is read of a log that was cleared; where no log is told at all it is empty."""
+
 
 # ── time ─────────────────────────────────────────────────────────────────────
 
@@ -172,9 +175,7 @@ class FakeBackend:
         return await self._do("queue", self._queued)
 
     async def log_tail(self, deployment: BackendDeployment, lines: int) -> str:
-        return await self._do(
-            "log_tail", lambda: "\n".join(self.log.splitlines()[-lines:]) if lines else ""
-        )
+        return await self._do("log_tail", lambda: self._log(lines))
 
     async def drop_waiting(self, app: App) -> None:
         await self._do("drop_waiting", lambda: self._drop(app))
@@ -274,6 +275,11 @@ class FakeBackend:
             for job in self._listed()
             if now < job.ends_at
         ]
+
+    def _log(self, lines: int) -> str:
+        if self.log == CLEARED or not lines:
+            return self.log if lines else ""
+        return "\n".join(self.log.splitlines()[-lines:])
 
     def _drop(self, app: App) -> None:
         now = self.clock()

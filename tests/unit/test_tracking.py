@@ -8,7 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.events import Action
-from bridge.core.tracking import Match, Seen, description_of, marked, match, title_of, token_for
+from bridge.core.failure import failure_in
+from bridge.core.tracking import (
+    CLOSING,
+    Match,
+    Seen,
+    description_of,
+    end_in,
+    marked,
+    match,
+    title_of,
+    token_for,
+    within,
+)
 from tests.fakes.journey import HEAD, deployment
 
 OURS = deployment(known_before=("old-1", "old-2"))
@@ -177,3 +189,42 @@ def test_title_and_description_tell_people_what_it_is() -> None:
     assert title_of(OURS) == f"Deploy main@ccccccc {TOKEN}"
     assert title_of(tagged) == f"Rebuild v1@ccccccc {TOKEN}"
     assert description_of(tagged) == f"commit {HEAD}; by cli: ada; delivery delivery-1; {TOKEN}"
+
+
+lines = st.lists(st.text(st.characters(exclude_characters="\n"), max_size=20), max_size=5)
+QUERY = 'Failed query: update "deployment" set "status" = $1\nparams: done,2026-11-26T20:10:00.000Z'
+
+
+@enough
+@given(lines, lines, st.sampled_from(["", CLOSING, f"{CLOSING}, check the logs for details.\n"]))
+def test_a_log_that_says_that_the_build_was_done_says_that_it_has_ended(
+    before: list[str], after: list[str], closing: str
+) -> None:
+    log = "\n".join([*before, QUERY, *after, closing])
+
+    assert end_in(log, failure_in(log)).ended
+
+
+@enough
+@given(lines)
+def test_a_log_that_ends_with_the_closing_sentence_says_that_the_build_has_ended(
+    before: list[str],
+) -> None:
+    log = "\n".join([*before, f"{CLOSING}, check the logs for details.", ""])
+
+    assert end_in(log, failure_in(log)).ended
+
+
+@enough
+@given(lines, st.sampled_from(["#12 RUN make", "echo 'Error occurred'", "x"]))
+def test_a_log_that_stops_in_between_tells_of_no_end(before: list[str], last: str) -> None:
+    log = "\n".join([*before, CLOSING, last])
+
+    assert not end_in(log, failure_in(log)).ended
+
+
+@given(st.floats(-1e10, 1e10), st.floats(0, 1e9), st.floats(0, 1e9))
+def test_no_time_of_a_backend_is_before_what_came_before_or_after_now(
+    told: float, asked: float, more: float
+) -> None:
+    assert asked <= within(told, asked, asked + more) <= asked + more

@@ -1,8 +1,12 @@
 """What the looks at a backend say of a deployment that does not move on."""
 
-import pytest
+from dataclasses import dataclass
 
-from bridge.core.lifecycle import State
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.core.lifecycle import LOSABLE, Deployment, State
 from bridge.core.tracking import Shown, Sight, Timing, Verdict, verdict
 from tests.fakes.journey import deployment
 
@@ -11,7 +15,7 @@ GONE = Shown(present=False, open=False, idle=True)
 JOB = Shown(present=True, open=False, idle=False)
 BUILDS = Shown(present=True, open=True, idle=False)
 UNTOLD = Shown(present=False, open=False, idle=None)
-SURVIVED = Shown(present=False, open=False, idle=True, survived=True)
+BLOCKED = Shown(present=False, open=False, idle=False, blocked=True)
 UNWATCHED = {"watched_since": 80.0, "state": State.QUEUED}
 UNCLOSED = Shown(present=True, open=True, idle=True)
 
@@ -30,15 +34,15 @@ UNCLOSED = Shown(present=True, open=True, idle=True)
         ("no queue is told for long", Sight(-30.0), {"shown": UNTOLD}, "untold"),
         ("gone from a queue that nobody has watched", Sight(80.0), UNWATCHED, "lost"),
         (
-            "gone from a queue that no restart has emptied",
+            "gone from a queue before its turn can have come",
             Sight(80.0),
-            UNWATCHED | {"shown": SURVIVED},
+            UNWATCHED | {"shown": BLOCKED},
             "dropped",
         ),
         (
-            "never seen, and no restart has emptied the queue",
+            "never seen, and its turn can't have come",
             Sight(80.0),
-            {"watched_since": 80.0, "shown": SURVIVED},
+            {"watched_since": 80.0, "shown": BLOCKED},
             "wait",
         ),
         ("open without a job", Sight(100.0, 100.0, idle_since=80.0), {}, "wait"),
@@ -74,3 +78,85 @@ def test_an_open_record_is_idle_since_the_first_of_an_unbroken_run_of_looks() ->
 
     assert sight.after(UNCLOSED, 4.0).idle_since == 3.0
     assert sight.after(Shown(present=True, open=True, idle=None), 4.0).idle_since is None
+
+
+# ── whatever the looks show ──────────────────────────────────────────────────
+
+FAILED_LOOK = None
+SHOWN = st.sampled_from([FAILED_LOOK, GONE, GONE, GONE, JOB, BUILDS, UNTOLD, BLOCKED, UNCLOSED])
+LOOKS = st.lists(st.tuples(st.sampled_from([0.5, 2.0, 5.0, 40.0]), SHOWN), min_size=1, max_size=40)
+enough = settings(max_examples=300)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A deployment after some looks, and what is true of them."""
+
+    verdict: Verdict
+    asked: Deployment
+    shown: Shown
+    quiet: float
+    was_there: bool
+    unbroken: bool
+
+
+@st.composite
+def judged(draw: st.DrawFn) -> Judged:
+    """Looks of one process at a deployment that it, or one before it, has asked for."""
+    asked = deployment(
+        asked_at=draw(st.sampled_from([-100.0, 0.0, 50.0])),
+        state=draw(st.sampled_from(sorted(LOSABLE))),
+        backend_id=draw(st.sampled_from([None, None, "dep-1"])),
+    )
+    now, sight, watched_since = 0.0, Sight(0.0), 0.0
+    last, seen_at, trouble_at = 0.0, None, draw(st.sampled_from([-100.0, 0.0]))
+    watched_since = trouble_at
+    shown: Shown | None = GONE
+    for pause, shown in [*draw(LOOKS), (1.0, draw(SHOWN.filter(bool)))]:
+        now += pause
+        if shown is FAILED_LOOK:
+            sight, last, trouble_at = sight.blinded(now), now, now
+            watched_since = now + 0.1
+            continue
+        sight = sight.after(shown, now)
+        if shown.present:
+            last, seen_at = now, now
+    assert shown is not None
+    found = verdict(asked, sight, now=now, watched_since=watched_since, shown=shown, timing=TIMING)
+    there_at = asked.asked_at if seen_at is None else seen_at
+    assert there_at is not None
+    was_there = seen_at is not None or asked.state is State.QUEUED
+    return Judged(found, asked, shown, now - last, was_there, trouble_at <= there_at <= now)
+
+
+@enough
+@given(judged())
+def test_a_person_is_named_only_where_nothing_else_can_have_taken_it(one: Judged) -> None:
+    if one.verdict is Verdict.DROPPED:
+        assert one.was_there
+        assert one.asked.backend_id is None
+        assert one.unbroken or one.shown.blocked
+
+
+@enough
+@given(judged())
+def test_nothing_is_asked_for_again_that_is_there_or_may_have_been_built(one: Judged) -> None:
+    if one.verdict is Verdict.LOST:
+        assert not one.shown.present
+        assert one.shown.idle is not None
+        assert one.asked.backend_id is None
+
+
+@enough
+@given(judged())
+def test_nothing_is_claimed_before_its_time(one: Judged) -> None:
+    if one.verdict in (Verdict.LOST, Verdict.DROPPED, Verdict.UNTOLD):
+        assert one.quiet > TIMING.lost
+        assert not one.shown.present
+
+
+@enough
+@given(judged())
+def test_what_can_not_have_had_its_turn_is_never_asked_for_again(one: Judged) -> None:
+    if one.shown.blocked and one.was_there:
+        assert one.verdict is not Verdict.LOST

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-EARLIER = ("0003", "0009", "0011")
+EARLIER = ("0003", "0009", "0011", "0012")
 """Revisions in order; `tests/fixtures/journal` has what each added to the one before."""
 
 _FIXTURES = Path(__file__).parents[1] / "fixtures" / "journal"

@@ -28,6 +28,10 @@ WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.
 """The condition for a deployment that was not requested, and that nobody is about to request."""
 
 NEVER_ASKED = "cancelled before the backend was asked"
+NOT_ASKED_AGAIN = "cancelled before the backend was asked again"
+MAYBE_ASKED = (
+    "cancelled; the backend may have been asked for it before, and has shown no sign of it"
+)
 
 LAST_LINES = 5
 """The last lines of a deployment's history; a note that is among them is not repeated."""
@@ -100,20 +104,30 @@ def intend(db: sa.Connection, id_: str, facts: dict[str, Any], at: float) -> Dep
     A deployment that was cancelled or superseded ends here. Return None if it does not wait.
     """
     waiting = _locked(db, id_, WAITING)
-    if waiting is None or _needless(db, waiting, at, NEVER_ASKED) is not None:
+    if waiting is None or _needless(db, waiting, at, _cancelled_here(waiting)) is not None:
         return None
     return change(db, id_, WAITING, facts)
 
 
-def withdraw(db: sa.Connection, id_: str, at: float) -> Deployment | None:
+def withdraw(db: sa.Connection, id_: str, at: float, *, maybe_asked: bool) -> Deployment | None:
     """Take an intent back, and end the deployment if there is no need for it any more."""
-    waiting = change(db, id_, tables.deployments.c.state == State.WAITING, {"intent_at": None})
+    facts = {"intent_at": None} | ({"maybe_asked": True} if maybe_asked else {})
+    waiting = change(db, id_, tables.deployments.c.state == State.WAITING, facts)
     if waiting is None:
         return None
-    return _needless(db, waiting, at, NEVER_ASKED) or waiting
+    return _needless(db, waiting, at, _cancelled_here(waiting)) or waiting
 
 
-def take_back(db: sa.Connection, id_: str, token: str, why: str, at: float) -> Deployment | None:
+def _cancelled_here(waiting: Deployment) -> str:
+    """Return how to say that a waiting deployment was cancelled: what is known of its requests."""
+    if waiting.maybe_asked:
+        return MAYBE_ASKED
+    return NOT_ASKED_AGAIN if waiting.asked_again else NEVER_ASKED
+
+
+def take_back(
+    db: sa.Connection, id_: str, token: str, why: str, at: float, *, interrupted: bool = False
+) -> Deployment | None:
     """Let a deployment that the backend has lost wait again, or end it if it is not needed.
 
     Return it as it is now, or None if the backend can't have lost it.
@@ -123,7 +137,7 @@ def take_back(db: sa.Connection, id_: str, token: str, why: str, at: float) -> D
         return None
     if (ended := _needless(db, lost, at, f"{why}; it had been cancelled")) is not None:
         return ended
-    note = f"{why}; asked again"
+    note = f"{why}; it waits here again"
     facts = {
         "state": State.WAITING,
         "note": note,
@@ -134,6 +148,8 @@ def take_back(db: sa.Connection, id_: str, token: str, why: str, at: float) -> D
         "asked_at": None,
         "started_at": None,
         "asked_again": lost.asked_again + 1,
+        "interrupted": lost.interrupted + interrupted,
+        "maybe_asked": False,
     }
     waiting = change(db, id_, sa.true(), facts)
     _note(db, id_, lost.seq, at, State.WAITING, note)
@@ -202,10 +218,9 @@ def cancel(
     meant = (t.c.app_id == app_id) & (t.c.seq < seq) & t.c.state.not_in(FINAL)
     if only is not None:
         meant &= t.c.id == only
-    ids = list(
-        db.scalars(sa.select(t.c.id).where(meant & WAITING).order_by(t.c.id).with_for_update())
-    )
-    moved = [move(db, id_, State.CANCELLED, NEVER_ASKED, {}, at) for id_ in ids]
+    query = sa.select(t).where(meant & WAITING).order_by(t.c.id).with_for_update()
+    waiting = [rows.read_deployment(dict(row)) for row in db.execute(query).mappings().all()]
+    moved = [move(db, one.id, State.CANCELLED, _cancelled_here(one), {}, at) for one in waiting]
     mark = sa.update(t).where(meant & t.c.cancel.is_(None)).values(cancel=Cancel.REQUESTED)
     db.execute(mark)
     return [deployment for deployment in moved if deployment is not None]
@@ -270,13 +285,17 @@ class Deployments(Transactions):
         facts = {"intent_at": at, "known_before": rows.as_json(known_before)}
         return await self._change(lambda db: intend(db, id_, facts, at))
 
-    async def take_back(self, id_: str, token: str, why: str) -> Deployment | None:
+    async def take_back(
+        self, id_: str, token: str, why: str, *, interrupted: bool = False
+    ) -> Deployment | None:
         at = self._clock()
-        return await self._change(lambda db: take_back(db, id_, token, why, at))
+        return await self._change(
+            lambda db: take_back(db, id_, token, why, at, interrupted=interrupted)
+        )
 
-    async def withdraw(self, id_: str) -> None:
+    async def withdraw(self, id_: str, *, maybe_asked: bool = False) -> None:
         at = self._clock()
-        await self._change(lambda db: withdraw(db, id_, at))
+        await self._change(lambda db: withdraw(db, id_, at, maybe_asked=maybe_asked))
 
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
         at = self._clock()

@@ -1,0 +1,584 @@
+"""Every end of a deployment, and every word about it, has the evidence for it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from bridge.core.errors import Refused, Unanswered
+from bridge.core.lifecycle import Deployment, State
+from bridge.pipeline.deployments import Deployer
+from bridge.ports.backends import Progress
+from tests.fakes.journey import CLEARED, HEAD, KeptSteps
+from tests.unit.test_deployer import (
+    AWAY,
+    PACE,
+    SILENT,
+    UNRECORDED,
+    Stage,
+    interrupt,
+    restarted,
+    stage,
+    staged,
+)
+
+__all__ = ["stage", "staged"]
+
+BROKEN = Unanswered("dokploy", "application.deploy: it answered 500: HTTP 500")
+FAILED_BUILD = "fatal: no space left\n\nError occurred ❌, check the logs for details.\n"
+UNBUILT = "Cloning into 'code'...\n#12 RUN make\n"
+
+
+async def notes_of(stage: Stage, one: Deployment) -> list[str]:
+    return [note for _, note in await stage.history(one)]
+
+
+async def queued_behind(stage: Stage, other: str) -> Deployment:
+    """A deployment that waits in the queue behind an older job, and a bridge that is stopped."""
+    title = "by hand"
+    await stage.backend.deploy(replace(stage.app, id=other), title=title, description="")
+    stage.clock.now += 5
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    await stage.journal.move(new.id, State.QUEUED)
+    stage.clock.now += 60
+    return new
+
+
+# ── what is gone from the queue ──────────────────────────────────────────────
+
+
+async def test_a_job_that_an_outage_ate_while_nobody_watched_is_asked_for_again(
+    staged: Callable[..., Stage],
+) -> None:
+    """An older job of another app is still there: so there was no restart. That proves no more."""
+    stage = staged(builds=900.0)
+    new = await queued_behind(stage, "app-other")
+    del stage.backend.jobs[1]  # its turn came while the backend's database was away
+    stage.backend.builds = 5.0
+
+    ended = await stage.run(new)
+
+    assert (ended.state, len(stage.backend.jobs)) == (State.DONE, 2)
+
+
+async def test_a_job_that_went_while_an_older_one_of_its_app_builds_was_taken_out_by_a_person(
+    staged: Callable[..., Stage],
+) -> None:
+    """Its turn has not come, so neither an outage nor a restart can have taken it."""
+    stage = staged(builds=900.0)
+    new = await queued_behind(stage, stage.app.id)
+    del stage.backend.jobs[1]
+    asked = stage.backend.asked
+
+    ended = await stage.run(new)
+
+    assert (ended.state, stage.backend.asked) == (State.CANCELLED, asked)
+    assert ended.note.startswith("it was taken out of the backend's queue there")
+
+
+@pytest.mark.parametrize("question", ["queue", "deployments"])
+async def test_an_answer_that_waited_for_the_database_does_not_tell_that_it_was_well(
+    staged: Callable[..., Stage], question: str
+) -> None:
+    """Requests of an outage may hang until it is over, and succeed then."""
+    stage = staged(waits=300.0)
+    new = await stage.wish()
+    ask, hung = getattr(stage.backend, question), []
+
+    async def hangs(*about: Any) -> Any:
+        if not hung and question == "deployments" and stage.clock.now > 1_700_000_020:
+            hung.append(1)
+            await stage.clock.sleep(3.0)
+        return await ask(*about)
+
+    def outage() -> None:
+        stage.backend.jobs.clear()
+        stage.backend.waits = 1.0
+
+    async def hangs_once(*about: Any) -> Any:
+        if not hung and stage.clock.now > 1_700_000_020:
+            hung.append(1)
+            stage.clock.after(1.0, outage)
+            await stage.clock.sleep(3.0)
+        return await ask(*about)
+
+    if question == "queue":
+        stage.backend.queue = hangs_once  # type: ignore[method-assign]
+    else:
+        stage.backend.deployments = hangs  # type: ignore[method-assign]
+        stage.clock.after(20, outage)
+
+    ended = await stage.run(new)
+
+    assert hung
+    assert (ended.state, stage.backend.asked) == (State.DONE, 2)
+
+
+async def test_a_time_of_another_clock_does_not_tell_that_the_queue_was_watched(
+    staged: Callable[..., Stage],
+) -> None:
+    """The machine's clock was set back since another process asked for it."""
+    stage = staged(waits=300.0)
+    new = await stage.wish()
+    stage.clock.now += 3600
+    await stage.deployer().ask(new.id)
+    await stage.journal.move(new.id, State.QUEUED)
+    stage.clock.now -= 3600
+    stage.backend.jobs.clear()
+    stage.backend.waits = 1.0
+
+    ended = await stage.run(new)
+
+    assert (ended.state, stage.backend.asked) == (State.DONE, 2)
+
+
+# ── what a restart interrupts ────────────────────────────────────────────────
+
+
+async def test_lost_once_and_interrupted_once_is_asked_for_both_times(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=300.0, builds=200.0, log=UNBUILT)
+    back_at = restarted(stage, at=60) - stage.clock.now
+
+    def restart() -> None:
+        interrupt(stage)
+        stage.backend.builds = 5.0
+
+    stage.clock.after(back_at + 60, restart)
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.DONE, 3)
+
+
+async def test_interrupted_once_and_lost_twice_is_asked_for_every_time(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(builds=200.0, log=UNBUILT)
+
+    def interrupted() -> None:
+        interrupt(stage)
+        stage.backend.waits = 300.0
+
+    stage.clock.after(30, interrupted)
+    restarted(stage, at=60)
+    stage.clock.after(70, lambda: setattr(stage.backend, "waits", 300.0))
+    stage.clock.after(63, lambda: setattr(stage.backend, "waits", 300.0))
+    restarted(stage, at=120)
+    stage.clock.after(121, lambda: setattr(stage.backend, "builds", 5.0))
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.DONE, 4)
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        (UNRECORDED, "its log says that the build succeeded, and that this could not be recorded"),
+        (FAILED_BUILD, "its log says that the build failed: fatal: no space left"),
+        (CLEARED, "its log is empty, as after it was cleared during the build"),
+    ],
+)
+async def test_a_build_that_had_ended_before_a_restart_closed_its_record_is_not_asked_for_again(
+    staged: Callable[..., Stage], log: str, words: str
+) -> None:
+    stage = staged(builds=20.0, log=log)
+    away_at_its_end(stage)
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.UNKNOWN, 1)
+    assert ended.note == (
+        "outcome unknown: the backend has closed its record as cancelled, as its restart does; "
+        + words
+    )
+
+
+@pytest.mark.parametrize("log", ["", UNBUILT])
+async def test_a_build_whose_log_tells_of_no_end_was_interrupted(
+    staged: Callable[..., Stage], log: str
+) -> None:
+    """A backend that is too old to tell logs has none."""
+    stage = staged(builds=20.0, log=log)
+    away_at_its_end(stage)
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.DONE, 2)
+
+
+async def test_the_log_of_a_cancelled_record_is_waited_for_before_it_is_asked_for_again(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(builds=20.0, log=UNRECORDED)
+    away_at_its_end(stage)
+    for _ in range(4):
+        stage.backend.next("log_tail", AWAY)
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.UNKNOWN, 1)
+    assert "its log says that the build succeeded" in ended.note
+
+
+async def test_a_cancelled_record_whose_log_can_never_be_read_is_not_asked_for_again(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(builds=20.0)
+    away_at_its_end(stage)
+    stage.backend.next("log_tail", Refused("dokploy", "no permission", status=403))
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.UNKNOWN, 1)
+    assert ended.note.endswith("its log can't be read: dokploy: no permission")
+
+
+def away_at_its_end(stage: Stage) -> None:
+    """The database is away as the build ends; then a restart closes the record."""
+    job_ends = 21.0
+
+    def restart() -> None:
+        job = stage.backend.jobs[0]
+        job.unclosed, job.restarted, job.ending = False, True, Progress.CANCELLED
+        job.told_when_failed = False
+
+    stage.clock.after(10, lambda: setattr(stage.backend.jobs[0], "unclosed", True))
+    stage.clock.after(job_ends - 1, lambda: setattr(stage.backend, "away", True))
+    stage.clock.after(job_ends + 5, restart)
+    stage.clock.after(job_ends + 8, lambda: setattr(stage.backend, "away", False))
+    stage.clock.after(job_ends + 8, lambda: setattr(stage.backend, "builds", 5.0))
+
+
+# ── what can't be read just now ──────────────────────────────────────────────
+
+
+async def test_the_reason_of_a_failure_is_read_once_it_can_be(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(ending=Progress.ERROR, log=FAILED_BUILD)
+    log_tail, began = stage.backend.log_tail, []
+
+    async def away_for_a_while(*about: Any) -> str:
+        began.append(stage.clock.now)
+        stage.backend.away = stage.clock.now < began[0] + 300
+        if len(began) == 1:
+            stage.clock.after(300, lambda: setattr(stage.backend, "away", False))
+        return await log_tail(*about)
+
+    stage.backend.log_tail = away_for_a_while  # type: ignore[method-assign]
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.note) == (State.FAILED, "fatal: no space left")
+    assert ended.log_tail == "fatal: no space left"
+    assert any(
+        "its log is read as soon as that ends" in note for note in await notes_of(stage, ended)
+    )
+
+
+async def test_a_log_that_alone_can_not_be_read_holds_nothing_up_for_long(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(ending=Progress.ERROR, log=FAILED_BUILD)
+    for _ in range(1000):
+        stage.backend.next("log_tail", AWAY)
+    began = stage.clock.now
+
+    ended = await stage.run()
+
+    assert ended.state is State.FAILED
+    assert ended.note.startswith("the build failed; its log can't be read: dokploy can't be")
+    assert stage.clock.now - began < 60
+
+
+async def test_the_commit_that_is_live_is_read_once_it_can_be(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(tells_after=1.0)
+
+    def gone() -> None:
+        stage.backend.away = True
+
+    stage.clock.after(6.9, gone)
+    deployments, ended_at = stage.backend.deployments, []
+
+    async def goes_away(*about: Any) -> Any:
+        found = await deployments(*about)
+        if not ended_at and any(one.status is Progress.DONE for one in found):
+            ended_at.append(stage.clock.now)
+            stage.backend.away = True
+            stage.clock.after(30, lambda: setattr(stage.backend, "away", False))
+        return found
+
+    stage.clock._planned.clear()
+    stage.backend.deployments = goes_away  # type: ignore[method-assign]
+
+    ended = await stage.run()
+
+    assert ended_at
+    assert (ended.state, ended.deployed_commit) == (State.DONE, HEAD)
+
+
+# ── what may have been asked ─────────────────────────────────────────────────
+
+
+async def test_a_cancel_after_a_request_without_an_answer_does_not_claim_that_none_was_sent(
+    stage: Stage,
+) -> None:
+    new = await stage.wish()
+    stage.backend.next("deploy", BROKEN)
+    stage.clock.after(3, lambda: stage.journal.cancel(new.app_id, new.seq + 1))
+
+    ended = await stage.run(new)
+
+    assert (ended.state, stage.backend.asked) == (State.CANCELLED, 1)
+    assert ended.note == (
+        "cancelled; the backend may have been asked for it before, and has shown no sign of it"
+    )
+    assert not [note for note in await notes_of(stage, ended) if "asked again" in note]
+
+
+async def test_a_cancel_of_what_a_dead_process_may_have_asked_for_claims_as_little(
+    stage: Stage,
+) -> None:
+    new = await stage.wish()
+    await stage.journal.intend(new.id, [])  # and here the process died
+    await stage.journal.cancel(new.app_id, new.seq + 1)
+
+    ended = await stage.run(new)
+
+    assert (ended.state, stage.backend.asked) == (State.CANCELLED, 0)
+    assert ended.note.startswith("cancelled; the backend may have been asked for it before")
+
+
+async def test_a_cancel_of_what_waits_to_be_asked_again_says_that_it_had_been_asked(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=300.0)
+    new = await stage.wish()
+    restarted(stage, at=60)
+    stage.clock.after(63, lambda: [stage.backend.next("deploy", AWAY) for _ in range(9)] and None)
+    stage.clock.after(100, lambda: stage.journal.cancel(new.app_id, new.seq + 1))
+
+    ended = await stage.run(new)
+
+    assert ended.state is State.CANCELLED
+    assert ended.note == "cancelled before the backend was asked again"
+    assert not [note for note in await notes_of(stage, ended) if "; asked again" in note]
+
+
+async def test_what_was_never_asked_is_cancelled_in_so_many_words(stage: Stage) -> None:
+    new = await stage.wish()
+    stage.backend.next("deploy", AWAY)
+    stage.clock.after(0.5, lambda: stage.journal.cancel(new.app_id, new.seq + 1))
+
+    ended = await stage.run(new)
+
+    assert (ended.state, ended.note) == (State.CANCELLED, "cancelled before the backend was asked")
+
+
+async def test_a_refusal_of_the_second_request_does_not_tell_what_became_of_the_first(
+    stage: Stage,
+) -> None:
+    stage.backend.next("deploy", BROKEN)
+    stage.backend.next("deploy", Refused("dokploy", "no", status=400))
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.note) == (State.UNKNOWN, "maybe asked, outcome unknown: dokploy: no")
+
+
+async def test_a_second_request_is_noted_when_it_is_sent(stage: Stage) -> None:
+    stage.backend.next("deploy", SILENT)
+    history: list[str] = []
+    deploy = stage.backend.deploy
+
+    async def noting(*about: Any, **texts: Any) -> None:
+        history[:] = [note for _, note in await stage.history(new)]
+        await deploy(*about, **texts)
+
+    stage.backend.deploy = noting  # type: ignore[method-assign]
+    new = await stage.wish()
+    ended = await stage.run(new)
+
+    assert stage.backend.asked == 2
+    assert not [note for note in history if "asked again" in note]
+    assert "asked again; the backend accepted it" in await notes_of(stage, ended)
+
+
+async def test_what_was_lost_and_never_asked_for_again_does_not_say_so(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=300.0)
+    first = await stage.wish(1)
+    restarted(stage, at=60)
+    stage.clock.after(62, lambda: stage.wish(2))
+
+    ended = await stage.run(first)
+
+    assert ended.state is State.SUPERSEDED
+    assert not [note for note in await notes_of(stage, ended) if "asked again" in note]
+
+
+async def test_two_answers_that_tell_nothing_are_not_called_none(stage: Stage) -> None:
+    stage.backend.next("deploy", BROKEN)
+    stage.backend.next("deploy", BROKEN)
+
+    ended = await stage.run()
+
+    assert ended.state is State.UNKNOWN
+    assert ended.note == (
+        "outcome unknown: the backend was asked twice and shows no such deployment; dokploy did"
+        " not answer as expected: application.deploy: it answered 500: HTTP 500"
+    )
+
+
+async def test_an_answer_that_tells_nothing_is_not_called_none_where_no_queue_is_listed(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(tells_queue=False)
+    stage.backend.next("deploy", BROKEN)
+
+    ended = await stage.run()
+
+    assert ended.state is State.UNKNOWN
+    assert "it answered 500" in ended.note
+    assert "no answer" not in ended.note
+
+
+# ── times by the backend's clock ─────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("off", [-7200.0, -300.0, 300.0, 7200.0])
+async def test_every_time_that_a_backend_tells_is_by_our_clock(
+    staged: Callable[..., Stage], off: float, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = staged(waits=20.0, builds=30.0)
+    with_a_clock_that_is(off, stage, monkeypatch, known=known)
+    new = await stage.wish()
+    asked_at = stage.clock.now
+    running: list[float | None] = []
+
+    async def looks() -> None:
+        running.append((await stage.now(new)).started_at)
+
+    stage.clock.after(35, looks)
+    ended = await run_without_lifetime(stage, new)
+
+    notes = await notes_of(stage, ended)
+    assert not [note for note in notes if "has been building for more than" in note]
+    times = (ended.asked_at, *running, ended.started_at, ended.finished_at, stage.clock.now)
+    assert None not in times
+    assert list(times) == sorted(times)
+    assert running == [ended.started_at]
+    if known:
+        assert ended.started_at == pytest.approx(asked_at + 20, abs=1)
+        assert ended.finished_at == pytest.approx(asked_at + 50, abs=1)
+
+
+@pytest.mark.parametrize("off", [-7200.0, 7200.0])
+async def test_an_ask_that_the_journal_has_forgotten_was_made_by_our_clock(
+    stage: Stage, off: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_a_clock_that_is(off, stage, monkeypatch, known=True)
+    new = await stage.wish()
+    await stage.backend.deploy(stage.app, title=new.token, description="")
+    asked_at = stage.clock.now
+    stage.clock.now += 3
+
+    ended = await run_without_lifetime(stage, new)
+
+    assert ended.asked_at == pytest.approx(asked_at + 1, abs=1)
+
+
+async def run_without_lifetime(stage: Stage, new: Deployment) -> Deployment:
+    """Run it with the backend itself, which then can tell its clock."""
+    backends = {"dokploy": stage.backend}
+    deployer = Deployer(backends, stage.journal, stage.clock, PACE, sleep=stage.clock.sleep)
+    await deployer.run(KeptSteps(), new.id)
+    return await stage.now(new)
+
+
+def with_a_clock_that_is(
+    off: float, stage: Stage, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    """Have the backend tell times by a clock that is so many seconds ahead of ours."""
+    listed = stage.backend.deployments
+
+    async def by_its_own_clock(*args: Any, **options: Any) -> Any:
+        return [
+            replace(
+                one,
+                created_at=one.created_at + off,
+                started_at=one.started_at and one.started_at + off,
+                finished_at=one.finished_at and one.finished_at + off,
+            )
+            for one in await listed(*args, **options)
+        ]
+
+    monkeypatch.setattr(stage.backend, "deployments", by_its_own_clock)
+    if known:
+        monkeypatch.setattr(stage.backend, "clock_ahead", lambda _moment: off, raising=False)
+
+
+# ── whatever takes a job out of the queue ────────────────────────────────────
+
+
+@given(
+    cause=st.sampled_from(["a person", "an outage", "a restart"]),
+    behind=st.sampled_from([None, "app-other", "app-web"]),
+    at=st.floats(3, 100),
+    lasts=st.floats(3, 30),
+    watched=st.booleans(),
+)
+@settings(max_examples=20, deadline=None)
+async def test_a_person_is_named_for_what_a_person_did_and_nothing_else_is_lost(
+    cause: str, behind: str | None, at: float, lasts: float, watched: bool
+) -> None:
+    """An outage can eat no job behind an older one of its app: its turn does not come."""
+    assume(cause != "an outage" or behind != "app-web")
+    stage = Stage.make(waits=300.0, builds=900.0)
+    backend = stage.backend
+    if behind is not None:
+        other = replace(stage.app, id=behind)
+        await backend.deploy(other, title="by hand", description="")
+        backend.jobs[0].begins_at = stage.clock.now
+        stage.clock.now += 5
+    new = await stage.wish()
+
+    def gone() -> None:
+        backend.away = cause != "a person"
+        backend.jobs[:] = [] if cause == "a restart" else backend.jobs[: behind is not None]
+        backend.waits, backend.builds = 1.0, 5.0
+        if behind is not None and backend.jobs:
+            backend.jobs[0].ends_at = stage.clock.now + 60
+
+    def back() -> None:
+        backend.away = False
+
+    if watched:
+        stage.clock.after(at, gone)
+        stage.clock.after(at + lasts, back)
+    else:
+        await stage.deployer().ask(new.id)
+        await stage.journal.move(new.id, State.QUEUED)
+        stage.clock.now += at
+        gone()
+        back()
+        stage.clock.now += lasts
+    asked = backend.asked
+
+    ended = await stage.run(new)
+    again = backend.asked - asked - watched
+    await stage.journal.stop()
+
+    obeyed = cause == "a person" and (watched or (behind == "app-web" and lasts < 60))
+    assert (ended.state, again) == ((State.CANCELLED, 0) if obeyed else (State.DONE, 1))
