@@ -31,7 +31,7 @@ def arrived_form(one: "Arrived") -> dict[str, Any]:
     delivery, about = one.delivery, one.about
     ref = about.ref if about else None
     branch = ref.removeprefix("refs/heads/") if ref and ref.startswith("refs/heads/") else None
-    return {
+    form: dict[str, Any] = {
         "id": delivery.id,
         "seq": delivery.seq,
         "host": delivery.host,
@@ -49,8 +49,8 @@ def arrived_form(one: "Arrived") -> dict[str, Any]:
             decision_form(decision) | {"deployment": _brief(one.deployments.get(decision.app_id))}
             for decision in one.decisions
         ],
-        "owed": sorted(one.owed),
     }
+    return form | {"owed": sorted(one.owed)} if one.owed else form
 
 
 def _brief(deployment: "Deployment | None") -> dict[str, Any] | None:

@@ -82,6 +82,7 @@ class Owed:
         self._reading = reading
         self._recording = recording
         self._clock = clock
+        self._began = Mark(clock(), clock())  # before the first webhook is taken
         self._marks: dict[str, Mark] | None = None
         self._snapshot: AppIndex | None = None
         self._places: Mapping[str, frozenset[str]] = {}
@@ -111,11 +112,10 @@ class Owed:
         self._due_at = self._clock() + AFTER_A_BUG
 
     async def _known_marks(self) -> dict[str, Mark]:
-        """Return how far each backend was read by any process; one that is new here begins now."""
+        """Return how far each backend was read by any process; one that is new began with this process."""
         if self._marks is None or self._catalog.snapshot is not self._snapshot:
             known = read_marks(await self._journal.recall(MARKED))
-            begins = Mark(self._clock(), self._clock())
-            marks = {name: known.get(name, begins) for name in self._catalog.backends}
+            marks = {name: known.get(name, self._began) for name in self._catalog.backends}
             if marks.keys() != known.keys():
                 await self._journal.note(MARKED, write_marks(marks))
             self._marks = marks

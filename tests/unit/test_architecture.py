@@ -54,7 +54,8 @@ EMBEDDED_SEES = (
 DECIDING = {"catalog", "freshness", "meaning", "changes"}
 INSIDE_PIPELINE = {
     "ingest": set[str](),
-    "deliveries": {"decide", "backpressure"} | DECIDING,
+    "deliveries": {"decide", "owed", "backpressure"} | DECIDING,
+    "owed": {"decide", "app_reading"} | DECIDING,
     "decide": DECIDING,
     "deployments": {"outcome", "polling"},
     "cancel": {"polling"},
