@@ -112,7 +112,7 @@ class Owed:
         self._due_at = self._clock() + AFTER_A_BUG
 
     async def _known_marks(self) -> dict[str, Mark]:
-        """Return how far each backend was read by any process; one that is new began with this process."""
+        """Return how far each backend was read, by any process; new ones began with this one."""
         if self._marks is None or self._catalog.snapshot is not self._snapshot:
             known = read_marks(await self._journal.recall(MARKED))
             marks = {name: known.get(name, self._began) for name in self._catalog.backends}
