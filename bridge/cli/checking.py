@@ -17,6 +17,7 @@ from bridge.app.providers import (
     host_apis,
     served_hosts,
 )
+from bridge.backends.dokploy.answers import NotDokploy
 from bridge.chats import CHATS
 from bridge.cli.forms import finding_words
 from bridge.cli.serve import hosts_of
@@ -226,7 +227,8 @@ class Tried:
     """The result of two questions that cost a backend little.
 
     Attributes:
-        state: "ok", "key refused", "refused" (the server says no) or "away".
+        state: "ok", "key refused", "refused" (the server says no), "not dokploy" (another server
+            or a proxy answers) or "away".
         version: e.g. "v0.30.2"; None if it does not tell.
         why: what is wrong and the remedy; "" if nothing is.
     """
@@ -256,13 +258,16 @@ async def _try_all(settings: "Settings") -> list[Tried]:
 
 
 async def _try(settings: "Settings", name: str) -> Tried:
-    """Ask for the version and the queue: every key may, and the door asks the database."""
+    """Ask for the version and the projects, which only a Dokploy lists.
+
+    Every key may, and the door asks the database.
+    """
     url = str(dokploys(settings)[name].url)
     backend = cast("Dokploy", dokploy_of(settings, name))
     try:
         async with asyncio.timeout(WITHIN):
             version = await backend.version()
-            await backend.queue()
+            await backend.listing()
     except TimeoutError:
         why = f"{name} gives no answer within {WITHIN:g} s"
         if await backend.healthy():
@@ -278,4 +283,6 @@ async def _try(settings: "Settings", name: str) -> Tried:
 def _state_of(error: BridgeError) -> str:
     if isinstance(error, KeyRefused):
         return "key refused"
+    if isinstance(error, NotDokploy):
+        return "not dokploy"
     return "refused" if isinstance(error, Refused) else "away"
