@@ -117,6 +117,8 @@ class App:
         auto_deploy: the backend deploys pushes by itself, too; see `deploys_twice`.
         page: where people look at it and its logs; None if the backend does not tell.
         url: where what it deploys is served; None if the backend does not tell.
+        made_at: when it was made, in seconds since 1970 by the backend's clock; None if the
+            backend does not tell.
     """
 
     id: str
@@ -132,6 +134,7 @@ class App:
     page: str | None = None
     url: str | None = None
     rules: Rules = Rules()
+    made_at: float | None = None
 
     @property
     def waits_for(self) -> Trigger:

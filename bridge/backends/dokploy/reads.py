@@ -86,7 +86,7 @@ def listed_at(place: Place, backend: str, origin: str | None) -> Listed:
 
 
 def app_of(app: App, service: Service) -> App:
-    """Return a listed app with the source, trigger and address of its record."""
+    """Return a listed app with the source, trigger, address and age of its record."""
     return replace(
         app,
         source=source_of(service),
@@ -94,6 +94,7 @@ def app_of(app: App, service: Service) -> App:
         watch_paths=service.watch_paths,
         auto_deploy=service.auto_deploy,
         url=url_of(service.domains or ()),
+        made_at=service.created_at,
     )
 
 

@@ -216,7 +216,8 @@ def record_all(
     seqs = [outcome.seq for outcome in outcomes]
     decided = _decided(db, seqs)
     new = [outcome for outcome in outcomes if outcome.seq not in decided]
-    recorder = _Recorder(db, Pushes.of(db, new, now - window), now)
+    since = now - window
+    recorder = _Recorder(db, Pushes.of(db, new, since), now, since)
     for outcome in new:
         recorder.record(outcome)
     recorder.write()
@@ -229,10 +230,11 @@ def record_all(
 class _Recorder:
     """Records outcomes one after the other, and buffers what can be written later."""
 
-    def __init__(self, db: sa.Connection, pushes: Pushes, now: float) -> None:
+    def __init__(self, db: sa.Connection, pushes: Pushes, now: float, since: float) -> None:
         self._db = db
         self._pushes = pushes
         self._now = now
+        self._since = since
         self._new_pushes: list[Row] = []
         self._new_decisions: list[Row] = []
         self._seen: set[int] = set()
@@ -248,7 +250,8 @@ class _Recorder:
             first = find(outcome.push, outcome.seq)
             if first is not None and not outcome.explicit:
                 self.write()
-                decisions, deployments = _without_decided(self._db, outcome, first)
+                late = first["at"] < self._since
+                decisions, deployments = _without_decided(self._db, outcome, first, late=late)
             row = _push_row(outcome, first, self._now)
             self._pushes.add(row)
             self._new_pushes.append(row)
@@ -322,11 +325,17 @@ def _push_row(outcome: Outcome, first: Row | None, now: float) -> Row:
 
 
 def _without_decided(
-    db: sa.Connection, outcome: Outcome, first: Row
+    db: sa.Connection, outcome: Outcome, first: Row, *, late: bool
 ) -> tuple[tuple[Decision, ...], tuple[Deployment, ...]]:
-    """Return what is left if `first` brought the same push: the apps that it did not know."""
+    """Return what is left if `first` brought the same push: the apps that it did not know.
+
+    Args:
+        late: it did so long ago, so that what it did not know has joined since.
+    """
     d = tables.decisions
     decided = set(db.scalars(sa.select(d.c.app_id).where(d.c.seq == first["seq"])))
+    if late:
+        decided.update(one.app_id for one in outcome.decisions)
     evidence = f"delivery {first['delivery']} brought the same push and has been decided"
     decisions = tuple(
         replace(one, reason=Reason.DUPLICATE_PUSH, evidence=evidence)
