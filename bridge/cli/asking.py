@@ -204,7 +204,10 @@ def replay(
     follow: Follow = False,
     json: Json = False,
 ) -> None:
-    """Decide a delivery again, as if it had just come; what deploys deploys again."""
+    """Decide a delivery again, as if it had just come; what deploys deploys again.
+
+    An app that was made after the push is not concerned: `deploy` it.
+    """
     _ask("replay", delivery, config, follow=follow, json=json)
 
 

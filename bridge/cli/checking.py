@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bridge.app.data_folder import database_url, must_be_ours
 from bridge.app.providers import (
-    addresses_of,
     check_dokploys,
     dokploy_of,
     dokploys,
     host_apis,
+    places_of,
     served_hosts,
 )
+from bridge.backends.dokploy.answers import NotDokploy
 from bridge.chats import CHATS
 from bridge.cli.forms import finding_words
 from bridge.cli.serve import hosts_of
@@ -63,7 +64,7 @@ def checked(read: Callable[[], Settings]) -> dict[str, Any]:
         settings = read()
     except Rejected as error:
         return _form([Remark("error", str(error))], [], None)
-    backend = ", ".join(addresses_of(settings)) or EMBEDDED
+    backend = ", ".join(places_of(settings)) or EMBEDDED
     return _form(list(_remarks(settings)), hosts_of(settings), backend)
 
 
@@ -83,6 +84,7 @@ def _remarks(settings: Settings) -> Iterator[Remark]:
         except Rejected as error:
             yield Remark("error", str(error))
     yield from _of_secrets(settings)
+    yield from _of_hosts(settings)
     yield from _of_rules(settings)
     yield from _of_chats(settings)
 
@@ -140,6 +142,20 @@ def _of_secrets(settings: Settings) -> Iterator[Remark]:
                 which = "the secret" if len(said) == 1 else f"{short} of {len(said)} secrets"
                 why = f"{which} can be guessed: fewer than {SHORTEST_SECRET} characters"
                 yield Remark("warning", f"{host}.{kind.setting}: {why}; {kind.remedy}")
+
+
+def _of_hosts(settings: Settings) -> Iterator[Remark]:
+    """Yield the hosts whose API may be asked, but whose webhooks are not taken."""
+    try:
+        asked = host_apis(settings)
+    except Rejected:  # told above
+        return
+    for host in asked:
+        provider = HOSTS[host]
+        if not provider.serves(settings.host_settings(host)):
+            missing = provider.variable(provider.secrets[0].setting)
+            why = f"{missing} is not set, so no push of {provider.title} is heard of: set it, too"
+            yield Remark("warning", f"{host} is not served: {why}")
 
 
 OF_NAMES = ("never_matches", "unclosed", "bang_class")
@@ -204,7 +220,15 @@ def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:
 
 def _of_chats(settings: Settings) -> Iterator[Remark]:
     """Yield how chats are heard, and what is still missing for anybody to do something there."""
-    for chat, given in settings.chats_set().items():
+    used = settings.chats_set()
+    for chat, provider in CHATS.items():
+        given = getattr(settings, chat)
+        yield from (Remark("warning", why) for why in provider.doubts(given))
+        if chat not in used and provider.heard_by(given):
+            missing = provider.variable(provider.credential)
+            why = f"{missing} is not set, without which there is no {provider.title}: set it, too"
+            yield Remark("warning", f"{chat} is not used: {why}")
+    for chat, given in used.items():
         if heard := " and ".join(CHATS[chat].heard_by(given)):
             yield Remark("note", f"{chat} is heard by {heard}")
         else:
@@ -226,8 +250,8 @@ class Tried:
     """The result of two questions that cost a backend little.
 
     Attributes:
-        state: "ok", "key refused", "refused" (the server says no), "away", or "same ids" (as
-            apps of another backend).
+        state: "ok", "key refused", "refused" (the server says no), "not dokploy" (another server
+            or a proxy answers), "away", or "same ids" (as apps of another backend).
         version: e.g. "v0.30.2"; None if it does not tell.
         why: what is wrong and the remedy; "" if nothing is.
     """
@@ -271,18 +295,16 @@ def _compared(one: Tried, names: Sequence[str], labels: dict[str, dict[str, str]
 
 
 async def _try(settings: "Settings", name: str, labels: dict[str, dict[str, str]]) -> Tried:
-    """Ask for the version and the queue: every key may, and the door asks the database.
+    """Ask for the version and the projects, which only a Dokploy lists; note its apps' labels.
 
-    Where there are several backends, note the labels of its apps by their ids.
+    Every key may, and the door asks the database.
     """
     url = str(dokploys(settings)[name].url)
     backend = cast("Dokploy", dokploy_of(settings, name))
     try:
         async with asyncio.timeout(WITHIN):
             version = await backend.version()
-            await backend.queue()
-            if len(dokploys(settings)) > 1:
-                labels[name] = {one.app.id: one.app.label for one in await backend.listing()}
+            labels[name] = {one.app.id: one.app.label for one in await backend.listing()}
     except TimeoutError:
         why = f"{name} gives no answer within {WITHIN:g} s"
         if await backend.healthy():
@@ -298,4 +320,6 @@ async def _try(settings: "Settings", name: str, labels: dict[str, dict[str, str]
 def _state_of(error: BridgeError) -> str:
     if isinstance(error, KeyRefused):
         return "key refused"
+    if isinstance(error, NotDokploy):
+        return "not dokploy"
     return "refused" if isinstance(error, Refused) else "away"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
-from bridge.core.errors import NotFound
+from bridge.core.errors import Ambiguous, NotFound
 from bridge.core.events import Repository
 
 
@@ -117,7 +117,8 @@ class App:
         auto_deploy: the backend deploys pushes by itself, too; see `deploys_twice`.
         page: where people look at it and its logs; None if the backend does not tell.
         url: where what it deploys is served; None if the backend does not tell.
-        made_at: when it was made, in seconds since 1970 by the backend's clock; None if unknown.
+        made_at: when it was made, in seconds since 1970 by the backend's clock; None if the
+            backend does not tell.
     """
 
     id: str
@@ -189,13 +190,13 @@ def find_app(apps: Sequence[App], name: str, gone: Sequence[App] = ()) -> App:
             the name fits equally well it means the live one.
 
     Raises:
-        NotFound: none or several fit; the message names those that come near.
+        NotFound, Ambiguous: none or several fit; the message names those that come near.
     """
     fits = fitting(apps, name, gone)
     if len(fits) == 1:
         return fits[0]
     if fits:
-        raise NotFound(f"{name!r} fits several apps: {_named(fits)}; say which")
+        raise Ambiguous(f"{name!r} fits several apps: {_named(fits)}; say which")
     raise NotFound(f"there is no app {name!r}{_near(apps, name)}")
 
 

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     NO_PATH_HIT = "no_path_hit"
     WATCH_PATHS_BROKEN = "watch_paths_broken"
     DUPLICATE_PUSH = "duplicate_push"
+    MADE_LATER = "made_later"
     CANCEL_ASKED = "cancel_asked"
     CANCEL_ONE_ASKED = "cancel_one_asked"
     CONFIGURE_ASKED = "configure_asked"

@@ -88,6 +88,7 @@ WHY_NOT = {
     Reason.TAG_TOO_OLD: "a newer version has been deployed",
     Reason.NO_PATH_HIT: "no watched path changed",
     Reason.WATCH_PATHS_BROKEN: "a watch path can't be understood",
+    Reason.MADE_LATER: "it was made after this push",
 }
 """Why an app does not deploy, in a few words."""
 

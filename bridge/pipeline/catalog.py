@@ -201,6 +201,8 @@ class Catalog:
         self.clashes: dict[str, str] = {}
         """Backends that have apps by the ids of another's, and what to do."""
         self._troubles = Troubles(journal)
+        self._answered: set[str] = set()
+        """Backends of which this process knows whether they can be read."""
 
     async def load(self) -> None:
         """Start from what the journal knows; apps of backends that were removed are gone."""
@@ -312,7 +314,9 @@ class Catalog:
             async with self._keeping:  # who comes first has an id that two backends have
                 if reading is not None:
                     reading = await self._keep(reading)
-                await self._troubles.note(self.trouble, self._tried[name])
+                self._answered.add(name)
+                unread = self._backends.keys() - self._answered
+                await self._troubles.note(self.trouble, self._tried[name], unread)
                 await self._troubles.note_clashes(self.clashes)
                 await self.follow()
             if reading is not None:

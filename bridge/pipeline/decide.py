@@ -8,9 +8,18 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from bridge.core.apps import App, unused
-from bridge.core.decision import Decision, Matcher, Policy, Reason, because, decide, noted
+from bridge.core.decision import (
+    Decision,
+    Matcher,
+    Policy,
+    Reason,
+    because,
+    decide,
+    noted,
+)
 from bridge.core.events import (
     CONFIGURING,
     Action,
@@ -26,7 +35,7 @@ from bridge.pipeline.catalog import LOOK_AGAIN, AppIndex, Catalog, apps_of, inde
 from bridge.pipeline.changes import Decided as ByItsList
 from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.freshness import Freshness, Pushed
-from bridge.pipeline.meaning import Meaning, author_of, requested, trigger_of
+from bridge.pipeline.meaning import Meaning, author_of, pushed_by, requested, trigger_of
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import LatePlanner, Occasion, Planner
 from bridge.ports.flows import Flows
@@ -91,10 +100,10 @@ class Deciding:
         return replace(outcome, subscriptions=tuple(subscriptions))
 
     def _decisions(
-        self, push: RefPushed, moment: Moment, views: Mapping[str, RefPushed]
+        self, meaning: Meaning, push: RefPushed, moment: Moment, views: Mapping[str, RefPushed]
     ) -> list[tuple[App, Decision]]:
         """Return the decision for each app of the repository."""
-        tags = moment.tags
+        tags, pushed = moment.tags, pushed_by(meaning)
         matchers: dict[int, Matcher] = {}
         found = []
         for app in apps_of(moment.snapshot, push.repository):
@@ -106,6 +115,7 @@ class Deciding:
             )
             if decision.reason is Reason.REPOSITORY_MISMATCH:
                 continue
+            decision = unless_made_later(decision, app, pushed)
             if decision.deploy and push.ref.kind is RefKind.TAG:
                 tags.setdefault(app.id, []).append(push.ref.name)
             found.append((app, noted(decision, moment.remark(app, decision))))
@@ -123,7 +133,7 @@ class Deciding:
             return None, done(delivery, DeliveryState.IGNORED, f"{was_opened(event)} {why}")
         if isinstance(event, Asked):
             return self._obey(delivery, event, moment)
-        decisions = self._decisions(event, moment, views.get(delivery.seq, {}))
+        decisions = self._decisions(meaning, event, moment, views.get(delivery.seq, {}))
         if not decisions:
             why = unused(event.repository.name, event.repository.host)
             return None, done(delivery, DeliveryState.IGNORED, why)
@@ -176,6 +186,23 @@ class Deciding:
             only=asked.deployment or None,
         )
         return outcome, done(delivery, DeliveryState.DECIDED)
+
+
+def unless_made_later(decision: Decision, app: App, pushed_by: float | None) -> Decision:
+    """Return the decision, or that the push does not concern an app which was made after it.
+
+    Args:
+        pushed_by: when the push had surely happened, in seconds since 1970; None if unknown.
+    """
+    if not decision.deploy or None in (pushed_by, app.made_at):
+        return decision
+    assert pushed_by is not None
+    assert app.made_at is not None
+    if app.made_at <= pushed_by:
+        return decision
+    made = datetime.fromtimestamp(app.made_at, UTC).isoformat(timespec="seconds")
+    evidence = f"it was made at {made}, after this push; to deploy it, ask for it by name"
+    return because(app, Reason.MADE_LATER, evidence)
 
 
 def was_opened(event: PullRequestOpened) -> str:

@@ -5,6 +5,7 @@ made.
 """
 
 import asyncio
+import math
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,11 +33,16 @@ from bridge.ports.outcomes import About
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A delivery with its event; a replay means what the replayed one meant."""
+    """A delivery with its event; a replay means what the replayed one meant.
+
+    Attributes:
+        original: the delivery that is replayed; None if it is none.
+    """
 
     delivery: Delivery
     event: Event
     asked: Asked | None = None
+    original: Delivery | None = None
 
 
 def read(
@@ -64,6 +70,26 @@ def read(
         return Meaning(delivery, host.parse(delivery.event, delivery.headers, body))
     except (MalformedPayload, Rejected) as error:
         return str(error)
+
+
+CLOCKS_APART = 60.0
+"""Seconds by which the clocks of a host and of a backend may be apart, so that no push is lost."""
+
+REPLAYED = 2.0
+"""The same for a replay, which loses nothing: whoever asks for it is told."""
+
+
+def pushed_by(meaning: Meaning) -> float | None:
+    """Return when a push had surely happened, in seconds since 1970; None if that is not known.
+
+    A webhook may come late or again, so its own time of arrival says nothing.
+    """
+    assert isinstance(meaning.event, RefPushed)
+    moment = meaning.event.moment
+    told = float(moment) if moment.isdecimal() else math.inf
+    if meaning.original is not None:
+        return min(told, meaning.original.received_at) + REPLAYED
+    return None if told == math.inf else told + CLOCKS_APART
 
 
 def trigger_of(meaning: Meaning) -> str:
@@ -284,4 +310,4 @@ class Reading:
             return f"delivery {original.id} can't be replayed: {found}"
         if isinstance(found.event, Asked):
             return f"delivery {original.id} is a command; give the command again instead"
-        return Meaning(meaning.delivery, found.event, asked)
+        return Meaning(meaning.delivery, found.event, asked, original)

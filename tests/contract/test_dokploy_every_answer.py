@@ -105,6 +105,7 @@ NO_RECORDING = {
     "redirected": "no proxy stood in front; only webhooks were answered so",
     "not now": "a proxy's, or the cloud's",
     "proxy": "no proxy stood in front",
+    "not dokploy": "another server's, or a proxy's",
 }
 """Kinds of answers that a Dokploy alone does not give."""
 

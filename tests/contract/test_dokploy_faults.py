@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from bridge.backends.dokploy import Dokploy
+from bridge.backends.dokploy.answers import NotDokploy
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
 
@@ -165,7 +166,7 @@ FAULTS: dict[str, tuple[Behaviour, type[BridgeError], type[BridgeError]]] = {
         Unanswered,
         Unreachable,
     ),
-    "a page": (answers(b"<html>Log in</html>"), Unanswered, Unreachable),
+    "a page": (answers(b"<html>Log in</html>"), Unanswered, NotDokploy),
     "500": (answers(b"", "500 Internal Server Error"), Unanswered, Unreachable),
     "502": (answers(b"<html>Bad Gateway</html>", "502 Bad Gateway"), Unanswered, Unreachable),
     "503": (answers(b"", "503 Service Unavailable"), Unanswered, Unreachable),
@@ -185,7 +186,13 @@ FAULTS: dict[str, tuple[Behaviour, type[BridgeError], type[BridgeError]]] = {
         Refused,
         Refused,
     ),
-    "a proxy's 404": (answers(b"404 page not found\n", "404 Not Found"), Unreachable, Unreachable),
+    "a redirect to nowhere": (
+        answers(b"", "302 Found", "Location: http://[::1/elsewhere"),
+        Refused,
+        Refused,
+    ),
+    "a proxy's 404": (answers(b"404 page not found\n", "404 Not Found"), NotDokploy, NotDokploy),
+    "another API's 404": (answers(b'{"detail":"x"}', "404 Not Found"), NotDokploy, NotDokploy),
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.core.apps import Rules, Trigger
 from bridge.core.backoff import Backoff
-from bridge.core.decision import Reason
+from bridge.core.decision import Decision, Reason
 from bridge.core.errors import MalformedPayload, Unreachable
 from bridge.core.events import (
     COMMAND_HOST,
@@ -100,7 +100,10 @@ class Desk:
         return found
 
     async def reasons(self, seq: int) -> dict[str, str]:
-        return {one.app_id: str(one.reason) for one in (await self.journal.decisions([seq]))[seq]}
+        return {one.app_id: str(one.reason) for one in await self.decided(seq)}
+
+    async def decided(self, seq: int) -> Sequence[Decision]:
+        return (await self.journal.decisions([seq]))[seq]
 
     async def states(self) -> dict[int, str]:
         return {one.seq: str(one.state) for one in await self.journal.deployments(limit=100)}
@@ -612,6 +615,60 @@ async def test_a_replay_deploys_the_same_push_again(desk: Desk) -> None:
     new = await desk.journal.deployment(deployment(seq).id)
     assert new is not None
     assert (new.trigger, new.commit) == ("push, replayed by cli: ada", "b" * 40)
+
+
+async def test_a_replay_does_not_concern_an_app_that_was_made_after_the_push(desk: Desk) -> None:
+    first = await desk.keep("one", push())
+    await desk.drain()
+    desk.clock.now += 30
+    desk.backend.found.append(app("app-new", made_at=desk.clock.now))
+    await desk.catalog.refresh()
+
+    replayed = await desk.ask("replay", str(first))
+    asked = await desk.ask("deploy", "app-new")
+    await desk.drain()
+
+    assert await desk.reasons(replayed) == {"app-web": "no_watch_paths", "app-new": "made_later"}
+    (new,) = (one for one in await desk.decided(replayed) if one.app_id == "app-new")
+    assert new.evidence == (
+        "it was made at 2023-11-14T22:14:00+00:00, after this push;"
+        " to deploy it, ask for it by name"
+    )
+    assert await desk.reasons(asked) == {"app-new": "asked"}
+
+
+@pytest.mark.parametrize(
+    ("moment", "reason"),
+    [("1700000000", "made_later"), ("1700000090", "no_watch_paths"), ("", "no_watch_paths")],
+)
+async def test_a_webhook_that_comes_late_does_not_concern_an_app_that_was_made_after_the_push(
+    desk: Desk, moment: str, reason: str
+) -> None:
+    """The host's own time says so; clocks may be a minute apart."""
+    desk.clock.now += 3600
+    desk.backend.found[:] = [app(made_at=1_700_000_100.0)]
+    await desk.catalog.refresh()
+    seq = await desk.keep("one", push(moment=moment))
+    await desk.drain()
+
+    assert await desk.reasons(seq) == {"app-web": reason}
+
+
+async def test_a_push_that_comes_again_later_concerns_no_app_that_has_joined_since(
+    desk: Desk,
+) -> None:
+    """It is known by push, also where another app deploys from its repository by now."""
+    await desk.keep("one", push(moment="1700000000"))
+    await desk.drain()
+    desk.clock.now += PATIENCE.window + 1
+    desk.backend.found.append(app("app-moved"))
+    await desk.catalog.refresh()
+
+    again = await desk.keep("two", push(moment="1700000000"))
+    await desk.drain()
+
+    assert set((await desk.reasons(again)).values()) == {"duplicate_push"}
+    assert len(await desk.states()) == 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
     yes        it was done
     no         Refused, Forbidden: understood and not done; a retry changes nothing
     away       Unreachable: nothing was done; retry later
+    not it     NotDokploy: nothing was done; it may be starting, or the url is wrong
     unknown    it may have been done: Unreachable for a read, Unanswered for a change
     doubtful   two possible causes, a bad key or a database that is away; `key_check` decides
 
@@ -77,8 +78,10 @@ def fit(text: str, secrets: Iterable[str] = ()) -> str:
 # ── Answers ─────────────────────────────────────────────────────────────────────────────────────
 
 _LONGEST_WAIT = 3600.0  # of a Retry-After; a longer one is a mistake and would look like a hang
-_PROXY_404 = re.compile(rb"404 page not found|<html|<!doctype", re.IGNORECASE)
+_NO_SUCH_PATH = (404, 405, 410, 501)
+_GATEWAY = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
 _PAGE = re.compile(rb"\s*<(?:html|!doctype)", re.IGNORECASE)
+_JSON = re.compile(rb"\s*[\[{\"\d-]|\s*(?:true|false|null)\b")
 _PROVIDER_IDS = ("githubId", "gitlabId", "giteaId", "bitbucketId", "customGitSSHKeyId")
 _SAVES_PROVIDER = re.compile(r"application\.save\w+Provider|(?:application|compose)\.update")
 _FAILED_QUERY = "Failed query"
@@ -88,6 +91,14 @@ class Forbidden(Refused):
     """The key is valid but lacks a permission, or access to this service."""
 
 
+class NotDokploy(Unreachable):
+    """A proxy or another server answered in its place: nothing was done."""
+
+    def __init__(self, service: str, why: str) -> None:
+        super().__init__(service, why)
+        self.args = (f"{service}: {why}",)
+
+
 class Means(StrEnum):
     """The meaning of an answer; see the top of this file."""
 
@@ -95,6 +106,7 @@ class Means(StrEnum):
     NO = "no"
     FORBIDDEN = "forbidden"
     AWAY = "away"
+    NOT_IT = "not it"
     UNKNOWN = "unknown"
     KEY_OR_DATABASE = "key or database"
     KEY = "key"
@@ -109,6 +121,7 @@ class Call:
         path: e.g. "application.deploy".
         body: as sent; None for a read.
         secrets: values that errors must not repeat.
+        below: the path in the server's url; "" if it has none.
     """
 
     service: str
@@ -116,6 +129,7 @@ class Call:
     body: Mapping[str, Any] | None = field(repr=False)
     auth: str
     secrets: tuple[str, ...] = field(repr=False)
+    below: str = ""
 
     @property
     def reads(self) -> bool:
@@ -126,6 +140,19 @@ class Call:
         """Return the error for an answer that did not come or can't be read."""
         why = f"{self.path}: {why}"
         return Unreachable(self.service, why) if self.reads else Unanswered(self.service, why)
+
+    def not_dokploy(self, what: str) -> NotDokploy:
+        """Return the error for an answer that is none of Dokploy's, e.g. "answered 404"."""
+        why = f"a proxy or another server {what}, not Dokploy itself; is it starting, is the url"
+        return NotDokploy(self.service, f"{self.path}: {why} right?{self._about_the_url()}")
+
+    def _about_the_url(self) -> str:
+        if self.below.endswith("/api"):
+            return f" The url ends with {self.below}/api; /api is added to it anyway: leave it out."
+        if self.below:
+            path = fit(self.below, self.secrets)
+            return f" The url has the path {path}; leave it out unless Dokploy is served below it."
+        return ""
 
 
 @dataclass(frozen=True)
@@ -164,6 +191,8 @@ class Answer:
     @property
     def words(self) -> str:
         """The server's words, safe to show; e.g. "HTTP 502" if there are none."""
+        if self.is_page:
+            return "a web page came, not JSON"
         # "Invalid JSON" comes as plain text; a JSON answer without a message has no words.
         message = self.message or ("" if self.said else self.body[:2000].decode(errors="replace"))
         fields = _field_errors(self.said)
@@ -171,9 +200,14 @@ class Answer:
         return shown or f"HTTP {self.status}"
 
     @property
-    def from_a_proxy(self) -> bool:
+    def is_page(self) -> bool:
         """True for a web page; Dokploy itself answers JSON or a few plain words."""
         return not self.said and _PAGE.match(self.body[:2000]) is not None
+
+    @property
+    def asks_for_a_login(self) -> bool:
+        """True for what only proxies send; Dokploy's 401 has a message and no such header."""
+        return self.is_page or "www-authenticate" in self.headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +231,12 @@ TABLE = (
     Row("not now", Means.AWAY, lambda a: a.status in (408, 425, 429)),
     Row("not now", Means.AWAY, lambda a: a.status == 503 and "retry-after" in a.headers),
     # A proxy in front of Dokploy; Dokploy itself was not asked.
-    Row("proxy", Means.AWAY, lambda a: a.status in (401, 403) and a.from_a_proxy),
+    Row("proxy", Means.NOT_IT, lambda a: a.status in (401, 403) and a.asks_for_a_login),
+    # Dokploy names a code, also where it does not know the procedure.
     Row(
-        "proxy",
-        Means.AWAY,
-        lambda a: a.status == 404 and not a.said and bool(_PROXY_404.search(a.body[:2000])),
+        "not dokploy",
+        Means.NOT_IT,
+        lambda a: a.status in _NO_SUCH_PATH and not isinstance(a.code, str),
     ),
     # The same, byte for byte, for a wrong, disabled, expired or exhausted key, and for any key
     # while the database is away.
@@ -257,15 +292,26 @@ def error_in(answer: Answer, means: Means, now: float) -> BridgeError | None:
             path = _path_in(answer.said) or call.path
             words = f"the key lacks a permission for {path}: {answer.words}"
             return Forbidden(call.service, words, status=status)
-        case Means.AWAY if status in (401, 403, 404):
-            why = f"a proxy answered {status}, not Dokploy itself; is it starting, is the url right"
-            return Unreachable(call.service, f"{call.path}: {why}?")
+        case Means.NOT_IT:
+            return call.not_dokploy(f"answered {status}")
         case Means.AWAY:
             wait = retry_after(answer.headers.get("retry-after"), now)
             why = f"it answered {status}: {answer.words}"
             return Unreachable(call.service, why, retry_after=wait)
+        case _ if status in _GATEWAY and not answer.said:
+            why = f"a proxy answered {status} ({_GATEWAY[status]}): it got no answer from Dokploy"
+            return call.lost(f"{why}; is Dokploy running?")
         case _:
             return call.lost(f"it answered {status}: {answer.words}")
+
+
+def instead_of_json(body: bytes) -> str | None:
+    """Return what came that is no JSON, e.g. "sent a web page"; None if it looks like JSON."""
+    if not body.strip():
+        return "sent an empty answer"
+    if _PAGE.match(body[:2000]):
+        return "sent a web page"
+    return None if _JSON.match(body[:2000]) else "sent plain text"
 
 
 def no_such_provider(answer: Answer) -> Refused:
@@ -291,7 +337,8 @@ def refusal_in(call: Call, body: bytes) -> tuple[Refused | None, str]:
     try:
         said = json.loads(body)
     except ValueError:
-        raise call.lost("the answer is no JSON") from None
+        what = instead_of_json(body) or "sent broken JSON"
+        raise call.lost(f"{what.removeprefix('sent ')} came instead of Dokploy's JSON") from None
     message = said.get("message") if isinstance(said, dict) else None
     words = fit(message, call.secrets) if isinstance(message, str) else ""
     if said is False or (isinstance(said, dict) and said.get("success") is False):
@@ -346,11 +393,22 @@ def _named_providers(answer: Answer) -> dict[str, Any]:
 
 def _redirected(answer: Answer) -> Refused:
     call, status = answer.call, answer.status
-    to = urlsplit(answer.headers.get("location", ""))
-    where = f" to {to.scheme}://{to.hostname}" if to.scheme and to.hostname else ""
     return Refused(
         call.service,
-        f"{call.path} was redirected{where} ({status}); redirects are not followed, "
+        f"{call.path} was redirected{_where_to(answer)} ({status}); redirects are not followed, "
         "so that the key stays here: put the right address into url",
         status=status,
     )
+
+
+def _where_to(answer: Answer) -> str:
+    """Return where a redirect leads, e.g. " to https://example.com"; never its path or query."""
+    location = answer.headers.get("location", "")
+    try:
+        to = urlsplit(location)
+        host = to.hostname
+    except ValueError:
+        return ", to an address that can't be one"
+    if to.scheme and host:
+        return f" to {to.scheme}://{fit(host, answer.call.secrets)}"
+    return " to another page of the same server" if location.startswith("/") else ""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from bridge.backends.dokploy import models
-from bridge.backends.dokploy.answers import Forbidden
+from bridge.backends.dokploy.answers import Forbidden, NotDokploy
 from bridge.backends.dokploy.configure import id_of
 from bridge.backends.dokploy.http import Http
 from bridge.backends.dokploy.reads import app_of, listed_at, places
@@ -55,9 +55,18 @@ class Apps:
 
         Source: facts.md, "Cheaper reads" (`project.all`).
         """
-        projects = await self._http.read("project.all", models.PROJECTS)
+        projects = await self._projects()
         origin = self._http.origin if self._http.has_dashboard else None
         return [listed_at(place, self._name, origin) for place in places(projects)]
+
+    async def _projects(self) -> Sequence[models.Project]:
+        try:
+            return await self._http.read("project.all", models.PROJECTS)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            why = "it does not know project.all, as every Dokploy does; is the url right?"
+            raise NotDokploy(self._name, why) from error
 
     async def read(self, apps: Sequence[App]) -> list[App]:
         """Read these apps, which keep their names and their order.

@@ -20,6 +20,7 @@ from bridge.backends.dokploy.answers import (
     Means,
     error_in,
     fit,
+    instead_of_json,
     no_such_provider,
     refusal_in,
     row_of,
@@ -184,7 +185,8 @@ class Http:
 
     def _call(self, path: str, body: Mapping[str, Any] | None) -> Call:
         secrets = (self._key.get_secret_value(),)
-        return Call(self._service, path, body, self._auth, secrets)
+        below = urlsplit(self.origin).path
+        return Call(self._service, path, body, self._auth, secrets, below)
 
     async def _exchange(self, call: Call, query: Query, *, at: str | None = None) -> bytes:
         """Send once; return the body of a 2xx and raise an error for anything else."""
@@ -269,7 +271,8 @@ class Http:
             raise call.lost(f"no whole answer within {limit:g} s") from error
         self.server_clock.note(response.headers)
         self.has_dashboard = response.headers.get("x-dashboard") != "none"
-        return Answer(call, response.status_code, response.headers, body), whole
+        headers = {**response.headers, **response.extensions.get(_LOCATION, {})}
+        return Answer(call, response.status_code, headers, body), whole
 
     async def _body(self, response: httpx.Response) -> tuple[bytes, bool]:
         """Return the answer's bytes up to the limit, and whether that is all."""
@@ -294,6 +297,7 @@ class Http:
             self._client = httpx.AsyncClient(
                 base_url=self.origin,
                 follow_redirects=False,  # a redirect would send the key to another host
+                event_hooks={"response": [_set_location_aside]},
                 timeout=httpx.Timeout(limits.read, connect=limits.connect, pool=limits.connect),
                 limits=httpx.Limits(
                     max_connections=limits.connections,
@@ -319,10 +323,21 @@ class Http:
             raise Unreachable(self._service, why) from error
 
 
+_LOCATION = "bridge.location"
+
+
+async def _set_location_aside(response: httpx.Response) -> None:
+    """Keep httpx from reading `Location`: on a bad one it fails, although it follows none."""
+    if "location" in response.headers:
+        response.extensions[_LOCATION] = {"location": response.headers.pop("location")}
+
+
 def _in_form(call: Call, form: TypeAdapter[T], body: bytes) -> T:
     try:
         return form.validate_json(body)
     except ValidationError as error:
+        if what := instead_of_json(body):
+            raise call.not_dokploy(what) from None
         # Not chained: pydantic's message repeats the input, which may be secret.
         first = misfit(error.errors(include_url=False)[0])
         raise call.lost(fit(f"unexpected answer: {first}", call.secrets)) from None

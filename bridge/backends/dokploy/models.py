@@ -27,8 +27,17 @@ def _epoch(value: object) -> object:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def _epoch_or_none(value: object) -> object:
+    """Parse a time that nothing fails for: None if it can't be read."""
+    try:
+        return _epoch(value)
+    except ValueError:
+        return None
+
+
 Epoch = Annotated[float, BeforeValidator(_epoch)]
 MaybeEpoch = Annotated[float | None, BeforeValidator(_epoch)]
+Told = Annotated[float | None, BeforeValidator(_epoch_or_none)]
 Flag = Annotated[bool, BeforeValidator(bool)]
 """A boolean column that may be null."""
 
@@ -126,9 +135,9 @@ class Service(_Answer):
     custom_git_ssh_key_id: str | None = Field(None, alias="customGitSSHKeyId")
 
     docker_image: str | None = None
+    created_at: Told = None
 
     domains: tuple[Domain, ...] | None = None
-    created_at: MaybeEpoch = None
 
 
 class Settings(Service):

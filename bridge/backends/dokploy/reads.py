@@ -86,7 +86,7 @@ def listed_at(place: Place, backend: str, origin: str | None) -> Listed:
 
 
 def app_of(app: App, service: Service) -> App:
-    """Return a listed app with the source, trigger and address of its record."""
+    """Return a listed app with the source, trigger, address and age of its record."""
     return replace(
         app,
         source=source_of(service),

@@ -231,7 +231,8 @@ def record_all(
     seqs = [outcome.seq for outcome in outcomes]
     decided = _decided(db, seqs)
     new = [outcome for outcome in outcomes if outcome.seq not in decided]
-    recorder = _Recorder(db, Pushes.of(db, new, now - window), now)
+    since = now - window
+    recorder = _Recorder(db, Pushes.of(db, new, since), now, since)
     for outcome in new:
         recorder.record(outcome)
     recorder.write()
@@ -244,7 +245,7 @@ def record_all(
 def complete_all(db: sa.Connection, outcomes: Sequence[Outcome], now: float) -> Recorded:
     """Write what decided pushes lead to for apps that they were not decided for yet."""
     lock(db, "record")
-    recorder = _Recorder(db, Pushes(db, now, (), (), ()), now)
+    recorder = _Recorder(db, Pushes(db, now, (), (), ()), now, now)
     for outcome in sorted(outcomes, key=lambda one: one.seq):
         recorder.complete(outcome)
     recorder.write()
@@ -255,10 +256,11 @@ def complete_all(db: sa.Connection, outcomes: Sequence[Outcome], now: float) -> 
 class _Recorder:
     """Records outcomes one after the other, and buffers what can be written later."""
 
-    def __init__(self, db: sa.Connection, pushes: Pushes, now: float) -> None:
+    def __init__(self, db: sa.Connection, pushes: Pushes, now: float, since: float) -> None:
         self._db = db
         self._pushes = pushes
         self._now = now
+        self._since = since
         self._new_pushes: list[Row] = []
         self._new_decisions: list[Row] = []
         self._seen: set[int] = set()
@@ -274,7 +276,8 @@ class _Recorder:
             first = find(outcome.push, outcome.seq)
             if first is not None and not outcome.explicit:
                 self.write()
-                decisions, deployments = _without_decided(self._db, outcome, first)
+                late = first["at"] < self._since
+                decisions, deployments = _without_decided(self._db, outcome, first, late=late)
             row = _push_row(outcome, first, self._now)
             self._pushes.add(row)
             self._new_pushes.append(row)
@@ -308,7 +311,7 @@ class _Recorder:
             return
         decisions, deployments = fresh.decisions, fresh.deployments
         if push["repeats"] is not None and (first := _push(self._db, push["repeats"])) is not None:
-            decisions, deployments = _without_decided(self._db, fresh, first)
+            decisions, deployments = _without_decided(self._db, fresh, first, late=False)
         self._new_decisions += [rows.decision_row(outcome.seq, one, self._now) for one in decisions]
         self.write()
         self._deploy(fresh, deployments)
@@ -388,10 +391,16 @@ def _push_row(outcome: Outcome, first: Row | None, now: float) -> Row:
 
 
 def _without_decided(
-    db: sa.Connection, outcome: Outcome, first: Row
+    db: sa.Connection, outcome: Outcome, first: Row, *, late: bool
 ) -> tuple[tuple[Decision, ...], tuple[Deployment, ...]]:
-    """Return what is left if `first` brought the same push: the apps that it did not know."""
+    """Return what is left if `first` brought the same push: the apps that it did not know.
+
+    Args:
+        late: it did so long ago, so that what it did not know has joined since.
+    """
     decided = _decided_for(db, first["seq"])
+    if late:
+        decided |= {one.app_id for one in outcome.decisions}
     evidence = f"delivery {first['delivery']} brought the same push and has been decided"
     decisions = tuple(
         replace(one, reason=Reason.DUPLICATE_PUSH, evidence=evidence)

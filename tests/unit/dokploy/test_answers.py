@@ -13,6 +13,7 @@ from bridge.backends.dokploy.answers import (
     Call,
     Forbidden,
     Means,
+    NotDokploy,
     error_in,
     no_such_provider,
     refusal_in,
@@ -104,7 +105,8 @@ def test_a_proxy_that_keeps_us_out_is_not_dokploy(status: int) -> None:
     error = said(status, b"<html>Who are you?</html>")
 
     assert isinstance(error, Unreachable)
-    assert f"a proxy answered {status}" in str(error)
+    assert isinstance(error, NotDokploy)
+    assert f"a proxy or another server answered {status}" in str(error)
 
 
 @pytest.mark.parametrize("status", [400, 500])
@@ -191,9 +193,10 @@ def test_a_failed_query_of_a_save_without_a_provider_is_unanswered() -> None:
 
 
 def test_a_404_of_the_proxy_is_not_dokploys() -> None:
-    assert isinstance(said(404, b"404 page not found\n"), Unreachable)
-    assert isinstance(said(404, b"<html><title>404</title></html>"), Unreachable)
-    assert isinstance(said(404, b"gone"), Refused)
+    assert isinstance(said(404, b"404 page not found\n"), NotDokploy)
+    assert isinstance(said(404, b"<html><title>404</title></html>"), NotDokploy)
+    assert isinstance(said(404, {"message": "404 Not Found"}), NotDokploy)
+    assert isinstance(said(404, trpc("Not found", "NOT_FOUND", 404)), Refused)
 
 
 def test_a_redirect_is_named_without_its_secrets() -> None:
@@ -247,9 +250,16 @@ def test_success_false_is_refused() -> None:
     assert refused is not None
 
 
-@pytest.mark.parametrize("body", [b"<html>Log in</html>", b'{"success":tr', b"OK"])
-def test_an_answer_that_is_no_json_is_unanswered(body: bytes) -> None:
-    with pytest.raises(Unanswered, match=r"application\.deploy: the answer is no JSON"):
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (b"<html>Log in</html>", "a web page"),
+        (b'{"success":tr', "broken JSON"),
+        (b"OK", "plain text"),
+    ],
+)
+def test_an_answer_that_is_no_json_is_unanswered(body: bytes, what: str) -> None:
+    with pytest.raises(Unanswered, match=f"deploy: {what} came instead of Dokploy's JSON"):
         refusal_in(call(), body)
 
 
