@@ -63,12 +63,30 @@ def with_lists() -> bytes:
     return HEAD + b'"x": [' + nest * ((SIZE - len(HEAD)) // len(nest)) + b"0]}"
 
 
+def with_names() -> bytes:
+    """The largest push that a host sends: 716,000 paths in 24 MB."""
+    commits = b",".join(
+        b'{"id": "%040x", "added": [%s], "removed": [], "modified": []}'
+        % (n, b",".join(b'"%030x"' % path for path in range(n * 358, n * 358 + 358)))
+        for n in range(2000)
+    )
+    return HEAD.replace(b'"commits": []', b'"commits": [%s]' % commits) + b'"x": 0}'
+
+
+def with_characters() -> bytes:
+    """A push with nearly a million texts, each with a character that takes four bytes of all."""
+    emoji = "\N{PILE OF POO}".encode()
+    return HEAD + b'"x": [' + b",".join(b'"%06x%s"' % (n, emoji) for n in range(990_000)) + b"]}"
+
+
 POISONS: dict[str, Callable[[], bytes]] = {
     "backslashes": with_text,
     "keys": with_keys,
     "zeros": with_zeros,
     "commits": with_commits,
     "lists": with_lists,
+    "names": with_names,
+    "characters": with_characters,
 }
 
 
@@ -77,6 +95,7 @@ WHAT_IS_TOO_MUCH = {
     "zeros": "values",
     "commits": "objects",
     "lists": "lists and objects in each other",
+    "characters": "memory",
 }
 
 
@@ -219,7 +238,7 @@ async def test_bodies_made_to_hurt_cost_bounded_memory_and_hold_nothing_up(
                 found = await settled(folder, len(bodies))
         assert answers == [202] * len(bodies)
         assert watch.peak <= MOST_MEMORY
-        assert found["backslashes"].state is DeliveryState.IGNORED
+        assert {found[name].state for name in ("backslashes", "names")} == {DeliveryState.IGNORED}
         for name, what in WHAT_IS_TOO_MUCH.items():
             assert found[name].state is DeliveryState.FAILED
             assert what in str(found[name].error)
