@@ -13,8 +13,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
 
 from bridge.core.apps import Source
-from bridge.core.decision import one_line
 from bridge.core.events import Sender
+from bridge.core.log_text import cut, escaped
 
 MINUTE = 60.0
 
@@ -128,12 +128,12 @@ def refused_webhook(
         peer: the address of the connection.
     """
     host = sender_of(headers, hosts)
-    words = one_line(why)[:LONGEST_WHY]
+    words = cut(escaped(why), LONGEST_WHY)
     return RefusedWebhooks(
         minute=now // MINUTE * MINUTE,
         host=host or "",
         reason=reason,
-        path=one_line(path)[:LONGEST_PATH],
+        path=cut(escaped(path), LONGEST_PATH),
         network=network_of(_origin(headers, peer)),
         repository=_number(hosts[host].repository_id(headers)) if host else "",
         why=words,

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.cli.root import app
-from bridge.cli.show import STEERING
 from bridge.core.errors import Rejected
+from bridge.core.log_text import STEERING
 from bridge.settings import access_of, fields, is_secret, read_settings, variables
 from tests.unit.cli.conftest import Cli
 
