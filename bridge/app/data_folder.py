@@ -43,14 +43,16 @@ OWN_FOLDERS = ("embedded",)
 """Folders in it that are checked in the same way."""
 
 _HARM = "who could have the bridge read or overwrite other files"
+_CHANGED = "who could change what the bridge keeps"
 _ELSEWHERE = "choose another folder with BRIDGE_DATA"
 
 
 def must_be_ours(data: Path) -> None:
-    """Check a data folder, and all folders above it, as far as they exist.
+    """Check a data folder, what is in it, and all folders above it, as far as they exist.
 
     Raises:
-        Rejected: others may write to it or replace it, or there is a symbolic link in it.
+        Rejected: others may write to it or to a file in it, or replace it, or there is a symbolic
+            link in it.
     """
     mounted_for = _mounted_for(data)
     try:
@@ -106,21 +108,38 @@ def _check(folder: Path, mounted_for: int) -> None:
         return
     if not stat.S_ISDIR(about.st_mode):
         return  # whatever opens it reports the error
-    if why := _open_to(about):
+    _must_be_closed(folder, about, mounted_for, _HARM)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            _check_entry(entry, mounted_for)
+
+
+def _check_entry(entry: "os.DirEntry[str]", mounted_for: int) -> None:
+    if entry.is_symlink():
         raise Rejected(
-            f"{folder} can be written to by {why}, {_HARM}: `chmod go-w {folder}`, or {_ELSEWHERE}"
+            f"{entry.path} is a symbolic link, which the bridge does not follow in its data: remove"
+            " it, or put what it leads to in its place; a whole folder may be elsewhere by"
+            " BRIDGE_DATA"
+        )
+    try:
+        about = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return  # a running bridge makes and removes files all the time
+    _must_be_closed(Path(entry.path), about, mounted_for, _CHANGED)
+
+
+def _must_be_closed(path: Path, about: os.stat_result, mounted_for: int, harm: str) -> None:
+    """Raise Rejected if others may write to a file or folder, or may permit it to themselves."""
+    if why := _open_to(about):
+        mode = stat.S_IMODE(about.st_mode)
+        raise Rejected(
+            f"{path} can be written to by {why} (its mode is {mode:04o}), {harm}:"
+            f" `chmod go-w {path}`, or {_ELSEWHERE}"
         )
     if about.st_uid not in (os.geteuid(), 0, mounted_for):
         raise Rejected(
-            f"{folder} belongs to another user ({about.st_uid}), {_HARM}:"
-            f" `chown -R {os.geteuid()} {folder}`, run the bridge as that user, or {_ELSEWHERE}"
-        )
-    with os.scandir(folder) as entries:
-        link = next((entry.path for entry in entries if entry.is_symlink()), None)
-    if link is not None:
-        raise Rejected(
-            f"{link} is a symbolic link, which the bridge does not follow in its data: remove it,"
-            " or put what it leads to in its place; a whole folder may be elsewhere by BRIDGE_DATA"
+            f"{path} belongs to another user ({about.st_uid}), {harm}:"
+            f" `chown -R {os.geteuid()} {path}`, run the bridge as that user, or {_ELSEWHERE}"
         )
 
 

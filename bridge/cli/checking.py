@@ -26,7 +26,7 @@ from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected
 from bridge.core.matching import Glob, GlobError
 from bridge.core.matching.lint import lint
 from bridge.core.misfits import shortened
-from bridge.core.refs import unmatchable
+from bridge.core.refs import unmatchable, unmatchable_prefix
 from bridge.core.rules import Range
 from bridge.githosts import HOSTS
 from bridge.settings import Settings, access_of
@@ -182,6 +182,8 @@ def _without_effect(rule: Rule) -> Iterator[str]:
         yield f"branch: {shortened(rule.branch)} never matches: {why}"
     if rule.tags is not None and (why := unmatchable(rule.tags, "tag")):
         yield f"tags: {shortened(rule.tags)} never matches: {why}"
+    if rule.tag_prefix is not None and (why := unmatchable_prefix(rule.tag_prefix)):
+        yield f"tag_prefix: {shortened(rule.tag_prefix)} never matches: {why}"
     if rule.versions is not None:
         policy = rule.prereleases or Prereleases.SKIP
         held = Range.parse(rule.versions)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from bridge.cli.show import MASKED, STEERING, clean, hint, say, say_error, say_json, writes_utf8
+from bridge.cli.show import MASKED, clean, hint, say, say_error, say_json, writes_utf8
 from bridge.cli.using import Config, Json, exit_code_of, settings_of
 from bridge.core.errors import BridgeError, Rejected
+from bridge.core.log_text import STEERING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from bridge.cli.show import STEERING
+from bridge.core.log_text import escaped
 from bridge.core.trace import current
 
 QUIET = ("alembic", "dbos", "httpx", "httpcore", "aiohttp", "sqlalchemy", "asyncio")
@@ -25,7 +25,6 @@ HIDDEN = "***"
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _SECRET = re.compile(r"(?i)secret|token|passw|api_?key|authorization|signature|private_?key")
 _IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+@")
-_CONTROL = re.compile(f"[{STEERING}]")
 
 
 def set_up_logs(format_: str, level: str, stream: TextIO | None = None) -> bool:
@@ -105,11 +104,6 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     }
     trace = current()
     return given | {"trace": trace} if trace else given
-
-
-def escaped(text: str) -> str:
-    """Return text on one line: control characters as Python writes them."""
-    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _shown(name: str, value: Any) -> Any:

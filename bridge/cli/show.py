@@ -16,28 +16,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import typer
 
+from bridge.core.log_text import CONTROLS, STEERING, UNSEEN, cut, edge, escaped
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-
-_CONTROLS = (
-    r"\x00-\x1f\x7f-\x9f"  # control characters
-    r"\u2028\u2029"  # lines that are none
-    r"\ud800-\udfff"  # halves of characters, which no output can write
-)
-
-_UNSEEN = (
-    # Unicode's "Format" characters: joiners, blanks without width, and what turns text around
-    r"\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e"
-    r"\u2060-\u206f\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
-    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-    r"\u115f\u1160\u2800\u3164\uffa0"  # letters and signs without ink
-    r"\u034f\u17b4\u17b5\u180b-\u180d\u180f\ufe00-\ufe0f\U00016fe4"  # marks of other signs' forms
-)
-
-STEERING = _CONTROLS + _UNSEEN
-"""Characters that may steer a terminal, or hide what is written, as a set of a pattern."""
 
 _EMOJI = (
     r"[\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf"
@@ -46,7 +30,7 @@ _EMOJI = (
 _FORM = r"[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]?"
 _PICTURE = rf"{_EMOJI}{_FORM}(?:\u200d{_EMOJI}{_FORM})*|[0-9#*]\ufe0f\u20e3"
 
-_UNSAFE = re.compile(f"(?P<picture>{_PICTURE})|(?P<controls>[{_CONTROLS}]+)|[{_UNSEEN}]")
+_UNSAFE = re.compile(f"(?P<picture>{_PICTURE})|(?P<controls>[{CONTROLS}]+)|[{UNSEEN}]")
 
 
 def harmless(text: str) -> str:
@@ -64,7 +48,7 @@ def harmless(text: str) -> str:
 def _harmless(found: re.Match[str]) -> str:
     if found["picture"]:
         return found[0]
-    return " " if found["controls"] else ascii(found[0])[1:-1]
+    return " " if found["controls"] else escaped(found[0])
 
 
 def clean(text: str) -> str:
@@ -80,7 +64,7 @@ LONGEST_ID = 44
 def shrunk(id_: str) -> str:
     """Return an id as people read it: without leading zeros, commits in seven characters."""
     text = _SHA.sub(r"\1", _ZEROS.sub("", clean(id_)))
-    return text if len(text) <= LONGEST_ID else f"{text[: LONGEST_ID - 1]}…"
+    return cut(text, LONGEST_ID)
 
 
 LONGEST_BRANCH = 48
@@ -95,7 +79,9 @@ def short_branch(name: str) -> str:
     if len(text) <= LONGEST_BRANCH:
         return text
     end = LONGEST_BRANCH * 2 // 5
-    return f"{text[: LONGEST_BRANCH - end - 1]}…{text[-end:]}"
+    return (
+        f"{text[: edge(text, LONGEST_BRANCH - end - 1)]}…{text[edge(text, -end, onwards=True) :]}"
+    )
 
 
 def clean_lines(text: str) -> str:

@@ -30,7 +30,8 @@ def shorten(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     tail = most * 2 // 5
-    return f"{text[: most - tail - 3].rstrip()} … {text[-tail:].lstrip()}"
+    head, end = edge(text, most - tail - 3), edge(text, -tail, onwards=True)
+    return f"{text[:head].rstrip()} … {text[end:].lstrip()}"
 
 
 def end_of(text: str, most: int) -> str:
@@ -111,3 +112,51 @@ def _without_ends_of_keys(text: str) -> str:
             line = HIDDEN + line[end.end() :]  # noqa: PLW2901 - what follows the key stays
         kept.append(line)
     return "\n".join(kept)
+
+
+# ── Characters of strangers: written out, and never half ────────────────────────────────────────
+
+CONTROLS = (
+    r"\x00-\x1f\x7f-\x9f"  # control characters
+    r"\u2028\u2029"  # lines that are none
+    r"\ud800-\udfff"  # halves of characters, which no output can write
+)
+
+UNSEEN = (
+    # Unicode's "Format" characters: joiners, blanks without width, and what turns text around
+    r"\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    r"\u115f\u1160\u2800\u3164\uffa0"  # letters and signs without ink
+    r"\u034f\u17b4\u17b5\u180b-\u180d\u180f\ufe00-\ufe0f\U00016fe4"  # marks of other signs' forms
+)
+
+STEERING = CONTROLS + UNSEEN
+"""Characters that may steer a terminal, or hide what is written, as a set of a pattern."""
+
+_STEERS = re.compile(f"[{STEERING}]")
+_ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[nrt])")
+_LONGEST_ESCAPE = len(r"\U0001f600")
+
+
+def escaped(text: str) -> str:
+    r"""Return text on one line: what steers a terminal or is not seen, as Python writes it."""
+    return _STEERS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text of at most `most` characters, whose end is left out but for whole escapes."""
+    return text if len(text) <= most else f"{text[: edge(text, most - 1)]}…"
+
+
+def edge(text: str, at: int, *, onwards: bool = False) -> int:
+    """Return the place nearest to `at` that lies in no escape: before it, or `onwards` from it.
+
+    Half an escape would read as other characters than those that came.
+    """
+    at = at if at >= 0 else max(0, len(text) + at)
+    start = text.rfind("\\", max(0, at - _LONGEST_ESCAPE + 1), at)
+    found = _ESCAPE.match(text, start) if start >= 0 else None
+    if found is None or found.end() <= at:
+        return at
+    return found.end() if onwards else start

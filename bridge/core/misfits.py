@@ -7,6 +7,8 @@ from collections.abc import Container, Mapping, Sequence
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
+from bridge.core.log_text import cut
+
 if TYPE_CHECKING:
     from pydantic import ValidationError  # what only tells of events starts without it
 
@@ -192,7 +194,7 @@ def misfit(
     where, must, instead = place(problem["loc"], data), rule(problem, forms), came(problem, plain)
     says_more = instead and not must.endswith(f" {instead}")  # strict tuples refuse a list, too
     words = f"{must}, and {instead} came" if says_more else must
-    return f"{where}: {words}"[:LONGEST] if where else words.replace("it", "the body", 1)[:LONGEST]
+    return cut(f"{where}: {words}" if where else words.replace("it", "the body", 1), LONGEST)
 
 
 def misfits(

@@ -79,6 +79,26 @@ def unmatchable(pattern: str, kind: RefKind) -> str | None:
     return why and f"no {kind} {why}; name those that deploy, e.g. {_EXAMPLES[kind]}"
 
 
+def unmatchable_prefix(prefix: str) -> str | None:
+    """Return why no tag begins like this and goes on with a version, and the remedy; else None.
+
+    The rules are Git's own (git-check-ref-format); a prefix is no glob.
+    """
+    if prefix.startswith("refs/tags/"):
+        rest = prefix.removeprefix("refs/tags/")
+        return f"a tag is compared without `refs/` before its name; write {rest!r}"
+    name = f"{prefix}1.2.3".replace(_ANYTHING, "\1")  # it stands for nothing here
+    if found := _NOWHERE.search(name):
+        if found[0] in "*?[":
+            return f"it is no glob, and no tag has `{found[0]}` in its name; write e.g. api-v"
+        sign = _SIGNS.get(found[0]) or (f"`{found[0]}`" if found[0].isprintable() else "such signs")
+        return f"no tag has {sign} in its name; take it out"
+    why = next((words for sign, words in _NO_NAME if sign.search(name)), None)
+    if why is None and "@{" in name:
+        why = "has `@{` in it"
+    return why and f"no tag {why}; write e.g. api-v"
+
+
 _EXAMPLES = {"branch": "release/*", "tag": "v*"}
 
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
 
 from bridge.core.apps import Source
-from bridge.core.decision import one_line
 from bridge.core.events import Sender
+from bridge.core.log_text import cut, escaped
 
 MINUTE = 60.0
 
@@ -25,6 +25,9 @@ OTHERS = "…"
 """Path and network of webhooks beyond `MOST_A_MINUTE`."""
 
 LONGEST_PATH, LONGEST_WHY, LONGEST_KIND, LONGEST_ID = 100, 300, 60, 20
+
+MOST_PARTS = 8
+"""Parts of a path that are shown at most."""
 
 WRONG_PATH = "wrong_path"
 """The reason for webhooks that were sent to a path which takes none."""
@@ -125,12 +128,12 @@ def refused_webhook(
         peer: the address of the connection.
     """
     host = sender_of(headers, hosts)
-    words = one_line(why)[:LONGEST_WHY]
+    words = cut(escaped(why), LONGEST_WHY)
     return RefusedWebhooks(
         minute=now // MINUTE * MINUTE,
         host=host or "",
         reason=reason,
-        path=one_line(path)[:LONGEST_PATH],
+        path=cut(escaped(path), LONGEST_PATH),
         network=network_of(_origin(headers, peer)),
         repository=_number(hosts[host].repository_id(headers)) if host else "",
         why=words,
@@ -151,6 +154,30 @@ def path_of(host: str) -> str:
     return f"/hooks/{host}"
 
 
+KNOWN_PARTS = frozenset(
+    {
+        *("", "api", "event", "events", "git", "hook", "hooks", "payload", "slack", "v1", "v2"),
+        *("webhook", "webhooks"),
+    }
+)
+"""Parts of paths that are no secrets; those of the Git hosts' names come with them."""
+
+
+def shown_path(path: str, hosts: Iterable[str]) -> str:
+    """Return the known first parts of a path: what follows may be a secret that somebody put there.
+
+    Args:
+        hosts: the keys of all Git hosts.
+    """
+    known = KNOWN_PARTS.union(hosts)
+    kept: list[str] = []
+    for part in path.split("/"):
+        if part.lower() not in known or len(kept) == MOST_PARTS:
+            return "/".join([*kept, OTHERS])
+        kept.append(part)
+    return "/".join(kept)
+
+
 def right_path(headers: Mapping[str, str], hosts: Senders) -> str:
     """Say where a webhook belongs, as the end of a sentence."""
     host = sender_of(headers, hosts)
@@ -167,10 +194,15 @@ def means_a_webhook(method: str, path: str, headers: Mapping[str, str], hosts: S
 
 def _origin(headers: Mapping[str, str], peer: str) -> str:
     """Return the address that a proxy on a private address forwards for; else the peer's."""
-    forwarded = headers.get("X-Forwarded-For", "")
-    if not forwarded or not _is_private(peer):
+    if not _is_private(peer):
         return peer
-    return forwarded.rpartition(",")[2].strip()[:45] or peer
+    # A proxy adds itself at the end, or as a header of its own behind those that were sent.
+    lines = (value for name, value in headers.items() if name.lower() == _FORWARDED_FOR)
+    *_, newest = ("", *lines)
+    return newest.rpartition(",")[2].strip()[:45] or peer
+
+
+_FORWARDED_FOR = "x-forwarded-for"
 
 
 @lru_cache(maxsize=256)

@@ -17,7 +17,16 @@ from pathlib import Path
 import bridge
 from bridge.core.errors import MalformedPayload, Unread
 from bridge.core.events import Event, RefPushed
-from bridge.githosts.reader import LENGTH, Asked, length_of, read_head, read_paths, write_asked
+from bridge.githosts.reader import (
+    LENGTH,
+    Asked,
+    Head,
+    frames_of,
+    length_of,
+    read_head,
+    read_paths,
+    write_asked,
+)
 
 SECONDS = 120.0
 """For one body; the reader's own limit is of processor time, which a busy machine stretches."""
@@ -46,14 +55,16 @@ class Apart:
         async with self._one:
             try:
                 async with asyncio.timeout(SECONDS):
-                    return await _read(asked, body)
+                    head, frames = await _read(asked, body)
+                    return await _event(head, frames)
             except TimeoutError:
                 raise Unread(
                     f"it was not read within {SECONDS:g} s; is the machine busy?"
                 ) from None
 
 
-async def _read(asked: bytes, body: Iterable[bytes]) -> Event:
+async def _read(asked: bytes, body: Iterable[bytes]) -> tuple[Head, list[bytes]]:
+    """Return what a reader has answered; it is gone then, and so is its memory."""
     reader = await _started()
     feeding = asyncio.create_task(_feed(reader, asked, body))
     answering = asyncio.create_task(_answer(reader))
@@ -105,13 +116,20 @@ async def _feed(reader: Process, asked: bytes, body: Iterable[bytes]) -> None:
         reader.stdin.close()
 
 
-async def _answer(reader: Process) -> Event:
+async def _answer(reader: Process) -> tuple[Head, list[bytes]]:
     head = read_head(await _frame(reader))
+    return head, [await _frame(reader) for _ in range(frames_of(head))]
+
+
+async def _event(head: Head, frames: list[bytes]) -> Event:
+    """Put an answer together: in memory, a million paths are three times as large as in frames."""
     if head.paths is None:
         return head.event
     paths: list[str] = []
-    while len(paths) < head.paths:
-        paths += read_paths(await _frame(reader))
+    frames.reverse()
+    while frames:
+        paths += read_paths(frames.pop())
+        await asyncio.sleep(0)  # others go on meanwhile
     assert isinstance(head.event, RefPushed)
     return replace(head.event, paths=tuple(paths))
 

@@ -99,6 +99,11 @@ def read_head(frame: bytes) -> Head:
     return Head(_EVENTS[fields["kind"]].validate_python(fields["event"]), fields["paths"])
 
 
+def frames_of(head: Head) -> int:
+    """Return how many frames of paths follow."""
+    return -(-(head.paths or 0) // _PATHS)
+
+
 def read_paths(frame: bytes) -> list[str]:
     """Read a frame of paths."""
     paths: list[str] = from_json(frame)
@@ -117,9 +122,9 @@ def _frame(content: Any) -> bytes:
 
 # ── `python -m bridge.githosts.reader`: reads one large body, and may take no more than it has ──
 
-MEMORY = 128 * 2**20
+MEMORY = 112 * 2**20
 """Bytes that reading may take besides what the interpreter has: the largest pushes that hosts
-send need 100 MiB, of 25 MB."""
+send need 105 MiB, of 25 MB."""
 
 SECONDS = 20
 """Of processor time; the largest pushes need one."""

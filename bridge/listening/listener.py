@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http_exceptions import (
     BadHttpMethod,
     BadStatusLine,
@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import (
     LineTooLong,
     PayloadEncodingError,
 )
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
 from bridge.listening.connections import ConnectionLimits, Crowd
@@ -70,8 +71,11 @@ NO_HTTP: Mapping[type[BaseException], str] = {
 
 UNREADABLE = "what came can't be read as a request of HTTP/1.1; send Host, and one length"
 
+NOTHING_THERE = "there is nothing at that address"
+"""The address itself is never told: somebody may have put a secret into it."""
+
 _WORDS = {
-    HTTPStatus.NOT_FOUND: "there is nothing at that address",
+    HTTPStatus.NOT_FOUND: NOTHING_THERE,
     HTTPStatus.METHOD_NOT_ALLOWED: "that method does not go there; Allow names those that do",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is too large",
     HTTPStatus.EXPECTATION_FAILED: "only `Expect: 100-continue` is known",
@@ -112,6 +116,16 @@ class _Handler(RequestHandler):
         return await super().finish_response(request, resp, start_time)
 
 
+def _of_our_versions(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
+    """Make requests so that no answer claims a version that is not spoken here, as HTTP/2.0."""
+
+    def made(message: RawRequestMessage, *others: Any) -> web.BaseRequest:
+        newest = HttpVersion11 if message.version >= HttpVersion11 else HttpVersion10
+        return make(message._replace(version=newest), *others)
+
+    return made
+
+
 class Refusing:
     """Makes a protocol for each connection.
 
@@ -124,6 +138,7 @@ class Refusing:
         self._server = server
         self._say = say
         self._settings = settings
+        server.request_factory = _of_our_versions(server.request_factory)
 
     def __call__(self) -> asyncio.Protocol:
         """Make the protocol of another connection."""

@@ -1,6 +1,8 @@
 """The file, then the environment over it."""
 
 import difflib
+import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
@@ -197,12 +199,30 @@ def from_file(variable: str) -> bool:
 
 def _in_file(variable: str, path: str) -> str:
     try:
-        value = Path(path).read_text().strip()
+        value = _text_of(Path(path)).strip()
     except (OSError, ValueError) as error:
         raise Rejected(f"{variable}: {path} can't be read ({type(error).__name__})") from None
+    except Rejected as error:
+        raise Rejected(f"{variable}: {error}") from None
     if not value:
         raise Rejected(f"{variable}: {path} is empty; write the value into it, or unset {variable}")
     return value
+
+
+def _text_of(file: Path) -> str:
+    """Return the text of a file; raise Rejected if everybody may write to it.
+
+    Whoever may set a secret or an address decides who gets in. Of groups it can't be told who is
+    in them: containers have the files of the machine's users mounted.
+    """
+    with file.open() as opened:
+        mode = os.fstat(opened.fileno()).st_mode
+        if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
+            raise Rejected(
+                f"{file} can be written to by everybody (its mode is {stat.S_IMODE(mode):04o}), who"
+                f" could change the bridge's settings: `chmod o-w {file}`"
+            )
+        return opened.read()
 
 
 # ── The file, then the environment over it ──────────────────────────────────────────────────────
@@ -239,7 +259,7 @@ def _read_file(file: Path | None) -> dict[str, Any]:
     if file is None and not path.exists():
         return {}
     try:
-        values = read_yaml(path.read_text())
+        values = read_yaml(_text_of(path))
     except OSError as error:
         raise Rejected(f"{path} can't be read: {error.strerror}") from error
     except GivenTwice as error:

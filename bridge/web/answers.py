@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import json
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -51,8 +52,12 @@ def status_of(error: BridgeError) -> HTTPStatus:
     return HTTPStatus.BAD_GATEWAY
 
 
-FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
-"""Headers of proxies: behind one on the same machine every request seems to come from it."""
+_FORWARDED = re.compile(
+    r".*forwarded.*|via|(?:cf|cdn|x-envoy|x-original)[-_].*|.*[-_][a-z]*(?:ip|addr|address)",
+    re.IGNORECASE,
+).fullmatch
+"""Names of headers that proxies add: behind one on the same machine every request seems to come
+from it. What they say is believed of nobody; that they are there tells of a proxy."""
 
 
 class Insiders:
@@ -74,7 +79,7 @@ class Insiders:
 
 def _from_this_machine(request: web.Request) -> bool:
     """Directly: nginx, as it is set by default, adds no header but speaks HTTP/1.0."""
-    if request.version < HttpVersion11 or any(name in request.headers for name in FORWARDED):
+    if request.version < HttpVersion11 or any(map(_FORWARDED, request.headers)):
         return False
     return _is_loopback(request.remote or "") and _names_this_machine(request.host)
 

@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core import trace
 from bridge.core.errors import BadSignature, BridgeError, NotFound, Unreachable
-from bridge.core.refused import WRONG_PATH, Senders, path_of, right_path, sender_of
+from bridge.core.refused import WRONG_PATH, Senders, path_of, right_path, sender_of, shown_path
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.ingest import Ingest, Keeping, Receipt
 from bridge.ports.githosts import Body, Envelope
@@ -214,6 +214,7 @@ class Hooks:
 
     def astray(self, path: str, headers: Mapping[str, str], peer: str) -> str:
         """Refuse a webhook at a path that takes none; log and record it."""
+        path = shown_path(path, self.senders)
         why = f"there is nothing at {path}; {right_path(headers, self.senders)}"
         self._log.info("webhook on a wrong path", path=path, why=why)
         self._note(WRONG_PATH, why, path, headers, peer)

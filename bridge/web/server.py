@@ -19,6 +19,7 @@ from bridge.listening.connections import count_nothing as none_closed
 from bridge.listening.listener import (
     FEWEST_CONNECTIONS,
     KEEPALIVE_SECONDS,
+    NOTHING_THERE,
     Refusing,
     nameless,
     quiet_logger,
@@ -334,6 +335,6 @@ def unknown_route(hooks: Hooks, *, hears: bool) -> Handler:
         path, headers = request.path[:200], request.headers
         if hears and means_a_webhook(request.method, path, headers, hooks.senders):
             return refusal(404, hooks.astray(path, headers, request.remote or ""))
-        return refusal(404, f"there is nothing at {path}")
+        return refusal(404, NOTHING_THERE)
 
     return handle

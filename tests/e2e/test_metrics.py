@@ -111,12 +111,23 @@ async def test_a_bridge_counts_from_its_start(tmp_path: Path, origin: Origin) ->
     assert not [key for key in found if key[0] == "bridge_deploys_total"]
 
 
+OF_PROXIES = (
+    *("CF-Connecting-IP", "CF-Connecting-IPv6", "CF-Ray", "CDN-Loop", "True-Client-IP", "Via"),
+    *("X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "Fastly-Client-IP", "X-Azure-ClientIP"),
+    *("X-Forwarded-Proto", "X-Original-Forwarded-For", "X-Envoy-External-Address", "x_real_ip"),
+)
+"""Headers of proxies; none is believed, whoever it names."""
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
         ({}, 200),
         ({"X-Forwarded-For": "203.0.113.7"}, 403),
         ({"Forwarded": "for=203.0.113.7"}, 403),
+        *(({name: "127.0.0.1"}, 403) for name in OF_PROXIES),
+        *(({name: "127.0.0.1", "Authorization": f"Bearer {TOKEN}"}, 200) for name in OF_PROXIES),
+        ({"User-Agent": "Prometheus/3.0", "X-Prometheus-Scrape-Timeout-Seconds": "10"}, 200),
         ({"X-Forwarded-For": "203.0.113.7", "Authorization": f"Bearer {TOKEN}"}, 200),
         ({"X-Forwarded-For": "203.0.113.7", "Authorization": f"bearer {TOKEN}"}, 200),
         ({"X-Forwarded-For": "203.0.113.7", "Authorization": f"Basic {TOKEN}"}, 403),

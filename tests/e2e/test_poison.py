@@ -63,6 +63,22 @@ def with_lists() -> bytes:
     return HEAD + b'"x": [' + nest * ((SIZE - len(HEAD)) // len(nest)) + b"0]}"
 
 
+def with_names() -> bytes:
+    """The largest push that a host sends: 716,000 paths in 24 MB."""
+    commits = b",".join(
+        b'{"id": "%040x", "added": [%s], "removed": [], "modified": []}'
+        % (n, b",".join(b'"%030x"' % path for path in range(n * 358, n * 358 + 358)))
+        for n in range(2000)
+    )
+    return HEAD.replace(b'"commits": []', b'"commits": [%s]' % commits) + b'"x": 0}'
+
+
+def with_characters() -> bytes:
+    """A push with nearly a million texts, each with a character that takes four bytes of all."""
+    emoji = "\N{PILE OF POO}".encode()
+    return HEAD + b'"x": [' + b",".join(b'"%06x%s"' % (n, emoji) for n in range(990_000)) + b"]}"
+
+
 POISONS: dict[str, Callable[[], bytes]] = {
     "backslashes": with_text,
     "keys": with_keys,
@@ -226,6 +242,25 @@ async def test_bodies_made_to_hurt_cost_bounded_memory_and_hold_nothing_up(
         if watch.silence <= MOST_SILENCE:
             return
     pytest.fail(f"/healthz waited for {watch.silence:.3f} s")
+
+
+@pytest.mark.parametrize(
+    ("make", "state"),
+    [(with_names, DeliveryState.IGNORED), (with_characters, DeliveryState.FAILED)],
+)
+async def test_no_single_body_costs_more_than_its_bound(
+    tmp_path: Path, make: Callable[[], bytes], state: DeliveryState
+) -> None:
+    """The largest push, which is read, and one that takes all that its reader may have."""
+    async with bridge_of(tmp_path) as process:
+        await process.started()
+        with Watch(process).looking() as watch:
+            assert await send(process, "one", make()) == 202
+            found = await settled(tmp_path, 1)
+
+    assert watch.peak <= MOST_MEMORY
+    assert found["one"].state is state
+    assert ("memory" in str(found["one"].error)) == (state is DeliveryState.FAILED)
 
 
 # ── killed for its memory ────────────────────────────────────────────────────

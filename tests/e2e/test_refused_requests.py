@@ -24,6 +24,8 @@ REFUSED = {
     "no text": (b"GET /\xff" + SECRET + REST, 400),
     "another release": (b"GET /" + SECRET + b" HTTP/9.9\r\nHost: a\r\n\r\n", 400),
     "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    "HTTP/2 in words": (b"GET /nowhere HTTP/2.0" + REST[9:], 404),
+    "HTTP/0.9 in words": (b"GET /nowhere HTTP/0.9" + REST[9:], 404),
     "TLS": (b"\x16\x03\x01\x02\x00\x01" + SECRET + b"\r\n\r\n", 400),
     "no method": (b"G@T /" + SECRET + REST, 400),
     "no header": (b"GET / HTTP/1.1\r\nHost: a\r\n" + SECRET + b"\r\n\r\n", 400),
@@ -68,6 +70,7 @@ def has_the_form(listener: str, what: str, said: bytes) -> None:
         status = 404  # the door reads what is expected only where there is something
     assert answer.status == status, (what, said)
     assert SECRET not in said
+    assert said.startswith((b"HTTP/1.1 ", b"HTTP/1.0 ")), (what, said)
     assert answer.headers.get("Server", "dokploy-bridge") == "dokploy-bridge"
     for release in (b"Python", b"aiohttp", b"Traceback"):
         assert release not in said

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.test_cli import Shell, deliver, serving
+from tests.e2e.test_cli import Shell, deliver, event, serving
 from tests.unit.embedded.support import Repository
 
 GITHUB = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d-1", "Content-Type": "application/json"}
@@ -74,7 +74,7 @@ async def test_a_wrong_secret_and_a_wrong_path_are_listed_without_what_they_brou
         ("/hooks/github/", GITHUB, "GitHub's webhooks go to /hooks/github"),
         ("/api/webhook", {"X-Gitlab-Event": "Push Hook"}, "GitLab's webhooks go to /hooks/gitlab"),
         ("/webhook", {}, "GitHub's webhooks go to /hooks/github; GitLab's webhooks go to"),
-        ("/nothing/of/ours", {}, "there is nothing at /nothing/of/ours"),
+        ("/nothing/of/ours", {}, "there is nothing at that address"),
     ],
 )
 async def test_a_webhook_on_a_wrong_path_is_told_the_right_one(
@@ -135,3 +135,61 @@ async def test_a_flood_of_forged_webhooks_is_counted_in_few_rows_and_holds_nobod
     assert sum(one["count"] for one in found) == flood
     minutes = {one["minute"] for one in found}
     assert len(found) <= 33 * len(minutes)
+
+
+async def test_only_what_the_nearest_proxy_says_of_the_sender_counts(shell: Shell) -> None:
+    """What stands before it, and every other header, anybody may have sent."""
+    claims = [
+        *[("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-For", "203.0.113.9, 198.51.100.7")],
+        *[("CF-Connecting-IP", "203.0.113.9"), ("X-Real-IP", "203.0.113.9")],
+        *[("Forwarded", "for=203.0.113.9"), ("True-Client-IP", "203.0.113.9")],
+    ]
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for path in ("/hooks/github", "/webhook"):
+            headers = [*GITHUB.items(), *FORGED.items(), *claims]
+            await http.post(f"{shell.url}{path}", content=b"{}", headers=headers)
+
+    found = await refused(shell, 2)
+
+    assert [one["network"] for one in found] == ["198.51.100.0/24"] * 2
+
+
+MARKER = "s3cret-of-somebody"
+ASTRAY = [
+    f"/hooks/github/{MARKER}",
+    f"/hooks/{MARKER}",
+    f"/{MARKER}/hooks/github",
+    f"/hooks/github%2F{MARKER}",
+    f"/hooks/github;{MARKER}",
+    f"/webhook?secret={MARKER}",
+    f"/webhook%3Fsecret={MARKER}",
+    f"/hooks/github?secret={MARKER}",
+    f"/hooks/gitlab?token={MARKER}",
+    f"/slack/{MARKER}",
+    f"/{MARKER}",
+    "/hooks" * 30 + f"/{MARKER}",
+]
+
+
+async def test_a_secret_in_an_address_is_nowhere_told(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    process = await shell.start("serve")
+    shell.url = (await event(process, "serving"))["url"]
+
+    answers = [await post(shell, path, GITHUB | FORGED) for path in ASTRAY]
+    answers += [await post(shell, path, {}) for path in ASTRAY]
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answers += [await http.get(f"{shell.url}{path}") for path in ASTRAY]
+        metrics = await http.get(f"{shell.url}/metrics")
+    found = await refused(shell, len(ASTRAY))
+    listed = await shell.run("deliveries", "--refused")
+    process.terminate()
+    _, log = await process.communicate()
+
+    kept = b"".join(file.read_bytes() for file in shell.folder.rglob("*") if file.is_file())
+    told = [one.text + str(one.headers) for one in answers]
+    assert not [one for one in (*told, metrics.text, json.dumps(found), listed) if MARKER in one]
+    assert MARKER.encode() not in kept
+    assert MARKER.encode() not in log
+    assert b"/hooks/github/" in log
+    assert {"/hooks/github/…", "/hooks/…", "/webhook", "/…"} <= {one["path"] for one in found}

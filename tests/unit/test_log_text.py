@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.log_text import end_of, lines_of, news, shorten
+from bridge.core.log_text import cut, end_of, escaped, lines_of, news, shorten
 
 LINES = st.lists(st.text("ab", min_size=1, max_size=2), max_size=12)
 
@@ -68,3 +68,20 @@ def test_no_secret_is_cut_so_that_it_is_not_known_any_more() -> None:
     assert end_of(f"Authorization: {token} is refused", len(token)) == "is refused"
     assert end_of(token, 20) == ""
     assert end_of("x" * 20_000, 10_000) == "x" * (10_000 - 4096)
+
+
+@pytest.mark.parametrize("char", ["\x1b", "\u202e", "\udc80", "\U000e0001", "\n"])
+@pytest.mark.parametrize("before", range(14))
+def test_a_character_that_steers_is_written_out_and_never_cut(char: str, before: int) -> None:
+    pieces = ["a"] * before + [escaped(char)] + ["z"] * 14
+    text = escaped("a" * before + char + "z" * 14)
+    fronts = {"".join(pieces[:count]) for count in range(len(pieces) + 1)}
+    ends = {"".join(pieces[count:]) for count in range(len(pieces) + 1)}
+
+    assert text == "".join(pieces)
+    assert text.isprintable()
+    for most in range(5, len(text)):
+        assert cut(text, most).removesuffix("…") in fronts
+        head, _, tail = shorten(text, most).partition(" … ")
+        assert (head in fronts, tail in ends) == (True, True)
+        assert max(len(cut(text, most)), len(shorten(text, most))) <= most

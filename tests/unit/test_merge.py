@@ -497,6 +497,8 @@ def test_images_are_images(image: str) -> None:
     ("field", "value", "words"),
     [
         ("tags", "refs/tags/v*", "write `v*`"),
+        ("tag_prefix", "api v", "no tag has a space in its name"),
+        ("tag_prefix", "refs/tags/v", "write 'v'"),
         ("tags", "v 1", "no tag has a space in its name"),
         ("tags", "*.lock", "no tag has a part that ends with `.lock`"),
         ("branches", "refs/heads/main", "write `main`"),

@@ -1,3 +1,5 @@
+import subprocess
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from bridge.core.errors import Rejected
 from bridge.core.events import Repository
 from bridge.core.matching import Glob, GlobError
-from bridge.core.refs import check_branch_name, normalise_url, unmatchable
+from bridge.core.refs import check_branch_name, normalise_url, unmatchable, unmatchable_prefix
 
 SAME = "git.example.com/owner/repo"
 
@@ -231,3 +233,15 @@ def test_no_glob_is_refused_that_matches_a_name(pattern, name):
 
     if matches:
         assert unmatchable(pattern, "branch") is None
+
+
+@given(st.text("va1/.*?[@{^~: \\-\x00\x7f\u00e4", max_size=6))
+@example("v.lock/")
+@example("a/.")
+@example("@{")
+@settings(max_examples=150, deadline=None)
+def test_a_prefix_is_refused_where_git_refuses_a_version_behind_it(prefix):
+    asked = ["git", "check-ref-format", f"refs/tags/{prefix}1.2.3"]
+    known = "\0" not in prefix and subprocess.run(asked, check=False).returncode == 0
+
+    assert (unmatchable_prefix(prefix) is None) == known

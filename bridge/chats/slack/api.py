@@ -20,6 +20,7 @@ from bridge.chats.slack.payloads import RIGHT, SLACK, Answer, BoundedResponse, O
 from bridge.core.access import Access, Person
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
+from bridge.core.log_text import cut, escaped
 from bridge.ports.clock import Clock
 
 TIMEOUT = 15.0
@@ -163,7 +164,8 @@ def translated(method: str, response: Any) -> BridgeError:
     if status >= 500 or code in _AGAIN:
         return Unanswered(SLACK, f"{method}: {code}")
     detail = data.get("response_metadata") or {}
-    more = json.dumps(detail.get("messages"))[:300] if detail.get("messages") else ""
+    messages = json.dumps(detail.get("messages"), ensure_ascii=False)
+    more = cut(escaped(messages), 300) if detail.get("messages") else ""
     needed = f" (needed: {data['needed']})" if data.get("needed") else ""
     remedy = "" if data.get("error") else f"; {RIGHT}"
     if code in REMEDIES:

@@ -40,7 +40,7 @@ from bridge.core.configuration.variables import edited
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.matching import Glob, GlobError
 from bridge.core.misfits import kind_of, rule
-from bridge.core.refs import RefKind, check_branch_name, unmatchable
+from bridge.core.refs import RefKind, check_branch_name, unmatchable, unmatchable_prefix
 from bridge.core.rules import Range
 
 _REMEDIES = {
@@ -192,6 +192,12 @@ def _names(value: str, kind: RefKind) -> str:
     return value
 
 
+def _prefix(value: str) -> str:
+    if why := unmatchable_prefix(value):
+        raise Rejected(why)
+    return value
+
+
 def _range(value: str) -> str:
     if not Range.parse(value).holds_any():
         raise Rejected("no version is in it; write e.g. >=1.2 <2")
@@ -209,7 +215,7 @@ _RULES: dict[str, Callable[[Any], Any]] = {
     "branches": _branches,
     "tags": _tags,
     "versions": _range,
-    "tag_prefix": str,
+    "tag_prefix": _prefix,
     "prereleases": Prereleases,
     "only_newer": _flag,
     "skip_directives": _flag,

@@ -7,10 +7,10 @@ from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote_to_bytes
 
 from bridge.embedded.building.process import Command, Limits, Runner
-from bridge.embedded.building.sources import TRANSPORTS, Clone
+from bridge.embedded.building.sources import TRANSPORTS, Clone, check_url
 from bridge.embedded.places import BuildFailed, Places, put_away, remove, undivided
 
 _WANTED = "refs/bridge/wanted"
@@ -61,11 +61,13 @@ async def _submodules(
     """Fetch the submodules of one repository without writing their files; return their folders."""
     if not await asyncio.to_thread(_is_plain, parent / ".gitmodules"):
         return []
+    if beside is not None:
+        await asyncio.to_thread(_must_have_no_addresses, parent)
     await runner.run(Command(["git", "submodule", "init"], parent, env))
     updates = await _listed(parent, runner, env, [r"^submodule\..*\.update$"])
     for key, url in (await _listed(parent, runner, env, [r"^submodule\..*\.url$"])).items():
-        if beside is not None:
-            await asyncio.to_thread(_must_lie_in, beside, url)
+        address = await asyncio.to_thread(_checked_address, url, beside)
+        await runner.run(Command(["git", "config", key, address], parent, env))
         name = key.removesuffix(".url") + ".update"
         if updates.get(name) == "none":  # the repository excludes it
             continue
@@ -75,27 +77,8 @@ async def _submodules(
     await runner.run(Command(argv, parent, env))
     wanted = ["--file=.gitmodules", r"^submodule\..*\.path$"]
     paths = (await _listed(parent, runner, env, wanted)).values()
-    return [parent / path for path in sorted(set(paths))]
-
-
-def _must_lie_in(beside: Path, url: str) -> None:
-    """Raise BuildFailed for a submodule on this machine's disk that is not beside its source.
-
-    Who may write to one repository could otherwise read all others on the disk.
-    """
-    scheme, separator, _ = url.partition("://")
-    if separator and scheme.lower() != "file":
-        return
-    if not separator and not url.startswith(("/", ".")):
-        return  # an address of SSH, as `git@host:path`
-    path = Path(unquote(urlsplit(url).path) if separator else url)
-    inside, top = path.resolve(), beside.resolve()
-    if inside.is_relative_to(top) and (top != Path(top.anchor) or inside.parent == top):
-        return
-    raise BuildFailed(
-        "a submodule is a repository on this machine that does not lie in the same folder as the"
-        " app's own; move it there, or serve it over HTTPS or SSH"
-    )
+    inside = (parent / path for path in sorted(set(paths)))
+    return [path for path in inside if path.is_relative_to(parent)]
 
 
 async def _listed(
@@ -137,6 +120,94 @@ async def _count(folder: Path, commit: str, runner: Runner, env: Mapping[str, st
 
     argv = ["git", "ls-tree", "-r", "-t", "-z", "--full-tree", "--name-only", commit]
     await runner.run(Command(argv, folder, env, hear=hear))
+
+
+# ── Addresses of submodules ─────────────────────────────────────────────────────────────────────
+
+# Who may write to one repository could otherwise read all others on this machine's disk.
+_ELSEWHERE = (
+    "a submodule is a repository on this machine that does not lie in the same folder as the"
+    " app's own; move it there, or serve it over HTTPS or SSH"
+)
+
+
+def _must_have_no_addresses(parent: Path) -> None:
+    """Raise BuildFailed if Git could find a submodule's address as a path in the code.
+
+    It takes even `https://host/path` for a path, where a folder named `https:` leads to one.
+    """
+    name = next((one.name for one in parent.iterdir() if ":" in one.name), None)
+    if name is not None:
+        raise BuildFailed(
+            f"{name[:80]!r} is a name in the code that Git could take for a submodule's address;"
+            " rename it so that it has no colon"
+        )
+
+
+def _checked_address(url: str, beside: Path | None) -> str:
+    """Return the address of a submodule so that Git can only read it as it was checked here.
+
+    Args:
+        beside: see `fetch_submodules`.
+
+    Raises:
+        BuildFailed: it is none that may be fetched.
+    """
+    try:
+        url = check_url(url)
+    except BuildFailed as error:
+        raise BuildFailed(f"a submodule can't be fetched: {error}") from None
+    if not _is_local(url) or beside is None:  # without it Git has no transport for local ones
+        return url
+    try:
+        path = _repository_beside(beside, _path_of(url))
+    except (OSError, RuntimeError) as error:  # before Python 3.13, the latter for links in a circle
+        why = getattr(error, "strerror", None) or "its links lead in a circle"
+        raise BuildFailed(f"the repository of a submodule can't be read ({why})") from None
+    return "file://" + quote(os.fsencode(path))
+
+
+def _path_of(url: str) -> Path:
+    """Return the path of a `file:` address as Git reads it: all of it, also `?`, `#` and a host."""
+    raw = unquote_to_bytes(url.partition("://")[2])
+    if b"\0" in raw:
+        raise BuildFailed("the address of a repository has NUL in it, which no path may have")
+    return Path("/", os.fsdecode(raw).lstrip("/"))
+
+
+def _repository_beside(beside: Path, path: Path) -> Path:
+    """Return the real path of a repository; raise BuildFailed if it does not lie there.
+
+    Nor may it lie in another repository: whoever writes to that one could have made it up, with
+    the objects of any other.
+    """
+    top, found = beside.resolve(), _found(path)
+    within = [one for one in found.parents if one.is_relative_to(top) and one != top]
+    if not found.is_relative_to(top) or any(map(_is_repository, within)):
+        raise BuildFailed(_ELSEWHERE)
+    if top == Path(top.anchor) and found.parent != top:
+        raise BuildFailed(_ELSEWHERE)
+    return found
+
+
+def _found(path: Path) -> Path:
+    """Return the real path of the repository that Git finds at a path, links followed."""
+    for one in (path, path.with_name(path.name + ".git") if path.name else path):
+        if (one / ".git").is_file() or one.is_file():
+            raise BuildFailed(_ELSEWHERE)  # it only says where the repository is
+        if _is_repository(one):
+            inside = _is_git_folder(one / ".git")
+            real = (one / ".git" if inside else one).resolve()
+            return real.parent if inside and real.name == ".git" else real
+    return path.resolve()
+
+
+def _is_repository(folder: Path) -> bool:
+    return _is_git_folder(folder / ".git") or _is_git_folder(folder)
+
+
+def _is_git_folder(folder: Path) -> bool:
+    return os.path.lexists(folder / "HEAD") and (folder / "objects").is_dir()
 
 
 # ── Cloning ─────────────────────────────────────────────────────────────────────────────────────
@@ -199,8 +270,7 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
         raise BuildFailed(_NO_CLONE if source.authorization is None else _NO_CLONE + _NO_REDIRECT)
     await check_out(into, "HEAD", runner, env)
     if source.submodules:
-        local = _is_local(source.urls[0])
-        beside = Path(unquote(urlsplit(source.urls[0]).path)).parent if local else None
+        beside = _beside(source.urls[0])
         await fetch_submodules(into, runner, _for_submodules(source, scratch), beside)
     return await _head(into, runner, env)
 
@@ -269,10 +339,16 @@ async def _candidates(urls: tuple[str, ...]) -> tuple[str, ...]:
     """Return the addresses to try in turn: local ones only if they exist."""
     if not _is_local(urls[0]) or len(urls) == 1:
         return urls
-    found = await asyncio.to_thread(
-        lambda: tuple(url for url in urls if Path(urlsplit(url).path).exists())
-    )
+    found = await asyncio.to_thread(lambda: tuple(url for url in urls if _path_of(url).exists()))
     return found or urls
+
+
+def _beside(url: str) -> Path | None:
+    """Return the folder that a repository on this machine's disk lies in; None for any other."""
+    if not _is_local(url):
+        return None
+    path = _path_of(url)
+    return path.parent.parent if path.name == ".git" else path.parent
 
 
 def _is_local(url: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from bridge.cli.show import STEERING
+from bridge.core.log_text import STEERING
 from tests.scenes.dokploy import dokploy
 from tests.scenes.terminal import ALL, GOLDEN, WIDTHS, fill, golden, scene
 

@@ -224,6 +224,67 @@ def test_a_data_folder_of_a_group_that_is_not_ours_is_refused(filled: Cli) -> No
     filled("deliveries")
 
 
+@pytest.mark.parametrize(
+    "name", ["inbox.sqlite", "workflows.sqlite", "secret.key", "lock", "embedded/api-key"]
+)
+def test_a_file_of_the_data_that_everybody_may_write_to_is_refused(filled: Cli, name: str) -> None:
+    file = filled.data / name
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    file.touch()
+    file.chmod(0o666)
+
+    shown = file.relative_to(filled.folder)
+    refused(
+        filled,
+        f"{shown} can be written to by everybody (its mode is 0666)",
+        f"`chmod go-w {shown}`",
+    )
+    file.chmod(0o600)
+    filled("deliveries")
+
+
+def test_a_folder_in_the_data_that_everybody_may_write_to_is_refused(filled: Cli) -> None:
+    folder = filled.data / "embedded" / "sites"
+    folder.mkdir(mode=0o700, parents=True)
+    folder.chmod(0o777)
+
+    refused(filled, "embedded/sites can be written to by everybody (its mode is 0777)")
+
+
+def test_what_the_bridge_makes_nobody_else_may_write_to_whatever_is_set(tmp_path: Path) -> None:
+    script = (
+        f"umask 000; {sys.executable} -m bridge migrate && {sys.executable} -m bridge config check"
+    )
+
+    done = subprocess.run(
+        ["sh", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"BRIDGE_DATA": "a/data", "PYTHONPATH": str(ROOT)},
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_file_of_settings_that_everybody_may_write_to_is_refused(cli: Cli) -> None:
+    secret, config = cli.folder / "secret", cli.folder / "bridge.yaml"
+    secret.write_text("0123456789abcdef")
+    config.write_text("log: {level: info}\n")
+    secret.chmod(0o646)
+    config.chmod(0o666)
+
+    told = cli("config", "check", code=2).stderr
+    assert "bridge.yaml can be written to by everybody (its mode is 0666)" in told
+    assert "`chmod o-w bridge.yaml`" in told
+    config.chmod(0o664)
+    of_file = {"BRIDGE_DOKPLOY_API_KEY_FILE": str(secret)}
+    told = cli("config", "check", code=2, **of_file).stderr
+    assert "BRIDGE_DOKPLOY_API_KEY_FILE: " in told
+    assert "secret can be written to by everybody (its mode is 0646)" in told
+
+
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 STRANGER = 54_321
 
@@ -239,6 +300,13 @@ def test_a_data_folder_of_another_user_is_refused(filled: Cli, of_it: str) -> No
     refused(filled, f"{shown} belongs to another user ({STRANGER})", f"`chown -R 0 {shown}`")
     os.chown(folder, 0, -1)
     filled("deliveries")
+
+
+@AS_ROOT
+def test_a_file_in_the_data_of_another_user_is_refused(filled: Cli) -> None:
+    os.chown(filled.data / "inbox.sqlite", STRANGER, -1)
+
+    refused(filled, f"inbox.sqlite belongs to another user ({STRANGER})")
 
 
 @AS_ROOT

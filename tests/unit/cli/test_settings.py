@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.cli.root import app
-from bridge.cli.show import STEERING
 from bridge.core.errors import Rejected
+from bridge.core.log_text import STEERING
 from bridge.settings import Settings, access_of, fields, is_secret, read_settings, variables
 from tests.unit.cli.conftest import Cli
 
@@ -366,6 +366,10 @@ def test_what_may_be_meant_is_only_a_warning(cli: Cli) -> None:
         ("tags: 'v['", "rules.0.tags: 'v[' never matches"),
         ("versions: '>2 <1'", "rules.0.versions: no version is in '>2 <1'"),
         ("versions: '>1.2.3 <1.2.4'", "rules.0.versions: with prereleases: skip, no version in"),
+        ("tag_prefix: 'api v'", "rules.0.tag_prefix: 'api v' never matches: no tag has a space"),
+        ("tag_prefix: refs/tags/v", "rules.0.tag_prefix: 'refs/tags/v' never matches: a tag is"),
+        ("tag_prefix: 'api-*'", "rules.0.tag_prefix: 'api-*' never matches: it is no glob"),
+        ("tag_prefix: /v", "rules.0.tag_prefix: '/v' never matches: no tag begins with a slash"),
         ("trigger: push, tags: v*", "rules.0.tags: it is about tags"),
         ("trigger: push, only_newer: true", "rules.0.only_newer: it is about tags"),
         ("watch_paths: ['!**']", "rules.0.watch_paths: `!**`: it excludes every file"),
@@ -388,6 +392,8 @@ def test_a_rule_that_lets_nothing_deploy_is_told(cli: Cli, rule: str, told: str)
         "versions: '>1.2.3 <1.2.4', prereleases: only",
         "versions: '1.2.3-rc.1', prereleases: deploy",
         "versions: '>2 <1 || 3.x'",
+        "tag_prefix: api/v-",
+        "tag_prefix: ''",
         "watch_paths: ['.github/**', '!**']",
     ],
 )

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from bridge.cli.demo_world import farewell
 from bridge.cli.forms import say_decisions
-from bridge.cli.show import STEERING, ago, as_json, clean, clean_line, clean_lines, iso, table
+from bridge.cli.show import ago, as_json, clean, clean_line, clean_lines, iso, table
+from bridge.core.log_text import STEERING
 
 FORMS = [
     {
