@@ -2,7 +2,7 @@
 
 There is one queue, partitioned by flow and key, so that flows of one key run one at a time and in
 the order of their ids. It has no other limit: however many flows wait inside for something that is
-away, the next one begins at once (docs/notes/0033). The dispatcher is woken whenever this process
+away, the next one begins at once (docs/notes/0031). The dispatcher is woken whenever this process
 has changed the queue: a flow was enqueued, has ended, was dropped or was requeued. The sharp edges
 named here are those of durability.md, which measured them.
 """

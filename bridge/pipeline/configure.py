@@ -5,7 +5,7 @@ could undo each other's work unnoticed. What is written is what was shown, on to
 Whatever has changed in between is refused with the difference.
 
 An answer may be lost after the backend has done what it was asked. Then what is there decides: it
-is read back, and what is missing is written again, within a bound (docs/notes/0036).
+is read back, and what is missing is written again, within a bound (docs/notes/0033).
 """
 
 import asyncio
