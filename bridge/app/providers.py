@@ -128,6 +128,14 @@ def addresses_of(settings: Settings) -> list[str]:
     return [str(dokploy.url) for dokploy in dokploys(settings).values()]
 
 
+def places_of(settings: Settings) -> list[str]:
+    """Return the same for people: where there are several, each with the name that apps show."""
+    found = dokploys(settings)
+    if len(found) == 1:
+        return addresses_of(settings)
+    return [f"{name} at {dokploy.url}" for name, dokploy in found.items()]
+
+
 def check_dokploys(settings: Settings) -> None:
     """Raise Rejected where a Dokploy has an address without a key, or a key without an address."""
     for name, dokploy in ({"dokploy": settings.dokploy} | settings.backends).items():

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bridge.app.data_folder import database_url, must_be_ours
 from bridge.app.providers import (
-    addresses_of,
     check_dokploys,
     dokploy_of,
     dokploys,
     host_apis,
+    places_of,
     served_hosts,
 )
 from bridge.backends.dokploy.answers import NotDokploy
@@ -64,7 +64,7 @@ def checked(read: Callable[[], Settings]) -> dict[str, Any]:
         settings = read()
     except Rejected as error:
         return _form([Remark("error", str(error))], [], None)
-    backend = ", ".join(addresses_of(settings)) or EMBEDDED
+    backend = ", ".join(places_of(settings)) or EMBEDDED
     return _form(list(_remarks(settings)), hosts_of(settings), backend)
 
 
@@ -84,6 +84,7 @@ def _remarks(settings: Settings) -> Iterator[Remark]:
         except Rejected as error:
             yield Remark("error", str(error))
     yield from _of_secrets(settings)
+    yield from _of_hosts(settings)
     yield from _of_rules(settings)
     yield from _of_chats(settings)
 
@@ -141,6 +142,20 @@ def _of_secrets(settings: Settings) -> Iterator[Remark]:
                 which = "the secret" if len(said) == 1 else f"{short} of {len(said)} secrets"
                 why = f"{which} can be guessed: fewer than {SHORTEST_SECRET} characters"
                 yield Remark("warning", f"{host}.{kind.setting}: {why}; {kind.remedy}")
+
+
+def _of_hosts(settings: Settings) -> Iterator[Remark]:
+    """Yield the hosts whose API may be asked, but whose webhooks are not taken."""
+    try:
+        asked = host_apis(settings)
+    except Rejected:  # told above
+        return
+    for host in asked:
+        provider = HOSTS[host]
+        if not provider.serves(settings.host_settings(host)):
+            missing = provider.variable(provider.secrets[0].setting)
+            why = f"{missing} is not set, so no push of {provider.title} is heard of: set it, too"
+            yield Remark("warning", f"{host} is not served: {why}")
 
 
 OF_NAMES = ("never_matches", "unclosed", "bang_class")
@@ -205,7 +220,15 @@ def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:
 
 def _of_chats(settings: Settings) -> Iterator[Remark]:
     """Yield how chats are heard, and what is still missing for anybody to do something there."""
-    for chat, given in settings.chats_set().items():
+    used = settings.chats_set()
+    for chat, provider in CHATS.items():
+        given = getattr(settings, chat)
+        yield from (Remark("warning", why) for why in provider.doubts(given))
+        if chat not in used and provider.heard_by(given):
+            missing = provider.variable(provider.credential)
+            why = f"{missing} is not set, without which there is no {provider.title}: set it, too"
+            yield Remark("warning", f"{chat} is not used: {why}")
+    for chat, given in used.items():
         if heard := " and ".join(CHATS[chat].heard_by(given)):
             yield Remark("note", f"{chat} is heard by {heard}")
         else:

@@ -44,7 +44,7 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
         command: how this program is called from here.
     """
     from bridge.app.data_folder import whereabouts
-    from bridge.app.providers import addresses_of
+    from bridge.app.providers import places_of
 
     hosts = hosts_of(settings)
     lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
@@ -53,7 +53,7 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
         f"  {chat:<9} {_heard(chat, given, bridge)}" for chat, given in settings.chats_set().items()
     ]
     if bridge.backend_url is None:
-        lines += [f"  deploys   on Dokploy, {url}" for url in addresses_of(settings)]
+        lines += [f"  deploys   on Dokploy, {place}" for place in places_of(settings)]
     else:
         lines.append(f"  deploys   on the embedded backend, {bridge.backend_url}/api")
         lines.append(f"            its key: {settings.data}/embedded/api-key")

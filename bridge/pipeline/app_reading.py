@@ -225,16 +225,27 @@ class Troubles:
         self._journal = journal
         self._since: dict[str, float] = {}
         self._noted: str | None = None
+        self._noting = asyncio.Lock()
 
-    async def note(self, found: Mapping[str, str], now: float) -> None:
-        """Store why each backend can't be read, and since when; raise Unreachable."""
-        self._since = {name: self._since.get(name, now) for name in found}
-        text = write_troubles(
-            {name: Trouble(why, self._since[name]) for name, why in found.items()}
-        )
-        if text != self._noted:
-            await self._journal.note(NOTED, text)
-            self._noted = text
+    async def note(
+        self, found: Mapping[str, str], now: float, unread: Collection[str] = ()
+    ) -> None:
+        """Store why each backend can't be read, and since when; raise Unreachable.
+
+        Args:
+            found: by the backend's name; read once earlier notes are stored.
+            unread: backends that have not answered this process yet; what was stored of them stays.
+        """
+        async with self._noting:
+            self._since = {name: self._since.get(name, now) for name in found}
+            those = {name: Trouble(why, self._since[name]) for name, why in found.items()}
+            if unread:
+                stored = read_troubles(await self._journal.recall(NOTED))
+                those = {name: one for name, one in stored.items() if name in unread} | those
+            text = write_troubles(those)
+            if text != self._noted:
+                await self._journal.note(NOTED, text)
+                self._noted = text
 
 
 async def troubles_in(journal: Notes) -> dict[str, str]:

@@ -187,6 +187,8 @@ class Catalog:
         self.trouble: dict[str, str] = {}
         """Backends that could not be read the last time, and why."""
         self._troubles = Troubles(journal)
+        self._answered: set[str] = set()
+        """Backends of which this process knows whether they can be read."""
 
     async def load(self) -> None:
         """Start from what the journal knows."""
@@ -257,7 +259,7 @@ class Catalog:
             self._tried = self._clock()
             found = await asyncio.gather(*(self._refresh_one(name, read) for name in list(names)))
             if self._backends:  # else another process reads them
-                await self._troubles.note(self.trouble, self._tried)
+                await self._note_troubles()
             await self.follow()
             for reading in found:
                 if reading is not None:
@@ -329,7 +331,21 @@ class Catalog:
     def _known(self, backend: str) -> set[str]:
         return {app.id for app in self._apps.values() if app.backend == backend}
 
+    async def _note_troubles(self) -> None:
+        unread = self._backends.keys() - self._answered
+        await self._troubles.note(self.trouble, self._tried, unread)
+
     async def _refresh_one(self, name: str, read: Read) -> Reading | None:
+        """Read a backend; what is wrong with it is stored at once, while others are still read."""
+        reading = await self._read(name, read)
+        self._answered.add(name)
+        await self._note_troubles()
+        if reading is not None:
+            await self.reader.keep(reading)
+        return reading
+
+    async def _read(self, name: str, read: Read) -> Reading | None:
+        """Read a backend; return None if it can't be read."""
         try:
             reading = await read(name)
         except BridgeError as error:
@@ -342,7 +358,6 @@ class Catalog:
             self.trouble[name] = f"the bridge failed inside ({type(error).__name__})"
             return None
         self.trouble.pop(name, None)
-        await self.reader.keep(reading)
         return reading
 
     async def _take(self, apps: Iterable[App]) -> None:

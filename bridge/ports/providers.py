@@ -167,6 +167,11 @@ class ChatManifest:
     make: Callable[[str | None, Sequence[str], str], Mapping[str, Any]]
 
 
+def no_doubts(_settings: Any) -> Sequence[str]:
+    """Return nothing: all that can be set is right."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatProvider:
     """A chat.
@@ -179,6 +184,7 @@ class ChatProvider:
         heard_by: how people are heard there, by its settings: `BY_HTTP`, or in other ways.
         to_be_heard: what to set where they are not.
         cards_only: the same in short, where nobody has to be heard.
+        doubts: what of its settings is hardly right, each with the remedy; no secret is told.
         channels: where apps are shown, by its settings and our rules.
         open: the chat, ready to run. Nothing is sent by then.
         tells: where changes are told that were made elsewhere than in the chat.
@@ -193,6 +199,7 @@ class ChatProvider:
     heard_by: Callable[[Any], tuple[str, ...]]
     to_be_heard: str
     cards_only: str
+    doubts: Callable[[Any], Sequence[str]] = no_doubts
     channels: Callable[[Any, ChannelBook], ChannelsOf]
     open: "Callable[[Any, ChatParts], Chat]"
     tells: "Callable[[Any, ChannelBook, Audited], Sequence[Subscription]]"

@@ -34,10 +34,14 @@ def is_none(value: str) -> bool:
     return value.strip().casefold() == NONE
 
 
+QUOTES = ("'", '"')
+
+
 def as_list(value: object) -> object:
     """Return a comma-separated text as a list, as it comes from the environment."""
     if not isinstance(value, str):
         return value
+    _is_unquoted(value)
     if is_none(value):
         return []
     found = [part.strip() for part in value.split(",") if part.strip()]
@@ -52,7 +56,15 @@ def _is_said(value: SecretStr) -> SecretStr:
         raise ValueError("it is empty; leave it out, or give what it stands for")
     if is_none(text):
         raise ValueError(f"{NONE} is a word and no secret: leave it out, or give a secret")
+    _is_unquoted(text)
     return value
+
+
+def _is_unquoted(text: str) -> None:
+    """Raise ValueError for a text in quotes, as they stay where a file of variables has them."""
+    text = text.strip()
+    if len(text) > 1 and text[0] in QUOTES and text[-1] == text[0]:
+        raise ValueError("it stands in quotes, which would be part of it: leave them out")
 
 
 def _is_credential(value: SecretStr) -> SecretStr:

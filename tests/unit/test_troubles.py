@@ -1,13 +1,17 @@
 """Backends that can't be read are noted in the journal, for every process that asks."""
 
+import asyncio
+
 import pytest
 
 from bridge.cli.reaching import trouble_line
+from bridge.core.apps import App
 from bridge.core.errors import Unreachable
 from bridge.pipeline.app_reading import NOTED, Trouble, read_troubles, troubles_in, write_troubles
 from bridge.pipeline.catalog import Catalog
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import FakeBackend, ManualClock, app
+from tests.unit.embedded.support import until
 
 WHY = "dokploy can't be reached: ConnectError"
 
@@ -38,6 +42,37 @@ async def test_a_trouble_is_noted_with_its_beginning_and_until_it_ends(
     backend.away = False
     await catalog.refresh()
     assert await noted(journal) == {}
+
+
+class Hangs(FakeBackend):
+    """Answers nothing until it is let."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock, name="hangs")
+        self.let = asyncio.Event()
+
+    async def apps(self) -> list[App]:
+        await self.let.wait()
+        return []
+
+
+async def test_a_trouble_is_noted_while_another_backend_has_not_answered(
+    backend: FakeBackend, journal: SqlJournal, clock: ManualClock
+) -> None:
+    """What an earlier process has noted of that one stays until it is known better."""
+    hangs = Hangs(clock)
+    before = Trouble("hangs can't be reached", 1.0)
+    await journal.note(NOTED, write_troubles({"hangs": before}))
+    backend.away = True
+    catalog = Catalog({"hangs": hangs, "dokploy": backend}, journal, clock)
+
+    reading = asyncio.create_task(catalog.refresh())
+    await until(lambda: noted(journal), lambda troubles: "dokploy" in troubles)
+    assert await noted(journal) == {"dokploy": Trouble(WHY, clock()), "hangs": before}
+
+    hangs.let.set()
+    await reading
+    assert await noted(journal) == {"dokploy": Trouble(WHY, clock())}
 
 
 async def test_what_an_earlier_process_has_noted_does_not_outlive_the_first_reading(

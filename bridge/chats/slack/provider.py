@@ -31,6 +31,12 @@ def _heard_by(settings: "Slack") -> tuple[str, ...]:
     return tuple(way for way, secret in ways if secret is not None)
 
 
+def _doubts(settings: "Slack") -> Sequence[str]:
+    from bridge.chats.slack.settings import doubts
+
+    return tuple(doubts(settings))
+
+
 def _channels(settings: "Slack", book: ChannelBook) -> ChannelsOf:
     from bridge.chats.slack.cards import Channels
 
@@ -95,6 +101,7 @@ SLACK = ChatProvider(
     heard_by=_heard_by,
     to_be_heard="BRIDGE_SLACK_SIGNING_SECRET (HTTP) or BRIDGE_SLACK_APP_TOKEN (Socket Mode)",
     cards_only="set a signing secret or an app token to hear commands",
+    doubts=_doubts,
     channels=_channels,
     open=_open,
     tells=_tells,

@@ -1,6 +1,7 @@
 """The settings of Slack."""
 
 import re
+from collections.abc import Iterator
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -12,6 +13,24 @@ SECRETS = {
     "signing_secret": ("", "the Signing Secret (Basic Information)"),
 }
 """How Slack's secrets begin, by their setting, and what and where they are in Slack."""
+
+
+_FORMS = {
+    "bot_token": re.compile(r"(xoxe\.)?xoxb-.+"),
+    "app_token": re.compile(r"xapp-.+"),
+    "signing_secret": re.compile(r"[0-9a-f]{32}"),
+}
+"""How Slack makes its secrets, by their setting."""
+
+
+def doubts(settings: "Slack") -> Iterator[str]:
+    """Yield which secrets Slack has hardly made, each with what belongs there."""
+    for name, form in _FORMS.items():
+        value: SecretStr | None = getattr(settings, name)
+        if value is not None and not form.fullmatch(value.get_secret_value().strip()):
+            begin, what = SECRETS[name]
+            looks = f"{begin} in front" if begin else "32 hexadecimal digits"
+            yield f"slack.{name}: Slack makes it with {looks}: copy {what} anew"
 
 
 class Slack(Section):

@@ -475,6 +475,43 @@ def test_a_check_says_how_slack_is_heard_and_what_is_missing(cli: Cli) -> None:
     assert heard.splitlines()[-1] == "slack is heard by HTTP and Socket Mode"
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("SLACK_SIGNING_SECRET", "a" * 32, "slack is not used: BRIDGE_SLACK_BOT_TOKEN is not set"),
+        ("SLACK_APP_TOKEN", "xapp-1", "slack is not used: BRIDGE_SLACK_BOT_TOKEN is not set"),
+        ("SLACK_SIGNING_SECRET", "hunter2", "slack.signing_secret: Slack makes it with 32 hexa"),
+        ("SLACK_APP_TOKEN", "hunter2", "slack.app_token: Slack makes it with xapp- in front"),
+        ("SLACK_BOT_TOKEN", "hunter2", "slack.bot_token: Slack makes it with xoxb- in front"),
+        ("GITHUB_TOKEN", "ghp_1", "github is not served: BRIDGE_GITHUB_WEBHOOK_SECRETS is not set"),
+        ("GITLAB_TOKEN", "glpat-1", "gitlab is not served: BRIDGE_GITLAB_WEBHOOK_TOKENS is not"),
+    ],
+)
+def test_a_check_says_what_is_missing_beside_a_secret_and_what_is_hardly_one(
+    cli: Cli, variable: str, value: str, words: str
+) -> None:
+    told = cli("config", "check", **{f"BRIDGE_{variable}": value})
+
+    assert any(line.startswith(f"warning: {words}") for line in told.stderr.splitlines())
+    assert "hunter2" not in told.stderr
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_no_secret_stands_in_quotes(cli: Cli, quote: str) -> None:
+    """They stay where a file of variables has them, and would be part of the secret."""
+    secrets = [path for path, field in fields(Settings) if is_secret(field)]
+    assert len(secrets) > 8
+    for path in secrets:
+        if path == ("database_url",):  # it begins with its scheme
+            continue
+        variable = f"BRIDGE_{'_'.join(path).upper()}"
+        given = {variable: f"{quote}{'a1' * 16}{quote}"}
+
+        told = cli("config", "check", code=2, **given).stderr
+
+        assert f"({variable}): it stands in quotes, which would be part of it" in told
+
+
 def test_a_check_tells_scripts_what_it_finds(cli: Cli) -> None:
     rules = "- {apps: shop/*, watch_paths: [docs]}"
     given = {"BRIDGE_GITHUB_WEBHOOK_SECRETS": "s" * 32, "BRIDGE_SLACK_BOT_TOKEN": "xoxb-1"}

@@ -42,6 +42,14 @@ def test_where_all_is_set_there_is_nothing_to_do_next() -> None:
     assert "Next:" not in text
 
 
+def test_several_dokploys_are_told_by_the_names_that_apps_show() -> None:
+    other = {"backends": {"prod": {"url": "https://prod.example.com", "api_key": "k"}}}
+    lines = told(SECRETS | DOKPLOY | other, apps=3)
+
+    assert "  deploys   on Dokploy, dokploy at https://dokploy.example.com" in lines
+    assert "  deploys   on Dokploy, prod at https://prod.example.com" in lines
+
+
 def test_with_an_app_nobody_is_told_to_make_one() -> None:
     text = "\n".join(told(SECRETS, apps=1, backend="http://127.0.0.1:8090"))
 

@@ -13,7 +13,7 @@ from bridge.backends.dokploy.reads import (
     places,
     source_of,
 )
-from bridge.core.apps import AppKind, Source, SourceType
+from bridge.core.apps import App, AppKind, Source, SourceType
 from bridge.ports.backends import Progress
 
 SHA = "b77b1ad92971bac954af3beb8f1a844954dab147"
@@ -199,6 +199,18 @@ def test_times_are_seconds_whatever_their_spelling(text: str, seconds: float) ->
     assert deployment.created_at == pytest.approx(seconds, abs=1e-6)
     assert deployment.started_at is None
     assert deployment.finished_at is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("2026-11-24T22:40:37.334Z", 1795560037.334), ("of old", None), (None, None), (7, 7.0)],
+)
+def test_an_app_knows_when_it_was_made_and_none_is_lost_for_that(
+    text: Any, seconds: float | None
+) -> None:
+    listed = App("a", "a", "shop")
+
+    assert app_of(listed, SERVICE.validate_python({"createdAt": text})).made_at == seconds
 
 
 @pytest.mark.parametrize(
