@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from bridge.cli.changing import How, Yes, agree
-from bridge.cli.deployments import AppName
+from bridge.cli.deployments import LONGEST_NUMBER, AppName
 from bridge.cli.reaching import Gone, Reach, person, reached
 from bridge.cli.show import clean_line, first, hint, iso, say, say_json
 from bridge.cli.using import ENDED_BADLY, Config, Json, kept_in, run, settings_of
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 LOOK = 0.5
 """Seconds between two looks at a log that grows."""
-
-LONGEST_NUMBER = 16
-"""Digits of a deployment's number."""
 
 WHOLE = 10_000
 """Lines of a log that can be read at once."""

@@ -39,7 +39,7 @@ from bridge.cli.show import (
 )
 from bridge.cli.using import Config, Json, Limit, Since, kept_in, moment_of, run, settings_of
 from bridge.cli.why import list_refused, suspects
-from bridge.core.errors import NotFound, Rejected
+from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
@@ -329,7 +329,7 @@ async def find_delivery(stores: "Stores", id_: str) -> "Delivery":
     begin = [d for d in await stores.inbox.newest(SEARCHED) if d.id.startswith(id_)] if id_ else []
     if len(begin) > 1:
         ids = ", ".join(one.id for one in begin[:3])
-        raise NotFound(f"{id_!r} fits {len(begin)} deliveries: {ids}, …; give more of the id")
+        raise Ambiguous(f"{id_!r} fits {len(begin)} deliveries: {ids}, …; give more of the id")
     if begin and (found := await stores.inbox.get(begin[0].seq)) is not None:
         return found
     raise NotFound(f"there is no delivery {id_!r}; `dokploy-bridge deliveries` lists them")

@@ -23,7 +23,7 @@ from bridge.cli.show import (
     say_json,
 )
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
-from bridge.core.errors import NotFound
+from bridge.core.errors import Ambiguous, NotFound, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +52,9 @@ AppOption = Annotated[
     ),
 ]
 
+LONGEST_NUMBER = 16
+"""Digits of a deployment's number."""
+
 NONE_YET = "nothing has been deployed yet; `dokploy-bridge deliveries` tells what came in"
 
 group = typer.Typer(help="What was deployed, newest first.")
@@ -73,13 +76,20 @@ def deployments(
 @group.command()
 def show(
     deployment: Annotated[
-        str, typer.Argument(metavar="ID", help="Its id, the beginning of it, or its number.")
+        list[str],
+        typer.Argument(
+            metavar="[APP] ID",
+            help="Its id, the beginning of it, or its number; a number that several apps have"
+            " needs the app, too.",
+        ),
     ],
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Show one deployment with everything that happened."""
-    run(_show(settings_of(config), deployment, json))
+    if len(deployment) > 2:
+        raise Rejected(f"{len(deployment)} words name no deployment: give an app and its number")
+    run(_show(settings_of(config), deployment[-1], deployment[0] if deployment[1:] else None, json))
 
 
 async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -> None:
@@ -101,9 +111,10 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
     listing.say(found, why_none, json=json)
 
 
-async def _show(settings: "Settings", id_: str, json: bool) -> None:
+async def _show(settings: "Settings", id_: str, app: str | None, json: bool) -> None:
     async with kept_in(settings) as stores:
-        found = await find_deployment(stores, id_)
+        app_id = None if app is None else (await known_app(stores.journal, app)).app.id
+        found = await find_deployment(stores, id_, app_id)
         changes = await stores.journal.changes(found.id)
         if found.app_id in {app.id for app in await stores.journal.gone_apps()}:
             hint(clean(f"{found.app} ({found.app_id}) is gone from the backend"))
@@ -120,21 +131,31 @@ async def _show(settings: "Settings", id_: str, json: bool) -> None:
             typer.echo(line)
 
 
-async def find_deployment(stores: "Stores", id_: str) -> "Deployment":
-    """Return the deployment that an id means; raise NotFound if none or several do."""
-    if (found := await stores.journal.deployment(id_)) is not None:
-        return found
+async def find_deployment(stores: "Stores", id_: str, app_id: str | None) -> "Deployment":
+    """Return the deployment that an id means, of any app or of one.
+
+    Raises:
+        NotFound, Ambiguous: none or several fit.
+    """
+    id_ = id_.removeprefix("#")
+    exact = await stores.journal.deployment(id_)
+    fits = [] if exact is None else [exact]
     number = id_.partition(".")[0]
-    fits = []
-    if number.isdigit():
+    if not fits and number.isdecimal() and len(number) <= LONGEST_NUMBER:
         of_delivery = await stores.journal.deployments(limit=1000, seq=int(number))
         fits = [d for d in of_delivery if id_ == number or d.id.startswith(id_)]
+    if app_id is not None:
+        fits = [one for one in fits if one.app_id == app_id]
     if len(fits) == 1:
         return fits[0]
     if fits:
-        ids = ", ".join(f"{d.id} ({d.app})" for d in fits[:5])
-        raise NotFound(f"{id_!r} fits {len(fits)} deployments: {ids}; say which")
-    raise NotFound(f"there is no deployment {id_!r}; `dokploy-bridge deployments` lists them")
+        apps = ", ".join(one.app for one in fits[:5]) + (", …" if fits[5:] else "")
+        which = f"say which: `dokploy-bridge deployments show APP {id_}`"
+        raise Ambiguous(f"{len(fits)} apps have a deployment {id_}: {apps}; {which}")
+    whose = "" if app_id is None else " of that app"
+    raise NotFound(
+        f"there is no deployment {id_!r}{whose}; `dokploy-bridge deployments` lists them"
+    )
 
 
 # ── what they look like ──────────────────────────────────────────────────────

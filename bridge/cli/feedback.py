@@ -9,7 +9,7 @@ from bridge.chats import CHATS
 from bridge.cli.forms import standing, subscription_form
 from bridge.cli.show import Listing, ago, iso, say, say_json, shrunk
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
-from bridge.core.errors import NotFound, Rejected
+from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ async def _retry(settings: "Settings", id_: str | None) -> int:
         shown = [one.subscription.id for one in await stores.journal.feedback(limit=SEARCHED)]
     if fits:
         some = ", ".join(map(shrunk, fits[:3]))
-        raise NotFound(f"{id_!r} fits {len(fits)} that fail: {some}; give more of the id")
+        raise Ambiguous(f"{id_!r} fits {len(fits)} that fail: {some}; give more of the id")
     if fitting(shown, id_):
         raise NotFound(f"{id_!r} does not fail, so there is nothing to try again")
     raise NotFound(

@@ -64,7 +64,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge deployments",
         "dokploy-bridge deployments --app shop/web --limit 5",
     ),
-    "deployments show": ("dokploy-bridge deployments show 4711",),
+    "deployments show": (
+        "dokploy-bridge deployments show 4711",
+        "dokploy-bridge deployments show shop/web 4711",
+    ),
     "feedback": ("dokploy-bridge feedback --failing",),
     "feedback retry": (
         "dokploy-bridge feedback retry 'github.comment 4711 12'",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from bridge.core.errors import BridgeError, NotFound, Rejected
+from bridge.core.errors import Ambiguous, BridgeError, NotFound, Rejected
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
@@ -83,7 +83,7 @@ EXIT_CODES = {
     130: "interrupted",
 }
 
-_CODES: dict[type[BridgeError], int] = {NotFound: 4, Rejected: 2, BridgeError: 1}
+_CODES: dict[type[BridgeError], int] = {Ambiguous: 2, NotFound: 4, Rejected: 2, BridgeError: 1}
 
 
 def exit_code_of(error: BridgeError) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
-from bridge.core.errors import NotFound
+from bridge.core.errors import Ambiguous, NotFound
 from bridge.core.events import Repository
 
 
@@ -190,13 +190,13 @@ def find_app(apps: Sequence[App], name: str, gone: Sequence[App] = ()) -> App:
             the name fits equally well it means the live one.
 
     Raises:
-        NotFound: none or several fit; the message names those that come near.
+        NotFound, Ambiguous: none or several fit; the message names those that come near.
     """
     fits = fitting(apps, name, gone)
     if len(fits) == 1:
         return fits[0]
     if fits:
-        raise NotFound(f"{name!r} fits several apps: {_named(fits)}; say which")
+        raise Ambiguous(f"{name!r} fits several apps: {_named(fits)}; say which")
     raise NotFound(f"there is no app {name!r}{_near(apps, name)}")
 
 

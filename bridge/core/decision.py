@@ -7,7 +7,6 @@ a closed list; evidence is for people and names the value that decided.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 
@@ -156,23 +155,6 @@ def decide(
         return because(app, *_tag(push, app, deployed_tags))
     matcher = matcher or (lambda app: _first_match(push, app, policy))
     return because(app, *_paths(push, app, matcher))
-
-
-def unless_made_later(decision: Decision, app: App, pushed_by: float | None) -> Decision:
-    """Return the decision, or that the push does not concern an app which was made after it.
-
-    Args:
-        pushed_by: when the push had surely happened, in seconds since 1970; None if unknown.
-    """
-    if not decision.deploy or None in (pushed_by, app.made_at):
-        return decision
-    assert pushed_by is not None
-    assert app.made_at is not None
-    if app.made_at <= pushed_by:
-        return decision
-    made = datetime.fromtimestamp(app.made_at, UTC).isoformat(timespec="seconds")
-    evidence = f"it was made at {made}, after this push; to deploy it, ask for it by name"
-    return because(app, Reason.MADE_LATER, evidence)
 
 
 def concerns(push: RefPushed, app: App) -> bool:

@@ -6,6 +6,7 @@
     │   ├── MalformedPayload  authentic, but not what the host sends → delivery failed
     │   ├── Unfit             a field can't be what was asked        → beside the field
     │   └── NotFound          no such app, delivery, …               → 404
+    │       └── Ambiguous         several by that name: say which
     ├── Refused           the other side said no: show its words
     ├── Unreachable       the request never arrived: retry
     │   ├── TooEarly          what it is about is not there yet: nothing is wrong
@@ -48,6 +49,10 @@ class Unfit(Rejected):
 
 class NotFound(Rejected):
     """There is nothing by that name; the message says what there is."""
+
+
+class Ambiguous(NotFound):
+    """There are several by that name; the message lists them and says how to tell them apart."""
 
 
 class Refused(BridgeError):

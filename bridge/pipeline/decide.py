@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from bridge.core.apps import App, unused
 from bridge.core.decision import (
@@ -18,7 +19,6 @@ from bridge.core.decision import (
     because,
     decide,
     noted,
-    unless_made_later,
 )
 from bridge.core.events import (
     CONFIGURING,
@@ -179,6 +179,23 @@ class Deciding:
         deployments = (requested(delivery, app, *what),) if decision.deploy else ()
         outcome = Outcome(delivery.seq, delivery.id, (decision,), deployments, explicit=True)
         return outcome, done(delivery, DeliveryState.DECIDED)
+
+
+def unless_made_later(decision: Decision, app: App, pushed_by: float | None) -> Decision:
+    """Return the decision, or that the push does not concern an app which was made after it.
+
+    Args:
+        pushed_by: when the push had surely happened, in seconds since 1970; None if unknown.
+    """
+    if not decision.deploy or None in (pushed_by, app.made_at):
+        return decision
+    assert pushed_by is not None
+    assert app.made_at is not None
+    if app.made_at <= pushed_by:
+        return decision
+    made = datetime.fromtimestamp(app.made_at, UTC).isoformat(timespec="seconds")
+    evidence = f"it was made at {made}, after this push; to deploy it, ask for it by name"
+    return because(app, Reason.MADE_LATER, evidence)
 
 
 def was_opened(event: PullRequestOpened) -> str:

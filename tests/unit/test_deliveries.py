@@ -631,7 +631,8 @@ async def test_a_replay_does_not_concern_an_app_that_was_made_after_the_push(des
     assert await desk.reasons(replayed) == {"app-web": "no_watch_paths", "app-new": "made_later"}
     (new,) = (one for one in await desk.decided(replayed) if one.app_id == "app-new")
     assert new.evidence == (
-        "it was made at 2023-11-14T22:14:00+00:00, after this push; to deploy it, ask for it by name"
+        "it was made at 2023-11-14T22:14:00+00:00, after this push;"
+        " to deploy it, ask for it by name"
     )
     assert await desk.reasons(asked) == {"app-new": "asked"}
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.core.apps import App, find_app
-from bridge.core.errors import NotFound
+from bridge.core.errors import Ambiguous, NotFound
 
 APPS = [
     App("id1", "web", "shop"),
@@ -34,7 +34,7 @@ def test_an_app_is_found_by_id_label_name_and_beginning(name, wanted):
 
 
 def test_several_that_fit_are_named():
-    with pytest.raises(NotFound, match="'api' fits several apps: shop/api, blog/api, Old/API"):
+    with pytest.raises(Ambiguous, match="'api' fits several apps: shop/api, blog/api, Old/API"):
         find_app(APPS, "api")
 
 

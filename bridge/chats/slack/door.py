@@ -28,6 +28,7 @@ from bridge.chats.slack.outgoing import Outgoing
 from bridge.chats.slack.parts import Parts
 from bridge.chats.slack.payloads import SLACK, check_form
 from bridge.core.errors import BadSignature, BridgeError, MalformedPayload
+from bridge.core.misfits import kind_of
 from bridge.ports.chats import HttpAnswer
 from bridge.ports.clock import Clock
 
@@ -106,15 +107,16 @@ def _json(text: str) -> Any:
 def _checked(payload: Any) -> dict[str, Any]:
     """Of the shape that handlers rely on, whatever its values are."""
     if not isinstance(payload, dict):
-        raise MalformedPayload(f"the body holds a {type(payload).__name__}, not an object")
+        raise MalformedPayload(f"the body must be an object, and is {kind_of(payload)}")
     for name in _OBJECTS:
-        if not isinstance(payload.get(name, {}), dict):
-            raise MalformedPayload(f"{name} is no object")
+        if not isinstance(found := payload.get(name, {}), dict):
+            raise MalformedPayload(f"{name} must be an object, and is {kind_of(found)}")
     actions = payload.get("actions", [{}])
-    if not isinstance(actions, list) or not all(isinstance(one, dict) for one in actions):
-        raise MalformedPayload("actions is no list of objects")
-    if not actions:
-        raise MalformedPayload("actions is empty")
+    if not isinstance(actions, list) or not actions:
+        raise MalformedPayload(f"actions must be a list of objects, and is {kind_of(actions)}")
+    for one in actions:
+        if not isinstance(one, dict):
+            raise MalformedPayload(f"actions must hold objects, and holds {kind_of(one)}")
     return payload
 
 
@@ -169,9 +171,10 @@ class SlackDoor:
         try:
             request = AsyncBoltRequest(body=payload, headers=headers, mode="socket_mode")
             answer = await self._bolt.async_dispatch(request)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             # Bolt trusts what is signed to be whole; what handlers of ours raise ends in `_told`.
-            raise MalformedPayload(f"the body can't be read ({type(error).__name__})") from None
+            why = "a field is missing, or of another kind than Slack sends"
+            raise MalformedPayload(f"the body can't be read: {why}") from None
         if answer.status == HTTPStatus.NOT_FOUND:  # nobody listens to it; refused, it would return
             return HttpAnswer(HTTPStatus.OK)
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:  # before any handler of ours
@@ -350,7 +353,7 @@ class _Bounded:
 async def _not_read(message: aiohttp.WSMessage) -> None:
     """Tell why a connection ends; Slack sends again, on the next one, what was not acknowledged."""
     code = getattr(message.data, "code", None)
-    why = type(message.data).__name__
+    why = "it breaks the rules of WebSockets"
     if code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
         why = f"more than {MOST_MESSAGE >> 20} MiB"
     log.warning("slack sent a message over the socket that is not read: %s", why)

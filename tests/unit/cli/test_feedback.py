@@ -80,7 +80,7 @@ def test_what_to_try_again_must_be_said_and_must_fail(filled: Cli) -> None:
     assert "'slack C1' does not fail" in filled("feedback", "retry", "slack C1", code=4).stderr
     assert "nothing is shown by the id 'nope'" in filled("feedback", "retry", "nope", code=4).stderr
     assert "nothing is shown by the id ''" in filled("feedback", "retry", "", code=4).stderr
-    several = filled("feedback", "retry", "slack", code=4).stderr
+    several = filled("feedback", "retry", "slack", code=2).stderr
     assert "'slack' fits 2 that fail: slack C2, slack C3; give more of the id" in several
 
 

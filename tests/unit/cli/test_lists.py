@@ -12,7 +12,7 @@ from bridge.ports.inbox import NewDelivery
 from bridge.ports.outcomes import Outcome
 from tests.scenes.terminal import push as scene
 from tests.scenes.terminal import shown
-from tests.unit.cli.conftest import GUID, SHA, WEB, Cli
+from tests.unit.cli.conftest import DOCS, GUID, SHA, WEB, Cli
 
 
 def test_deliveries_have_the_promised_fields(filled: Cli) -> None:
@@ -303,6 +303,29 @@ def test_a_long_branch_is_shortened_in_its_middle_on_a_terminal_only(
     assert LONG_BRANCH not in seen
     assert LONG_BRANCH in long_named(*words).stdout
     assert LONG_BRANCH in json.dumps(long_named.json(*words))
+
+
+def test_a_number_that_several_apps_have_needs_the_app(filled: Cli) -> None:
+    """One push deploys several apps, and their deployments have its number."""
+
+    async def deploy_docs_too(stores):
+        (of_web,) = await stores.journal.deployments(limit=1)
+        of_docs = replace(of_web, id=f"{2:016d}.app_docs", seq=2, app_id=DOCS.id, app=DOCS.label)
+        again = replace(of_web, id=f"{2:016d}.app_web", seq=2)
+        await stores.journal.record([Outcome(2, "d", (), (of_docs, again))], window=600)
+
+    filled.with_stores(deploy_docs_too)
+
+    several = filled("deployments", "show", "2", code=2).stderr
+    assert several == (
+        "error: 2 apps have a deployment 2: shop/docs, shop/web; say which:"
+        " `dokploy-bridge deployments show APP 2`\n"
+    )
+    assert filled.json("deployments", "show", "docs", "2")["app"] == "shop/docs"
+    assert filled.json("deployments", "show", "shop/web", "#2")["app"] == "shop/web"
+    assert filled.json("deployments", "show", "#1")["app"] == "shop/web"
+    assert "of that app" in filled("deployments", "show", "docs", "1", code=4).stderr
+    assert "3 words name no" in filled("deployments", "show", "a", "b", "1", code=2).stderr
 
 
 @pytest.mark.parametrize("command", ["deliveries", "deployments"])

@@ -93,8 +93,6 @@ def answering() -> Iterator[Callable[..., str]]:
                 self.end_headers()
                 self.wfile.write(body.encode())
 
-            do_POST = do_GET
-
             def log_message(self, format: str, *args: object) -> None:
                 """Print nothing."""
 
@@ -110,9 +108,7 @@ def answering() -> Iterator[Callable[..., str]]:
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_what_is_no_dokploy_is_never_ok(
-    cli: Cli, answering: Callable[..., str], name: str
-) -> None:
+def test_what_is_no_dokploy_is_never_ok(cli: Cli, answering: Callable[..., str], name: str) -> None:
     status, body, headers, state, words = ANSWERS[name]
     given = {
         "BRIDGE_DOKPLOY_URL": answering(status, body, headers),

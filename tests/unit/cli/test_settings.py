@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from bridge.cli.root import app
 from bridge.cli.show import STEERING
 from bridge.core.errors import Rejected
-from bridge.settings import access_of, fields, is_secret, read_settings, variables
+from bridge.settings import Settings, access_of, fields, is_secret, read_settings, variables
 from tests.unit.cli.conftest import Cli
 
 SECRETS = [

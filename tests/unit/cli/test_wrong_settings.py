@@ -251,7 +251,7 @@ def test_a_file_that_holds_nothing_is_told(cli: Cli) -> None:
                 "BRIDGE_DOKPLOY_API_KEY": "k",
                 "BRIDGE_BACKENDS": "{a_-1: {url: https://a.example.com, api_key: k}}",
             },
-            "https://d.example.com, https://a.example.com",
+            "dokploy at https://d.example.com, a_-1 at https://a.example.com",
         ),
     ],
 )

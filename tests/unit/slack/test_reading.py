@@ -1,7 +1,6 @@
 """The bytes that Slack sends, read."""
 
 import contextlib
-import json
 from urllib.parse import urlencode
 
 import pytest
@@ -29,23 +28,31 @@ def test_each_kind_is_read(kind: str, body: str, payload: dict[str, object]) -> 
     assert payload_of(kind, body.encode()) == payload
 
 
+JSON = "application/json"
+
+
 @pytest.mark.parametrize(
-    ("kind", "body"),
+    ("kind", "body", "words"),
     [
-        (FORM, b"\xff"),
-        (FORM, b"payload={"),
-        (FORM, b"payload=[]"),
-        (FORM, b"&".join(b"a%d=1" % n for n in range(101))),
-        ("application/json", b"7"),
-        ("application/json", b"[" * 100_000),
-        ("application/json", json.dumps({"actions": []}).encode()),
-        ("application/json", json.dumps({"actions": [7]}).encode()),
-        ("application/json", json.dumps({"view": "V1"}).encode()),
+        (FORM, b"\xff", "the body is no UTF-8"),
+        (FORM, b"payload={", "the body holds no JSON"),
+        (FORM, b"payload=[]", "the body must be an object, and is an empty list"),
+        (FORM, b"payload=null", "the body must be an object, and is null"),
+        (FORM, b"&".join(b"a%d=1" % n for n in range(101)), "the body is no form that Slack sends"),
+        (JSON, b"7", "the body must be an object, and is a number"),
+        (JSON, b"[" * 100_000, "the body holds no JSON"),
+        (JSON, b'{"actions": []}', "actions must be a list of objects, and is an empty list"),
+        (JSON, b'{"actions": null}', "actions must be a list of objects, and is null"),
+        (JSON, b'{"actions": [null]}', "actions must hold objects, and holds null"),
+        (JSON, b'{"view": "V1"}', "view must be an object, and is a text"),
+        (JSON, b'{"message": null}', "message must be an object, and is null"),
     ],
 )
-def test_what_slack_would_not_send_is_refused(kind: str, body: bytes) -> None:
-    with pytest.raises(MalformedPayload):
+def test_what_slack_would_not_send_is_refused(kind: str, body: bytes, words: str) -> None:
+    with pytest.raises(MalformedPayload) as refused:
         payload_of(kind, body)
+
+    assert str(refused.value) == words
 
 
 @settings(max_examples=50)
