@@ -93,7 +93,7 @@ def answering() -> Iterator[Callable[..., str]]:
                 self.end_headers()
                 self.wfile.write(body.encode())
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 """Print nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Same)
