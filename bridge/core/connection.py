@@ -24,6 +24,11 @@ _WORDS: tuple[tuple[frozenset[str], str], ...] = (
         frozenset({"ConnectTimeout", "ConnectTimeoutError", "ConnectionTimeoutError"}),
         "it did not take the connection in time",
     ),
+    (frozenset({"TooManyRedirects"}), "it redirects in a circle"),
+    (
+        frozenset({"InvalidUrlRedirectClientError", "NonHttpUrlRedirectClientError"}),
+        "it redirects to an address that can't be one",
+    ),
     (frozenset({"PoolTimeout"}), "all connections to it were busy for too long"),
     (
         frozenset({"ReadTimeout", "ReadTimeoutError", "SocketTimeoutError", "WriteTimeout"}),

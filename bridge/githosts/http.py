@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from bridge.core.backoff import Backoff
 from bridge.core.connection import why_not_connected
@@ -81,7 +82,7 @@ def error_in(request: Request, answer: Answer, now: float, remedy: str) -> Bridg
     status, service = answer.status, request.service
     if status < 300 or status == 304:
         return None
-    words = words_in(answer.body, (request.token,)) or f"HTTP {status}"
+    words = words_in(answer.body, (request.token,)) or _without_words(answer)
     if (wait := wait_in(answer, now)) is not None:
         return Unreachable(service, f"rate limit: {words}", retry_after=wait.seconds)
     if status in (404, 410) or (status == 422 and "no commit found" in words.lower()):
@@ -90,10 +91,44 @@ def error_in(request: Request, answer: Answer, now: float, remedy: str) -> Bridg
         return Refused(service, f"{words}; {remedy}", status=status)
     if status >= 500:
         retry_after = _pause(answer, now).seconds if "retry-after" in answer.headers else None
-        return lost(request, f"HTTP {status}: {words}", retry_after=retry_after)
+        said = words if words.startswith("HTTP ") else f"HTTP {status}: {words}"
+        return lost(request, said, retry_after=retry_after)
     if status < 400:
-        return Refused(service, f"{request.path} has moved; name it as it is now", status=status)
+        why = f"it redirects {request.path} (HTTP {status}): it has moved, or the address is wrong"
+        return Refused(service, f"{why}; name it as it is now", status=status)
     return Refused(service, words + _wanted(answer), status=status)
+
+
+_GATEWAY = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
+
+
+def _without_words(answer: Answer) -> str:
+    """Return what is said of an error without the host's own words, which are always JSON."""
+    if answer.status in _GATEWAY:
+        return f"HTTP {answer.status} ({_GATEWAY[answer.status]}), most likely of a proxy"
+    if answer.body is None and answer.status in (404, 405):
+        return f"HTTP {answer.status}, which another server or a proxy may say; {RIGHT}"
+    return f"HTTP {answer.status}"
+
+
+RIGHT = "is its address in the settings right?"
+
+
+class NotJson(ValueError):
+    """What came with a success is no JSON: another server or a proxy has answered."""
+
+
+def loaded(text: str | bytes, status: int) -> object:
+    """Return an answer's body; None if there is none, or an error's is no JSON, as of a proxy."""
+    if not text.strip():
+        return None
+    try:
+        return from_json(text)
+    except ValueError:
+        if status >= 300:
+            return None
+    kind = "a web page" if text.lstrip()[:1] in ("<", b"<") else "something else"
+    raise NotJson(f"{kind} came instead of JSON, of another server or a proxy; {RIGHT}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +161,7 @@ def trouble(request: Request, error: Exception) -> BridgeError:
     import requests
     from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-    why = why_not_connected(error) or f"{type(error).__name__}: {error}"
+    why = why_not_connected(error) or _words_of(error)
     why = fit(why, (request.token,))
     before = (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)
     inner = error.args[0] if error.args else None
@@ -136,6 +171,11 @@ def trouble(request: Request, error: Exception) -> BridgeError:
     if isinstance(error, requests.exceptions.TooManyRedirects | RuntimeError):
         return Refused(request.service, f"it sends us elsewhere, where our token won't go: {why}")
     return lost(request, why)
+
+
+def _words_of(error: Exception) -> str:
+    ours = isinstance(error, NotJson | RuntimeError)
+    return str(error) if ours else f"{type(error).__name__}: {error}"
 
 
 def words_in(body: Any, secrets: Iterable[str] = ()) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from bridge.chats.slack.payloads import SLACK, Answer, BoundedResponse, OddAnswer
+from bridge.chats.slack.payloads import RIGHT, SLACK, Answer, BoundedResponse, OddAnswer
 from bridge.core.access import Access, Person
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
@@ -158,12 +158,16 @@ def translated(method: str, response: Any) -> BridgeError:
     code = str(data.get("error") or f"status {status}")
     if status == 429 or (status == 200 and code in _TOO_MANY):
         return Unreachable(SLACK, f"{method}: too many calls", retry_after=_seconds(headers))
+    if status == 200 and "error" not in data:
+        return Unanswered(SLACK, f"{method}: the answer says neither ok nor what is wrong; {RIGHT}")
     if status >= 500 or code in _AGAIN:
         return Unanswered(SLACK, f"{method}: {code}")
     detail = data.get("response_metadata") or {}
     more = json.dumps(detail.get("messages"))[:300] if detail.get("messages") else ""
     needed = f" (needed: {data['needed']})" if data.get("needed") else ""
-    remedy = f"; {REMEDIES[code]}" if code in REMEDIES else ""
+    remedy = "" if data.get("error") else f"; {RIGHT}"
+    if code in REMEDIES:
+        remedy = f"; {REMEDIES[code]}"
     return Refused(SLACK, f"{code} ({method}){needed}{remedy}{more and f'; {more}'}", status=status)
 
 

@@ -1,6 +1,7 @@
 """Models of Slack's input: Web API answers, and the payloads that handlers rely on."""
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import aiohttp
@@ -13,6 +14,9 @@ SLACK = "slack"
 
 MOST_ANSWER = 16 * 2**20
 """Bytes, unpacked; a list of a thousand users has some two million."""
+
+
+RIGHT = "is slack.api_url right, and is no proxy in between?"
 
 
 class OddAnswer(aiohttp.ClientPayloadError):
@@ -31,7 +35,13 @@ class BoundedResponse(aiohttp.ClientResponse):
 
     async def json(self, **how: Any) -> Any:
         """Return the object that the body is."""
-        found = await super().json(**how)
+        try:
+            found = await super().json(**how)
+        except (ValueError, aiohttp.ContentTypeError) as error:
+            if self.status != HTTPStatus.OK:  # its status says all
+                return {}
+            what = "no JSON" if isinstance(error, ValueError) else "a web page"
+            raise OddAnswer(f"the answer must be an object, and is {what}; {RIGHT}") from None
         if isinstance(found, dict):
             return found
         raise OddAnswer(f"the answer must be an object, and is {kind_of(found)}")

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from github import Auth, Github
 from github.Requester import (
@@ -11,9 +11,8 @@ from github.Requester import (
     HTTPSRequestsConnectionClass,
     Requester,
 )
-from pydantic_core import from_json
 
-from bridge.githosts.http import Answer, Request
+from bridge.githosts.http import Answer, Request, loaded
 from bridge.githosts.pool import Bounded
 
 _AGENT = "dokploy-bridge"
@@ -82,7 +81,7 @@ class GithubWire:
     def ask(self, request: Request) -> Answer:
         answer = self._send(request, request.path)
         if answer.status in (307, 308):  # a renamed repository, for what is no GET; 301 it follows
-            to = urlsplit(answer.headers.get("location", ""))
+            to = _parts(answer.headers.get("location", ""))
             if to.netloc == self._host:
                 return self._send(request, to.path.removeprefix(self._prefix))
         return answer
@@ -98,22 +97,26 @@ class GithubWire:
             **request.headers,
         }
         body = None if request.body is None else dict(request.body)
-        status, answered, text = self._github.requester.requestJson(
-            request.method, path, dict(request.query), headers, body
-        )
+        try:
+            status, answered, text = self._github.requester.requestJson(
+                request.method, path, dict(request.query), headers, body
+            )
+        except ValueError as error:
+            if isinstance(error, OSError):  # of requests, all whose errors are OSErrors
+                raise
+            raise RuntimeError(NOWHERE) from None
         needs = answered.get("x-accepted-github-permissions") or ""
-        return Answer(status, answered, _loaded(text, status), needs)
+        return Answer(status, answered, loaded(text, status), needs)
 
 
-def _loaded(text: str, status: int) -> object:
-    if not text.strip():
-        return None
+NOWHERE = "it redirects to an address that can't be one"
+
+
+def _parts(location: str) -> SplitResult:
     try:
-        return from_json(text)
+        return urlsplit(location)
     except ValueError:
-        if status < 300:
-            raise
-        return None  # an error that is no JSON, as of a proxy, says all by its status
+        raise RuntimeError(NOWHERE) from None
 
 
 def app_jwt(app_id: int, private_key: str) -> Callable[[], str]:

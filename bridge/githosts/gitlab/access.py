@@ -13,7 +13,6 @@ import requests
 from gitlab import Gitlab
 from gitlab.exceptions import GitlabAuthenticationError, GitlabHttpError
 from pydantic import SecretStr, TypeAdapter
-from pydantic_core import from_json
 
 from bridge.githosts.access import Access
 from bridge.githosts.http import (
@@ -23,6 +22,7 @@ from bridge.githosts.http import (
     Request,
     checked_base,
     checked_token,
+    loaded,
     part,
     read,
 )
@@ -51,7 +51,10 @@ class _Session(requests.Session):
         target = super().get_redirect_target(resp)
         if target is None or resp.request.method != "GET":
             return None
-        here, there = (urlsplit(url) for url in (resp.url, urljoin(resp.url, target)))
+        try:
+            here, there = (urlsplit(url) for url in (resp.url, urljoin(resp.url, target)))
+        except ValueError:
+            return None
         same = (here.scheme, here.netloc) == (there.scheme, there.netloc)
         return target if same else None
 
@@ -96,18 +99,7 @@ def _answer(response: requests.Response | None) -> Answer:
     if response is None:
         raise RuntimeError("python-gitlab sent nothing")
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status_code, headers, _loaded(response))
-
-
-def _loaded(response: requests.Response) -> object:
-    if not response.content.strip():
-        return None
-    try:
-        return from_json(response.content)
-    except ValueError:
-        if response.status_code < 300:
-            raise
-        return None  # an error that is no JSON, as of a proxy, says all by its status
+    return Answer(response.status_code, headers, loaded(response.content, response.status_code))
 
 
 # ── address and token ───────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bridge.chats.slack.api import History, People, SlackClient
 from bridge.core.access import Access, Grant
-from bridge.core.errors import Unanswered, Unreachable
+from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
 
 PLAIN = object()
 """Stands for a text that is no JSON."""
@@ -26,6 +26,8 @@ async def door() -> AsyncIterator[Door]:
     async def answer(_request: web.Request) -> web.Response:
         if answers[0] is PLAIN:
             return web.Response(text="<ok>")
+        if isinstance(answers[0], web.Response):
+            return answers[0]
         return web.Response(text=json.dumps(answers[0]), content_type="application/json")
 
     app = web.Application()
@@ -58,6 +60,51 @@ async def test_what_is_no_object_is_an_error_that_names_the_method(door: Door, s
 async def test_plain_text_is_no_answer(door: Door) -> None:
     with pytest.raises(Unanswered, match=r"chat\.postMessage: the answer must be an object"):
         await door(PLAIN).call("chat.postMessage", channel="C1", text="x")
+
+
+PAGE, JSON = "<!doctype html>Welcome", "application/json"
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "kind", "error", "words"),
+    [
+        (200, PAGE, "text/html", Unanswered, "must be an object, and is a web page; is slack.api"),
+        (200, PAGE, JSON, Unanswered, "must be an object, and is no JSON; is slack.api_url right"),
+        (200, "{}", JSON, Unanswered, "the answer says neither ok nor what is wrong; is slack."),
+        (404, PAGE, "text/html", Refused, "status 404 (chat.postMessage); is slack.api_url right"),
+        (404, PAGE, JSON, Refused, "status 404 (chat.postMessage); is slack.api_url right"),
+        (429, "slow", JSON, Unreachable, "too many calls"),
+        (502, PAGE, JSON, Unanswered, "status 502"),
+    ],
+)
+async def test_what_another_server_or_a_proxy_answers_is_told_by_what_came(
+    door: Door, status: int, text: str, kind: str, error: type[BridgeError], words: str
+) -> None:
+    client = door(web.Response(status=status, text=text, content_type=kind))
+
+    with pytest.raises(BridgeError) as told:
+        await client.call("chat.postMessage", channel="C1", text="x")
+
+    assert type(told.value) is error
+    assert words in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("to", "words"),
+    [("http://[::1", "it redirects to an address that can't be one"), ("/x", "in a circle")],
+)
+async def test_a_redirect_that_leads_nowhere_is_called_that(
+    door: Door, to: str, words: str
+) -> None:
+    class Redirect(web.Response):
+        """Sent again and again."""
+
+        async def prepare(self, request: web.BaseRequest) -> Any:
+            fresh = web.Response(status=307, headers={"Location": to})
+            return await fresh.prepare(request)
+
+    with pytest.raises(Unreachable, match=words):
+        await door(Redirect()).read("users.info", user="U1")
 
 
 @pytest.mark.parametrize("odd", [{}, {"ts": None}, {"ts": 7}, {"ts": ""}, {"ts": {"x": 1}}])
