@@ -94,6 +94,10 @@ class Forbidden(Refused):
 class NotDokploy(Unreachable):
     """A proxy or another server answered in its place: nothing was done."""
 
+    def __init__(self, service: str, why: str) -> None:
+        super().__init__(service, why)
+        self.args = (f"{service}: {why}",)
+
 
 class Means(StrEnum):
     """The meaning of an answer; see the top of this file."""
