@@ -169,11 +169,12 @@ async def _list(settings: "Settings", words: "Sequence[str]", json: bool) -> Non
             await warn_of_troubles(settings, stores)
     except NotFound as error:
         why_none = str(error)
+    several = len({app.backend for app in found}) > 1
     listing: Listing[App] = Listing(
         lambda app: app_form(app, last.get(app.id), live.get(app.id)),
         ("app", "live", "since", "last", "*deploys"),
-        lambda app: _row(app, last.get(app.id), live.get(app.id), time.time()),
-        lambda app: _line(app, last.get(app.id), live.get(app.id)),
+        lambda app: _row(app, last.get(app.id), live.get(app.id), _at(app, several)),
+        lambda app: _line(app, last.get(app.id), live.get(app.id)) + _at(app, several),
         side=4,
     )
     listing.say(found, why_none, json=json)
@@ -230,14 +231,19 @@ def _warn(found: "list[App]") -> None:
         console().print(f"⚠ {', '.join(twice)}: {TWICE}", style="yellow")
 
 
+def _at(app: "App", several: bool) -> str:
+    """Return at which backend an app is, where those listed are of several."""
+    return f"; at {app.backend}" if several else ""
+
+
 def _row(
-    app: "App", last: "Deployment | None", live: "Deployment | None", now: float
+    app: "App", last: "Deployment | None", live: "Deployment | None", at: str
 ) -> "list[str | Text]":
     from rich.text import Text
 
-    since = live and ago(live.finished_at or live.created_at, now)
+    since = live and ago(live.finished_at or live.created_at, time.time())
     state = Text(str(last.state), STYLES[last.state]) if last else Text("never", "dim")
-    return [app.label, live_commit(live), since or "", state, _deploys(app)]
+    return [app.label, live_commit(live), since or "", state, _deploys(app) + at]
 
 
 def live_commit(live: "Deployment | None") -> str:

@@ -23,7 +23,7 @@ from bridge.cli.show import (
     say_json,
 )
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
-from bridge.core.errors import Ambiguous, NotFound, Rejected
+from bridge.core.errors import Ambiguous, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,20 +76,23 @@ def deployments(
 @group.command()
 def show(
     deployment: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[APP] ID",
-            help="Its id, the beginning of it, or its number; a number that several apps have"
-            " needs the app, too.",
-        ),
+        str, typer.Argument(metavar="ID", help="Its id, the beginning of it, or its number.")
     ],
+    app: Annotated[
+        str | None,
+        typer.Option(
+            "--app",
+            "-a",
+            metavar="APP",
+            help="Of this app, where several have a deployment of that number.",
+            autocompletion=complete_app,
+        ),
+    ] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """Show one deployment with everything that happened."""
-    if len(deployment) > 2:
-        raise Rejected(f"{len(deployment)} words name no deployment: give an app and its number")
-    run(_show(settings_of(config), deployment[-1], deployment[0] if deployment[1:] else None, json))
+    run(_show(settings_of(config), deployment, app, json))
 
 
 async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -> None:
@@ -150,7 +153,7 @@ async def find_deployment(stores: "Stores", id_: str, app_id: str | None) -> "De
         return fits[0]
     if fits:
         apps = ", ".join(one.app for one in fits[:5]) + (", …" if fits[5:] else "")
-        which = f"say which: `dokploy-bridge deployments show APP {id_}`"
+        which = f"say which: `dokploy-bridge deployments show {id_} --app APP`"
         raise Ambiguous(f"{len(fits)} apps have a deployment {id_}: {apps}; {which}")
     whose = "" if app_id is None else " of that app"
     raise NotFound(

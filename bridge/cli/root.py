@@ -66,7 +66,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "deployments show": (
         "dokploy-bridge deployments show 4711",
-        "dokploy-bridge deployments show shop/web 4711",
+        "dokploy-bridge deployments show 4711 --app shop/web",
     ),
     "feedback": ("dokploy-bridge feedback --failing",),
     "feedback retry": (

@@ -305,6 +305,19 @@ def test_a_long_branch_is_shortened_in_its_middle_on_a_terminal_only(
     assert LONG_BRANCH in json.dumps(long_named.json(*words))
 
 
+def test_apps_of_several_dokploys_are_told_apart(filled: Cli) -> None:
+    async def another(stores):
+        await stores.journal.save_apps("prod", [replace(WEB, id="app_prod", backend="prod")])
+
+    assert "; at " not in filled("apps").stdout
+    filled.with_stores(another)
+
+    lines = filled("apps").stdout.splitlines()
+    assert [line.rpartition("; at ")[2] for line in lines] == ["dokploy", "prod", "dokploy"]
+    both = filled("why", "shop/web", code=2).stderr
+    assert "shop/web (app_prod), shop/web (app_web)" in both
+
+
 def test_a_number_that_several_apps_have_needs_the_app(filled: Cli) -> None:
     """One push deploys several apps, and their deployments have its number."""
 
@@ -319,13 +332,12 @@ def test_a_number_that_several_apps_have_needs_the_app(filled: Cli) -> None:
     several = filled("deployments", "show", "2", code=2).stderr
     assert several == (
         "error: 2 apps have a deployment 2: shop/docs, shop/web; say which:"
-        " `dokploy-bridge deployments show APP 2`\n"
+        " `dokploy-bridge deployments show 2 --app APP`\n"
     )
-    assert filled.json("deployments", "show", "docs", "2")["app"] == "shop/docs"
-    assert filled.json("deployments", "show", "shop/web", "#2")["app"] == "shop/web"
+    assert filled.json("deployments", "show", "2", "--app", "docs")["app"] == "shop/docs"
+    assert filled.json("deployments", "show", "#2", "--app", "shop/web")["app"] == "shop/web"
     assert filled.json("deployments", "show", "#1")["app"] == "shop/web"
-    assert "of that app" in filled("deployments", "show", "docs", "1", code=4).stderr
-    assert "3 words name no" in filled("deployments", "show", "a", "b", "1", code=2).stderr
+    assert "of that app" in filled("deployments", "show", "1", "-a", "docs", code=4).stderr
 
 
 @pytest.mark.parametrize("command", ["deliveries", "deployments"])
