@@ -117,8 +117,9 @@ MADE_ELSEWHERE = {
     Reason.CANCEL_ONE_ASKED,
     Reason.CONFIGURE_ASKED,
     Reason.DUPLICATE_PUSH,
+    Reason.MADE_LATER,
 }
-"""What no push alone decides: a person's wish, and another hook's push."""
+"""What no push alone decides: a person's wish, another hook's push, and a push of before."""
 
 
 @pytest.mark.parametrize("host", HOSTS)
