@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -165,7 +166,8 @@ async def test_two_hooks_for_one_push_deploy_once_though_the_push_before_it_come
     zero = origin.head()
     one = origin.repository.commit("feat: second", {"web/index.html": "2"})
     two = origin.repository.commit("feat: third", {"web/index.html": "3"})
-    pushed_at = {zero: 1_795_600_000, one: 1_795_600_005}
+    now = int(time.time())  # the app was made before
+    pushed_at = {zero: now, one: now + 5}
 
     async def push(before: str, after: str) -> str:
         payload = origin.payload("refs/heads/main", before, after)
