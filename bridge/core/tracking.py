@@ -180,12 +180,14 @@ class Shown:
         idle: the queue is told, and has no job of the app. None: the queue is not told.
         blocked: the queue has an older job of the app, which builds first: so neither has a restart
             emptied it, nor has the turn of this one come.
+        at_work: its job is being worked on.
     """
 
     present: bool
     open: bool
     idle: bool | None
     blocked: bool = False
+    at_work: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +197,13 @@ class Sight:
     Attributes:
         since: from then on the looks have shown nothing, or the first look.
         seen_at: when this process last saw its job or record.
+        began: its job was seen at work and no look has failed since, so it has a record.
         idle_since: from then on the looks have shown an open record and no job of the app.
     """
 
     since: float
     seen_at: float | None = None
+    began: bool = False
     idle_since: float | None = None
 
     def after(self, shown: Shown, now: float) -> "Sight":
@@ -209,12 +213,13 @@ class Sight:
             self,
             since=now if shown.present else self.since,
             seen_at=now if shown.present else self.seen_at,
+            began=self.began or shown.at_work,
             idle_since=(self.idle_since or now) if unclosed else None,
         )
 
     def blinded(self, now: float) -> "Sight":
         """Take in a look that failed: nobody can say what was not there meanwhile."""
-        return replace(self, since=now, idle_since=None)
+        return replace(self, since=now, began=False, idle_since=None)
 
 
 def within(moment: float, earliest: float, latest: float) -> float:

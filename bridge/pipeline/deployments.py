@@ -343,7 +343,8 @@ class Follower:
         if found is Verdict.UNCLOSED and look.record is not None:
             await self._ending.unclosed(deployment, app, look.record)
         elif look.doubtful:
-            certain = poller.watched_since <= (deployment.asked_at or 0.0) <= self._clock()
+            watched = poller.watched_since <= (deployment.asked_at or 0.0) <= self._clock()
+            certain = watched or sight.began
             await self._ending.doubtful(deployment, look.doubtful, certain=certain)
         elif found is Verdict.DROPPED:
             await self._ending.dropped(deployment)

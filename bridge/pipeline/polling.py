@@ -52,7 +52,8 @@ class Look:
     def shown(self) -> Shown:
         """Return the look in the form that `core.tracking` judges."""
         runs = self.record is not None and self.record.status is Progress.RUNNING
-        return Shown(self.present, runs, self.idle, self.blocked)
+        at_work = self.job is not None and self.job.active
+        return Shown(self.present, runs, self.idle, self.blocked, at_work)
 
 
 MANY = 500

@@ -107,6 +107,7 @@ class FakeBackend:
         waits, builds: seconds a job waits at least, and how long it runs.
         listed_after: seconds until a new job shows in any list.
         tells_after: seconds after the end until title and commit are overwritten; None: never.
+        leaves_after: seconds after the end until the job leaves the queue.
         ending, error: how the next jobs end.
         away: nothing is reachable.
         tells_queue: False for a backend too old to list what waits.
@@ -119,6 +120,7 @@ class FakeBackend:
     builds: float = 5.0
     listed_after: float = 0.0
     tells_after: float | None = 0.3
+    leaves_after: float = 0.0
     ending: Progress = Progress.DONE
     error: str | None = None
     head: str = HEAD
@@ -273,7 +275,7 @@ class FakeBackend:
         return [
             QueuedJob(job.app, job.title, job.description, job.begins_at <= now, job.asked_at)
             for job in self._listed()
-            if now < job.ends_at
+            if now < job.ends_at + self.leaves_after
         ]
 
     def _log(self, lines: int) -> str:

@@ -64,7 +64,8 @@ class Outcome:
     Attributes:
         told_at: monotonic time at which each claim was first seen in a final state, by its id.
         harm_over_at: monotonic time at which everything worked again; 0 without a fault.
-        stuck: ids of records that stay `running` although Dokploy's queue is empty.
+        stuck: ids of records whose builds have ended without a word in the database: they stay
+            `running` although Dokploy's queue is empty, or a restart made them `cancelled`.
     """
 
     claims: Sequence[Claim]
@@ -132,7 +133,7 @@ def _done(claim: Claim, mine: list[Record], _: Wanted, found: Outcome) -> list[s
     said = [
         f"another record of it is {one.status}, and no restart ended it"
         for one in others
-        if not _cut_off(one)
+        if not cut_off(one) or one.id in found.stuck
     ]
     return said + _same_record(claim, built[0], ended=built[0].id not in found.stuck)
 
@@ -182,7 +183,7 @@ def _cancelled(claim: Claim, mine: list[Record], wanted: Wanted, _: Outcome) -> 
 
 
 def _superseded(claim: Claim, mine: list[Record], _: Wanted, found: Outcome) -> list[str]:
-    said = [f"Dokploy's record of it is {one.status}" for one in mine if not _cut_off(one)]
+    said = [f"Dokploy's record of it is {one.status}" for one in mine if not cut_off(one)]
     by = [one for one in found.claims if one["id"] == claim["superseded_by"]]
     if not by or by[0]["id"] <= claim["id"] or by[0]["app_id"] != claim["app_id"]:
         said.append(f"it is superseded by {claim['superseded_by']}, which is no newer deployment")
@@ -194,7 +195,7 @@ def _unknown(claim: Claim, mine: list[Record], _: Wanted, found: Outcome) -> lis
     return [f"Dokploy can tell: its record is {one.status}" for one in told]
 
 
-def _cut_off(record: Record) -> bool:
+def cut_off(record: Record) -> bool:
     """Return whether a restart of Dokploy ended it; such a record has no end time."""
     return record.status == "cancelled" and record.last["finishedAt"] is None
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.trial.journeys import LONG, queued, running_and_waiting
-from tests.trial.scene import Pushed, Scene, Trial
+from tests.trial.scene import Scene, Trial
 from tests.trial.stage import Scenario
 
 
@@ -95,16 +95,25 @@ def harmed_at(stage: Stage, fault: Fault) -> Callable[[Scene], None]:
 # ── what goes on while Dokploy's database is away ────────────────────────────
 
 
-def build_ends_meanwhile(scene: Scene, *honest: str, **commit: object) -> Pushed:
-    """Let a build end while the database is away: its record stays `running` for ever.
+def build_ends_meanwhile(
+    scene: Scene, *honest: str, restarted: bool = False, **commit: object
+) -> None:
+    """Let a build end while the database is away: its record stays `running`.
 
-    Only the log tells the outcome, so `unknown` is honest as well; building again is not.
+    Only the log tells the outcome, so `unknown` is honest as well; building again is not. After
+    a restart the record is `cancelled`, as that of a build which was cut off.
     """
     pushed = scene.push(*honest, "unknown", sleep=5, **commit)
     scene.building(pushed.delivery)
     scene.state(pushed.delivery, "running")
-    scene.harmed(scene.trial.dokploy.lose_database)
-    return pushed
+    dokploy = scene.trial.dokploy
+
+    def harm() -> None:
+        dokploy.lose_database()
+        if restarted:
+            dokploy.restart()
+
+    scene.harmed(harm)
 
 
 def build_done_meanwhile(scene: Scene) -> None:
@@ -113,6 +122,14 @@ def build_done_meanwhile(scene: Scene) -> None:
 
 def build_failed_meanwhile(scene: Scene) -> None:
     build_ends_meanwhile(scene, "failed", fail="no space left on device")
+
+
+def build_done_meanwhile_then_restarted(scene: Scene) -> None:
+    build_ends_meanwhile(scene, "done", restarted=True)
+
+
+def build_failed_meanwhile_then_restarted(scene: Scene) -> None:
+    build_ends_meanwhile(scene, "failed", restarted=True, fail="no space left on device")
 
 
 def turn_comes_meanwhile(scene: Scene) -> None:
@@ -162,6 +179,16 @@ FAULTY = [
     ),
     Scenario("build-done-database-away", build_done_meanwhile, needs=AWAY),
     Scenario("build-failed-database-away", build_failed_meanwhile, needs=AWAY),
+    Scenario(
+        "build-done-database-away-restarted",
+        build_done_meanwhile_then_restarted,
+        needs=(*AWAY, "STOP", "START"),
+    ),
+    Scenario(
+        "build-failed-database-away-restarted",
+        build_failed_meanwhile_then_restarted,
+        needs=(*AWAY, "STOP", "START"),
+    ),
     Scenario("turn-comes-database-away", turn_comes_meanwhile, needs=AWAY),
     Scenario("pushed-database-away", pushed_meanwhile, needs=AWAY),
     Scenario("pushed-dokploy-down", pushed_while_dokploy_is_down, needs=("STOP", "START")),

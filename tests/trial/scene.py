@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.trial.bridge import BridgeProcess
-from tests.trial.comparing import FINAL, WITHIN, Claim, Outcome, Wanted, differences
+from tests.trial.comparing import (
+    CLOSING,
+    FINAL,
+    WITHIN,
+    Claim,
+    Outcome,
+    Wanted,
+    cut_off,
+    differences,
+)
 from tests.trial.database import Database, Record
 from tests.trial.dokploy import Dokploy, Service, until
 from tests.trial.repositories import Repo, Repositories
@@ -225,8 +234,16 @@ class Scene:
             if now > end or (len(told_at) == len(claims) and not jobs and self._quiet(now)):
                 break
             time.sleep(1)
-        stuck = {one.id for one in self.records() if one.status == "running"} if not jobs else set()
-        return Outcome(claims, self.records(), told_at, self.harm_over_at, frozenset(stuck))
+        stuck = frozenset(one.id for one in self.records() if not jobs and self._is_stuck(one))
+        return Outcome(claims, self.records(), told_at, self.harm_over_at, stuck)
+
+    def _is_stuck(self, record: Record) -> bool:
+        """Return whether a build has ended, and its record does not tell how."""
+        if not cut_off(record):
+            return record.status == "running"
+        log = {"deploymentId": record.id, "tail": 100}
+        text = str(self.trial.dokploy.get("deployment.readLogs", **log))
+        return CLOSING in text
 
     def _quiet(self, now: float) -> bool:
         changed = max([0.0, *(one.changed_at for one in self.records())])

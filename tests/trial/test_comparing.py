@@ -116,6 +116,16 @@ def test_what_the_database_cant_tell_may_be_unknown_and_nothing_else_may() -> No
     assert compare([unknown], [record(status="running", finishedAt=None)], {"unknown"}) != []
 
 
+def test_what_had_ended_before_a_restart_is_not_built_again() -> None:
+    ended, again = record("r-1", **CUT_OFF), record("r-2")
+    stuck = {"stuck": frozenset({"r-1"})}
+    unknown, done = claim(state="unknown", **NOT_DEPLOYED), claim(backend_id="r-2")
+
+    assert compare([unknown], [ended], {"unknown"}, **stuck) == []
+    assert compare([done], [ended, again]) == []
+    assert compare([done], [ended, again], **stuck) != []
+
+
 def test_where_it_cant_be_told_who_has_built_the_commit_that_is_said_after_a_fault_alone() -> None:
     note = "the backend does not tell whether this deployment or another one built it"
     doubtful = claim(backend_id=None, started_at=None, note=note)

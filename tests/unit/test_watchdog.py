@@ -160,3 +160,11 @@ def test_nothing_is_claimed_before_its_time(one: Judged) -> None:
 def test_what_can_not_have_had_its_turn_is_never_asked_for_again(one: Judged) -> None:
     if one.shown.blocked and one.was_there:
         assert one.verdict is not Verdict.LOST
+
+
+def test_a_look_that_failed_since_its_job_was_at_work_says_that_it_may_have_been_lost() -> None:
+    at_work = Shown(present=True, open=False, idle=False, at_work=True)
+    gone = Shown(present=False, open=False, idle=True)
+
+    assert Sight(0.0).after(at_work, 1.0).after(gone, 2.0).began
+    assert not Sight(0.0).after(at_work, 1.0).blinded(2.0).after(gone, 3.0).began

@@ -48,6 +48,21 @@ async def queued_behind(stage: Stage, other: str) -> Deployment:
     return new
 
 
+# ── what ends within a moment ────────────────────────────────────────────────
+
+
+async def test_a_build_that_ended_while_its_job_was_seen_at_work_is_ours(
+    staged: Callable[..., Stage],
+) -> None:
+    """Its title is overwritten by then. It was the only one to end, and it had surely begun."""
+    stage = staged(waits=0.0, builds=0.1, tells_after=0.0, leaves_after=1.0)
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, "dep-1", HEAD)
+    assert "does not tell" not in ended.note
+
+
 # ── what is gone from the queue ──────────────────────────────────────────────
 
 
