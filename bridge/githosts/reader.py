@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -151,11 +150,11 @@ def answer(asked: BinaryIO) -> Iterable[bytes]:
     """Return the frames that say what a body means, or why it means nothing."""
     try:
         about = read_asked(asked.readline())
-        body = BytesIO()  # gives its bytes without a copy, and `read` would make one
+        body = bytearray()  # grows without a copy, and is emptied as soon as it is read
         for piece in without_nul(_pieces(asked)):
-            body.write(piece)
+            body += piece
         host = HOSTS[about.host].reader()
-        return told(host.parse(about.event, about.headers, body.getvalue()))
+        return told(host.parse(about.event, about.headers, body))
     except (MalformedPayload, Rejected) as error:
         return [refused(str(error))]
     except MemoryError:
