@@ -156,7 +156,7 @@ def path_of(host: str) -> str:
 
 KNOWN_PARTS = frozenset(
     {
-        *("", "api", "event", "events", "git", "hook", "hooks", "payload", "slack", "v1", "v2"),
+        *("", "api", "event", "events", "git", "hook", "hooks", "payload", "v1", "v2"),
         *("webhook", "webhooks"),
     }
 )

@@ -48,8 +48,8 @@ async def stores(request: pytest.FixtureRequest) -> dict[str, str]:
     return {"DATABASE_URL": request.getfixturevalue("postgres")} if on_postgres else {}
 
 
-async def push(world: World, apps: set[str], after: str = "a") -> None:
-    answer = await world.hook("github", push_payload("0" * 40, after * 40, apps))
+async def push(world: World, apps: set[str], after: str = "a", before: str = "e") -> None:
+    answer = await world.hook("github", push_payload(before * 40, after * 40, apps))
     assert answer.status_code == 202, answer.text
 
 
@@ -105,7 +105,7 @@ async def test_a_backend_that_is_away_holds_up_no_other_one(
         await push(world, THREE)
         await waits_for_the_first(world)
 
-        await push(world, {OTHER}, "b")
+        await push(world, {OTHER}, "b", before="a")
         await all_in(world, {OTHER}, "done")
 
         assert [asked.app for asked in second.ledger] == [OTHER]
@@ -123,7 +123,7 @@ async def test_a_backend_that_is_busy_holds_up_no_other_one(tmp_path: Path) -> N
             return sorted(str(one.state) for one in await world.deployments())
 
         assert await until(followed, lambda those: those.count("running") == 2)
-        await push(world, {OTHER}, "b")
+        await push(world, {OTHER}, "b", before="a")
         await all_in(world, {OTHER}, "done")
 
         assert await followed() == ["done", "running", "running", "waiting"]  # two at a time
