@@ -102,7 +102,7 @@ def environment(folder: Path) -> dict[str, str]:
         "BRIDGE_DATA": str(folder / "bridge"),
         "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
         "BRIDGE_EMBEDDED_PORT": "0",
-        # Nobody deploys from its repository, so that apps are read anew: here before it comes again.
+        # For a repository that no app has they are read anew: at once, not after a pause.
         "BRIDGE_JOURNEY_CATALOG_EAGER": "0.001",
         "BRIDGE_LOG_LEVEL": "warning",
         "PYTHONPATH": str(ROOT),
