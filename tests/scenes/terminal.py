@@ -168,7 +168,7 @@ def shown(
         more: settings besides those of all scenes.
     """
     tty = Tty()
-    environment = {
+    given = {
         "BRIDGE_DATA": str(data),
         "COLUMNS": str(width),
         "LINES": "50",
@@ -179,8 +179,8 @@ def shown(
         **(more or {}),
     }
     seen = (redirect_stdout(tty), redirect_stderr(tty), suppress(typer.Exit))
-    with _environment(environment), seen[0], seen[1], seen[2]:
-        _command()(list(words), prog_name="dokploy-bridge", standalone_mode=False)
+    with environment(given), seen[0], seen[1], seen[2]:
+        command()(list(words), prog_name="dokploy-bridge", standalone_mode=False)
     text = tty.getvalue()
     return text if colours else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
@@ -199,13 +199,13 @@ def scene(data: Path, name: str, width: int, more: Mapping[str, str]) -> str:
 
 
 @cache
-def _command() -> Any:
+def command() -> Any:
     """The command line, put together once: that takes longer than most commands."""
     return typer.main.get_command(app)
 
 
 @contextmanager
-def _environment(given: Mapping[str, str]) -> Iterator[None]:
+def environment(given: Mapping[str, str]) -> Iterator[None]:
     others = {k: v for k, v in os.environ.items() if not k.startswith(("BRIDGE_", "DATABASE_"))}
     with (
         TemporaryDirectory() as folder,

@@ -1,0 +1,377 @@
+"""The public surface, asked of the program: the lines in `tests/fixtures/surface`.
+
+Scripts, dashboards and settings files rely on these names. After a change record them anew, and
+look at the difference:
+
+    python -m tests.scenes.surface
+
+A line is a name, two spaces, and what is said of it. What each setting is for stands in
+`docs/settings.md`, which has a test of its own.
+"""
+
+import asyncio
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import typer
+from aiohttp import web
+from prometheus_client.parser import text_string_to_metric_families
+
+from bridge.chats import CHATS
+from bridge.cli.embedded import api_of
+from bridge.cli.root import commands
+from bridge.cli.using import EXIT_CODES
+from bridge.core.access import Right
+from bridge.core.chat.grammar import USAGE
+from bridge.core.decision import DEPLOYS, Reason
+from bridge.core.events import Action
+from bridge.core.lifecycle import FINAL, State
+from bridge.core.refused import WRONG_PATH
+from bridge.core.roles import Role
+from bridge.embedded.http import docs
+from bridge.embedded.http.api import PROCEDURES, Api, Streaming
+from bridge.githosts import HOSTS
+from bridge.ports.figures import Ended, InboxFigures, JournalFigures
+from bridge.ports.inbox import DeliveryState
+from bridge.settings import (
+    PLAIN_VARIABLES,
+    PREFIX,
+    DokploySettings,
+    Settings,
+    fields,
+    read_settings,
+)
+from bridge.settings.sections import Grant, Rule
+from bridge.web.hooks import OUTCOMES, BodyLimits
+from bridge.web.metrics import Metrics
+from bridge.web.server import routes
+from tests.scenes.dokploy import dokploy
+from tests.scenes.terminal import WORKER, command, environment, fill
+from tests.unit.embedded.support import Repository
+
+RECORDED = Path(__file__).parents[1] / "fixtures" / "surface"
+
+Lines = Mapping[str, str]
+"""What is said of each name."""
+
+
+# ── Commands ────────────────────────────────────────────────────────────────────────────────────
+
+
+TYPERS_OWN = {"help", "install_completion", "show_completion"}
+"""Options that every command made with typer has."""
+
+
+def all_commands() -> Iterator[tuple[str, Any]]:
+    """Yield every command by its words, the root among them."""
+    yield "", command()
+    yield from commands(command())
+
+
+def of_commands() -> Lines:
+    """Return commands, arguments and options, each with its line of the help."""
+    found: dict[str, str] = {}
+    for words, one in all_commands():
+        name = f"dokploy-bridge {words}".rstrip()
+        found[name] = _first_line(one.help)
+        context = typer.Context(one, info_name=name)
+        for param in one.get_params(context):
+            if param.name not in TYPERS_OWN:
+                found[f"{name} {_usage(param, context)}"] = _meaning(param)
+    return found
+
+
+def _usage(param: Any, context: Any) -> str:
+    names = ", ".join((*param.opts, *param.secondary_opts))
+    if param.param_type_name == "argument":
+        return str(param.display_name_raw)
+    return names if param.is_flag else f"{names} {param.display_type_rich(context)}"
+
+
+def _meaning(param: Any) -> str:
+    default = param.default
+    said = "" if callable(default) or default in (None, False, ()) else f" [{default}]"
+    return _first_line(getattr(param, "help", None)) + said
+
+
+def _first_line(text: str | None) -> str:
+    return " ".join((text or "").partition("\n\n")[0].split())
+
+
+# ── Settings ────────────────────────────────────────────────────────────────────────────────────
+
+ENTRIES = {"backends.*": DokploySettings, "rules[]": Rule, "access[]": Grant}
+"""Settings that hold several of something, each with settings of its own."""
+
+
+def variables_of(path: tuple[str, ...]) -> list[str]:
+    """Return the variables of a setting."""
+    plain = [name for name, leads_to in PLAIN_VARIABLES.items() if leads_to == path]
+    return [f"{PREFIX}{'_'.join(path).upper()}", *plain]
+
+
+def of_settings() -> Lines:
+    """Return settings, each with its variables and its default."""
+    found = {
+        ".".join(path): f"{', '.join(variables_of(path))} = {_default(field)}"
+        for path, field in fields(Settings)
+    }
+    for above, model in ENTRIES.items():
+        found |= {
+            f"{above}.{'.'.join(path)}": f"= {_default(field)}" for path, field in fields(model)
+        }
+    return found
+
+
+def _default(field: Any) -> str:
+    return "required" if field.is_required() else json.dumps(field.get_default(), default=str)
+
+
+# ── HTTP ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def public_routes() -> Iterator[str]:
+    """Yield the routes of the public listener, but for the one that takes all other paths."""
+    app = routes(
+        None,  # type: ignore[arg-type]  # nothing is asked of it
+        HOSTS,
+        BodyLimits(),
+        {},
+        Metrics(Inbox(), Journal(), dict, float),
+        chats=dict.fromkeys(CHATS),  # type: ignore[arg-type]  # likewise
+    )
+    for route in app.router.routes():
+        assert route.resource is not None
+        if not isinstance(route.resource, web.DynamicResource) and route.method != "HEAD":
+            yield f"{route.method} {route.resource.canonical}"
+
+
+def of_routes() -> Lines:
+    """Return the routes of the public listener, and those of the embedded backend."""
+    nothing: Any = None  # nobody calls them
+    parts = (*docs.routes(), *Api(nothing, nothing).routes(), *Streaming(nothing, nothing).routes())
+    embedded = [f"{one.method} {one.path}" for one in parts]
+    procedures = [f"{one.method} /api/{name}" for name, one in PROCEDURES.items()]
+    return dict.fromkeys(public_routes(), "the bridge") | dict.fromkeys(
+        [*embedded, *procedures], "the embedded backend"
+    )
+
+
+# ── Metrics ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Inbox:
+    """An inbox in which a delivery waits."""
+
+    async def figures(self) -> InboxFigures:
+        """Return how full it is."""
+        return InboxFigures(1, 0.0)
+
+
+class Journal:
+    """A journal in which one deployment goes on, and one has ended."""
+
+    async def figures(self) -> JournalFigures:
+        """Return how much is going on."""
+        return JournalFigures({State.RUNNING: 1}, 1, 1, 0.0)
+
+    async def newest_change(self) -> int:
+        """Return the number of the newest change."""
+        return 0
+
+    async def ended(self, after: int) -> list[Ended]:
+        """Return what has ended."""
+        return [Ended(1, "shop/web", State.DONE, 1.0)]
+
+
+def of_metrics() -> Lines:
+    """Return the metrics' names, each with its type and its labels."""
+
+    async def scraped() -> str:
+        metrics = Metrics(Inbox(), Journal(), lambda: {"inbox": 1}, lambda: 1.0)
+        metrics.webhook("github", "push", "accepted")
+        metrics.backend_request("dokploy", "deploy", 1.0)
+        return (await metrics.text())[0].decode()
+
+    return {
+        one.name: " ".join([one.type, *sorted({name for of in one.samples for name in of.labels})])
+        for one in text_string_to_metric_families(asyncio.run(scraped()))
+        if one.name.startswith("bridge_")
+    }
+
+
+# ── What `--json` prints ────────────────────────────────────────────────────────────────────────
+
+DELIVERY = "72d3162e"
+
+SCENES: Mapping[str, tuple[str, ...]] = {
+    "apps": ("apps",),
+    "apps --gone": ("apps", "--gone"),
+    "audit": ("audit",),
+    "build set": ("build", "set", "shop/web", "--dockerfile", "Other"),
+    "build show": ("build", "show", "shop/web"),
+    "cancel": ("cancel", "shop/web"),
+    "config check": ("config", "check"),
+    "config check --online": ("config", "check", "--online"),
+    "config show": ("config", "show"),
+    "deliveries": ("deliveries",),
+    "deliveries --refused": ("deliveries", "--refused"),
+    "deliveries show": ("deliveries", "show", DELIVERY),
+    "deploy": ("deploy", "shop/web"),
+    "deployments": ("deployments",),
+    "deployments show": ("deployments", "show", "3", "--app", "shop/web"),
+    "env import": ("env", "import", "shop/web", "-"),
+    "env set": ("env", "set", "shop/web", "A=b"),
+    "env show": ("env", "show", "shop/web"),
+    "explain": ("explain", DELIVERY, "--watch-path", "Services/**"),
+    "feedback": ("feedback",),
+    "feedback retry": ("feedback", "retry", "--all"),
+    "logs": ("logs", "shop/web"),
+    "manifest slack": ("manifest", "slack", "--socket"),
+    "provider disconnect": ("provider", "disconnect", "shop/web"),
+    "provider set docker": ("provider", "set", "docker", "shop/web", "--image", "nginx"),
+    "provider set github": ("provider", "set", "github", "shop/web", "--watch", "web"),
+    "provider set gitlab": ("provider", "set", "gitlab", WORKER.label, "--branch", "x"),
+    "provider show": ("provider", "show", "shop/web"),
+    "redeploy": ("redeploy", "shop/web"),
+    "replay": ("replay", DELIVERY),
+    "why": ("why", "shop/web"),
+}
+"""A command for each form; where one asks before it goes on, nobody agrees."""
+
+EMBEDDED: Mapping[str, tuple[str, ...]] = {
+    "app create": ("app", "create", "web", "--repo"),  # and a repository
+    "provider accounts": ("provider", "accounts"),
+    "provider set git": ("provider", "set", "git", "web", "--branch", "x", "--yes"),
+    "provider undo": ("provider", "undo", "web"),
+    "clear": ("clear", "web", "--yes"),
+}
+"""The same for commands that change something, in this order, with the embedded backend."""
+
+DATA = re.compile(r".*\.(?:headers|env|build_args|build_secrets|place)").fullmatch
+"""What has keys that are somebody's own."""
+
+
+def of_json() -> Lines:
+    """Return the keys that commands print for scripts, by the command."""
+    found: dict[str, str] = {}
+    for name, text in _printed():
+        value = json.loads(text)
+        if name == "config show":  # its keys are the settings
+            value = {"*": value["host"]}
+        found |= {f"{name} {key}": "" for key in keys(value)}
+    return dict(sorted(found.items()))
+
+
+def _printed() -> Iterator[tuple[str, str]]:
+    with TemporaryDirectory() as folder:
+        data = Path(folder, "filled")
+        fill(data)
+        with dokploy() as leads_there:
+            for name, words in SCENES.items():
+                yield name, printed(words, BRIDGE_DATA=str(data), **leads_there)
+        repository = str(Repository.make(Path(folder, "origin"), {"index.html": ""}).path)
+        alone = {"BRIDGE_DATA": str(Path(folder, "embedded")), "BRIDGE_EMBEDDED_PORT": "0"}
+        for name, words in EMBEDDED.items():
+            more = (repository,) if name == "app create" else ()
+            yield name, printed((*words, *more), **alone)
+            if name == "app create":
+                asyncio.run(_connect_account(alone))
+
+
+async def _connect_account(given: Mapping[str, str]) -> None:
+    async with api_of(read_settings(None, given)) as api:
+        url = "https://gitlab.example.com"
+        await api.ask("POST", "gitlab.create", name="ours", authId="x", gitlabUrl=url)
+
+
+def printed(words: tuple[str, ...], **given: str) -> str:
+    """Return what a command prints for a script."""
+    out, beside = io.StringIO(), io.StringIO()
+    seen = (redirect_stdout(out), redirect_stderr(beside), patch("sys.stdin", io.StringIO("A=b")))
+    with environment(given), seen[0], seen[1], seen[2], suppress(typer.Exit):
+        command()([*words, "--json"], prog_name="dokploy-bridge", standalone_mode=False)
+    assert out.getvalue(), f"{words} prints no JSON: {beside.getvalue()}"
+    return out.getvalue()
+
+
+def keys(value: Any, above: str = "") -> Iterator[str]:
+    """Yield the keys of a value and of all that is in it."""
+    if isinstance(value, list):
+        for inner in value:
+            yield from keys(inner, f"{above}[]")
+    elif isinstance(value, dict) and not DATA(above):
+        for name, inner in value.items():
+            yield f"{above}.{name}"
+            yield from keys(inner, f"{above}.{name}")
+
+
+# ── Closed lists of words ───────────────────────────────────────────────────────────────────────
+
+
+def of_words() -> Lines:
+    """Return reasons, states and the other words that scripts compare with, and exit codes."""
+    found = {f"reason {one}": "deploys" if one in DEPLOYS else "skips" for one in Reason}
+    found |= {f"state {one}": "an end" if one in FINAL else "goes on" for one in State}
+    found |= {f"delivery {one}": "" for one in DeliveryState}
+    found |= {f"webhook {name}": str(status) for status, name in OUTCOMES.items()}
+    found |= {f"webhook {WRONG_PATH}": "404"}
+    found |= {f"action {one}": "" for one in Action}
+    found |= {f"right {one}": "" for one in Right}
+    found |= {f"role {one}": "" for one in Role}
+    found |= {f"chat {verb}": usage for verb, usage in USAGE.items()}
+    return found | {f"exit code {code}": meaning for code, meaning in EXIT_CODES.items()}
+
+
+# ── The record ──────────────────────────────────────────────────────────────────────────────────
+
+SURFACES: Mapping[str, Callable[[], Lines]] = {
+    "commands": of_commands,
+    "settings": of_settings,
+    "routes": of_routes,
+    "json": of_json,
+    "metrics": of_metrics,
+    "words": of_words,
+}
+"""What asks the program, by the name of its file."""
+
+
+def recorded(surface: str) -> Lines:
+    """Return a surface as it was recorded."""
+    rows = (RECORDED / f"{surface}.txt").read_text().splitlines()
+    parts = [row.partition("  ") for row in rows]
+    return {name: said for name, _, said in parts}
+
+
+def written(lines: Lines) -> str:
+    """Return the text that records a surface."""
+    return "".join(f"{name}  {said}".rstrip() + "\n" for name, said in lines.items())
+
+
+def differences(before: Lines, now: Lines) -> Iterator[str]:
+    """Yield what differs, a line each."""
+    for name, said in before.items():
+        if name not in now:
+            yield f"lost: {name}"
+        elif said != now[name]:
+            yield f"changed: {name}: {said!r} → {now[name]!r}"
+    yield from (f"new: {name}" for name in now if name not in before)
+
+
+def main() -> None:
+    """Record everything anew."""
+    RECORDED.mkdir(parents=True, exist_ok=True)
+    for surface, ask in SURFACES.items():
+        (RECORDED / f"{surface}.txt").write_text(written(ask()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""The public surface is as it was recorded; `python -m tests.scenes.surface` records it anew."""
+
+import pytest
+
+from bridge.cli.root import commands
+from tests.scenes.surface import EMBEDDED, SCENES, SURFACES, differences, recorded
+from tests.scenes.terminal import command
+
+REMEDY = (
+    "the public surface differs from tests/fixtures/surface: if that is meant, record it anew with"
+    " `python -m tests.scenes.surface`; what is lost or changed needs a line in CHANGELOG.md"
+)
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_the_surface_is_as_recorded(surface: str) -> None:
+    found = list(differences(recorded(surface), SURFACES[surface]()))
+
+    assert not found, "\n".join([REMEDY, *found])
+
+
+def test_every_command_that_prints_json_is_recorded() -> None:
+    printing = {
+        words
+        for words, one in commands(command())
+        if any("--json" in param.opts for param in one.params)
+    }
+
+    assert printing - {*SCENES, *EMBEDDED} == set()
+
+
+def test_what_is_lost_changed_and_new_is_told_apart() -> None:
+    before = {"deploy --json": "", "deploy --follow": "Show its steps.", "port": "= 8080"}
+    now = {"deploy --json": "", "deploy --wait": "", "port": "= 80"}
+
+    assert list(differences(before, now)) == [
+        "lost: deploy --follow",
+        "changed: port: '= 8080' → '= 80'",
+        "new: deploy --wait",
+    ]
