@@ -333,7 +333,7 @@ def pace_of(rate_limiter: RateLimiter, host: str) -> WriteTurns:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatPlaces(Publishers):
+class ChatPublishers(Publishers):
     """The chats, as far as the rest needs to know; empty where none is set.
 
     Attributes:
@@ -345,13 +345,13 @@ class ChatPlaces(Publishers):
     permits: Mapping[str, Permits] = field(default_factory=dict)
 
 
-async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPlaces:
+async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPublishers:
     """Open the chats that are set; what one lacks is named in the log."""
     opened = {
         chat: await _opened(parts, stack, role, chat, given)
         for chat, given in parts.settings.chats_set().items()
     }
-    return ChatPlaces(
+    return ChatPublishers(
         tuple(planner for one in opened.values() for planner in one.planners),
         (),
         {kind: publisher for one in opened.values() for kind, publisher in one.publishers.items()},

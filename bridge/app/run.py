@@ -21,7 +21,7 @@ from bridge.app.parts import (
 )
 from bridge.app.presence import new_owner, only_one
 from bridge.app.providers import (
-    ChatPlaces,
+    ChatPublishers,
     Ours,
     backends_of,
     configurers_of,
@@ -228,7 +228,7 @@ def _listener(
     role: Role,
     checks: "dict[str, Check]",
     metrics: "Metrics",
-    chats: ChatPlaces,
+    chats: ChatPublishers,
     refusals: RefusalLog,
 ) -> "WebServer":
     """Return the public listener; a worker serves only its health there."""
@@ -255,7 +255,7 @@ def _listener(
 
 
 async def work(
-    parts: Parts, stack: AsyncExitStack, chats: ChatPlaces, publishers: Publishers
+    parts: Parts, stack: AsyncExitStack, chats: ChatPublishers, publishers: Publishers
 ) -> "DurableFlows":
     """Start deciding, deploying and publishing; return the workflow engine."""
     settings, stores, rate_limiter = parts.settings, parts.stores, parts.rate_limiter

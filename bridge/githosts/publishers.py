@@ -73,7 +73,7 @@ LANDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class ShowsComment:
+class CommentPublisher:
     """The one comment of a pull request.
 
     Its id is remembered. Without one, all comments are looked through before one is written:
@@ -159,7 +159,7 @@ def _quiet(cursor: Cursor) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class ShowsStatus:
+class StatusPublisher:
     """The status of one app under one commit."""
 
     api: HostApi
@@ -196,7 +196,7 @@ class ShowsStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class ShowsDeployment:
+class DeploymentPublisher:
     """The deployment object of one deployment; there is none before the backend was asked."""
 
     api: HostApi

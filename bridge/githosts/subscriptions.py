@@ -14,7 +14,12 @@ from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
 from bridge.core.events import PullRequestOpened, RefKind, RefPushed, Repository
 from bridge.githosts.comment import ELSEWHERE, SILENT, watches
-from bridge.githosts.publishers import ShowsComment, ShowsDeployment, ShowsStatus, WriteTurns
+from bridge.githosts.publishers import (
+    CommentPublisher,
+    DeploymentPublisher,
+    StatusPublisher,
+    WriteTurns,
+)
 from bridge.githosts.statuses import contexts, environments
 from bridge.ports.feedback import Occasion, Publisher, SaveCursor, Snapshot
 from bridge.ports.githosts import HostApi, PullRequest
@@ -240,7 +245,7 @@ def shows_of(api: HostApi, pace: WriteTurns, instance: str) -> dict[str, Publish
     """Return what brings the places of a host up to date, by their kinds."""
     return {
         f"{api.name}.push": FindsPullRequests(api),
-        f"{api.name}.comment": ShowsComment(api, pace, instance),
-        f"{api.name}.status": ShowsStatus(api, pace),
-        f"{api.name}.deployment": ShowsDeployment(api, pace),
+        f"{api.name}.comment": CommentPublisher(api, pace, instance),
+        f"{api.name}.status": StatusPublisher(api, pace),
+        f"{api.name}.deployment": DeploymentPublisher(api, pace),
     }

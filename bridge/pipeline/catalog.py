@@ -125,9 +125,6 @@ LOOK_AGAIN = 0.1
 TICK = 2.0
 """Seconds for which the timer waits for a reading; a longer one goes on beside the others."""
 
-MADE_BEFORE = 2.0
-"""Seconds by which an app may be older than its backend's clock lets it seem."""
-
 Read = Callable[[str], Awaitable[Reading]]
 """Read a backend, by its name."""
 
@@ -395,12 +392,12 @@ class Catalog:
         return self._backends.keys()
 
     def made_at(self, app: App) -> float:
-        """Return from when on an app was there by our clock, at the latest; -inf if unknown."""
+        """Return when an app was made by our clock, within two seconds; -inf if unknown."""
         backend = self._backends.get(app.backend)
-        if backend is None or app.made_at is None:
+        if app.made_at is None or backend is None or not isinstance(backend, TellsTime):
             return -math.inf
-        ahead = backend.clock_ahead(self._clock()) if isinstance(backend, TellsTime) else math.inf
-        return app.made_at - ahead - MADE_BEFORE
+        ahead = backend.clock_ahead(self._clock())
+        return -math.inf if ahead is None else app.made_at - ahead
 
     def _known(self, backend: str) -> set[str]:
         return {app.id for app in self._apps.values() if app.backend == backend}

@@ -115,7 +115,7 @@ class Deciding:
             )
             if decision.reason is Reason.REPOSITORY_MISMATCH:
                 continue
-            decision = unless_made_later(decision, app, pushed)
+            decision = unless_made_later(decision, app, self._catalog.made_at(app), pushed)
             if decision.deploy and push.ref.kind is RefKind.TAG:
                 tags.setdefault(app.id, []).append(push.ref.name)
             found.append((app, noted(decision, moment.remark(app, decision))))
@@ -188,19 +188,18 @@ class Deciding:
         return outcome, done(delivery, DeliveryState.DECIDED)
 
 
-def unless_made_later(decision: Decision, app: App, pushed_by: float | None) -> Decision:
+def unless_made_later(
+    decision: Decision, app: App, made_at: float, pushed_by: float | None
+) -> Decision:
     """Return the decision, or that the push does not concern an app which was made after it.
 
     Args:
+        made_at: when the app was made, by our clock; -inf if unknown.
         pushed_by: when the push had surely happened, in seconds since 1970; None if unknown.
     """
-    if not decision.deploy or None in (pushed_by, app.made_at):
+    if not decision.deploy or pushed_by is None or made_at <= pushed_by:
         return decision
-    assert pushed_by is not None
-    assert app.made_at is not None
-    if app.made_at <= pushed_by:
-        return decision
-    made = datetime.fromtimestamp(app.made_at, UTC).isoformat(timespec="seconds")
+    made = datetime.fromtimestamp(made_at, UTC).isoformat(timespec="seconds")
     evidence = f"it was made at {made}, after this push; to deploy it, ask for it by name"
     return because(app, Reason.MADE_LATER, evidence)
 

@@ -37,6 +37,9 @@ CLOCKS_DIFFER = 60.0
 OTHERS = 10.0
 """Seconds in which another process may still record what it decided without knowing the app."""
 
+MADE_BEFORE = 2.0
+"""Seconds by which an app may be older than its backend's clock lets it seem."""
+
 AFTER_A_BUG = 60.0
 """Seconds until another attempt after one failed inside."""
 
@@ -145,7 +148,8 @@ class Owed:
                 continue
             mark = marks[app.backend]
             is_new = before is None and self._snapshot is not None
-            since = max(mark.listed if is_new else mark.whole, self._catalog.made_at(app))
+            made = self._catalog.made_at(app) - MADE_BEFORE
+            since = max(mark.listed if is_new else mark.whole, made)
             self._found[app.id] = _Found(since, until)
             self._due_at = -math.inf
         self._snapshot, self._places = snapshot, places

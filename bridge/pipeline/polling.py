@@ -200,7 +200,7 @@ class BackendPoller:
         """Return a moment that the backend tells by our clock, as nearly as that is known."""
         if not isinstance(self.backend, TellsTime):
             return moment
-        ahead = self.backend.clock_ahead(self._clock())
+        ahead = self.backend.clock_ahead(self._clock()) or 0.0
         return moment - ahead if abs(ahead) > EXACT else moment
 
     def _by_its_clock(self, moment: float) -> float:
@@ -208,7 +208,7 @@ class BackendPoller:
         if self._to_come(moment):
             return -math.inf
         ahead = self.backend.clock_ahead(moment) if isinstance(self.backend, TellsTime) else 0.0
-        return moment + ahead
+        return moment + (ahead or 0.0)
 
     def _to_come(self, moment: float) -> bool:
         """Return whether a process with another clock wrote the time, so that it tells nothing."""

@@ -141,10 +141,10 @@ async def read_apps(backend: Backend, apps: Sequence[App]) -> list[App]:
 class TellsTime(Protocol):
     """A backend whose clock is known; the times of its records are by that clock."""
 
-    def clock_ahead(self, moment: float) -> float:
+    def clock_ahead(self, moment: float) -> float | None:
         """Return how many seconds its clock was ahead of ours at a moment of our clock.
 
-        Never more than it really was.
+        Never more than it really was. None before its first answer.
         """
 
 

@@ -332,9 +332,9 @@ def stuck_is_lost() -> None:
 
 
 def comments_are_not_looked_for() -> None:
-    from bridge.githosts.publishers import ShowsComment
+    from bridge.githosts.publishers import CommentPublisher
 
-    _put(ShowsComment, "_there", _nothing)
+    _put(CommentPublisher, "_there", _nothing)
 
 
 def objects_are_not_looked_for() -> None:
@@ -350,12 +350,12 @@ def cards_are_not_looked_for() -> None:
 
 
 def statuses_are_left_out() -> None:
-    from bridge.githosts.publishers import ShowsStatus
+    from bridge.githosts.publishers import StatusPublisher
 
     async def publish(*_: Any) -> tuple[()]:
         return ()
 
-    _put(ShowsStatus, "publish", publish)
+    _put(StatusPublisher, "publish", publish)
 
 
 def nothing_is_remembered() -> None:

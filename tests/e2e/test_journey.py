@@ -150,10 +150,11 @@ async def test_two_hooks_for_one_push_deploy_once(world: World, origin: Origin) 
     before = origin.head()
     after = origin.repository.commit("feat: second", {"web/index.html": "2"})
 
-    await world.push(origin, "refs/heads/main", before, after)
-    twin = await world.push(origin, "refs/heads/main", before, after)
+    both = [await world.push(origin, "refs/heads/main", before, after) for _ in range(2)]
 
-    assert await world.reasons(twin) == {"shop/web": "duplicate_push"}
+    # Either may be decided first: one whose app is read again gives way to those behind it.
+    reasons = [(await world.reasons(one))["shop/web"] for one in both]
+    assert sorted(reasons) == ["duplicate_push", "no_watch_paths"]
     await world.ended(1)
 
 
@@ -176,12 +177,13 @@ async def test_two_hooks_for_one_push_deploy_once_though_the_push_before_it_come
         answer = await world.hook(host, payload)
         return str(answer.json()["delivery"])
 
-    await push(one, two)
+    first = await push(one, two)
     late = await push(zero, one)
     twin = await push(one, two)
 
     assert await world.reasons(late, host) == {"shop/web": "no_watch_paths"}
-    assert await world.reasons(twin, host) == {"shop/web": "duplicate_push"}
+    reasons = [(await world.reasons(id_, host))["shop/web"] for id_ in (first, twin)]
+    assert sorted(reasons) == ["duplicate_push", "no_watch_paths"]
     assert len(await world.ended(2)) == 2
 
 

@@ -6,13 +6,16 @@ Behaves as facts.md tells: no listing carries Git fields, a save of a source set
 
 import asyncio
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 
 import httpx
 
 from bridge.backends.dokploy import Dokploy
+from bridge.ports.clock import Clock
 
 
 @dataclass
@@ -20,6 +23,7 @@ class CountingDokploy:
     """Apps by id, in one project.
 
     Attributes:
+        clock: by which its answers are dated.
         batches: whether several questions are answered in one request.
         away: the connection is refused.
         silent: set while questions about single apps get no answer.
@@ -27,6 +31,7 @@ class CountingDokploy:
         reads: how often each app was read, by id.
     """
 
+    clock: Clock = time.time
     apps: dict[str, dict[str, Any]] = field(default_factory=dict)
     batches: bool = True
     away: bool = False
@@ -58,10 +63,20 @@ class CountingDokploy:
         """Return the bridge's client of this server."""
         transport = httpx.MockTransport(self.answer)
         return Dokploy(
-            "https://dokploy.test", "key-0123456789", transport=transport, read_retries=0
+            "https://dokploy.test",
+            "key-0123456789",
+            transport=transport,
+            clock=self.clock,
+            read_retries=0,
         )
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request, dated by the server's clock."""
+        answer = await self._answer(request)
+        answer.headers["date"] = formatdate(self.clock(), usegmt=True)
+        return answer
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/api/")
         self.requests.append("trpc" if path.startswith("trpc/") else path)
         if self.away:

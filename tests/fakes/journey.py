@@ -112,6 +112,7 @@ class FakeBackend:
         away: nothing is reachable.
         tells_queue: False for a backend too old to list what waits.
         cancels: False as when self-hosted: what runs can't be cancelled.
+        ahead: seconds by which its clock is ahead, as far as that is known.
     """
 
     clock: Callable[[], float]
@@ -127,6 +128,7 @@ class FakeBackend:
     away: bool = False
     tells_queue: bool = True
     cancels: bool = True
+    ahead: float | None = 0.0
     log: str = ""
     name: str = "dokploy"
     calls: list[str] = field(default_factory=list)
@@ -160,6 +162,9 @@ class FakeBackend:
         return job
 
     # the port
+
+    def clock_ahead(self, moment: float) -> float | None:
+        return self.ahead
 
     async def apps(self) -> list[App]:
         return await self._do("apps", lambda: list(self.found))

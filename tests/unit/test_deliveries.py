@@ -654,6 +654,21 @@ async def test_a_webhook_that_comes_late_does_not_concern_an_app_that_was_made_a
     assert await desk.reasons(seq) == {"app-web": reason}
 
 
+@pytest.mark.parametrize("ahead", [3600.0, None])
+async def test_no_push_is_lost_to_a_backend_whose_clock_is_ahead_or_unknown(
+    desk: Desk, ahead: float | None
+) -> None:
+    """The app was made before the push, and its backend's clock dates it an hour after."""
+    pushed, desk.backend.ahead = 1_700_000_000.0, ahead
+    desk.clock.now = pushed
+    desk.backend.found[:] = [app(made_at=pushed - 60 + 3600)]
+    await desk.catalog.refresh()
+    seq = await desk.keep("one", push(moment=f"{pushed:.0f}"))
+    await desk.drain()
+
+    assert await desk.reasons(seq) == {"app-web": "no_watch_paths"}
+
+
 async def test_a_push_that_comes_again_later_concerns_no_app_that_has_joined_since(
     desk: Desk,
 ) -> None:

@@ -103,7 +103,8 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def desk(tmp_path: Path, empty: Path) -> AsyncIterator[Desk]:
-    clock, server, host, flows = ManualClock(), CountingDokploy(), FakeHost(), FakeFlows()
+    clock, host, flows = ManualClock(), FakeHost(), FakeFlows()
+    server = CountingDokploy(clock)
     server.add("web", "api")
     shutil.copy(empty, tmp_path)
     inbox, journal = SqliteInbox(tmp_path / "inbox.sqlite"), journal_in_memory(clock)

@@ -121,7 +121,7 @@ class Dokploy:
         """Show no key."""
         return f"Dokploy({self._http.origin!r}, name={self.name!r})"
 
-    def clock_ahead(self, moment: float) -> float:
+    def clock_ahead(self, moment: float) -> float | None:
         """See `ports.backends.TellsTime`; `moment` is by the clock that was given."""
         return self._http.server_clock.ahead(moment)
 

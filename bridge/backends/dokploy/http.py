@@ -441,7 +441,8 @@ class ServerClock:
             self._keep(now, date.timestamp() - now)
 
     def _keep(self, now: float, ahead: float) -> None:
-        if ahead < self.ahead(now) - SET_BACK:
+        known = self.ahead(now)
+        if known is not None and ahead < known - SET_BACK:
             self._samples.clear()
         if self._samples and now - self._samples[-1][0] < EVERY:
             at, before = self._samples[-1]
@@ -450,12 +451,12 @@ class ServerClock:
             self._samples.pop()
         self._samples.append((now, ahead))
 
-    def ahead(self, moment: float) -> float:
-        """Return the seconds by which it was ahead of ours at a moment; 0 if unknown.
+    def ahead(self, moment: float) -> float | None:
+        """Return the seconds by which it was ahead of ours at a moment; None if unknown.
 
         The result is never more than the real offset: an answer has travelled since its `Date`,
         and the offset may have changed by `RATE` for each second between sample and moment.
         """
         before = [one for one in self._samples if moment - RECENT <= one[0] <= moment]
         told = (ahead - RATE * abs(moment - at) for at, ahead in before or self._samples)
-        return max(told, default=0.0)
+        return max(told, default=None)
