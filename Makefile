@@ -14,7 +14,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test unit check format bench bench-peers chaos requirements clean
+.PHONY: help demo run test unit cover check format bench bench-peers chaos requirements clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ test: $(DEVELOPMENT) ## Run all tests
 
 unit: $(DEVELOPMENT) ## Run the quick tests only
 	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick -n 2 --dist=worksteal
+
+cover: $(DEVELOPMENT) ## Measure which lines and branches the unit and contract tests reach
+	$(BIN)/python -m pytest tests/unit tests/contract -n 2 --dist=loadfile \
+		--cov=bridge --cov-branch --cov-report=term:skip-covered
 
 check: $(DEVELOPMENT) ## Check format, lint and types
 	$(BIN)/ruff format --check .
@@ -61,7 +65,7 @@ requirements: $(DEVELOPMENT) ## Lock anew what pyproject.toml asks for (on Pytho
 		$(COMPILE) --extra fast --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 clean: ## Remove what the other targets have made, but no data
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # ── Set-up ──────────────────────────────────────────────────────────────────────────────
 

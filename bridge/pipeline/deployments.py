@@ -105,7 +105,7 @@ class Asker:
 
     async def _ask_once(self, deployment: Deployment, attempt: _Attempt) -> None:
         """Make one move: record the intent, look for an earlier request, or request."""
-        app = await self._ending.app_of(deployment)
+        app = await self._ending.app(deployment.app_id)
         if deployment.intent_at is None:
             attempt.may_be_there = False
             await self._intend(deployment, app)
@@ -258,7 +258,7 @@ class Follower:
         if deployment is None:
             return
         trace.follow(deployment.delivery)
-        app = await self._ending.app_of(deployment)
+        app = await self._ending.app(deployment.app_id)
         try:
             poller = self._pollers.of(app)
         except Refused as error:

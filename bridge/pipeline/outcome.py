@@ -91,11 +91,11 @@ class Ending:
         self._changed = changed
         self._sleep = sleep
 
-    async def app_of(self, deployment: Deployment) -> App:
-        """Return the app of a deployment, also if it is gone from the backend."""
-        app = await self._journal.app(deployment.app_id)
+    async def app(self, id_: str) -> App:
+        """Return an app, also if it is gone from the backend."""
+        app = await self._journal.app(id_)
         if app is None:
-            raise NotFound(f"app {deployment.app_id} is not in the journal")
+            raise NotFound(f"app {id_} is not in the journal")
         return app
 
     async def end(self, id_: str, state: State, note: str, **facts: object) -> None:
@@ -295,7 +295,7 @@ class Ending:
             records: ended since it was requested, newest first.
             certain: it surely ran, so a single record is its own.
         """
-        newest, app = records[0], await self.app_of(deployment)
+        newest, app = records[0], await self.app(deployment.app_id)
         if certain and len(records) == 1:
             return await self.of_record(deployment, app, newest)
         facts: dict[str, object] = {"finished_at": self._end_of(deployment, app, newest)}

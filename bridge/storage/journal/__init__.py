@@ -9,7 +9,7 @@ import asyncio
 from bridge.storage.journal.apps import Apps, Audit, Drafts
 from bridge.storage.journal.decisions import Decisions
 from bridge.storage.journal.deployments import Deployments
-from bridge.storage.journal.recording import Abouts
+from bridge.storage.journal.recording import Abouts, Recording
 from bridge.storage.journal.snapshots import Subscriptions
 from bridge.storage.journal.upkeep import Figures, Forgetting, Leases, Notes, Refusals
 from bridge.storage.migrations import migrate
@@ -26,6 +26,7 @@ class SqlJournal(
     Forgetting,
     Leases,
     Notes,
+    Recording,
     Refusals,
     Subscriptions,
 ):

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from bridge.core.changes import Live
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import State
-from bridge.ports.outcomes import Explained, LastPush, Outcome, Recorded
+from bridge.ports.outcomes import Explained, LastPush
 from bridge.storage import tables
 from bridge.storage.journal import rows
 from bridge.storage.journal.pushes import standing
-from bridge.storage.journal.recording import complete_all, live, record_all
+from bridge.storage.journal.recording import live
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 
@@ -90,14 +90,6 @@ def _last_pushes() -> sa.Select[Any]:
 
 class Decisions(Transactions):
     """What pushes led to, and what the next decision needs to know."""
-
-    async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
-        now = self._clock()
-        return await self._change(lambda db: record_all(db, outcomes, now, window))
-
-    async def complete(self, outcomes: Sequence[Outcome]) -> Recorded:
-        now = self._clock()
-        return await self._change(lambda db: complete_all(db, outcomes, now))
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         t = tables.decisions

@@ -99,6 +99,18 @@ def _live(rows: Sequence[sa.Row[Any]]) -> Live:
     )
 
 
+class Recording(Transactions):
+    """Records what deliveries led to."""
+
+    async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
+        now = self._clock()
+        return await self._change(lambda db: record_all(db, outcomes, now, window))
+
+    async def complete(self, outcomes: Sequence[Outcome]) -> Recorded:
+        now = self._clock()
+        return await self._change(lambda db: complete_all(db, outcomes, now))
+
+
 class Abouts(Transactions):
     """Look-ups of deliveries: what they were about, and what they led to."""
 
