@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -150,11 +151,11 @@ def answer(asked: BinaryIO) -> Iterable[bytes]:
     """Return the frames that say what a body means, or why it means nothing."""
     try:
         about = read_asked(asked.readline())
-        body = bytearray()  # grows without a copy, and is emptied as soon as it is read
+        body = BytesIO()  # gives its bytes without a copy, and `read` would make one
         for piece in without_nul(_pieces(asked)):
-            body += piece
+            body.write(piece)
         host = HOSTS[about.host].reader()
-        return told(host.parse(about.event, about.headers, body))
+        return told(host.parse(about.event, about.headers, body.getvalue()))
     except (MalformedPayload, Rejected) as error:
         return [refused(str(error))]
     except MemoryError:

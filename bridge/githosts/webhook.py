@@ -149,9 +149,6 @@ def same(given: bytes, wanted: Iterable[bytes]) -> bool:
 def load(body: Body, what: str) -> Any:
     """JSON, safely: bounded in size and depth, finite numbers, UTF-8.
 
-    Args:
-        body: a bytearray is emptied once it is read, since what it says takes memory as well.
-
     Raises:
         MalformedPayload: it is not; the message tells where, never what stands there.
     """
@@ -164,7 +161,7 @@ def load(body: Body, what: str) -> Any:
     try:
         if LARGE <= len(body) <= APART and b"\\ud" not in body and b"\\uD" not in body:
             return _load_large(body)
-        said = from_json(body, allow_inf_nan=False)
+        return from_json(body, allow_inf_nan=False)
     except (ValueError, RecursionError) as error:
         if half := _half_a_character(body):
             raise MalformedPayload(
@@ -172,9 +169,6 @@ def load(body: Body, what: str) -> Any:
                 " without its other half)"
             ) from None
         raise MalformedPayload(f"{what} is not JSON: {str(error)[:200]}") from None
-    if isinstance(body, bytearray):
-        body.clear()
-    return said
 
 
 _SURROGATE = re.compile(rb"\\u(?:[dD][89abAB]|([dD][c-fC-F]))[0-9a-fA-F]{2}")
