@@ -1,7 +1,8 @@
 """What there is to deploy, and what each app waits for."""
 
 import difflib
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
@@ -254,6 +255,17 @@ def _near(apps: Sequence[App], name: str) -> str:
     if labels:
         return f"; did you mean {' or '.join(labels)}?"
     return f"; there are: {_named(apps)}"
+
+
+def made_at(app: App, ahead: Mapping[str, float]) -> float:
+    """Return when an app was made by our clock, within two seconds; -inf if unknown.
+
+    Args:
+        ahead: seconds by which the backends' clocks are ahead of ours, where that is known.
+    """
+    if app.made_at is None or app.backend not in ahead:
+        return -math.inf
+    return app.made_at - ahead[app.backend]
 
 
 # ── Backends whose apps have the same ids, as a copy of a backend has them ──────────────────────

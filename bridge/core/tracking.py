@@ -266,12 +266,12 @@ def verdict(
 # ── The end of a build that only its log tells ──────────────────────────────────────────────────
 
 CLOSING = "Error occurred ❌"
-"""How Dokploy ends the log of each failed deployment."""
+"""The last line of the log of each failed deployment, as Dokploy writes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndInLog:
-    """What the log says of a build whose record stays open, or was closed by a restart.
+    """The end of a build by its log, where its record stays open or a restart closed it.
 
     Attributes:
         ended: it has ended, or may have, so it is not requested again.

@@ -115,7 +115,7 @@ RIGHT = "is its address in the settings right?"
 
 
 class NotJson(ValueError):
-    """What came with a success is no JSON: another server or a proxy has answered."""
+    """Raised for a success without JSON, as another server or a proxy sends it."""
 
 
 def loaded(text: str | bytes, status: int) -> object:

@@ -210,7 +210,7 @@ MARKED = "apps read"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a backend was read, in seconds since 1970.
+    """The times up to which a backend's apps are known, in seconds since 1970.
 
     Attributes:
         listed: when it was last asked which apps there are.

@@ -53,7 +53,7 @@ class _Meant:
 
 @dataclass(slots=True)
 class _Others:
-    """What others have asked for and a backend drops with ours: all that waits for an app.
+    """Jobs of others that a backend drops together with ours: all that waits for an app.
 
     Attributes:
         jobs: all that were found, at any attempt: the answer to one may have been lost.
@@ -77,7 +77,7 @@ class _Others:
 
     @property
     def note(self) -> str:
-        """What was dropped, as far as that is known."""
+        """Return a sentence that names the dropped jobs, as far as they are known."""
         if self.jobs:
             return f"{DROPPED}, with what others had asked for there: {self.titles}"
         if not self.listed:

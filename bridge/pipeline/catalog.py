@@ -391,13 +391,14 @@ class Catalog:
         """Return the names of the backends that this process reads."""
         return self._backends.keys()
 
-    def made_at(self, app: App) -> float:
-        """Return when an app was made by our clock, within two seconds; -inf if unknown."""
-        backend = self._backends.get(app.backend)
-        if app.made_at is None or backend is None or not isinstance(backend, TellsTime):
-            return -math.inf
-        ahead = backend.clock_ahead(self._clock())
-        return -math.inf if ahead is None else app.made_at - ahead
+    def clocks_ahead(self) -> dict[str, float]:
+        """Return how many seconds each backend's clock is ahead of ours, where that is known."""
+        now = self._clock()
+        return {
+            name: ahead
+            for name, backend in self._backends.items()
+            if isinstance(backend, TellsTime) and (ahead := backend.clock_ahead(now)) is not None
+        }
 
     def _known(self, backend: str) -> set[str]:
         return {app.id for app in self._apps.values() if app.backend == backend}

@@ -10,16 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from bridge.core.apps import App, unused
-from bridge.core.decision import (
-    Decision,
-    Matcher,
-    Policy,
-    Reason,
-    because,
-    decide,
-    noted,
-)
+from bridge.core.apps import App, made_at, unused
+from bridge.core.decision import Decision, Matcher, Policy, Reason, because, decide, noted
 from bridge.core.events import (
     CONFIGURING,
     Action,
@@ -49,6 +41,9 @@ Tags = dict[str, list[str]]
 SeenBySeq = Mapping[int, Mapping[str, RefPushed]]
 """Pushes as single apps see them, by delivery and app; elsewhere they are seen as they came."""
 
+Remark = Callable[[App, Decision], str]
+"""Returns what is added to the evidence of a decision for an app; "" for nothing."""
+
 Decided = tuple[Outcome | None, Finished]
 """What a delivery led to, if to anything, and how far it has come."""
 
@@ -60,6 +55,7 @@ class Moment:
     Attributes:
         tags: that apps have been deployed for; learns what is decided.
         salt: random, for the tokens of what is decided now.
+        ahead: seconds by which the backends' clocks are ahead of ours, where that is known.
         remark: says how old the record of an app is that a decision stands on, where it matters.
     """
 
@@ -67,7 +63,8 @@ class Moment:
     tags: Tags
     now: float
     salt: str
-    remark: Callable[[App, Decision], str] = lambda _app, _decision: ""
+    ahead: Mapping[str, float]
+    remark: Remark
 
 
 class Deciding:
@@ -115,7 +112,7 @@ class Deciding:
             )
             if decision.reason is Reason.REPOSITORY_MISMATCH:
                 continue
-            decision = unless_made_later(decision, app, self._catalog.made_at(app), pushed)
+            decision = unless_made_later(decision, app, made_at(app, moment.ahead), pushed)
             if decision.deploy and push.ref.kind is RefKind.TAG:
                 tags.setdefault(app.id, []).append(push.ref.name)
             found.append((app, noted(decision, moment.remark(app, decision))))
@@ -189,18 +186,18 @@ class Deciding:
 
 
 def unless_made_later(
-    decision: Decision, app: App, made_at: float, pushed_by: float | None
+    decision: Decision, app: App, made: float, pushed_by: float | None
 ) -> Decision:
     """Return the decision, or that the push does not concern an app which was made after it.
 
     Args:
-        made_at: when the app was made, by our clock; -inf if unknown.
+        made: when the app was made, by our clock; -inf if unknown.
         pushed_by: when the push had surely happened, in seconds since 1970; None if unknown.
     """
-    if not decision.deploy or pushed_by is None or made_at <= pushed_by:
+    if not decision.deploy or pushed_by is None or made <= pushed_by:
         return decision
-    made = datetime.fromtimestamp(made_at, UTC).isoformat(timespec="seconds")
-    evidence = f"it was made at {made}, after this push; to deploy it, ask for it by name"
+    date = datetime.fromtimestamp(made, UTC).isoformat(timespec="seconds")
+    evidence = f"it was made at {date}, after this push; to deploy it, ask for it by name"
     return because(app, Reason.MADE_LATER, evidence)
 
 
@@ -274,7 +271,7 @@ class Recording:
         """
         async with self._alone(bool(self._only_newer(meanings))):
             tags = await self._deployed_tags(meanings)
-            moment = Moment(index(apps), tags, self._clock(), secrets.token_hex(16), _late)
+            moment = self._moment(index(apps), tags, _late)
             decided = self._deciding.outcomes
             outcomes = await asyncio.to_thread(decided, meanings, moment, {})
             if self._views is not None:
@@ -313,9 +310,12 @@ class Recording:
     async def _decided(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Moment]:
         """Decide on what is known now."""
         tags = await self._deployed_tags(meanings)
-        snapshot, now = self._catalog.snapshot, self._clock()
-        moment = Moment(snapshot, tags, now, secrets.token_hex(16), self._freshness.remark)
+        moment = self._moment(self._catalog.snapshot, tags, self._freshness.remark)
         return await asyncio.to_thread(self._deciding.outcomes, meanings, moment, {}), moment
+
+    def _moment(self, snapshot: AppIndex, tags: Tags, remark: Remark) -> Moment:
+        ahead = self._catalog.clocks_ahead()
+        return Moment(snapshot, tags, self._clock(), secrets.token_hex(16), ahead, remark)
 
     @asynccontextmanager
     async def _alone(self, needed: bool) -> AsyncIterator[None]:

@@ -62,7 +62,7 @@ MOST_INTERRUPTED = 1
 brings the backend down."""
 
 MOST_UNREAD = 10
-"""How often a log is read in vain while the backend answers everything else."""
+"""Failed reads of a log until its end is `unknown`, if the backend answers everything else."""
 
 CLOSED = "the backend has closed its record as cancelled, as its restart does"
 

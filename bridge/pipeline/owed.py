@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bridge.core.apps import App
+from bridge.core.apps import App, made_at
 from bridge.core.events import RefPushed, Repository
 from bridge.pipeline.app_reading import MARKED, Mark, read_marks, write_marks
 from bridge.pipeline.catalog import AppIndex, Catalog, apps_of, index, keys_of_app
@@ -142,13 +142,14 @@ class Owed:
             return
         until = self._clock() + (OTHERS if self._catalog.shared else 0.0)
         places = {app.id: frozenset(keys_of_app(app)) for app in self._catalog.all()}
+        ahead = self._catalog.clocks_ahead()
         for app in self._catalog.all():
             before = self._places.get(app.id)
             if not places[app.id] or before == places[app.id] or app.backend not in marks:
                 continue
             mark = marks[app.backend]
             is_new = before is None and self._snapshot is not None
-            made = self._catalog.made_at(app) - MADE_BEFORE
+            made = made_at(app, ahead) - MADE_BEFORE
             since = max(mark.listed if is_new else mark.whole, made)
             self._found[app.id] = _Found(since, until)
             self._due_at = -math.inf

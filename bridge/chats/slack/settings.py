@@ -20,11 +20,11 @@ _FORMS = {
     "app_token": re.compile(r"xapp-.+"),
     "signing_secret": re.compile(r"[0-9a-f]{32}"),
 }
-"""How Slack makes its secrets, by their setting."""
+"""The format of each of Slack's secrets, by its setting."""
 
 
 def doubts(settings: "Slack") -> Iterator[str]:
-    """Yield which secrets Slack has hardly made, each with what belongs there."""
+    """Yield the secrets that are not in Slack's format, each with what belongs there."""
     for name, form in _FORMS.items():
         value: SecretStr | None = getattr(settings, name)
         if value is not None and not form.fullmatch(value.get_secret_value().strip()):
