@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from bridge.ports.outcomes import (
 from bridge.storage import migrations, tables
 from bridge.storage.engines import WRITES, postgres_engine, sqlite_engine
 from bridge.storage.journal import SqlJournal, rows
+from bridge.storage.journal.recording import newest_done
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.earlier import EARLIER, make_earlier
 
@@ -1818,6 +1820,22 @@ async def test_the_last_pushes_are_searched_for_and_not_scanned(
 
     assert any("decisions_by_app (app_id=?)" in step for step in plan)
     assert not any(step.startswith(("SCAN decisions", "SCAN pushes")) for step in plan)
+
+
+def test_what_apps_run_is_searched_for_in_whatever_order_the_indexes_were_made() -> None:
+    """SQLite's planner takes the first of those that seem as good, and a schema has no order."""
+    for order in permutations(sorted(tables.deployments.indexes, key=lambda one: str(one.name))):
+        engine = sa.create_engine("sqlite://")
+        with engine.begin() as db:
+            for table in (tables.apps, tables.deployments):
+                db.execute(sa.schema.CreateTable(table))
+            for one in order:
+                db.execute(sa.schema.CreateIndex(one))
+            query = newest_done([f"app-{number}" for number in range(200)])
+            text = query.compile(engine, compile_kwargs={"literal_binds": True})
+            first = db.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()[0][3]
+        engine.dispose()
+        assert first.startswith("SEARCH apps"), [one.name for one in order]
 
 
 MANY_OF_FEW = """

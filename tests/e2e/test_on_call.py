@@ -17,7 +17,7 @@ from tests.worlds.year import WHY, Year, fill_year
 
 ROOT = Path(__file__).parents[2]
 
-WITHIN, TRIES = 1.0, 5
+WITHIN, TRIES = 1.0, 10
 
 BARE = 0.8
 """Seconds that a command takes where there is no data, on a machine with nothing else to do."""

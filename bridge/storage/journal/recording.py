@@ -54,8 +54,11 @@ def _done(app_ids: Sequence[str]) -> tuple[Any, sa.Join]:
     newest = _newest_done(apps.c.id).scalar_subquery()
     begins = sa.select(apps.c.id, newest.label("first")).where(apps.c.id.in_(app_ids)).subquery()
     # The row before the first place in the index is another app's, or did not end well.
-    is_it = (done.c.id == begins.c.first) & (done.c.app_id == begins.c.id)
-    return done, sa.join(begins, done, is_it & (done.c.state == State.DONE))
+    # As expressions, so that no planner begins with an index of these: SQLite did, or did not, by
+    # the order in which the indexes were made, and searched once for each done deployment then.
+    app_id, state = (sa.func.coalesce(one, "") for one in (done.c.app_id, done.c.state))
+    is_it = (done.c.id == begins.c.first) & (app_id == begins.c.id) & (state == State.DONE)
+    return done, sa.join(begins, done, is_it)
 
 
 def _since_done(app_ids: Sequence[str]) -> sa.Select[Any]:
