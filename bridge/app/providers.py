@@ -12,6 +12,7 @@ from bridge.app.data_folder import must_be_ours, unusable
 from bridge.app.parts import Parts, Publishers, in_background, seal_of
 from bridge.app.storage import Stores
 from bridge.backends import BACKENDS
+from bridge.backends.dokploy.settings import DokploySettings
 from bridge.chats import CHATS
 from bridge.core.errors import Rejected
 from bridge.core.events import PullRequestOpened, RefPushed
@@ -30,7 +31,7 @@ from bridge.ports.clock import Clock, Wake
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import GitHost, HostApi, Pages
 from bridge.ports.outcomes import Audited, Subscription
-from bridge.settings import DokploySettings, Settings, access_of, book_of, channels_of, policy_of
+from bridge.settings import Settings, access_of, book_of, channels_of, policy_of
 from bridge.storage.seal import NoSeal
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ The environment wins over the file; every setting has a variable, `BRIDGE_<SECTI
 key or variable is an error that names the nearest known one. pydantic-settings has no
 `*_FILE` and lets unknown variables pass, so the reading is ours and the checking pydantic's.
 
-`root` puts all sections together, those that Git hosts own among them; `sections` has the
-others, and `reading` is the way in.
+`root` puts all sections together, those that hosts, backends and chats own among them;
+`sections` has the others, and `reading` is the way in.
 """
 
 from bridge.ports.settings import listening_address
@@ -20,12 +20,10 @@ from bridge.settings.reading import (
     variables,
 )
 from bridge.settings.root import Settings, access_of, book_of, channels_of, policy_of
-from bridge.settings.sections import DokploySettings
 
 __all__ = [
     "PLAIN_VARIABLES",
     "PREFIX",
-    "DokploySettings",
     "Settings",
     "access_of",
     "book_of",

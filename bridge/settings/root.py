@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, SecretStr, create_model, field_validator
 
+from bridge.backends.dokploy.settings import DokploySettings
 from bridge.chats import CHATS
 from bridge.core import access
 from bridge.core.access import Access
@@ -21,7 +22,6 @@ from bridge.ports.providers import ChatProvider, HostSettings, Provider
 from bridge.ports.settings import LAST_PORT, ListeningAddress, Secrets, Section, no_postgres
 from bridge.settings.sections import (
     Catchup,
-    DokploySettings,
     Embedded,
     Feedback,
     Grant,

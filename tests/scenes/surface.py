@@ -25,6 +25,7 @@ import typer
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
+from bridge.backends.dokploy.settings import DokploySettings
 from bridge.chats import CHATS
 from bridge.cli.embedded import api_of
 from bridge.cli.root import commands
@@ -44,7 +45,6 @@ from bridge.ports.inbox import DeliveryState
 from bridge.settings import (
     PLAIN_VARIABLES,
     PREFIX,
-    DokploySettings,
     Settings,
     fields,
     read_settings,

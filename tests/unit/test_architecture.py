@@ -2,7 +2,7 @@
 
     cli → app → web → pipeline → ports → core
     githosts, backends, chats, storage, durable → ports, core
-    settings → githosts, chats (their maps alone), ports, core
+    settings → githosts, backends, chats (their maps alone), ports, core
     web, embedded → listening
     embedded → core.errors: a house of its own, reached over HTTP
 
@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {"app"} | BELOW_APP,
     "app": BELOW_APP,
-    "settings": {"githosts", "chats", "ports", "core"},  # whose sections they own
+    "settings": {"githosts", "backends", "chats", "ports", "core"},  # whose sections they own
     "web": {"pipeline", "listening", "ports", "core"},
     "pipeline": {"ports", "core"},
     **{adapter: {"ports", "core"} for adapter in ADAPTERS},

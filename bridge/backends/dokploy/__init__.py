@@ -7,7 +7,8 @@ answers     the table of what each answer means, and the errors
 key_check   is a refused key at fault, or the server's database?
 models      the fields of answers that are used
 reads       from answers to the bridge's records
-configure   from settings to the bodies of saves, and back
+settings    its section of `bridge.yaml`
+configure   from an app's settings to the bodies of saves, and back
 """
 
 from bridge.backends.dokploy.client import Dokploy
