@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 from bridge.app.data_folder import must_be_ours, unusable
 from bridge.app.parts import Parts, Publishers, in_background, seal_of
 from bridge.app.storage import Stores
-from bridge.backends import BACKENDS
-from bridge.backends.dokploy.settings import DokploySettings
+from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS
 from bridge.core.errors import Rejected
 from bridge.core.events import PullRequestOpened, RefPushed
@@ -31,15 +30,12 @@ from bridge.ports.clock import Clock, Wake
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import GitHost, HostApi, Pages
 from bridge.ports.outcomes import Audited, Subscription
+from bridge.ports.providers import BackendParts
 from bridge.settings import Settings, access_of, book_of, channels_of, policy_of
 from bridge.storage.seal import NoSeal
 
 if TYPE_CHECKING:
     from bridge.ports.feedback import Publisher
-
-
-EMBEDDED = "embedded"
-"""The name of the embedded backend in records, logs and JSON."""
 
 
 @asynccontextmanager
@@ -92,89 +88,40 @@ def sites_address(settings: Settings) -> str | None:
 async def backends_of(
     settings: Settings, stack: AsyncExitStack, observe: Observe, clock: Clock
 ) -> tuple[dict[str, Backend], Any]:
-    """Return the backends that deploy: every Dokploy that is set, else the embedded one.
+    """Return the backends that deploy: every one that is set, else the embedded one.
 
     Args:
         clock: the one by which deployments are followed, so that both sides tell the same time.
     """
-    check_dokploys(settings)
-    found = {
-        name: dokploy_of(settings, name, observe=observe, clock=clock)
-        for name in dokploys(settings)
-    }
+    check_backends(settings)
+    parts = BackendParts(observe, clock)
+    found = {name: one.open(parts) for name, one in settings.backends_set().items()}
     server = None
     if not found:
         server = await stack.enter_async_context(run_embedded(settings, clock))
-        found[EMBEDDED] = embedded_of(server.url, server.api_key, observe=observe, clock=clock)
+        found[EMBEDDED] = embedded_client(server.url, server.api_key, observe=observe, clock=clock)
     for backend in found.values():
         stack.push_async_callback(backend.close)
     return found, server
 
 
-def embedded_of(url: str, api_key: str, **others: Any) -> Backend:
-    """Return the client of an embedded backend, which is asked over HTTP as any Dokploy is."""
-    return BACKENDS["dokploy"](
-        name=EMBEDDED, url=url, api_key=api_key, direct=True, choices=False, **others
-    )
-
-
-def dokploys(settings: Settings) -> dict[str, DokploySettings]:
-    """Return the Dokploys that are set, by name."""
-    named = {"dokploy": settings.dokploy} | settings.backends
-    return {name: dokploy for name, dokploy in named.items() if dokploy.url is not None}
+def check_backends(settings: Settings) -> None:
+    """Raise Rejected where a backend has an address without a key, or a key without an address."""
+    for one in settings.backends_named():
+        one.check()
 
 
 def addresses_of(settings: Settings) -> list[str]:
-    """Return where the Dokploys are that deploy; an empty list where the embedded backend does."""
-    return [str(dokploy.url) for dokploy in dokploys(settings).values()]
+    """Return where the backends are that deploy; an empty list where the embedded one does."""
+    return [str(one.address) for one in settings.backends_set().values()]
 
 
 def places_of(settings: Settings) -> list[str]:
     """Return the same for people: where there are several, each with the name that apps show."""
-    found = dokploys(settings)
+    found = addresses_of(settings)
     if len(found) == 1:
-        return addresses_of(settings)
-    return [f"{name} at {dokploy.url}" for name, dokploy in found.items()]
-
-
-def check_dokploys(settings: Settings) -> None:
-    """Raise Rejected where a Dokploy has an address without a key, or a key without an address."""
-    for name, dokploy in ({"dokploy": settings.dokploy} | settings.backends).items():
-        url, key = _named(name, "url"), _named(name, "api_key")
-        if dokploy.url is not None and dokploy.api_key is None:
-            raise Rejected(
-                f"the url of the Dokploy {name!r} is set, but {key} is not;"
-                " make one in Dokploy: Settings, Profile, API/CLI Keys"
-            )
-        if dokploy.url is None and dokploy.api_key is not None:
-            raise Rejected(
-                f"{key} is set, but {url} is not, so nothing would deploy there: set it, e.g. to"
-                f" https://dokploy.example.com, or leave {key} out"
-            )
-        if dokploy.url is None and name in settings.backends:
-            raise Rejected(
-                f"{url} is not set, so nothing would deploy there: set it, or leave"
-                f" backends.{name} out"
-            )
-
-
-def _named(name: str, setting: str) -> str:
-    """Return what people call a setting of a Dokploy."""
-    if name == "dokploy":
-        return f"BRIDGE_DOKPLOY_{setting.upper()}"
-    return f"backends.{name}.{setting}"
-
-
-def dokploy_of(settings: Settings, name: str = "dokploy", **others: Any) -> Backend:
-    """Return the Dokploy of that name; raise Rejected if its key is missing."""
-    check_dokploys(settings)
-    dokploy = dokploys(settings)[name]
-    return BACKENDS["dokploy"](
-        name=name,
-        **dokploy.model_dump(exclude={"api_key", "allow_kill_build"}),
-        api_key=dokploy.api_key,
-        **others,
-    )
+        return found
+    return [f"{name} at {url}" for name, url in zip(settings.backends_set(), found, strict=True)]
 
 
 def configurers_of(

@@ -25,7 +25,6 @@ from bridge.app.providers import (
     Ours,
     backends_of,
     configurers_of,
-    dokploys,
     homes_of,
     host_apis,
     known_hosts,
@@ -34,6 +33,7 @@ from bridge.app.providers import (
     served_hosts,
 )
 from bridge.app.storage import Stores, flows_of, open_stores, sizes_of
+from bridge.backends import EMBEDDED_SPEAKS
 from bridge.chats import asking_hosts
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, Rejected
@@ -173,10 +173,12 @@ def _may_play(settings: Settings, role: Role) -> None:
             f"--role {role} shares the work with other processes, which needs a Postgres: set"
             " DATABASE_URL, or run `serve` without --role, where one process does it all"
         )
-    if not dokploys(settings):
+    if not settings.backends_set():
+        its = EMBEDDED_SPEAKS
         raise Rejected(
-            f"--role {role} needs a backend that all processes reach: set BRIDGE_DOKPLOY_URL,"
-            " to a Dokploy or to what `dokploy-bridge backend` prints"
+            f"--role {role} needs a backend that all processes reach: set"
+            f" {its.variable(its.address)}, to a {its.title} or to what `dokploy-bridge backend`"
+            " prints"
         )
 
 
@@ -320,7 +322,11 @@ async def _flows(
         troubled=parts.catalog.look_at,
     )
     flows.register(DEPLOYMENT_FLOW, deployer.run)
-    may_kill = {name for name, one in dokploys(settings).items() if one.allow_kill_build}
+    may_kill = {
+        name
+        for name, one in settings.backends_set().items()
+        if one.provider.may_kill_builds(one.given)
+    }
     canceller = Canceller(parts.backends, journal, parts.clock, may_kill=may_kill)
     flows.register(CANCEL_FLOW, canceller.run)
     flows.register(CANCEL_ONE_FLOW, canceller.run_one)

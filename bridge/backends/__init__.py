@@ -1,19 +1,45 @@
-"""The deploy backends, by the name of the API that each speaks.
+"""The deploy backends. A new one is a folder with its record, and a line here.
 
-Each value builds one from plain keyword arguments. The imports are lazy, so that a command that
-needs no backend starts quickly. The embedded backend is one more server with Dokploy's API.
+The embedded backend has no record: it is a server that the bridge starts itself where no other is
+set, and one more that speaks Dokploy's API (docs/notes/0036).
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from bridge.ports.backends import Backend
+from bridge.backends.dokploy.provider import DOKPLOY
+from bridge.ports.providers import BackendProvider
+
+if TYPE_CHECKING:
+    from bridge.backends.dokploy.client import Dokploy
+
+    EmbeddedClient: TypeAlias = Dokploy
+
+BACKENDS: dict[str, BackendProvider] = {one.key: one for one in (DOKPLOY,)}
+"""Each backend's record by its key."""
 
 
-def _dokploy(**settings: Any) -> Backend:
-    from bridge.backends.dokploy import Dokploy
+def titles() -> str:
+    """Return what people call them, e.g. "Dokploy"."""
+    return " or ".join(one.title for one in BACKENDS.values())
 
-    return Dokploy(**settings)
+
+# ── The embedded backend ────────────────────────────────────────────────────────────────────────
+
+EMBEDDED = "embedded"
+"""The name of the embedded backend in records, logs and JSON."""
+
+EMBEDDED_SPEAKS = DOKPLOY
+"""Whose API the embedded backend speaks: what can be set to one can be set to the other."""
 
 
-BACKENDS: dict[str, Callable[..., Backend]] = {"dokploy": _dokploy}
+def embedded_client(
+    url: str, api_key: str, *, choices: bool = False, **others: Any
+) -> "EmbeddedClient":
+    """Return the client of an embedded backend, which is asked over HTTP as any other.
+
+    Args:
+        choices: offer what a source can be chosen from; it has no lists of repositories.
+    """
+    from bridge.backends.dokploy.client import Dokploy
+
+    return Dokploy(url, api_key, name=EMBEDDED, direct=True, choices=choices, **others)

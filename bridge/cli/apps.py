@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bridge.backends import BACKENDS, titles
 from bridge.cli.changing import How, Yes, agree
 from bridge.cli.deployments import AppName, source_of
 from bridge.cli.forms import app_form, finding_words, said, tag_words
@@ -44,7 +45,7 @@ RULED = "† by our own rules, not by the backend's record"
 group = typer.Typer(
     no_args_is_help=True,
     help="Make and delete apps of the embedded backend, over its API where it runs,"
-    " else directly in the data directory. Apps of a Dokploy are made in Dokploy.",
+    f" else directly in the data directory. Apps of a {titles()} are made in {titles()}.",
 )
 
 
@@ -211,13 +212,15 @@ def _state(last: "Deployment | None") -> str:
 
 
 def _none_yet(settings: "Settings") -> str:
-    from bridge.app.providers import dokploys
-
-    if dokploys(settings):
+    if settings.backends_set():
         return "no app is known yet; a bridge that runs reads them (`dokploy-bridge serve`)"
     return (
-        "no app is known yet; `dokploy-bridge app create` makes one of the embedded backend,"
-        " BRIDGE_DOKPLOY_URL and BRIDGE_DOKPLOY_API_KEY lead to those of your Dokploy"
+        "no app is known yet; `dokploy-bridge app create` makes one of the embedded backend, "
+        + ", ".join(
+            f"{one.variable(one.address)} and {one.variable(one.credential)} lead to those of your"
+            f" {one.title}"
+            for one in BACKENDS.values()
+        )
     )
 
 

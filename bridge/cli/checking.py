@@ -6,40 +6,36 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge.app.data_folder import database_url, must_be_ours
 from bridge.app.providers import (
-    check_dokploys,
-    dokploy_of,
-    dokploys,
+    check_backends,
     host_apis,
     places_of,
     served_hosts,
 )
-from bridge.backends.dokploy.answers import NotDokploy
+from bridge.backends import EMBEDDED
 from bridge.chats import CHATS
 from bridge.cli.forms import finding_words
 from bridge.cli.serve import hosts_of
-from bridge.core.apps import Prereleases, Trigger, same_ids
-from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected
+from bridge.core.apps import App, Prereleases, Trigger, same_ids
+from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected, WrongServer
 from bridge.core.matching import Glob, GlobError
 from bridge.core.matching.lint import lint
 from bridge.core.misfits import shortened
 from bridge.core.refs import unmatchable, unmatchable_prefix
 from bridge.core.rules import Range
 from bridge.githosts import HOSTS
+from bridge.ports.backends import Backend, ReadsApps
 from bridge.settings import Settings, access_of
 from bridge.settings.sections import Rule
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from bridge.backends.dokploy.client import Dokploy
+    from bridge.ports.providers import BackendServer
 
-
-EMBEDDED = "embedded"
-"""What stands for the embedded backend, where no Dokploy has an address."""
 
 SHORTEST_SECRET = 16
 """Characters of a webhook's secret, below which somebody may find it by trying."""
@@ -78,7 +74,7 @@ def _form(remarks: Sequence[Remark], hosts: list[str], backend: str | None) -> d
 
 
 def _remarks(settings: Settings) -> Iterator[Remark]:
-    for usable in (served_hosts, host_apis, check_dokploys, _data_folder, _ports):
+    for usable in (served_hosts, host_apis, check_backends, _data_folder, _ports):
         try:
             usable(settings)
         except Rejected as error:
@@ -121,7 +117,7 @@ def _takes_files(folder: Path) -> bool:
 
 def _ports(settings: Settings) -> None:
     """Raise Rejected where the bridge and the embedded backend would listen on one port."""
-    if dokploys(settings) or not settings.port:
+    if settings.backends_set() or not settings.port:
         return
     embedded = settings.embedded
     for name, port in (("port", embedded.port), ("sites_port", embedded.port_of_sites)):
@@ -252,8 +248,8 @@ class Tried:
     """The result of two questions that cost a backend little.
 
     Attributes:
-        state: "ok", "key refused", "refused" (the server says no), "not dokploy" (another server
-            or a proxy answers), "away", or "same ids" (as apps of another backend).
+        state: "ok", "key refused", "refused" (the server says no), e.g. "not dokploy" (another
+            server or a proxy answers), "away", or "same ids" (as apps of another backend).
         version: e.g. "v0.30.2"; None if it does not tell.
         why: what is wrong and the remedy; "" if nothing is.
     """
@@ -266,7 +262,7 @@ class Tried:
 
 
 def tried(settings: "Settings") -> list[dict[str, Any]]:
-    """Return the machine form of trying every Dokploy that is set."""
+    """Return the machine form of trying every backend that is set."""
     return [asdict(one) for one in asyncio.run(_try_all(settings))]
 
 
@@ -280,10 +276,10 @@ def said_of(one: dict[str, Any]) -> str:
 
 async def _try_all(settings: "Settings") -> list[Tried]:
     """Try all at once, and compare the ids of their apps if there are several."""
-    names = list(dokploys(settings))
+    servers = settings.backends_set()
     labels: dict[str, dict[str, str]] = {}
-    found = await asyncio.gather(*(_try(settings, name, labels) for name in names))
-    return [_compared(one, names, labels) for one in found]
+    found = await asyncio.gather(*(_try(one, labels) for one in servers.values()))
+    return [_compared(one, list(servers), labels) for one in found]
 
 
 def _compared(one: Tried, names: Sequence[str], labels: dict[str, dict[str, str]]) -> Tried:
@@ -296,32 +292,36 @@ def _compared(one: Tried, names: Sequence[str], labels: dict[str, dict[str, str]
     return one
 
 
-async def _try(settings: "Settings", name: str, labels: dict[str, dict[str, str]]) -> Tried:
-    """Ask for the version and the projects, which only a Dokploy lists; note its apps' labels.
-
-    Every key may, and the door asks the database.
-    """
-    url = str(dokploys(settings)[name].url)
-    backend = cast("Dokploy", dokploy_of(settings, name))
+async def _try(server: "BackendServer", labels: dict[str, dict[str, str]]) -> Tried:
+    """Ask for the version and the apps, which need its key; note the apps' labels."""
+    name, url = server.name, str(server.address)
+    backend = server.open()
     try:
         async with asyncio.timeout(WITHIN):
             version = await backend.version()
-            labels[name] = {one.app.id: one.app.label for one in await backend.listing()}
+            labels[name] = {app.id: app.label for app in await _apps_of(backend)}
     except TimeoutError:
         why = f"{name} gives no answer within {WITHIN:g} s"
         if await backend.healthy():
             why += ", though it is there: look whether its database is"
         return Tried(name, url, "away", why=why)
     except BridgeError as error:
-        return Tried(name, url, _state_of(error), why=str(error))
+        return Tried(name, url, _state_of(error, server), why=str(error))
     finally:
         await backend.close()
     return Tried(name, url, "ok", version)
 
 
-def _state_of(error: BridgeError) -> str:
+async def _apps_of(backend: "Backend") -> "list[App]":
+    """Return the apps with their labels, by one request if it lists them so."""
+    if isinstance(backend, ReadsApps):
+        return [one.app for one in await backend.listing()]
+    return await backend.apps()
+
+
+def _state_of(error: BridgeError, server: "BackendServer") -> str:
     if isinstance(error, KeyRefused):
         return "key refused"
-    if isinstance(error, NotDokploy):
-        return "not dokploy"
+    if isinstance(error, WrongServer):
+        return f"not {server.provider.key}"
     return "refused" if isinstance(error, Refused) else "away"

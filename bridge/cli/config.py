@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from bridge.backends import EMBEDDED, titles
 from bridge.cli.show import MASKED, clean, hint, say, say_error, say_json, writes_utf8
 from bridge.cli.using import Config, Json, exit_code_of, settings_of
 from bridge.core.errors import BridgeError, Rejected
@@ -32,7 +33,8 @@ def check(
     config: Config = None,
     json: Json = False,
     online: Annotated[
-        bool, typer.Option("--online", help="Ask each Dokploy, too: is it there, is the key good?")
+        bool,
+        typer.Option("--online", help=f"Ask each {titles()}, too: is it there, is the key good?"),
     ] = False,
 ) -> None:
     """Say ok, or what is wrong with the settings, the patterns of our own rules included.
@@ -56,7 +58,7 @@ def check(
 
 
 def _say_checked(form: dict[str, Any]) -> None:
-    from bridge.cli.checking import EMBEDDED, said_of
+    from bridge.cli.checking import said_of
 
     told: dict[str, list[str]] = {"warning": [], "error": [], "note": []}
     for remark in form["remarks"]:

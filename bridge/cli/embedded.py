@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bridge.backends import EMBEDDED, embedded_client
 from bridge.cli.new_site import NewSite, checked, must_fit
 from bridge.cli.show import clean, hint
 from bridge.core.apps import App, find_app
@@ -18,10 +19,8 @@ from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreacha
 if TYPE_CHECKING:
     import httpx
 
-    from bridge.backends.dokploy.client import Dokploy
+    from bridge.backends import EmbeddedClient
     from bridge.settings import Settings
-
-NAME = "embedded"
 
 _STARTS_WITHIN = 5.0
 _LOOK_SECONDS = 0.05
@@ -38,7 +37,7 @@ class Api:
     url: str
     sites: str | None
     http: "httpx.AsyncClient"
-    client: "Dokploy"
+    client: "EmbeddedClient"
 
     async def ask(self, method: str, procedure: str, **fields: Any) -> Any:
         """Call a procedure that only the embedded backend is asked for."""
@@ -65,13 +64,15 @@ async def create_site(settings: "Settings", site: NewSite, *, by: str) -> tuple[
     Args:
         by: who asks for it.
     """
-    from bridge.app.providers import dokploys, sites_address
+    from bridge.app.providers import sites_address
 
     site = checked(site, settings.watch.semantics)
-    if site.rules is not None and dokploys(settings):
+    if site.rules is not None and (elsewhere := list(settings.backends_set().values())):
+        addresses = " and ".join(one.setting(one.provider.address) for one in elsewhere)
         raise Rejected(
-            "--trigger and --tags are rules of this bridge, which deploys on a Dokploy here and"
-            " hears of no app of the embedded backend; leave them out, or unset BRIDGE_DOKPLOY_URL"
+            "--trigger and --tags are rules of this bridge, which deploys on a"
+            f" {elsewhere[0].provider.title} here and hears of no app of the embedded backend;"
+            f" leave them out, or unset {addresses}"
         )
     if unchecked := await asyncio.to_thread(must_fit, site, settings.watch.semantics):
         hint(clean(unchecked))
@@ -90,7 +91,7 @@ def _one_after_another(settings: "Settings") -> AbstractAsyncContextManager[None
     from bridge.app.presence import in_turn
 
     must_be_ours(settings.data)
-    return in_turn(settings.data / NAME / "apps.lock")
+    return in_turn(settings.data / EMBEDDED / "apps.lock")
 
 
 async def find_embedded(settings: "Settings", name: str) -> App:
@@ -124,7 +125,7 @@ async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
     source = _source(site)  # before anything is made
     environment = await _environment(api, site.project)
     record = await api.ask("POST", "application.create", name=site.name, environmentId=environment)
-    app = App(record["applicationId"], site.name, site.project, backend=NAME)
+    app = App(record["applicationId"], site.name, site.project, backend=EMBEDDED)
     await api.client.save_provider(app, source)
     build = BuildType(build_type="static", publish_directory=site.publish, static_spa=site.spa)
     await api.client.save_build_type(app, build)
@@ -148,7 +149,7 @@ async def api_of(settings: "Settings") -> AsyncIterator[Api]:
     """Reach the embedded backend of a data folder; start it on a free port if it is down."""
     from bridge.app.presence import in_turn, is_held
 
-    data = settings.data / NAME
+    data = settings.data / EMBEDDED
     async with AsyncExitStack() as stack:
         # Before looking, so that the server of another command is not taken for one that stays.
         alone = await stack.enter_async_context(_held(in_turn(data / "alone.lock")))
@@ -182,9 +183,7 @@ async def connected(url: str, key: str, sites: str | None) -> AsyncIterator[Api]
     """Open a connection, and close it at the end."""
     import httpx
 
-    from bridge.backends.dokploy.client import Dokploy
-
-    client = Dokploy(url, key, name=NAME, direct=True)
+    client = embedded_client(url, key, choices=True)
     headers = {"x-api-key": key}
     try:
         async with httpx.AsyncClient(
@@ -223,12 +222,11 @@ async def _tell_journal(
     settings: "Settings", api: Api, made: App | None = None, by: str = ""
 ) -> None:
     """Let the next command know the app, before the bridge reads the apps again."""
-    from bridge.app.providers import dokploys
     from bridge.app.storage import open_stores
 
-    if dokploys(settings):
+    if settings.backends_set():
         return  # this bridge deploys elsewhere
     async with open_stores(settings) as stores:
         if made is not None:  # first, so that the app is never known without its rules
             await stores.journal.save_rules(made.id, made.rules, by=by)
-        await stores.journal.save_apps(NAME, await api.client.apps())
+        await stores.journal.save_apps(EMBEDDED, await api.client.apps())

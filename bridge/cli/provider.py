@@ -294,10 +294,13 @@ def undo(app: AppName, config: Config = None, json: Json = False, yes: Yes = Fal
 
 
 async def _accounts(config: "Path | None") -> list[dict[str, str]]:
+    from bridge.ports.backends import OffersChoices
+
     async with backends_of(settings_of(config)) as backends:
         return [
             {"id": one.id, "type": str(one.type), "name": one.name, "backend": name}
             for name, backend in backends.items()
+            if isinstance(backend, OffersChoices)
             for one in await backend.pickers.git_providers()
         ]
 

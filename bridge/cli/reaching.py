@@ -6,21 +6,21 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bridge.cli.forms import owed_words
 from bridge.cli.show import ago, clean, clock, hint
 from bridge.core.apps import find_app, named
-from bridge.core.errors import BridgeError, NotFound
+from bridge.core.errors import BridgeError, NotFound, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.app.storage import Stores
-    from bridge.backends.dokploy.client import Dokploy
     from bridge.core.apps import App
     from bridge.pipeline.app_reading import Trouble
     from bridge.pipeline.configure import Configurer
+    from bridge.ports.backends import Backend
     from bridge.ports.journal import Apps
     from bridge.settings import Settings
 
@@ -92,19 +92,25 @@ class Reach:
 
     settings: "Settings"
     stores: "Stores"
-    backend: "Dokploy"
+    backend: "Backend"
     app: "App"
 
     @property
     def configurer(self) -> "Configurer":
-        """Changes apps of this backend; a bridge that runs decides by it from then on."""
+        """Changes apps of this backend; a bridge that runs decides by it from then on.
+
+        Raises:
+            Rejected: the backend lets nobody do that.
+        """
         import time
 
         from bridge.app.parts import seal_of
         from bridge.app.providers import tells_of
-        from bridge.pipeline.configure import Configurer
+        from bridge.pipeline.configure import Configurable, Configurer
         from bridge.settings import book_of
 
+        if not isinstance(self.backend, Configurable):
+            raise Rejected(f"apps of {self.app.backend} can't be configured from here; do it there")
         return Configurer(
             self.backend,
             self.stores.journal,
@@ -127,21 +133,23 @@ async def reached(settings: "Settings", name: str) -> AsyncIterator[Reach]:
 
 
 @asynccontextmanager
-async def backends_of(settings: "Settings") -> "AsyncIterator[Mapping[str, Dokploy]]":
-    """Every Dokploy that is set, by name; else the embedded backend, which speaks the same."""
-    from bridge.app.providers import dokploy_of, dokploys
-    from bridge.cli.embedded import NAME, api_of
+async def backends_of(settings: "Settings") -> "AsyncIterator[Mapping[str, Backend]]":
+    """Every backend that is set, by name; else the embedded one."""
+    from bridge.app.providers import check_backends
+    from bridge.backends import EMBEDDED
+    from bridge.cli.embedded import api_of
 
+    check_backends(settings)
     async with AsyncExitStack() as stack:
-        found = {name: cast("Dokploy", dokploy_of(settings, name)) for name in dokploys(settings)}
+        found = {name: one.open() for name, one in settings.backends_set().items()}
         for backend in found.values():
             stack.push_async_callback(backend.close)
         if not found:
-            found[NAME] = (await stack.enter_async_context(api_of(settings))).client
+            found[EMBEDDED] = (await stack.enter_async_context(api_of(settings))).client
         yield found
 
 
-async def _found(backends: "Mapping[str, Dokploy]", stores: "Stores", name: str) -> "App":
+async def _found(backends: "Mapping[str, Backend]", stores: "Stores", name: str) -> "App":
     """Return the app as the journal knows it, which may be old; enough only for a whole name."""
     known = [app for app in await stores.journal.apps() if app.backend in backends]
     fits = [app for app in known if name in (app.id, app.label)]

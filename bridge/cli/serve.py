@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.backends import BACKENDS, titles
 from bridge.chats import CHATS
 from bridge.cli.logs import set_up_logs
 from bridge.cli.show import called_as, console, on_terminal, say
@@ -25,6 +26,7 @@ from bridge.ports.providers import BY_HTTP
 
 if TYPE_CHECKING:
     from bridge.app.run import Bridge
+    from bridge.ports.providers import BackendProvider
     from bridge.settings import Settings
 
 
@@ -53,7 +55,11 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
         f"  {chat:<9} {_heard(chat, given, bridge)}" for chat, given in settings.chats_set().items()
     ]
     if bridge.backend_url is None:
-        lines += [f"  deploys   on Dokploy, {place}" for place in places_of(settings)]
+        servers = settings.backends_set().values()
+        lines += [
+            f"  deploys   on {one.provider.title}, {place}"
+            for one, place in zip(servers, places_of(settings), strict=True)
+        ]
     else:
         lines.append(f"  deploys   on the embedded backend, {bridge.backend_url}/api")
         lines.append(f"            its key: {settings.data}/embedded/api-key")
@@ -106,12 +112,19 @@ def _have_apps(bridge: "Bridge", apps: int, command: str) -> list[str]:
     if bridge.backend_url is None or apps:
         return []
     return [
-        "Have something to deploy: your Dokploy's apps,",
-        "    export BRIDGE_DOKPLOY_URL=https://dokploy.example.com",
-        "    export BRIDGE_DOKPLOY_API_KEY=…  # there: Settings, Profile, API/CLI Keys",
+        f"Have something to deploy: your {titles()}'s apps,",
+        *(line for one in BACKENDS.values() for line in _leads_to(one)),
         "  or a static site on the embedded backend, while this runs:",
         f"    {command} app create web --repo ADDRESS --publish FOLDER",
     ]
+
+
+def _leads_to(backend: "BackendProvider") -> tuple[str, str]:
+    """Return what leads to the apps of a backend."""
+    return (
+        f"    export {backend.variable(backend.address)}={backend.example}",
+        f"    export {backend.variable(backend.credential)}=…  # there: {backend.keys_at}",
+    )
 
 
 # ── `serve` and `backend`: run until told to stop ───────────────────────────────────────────────

@@ -10,7 +10,8 @@
     ├── Refused           the other side said no: show its words
     ├── Unreachable       the request never arrived: retry
     │   ├── TooEarly          what it is about is not there yet: nothing is wrong
-    │   └── KeyRefused        our key is not accepted: a person has to mend it
+    │   ├── KeyRefused        our key is not accepted: a person has to mend it
+    │   └── WrongServer       something else answered in its place
     ├── Unanswered        it may have arrived: find out before asking again
     └── Unread            our own reader ended: try it a few times, then park it
 
@@ -104,6 +105,10 @@ class KeyRefused(Unreachable):
     def __init__(self, service: str, why: str) -> None:
         super().__init__(service, why)
         self.args = (f"{service} refuses the API key: {why}",)
+
+
+class WrongServer(Unreachable):
+    """A proxy or another server answered in its place: nothing was done."""
 
 
 class Unanswered(BridgeError):

@@ -1,14 +1,18 @@
-"""What the folder of a Git host or chat tells of it: one record, which answers for it."""
+"""What the folder of a Git host, backend or chat tells of it: one record, which answers for it."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bridge.core.errors import Rejected
 from bridge.core.events import Sender
-from bridge.ports.clock import Limit
+from bridge.ports.clock import Clock, Limit
+from bridge.ports.figures import Observe
 from bridge.ports.githosts import GitHost, HostApi, Pages
 
 if TYPE_CHECKING:
+    from bridge.ports.backends import Backend
     from bridge.ports.chats import Chat, ChatParts
     from bridge.ports.outcomes import Audited, Subscription
 
@@ -132,6 +136,112 @@ class Provider(Sender):
     def serves(self, settings: Any) -> bool:
         """Return whether its webhooks are taken: whether a secret is set for them."""
         return any(getattr(settings, one.setting) for one in self.secrets)
+
+
+# ── Backends ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class BackendParts:
+    """What a backend may use of the bridge.
+
+    Attributes:
+        observe: receives the duration of each request.
+        clock: by which deployments are followed, so that both sides tell the same time.
+    """
+
+    observe: Observe = lambda _backend, _asked, _seconds: None
+    clock: Clock = time.time
+
+
+def spares_builds(_settings: Any) -> bool:
+    """Interrupt no builds but the one that is cancelled."""
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendProvider:
+    """A deploy backend.
+
+    Attributes:
+        key, title: its own key, and its name for people.
+        settings: the model of its section in the settings.
+        address: the setting that says where its server is, without which there is none.
+        example: such an address.
+        credential: the setting that lets the bridge in.
+        keys_at: where people make one there.
+        further: the setting that holds more of its servers by name, each with the settings of
+            the section; None if there can be but one.
+        open: the client of a server, by its name and settings; nothing is asked of it yet.
+            Raises Rejected.
+        may_kill_builds: whether `cancel` may interrupt all builds of a host (`KillsBuilds`).
+    """
+
+    key: str
+    title: str
+    settings: Callable[[], type[Any]]
+    address: str = "url"
+    example: str
+    credential: str = "api_key"
+    keys_at: str
+    further: str | None = None
+    open: "Callable[[str, Any, BackendParts], Backend]"
+    may_kill_builds: Callable[[Any], bool] = spares_builds
+
+    def variable(self, setting: str) -> str:
+        """Return the variable of one of its settings."""
+        return f"BRIDGE_{self.key}_{setting}".upper()
+
+
+@dataclass(frozen=True, slots=True)
+class BackendServer:
+    """A server that the settings name.
+
+    Attributes:
+        name: in apps, errors and records: the backend's key, or its own among the further ones.
+        given: its section of the settings.
+    """
+
+    name: str
+    provider: BackendProvider
+    given: Any
+
+    @property
+    def address(self) -> str | None:
+        """Where it is; None: nothing deploys there."""
+        found: str | None = getattr(self.given, self.provider.address)
+        return found
+
+    def open(self, parts: BackendParts = BackendParts()) -> "Backend":
+        """Return its client."""
+        return self.provider.open(self.name, self.given, parts)
+
+    def check(self) -> None:
+        """Raise Rejected where it has an address without a key, or a key without an address."""
+        of = self.provider
+        url, key = self.setting(of.address), self.setting(of.credential)
+        has_key = getattr(self.given, of.credential) is not None
+        if self.address is not None and not has_key:
+            raise Rejected(
+                f"the {of.address} of the {of.title} {self.name!r} is set, but {key} is not;"
+                f" make one in {of.title}: {of.keys_at}"
+            )
+        if self.address is None and has_key:
+            raise Rejected(
+                f"{key} is set, but {url} is not, so nothing would deploy there: set it, e.g. to"
+                f" {of.example}, or leave {key} out"
+            )
+        if self.address is None and self.name != of.key:
+            raise Rejected(
+                f"{url} is not set, so nothing would deploy there: set it, or leave"
+                f" {of.further}.{self.name} out"
+            )
+
+    def setting(self, name: str) -> str:
+        """Return what people call one of its settings."""
+        if self.name == self.provider.key:
+            return self.provider.variable(name)
+        return f"{self.provider.further}.{self.name}.{name}"
 
 
 # ── Chats ───────────────────────────────────────────────────────────────────────────────────────

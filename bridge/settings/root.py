@@ -6,9 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, SecretStr, create_model, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    create_model,
+    field_validator,
+)
 
-from bridge.backends.dokploy.settings import DokploySettings
+from bridge.backends import BACKENDS, EMBEDDED
 from bridge.chats import CHATS
 from bridge.core import access
 from bridge.core.access import Access
@@ -18,7 +25,13 @@ from bridge.core.decision import Policy
 from bridge.core.misfits import shortened
 from bridge.core.rules import RuleBook
 from bridge.githosts import HOSTS
-from bridge.ports.providers import ChatProvider, HostSettings, Provider
+from bridge.ports.providers import (
+    BackendProvider,
+    BackendServer,
+    ChatProvider,
+    HostSettings,
+    Provider,
+)
 from bridge.ports.settings import LAST_PORT, ListeningAddress, Secrets, Section, no_postgres
 from bridge.settings.sections import (
     Catchup,
@@ -34,11 +47,6 @@ from bridge.settings.sections import (
 )
 
 SHORTEST_KEY = 32
-
-TAKEN_NAMES = {"dokploy": "the Dokploy of `dokploy.url`", "embedded": "the embedded backend"}
-"""Names that no further Dokploy can have, and what has them."""
-
-_NAME_OF_BACKEND = re.compile(r"[A-Za-z0-9_-]{1,63}").fullmatch
 
 
 class Process(Section):
@@ -93,8 +101,15 @@ class Process(Section):
         return value
 
 
+# ── The sections that Git hosts, backends and chats own ─────────────────────────────────────────
+
+_NAME_OF_SERVER = re.compile(r"[A-Za-z0-9_-]{1,63}").fullmatch
+
+
 def with_sections(
-    name: str, above: type[Section], providers: Mapping[str, Provider | ChatProvider]
+    name: str,
+    above: type[Section],
+    providers: Mapping[str, Provider | BackendProvider | ChatProvider],
 ) -> type[Section]:
     """Return a model with a section of each provider, by its key, after the fields above."""
     models = {key: one.settings() for key, one in providers.items()}
@@ -102,43 +117,58 @@ def with_sections(
     return create_model(name, __base__=above, **fields)
 
 
+def with_further(name: str, above: type[Section]) -> type[Section]:
+    """Return a model with a setting for further servers of each backend that may have several."""
+    fields = {one.further: _further(one) for one in BACKENDS.values() if one.further is not None}
+    return create_model(name, __base__=above, **fields)  # type: ignore[call-overload, no-any-return]
+
+
+def _further(backend: BackendProvider) -> tuple[Any, Any]:
+    model = backend.settings()
+    kind = Annotated[
+        dict[str, model],  # type: ignore[valid-type]
+        BeforeValidator(partial(as_yaml, nothing=dict)),
+        AfterValidator(partial(_with_names, backend.title)),
+    ]
+    words = f"further {backend.title}s by name, each as `{backend.key}`; in the environment as YAML"
+    return kind, Field({}, description=words)
+
+
+def _with_names(title: str, value: dict[str, Any]) -> dict[str, Any]:
+    """Return further servers of a backend; raise ValueError if one can't be called so."""
+    taken = {one.key: f"the {one.title} of `{one.key}.{one.address}`" for one in BACKENDS.values()}
+    taken[EMBEDDED] = "the embedded backend"
+    for name in value:
+        if name.casefold() in taken:
+            raise ValueError(
+                f"{name!r} can't be the name of a further {title}: it means"
+                f" {taken[name.casefold()]}; choose another, e.g. second"
+            )
+        if not _NAME_OF_SERVER(name):
+            raise ValueError(
+                f"{shortened(name)} can't be the name of a {title}: write 1 to 63 letters,"
+                " digits, - and _, e.g. second"
+            )
+    return value
+
+
 if TYPE_CHECKING:
-    HostSections = Process
-else:  # a section for each Git host
+    HostsAndBackends = Process
+else:
     HostSections = with_sections("HostSections", Process, HOSTS)
+    BackendSections = with_sections("BackendSections", HostSections, BACKENDS)
+    HostsAndBackends = with_further("HostsAndBackends", BackendSections)
 
 
-class Deploying(HostSections):
-    """The backends, where everything is deployed."""
+class Deploying(HostsAndBackends):
+    """All of it, up to what deploys where nothing else is set."""
 
-    dokploy: DokploySettings = DokploySettings()
-    backends: Annotated[
-        dict[str, DokploySettings], BeforeValidator(partial(as_yaml, nothing=dict))
-    ] = Field(
-        {}, description="further Dokploys by name, each as `dokploy`; in the environment as YAML"
-    )
     embedded: Embedded = Embedded()
-
-    @field_validator("backends")
-    @classmethod
-    def _have_names(cls, value: dict[str, DokploySettings]) -> dict[str, DokploySettings]:
-        for name in value:
-            if name.casefold() in TAKEN_NAMES:
-                raise ValueError(
-                    f"{name!r} can't be the name of a further Dokploy: it means"
-                    f" {TAKEN_NAMES[name.casefold()]}; choose another, e.g. second"
-                )
-            if not _NAME_OF_BACKEND(name):
-                raise ValueError(
-                    f"{shortened(name)} can't be the name of a Dokploy: write 1 to 63 letters,"
-                    " digits, - and _, e.g. second"
-                )
-        return value
 
 
 if TYPE_CHECKING:
     ChatSections = Deploying
-else:  # a section for each chat
+else:
     ChatSections = with_sections("ChatSections", Deploying, CHATS)
 
 
@@ -161,6 +191,20 @@ class Settings(ChatSections):
     def host_settings(self, host: str) -> HostSettings:
         """Return the section of a Git host."""
         return cast("HostSettings", getattr(self, host))
+
+    def backends_named(self) -> list[BackendServer]:
+        """Return the servers of backends, each with its section; not all need be set."""
+        return [
+            BackendServer(name, one, given)
+            for key, one in BACKENDS.items()
+            for name, given in (
+                {key: getattr(self, key)} | (getattr(self, one.further) if one.further else {})
+            ).items()
+        ]
+
+    def backends_set(self) -> dict[str, BackendServer]:
+        """Return those that have an address, by name; where none has, the embedded one deploys."""
+        return {one.name: one for one in self.backends_named() if one.address is not None}
 
     def chats_set(self) -> dict[str, Any]:
         """Return the sections of the chats that are used, by their keys."""

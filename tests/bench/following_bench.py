@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import httpx
 from aiohttp import web
 
-from bridge.backends.dokploy import Dokploy
+from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import Deployment, State

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from bridge.app.providers import embedded_of
+from bridge.backends import embedded_client
 from bridge.core.apps import App, Source, SourceType, Trigger
 from bridge.core.configuration.configuration import (
     BuildType,
@@ -235,7 +235,7 @@ class Stage:
 async def stage(tmp_path: Path, repository: Repository) -> AsyncIterator[Stage]:
     server = EmbeddedServer(tmp_path / "data", host="127.0.0.1", port=0)
     await server.start()
-    backend = embedded_of(server.url, server.api_key, read_retries=0)
+    backend = embedded_client(server.url, server.api_key, read_retries=0)
     stage = Stage(server, backend)
     project = await stage.ask("POST", "project.create", name="shop")
     stage.environment = project["environment"]["environmentId"]

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from bridge.backends.dokploy import Dokploy
 from bridge.backends.dokploy.answers import NotDokploy
+from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
 

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from bridge.backends.dokploy import Dokploy
 from bridge.backends.dokploy.answers import Forbidden
+from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App, AppKind, Source, SourceType, Trigger
 from bridge.core.configuration.configuration import (
     BuildType,

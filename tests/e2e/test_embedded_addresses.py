@@ -8,8 +8,8 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from bridge.app.providers import embedded_of
-from bridge.backends.dokploy import Dokploy
+from bridge.backends import embedded_client
+from bridge.backends.dokploy.client import Dokploy
 from bridge.core.errors import Unreachable
 from bridge.settings import Settings
 from tests.unit.cli.conftest import Cli
@@ -96,7 +96,7 @@ async def test_the_bridge_reaches_it_without_the_proxy_of_the_environment(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nobody listens there
     async with running_server(tmp_path / "data", host="127.0.0.2") as client:
         url, key = client.server.url, client.server.api_key
-        ours, another = embedded_of(url, key), Dokploy(url, key, read_retries=0)
+        ours, another = embedded_client(url, key), Dokploy(url, key, read_retries=0)
         try:
             assert await ours.apps() == []
             with pytest.raises(Unreachable):

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bridge.backends.dokploy import Dokploy
+from bridge.backends.dokploy.client import Dokploy
 from bridge.core.errors import Rejected
 from bridge.embedded.http.projects import add_github
 from bridge.embedded.server import EmbeddedServer

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge.backends.dokploy import Dokploy
+from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import SourceType
 from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import GitAccount, GitRepository

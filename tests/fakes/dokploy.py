@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from bridge.backends.dokploy import Dokploy
+from bridge.backends.dokploy.client import Dokploy
 from bridge.ports.clock import Clock
 
 

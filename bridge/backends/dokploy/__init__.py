@@ -1,4 +1,4 @@
-"""Dokploy over HTTP; see `client.Dokploy`.
+"""Dokploy over HTTP; its record is in `provider`.
 
 client      the backend: deploy, follow, configure
 apps        list and read apps; list what a source can be chosen from
@@ -10,7 +10,3 @@ reads       from answers to the bridge's records
 settings    its section of `bridge.yaml`
 configure   from an app's settings to the bodies of saves, and back
 """
-
-from bridge.backends.dokploy.client import Dokploy
-
-__all__ = ["Dokploy"]

@@ -24,7 +24,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
+from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable, WrongServer
 
 LIMIT = 300
 WITHHELD = "it gave an internal error; the details are in its own log"
@@ -91,8 +91,8 @@ class Forbidden(Refused):
     """The key is valid but lacks a permission, or access to this service."""
 
 
-class NotDokploy(Unreachable):
-    """A proxy or another server answered in its place: nothing was done."""
+class NotDokploy(WrongServer):
+    """What answered is no Dokploy."""
 
     def __init__(self, service: str, why: str) -> None:
         super().__init__(service, why)

@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
+from bridge.backends import BACKENDS
 from bridge.cli import checking
 from bridge.settings import read_settings
 from tests.unit.cli.conftest import Cli
@@ -34,7 +36,8 @@ def test_a_server_that_does_not_answer_in_time_is_away(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     silent = Silent()
-    monkeypatch.setattr(checking, "dokploy_of", lambda _settings, _name: silent)
+    opening = replace(BACKENDS["dokploy"], open=lambda _name, _settings, _parts: silent)
+    monkeypatch.setitem(BACKENDS, "dokploy", opening)
     monkeypatch.setattr(checking, "WITHIN", 0.01)
     settings = read_settings(
         None,

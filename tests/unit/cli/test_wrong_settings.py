@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge.app.providers import dokploys
 from bridge.core.errors import Rejected
 from bridge.settings import Settings, fields, is_secret, read_settings, variables
 from tests.unit.cli.conftest import Cli
@@ -261,7 +260,7 @@ def test_the_check_says_what_serve_deploys_on(cli: Cli, given: dict[str, str], w
 
     assert f"; deploys on {where}\n" in told
     assert backend == where.removeprefix("the ").removesuffix(" backend")
-    assert ("embedded" in told) == (not dokploys(read_settings(None, given)))
+    assert ("embedded" in told) == (not read_settings(None, given).backends_set())
 
 
 @pytest.mark.parametrize(

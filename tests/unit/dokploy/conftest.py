@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.backends.dokploy import Dokploy
+from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App, AppKind
 
 KEY = "bridge_s3cret-key"

@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.backends import BACKENDS
-from bridge.backends.dokploy import Dokploy
 from bridge.backends.dokploy.answers import Forbidden
+from bridge.backends.dokploy.client import Dokploy
 from bridge.backends.dokploy.http import Limits
 from bridge.backends.dokploy.key_check import PATH as WITNESS
 from bridge.backends.dokploy.key_check import DatabaseAway
@@ -22,6 +22,7 @@ from bridge.core.apps import App, AppKind, Source, SourceType, Trigger
 from bridge.core.configuration.configuration import BuildType, Environment, GithubSource
 from bridge.core.errors import KeyRefused, Refused, Rejected, Unanswered, Unreachable
 from bridge.ports.backends import BackendDeployment, Configures, GitAccount, GitRepository, Progress
+from bridge.ports.providers import BackendServer
 
 KEY = "bridge_s3cret-key"
 OLD = BackendDeployment("d1", "t", "", Progress.ERROR, 0.0)
@@ -701,13 +702,14 @@ async def test_a_certificate_file_that_is_not_there_is_named(tmp_path, web) -> N
         await client.deployments(web)
 
 
-async def test_the_registry_builds_it_from_plain_settings() -> None:
-    backend = BACKENDS["dokploy"](url="https://dokploy.test", api_key=SecretStr(KEY), name="prod")
+async def test_the_record_builds_it_from_its_settings() -> None:
+    provider = BACKENDS["dokploy"]
+    given = provider.settings()(url="https://dokploy.test", api_key=SecretStr(KEY))
+    backend = BackendServer("prod", provider, given).open()
 
     assert isinstance(backend, Dokploy)
     assert isinstance(backend, Configures)
     assert repr(backend) == "Dokploy('https://dokploy.test', name='prod')"
-    assert set(BACKENDS) == {"dokploy"}  # the embedded backend speaks the same API
     await backend.close()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.backends.dokploy import Dokploy
+from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.configuration.merge import NoSource, WantedSource, WantedVariables
 from bridge.core.errors import Rejected

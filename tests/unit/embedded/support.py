@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import httpx
 from aiohttp import web
 
-from bridge.backends.dokploy import Dokploy
+from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App
 from bridge.core.configuration.configuration import BuildType, Environment, ProviderSettings
 from bridge.core.errors import NotFound

@@ -1,0 +1,44 @@
+"""Dokploy's record: what the rest of the bridge needs to know of it."""
+
+from typing import TYPE_CHECKING
+
+from bridge.ports.providers import BackendParts, BackendProvider
+
+if TYPE_CHECKING:
+    from bridge.backends.dokploy.client import Dokploy
+    from bridge.backends.dokploy.settings import DokploySettings
+
+
+def _settings() -> "type[DokploySettings]":
+    from bridge.backends.dokploy.settings import DokploySettings
+
+    return DokploySettings
+
+
+def _open(name: str, settings: "DokploySettings", parts: BackendParts) -> "Dokploy":
+    from bridge.backends.dokploy.client import Dokploy
+
+    given = settings.model_dump(exclude={"api_key", "allow_kill_build"})
+    return Dokploy(
+        **given,
+        api_key=settings.api_key or "",
+        name=name,
+        observe=parts.observe,
+        clock=parts.clock,
+    )
+
+
+def _may_kill_builds(settings: "DokploySettings") -> bool:
+    return settings.allow_kill_build
+
+
+DOKPLOY = BackendProvider(
+    key="dokploy",
+    title="Dokploy",
+    settings=_settings,
+    example="https://dokploy.example.com",
+    keys_at="Settings, Profile, API/CLI Keys",
+    further="backends",
+    open=_open,
+    may_kill_builds=_may_kill_builds,
+)
