@@ -344,6 +344,7 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any) -> ChatParts:
         drafts=_drafts_of(parts),
         book=book,
         pages=pages_of(settings),
+        titles={name: one.provider.title for name, one in settings.backends_set().items()},
         hears=role.hears,
         within=parts.rate_limiter.within,
         tail=logs.tail,

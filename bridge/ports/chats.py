@@ -160,6 +160,7 @@ class ChatParts:
     Attributes:
         book: the channels that rules name.
         pages: the web address of each Git host, and where a repository's pages are.
+        titles: what people call each backend, by its name.
         hears: whether people are heard in this process.
         within: makes the rate limiter for given limits.
         tail: the end of a deployment's log.
@@ -173,6 +174,7 @@ class ChatParts:
     drafts: ConfigDrafts
     book: Sequence[tuple[str, tuple[str, ...]]]
     pages: Mapping[str, tuple[str, Pages]]
+    titles: Mapping[str, str]
     hears: bool
     within: Callable[[Sequence[Limit]], Turn]
     tail: OfDeployment

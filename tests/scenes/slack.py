@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bridge.backends import BACKENDS
 from bridge.chats.slack import answers, home, names, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message
@@ -39,7 +40,8 @@ OTHER = "9ab41c7e0d1f2a3b4c5d6e7f8091a2b3c4d5e6f7"
 def links_to(github: str = "https://github.com", gitlab: str = "https://gitlab.com") -> Links:
     """Links to Git hosts at these addresses."""
     return Links(
-        {"github": (github, HOSTS["github"].pages), "gitlab": (gitlab, HOSTS["gitlab"].pages)}
+        {"github": (github, HOSTS["github"].pages), "gitlab": (gitlab, HOSTS["gitlab"].pages)},
+        {"dokploy": BACKENDS["dokploy"].title},
     )
 
 

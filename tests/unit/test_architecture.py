@@ -87,10 +87,14 @@ def folders(layer: str) -> set[str]:
     return {one.parent.name for one in (PACKAGE / layer).glob("*/__init__.py")}
 
 
-PROVIDERS = {layer: folders(layer) for layer in ("githosts", "chats")}
+PROVIDERS = {layer: folders(layer) for layer in ("githosts", "backends", "chats")}
 """The folders that own themselves; a map in each of these layers leads to their records."""
 
-MAPS = {"githosts": {"HOSTS"}, "chats": {"CHATS", "asking_hosts"}}
+MAPS = {
+    "githosts": {"HOSTS"},
+    "backends": {"BACKENDS", "EMBEDDED"},
+    "chats": {"CHATS", "asking_hosts"},
+}
 """What the maps give."""
 
 LONGEST = 480
@@ -326,6 +330,8 @@ def test_the_map_of_core_names_all_that_is_in_it_and_nothing_else() -> None:
         ("bridge.app.providers", "from bridge.githosts.gitlab import api", "ask its record"),
         ("bridge.cli.x", "def f():\n    import bridge.githosts.github.access", "ask its"),
         ("bridge.app.providers", "from bridge.chats.slack.opening import Slack", "ask its record"),
+        ("bridge.cli.x", "from bridge.backends.dokploy.client import Dokploy", "ask its record"),
+        ("bridge.settings.root", "from bridge.backends import embedded_client", "the maps alone"),
         (
             "bridge.pipeline.deployments",
             "if TYPE_CHECKING:\n    from bridge.pipeline.deliveries import Deliveries",

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -9,27 +10,39 @@ import pytest
 from multidict import CIMultiDict
 
 import bridge
+from bridge.backends import BACKENDS, EMBEDDED
 from bridge.chats import CHATS, asking_hosts
 from bridge.chats.slack.manifest import MORE_SCOPES
 from bridge.cli.what_if import split_request
 from bridge.core.events import Sender
 from bridge.core.refused import sender_of
 from bridge.githosts import HOSTS
+from bridge.ports.providers import BackendProvider, BackendServer, ChatProvider, Provider
+from bridge.settings import Settings
 from bridge.settings.reading import variables
 from tests.unit.test_architecture import modules
 
 ROOT = Path(bridge.__file__).parents[1]
 
-PROVIDERS = [*HOSTS.values(), *CHATS.values()]
-WORDS = {word.lower() for one in PROVIDERS for word in (one.key, one.title)}
+
+def words_of(providers: Collection[Provider | ChatProvider | BackendProvider]) -> set[str]:
+    return {word.lower() for one in providers for word in (one.key, one.title)}
+
+
+HOSTS_AND_CHATS = words_of([*HOSTS.values(), *CHATS.values()])
+DEPLOYING = words_of(BACKENDS.values())
 
 OWN = [
     *(f"bridge.githosts.{host}" for host in HOSTS),
+    *(f"bridge.backends.{backend}" for backend in BACKENDS),
     *(f"bridge.chats.{chat}" for chat in CHATS),
 ]
 """The folder of each."""
 
-MAPS = {"bridge.githosts", "bridge.chats"}
+MAPS = {"bridge.githosts", "bridge.backends", "bridge.chats"}
+
+OUR_OWN_NAME = re.compile(r"dokploy-bridge|/dokploy")
+"""What the bridge calls itself, and its command in a chat."""
 
 MAY_NAME = {
     "bridge.backends": "Dokploy names the kinds of its own sources and connected accounts",
@@ -47,15 +60,29 @@ MAY_NAME = {
     "bridge.core.log_text": "tokens of all kinds are hidden in logs, whoever is served",
     "bridge.core.matching.lint": "a folder that a pattern leaves out, as an example",
 }
-"""Modules and packages that may name a provider, and why."""
+"""Modules and packages that may name a Git host or chat, and why."""
+
+MAY_NAME_A_BACKEND = {
+    "bridge.embedded": "it speaks Dokploy's HTTP API",
+    "bridge.githosts.statuses": "how the bridge's statuses begin, which branch rules may ask for",
+    "bridge.core.apps": "the backend of an app where there is only one, and what a copy of it is",
+    "bridge.core.matching.lint": "what Dokploy's own check makes of a pattern",
+    "bridge.settings.sections": "how Dokploy reads watch paths, in the help of a setting",
+    "bridge.cli.provider": "the commands that set Dokploy's sources",
+    "bridge.cli.demo": "it says what its backend speaks, and sets it as a Dokploy",
+    "bridge.cli.demo_world": "it says how to go on with a real Dokploy",
+    "bridge.cli.root": "what the bridge is, in the help texts",
+}
+"""Modules and packages that may name a backend, and why."""
 
 
-def naming(source: str, words: Collection[str] = WORDS) -> Iterator[tuple[int, str]]:
+def naming(source: str, words: Collection[str] = HOSTS_AND_CHATS) -> Iterator[tuple[int, str]]:
     """Every place of a source that names a provider, but for comments and docstrings."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         for text in _texts(node):
-            if any(word in text.lower() for word in words):
+            said = OUR_OWN_NAME.sub("", text.lower())
+            if any(word in said for word in words):
                 yield getattr(node, "lineno", 0), text
 
 
@@ -91,23 +118,29 @@ def faults(module: str, source: str) -> list[str]:
     """The names of providers in a module that may have none."""
     if module in MAPS:
         return []
-    if any(_inside(module, allowed) for allowed in MAY_NAME):
-        return []
-    words = WORDS - {own.rpartition(".")[2] for own in OWN if _inside(module, own)}
+    words = {
+        word
+        for all_words, allowed in ((HOSTS_AND_CHATS, MAY_NAME), (DEPLOYING, MAY_NAME_A_BACKEND))
+        if not any(_inside(module, one) for one in allowed)
+        for word in all_words
+    } - {own.rpartition(".")[2] for own in OWN if _inside(module, own)}
     return [f"{module} names {text!r}" for _, text in naming(_without_docstrings(source), words)]
 
 
 def test_no_module_outside_a_provider_s_folder_names_it() -> None:
     found = [fault for name, source in modules() for fault in faults(name, source)]
 
-    assert found == [], "ask its record instead (githosts.HOSTS, chats.CHATS)"
+    assert found == [], "ask its record instead (HOSTS, BACKENDS, CHATS)"
 
 
-@pytest.mark.parametrize("allowed", MAY_NAME)
-def test_only_modules_that_need_it_may_name_a_provider(allowed: str) -> None:
+@pytest.mark.parametrize(
+    ("allowed", "words"),
+    [(one, HOSTS_AND_CHATS) for one in MAY_NAME] + [(one, DEPLOYING) for one in MAY_NAME_A_BACKEND],
+)
+def test_only_modules_that_need_it_may_name_a_provider(allowed: str, words: set[str]) -> None:
     those = [source for name, source in modules() if _inside(name, allowed)]
 
-    assert any(any(naming(_without_docstrings(source))) for source in those)
+    assert any(any(naming(_without_docstrings(source), words)) for source in those)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +154,10 @@ def test_only_modules_that_need_it_may_name_a_provider(allowed: str) -> None:
         "make(gitlab=1)",
         'CHAT_HOST = "slack"',
         "if settings.slack.bot_token is None:\n    pass",
+        "if settings.dokploy.url is None:\n    pass",
+        'BACKENDS_THAT_TELL = ("dokploy",)',
+        "from bridge.backends.dokploy.client import X",
+        'hint("set BRIDGE_DOKPLOY_URL")',
     ],
 )
 def test_a_planted_name_is_found(planted: str) -> None:
@@ -133,6 +170,8 @@ def test_a_planted_name_is_found(planted: str) -> None:
         ("bridge.githosts.github.api", 'SERVICE = "github"'),
         ("bridge.pipeline.deliveries", '"""As GitHub sends it."""\nx = 1  # GitLab has none'),
         ("bridge.cli.provider", 'set("github")'),
+        ("bridge.backends.dokploy.http", 'SERVICE = "dokploy"'),
+        ("bridge.cli.why", 'MORE = "see `dokploy-bridge deliveries`, or /dokploy why"'),
     ],
 )
 def test_what_may_name_a_provider_is_left_alone(module: str, source: str) -> None:
@@ -169,6 +208,21 @@ def test_a_chat_s_record_names_only_settings_that_it_has(key: str) -> None:
     assert provider.credential in provider.settings().model_fields
     assert provider.variable(provider.credential) in variables()
     assert not provider.is_set(provider.settings()())
+
+
+@pytest.mark.parametrize("key", BACKENDS)
+def test_a_backend_s_record_names_only_settings_that_it_has(key: str) -> None:
+    provider = BACKENDS[key]
+    fields = provider.settings().model_fields
+
+    assert provider.key == key != EMBEDDED
+    assert {provider.address, provider.credential} <= fields.keys()
+    assert provider.variable(provider.address) in variables()
+    assert provider.variable(provider.credential) in variables()
+    assert provider.further is None or provider.further in Settings.model_fields
+    server = BackendServer(key, provider, provider.settings()())
+    assert server.address is None
+    server.check()
 
 
 def test_no_host_is_taken_for_people_who_ask() -> None:

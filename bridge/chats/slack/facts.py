@@ -70,9 +70,11 @@ class Links:
 
     Attributes:
         hosts: the web address of each Git host, by its key, and its pages of repositories.
+        backends: what people call each backend, by its name.
     """
 
     hosts: Mapping[str, tuple[str, Pages]] = field(default_factory=dict)
+    backends: Mapping[str, str] = field(default_factory=dict)
 
     def commit(self, app: App | None, sha: str | None) -> str | None:
         """Return the page of a commit of an app's repository; None if it is not known for sure."""
@@ -292,9 +294,10 @@ def places_of(deployment: Deployment, app: App | None, links: Links, around: Aro
         return ""
     changed = links.compare(app, around.before, deployment.deployed_commit or deployment.commit)
     pulls = ((number, links.pull_request(app, number)) for number in around.pulls[:MOST_PULLS])
+    backend = escape(links.backends.get(app.backend, app.backend), APP_NAME)
     return joined(
         _linked(app.url if deployment.state is State.DONE else None, "Site"),
-        _linked(_page_of(app) if deployment.asked_at is not None else None, "Dokploy"),
+        _linked(_page_of(app) if deployment.asked_at is not None else None, backend),
         *(_linked(found[0], f"{found[1]}{number}") for number, found in pulls if found),
         _linked(changed, "What changed"),
     )

@@ -59,7 +59,7 @@ def _open(settings: "Slack", parts: "ChatParts") -> "RunningSlack":
             _shown(settings.app_token) if parts.hears else "",
             settings.team_id,
             settings.people_every,
-            Links(parts.pages),
+            Links(parts.pages, parts.titles),
         ),
         commands=parts.commands,
         access=parts.access,
