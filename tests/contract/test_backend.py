@@ -1,24 +1,17 @@
 """One suite for the `Backend` and `Configures` ports, whoever implements them.
 
-The embedded backend is driven through the Dokploy client over real HTTP, as the bridge does it,
-and clones with real git. A gate in the git server holds a build where a test needs it to run.
+What only some can do is tried with those: the abilities of `ports.backends`.
 """
 
 import asyncio
-import contextlib
-import json
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
-from bridge.backends import embedded_client
 from bridge.core.apps import App, Source, SourceType, Trigger
 from bridge.core.configuration.configuration import (
     BuildType,
@@ -32,7 +25,6 @@ from bridge.core.configuration.configuration import (
 )
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.refs import normalise_url
-from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import (
     BackendDeployment,
     Configures,
@@ -40,107 +32,7 @@ from bridge.ports.backends import (
     ReadsApps,
     read_apps,
 )
-
-T = TypeVar("T")
-PATIENCE = 20.0
-STATIC = BuildType(build_type="static", publish_directory="site")
-
-
-async def until(
-    probe: Callable[[], Awaitable[T]], fits: Callable[[T], object], what: str = "it"
-) -> T:
-    """Ask until the answer fits; the deadline is generous, since the machine may be busy."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while not fits(found := await probe()):
-        if asyncio.get_running_loop().time() > deadline:
-            raise AssertionError(f"{what} did not come within {PATIENCE:g} s; last was {found!r}")
-        await asyncio.sleep(0.02)
-    return found
-
-
-@dataclass
-class Repository:
-    """A git repository, and a git server for it that can be held."""
-
-    path: Path
-    port: int = 0
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-    clones: set[asyncio.Task[Any]] = field(default_factory=set)
-    over: bool = False
-
-    @property
-    def url(self) -> str:
-        return self.path.as_uri()
-
-    @property
-    def held_url(self) -> str:
-        """Cloning from here waits for the gate."""
-        return f"git://127.0.0.1:{self.port}/{self.path.name}"
-
-    def git(self, *words: str) -> str:
-        who = [
-            "-c",
-            "user.name=Ada",
-            "-c",
-            "user.email=a@example.com",
-            "-c",
-            "commit.gpgsign=false",
-        ]
-        done = subprocess.run(
-            ["git", *who, *words], cwd=self.path, check=True, capture_output=True, text=True
-        )
-        return done.stdout.strip()
-
-    def commit(self, message: str, text: str = "hello") -> str:
-        (self.path / "site").mkdir(exist_ok=True)
-        (self.path / "site" / "index.html").write_text(text)
-        self.git("add", "-A")
-        self.git("commit", "--allow-empty", "-q", "-m", message)
-        return self.git("rev-parse", "HEAD")
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """The git protocol: one line that names the repository, then git talks itself."""
-        task = asyncio.current_task()
-        assert task is not None
-        self.clones.add(task)
-        git = None
-        try:
-            size = int(await reader.readexactly(4), 16)
-            await reader.readexactly(size - 4)
-            await self.gate.wait()
-            if self.over:
-                return
-            git = await asyncio.create_subprocess_exec(
-                "git", "upload-pack", str(self.path),
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            assert git.stdin is not None
-            assert git.stdout is not None
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_copy(reader, git.stdin))
-                group.create_task(_copy(git.stdout, writer))
-        except* (OSError, asyncio.IncompleteReadError):
-            pass  # the clone was cancelled
-        finally:
-            writer.close()
-            if git is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    git.kill()
-                await git.communicate()
-            self.clones.discard(task)
-
-    async def close(self) -> None:
-        """Wait for the clones that a test left, so that none outlives its event loop."""
-        self.over = True
-        self.gate.set()
-        await asyncio.wait_for(asyncio.gather(*self.clones), PATIENCE)
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while part := await reader.read(65536):
-        writer.write(part)
-        await writer.drain()
-    writer.close()
+from tests.worlds.backends import STAGES, STATIC, EmbeddedStage, Repository, Stage
 
 
 @pytest.fixture
@@ -156,97 +48,33 @@ async def repository(tmp_path: Path) -> AsyncIterator[Repository]:
     await found.close()
 
 
-@dataclass
-class Stage:
-    """A running embedded server and the backend under test."""
-
-    server: EmbeddedServer
-    backend: Any  # Backend and Configures: there is no type for both
-    environment: str = ""
-
-    async def ask(self, method: str, path: str, **fields: Any) -> Any:
-        """Speak to the server behind the port, to prepare and to look closely."""
-        async with httpx.AsyncClient(trust_env=False) as http:
-            answer = await http.request(
-                method,
-                f"{self.server.url}/api/{path}",
-                headers={"x-api-key": self.server.api_key},
-                **{"params" if method == "GET" else "json": fields},
-            )
-        assert answer.status_code == 200, answer.text
-        return json.loads(answer.content) if answer.content else None
-
-    async def app(self, name: str, source: Any = None) -> App:
-        """A new application, with a source and a static build where one is given."""
-        body = {"name": name, "appName": name, "environmentId": self.environment}
-        id_ = (await self.ask("POST", "application.create", **body))["applicationId"]
-        if source is not None:
-            app = await self.named(name)
-            await self.backend.save_provider(app, source)
-            await self.backend.save_build_type(app, STATIC)
-        found = await self.named(name)
-        assert found.id == id_
-        return found
-
-    async def named(self, name: str) -> App:
-        return next(app for app in await self.backend.apps() if app.name == name)
-
-    async def one(self, app: App) -> Any:
-        return await self.ask("GET", "application.one", applicationId=app.id)
-
-    async def newest(self, app: App) -> BackendDeployment | None:
-        return next(iter(await self.backend.deployments(app)), None)
-
-    async def running(self, app: App, title: str) -> BackendDeployment:
-        """Wait until the deployment with that title runs."""
-        found = await until(
-            lambda: self.newest(app),
-            lambda one: one and one.title == title and one.status is Progress.RUNNING,
-            f"the running deployment {title!r}",
-        )
-        assert found is not None
-        return found
-
-    async def ended(self, app: App, count: int = 1) -> list[BackendDeployment]:
-        """Wait until so many deployments of the app have ended, and none runs or waits."""
-
-        async def look() -> tuple[list[BackendDeployment], list[str]]:
-            waiting = [job.title for job in await self.backend.queue() if job.app == app.id]
-            return await self.backend.deployments(app), waiting
-
-        found, _ = await until(
-            look,
-            lambda seen: (
-                len(seen[0]) == count
-                and not seen[1]
-                and all(one.status is not Progress.RUNNING for one in seen[0])
-            ),
-            f"the end of {count} deployments",
-        )
-        return found
-
-    async def queued(self, app: App) -> list[tuple[str, bool]]:
-        """The app's jobs and whether each runs, in the order of their turns."""
-        jobs = await self.backend.queue()
-        return [(job.title, job.active) for job in jobs if job.app == app.id]
+@pytest.fixture(params=STAGES)
+async def stage(
+    request: pytest.FixtureRequest, tmp_path: Path, repository: Repository
+) -> AsyncIterator[Any]:
+    async with STAGES[request.param](tmp_path) as stage:
+        yield stage
 
 
-@pytest.fixture
-async def stage(tmp_path: Path, repository: Repository) -> AsyncIterator[Stage]:
-    server = EmbeddedServer(tmp_path / "data", host="127.0.0.1", port=0)
-    await server.start()
-    backend = embedded_client(server.url, server.api_key, read_retries=0)
-    stage = Stage(server, backend)
-    project = await stage.ask("POST", "project.create", name="shop")
-    stage.environment = project["environment"]["environmentId"]
-    yield stage
-    await backend.close()
-    await server.stop()
+configured = pytest.mark.parametrize("stage", ["embedded"], indirect=True)
+"""For backends that read single apps, and configure them."""
 
 
 # ── Apps ─────────────────────────────────────────────────────────────────────
 
 
+async def test_an_app_is_listed_with_its_source(stage: Stage, repository: Repository) -> None:
+    paths = ("apps/web/**", "!docs/**")
+    await stage.app("web", GitSource(url=repository.url, branch="main", watch_paths=paths))
+
+    (app,) = await stage.backend.apps()
+
+    assert (app.label, app.backend) == ("shop/web", stage.backend.name)
+    assert app.source == Source(SourceType.GIT, url=normalise_url(repository.url), branch="main")
+    assert app.watch_paths == paths
+
+
+@configured
 async def test_apps_are_listed_with_their_sources(stage: Stage, repository: Repository) -> None:
     paths = ("apps/web/**", "!docs/**")
     await stage.app("fresh")
@@ -278,7 +106,8 @@ async def test_apps_are_listed_with_their_sources(stage: Stage, repository: Repo
     assert {app.backend for app in apps.values()} == {stage.backend.name}
 
 
-async def test_an_environment_that_is_not_the_default_has_its_name(stage: Stage) -> None:
+@configured
+async def test_an_environment_that_is_not_the_default_has_its_name(stage: EmbeddedStage) -> None:
     project = (await stage.ask("GET", "project.all"))[0]["projectId"]
     body = {"projectId": project, "name": "staging", "description": ""}
     stage.environment = (await stage.ask("POST", "environment.create", **body))["environmentId"]
@@ -286,20 +115,25 @@ async def test_an_environment_that_is_not_the_default_has_its_name(stage: Stage)
     assert (await stage.app("web")).label == "shop/staging/web"
 
 
-async def test_single_apps_are_read_as_they_are_now_and_without_those_that_have_gone(
-    stage: Stage, repository: Repository
-) -> None:
-    source = GitSource(url=repository.url, branch="main", watch_paths=None)
-    web, docker = await stage.app("web", source), await stage.app("docker")
-    await stage.backend.save_provider(web, source.model_copy(update={"branch": "dev"}))
+async def test_an_app_that_is_gone_is_left_out(stage: Stage) -> None:
+    web, gone = await stage.app("web"), await stage.app("gone")
+    await stage.delete(gone)
 
-    assert await read_apps(stage.backend, [web]) == [await stage.named("web")]
+    assert await read_apps(stage.backend, [gone, web]) == [web]
     assert await read_apps(stage.backend, []) == []
 
-    await stage.ask("POST", "application.delete", applicationId=docker.id)
-    assert await read_apps(stage.backend, [docker, web]) == [await stage.named("web")]
+
+@configured
+async def test_single_apps_are_read_as_they_are_now(stage: Stage, repository: Repository) -> None:
+    source = GitSource(url=repository.url, branch="main", watch_paths=None)
+    web = await stage.app("web", source)
+    await stage.app("docker")
+    await stage.backend.save_provider(web, source.model_copy(update={"branch": "dev"}))
+
+    assert await read_apps(stage.backend, [web]) == [await stage.named("web")] != [web]
 
 
+@configured
 async def test_a_listing_has_every_app_with_its_place(stage: Stage) -> None:
     assert isinstance(stage.backend, ReadsApps)
     made = [await stage.app("web"), await stage.app("api")]
@@ -334,8 +168,11 @@ async def test_a_deploy_runs_with_our_words_and_ends_with_the_commit(
     (done,) = await stage.ended(app)
 
     assert (done.id, done.status, done.commit) == (running.id, Progress.DONE, sha)
-    assert done.title == "feat: second\n\nwith a body line"
-    assert done.description == f"Commit: {sha}"
+    assert (done.title, done.description) == (
+        (running.title, running.description)
+        if stage.keeps_words
+        else ("feat: second\n\nwith a body line", f"Commit: {sha}")
+    )
     assert done.error is None
     assert done.finished_at is not None
     assert done.created_at <= done.finished_at
@@ -347,7 +184,7 @@ async def test_an_empty_title_gives_the_servers_own(stage: Stage, repository: Re
 
     await stage.backend.deploy(app, title="", description="")
 
-    assert await stage.running(app, "Manual deployment")
+    assert await stage.running(app, stage.own_title)
 
 
 async def test_a_redeploy_builds_the_same_checkout_again(
@@ -447,6 +284,7 @@ async def test_the_log_tail_is_as_long_as_asked(stage: Stage, repository: Reposi
     assert await stage.backend.log_tail(gone, 10) == ""
 
 
+@configured
 async def test_only_the_logs_of_old_deployments_are_cleared(
     stage: Stage, repository: Repository
 ) -> None:
@@ -469,7 +307,7 @@ async def test_version_and_health(stage: Stage) -> None:
 
 async def test_a_server_that_stopped_is_not_healthy_and_was_not_asked(stage: Stage) -> None:
     app = await stage.app("web")
-    await stage.server.stop()
+    await stage.stop()
 
     assert not await stage.backend.healthy()
     for ask in (stage.backend.apps(), stage.backend.deploy(app, title="t", description="d")):
@@ -480,12 +318,16 @@ async def test_a_server_that_stopped_is_not_healthy_and_was_not_asked(stage: Sta
 # ── Configuring ──────────────────────────────────────────────────────────────
 
 
+@configured
 def test_it_can_be_configured(stage: Stage) -> None:
     assert isinstance(stage.backend, Configures)
     assert stage.backend.name
 
 
-async def test_a_provider_is_saved_and_read_back(stage: Stage, repository: Repository) -> None:
+@configured
+async def test_a_provider_is_saved_and_read_back(
+    stage: EmbeddedStage, repository: Repository
+) -> None:
     app = await stage.app("web", GitSource(url=repository.url, branch="main"))
     account = await stage.ask(
         "POST", "gitlab.create", name="gl", authId="x", gitlabUrl="https://gitlab.com"
@@ -540,6 +382,7 @@ SOURCES = {
 }
 
 
+@configured
 @pytest.mark.parametrize("name", SOURCES)
 async def test_what_was_saved_can_be_saved_again(stage: Stage, name: str) -> None:
     app = await stage.app("web")
@@ -564,6 +407,7 @@ async def test_what_was_saved_can_be_saved_again(stage: Stage, name: str) -> Non
     assert "pw" not in repr(saved.environment) + repr(getattr(saved.provider, "password", ""))
 
 
+@configured
 async def test_what_all_sources_share_is_known_also_without_a_source(stage: Stage) -> None:
     app = await stage.app("web")
     fresh = await stage.backend.saved(app)
@@ -583,6 +427,7 @@ async def test_what_all_sources_share_is_known_also_without_a_source(stage: Stag
     assert (await stage.backend.saved(app)).provider is None
 
 
+@configured
 async def test_an_unknown_git_account_is_refused_without_sql(stage: Stage) -> None:
     app = await stage.app("web")
     settings = GithubSource(
@@ -596,6 +441,7 @@ async def test_an_unknown_git_account_is_refused_without_sql(stage: Stage) -> No
     assert (await stage.named("web")).source is None
 
 
+@configured
 async def test_a_disconnected_app_has_no_source(stage: Stage, repository: Repository) -> None:
     settings = GitSource(url=repository.url, branch="main", watch_paths=("a/**",))
     app = await stage.app("web", settings)
@@ -606,7 +452,8 @@ async def test_a_disconnected_app_has_no_source(stage: Stage, repository: Reposi
     assert (now.source, now.watch_paths, now.trigger) == (None, None, Trigger.PUSH)
 
 
-async def test_a_build_type_is_saved_and_read_back(stage: Stage) -> None:
+@configured
+async def test_a_build_type_is_saved_and_read_back(stage: EmbeddedStage) -> None:
     app = await stage.app("web")
 
     await stage.backend.save_build_type(
@@ -638,7 +485,8 @@ async def test_a_build_type_is_saved_and_read_back(stage: Stage) -> None:
     )
 
 
-async def test_an_environment_is_saved_and_read_back(stage: Stage) -> None:
+@configured
+async def test_an_environment_is_saved_and_read_back(stage: EmbeddedStage) -> None:
     app = await stage.app("web")
 
     await stage.backend.save_environment(
@@ -666,6 +514,8 @@ ASKS: dict[str, Callable[[Any], Awaitable[Any]]] = {
     "deploy": lambda backend: backend.deploy(UNKNOWN, title="t", description="d"),
     "redeploy": lambda backend: backend.redeploy(UNKNOWN, title="t", description="d"),
     "cancel": lambda backend: backend.cancel(UNKNOWN),
+}
+CONFIGURES: dict[str, Callable[[Any], Awaitable[Any]]] = {
     "saved": lambda backend: backend.saved(UNKNOWN),
     "save_provider": lambda backend: backend.save_provider(UNKNOWN, DockerSource(image="x")),
     "write_source": lambda backend: backend.write_source(UNKNOWN, {"docker.image": "x"}),
@@ -680,6 +530,7 @@ async def test_an_unknown_app_has_nothing_that_waits(stage: Stage) -> None:
     await stage.backend.drop_waiting(UNKNOWN)
 
 
+@configured
 async def test_single_fields_of_the_source_are_written_and_no_others(stage: Stage) -> None:
     app = await stage.app("web")
     await stage.backend.save_provider(app, SOURCES["github"])
@@ -695,6 +546,7 @@ async def test_single_fields_of_the_source_are_written_and_no_others(stage: Stag
     assert changes(before, after) == fields
 
 
+@configured
 async def test_disconnecting_forgets_what_is_foretold(stage: Stage) -> None:
     app = await stage.app("web")
     for name in ("git", "docker", "github"):
@@ -711,6 +563,15 @@ async def test_disconnecting_forgets_what_is_foretold(stage: Stage) -> None:
 async def test_an_unknown_app_is_refused(stage: Stage, ask: str) -> None:
     with pytest.raises(Refused) as caught:
         await ASKS[ask](stage.backend)
+
+    assert caught.value.words
+
+
+@configured
+@pytest.mark.parametrize("ask", CONFIGURES)
+async def test_nothing_of_an_unknown_app_is_configured(stage: Stage, ask: str) -> None:
+    with pytest.raises(Refused) as caught:
+        await CONFIGURES[ask](stage.backend)
 
     assert caught.value.words
 

@@ -1,4 +1,4 @@
-"""A Git host and a chat that the bridge has never heard of, each registered by one line.
+"""A Git host, a backend and a chat that the bridge never heard of, each registered by one line.
 
 A push goes from the door over the decision and the deployment to the comment and the card.
 """
@@ -24,8 +24,9 @@ from aiohttp import web
 
 import bridge
 from tests.chaos.cluster import free_port
+from tests.fakes.toy_backend import Yard
 from tests.fakes.toy_host import seal_of
-from tests.unit.embedded.support import Client, until
+from tests.unit.embedded.support import until
 from tests.worlds.bridge import Origin
 
 ROOT = Path(bridge.__file__).parents[1]
@@ -87,6 +88,18 @@ async def toybox() -> AsyncIterator[Toybox]:
     await runner.cleanup()
 
 
+@pytest.fixture
+async def yard(origin: Origin) -> AsyncIterator[Yard]:
+    """The server of the toy backend, which lifts `web/` of the origin."""
+    async with Yard().open() as yard:
+        yard.bring("web", origin.clone_url, "main", "web/**")
+        yield yard
+
+
+def backend_at(yard: Yard) -> dict[str, str]:
+    return {"BRIDGE_CRANE_YARD": yard.url, "BRIDGE_CRANE_BADGE": yard.badge}
+
+
 def environment(data: Path, **others: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "BRIDGE_DATA": str(data)} | others
 
@@ -97,7 +110,7 @@ def command(*words: str) -> list[str]:
 
 @contextmanager
 def serving(folder: Path, **others: str) -> Iterator[Path]:
-    """A bridge with the toy host, in a process of its own; gives its log."""
+    """A bridge with the toys, in a process of its own; gives its log."""
     log = folder / "bridge.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -157,27 +170,30 @@ def headers(body: bytes, seal: str = SEAL) -> dict[str, str]:
     }
 
 
-def said_by(folder: Path, *words: str) -> Any:
-    """What a command answers, beside the running bridge."""
-    done = subprocess.run(
-        command(*words), cwd=folder, env=environment(folder / "data"), capture_output=True,
-        text=True, check=False,
+def ran(folder: Path, *words: str, **others: str) -> subprocess.CompletedProcess[str]:
+    """A command, beside the running bridge."""
+    return subprocess.run(
+        command(*words), cwd=folder, env=environment(folder / "data", **others),
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def said_by(folder: Path, *words: str) -> Any:
+    """What a command answers."""
+    done = ran(folder, *words)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-async def test_a_push_of_a_toy_host_deploys_and_is_shown_there_and_in_a_toy_chat(
-    tmp_path: Path, origin: Origin, toybox: Toybox
+async def test_a_push_of_a_toy_host_deploys_on_a_toy_backend_and_is_shown_there_and_in_a_toy_chat(
+    tmp_path: Path, origin: Origin, toybox: Toybox, yard: Yard
 ) -> None:
-    port, embedded = free_port(), free_port()
-    settings = {
+    port = free_port()
+    settings = backend_at(yard) | {
         "BRIDGE_WALKIE_PASSWORD": PASSWORD,
         "BRIDGE_WALKIE_ADDRESS": toybox.url,
         "BRIDGE_ACCESS": "[{who: [everyone], may: [view, deploy]}]",
         "PORT": str(port),
-        "BRIDGE_EMBEDDED_PORT": str(embedded),
-        "BRIDGE_EMBEDDED_SITES_PORT": str(free_port()),
         "BRIDGE_TOYBOX_SEALS": SEAL,
         "BRIDGE_TOYBOX_ADDRESS": toybox.url,
         "BRIDGE_TOYBOX_WEB_URL": "https://toys.example.com",
@@ -190,8 +206,6 @@ async def test_a_push_of_a_toy_host_deploys_and_is_shown_there_and_in_a_toy_chat
         base = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=base, trust_env=False) as http:
             await ready(http, log)
-            await make_site(tmp_path, embedded, origin)
-
             forged = await http.post("/hooks/toybox", content=body, headers=headers(body, "no"))
             answer = await http.post("/hooks/toybox", content=body, headers=headers(body))
             astray = await http.post("/hooks/github", content=body, headers=headers(body))
@@ -208,6 +222,10 @@ async def test_a_push_of_a_toy_host_deploys_and_is_shown_there_and_in_a_toy_chat
             measured = (await http.get("/metrics")).text
 
     assert toybox.tokens == {TOKEN}
+    assert [(one.commit, one.again, one.state) for one in yard.lifts] == [
+        (after, False, "done"), (after, True, "done"),
+    ]  # fmt: skip
+    assert 'backend="crane"' in measured
     counted = 'bridge_webhooks_received_total{event="moved",outcome="accepted",provider="toybox"} 1'
     assert counted in re.sub(r"\{(.*)\}", _sorted, measured)
     assert [
@@ -228,16 +246,6 @@ async def test_a_push_of_a_toy_host_deploys_and_is_shown_there_and_in_a_toy_chat
 
 def _sorted(found: re.Match[str]) -> str:
     return "{" + ",".join(sorted(found[1].split(","))) + "}"
-
-
-async def make_site(folder: Path, port: int, origin: Origin) -> None:
-    """An app of the embedded backend that publishes `web/` of the origin."""
-    key = (folder / "data/embedded/api-key").read_text().strip()
-    async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}", headers={"x-api-key": key}, trust_env=False
-    ) as http:
-        client = Client(None, http)  # type: ignore[arg-type]  # only its http is used here
-        await client.app("web", origin.clone_url, publishDirectory="web")
 
 
 async def shown(toybox: Toybox, commit: str, log: Path) -> None:
@@ -305,3 +313,37 @@ async def test_settings_are_checked_as_those_of_any_host(tmp_path: Path) -> None
     (remark,) = [one for one in told["remarks"] if "toybox" in one["message"]]
     assert remark["level"] == "warning"
     assert remark["message"].startswith("toybox.seals: the secret can be guessed")
+
+
+# ── The command line reaches a toy backend ──────────────────────────────────────────────────────
+
+
+async def beside(folder: Path, yard: Yard, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command, while the yard in this process answers."""
+    return await asyncio.to_thread(ran, folder, *words, **backend_at(yard))
+
+
+async def test_settings_lead_to_it(tmp_path: Path, yard: Yard) -> None:
+    ask = ("config", "check", "--online", "--json")
+    takes = json.loads((await beside(tmp_path, yard, *ask)).stdout)
+    yard.refuses = True
+    refuses = json.loads((await beside(tmp_path, yard, *ask)).stdout)
+
+    assert (takes["ok"], takes["backend"]) == (True, yard.url)
+    assert [(one["backend"], one["state"]) for one in takes["online"]] == [("crane", "ok")]
+    assert [one["state"] for one in refuses["online"]] == ["key refused"]
+
+
+async def test_what_its_settings_lack_is_named(tmp_path: Path, yard: Yard) -> None:
+    alone = await asyncio.to_thread(ran, tmp_path, "config", "check", BRIDGE_CRANE_YARD=yard.url)
+
+    assert alone.returncode == 2
+    assert "the yard of the Crane 'crane' is set, but BRIDGE_CRANE_BADGE is not" in alone.stderr
+    assert "make one in Crane: the porter's lodge" in alone.stderr
+
+
+async def test_an_app_of_it_can_not_be_configured_from_here(tmp_path: Path, yard: Yard) -> None:
+    done = await beside(tmp_path, yard, "provider", "show", "shop/web")
+
+    assert done.returncode == 2
+    assert done.stderr == "error: apps of crane can't be configured from here; do it there\n"

@@ -285,7 +285,9 @@ def test_a_backend_has_a_name_that_can_be_told_from_others(cli: Cli, name: str) 
         ("backends: {a: {read_retries: 1}}", ["backends.a.url"]),
     ],
 )
-@pytest.mark.parametrize("command", [["config", "check"], ["serve", "--port", "0"]])
+@pytest.mark.parametrize(
+    "command", [["config", "check"], ["serve", "--port", "0"], ["provider", "accounts"]]
+)
 def test_a_dokploy_without_an_address_is_refused(
     cli: Cli, text: str, named: list[str], command: list[str]
 ) -> None:
