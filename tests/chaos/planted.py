@@ -232,7 +232,6 @@ def what_goes_on_is_enough() -> None:
     from bridge.core.lifecycle import FINAL, State
     from bridge.storage import tables
     from bridge.storage.journal import deployments as moves
-    from bridge.storage.journal import rows
 
     t = tables.deployments
 
@@ -242,7 +241,7 @@ def what_goes_on_is_enough() -> None:
             return add(db, new, now)
         facts = moves._superseded(first)
         new = replace(new, state=State.SUPERSEDED, finished_at=now, **facts)
-        db.execute(sa.insert(t), [rows.deployment_row(new)])
+        db.execute(sa.insert(t), [moves.deployment_row(new)])
         return moves._note(db, new.id, new.seq, now, new.state, new.note)
 
     add = _put(moves, "add_deployment", oldest)

@@ -40,6 +40,7 @@ from bridge.ports.outcomes import (
 from bridge.storage import migrations, tables
 from bridge.storage.engines import WRITES, postgres_engine, sqlite_engine
 from bridge.storage.journal import SqlJournal, rows
+from bridge.storage.journal.deployments import deployment_row
 from bridge.storage.journal.recording import newest_done
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.earlier import EARLIER, make_earlier
@@ -1095,7 +1096,7 @@ def test_how_often_a_build_was_interrupted_is_read_from_the_history_of_an_earlie
     lost = "the backend has lost it before it began, as a restart does; asked again"
     with engine.begin() as db:
         for seq, notes in enumerate([(lost, restarted), (lost,), ()]):
-            one = rows.deployment_row(deployment(seq, asked_again=len(notes)))
+            one = deployment_row(deployment(seq, asked_again=len(notes)))
             for newer in ("interrupted", "maybe_asked"):
                 del one[newer]
             columns = ", ".join(f'"{name}"' for name in one)

@@ -1,6 +1,7 @@
 """Deployments, and every change of them."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,6 @@ from bridge.core.lifecycle import (
 )
 from bridge.ports.outcomes import ABOUT_ANYTHING, about_delivery, about_deployment
 from bridge.storage import tables
-from bridge.storage.journal import rows
 from bridge.storage.journal.outbox import changed
 from bridge.storage.journal.transactions import Transactions
 
@@ -37,6 +37,30 @@ LAST_LINES = 5
 """The last lines of a deployment's history; a note that is among them is not repeated."""
 
 
+def _as_json(ids: Sequence[str]) -> str:
+    """Return ids as the text of a column."""
+    return json.dumps(list(ids))
+
+
+def deployment_row(deployment: Deployment) -> dict[str, Any]:
+    """Return a deployment as a row of `deployments`."""
+    row = {name: getattr(deployment, name) for name in Deployment.__dataclass_fields__}
+    return row | {"known_before": _as_json(deployment.known_before)}
+
+
+def read_deployment(row: Mapping[str, Any]) -> Deployment:
+    """Return a deployment from a row of `deployments`."""
+    return Deployment(
+        **dict(row)
+        | {
+            "action": Action(row["action"]),
+            "state": State(row["state"]),
+            "known_before": tuple(json.loads(row["known_before"])),
+            "cancel": row["cancel"] and Cancel(row["cancel"]),
+        }
+    )
+
+
 def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
     """Add a deployment; of those of the same app that still wait only the newest stays."""
     t = tables.deployments
@@ -45,13 +69,13 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
         new = replace(new, state=State.CANCELLED, finished_at=now, note=NEVER_ASKED)
     elif (newest := _newer(db, new)) is not None:
         new = replace(new, state=State.SUPERSEDED, finished_at=now, **_superseded(newest))
-    db.execute(sa.insert(t), [rows.deployment_row(new)])
+    db.execute(sa.insert(t), [deployment_row(new)])
     _note(db, new.id, new.seq, now, new.state, new.note)
     if new.state is State.CANCELLED:
         return
     older = of_app.where((t.c.seq < new.seq) & WAITING).order_by(t.c.id).with_for_update()
     for row in db.execute(older).mappings().all():
-        old = rows.read_deployment(dict(row))
+        old = read_deployment(dict(row))
         if makes_moot(new.action, old.action):
             _supersede(db, old.id, new.id, now)
 
@@ -142,7 +166,7 @@ def take_back(
         "state": State.WAITING,
         "note": note,
         "token": token,
-        "known_before": rows.as_json(()),
+        "known_before": _as_json(()),
         "backend_id": None,
         "intent_at": None,
         "asked_at": None,
@@ -160,7 +184,7 @@ def _locked(db: sa.Connection, id_: str, only: sa.ColumnElement[bool]) -> Deploy
     t = tables.deployments
     query = sa.select(t).where((t.c.id == id_) & only).with_for_update()
     row = db.execute(query).mappings().first()
-    return None if row is None else rows.read_deployment(dict(row))
+    return None if row is None else read_deployment(dict(row))
 
 
 def _needless(db: sa.Connection, asking: Deployment, at: float, note: str) -> Deployment | None:
@@ -178,7 +202,7 @@ def change(
     t = tables.deployments
     query = sa.update(t).where((t.c.id == id_) & only).values(facts).returning(t)
     row = db.execute(query).mappings().first()
-    return None if row is None else rows.read_deployment(dict(row))
+    return None if row is None else read_deployment(dict(row))
 
 
 def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
@@ -219,7 +243,7 @@ def cancel(
     if only is not None:
         meant &= t.c.id == only
     query = sa.select(t).where(meant & WAITING).order_by(t.c.id).with_for_update()
-    waiting = [rows.read_deployment(dict(row)) for row in db.execute(query).mappings().all()]
+    waiting = [read_deployment(dict(row)) for row in db.execute(query).mappings().all()]
     moved = [move(db, one.id, State.CANCELLED, _cancelled_here(one), {}, at) for one in waiting]
     mark = sa.update(t).where(meant & t.c.cancel.is_(None)).values(cancel=Cancel.REQUESTED)
     db.execute(mark)
@@ -248,7 +272,7 @@ class Deployments(Transactions):
     async def deployment(self, id_: str) -> Deployment | None:
         t = tables.deployments
         found = await self._all(sa.select(t).where(t.c.id == id_))
-        return rows.read_deployment(found[0]) if found else None
+        return read_deployment(found[0]) if found else None
 
     async def deployments(
         self, *, limit: int, app_id: str | None = None, seq: int | None = None
@@ -259,21 +283,21 @@ class Deployments(Transactions):
             query = query.where(t.c.app_id == app_id)
         if seq is not None:
             query = query.where(t.c.seq == seq)
-        return [rows.read_deployment(dict(row)) for row in await self._all(query)]
+        return [read_deployment(dict(row)) for row in await self._all(query)]
 
     async def last_deployments(self) -> dict[str, Deployment]:
         t = tables.deployments
         newest = sa.select(t.c.app_id, sa.func.max(t.c.seq).label("seq")).group_by(t.c.app_id)
         last = newest.subquery()
         query = sa.select(t).join(last, (t.c.app_id == last.c.app_id) & (t.c.seq == last.c.seq))
-        found = [rows.read_deployment(dict(row)) for row in await self._all(query)]
+        found = [read_deployment(dict(row)) for row in await self._all(query)]
         return {deployment.app_id: deployment for deployment in found}
 
     async def open_deployments(self) -> list[Deployment]:
         t = tables.deployments
         going = [state for state in State if state not in FINAL]
         query = sa.select(t).where(t.c.state.in_(going)).order_by(t.c.seq)
-        return [rows.read_deployment(dict(row)) for row in await self._all(query)]
+        return [read_deployment(dict(row)) for row in await self._all(query)]
 
     async def changes(self, id_: str, *, after: int = 0) -> list[Change]:
         t = tables.changes
@@ -282,7 +306,7 @@ class Deployments(Transactions):
 
     async def intend(self, id_: str, known_before: Sequence[str]) -> Deployment | None:
         at = self._clock()
-        facts = {"intent_at": at, "known_before": rows.as_json(known_before)}
+        facts = {"intent_at": at, "known_before": _as_json(known_before)}
         return await self._change(lambda db: intend(db, id_, facts, at))
 
     async def take_back(

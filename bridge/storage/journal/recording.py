@@ -129,14 +129,14 @@ class Abouts(Transactions):
         for some in batched(seqs):
             query = sa.select(t).where(t.c.seq.in_(some)).order_by(t.c.seq, t.c.app)
             for row in await self._all(query):
-                found[row["seq"]].append(rows.read_deployment(row))
+                found[row["seq"]].append(moves.read_deployment(row))
         return found
 
     async def newest_done(self, app_ids: Sequence[str]) -> dict[str, Deployment]:
         found: dict[str, Deployment] = {}
         for some in batched(app_ids):
             for row in await self._all(newest_done(some)):
-                found[row["app_id"]] = rows.read_deployment(row)
+                found[row["app_id"]] = moves.read_deployment(row)
         return found
 
     async def repositories(self) -> dict[str, str]:

@@ -10,16 +10,9 @@ import sqlalchemy as sa
 from bridge.core.apps import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
-from bridge.core.events import Action
-from bridge.core.lifecycle import Cancel, Deployment, State
 from bridge.ports.feedback import Pending
 from bridge.ports.outcomes import Audited, Explained, Subscription
 from bridge.storage.engines import on_postgres
-
-
-def as_json(ids: Sequence[str]) -> str:
-    """Return ids as the text of a column."""
-    return json.dumps(list(ids))
 
 
 def app_row(app: App) -> dict[str, Any]:
@@ -112,25 +105,6 @@ def read_audited(row: Mapping[str, Any]) -> Audited:
 
 def _value(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def deployment_row(deployment: Deployment) -> dict[str, Any]:
-    """Return a deployment as a row of `deployments`."""
-    row = {name: getattr(deployment, name) for name in Deployment.__dataclass_fields__}
-    return row | {"known_before": as_json(deployment.known_before)}
-
-
-def read_deployment(row: Mapping[str, Any]) -> Deployment:
-    """Return a deployment from a row of `deployments`."""
-    return Deployment(
-        **dict(row)
-        | {
-            "action": Action(row["action"]),
-            "state": State(row["state"]),
-            "known_before": tuple(json.loads(row["known_before"])),
-            "cancel": row["cancel"] and Cancel(row["cancel"]),
-        }
-    )
 
 
 def decision_row(seq: int, decision: Decision, at: float) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.apps import APPS
 from bridge.storage.journal.decisions import explained_of, newest_of_apps
+from bridge.storage.journal.deployments import read_deployment
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 
@@ -51,7 +52,7 @@ def _deployments(
     db: sa.Connection, ids: Sequence[str], seqs: Sequence[int]
 ) -> tuple[Deployment, ...]:
     query = newest_of_apps(tables.deployments, ids, seqs)
-    return tuple(rows.read_deployment(dict(row)) for row in db.execute(query).mappings())
+    return tuple(read_deployment(dict(row)) for row in db.execute(query).mappings())
 
 
 def _apps(db: sa.Connection, ids: Sequence[str]) -> dict[str, App]:
