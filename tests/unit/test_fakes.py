@@ -10,6 +10,7 @@ from bridge.ports.flows import Flows
 from bridge.ports.githosts import GitHost, HostApi
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import HEAD, FakeBackend, FakeFlows, FakeHost, ManualClock, app
+from tests.fakes.toy_backend import Crane
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def backend(clock: ManualClock) -> FakeBackend:
     ("fake", "port"),
     [
         (FakeBackend, Backend),
+        (Crane, Backend),
         (FakeFlows, Flows),
         (FakeHost, GitHost),
         (FakeHostApi, HostApi),
