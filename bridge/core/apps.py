@@ -295,9 +295,18 @@ MOST = 10_000
 """Repositories that are remembered; of more, those that have pushed last."""
 
 
+UNUSED = "no app deploys from "
+"""How the reason begins why a push is ignored that concerns no app."""
+
+
 def unused(name: str, host: str) -> str:
     """Return why a push of such a repository is ignored; by these words it is found again."""
-    return f"no app deploys from {name} on {host}"
+    return f"{UNUSED}{name} on {host}"
+
+
+def unwanted(why: str | None) -> bool:
+    """Return whether a delivery was ignored for want of an app; see `unused`."""
+    return why is not None and why.startswith(UNUSED)
 
 
 class Absent:
