@@ -321,7 +321,8 @@ async def _flows(
     )
     flows.register(DEPLOYMENT_FLOW, deployer.run)
     may_kill = {name for name, one in dokploys(settings).items() if one.allow_kill_build}
-    canceller = Canceller(parts.backends, journal, parts.clock, may_kill=may_kill)
+    late = settings.journey.adopt
+    canceller = Canceller(parts.backends, journal, parts.clock, may_kill=may_kill, late=late)
     flows.register(CANCEL_FLOW, canceller.run)
     flows.register(CANCEL_ONE_FLOW, canceller.run_one)
     inbox, seal = parts.stores.inbox, seal_of(settings)

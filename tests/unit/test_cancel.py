@@ -105,6 +105,20 @@ async def test_what_waits_in_the_backends_queue_is_dropped_there(
     assert stage.backend.count("cancel") == 0
 
 
+@pytest.mark.parametrize("late", [0.0, 4.0, 8.0])
+async def test_what_is_listed_late_is_not_told_to_be_cancelled_while_it_builds(
+    staged: Callable[..., Stage], late: float
+) -> None:
+    stage = staged(listed_after=late, waits=0.0, builds=30.0)
+    new = await asked_for(stage)
+
+    await cancel(stage)
+    await stage.deployer().follow(new.id)
+
+    assert (await stage.now(new)).state is State.CANCELLED
+    assert stage.backend.count("cancel") == 1
+
+
 async def test_what_others_have_asked_for_and_is_dropped_as_well_is_said(
     staged: Callable[..., Stage],
 ) -> None:
