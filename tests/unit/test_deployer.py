@@ -355,6 +355,13 @@ async def test_what_is_listed_very_late_is_not_asked_for_again(
 ) -> None:
     """Nothing was followed before, so nobody has looked at the backend for long."""
     stage = staged(listed_after=late, waits=0.0)
+    deploy = stage.backend.deploy
+
+    async def slow(*args: Any, **kwargs: Any) -> None:
+        await deploy(*args, **kwargs)
+        await stage.clock.sleep(0.05)
+
+    stage.backend.deploy = slow  # type: ignore[method-assign]
 
     ended = await stage.run()
 
