@@ -194,6 +194,28 @@ async def test_all_builds_of_the_host_are_interrupted_only_where_that_is_allowed
     assert (await stage.run(other)).state is State.FAILED
 
 
+async def test_a_build_that_had_failed_before_it_was_interrupted_has_failed(
+    staged: Callable[..., Stage],
+) -> None:
+    """A killed build has no line that says that Docker's build failed (facts.md)."""
+    stage = staged(cancels=False)
+    new = await asked_for(stage)
+    await followed(stage, new, State.RUNNING)
+    stage.backend.log = "npm ERR! no such script\n❌ Docker build failed\n\nError occurred ❌"
+
+    allowed = Canceller(
+        {"dokploy": stage.backend},
+        stage.journal,
+        stage.clock,
+        may_kill={"dokploy"},
+        sleep=stage.clock.sleep,
+    )
+    await allowed.run(KeptSteps(), CANCEL)
+
+    ended = await stage.run(new)
+    assert ended.state is State.FAILED
+
+
 async def test_a_build_that_may_not_be_interrupted_fails_by_its_own_reason(
     staged: Callable[..., Stage],
 ) -> None:
