@@ -304,9 +304,14 @@ def unused(name: str, host: str) -> str:
     return f"{UNUSED}{name} on {host}"
 
 
-def unwanted(why: str | None) -> bool:
-    """Return whether a delivery was ignored for want of an app; see `unused`."""
-    return why is not None and why.startswith(UNUSED)
+def unused_name(why: str | None) -> str | None:
+    """Return the name of the repository for whose want of an app a push was ignored; see `unused`.
+
+    None if it was not ignored for that.
+    """
+    if why is None or not why.startswith(UNUSED):
+        return None
+    return why.removeprefix(UNUSED).rpartition(" on ")[0]
 
 
 class Absent:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from bridge.core.apps import App, made_at, unwanted
+from bridge.core.apps import App, made_at, unused_name
 from bridge.core.decision import concerns
 from bridge.core.events import RefPushed, Repository
 from bridge.pipeline.app_reading import MARKED, Mark, read_marks, write_marks
@@ -110,7 +110,7 @@ class Owed:
         self._look(marks)
         if self._found and self._clock() >= self._due_at:
             came = await self._came()
-            waits = await self._reopen([one for one in came if unwanted(one.error)])
+            waits = await self._reopen(came)
             decided = [one for one in came if one.state is DeliveryState.DECIDED]
             async for late in self._missed(decided):
                 waits |= any(end.state is DeliveryState.KEPT for _, end in late.outcomes)
@@ -173,12 +173,13 @@ class Owed:
         self._found = {id_: one for id_, one in self._found.items() if one.until > now}
         self._due_at = min((one.until for one in self._found.values()), default=-math.inf)
 
-    async def _reopen(self, ignored: Sequence[Delivery]) -> bool:
+    async def _reopen(self, came: Sequence[Delivery]) -> bool:
         """Have ignored pushes decided again that a found app has missed; return if there are any.
 
         They come again as new ones do, since nothing was recorded of them.
         """
         apps = self._found_apps()
+        ignored = [one for one in came if _may_concern(unused_name(one.error), apps)]
 
         def misses(one: Meaning) -> bool:
             ids, event = self._owed_by(one.delivery), one.event
@@ -252,3 +253,16 @@ class Owed:
         return frozenset(
             id_ for id_, one in self._found.items() if one.since <= delivery.received_at
         )
+
+
+def _may_concern(name: str | None, apps: Sequence[App]) -> bool:
+    """Return whether a push of a repository by that name may concern one of the apps.
+
+    An id or a clone address can only be compared with those in the push.
+    """
+    if name is None:
+        return False
+    sources = [app.source for app in apps if app.source is not None]
+    by_name = (one.repository.lower() for one in sources if one.repository is not None)
+    by_body = any(one.repository is None or one.repository_id is not None for one in sources)
+    return by_body or name.lower() in by_name
