@@ -327,7 +327,8 @@ async def _flows(
         for name, one in settings.backends_set().items()
         if one.provider.may_kill_builds(one.given)
     }
-    canceller = Canceller(parts.backends, journal, parts.clock, may_kill=may_kill)
+    late = settings.journey.adopt
+    canceller = Canceller(parts.backends, journal, parts.clock, may_kill=may_kill, late=late)
     flows.register(CANCEL_FLOW, canceller.run)
     flows.register(CANCEL_ONE_FLOW, canceller.run_one)
     inbox, seal = parts.stores.inbox, seal_of(settings)

@@ -159,7 +159,7 @@ async def _known(settings: "Settings", stores: "Stores") -> Known:
     book = book_of(settings)
     apps = [ruled(app, book) for app in await stores.journal.apps()]
     careful = [app.id for app in apps if app.rules.only_newer]
-    tags = await stores.journal.deployed_tags(careful) if careful else {}
+    tags = await stores.journal.tags(careful) if careful else {}
     return Known(policy_of(settings), apps, tags)
 
 

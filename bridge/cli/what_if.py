@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bridge.core.apps import App, Rules, Source
     from bridge.core.decision import Decision, Policy
     from bridge.core.events import Event, RefPushed, Repository
+    from bridge.core.rules import AppTags
     from bridge.ports.inbox import Delivery
 
 
@@ -49,18 +50,19 @@ class Known:
 
     Attributes:
         apps: with our own rules laid over them.
-        tags: by app id, those it was deployed for.
+        tags: of apps that take only newer ones, by id.
     """
 
     policy: "Policy"
     apps: "Sequence[App]" = ()
-    tags: "Mapping[str, Sequence[str]]" = field(default_factory=dict)
+    tags: "Mapping[str, AppTags]" = field(default_factory=dict)
 
     def decide(self, push: "RefPushed", app: "App") -> "Decision":
         """Return the decision for one app."""
         from bridge.core.decision import decide
+        from bridge.core.rules import NO_TAGS
 
-        return decide(push, app, self.policy, deployed_tags=self.tags.get(app.id, ()))
+        return decide(push, app, self.policy, tags=self.tags.get(app.id, NO_TAGS))
 
 
 def explained(

@@ -295,9 +295,23 @@ MOST = 10_000
 """Repositories that are remembered; of more, those that have pushed last."""
 
 
+UNUSED = "no app deploys from "
+"""How the reason begins why a push is ignored that concerns no app."""
+
+
 def unused(name: str, host: str) -> str:
     """Return why a push of such a repository is ignored; by these words it is found again."""
-    return f"no app deploys from {name} on {host}"
+    return f"{UNUSED}{name} on {host}"
+
+
+def unused_name(why: str | None) -> str | None:
+    """Return the name of the repository for whose want of an app a push was ignored; see `unused`.
+
+    None if it was not ignored for that.
+    """
+    if why is None or not why.startswith(UNUSED):
+        return None
+    return why.removeprefix(UNUSED).rpartition(" on ")[0]
 
 
 class Absent:

@@ -5,7 +5,7 @@ a closed list; evidence is for people and names the value that decided.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -19,6 +19,8 @@ from bridge.core.matching.near_miss import near_miss
 from bridge.core.matching.watch_paths import Hit, Semantics, WatchPaths
 from bridge.core.refs import normalise_url
 from bridge.core.rules import (
+    NO_TAGS,
+    AppTags,
     RuleBook,
     branch_matches,
     merge_queue_of,
@@ -79,12 +81,18 @@ DEPLOYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided for one app, for good."""
+    """What was decided for one app, for good.
+
+    Attributes:
+        behind: the deployment of a newer tag that is under way, by its id: only if that brings
+            up nothing does this decision lead to a request.
+    """
 
     app_id: str
     app: str
     reason: Reason
     evidence: str
+    behind: str | None = None
 
     @property
     def deploy(self) -> bool:
@@ -137,13 +145,13 @@ def decide(
     app: App,
     policy: Policy = Policy(),
     *,
-    deployed_tags: Iterable[str] = (),
+    tags: AppTags = NO_TAGS,
     matcher: Matcher | None = None,
 ) -> Decision:
     """Return whether `push` deploys `app`; the first rule that has something to say decides.
 
     Args:
-        deployed_tags: tags that the app has been deployed for; only `only_newer` asks.
+        tags: what the app was deployed for, or is to be; only `only_newer` asks.
         matcher: knows the verdict on watch paths already; without it they are compiled here.
     """
     if (why := _other_repository(push, app)) is not None:
@@ -152,7 +160,7 @@ def decide(
         if (no := rule(push, app, policy)) is not None:
             return because(app, *no)
     if push.ref.kind is RefKind.TAG:
-        return because(app, *_tag(push, app, deployed_tags))
+        return _tag(push, app, tags)
     matcher = matcher or (lambda app: _first_match(push, app, policy))
     return because(app, *_paths(push, app, matcher))
 
@@ -232,12 +240,18 @@ def skip_directives(push: RefPushed, policy: Policy) -> Iterator[str]:
     yield from (f"-o {option}" for option in SKIP_OPTIONS if option in push.options)
 
 
-def _tag(push: RefPushed, app: App, deployed_tags: Iterable[str]) -> Verdict:
-    problem = tag_problem(push.ref.name, app.rules, deployed_tags)
-    if problem is None:
-        return Reason.TAG_PUSHED, f"tag {push.ref.name} was pushed"
-    too_old, why = problem
-    return (Reason.TAG_TOO_OLD if too_old else Reason.TAG_MISMATCH), why
+def _tag(push: RefPushed, app: App, tags: AppTags) -> Decision:
+    tag = push.ref.name
+    problem = tag_problem(tag, app.rules, tags.deployed)
+    if problem is not None:
+        too_old, why = problem
+        return because(app, Reason.TAG_TOO_OLD if too_old else Reason.TAG_MISMATCH, why)
+    evidence = f"tag {tag} was pushed"
+    if (newer := tags.newer_under_way(tag, app.rules)) is None:
+        return because(app, Reason.TAG_PUSHED, evidence)
+    name, deployment = newer
+    evidence += f"; it deploys unless {name} does, which is newer and under way"
+    return replace(because(app, Reason.TAG_PUSHED, evidence), behind=deployment)
 
 
 def _paths(push: RefPushed, app: App, matcher: Matcher) -> Verdict:

@@ -327,6 +327,15 @@ def failure_in(log: str, error: str | None = None) -> Failure:
     return Failure(_reason(_told(said, verdict) or _no_reason(output)), _excerpt(output, said))
 
 
+_BY_ITSELF = _any(r"^fatal: \S", r"^Error: ❌ ", r"^❌ (?:\[ERROR\]|[\w -]{1,40} failed$)")
+"""How a line begins that Dokploy or Git write of a failure, and that an interrupted build lacks."""
+
+
+def failed_by_itself(log: str) -> bool:
+    """Return whether a log tells a failure that was no interruption (facts.md, "killBuild")."""
+    return any(_BY_ITSELF.match(line.strip()) for line in log.splitlines())
+
+
 def without_a_log(words: str) -> Failure:
     """Return a failure of which there are words, but no log."""
     return Failure(_in_words(words))

@@ -72,6 +72,7 @@ class Deployment:
         maybe_asked: a request was sent, or may have been, and nothing has come of it: no answer
             that tells, and no sign of it at the backend.
         cancel: how far a person's cancel has come; None if nobody wants it cancelled.
+        behind: the id of the deployment of a newer tag; this one is needed only if that fails.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Deployment:
     maybe_asked: bool = False
     cancel: Cancel | None = None
     log_tail: str | None = None
+    behind: str | None = None
 
     @property
     def final(self) -> bool:

@@ -6,8 +6,8 @@ tags on the other hosts are said here, in `bridge.yaml`. A rule says *when* an a
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -259,6 +259,31 @@ def branch_matches(pattern: str, branch: str) -> bool:
     return (queue is None or queue.rstrip("/_") in pattern) and name_matches(pattern, branch)
 
 
+@dataclass(frozen=True, slots=True)
+class AppTags:
+    """The tags of an app that takes only newer ones.
+
+    Attributes:
+        deployed: those that it was deployed for, or may have been.
+        under_way: those whose deployments have not ended, in the order of these, with their ids.
+    """
+
+    deployed: Sequence[str] = ()
+    under_way: Mapping[str, str] = field(default_factory=dict)
+
+    def newer_under_way(self, tag: str, rules: Rules) -> tuple[str, str] | None:
+        """Return the last of the newer tags that are under way, with its deployment's id."""
+        newer = _newer_ones(tag, rules, self.under_way) if rules.only_newer else []
+        return (newer[-1], self.under_way[newer[-1]]) if newer else None
+
+    def with_one_more(self, tag: str, deployment: str) -> "AppTags":
+        """Return them with a tag whose deployment was just decided."""
+        return replace(self, under_way={**self.under_way, tag: deployment})
+
+
+NO_TAGS = AppTags()
+
+
 def tag_problem(tag: str, rules: Rules, before: Iterable[str]) -> tuple[bool, str] | None:
     """Return why a tag does not deploy; None: it does.
 
@@ -301,14 +326,21 @@ def _outside(version: Version, versions: str) -> str | None:
 
 
 def _too_old(tag: str, rules: Rules, before: Iterable[str]) -> tuple[bool, str] | None:
-    version = version_of(tag, rules.tag_prefix)
-    assert version is not None
-    others = [(version_of(other, rules.tag_prefix), other) for other in before]
-    newer = [(other, name) for other, name in others if other is not None and other > version]
+    newer = _newer_ones(tag, rules, before)
     if not newer:
         return None
-    newest = max(newer, key=lambda pair: pair[0])[1]
+    versions = {name: version for name in newer if (version := version_of(name, rules.tag_prefix))}
+    newest = max(versions, key=lambda name: versions[name])
     return True, f"tag {tag} is older than {newest}, which has been deployed"
+
+
+def _newer_ones(tag: str, rules: Rules, others: Iterable[str]) -> list[str]:
+    """Return those of other tags that name a newer version, in their order."""
+    version = version_of(tag, rules.tag_prefix)
+    if version is None:
+        return []
+    named = [(other, version_of(other, rules.tag_prefix)) for other in others]
+    return [other for other, its in named if its is not None and its > version]
 
 
 @lru_cache(maxsize=8192)

@@ -152,19 +152,24 @@ class DurableFlows:
         self._bodies.add(flow, body)
 
     async def launch(self) -> None:
-        """Start the engine; flows of a dead process go on by themselves."""
-        if self._peers is not None:
-            await self._peers.join()  # before the first flow is ours
-        refuse_pickles()
-        if self._peers is None:  # else nobody has had this process's id before
-            await asyncio.to_thread(take_up, self._engine, self._executor_id)
-        self._dbos = DBOS(config=self._config())
-        take_log()
-        self._flows = self._bodies.flows()
-        # On this loop's own thread, so that flows run on this loop, beside all the rest.
-        with only_needed_threads():
-            DBOS.launch()
-        await self._dispatch()
+        """Start the engine; flows of a dead process go on by themselves.
+
+        Raises:
+            Unreachable: the database went away.
+        """
+        with translated():
+            if self._peers is not None:
+                await self._peers.join()  # before the first flow is ours
+            refuse_pickles()
+            if self._peers is None:  # else nobody has had this process's id before
+                await asyncio.to_thread(take_up, self._engine, self._executor_id)
+            self._dbos = DBOS(config=self._config())
+            take_log()
+            self._flows = self._bodies.flows()
+            # On this loop's own thread, so that flows run on this loop, beside all the rest.
+            with only_needed_threads():
+                DBOS.launch()
+            await self._dispatch()
 
     async def _dispatch(self) -> None:
         """Register the queue and start to take flows from it."""

@@ -33,8 +33,8 @@ FAILURES = 3
 MOST_OF_A_TITLE = 80
 """Characters of a title that somebody else chose."""
 
-LATE_LOOKS = 4
-"""How often to look for a job before it counts as dropped: a backend may list it late."""
+SEEN_WITHIN = 1.5
+"""Seconds to look for a job that was dropped where it was seen: its record comes a little later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +58,18 @@ class _Others:
     Attributes:
         jobs: all that were found, at any attempt: the answer to one may have been lost.
         listed: the backend tells its queue.
+        saw_ours: our job stood there as well, so what was asked for is listed by now.
     """
 
     jobs: dict[QueuedJob, None] = field(default_factory=dict)
     listed: bool = True
+    saw_ours: bool = False
 
     def add(self, deployment: Deployment, app: App, jobs: Sequence[QueuedJob] | None) -> None:
         """Take in the queue as it is just before ours is dropped."""
         self.listed = jobs is not None
         ours = job_of(deployment, jobs)
+        self.saw_ours = self.saw_ours or ours is not None
         waiting = (job for job in jobs or () if job.app == app.id and not job.active)
         self.jobs |= dict.fromkeys(job for job in waiting if job is not ours)
 
@@ -99,12 +102,20 @@ class Canceller:
         clock: Clock,
         *,
         may_kill: Container[str] = (),
+        late: float = 10.0,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """Take the parts; `may_kill`: backends on whose hosts all builds may be interrupted."""
+        """Take the parts.
+
+        Args:
+            may_kill: backends on whose hosts all builds may be interrupted.
+            late: seconds after a request within which a backend lists the job.
+        """
         self._pollers = BackendPollers(backends, clock, journal.pinned, sleep=sleep)
         self._may_kill = may_kill
+        self._late = late
         self._journal = journal
+        self._clock = clock
         self._sleep = sleep
 
     async def run(self, steps: Steps, id_: str) -> None:
@@ -181,7 +192,8 @@ class Canceller:
         backend = self._pollers.of(app).backend
         if deployment.state is not State.RUNNING and not await self._has_begun(app, deployment):
             await self._drop_waiting(backend, app, deployment, others)
-        shown, ended = await self._shown(app, deployment)
+        listed = others.saw_ours or deployment.state is not State.ASKED
+        shown, ended = await self._shown(app, deployment, listed=listed)
         if ended:
             return  # its follower says how it ended; what runs now is somebody else's
         if not shown and deployment.state is not State.RUNNING:
@@ -245,13 +257,20 @@ class Canceller:
                     found.append(other)
         return found
 
-    async def _shown(self, app: App, deployment: Deployment) -> tuple[bool, bool]:
+    async def _shown(self, app: App, deployment: Deployment, *, listed: bool) -> tuple[bool, bool]:
         """Return whether the backend still has it, as a job or a record, and whether it ended.
 
-        It looks more than once, since a list may lag, and what has begun is not dropped.
+        It looks for a while, since a list may lag, and what has begun is not dropped.
+
+        Args:
+            listed: the backend has shown it before.
         """
         poller = self._pollers.of(app)
-        for left in reversed(range(LATE_LOOKS)):
+        until = self._clock() + SEEN_WITHIN
+        if not listed:
+            until = max(until, (deployment.asked_at or 0.0) + self._late)
+        while True:
+            began = self._clock()
             look = await poller.look_now(deployment, app)
             if look.record is not None:
                 return True, look.record.status is not Progress.RUNNING
@@ -259,6 +278,6 @@ class Canceller:
                 return True, False
             if look.doubtful:
                 return True, True
-            if left:
-                await self._sleep(PAUSE)
-        return False, False
+            if began >= until:
+                return False, False
+            await self._sleep(PAUSE)

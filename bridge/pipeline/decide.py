@@ -23,6 +23,7 @@ from bridge.core.events import (
     RefPushed,
 )
 from bridge.core.lifecycle import Deployment, deployment_id
+from bridge.core.rules import NO_TAGS, AppTags
 from bridge.pipeline.catalog import LOOK_AGAIN, AppIndex, Catalog, apps_of, index
 from bridge.pipeline.changes import Decided as ByItsList
 from bridge.pipeline.changes import ViewFinder
@@ -35,8 +36,8 @@ from bridge.ports.inbox import Delivery, DeliveryState, Finished
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Outcome, PushSeen, Recorded, ref_key
 
-Tags = dict[str, list[str]]
-"""Names of tags by app id."""
+Tags = dict[str, AppTags]
+"""Tags by app id."""
 
 SeenBySeq = Mapping[int, Mapping[str, RefPushed]]
 """Pushes as single apps see them, by delivery and app; elsewhere they are seen as they came."""
@@ -53,7 +54,7 @@ class Moment:
     """What is known when deliveries are decided.
 
     Attributes:
-        tags: that apps have been deployed for; learns what is decided.
+        tags: of apps that take only newer ones; learns what is decided.
         salt: random, for the tokens of what is decided now.
         ahead: seconds by which the backends' clocks are ahead of ours, where that is known.
         remark: says how old the record of an app is that a decision stands on, where it matters.
@@ -107,14 +108,14 @@ class Deciding:
             seen = views.get(app.id, push)
             if (matcher := matchers.get(id(seen))) is None:
                 matcher = matchers[id(seen)] = self._catalog.watched.matcher(seen)
-            decision = decide(
-                seen, app, self._policy, deployed_tags=tags.get(app.id, ()), matcher=matcher
-            )
+            of_app = tags.get(app.id, NO_TAGS)
+            decision = decide(seen, app, self._policy, tags=of_app, matcher=matcher)
             if decision.reason is Reason.REPOSITORY_MISMATCH:
                 continue
             decision = unless_made_later(decision, app, made_at(app, moment.ahead), pushed)
             if decision.deploy and push.ref.kind is RefKind.TAG:
-                tags.setdefault(app.id, []).append(push.ref.name)
+                id_ = deployment_id(meaning.delivery.seq, app.id)
+                tags[app.id] = of_app.with_one_more(push.ref.name, id_)
             found.append((app, noted(decision, moment.remark(app, decision))))
         return found
 
@@ -140,7 +141,12 @@ class Deciding:
             delivery=delivery.id,
             decisions=tuple(decision for _, decision in decisions),
             deployments=tuple(
-                requested(delivery, app, Action.DEPLOY, trigger, moment.salt, moment.now, event)
+                replace(
+                    requested(
+                        delivery, app, Action.DEPLOY, trigger, moment.salt, moment.now, event
+                    ),
+                    behind=decision.behind,
+                )
                 for app, decision in decisions
                 if decision.deploy
             ),
@@ -270,8 +276,7 @@ class Recording:
             Where a host is asked first, the delivery is to come again.
         """
         async with self._alone(bool(self._only_newer(meanings))):
-            tags = await self._deployed_tags(meanings)
-            moment = self._moment(index(apps), tags, _late)
+            moment = self._moment(index(apps), await self._tags(meanings), _late)
             decided = self._deciding.outcomes
             outcomes = await asyncio.to_thread(decided, meanings, moment, {})
             if self._views is not None:
@@ -309,7 +314,7 @@ class Recording:
 
     async def _decided(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Moment]:
         """Decide on what is known now."""
-        tags = await self._deployed_tags(meanings)
+        tags = await self._tags(meanings)
         moment = self._moment(self._catalog.snapshot, tags, self._freshness.remark)
         return await asyncio.to_thread(self._deciding.outcomes, meanings, moment, {}), moment
 
@@ -329,10 +334,10 @@ class Recording:
             if needed:
                 await self._journal.release(*lease)
 
-    async def _deployed_tags(self, meanings: Sequence[Meaning]) -> Tags:
-        """Return the tags that apps which take only newer ones have been deployed for."""
+    async def _tags(self, meanings: Sequence[Meaning]) -> Tags:
+        """Return the tags of the apps that take only newer ones."""
         apps = self._only_newer(meanings)
-        return await self._journal.deployed_tags(sorted(apps)) if apps else {}
+        return await self._journal.tags(sorted(apps)) if apps else {}
 
     def _only_newer(self, meanings: Sequence[Meaning]) -> set[str]:
         """Return the apps among those concerned by tags that take only newer ones."""

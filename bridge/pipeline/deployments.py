@@ -122,7 +122,9 @@ class Asker:
         A record with our token shows that the journal has forgotten an earlier request, as a
         restored copy does.
         """
-        records = await self._backend(app).deployments(app)
+        records, _ = await asyncio.gather(
+            self._backend(app).deployments(app), self._pollers.of(app).begin_to_watch()
+        )
         ours = next((one for one in records if marked(deployment, seen(one))), None)
         if ours is not None:
             began = self._pollers.of(app).by_our_clock(ours.created_at)

@@ -14,7 +14,13 @@ from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, NotFound, Unreachable
 from bridge.core.events import Action
-from bridge.core.failure import LOG_LINES, Failure, failure_in, without_a_log
+from bridge.core.failure import (
+    LOG_LINES,
+    Failure,
+    failed_by_itself,
+    failure_in,
+    without_a_log,
+)
 from bridge.core.lifecycle import Cancel, Deployment, State
 from bridge.core.tracking import EndInLog, end_in, token_of, within
 from bridge.pipeline.polling import BackendPollers
@@ -159,12 +165,22 @@ class Ending:
         facts: dict[str, object],
     ) -> None:
         current = await self._journal.deployment(deployment.id)
-        if current is not None and current.cancel is Cancel.INTERRUPTED:
+        interrupted = current is not None and current.cancel is Cancel.INTERRUPTED
+        if interrupted and not await self._failed_by_itself(deployment, app, record):
             note = "its build was interrupted by the cancel"
             return await self.end(deployment.id, State.CANCELLED, note, **facts)
         why = await self._why_failed(deployment, app, record)
         facts["log_tail"] = why.excerpt or None
         return await self.end(deployment.id, State.FAILED, why.reason, **facts)
+
+    async def _failed_by_itself(
+        self, deployment: Deployment, app: App, record: BackendDeployment
+    ) -> bool:
+        """Return whether an interrupted build had failed before."""
+        try:
+            return failed_by_itself(await self._log_of(deployment, app, record))
+        except BridgeError:  # nothing tells that it had
+            return False
 
     def _facts(
         self, deployment: Deployment, app: App, record: BackendDeployment

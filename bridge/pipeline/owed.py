@@ -9,14 +9,15 @@ for, so nothing is lost by a restart.
 import logging
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
-from bridge.core.apps import App, made_at
+from bridge.core.apps import App, made_at, unused_name
+from bridge.core.decision import concerns
 from bridge.core.events import RefPushed, Repository
 from bridge.pipeline.app_reading import MARKED, Mark, read_marks, write_marks
 from bridge.pipeline.catalog import AppIndex, Catalog, apps_of, index, keys_of_app
-from bridge.pipeline.decide import Decided, Recording
+from bridge.pipeline.decide import Decided, Recording, done
 from bridge.pipeline.meaning import Meaning, Reading
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Delivery, DeliveryState, Inbox
@@ -37,8 +38,14 @@ CLOCKS_DIFFER = 60.0
 OTHERS = 10.0
 """Seconds in which another process may still record what it decided without knowing the app."""
 
+LISTS_LAG = 60.0
+"""Seconds by which a list may be older than its reading, as behind a proxy that keeps answers."""
+
 MADE_BEFORE = 2.0
 """Seconds by which an app may be older than its backend's clock lets it seem."""
+
+FOUND = "an app was found that deploys from its repository"
+"""Why a push that was ignored is decided again."""
 
 AFTER_A_BUG = 60.0
 """Seconds until another attempt after one failed inside."""
@@ -102,8 +109,10 @@ class Owed:
         read = self._catalog.reader.marks()  # before the look: what these readings found is seen
         self._look(marks)
         if self._found and self._clock() >= self._due_at:
-            waits = False
-            async for late in self._missed():
+            came = await self._came()
+            waits = await self._reopen(came)
+            decided = [one for one in came if one.state is DeliveryState.DECIDED]
+            async for late in self._missed(decided):
                 waits |= any(end.state is DeliveryState.KEPT for _, end in late.outcomes)
                 yield late
             self._looked(waits)
@@ -150,7 +159,7 @@ class Owed:
             mark = marks[app.backend]
             is_new = before is None and self._snapshot is not None
             made = made_at(app, ahead) - MADE_BEFORE
-            since = max(mark.listed if is_new else mark.whole, made)
+            since = max(mark.listed - LISTS_LAG if is_new else mark.whole, made)
             self._found[app.id] = _Found(since, until)
             self._due_at = -math.inf
         self._snapshot, self._places = snapshot, places
@@ -164,26 +173,54 @@ class Owed:
         self._found = {id_: one for id_, one in self._found.items() if one.until > now}
         self._due_at = min((one.until for one in self._found.values()), default=-math.inf)
 
-    async def _missed(self) -> AsyncIterator[Late]:
-        """Yield what the found apps have missed, oldest first."""
-        apps = [app for id_ in self._found if (app := self._catalog.get(id_)) is not None]
-        deliveries = await self._candidates(apps)
-        for begin in range(0, len(deliveries), AT_ONCE):
-            some = [await self._inbox.get(one.seq) for one in deliveries[begin : begin + AT_ONCE]]
-            read = await self._reading.meanings([one for one in some if one is not None])
-            pushes = [
-                one for one in read if isinstance(one, Meaning) and isinstance(one.event, RefPushed)
-            ]
+    async def _reopen(self, came: Sequence[Delivery]) -> bool:
+        """Have ignored pushes decided again that a found app has missed; return if there are any.
+
+        They come again as new ones do, since nothing was recorded of them.
+        """
+        apps = self._found_apps()
+        ignored = [one for one in came if _may_concern(unused_name(one.error), apps)]
+
+        def misses(one: Meaning) -> bool:
+            ids, event = self._owed_by(one.delivery), one.event
+            return isinstance(event, RefPushed) and any(
+                app.id in ids and concerns(event, app) for app in apps
+            )
+
+        missed = [
+            one.delivery async for pushes in self._read(ignored) for one in pushes if misses(one)
+        ]
+        again = [done(one, DeliveryState.KEPT, FOUND) for one in missed]
+        await self._inbox.finish([replace(one, due_at=self._clock()) for one in again])
+        return bool(missed)
+
+    async def _missed(self, decided: Sequence[Delivery]) -> AsyncIterator[Late]:
+        """Yield what the found apps have missed of what was decided, oldest first."""
+        apps = self._found_apps()
+        async for pushes in self._read(await self._candidates(decided, apps)):
             for ids, group in groupby(pushes, lambda one: self._owed_by(one.delivery)):
                 meanings = list(group)
                 those = [app for app in apps if app.id in ids]
                 outcomes, recorded = await self._recording.complete(meanings, those)
                 yield Late(meanings, outcomes, recorded)
 
-    async def _candidates(self, apps: Sequence[App]) -> list[Delivery]:
-        """Return the decided pushes that a found app may have missed, oldest first, no bodies."""
-        came = await self._came_since(min(one.since for one in self._found.values()))
-        pushed = await self._journal.pushed([one.seq for one in came])
+    def _found_apps(self) -> list[App]:
+        return [app for id_ in self._found if (app := self._catalog.get(id_)) is not None]
+
+    async def _read(self, deliveries: Sequence[Delivery]) -> AsyncIterator[list[Meaning]]:
+        """Yield what those of them mean that are pushes, some at a time, in their order."""
+        for begin in range(0, len(deliveries), AT_ONCE):
+            some = [await self._inbox.get(one.seq) for one in deliveries[begin : begin + AT_ONCE]]
+            read = await self._reading.meanings([one for one in some if one is not None])
+            yield [
+                one for one in read if isinstance(one, Meaning) and isinstance(one.event, RefPushed)
+            ]
+
+    async def _candidates(
+        self, deliveries: Sequence[Delivery], apps: Sequence[App]
+    ) -> list[Delivery]:
+        """Return those of decided pushes that a found app may have missed."""
+        pushed = await self._journal.pushed([one.seq for one in deliveries])
         decided = await self._journal.decisions([*pushed])
         # A clone address is compared with those in the body.
         by_url = [app.id for app in apps if app.source is not None and app.source.url is not None]
@@ -197,10 +234,11 @@ class Owed:
             may = {app.id for app in there}.union(by_url) & self._owed_by(one)
             return bool(may - {decision.app_id for decision in decided[one.seq]})
 
-        return [one for one in came if misses(one)]
+        return [one for one in deliveries if misses(one)]
 
-    async def _came_since(self, since: float) -> list[Delivery]:
-        """Return the deliveries that came since then and are decided, oldest first, no bodies."""
+    async def _came(self) -> list[Delivery]:
+        """Return what came since a found app may have missed it, oldest first, no bodies."""
+        since = min(one.since for one in self._found.values())
         found: list[Delivery] = []
         page = await self._inbox.newest(PAGE)
         while page:
@@ -208,14 +246,23 @@ class Owed:
             if page[-1].received_at < since - CLOCKS_DIFFER:
                 break
             page = await self._inbox.newest(PAGE, before=page[-1].seq)
-        return [
-            one
-            for one in reversed(found)
-            if one.state is DeliveryState.DECIDED and one.received_at >= since
-        ]
+        return [one for one in reversed(found) if one.received_at >= since]
 
     def _owed_by(self, delivery: Delivery) -> frozenset[str]:
         """Return the ids of the found apps that may have missed a delivery, by its time."""
         return frozenset(
             id_ for id_, one in self._found.items() if one.since <= delivery.received_at
         )
+
+
+def _may_concern(name: str | None, apps: Sequence[App]) -> bool:
+    """Return whether a push of a repository by that name may concern one of the apps.
+
+    An id or a clone address can only be compared with those in the push.
+    """
+    if name is None:
+        return False
+    sources = [app.source for app in apps if app.source is not None]
+    by_name = (one.repository.lower() for one in sources if one.repository is not None)
+    by_body = any(one.repository is None or one.repository_id is not None for one in sources)
+    return by_body or name.lower() in by_name

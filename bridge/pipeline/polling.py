@@ -8,7 +8,7 @@ at its app's records. The remaining looks are spaced out.
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from bridge.core.apps import App
@@ -130,6 +130,11 @@ class BackendPoller:
     def watched_since(self) -> float:
         """Since when every look has succeeded at once, none far behind the one before."""
         return self._clock() if self._watched_since is None else self._watched_since
+
+    async def begin_to_watch(self) -> None:
+        """Read the queue, so that what is requested from now on is watched from the beginning."""
+        with suppress(BridgeError):  # then it counts as unwatched
+            await self._recent_queue()
 
     async def look(self, deployment: Deployment, app: App) -> Look:
         """Return how a deployment stands, as of a moment ago."""

@@ -11,6 +11,7 @@ from bridge.core.changes import Live
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import Cancel, Change, Deployment, State
 from bridge.core.refused import RefusedWebhooks
+from bridge.core.rules import AppTags
 from bridge.ports.feedback import Pending, Snapshot
 from bridge.ports.outcomes import (
     About,
@@ -189,8 +190,11 @@ class Decisions(Protocol):
     async def pushes_to(self, ref_key: str, commit: str) -> list[int]:
         """Return the decided pushes that led a ref to a commit, oldest first."""
 
-    async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
-        """Return the tags that apps were or are being deployed for, failed ones left out."""
+    async def tags(self, app_ids: Sequence[str]) -> dict[str, AppTags]:
+        """Return the tags that apps were deployed for, or are to be; what came to nothing is out.
+
+        A superseded deployment stands where the one in its place does.
+        """
 
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
         """Return what apps run, by id; apps that no deployment has brought up yet are left out."""

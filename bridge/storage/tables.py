@@ -83,6 +83,7 @@ deployments = sa.Table(
     sa.Column("maybe_asked", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("cancel", sa.Text),
     sa.Column("log_tail", sa.Text),
+    sa.Column("behind", sa.Text),
     sa.Index("deployments_by_app", "app_id", "seq"),
     sa.Index("deployments_by_app_state", "app_id", "state", "seq"),
     sa.Index("deployments_by_seq", "seq"),

@@ -20,6 +20,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
 from bridge.core.lifecycle import MOVES, Cancel, Deployment, State
+from bridge.core.rules import AppTags
 from bridge.durable.system import sqlite_engine as workflows_engine
 from bridge.ports.feedback import Pending
 from bridge.ports.figures import JournalFigures
@@ -965,6 +966,74 @@ async def test_an_app_that_is_listed_twice_is_one(journal: Any) -> None:
     assert [one.name for one in await journal.apps()] == ["again"]
 
 
+# ── tags of apps that take only newer ones ───────────────────────────────────
+
+
+def tagged(seq: int, tag: str, **others: Any) -> Deployment:
+    return deployment(seq, **{"ref": f"refs/tags/{tag}", "trigger": "tag"} | others)
+
+
+async def test_tags_stand_where_their_deployments_do(journal: Any) -> None:
+    """A superseded one stands where the one in its place does."""
+    ends = {"v1": State.DONE, "v2": State.FAILED, "v3": State.CANCELLED, "v4": State.UNKNOWN}
+    for seq, (tag, end) in enumerate(ends.items(), 1):
+        await record(journal, outcome(seq, tagged(seq, tag)))
+        await journal.move(tagged(seq, tag).id, end)
+    for seq in (5, 6, 7):
+        await record(journal, outcome(seq, tagged(seq, f"v{seq}")))
+    waiting = tagged(7, "v7").id
+
+    found = await journal.tags(["app-web", "app-b"])
+
+    assert (sorted(found["app-web"].deployed), found["app-web"].under_way) == (
+        ["v1", "v4"], {"v5": waiting, "v6": waiting, "v7": waiting},
+    )  # fmt: skip
+    assert found["app-b"] == AppTags([], {})
+
+    await journal.move(waiting, State.FAILED)
+    assert sorted((await journal.tags(["app-web"]))["app-web"].deployed) == ["v1", "v4"]
+    assert (await journal.tags(["app-web"]))["app-web"].under_way == {}
+
+
+@pytest.mark.parametrize(
+    ("end", "becomes", "note"),
+    [
+        (State.DONE, "superseded", "deployment #1 brought up a newer tag"),
+        (State.UNKNOWN, "superseded", "deployment #1 may have brought up a newer tag"),
+        (State.FAILED, "waiting", "waits for its turn"),
+        (State.CANCELLED, "waiting", "waits for its turn"),
+    ],
+)
+async def test_what_is_behind_a_newer_tag_is_requested_only_if_that_brought_up_nothing(
+    journal: Any, end: State, becomes: str, note: str
+) -> None:
+    newer = tagged(1, "v2")
+    older = tagged(2, "v1", behind=newer.id)
+    await record(journal, outcome(1, newer))
+    recorded = await record(journal, outcome(2, older))
+    assert recorded.drop == ()  # it takes the place of nothing
+    assert await journal.intend(newer.id, []) is not None
+    await journal.move(newer.id, end)
+
+    intended = await journal.intend(older.id, [])
+
+    found = await journal.deployment(older.id)
+    assert (found.state, found.note) == (becomes, note)
+    assert (intended is not None) is (becomes == "waiting")
+
+
+async def test_what_is_behind_another_is_superseded_by_what_took_that_ones_place(
+    journal: Any,
+) -> None:
+    newer, newest = tagged(1, "v2"), tagged(3, "v3")
+    older = tagged(2, "v1", behind=newer.id)
+    for one in (newer, older, newest):
+        await record(journal, outcome(one.seq, one))
+
+    assert await states(journal) == {1: "superseded", 2: "superseded", 3: "waiting"}
+    assert (await journal.deployment(older.id)).superseded_by == newest.id
+
+
 # ── configuring ──────────────────────────────────────────────────────────────
 
 RULES = Rules(
@@ -1097,7 +1166,7 @@ def test_how_often_a_build_was_interrupted_is_read_from_the_history_of_an_earlie
     with engine.begin() as db:
         for seq, notes in enumerate([(lost, restarted), (lost,), ()]):
             one = deployment_row(deployment(seq, asked_again=len(notes)))
-            for newer in ("interrupted", "maybe_asked"):
+            for newer in ("interrupted", "maybe_asked", "behind"):
                 del one[newer]
             columns = ", ".join(f'"{name}"' for name in one)
             values = ", ".join(f":{name}" for name in one)

@@ -17,6 +17,7 @@ from bridge.app.storage import Stores, open_stores
 from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Audited
 from tests.chaos.cluster import Cluster, Process
+from tests.chaos.dokploy.services import Config
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeCommit
@@ -61,10 +62,10 @@ async def cluster(
         await made.end()
 
 
-async def push(cluster: Cluster, after: str, apps: set[str]) -> str:
+async def push(cluster: Cluster, after: str, apps: set[str], before: str = "0" * 40) -> str:
     """Deliver a push's webhook to the first process; returns its delivery id."""
     web, git = cluster.processes[0], cluster.backend.git
-    payload = push_payload("0" * 40, after, apps, git=git)
+    payload = push_payload(before, after, apps, git=git)
     content = httpx.Request("POST", web.url, json=payload).content
     headers = hook_headers("github", payload, content)
     async with httpx.AsyncClient(base_url=web.url, trust_env=False, timeout=15) as client:
@@ -255,3 +256,34 @@ async def done_now_and_then(cluster: Cluster, worker: Process, *, times: int) ->
 def old_change() -> Audited:
     """Somebody changed something longer ago than it is kept."""
     return Audited(time.time() - YEARS, "cli: ada", "env set", "app-0", "shop/app-0", ())
+
+
+async def test_a_push_is_decided_once_for_apps_found_late_whichever_worker_finds_them(
+    cluster: Cluster, backend: RecordingBackend
+) -> None:
+    await cluster.start("worker")
+    _, first, second = cluster.processes
+    late = {f"late-{n}": f"{n:x}" * 40 for n in range(1, 9)}
+    head = "f" * 40
+    for number, (name, commit) in enumerate(late.items()):
+        backend.has(name, Config(watch_paths=(f"{name}/**",)))
+        await push(cluster, commit, {"app-0", name}, before=head)
+        head = commit
+        if number == 2:
+            await first.kill()
+        if number == 4:
+            await first.started()
+        if number == 6:
+            await second.kill()
+
+    async def asked_for_late_ones() -> Counter[tuple[str, str]]:
+        return Counter((one.app, one.commit) for one in backend.ledger if one.app in late)
+
+    await until(asked_for_late_ones, lambda found: found.keys() >= set(late.items()), patience=60)
+    await second.started()
+    async with stores_of(cluster) as stores:
+        await until(stores.journal.open_deployments, lambda found: not found)
+        for app, commit in late.items():
+            (deployment,) = await stores.journal.deployments(limit=9, app_id=app)
+            assert (deployment.state, deployment.deployed_commit) == ("done", commit)
+    assert await asked_for_late_ones() == Counter(late.items())

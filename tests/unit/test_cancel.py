@@ -105,6 +105,20 @@ async def test_what_waits_in_the_backends_queue_is_dropped_there(
     assert stage.backend.count("cancel") == 0
 
 
+@pytest.mark.parametrize("late", [0.0, 4.0, 8.0])
+async def test_what_is_listed_late_is_not_told_to_be_cancelled_while_it_builds(
+    staged: Callable[..., Stage], late: float
+) -> None:
+    stage = staged(listed_after=late, waits=0.0, builds=30.0)
+    new = await asked_for(stage)
+
+    await cancel(stage)
+    await stage.deployer().follow(new.id)
+
+    assert (await stage.now(new)).state is State.CANCELLED
+    assert stage.backend.count("cancel") == 1
+
+
 async def test_what_others_have_asked_for_and_is_dropped_as_well_is_said(
     staged: Callable[..., Stage],
 ) -> None:
@@ -178,6 +192,28 @@ async def test_all_builds_of_the_host_are_interrupted_only_where_that_is_allowed
         "its build was interrupted by the cancel",
     )
     assert (await stage.run(other)).state is State.FAILED
+
+
+async def test_a_build_that_had_failed_before_it_was_interrupted_has_failed(
+    staged: Callable[..., Stage],
+) -> None:
+    """A killed build has no line that says that Docker's build failed (facts.md)."""
+    stage = staged(cancels=False)
+    new = await asked_for(stage)
+    await followed(stage, new, State.RUNNING)
+    stage.backend.log = "npm ERR! no such script\n❌ Docker build failed\n\nError occurred ❌"
+
+    allowed = Canceller(
+        {"dokploy": stage.backend},
+        stage.journal,
+        stage.clock,
+        may_kill={"dokploy"},
+        sleep=stage.clock.sleep,
+    )
+    await allowed.run(KeptSteps(), CANCEL)
+
+    ended = await stage.run(new)
+    assert ended.state is State.FAILED
 
 
 async def test_a_build_that_may_not_be_interrupted_fails_by_its_own_reason(

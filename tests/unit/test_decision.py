@@ -19,6 +19,7 @@ from bridge.core.decision import (
 )
 from bridge.core.events import Commit, Ref, RefKind, RefPushed, Repository
 from bridge.core.refs import normalise_url
+from bridge.core.rules import AppTags
 from tests.fakes.journey import app, push
 
 GITLAB = Source(SourceType.GITLAB, "group/site", repository_id="42", branch="main")
@@ -134,7 +135,7 @@ def test_on_either_host_the_first_rule_that_says_something_decides(
     one, repository = HOSTS[host]
     one = replace(one, **asks_for)
 
-    decision = decide(replace(pushed, repository=repository), one, deployed_tags=["v1.3.0"])
+    decision = decide(replace(pushed, repository=repository), one, tags=AppTags(["v1.3.0"]))
 
     assert decision == Decision(one.id, one.label, reason, evidence)
     assert decision.deploy is (reason in DEPLOYS)

@@ -349,6 +349,25 @@ async def test_an_unanswered_one_that_arrived_is_adopted(
     assert ended.asked_at <= ended.finished_at, "it was asked for before it could end"
 
 
+@pytest.mark.parametrize("late", [12.0, 100.0])
+async def test_what_is_listed_very_late_is_not_asked_for_again(
+    staged: Callable[..., Stage], late: float
+) -> None:
+    """Nothing was followed before, so nobody has looked at the backend for long."""
+    stage = staged(listed_after=late, waits=0.0)
+    deploy = stage.backend.deploy
+
+    async def slow(*args: Any, **kwargs: Any) -> None:
+        await deploy(*args, **kwargs)
+        await stage.clock.sleep(0.05)
+
+    stage.backend.deploy = slow  # type: ignore[method-assign]
+
+    ended = await stage.run()
+
+    assert (stage.backend.asked, ended.state, ended.deployed_commit) == (1, State.DONE, HEAD)
+
+
 async def test_an_unanswered_one_that_ended_before_it_was_seen_is_not_asked_for_again(
     staged: Callable[..., Stage],
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.core.apps import Rules
 from bridge.core.decision import Decision
-from bridge.core.events import Ref, RefKind, RefPushed
+from bridge.core.events import Ref, RefKind, RefPushed, Repository
 from bridge.pipeline.catalog import LOOK_AGAIN, Catalog
 from bridge.pipeline.deliveries import DecisionTiming, Deliveries
 from bridge.pipeline.freshness import CROWDED, FRESH, HOLDS, MOST, PATIENCE, RESERVE
@@ -31,6 +31,7 @@ from tests.fakes.journey import (
 
 DEV = Ref(RefKind.BRANCH, "dev")
 TAG = Ref(RefKind.TAG, "v1.0.0")
+OTHER = Repository("github", "4712", "my-org/other")
 WEB = ("web/index.html",)
 LONG_AGO = 60.0
 
@@ -227,6 +228,40 @@ async def test_an_app_that_a_later_reading_finds_is_decided_late_and_says_so(des
     assert "decided late" in late.evidence
 
 
+async def test_a_push_that_no_app_was_known_for_is_decided_again_once_one_is_found(
+    desk: Desk,
+) -> None:
+    """A list that lags lacks an app that was made before the push."""
+    await desk.decided(push(repository=OTHER, paths=("a",)))
+    seq = desk.kept[-1]
+    assert await desk.state(seq) is DeliveryState.IGNORED
+
+    desk.server.add("new", repository="other", watchPaths=None)
+    desk.clock.now += 60.0
+    await desk.catalog._tick(False)
+    await desk.deliveries.drain()
+
+    assert await desk.state(seq) is DeliveryState.DECIDED
+    assert reasons(await desk.of(seq)) == {"new": "no_watch_paths"}
+
+
+async def test_so_it_is_for_an_app_that_one_listing_lacked(desk: Desk) -> None:
+    apps = dict(desk.server.apps)
+    desk.server.apps.clear()
+    await desk.catalog.refresh()
+    await desk.decided(push(paths=WEB))
+    seq = desk.kept[-1]
+    assert await desk.state(seq) is DeliveryState.IGNORED
+
+    desk.server.apps |= apps
+    desk.clock.now += 60.0
+    await desk.catalog._tick(False)
+    await desk.deliveries.drain()
+
+    assert await desk.state(seq) is DeliveryState.DECIDED
+    assert reasons(await desk.of(seq))["web"] == "path_hit"
+
+
 async def test_an_app_that_was_made_after_a_push_is_not_deployed_by_it(desk: Desk) -> None:
     await desk.decided(push(paths=("new/a",)))
     desk.clock.now += 30.0
@@ -250,7 +285,7 @@ async def test_two_tags_at_once_are_each_decided_once_on_what_was_read_anew(desk
     )
 
     assert newer["web"].deploy
-    assert reasons(older)["web"] == "tag_too_old"
+    assert "which is newer and under way" in older["web"].evidence
 
 
 # ── quick, and not dear ──────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from bridge.core.apps import Prereleases, Rules, Source, SourceType, Trigger
 from bridge.core.decision import SKIP_DIRECTIVES, Decision, Policy, Reason, decide
 from bridge.core.errors import Rejected
 from bridge.core.events import Commit, RefKind, RefPushed, Repository
-from bridge.core.rules import name_matches, ruled, rules_for, tag_problem
+from bridge.core.rules import AppTags, name_matches, ruled, rules_for, tag_problem
 from bridge.settings import book_of, policy_of, read_settings
 from tests.fakes.journey import app, push
 
@@ -257,7 +257,7 @@ def pushed(kind: str, name: str = "main", *, tag: bool = False, message: str = "
 )
 def test_any_app_can_wait_for_tags(kind: str, rules: Rules, name: str, reason: Reason) -> None:
     decision = decide(
-        pushed(kind, name, tag=True), replace(APPS[kind], rules=rules), deployed_tags=["v1.3.0"]
+        pushed(kind, name, tag=True), replace(APPS[kind], rules=rules), tags=AppTags(["v1.3.0"])
     )
 
     assert decision.reason is reason

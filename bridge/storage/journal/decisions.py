@@ -8,9 +8,11 @@ import sqlalchemy as sa
 from bridge.core.changes import Live
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import State
+from bridge.core.rules import AppTags
 from bridge.ports.outcomes import Explained, LastPush
 from bridge.storage import tables
 from bridge.storage.journal import rows
+from bridge.storage.journal.deployments import BROUGHT_UP, in_place_of, read_deployment
 from bridge.storage.journal.pushes import standing
 from bridge.storage.journal.recording import live
 from bridge.storage.journal.rows import batched
@@ -88,6 +90,23 @@ def _last_pushes() -> sa.Select[Any]:
     return sa.select(a.c.id, newest.label("at"))
 
 
+def _tags(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, AppTags]:
+    t = tables.deployments
+    deployed: dict[str, list[str]] = {app_id: [] for app_id in app_ids}
+    under_way: dict[str, dict[str, str]] = {app_id: {} for app_id in app_ids}
+    for some in batched(app_ids):
+        of_tags = t.c.app_id.in_(some) & t.c.ref.startswith("refs/tags/")
+        query = sa.select(t).where(of_tags & t.c.state.not_in([State.FAILED, State.CANCELLED]))
+        for row in db.execute(query.order_by(t.c.seq)).mappings():
+            one = read_deployment(dict(row))
+            tag, end = (one.ref or "").removeprefix("refs/tags/"), in_place_of(db, one)
+            if end.state in BROUGHT_UP:
+                deployed[one.app_id].append(tag)
+            elif not end.final:
+                under_way[one.app_id][tag] = end.id
+    return {app_id: AppTags(deployed[app_id], under_way[app_id]) for app_id in app_ids}
+
+
 class Decisions(Transactions):
     """What pushes led to, and what the next decision needs to know."""
 
@@ -123,17 +142,8 @@ class Decisions(Transactions):
         query = sa.select(t.c.seq).where(t.c.after == commit, t.c.ref_key == ref_key)
         return [row["seq"] for row in await self._all(query.order_by(t.c.seq))]
 
-    async def deployed_tags(self, app_ids: Sequence[str]) -> dict[str, list[str]]:
-        t = tables.deployments
-        query = sa.select(t.c.app_id, t.c.ref).where(
-            t.c.app_id.in_(app_ids),
-            t.c.ref.startswith("refs/tags/"),
-            t.c.state.not_in([State.FAILED, State.CANCELLED]),
-        )
-        found: dict[str, list[str]] = {}
-        for row in await self._all(query.distinct()):
-            found.setdefault(row["app_id"], []).append(row["ref"].removeprefix("refs/tags/"))
-        return found
+    async def tags(self, app_ids: Sequence[str]) -> dict[str, AppTags]:
+        return await self._read(lambda db: _tags(db, app_ids))
 
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
         return await self._read(lambda db: live(db, app_ids))

@@ -33,6 +33,9 @@ MAYBE_ASKED = (
     "cancelled; the backend may have been asked for it before, and has shown no sign of it"
 )
 
+BROUGHT_UP = frozenset({State.DONE, State.UNKNOWN})
+"""States of deployments that have brought up what they were for, or may have."""
+
 LAST_LINES = 5
 """The last lines of a deployment's history; a note that is among them is not repeated."""
 
@@ -62,7 +65,10 @@ def read_deployment(row: Mapping[str, Any]) -> Deployment:
 
 
 def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
-    """Add a deployment; of those of the same app that still wait only the newest stays."""
+    """Add a deployment; of those of the same app that still wait only the newest stays.
+
+    One that is behind another, which is for a newer tag, takes the place of none.
+    """
     t = tables.deployments
     of_app = sa.select(t).where((t.c.app_id == new.app_id) & (t.c.id != new.id))
     if _cancelled_since(db, new):
@@ -71,13 +77,13 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
         new = replace(new, state=State.SUPERSEDED, finished_at=now, **_superseded(newest))
     db.execute(sa.insert(t), [deployment_row(new)])
     _note(db, new.id, new.seq, now, new.state, new.note)
-    if new.state is State.CANCELLED:
+    if new.state is State.CANCELLED or new.behind is not None:
         return
     older = of_app.where((t.c.seq < new.seq) & WAITING).order_by(t.c.id).with_for_update()
     for row in db.execute(older).mappings().all():
         old = read_deployment(dict(row))
         if makes_moot(new.action, old.action):
-            _supersede(db, old.id, new.id, now)
+            _supersede(db, old.id, _superseded(new.id), now)
 
 
 def _cancelled_since(db: sa.Connection, new: Deployment) -> bool:
@@ -92,20 +98,42 @@ def _newer(db: sa.Connection, old: Deployment) -> str | None:
     """Return the newest deployment of the same app that builds everything `old` would."""
     t = tables.deployments
     newer = (t.c.app_id == old.app_id) & (t.c.seq > old.seq) & (t.c.state != State.CANCELLED)
+    newer &= t.c.behind.is_(None)
     found = db.execute(sa.select(t.c.id, t.c.action).where(newer).order_by(t.c.seq.desc()))
     return next((row.id for row in found if makes_moot(Action(row.action), old.action)), None)
 
 
-def _superseded(by: str) -> dict[str, Any]:
+def _superseded(by: str, why: str = "is newer and builds the same branch's head") -> dict[str, Any]:
     number, _, _ = by.partition(".")  # people know it by that, as the lists show it
     shown = f"#{int(number)}" if number.isdecimal() else by
-    note = f"deployment {shown} is newer and builds the same branch's head"
-    return {"superseded_by": by, "note": note}
+    return {"superseded_by": by, "note": f"deployment {shown} {why}"}
 
 
-def _supersede(db: sa.Connection, id_: str, by: str, now: float) -> Deployment | None:
-    facts = _superseded(by)
+def _supersede(db: sa.Connection, id_: str, facts: dict[str, Any], now: float) -> Deployment | None:
     return move(db, id_, State.SUPERSEDED, facts["note"], facts, now)
+
+
+def in_place_of(db: sa.Connection, deployment: Deployment) -> Deployment:
+    """Return the deployment that stands in the place of a superseded one; else itself."""
+    t = tables.deployments
+    while deployment.superseded_by is not None:
+        query = sa.select(t).where(t.c.id == deployment.superseded_by)
+        if (row := db.execute(query).mappings().first()) is None:
+            break  # it has been forgotten
+        deployment = read_deployment(dict(row))
+    return deployment
+
+
+def _went_ahead(db: sa.Connection, id_: str) -> dict[str, Any] | None:
+    """Return how the deployment of a newer tag supersedes one behind it; None if it failed."""
+    t = tables.deployments
+    row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
+    if row is None or (ahead := in_place_of(db, read_deployment(dict(row)))).final is False:
+        return None
+    if ahead.state not in BROUGHT_UP:
+        return None
+    may = "" if ahead.state is State.DONE else "may have "
+    return _superseded(ahead.id, f"{may}brought up a newer tag")
 
 
 def move(
@@ -191,8 +219,10 @@ def _needless(db: sa.Connection, asking: Deployment, at: float, note: str) -> De
     """End a deployment that must not be requested: cancelled, or superseded by a newer one."""
     if asking.cancel is not None:
         return move(db, asking.id, State.CANCELLED, note, {}, at)
-    newest = _newer(db, asking)
-    return None if newest is None else _supersede(db, asking.id, newest, at)
+    if (newest := _newer(db, asking)) is not None:
+        return _supersede(db, asking.id, _superseded(newest), at)
+    ahead = None if asking.behind is None else _went_ahead(db, asking.behind)
+    return None if ahead is None else _supersede(db, asking.id, ahead, at)
 
 
 def change(

@@ -1,0 +1,108 @@
+"""A Postgres that goes away while `serve` starts: it ends with one line, not with a traceback."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from tests.worlds.bridge import SECRET
+
+STEP = 25
+"""Messages more that the database answers, from one start to the next."""
+
+
+@dataclass
+class Cut:
+    """A way to a database that is cut after so many messages to it, for good."""
+
+    upstream: tuple[str, int]
+    left: int
+    writers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.left <= 0:
+            writer.close()
+            return
+        there, answers = await asyncio.open_connection(*self.upstream)
+        self.writers |= {writer, answers}
+        await asyncio.gather(self._pass(reader, answers), self._pass_back(there, writer))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await _read(reader):
+            self.left -= 1
+            if self.left <= 0:
+                for one in self.writers:
+                    one.transport.abort()
+                return
+            writer.write(data)
+        writer.close()
+
+    async def _pass_back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await _read(reader):
+            writer.write(data)
+        writer.close()
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read(65536)
+    except ConnectionError:
+        return b""
+
+
+@asynccontextmanager
+async def cut_after(url: str, messages: int) -> AsyncIterator[str]:
+    """The url of a database that is gone after so many messages to it."""
+    parts = urlsplit(url)
+    cut = Cut((parts.hostname or "", parts.port or 5432), messages)
+    server = await asyncio.start_server(cut.connect, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    user = parts.netloc.rpartition("@")[0]
+    async with server:
+        yield urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{port}"))
+        for writer in cut.writers:
+            writer.transport.abort()
+
+
+async def test_it_ends_with_one_line(postgres: str, tmp_path: Path) -> None:
+    messages, served = 1, False
+    while not served:
+        async with cut_after(postgres, messages) as url:
+            served = await _starts(url, tmp_path)
+        messages += STEP
+    assert messages > 4 * STEP, "it was cut off at several places"
+
+
+async def _starts(url: str, folder: Path) -> bool:
+    """Start it, and return whether it serves; where it does not, it says why in one line."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bridge", "serve", "--port", "0"),
+        env=kept
+        | {
+            "DATABASE_URL": url,
+            "BRIDGE_DATA": str(folder),
+            "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    said: list[str] = []
+    async with asyncio.timeout(60):
+        while line := (await process.stderr.readline()).decode():
+            if '"event": "serving"' in line:
+                process.send_signal(signal.SIGTERM)
+                await process.communicate()
+                return True
+            said += [] if line.startswith("{") else [line]  # its log stands before it
+        await process.wait()
+    assert process.returncode
+    assert len(said) == 1, "".join(said)
+    assert said[0].startswith("error: "), said
+    return False
