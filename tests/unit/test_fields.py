@@ -3,16 +3,24 @@
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from bridge.cli.root import commands
+from bridge.core.configuration.configuration import MODELS, BuildType, Environment
+from bridge.core.configuration.difference import RULES
 from bridge.core.configuration.fields import (
     BUILD,
+    COLUMNS,
+    ENVIRONMENT,
     FIELDS,
     SECTIONS,
+    SHARED,
+    SOURCE,
     SOURCES,
     Field,
     settable,
 )
+from bridge.core.configuration.row import fields_of, row_of
 from tests.scenes.terminal import command
 
 OPTIONS: dict[str, Any] = {
@@ -51,3 +59,41 @@ def test_a_secret_is_never_a_word_of_the_command_line() -> None:
     assert secret
     assert all(OPTIONS[words][f"{field.name}_stdin"].is_flag for words, field in secret)
     assert {one.name for one in FIELDS.values() if one.secret} == {"password", *SECTIONS}
+
+
+# ── the settings and the stored row ──────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_a_source_has_the_fields_of_its_kind_that_a_backend_can_hold(kind: str) -> None:
+    model = MODELS[kind].model_fields
+    own = {one.name: one for one in SOURCE if kind in one.columns}
+
+    assert own.keys() == model.keys() - {"type", *SHARED}
+    assert model.keys() - {"type"} <= {one.name for one in settable(kind)}
+    assert [one.name for one in own.values() if one.required] == [
+        name for name in own if model[name].is_required()
+    ]
+    assert all(one.empty == model[name].default for name, one in own.items() if one.empty)
+
+
+def test_builds_and_variables_have_the_fields_of_the_table() -> None:
+    assert [one.name for one in BUILD] == list(BuildType.model_fields)
+    assert [one.name for one in ENVIRONMENT] == list(Environment.model_fields)
+
+
+def test_the_rules_that_people_ask_for_are_those_of_an_app() -> None:
+    ruled = {one.name for one in FIELDS.values() if one.ruled}
+
+    assert ruled == set(RULES.values()) - {"watch_paths"}
+    assert all(one.columns or one.ruled for one in FIELDS.values())
+
+
+def test_the_stored_row_has_every_column_once() -> None:
+    row = {name: f"{name} of the backend" for name in COLUMNS}
+    numbers = {"submodules": True, "watch_paths": ("web/**",), "gitlab.project_id": 7}
+    sealed = {"docker.password": SecretStr("hunter2")}
+
+    assert fields_of(row_of(row | numbers | sealed)) == row | numbers | sealed
+    assert len(set(COLUMNS.values())) == len(COLUMNS)
+    assert "hunter2" not in repr(row_of(row | numbers | sealed))

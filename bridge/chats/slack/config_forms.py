@@ -23,7 +23,8 @@ from bridge.chats.slack.parts import Parts
 from bridge.chats.slack.source_form import SourceForm, block_of, source_fields, source_wanted
 from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.configuration.configuration import BuildType, Environment
-from bridge.core.configuration.difference import SECTIONS, Configured
+from bridge.core.configuration.difference import Configured
+from bridge.core.configuration.fields import SECTIONS
 from bridge.core.configuration.merge import Wanted, WantedBuild, WantedVariables, merge
 from bridge.core.configuration.variables import assignments_in, lines_besides, variables_in
 from bridge.core.decision import Rehearsal

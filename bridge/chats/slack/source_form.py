@@ -28,7 +28,7 @@ from bridge.core.apps import App, AppKind, SourceType, Trigger
 from bridge.core.configuration.configuration import GithubSource, GitlabSource, GitSource
 from bridge.core.configuration.difference import Configured, masked
 from bridge.core.configuration.merge import WantedSource, checked_remote
-from bridge.core.configuration.row import stored_of
+from bridge.core.configuration.row import used_again
 from bridge.ports.backends import GitAccount, GitRepository
 
 KINDS = {
@@ -119,17 +119,13 @@ def _path(now: Configured, kind: SourceType) -> str | None:
             return None
 
 
-_USED_AGAIN = {"build_path", "ssh_key_id", "username", "password", "registry_url"}
-"""Fields of a source not in use that nobody need name again; see `merge`."""
-
-
 def of(now: Configured, kind: SourceType, name: str) -> Any:
     """Return a field of the app's source if it is of a kind; else what a save would use again."""
     found = now.saved.provider
     if found is not None and found.type is kind:
         return getattr(found, name, None)
     row = now.saved.row
-    return stored_of(row, kind).get(name) if row is not None and name in _USED_AGAIN else None
+    return used_again(row, kind).get(name) if row is not None else None
 
 
 def kept_address(now: Configured) -> str | None:
