@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from bridge.backends.dokploy.models import SERVICE, Service, Settings
 from bridge.cli.root import commands
 from bridge.core.configuration.configuration import MODELS, BuildType, Environment
 from bridge.core.configuration.difference import RULES
@@ -97,3 +98,25 @@ def test_the_stored_row_has_every_column_once() -> None:
     assert fields_of(row_of(row | numbers | sealed)) == row | numbers | sealed
     assert len(set(COLUMNS.values())) == len(COLUMNS)
     assert "hunter2" not in repr(row_of(row | numbers | sealed))
+
+
+def test_dokploy_s_answer_has_a_field_for_each_column() -> None:
+    columns = [column for one in FIELDS.values() for column in one.columns.values()]
+
+    parsed = {its.alias or name: name for name, its in Settings.model_fields.items()}
+
+    assert len(columns) == len(set(columns))
+    assert {one.name for one in FIELDS.values() if not one.columns} == {
+        one.name for one in SOURCE if one.ruled and one.name != "trigger"
+    }
+    for one in FIELDS.values():
+        for column in one.columns.values():
+            sealed = "SecretStr" in str(Settings.model_fields[parsed[column]].annotation)
+            assert sealed == one.secret, column
+
+
+def test_what_is_read_of_every_app_holds_no_secret() -> None:
+    sealed = {column for one in FIELDS.values() if one.secret for column in one.columns.values()}
+
+    assert sealed.isdisjoint(Service.model_fields)
+    assert SERVICE.validate_python({"gitlabOwner": "a"}).stored("gitlab.owner") == "a"

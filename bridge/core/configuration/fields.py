@@ -98,7 +98,7 @@ SOURCE = (
         help="Its name, e.g. mono.",
         label="Repository",
     ),
-    Field("slug", {"bitbucket": "bitbucketRepositorySlug"}),
+    Field("slug", {"bitbucket": "bitbucketRepositorySlug"}, required=True),
     Field(
         "url",
         {"git": "customGitUrl"},

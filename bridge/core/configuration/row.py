@@ -107,10 +107,11 @@ def row_in(record: Mapping[str, Any]) -> SourceRow:
 
 def columns_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields by our names as JSON for `application.update`; secrets in the clear."""
-    return {COLUMNS[name]: _plain(value) for name, value in fields.items()}
+    return {COLUMNS[name]: plain(value) for name, value in fields.items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it; a secret in the clear."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return list(value) if isinstance(value, tuple) else value
