@@ -6,6 +6,9 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.backends.dokploy.models import SERVICE, Service, Settings
+from bridge.chats.slack.blocks import name_of
+from bridge.chats.slack.config_forms import build_fields, environment_fields
+from bridge.chats.slack.source_form import BESIDE, SourceForm, source_fields
 from bridge.cli.root import commands
 from bridge.core.configuration.configuration import MODELS, BuildType, Environment
 from bridge.core.configuration.difference import RULES
@@ -22,6 +25,8 @@ from bridge.core.configuration.fields import (
     settable,
 )
 from bridge.core.configuration.row import fields_of, row_of
+from tests.scenes.slack import WEB
+from tests.scenes.slack_provider import ACCOUNTS, DOCKER, GIT, GITHUB, GITLAB, configured
 from tests.scenes.terminal import command
 
 OPTIONS: dict[str, Any] = {
@@ -120,3 +125,51 @@ def test_what_is_read_of_every_app_holds_no_secret() -> None:
 
     assert sealed.isdisjoint(Service.model_fields)
     assert SERVICE.validate_python({"gitlabOwner": "a"}).stored("gitlab.owner") == "a"
+
+
+# ── the forms of a chat ──────────────────────────────────────────────────────
+
+SAVED = {"github": GITHUB, "gitlab": GITLAB, "git": GIT, "docker": DOCKER}
+
+
+def inputs(blocks: list[dict[str, Any]]) -> dict[str, str]:
+    """The inputs of a form by name, boxes to tick too, each with what is said of it."""
+    found: dict[str, str] = {}
+    for block in blocks:
+        if block["type"] == "input":
+            found[name_of(block["block_id"])] = block["label"]["text"]
+            for one in block["element"].get("options", ()):
+                found.setdefault(one["value"], one["text"]["text"])
+    return found
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_each_field_of_a_source_has_an_input(kind: str) -> None:
+    now = configured(SAVED[kind])
+    forms = [SourceForm(WEB, now, (), {"trigger": trigger}) for trigger in ("push", "tag")]
+    drawn = {name: label for form in forms for name, label in inputs(source_fields(form)).items()}
+    chosen = inputs(source_fields(SourceForm(WEB, now, ACCOUNTS)))
+
+    for one in settable(kind):
+        if one.name == "skip_directives":  # for the command line alone
+            continue
+        beside = {one.name, *BESIDE.get(one.name, ())}
+        assert beside & (drawn.keys() | chosen.keys()), one.name
+        assert one.name in BESIDE or drawn[one.name] == one.label
+
+
+def test_each_field_of_a_build_has_an_input_in_the_types_that_have_it() -> None:
+    types = FIELDS["build_type"].choices
+    drawn = {kind: inputs(build_fields(configured(GITHUB, build_type=kind))) for kind in types}
+
+    for one in BUILD:
+        for kind in one.builds or types:
+            assert drawn[kind][one.name] == one.label
+    assert {kind for one in BUILD for kind in one.builds} <= types.keys()
+
+
+def test_the_sections_of_variables_and_their_file_are_in_the_form() -> None:
+    drawn = environment_fields(WEB, configured(GITHUB))
+
+    for one in ENVIRONMENT:
+        assert FIELDS[one.name].label in str(drawn)

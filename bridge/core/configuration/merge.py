@@ -203,7 +203,7 @@ _RULES: dict[str, Callable[[Any], Any]] = {
 
 # ── What was asked, laid over how an app is configured ──────────────────────────────────────────
 
-_RULE_OF = {spoken: name for name, spoken in RULES.items() if FIELDS[spoken].ruled}
+RULE_OF = {spoken: name for name, spoken in RULES.items() if FIELDS[spoken].ruled}
 """Our rules by the names that people ask with; watch paths have a field at every backend."""
 
 
@@ -371,7 +371,7 @@ def _stored_trigger(now: Configured) -> Trigger:
 
 
 def _with_rules(now: Configured, asked: Mapping[str, Any]) -> Rules:
-    new = {_RULE_OF[name]: checked_rule(name, value) for name, value in asked.items()}
+    new = {RULE_OF[name]: checked_rule(name, value) for name, value in asked.items()}
     if new.get("trigger") is not None and new["trigger"] == now.saved.trigger:
         new["trigger"] = None  # the backend says the same
     return replace(now.rules, **new)
