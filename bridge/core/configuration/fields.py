@@ -1,20 +1,22 @@
-"""The fields with which an app is configured: one table, which the rest is made from.
+"""The fields that configure an app: one table, from which everything else about them is made.
 
-The command line's options, the forms' inputs, the stored row and Dokploy's payloads all take a
-field's name, words and kind from here. The API's names: facts.md, "Inputs".
+The command line's options, a chat's inputs, the stored row and Dokploy's payloads take a field's
+name, type and words from here. What a value must be beyond that is checked in `merge`. Nothing
+here imports pydantic, so that the command line starts quickly.
 
-What a field's value must be beyond its type, `merge` checks; nothing here imports the models,
-so that the command line starts without them.
+Columns: facts.md, "Inputs".
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-ALL = ""
-"""Stands for every kind of source in `Field.columns`."""
+ALL = "all"
+"""Every kind of source, in `Field.columns`."""
 
 PUSHED = ("github", "gitlab", "git")
+"""Kinds of source that pushes and tags deploy, and that can be set from here."""
+
 SOURCES = (*PUSHED, "docker")
 """Kinds of source that can be set from here; others can only be forgotten."""
 
@@ -28,19 +30,19 @@ class Field:
 
     Attributes:
         name: ours, e.g. in differences and in the audit.
-        columns: the API's name for each kind of source that has the field; `ALL` where it is
-            the same for all. None: the bridge alone has it, as one of its rules.
+        columns: Dokploy's names, by the kind of source, or `ALL` where every kind has the same.
+            A field without any is kept by the bridge's own rules.
         type: `str`, `int`, `bool`, or `tuple` for several texts.
-        required: a source can't do without it.
+        required: a source needs it, and another source's value is never used for it.
         secret: never shown, nor written on a command line.
         in_commands: backends write it into command lines.
-        ruled: the bridge's own rules hold it where the backend has no field for it.
+        ruled: the bridge's own rules keep it where the backend has no field for it.
         empty: the value that an empty one stands for.
         remedy: what to do about a value that does not fit.
         short: its option, where that is shorter than its name.
         help: of its option.
         asks: help of the option that asks for its value, where it may be a secret.
-        label, hint, example: of its input in a form; the example stands in an empty input.
+        label, hint, example: of its input in a form; an empty input shows the example.
         choices: its values, with the words that a form has for them.
         builds: the types of build that have the field, with an example for each.
     """
