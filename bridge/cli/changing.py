@@ -79,7 +79,7 @@ def with_options(
 
     first, *last, _ = inspect.signature(command).parameters.values()
     options = [one for field in shown for one in _options(field)]
-    options += [_keyword(name, its) for name, its in others.items()]
+    options += [_parameter(name, its, None) for name, its in others.items()]
     command.__dict__["__signature__"] = inspect.Signature(
         [one.replace(kind=one.KEYWORD_ONLY) for one in (first, *options, *last)]
     )
@@ -88,49 +88,57 @@ def with_options(
 
 def _options(one: Field) -> Iterator[inspect.Parameter]:
     """Yield the options of a field: one for its value, or one that asks for it, or both."""
-    if not one.secret:
-        type_: Any = list[str] if one.type is tuple else one.type
-        yield _keyword(one.name, Annotated[type_ | None, option(one.name)])
-    else:
+    if one.secret:
         yield _flag(one.name, one.help)
+    else:
+        type_: Any = list[str] if one.type is tuple else one.type
+        yield _parameter(one.name, Annotated[type_ | None, option(one.name)], None)
     if one.asks:
         yield _flag(f"{one.name}_stdin", one.asks)
 
 
 def _flag(name: str, help_: str) -> inspect.Parameter:
     flag = typer.Option(f"--{name.replace('_', '-')}", help=help_)
-    return _keyword(name, Annotated[bool, flag], default=False)
+    return _parameter(name, Annotated[bool, flag], default=False)
 
 
-def _keyword(name: str, annotation: Any, *, default: Any = None) -> inspect.Parameter:
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     kind = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(name, kind, default=default, annotation=annotation)
 
 
 def _given(fields: Iterable[Field], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that were given; an empty value takes one away."""
+    """Return the fields that were given."""
     found: dict[str, Any] = {}
     for one in fields:
         value = given[one.name]
         if given.get(f"{one.name}_stdin") or (one.secret and value):
-            value = ask_hidden([one.name])[one.name]
-        elif one.secret or value is None:
-            continue
-        elif one.asks and _CREDENTIALS.match(value):
-            raise Rejected(
-                "an address with a password or a token is a secret, and a command line is no place"
-                f" for it: give it with --{one.name}-stdin"
-            )
-        if one.type is tuple:
-            value = tuple(part for part in value if part)
-        found[one.name] = _sealed(value) if one.secret else None if value in ("", ()) else value
+            found[one.name] = _asked(one)
+        elif not one.secret and value is not None:
+            found[one.name] = _typed(one, value)
     return found
 
 
-def _sealed(value: str) -> Any:
+def _asked(one: Field) -> Any:
+    """Ask for a field's value, hidden; a secret comes sealed."""
+    value = ask_hidden([one.name])[one.name]
+    if not one.secret:
+        return value or None
     from pydantic import SecretStr
 
     return SecretStr(value)
+
+
+def _typed(one: Field, value: Any) -> Any:
+    """Return a value that was typed; None for an empty one, which takes the field away."""
+    if one.type is tuple:
+        return tuple(part for part in value if part) or None
+    if one.asks and _CREDENTIALS.match(value):
+        raise Rejected(
+            "an address with a password or a token is a secret, and a command line is no place"
+            f" for it: give it with --{one.name}-stdin"
+        )
+    return None if value == "" else value
 
 
 # ── Changing: show the difference, ask, write, tell ─────────────────────────────────────────────

@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 from pydantic import SecretStr, ValidationError
@@ -156,15 +157,7 @@ def checked_rule(name: str, value: Any) -> Any:
         raise Unfit(name, f"{name} can't be {str(value)[:120]!r}: it is {words}") from None
 
 
-def _branches(value: str) -> str:
-    return _names(value, "branch")
-
-
-def _tags(value: str) -> str:
-    return _names(value, "tag")
-
-
-def _names(value: str, kind: RefKind) -> str:
+def _names(kind: RefKind, value: str) -> str:
     Glob(value)
     if why := unmatchable(value, kind):
         raise Rejected(why)
@@ -191,8 +184,8 @@ def _flag(value: Any) -> bool:
 
 _RULES: dict[str, Callable[[Any], Any]] = {
     "trigger": Trigger,
-    "branches": _branches,
-    "tags": _tags,
+    "branches": partial(_names, "branch"),
+    "tags": partial(_names, "tag"),
     "versions": _range,
     "tag_prefix": _prefix,
     "prereleases": Prereleases,
