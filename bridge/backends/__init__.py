@@ -1,7 +1,7 @@
 """The deploy backends. A new one is a folder with its record, and a line here.
 
 The embedded backend has no record: it is a server that the bridge starts itself where no other is
-set, and one more that speaks Dokploy's API (docs/notes/0036).
+set, and one more that speaks Dokploy's API (docs/notes/0035).
 """
 
 from typing import TYPE_CHECKING, Any, TypeAlias

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.backends import BACKENDS, titles
-from bridge.cli.changing import How, Yes, agree
+from bridge.cli.changing import How, Yes, agree, option
 from bridge.cli.deployments import AppName, source_of
 from bridge.cli.forms import app_form, finding_words, said, tag_words
-from bridge.cli.provider import Tags, Triggers
 from bridge.cli.reaching import warn_of_troubles
 from bridge.cli.show import (
     STYLES,
@@ -81,8 +80,8 @@ def create(
         list[str] | None,
         typer.Option("--watch", help="Deploy only when a file matches, e.g. 'web/**'. Repeatable."),
     ] = None,
-    trigger: Triggers = None,
-    tags: Tags = None,
+    trigger: Annotated[str | None, option("trigger")] = None,
+    tags: Annotated[str | None, option("tags")] = None,
     project: Annotated[str, typer.Option("--project", help="The project it is in.")] = "default",
     spa: Annotated[
         bool, typer.Option("--spa", help="Unknown addresses get the front page.")

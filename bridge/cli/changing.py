@@ -1,19 +1,24 @@
-"""Changing how an app is configured: show the difference, ask, write, tell."""
+"""Changing how an app is configured: read the options, show the difference, ask, write, tell."""
 
+import inspect
+import re
 import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.deployments import AppName
 from bridge.cli.reaching import Reach, person, reached
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_json, say_table, table
-from bridge.cli.using import run, settings_of
+from bridge.cli.using import Config, Json, ask_hidden, run, settings_of
+from bridge.core.configuration.fields import FIELDS, Field
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from rich.text import Text
 
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; scripts need it.")]
 Reveal = Annotated[bool, typer.Option("--reveal", help="Show secret values as they are.")]
 
+_CREDENTIALS = re.compile(r"https?://[^/]*@|\w+://[^/@]*:[^/@]*@")
+
 CUT_OFF = "nothing was changed"
 
 
@@ -37,6 +44,104 @@ class How:
     config: Path | None
     json: bool = False
     yes: bool = False
+
+
+# ── Commands whose options are fields ───────────────────────────────────────────────────────────
+
+
+def option(name: str) -> Any:
+    """Return the option of a field."""
+    one = FIELDS[name]
+    names = [f"--{word.replace('_', '-')}" for word in (one.short, one.name) if word]
+    if one.type is bool:
+        names = [f"{names[0]}/--no-{names[0].removeprefix('--')}"]
+    panel = "When it deploys" if one.ruled else None
+    return typer.Option(*names, help=one.help.replace("[", r"\["), rich_help_panel=panel)
+
+
+def with_options(
+    fields: Iterable[Field], set_: Callable[..., None], **others: Any
+) -> Callable[..., None]:
+    """Return a command with an option for each field; what is asked for, not typed, comes last.
+
+    Args:
+        set_: gets the app's name, the fields that were given, how the command was called, and
+            the others by name.
+        others: options that are no fields, with their annotations.
+    """
+    shown = sorted(fields, key=lambda one: one.secret)
+
+    def command(
+        app: AppName, config: Config = None, json: Json = False, yes: Yes = False, **given: Any
+    ) -> None:
+        more = {name: given[name] for name in others}
+        set_(app, _given(shown, given), How(config, json, yes), **more)
+
+    first, *last, _ = inspect.signature(command).parameters.values()
+    options = [one for field in shown for one in _options(field)]
+    options += [_parameter(name, its, None) for name, its in others.items()]
+    command.__dict__["__signature__"] = inspect.Signature(
+        [one.replace(kind=one.KEYWORD_ONLY) for one in (first, *options, *last)]
+    )
+    return command
+
+
+def _options(one: Field) -> Iterator[inspect.Parameter]:
+    """Yield the options of a field: one for its value, or one that asks for it, or both."""
+    if one.secret:
+        yield _flag(one.name, one.help)
+    else:
+        type_: Any = list[str] if one.type is tuple else one.type
+        yield _parameter(one.name, Annotated[type_ | None, option(one.name)], None)
+    if one.asks:
+        yield _flag(f"{one.name}_stdin", one.asks)
+
+
+def _flag(name: str, help_: str) -> inspect.Parameter:
+    flag = typer.Option(f"--{name.replace('_', '-')}", help=help_)
+    return _parameter(name, Annotated[bool, flag], default=False)
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+
+
+def _given(fields: Iterable[Field], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that were given."""
+    found: dict[str, Any] = {}
+    for one in fields:
+        value = given[one.name]
+        if given.get(f"{one.name}_stdin") or (one.secret and value):
+            found[one.name] = _asked(one)
+        elif not one.secret and value is not None:
+            found[one.name] = _typed(one, value)
+    return found
+
+
+def _asked(one: Field) -> Any:
+    """Ask for a field's value, hidden; a secret comes sealed."""
+    value = ask_hidden([one.name])[one.name]
+    if not one.secret:
+        return value or None
+    from pydantic import SecretStr
+
+    return SecretStr(value)
+
+
+def _typed(one: Field, value: Any) -> Any:
+    """Return a value that was typed; None for an empty one, which takes the field away."""
+    if one.type is tuple:
+        return tuple(part for part in value if part) or None
+    if one.asks and _CREDENTIALS.match(value):
+        raise Rejected(
+            "an address with a password or a token is a secret, and a command line is no place"
+            f" for it: give it with --{one.name}-stdin"
+        )
+    return None if value == "" else value
+
+
+# ── Changing: show the difference, ask, write, tell ─────────────────────────────────────────────
 
 
 def change(name: str, wanted: "Wanted", how: How) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.changing import How, Reveal, Yes, change
+from bridge.cli.changing import How, Reveal, Yes, change, option
 from bridge.cli.deployments import AppName
 from bridge.cli.reaching import reached
 from bridge.cli.show import MASKED, clean, clean_lines, on_terminal, say, say_json
@@ -60,9 +60,7 @@ def set_(
         list[str] | None,
         typer.Option("--unset", metavar="KEY", help="Take it out, wherever it is. Repeatable."),
     ] = None,
-    env_file: Annotated[
-        bool | None, typer.Option("--env-file/--no-env-file", help="Write an .env file to build.")
-    ] = None,
+    env_file: Annotated[bool | None, option("create_env_file")] = None,
     config: Config = None,
     json: Json = False,
     yes: Yes = False,

@@ -1,16 +1,17 @@
 """`provider`: where an app's code comes from, and when it deploys."""
 
-import re
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bridge.cli import changing
-from bridge.cli.changing import How, Reveal, Yes, change, say_fields
+from bridge.cli.changing import How, Reveal, Yes, change, say_fields, with_options
 from bridge.cli.deployments import AppName
 from bridge.cli.reaching import backends_of, reached
 from bridge.cli.show import hint, say_json, say_table
 from bridge.cli.using import Config, Json, run, settings_of
+from bridge.core.configuration.fields import SOURCE, settable
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
@@ -21,55 +22,6 @@ if TYPE_CHECKING:
     from bridge.core.configuration.difference import Configured
 
 
-HELD_HERE = "When it deploys"
-
-
-def _here(name: str, help_: str) -> Any:
-    return typer.Option(name, help=help_, rich_help_panel=HELD_HERE)
-
-
-Account = Annotated[
-    str | None,
-    typer.Option(
-        "--account", "--provider-id", help="Id of the Git account; `provider accounts` lists them."
-    ),
-]
-Owner = Annotated[str | None, typer.Option("--owner", help="User, organisation or group.")]
-Repository = Annotated[str | None, typer.Option("--repository", help="Its name, e.g. mono.")]
-Branch = Annotated[str | None, typer.Option("--branch", help="The branch that is built.")]
-BuildPath = Annotated[
-    str | None, typer.Option("--build-path", help="Folder of the repository that is built.")
-]
-Watch = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--watch",
-        "--watch-paths",
-        help="Deploy only when a file matches, e.g. 'web/**'. Repeatable.",
-    ),
-]
-Submodules = Annotated[
-    bool | None, typer.Option("--submodules/--no-submodules", help="Clone submodules too.")
-]
-Triggers = Annotated[str | None, _here("--trigger", "push or tag.")]
-Branches = Annotated[
-    str | None, _here("--branches", "Pushes to these branches deploy, e.g. 'release/*'.")
-]
-Tags = Annotated[str | None, _here("--tags", "Only tags like this deploy, e.g. 'v*'.")]
-Versions = Annotated[str | None, _here("--versions", "Only versions in it, e.g. '>=1.2 <2'.")]
-TagPrefix = Annotated[str | None, _here("--tag-prefix", "What stands before a version.")]
-Prereleases = Annotated[str | None, _here("--prereleases", "deploy, skip or only.")]
-OnlyNewer = Annotated[
-    bool | None, _here("--only-newer/--no-only-newer", "Never an older version after a newer one.")
-]
-SkipDirectives = Annotated[
-    bool | None, _here("--skip-directives/--no-skip-directives", r"Whether \[skip ci] counts.")
-]
-Forget = Annotated[
-    list[str] | None, typer.Option("--forget", help="Take this field away, e.g. only_newer.")
-]
-
-
 # ── `provider set`: an app's source, of each kind of its own, and when it deploys ───────────────
 
 setting = typer.Typer(
@@ -78,174 +30,36 @@ setting = typer.Typer(
     " value takes an optional one away.",
 )
 
-NAMES = {"account": "provider_id", "ssh_key": "ssh_key_id", "watch": "watch_paths"}
-"""Options that are shorter than their fields."""
+_KINDS = {
+    "github": "Deploy from a repository on GitHub, by an account that Dokploy has.",
+    "gitlab": "Deploy from a project on GitLab, by an account that Dokploy has.",
+    "git": "Any Git repository, by its address.",
+    "docker": "Deploy an image from a registry.",
+}
 
-
-@setting.command()
-def github(
-    app: AppName,
-    owner: Owner = None,
-    repository: Repository = None,
-    branch: Branch = None,
-    account: Account = None,
-    build_path: BuildPath = None,
-    watch: Watch = None,
-    submodules: Submodules = None,
-    trigger: Triggers = None,
-    branches: Branches = None,
-    tags: Tags = None,
-    versions: Versions = None,
-    tag_prefix: TagPrefix = None,
-    prereleases: Prereleases = None,
-    only_newer: OnlyNewer = None,
-    skip_directives: SkipDirectives = None,
-    forget: Forget = None,
-    config: Config = None,
-    json: Json = False,
-    yes: Yes = False,
-) -> None:
-    """Deploy from a repository on GitHub, by an account that Dokploy has."""
-    _set("github", app, _fields_of(locals()), forget, How(config, json, yes))
-
-
-@setting.command()
-def gitlab(
-    app: AppName,
-    owner: Owner = None,
-    repository: Repository = None,
-    branch: Branch = None,
-    account: Account = None,
-    project_id: Annotated[
-        int | None, typer.Option("--project-id", help="GitLab's number of the project.")
-    ] = None,
-    path: Annotated[
-        str | None, typer.Option("--path", help="With all groups, e.g. group/sub/mono.")
-    ] = None,
-    build_path: BuildPath = None,
-    watch: Watch = None,
-    submodules: Submodules = None,
-    trigger: Triggers = None,
-    branches: Branches = None,
-    tags: Tags = None,
-    versions: Versions = None,
-    tag_prefix: TagPrefix = None,
-    prereleases: Prereleases = None,
-    only_newer: OnlyNewer = None,
-    skip_directives: SkipDirectives = None,
-    forget: Forget = None,
-    config: Config = None,
-    json: Json = False,
-    yes: Yes = False,
-) -> None:
-    """Deploy from a project on GitLab, by an account that Dokploy has."""
-    _set("gitlab", app, _fields_of(locals()), forget, How(config, json, yes))
-
-
-@setting.command()
-def git(
-    app: AppName,
-    url: Annotated[str | None, typer.Option("--url", help="Its clone address.")] = None,
-    url_stdin: Annotated[
-        bool, typer.Option("--url-stdin", help="Ask for an address that holds a password.")
-    ] = False,
-    branch: Branch = None,
-    ssh_key: Annotated[
-        str | None,
-        typer.Option(
-            "--ssh-key", "--ssh-key-id", help="Id of the SSH key that Dokploy clones with."
-        ),
-    ] = None,
-    build_path: BuildPath = None,
-    watch: Watch = None,
-    submodules: Submodules = None,
-    trigger: Triggers = None,
-    branches: Branches = None,
-    tags: Tags = None,
-    versions: Versions = None,
-    tag_prefix: TagPrefix = None,
-    prereleases: Prereleases = None,
-    only_newer: OnlyNewer = None,
-    skip_directives: SkipDirectives = None,
-    forget: Forget = None,
-    config: Config = None,
-    json: Json = False,
-    yes: Yes = False,
-) -> None:
-    """Any Git repository, by its address."""
-    fields = _fields_of(locals()) | {"url": _address(url, asked=url_stdin)}
-    _set("git", app, fields, forget, How(config, json, yes))
-
-
-@setting.command()
-def docker(
-    app: AppName,
-    image: Annotated[str | None, typer.Option("--image", help="E.g. nginx:1.27.")] = None,
-    username: Annotated[str | None, typer.Option("--username", help="At the registry.")] = None,
-    registry_url: Annotated[
-        str | None, typer.Option("--registry-url", help="Empty: Docker Hub.")
-    ] = None,
-    password: Annotated[
-        bool, typer.Option("--password", help="Ask for the registry's password, hidden.")
-    ] = False,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-    ] = False,
-    forget: Forget = None,
-    config: Config = None,
-    json: Json = False,
-    yes: Yes = False,
-) -> None:
-    """Deploy an image from a registry."""
-    from bridge.cli.using import ask_hidden
-
-    fields: dict[str, Any] = {"image": image, "username": username, "registry_url": registry_url}
-    if password or password_stdin:
-        from pydantic import SecretStr
-
-        fields["password"] = SecretStr(ask_hidden(["password"])["password"])
-    _set("docker", app, fields, forget, How(config, json, yes))
-
-
-def _fields_of(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields among a command's arguments."""
-    others = {"app", "forget", "config", "json", "yes", "url_stdin"}
-    return {name: value for name, value in given.items() if name not in others}
-
-
-def _address(url: str | None, *, asked: bool) -> str | None:
-    """Return the clone address; one with a password is never a word of the command line."""
-    if asked:
-        from bridge.cli.using import ask_hidden
-
-        return ask_hidden(["url"])["url"]
-    if url is not None and re.match(r"https?://[^/]*@|\w+://[^/@]*:[^/@]*@", url):
-        raise Rejected(
-            "an address with a password or a token is a secret, and a command line is no place"
-            " for it: give it with --url-stdin"
-        )
-    return url
+Forget = Annotated[
+    list[str] | None, typer.Option("--forget", help="Take this field away, e.g. only_newer.")
+]
 
 
 def _set(
-    kind: str, app: str, fields: dict[str, Any], forget: "Sequence[str] | None", how: How
+    kind: str, app: str, asked: dict[str, Any], how: How, *, forget: "Sequence[str] | None"
 ) -> None:
     from bridge.core.apps import SourceType
     from bridge.core.configuration.merge import WantedSource
 
-    if (paths := fields.get("watch")) is not None:
-        fields["watch"] = tuple(path for path in paths if path) or ""
-    asked = {
-        NAMES.get(name, name): None if value == "" else value
-        for name, value in fields.items()
-        if value is not None
-    }
+    short = {one.short: one.name for one in SOURCE if one.short}
     for word in forget or ():
         name = word.replace("-", "_")
-        name = NAMES.get(name, name)
+        name = short.get(name, name)
         if asked.setdefault(name, None) is not None:
             raise Rejected(f"{name[:40]} can't be set and forgotten at once")
     change(app, WantedSource(SourceType(kind), asked), how)
+
+
+for _kind, _help in _KINDS.items():
+    _command = with_options(settable(_kind), partial(_set, _kind), forget=Forget)
+    setting.command(_kind, help=_help)(_command)
 
 
 # ── `provider`: where an app's code comes from, and when it deploys ─────────────────────────────

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from bridge.core.configuration.configuration import FORGETS, forgotten
-from bridge.core.configuration.row import COLUMNS, SourceRow, columns_of, fields_of, row_in, row_of
+from bridge.core.configuration.fields import COLUMNS
+from bridge.core.configuration.row import SourceRow, columns_of, fields_of, row_in, row_of
 
 # The first recording is sorted by name: it does not say what came after what.
 RECORDED = Path(__file__).parents[2].parent / "shared" / "dokploy" / "recorded-2.jsonl"

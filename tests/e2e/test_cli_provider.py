@@ -141,6 +141,8 @@ def test_an_empty_value_and_forget_take_away(web: Cli) -> None:
     assert (now["watch_paths"], now["rules"]["set"]) == (None, {"tags": "v*"})
     refused = web("provider", "set", "git", "web", "--tags", "w*", "--forget", "tags", code=2)
     assert "can't be set and forgotten at once" in refused.stderr
+    nothing = web("provider", "set", "git", "web", "--forget", "", code=2)
+    assert "is no field of a git source" in nothing.stderr
 
 
 def test_the_difference_as_json_holds_findings_and_what_the_file_overrules(web: Cli) -> None:

@@ -66,6 +66,7 @@ MAY_NAME_A_BACKEND = {
     "bridge.embedded": "it speaks Dokploy's HTTP API",
     "bridge.githosts.statuses": "how the bridge's statuses begin, which branch rules may ask for",
     "bridge.core.apps": "the backend of an app where there is only one, and what a copy of it is",
+    "bridge.core.configuration": "the fields of Dokploy's sources",
     "bridge.core.matching.lint": "what Dokploy's own check makes of a pattern",
     "bridge.settings.sections": "how Dokploy reads watch paths, in the help of a setting",
     "bridge.cli.provider": "the commands that set Dokploy's sources",

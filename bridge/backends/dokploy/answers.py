@@ -24,6 +24,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
+from bridge.core.configuration.fields import FIELDS
 from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable, WrongServer
 
 LIMIT = 300
@@ -82,7 +83,7 @@ _NO_SUCH_PATH = (404, 405, 410, 501)
 _GATEWAY = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
 _PAGE = re.compile(rb"\s*<(?:html|!doctype)", re.IGNORECASE)
 _JSON = re.compile(rb"\s*[\[{\"\d-]|\s*(?:true|false|null)\b")
-_PROVIDER_IDS = ("githubId", "gitlabId", "giteaId", "bitbucketId", "customGitSSHKeyId")
+_PROVIDER_IDS = (*FIELDS["provider_id"].columns.values(), *FIELDS["ssh_key_id"].columns.values())
 _SAVES_PROVIDER = re.compile(r"application\.save\w+Provider|(?:application|compose)\.update")
 _FAILED_QUERY = "Failed query"
 

@@ -5,18 +5,15 @@ All others are dropped while parsing, and with them the secrets in the answers o
 parsed as text, so that an unknown one does not fail the whole answer.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    TypeAdapter,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
+
+from bridge.core.configuration.fields import COLUMNS, FIELDS, SHARED, SOURCE
+from bridge.core.configuration.row import Model, extended, stored_as
 
 
 def _epoch(value: object) -> object:
@@ -97,6 +94,18 @@ class Domain(_Answer):
     preview_deployment_id: str | None = None
 
 
+def _with_columns(*names: str) -> Callable[[type[Model]], type[Model]]:
+    """Add the columns of these fields, but for those that all kinds of source share."""
+    columns = {
+        column: (stored_as(FIELDS[name]), None)
+        for name in names
+        if name not in SHARED
+        for column in FIELDS[name].columns.values()
+    }
+    return lambda model: extended(model, **columns)
+
+
+@_with_columns(*(one.name for one in SOURCE if one.required))
 class Service(_Answer):
     """The source, trigger and domains in `application.one` and `compose.one`."""
 
@@ -105,67 +114,17 @@ class Service(_Answer):
     watch_paths: tuple[str, ...] | None = None
     auto_deploy: Flag = False
     enable_submodules: Flag = False
-
-    repository: str | None = None
-    owner: str | None = None
-    branch: str | None = None
-    build_path: str | None = None
-    github_id: str | None = None
-
-    gitlab_project_id: int | None = None
-    gitlab_repository: str | None = None
-    gitlab_owner: str | None = None
-    gitlab_branch: str | None = None
-    gitlab_build_path: str | None = None
-    gitlab_path_namespace: str | None = None
-    gitlab_id: str | None = None
-
-    bitbucket_owner: str | None = None
-    bitbucket_repository: str | None = None
-    bitbucket_repository_slug: str | None = None
-    bitbucket_branch: str | None = None
-
-    gitea_owner: str | None = None
-    gitea_repository: str | None = None
-    gitea_branch: str | None = None
-
-    custom_git_url: str | None = None
-    custom_git_branch: str | None = None
-    custom_git_build_path: str | None = None
-    custom_git_ssh_key_id: str | None = Field(None, alias="customGitSSHKeyId")
-
-    docker_image: str | None = None
     created_at: Told = None
-
     domains: tuple[Domain, ...] | None = None
 
+    def stored(self, name: str) -> Any:
+        """Return a required field of a source, such as `git.url`; None if its kind lacks it."""
+        return getattr(self, COLUMNS[name]) if name in COLUMNS else None
 
+
+@_with_columns(*FIELDS)
 class Settings(Service):
     """`Service` with the other fields of a read-merge-write; secrets stay sealed."""
-
-    bitbucket_id: str | None = None
-    bitbucket_build_path: str | None = None
-
-    gitea_id: str | None = None
-    gitea_build_path: str | None = None
-
-    username: str | None = None
-    password: SecretStr | None = None
-    registry_url: str | None = None
-
-    build_type: str | None = None
-    dockerfile: str | None = None
-    docker_context_path: str | None = None
-    docker_build_stage: str | None = None
-    publish_directory: str | None = None
-    is_static_spa: bool | None = None
-    heroku_version: str | None = None
-    railpack_version: str | None = None
-
-    env: SecretStr | None = None
-    build_args: SecretStr | None = None
-    build_secrets: SecretStr | None = None
-    create_env_file: bool | None = None
 
 
 class Enveloped(_Answer):

@@ -134,12 +134,11 @@ def source_of(service: Service) -> Source | None:
         return None
     match kind:
         case SourceType.GIT:
-            if not service.custom_git_url:
-                return None
-            url = normalise_url(service.custom_git_url)
-            return Source(kind, url=url, branch=service.custom_git_branch)
+            url, branch = service.stored("git.url"), service.stored("git.branch")
+            return Source(kind, url=normalise_url(url), branch=branch) if url else None
         case SourceType.DOCKER:
-            return Source(kind, image=service.docker_image) if service.docker_image else None
+            image = service.stored("docker.image")
+            return Source(kind, image=image) if image else None
         case SourceType.DROP | SourceType.RAW:
             return Source(kind)
         case _:
@@ -148,30 +147,13 @@ def source_of(service: Service) -> Source | None:
 
 def _hosted(kind: SourceType, service: Service) -> Source | None:
     """Return a source at one of the four hosts; each has its own columns."""
-    number = None
-    match kind:
-        case SourceType.GITLAB:
-            owner, name = service.gitlab_owner, service.gitlab_repository
-            repository = service.gitlab_path_namespace or _path(owner, name)
-            number = service.gitlab_project_id
-            branch = service.gitlab_branch
-        case SourceType.BITBUCKET:
-            name = service.bitbucket_repository_slug or service.bitbucket_repository
-            repository = _path(service.bitbucket_owner, name)
-            branch = service.bitbucket_branch
-        case SourceType.GITEA:
-            repository = _path(service.gitea_owner, service.gitea_repository)
-            branch = service.gitea_branch
-        case _:
-            repository = _path(service.owner, service.repository)
-            branch = service.branch
+    names = ("owner", "slug", "repository", "path", "project_id", "branch")
+    owner, slug, name, path, number, branch = (service.stored(f"{kind}.{one}") for one in names)
+    name = slug or name
+    repository = path or (f"{owner}/{name}" if owner and name else None)
     if repository is None:
         return None
     return Source(kind, repository, None if number is None else str(number), branch=branch)
-
-
-def _path(owner: str | None, repository: str | None) -> str | None:
-    return f"{owner}/{repository}" if owner and repository else None
 
 
 def deployments_in(records: Iterable[DeploymentRecord]) -> list[BackendDeployment]:

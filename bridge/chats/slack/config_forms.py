@@ -23,7 +23,8 @@ from bridge.chats.slack.parts import Parts
 from bridge.chats.slack.source_form import SourceForm, block_of, source_fields, source_wanted
 from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.configuration.configuration import BuildType, Environment
-from bridge.core.configuration.difference import SECTIONS, Configured
+from bridge.core.configuration.difference import Configured
+from bridge.core.configuration.fields import BUILD, FIELDS, SECTIONS, Field
 from bridge.core.configuration.merge import Wanted, WantedBuild, WantedVariables, merge
 from bridge.core.configuration.variables import assignments_in, lines_besides, variables_in
 from bridge.core.decision import Rehearsal
@@ -31,29 +32,7 @@ from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unfit
 from bridge.core.matching.lint import Finding, lint
 from bridge.ports.backends import GitAccount, GitRepository
 
-_BUILDERS = (
-    ("nixpacks", "Nixpacks"),
-    ("railpack", "Railpack"),
-    ("dockerfile", "Dockerfile"),
-    ("static", "Static files"),
-    ("heroku_buildpacks", "Heroku buildpacks"),
-    ("paketo_buildpacks", "Paketo buildpacks"),
-)
-_FIELDS: Mapping[str, Sequence[tuple[str, str, str]]] = {
-    "dockerfile": (
-        ("dockerfile", "Dockerfile", "Dockerfile"),
-        ("docker_context_path", "Context folder", "."),
-        ("docker_build_stage", "Stage", "The last one"),
-    ),
-    "static": (("publish_directory", "Published folder", "dist"),),
-    "nixpacks": (("publish_directory", "Published folder", "None: it runs its own server"),),
-    "heroku_buildpacks": (("heroku_version", "Heroku stack", "24"),),
-    "railpack": (("railpack_version", "Railpack version", "The backend's own"),),
-}
-"""By build type its fields: name, title, and what an empty one means."""
-
-_SPA = ("static_spa", "One page for all addresses (a single-page app)")
-_WORDS = {"env": "Environment", "build_args": "Build arguments", "build_secrets": "Build secrets"}
+_SPA = ("static_spa", FIELDS["static_spa"].label)
 MOST_NAMED = 60
 
 
@@ -62,17 +41,18 @@ def build_fields(now: Configured, given: Given | None = None) -> list[Block]:
     build = now.saved.build
     if build is None:
         return [section("A compose stack has no build settings: its compose file says them.")]
-    kind = _kind(build, given)
-    blocks = [choice_field("build.build_type", "Built with", _BUILDERS, kind, redraws=True)]
+    kind, one = _kind(build, given), FIELDS["build_type"]
+    builders = list(one.choices.items())
+    blocks = [choice_field("build.build_type", one.label, builders, kind, redraws=True)]
     blocks += [
         text_field(
-            f"{kind}.{name}",
-            title,
-            _value(build, given, name),
-            placeholder=empty,
+            f"{kind}.{one.name}",
+            one.label,
+            _value(build, given, one.name),
+            placeholder=one.builds[kind],
             optional=True,
         )
-        for name, title, empty in _FIELDS.get(kind, ())
+        for one in _typed(kind)
     ]
     if kind == "static":
         ticked = _ticked(given, "pages", ("static_spa",) if build.static_spa else ())
@@ -86,8 +66,8 @@ def build_wanted(now: Configured, given: Given) -> WantedBuild:
     assert build is not None
     kind = _kind(build, given)
     fields: dict[str, Any] = {"build_type": kind}
-    for name, _, _ in _FIELDS.get(kind, ()):
-        fields[name] = (_value(build, given, name) or "").strip() or None
+    for one in _typed(kind):
+        fields[one.name] = (_value(build, given, one.name) or "").strip() or None
     if kind == "static":
         ticked = "static_spa" in _ticked(given, "pages", ())
         fields["static_spa"] = ticked if ticked or build.static_spa else build.static_spa
@@ -103,7 +83,7 @@ def environment_fields(app: App, now: Configured, given: Given | None = None) ->
         choice_field(
             "environment.section",
             "Where",
-            [(name, _WORDS[name]) for name in sections],
+            [(name, FIELDS[name].label) for name in sections],
             str((given or {}).get("section") or sections[0]),
         ),
         text_field(
@@ -122,7 +102,7 @@ def environment_fields(app: App, now: Configured, given: Given | None = None) ->
             several_field("environment.unset", "Take out", known, placeholder="Which variables")
         )
     ticked = _ticked(given, "file", ("create_env_file",) if environment.create_env_file else ())
-    choices = [("create_env_file", "Write them into an .env file for the build")]
+    choices = [("create_env_file", FIELDS["create_env_file"].label)]
     blocks.append(ticks_field("environment.file", "File", choices, ticked))
     return blocks
 
@@ -154,13 +134,13 @@ def _named(environment: Environment, name: str) -> str:
     keys = list(_variables(environment, name))
     shown = " ".join(filter(None, (code(key, 80) for key in keys[:MOST_NAMED])))
     more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
-    return f"*{_WORDS[name]}*\n{(shown[:2800] + more) or 'Nothing is set.'}"
+    return f"*{FIELDS[name].label}*\n{(shown[:2800] + more) or 'Nothing is set.'}"
 
 
 def _known(environment: Environment, sections: Sequence[str]) -> list[tuple[str, str]]:
     """Return variables as choices; several kinds may have one of the same name."""
     return [
-        (f"{name}.{key}", key if name == "env" else f"{key} ({_WORDS[name].lower()})")
+        (f"{name}.{key}", key if name == "env" else f"{key} ({FIELDS[name].label.lower()})")
         for name in sections
         for key in _variables(environment, name)
         if len(key) <= 120
@@ -170,6 +150,11 @@ def _known(environment: Environment, sections: Sequence[str]) -> list[tuple[str,
 def _variables(environment: Environment, name: str) -> dict[str, str]:
     text = getattr(environment, name)
     return variables_in(text.get_secret_value() if text else None)
+
+
+def _typed(kind: str) -> list[Field]:
+    """Return the fields of a type of build that are typed in."""
+    return [one for one in BUILD if kind in one.builds and one.type is str]
 
 
 def _kind(build: BuildType, given: Given | None) -> str:

@@ -24,8 +24,9 @@ from bridge.chats.slack.blocks import (
 )
 from bridge.chats.slack.mrkdwn import NOTHING, code, code_block, escape, prose
 from bridge.core.apps import App, AppKind
-from bridge.core.configuration.difference import SECTIONS, STORED, Changed, Value, text_of
-from bridge.core.configuration.plan import SAVABLE, Plan
+from bridge.core.configuration.difference import STORED, Changed, Value, text_of
+from bridge.core.configuration.fields import SECTIONS, SOURCES
+from bridge.core.configuration.plan import Plan
 from bridge.core.decision import Reason, Rehearsal
 from bridge.core.matching.lint import Finding
 from bridge.ports.outcomes import DONE, PARTLY, UNSURE, WAITS, Audited
@@ -292,7 +293,7 @@ def part_view(
 
 def only_there(app: App) -> list[Block]:
     """Return that sources of the app's kind can't be set from here."""
-    if app.source is None or app.source.type in SAVABLE:
+    if app.source is None or app.source.type in SOURCES:
         return []
     kind = escape(str(app.source.type), 40)
     said = f"Now it comes from {kind}, which can only be set in the backend; what you save here"

@@ -27,8 +27,9 @@ from bridge.chats.slack.blocks import (
 from bridge.core.apps import App, AppKind, SourceType, Trigger
 from bridge.core.configuration.configuration import GithubSource, GitlabSource, GitSource
 from bridge.core.configuration.difference import Configured, masked
-from bridge.core.configuration.merge import WantedSource, checked_remote
-from bridge.core.configuration.row import stored_of
+from bridge.core.configuration.fields import FIELDS
+from bridge.core.configuration.merge import RULE_OF, WantedSource, checked_remote
+from bridge.core.configuration.row import used_again
 from bridge.ports.backends import GitAccount, GitRepository
 
 KINDS = {
@@ -88,25 +89,21 @@ class SourceForm:
 def _begins_with(now: Configured, kind: SourceType, name: str) -> Any:
     """Return a field's initial value."""
     rules, saved = now.rules, now.saved
-    if name in ("path", "repository"):
-        return _path(now, kind)
-    if name == "url":
-        return None if kept_address(now) else of(now, kind, "url")
-    if name in ("password", "forget", "account"):
-        return None
-    found = {
-        "project_id": of(now, kind, "project_id"),
-        "clone": ("submodules",) if saved.submodules else (),
-        "order": ("only_newer",) if rules.only_newer else (),
-        "watch_paths": "\n".join(saved.watch_paths or ()),
-        "branches": rules.branch,
-        "tags": rules.tags,
-        "versions": rules.versions,
-        "tag_prefix": rules.tag_prefix,
-        "prereleases": rules.prereleases,
-    }
-    value = found[name] if name in found else of(now, kind, name)
-    return value if isinstance(value, tuple | None) else str(value)
+    match name:
+        case "path" | "repository":
+            return _path(now, kind)
+        case "url" if kept_address(now):
+            return None
+        case "password" | "forget" | "account":
+            return None
+        case "clone":
+            return ("submodules",) if saved.submodules else ()
+        case "order":
+            return ("only_newer",) if rules.only_newer else ()
+        case "watch_paths":
+            return "\n".join(saved.watch_paths or ())
+    value = getattr(rules, RULE_OF[name]) if name in RULE_OF else of(now, kind, name)
+    return None if value is None else str(value)
 
 
 def _path(now: Configured, kind: SourceType) -> str | None:
@@ -119,17 +116,13 @@ def _path(now: Configured, kind: SourceType) -> str | None:
             return None
 
 
-_USED_AGAIN = {"build_path", "ssh_key_id", "username", "password", "registry_url"}
-"""Fields of a source not in use that nobody need name again; see `merge`."""
-
-
 def of(now: Configured, kind: SourceType, name: str) -> Any:
     """Return a field of the app's source if it is of a kind; else what a save would use again."""
     found = now.saved.provider
     if found is not None and found.type is kind:
         return getattr(found, name, None)
     row = now.saved.row
-    return stored_of(row, kind).get(name) if row is not None and name in _USED_AGAIN else None
+    return used_again(row, kind).get(name) if row is not None else None
 
 
 def kept_address(now: Configured) -> str | None:
@@ -145,16 +138,23 @@ def kept_address(now: Configured) -> str | None:
 
 KEPT = "Kept as it is"
 
-_TRIGGERS = (
-    (Trigger.PUSH.value, "Pushes to its branch"),
-    (Trigger.TAG.value, "New tags"),
-)
-_PRERELEASES = (
-    (NONE, "As usual"),
-    ("deploy", "Deploy them"),
-    ("skip", "Skip them"),
-    ("only", "Only them"),
-)
+
+def _typed(form: SourceForm, name: str, group: str | None = None, **others: Any) -> Block:
+    """Return a field to type in; a secret is never drawn."""
+    one = FIELDS[name]
+    words: dict[str, Any] = {
+        "hint": one.hint,
+        "placeholder": one.example,
+        "optional": not one.required,
+    }
+    value = None if one.secret else form.value(name)
+    return text_field(f"{group or form.kind}.{name}", one.label, value, **(words | others))
+
+
+def _ticks(form: SourceForm, block: str, title: str, name: str) -> Block:
+    """Return a box to tick for a field."""
+    ticked = form.value(name_of(block)) or ()
+    return ticks_field(block, title, [(name, FIELDS[name].label)], ticked)
 
 
 def source_fields(form: SourceForm) -> list[Block]:
@@ -186,12 +186,12 @@ def _hosted(form: SourceForm) -> list[Block]:
         title = f"{KINDS[kind]} account"
         blocks.append(choice_field(f"{kind}.account", title, choices, chosen, redraws=True))
     if account is None:
-        return blocks + _typed(form)
+        return blocks + _named(form)
     repository = form.value("repository") or form.value("path")
     blocks.append(
         search_field(
             f"{kind}.repository|{account.id}",
-            "Repository",
+            FIELDS["repository"].label,
             names.PROVIDER_REPOSITORY,
             repository,
             redraws=True,
@@ -200,176 +200,68 @@ def _hosted(form: SourceForm) -> list[Block]:
     of = f"{kind}.branch|{account.id}|{repository or ''}"
     if repository and len(of) <= BLOCK_ID:
         branch = form.value("branch")
-        blocks.append(search_field(of, "Branch", names.PROVIDER_BRANCH, branch))
+        blocks.append(search_field(of, FIELDS["branch"].label, names.PROVIDER_BRANCH, branch))
     else:
-        blocks.append(_branch(form))
+        blocks.append(_typed(form, "branch"))
     return blocks
 
 
-def _typed(form: SourceForm) -> list[Block]:
-    kind = form.kind
-    example = "my-org/mono" if kind is SourceType.GITHUB else "group/subgroup/project"
-    blocks = [
-        text_field(
-            f"{kind}.path",
-            "Repository",
-            form.value("path"),
-            placeholder=example,
-            hint="With everything before its name.",
-        )
-    ]
-    if kind is SourceType.GITLAB:
-        hint = "GitLab's number of the project, shown on its page."
-        blocks.append(
-            text_field(f"{kind}.project_id", "Project ID", form.value("project_id"), hint=hint)
-        )
-    return [*blocks, _branch(form)]
+def _named(form: SourceForm) -> list[Block]:
+    """Return a repository whose account is not known: all of it is typed."""
+    if form.kind is SourceType.GITHUB:
+        return [_typed(form, "path", placeholder="my-org/mono"), _typed(form, "branch")]
+    return [_typed(form, name) for name in ("path", "project_id", "branch")]
 
 
 def _address(form: SourceForm) -> list[Block]:
-    secret = kept_address(form.now)
-    return [
-        text_field(
-            "git.url",
-            "Clone address",
-            form.value("url"),
-            placeholder=f"{KEPT}: {secret}" if secret else "https://host/owner/repo.git",
-            optional=bool(secret),
-        ),
-        _branch(form),
-        text_field(
-            "git.ssh_key_id",
-            "SSH key",
-            form.value("ssh_key_id"),
-            hint="Its id in the backend, where the address needs one.",
-            optional=True,
-        ),
-    ]
+    kept = kept_address(form.now)
+    secret: dict[str, Any] = {"placeholder": f"{KEPT}: {kept}", "optional": True} if kept else {}
+    return [_typed(form, "url", **secret), _typed(form, "branch"), _typed(form, "ssh_key_id")]
 
 
 def _image(form: SourceForm) -> list[Block]:
-    password = of(form.now, SourceType.DOCKER, "password") is not None
+    blocks = [_typed(form, name) for name in ("image", "registry_url", "username")]
+    if of(form.now, SourceType.DOCKER, "password") is None:
+        return [*blocks, _typed(form, "password")]
+    forget = [("password", "Forget the password")]
     return [
-        text_field("docker.image", "Image", form.value("image"), placeholder="nginx:1.27"),
-        text_field(
-            "docker.registry_url",
-            "Registry",
-            form.value("registry_url"),
-            placeholder="Docker Hub",
-            optional=True,
-        ),
-        text_field("docker.username", "User name there", form.value("username"), optional=True),
-        text_field(
-            "docker.password",
-            "Password there",
-            placeholder=KEPT if password else "None",
-            hint="Never shown again. It is sealed until it is saved.",
-            optional=True,
-        ),
-        *(
-            [
-                ticks_field(
-                    "docker.forget", "Its password", [("password", "Forget the password")], ()
-                )
-            ]
-            if password
-            else []
-        ),
+        *blocks,
+        _typed(form, "password", placeholder=KEPT),
+        ticks_field("docker.forget", "Its password", forget, ()),
     ]
 
 
-def _branch(form: SourceForm) -> Block:
-    return text_field(f"{form.kind}.branch", "Branch", form.value("branch"), placeholder="main")
-
-
 def _folder(form: SourceForm) -> list[Block]:
-    kind = form.kind
-    blocks: list[Block] = []
-    if form.app.kind is AppKind.APPLICATION:
-        blocks.append(
-            text_field(f"{kind}.build_path", "Folder", form.value("build_path"), optional=True)
-        )
-    ticked = form.value("clone") or ()
-    choices = [("submodules", "Clone submodules too")]
-    return [*blocks, ticks_field(f"{kind}.clone", "Cloning", choices, ticked)]
+    clone = _ticks(form, f"{form.kind}.clone", "Cloning", "submodules")
+    return [_typed(form, "build_path"), clone] if form.app.kind is AppKind.APPLICATION else [clone]
 
 
 def _when(form: SourceForm) -> list[Block]:
     """Return when it deploys; the block ids are the same for all kinds, so that input survives."""
-    trigger = choice_field(
-        "when.trigger", "Deploys on", _TRIGGERS, form.trigger.value, redraws=True
-    )
-    if form.trigger is Trigger.PUSH:
-        return [trigger, *_on_pushes(form)]
-    return [trigger, *_on_tags(form)]
+    one, chosen = FIELDS["trigger"], form.trigger.value
+    choices = list(one.choices.items())
+    trigger = choice_field("when.trigger", one.label, choices, chosen, redraws=True)
+    return [trigger, *(_on_pushes(form) if form.trigger is Trigger.PUSH else _on_tags(form))]
 
 
 def _on_pushes(form: SourceForm) -> list[Block]:
-    watched = form.value("watch_paths")
-    return [
-        text_field(
-            "when.branches",
-            "Branches whose pushes deploy",
-            form.value("branches"),
-            placeholder="Only the branch above",
-            hint="A pattern such as release/*; what is built is the branch above.",
-            optional=True,
-            tried=True,
-        ),
-        context("Its watch paths are too long for Slack: change them on the command line.")
-        if watched and len(watched) > INITIAL_TEXT
-        else text_field(
-            "when.watch_paths",
-            "Watch paths",
-            watched,
-            placeholder="web/**",
-            hint="One a line; only pushes that change a file like these deploy. ! excludes.",
-            optional=True,
-            lines=True,
-            tried=True,
-        ),
-    ]
+    branches = _typed(form, "branches", "when", tried=True)
+    if len(form.value("watch_paths") or "") > INITIAL_TEXT:
+        long = "Its watch paths are too long for Slack: change them on the command line."
+        return [branches, context(long)]
+    return [branches, _typed(form, "watch_paths", "when", lines=True, tried=True)]
 
 
 def _on_tags(form: SourceForm) -> list[Block]:
+    one = FIELDS["prereleases"]
+    choices = [(NONE, "As usual"), *one.choices.items()]
+    chosen = form.value("prereleases") or NONE
     return [
-        text_field(
-            "when.tags",
-            "Tags",
-            form.value("tags"),
-            placeholder="v*",
-            hint="Only tags like this deploy.",
-            optional=True,
-            tried=True,
-        ),
-        text_field(
-            "when.versions",
-            "Versions",
-            form.value("versions"),
-            placeholder=">=1.2 <2",
-            hint="Only tags whose version is in it.",
-            optional=True,
-            tried=True,
-        ),
-        text_field(
-            "when.tag_prefix",
-            "What stands before the version",
-            form.value("tag_prefix"),
-            placeholder="v",
-            optional=True,
-        ),
-        choice_field(
-            "when.prereleases",
-            "Pre-releases",
-            _PRERELEASES,
-            form.value("prereleases") or NONE,
-        ),
-        ticks_field(
-            "when.order",
-            "Order",
-            [("only_newer", "Never an older version after a newer one")],
-            form.value("order") or (),
-        ),
+        _typed(form, "tags", "when", tried=True),
+        _typed(form, "versions", "when", tried=True),
+        _typed(form, "tag_prefix", "when"),
+        choice_field("when.prereleases", one.label, choices, chosen),
+        _ticks(form, "when.order", "Order", "only_newer"),
     ]
 
 
@@ -451,13 +343,13 @@ def block_of(field: str, view: Mapping[str, Any]) -> str:
     """Return the block that an error about a field belongs beside; the first for others."""
     ids = [str(block.get("block_id", "")) for block in view.get("blocks", ())]
     inputs = {name_of(id_): id_ for id_ in reversed(ids) if "." in id_}
-    for name in (field, *_BESIDE.get(field, ())):
+    for name in (field, *BESIDE.get(field, ())):
         if name in inputs:
             return inputs[name]
     return next(reversed(inputs.values()), "")
 
 
-_BESIDE = {
+BESIDE = {
     "provider_id": ("account", "path", "repository"),
     "owner": ("path", "repository"),
     "repository": ("path",),

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from bridge.core.apps import SourceType, Trigger
-from bridge.core.configuration.row import SHARED, SourceRow, fields_of, row_of
+from bridge.core.configuration.fields import FIELDS, SHARED
+from bridge.core.configuration.row import SourceRow, fields_of, row_of
 
 Branch = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._\-/#]+$", max_length=255)]
 WatchPaths = tuple[str, ...] | None
@@ -76,6 +77,14 @@ ProviderSettings = Annotated[
     GithubSource | GitlabSource | GitSource | DockerSource, Field(discriminator="type")
 ]
 
+MODELS: Mapping[str, type[GithubSource | GitlabSource | GitSource | DockerSource]] = {
+    "github": GithubSource,
+    "gitlab": GitlabSource,
+    "git": GitSource,
+    "docker": DockerSource,
+}
+"""By the kind of source."""
+
 
 class BuildType(_Settings):
     """`application.saveBuildType`; the fields that only may be null are sent all the same."""
@@ -126,12 +135,11 @@ class Saved:
 
 # ── Work out which columns a change of an app's source writes into its row ──────────────────────
 
-_LEFT = ("docker.image", "docker.username", "docker.password", "docker.registry_url")
 FORGETS: Mapping[str, Any] = {
     **{
         name: None
         for name in fields_of(SourceRow())
-        if name not in _LEFT and name != "bitbucket.slug"
+        if not name.startswith("docker.") and name != "bitbucket.slug"
     },
     "source": SourceType.GITHUB.value,
     "github.build_path": "/",
@@ -150,22 +158,49 @@ def changes(before: SourceRow, after: SourceRow) -> dict[str, Any]:
     return {name: value for name, value in fields_of(after).items() if value != old[name]}
 
 
+def stored_fields(source: ProviderSettings) -> dict[str, Any]:
+    """Return the fields of a source by their stored names, such as `git.url`."""
+    return {
+        _stored_name(source.type, name): str(value) if isinstance(value, Trigger) else value
+        for name, value in source
+        if name != "type"
+    }
+
+
+def _stored_name(kind: str, name: str) -> str:
+    return name if name in SHARED else f"{kind}.{name}"
+
+
 def with_provider(row: SourceRow, old: ProviderSettings | None, new: ProviderSettings) -> SourceRow:
     """Return the row once the source has become `new`.
 
     A change within one kind writes the fields that differ. Another kind is written whole:
     its own fields and those of the shared ones that it has.
     """
-    kind = new.type.value
-    whole = old is None or old.type is not new.type
-    written: dict[str, Any] = {"source": kind}
-    for name in type(new).model_fields:
-        value = getattr(new, name)
-        if name == "type" or not (whole or value != getattr(old, name)):
-            continue
-        key = name if name in SHARED else f"{kind}.{name}"
-        written[key] = value.value if isinstance(value, Trigger) else value
-    return row_of(fields_of(row) | written)
+    same = stored_fields(old) if old is not None and old.type is new.type else {}
+    written = {
+        name: value
+        for name, value in stored_fields(new).items()
+        if name not in same or value != same[name]
+    }
+    return row_of(fields_of(row) | written | {"source": new.type.value})
+
+
+def source_in(row: SourceRow) -> ProviderSettings | None:
+    """Return the source in use; None if there is none, or none that a save could repeat."""
+    kind = row.source or ""
+    if kind not in MODELS:
+        return None
+    model = MODELS[kind]
+    stored = fields_of(row) | {"trigger": row.trigger or Trigger.PUSH.value}
+    fields: dict[str, Any] = {}
+    for name in model.model_fields.keys() - {"type"}:
+        value, empty = stored[_stored_name(kind, name)], FIELDS[name].empty
+        fields[name] = value if empty is None else value or empty
+    try:
+        return model.model_validate(fields)
+    except ValidationError:
+        return None  # incomplete: there is nothing that a save could repeat
 
 
 def forgotten(row: SourceRow, *, build_paths: bool) -> SourceRow:

@@ -16,8 +16,9 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
-from bridge.core.apps import Rules
+from bridge.core.apps import Rules, SourceType
 from bridge.core.configuration.configuration import Environment, Saved, forgotten, with_provider
+from bridge.core.configuration.fields import SECTIONS, SOURCES
 from bridge.core.configuration.row import SourceRow, fields_of, row_of
 from bridge.core.configuration.variables import assignments_in, lines_besides
 from bridge.core.errors import Rejected
@@ -25,7 +26,7 @@ from bridge.core.errors import Rejected
 Value: TypeAlias = str | int | bool | tuple[str, ...] | None
 
 MASK = "***"
-FOREIGN = frozenset({"gitea", "bitbucket", "drop", "raw"})
+FOREIGN = frozenset(SourceType) - set(SOURCES)
 """Kinds of source that only the backend itself can set."""
 
 STORED = "stored."
@@ -34,7 +35,6 @@ STORED = "stored."
 UNUSED = "not in use"
 """The value of a field that stays stored while another source comes into use."""
 
-SECTIONS = ("env", "build_args", "build_secrets")
 RULES = {one.name: "branches" if one.name == "branch" else one.name for one in fields(Rules)}
 """The fields of `Rules` by the names that people use: `branch` is what the backend builds."""
 

@@ -10,32 +10,30 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
 from bridge.core.apps import Prereleases, Rules, SourceType, Trigger
 from bridge.core.configuration.configuration import (
+    MODELS,
     BuildType,
-    DockerSource,
     Environment,
-    GithubSource,
-    GitlabSource,
-    GitSource,
     ProviderSettings,
     with_provider,
 )
 from bridge.core.configuration.difference import (
     FORGOTTEN,
     RULES,
-    SECTIONS,
     Configured,
     Part,
     WantedBack,
     masked,
     put_back,
 )
-from bridge.core.configuration.row import stored_of
+from bridge.core.configuration.fields import FIELDS, SECTIONS, settable
+from bridge.core.configuration.row import used_again
 from bridge.core.configuration.variables import edited
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.matching import Glob, GlobError
@@ -43,23 +41,6 @@ from bridge.core.misfits import kind_of, rule
 from bridge.core.refs import RefKind, check_branch_name, unmatchable, unmatchable_prefix
 from bridge.core.rules import Range
 
-_REMEDIES = {
-    "branch": "a branch that is built has letters, digits and . _ - / #;"
-    " for a pattern of branches whose pushes deploy, set `branches`",
-    "project_id": "it is GitLab's number of the project, shown on the project's page",
-    "build_type": "it is one of dockerfile, nixpacks, railpack, heroku_buildpacks,"
-    " paketo_buildpacks, static",
-    "trigger": "it is push or tag",
-}
-
-_SECRET = {"password"}
-_IN_COMMANDS = frozenset(
-    {
-        *("url", "owner", "repository", "path", "build_path", "dockerfile"),
-        *("docker_context_path", "docker_build_stage", "publish_directory"),
-        *("heroku_version", "railpack_version"),
-    }
-)
 _OF_A_SHELL = re.compile(r"""^-|[`$;&|<>\\"'\x00-\x1f\x7f]""")
 _REMOTE = re.compile(r"(?:https?|ssh|git)://[^/-]|[\w.-]+@[\w.-]+:(?!/?/)")
 _IMAGE = re.compile(r"[A-Za-z0-9][\w.\-/:@+]*")
@@ -69,12 +50,13 @@ def problem(error: ValidationError, what: str, given: Mapping[str, Any]) -> Reje
     """Return the first thing that does not fit, for people."""
     first = error.errors(include_url=False)[0]
     name = next((str(part) for part in first["loc"] if str(part) in given), str(first["loc"][-1]))
-    remedy = _REMEDIES.get(name) or rule(first)
+    one = FIELDS.get(name)
+    remedy = (one.remedy if one else "") or rule(first)
     return Unfit(name, f"{name} of the {what} can't be {_shown(name, given.get(name))}: {remedy}")
 
 
 def _shown(name: str, value: Any) -> str:
-    if name in _SECRET or isinstance(value, SecretStr):
+    if isinstance(value, SecretStr) or (name in FIELDS and FIELDS[name].secret):
         return "what was given"
     if value in ("", None):
         return "empty"
@@ -112,12 +94,10 @@ def checked_words(asked: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     Backends write them into command lines, and who may configure one app there must not run
     anything beside it. What is so already is left alone.
     """
-    for name in _IN_COMMANDS & asked.keys():
-        value = asked[name]
+    for name, value in asked.items():
         if not isinstance(value, str) or value == known.get(name):
             continue
-        found = _OF_A_SHELL.search(value)
-        if found is not None:
+        if FIELDS[name].in_commands and (found := _OF_A_SHELL.search(value)):
             raise Unfit(
                 name,
                 f"{name} can't be what was given: {found[0]!r} would be read as part of a"
@@ -173,19 +153,11 @@ def checked_rule(name: str, value: Any) -> Any:
     except Rejected as error:
         raise Unfit(name, f"{name} can't be {str(value)[:120]!r}: {error}") from None
     except ValueError:
-        words = " or ".join(_WORDS.get(name, ("true", "false")))
+        words = " or ".join(FIELDS[name].choices or ("true", "false"))
         raise Unfit(name, f"{name} can't be {str(value)[:120]!r}: it is {words}") from None
 
 
-def _branches(value: str) -> str:
-    return _names(value, "branch")
-
-
-def _tags(value: str) -> str:
-    return _names(value, "tag")
-
-
-def _names(value: str, kind: RefKind) -> str:
+def _names(kind: RefKind, value: str) -> str:
     Glob(value)
     if why := unmatchable(value, kind):
         raise Rejected(why)
@@ -212,29 +184,20 @@ def _flag(value: Any) -> bool:
 
 _RULES: dict[str, Callable[[Any], Any]] = {
     "trigger": Trigger,
-    "branches": _branches,
-    "tags": _tags,
+    "branches": partial(_names, "branch"),
+    "tags": partial(_names, "tag"),
     "versions": _range,
     "tag_prefix": _prefix,
     "prereleases": Prereleases,
     "only_newer": _flag,
     "skip_directives": _flag,
 }
-_WORDS = {"trigger": tuple(Trigger), "prereleases": tuple(Prereleases)}
 
 
 # ── What was asked, laid over how an app is configured ──────────────────────────────────────────
 
-_SOURCES: dict[SourceType, type[GithubSource | GitlabSource | GitSource | DockerSource]] = {
-    SourceType.GITHUB: GithubSource,
-    SourceType.GITLAB: GitlabSource,
-    SourceType.GIT: GitSource,
-    SourceType.DOCKER: DockerSource,
-}
-_RULE_OF = {spoken: name for name, spoken in RULES.items() if spoken != "watch_paths"}
+RULE_OF = {spoken: name for name, spoken in RULES.items() if FIELDS[spoken].ruled}
 """Our rules by the names that people ask with; watch paths have a field at every backend."""
-
-_SHARED = ("watch_paths", "submodules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,16 +281,15 @@ def _with_source(now: Configured, wanted: WantedSource) -> Configured:
     if not asked and (wanted.type is None or _type_of(now) is wanted.type):
         return now
     kind = wanted.type or _type_of(now)
-    if kind is None or kind not in _SOURCES:
+    if kind is None or kind not in MODELS:
         raise Rejected("the app has no source yet: say which kind (github, gitlab, git, docker)")
     if kind is SourceType.DOCKER and now.saved.build is None:
         raise Rejected("a compose stack can't come from an image; save a Git source")
-    model = _SOURCES[kind]
-    own = set(model.model_fields) - {"type"}
-    ruled = set() if kind is SourceType.DOCKER else set(_RULE_OF)
+    known = sorted(one.name for one in settable(kind))
     for name in asked:
-        if name not in own | ruled:
-            raise unknown(name, f"{kind} source", sorted(own | ruled))
+        if name not in known:
+            raise unknown(name, f"{kind} source", known)
+    own = MODELS[kind].model_fields
     rules = _with_rules(now, {name: asked.pop(name) for name in list(asked) if name not in own})
     if "trigger" in asked and rules.trigger is not None:
         rules = replace(rules, trigger=None)  # the backend itself holds it now
@@ -350,7 +312,7 @@ def _type_of(now: Configured) -> SourceType | None:
 
 
 def _source(now: Configured, kind: SourceType, asked: dict[str, Any]) -> ProviderSettings:
-    model = _SOURCES[kind]
+    model = MODELS[kind]
     known = {
         name: value
         for name, value in {
@@ -363,17 +325,16 @@ def _source(now: Configured, kind: SourceType, asked: dict[str, Any]) -> Provide
     if now.saved.provider is not None and now.saved.provider.type is kind:
         known |= now.saved.provider.model_dump()
     elif now.saved.row is not None:
-        known |= _optional(stored_of(now.saved.row, str(kind)), model)
+        known |= used_again(now.saved.row, kind)
     missing = [
         name
-        for name, its in model.model_fields.items()
-        if its.is_required() and name not in known | asked
+        for name in model.model_fields
+        if name in FIELDS and FIELDS[name].required and name not in known | asked
     ]
     if missing:
         raise incomplete(str(kind), missing)
-    empty = {"build_path": "/", "submodules": False}
     filled = {
-        name: empty.get(name) if value in (None, "") else value for name, value in asked.items()
+        name: FIELDS[name].empty if value in (None, "") else value for name, value in asked.items()
     }
     checked_address(filled.get("url"))
     checked_image(filled.get("image"))
@@ -402,22 +363,8 @@ def _stored_trigger(now: Configured) -> Trigger:
     return Trigger.TAG if row and row.trigger == Trigger.TAG else now.saved.trigger
 
 
-def _optional(stored: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """Return what is stored for a kind of source, so that it can be used again without naming it.
-
-    A repository, a branch and an address are named each time: half of an old source and half of
-    a new one fit nobody.
-    """
-    fields = model.model_fields
-    return {
-        name: value
-        for name, value in stored.items()
-        if name in fields and not fields[name].is_required()
-    }
-
-
 def _with_rules(now: Configured, asked: Mapping[str, Any]) -> Rules:
-    new = {_RULE_OF[name]: checked_rule(name, value) for name, value in asked.items()}
+    new = {RULE_OF[name]: checked_rule(name, value) for name, value in asked.items()}
     if new.get("trigger") is not None and new["trigger"] == now.saved.trigger:
         new["trigger"] = None  # the backend says the same
     return replace(now.rules, **new)

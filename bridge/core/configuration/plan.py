@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.core.apps import App, SourceType
+from bridge.core.apps import App
 from bridge.core.configuration.difference import (
     RULES,
-    SECTIONS,
     Changed,
     Configured,
     Part,
@@ -16,15 +15,12 @@ from bridge.core.configuration.difference import (
     only,
     put_back,
 )
+from bridge.core.configuration.fields import SECTIONS
 from bridge.core.configuration.merge import NoSource, Wanted, WantedBuild, WantedSource, part_of
 from bridge.core.configuration.variables import hidden_from_shells
 from bridge.core.errors import BridgeError, Rejected, Unanswered
 from bridge.core.matching.lint import Finding
 from bridge.core.rules import RuleBook, rules_for
-
-SAVABLE = {SourceType.GITHUB, SourceType.GITLAB, SourceType.GIT, SourceType.DOCKER}
-"""Kinds of source that can be saved from here; others can only be forgotten."""
-
 
 _SHOWN = 5
 """Names of variables that are told at most."""

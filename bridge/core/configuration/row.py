@@ -5,80 +5,51 @@ change of the source may touch fields of the others, so a difference is made of 
 and an undo writes the row back field by field (facts.md, "Environments and applications").
 """
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, create_model
+
+from bridge.core.configuration.fields import COLUMNS, FIELDS, KINDS, SOURCE, Field
 
 
 class _Fields(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-class GithubRow(_Fields):
-    """The stored fields of a GitHub source."""
-
-    owner: str | None = None
-    repository: str | None = None
-    branch: str | None = None
-    provider_id: str | None = None
-    build_path: str | None = None
+Model = TypeVar("Model", bound=BaseModel)
 
 
-class GitlabRow(_Fields):
-    """The stored fields of a GitLab source."""
-
-    owner: str | None = None
-    repository: str | None = None
-    branch: str | None = None
-    provider_id: str | None = None
-    project_id: int | None = None
-    path: str | None = None
-    build_path: str | None = None
+def stored_as(one: Field) -> Any:
+    """Return the type of a field as it is stored, where every one may be null."""
+    return (SecretStr if one.secret else one.type) | None
 
 
-class GiteaRow(_Fields):
-    """The stored fields of a Gitea source."""
-
-    owner: str | None = None
-    repository: str | None = None
-    branch: str | None = None
-    provider_id: str | None = None
-    build_path: str | None = None
+def extended(model: type[Model], **fields: Any) -> type[Model]:
+    """Return a model with more fields, each with its type and its default."""
+    made: type[Model] = create_model(
+        model.__name__, __base__=model, __doc__=model.__doc__, __module__=model.__module__, **fields
+    )
+    return made
 
 
-class BitbucketRow(_Fields):
-    """The stored fields of a Bitbucket source."""
-
-    owner: str | None = None
-    repository: str | None = None
-    slug: str | None = None
-    branch: str | None = None
-    provider_id: str | None = None
-    build_path: str | None = None
-
-
-class GitRow(_Fields):
-    """The stored fields of a Git source by its address."""
-
-    url: str | None = None
-    branch: str | None = None
-    ssh_key_id: str | None = None
-    build_path: str | None = None
+def _with_kinds(model: type[Model]) -> type[Model]:
+    """Add a model of the stored fields of each kind of source."""
+    kinds = {
+        kind: extended(
+            _Fields,
+            **{one.name: (stored_as(one), None) for one in SOURCE if kind in one.columns},
+        )
+        for kind in KINDS
+    }
+    return extended(model, **{kind: (made, made()) for kind, made in kinds.items()})
 
 
-class DockerRow(_Fields):
-    """The stored fields of an image."""
-
-    image: str | None = None
-    username: str | None = None
-    password: SecretStr | None = None
-    registry_url: str | None = None
-
-
+@_with_kinds
 class SourceRow(_Fields):
     """The stored source of an app, as the backend has it: null and "" are two values here.
+
+    Beside these it has the fields of each kind of source, see `fields_of`.
 
     Attributes:
         source: the kind in use, in the backend's own word.
@@ -89,33 +60,15 @@ class SourceRow(_Fields):
     watch_paths: tuple[str, ...] | None = None
     submodules: bool | None = None
     trigger: str | None = None
-    github: GithubRow = GithubRow()
-    gitlab: GitlabRow = GitlabRow()
-    gitea: GiteaRow = GiteaRow()
-    bitbucket: BitbucketRow = BitbucketRow()
-    git: GitRow = GitRow()
-    docker: DockerRow = DockerRow()
-
-
-SHARED = ("watch_paths", "submodules", "trigger")
-"""Fields that all kinds of source have in common."""
-
-_KINDS = ("github", "gitlab", "gitea", "bitbucket", "git", "docker")
 
 
 def fields_of(row: SourceRow) -> dict[str, Any]:
     """Return all fields by name, such as `git.url`; secrets stay sealed."""
-    return dict(_fields(row))
-
-
-def _fields(row: SourceRow) -> Iterator[tuple[str, Any]]:
-    yield "source", row.source
-    for kind in _KINDS:
-        stored = getattr(row, kind)
-        for name in type(stored).model_fields:
-            yield f"{kind}.{name}", getattr(stored, name)
-    for name in SHARED:
-        yield name, getattr(row, name)
+    found = {}
+    for name in COLUMNS:
+        kind, _, inner = name.rpartition(".")
+        found[name] = getattr(getattr(row, kind) if kind else row, inner)
+    return found
 
 
 def row_of(fields: Mapping[str, Any]) -> SourceRow:
@@ -127,62 +80,24 @@ def row_of(fields: Mapping[str, Any]) -> SourceRow:
     return SourceRow.model_validate(nested)
 
 
-def stored_of(row: SourceRow, kind: str) -> dict[str, Any]:
-    """Return the fields that are stored for one kind of source, where they say something."""
-    if kind not in _KINDS:
-        return {}
+def used_again(row: SourceRow, kind: str) -> dict[str, Any]:
+    """Return what is stored for a kind of source and need not be named to use it again.
+
+    A repository, a branch and an address are named each time: half of an old source and half of
+    a new one fit nobody.
+    """
     stored = getattr(row, kind)
     found = {name: getattr(stored, name) for name in type(stored).model_fields}
-    return {name: value for name, value in found.items() if says_something(value)}
+    return {
+        name: value
+        for name, value in found.items()
+        if says_something(value) and not FIELDS[name].required
+    }
 
 
 def says_something(value: Any) -> bool:
     """Tell whether a stored value differs from an empty one; an empty secret is empty too."""
     return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
-
-
-# ── The API's names of the fields in which an app's source is stored ────────────────────────────
-
-COLUMNS: Mapping[str, str] = MappingProxyType(
-    {
-        "source": "sourceType",
-        "watch_paths": "watchPaths",
-        "submodules": "enableSubmodules",
-        "trigger": "triggerType",
-        "github.owner": "owner",
-        "github.repository": "repository",
-        "github.branch": "branch",
-        "github.provider_id": "githubId",
-        "github.build_path": "buildPath",
-        "gitlab.owner": "gitlabOwner",
-        "gitlab.repository": "gitlabRepository",
-        "gitlab.branch": "gitlabBranch",
-        "gitlab.provider_id": "gitlabId",
-        "gitlab.project_id": "gitlabProjectId",
-        "gitlab.path": "gitlabPathNamespace",
-        "gitlab.build_path": "gitlabBuildPath",
-        "gitea.owner": "giteaOwner",
-        "gitea.repository": "giteaRepository",
-        "gitea.branch": "giteaBranch",
-        "gitea.provider_id": "giteaId",
-        "gitea.build_path": "giteaBuildPath",
-        "bitbucket.owner": "bitbucketOwner",
-        "bitbucket.repository": "bitbucketRepository",
-        "bitbucket.slug": "bitbucketRepositorySlug",
-        "bitbucket.branch": "bitbucketBranch",
-        "bitbucket.provider_id": "bitbucketId",
-        "bitbucket.build_path": "bitbucketBuildPath",
-        "git.url": "customGitUrl",
-        "git.branch": "customGitBranch",
-        "git.ssh_key_id": "customGitSSHKeyId",
-        "git.build_path": "customGitBuildPath",
-        "docker.image": "dockerImage",
-        "docker.username": "username",
-        "docker.password": "password",
-        "docker.registry_url": "registryUrl",
-    }
-)
-"""By our names, see `SourceRow`."""
 
 
 def row_in(record: Mapping[str, Any]) -> SourceRow:
@@ -192,10 +107,11 @@ def row_in(record: Mapping[str, Any]) -> SourceRow:
 
 def columns_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields by our names as JSON for `application.update`; secrets in the clear."""
-    return {COLUMNS[name]: _plain(value) for name, value in fields.items()}
+    return {COLUMNS[name]: plain(value) for name, value in fields.items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it; a secret in the clear."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return list(value) if isinstance(value, tuple) else value
