@@ -11,9 +11,10 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import overload
 
 import bridge
 from bridge.core.errors import MalformedPayload, Unread
@@ -56,8 +57,7 @@ class Apart:
         async with self._one:
             try:
                 async with asyncio.timeout(SECONDS):
-                    head, frames = await _read(asked, body)
-                    return await _event(head, frames)
+                    return _event(*await _read(asked, body))
             except TimeoutError:
                 raise Unread(
                     f"it was not read within {SECONDS:g} s; is the machine busy?"
@@ -129,17 +129,48 @@ async def _answer(reader: Process) -> tuple[Head, list[bytes]]:
     return head, [await _frame(reader) for _ in range(frames_of(head))]
 
 
-async def _event(head: Head, frames: list[bytes]) -> Event:
-    """Put an answer together: in memory, a million paths are three times as large as in frames."""
+def _event(head: Head, frames: list[bytes]) -> Event:
+    """Put an answer together."""
     if head.paths is None:
         return head.event
-    paths: list[str] = []
-    frames.reverse()
-    while frames:
-        paths += read_paths(frames.pop())
-        await asyncio.sleep(0)  # others go on meanwhile
     assert isinstance(head.event, RefPushed)
-    return replace(head.event, paths=tuple(paths))
+    return replace(head.event, paths=PackedPaths(frames, head.paths))
+
+
+class PackedPaths(Sequence[str]):
+    """The paths of a large push, as its reader has sent them; unpacked a few at a time.
+
+    As texts, a million of them take three times as much memory, and what that leaves in pieces
+    the next large push finds missing.
+    """
+
+    __slots__ = ("_count", "_frames")
+
+    def __init__(self, frames: Iterable[bytes], count: int) -> None:
+        self._frames = tuple(frames)
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[str]:
+        for frame in self._frames:
+            yield from read_paths(frame)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[str]: ...
+
+    def __getitem__(self, at: int | slice) -> str | Sequence[str]:
+        return tuple(self)[at]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple | PackedPaths) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
 
 
 async def _frame(reader: Process) -> bytes:

@@ -57,7 +57,8 @@ def told(event: Event) -> Iterator[bytes]:
     """Return the frames that say what a body means."""
     paths: tuple[str, ...] | None = None
     if isinstance(event, RefPushed):
-        paths, event = event.paths, replace(event, paths=None)
+        paths = None if event.paths is None else tuple(event.paths)
+        event = replace(event, paths=None)
     kind = type(event).__name__
     yield _frame(
         {

@@ -17,7 +17,7 @@ from bridge.core.events import RefPushed, Repository
 from bridge.pipeline.app_reading import MARKED, Mark, read_marks, write_marks
 from bridge.pipeline.catalog import AppIndex, Catalog, apps_of, index, keys_of_app
 from bridge.pipeline.decide import Decided, Recording
-from bridge.pipeline.meaning import Meaning, Reading
+from bridge.pipeline.meaning import Meaning, Reading, is_heavy
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Delivery, DeliveryState, Inbox
 from bridge.ports.journal import Journal
@@ -168,9 +168,8 @@ class Owed:
         """Yield what the found apps have missed, oldest first."""
         apps = [app for id_ in self._found if (app := self._catalog.get(id_)) is not None]
         deliveries = await self._candidates(apps)
-        for begin in range(0, len(deliveries), AT_ONCE):
-            some = [await self._inbox.get(one.seq) for one in deliveries[begin : begin + AT_ONCE]]
-            read = await self._reading.meanings([one for one in some if one is not None])
+        async for some in self._with_bodies(deliveries):
+            read = await self._reading.meanings(some)
             pushes = [
                 one for one in read if isinstance(one, Meaning) and isinstance(one.event, RefPushed)
             ]
@@ -179,6 +178,22 @@ class Owed:
                 those = [app for app in apps if app.id in ids]
                 outcomes, recorded = await self._recording.complete(meanings, those)
                 yield Late(meanings, outcomes, recorded)
+
+    async def _with_bodies(self, listed: Sequence[Delivery]) -> AsyncIterator[list[Delivery]]:
+        """Yield deliveries with their bodies, some at a time; each large one is alone."""
+        some: list[Delivery] = []
+        for seq in [one.seq for one in listed]:
+            if (one := await self._inbox.get(seq)) is None:
+                continue
+            if some and (is_heavy(one) or len(some) == AT_ONCE):
+                yield some
+                some = []
+            some.append(one)
+            if is_heavy(one):
+                yield some
+                some = []
+        if some:
+            yield some
 
     async def _candidates(self, apps: Sequence[App]) -> list[Delivery]:
         """Return the decided pushes that a found app may have missed, oldest first, no bodies."""

@@ -310,11 +310,12 @@ async def test_large_pushes_that_are_decided_cost_no_more(tmp_path: Path) -> Non
     """Each is compared with watch paths; then all are decided once more, for an app found late."""
     body = with_names()
     async with bridge_of(tmp_path) as process:
+        process.environment["BRIDGE_JOURNEY_CATALOG_EVERY"] = "20"
         await known_app(process)
         await process.started()
-        watch, found = await costs(process, tmp_path, [of_app(body, n) for n in range(1, 4)])
+        await known_app(process, "late")
         with Watch(process).looking() as later:
-            await known_app(process, "late")
+            watch, found = await costs(process, tmp_path, [of_app(body, n) for n in range(1, 4)])
             await until(
                 lambda: decided_for(tmp_path, found), lambda apps: apps == [2, 2, 2], patience=60
             )
