@@ -23,7 +23,6 @@ from bridge.githosts.reader import (
     LENGTH,
     Asked,
     Head,
-    frames_of,
     length_of,
     read_head,
     read_paths,
@@ -126,7 +125,10 @@ async def _feed(reader: Process, asked: bytes, body: Iterable[bytes]) -> None:
 
 async def _answer(reader: Process) -> tuple[Head, list[bytes]]:
     head = read_head(await _frame(reader))
-    return head, [await _frame(reader) for _ in range(frames_of(head))]
+    frames: list[bytes] = []
+    while head.paths is not None and (frame := await _frame(reader)):
+        frames.append(frame)
+    return head, frames
 
 
 def _event(head: Head, frames: list[bytes]) -> Event:

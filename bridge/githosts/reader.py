@@ -25,7 +25,10 @@ from bridge.githosts.webhook import without_nul
 LENGTH = 4
 """Bytes of a length."""
 
-_PATHS = 1000
+_FRAME = 2**20
+"""Characters of paths that stand in one frame: so large a block is given back to the system as soon
+as it is free, see `serve`."""
+
 _EVENTS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind) for kind in (RefPushed, PullRequestOpened, Ignored)
 }
@@ -67,8 +70,21 @@ def told(event: Event) -> Iterator[bytes]:
             "paths": None if paths is None else len(paths),
         }
     )
-    for start in range(0, len(paths or ()), _PATHS):
-        yield _frame((paths or ())[start : start + _PATHS])
+    if paths is not None:
+        yield from map(_frame, _grouped(paths))
+        yield bytes(LENGTH)
+
+
+def _grouped(paths: Iterable[str]) -> Iterator[list[str]]:
+    some: list[str] = []
+    size = 0
+    for path in paths:
+        some.append(path)
+        size += len(path)
+        if size >= _FRAME:
+            yield some
+            some, size = [], 0
+    yield some
 
 
 def refused(why: str) -> bytes:
@@ -81,7 +97,7 @@ class Head:
     """The first frame of an answer.
 
     Attributes:
-        paths: how many follow; None if they are not known.
+        paths: how many follow, in frames up to an empty one; None if they are not known.
     """
 
     event: Event
@@ -98,11 +114,6 @@ def read_head(frame: bytes) -> Head:
     if "malformed" in fields:
         raise MalformedPayload(fields["malformed"])
     return Head(_EVENTS[fields["kind"]].validate_python(fields["event"]), fields["paths"])
-
-
-def frames_of(head: Head) -> int:
-    """Return how many frames of paths follow."""
-    return -(-(head.paths or 0) // _PATHS)
 
 
 def read_paths(frame: bytes) -> list[str]:
