@@ -163,11 +163,8 @@ def answer(asked: BinaryIO) -> Iterable[bytes]:
     """Return the frames that say what a body means, or why it means nothing."""
     try:
         about = read_asked(asked.readline())
-        body = BytesIO()  # gives its bytes without a copy, and `read` would make one
-        for piece in without_nul(_pieces(asked)):
-            body.write(piece)
         host = HOSTS[about.host].reader()
-        return told(host.parse(about.event, about.headers, body.getvalue()))
+        return told(host.parse(about.event, about.headers, _body(asked)))
     except (MalformedPayload, Rejected) as error:
         return [refused(str(error))]
     except MemoryError:
@@ -177,6 +174,14 @@ def answer(asked: BinaryIO) -> Iterable[bytes]:
             raise
         # pydantic's parser, which is Rust's, has got no memory; its class can't be imported.
         return [refused(TOO_MUCH)]
+
+
+def _body(asked: BinaryIO) -> bytes:
+    """Return the whole body, which nothing holds any more once its parser has let go of it."""
+    body = BytesIO()  # gives its bytes without a copy, and `read` would make one
+    for piece in without_nul(_pieces(asked)):
+        body.write(piece)
+    return body.getvalue()
 
 
 def _pieces(asked: BinaryIO) -> Iterator[bytes]:
