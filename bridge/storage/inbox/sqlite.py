@@ -181,17 +181,19 @@ clock that was ahead for a while."""
 
 _FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
 
+# A window function and ORDER BY copy all that they are given, so neither is given bodies.
 _DUE = f"""
 WITH free AS (
     SELECT seq FROM work WHERE state = 'kept' AND (due_at <= ? OR due_at > ?)
     ORDER BY seq LIMIT ?
+), sized AS MATERIALIZED (
+    SELECT d.seq, length(d.body) AS size FROM free JOIN deliveries d ON d.seq = free.seq
 ), taken AS (
-    SELECT d.seq, sum(length(d.body)) OVER (ORDER BY d.seq) - length(d.body) AS before
-    FROM free JOIN deliveries d ON d.seq = free.seq
+    SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM sized
 )
 SELECT {_FIELDS}, d.body
 FROM taken t JOIN deliveries d ON d.seq = t.seq JOIN work w ON w.seq = t.seq
-WHERE t.before < ? ORDER BY d.seq
+WHERE t.before < ?
 """
 
 
@@ -265,11 +267,9 @@ class SqliteInbox(BatchedInbox):
         return found
 
     async def due(self, now: float, limit: int) -> list[Delivery]:
-        return await asyncio.to_thread(
-            self._read,
-            _DUE,
-            (now, now + LONGEST_PAUSE, limit, MOST_AT_ONCE),
-        )
+        values = (now, now + LONGEST_PAUSE, limit, MOST_AT_ONCE)
+        found = await asyncio.to_thread(self._read, _DUE, values)
+        return sorted(found, key=lambda one: one.seq)
 
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
         return await asyncio.to_thread(
