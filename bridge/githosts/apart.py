@@ -10,9 +10,12 @@ import ctypes
 import os
 import signal
 import sys
+import tempfile
+import weakref
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import overload
 
@@ -22,7 +25,6 @@ from bridge.core.events import Event, RefPushed
 from bridge.githosts.reader import (
     LENGTH,
     Asked,
-    Head,
     length_of,
     read_head,
     read_paths,
@@ -56,34 +58,28 @@ class Apart:
         async with self._one:
             try:
                 async with asyncio.timeout(SECONDS):
-                    return _event(*await _read(asked, body))
+                    return await asyncio.to_thread(_event, await _read(asked, body))
             except TimeoutError:
                 raise Unread(
                     f"it was not read within {SECONDS:g} s; is the machine busy?"
                 ) from None
 
 
-async def _read(asked: bytes, body: Iterable[bytes]) -> tuple[Head, list[bytes]]:
+async def _read(asked: bytes, body: Iterable[bytes]) -> "Answer":
     """Return what a reader has answered; it is gone then, and so is its memory."""
     await asyncio.to_thread(give_back)
-    reader = await _started()
-    feeding = asyncio.create_task(_feed(reader, asked, body))
-    answering = asyncio.create_task(_answer(reader))
+    answer = await asyncio.to_thread(Answer)
+    reader = await _started(answer)
     try:
-        await asyncio.wait((feeding, answering), return_when=asyncio.FIRST_EXCEPTION)
-        if feeding.done():
-            feeding.result()  # raises where the body can't be had, and it waits for no answer
-        return await answering
-    except asyncio.IncompleteReadError:
-        raise _ended(await reader.wait()) from None
+        await _feed(reader, asked, body)  # raises where the body can't be had
+        if code := await reader.wait():
+            raise _ended(code)
     finally:
-        for task in (feeding, answering):
-            task.cancel()
-        await asyncio.gather(feeding, answering, return_exceptions=True)
         if reader.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 reader.kill()
             await reader.wait()
+    return answer
 
 
 def give_back() -> None:
@@ -92,7 +88,7 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-async def _started() -> Process:
+async def _started(answer: "Answer") -> Process:
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     # Where the bridge runs from a checkout that is not installed, the reader has to find it too;
     # `-P`: and nothing else that lies where it was started.
@@ -103,7 +99,7 @@ async def _started() -> Process:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", MODULE),
             stdin=PIPE,
-            stdout=PIPE,
+            stdout=answer.file,
             stderr=DEVNULL,
             env=environment,
             start_new_session=True,
@@ -123,40 +119,55 @@ async def _feed(reader: Process, asked: bytes, body: Iterable[bytes]) -> None:
         reader.stdin.close()
 
 
-async def _answer(reader: Process) -> tuple[Head, list[bytes]]:
-    head = read_head(await _frame(reader))
-    frames: list[bytes] = []
-    while head.paths is not None and (frame := await _frame(reader)):
-        frames.append(frame)
-    return head, frames
+class Answer:
+    """What a reader says, in a file that nobody else can open: a million paths are much memory."""
+
+    def __init__(self) -> None:
+        """Make the file; in memory where there is no folder for it. Raises Unread."""
+        try:
+            with tempfile.TemporaryFile() as file:
+                self.file = os.dup(file.fileno())
+        except OSError as error:
+            if not hasattr(os, "memfd_create"):
+                why = f"there is no temporary file for it ({error.strerror}); set TMPDIR"
+                raise Unread(why) from error
+            self.file = os.memfd_create("answer")
+        weakref.finalize(self, os.close, self.file)
+
+    def frames(self) -> Iterator[bytes]:
+        """Yield one frame after the other; may be called again, in any thread."""
+        at = 0
+        while head := os.pread(self.file, LENGTH, at):
+            size = length_of(head)
+            yield os.pread(self.file, size, at + LENGTH)
+            at += LENGTH + size
 
 
-def _event(head: Head, frames: list[bytes]) -> Event:
-    """Put an answer together."""
+def _event(answer: Answer) -> Event:
+    """Return what an answer says."""
+    head = read_head(next(answer.frames()))
     if head.paths is None:
         return head.event
     assert isinstance(head.event, RefPushed)
-    return replace(head.event, paths=PackedPaths(frames, head.paths))
+    return replace(head.event, paths=FiledPaths(answer, head.paths))
 
 
-class PackedPaths(Sequence[str]):
-    """The paths of a large push, as its reader has sent them; unpacked a few at a time.
+class FiledPaths(Sequence[str]):
+    """The paths of a large push, as its reader has written them; some at a time are in memory.
 
-    As texts, a million of them take three times as much memory, and what that leaves in pieces
-    the next large push finds missing.
+    As texts, a million of them take three times as much, and leave memory in pieces, which the next
+    large push misses.
     """
 
-    __slots__ = ("_count", "_frames")
-
-    def __init__(self, frames: Iterable[bytes], count: int) -> None:
-        self._frames = tuple(frames)
+    def __init__(self, answer: Answer, count: int) -> None:
+        self._answer = answer
         self._count = count
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[str]:
-        for frame in self._frames:
+        for frame in islice(self._answer.frames(), 1, None):
             yield from read_paths(frame)
 
     @overload
@@ -169,15 +180,10 @@ class PackedPaths(Sequence[str]):
         return tuple(self)[at]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, tuple | PackedPaths) and tuple(self) == tuple(other)
+        return isinstance(other, tuple | FiledPaths) and tuple(self) == tuple(other)
 
     def __hash__(self) -> int:
         return hash(tuple(self))
-
-
-async def _frame(reader: Process) -> bytes:
-    assert reader.stdout is not None
-    return await reader.stdout.readexactly(length_of(await reader.stdout.readexactly(LENGTH)))
 
 
 def _ended(code: int) -> Exception:
@@ -186,4 +192,6 @@ def _ended(code: int) -> Exception:
         name = signal.Signals(-code).name
         return MalformedPayload(f"reading it takes too much memory or time (ended by {name})")
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return Unread(f"its reader ended with {how}; does the machine have memory for it?")
+    return Unread(
+        f"its reader ended with {how}; does the machine have memory for it, and its temporary folder room?"
+    )

@@ -25,9 +25,8 @@ from bridge.githosts.webhook import without_nul
 LENGTH = 4
 """Bytes of a length."""
 
-_FRAME = 2**20
-"""Characters of paths that stand in one frame: so large a block is given back to the system as soon
-as it is free, see `serve`."""
+_FRAME = 2**15
+"""Characters of paths that stand in one frame; those of one frame are in memory at a time."""
 
 _EVENTS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind) for kind in (RefPushed, PullRequestOpened, Ignored)
@@ -70,9 +69,7 @@ def told(event: Event) -> Iterator[bytes]:
             "paths": None if paths is None else len(paths),
         }
     )
-    if paths is not None:
-        yield from map(_frame, _grouped(paths))
-        yield bytes(LENGTH)
+    yield from map(_frame, _grouped(paths or ()))
 
 
 def _grouped(paths: Iterable[str]) -> Iterator[list[str]]:
@@ -97,7 +94,7 @@ class Head:
     """The first frame of an answer.
 
     Attributes:
-        paths: how many follow, in frames up to an empty one; None if they are not known.
+        paths: how many follow, in further frames; None if they are not known.
     """
 
     event: Event
