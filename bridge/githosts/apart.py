@@ -145,7 +145,9 @@ class Answer:
 
 def _event(answer: Answer) -> Event:
     """Return what an answer says."""
-    head = read_head(next(answer.frames()))
+    if (frame := next(answer.frames(), None)) is None:
+        raise _ended(0)
+    head = read_head(frame)
     if head.paths is None:
         return head.event
     assert isinstance(head.event, RefPushed)
@@ -192,6 +194,5 @@ def _ended(code: int) -> Exception:
         name = signal.Signals(-code).name
         return MalformedPayload(f"reading it takes too much memory or time (ended by {name})")
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return Unread(
-        f"its reader ended with {how}; does the machine have memory for it, and its temporary folder room?"
-    )
+    what = "does the machine have memory for it, and room for temporary files?"
+    return Unread(f"its reader ended with {how}; {what}")

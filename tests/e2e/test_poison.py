@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
+import string
 import sys
 import threading
 import time
@@ -71,6 +73,20 @@ def with_names() -> bytes:
     commits = b",".join(
         b'{"id": "%040x", "added": [%s], "removed": [], "modified": []}'
         % (n, b",".join(b'"%030x"' % path for path in range(n * 358, n * 358 + 358)))
+        for n in range(2000)
+    )
+    return HEAD.replace(b'"commits": []', b'"commits": [%s]' % commits) + b'"x": 0}'
+
+
+def with_random_names() -> bytes:
+    """As many paths, of letters that nothing compresses."""
+    letters, signs = random.Random(1), string.ascii_letters + string.digits + "-_"
+
+    def names() -> bytes:
+        return json.dumps(["".join(letters.choices(signs, k=30)) for _ in range(358)]).encode()
+
+    commits = b",".join(
+        b'{"id": "%040x", "added": %s, "removed": [], "modified": []}' % (n, names())
         for n in range(2000)
     )
     return HEAD.replace(b'"commits": []', b'"commits": [%s]' % commits) + b'"x": 0}'
@@ -269,7 +285,9 @@ def of_app(body: bytes, number: int) -> bytes:
     return named.replace(b"b" * 40, b"%040x" % number)
 
 
-async def costs(process: Process, folder: Path, bodies: list[bytes]) -> tuple[Watch, list[Delivery]]:
+async def costs(
+    process: Process, folder: Path, bodies: list[bytes]
+) -> tuple[Watch, list[Delivery]]:
     """Deliver one body after the other, each once the last is settled."""
     found: dict[str, Delivery] = {}
     with Watch(process).looking() as watch:
@@ -308,7 +326,7 @@ async def test_a_large_push_that_waits_for_the_apps_costs_no_more(tmp_path: Path
 
 async def test_large_pushes_that_are_decided_cost_no_more(tmp_path: Path) -> None:
     """Each is compared with watch paths; then all are decided once more, for an app found late."""
-    body = with_names()
+    body = with_random_names()
     async with bridge_of(tmp_path) as process:
         process.environment["BRIDGE_JOURNEY_CATALOG_EVERY"] = "20"
         await known_app(process)
