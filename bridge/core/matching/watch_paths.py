@@ -28,8 +28,7 @@ from bridge.core.matching.anchors import (
 
 Semantics: TypeAlias = Literal["exclude", "any"]
 
-AT_ONCE = 10_000
-"""Files of one push that an index looks at together."""
+AT_ONCE = 10_000  # files of one push that an index looks at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +175,9 @@ class Entry:
         return self.glob.matches(path, meter)
 
 
+Meters: TypeAlias = defaultdict[Entry, Meter]
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """The list of one app; a broken pattern stands in it as its error."""
@@ -193,10 +195,7 @@ class Decision:
     """
 
     def __init__(
-        self,
-        pushed: Pushed,
-        candidates: Mapping[Entry, Sequence[int]],
-        meters: defaultdict[Entry, Meter],
+        self, pushed: Pushed, candidates: Mapping[Entry, Sequence[int]], meters: Meters
     ) -> None:
         """Prepare.
 
@@ -376,7 +375,7 @@ class WatchIndex:
         The verdicts are those of `WatchPaths.first_match`, app by app. Of many files some are
         looked at after the others: what that takes is several times as large as the files.
         """
-        left, meters = iter(files), defaultdict[Entry, Meter](Meter)
+        left, meters = iter(files), Meters(Meter)
         with self._lock:
             found = self._decide(list(islice(left, AT_ONCE)), meters)
             while some := list(islice(left, AT_ONCE)):
@@ -384,9 +383,7 @@ class WatchIndex:
                     found[app] = _first_of(found.get(app), verdict)
         return found
 
-    def _decide(
-        self, files: list[str], meters: defaultdict[Entry, Meter]
-    ) -> dict[str, Hit | GlobError]:
+    def _decide(self, files: list[str], meters: Meters) -> dict[str, Hit | GlobError]:
         pushed = Pushed(files)
         candidates = self._candidates(pushed)
         concerned = dict(self._unconditional)
@@ -469,10 +466,7 @@ class WatchIndex:
 
 
 def _first_of(one: Hit | GlobError | None, later: Hit | GlobError) -> Hit | GlobError:
-    """Return the verdict for files of which one part came before another.
-
-    A pattern that lets a file through stands before those that are broken, or cost too much.
-    """
+    """Return the verdict for two parts of the files: a hit counts before a pattern's error."""
     if one is None or (isinstance(one, GlobError) and isinstance(later, Hit)):
         return later
     if isinstance(one, Hit) and isinstance(later, Hit) and later.index < one.index:
