@@ -120,7 +120,7 @@ UNSAFE = "\x1b\x00\x85\u2028\u202e\u2066\u200b\u200d\ufeff\u3164\u2800\ud800\ue0
     [
         one_line,
         lambda text: comment.one_line(text, 500),
-        lambda text: http.fit(text),
+        http.fit,
         answers.fit,
         mrkdwn.clean,
         show.clean,
