@@ -17,12 +17,14 @@ from bridge.core.errors import Rejected
 from bridge.core.events import PullRequestOpened, RefPushed
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
+from bridge.githosts.apart import Apart
 from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.subscriptions import Plans, Use, shows_of
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.config_drafts import ConfigDrafts
 from bridge.pipeline.configure import Configurable, Configurer
 from bridge.pipeline.lookup import Authors, BuildLogs, Known
+from bridge.pipeline.meaning import Reading
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.backends import Backend
 from bridge.ports.chats import Chat, ChatDoor, ChatParts, Permits
@@ -348,7 +350,7 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any) -> ChatParts:
         hears=role.hears,
         within=parts.rate_limiter.within,
         tail=logs.tail,
-        email_of=Authors(stores.inbox, parts.hosts).email_of,
+        email_of=Authors(stores.inbox, Reading(stores.inbox, parts.hosts, Apart())).email_of,
         clock=time.time,
     )
 

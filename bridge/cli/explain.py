@@ -1,5 +1,6 @@
 """`explain`: what a payload means and what would be decided, without acting on it."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ from bridge.cli.forms import misses_of, say_decisions
 from bridge.cli.reaching import warn_of_owed
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_json
 from bridge.cli.using import Config, Json, found, kept_in, run, settings_of
-from bridge.cli.what_if import Known, Payload, WhatIf, explained, read_payload
+from bridge.cli.what_if import Known, Payload, WhatIf, explained, of_delivery, read_payload
 from bridge.core.errors import NotFound, Rejected
 from bridge.githosts import HOSTS
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.core.apps import Rules
     from bridge.core.events import Event
+    from bridge.ports.inbox import Delivery
     from bridge.settings import Settings
 
 
@@ -77,6 +79,8 @@ def explain(
     json: Json = False,
 ) -> None:
     """Say what a webhook means and what each app would do, and why. Changes nothing.
+
+    A kept delivery is explained as its replay would be decided; a file, as if pushed now.
 
     Where no app is known, one is made up that deploys from the payload's own repository.
     """
@@ -137,19 +141,48 @@ async def _gather(
     settings: "Settings", source: str, payload: Payload | None
 ) -> tuple[Payload, Known]:
     """Return the payload, from the inbox where it is no file, and what decisions rest on."""
-    from bridge.cli.what_if import of_delivery
     from bridge.settings import policy_of
 
     try:
         async with kept_in(settings) as stores:
+            pushed: float | None = None
             if payload is None:
-                payload = of_delivery(await find_delivery(stores, source))
+                delivery = await _replayed(stores, await find_delivery(stores, source))
+                payload, pushed = of_delivery(delivery), _pushed_by(delivery)
             await warn_of_owed(stores)
-            return payload, await _known(settings, stores)
+            return payload, replace(await _known(settings, stores), pushed_by=pushed)
     except NotFound as error:
         if payload is None:
             raise NotFound(f"{source!r} is no file, and {error}") from None
         return payload, Known(policy_of(settings))
+
+
+async def _replayed(stores: "Stores", delivery: "Delivery") -> "Delivery":
+    """Return the delivery that this one replays; any other as it is."""
+    from bridge.core.events import Action, Asked
+
+    if delivery.host not in asking_hosts():
+        return delivery
+    meaning = meaning_of(of_delivery(delivery))
+    if not isinstance(meaning, Asked) or meaning.action is not Action.REPLAY:
+        return delivery
+    found = await stores.inbox.get(int(meaning.target)) if meaning.target.isdecimal() else None
+    if found is None:
+        raise NotFound(f"the delivery that {delivery.id} replays, {meaning.target}, is gone")
+    return found
+
+
+def _pushed_by(delivery: "Delivery") -> float | None:
+    """Return when its push had surely happened, as a replay would see it; None if it is none."""
+    from bridge.core.events import RefPushed
+    from bridge.pipeline.meaning import Meaning, pushed_by
+    from bridge.ports.inbox import DeliveryState
+
+    event = meaning_of(of_delivery(delivery))
+    if not isinstance(event, RefPushed):
+        return None
+    waits = delivery.state is DeliveryState.KEPT
+    return pushed_by(Meaning(delivery, event, None, None if waits else delivery))
 
 
 async def _known(settings: "Settings", stores: "Stores") -> Known:

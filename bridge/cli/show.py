@@ -16,39 +16,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import typer
 
-from bridge.core.log_text import CONTROLS, STEERING, UNSEEN, cut, edge, escaped
+from bridge.core.log_text import STEERING, cut, edge, harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
-
-
-_EMOJI = (
-    r"[\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf"
-    r"\u2900-\u297f\u2b00-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
-)
-_FORM = r"[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]?"
-_PICTURE = rf"{_EMOJI}{_FORM}(?:\u200d{_EMOJI}{_FORM})*|[0-9#*]\ufe0f\u20e3"
-
-_UNSAFE = re.compile(f"(?P<picture>{_PICTURE})|(?P<controls>[{CONTROLS}]+)|[{UNSEEN}]")
-
-
-def harmless(text: str) -> str:
-    r"""Return text without control characters, and with what nobody sees written out.
-
-    A run of control characters becomes a blank. A character without ink or width, or one that
-    turns text around, becomes its escape, e.g. "\u200b": two names that look alike must not be
-    two names. Joiners and selectors within emoji stay, since they are part of the picture and
-    people write them every day; all others go, also those that some scripts use between letters,
-    because a terminal rarely shows what they do.
-    """
-    return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_harmless, text)
-
-
-def _harmless(found: re.Match[str]) -> str:
-    if found["picture"]:
-        return found[0]
-    return " " if found["controls"] else escaped(found[0])
 
 
 def clean(text: str) -> str:

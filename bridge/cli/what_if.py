@@ -51,18 +51,23 @@ class Known:
     Attributes:
         apps: with our own rules laid over them.
         tags: of apps that take only newer ones, by id.
+        pushed_by: when the push had surely happened; None if that is not known, as of a file.
     """
 
     policy: "Policy"
     apps: "Sequence[App]" = ()
     tags: "Mapping[str, AppTags]" = field(default_factory=dict)
+    pushed_by: float | None = None
 
     def decide(self, push: "RefPushed", app: "App") -> "Decision":
-        """Return the decision for one app."""
+        """Return the decision for one app, taking its backend's clock for right."""
+        from bridge.core.apps import made_at
         from bridge.core.decision import decide
         from bridge.core.rules import NO_TAGS
+        from bridge.pipeline.decide import unless_made_later
 
-        return decide(push, app, self.policy, tags=self.tags.get(app.id, NO_TAGS))
+        decision = decide(push, app, self.policy, tags=self.tags.get(app.id, NO_TAGS))
+        return unless_made_later(decision, app, made_at(app, {app.backend: 0.0}), self.pushed_by)
 
 
 def explained(
@@ -167,7 +172,7 @@ def _made_up(push: "RefPushed", base: "App | None", what_if: WhatIf) -> "App":
         repository = push.repository
         source = _source_of(repository, branch)
         base = App("what-if", what_if.app or "what-if", "", source=source)
-    return replace(base, rules=what_if.rules.over(base.rules))
+    return replace(base, rules=what_if.rules.over(base.rules), made_at=None)
 
 
 def _source_of(repository: "Repository", branch: str) -> "Source":

@@ -14,6 +14,7 @@ from bridge.core.apps import App, Source, SourceType, Trigger
 from bridge.core.configuration.configuration import GithubSource, GitlabSource, GitSource
 from bridge.core.configuration.difference import Configured
 from bridge.core.events import RefKind, RefPushed
+from bridge.core.log_text import marked
 from bridge.core.matching import GlobError, Picomatch
 from bridge.core.matching.near_miss import near_miss
 from bridge.core.matching.watch_paths import Hit, Semantics, WatchPaths
@@ -107,8 +108,7 @@ def because(app: App, reason: Reason, evidence: str) -> Decision:
 
 def one_line(text: str) -> str:
     """Return a short line of an untrusted text, which can break, colour or turn nothing."""
-    if not text.isprintable():
-        text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    text = marked(text)
     return text if len(text) <= LONGEST_EVIDENCE else f"{text[: LONGEST_EVIDENCE - 1]}…"
 
 

@@ -1,7 +1,7 @@
 """What a delivery means: a ref moved, a person asked for something, or nothing of ours."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -144,7 +144,7 @@ class RefPushed:
     created: bool = False
     deleted: bool = False
     forced: bool | None = False
-    paths: tuple[str, ...] | None = None
+    paths: Sequence[str] | None = None
     paths_note: str = ""
     options: tuple[str, ...] = ()
     pusher: str = ""

@@ -134,9 +134,53 @@ UNSEEN = (
 STEERING = CONTROLS + UNSEEN
 """Characters that may steer a terminal, or hide what is written, as a set of a pattern."""
 
+_EMOJI = (
+    r"[\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf"
+    r"\u2900-\u297f\u2b00-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
+)
+_FORM = r"[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]?"
+_PICTURE = rf"{_EMOJI}{_FORM}(?:\u200d{_EMOJI}{_FORM})*|[0-9#*]\ufe0f\u20e3"
+_UNSAFE = re.compile(
+    rf"(?P<picture>{_PICTURE})|(?P<controls>[{CONTROLS}]+)|(?P<blank>(?! )\s)|[{UNSEEN}]|[^\w\s]"
+)
+
+MARK = "\N{REPLACEMENT CHARACTER}"
+
 _STEERS = re.compile(f"[{STEERING}]")
 _ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[nrt])")
 _LONGEST_ESCAPE = len(r"\U0001f600")
+
+
+def harmless(text: str, *, controls: str = " ", unseen: str | None = None) -> str:
+    r"""Return text without control characters, with plain blanks, and without what nobody sees.
+
+    Joiners and selectors within emoji stay, since they are part of the picture and people write
+    them every day; all others go, also those that some scripts use between letters, because a
+    terminal rarely shows what they do.
+
+    Args:
+        controls: what stands for a run of control characters.
+        unseen: what stands for a character without ink or width, one that turns text around, or
+            one that Unicode does not know; None: its escape, e.g. "\u200b", since two names that
+            look alike must not be two names.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+
+    def instead(found: re.Match[str]) -> str:
+        char = found[0]
+        if found["picture"] or (char.isprintable() and not _STEERS.match(char)):
+            return char
+        if found["controls"] or found["blank"]:
+            return controls if found["controls"] else " "
+        return ascii(char)[1:-1] if unseen is None else unseen
+
+    return _UNSAFE.sub(instead, text)
+
+
+def marked(text: str) -> str:
+    """Return text in which the replacement character stands for what can't be shown."""
+    return harmless(text, controls=MARK, unseen=MARK)
 
 
 def escaped(text: str) -> str:

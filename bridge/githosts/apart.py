@@ -10,10 +10,14 @@ import ctypes
 import os
 import signal
 import sys
+import tempfile
+import weakref
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from typing import overload
 
 import bridge
 from bridge.core.errors import MalformedPayload, Unread
@@ -21,8 +25,6 @@ from bridge.core.events import Event, RefPushed
 from bridge.githosts.reader import (
     LENGTH,
     Asked,
-    Head,
-    frames_of,
     length_of,
     read_head,
     read_paths,
@@ -56,35 +58,28 @@ class Apart:
         async with self._one:
             try:
                 async with asyncio.timeout(SECONDS):
-                    head, frames = await _read(asked, body)
-                    return await _event(head, frames)
+                    return await asyncio.to_thread(_event, await _read(asked, body))
             except TimeoutError:
                 raise Unread(
                     f"it was not read within {SECONDS:g} s; is the machine busy?"
                 ) from None
 
 
-async def _read(asked: bytes, body: Iterable[bytes]) -> tuple[Head, list[bytes]]:
+async def _read(asked: bytes, body: Iterable[bytes]) -> "Answer":
     """Return what a reader has answered; it is gone then, and so is its memory."""
     await asyncio.to_thread(give_back)
-    reader = await _started()
-    feeding = asyncio.create_task(_feed(reader, asked, body))
-    answering = asyncio.create_task(_answer(reader))
+    answer = await asyncio.to_thread(Answer)
+    reader = await _started(answer)
     try:
-        await asyncio.wait((feeding, answering), return_when=asyncio.FIRST_EXCEPTION)
-        if feeding.done():
-            feeding.result()  # raises where the body can't be had, and it waits for no answer
-        return await answering
-    except asyncio.IncompleteReadError:
-        raise _ended(await reader.wait()) from None
+        await _feed(reader, asked, body)  # raises where the body can't be had
+        if code := await reader.wait():
+            raise _ended(code)
     finally:
-        for task in (feeding, answering):
-            task.cancel()
-        await asyncio.gather(feeding, answering, return_exceptions=True)
         if reader.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 reader.kill()
             await reader.wait()
+    return answer
 
 
 def give_back() -> None:
@@ -93,7 +88,7 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-async def _started() -> Process:
+async def _started(answer: "Answer") -> Process:
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     # Where the bridge runs from a checkout that is not installed, the reader has to find it too;
     # `-P`: and nothing else that lies where it was started.
@@ -104,7 +99,7 @@ async def _started() -> Process:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", MODULE),
             stdin=PIPE,
-            stdout=PIPE,
+            stdout=answer.file,
             stderr=DEVNULL,
             env=environment,
             start_new_session=True,
@@ -124,27 +119,73 @@ async def _feed(reader: Process, asked: bytes, body: Iterable[bytes]) -> None:
         reader.stdin.close()
 
 
-async def _answer(reader: Process) -> tuple[Head, list[bytes]]:
-    head = read_head(await _frame(reader))
-    return head, [await _frame(reader) for _ in range(frames_of(head))]
+class Answer:
+    """What a reader says, in a file that nobody else can open: a million paths are much memory."""
+
+    def __init__(self) -> None:
+        """Make the file; in memory where there is no folder for it. Raises Unread."""
+        try:
+            with tempfile.TemporaryFile() as file:
+                self.file = os.dup(file.fileno())
+        except OSError as error:
+            if not hasattr(os, "memfd_create"):
+                why = f"there is no temporary file for it ({error.strerror}); set TMPDIR"
+                raise Unread(why) from error
+            self.file = os.memfd_create("answer")
+        weakref.finalize(self, os.close, self.file)
+
+    def frames(self) -> Iterator[bytes]:
+        """Yield one frame after the other; may be called again, in any thread."""
+        at = 0
+        while head := os.pread(self.file, LENGTH, at):
+            size = length_of(head)
+            yield os.pread(self.file, size, at + LENGTH)
+            at += LENGTH + size
 
 
-async def _event(head: Head, frames: list[bytes]) -> Event:
-    """Put an answer together: in memory, a million paths are three times as large as in frames."""
+def _event(answer: Answer) -> Event:
+    """Return what an answer says."""
+    if (frame := next(answer.frames(), None)) is None:
+        raise _ended(0)
+    head = read_head(frame)
     if head.paths is None:
         return head.event
-    paths: list[str] = []
-    frames.reverse()
-    while frames:
-        paths += read_paths(frames.pop())
-        await asyncio.sleep(0)  # others go on meanwhile
     assert isinstance(head.event, RefPushed)
-    return replace(head.event, paths=tuple(paths))
+    return replace(head.event, paths=FiledPaths(answer, head.paths))
 
 
-async def _frame(reader: Process) -> bytes:
-    assert reader.stdout is not None
-    return await reader.stdout.readexactly(length_of(await reader.stdout.readexactly(LENGTH)))
+class FiledPaths(Sequence[str]):
+    """The paths of a large push, as its reader has written them; some at a time are in memory.
+
+    As texts, a million of them take three times as much, and leave memory in pieces, which the next
+    large push misses.
+    """
+
+    def __init__(self, answer: Answer, count: int) -> None:
+        self._answer = answer
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[str]:
+        for frame in islice(self._answer.frames(), 1, None):
+            yield from read_paths(frame)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[str]: ...
+
+    def __getitem__(self, at: int | slice) -> str | Sequence[str]:
+        return tuple(self)[at]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple | FiledPaths) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
 
 
 def _ended(code: int) -> Exception:
@@ -153,4 +194,5 @@ def _ended(code: int) -> Exception:
         name = signal.Signals(-code).name
         return MalformedPayload(f"reading it takes too much memory or time (ended by {name})")
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return Unread(f"its reader ended with {how}; does the machine have memory for it?")
+    what = "does the machine have memory for it, and room for temporary files?"
+    return Unread(f"its reader ended with {how}; {what}")

@@ -14,7 +14,7 @@ from bridge.core.apps import environment_of
 from bridge.core.decision import Reason
 from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.log_text import redact, shorten
+from bridge.core.log_text import marked, redact, shorten
 from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import LINK, Explained
 
@@ -27,9 +27,7 @@ _LINK = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~!$&'*+,
 
 def one_line(text: str, most: int) -> str:
     """Return the first line with words, at most `most` characters, without control characters."""
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    if not line.isprintable():
-        line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+    line = marked(next((line.strip() for line in text.splitlines() if line.strip()), ""))
     return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 

@@ -4,7 +4,6 @@ The work on the wire is PyGithub's and python-gitlab's (`github.wire`, `gitlab.w
 level where one call is one request: so a deadline and an error always belong to one request.
 """
 
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from pydantic_core import from_json
 from bridge.core.backoff import Backoff
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswered, Unreachable
+from bridge.core.log_text import harmless
 from bridge.core.misfits import misfit
 from bridge.githosts.pool import Bounds, Pool, TooLong
 from bridge.ports.clock import Clock
@@ -28,7 +28,6 @@ LONGEST_PAUSE = 3700.0
 """Seconds; the longest window of any host is an hour."""
 
 _WORDS = 300
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\s]+")
 _SHORTEST_SECRET = 4  # anything shorter is in every text, and hiding it there would betray it
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -193,7 +192,7 @@ def fit(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
-    text = _CONTROL.sub(" ", text[:5000]).strip()
+    text = " ".join(harmless(text[:5000], unseen=" ").split())
     return text if len(text) <= _WORDS else text[: _WORDS - 1].rstrip() + "…"
 
 

@@ -25,7 +25,9 @@ from bridge.githosts.webhook import without_nul
 LENGTH = 4
 """Bytes of a length."""
 
-_PATHS = 1000
+_FRAME = 2**15
+"""Characters of paths that stand in one frame; those of one frame are in memory at a time."""
+
 _EVENTS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind) for kind in (RefPushed, PullRequestOpened, Ignored)
 }
@@ -57,7 +59,8 @@ def told(event: Event) -> Iterator[bytes]:
     """Return the frames that say what a body means."""
     paths: tuple[str, ...] | None = None
     if isinstance(event, RefPushed):
-        paths, event = event.paths, replace(event, paths=None)
+        paths = None if event.paths is None else tuple(event.paths)
+        event = replace(event, paths=None)
     kind = type(event).__name__
     yield _frame(
         {
@@ -66,8 +69,19 @@ def told(event: Event) -> Iterator[bytes]:
             "paths": None if paths is None else len(paths),
         }
     )
-    for start in range(0, len(paths or ()), _PATHS):
-        yield _frame((paths or ())[start : start + _PATHS])
+    yield from map(_frame, _grouped(paths or ()))
+
+
+def _grouped(paths: Iterable[str]) -> Iterator[list[str]]:
+    some: list[str] = []
+    size = 0
+    for path in paths:
+        some.append(path)
+        size += len(path)
+        if size >= _FRAME:
+            yield some
+            some, size = [], 0
+    yield some
 
 
 def refused(why: str) -> bytes:
@@ -80,7 +94,7 @@ class Head:
     """The first frame of an answer.
 
     Attributes:
-        paths: how many follow; None if they are not known.
+        paths: how many follow, in further frames; None if they are not known.
     """
 
     event: Event
@@ -97,11 +111,6 @@ def read_head(frame: bytes) -> Head:
     if "malformed" in fields:
         raise MalformedPayload(fields["malformed"])
     return Head(_EVENTS[fields["kind"]].validate_python(fields["event"]), fields["paths"])
-
-
-def frames_of(head: Head) -> int:
-    """Return how many frames of paths follow."""
-    return -(-(head.paths or 0) // _PATHS)
 
 
 def read_paths(frame: bytes) -> list[str]:
@@ -122,9 +131,9 @@ def _frame(content: Any) -> bytes:
 
 # ── `python -m bridge.githosts.reader`: reads one large body, and may take no more than it has ──
 
-MEMORY = 112 * 2**20
+MEMORY = 100 * 2**20
 """Bytes that reading may take besides what the interpreter has: the largest pushes that hosts
-send need 105 MiB, of 25 MB."""
+send need 96 MiB, of 25 MB with 990,000 paths."""
 
 SECONDS = 20
 """Of processor time; the largest pushes need one."""
@@ -151,11 +160,8 @@ def answer(asked: BinaryIO) -> Iterable[bytes]:
     """Return the frames that say what a body means, or why it means nothing."""
     try:
         about = read_asked(asked.readline())
-        body = BytesIO()  # gives its bytes without a copy, and `read` would make one
-        for piece in without_nul(_pieces(asked)):
-            body.write(piece)
         host = HOSTS[about.host].reader()
-        return told(host.parse(about.event, about.headers, body.getvalue()))
+        return told(host.parse(about.event, about.headers, _body(asked)))
     except (MalformedPayload, Rejected) as error:
         return [refused(str(error))]
     except MemoryError:
@@ -165,6 +171,14 @@ def answer(asked: BinaryIO) -> Iterable[bytes]:
             raise
         # pydantic's parser, which is Rust's, has got no memory; its class can't be imported.
         return [refused(TOO_MUCH)]
+
+
+def _body(asked: BinaryIO) -> bytes:
+    """Return the whole body, which nothing holds any more once its parser has let go of it."""
+    body = BytesIO()  # gives its bytes without a copy, and `read` would make one
+    for piece in without_nul(_pieces(asked)):
+        body.write(piece)
+    return body.getvalue()
 
 
 def _pieces(asked: BinaryIO) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bridge.core.apps import PRODUCTION, App, environment_of
 from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.log_text import redact, shorten
+from bridge.core.log_text import MARK, marked, redact, shorten
 from bridge.githosts.comment import GOING, WHY_NOT, Standing, one_line
 from bridge.ports.githosts import CommitState
 
@@ -69,9 +69,11 @@ def deployment_status(deployment: Deployment) -> Said:
 
 def _plain(text: str) -> str:
     """Return one line that every host keeps: some refuse characters of four bytes."""
-    return one_line(
-        "".join(char if ord(char) < 0x10000 else "\ufffd" for char in text), LONGEST_DESCRIPTION
-    )
+    return one_line(_low(text), LONGEST_DESCRIPTION)
+
+
+def _low(text: str) -> str:
+    return "".join(char if ord(char) < _LOW else MARK for char in text)
 
 
 # ── The names of an app's commit status and environment at a Git host. Pure ─────────────────────
@@ -134,8 +136,7 @@ def _with_hash(name: str, id_: str) -> str:
 
 
 def _printable(name: str) -> str:
-    kept = "".join(one if one.isprintable() and ord(one) < _LOW else "\ufffd" for one in name)
-    return " ".join(kept.split())
+    return " ".join(marked(_low(name)).split())
 
 
 def _plain_name(name: str) -> str:

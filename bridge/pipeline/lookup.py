@@ -16,10 +16,9 @@ from bridge.core.errors import BridgeError
 from bridge.core.events import RefPushed
 from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import end_of, lines_of, redact
-from bridge.pipeline.meaning import read
+from bridge.pipeline.meaning import Reading
 from bridge.ports.backends import Backend
 from bridge.ports.chats import Place
-from bridge.ports.githosts import GitHost
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
 
@@ -123,16 +122,16 @@ class Finding:
 class Authors:
     """Reads kept webhooks again; nothing of them is stored."""
 
-    def __init__(self, inbox: Inbox, hosts: Mapping[str, GitHost]) -> None:
+    def __init__(self, inbox: Inbox, reading: Reading) -> None:
         self._inbox = inbox
-        self._hosts = hosts
+        self._reading = reading
 
     async def email_of(self, deployment: Deployment) -> str:
         """Return the author's address; "" if the push tells none, or a person asked."""
         delivery = await self._inbox.get(deployment.seq)
         if delivery is None or delivery.stored is None:
             return ""
-        found = await asyncio.to_thread(read, delivery, self._hosts)
+        (found,) = await self._reading.meanings([delivery])
         event = None if isinstance(found, str) else found.event
         if not isinstance(event, RefPushed) or event.commit is None:
             return ""

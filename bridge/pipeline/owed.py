@@ -18,7 +18,7 @@ from bridge.core.events import RefPushed, Repository
 from bridge.pipeline.app_reading import MARKED, Mark, read_marks, write_marks
 from bridge.pipeline.catalog import AppIndex, Catalog, apps_of, index, keys_of_app
 from bridge.pipeline.decide import Decided, Recording, done
-from bridge.pipeline.meaning import Meaning, Reading
+from bridge.pipeline.meaning import Meaning, Reading, is_heavy
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Delivery, DeliveryState, Inbox
 from bridge.ports.journal import Journal
@@ -188,10 +188,12 @@ class Owed:
             )
 
         missed = [
-            one.delivery async for pushes in self._read(ignored) for one in pushes if misses(one)
+            replace(done(one.delivery, DeliveryState.KEPT, FOUND), due_at=self._clock())
+            async for pushes in self._read(ignored)
+            for one in pushes
+            if misses(one)
         ]
-        again = [done(one, DeliveryState.KEPT, FOUND) for one in missed]
-        await self._inbox.finish([replace(one, due_at=self._clock()) for one in again])
+        await self._inbox.finish(missed)
         return bool(missed)
 
     async def _missed(self, decided: Sequence[Delivery]) -> AsyncIterator[Late]:
@@ -209,12 +211,27 @@ class Owed:
 
     async def _read(self, deliveries: Sequence[Delivery]) -> AsyncIterator[list[Meaning]]:
         """Yield what those of them mean that are pushes, some at a time, in their order."""
-        for begin in range(0, len(deliveries), AT_ONCE):
-            some = [await self._inbox.get(one.seq) for one in deliveries[begin : begin + AT_ONCE]]
-            read = await self._reading.meanings([one for one in some if one is not None])
+        async for some in self._with_bodies(deliveries):
+            read = await self._reading.meanings(some)
             yield [
                 one for one in read if isinstance(one, Meaning) and isinstance(one.event, RefPushed)
             ]
+
+    async def _with_bodies(self, listed: Sequence[Delivery]) -> AsyncIterator[list[Delivery]]:
+        """Yield deliveries with their bodies, some at a time; each large one is alone."""
+        some: list[Delivery] = []
+        for seq in [one.seq for one in listed]:
+            if (one := await self._inbox.get(seq)) is None:
+                continue
+            if some and (is_heavy(one) or len(some) == AT_ONCE):
+                yield some
+                some = []
+            some.append(one)
+            if is_heavy(one):
+                yield some
+                some = []
+        if some:
+            yield some
 
     async def _candidates(
         self, deliveries: Sequence[Delivery], apps: Sequence[App]

@@ -1,5 +1,6 @@
 """A submodule brings nothing of this machine's disk but what lies beside the app's repository."""
 
+import os
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -180,6 +181,67 @@ async def test_no_address_brings_a_repository_from_elsewhere(
     assert SECRET not in shown
     assert "submodule" in log
     assert "of the deploy server itself" not in ended["errorMessage"]
+
+
+SSH = ["git@127.0.0.1:owner/repo", "127.0.0.1:repo.git", "ssh://git@127.0.0.1/owner/repo"]
+
+
+@pytest.mark.parametrize("url", SSH)
+async def test_none_is_fetched_with_keys_that_its_app_does_not_use(
+    machine: Machine, url: str
+) -> None:
+    """However its address is written."""
+    machine.submodule(url)
+
+    ended, log, _ = await machine.deployed()
+
+    assert ended["status"] == "error", log
+    assert ended["errorMessage"].startswith("a submodule is fetched over SSH")
+
+
+@pytest.mark.parametrize("url", ["git@-oProxyCommand:x", "-oProxyCommand:x", "ext::sh:x"])
+async def test_no_address_is_an_option_or_a_program(machine: Machine, url: str) -> None:
+    machine.submodule(url)
+
+    ended, log, _ = await machine.deployed()
+
+    assert ended["status"] == "error", log
+    assert ended["errorMessage"].startswith("a submodule can't be fetched")
+
+
+@pytest.mark.parametrize(
+    ("url", "fetched"),
+    [
+        ("../library", "git@git.test:team/library"),
+        ("git@git.test:other/library.git", "git@git.test:other/library.git"),
+        ("git.test:library", "git.test:library"),
+    ],
+)
+async def test_one_of_an_app_over_ssh_is_fetched_as_it_is_written(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, url: str, fetched: str
+) -> None:
+    """Also where the code brings a link by that name; `ssh` here is a program of the test."""
+    machine.submodule(url)
+    machine.link(fetched.partition("/")[0], machine.private.path)
+    machine.app.git("commit", "-q", "-m", "feat: a link")
+    bin_ = machine.path / "bin"
+    bin_.mkdir()
+    (bin_ / "ssh").write_text(
+        f'#!/bin/sh\necho "$*" >> {machine.path}/asked\n'
+        f'case "$*" in *team/mono*) exec git-upload-pack {machine.app.path};; esac\nexit 1\n'
+    )
+    (bin_ / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_}:{os.environ['PATH']}")
+    app = await machine.client.app("web", machine.app.url)
+    source = "git@git.test:team/mono"
+    await machine.client.save_git(app["applicationId"], source, enableSubmodules=True)
+
+    ended = await machine.client.deployed(app["applicationId"])
+
+    assert ended["status"] == "error", await machine.client.log(ended)
+    asked = (machine.path / "asked").read_text().splitlines()
+    host, _, path = fetched.partition(":")
+    assert asked[-1].endswith(f"{host} git-upload-pack '{path}'")
 
 
 @pytest.mark.parametrize("attack", [from_below, a_link_with_a_colon, a_link_below_a_scheme])

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
+import string
 import sys
 import threading
 import time
@@ -17,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from bridge.app.storage import open_stores
+from bridge.core.decision import Reason
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from tests.chaos.cluster import ROOT, Process
 from tests.unit.embedded.support import until
@@ -28,6 +31,8 @@ MIB = 2**20
 SIZE = 22_000_000
 MOST_MEMORY = 250 * MIB
 MOST_SILENCE = 0.1
+AT_ONCE = "BRIDGE_JOURNEY_CATALOG_EAGER"
+URL = "https://127.0.0.1:1/my-org/mono.git"
 HEAD = (
     b'{"ref": "refs/heads/main", "before": "%s", "after": "%s",'
     b' "repository": {"id": 1, "name": "mono", "full_name": "my-org/mono"}, "commits": [], '
@@ -73,6 +78,20 @@ def with_names() -> bytes:
     return HEAD.replace(b'"commits": []', b'"commits": [%s]' % commits) + b'"x": 0}'
 
 
+def with_random_names() -> bytes:
+    """As many paths, of letters that nothing compresses."""
+    letters, signs = random.Random(1), string.ascii_letters + string.digits + "-_"
+
+    def names() -> bytes:
+        return json.dumps(["".join(letters.choices(signs, k=30)) for _ in range(358)]).encode()
+
+    commits = b",".join(
+        b'{"id": "%040x", "added": %s, "removed": [], "modified": []}' % (n, names())
+        for n in range(2000)
+    )
+    return HEAD.replace(b'"commits": []', b'"commits": [%s]' % commits) + b'"x": 0}'
+
+
 def with_characters() -> bytes:
     """A push with nearly a million texts, each with a character that takes four bytes of all."""
     emoji = "\N{PILE OF POO}".encode()
@@ -103,7 +122,7 @@ def environment(folder: Path) -> dict[str, str]:
         "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
         "BRIDGE_EMBEDDED_PORT": "0",
         # For a repository that no app has they are read anew: at once, not after a pause.
-        "BRIDGE_JOURNEY_CATALOG_EAGER": "0.001",
+        AT_ONCE: "0.001",
         "BRIDGE_LOG_LEVEL": "warning",
         "PYTHONPATH": str(ROOT),
     }
@@ -246,23 +265,92 @@ async def test_bodies_made_to_hurt_cost_bounded_memory_and_hold_nothing_up(
     pytest.fail(f"/healthz waited for {watch.silence:.3f} s")
 
 
-@pytest.mark.parametrize(
-    ("make", "state"),
-    [(with_names, DeliveryState.IGNORED), (with_characters, DeliveryState.FAILED)],
-)
-async def test_no_single_body_costs_more_than_its_bound(
-    tmp_path: Path, make: Callable[[], bytes], state: DeliveryState
-) -> None:
+async def known_app(process: Process, name: str = "web") -> None:
+    """Make an app that the pushes of `of_app` concern, and whose watch path no file matches."""
+    making = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bridge", "app", "create", name, "--watch", "web/**"),
+        *("--repo", URL),
+        env=process.environment,
+        cwd=process.log.parent,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await making.wait() == 0
+
+
+def of_app(body: bytes, number: int) -> bytes:
+    """The same push, by number, of the repository that the app deploys from."""
+    address = b'"full_name": "my-org/mono", "clone_url": "%s"' % URL.encode()
+    named = body.replace(b'"full_name": "my-org/mono"', address)
+    return named.replace(b"b" * 40, b"%040x" % number)
+
+
+async def costs(
+    process: Process, folder: Path, bodies: list[bytes]
+) -> tuple[Watch, list[Delivery]]:
+    """Deliver one body after the other, each once the last is settled."""
+    found: dict[str, Delivery] = {}
+    with Watch(process).looking() as watch:
+        for number, body in enumerate(bodies):
+            assert await send(process, str(number), body) == 202
+            found = await settled(folder, number + 1)
+    return watch, [found[str(number)] for number in range(len(bodies))]
+
+
+async def test_the_worst_bodies_one_after_the_other_cost_no_more_than_one(tmp_path: Path) -> None:
     """The largest push, which is read, and one that takes all that its reader may have."""
+    names, characters = with_names(), with_characters()
     async with bridge_of(tmp_path) as process:
         await process.started()
-        with Watch(process).looking() as watch:
-            assert await send(process, "one", make()) == 202
-            found = await settled(tmp_path, 1)
+        watch, found = await costs(process, tmp_path, [names, characters, names + b" ", characters])
 
+    assert [one.state for one in found[:3]] == [
+        DeliveryState.IGNORED,
+        DeliveryState.FAILED,
+        DeliveryState.IGNORED,
+    ]
+    assert "memory" in str(found[1].error)
     assert watch.peak <= MOST_MEMORY
-    assert found["one"].state is state
-    assert ("memory" in str(found["one"].error)) == (state is DeliveryState.FAILED)
+
+
+async def test_a_large_push_that_waits_for_the_apps_costs_no_more(tmp_path: Path) -> None:
+    """No app is known for it, so it is read again once the apps were read anew."""
+    async with bridge_of(tmp_path) as process:
+        del process.environment[AT_ONCE]
+        await process.started()
+        watch, found = await costs(process, tmp_path, [with_names(), with_names() + b" "])
+
+    assert [one.state for one in found] == [DeliveryState.IGNORED] * 2
+    assert watch.peak <= MOST_MEMORY
+
+
+async def test_large_pushes_that_are_decided_cost_no_more(tmp_path: Path) -> None:
+    """Each is compared with watch paths; then all are decided once more, for an app found late."""
+    body = with_random_names()
+    async with bridge_of(tmp_path) as process:
+        process.environment["BRIDGE_JOURNEY_CATALOG_EVERY"] = "20"
+        await known_app(process)
+        await process.started()
+        await known_app(process, "late")
+        with Watch(process).looking() as later:
+            watch, found = await costs(process, tmp_path, [of_app(body, n) for n in range(1, 4)])
+            await until(
+                lambda: decided_for(tmp_path, found), lambda apps: apps == [2, 2, 2], patience=60
+            )
+
+    assert [one.state for one in found] == [DeliveryState.DECIDED] * 3
+    assert watch.peak <= MOST_MEMORY
+    assert later.peak <= MOST_MEMORY
+    # On a busy machine; comparing all files at once held it up for two seconds.
+    assert max(watch.silence, later.silence) <= 5 * MOST_SILENCE
+
+
+async def decided_for(folder: Path, those: list[Delivery]) -> list[int]:
+    """For how many apps each was decided, none of which deploys."""
+    async with open_stores(settings_for(folder / "bridge")) as stores:
+        decided = await stores.journal.decisions([one.seq for one in those])
+    assert {one.reason for some in decided.values() for one in some} == {Reason.NO_PATH_HIT}
+    return [len(decided[one.seq]) for one in those]
 
 
 # ── killed for its memory ────────────────────────────────────────────────────

@@ -1,10 +1,17 @@
 """A log is told line by line, each once."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.log_text import cut, end_of, escaped, lines_of, news, shorten
+from bridge.backends.dokploy import answers
+from bridge.chats.slack import mrkdwn
+from bridge.cli import show
+from bridge.core.decision import one_line
+from bridge.core.log_text import cut, end_of, escaped, lines_of, marked, news, shorten
+from bridge.githosts import comment, http
 
 LINES = st.lists(st.text("ab", min_size=1, max_size=2), max_size=12)
 
@@ -85,3 +92,43 @@ def test_a_character_that_steers_is_written_out_and_never_cut(char: str, before:
         head, _, tail = shorten(text, most).partition(" … ")
         assert (head in fronts, tail in ends) == (True, True)
         assert max(len(cut(text, most)), len(shorten(text, most))) <= most
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("a\x1b[31m\x00\nb", "a\ufffd[31m\ufffdb"),
+        ("\u202egnp.exe", "\ufffdgnp.exe"),
+        ("web\u200b\u3164", "web\ufffd\ufffd"),
+        ("half \ud800", "half \ufffd"),
+        ("a\xa0b\u3000c", "a b c"),
+        ("\ue000\U000e0041", "\ufffd\ufffd"),
+        ("\u2764\ufe0f \U0001f469\u200d\U0001f4bb", "\u2764\ufe0f \U0001f469\u200d\U0001f4bb"),
+    ],
+)
+def test_what_steers_or_is_not_seen_is_marked(text: str, shown: str) -> None:
+    assert marked(text) == shown
+    assert one_line(text) == shown
+
+
+UNSAFE = "\x1b\x00\x85\u2028\u202e\u2066\u200b\u200d\ufeff\u3164\u2800\ud800\ue000\U000e0041"
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        one_line,
+        lambda text: comment.one_line(text, 500),
+        http.fit,
+        answers.fit,
+        mrkdwn.clean,
+        show.clean,
+    ],
+)
+def test_what_steers_or_is_not_seen_is_shown_nowhere(shown: Callable[[str], str]) -> None:
+    """In the evidence of decisions, comments, what others answered, Slack, and a terminal."""
+    found = shown("a" + "b".join(UNSAFE) + "z")
+
+    assert found.startswith("a")
+    assert not set(found) & set(UNSAFE)

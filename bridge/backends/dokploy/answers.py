@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 from bridge.core.configuration.fields import FIELDS
 from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable, WrongServer
+from bridge.core.log_text import harmless
 
 LIMIT = 300
 WITHHELD = "it gave an internal error; the details are in its own log"
@@ -55,7 +56,6 @@ _SECRET = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\s]+")
 _READ_AT_MOST = 5_000
 _SHORTEST_SECRET = 4  # a shorter one occurs in any text, and hiding it there would reveal it
 
@@ -72,7 +72,7 @@ def fit(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
-    text = _CONTROL.sub(" ", _SECRET.sub("***", text)).strip()
+    text = " ".join(harmless(_SECRET.sub("***", text), unseen=" ").split())
     return text if len(text) <= LIMIT else text[: LIMIT - 1].rstrip() + "…"
 
 

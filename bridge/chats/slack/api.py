@@ -20,7 +20,7 @@ from bridge.chats.slack.payloads import RIGHT, SLACK, Answer, BoundedResponse, O
 from bridge.core.access import Access, Person
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
-from bridge.core.log_text import cut, escaped
+from bridge.core.log_text import cut, escaped, harmless
 from bridge.ports.clock import Clock
 
 TIMEOUT = 15.0
@@ -402,7 +402,7 @@ def _member(record: Mapping[str, Any], home: str) -> bool:
 
 
 def _one_line(name: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in name).strip()[:80]
+    return harmless(name, unseen=" ").strip()[:80]
 
 
 # ── A word to one person: in the channel where they asked, seen by nobody else ──────────────────

@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from bridge.core.log_text import harmless
+
 ELLIPSIS = "…"
 NOTHING = "-"
 """Stands where nothing of a text can be seen, since no text of Slack may be empty."""
@@ -171,17 +173,13 @@ def units(text: str) -> int:
 
 
 def _visible(text: str) -> str:
+    """Return what can be seen of a text, without marks that would climb over the lines above."""
     if text.isascii() and text.isprintable():
         return text
     seen: list[str] = []
     marks = 0
-    for char in text:
-        kind = unicodedata.category(char)
-        marks = marks + 1 if kind in ("Mn", "Me") else 0
-        if kind in ("Zl", "Zp") or char in "\n\r\t\v\f\x85":
-            seen.append(" ")
-        elif kind == "Cs":
-            seen.append("\N{REPLACEMENT CHARACTER}")
-        elif kind[0] != "C" and marks <= _STACKED:
+    for char in harmless(text, unseen=""):
+        marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
+        if marks <= _STACKED:
             seen.append(char)
     return "".join(seen)

@@ -12,6 +12,8 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bridge.core.log_text import harmless
+
 LONGEST = 400
 """Characters of what was typed that are looked at; no app's name is that long."""
 
@@ -125,7 +127,7 @@ def _plain(text: str) -> str:
     text = _LINK.sub(lambda m: m[2] or m[1], text[: LONGEST * 8])
     text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     text = unicodedata.normalize("NFC", text).translate(_QUOTES)
-    return "".join(c if c.isprintable() else " " for c in text)[:LONGEST]
+    return harmless(text, unseen=" ")[:LONGEST]
 
 
 def _verb(word: str) -> Verb | None:

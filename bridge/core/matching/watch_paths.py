@@ -12,6 +12,7 @@ Two meanings of a list, both of them the backend's own at some time:
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from threading import Lock
 from typing import Literal, TypeAlias
 
@@ -26,6 +27,8 @@ from bridge.core.matching.anchors import (
 )
 
 Semantics: TypeAlias = Literal["exclude", "any"]
+
+AT_ONCE = 10_000  # files of one push that an index looks at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,9 @@ class Entry:
         return self.glob.matches(path, meter)
 
 
+Meters: TypeAlias = defaultdict[Entry, Meter]
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """The list of one app; a broken pattern stands in it as its error."""
@@ -188,12 +194,15 @@ class Decision:
     Sets of files are numbers: bit `n` is the file at place `n` of the push.
     """
 
-    def __init__(self, pushed: Pushed, candidates: Mapping[Entry, Sequence[int]]) -> None:
+    def __init__(
+        self, pushed: Pushed, candidates: Mapping[Entry, Sequence[int]], meters: Meters
+    ) -> None:
         """Prepare.
 
         Args:
             candidates: for each entry the places of the files that it may match, or that it
                 may take away if it excludes; none for all other entries.
+            meters: what is left to each entry for this push.
         """
         self._files = pushed.files
         self._odd = pushed.odd
@@ -201,7 +210,7 @@ class Decision:
         self._firsts: dict[Entry, int | None] = {}
         self._masks: dict[Entry, int] = {}
         self._errors: dict[Entry, GlobError] = {}
-        self._meters: defaultdict[Entry, Meter] = defaultdict(Meter)
+        self._meters = meters
         self._hits: dict[tuple[Entry, int, int], Hit] = {}
 
     def verdict(self, watch: Watch) -> Hit | GlobError | None:
@@ -363,17 +372,26 @@ class WatchIndex:
     def decide(self, files: Iterable[str]) -> dict[str, Hit | GlobError]:
         """Decide for all apps; those whom the push does not concern are left out.
 
-        The verdicts are those of `WatchPaths.first_match`, app by app.
+        The verdicts are those of `WatchPaths.first_match`, app by app. Of many files some are
+        looked at after the others: what that takes is several times as large as the files.
         """
+        left, meters = iter(files), Meters(Meter)
         with self._lock:
-            pushed = Pushed(list(files))
-            candidates = self._candidates(pushed)
-            concerned = dict(self._unconditional)
-            for entry in candidates:
-                if not (entry.excludes and self._semantics == "exclude"):
-                    concerned.update(entry.users)
-            decision = Decision(pushed, candidates)
-            verdicts = {app: decision.verdict(self._watches[app]) for app in concerned}
+            found = self._decide(list(islice(left, AT_ONCE)), meters)
+            while some := list(islice(left, AT_ONCE)):
+                for app, verdict in self._decide(some, meters).items():
+                    found[app] = _first_of(found.get(app), verdict)
+        return found
+
+    def _decide(self, files: list[str], meters: Meters) -> dict[str, Hit | GlobError]:
+        pushed = Pushed(files)
+        candidates = self._candidates(pushed)
+        concerned = dict(self._unconditional)
+        for entry in candidates:
+            if not (entry.excludes and self._semantics == "exclude"):
+                concerned.update(entry.users)
+        decision = Decision(pushed, candidates, meters)
+        verdicts = {app: decision.verdict(self._watches[app]) for app in concerned}
         return {app: verdict for app, verdict in verdicts.items() if verdict is not None}
 
     def _entry(self, pattern: str, app: str) -> Entry | GlobError:
@@ -445,6 +463,15 @@ class WatchIndex:
         for entry in self._unanchored:
             found[entry] = everything
         return found
+
+
+def _first_of(one: Hit | GlobError | None, later: Hit | GlobError) -> Hit | GlobError:
+    """Return the verdict for two parts of the files: a hit counts before a pattern's error."""
+    if one is None or (isinstance(one, GlobError) and isinstance(later, Hit)):
+        return later
+    if isinstance(one, Hit) and isinstance(later, Hit) and later.index < one.index:
+        return later
+    return one
 
 
 def _add_places(found: dict[Entry, Sequence[int]], entry: Entry, places: Sequence[int]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -66,7 +66,8 @@ async def _submodules(
     await runner.run(Command(["git", "submodule", "init"], parent, env))
     updates = await _listed(parent, runner, env, [r"^submodule\..*\.update$"])
     for key, url in (await _listed(parent, runner, env, [r"^submodule\..*\.url$"])).items():
-        address = await asyncio.to_thread(_checked_address, url, beside)
+        allowed = env["GIT_ALLOW_PROTOCOL"].split(":")
+        address = await asyncio.to_thread(_checked_address, url, beside, allowed)
         await runner.run(Command(["git", "config", key, address], parent, env))
         name = key.removesuffix(".url") + ".update"
         if updates.get(name) == "none":  # the repository excludes it
@@ -131,6 +132,18 @@ _ELSEWHERE = (
 )
 
 
+_NOT_FOR_IT = {
+    "file": (
+        "a submodule is a repository on this machine, and the app's own is not; serve it over"
+        " HTTPS or SSH"
+    ),
+    "ssh": (
+        "a submodule is fetched over SSH, with the keys of this machine, and the app's own"
+        " repository is not; give both addresses over SSH, or that of the submodule over HTTPS"
+    ),
+}
+
+
 def _must_have_no_addresses(parent: Path) -> None:
     """Raise BuildFailed if Git could find a submodule's address as a path in the code.
 
@@ -144,11 +157,15 @@ def _must_have_no_addresses(parent: Path) -> None:
         )
 
 
-def _checked_address(url: str, beside: Path | None) -> str:
+def _checked_address(url: str, beside: Path | None, allowed: Sequence[str]) -> str:
     """Return the address of a submodule so that Git can only read it as it was checked here.
+
+    `git@host:owner/repo` stays as it is, since `ssh://host/owner/repo` would begin at the root.
+    Git could only take it for a path, for which it has no transport where it may use SSH.
 
     Args:
         beside: see `fetch_submodules`.
+        allowed: the transports that Git may use for it.
 
     Raises:
         BuildFailed: it is none that may be fetched.
@@ -157,6 +174,8 @@ def _checked_address(url: str, beside: Path | None) -> str:
         url = check_url(url)
     except BuildFailed as error:
         raise BuildFailed(f"a submodule can't be fetched: {error}") from None
+    if (transport := _transport(url)) not in allowed:
+        raise BuildFailed(_NOT_FOR_IT[transport])
     if not _is_local(url) or beside is None:  # without it Git has no transport for local ones
         return url
     try:

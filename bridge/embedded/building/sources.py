@@ -13,7 +13,7 @@ from bridge.embedded.records import Record
 TRANSPORTS = ("https", "http", "ssh", "git", "file")
 """The transports that Git may use; plain http is for servers in private networks."""
 
-_SCP = re.compile(r"^(?:[\w.+-]+@)?[\w.-]+:(?!//)[^:].*$")
+_SCP = re.compile(r"^(?:[\w.+-]+@)?[\w.][\w.-]*:(?!//)[^:].*$")
 _HELPER = re.compile(r"^([A-Za-z0-9+.-]+)::")
 _NAME = re.compile(r"[\w.~-]+(?:/[\w.~-]+)*")
 

@@ -182,7 +182,10 @@ class GitHub:
         if event != "push":
             other = f"event {event[:100]} is not used, only push and pull_request are"
             return Ignored(_WHY_IGNORED.get(event, other))
-        push = check(_Push, load(_json(headers, body), "github push"), "github push")
+        data = load(_json(headers, body), "github push")
+        del body  # of a large one, what follows takes its place in memory
+        push = check(_Push, data, "github push")
+        del data
         ref = branch_or_tag(push.ref)
         return ref if isinstance(ref, Ignored) else _meaning(push, ref)
 

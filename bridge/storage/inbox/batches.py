@@ -283,6 +283,7 @@ class BatchedInbox:
             batch, running = self._next_batch()
             if batch:
                 self._settle(batch, _committed(writer, batch))
+            del batch  # with its bodies: the next may be long in coming
         writer.close()
 
     def _next_batch(self) -> tuple[list[Item], bool]:

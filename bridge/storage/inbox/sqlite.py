@@ -21,6 +21,7 @@ from bridge.storage.inbox import sqlite_file
 from bridge.storage.inbox.batches import (
     KEY,
     MOST_AT_ONCE,
+    PACKED,
     BatchedInbox,
     Begin,
     Finish,
@@ -42,7 +43,11 @@ from bridge.storage.inbox.sqlite_file import AT_MOST, BULK, PAGE, Checkpoints, I
 # SQLite would copy each page that a statement of many rows changes.
 _INSERT = "INSERT OR ROLLBACK INTO"
 _DELIVERIES = f"{_INSERT} deliveries (seq, host, id, event, headers, received_at, body) VALUES "
+_LARGE_DELIVERY = f"{_DELIVERIES}(?, ?, ?, ?, ?, ?, zeroblob(?))"
 _WORK = f"{_INSERT} work (seq, key) VALUES "
+
+LARGE = 2**18
+"""Bytes of a packed body from which on it is written in pieces, each of at most that size."""
 
 
 class Writer:
@@ -119,11 +124,31 @@ def _keep(db: sqlite3.Connection, ids: Ids, rows: Sequence[tuple[Keep, Row]]) ->
             duplicate = not _taken_up_again(db, there)
         item.answer = Kept(there, duplicate, its_id(item, row))
     for some in chunks(new):
-        deliveries = chain.from_iterable((seq, *row[1:]) for seq, row in some)
-        db.execute(many(_DELIVERIES, 7, len(some)), list(deliveries))
-        work = chain.from_iterable((seq, row[0]) for seq, row in some)
+        _insert(db, [one for one in some if len(one[1][PACKED]) <= LARGE])
+        for large in some:
+            if len(large[1][PACKED]) > LARGE:
+                _insert_large(db, *large)
+        work = chain.from_iterable((seq, row[KEY]) for seq, row in some)
         db.execute(many(_WORK, 2, len(some)), list(work))
-    ids.add(((row[0], seq) for seq, row in new), seq)
+    ids.add(((row[KEY], seq) for seq, row in new), seq)
+
+
+def _insert(db: sqlite3.Connection, rows: Sequence[tuple[int, Row]]) -> None:
+    if rows:
+        deliveries = chain.from_iterable((seq, *row[1:]) for seq, row in rows)
+        db.execute(many(_DELIVERIES, 7, len(rows)), list(deliveries))
+
+
+def _insert_large(db: sqlite3.Connection, seq: int, row: Row) -> None:
+    """Insert a delivery, its body in pieces.
+
+    SQLite would copy the body twice, and keep one copy for as long as it keeps the statement.
+    """
+    body = memoryview(row[PACKED])
+    db.execute(_LARGE_DELIVERY, (seq, *row[1:PACKED], len(body)))
+    with db.blobopen("deliveries", "body", seq) as blob:
+        for start in range(0, len(body), LARGE):
+            blob.write(body[start : start + LARGE])
 
 
 def _last(db: sqlite3.Connection) -> int:
@@ -181,17 +206,19 @@ clock that was ahead for a while."""
 
 _FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
 
+# A window function and ORDER BY copy all that they are given, so neither is given bodies.
 _DUE = f"""
 WITH free AS (
     SELECT seq FROM work WHERE state = 'kept' AND (due_at <= ? OR due_at > ?)
     ORDER BY seq LIMIT ?
+), sized AS MATERIALIZED (
+    SELECT d.seq, length(d.body) AS size FROM free JOIN deliveries d ON d.seq = free.seq
 ), taken AS (
-    SELECT d.seq, sum(length(d.body)) OVER (ORDER BY d.seq) - length(d.body) AS before
-    FROM free JOIN deliveries d ON d.seq = free.seq
+    SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM sized
 )
 SELECT {_FIELDS}, d.body
 FROM taken t JOIN deliveries d ON d.seq = t.seq JOIN work w ON w.seq = t.seq
-WHERE t.before < ? ORDER BY d.seq
+WHERE t.before < ?
 """
 
 
@@ -265,11 +292,9 @@ class SqliteInbox(BatchedInbox):
         return found
 
     async def due(self, now: float, limit: int) -> list[Delivery]:
-        return await asyncio.to_thread(
-            self._read,
-            _DUE,
-            (now, now + LONGEST_PAUSE, limit, MOST_AT_ONCE),
-        )
+        values = (now, now + LONGEST_PAUSE, limit, MOST_AT_ONCE)
+        found = await asyncio.to_thread(self._read, _DUE, values)
+        return sorted(found, key=lambda one: one.seq)
 
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
         return await asyncio.to_thread(

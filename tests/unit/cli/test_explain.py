@@ -1,15 +1,19 @@
 """What a payload means, from a file, a pipe or the inbox."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from bridge.app.storage import Stores
 from bridge.cli.root import app
 from bridge.cli.what_if import parse_payload
 from bridge.core.errors import Rejected
-from tests.unit.cli.conftest import GUID, Cli, push
+from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
+from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
+from tests.unit.cli.conftest import DOCS, GUID, RECEIVED, WEB, Cli, push
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 TWO_FILES = str(FIXTURES / "github" / "push__two_files.http")
@@ -40,6 +44,32 @@ def test_a_kept_delivery_is_explained_by_its_id(filled: Cli) -> None:
     lines = filled("explain", GUID).stdout.splitlines()
 
     assert lines[1] == "deploy shop/web: path_hit (web/index.html matches web/**)"
+
+
+def test_an_app_that_was_made_after_a_kept_push_is_not_told_to_deploy(filled: Cli) -> None:
+    """As a replay of that push is decided; a file is taken for a push of now."""
+    late = replace(WEB, id="app_late", name="late", made_at=RECEIVED + 60)
+
+    async def make(stores: Stores) -> int:
+        await stores.journal.save_apps("dokploy", [WEB, DOCS, late])
+        (kept,) = await stores.inbox.newest(1)
+        done = Finished(kept.seq, kept.host, kept.id, DeliveryState.DECIDED)
+        await stores.inbox.finish([done])
+        asked = Asked(Action.REPLAY, str(kept.seq), "cli: ada")
+        new = NewDelivery(COMMAND_HOST, "again", "replay", {}, write_command(asked), RECEIVED + 90)
+        return (await stores.inbox.keep(new)).seq
+
+    filled.with_stores(make)
+    Path("push.json").write_text(json.dumps(push()))
+
+    def reasons(*words: str) -> dict[str, str]:
+        found = filled.json("explain", *words)["decisions"]
+        return {one["app"]: one["reason"] for one in found}
+
+    later = {"shop/docs": "no_path_hit", "shop/late": "made_later", "shop/web": "path_hit"}
+    assert reasons(GUID) == reasons("again") == later
+    assert reasons("push.json") == later | {"shop/late": "path_hit"}
+    assert reasons(GUID, "--app", "late", "--path", "web/**") == {"shop/late": "path_hit"}
 
 
 def test_a_known_app_can_be_changed_in_thought(filled: Cli) -> None:

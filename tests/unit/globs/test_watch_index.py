@@ -1,12 +1,13 @@
 """Many apps together are decided as each alone."""
 
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.core.matching import Glob, GlobError, GlobThrows, Meter
+from bridge.core.matching import Glob, GlobError, GlobThrows, Meter, watch_paths
 from bridge.core.matching.anchors import Anchor, AnchorKind, outline
 from bridge.core.matching.watch_paths import Hit, WatchIndex, WatchPaths
 
@@ -41,13 +42,16 @@ def alone(patterns, semantics, files):
     st.lists(st.lists(PATTERNS, min_size=1, max_size=4), min_size=1, max_size=12),
     st.lists(PATHS, max_size=8),
     st.sampled_from(["any", "exclude"]),
+    st.sampled_from([1, 3, watch_paths.AT_ONCE]),
 )
-def test_an_index_decides_as_each_list_alone(lists, files, semantics):
+def test_an_index_decides_as_each_list_alone(lists, files, semantics, at_once):
+    """Also where it looks at some of the files after the others."""
     index = WatchIndex(semantics)
     for number, patterns in enumerate(lists):
         index.add(str(number), patterns)
 
-    verdicts = index.decide(files)
+    with patch.object(watch_paths, "AT_ONCE", at_once):
+        verdicts = index.decide(files)
 
     for number, patterns in enumerate(lists):
         verdict = verdicts.get(str(number))
