@@ -90,12 +90,12 @@ def outline(pattern: str) -> Outline | None:
 
 
 def surely_ends(path: str, ending: str) -> bool:
-    """Tell whether `**/*<ending>` surely matches `path`, which is printable; False: ask it."""
+    """Return whether `**/*<ending>` surely matches `path`, which is printable; False: ask it."""
     return path.endswith(ending) and path[0] != "." and "/." not in path
 
 
 def in_subtree(path: str, directory: str) -> bool:
-    """Tell whether `directory/**` matches `path`; both printable."""
+    """Return whether `directory/**` matches `path`; both printable."""
     if not path.startswith(directory):
         return False
     rest = path[len(directory) :]
@@ -120,7 +120,7 @@ def _anchor(segments: list[str]) -> Anchor | None:
 
 
 def _directories(segments: list[str]) -> tuple[str, ...]:
-    """Give the directories of which a match must be in one; the most exact that can be told."""
+    """Return the directories of which a match must be in one; the most exact that can be told."""
     choices: list[list[str]] = []
     count = 1
     for segment in segments[:-1]:
@@ -135,7 +135,7 @@ def _directories(segments: list[str]) -> tuple[str, ...]:
 
 
 def _spelled_out(segment: str) -> list[str]:
-    """Give all texts that a segment without `*` and `?` stands for; none if it has some."""
+    """Return all texts that a segment without `*` and `?` stands for; none if it has some."""
     if "*" in segment or "?" in segment:
         return []
     pieces = _BRACED.split(segment)  # literal, alternatives, literal, …
@@ -147,7 +147,7 @@ def _spelled_out(segment: str) -> list[str]:
 
 
 def _extensions(segment: str) -> tuple[str, ...]:
-    """Give what may stand behind the last dot of a wild last segment."""
+    """Return what may stand behind the last dot of a wild last segment."""
     cut = max(segment.rfind("*"), segment.rfind("?"))
     tails = _spelled_out(segment[cut + 1 :])
     if not all("." in tail for tail in tails):
@@ -365,7 +365,7 @@ _LOOKUPS: dict[AnchorKind, Callable[[Pushed, Texts], Found]] = {
 
 
 def _uppers_in(directories: set[str], texts: Texts) -> dict[str, tuple[str, ...]]:
-    """Give for each directory those of `texts` that are it or above it, if there are any."""
+    """Return for each directory those of `texts` that are it or above it, if there are any."""
     if len(directories) > len(texts) // 4:
         # A big push: most of it is in top directories where nobody looks.
         tops = {text.partition("/")[0] for text in texts}

@@ -84,7 +84,7 @@ class Automaton:
         self._end: State | None = None
 
     def holds(self, path: str, meter: Meter) -> bool:
-        """Tell whether the expression matches `path` from its start; at least one unit long.
+        """Return whether the expression matches `path` from its start; at least one unit long.
 
         Raises:
             TooCostly.
@@ -195,7 +195,7 @@ class Automaton:
             spread.known |= bit
 
     def _follow(self, node: int, gates: int, meter: Meter) -> int:
-        """Give the bits of all that wakes up when `node` holds."""
+        """Return the bits of all that wakes up when `node` holds."""
         above, wakes = self._graph.above, self._graph.wakes
         woken = 0
         seen = {node}
@@ -212,10 +212,10 @@ class Automaton:
 
 
 def has_unit(ranges: Ranges, unit: int) -> bool:
-    """Tell whether `unit` is in one of `ranges`."""
+    """Return whether `unit` is in one of `ranges`."""
     return any(low <= unit <= high for low, high in ranges)
 
 
 def is_word(char: str) -> bool:
-    r"""Tell whether JavaScript's `\w` takes `char`."""
+    r"""Return whether JavaScript's `\w` takes `char`."""
     return has_unit(WORDS, ord(char))

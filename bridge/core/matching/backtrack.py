@@ -190,7 +190,7 @@ class Backtracker:
         self._memory: Memory = (-1,) * program.slots
 
     def matches(self, path: str, meter: Meter) -> bool:
-        """Tell whether the expression matches somewhere in `path`.
+        """Return whether the expression matches somewhere in `path`.
 
         Raises:
             TooCostly.
@@ -234,7 +234,7 @@ class Backtracker:
 
 
 def _moved(line: _Line, path: str, at: int, memory: Memory) -> int:
-    """Give the position behind a step that may fail; -1 if it does."""
+    """Return the position behind a step that may fail; -1 if it does."""
     if line.do is _Do.READ:
         place = at - 1 if line.back else at
         if not 0 <= place < len(path) or not has_unit(line.ranges, ord(path[place])):

@@ -25,7 +25,7 @@ MAX_LITERALS = 6
 
 
 def freezes(expression: Node) -> bool:
-    """Tell whether a path of ordinary length makes a backtracking engine run away."""
+    """Return whether a path of ordinary length makes a backtracking engine run away."""
     if harmless(expression, 3 * PATH_LENGTH):
         return False
     try:
@@ -41,7 +41,7 @@ def freezes(expression: Node) -> bool:
 
 
 def _hurtful_paths(expression: Node) -> Iterator[str]:
-    """Give paths that start as asked for, go on as liked, and end in disappointment."""
+    """Return paths that start as asked for, go on as liked, and end in disappointment."""
     beginning = lead(expression).texts[0]
     literals = list(dict.fromkeys(_literals(expression)))[:MAX_LITERALS] or ["a"]
     rows = [*literals, "".join(literals), *(f"{literal}/" for literal in literals)]
@@ -52,7 +52,7 @@ def _hurtful_paths(expression: Node) -> Iterator[str]:
 
 
 def _literals(node: Node) -> Iterator[str]:
-    """Give characters that loops of the expression may like."""
+    """Return characters that loops of the expression may like."""
     match node:
         case Chars(ranges) if ranges:
             first = chr(ranges[0][0])
@@ -288,7 +288,7 @@ def _dotted(pattern: str) -> bool:
 
 
 def _cover(index: int, globs: Sequence[Glob | GlobError]) -> str | None:
-    """Give another pattern that matches all that this one does; of equals, the first stays."""
+    """Return another pattern that matches all that this one does; of equals, the first stays."""
     glob = globs[index]
     for other_index, other in enumerate(globs):
         if other_index == index or isinstance(other, GlobError) or other.excludes:

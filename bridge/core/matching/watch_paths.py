@@ -131,7 +131,7 @@ class WatchPaths:
 
 
 def _stays(file: str, later: Sequence[tuple[Glob, Meter]]) -> bool:
-    """Tell whether a file that was let in still is when the later patterns have spoken."""
+    """Return whether a file that was let in still is when the later patterns have spoken."""
     for glob, meter in reversed(later):
         if glob.matches(file, meter) is not glob.excludes:
             return not glob.excludes
@@ -157,7 +157,7 @@ class Entry:
     users: dict[str, None] = field(default_factory=dict)
 
     def matches(self, path: str, meter: Meter) -> bool:
-        """Tell whether the pattern alone matches.
+        """Return whether the pattern alone matches.
 
         Raises:
             GlobError: it can't be decided at a bounded cost.
