@@ -56,8 +56,8 @@ _FORWARDED = re.compile(
     r".*forwarded.*|via|(?:cf|cdn|x-envoy|x-original)[-_].*|.*[-_][a-z]*(?:ip|addr|address)",
     re.IGNORECASE,
 ).fullmatch
-"""Names of headers that proxies add. Behind a proxy on the same machine, every request seems to come
-from this machine. The headers' values are not trusted; their presence reveals a proxy."""
+"""Names of headers that proxies add. Behind a proxy on this machine, every request seems to come
+from here. The headers' values are not trusted; their presence reveals a proxy."""
 
 
 class Insiders:
