@@ -353,7 +353,7 @@ class Feedback:
     def _lost(self) -> None:
         self._fence = None
         if self._at_work:
-            log.warning("the lease can't be renewed: another process continues publishing")
+            log.warning("the lease can't be renewed: publishing is left to other processes")
         for task in self._at_work.values():
             task.cancel()
 
