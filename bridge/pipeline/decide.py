@@ -304,7 +304,7 @@ class Recording:
             [outcome for outcome, _ in outcomes if outcome is not None],
             window=self._window,
         )
-        why = "reading anew the apps that may deploy it"
+        why = "rereading the apps that may deploy it"
         later = [
             _postponed(one, why, self._clock() + LOOK_AGAIN)
             for one in meanings

@@ -1,8 +1,8 @@
-"""The graph at work: a deterministic automaton that is built while paths are read.
+"""Run the graph: a deterministic automaton that is built while paths are read.
 
 A state is the set of char nodes that wait for their unit. States and the steps between
-them are kept, so that a path costs one dictionary look-up a unit once its like has been
-seen. What is new is counted against a limit, so no pattern can hold us up.
+them are cached, so a path costs one dictionary look-up a unit once a similar one has been
+seen. New work is counted against a limit, so no pattern can block us.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _DISTANCES = [[far for far in range(6) if shape >> far & 1] for shape in range(_
 
 
 class TooCostly(Exception):
-    """More work than one answer is worth."""
+    """A match needs more work than allowed."""
 
 
 @dataclass(slots=True)

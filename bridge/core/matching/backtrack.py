@@ -1,8 +1,8 @@
-r"""The way of the original, for expressions that refer back to a group: `(*)/\1`.
+r"""Backtracking, as in the original, for expressions that refer back to a group: `(*)/\1`.
 
-What a group has read can't be a state of an automaton, so these are tried out choice by
-choice, in JavaScript's order. Every step counts against the limit; a path on which that
-is not enough is refused.
+The text of a group can't be a state of an automaton, so these expressions are tried choice by
+choice, in JavaScript's order. Every step counts against the limit; a path that exceeds it is
+refused.
 """
 
 from dataclasses import dataclass, field

@@ -86,7 +86,7 @@ def quick(expression: Node) -> Quick | None:
 
 
 def harmless(expression: Node, size: int) -> bool:
-    """Return whether trying out all ways to read a path of `size` is no work worth a word."""
+    """Return whether trying all ways to read a path of `size` costs next to nothing."""
     try:
         return ways(expression).for_length(size) <= WAYS_LIMIT
     except _Unsafe:
@@ -192,7 +192,7 @@ def _unit(unit: int) -> str:
     return f"\\u{unit:04x}"
 
 
-# ── Asks a parsed expression whether it matches a path, by the cheapest safe way ────────────────
+# ── Match a parsed expression against a path, in the cheapest safe way ──────────────────────────
 
 WORK_LIMIT = 200_000  # node visits, or about 40 ms
 

@@ -1,6 +1,6 @@
-"""Does a push touch what an app watches? A list of patterns against a list of files.
+"""Match an app's watch paths, a list of patterns, against a push's list of files.
 
-Two meanings of a list, both of them the backend's own at some time:
+A list has two possible meanings, both of them the backend's own at some time:
 
     exclude  `micromatch(files, patterns)`: a `!` pattern takes files away that an earlier
              pattern has let in; a later pattern may let them in again. A list of nothing
@@ -138,7 +138,7 @@ def _stays(file: str, later: Sequence[tuple[Glob, Meter]]) -> bool:
     return True
 
 
-# ── One push against the lists of many apps, with all that they share worked out once ───────────
+# ── One push against the lists of many apps, with shared work done once ─────────────────────────
 
 
 @dataclass(slots=True, eq=False)
@@ -306,7 +306,7 @@ def _lowest(mask: int) -> int:
 
 
 class WatchIndex:
-    """Which apps does a push concern, and why. Safe under threads; updates are incremental.
+    """Finds the apps that a push affects, and why. Thread-safe; updates are incremental.
 
     >>> index = WatchIndex()
     >>> index.add("web", ["apps/web/**"])
@@ -361,7 +361,7 @@ class WatchIndex:
             self._remove(app)
 
     def decide(self, files: Iterable[str]) -> dict[str, Hit | GlobError]:
-        """Decide for all apps; those whom the push does not concern are left out.
+        """Decide for all apps; omit those that the push does not affect.
 
         The verdicts are those of `WatchPaths.first_match`, app by app.
         """
